@@ -1,0 +1,47 @@
+// How a struct looks as a JSON object: the vocabulary that the tables of this folder are written
+// in. Reading, writing, schema and reference page are one template each over these tables.
+#pragma once
+
+#include <string_view>
+#include <tuple>
+
+namespace crgen {
+
+/// One member of an object. An optional member is left out where it equals its default.
+template <typename Struct, typename Member>
+struct Field {
+  std::string_view name;
+  Member Struct::*member;
+  bool required;
+  std::string_view note;
+};
+
+template <typename Struct, typename Member>
+constexpr Field<Struct, Member> Required(std::string_view name, Member Struct::*member,
+                                         std::string_view note = "") {
+  return {name, member, true, note};
+}
+
+template <typename Struct, typename Member>
+constexpr Field<Struct, Member> Optional(std::string_view name, Member Struct::*member,
+                                         std::string_view note = "") {
+  return {name, member, false, note};
+}
+
+/// Specialised for every struct that stands in a program: `static constexpr auto kFields`, a
+/// tuple of Field.
+template <typename Struct>
+struct Describe;
+
+template <typename Struct>
+concept Described = requires {
+  Describe<Struct>::kFields;
+};
+
+/// Calls `function(field)` for every field of Struct, in table order.
+template <typename Struct, typename Function>
+constexpr void ForEachField(Function&& function) {
+  std::apply([&](const auto&... field) { (function(field), ...); }, Describe<Struct>::kFields);
+}
+
+}  // namespace crgen

@@ -1,0 +1,58 @@
+// Appends JSON text to a string, without a document in between: plans have millions of commands.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace crgen {
+
+/// Writes one JSON value at a time. The caller keeps the grammar: keys only in objects, and as
+/// many ends as begins.
+class JsonWriter {
+ public:
+  enum class Style {
+    kLine,      ///< `{"a": 1, "b": [2]}` on one line
+    kIndented,  ///< two spaces a level, one member a line
+  };
+
+  /// Appends to `*out`, which must outlive the writer. `depth`: how deep the value stands already.
+  JsonWriter(std::string* out, Style style, int depth = 0)
+      : out_(out), style_(style), base_depth_(depth), depth_(depth) {}
+
+  void BeginObject() { Begin('{'); }
+  void EndObject() { End('}'); }
+  void BeginArray() { Begin('['); }
+  void EndArray() { End(']'); }
+  void Key(std::string_view name);
+  void Number(std::int64_t value);
+  /// A JSON number up to 2^53-1, the largest that every reader keeps exactly; above, "0x…".
+  void Number(std::uint64_t value);
+  void HexNumber(std::uint64_t value);
+  void Bool(bool value);
+  /// `text` must be UTF-8.
+  void String(std::string_view text);
+  /// The bytes as a base64 string (RFC 4648, with padding).
+  void Base64(std::string_view bytes);
+
+ private:
+  void Begin(char bracket);
+  void End(char bracket);
+  void BeforeValue();
+  void NewLine();
+
+  std::string* out_;
+  Style style_;
+  int base_depth_;
+  int depth_;
+  bool first_ = true;       // no value in the open container yet
+  bool after_key_ = false;  // the next value belongs to the key just written
+};
+
+/// RFC 3629: shortest forms, no surrogates, up to U+10FFFF.
+bool IsUtf8(std::string_view text);
+
+/// RFC 4648 with padding; false if `text` is not of that form.
+bool DecodeBase64(std::string_view text, std::string* bytes);
+
+}  // namespace crgen

@@ -1,0 +1,40 @@
+// Restore programs as JSON text, both ways; the form of every object follows from the tables.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "dsl/commands.h"
+#include "model/diagnostics.h"
+
+namespace crgen {
+
+enum class Layout {
+  kLines,   ///< one command a line
+  kPretty,  ///< indented
+};
+
+/// Streams a program as text: `out` gets "[", the commands, "]" and may be flushed and cleared
+/// between calls.
+class ProgramWriter {
+ public:
+  explicit ProgramWriter(Layout layout) : layout_(layout) {}
+  void Begin(std::string* out);
+  void Add(const Command& command, std::string* out);
+  void End(std::string* out);
+
+ private:
+  Layout layout_;
+  bool first_ = true;
+};
+
+/// The whole program at once.
+std::string WriteProgram(const Program& program, Layout layout);
+
+/// Reads `text`. Everything that does not have the form that the tables give is an error with its
+/// JSON pointer (`/11/child_pid`) behind `name`; unknown members are errors too.
+/// kError: `*program` is not to be used.
+Result ReadProgram(std::string_view text, std::string_view name, Program* program,
+                   Diagnostics& diag);
+
+}  // namespace crgen

@@ -1,0 +1,291 @@
+#include "dsl/schema.h"
+
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "dsl/commands.h"
+#include "dsl/objects.h"
+#include "dsl/value_kinds.h"
+
+namespace crgen {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr std::string_view kHexPattern = "^0x[0-9a-f]{1,16}$";
+
+ordered_json StringMatching(std::string_view pattern) {
+  return {{"type", "string"}, {"pattern", pattern}};
+}
+
+ordered_json OneName(std::span<const FlagName> names) {
+  ordered_json list = ordered_json::array();
+  for (const FlagName& row : names) list.push_back(row.name);
+  return {{"anyOf", {{{"enum", std::move(list)}}, StringMatching(kHexPattern)}}};
+}
+
+/// The schemas of named parts, collected while the commands are walked.
+class SchemaBuilder {
+ public:
+  template <typename T>
+  ordered_json Value();
+
+  /// Adds the fields of Struct to an object schema.
+  template <typename Struct>
+  void AddFields(ordered_json& object);
+
+  ordered_json TakeDefinitions() { return std::move(definitions_); }
+
+ private:
+  ordered_json FileValue();
+  template <typename Body>
+  ordered_json FileOfType();
+
+  /// One definition for each kind of names, so that the schema stays readable.
+  template <typename Kind>
+  ordered_json Names() {
+    const std::string name(Kind::kTitle);
+    if (!definitions_.contains(name)) definitions_[name] = OneName(Kind::Names());
+    return {{"$ref", "#/definitions/" + name}};
+  }
+  template <typename Kind>
+  ordered_json NamesValue(const Flags<Kind>*) {
+    return {{"type", "array"}, {"items", Names<Kind>()}, {"uniqueItems", true}};
+  }
+  template <typename Kind>
+  ordered_json NamesValue(const Named<Kind>*) {
+    return Names<Kind>();
+  }
+
+  ordered_json definitions_ = ordered_json::object();
+};
+
+template <typename T>
+ordered_json SchemaBuilder::Value() {
+  if constexpr (InnerOf<T>::kIsOptional || InnerOf<T>::kIsShared) {
+    return Value<typename InnerOf<T>::Type>();
+  } else if constexpr (InnerOf<T>::kIsVector) {
+    return {{"type", "array"}, {"items", Value<typename InnerOf<T>::Type>()}};
+  } else if constexpr (NamesOf<T>::kIsFlags || NamesOf<T>::kIsNamed) {
+    return NamesValue(static_cast<const T*>(nullptr));
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return {{"type", "boolean"}};
+  } else if constexpr (std::is_same_v<T, std::uint64_t>) {
+    return {{"anyOf",
+             {{{"type", "integer"}, {"minimum", 0}, {"maximum", 9007199254740991}},
+              StringMatching(kHexPattern)}}};
+  } else if constexpr (std::is_integral_v<T>) {
+    return {{"type", "integer"},
+            {"minimum", std::numeric_limits<T>::min()},
+            {"maximum", std::numeric_limits<T>::max()}};
+  } else if constexpr (std::is_same_v<T, Hex>) {
+    return StringMatching(kHexPattern);
+  } else if constexpr (std::is_same_v<T, Bytes>) {
+    return StringMatching("^[A-Za-z0-9+/]*={0,2}$");
+  } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Text>) {
+    return {{"type", "string"}};
+  } else if constexpr (std::is_same_v<T, SpecialRegion>) {
+    return {{"enum", kSpecialRegionNames}};
+  } else if constexpr (std::is_same_v<T, File>) {
+    return FileValue();
+  } else {
+    ordered_json object = {{"type", "object"}};
+    AddFields<T>(object);
+    return object;
+  }
+}
+
+template <typename Struct>
+void SchemaBuilder::AddFields(ordered_json& object) {
+  ordered_json& properties = object["properties"];
+  if (properties.is_null()) properties = ordered_json::object();
+  ordered_json required = object.value("required", ordered_json::array());
+  ordered_json alternatives = ordered_json::array();
+  ForEachField<Struct>([&](const auto& field) {
+    using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
+    const std::string name(field.name);
+    properties[name] = Value<Member>();
+    if (!field.note.empty()) properties[name]["description"] = field.note;
+    if constexpr (kIsText<Member>) {
+      properties[name + "_base64"] = Value<Bytes>();
+      if (field.required) {
+        alternatives.push_back(
+            {{"oneOf", {{{"required", {name}}}, {{"required", {name + "_base64"}}}}}});
+      }
+    } else if (field.required) {
+      required.push_back(name);
+    }
+  });
+  if (!required.empty()) object["required"] = std::move(required);
+  if (!alternatives.empty()) object["allOf"] = std::move(alternatives);
+  object["additionalProperties"] = false;
+}
+
+template <typename Body>
+ordered_json SchemaBuilder::FileOfType() {
+  ordered_json object = {
+      {"properties", {{"type", {{"const", Body::kType}}}, {"id", Value<std::uint64_t>()}}},
+      {"required", {"type", "id"}}};
+  AddFields<Body>(object);
+  return object;
+}
+
+ordered_json SchemaBuilder::FileValue() {
+  if (!definitions_.contains("file")) {
+    ordered_json other = ordered_json::array();
+    for (std::string_view type : kFileTypes) {
+      if (type != RegularFile::kType && type != Memfd::kType) other.push_back(type);
+    }
+    definitions_["file"] = ordered_json();  // before its parts, which are longer
+    definitions_["file"] = {
+        {"description", "An open file description, by type"},
+        {"type", "object"},
+        {"oneOf",
+         {FileOfType<RegularFile>(),
+          FileOfType<Memfd>(),
+          {{"properties", {{"type", {{"enum", other}}}, {"id", Value<std::uint64_t>()}}},
+           {"required", {"type", "id"}}}}}};
+  }
+  return {{"$ref", "#/definitions/file"}};
+}
+
+template <typename Body>
+ordered_json CommandSchema(SchemaBuilder& builder) {
+  ordered_json object = {{"type", "object"},
+                         {"description", Body::kMeaning},
+                         {"properties",
+                          {{"command", {{"const", Body::kName}}},
+                           {"pid",
+                            {{"type", "integer"},
+                             {"minimum", 0},
+                             {"maximum", kPidLimit - 1},
+                             {"description", "the process that executes it; 0 is the restorer"}}}}},
+                         {"required", {"command", "pid"}}};
+  builder.AddFields<Body>(object);
+  return object;
+}
+
+/// Calls `function.template operator()<Body>()` for the 16 commands in table order.
+template <typename Function>
+void ForEachCommand(Function&& function) {
+  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
+    (function.template operator()<std::variant_alternative_t<kIndex, CommandBody>>(), ...);
+  }
+  (std::make_index_sequence<std::variant_size_v<CommandBody>>{});
+}
+
+template <typename T>
+std::string KindName() {
+  if constexpr (InnerOf<T>::kIsOptional || InnerOf<T>::kIsShared) {
+    return KindName<typename InnerOf<T>::Type>();
+  } else if constexpr (InnerOf<T>::kIsVector) {
+    return "array of " + KindName<typename InnerOf<T>::Type>();
+  } else if constexpr (NamesOf<T>::kIsFlags) {
+    return "array of names";
+  } else if constexpr (NamesOf<T>::kIsNamed || std::is_same_v<T, SpecialRegion>) {
+    return "name";
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return "boolean";
+  } else if constexpr (std::is_integral_v<T>) {
+    return "integer";
+  } else if constexpr (std::is_same_v<T, Hex>) {
+    return "\"0x…\"";
+  } else if constexpr (std::is_same_v<T, Bytes>) {
+    return "base64 string";
+  } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Text>) {
+    return "string";
+  } else {
+    return "object";
+  }
+}
+
+template <typename Struct>
+std::string FieldTable() {
+  std::string rows;
+  ForEachField<Struct>([&](const auto& field) {
+    using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
+    rows += "| `" + std::string(field.name) + "` | " + KindName<Member>() + " | " +
+            (field.required ? "yes" : "no") + " | " + std::string(field.note) + " |\n";
+  });
+  if (rows.empty()) return "";
+  return "| field | value | required | |\n|---|---|---|---|\n" + rows + "\n";
+}
+
+template <typename Struct>
+std::string ObjectSection(std::string_view title) {
+  return "### " + std::string(title) + "\n\n" + FieldTable<Struct>();
+}
+
+/// The objects that are members of Attributes, each with a table of its own.
+std::string AttributeSections() {
+  std::string text;
+  ForEachField<Attributes>([&](const auto& field) {
+    using Member = std::decay_t<decltype(std::declval<Attributes>().*field.member)>;
+    if constexpr (InnerOf<Member>::kIsOptional || InnerOf<Member>::kIsVector) {
+      using Inner = typename InnerOf<Member>::Type;
+      if constexpr (Described<Inner>) {
+        text += ObjectSection<Inner>("`" + std::string(field.name) + "`");
+      }
+    }
+  });
+  return text;
+}
+
+}  // namespace
+
+std::string ProgramSchema() {
+  SchemaBuilder builder;
+  ordered_json names = ordered_json::array();
+  ordered_json cases = ordered_json::array();
+  ordered_json commands = ordered_json::object();
+  ForEachCommand([&]<typename Body>() {
+    const std::string name(Body::kName);
+    names.push_back(name);
+    commands[name] = CommandSchema<Body>(builder);
+    // A chain of conditions instead of oneOf: a validator then names the one field that is wrong.
+    cases.push_back({{"if", {{"properties", {{"command", {{"const", name}}}}}}},
+                     {"then", {{"$ref", "#/definitions/" + name}}}});
+  });
+  ordered_json definitions = std::move(commands);
+  definitions.update(builder.TakeDefinitions());
+  ordered_json schema = {
+      {"$schema", "http://json-schema.org/draft-07/schema#"},
+      {"title", "Restore program"},
+      {"description", "The commands that rebuild a checkpointed process tree, in order."},
+      {"type", "array"},
+      {"items",
+       {{"type", "object"},
+        {"properties", {{"command", {{"enum", names}}}}},
+        {"required", {"command", "pid"}},
+        {"allOf", cases}}},
+      {"definitions", std::move(definitions)}};
+  return schema.dump(2) + "\n";
+}
+
+std::string CommandReference() {
+  std::string text =
+      "# The 16 commands\n\n"
+      "Generated from `dsl/commands.h` and `dsl/objects.h`; `restore-program.schema.json` says "
+      "the\n"
+      "same to machines. Every command also has `command`, its name, and `pid`, the process that\n"
+      "executes it (0: the restorer). Integers above 2^53-1 are written \"0x…\". A string member\n"
+      "`x` whose bytes are not UTF-8 stands as `x_base64`. Flags without a name are one more\n"
+      "\"0x…\" in the array.\n\n";
+  ForEachCommand([&]<typename Body>() {
+    text += "## " + std::string(Body::kName) + "\n\n" + std::string(Body::kMeaning) + "\n\n" +
+            FieldTable<Body>();
+  });
+  text +=
+      "## Files\n\nEvery `file` has `type` and `id`; other types than these are known by name.\n\n";
+  text += ObjectSection<RegularFile>("`REG`") + ObjectSection<Memfd>("`MEMFD`") +
+          ObjectSection<FileOwner>("`owner`");
+  text += "## Parts of commands\n\n";
+  text += ObjectSection<ExitStatus>("`status`") + ObjectSection<ShmemView>("`shmem`") +
+          ObjectSection<ImageSpan>("`source`") + ObjectSection<PeerEnd>("`peer`");
+  text += "## Attributes\n\n" + FieldTable<Attributes>() + AttributeSections();
+  text.pop_back();
+  return text;
+}
+
+}  // namespace crgen

@@ -1,0 +1,95 @@
+#include "images/dump.h"
+
+#include "images/loader.h"
+
+namespace crgen {
+namespace {
+
+constexpr std::size_t kProgressStep = 256;
+
+constexpr std::string_view kLockKinds[] = {"", "POSIX", "flock", "", "OFD", "", "", "", "lease"};
+
+std::string DescribeLock(std::string_view bytes) {
+  pb::file_lock_entry lock;
+  if (!lock.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    return "a file lock";
+  const std::uint32_t kind = lock.flag();
+  return "a " + std::string(kind < std::size(kLockKinds) ? kLockKinds[kind] : "file") +
+         " lock of pid " + std::to_string(lock.pid()) + " on fd " + std::to_string(lock.fd());
+}
+
+/// Reports every entry of an image that no command describes.
+void ReportUnsupported(ImageSet& images, const ImageSet::Image& image, Diagnostics& diag) {
+  const ImageKind& kind = *image.kind;
+  if (kind.payload != Payload::kNone) {
+    diag.Unsupported(image.name, std::string(kind.note));
+    return;
+  }
+  std::string content;
+  if (Failed(images.source().Read(image.name, &content, diag))) return;
+  ImageReader reader(image.name, content);
+  std::string_view bytes;
+  if (Failed(reader.ReadMagic(kind, diag))) return;
+  while (!reader.AtEnd()) {
+    if (Failed(reader.Next(&bytes, diag))) return;
+    diag.Unsupported(reader.Where(),
+                     kind.name == "FILE_LOCKS" ? DescribeLock(bytes) : std::string(kind.note));
+  }
+}
+
+void Load(Loader& loader, const LoadProgress& progress) {
+  Diagnostics& diag = loader.diag;
+  const ImageKind& seccomp = ImageKindNamed("SECCOMP");
+  if (loader.images.Has(seccomp)) {
+    (void)loader.images.ReadSingle(seccomp, 0, &loader.seccomp, diag);
+  }
+  loader.LoadMemfds();
+  loader.LoadFiles();
+  loader.LoadProcesses(progress);
+  (void)CheckZombies(loader.snapshot.tree, diag);
+  loader.FinishSharedMemory();
+  loader.ReportUnsupportedFiles();
+  loader.AccountForTheRest();
+}
+
+}  // namespace
+
+void Loader::LoadProcesses(const LoadProgress& progress) {
+  const std::size_t count = snapshot.processes.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    if (progress && i % kProgressStep == 0) progress(i, count);
+    LoadCore(static_cast<std::int32_t>(i));
+  }
+  if (progress) progress(count, count);
+}
+
+void Loader::AccountForTheRest() {
+  for (const ImageSet::Image& image : images.images()) {
+    if (image.used) continue;
+    switch (image.kind->treatment) {
+      case Treatment::kUnsupported:
+        ReportUnsupported(images, image, diag);
+        break;
+      case Treatment::kPlanned:
+        diag.Warning(image.name, "nothing in this dump refers to it");
+        break;
+      case Treatment::kNotNeeded:
+        break;
+    }
+  }
+}
+
+Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
+                const LoadProgress& progress) {
+  const std::size_t errors = diag.Count(Severity::kError);
+  *snapshot = Snapshot{};
+  Loader loader(source, snapshot, diag);
+  if (Failed(loader.images.Index(diag)) || Failed(loader.LoadInventory()) ||
+      Failed(loader.LoadProcessTree())) {
+    return Result::kError;
+  }
+  Load(loader, progress);
+  return diag.Count(Severity::kError) == errors ? Result::kOk : Result::kError;
+}
+
+}  // namespace crgen

@@ -1,0 +1,45 @@
+// From the images of a dump to the snapshot: the one place that sees both.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "images/image_source.h"
+#include "model/diagnostics.h"
+#include "model/snapshot.h"
+
+namespace crgen {
+
+/// Called now and then with how many of how many image files are read.
+using LoadProgress = std::function<void(std::size_t done, std::size_t total)>;
+
+/// Reads the image set `source` (x86-64, CRIU 3.17 to 4.2) and checks it for consistency.
+/// Reports every problem of the dump, each with its image, entry and field:
+///   kError        wrong framing, impossible value, a missing image, a reference that leads nowhere
+///   kUnsupported  what no command can say; it is left out of the snapshot
+///   kWarning      files that belong to nothing
+/// kError is returned if there was an error; `*snapshot` is then not to be used.
+/// Cost: linear in the bytes of the images; pages are located, not read.
+Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
+                const LoadProgress& progress = {});
+
+/// Reads pstree.img alone (and core images where they are there: zombies, subreapers).
+Result LoadTree(ImageSource& source, TreeSnapshot* tree, Diagnostics& diag);
+
+/// Reads the bytes of pages by the names in Snapshot::page_images.
+class PageImages {
+ public:
+  /// `source` must outlive it.
+  explicit PageImages(ImageSource& source) : source_(source) {}
+
+  /// Fills `out` from `image` at byte `offset`.
+  Result Read(const std::string& image, std::uint64_t offset, std::span<char> out,
+              Diagnostics& diag);
+
+ private:
+  ImageSource& source_;
+  std::vector<std::unique_ptr<ImageSource>> parents_;
+};
+
+}  // namespace crgen

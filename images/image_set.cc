@@ -1,0 +1,62 @@
+#include <algorithm>
+
+#include "images/loader.h"
+
+namespace crgen {
+namespace {
+
+bool Before(const ImageSet::Image& a, const ImageKind* kind, std::uint64_t number) {
+  return a.kind != kind ? a.kind < kind : a.number < number;
+}
+
+}  // namespace
+
+Result ImageSet::Index(Diagnostics& diag) {
+  std::vector<std::string> names;
+  if (Failed(source_.List(&names, diag))) return Result::kError;
+  images_.reserve(names.size());
+  for (std::string& name : names) {
+    std::uint64_t number = 0;
+    if (const ImageKind* kind = FindImageKind(name, &number)) {
+      images_.push_back({kind, number, std::move(name)});
+    } else {
+      strangers_.push_back(std::move(name));
+    }
+  }
+  std::sort(images_.begin(), images_.end(),
+            [](const Image& a, const Image& b) { return Before(a, b.kind, b.number); });
+  return Result::kOk;
+}
+
+ImageSet::Image* ImageSet::Find(const ImageKind& kind, std::uint64_t number) {
+  auto found = std::lower_bound(
+      images_.begin(), images_.end(), number,
+      [&](const Image& image, std::uint64_t n) { return Before(image, &kind, n); });
+  if (found == images_.end() || found->kind != &kind || found->number != number) return nullptr;
+  return &*found;
+}
+
+bool ImageSet::Use(const ImageKind& kind, std::uint64_t number) {
+  Image* image = Find(kind, number);
+  if (image != nullptr) image->used = true;
+  return image != nullptr;
+}
+
+Result ImageSet::Open(const ImageKind& kind, std::uint64_t number, ImageReader* reader,
+                      Diagnostics& diag) {
+  Image* image = Find(kind, number);
+  if (image == nullptr) return diag.Error(NameOf(kind, number), "is missing");
+  image->used = true;
+  if (Failed(source_.Read(image->name, &content_, diag))) return Result::kError;
+  *reader = ImageReader(image->name, content_);
+  return reader->ReadMagic(kind, diag);
+}
+
+std::string ImageSet::NameOf(const ImageKind& kind, std::uint64_t number) {
+  std::string name(kind.pattern);
+  const std::size_t hole = name.find('#');
+  if (hole != std::string::npos) name.replace(hole, 1, std::to_string(number));
+  return name;
+}
+
+}  // namespace crgen

@@ -1,0 +1,43 @@
+// Where images come from: a folder, or memory (tests, fuzzing).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/diagnostics.h"
+
+namespace crgen {
+
+/// The files of one image set. Names are plain file names, without a folder.
+class ImageSource {
+ public:
+  virtual ~ImageSource() = default;
+
+  /// All file names, ascending.
+  virtual Result List(std::vector<std::string>* names, Diagnostics& diag) = 0;
+
+  /// The whole file. Replaces `*content`, whose capacity is reused.
+  virtual Result Read(const std::string& name, std::string* content, Diagnostics& diag) = 0;
+
+  /// Bytes in the file.
+  virtual Result Size(const std::string& name, std::uint64_t* size, Diagnostics& diag) = 0;
+
+  /// Exactly `out.size()` bytes from `offset` on. Keeps the last files open for further calls.
+  virtual Result ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
+                        Diagnostics& diag) = 0;
+
+  /// The set behind the link `parent` of an incremental dump; nullptr if there is none.
+  virtual std::unique_ptr<ImageSource> Parent() = 0;
+};
+
+/// A folder on disk. nullptr: `path` is not a folder that can be read (reported).
+std::unique_ptr<ImageSource> OpenFolder(const std::string& path, Diagnostics& diag);
+
+/// Files by name, in memory. A file whose name begins with `parent/` belongs to the parent set.
+std::unique_ptr<ImageSource> OpenMemory(std::map<std::string, std::string> files);
+
+}  // namespace crgen

@@ -1,0 +1,393 @@
+// mm-<pid>.img, memfd.img: regions and the objects behind them.
+#include <algorithm>
+
+#include "images/loader.h"
+
+namespace crgen {
+namespace {
+
+// vma_entry.status (CRIU's criu/include/image.h).
+constexpr std::uint32_t kRegular = 0x1, kVsyscall = 0x4, kVdso = 0x8, kHeap = 0x20;
+constexpr std::uint32_t kFilePrivate = 0x40, kFileShared = 0x80, kAnonShared = 0x100;
+constexpr std::uint32_t kAnonPrivate = 0x200, kSysvIpc = 0x400, kSocket = 0x800, kVvar = 0x1000;
+constexpr std::uint32_t kAioRing = 0x2000, kMemfd = 0x4000, kShadowStack = 0x8000;
+constexpr std::uint32_t kGuard = 0x10000, kExtPlugin = 0x8000000, kUnsupportedArea = 0x80000000;
+
+constexpr std::uint64_t kUserEnd = std::uint64_t{1} << 56;  ///< with five-level page tables
+constexpr std::uint64_t kVsyscallStart = 0xffffffffff600000;
+constexpr std::uint32_t kMapShared = 1, kMapFixed = 0x10, kMapAnonymous = 0x20;
+constexpr std::uint32_t kAccessMode = 3, kReadWrite = 2;
+constexpr std::uint64_t kProtWrite = 2;
+
+/// Converts the vmas of one mm_entry.
+class RegionBuilder {
+ public:
+  RegionBuilder(Loader& loader, const pb::mm_entry& mm, std::string image, AddressSpace* memory)
+      : loader_(loader), diag_(loader.diag), mm_(mm), image_(std::move(image)), memory_(*memory) {}
+
+  void Build();
+
+ private:
+  bool CheckRange(const pb::vma_entry& vma, const std::string& where);
+  bool Kind(const pb::vma_entry& vma, const std::string& where, Region* region);
+  bool FileBacked(const pb::vma_entry& vma, const std::string& where, Region* region);
+  bool SharedObject(const pb::vma_entry& vma, const std::string& where, Region* region);
+  bool AioRing(const std::string& where, Region* region);
+  void AddGuard(const pb::vma_entry& vma, const std::string& where);
+
+  Loader& loader_;
+  Diagnostics& diag_;
+  const pb::mm_entry& mm_;
+  std::string image_;
+  AddressSpace& memory_;
+  std::uint64_t last_end_ = 0;  // of the last area, supported or not
+  std::vector<AddressRange> left_out_;
+};
+
+bool RegionBuilder::CheckRange(const pb::vma_entry& vma, const std::string& where) {
+  const std::uint64_t limit =
+      (vma.status() & kVsyscall) != 0 ? kVsyscallStart + kPageSize : kUserEnd;
+  if (vma.start() % kPageSize != 0 || vma.end() % kPageSize != 0 || vma.start() >= vma.end() ||
+      vma.end() > limit) {
+    (void)diag_.Error(where, HexText(vma.start()) + " to " + HexText(vma.end()) +
+                                 " is no range of whole pages below " + HexText(limit));
+    return false;
+  }
+  return true;
+}
+
+bool RegionBuilder::FileBacked(const pb::vma_entry& vma, const std::string& where, Region* region) {
+  const bool shared = (vma.status() & kFileShared) != 0;
+  const std::uint32_t id = static_cast<std::uint32_t>(vma.shmid());
+  const Loader::FileEntry* file =
+      vma.shmid() == id ? loader_.FindFile(id, where + ".shmid") : nullptr;
+  if (file == nullptr) {
+    if (vma.shmid() != id) (void)diag_.Error(where + ".shmid", "is no file id");
+    return false;
+  }
+  const std::uint32_t wanted = (vma.status() & kMemfd) != 0 ? pb::FD_MEMFD : pb::FD_REG;
+  if (file->type != wanted) {
+    (void)diag_.Error(where + ".shmid", "file " + std::to_string(id) + " has type " +
+                                            std::to_string(file->type) + ", expected " +
+                                            std::string(kFileTypes[wanted]));
+    return false;
+  }
+  if (wanted == pb::FD_MEMFD) {
+    region->kind = shared ? RegionKind::kSharedMemfd : RegionKind::kPrivateMemfd;
+    region->object = file->memfd;
+    if (file->memfd < 0) return false;
+  } else {
+    region->kind = shared ? RegionKind::kSharedFile : RegionKind::kPrivateFile;
+    region->file = file->file;
+    if (file->file < 0) {
+      diag_.Unsupported(where,
+                        "a mapping of file " + std::to_string(id) + ", which is unsupported");
+      return false;
+    }
+  }
+  if (vma.has_fdflags()) {
+    region->open_flags.bits = vma.fdflags() & kAccessMode;
+  } else {
+    region->open_flags.bits = shared && (vma.prot() & kProtWrite) != 0 ? kReadWrite : 0;
+  }
+  return true;
+}
+
+bool RegionBuilder::SharedObject(const pb::vma_entry& vma, const std::string& where,
+                                 Region* region) {
+  if ((vma.status() & kSysvIpc) != 0) {
+    region->kind = RegionKind::kSysvShm;
+    region->shmid = vma.shmid();
+    diag_.Unsupported(where, "System V shared memory " + std::to_string(vma.shmid()));
+    return false;
+  }
+  region->kind = RegionKind::kSharedAnonymous;
+  auto [known, added] = loader_.shmems.emplace(
+      vma.shmid(), static_cast<std::int32_t>(loader_.snapshot.shmems.size()));
+  if (added) loader_.snapshot.shmems.push_back({vma.shmid(), 0, {}});
+  region->object = known->second;
+  Shmem& object = loader_.snapshot.shmems[known->second];
+  const std::uint64_t size = vma.end() - vma.start();
+  if (vma.pgoff() > kUserEnd - size) {
+    (void)diag_.Error(where + ".pgoff", HexText(vma.pgoff()) + " is beyond any object");
+    return false;
+  }
+  object.size = std::max(object.size, vma.pgoff() + size);
+  return true;
+}
+
+bool RegionBuilder::AioRing(const std::string& where, Region* region) {
+  region->kind = RegionKind::kAioRing;
+  for (const pb::aio_ring_entry& ring : mm_.aios()) {
+    if (ring.id() != region->range.start) continue;
+    region->nr_req = ring.nr_req();
+    return true;
+  }
+  (void)diag_.Error(where, "an AIO ring that mm_entry.aios does not list");
+  return false;
+}
+
+bool RegionBuilder::Kind(const pb::vma_entry& vma, const std::string& where, Region* region) {
+  const std::uint32_t status = vma.status();
+  region->heap = (status & kHeap) != 0;
+  if ((status & (kSocket | kShadowStack | kExtPlugin | kUnsupportedArea)) != 0) {
+    diag_.Unsupported(where, (status & kSocket) != 0        ? "a mapping of a packet socket"
+                             : (status & kShadowStack) != 0 ? "a shadow stack"
+                             : (status & kExtPlugin) != 0   ? "a device mapping of a plugin"
+                                                            : "an area that CRIU does not support");
+    return false;
+  }
+  if ((status & kVsyscall) != 0) {
+    region->kind = RegionKind::kVsyscall;
+  } else if ((status & kAioRing) != 0) {
+    return AioRing(where, region);
+  } else if ((status & kVdso) != 0) {
+    region->kind = RegionKind::kVdso;
+  } else if ((status & kVvar) != 0) {
+    region->kind = RegionKind::kVvar;
+  } else if ((status & (kFilePrivate | kFileShared)) != 0) {
+    return FileBacked(vma, where, region);
+  } else if ((status & kAnonShared) != 0) {
+    return SharedObject(vma, where, region);
+  } else if ((status & kAnonPrivate) != 0 && (status & kRegular) != 0) {
+    region->kind = RegionKind::kPrivateAnonymous;
+  } else {
+    diag_.Unsupported(where, "an area with status " + HexText(status));
+    return false;
+  }
+  return true;
+}
+
+void RegionBuilder::AddGuard(const pb::vma_entry& vma, const std::string& where) {
+  AddressRange guard{vma.start(), vma.end()};
+  if (!memory_.guards.empty() && guard.start < memory_.guards.back().end) {
+    (void)diag_.Error(where, "guard ranges overlap or do not ascend");
+    return;
+  }
+  // Every page of the guard lies in some region; neighbours may share it.
+  std::uint64_t covered = guard.start;
+  auto region = std::upper_bound(
+      memory_.regions.begin(), memory_.regions.end(), guard.start,
+      [](std::uint64_t address, const Region& r) { return address < r.range.end; });
+  for (; region != memory_.regions.end() && region->range.start <= covered && covered < guard.end;
+       ++region) {
+    covered = region->range.end;
+  }
+  if (covered < guard.end) {
+    const bool known = std::any_of(left_out_.begin(), left_out_.end(),
+                                   [&](const AddressRange& r) { return r.Overlaps(guard); });
+    if (!known) (void)diag_.Error(where, "a guard range outside of all areas");
+    return;
+  }
+  memory_.guards.push_back(guard);
+}
+
+void RegionBuilder::Build() {
+  memory_.regions.reserve(static_cast<std::size_t>(mm_.vmas_size()));
+  for (int i = 0; i < mm_.vmas_size(); ++i) {
+    const pb::vma_entry& vma = mm_.vmas(i);
+    // The text is needed on error only; a dump has millions of areas without one.
+    const std::string where = image_ + "[0].vmas[" + std::to_string(i) + "]";
+    if (!CheckRange(vma, where)) continue;
+    if ((vma.status() & kGuard) != 0) {
+      AddGuard(vma, where);
+      continue;
+    }
+    if (vma.start() < last_end_) {
+      (void)diag_.Error(where, "begins at " + HexText(vma.start()) +
+                                   ", before the end of the area before, " + HexText(last_end_));
+      continue;
+    }
+    last_end_ = vma.end();
+    Region region;
+    region.range = {vma.start(), vma.end()};
+    region.prot.bits = vma.prot();
+    region.flags.bits = vma.flags() & ~std::uint64_t{kMapFixed};
+    region.madvise.bits = vma.madv();
+    region.offset = vma.pgoff();
+    if (!Kind(vma, where, &region)) {
+      left_out_.push_back(region.range);
+      continue;
+    }
+    memory_.regions.push_back(region);
+  }
+}
+
+/// Keeps the runs that lie in private regions of `memory` and cuts them at region borders; checks
+/// that every page lies in a region. Pages of what the kernel provides are not loaded.
+void FitPages(std::vector<PageRun> runs, AddressSpace* memory, const std::string& image,
+              bool complete, Diagnostics& diag) {
+  auto region = memory->regions.begin();
+  for (PageRun run : runs) {
+    while (run.nr_pages != 0) {
+      while (region != memory->regions.end() && region->range.end <= run.start) ++region;
+      if (region == memory->regions.end() || run.start < region->range.start) {
+        // With areas left out, their pages have no place.
+        if (complete) {
+          (void)diag.Error(image, "pages at " + HexText(run.start) + " lie in no area of mm");
+        }
+        const std::uint64_t next =
+            region == memory->regions.end() ? run.end() : std::min(run.end(), region->range.start);
+        const std::uint64_t skipped = (next - run.start) / kPageSize;
+        run.start = next;
+        run.image_offset += skipped * kPageSize;
+        run.nr_pages -= skipped;
+        continue;
+      }
+      PageRun part = run;
+      part.nr_pages = (std::min(run.end(), region->range.end) - run.start) / kPageSize;
+      if (region->IsPrivate()) {
+        memory->pages.push_back(part);
+      } else if (region->kind != RegionKind::kVdso && region->kind != RegionKind::kVvar &&
+                 region->kind != RegionKind::kAioRing) {
+        (void)diag.Error(image, "pages at " + HexText(run.start) + " lie in a shared area");
+      }
+      run.start += part.nr_pages * kPageSize;
+      run.image_offset += part.nr_pages * kPageSize;
+      run.nr_pages -= part.nr_pages;
+    }
+  }
+}
+
+}  // namespace
+
+void Loader::LoadMemory(std::int32_t index, Attributes* attributes) {
+  const Pid pid = snapshot.tree.nodes[index].pid;
+  Process& process = snapshot.processes[index];
+  const auto number = static_cast<std::uint64_t>(pid);
+  const ImageKind& mm_kind = ImageKindNamed("MM");
+  if (Failed(images.ReadSingle(mm_kind, number, &mm, diag))) return;
+  const std::string image = ImageSet::NameOf(mm_kind, number);
+
+  const std::size_t unsupported = diag.Count(Severity::kUnsupported);
+  const std::size_t errors = diag.Count(Severity::kError);
+  RegionBuilder(*this, mm, image, &process.memory).Build();
+  const bool complete =
+      diag.Count(Severity::kUnsupported) == unsupported && diag.Count(Severity::kError) == errors;
+
+  MmAttributes bounds;
+  bounds.start_code.value = mm.mm_start_code();
+  bounds.end_code.value = mm.mm_end_code();
+  bounds.start_data.value = mm.mm_start_data();
+  bounds.end_data.value = mm.mm_end_data();
+  bounds.start_stack.value = mm.mm_start_stack();
+  bounds.start_brk.value = mm.mm_start_brk();
+  bounds.brk.value = mm.mm_brk();
+  bounds.arg_start.value = mm.mm_arg_start();
+  bounds.arg_end.value = mm.mm_arg_end();
+  bounds.env_start.value = mm.mm_env_start();
+  bounds.env_end.value = mm.mm_env_end();
+  for (std::uint64_t word : mm.mm_saved_auxv()) bounds.auxv.push_back({word});
+  if (mm.has_dumpable()) attributes->dumpable = mm.dumpable();
+  if (mm.thp_disabled()) attributes->thp_disabled = true;
+  if (RegularPath(mm.exe_file_id(), image + "[0].exe_file_id", &bounds.exe, &process.memory.exe)) {
+    attributes->mm = std::move(bounds);
+  }
+
+  std::vector<PageRun> runs;
+  if (Succeeded(LoadPageRuns(ImageKindNamed("PAGEMAP"), number, kUserEnd, &runs))) {
+    FitPages(std::move(runs), &process.memory, "pagemap-" + std::to_string(pid) + ".img", complete,
+             diag);
+  }
+}
+
+void Loader::LoadMemfds() {
+  const ImageKind& kind = ImageKindNamed("MEMFD_INODE");
+  if (!images.Has(kind)) return;
+  ImageReader reader{"", ""};
+  if (Failed(images.Open(kind, 0, &reader, diag))) return;
+  pb::memfd_inode_entry entry;
+  std::string_view bytes;
+  while (!reader.AtEnd()) {
+    if (Failed(reader.Next(&bytes, diag))) return;
+    if (Failed(ParseMessage(bytes, reader.Where(), &entry, diag))) continue;
+    const auto inode = static_cast<std::uint32_t>(entry.inode_id());
+    if (entry.inode_id() != inode || entry.size() > kUserEnd) {
+      (void)diag.Error(reader.Where(), "inode id " + std::to_string(entry.inode_id()) +
+                                           " or size " + std::to_string(entry.size()) +
+                                           " is out of range");
+      continue;
+    }
+    if (!memfds.emplace(inode, static_cast<std::int32_t>(snapshot.memfds.size())).second) {
+      (void)diag.Error(reader.Where("inode_id"), std::to_string(inode) + " stands twice");
+      continue;
+    }
+    MemfdObject object;
+    object.inode_id = inode;
+    object.name.bytes = entry.name();
+    object.size = entry.size();
+    object.seals.bits = entry.seals();
+    if (entry.hugetlb_flag() != 0) object.huge = MemfdHuge{entry.hugetlb_flag()};
+    if (entry.has_mode()) object.mode = entry.mode();
+    object.uid = entry.uid();
+    object.gid = entry.gid();
+    snapshot.memfds.push_back(std::move(object));
+    memfd_shmids.push_back(entry.shmid());
+  }
+}
+
+namespace {
+
+/// Objects named /dev/zero that nothing opens and nothing maps privately: plain
+/// MAP_SHARED|MAP_ANONYMOUS memory, as CRIU 3.14 and later dump it.
+std::vector<bool> PlainShared(const Snapshot& snapshot,
+                              const std::unordered_map<std::uint32_t, std::int32_t>& memfds) {
+  std::vector<bool> plain(snapshot.memfds.size());
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    plain[i] = snapshot.memfds[i].name.bytes == "/dev/zero";
+  }
+  for (const DescriptorTable& table : snapshot.tables) {
+    for (const Descriptor& slot : table.slots) {
+      const auto* memfd = std::get_if<Memfd>(&snapshot.files[slot.file]->body);
+      if (memfd != nullptr) plain[memfds.at(static_cast<std::uint32_t>(memfd->inode_id))] = false;
+    }
+  }
+  for (const Process& process : snapshot.processes) {
+    for (const Region& region : process.memory.regions) {
+      if (region.kind == RegionKind::kPrivateMemfd) plain[region.object] = false;
+    }
+  }
+  return plain;
+}
+
+}  // namespace
+
+void Loader::FinishSharedMemory() {
+  const ImageKind& kind = ImageKindNamed("SHMEM_PAGEMAP");
+  for (Shmem& object : snapshot.shmems) {
+    if (images.Has(kind, object.id))
+      (void)LoadPageRuns(kind, object.id, object.size, &object.pages);
+  }
+  const std::vector<bool> plain = PlainShared(snapshot, memfds);
+  std::vector<std::int32_t> shmem_of(plain.size(), -1);
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    MemfdObject& memfd = snapshot.memfds[i];
+    std::vector<PageRun> pages;
+    if (images.Has(kind, memfd_shmids[i])) {
+      (void)LoadPageRuns(kind, memfd_shmids[i], memfd.size, &pages);
+    }
+    if (!plain[i]) {
+      memfd.pages = std::move(pages);
+      continue;
+    }
+    if (!shmems.emplace(memfd_shmids[i], static_cast<std::int32_t>(snapshot.shmems.size()))
+             .second) {
+      (void)diag.Error("memfd.img[" + std::to_string(i) + "].shmid",
+                       std::to_string(memfd_shmids[i]) + " is another object's too");
+      continue;
+    }
+    shmem_of[i] = static_cast<std::int32_t>(snapshot.shmems.size());
+    snapshot.shmems.push_back({memfd_shmids[i], memfd.size, std::move(pages)});
+  }
+  for (Process& process : snapshot.processes) {
+    for (Region& region : process.memory.regions) {
+      if (region.kind != RegionKind::kSharedMemfd || shmem_of[region.object] < 0) continue;
+      region.kind = RegionKind::kSharedAnonymous;
+      region.object = shmem_of[region.object];
+      region.flags.bits |= kMapAnonymous | kMapShared;
+      region.open_flags = {};
+    }
+  }
+}
+
+}  // namespace crgen

@@ -1,0 +1,230 @@
+#include "model/flags.h"
+
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <linux/memfd.h>
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <ctime>
+
+namespace crgen {
+namespace {
+
+constexpr FlagName Bit(std::string_view name, std::uint64_t value) { return {name, value, value}; }
+constexpr FlagName Whole(std::string_view name, std::uint64_t value) {
+  return {name, ~std::uint64_t{0}, value};
+}
+constexpr FlagName Advice(std::string_view name, int advice) {
+  return Bit(name, std::uint64_t{1} << advice);
+}
+
+// The numbers stand here as the images have them; where the system headers name them too, the
+// two must agree.
+static_assert(O_APPEND == 0x400 && O_NONBLOCK == 0x800 && O_DSYNC == 0x1000 && O_SYNC == 0x101000);
+static_assert(MAP_GROWSDOWN == 0x100 && MAP_LOCKED == 0x2000 && MAP_HUGETLB == 0x40000);
+
+constexpr FlagName kOpen[] = {
+    {"O_RDONLY", 3, 0},         {"O_WRONLY", 3, 1},         {"O_RDWR", 3, 2},
+    Bit("O_APPEND", 0x400),     Bit("O_NONBLOCK", 0x800),   Bit("O_SYNC", 0x101000),
+    Bit("O_DSYNC", 0x1000),     Bit("O_ASYNC", 0x2000),     Bit("O_DIRECT", 0x4000),
+    Bit("O_LARGEFILE", 0x8000), Bit("O_TMPFILE", 0x410000), Bit("O_DIRECTORY", 0x10000),
+    Bit("O_NOFOLLOW", 0x20000), Bit("O_NOATIME", 0x40000),  Bit("O_CLOEXEC", 0x80000),
+    Bit("O_PATH", 0x200000),
+};
+constexpr std::uint64_t kHugeSizeMask = std::uint64_t{0x3f} << 26;
+constexpr FlagName kMap[] = {
+    Bit("MAP_SHARED", 0x1),
+    Bit("MAP_PRIVATE", 0x2),
+    Bit("MAP_DROPPABLE", 0x8),
+    Bit("MAP_FIXED", 0x10),
+    Bit("MAP_ANONYMOUS", 0x20),
+    Bit("MAP_GROWSDOWN", 0x100),
+    Bit("MAP_LOCKED", 0x2000),
+    Bit("MAP_NORESERVE", 0x4000),
+    Bit("MAP_HUGETLB", 0x40000),
+    {"MAP_HUGE_2MB", kHugeSizeMask, std::uint64_t{21} << 26},
+    {"MAP_HUGE_1GB", kHugeSizeMask, std::uint64_t{30} << 26},
+};
+constexpr FlagName kProt[] = {Bit("PROT_READ", PROT_READ), Bit("PROT_WRITE", PROT_WRITE),
+                              Bit("PROT_EXEC", PROT_EXEC)};
+constexpr FlagName kClone[] = {
+    Bit("CLONE_FILES", CLONE_FILES),         Bit("CLONE_PARENT", CLONE_PARENT),
+    Bit("CLONE_NEWPID", CLONE_NEWPID),       Bit("CLONE_NEWNS", CLONE_NEWNS),
+    Bit("CLONE_NEWNET", CLONE_NEWNET),       Bit("CLONE_NEWIPC", CLONE_NEWIPC),
+    Bit("CLONE_NEWUTS", CLONE_NEWUTS),       Bit("CLONE_NEWUSER", CLONE_NEWUSER),
+    Bit("CLONE_NEWCGROUP", CLONE_NEWCGROUP), Bit("CLONE_FS", CLONE_FS)};
+constexpr FlagName kSeal[] = {Bit("F_SEAL_SEAL", F_SEAL_SEAL),
+                              Bit("F_SEAL_SHRINK", F_SEAL_SHRINK),
+                              Bit("F_SEAL_GROW", F_SEAL_GROW),
+                              Bit("F_SEAL_WRITE", F_SEAL_WRITE),
+                              Bit("F_SEAL_FUTURE_WRITE", F_SEAL_FUTURE_WRITE),
+                              Bit("F_SEAL_EXEC", 0x20)};
+constexpr FlagName kSigaction[] = {Bit("SA_NOCLDSTOP", 0x1),      Bit("SA_NOCLDWAIT", 0x2),
+                                   Bit("SA_SIGINFO", 0x4),        Bit("SA_RESTORER", 0x4000000),
+                                   Bit("SA_ONSTACK", 0x8000000),  Bit("SA_RESTART", 0x10000000),
+                                   Bit("SA_NODEFER", 0x40000000), Bit("SA_RESETHAND", 0x80000000)};
+constexpr FlagName kAltstack[] = {Bit("SS_ONSTACK", 0x1), Bit("SS_DISABLE", 0x2),
+                                  Bit("SS_AUTODISARM", 0x80000000)};
+constexpr FlagName kSecurebit[] = {
+    Bit("SECBIT_NOROOT", SECBIT_NOROOT),
+    Bit("SECBIT_NOROOT_LOCKED", SECBIT_NOROOT_LOCKED),
+    Bit("SECBIT_NO_SETUID_FIXUP", SECBIT_NO_SETUID_FIXUP),
+    Bit("SECBIT_NO_SETUID_FIXUP_LOCKED", SECBIT_NO_SETUID_FIXUP_LOCKED),
+    Bit("SECBIT_KEEP_CAPS", SECBIT_KEEP_CAPS),
+    Bit("SECBIT_KEEP_CAPS_LOCKED", SECBIT_KEEP_CAPS_LOCKED),
+    Bit("SECBIT_NO_CAP_AMBIENT_RAISE", SECBIT_NO_CAP_AMBIENT_RAISE),
+    Bit("SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED", SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED)};
+constexpr FlagName kMadvise[] = {
+    Advice("MADV_RANDOM", MADV_RANDOM),         Advice("MADV_SEQUENTIAL", MADV_SEQUENTIAL),
+    Advice("MADV_DONTNEED", MADV_DONTNEED),     Advice("MADV_DONTFORK", MADV_DONTFORK),
+    Advice("MADV_MERGEABLE", MADV_MERGEABLE),   Advice("MADV_HUGEPAGE", MADV_HUGEPAGE),
+    Advice("MADV_NOHUGEPAGE", MADV_NOHUGEPAGE), Advice("MADV_DONTDUMP", MADV_DONTDUMP),
+    Advice("MADV_WIPEONFORK", MADV_WIPEONFORK), Bit("MADV_GUARD_INSTALL", kGuardInstall)};
+constexpr FlagName kSeccompFlag[] = {
+    Bit("SECCOMP_FILTER_FLAG_TSYNC", SECCOMP_FILTER_FLAG_TSYNC),
+    Bit("SECCOMP_FILTER_FLAG_LOG", SECCOMP_FILTER_FLAG_LOG),
+    Bit("SECCOMP_FILTER_FLAG_SPEC_ALLOW", SECCOMP_FILTER_FLAG_SPEC_ALLOW)};
+constexpr FlagName kMembarrier[] = {
+    Bit("MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED", 0x4),
+    Bit("MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED", 0x10),
+    Bit("MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE", 0x40),
+    Bit("MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ", 0x100)};
+constexpr FlagName kMemfdHuge[] = {Bit("MFD_HUGETLB", MFD_HUGETLB),
+                                   {"MFD_HUGE_2MB", kHugeSizeMask, std::uint64_t{21} << 26},
+                                   {"MFD_HUGE_1GB", kHugeSizeMask, std::uint64_t{30} << 26}};
+// signal(7), x86. 32 and 33 are glibc's own; the real-time signals that programs see begin at 34.
+constexpr FlagName kSignal[] = {Whole("SIGHUP", SIGHUP),   Whole("SIGINT", SIGINT),
+                                Whole("SIGQUIT", SIGQUIT), Whole("SIGILL", SIGILL),
+                                Whole("SIGTRAP", SIGTRAP), Whole("SIGABRT", SIGABRT),
+                                Whole("SIGBUS", SIGBUS),   Whole("SIGFPE", SIGFPE),
+                                Whole("SIGKILL", SIGKILL), Whole("SIGUSR1", SIGUSR1),
+                                Whole("SIGSEGV", SIGSEGV), Whole("SIGUSR2", SIGUSR2),
+                                Whole("SIGPIPE", SIGPIPE), Whole("SIGALRM", SIGALRM),
+                                Whole("SIGTERM", SIGTERM), Whole("SIGSTKFLT", SIGSTKFLT),
+                                Whole("SIGCHLD", SIGCHLD), Whole("SIGCONT", SIGCONT),
+                                Whole("SIGSTOP", SIGSTOP), Whole("SIGTSTP", SIGTSTP),
+                                Whole("SIGTTIN", SIGTTIN), Whole("SIGTTOU", SIGTTOU),
+                                Whole("SIGURG", SIGURG),   Whole("SIGXCPU", SIGXCPU),
+                                Whole("SIGXFSZ", SIGXFSZ), Whole("SIGVTALRM", SIGVTALRM),
+                                Whole("SIGPROF", SIGPROF), Whole("SIGWINCH", SIGWINCH),
+                                Whole("SIGIO", SIGIO),     Whole("SIGPWR", SIGPWR),
+                                Whole("SIGSYS", SIGSYS),   Whole("SIG32", 32),
+                                Whole("SIG33", 33),        Whole("SIGRTMIN", 34),
+                                Whole("SIGRTMIN+1", 35),   Whole("SIGRTMIN+2", 36),
+                                Whole("SIGRTMIN+3", 37),   Whole("SIGRTMIN+4", 38),
+                                Whole("SIGRTMIN+5", 39),   Whole("SIGRTMIN+6", 40),
+                                Whole("SIGRTMIN+7", 41),   Whole("SIGRTMIN+8", 42),
+                                Whole("SIGRTMIN+9", 43),   Whole("SIGRTMIN+10", 44),
+                                Whole("SIGRTMIN+11", 45),  Whole("SIGRTMIN+12", 46),
+                                Whole("SIGRTMIN+13", 47),  Whole("SIGRTMIN+14", 48),
+                                Whole("SIGRTMIN+15", 49),  Whole("SIGRTMAX-14", 50),
+                                Whole("SIGRTMAX-13", 51),  Whole("SIGRTMAX-12", 52),
+                                Whole("SIGRTMAX-11", 53),  Whole("SIGRTMAX-10", 54),
+                                Whole("SIGRTMAX-9", 55),   Whole("SIGRTMAX-8", 56),
+                                Whole("SIGRTMAX-7", 57),   Whole("SIGRTMAX-6", 58),
+                                Whole("SIGRTMAX-5", 59),   Whole("SIGRTMAX-4", 60),
+                                Whole("SIGRTMAX-3", 61),   Whole("SIGRTMAX-2", 62),
+                                Whole("SIGRTMAX-1", 63),   Whole("SIGRTMAX", 64)};
+constexpr FlagName kResource[] = {
+    Whole("RLIMIT_CPU", RLIMIT_CPU),   Whole("RLIMIT_FSIZE", RLIMIT_FSIZE),
+    Whole("RLIMIT_DATA", RLIMIT_DATA), Whole("RLIMIT_STACK", RLIMIT_STACK),
+    Whole("RLIMIT_CORE", RLIMIT_CORE), Whole("RLIMIT_RSS", 5),
+    Whole("RLIMIT_NPROC", 6),          Whole("RLIMIT_NOFILE", RLIMIT_NOFILE),
+    Whole("RLIMIT_MEMLOCK", 8),        Whole("RLIMIT_AS", RLIMIT_AS),
+    Whole("RLIMIT_LOCKS", 10),         Whole("RLIMIT_SIGPENDING", 11),
+    Whole("RLIMIT_MSGQUEUE", 12),      Whole("RLIMIT_NICE", 13),
+    Whole("RLIMIT_RTPRIO", 14),        Whole("RLIMIT_RTTIME", 15)};
+constexpr FlagName kClock[] = {
+    Whole("CLOCK_REALTIME", 0),           Whole("CLOCK_MONOTONIC", 1),
+    Whole("CLOCK_PROCESS_CPUTIME_ID", 2), Whole("CLOCK_THREAD_CPUTIME_ID", 3),
+    Whole("CLOCK_BOOTTIME", 7),           Whole("CLOCK_REALTIME_ALARM", 8),
+    Whole("CLOCK_BOOTTIME_ALARM", 9),     Whole("CLOCK_TAI", 11)};
+constexpr FlagName kSchedPolicy[] = {Whole("SCHED_OTHER", 0), Whole("SCHED_FIFO", 1),
+                                     Whole("SCHED_RR", 2),    Whole("SCHED_BATCH", 3),
+                                     Whole("SCHED_IDLE", 5),  Whole("SCHED_DEADLINE", 6)};
+constexpr FlagName kSigevNotify[] = {Whole("SIGEV_SIGNAL", 0), Whole("SIGEV_NONE", 1),
+                                     Whole("SIGEV_THREAD", 2), Whole("SIGEV_THREAD_ID", 4)};
+constexpr FlagName kOwnerType[] = {Whole("F_OWNER_TID", 0), Whole("F_OWNER_PID", 1),
+                                   Whole("F_OWNER_PGRP", 2)};
+constexpr FlagName kSeccompMode[] = {Whole("SECCOMP_MODE_STRICT", SECCOMP_MODE_STRICT),
+                                     Whole("SECCOMP_MODE_FILTER", SECCOMP_MODE_FILTER)};
+
+}  // namespace
+
+std::span<const FlagName> OpenFlagKind::Names() { return kOpen; }
+std::span<const FlagName> MapFlagKind::Names() { return kMap; }
+std::span<const FlagName> ProtKind::Names() { return kProt; }
+std::span<const FlagName> CloneFlagKind::Names() { return kClone; }
+std::span<const FlagName> SealKind::Names() { return kSeal; }
+std::span<const FlagName> SigactionFlagKind::Names() { return kSigaction; }
+std::span<const FlagName> AltstackFlagKind::Names() { return kAltstack; }
+std::span<const FlagName> SecurebitKind::Names() { return kSecurebit; }
+std::span<const FlagName> MadviseKind::Names() { return kMadvise; }
+std::span<const FlagName> SeccompFlagKind::Names() { return kSeccompFlag; }
+std::span<const FlagName> MembarrierKind::Names() { return kMembarrier; }
+std::span<const FlagName> MemfdHugeKind::Names() { return kMemfdHuge; }
+std::span<const FlagName> SignalKind::Names() { return kSignal; }
+std::span<const FlagName> ResourceKind::Names() { return kResource; }
+std::span<const FlagName> ClockKind::Names() { return kClock; }
+std::span<const FlagName> SchedPolicyKind::Names() { return kSchedPolicy; }
+std::span<const FlagName> SigevNotifyKind::Names() { return kSigevNotify; }
+std::span<const FlagName> OwnerTypeKind::Names() { return kOwnerType; }
+std::span<const FlagName> SeccompModeKind::Names() { return kSeccompMode; }
+
+std::vector<std::string> FlagNames(std::span<const FlagName> names, std::uint64_t bits) {
+  std::vector<std::string> out;
+  std::uint64_t left = bits;
+  for (const FlagName& row : names) {
+    if ((left & row.mask) == row.value && (row.value != 0 || (bits & row.mask) == 0)) {
+      out.emplace_back(row.name);
+      left &= ~row.mask;
+    }
+  }
+  if (left != 0) out.push_back(HexText(left));
+  return out;
+}
+
+bool AddFlagByName(std::span<const FlagName> names, std::string_view name, std::uint64_t* bits) {
+  for (const FlagName& row : names) {
+    if (row.name == name) {
+      *bits |= row.value;
+      return true;
+    }
+  }
+  std::uint64_t value = 0;
+  if (!ParseHex(name, &value)) return false;
+  *bits |= value;
+  return true;
+}
+
+std::string ValueName(std::span<const FlagName> names, std::uint64_t value) {
+  for (const FlagName& row : names) {
+    if (row.value == value) return std::string(row.name);
+  }
+  return HexText(value);
+}
+
+std::string HexText(std::uint64_t value) {
+  std::array<char, 18> buffer{'0', 'x'};
+  auto end = std::to_chars(buffer.data() + 2, buffer.data() + buffer.size(), value, 16).ptr;
+  return {buffer.data(), end};
+}
+
+bool ParseHex(std::string_view text, std::uint64_t* value) {
+  if (text.size() < 3 || text.size() > 18 || text[0] != '0' || text[1] != 'x') return false;
+  for (char c : text.substr(2)) {
+    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
+  }
+  auto [end, error] = std::from_chars(text.data() + 2, text.data() + text.size(), *value, 16);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace crgen

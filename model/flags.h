@@ -1,0 +1,154 @@
+// Sets of kernel flags and their names: what a plan prints as ["O_RDWR","O_APPEND"].
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace crgen {
+
+/// One named value: present in `bits` if (bits & mask) == value. A row with several bits stands
+/// before the rows of its parts (O_SYNC before O_DSYNC).
+struct FlagName {
+  std::string_view name;
+  std::uint64_t mask;
+  std::uint64_t value;
+};
+
+/// A set of flags of one kind. Kind::Names() lists the rows.
+template <typename Kind>
+struct Flags {
+  std::uint64_t bits = 0;
+  bool Has(std::uint64_t mask) const { return (bits & mask) == mask; }
+  friend bool operator==(const Flags&, const Flags&) = default;
+};
+
+/// A number that stands for exactly one name (a signal, a clock, a resource).
+template <typename Kind>
+struct Named {
+  std::uint32_t value = 0;
+  friend bool operator==(const Named&, const Named&) = default;
+};
+
+/// The kinds of names. kTitle names the kind in the schema.
+struct OpenFlagKind {  // open(2)
+  static constexpr std::string_view kTitle = "openFlag";
+  static std::span<const FlagName> Names();
+};
+struct MapFlagKind {  // mmap(2)
+  static constexpr std::string_view kTitle = "mapFlag";
+  static std::span<const FlagName> Names();
+};
+struct ProtKind {  // mmap(2), PROT_*
+  static constexpr std::string_view kTitle = "prot";
+  static std::span<const FlagName> Names();
+};
+struct CloneFlagKind {  // clone(2)
+  static constexpr std::string_view kTitle = "cloneFlag";
+  static std::span<const FlagName> Names();
+};
+struct SealKind {  // fcntl(2), F_SEAL_*
+  static constexpr std::string_view kTitle = "seal";
+  static std::span<const FlagName> Names();
+};
+struct SigactionFlagKind {  // sigaction(2), SA_*
+  static constexpr std::string_view kTitle = "sigactionFlag";
+  static std::span<const FlagName> Names();
+};
+struct AltstackFlagKind {  // sigaltstack(2), SS_*
+  static constexpr std::string_view kTitle = "altstackFlag";
+  static std::span<const FlagName> Names();
+};
+struct SecurebitKind {  // capabilities(7), SECBIT_*
+  static constexpr std::string_view kTitle = "securebit";
+  static std::span<const FlagName> Names();
+};
+struct MadviseKind {  // madvise(2); bit n: MADV value n
+  static constexpr std::string_view kTitle = "madvise";
+  static std::span<const FlagName> Names();
+};
+struct SeccompFlagKind {  // seccomp(2)
+  static constexpr std::string_view kTitle = "seccompFlag";
+  static std::span<const FlagName> Names();
+};
+struct MembarrierKind {  // membarrier(2)
+  static constexpr std::string_view kTitle = "membarrier";
+  static std::span<const FlagName> Names();
+};
+struct MemfdHugeKind {  // memfd_create(2)
+  static constexpr std::string_view kTitle = "memfdHuge";
+  static std::span<const FlagName> Names();
+};
+struct SignalKind {  // signal(7)
+  static constexpr std::string_view kTitle = "signal";
+  static std::span<const FlagName> Names();
+};
+struct ResourceKind {  // getrlimit(2)
+  static constexpr std::string_view kTitle = "resource";
+  static std::span<const FlagName> Names();
+};
+struct ClockKind {  // timer_create(2)
+  static constexpr std::string_view kTitle = "clock";
+  static std::span<const FlagName> Names();
+};
+struct SchedPolicyKind {  // sched(7)
+  static constexpr std::string_view kTitle = "schedPolicy";
+  static std::span<const FlagName> Names();
+};
+struct SigevNotifyKind {  // sigevent(7)
+  static constexpr std::string_view kTitle = "sigevNotify";
+  static std::span<const FlagName> Names();
+};
+struct OwnerTypeKind {  // fcntl(2), F_SETOWN_EX
+  static constexpr std::string_view kTitle = "ownerType";
+  static std::span<const FlagName> Names();
+};
+struct SeccompModeKind {  // seccomp(2)
+  static constexpr std::string_view kTitle = "seccompMode";
+  static std::span<const FlagName> Names();
+};
+
+using OpenFlags = Flags<OpenFlagKind>;
+using MapFlags = Flags<MapFlagKind>;
+using Prot = Flags<ProtKind>;
+using CloneFlags = Flags<CloneFlagKind>;
+using Seals = Flags<SealKind>;
+using SigactionFlags = Flags<SigactionFlagKind>;
+using AltstackFlags = Flags<AltstackFlagKind>;
+using Securebits = Flags<SecurebitKind>;
+using Madvise = Flags<MadviseKind>;
+using SeccompFlags = Flags<SeccompFlagKind>;
+using Membarrier = Flags<MembarrierKind>;
+using MemfdHuge = Flags<MemfdHugeKind>;
+using Signal = Named<SignalKind>;
+using Resource = Named<ResourceKind>;
+using Clock = Named<ClockKind>;
+using SchedPolicy = Named<SchedPolicyKind>;
+using SigevNotify = Named<SigevNotifyKind>;
+using OwnerType = Named<OwnerTypeKind>;
+using SeccompMode = Named<SeccompModeKind>;
+
+/// MADV_GUARD_INSTALL (102) as a Madvise bit: the one value that is no bit number of its own.
+inline constexpr std::uint64_t kGuardInstall = std::uint64_t{1} << 63;
+
+/// MADV_x, x below 63, as a Madvise bit.
+constexpr std::uint64_t MadviseBit(int advice) { return std::uint64_t{1} << advice; }
+
+/// The names of all set bits in table order; bits without a name are one more string "0x…".
+std::vector<std::string> FlagNames(std::span<const FlagName> names, std::uint64_t bits);
+
+/// Adds the bits of `name` (or of a "0x…" string) to `*bits`. False: no such name.
+bool AddFlagByName(std::span<const FlagName> names, std::string_view name, std::uint64_t* bits);
+
+/// The name of `value`, or "0x…": names never fail.
+std::string ValueName(std::span<const FlagName> names, std::uint64_t value);
+
+/// "0x" and lower-case hex digits without leading zeros.
+std::string HexText(std::uint64_t value);
+
+/// The inverse of HexText. False: not of that form, or above 64 bits.
+bool ParseHex(std::string_view text, std::uint64_t* value);
+
+}  // namespace crgen

@@ -1,0 +1,88 @@
+// Address spaces: regions, the pages that each has, and the objects that regions share.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/flags.h"
+#include "model/ids.h"
+#include "model/values.h"
+
+namespace crgen {
+
+enum class RegionKind : std::uint8_t {
+  kPrivateAnonymous,
+  kPrivateFile,      ///< `file` is REG
+  kSharedFile,       ///< `file` is REG
+  kPrivateMemfd,     ///< `memfd` names the object
+  kSharedMemfd,      ///< likewise
+  kSharedAnonymous,  ///< `shmem` names the object
+  kSysvShm,          ///< `shmid`
+  kVdso,
+  kVvar,
+  kVsyscall,
+  kAioRing,
+};
+
+/// A page-aligned range of an address space with one backing (a kernel vma, vma_entry).
+struct Region {
+  AddressRange range;
+  RegionKind kind = RegionKind::kPrivateAnonymous;
+  bool heap = false;  ///< labelled so by the kernel; for information
+  Prot prot;
+  MapFlags flags;
+  Madvise madvise;
+  std::uint64_t offset = 0;  ///< bytes into the file or object
+  std::int32_t file = -1;    ///< index in Snapshot::files (REG): its path is mapped
+  OpenFlags open_flags;      ///< how the file or memfd is opened to be mapped
+  std::int32_t object = -1;  ///< index in Snapshot::memfds or Snapshot::shmems
+  std::uint32_t nr_req = 0;  ///< kAioRing: io_setup(2)
+  std::uint64_t shmid = 0;   ///< kSysvShm
+
+  /// Has pages of its own, which fork(2) shares copy-on-write.
+  bool IsPrivate() const {
+    return kind == RegionKind::kPrivateAnonymous || kind == RegionKind::kPrivateFile ||
+           kind == RegionKind::kPrivateMemfd;
+  }
+};
+
+/// Consecutive pages with consecutive contents in one pages image. `start` is an address, or an
+/// offset in a shared object; both multiples of kPageSize.
+struct PageRun {
+  std::uint64_t start = 0;
+  std::uint64_t nr_pages = 0;
+  std::uint32_t image = 0;         ///< index in Snapshot::page_images
+  std::uint64_t image_offset = 0;  ///< bytes
+  std::uint64_t end() const { return start + nr_pages * kPageSize; }
+};
+
+struct AddressSpace {
+  std::vector<Region> regions;       ///< ascending, without overlap
+  std::vector<AddressRange> guards;  ///< MADV_GUARD_INSTALL ranges inside regions, ascending
+  std::vector<PageRun> pages;        ///< ascending, without overlap, each run inside one region
+  std::int32_t exe = -1;             ///< index in Snapshot::files
+};
+
+/// Memory shared by mappings alone: MAP_SHARED|MAP_ANONYMOUS.
+struct Shmem {
+  std::uint64_t id = 0;    ///< unique among the program's shmem ids
+  std::uint64_t size = 0;  ///< bytes
+  std::vector<PageRun> pages;
+};
+
+/// A memfd object (memfd_inode_entry).
+struct MemfdObject {
+  std::uint64_t inode_id = 0;
+  Text name;
+  std::uint64_t size = 0;  ///< bytes
+  Seals seals;
+  std::optional<MemfdHuge> huge;
+  std::optional<std::uint32_t> mode;
+  std::uint32_t uid = 0;
+  std::uint32_t gid = 0;
+  std::vector<PageRun> pages;
+};
+
+}  // namespace crgen

@@ -1,0 +1,57 @@
+// The snapshot: all that a dump says about a process tree, free of protobuf and of file names.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/attributes.h"
+#include "model/file.h"
+#include "model/ids.h"
+#include "model/memory.h"
+#include "model/tree.h"
+
+namespace crgen {
+
+enum class ProcessState : std::uint8_t { kRunning, kStopped, kZombie };
+
+/// How a zombie died: wait(2).
+struct ExitStatus {
+  std::optional<std::uint32_t> code;  ///< 0 … 255
+  std::optional<Signal> signal;
+  std::optional<bool> core_dumped;  ///< with `signal`
+  friend bool operator==(const ExitStatus&, const ExitStatus&) = default;
+};
+
+/// A thread that is not the leader.
+struct Thread {
+  Pid tid = 0;
+  std::shared_ptr<const Attributes> attributes;
+};
+
+/// What belongs to one process besides its place in the tree.
+struct Process {
+  ProcessState state = ProcessState::kRunning;
+  ExitStatus exit_status;   ///< kZombie
+  Signal stop_signal;       ///< kStopped
+  std::int32_t table = -1;  ///< index in Snapshot::tables; -1: a zombie
+  AddressSpace memory;
+  std::vector<Thread> threads;
+  std::shared_ptr<const Attributes> attributes;
+  /// Signals pending for the leader alone, not for the process.
+  std::vector<PendingSignal> leader_signal_queue;
+};
+
+/// Processes are in the order of `tree.nodes`: the same index names the same process.
+struct Snapshot {
+  TreeSnapshot tree;
+  std::vector<Process> processes;
+  std::vector<DescriptorTable> tables;
+  std::vector<std::shared_ptr<const File>> files;  ///< ascending by id
+  std::vector<MemfdObject> memfds;                 ///< ascending by inode id
+  std::vector<Shmem> shmems;                       ///< ascending by id
+  std::vector<std::string> page_images;            ///< names relative to the dump
+  bool new_pid_namespace = false;                  ///< the root is born with CLONE_NEWPID
+};
+
+}  // namespace crgen
