@@ -104,6 +104,7 @@ void Loader::LoadFiles() {
 void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
   FileEntry known;
   known.type = entry.type();
+  snapshot.highest_file_id = std::max<std::uint64_t>(snapshot.highest_file_id, entry.id());
   auto file = std::make_shared<File>();
   file->id.value = entry.id();
   std::uint32_t body_id = entry.id();

@@ -65,6 +65,12 @@ struct AddressSpace {
   std::int32_t exe = -1;             ///< index in Snapshot::files
 };
 
+/// Whether `region`, a view of a shared object, shows all `pages` of it; false if there are none.
+inline bool ShowsAll(const Region& region, const std::vector<PageRun>& pages) {
+  return !pages.empty() && region.offset <= pages.front().start &&
+         region.offset + region.range.size() >= pages.back().end();
+}
+
 /// Memory shared by mappings alone: MAP_SHARED|MAP_ANONYMOUS.
 struct Shmem {
   std::uint64_t id = 0;    ///< unique among the program's shmem ids

@@ -47,9 +47,10 @@ struct Snapshot {
   TreeSnapshot tree;
   std::vector<Process> processes;
   std::vector<DescriptorTable> tables;
-  std::vector<std::shared_ptr<const File>> files;  ///< ascending by id
-  std::vector<MemfdObject> memfds;                 ///< ascending by inode id
-  std::vector<Shmem> shmems;                       ///< ascending by id
+  std::vector<std::shared_ptr<const File>> files;
+  std::uint64_t highest_file_id = 0;  ///< of all files in the dump, unsupported ones included
+  std::vector<MemfdObject> memfds;
+  std::vector<Shmem> shmems;
   std::vector<std::string> page_images;            ///< names relative to the dump
   bool new_pid_namespace = false;                  ///< the root is born with CLONE_NEWPID
 };

@@ -1,0 +1,192 @@
+#include "generator/generate.h"
+
+#include <algorithm>
+
+#include "generator/creation_tree.h"
+#include "generator/descriptors.h"
+#include "generator/emitter.h"
+#include "generator/file_opener.h"
+#include "generator/memory.h"
+#include "generator/spare_addresses.h"
+
+namespace crgen {
+namespace {
+
+constexpr std::uint64_t kCloneFiles = 0x400, kCloneParent = 0x8000, kCloneNewPid = 0x20000000;
+
+/// Emits the program of one snapshot whose tree is planned.
+class Generation {
+ public:
+  Generation(const Snapshot& snapshot, const TreePlan& plan, const PageReader& read_page,
+             Program* program)
+      : snapshot_(snapshot),
+        plan_(plan),
+        tree_(BuildCreationTree(snapshot, plan.ops)),
+        out_(program),
+        spare_(snapshot),
+        opener_(snapshot, tree_, spare_, out_),
+        memory_(snapshot, tree_, descriptors_, spare_, opener_, read_page, out_) {}
+
+  Result Run(Diagnostics& diag);
+
+ private:
+  Result EmitFork(const TreeOp& op, std::int32_t executor, std::int32_t child, Diagnostics& diag);
+  void EmitTreeOp(const TreeOp& op, std::int32_t executor);
+  Result FinishProcess(std::int32_t node, Diagnostics& diag);
+
+  const Snapshot& snapshot_;
+  const TreePlan& plan_;
+  CreationTree tree_;
+  Emitter out_;
+  SpareAddresses spare_;
+  FileOpener opener_;
+  DescriptorPlan descriptors_;
+  MemoryPlan memory_;
+};
+
+Result Generation::EmitFork(const TreeOp& op, std::int32_t executor, std::int32_t child,
+                            Diagnostics& diag) {
+  Fork fork;
+  fork.child_pid = op.arg;
+  if (op.clone_parent) fork.flags.bits |= kCloneParent;
+  if (executor < 0) {
+    if (snapshot_.new_pid_namespace) fork.flags.bits |= kCloneNewPid;
+    out_.Emit(op.pid, fork);
+    return Result::kOk;
+  }
+  const std::int32_t time = tree_.nodes[child].birth;
+  const bool shares_table = descriptors_.SharesCreatorsTable(child);
+  if (shares_table) fork.flags.bits |= kCloneFiles;
+  if (!shares_table && Failed(descriptors_.BeforeFork(executor, time, opener_, out_, diag))) {
+    return Result::kError;
+  }
+  if (Failed(memory_.BeforeFork(executor, time, diag))) return Result::kError;
+  out_.Emit(op.pid, fork);
+  descriptors_.AfterFork(executor, child, out_);
+  memory_.AfterFork(executor, child);
+  return Result::kOk;
+}
+
+void Generation::EmitTreeOp(const TreeOp& op, std::int32_t executor) {
+  switch (op.kind) {
+    case TreeOp::Kind::kFork:
+      break;
+    case TreeOp::Kind::kSetSid:
+      out_.Emit(op.pid, SetSid{});
+      break;
+    case TreeOp::Kind::kSetPgid:
+      out_.Emit(op.pid, SetPgid{op.arg});
+      break;
+    case TreeOp::Kind::kWait:
+      out_.Emit(op.pid, Wait{op.arg});
+      break;
+    case TreeOp::Kind::kExit: {
+      const std::int32_t process = tree_.nodes[executor].process;
+      ExitStatus status{0, {}, {}};
+      if (process >= 0) status = snapshot_.processes[process].exit_status;
+      out_.Emit(op.pid, Exit{status});
+      break;
+    }
+    case TreeOp::Kind::kSetSubreaper: {
+      auto attributes = std::make_shared<Attributes>();
+      attributes->child_subreaper = op.arg != 0;
+      out_.Emit(op.pid, SetAttr{{}, std::move(attributes)});
+      break;
+    }
+  }
+}
+
+/// Places, threads, attributes, and off it goes.
+Result Generation::FinishProcess(std::int32_t node, Diagnostics& diag) {
+  const Process& process = *tree_.Living(snapshot_, node);
+  const Pid pid = tree_.nodes[node].pid;
+  if (Failed(descriptors_.Finish(node, opener_, out_, diag)) ||
+      Failed(memory_.Finish(node, diag))) {
+    return Result::kError;
+  }
+  for (const Thread& thread : process.threads) out_.Emit(pid, CreateThread{thread.tid});
+  for (const Thread& thread : process.threads) {
+    out_.Emit(pid, SetAttr{thread.tid, thread.attributes});
+  }
+  if (!process.leader_signal_queue.empty()) {
+    auto attributes = std::make_shared<Attributes>();
+    attributes->signal_queue = process.leader_signal_queue;
+    out_.Emit(pid, SetAttr{pid, std::move(attributes)});
+  }
+  out_.Emit(pid, SetAttr{{}, process.attributes});
+  Resume resume;
+  if (process.state == ProcessState::kStopped) resume.stopped = process.stop_signal;
+  out_.Emit(pid, resume);
+  return Result::kOk;
+}
+
+Result Generation::Run(Diagnostics& diag) {
+  if (Failed(descriptors_.Build(snapshot_, tree_, diag)) || Failed(memory_.Build(diag))) {
+    return Result::kError;
+  }
+  std::int32_t born = 0;
+  for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
+    const TreeOp& op = plan_.ops[i];
+    if (op.kind != TreeOp::Kind::kFork) {
+      EmitTreeOp(op, tree_.executor[i]);
+    } else if (Failed(EmitFork(op, tree_.executor[i], born++, diag))) {
+      return Result::kError;
+    }
+  }
+  for (std::int32_t n = 0; n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
+    if (tree_.Living(snapshot_, n) != nullptr && Failed(FinishProcess(n, diag))) {
+      return Result::kError;
+    }
+  }
+  return Result::kOk;
+}
+
+}  // namespace
+
+Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, TreeSnapshot* prepared,
+                   Diagnostics& diag) {
+  *prepared = tree;
+  TreeNode& root = prepared->nodes.front();
+  if (root.sid == root.pid) return Result::kOk;
+  const Pid outer_sid = root.sid;
+  // A group that the root leads is inside; any other came from where its session came from.
+  const Pid outer_pgid = root.pgid == root.pid ? outer_sid : root.pgid;
+  const std::string where = "pid " + std::to_string(root.pid);
+  if (outer_sid != 0 && !options.shell_job) {
+    return diag.Error(where, "the root is in session " + std::to_string(outer_sid) +
+                                 ", which is not of the tree; --shell-job takes the restorer's");
+  }
+  for (const TreeNode& node : tree.nodes) {
+    auto taken = [&](Pid number) {
+      return number != 0 && (number == outer_sid || number == outer_pgid);
+    };
+    const bool clash = taken(node.pid) || std::any_of(node.tids.begin(), node.tids.end(), taken);
+    if (clash) {
+      return diag.Error("pid " + std::to_string(node.pid),
+                        "has the number of the session or group that the root has from outside");
+    }
+  }
+  for (TreeNode& node : prepared->nodes) {
+    if (node.sid == outer_sid) node.sid = 0;
+    if (node.pgid == outer_sid || node.pgid == outer_pgid) node.pgid = 0;
+  }
+  return Result::kOk;
+}
+
+GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions& options,
+                                const PageReader& read_page, Program* program, Diagnostics& diag) {
+  TreeSnapshot tree;
+  if (Failed(PrepareTree(snapshot.tree, options, &tree, diag))) {
+    return GenerateOutcome::kUnreachableTree;
+  }
+  TreePlan plan;
+  TreeRefusal refusal;
+  if (Failed(AnalyzeTree(tree, &plan, &refusal))) {
+    (void)diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
+    return GenerateOutcome::kUnreachableTree;
+  }
+  Generation generation(snapshot, plan, read_page, program);
+  return Failed(generation.Run(diag)) ? GenerateOutcome::kBadInput : GenerateOutcome::kOk;
+}
+
+}  // namespace crgen

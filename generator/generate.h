@@ -1,0 +1,35 @@
+// From the snapshot to the program: the six steps of the restore program's definition, in order.
+#pragma once
+
+#include "dsl/commands.h"
+#include "generator/page_diff.h"
+#include "generator/tree_analyzer.h"
+#include "model/diagnostics.h"
+#include "model/snapshot.h"
+
+namespace crgen {
+
+struct GenerateOptions {
+  /// Session and group of the root that lead out of the tree are the restorer's own.
+  bool shell_job = false;
+};
+
+enum class GenerateOutcome {
+  kOk,
+  kBadInput,         ///< the snapshot contradicts itself, or page images cannot be read
+  kUnreachableTree,  ///< no sequence of system calls leads to this process tree
+};
+
+/// Writes into `*program` the commands that rebuild `snapshot`, the fewest that it finds.
+/// `read_page` is asked for pages that parent and child may share. Reports to `diag`.
+/// Cost: linear in processes, regions and descriptors, n log n in what they share.
+GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions& options,
+                                const PageReader& read_page, Program* program, Diagnostics& diag);
+
+/// The tree as the analyzer wants it: with `shell_job`, a session or group of the root that leads
+/// out of the tree becomes 0. Errors: without `shell_job` there is such a session; the outside
+/// number is a process of the tree.
+Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, TreeSnapshot* prepared,
+                   Diagnostics& diag);
+
+}  // namespace crgen

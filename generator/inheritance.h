@@ -1,0 +1,72 @@
+// What is carried down the creation tree: a resource that several processes hold is acquired by
+// one owner and handed on by fork(2).
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace crgen {
+
+/// One link of the way from an owner down to the holders: `parent` must have the resource when it
+/// executes the FORK `time`, by which `child` is born. Times are indices of tree operations.
+struct InheritanceLink {
+  std::int32_t parent;
+  std::int32_t child;
+  std::int32_t time;
+};
+
+/// The lowest node from which all `holders` inherit (DSL.md, step 2: the owner of what they share).
+/// `creators[n]` and `births[n]`: the creator of n, lower than n, and its birth. `links` gets the
+/// whole way from the owner to the holders. -1: there is no such node but the restorer.
+/// REQUIRES: holders is not empty. Cost: O(n log n) in the number of links.
+std::int32_t FindOwner(std::span<const std::int32_t> creators, std::span<const std::int32_t> births,
+                       std::vector<std::int32_t> holders, std::vector<InheritanceLink>* links);
+
+/// What one node has to do with one item.
+struct CarriedItem {
+  static constexpr std::int32_t kNever = std::numeric_limits<std::int32_t>::max();
+  std::int32_t item;
+  std::int32_t first = kNever;  ///< the first FORK that hands it on
+  std::int32_t last = -1;       ///< the last FORK that does
+  bool holder = false;          ///< the node has it at the end
+};
+
+/// The parts that `owner`, everyone on the way and the `holders` have in `item`, by node.
+std::vector<std::pair<std::int32_t, CarriedItem>> ShareOut(std::int32_t item, std::int32_t owner,
+                                                           std::span<const InheritanceLink> links,
+                                                           std::span<const std::int32_t> holders);
+
+/// The items of one node, in the order in which they are needed and in which they are done with.
+class CarryList {
+ public:
+  void Add(const CarriedItem& item) { items_.push_back(item); }
+  /// To be called once, after the last Add().
+  void Sort();
+
+  /// Calls `function(item)` for each that the FORK `time` or an earlier one hands on, once.
+  template <typename Function>
+  void Acquire(std::int32_t time, Function&& function) {
+    for (; next_first_ < items_.size() && items_[next_first_].first <= time; ++next_first_) {
+      function(items_[next_first_]);
+    }
+  }
+  /// Calls `function(item)` for each that no FORK after `time` hands on but one before did, once.
+  template <typename Function>
+  void Release(std::int32_t time, Function&& function) {
+    for (; next_last_ < by_last_.size() && items_[by_last_[next_last_]].last <= time;
+         ++next_last_) {
+      if (items_[by_last_[next_last_]].last >= 0) function(items_[by_last_[next_last_]]);
+    }
+  }
+  const std::vector<CarriedItem>& items() const { return items_; }
+
+ private:
+  std::vector<CarriedItem> items_;  // ascending by `first`
+  std::vector<std::int32_t> by_last_;
+  std::size_t next_first_ = 0, next_last_ = 0;
+};
+
+}  // namespace crgen

@@ -1,0 +1,36 @@
+// Which pages make one address range look like another.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/diagnostics.h"
+#include "model/memory.h"
+
+namespace crgen {
+
+/// Reads the bytes of a page image; Snapshot::page_images names it.
+using PageReader = std::function<Result(const std::string& image, std::uint64_t offset,
+                                        std::span<char> out, Diagnostics& diag)>;
+
+struct PageChanges {
+  std::vector<PageRun> loads;       ///< ascending
+  std::vector<AddressRange> drops;  ///< pages that are there and shall not be, ascending
+};
+
+/// The runs of `runs` (ascending) inside `range`, cut at its ends.
+std::vector<PageRun> RunsIn(std::span<const PageRun> runs, const AddressRange& range);
+
+/// What turns the pages `present` of `range` into the pages `wanted`. Pages that both have are
+/// compared byte by byte: equal ones stay as they are, shared copy-on-write. A drop may span pages
+/// that neither side has. Errors: those of `read`. Cost: linear in runs and in pages compared.
+Result DiffPages(std::span<const PageRun> present, std::span<const PageRun> wanted,
+                 std::span<const std::string> images, const PageReader& read, PageChanges* changes,
+                 Diagnostics& diag);
+
+/// Appends `run`, as one with the last if addresses and image offsets go on.
+void AppendRun(const PageRun& run, std::vector<PageRun>* runs);
+
+}  // namespace crgen

@@ -1,0 +1,268 @@
+#include "generator/tree_adoption.h"
+
+#include <algorithm>
+#include <string>
+#include <tuple>
+#include <utility>
+
+namespace crgen {
+namespace {
+
+constexpr std::int32_t kRoot = 0;
+constexpr std::int32_t kNobody = -1;
+
+/// How often moving one process may ask to move another one first.
+constexpr int kMaxDepth = 8;
+
+class Adopter {
+ public:
+  Adopter(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal)
+      : nodes_(snapshot.nodes), tree_(*tree), refusal_(refusal) {}
+
+  Result Run() {
+    EnterProcesses(nodes_, &tree_);
+    MeasureSubtrees();
+    next_child_.assign(nodes_.size(), kNobody);
+    first_child_.assign(nodes_.size(), kNobody);
+    for (auto i = static_cast<std::int32_t>(nodes_.size()) - 1; i >= kRoot; --i) {
+      ChooseBirthSession(i);
+      if (i == kRoot) break;
+      auto& first = first_child_[Index(tree_.At(i).parent)];
+      next_child_[Index(i)] = std::exchange(first, i);
+    }
+    InventDeadSessionLeaders(&tree_);
+    anchor_.assign(tree_.births.size(), kNobody);
+    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+      const Birth& birth = tree_.At(i);
+      if (birth.adopter == kNobody || birth.adopter == kRoot) continue;
+      if (anchor_[Index(i)] != kNobody) continue;  // Move() has seen to it
+      if (!Require(birth.birth_sid, birth.adopter, kMaxDepth)) return RefuseOrphan(i);
+    }
+    BearTheFree();
+    if (Failed(HangOrphans())) return Result::kError;
+    InventDeadGroupLeaders(&tree_);
+    tree_.deep = true;
+    if (Failed(OrderBirths(&tree_))) return Refuse(kRoot, "the order of births is circular");
+    MarkOutsideGroup();
+    return Result::kOk;
+  }
+
+ private:
+  std::int32_t NrProcesses() const { return static_cast<std::int32_t>(nodes_.size()); }
+
+  void MeasureSubtrees() {
+    size_.assign(nodes_.size(), 1);
+    place_.assign(nodes_.size(), 0);
+    for (std::size_t i = nodes_.size(); i-- > 1;) size_[Index(nodes_[i].parent)] += size_[i];
+    std::vector<std::int32_t> next(nodes_.size(), 1);
+    for (std::size_t i = 1; i < nodes_.size(); ++i) {
+      std::size_t parent = Index(nodes_[i].parent);
+      place_[i] = next[parent];
+      next[parent] += size_[i];
+      next[i] = place_[i] + 1;
+    }
+    first_member_.assign(tree_.numbers.size(), NrProcesses());
+    last_member_.assign(tree_.numbers.size(), -1);
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      auto session = Index(tree_.births[i].sid);
+      first_member_[session] = std::min(first_member_[session], place_[i]);
+      last_member_[session] = std::max(last_member_[session], place_[i]);
+    }
+  }
+
+  bool Inside(std::int32_t place, std::int32_t top) const {
+    return place_[Index(top)] <= place && place < place_[Index(top)] + size_[Index(top)];
+  }
+
+  /// Process i has all children that know their birth session on its list. A leader may be born in
+  /// one more session; the children of others become orphans.
+  void ChooseBirthSession(std::int32_t i) {
+    Birth& birth = tree_.At(i);
+    if (birth.birth_sid == kNoSlot) {
+      int best = kNever;
+      for (auto c = first_child_[Index(i)]; c != kNobody; c = next_child_[Index(c)]) {
+        Slot session = tree_.At(c).birth_sid;
+        if (session == kNoSlot || session == birth.sid) continue;
+        int rank = Rank(i, session);
+        if (rank >= best) continue;
+        best = rank;
+        birth.birth_sid = session;
+      }
+    }
+    for (auto c = first_child_[Index(i)]; c != kNobody; c = next_child_[Index(c)]) {
+      Slot session = tree_.At(c).birth_sid;
+      if (session == kNoSlot || session == birth.sid || session == birth.birth_sid) continue;
+      tree_.At(c).adopter = i;
+    }
+  }
+
+  /// Sessions that are at hand above i come first; those that can be made below it must not be
+  /// taken from above.
+  int Rank(std::int32_t i, Slot session) const {
+    std::int32_t leader = SessionHome(tree_, session);
+    Slot above = tree_.At(nodes_[Index(i)].parent).sid;
+    if (session == above) return 0;
+    if (leader != kNobody) return Inside(place_[Index(leader)], i) ? kNever : 1;
+    bool all_inside = Inside(first_member_[Index(session)], i) && Inside(last_member_[Index(session)], i);
+    return all_inside ? kNever : 2;
+  }
+
+  /// Where process i hangs as far as it is settled; walking up ends at the root.
+  std::int32_t Up(std::int32_t i) const {
+    if (anchor_[Index(i)] != kNobody) return anchor_[Index(i)];
+    const Birth& birth = tree_.At(i);
+    if (birth.adopter != kNobody) return SessionHome(tree_, birth.birth_sid);
+    return birth.parent;
+  }
+
+  bool Below(std::int32_t low, std::int32_t high) const {
+    for (std::size_t steps = 0; low != kNobody && steps <= tree_.births.size(); ++steps) {
+      if (low == high) return true;
+      low = Up(low);
+    }
+    return false;
+  }
+
+  /// The first process on the snapshot's way up from `i` whose parent is above `q`.
+  std::int32_t Top(std::int32_t i, std::int32_t q) const {
+    if (i >= NrProcesses()) return kNobody;
+    while (i != kRoot && !Below(q, nodes_[Index(i)].parent)) i = nodes_[Index(i)].parent;
+    return i == kRoot ? kNobody : i;
+  }
+
+  /// Makes the leader of `session` descend from q.
+  bool Require(Slot session, std::int32_t q, int depth) {
+    std::int32_t leader = SessionHome(tree_, session);
+    if (Below(leader, q)) return true;
+    if (depth == 0 || Below(q, leader)) return false;
+    if (leader < NrProcesses()) return Move(Top(leader, q), q, depth - 1);
+    std::int32_t above = tree_.At(leader).parent;  // of an invented leader, which may go anywhere
+    if (!Below(q, above) && !Move(Top(q, above), above, depth - 1) &&
+        !(Move(Top(above, q), q, depth - 1) && Below(above, q))) {
+      return false;
+    }
+    if (Below(q, leader)) return false;
+    std::int32_t low = Below(q, above) ? q : above;
+    tree_.At(leader).parent = low;
+    tree_.At(leader).birth_sid = tree_.At(low).sid;
+    return Below(leader, q);
+  }
+
+  /// Lets process i be born below q and be adopted by its parent, which is above q.
+  bool Move(std::int32_t i, std::int32_t q, int depth) {
+    if (i == kNobody || Below(q, i)) return false;
+    Birth& birth = tree_.At(i);
+    if (anchor_[Index(i)] != kNobody && !Below(q, anchor_[Index(i)])) return false;
+    const Birth& host = tree_.At(q);
+    if (birth.birth_sid == kNoSlot) birth.birth_sid = host.sid;
+    if (birth.birth_sid != host.sid && birth.birth_sid != host.birth_sid) {
+      bool can_be_early = host.leader() && host.birth_sid == kNoSlot && q < NrProcesses() &&
+                          tree_.At(host.parent).sid == birth.birth_sid;
+      if (can_be_early) {
+        tree_.At(q).birth_sid = birth.birth_sid;
+      } else if (depth == 0 || !Require(birth.birth_sid, q, depth - 1)) {
+        return false;
+      }
+    }
+    birth.adopter = nodes_[Index(i)].parent;
+    anchor_[Index(i)] = q;
+    return true;
+  }
+
+  void BearTheFree() {
+    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+      Birth& birth = tree_.At(i);
+      if (birth.birth_sid == kNoSlot) birth.birth_sid = tree_.At(birth.parent).sid;
+    }
+  }
+
+  /// One invented parent for all orphans of one session and one adopter below one host; a dead
+  /// session leader serves as one of them.
+  Result HangOrphans() {
+    std::vector<std::tuple<std::int32_t, std::int32_t, Slot, std::int32_t>> orphans;
+    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+      const Birth& birth = tree_.At(i);
+      if (birth.adopter == kNobody) continue;
+      std::int32_t host = anchor_[Index(i)];
+      if (host == kNobody || (tree_.At(host).sid != birth.birth_sid &&
+                              tree_.At(host).birth_sid != birth.birth_sid)) {
+        host = SessionHome(tree_, birth.birth_sid);
+      }
+      orphans.push_back({host, birth.adopter, birth.birth_sid, i});
+    }
+    std::sort(orphans.begin(), orphans.end());
+    std::int32_t parent = kNobody;
+    for (std::size_t k = 0; k < orphans.size(); ++k) {
+      auto [host, adopter, session, i] = orphans[k];
+      bool same = k != 0 && std::get<0>(orphans[k - 1]) == host &&
+                  std::get<1>(orphans[k - 1]) == adopter && std::get<2>(orphans[k - 1]) == session;
+      if (!same) parent = InventParent(host, adopter, session);
+      if (parent == kNobody) return Refuse(i, "no pid number is left for its dead parent");
+      tree_.At(i).parent = parent;
+    }
+    return Result::kOk;
+  }
+
+  std::int32_t InventParent(std::int32_t host, std::int32_t adopter, Slot session) {
+    served_.resize(tree_.births.size(), kNobody);
+    bool dead_leader = tree_.At(host).origin == Origin::kDeadSessionLeader;
+    if (dead_leader && served_[Index(host)] == kNobody && tree_.At(host).pid == session) {
+      served_[Index(host)] = adopter;
+      return host;
+    }
+    Slot pid = tree_.numbers.AddFree();
+    if (pid == kNoSlot) return kNobody;
+    return InventProcess({.pid = pid,
+                          .parent = host,
+                          .birth_sid = session,
+                          .sid = session,
+                          .origin = Origin::kForOrphans},
+                         &tree_);
+  }
+
+  void MarkOutsideGroup() {
+    Slot outside = tree_.numbers.Find(0);
+    for (std::size_t k = tree_.order.size(); k-- > 0;) {
+      Birth& birth = tree_.At(tree_.order[k]);
+      if (birth.pgid == outside) birth.outside_group = true;
+      if (!birth.outside_group || birth.birth_sid != outside || birth.parent < 0) continue;
+      tree_.At(birth.parent).outside_group = true;
+    }
+  }
+
+  Result RefuseOrphan(std::int32_t i) {
+    const Birth& birth = tree_.At(i);
+    return Refuse(i, "it must be born in session " + Name(birth.birth_sid) + ", and no process of it " +
+                         "was found to descend from its parent " + Name(tree_.At(birth.adopter).pid));
+  }
+
+  Result Refuse(std::int32_t i, std::string reason) {
+    *refusal_ = {tree_.numbers[tree_.At(i).pid].value, std::move(reason)};
+    return Result::kError;
+  }
+
+  std::string Name(Slot slot) const { return std::to_string(tree_.numbers[slot].value); }
+  static std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
+
+  static constexpr int kNever = 9;
+
+  const std::vector<TreeNode>& nodes_;
+  BirthTree& tree_;
+  TreeRefusal* refusal_;
+  std::vector<std::int32_t> size_;          ///< of each process's subtree in the snapshot
+  std::vector<std::int32_t> place_;         ///< in depth-first order of the snapshot
+  std::vector<std::int32_t> first_member_;  ///< places of each session's members, by slot
+  std::vector<std::int32_t> last_member_;
+  std::vector<std::int32_t> first_child_;
+  std::vector<std::int32_t> next_child_;
+  std::vector<std::int32_t> anchor_;  ///< the process that it is to be born below
+  std::vector<std::int32_t> served_;  ///< the adopter of a dead leader's orphans
+};
+
+}  // namespace
+
+Result BuildDeepBirthTree(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal) {
+  return Adopter(snapshot, tree, refusal).Run();
+}
+
+}  // namespace crgen

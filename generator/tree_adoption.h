@@ -1,0 +1,17 @@
+// Trees in which others than the reaper hold orphans: ancestors that are subreapers for a moment.
+#pragma once
+
+#include "generator/tree_births.h"
+
+namespace crgen {
+
+/// Like BuildBirthTree, with orphans anywhere. An orphan of session x below a process q is born to
+/// an invented process that descends from both q and the leader of x; so that leader, or an
+/// ancestor of it, is itself born further down than the snapshot shows and adopted by its parent
+/// afterwards. Where those demands can be met in several ways it follows one; kError then means
+/// "not found". REQUIRES: CheckTree() filled tree->numbers. Cost: O(n) and for each orphan below
+/// others than the root the way up to the root, a few times. Rules: forget_original_parent,
+/// find_new_reaper (kernel/exit.c); PR_SET_CHILD_SUBREAPER(2const).
+Result BuildDeepBirthTree(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal);
+
+}  // namespace crgen

@@ -1,0 +1,195 @@
+#include "generator/tree_births.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "generator/tree_orphans.h"
+
+namespace crgen {
+namespace {
+
+constexpr std::int32_t kRoot = 0;
+
+/// Decides in which session each process is born, and which processes are orphans.
+class SessionResolver {
+ public:
+  SessionResolver(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal)
+      : nodes_(snapshot.nodes), tree_(*tree), refusal_(refusal) {}
+
+  Result Run(std::vector<std::int32_t>* orphans) {
+    EnterProcesses(nodes_, &tree_);
+    for (auto i = static_cast<std::int32_t>(nodes_.size()) - 1; i > kRoot; --i) {
+      if (Failed(Demand(i, orphans))) return Result::kError;
+    }
+    std::reverse(orphans->begin(), orphans->end());
+    for (std::int32_t i = 1; i < static_cast<std::int32_t>(nodes_.size()); ++i) {
+      Birth& birth = tree_.At(i);
+      if (birth.birth_sid == kNoSlot) birth.birth_sid = tree_.At(birth.parent).sid;
+    }
+    MarkOutsideGroup();
+    return Result::kOk;
+  }
+
+ private:
+  /// Process i must be born in its birth_sid (if known): by its parent, before or after the
+  /// parent's setsid, or else by a process that is gone. Parents come later than their children
+  /// here, so a leader's demands are complete when its own turn comes.
+  Result Demand(std::int32_t i, std::vector<std::int32_t>* orphans) {
+    Birth& birth = tree_.At(i);
+    Birth& parent = tree_.At(birth.parent);
+    if (birth.birth_sid == kNoSlot || birth.birth_sid == parent.sid ||
+        birth.birth_sid == parent.birth_sid) {
+      return Result::kOk;
+    }
+    if (parent.leader() && parent.birth_sid == kNoSlot) {
+      parent.birth_sid = birth.birth_sid;
+      return Result::kOk;
+    }
+    if (birth.parent == kRoot) {
+      birth.adopter = kRoot;
+      orphans->push_back(i);
+      return Result::kOk;
+    }
+    const NumberTable& numbers = tree_.numbers;
+    std::string reason = "it must be born in session " + Name(birth.birth_sid) +
+                         ", but its parent " + Name(parent.pid);
+    if (parent.leader()) {
+      reason += " leads session " + Name(parent.sid) + " and must be born in session " +
+                Name(parent.birth_sid) + ", for another child";
+    } else {
+      reason += " is in session " + Name(parent.sid) + " all its life";
+    }
+    *refusal_ = {numbers[birth.pid].value, reason + "; only the reaper adopts orphans"};
+    return Result::kError;
+  }
+
+  void MarkOutsideGroup() {
+    Slot outside = tree_.numbers.Find(0);
+    for (auto i = static_cast<std::int32_t>(nodes_.size()) - 1; i >= kRoot; --i) {
+      Birth& birth = tree_.At(i);
+      if (birth.pgid == outside) birth.outside_group = true;
+      if (i == kRoot || !birth.outside_group || birth.birth_sid != outside) continue;
+      tree_.At(birth.parent).outside_group = true;
+    }
+  }
+
+  std::string Name(Slot slot) const { return std::to_string(tree_.numbers[slot].value); }
+
+  const std::vector<TreeNode>& nodes_;
+  BirthTree& tree_;
+  TreeRefusal* refusal_;
+};
+
+}  // namespace
+
+void EnterProcesses(const std::vector<TreeNode>& nodes, BirthTree* tree) {
+  const NumberTable& numbers = tree->numbers;
+  tree->births.assign(nodes.size(), Birth{});
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    Birth& birth = tree->births[i];
+    birth.pid = numbers.Find(nodes[i].pid);
+    birth.sid = numbers.Find(nodes[i].sid);
+    birth.pgid = numbers.Find(nodes[i].pgid);
+    birth.parent = nodes[i].parent;
+    birth.dies = nodes[i].zombie;
+    if (!birth.leader()) birth.birth_sid = birth.sid;
+  }
+  tree->births[kRoot].birth_sid = numbers.Find(0);
+}
+
+std::int32_t SessionHome(const BirthTree& tree, Slot session) {
+  return tree.numbers[session].value == 0 ? kRoot : tree.numbers[session].process;
+}
+
+std::int32_t InventProcess(Birth birth, BirthTree* tree) {
+  auto index = static_cast<std::int32_t>(tree->births.size());
+  birth.dies = true;
+  tree->numbers[birth.pid].process = index;
+  tree->births.push_back(birth);
+  return index;
+}
+
+void InventDeadSessionLeaders(BirthTree* tree) {
+  auto nr_slots = static_cast<Slot>(tree->numbers.size());
+  for (Slot slot = 0; slot < nr_slots; ++slot) {
+    const Number& number = tree->numbers[slot];
+    if (!number.session || number.process >= 0 || number.value == 0) continue;
+    InventProcess({.pid = slot,
+                   .parent = kRoot,
+                   .birth_sid = tree->At(kRoot).sid,
+                   .sid = slot,
+                   .pgid = slot,
+                   .origin = Origin::kDeadSessionLeader},
+                  tree);
+  }
+}
+
+void InventDeadGroupLeaders(BirthTree* tree) {
+  auto nr_slots = static_cast<Slot>(tree->numbers.size());
+  for (Slot slot = 0; slot < nr_slots; ++slot) {
+    const Number& number = tree->numbers[slot];
+    if (number.group_session == kNoSlot || number.group_session == slot) continue;
+    if (number.process >= 0 || number.value == 0) continue;
+    InventProcess({.pid = slot,
+                   .parent = SessionHome(*tree, number.group_session),
+                   .birth_sid = number.group_session,
+                   .sid = number.group_session,
+                   .origin = Origin::kDeadGroupLeader},
+                  tree);
+  }
+}
+
+Result BuildBirthTree(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal) {
+  std::vector<std::int32_t> orphans;
+  if (Failed(SessionResolver(snapshot, tree, refusal).Run(&orphans))) return Result::kError;
+  return PlaceOrphans(orphans, tree, refusal);
+}
+
+Result OrderBirths(BirthTree* tree) {
+  std::size_t n = tree->births.size();
+  tree->first_child.assign(n + 1, 0);
+  for (const Birth& birth : tree->births) {
+    if (birth.parent >= 0) ++tree->first_child[static_cast<std::size_t>(birth.parent) + 1];
+  }
+  for (std::size_t i = 0; i < n; ++i) tree->first_child[i + 1] += tree->first_child[i];
+  tree->children.assign(n, -1);
+  std::vector<std::int32_t> next(tree->first_child.begin(), tree->first_child.end() - 1);
+  auto append = [&](bool founders) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const Birth& birth = tree->births[i];
+      if (birth.parent < 0 || (birth.origin == Origin::kDeadGroupLeader) != founders) continue;
+      auto& place = next[static_cast<std::size_t>(birth.parent)];
+      tree->children[static_cast<std::size_t>(place++)] = static_cast<std::int32_t>(i);
+    }
+  };
+  append(true);
+  append(false);
+  tree->order.clear();
+  tree->order.reserve(n);
+  std::vector<std::int32_t> stack{kRoot};
+  tree->place.assign(n, -1);
+  while (!stack.empty()) {
+    std::int32_t i = stack.back();
+    stack.pop_back();
+    auto index = static_cast<std::size_t>(i);
+    tree->place[index] = static_cast<std::int32_t>(tree->order.size());
+    tree->order.push_back(i);
+    for (std::int32_t c = tree->first_child[index + 1]; c-- > tree->first_child[index];) {
+      stack.push_back(tree->children[static_cast<std::size_t>(c)]);
+    }
+  }
+  if (tree->order.size() != n) return Result::kError;
+  tree->subtree_end.assign(n, 0);
+  for (std::size_t k = n; k-- > 0;) {
+    auto i = static_cast<std::size_t>(tree->order[k]);
+    auto& end = tree->subtree_end[i];
+    end = std::max(end, tree->place[i] + 1);
+    if (tree->births[i].parent < 0) continue;
+    auto& above = tree->subtree_end[static_cast<std::size_t>(tree->births[i].parent)];
+    above = std::max(above, end);
+  }
+  return Result::kOk;
+}
+
+}  // namespace crgen

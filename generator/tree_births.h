@@ -1,0 +1,85 @@
+// Who is born to whom: the creation tree of a snapshot, with the processes that are gone by now.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "generator/tree_analyzer.h"
+#include "generator/tree_numbers.h"
+
+namespace crgen {
+
+/// Why a process is in a creation tree.
+enum class Origin : std::uint8_t {
+  kSnapshot,
+  kDeadSessionLeader,  ///< its number names a session: it must have led it
+  kDeadGroupLeader,    ///< its number names a group: it must have founded it
+  kForOrphans,         ///< children of one session below an ancestor of another session
+  kHolder,             ///< keeps a group alive while its founder moves on
+};
+
+/// One process of a creation tree.
+struct Birth {
+  Slot pid = kNoSlot;
+  std::int32_t parent = -1;   ///< who forks it, index in BirthTree::births; -1: the restorer
+  std::int32_t adopter = -1;  ///< who has it in the snapshot if not the one who forks it
+  Slot birth_sid = kNoSlot;   ///< the session it is born in
+  Slot sid = kNoSlot;         ///< the session it ends in: the own one, or birth_sid
+  Slot pgid = kNoSlot;        ///< the group it ends in; kNoSlot: any
+  Origin origin = Origin::kSnapshot;
+  bool dies = false;           ///< a zombie, or invented
+  bool outside_group = false;  ///< it, or one who inherits it from it, ends in group 0
+  bool leader() const { return sid == pid; }
+};
+
+/// births[i] is the snapshot's process i; invented ones follow. A parent that leads a session forks
+/// children whose birth_sid is not its pid before its setsid, all others after it.
+struct BirthTree {
+  explicit BirthTree(std::size_t nr_processes) : numbers(nr_processes * 2 + 16) {}
+
+  NumberTable numbers;
+  std::vector<Birth> births;
+  std::vector<std::int32_t> order;        ///< parents before children, depth first
+  std::vector<std::int32_t> first_child;  ///< children of i: children[first_child[i] …[i + 1])
+  std::vector<std::int32_t> children;     ///< founders of groups first, then as in the snapshot
+  std::vector<std::int32_t> place;        ///< of births[i] in `order`
+  std::vector<std::int32_t> subtree_end;  ///< one behind its last descendant in `order`
+  bool deep = false;                      ///< others than the root adopt orphans too
+
+  Birth& At(std::int32_t i) { return births[static_cast<std::size_t>(i)]; }
+  const Birth& At(std::int32_t i) const { return births[static_cast<std::size_t>(i)]; }
+  /// Whether `low` is `high` or descends from it. Needs `order`.
+  bool Descends(std::int32_t low, std::int32_t high) const {
+    auto p = place[static_cast<std::size_t>(low)];
+    return place[static_cast<std::size_t>(high)] <= p &&
+           p < subtree_end[static_cast<std::size_t>(high)];
+  }
+};
+
+/// Gives every process a parent and a session to be born in, and invents the processes that are
+/// gone: dead session leaders, dead group leaders, and parents of orphans, as few as it can. Here
+/// nobody but the root adopts orphans; tree_adoption.h goes further.
+/// REQUIRES: CheckTree() filled tree->numbers. Errors: *refusal has the process and the rule.
+/// Cost: O(n log n).
+/// Rules: process-tree grammar (fork, setsid, exit); ksys_setsid; forget_original_parent.
+Result BuildBirthTree(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal);
+
+/// The snapshot's processes as births with their own parents; birth_sid of leaders is left open.
+void EnterProcesses(const std::vector<TreeNode>& nodes, BirthTree* tree);
+
+/// The process that everybody in a session descends from: its leader, or the root for session 0.
+std::int32_t SessionHome(const BirthTree& tree, Slot session);
+
+/// Adds a process that the snapshot does not have; its pid's number gets to know it.
+std::int32_t InventProcess(Birth birth, BirthTree* tree);
+
+/// A leader for every session whose leader is gone, for the time being a child of the root.
+void InventDeadSessionLeaders(BirthTree* tree);
+
+/// A founder for every group whose founder is gone, as a child of its session's home.
+void InventDeadGroupLeaders(BirthTree* tree);
+
+/// Fills order, children, place and subtree_end. kError: some births do not descend from the root.
+Result OrderBirths(BirthTree* tree);
+
+}  // namespace crgen

@@ -1,0 +1,242 @@
+#include "generator/tree_groups.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "generator/tree_cycles.h"
+#include "generator/tree_likes.h"
+
+namespace crgen {
+namespace {
+
+constexpr std::int32_t kNobody = -1;
+
+class GroupPlanner {
+ public:
+  explicit GroupPlanner(const BirthTree& tree)
+      : tree_(tree),
+        outside_(tree.numbers.Find(0)),
+        likes_(tree),
+        cycles_(FindGroupCycles(tree)) {}
+
+  GroupPlan Run() {
+    std::size_t n = tree_.births.size();
+    birth_group_.assign(n, kNoSlot);
+    birth_group_[0] = outside_;
+    wish_.assign(n, kNoSlot);
+    holder_child_.assign(cycles_.members.size(), kNobody);
+    for (std::int32_t i : tree_.order) AssignChildren(i);
+    if (!cycles_.members.empty()) {
+      for (std::int32_t child : holder_child_) {
+        if (child != kNobody) holders_.push_back({child, tree_.At(tree_.At(child).parent).pid});
+      }
+      FindGuestHolders();
+      std::sort(holders_.begin(), holders_.end());
+      for (std::int32_t i : tree_.order) AssignChildren(i);
+    }
+    return Collect();
+  }
+
+ private:
+  /// Chooses the stage in which process i forks each child; birth_group_[i] is known.
+  void AssignChildren(std::int32_t i) {
+    const Birth& birth = tree_.At(i);
+    Slot born_in = birth_group_[Index(i)];
+    waiting_.clear();
+    for (std::int32_t child : Children(i)) {
+      if (!ForkedInBirthSession(birth, tree_.At(child))) {
+        SetWish(child, birth.pid);
+      } else if (tree_.At(child).outside_group || likes_.IsLiked(child, born_in)) {
+        SetWish(child, born_in);
+      } else if (!birth.leader() && birth.pgid != kNoSlot && likes_.IsLiked(child, birth.pgid)) {
+        SetWish(child, birth.pgid);
+      } else if (FoundsGroupAndLeaves(tree_, birth) && likes_.IsLiked(child, birth.pid)) {
+        SetWish(child, birth.pid);
+      } else {
+        waiting_.push_back(child);
+      }
+    }
+    // A visit costs a setpgid, and another one to come back if it was born where it ends.
+    std::int32_t least = !birth.leader() && birth.pgid == born_in ? 3 : 2;
+    while (AssignVisit(least)) {
+    }
+    if (!cycles_.members.empty()) ChooseHolderChild(i);
+    for (std::int32_t child : waiting_) SetWish(child, HeldGroup(child) == birth.pid ? birth.pid : born_in);
+  }
+
+  /// Process i is in a cycle: a child that inherits nothing useful may as well be born in i's own
+  /// group and keep it alive.
+  void ChooseHolderChild(std::int32_t i) {
+    std::int32_t cycle = cycles_.cycle_of[Index(i)];
+    if (cycle == -1 || !holders_.empty()) return;
+    auto& holder = holder_child_[Index(cycle)];
+    for (std::int32_t child : Children(i)) {
+      if (wish_[Index(child)] == tree_.At(i).pid && wish_[Index(child)] != birth_group_[Index(i)]) {
+        broken_.push_back(cycle);  // a member is born into it anyway
+        return;
+      }
+    }
+    for (std::int32_t child : waiting_) {
+      if (cycles_.cycle_of[Index(child)] != cycle && holder == kNobody) holder = child;
+    }
+  }
+
+  /// For cycles without such a child: somebody of the session who moves anyway visits a group of
+  /// the cycle on its way; it is cheaper than an invented holder.
+  void FindGuestHolders() {
+    std::vector<bool> done(cycles_.members.size(), false);
+    for (std::int32_t cycle : broken_) done[Index(cycle)] = true;
+    std::vector<std::pair<Slot, std::size_t>> wanted;  // session, cycle
+    for (std::size_t k = 0; k < done.size(); ++k) {
+      bool shared = false;
+      for (std::int32_t i : cycles_.members[k]) {
+        shared = shared || tree_.numbers[tree_.At(i).pid].nr_members > 1;
+      }
+      if (done[k] || shared || holder_child_[k] != kNobody) continue;
+      wanted.push_back({tree_.At(cycles_.members[k][0]).sid, k});
+    }
+    std::sort(wanted.begin(), wanted.end());
+    for (int price = 1; price <= 2; ++price) {
+      for (std::int32_t i : tree_.order) {
+        if (wanted.empty()) return;
+        auto least = std::lower_bound(wanted.begin(), wanted.end(),
+                                      std::pair{tree_.At(i).birth_sid, std::size_t{0}});
+        if (least == wanted.end() || least->first != tree_.At(i).birth_sid) continue;
+        if (GuestPrice(i, cycles_.members[least->second]) > price) continue;
+        holders_.push_back({i, tree_.At(cycles_.members[least->second][0]).pid});
+        wanted.erase(least);
+      }
+    }
+  }
+
+  /// What a visit costs process i more: nothing but the setpgid if it moves on anyway.
+  int GuestPrice(std::int32_t i, const std::vector<std::int32_t>& cycle) const {
+    constexpr int kTooMuch = 3;
+    const Birth& birth = tree_.At(i);
+    if (birth.outside_group || i == 0 || cycles_.cycle_of[Index(i)] != -1) return kTooMuch;
+    for (std::size_t k = 0; k < cycle.size() && k < 4; ++k) {
+      if (tree_.Descends(cycle[k], i)) return kTooMuch;
+    }
+    if (birth.leader() || birth.pgid == kNoSlot || birth.pgid != birth_group_[Index(i)]) return 1;
+    return 2;
+  }
+
+  /// The group that process i is to hold, or kNoSlot.
+  Slot HeldGroup(std::int32_t i) const {
+    auto holder = std::lower_bound(holders_.begin(), holders_.end(), std::pair{i, Slot{0}});
+    return holder != holders_.end() && holder->first == i ? holder->second : kNoSlot;
+  }
+
+  /// Takes the children who like the same group, if there are at least `least`, off waiting_.
+  bool AssignVisit(std::int32_t least) {
+    if (waiting_.size() < static_cast<std::size_t>(least)) return false;
+    counted_.clear();
+    for (std::int32_t child : waiting_) {
+      for (Slot group : likes_.Liked(child)) counted_.push_back(group);
+    }
+    RankGroups(outside_, &counted_, &ranked_);
+    if (ranked_.empty() || -ranked_[0].first < least) return false;
+    Slot group = ranked_[0].second;
+    std::erase_if(waiting_, [&](std::int32_t child) {
+      bool likes = likes_.IsLiked(child, group);
+      if (likes) SetWish(child, group);
+      return likes;
+    });
+    return true;
+  }
+
+  GroupPlan Collect() {
+    GroupPlan plan;
+    std::size_t n = tree_.births.size();
+    plan.first_stage.reserve(n + 1);
+    plan.forks.reserve(n);
+    plan.stages.reserve(n * 2);
+    for (std::size_t i = 0; i < n; ++i) {
+      plan.first_stage.push_back(static_cast<std::int32_t>(plan.stages.size()));
+      CollectStages(static_cast<std::int32_t>(i), &plan);
+    }
+    plan.first_stage.push_back(static_cast<std::int32_t>(plan.stages.size()));
+    return plan;
+  }
+
+  void CollectStages(std::int32_t i, GroupPlan* plan) {
+    const Birth& birth = tree_.At(i);
+    Slot born_in = birth_group_[Index(i)];
+    Slot last = birth.leader() ? birth.pid : birth.pgid;
+    bool own = FoundsGroupAndLeaves(tree_, birth);
+    by_wish_.clear();
+    for (std::int32_t child : Children(i)) by_wish_.push_back({wish_[Index(child)], child});
+    std::stable_sort(by_wish_.begin(), by_wish_.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    AddStage(Stage::Kind::kBirth, born_in, plan);
+    if (own) AddStage(Stage::Kind::kVisit, birth.pid, plan);
+    Slot held = HeldGroup(i);
+    if (held != kNoSlot) {
+      if (held != born_in) AddStage(Stage::Kind::kVisit, held, plan);
+      plan->stages.back().holds = true;
+    }
+    for (std::size_t k = 0; k < by_wish_.size(); ++k) {
+      Slot group = by_wish_[k].first;
+      if (k != 0 && by_wish_[k - 1].first == group) continue;
+      if (group == born_in || group == last || group == held || (own && group == birth.pid)) {
+        continue;
+      }
+      AddStage(Stage::Kind::kVisit, group, plan);
+    }
+    if (last == kNoSlot) return;
+    AddStage(birth.leader() ? Stage::Kind::kSetSid : Stage::Kind::kFinal, last, plan);
+  }
+
+  /// A stage with the children of by_wish_ that wish for its group.
+  void AddStage(Stage::Kind kind, Slot group, GroupPlan* plan) {
+    Stage stage{kind, group, static_cast<std::int32_t>(plan->forks.size()), 0};
+    auto first = std::lower_bound(by_wish_.begin(), by_wish_.end(), group,
+                                  [](const auto& a, Slot b) { return a.first < b; });
+    bool again = kind == Stage::Kind::kFinal &&
+                 plan->stages[static_cast<std::size_t>(plan->first_stage.back())].group == group;
+    for (; !again && first != by_wish_.end() && first->first == group; ++first) {
+      plan->forks.push_back(first->second);
+    }
+    stage.end_fork = static_cast<std::int32_t>(plan->forks.size());
+    plan->stages.push_back(stage);
+  }
+
+  void SetWish(std::int32_t child, Slot group) {
+    wish_[Index(child)] = birth_group_[Index(child)] = group;
+  }
+
+  struct Range {
+    const std::int32_t* first;
+    const std::int32_t* last;
+    const std::int32_t* begin() const { return first; }
+    const std::int32_t* end() const { return last; }
+  };
+
+  Range Children(std::int32_t i) const {
+    const std::int32_t* children = tree_.children.data();
+    return {children + tree_.first_child[Index(i)], children + tree_.first_child[Index(i) + 1]};
+  }
+
+  static std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
+
+  const BirthTree& tree_;
+  const Slot outside_;
+  const GroupLikes likes_;
+  const GroupCycles cycles_;
+  std::vector<std::int32_t> holder_child_;  ///< by cycle
+  std::vector<std::int32_t> broken_;        ///< cycles that need no holder
+  std::vector<std::pair<std::int32_t, Slot>> holders_;  ///< process, the group that it holds
+  std::vector<Slot> birth_group_;
+  std::vector<Slot> wish_;  ///< the group that its parent is in when it forks it
+  std::vector<Slot> counted_;
+  std::vector<std::pair<std::int32_t, Slot>> ranked_;
+  std::vector<std::int32_t> waiting_;
+  std::vector<std::pair<Slot, std::int32_t>> by_wish_;  ///< one process's children
+};
+
+}  // namespace
+
+GroupPlan PlanGroups(const BirthTree& tree) { return GroupPlanner(tree).Run(); }
+
+}  // namespace crgen

@@ -1,0 +1,338 @@
+#include "generator/tree_orphans.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "generator/tree_likes.h"
+
+namespace crgen {
+namespace {
+
+constexpr std::int32_t kRoot = 0;
+constexpr std::int32_t kNobody = -1;
+
+/// How many candidates are looked at before a new process is invented, and how far a chain of
+/// pieces is followed; both only bound the effort.
+constexpr int kMaxCandidates = 8;
+constexpr int kMaxChain = 64;
+
+class OrphanPlacer {
+ public:
+  OrphanPlacer(const std::vector<std::int32_t>& orphans, BirthTree* tree, TreeRefusal* refusal)
+      : orphans_(orphans), tree_(*tree), numbers_(tree->numbers), refusal_(refusal) {}
+
+  Result Run() {
+    nr_processes_ = static_cast<std::int32_t>(tree_.births.size());
+    InventDeadSessionLeaders(&tree_);
+    for (auto i = nr_processes_; i < static_cast<std::int32_t>(tree_.births.size()); ++i) {
+      unused_leaders_.push_back(i);
+    }
+    for (std::int32_t orphan : orphans_) {
+      tree_.At(orphan).parent = Home(tree_.At(orphan).birth_sid);
+    }
+    if (Failed(OrderBirths(&tree_))) return RefuseCycle();
+    InventDeadGroupLeaders(&tree_);
+    if (Failed(OrderBirths(&tree_))) return RefuseCycle();
+    likes_.emplace(tree_);
+    CutPieces();
+    ListTheDead();
+    for (std::int32_t orphan : orphans_) {
+      std::int32_t parent = FindDeadParent(orphan);
+      if (parent == kNobody) return Refuse(orphan, "no pid number is left for its dead parent");
+      Hang(orphan, parent);
+    }
+    if (numbers_[tree_.At(kRoot).pid].value == 1) InheritGroupsAtTheRoot();
+    PlaceInvented();
+    return OrderBirths(&tree_);
+  }
+
+ private:
+  std::int32_t Home(Slot session) const { return SessionHome(tree_, session); }
+
+  Result RefuseCycle() {
+    for (std::int32_t orphan : orphans_) {
+      if (tree_.place[static_cast<std::size_t>(orphan)] != -1) continue;
+      return Refuse(orphan, "it must be born in session " + Name(tree_.At(orphan).birth_sid) +
+                                ", whose leader descends from it");
+    }
+    return Refuse(kRoot, "the order of births is circular");
+  }
+
+  /// A piece is a subtree of the snapshot that moves as a whole: a child of the root, or an invented
+  /// process.
+  void CutPieces() {
+    piece_.resize(tree_.births.size());
+    for (std::size_t i = 0; i < piece_.size(); ++i) {
+      const Birth& birth = tree_.births[i];
+      bool cut = birth.origin != Origin::kSnapshot || birth.parent <= kRoot || birth.adopter >= 0;
+      piece_[i] = cut ? static_cast<std::int32_t>(i) : piece_[static_cast<std::size_t>(birth.parent)];
+    }
+  }
+
+  /// Whether `low` descends from `high`, the first of a piece. Gives up with "yes".
+  bool HangsBelow(std::int32_t low, std::int32_t high) const {
+    for (int i = 0; i < kMaxChain; ++i) {
+      std::int32_t piece = piece_[static_cast<std::size_t>(low)];
+      if (piece == high) return true;
+      if (piece == kRoot) return false;
+      low = tree_.At(piece).parent;
+    }
+    return true;
+  }
+
+  void ListTheDead() {
+    dead_in_group_.assign(numbers_.size(), kNobody);
+    dead_near_group_.assign(numbers_.size(), kNobody);
+    dead_in_session_.assign(numbers_.size(), kNobody);
+    invented_for_.assign(numbers_.size(), kNobody);
+    next_dead_.assign(tree_.births.size(), kNobody);
+    wanted_.assign(tree_.births.size(), kNoSlot);
+    for (auto i = static_cast<std::int32_t>(tree_.births.size()) - 1; i > kRoot; --i) {
+      const Birth& birth = tree_.At(i);
+      if (!birth.dies) continue;
+      if (birth.pgid != kNoSlot) ListInGroup(birth.pgid, i);
+      if (numbers_[birth.pid].nr_members > 0) ListInGroup(birth.pid, i);
+      // Orphans need a dead parent themselves, so they do not spare one.
+      if (birth.adopter != kNobody) continue;
+      auto& first = dead_in_session_[static_cast<std::size_t>(birth.birth_sid)];
+      next_dead_[static_cast<std::size_t>(i)] = std::exchange(first, i);
+      ListNearGroups(i);
+    }
+  }
+
+  /// Founders first: what they wait for is least.
+  void ListInGroup(Slot group, std::int32_t i) {
+    auto& in_group = dead_in_group_[static_cast<std::size_t>(group)];
+    if (in_group == kNobody || tree_.At(i).pid == group) in_group = i;
+  }
+
+  /// A dead process may also hand down a group of its parent before it goes to its own.
+  void ListNearGroups(std::int32_t i) {
+    const Birth& birth = tree_.At(i);
+    const Birth& parent = tree_.At(birth.parent);
+    if (!birth.leader() && birth.pgid == parent.pgid) return;
+    if (parent.leader() && birth.birth_sid != parent.pid) return;
+    if (parent.pgid != kNoSlot) dead_near_group_[static_cast<std::size_t>(parent.pgid)] = i;
+    if (numbers_[parent.pid].nr_members > 0) {
+      dead_near_group_[static_cast<std::size_t>(parent.pid)] = i;
+    }
+  }
+
+  /// A dead process that can have forked `orphan`; best one in a group that the orphan likes.
+  std::int32_t FindDeadParent(std::int32_t orphan) {
+    std::int32_t dead = FindInLikedGroup(orphan);
+    if (dead == kNobody) dead = FindInSession(orphan, true);
+    if (dead == kNobody) dead = FindInSession(orphan, false);
+    if (dead != kNobody) return dead;
+    Slot session = tree_.At(orphan).birth_sid;
+    dead = Home(session);
+    if (tree_.At(dead).dies && !HangsBelow(dead, orphan)) return dead;
+    std::int32_t invented = invented_for_[static_cast<std::size_t>(session)];
+    if (invented != kNobody) return invented;
+    return invented_for_[static_cast<std::size_t>(session)] = InventParent(session);
+  }
+
+  std::int32_t FindInLikedGroup(std::int32_t child) const {
+    for (const std::vector<std::int32_t>* dead_of : {&dead_in_group_, &dead_near_group_}) {
+      for (Slot group : likes_->Liked(child)) {
+        std::int32_t dead = (*dead_of)[static_cast<std::size_t>(group)];
+        if (dead == kNobody || dead == child || HangsBelow(dead, child)) continue;
+        if (numbers_[group].group_session != tree_.At(child).birth_sid) continue;
+        std::int32_t founder = numbers_[group].process;
+        if (founder != kNobody && founder != dead && HangsBelow(founder, child)) continue;
+        return dead;
+      }
+    }
+    return kNobody;
+  }
+
+  /// A dead process that was in the session for a while; `free_choice`: an invented one that can
+  /// still be placed in the group that the child likes best.
+  std::int32_t FindInSession(std::int32_t child, bool free_choice) const {
+    Slot session = tree_.At(child).birth_sid;
+    std::int32_t dead = dead_in_session_[static_cast<std::size_t>(session)];
+    for (int i = 0; dead != kNobody && i < kMaxCandidates; ++i) {
+      bool fits = tree_.At(dead).birth_sid == session && !HangsBelow(dead, child);
+      if (fits && (!free_choice || CanBePlacedFor(dead, child))) return dead;
+      dead = next_dead_[static_cast<std::size_t>(dead)];
+    }
+    return kNobody;
+  }
+
+  bool CanBePlacedFor(std::int32_t dead, std::int32_t child) const {
+    if (tree_.At(dead).origin == Origin::kSnapshot) return false;
+    Slot wanted = wanted_[static_cast<std::size_t>(dead)];
+    return wanted == kNoSlot || likes_->IsLiked(child, wanted);
+  }
+
+  /// A dead session leader may have been born in any session, so it can be the orphans' parent
+  /// before its setsid. Only if there is none, a process is invented for them alone.
+  std::int32_t InventParent(Slot session) {
+    std::int32_t home = Home(session);
+    std::size_t nr_tries = std::min<std::size_t>(unused_leaders_.size(), kMaxCandidates);
+    for (std::size_t i = 0; i < nr_tries; ++i) {
+      std::int32_t leader = unused_leaders_[unused_leaders_.size() - 1 - i];
+      if (HangsBelow(home, leader)) continue;
+      unused_leaders_.erase(unused_leaders_.end() - 1 - static_cast<std::ptrdiff_t>(i));
+      tree_.At(leader).parent = home;
+      tree_.At(leader).birth_sid = session;
+      return leader;
+    }
+    Slot pid = numbers_.AddFree();
+    if (pid == kNoSlot) return kNobody;
+    std::int32_t invented = InventProcess({.pid = pid,
+                                           .parent = home,
+                                           .birth_sid = session,
+                                           .sid = session,
+                                           .origin = Origin::kForOrphans},
+                                          &tree_);
+    piece_.push_back(invented);
+    wanted_.push_back(kNoSlot);
+    return invented;
+  }
+
+  void Hang(std::int32_t child, std::int32_t parent) {
+    Birth& birth = tree_.At(child);
+    birth.parent = parent;
+    birth.adopter = kRoot;
+    if (tree_.At(parent).origin == Origin::kSnapshot) return;
+    for (Slot group : likes_->Liked(child)) {
+      if (group == tree_.At(parent).pid) return;
+    }
+    for (Slot group : likes_->Liked(child)) {
+      auto& wanted = wanted_[static_cast<std::size_t>(parent)];
+      if (wanted == kNoSlot) wanted = group;
+      groups_wanted_.push_back({parent, group});
+    }
+  }
+
+  /// A child of the reaper need not be its own: born to a dead process in a group that it likes, it
+  /// saves a setpgid.
+  void InheritGroupsAtTheRoot() {
+    const Birth& root = tree_.At(kRoot);
+    std::vector<std::pair<Slot, std::int32_t>> others;  // group, process
+    for (std::int32_t i = 1; i < nr_processes_; ++i) {
+      const Birth& birth = tree_.At(i);
+      auto liked = likes_->Liked(i);
+      if (birth.parent != kRoot || birth.outside_group || liked.begin() == liked.end()) continue;
+      if (birth.birth_sid == root.sid && likes_->IsLiked(i, root.pgid)) continue;
+      std::int32_t dead = FindInLikedGroup(i);
+      if (dead == kNobody && birth.birth_sid == root.sid) dead = FindInSession(i, true);
+      if (dead != kNobody) {
+        Hang(i, dead);
+      } else if (root.leader() && birth.birth_sid == root.sid) {
+        others.push_back({*liked.begin(), i});
+      }
+    }
+    std::sort(others.begin(), others.end());
+    for (std::size_t first = 0, last = 0; first < others.size(); first = last) {
+      while (last < others.size() && others[last].first == others[first].first) ++last;
+      if (last - first >= 2) InheritByVisit(&others[first], &others[last - 1]);
+    }
+  }
+
+  /// Several children like one group: a dead process that joins it costs one setpgid for all, and
+  /// another one if it comes back to the group that it was born in.
+  void InheritByVisit(const std::pair<Slot, std::int32_t>* first,
+                      const std::pair<Slot, std::int32_t>* last) {
+    std::int32_t dead = FindInSession(first->second, false);
+    if (dead == kNobody) return;
+    bool comes_back = tree_.At(dead).pgid == tree_.At(kRoot).pgid;
+    if (comes_back && last - first < 2) return;
+    std::int32_t founder = numbers_[first->first].process;
+    for (auto other = first; other <= last; ++other) {
+      if (HangsBelow(dead, other->second) || HangsBelow(founder, other->second)) continue;
+      Hang(other->second, dead);
+    }
+  }
+
+  /// An invented process is forked by a member of the group that most of its children need, so that
+  /// they inherit it.
+  void PlaceInvented() {
+    std::vector<std::int32_t> hosts(numbers_.size(), kNobody);
+    for (std::int32_t i = nr_processes_ - 1; i >= kRoot; --i) {
+      const Birth& birth = tree_.At(i);
+      auto& host = hosts[static_cast<std::size_t>(birth.pgid)];
+      if (host == kNobody || tree_.At(host).pid != birth.pgid) host = i;
+    }
+    for (std::int32_t i = kRoot; i < nr_processes_; ++i) {  // a founder that moved on was a member
+      if (FoundsGroupAndLeaves(tree_, tree_.At(i))) hosts[static_cast<std::size_t>(tree_.At(i).pid)] = i;
+    }
+    std::sort(groups_wanted_.begin(), groups_wanted_.end());
+    std::size_t first = 0;
+    while (first < groups_wanted_.size()) {
+      std::int32_t invented = groups_wanted_[first].first;
+      std::size_t best_count = 0;
+      std::int32_t best_host = kNobody;
+      while (first < groups_wanted_.size() && groups_wanted_[first].first == invented) {
+        std::size_t last = first;
+        while (last < groups_wanted_.size() && groups_wanted_[last] == groups_wanted_[first]) ++last;
+        std::int32_t host = hosts[static_cast<std::size_t>(groups_wanted_[first].second)];
+        if (last - first > best_count && host != kNobody && !HangsBelow(host, invented) &&
+            tree_.At(host).sid == tree_.At(invented).birth_sid) {
+          best_count = last - first;
+          best_host = host;
+        }
+        first = last;
+      }
+      if (best_host != kNobody) tree_.At(invented).parent = best_host;
+    }
+  }
+
+  Result Refuse(std::int32_t i, std::string reason) {
+    *refusal_ = {numbers_[tree_.At(i).pid].value, std::move(reason)};
+    return Result::kError;
+  }
+
+  std::string Name(Slot slot) const { return std::to_string(numbers_[slot].value); }
+
+  const std::vector<std::int32_t>& orphans_;
+  BirthTree& tree_;
+  NumberTable& numbers_;
+  TreeRefusal* refusal_;
+  std::int32_t nr_processes_ = 0;
+  std::vector<std::int32_t> piece_;            ///< first process of each process's piece
+  std::vector<std::int32_t> unused_leaders_;   ///< invented, not yet anybody's parent elsewhere
+  std::vector<std::int32_t> dead_in_group_;    ///< by slot of the group
+  std::vector<std::int32_t> dead_near_group_;  ///< by slot: one whose parent is in the group
+  std::vector<std::int32_t> dead_in_session_;  ///< by slot of the session; goes on in next_dead_
+  std::vector<std::int32_t> invented_for_;     ///< by slot of the session
+  std::vector<std::int32_t> next_dead_;
+  std::vector<Slot> wanted_;  ///< the group that an invented process is to be placed in
+  std::optional<GroupLikes> likes_;
+  std::vector<std::pair<std::int32_t, Slot>> groups_wanted_;  ///< invented parent, child's group
+};
+
+}  // namespace
+
+Result PlaceOrphans(const std::vector<std::int32_t>& orphans, BirthTree* tree,
+                    TreeRefusal* refusal) {
+  return OrphanPlacer(orphans, tree, refusal).Run();
+}
+
+std::string InventionReason(const BirthTree& tree, const Birth& birth) {
+  auto name = [&](Slot slot) { return std::to_string(tree.numbers[slot].value); };
+  switch (birth.origin) {
+    case Origin::kSnapshot:
+      break;
+    case Origin::kDeadSessionLeader: {
+      std::string reason = "leader of session " + name(birth.pid) + ", gone (heuristic 1)";
+      if (birth.birth_sid != tree.births[0].sid) {
+        reason += "; before its setsid parent of orphans of session " + name(birth.birth_sid);
+      }
+      return reason;
+    }
+    case Origin::kDeadGroupLeader:
+      return "founder of group " + name(birth.pid) + " in session " + name(birth.sid) + ", gone";
+    case Origin::kForOrphans:
+      return "parent of orphans of session " + name(birth.sid) +
+             ", whose leader lives (heuristic 2; shared by heuristic 3)";
+    case Origin::kHolder:
+      return "holds a group of session " + name(birth.sid) + " while the group's founder moves on";
+  }
+  return "";
+}
+
+}  // namespace crgen

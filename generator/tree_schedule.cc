@@ -1,0 +1,405 @@
+#include "generator/tree_schedule.h"
+
+#include <algorithm>
+#include <deque>
+#include <string>
+#include <utility>
+
+namespace crgen {
+namespace {
+
+constexpr std::int32_t kRoot = 0;
+constexpr std::int32_t kRestorer = -1;
+constexpr std::int32_t kNone = -1;
+
+enum class State : std::uint8_t { kUnborn, kReady, kBlocked, kDone, kZombie, kGone };
+
+/// Where a process stands.
+struct Progress {
+  State state = State::kUnborn;
+  Slot group = kNoSlot;
+  std::int32_t parent = kRestorer;  ///< at this moment
+  std::int32_t stage = 0;           ///< index in GroupPlan::stages
+  std::int32_t next_fork = 0;
+  std::int32_t nr_visited = 0;      ///< visits done; they stand first in visits_
+};
+
+/// Who waits for a group; lists in one array.
+struct Waiter {
+  std::int32_t process;
+  std::int32_t next;
+};
+
+class Scheduler {
+ public:
+  Scheduler(const TreeSnapshot& snapshot, const GroupPlan& groups, BirthTree* tree,
+            std::vector<TreeOp>* ops)
+      : snapshot_(snapshot), plan_(groups), tree_(*tree), ops_(*ops), stages_(groups.stages) {}
+
+  Result Run(TreeRefusal* refusal) {
+    progress_.resize(tree_.births.size());
+    nr_in_group_.assign(tree_.numbers.size(), 0);
+    await_group_.assign(tree_.numbers.size(), kNone);
+    await_other_.assign(tree_.numbers.size(), kNone);
+    root_is_init_ = PidOf(kRoot) == 1;
+    BeBorn(kRoot, kRestorer, tree_.numbers.Find(0));
+    do {
+      while (!ready_.empty()) {
+        std::int32_t i = ready_.back();
+        ready_.pop_back();
+        if (At(i).state == State::kReady) Continue(i);
+      }
+    } while (BreakDeadlock());
+    ExitLate();
+    for (std::size_t i = 0; i < progress_.size(); ++i) {
+      State state = progress_[i].state;
+      bool zombie = tree_.births[i].origin == Origin::kSnapshot && tree_.births[i].dies;
+      State end = zombie ? State::kZombie : tree_.births[i].dies ? State::kGone : State::kDone;
+      if (state == end) continue;
+      *refusal = {PidOf(static_cast<std::int32_t>(i)), "no order of commands was found for it"};
+      return Result::kError;
+    }
+    SetFinalFlags();
+    return Result::kOk;
+  }
+
+ private:
+  /// Runs process i until it forks (then the child runs first), waits, or is finished.
+  void Continue(std::int32_t i) {
+    for (;;) {
+      Progress& self = At(i);
+      const Stage& stage = stages_[Index(self.stage)];
+      while (self.next_fork < stage.end_fork) {
+        std::int32_t child = plan_.forks[Index(self.next_fork++)];
+        if (At(child).state != State::kUnborn) continue;
+        ready_.push_back(i);
+        Fork(i, child);
+        return;
+      }
+      if (self.stage + 1 == LastStage(i)) return Finish(i);
+      if (!NextStage(i)) return;
+    }
+  }
+
+  std::int32_t LastStage(std::int32_t i) const {
+    return Index(i) + 1 < plan_.first_stage.size() ? plan_.first_stage[Index(i) + 1] : 0;
+  }
+
+  /// Enters the next stage, visits in any order, or blocks.
+  bool NextStage(std::int32_t i) {
+    Progress& self = At(i);
+    std::int32_t next = self.stage + 1;
+    std::int32_t end = LastStage(i);
+    while (end > next && stages_[Index(end) - 1].kind != Stage::Kind::kVisit) --end;
+    std::int32_t chosen = next;
+    if (next < end) {  // the visits that are left; done ones have been moved to the front
+      while (chosen < end && !CanEnter(i, stages_[Index(chosen)])) ++chosen;
+      if (chosen == end) return Block(i, next, end);
+      std::swap(stages_[Index(next)], stages_[Index(chosen)]);
+    } else if (!CanEnter(i, stages_[Index(next)])) {
+      return Block(i, next, next + 1);
+    }
+    const Stage& stage = stages_[Index(next)];
+    self.stage = next;
+    self.next_fork = stage.first_fork;
+    if (stage.kind == Stage::Kind::kSetSid) {
+      Emit(TreeOp::Kind::kSetSid, i, 0);
+    } else if (stage.group != self.group) {
+      Emit(TreeOp::Kind::kSetPgid, i, tree_.numbers[stage.group].value);
+    }
+    Enter(i, stage.group);
+    return true;
+  }
+
+  bool CanEnter(std::int32_t i, const Stage& stage) const {
+    if (stage.group == At(i).group) return true;
+    if (stage.group != tree_.At(i).pid && nr_in_group_[Index(stage.group)] == 0) return false;
+    return CanLeave(i);
+  }
+
+  /// The last member must not leave a group that the snapshot has.
+  bool CanLeave(std::int32_t i) const {
+    Slot group = At(i).group;
+    if (tree_.numbers[group].nr_members == 0) return true;
+    return nr_in_group_[Index(group)] >= 2 && !MustHold(i);
+  }
+
+  /// A holder stays until the group's founder is gone and another member has come.
+  bool MustHold(std::int32_t i) const {
+    if (Index(i) + 1 >= plan_.first_stage.size()) return false;
+    const Stage& stage = stages_[Index(At(i).stage)];
+    if (!stage.holds || stage.group != At(i).group) return false;
+    return At(tree_.numbers[stage.group].process).group == stage.group;
+  }
+
+  /// Waits for what the stages [first, end) lack.
+  bool Block(std::int32_t i, std::int32_t first, std::int32_t end) {
+    Progress& self = At(i);
+    self.state = State::kBlocked;
+    if (!CanLeave(i)) {
+      Await(&await_other_[Index(self.group)], i);
+    } else {
+      for (std::int32_t s = first; s < end; ++s) Await(&await_group_[Index(stages_[Index(s)].group)], i);
+    }
+    blocked_.push_back(i);
+    return false;
+  }
+
+  void Await(std::int32_t* list, std::int32_t i) {
+    waiters_.push_back({i, *list});
+    *list = static_cast<std::int32_t>(waiters_.size()) - 1;
+  }
+
+  void Wake(std::int32_t* list) {
+    std::int32_t waiter = std::exchange(*list, kNone);
+    while (waiter != kNone) {
+      Waiter entry = waiters_[Index(waiter)];
+      waiter = entry.next;
+      if (At(entry.process).state == State::kBlocked) {
+        At(entry.process).state = State::kReady;
+        ready_.push_back(entry.process);
+      } else if (At(entry.process).state == State::kZombie &&
+                 tree_.At(entry.process).origin != Origin::kSnapshot) {
+        Reap(entry.process);
+      }
+    }
+  }
+
+  void Enter(std::int32_t i, Slot group) {
+    Slot left = std::exchange(At(i).group, group);
+    if (left == group) return;
+    if (--nr_in_group_[Index(left)] >= 2) Wake(&await_other_[Index(left)]);
+    Join(group);
+  }
+
+  void Join(Slot group) {
+    std::int32_t count = ++nr_in_group_[Index(group)];
+    if (count == 1) Wake(&await_group_[Index(group)]);
+    if (count >= 2) Wake(&await_other_[Index(group)]);
+  }
+
+  void Fork(std::int32_t i, std::int32_t child) {
+    BeBorn(child, i, At(i).group);
+  }
+
+  void BeBorn(std::int32_t i, std::int32_t parent, Slot group) {
+    Progress& self = At(i);
+    Emit(TreeOp::Kind::kFork, parent, PidOf(i));
+    self.state = State::kReady;
+    self.parent = parent;
+    self.group = group;
+    if (Index(i) + 1 < plan_.first_stage.size()) {
+      self.stage = plan_.first_stage[Index(i)];
+      self.next_fork = stages_[Index(self.stage)].first_fork;
+    }
+    Join(group);
+    ready_.push_back(i);
+  }
+
+  void Finish(std::int32_t i) {
+    At(i).state = State::kDone;
+    if (!tree_.At(i).dies) return;
+    if (tree_.deep && FirstChild(i) != FirstChild(i + 1)) {
+      late_exits_.push_back(i);  // may have to hand its children to a subreaper
+    } else {
+      Exit(i);
+    }
+  }
+
+  /// Descendants first, so that nobody is taken away from below the subreaper that is to adopt its
+  /// children. One process at a time is a subreaper.
+  void ExitLate() {
+    std::sort(late_exits_.begin(), late_exits_.end(), [&](std::int32_t a, std::int32_t b) {
+      return tree_.place[Index(a)] > tree_.place[Index(b)];
+    });
+    for (std::int32_t i : late_exits_) {
+      for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
+        std::int32_t child = tree_.children[Index(c)];
+        if (At(child).parent != i || tree_.At(child).origin != Origin::kSnapshot) continue;
+        MakeSubreaper(tree_.At(child).adopter);
+        break;
+      }
+      Exit(i);
+    }
+  }
+
+  void MakeSubreaper(std::int32_t i) {
+    if (i == kRoot && root_is_init_) i = kNone;
+    if (i == subreaper_) return;
+    if (subreaper_ != kNone) Emit(TreeOp::Kind::kSetSubreaper, subreaper_, 0);
+    if (i != kNone) Emit(TreeOp::Kind::kSetSubreaper, i, 1);
+    subreaper_ = i;
+  }
+
+  /// Its children go to the reaper; a root that is not init adopts them as a subreaper.
+  void Exit(std::int32_t i) {
+    const Birth& birth = tree_.At(i);
+    bool heirs = false;
+    for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
+      std::int32_t child = tree_.children[Index(c)];
+      if (At(child).parent == i && tree_.At(child).origin == Origin::kSnapshot) heirs = true;
+    }
+    if (heirs && !root_is_init_ && !tree_.deep) MakeSubreaper(kRoot);
+    if (birth.origin == Origin::kSnapshot && snapshot_.nodes[Index(i)].subreaper) {
+      Emit(TreeOp::Kind::kSetSubreaper, i, 1);
+    }
+    for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
+      Progress& child = At(tree_.children[Index(c)]);
+      if (child.parent == i) child.parent = HeirOf(i);
+    }
+    Emit(TreeOp::Kind::kExit, i, 0);
+    At(i).state = State::kZombie;
+    if (birth.origin != Origin::kSnapshot) Reap(i);
+  }
+
+  std::int32_t HeirOf(std::int32_t i) const {
+    if (subreaper_ != kNone && tree_.Descends(i, subreaper_)) return subreaper_;
+    return root_is_init_ ? kRoot : kRestorer;
+  }
+
+  /// Index in tree_.children; holders have no children.
+  std::int32_t FirstChild(std::int32_t i) const {
+    auto last = tree_.first_child.size() - 1;
+    return tree_.first_child[std::min(Index(i), last)];
+  }
+
+  /// Waits for the invented zombie i, as soon as it need not hold its group any more.
+  void Reap(std::int32_t i) {
+    Slot group = At(i).group;
+    if (!CanLeave(i)) return Await(&await_other_[Index(group)], i);
+    std::int32_t parent = At(i).parent;
+    if (parent != kRestorer && At(parent).state >= State::kZombie) parent = HeirOf(parent);
+    Emit(TreeOp::Kind::kWait, parent, PidOf(i));
+    At(i).state = State::kGone;
+    --nr_in_group_[Index(group)];
+  }
+
+  /// Everybody waits for somebody: takes the cheapest way out for one of them. False: none is left.
+  bool BreakDeadlock() {
+    if (Try(&blocked_, &blocked_again_, &Scheduler::ForkFounderEarly)) return true;
+    if (Try(&blocked_again_, &blocked_hard_, &Scheduler::ForkAnyEarly)) return true;
+    if (Try(&blocked_hard_, &blocked_holders_, &Scheduler::InventHolder)) return true;
+    return Try(&blocked_holders_, nullptr, &Scheduler::StopHolding);
+  }
+
+  /// Offers the processes of `from` to `way_out` until one takes it; the others go on to `to`.
+  bool Try(std::deque<std::int32_t>* from, std::deque<std::int32_t>* to,
+           bool (Scheduler::*way_out)(std::int32_t)) {
+    while (!from->empty()) {
+      std::int32_t i = from->front();
+      if (At(i).state == State::kBlocked && (this->*way_out)(i)) return true;
+      from->pop_front();
+      if (to != nullptr && At(i).state == State::kBlocked) to->push_back(i);
+    }
+    return false;
+  }
+
+  /// The founder of a group that i waits for is not born: forks its next ancestor now.
+  bool ForkFounderEarly(std::int32_t i) {
+    for (std::int32_t s = At(i).stage + 1; s < LastStage(i); ++s) {
+      Slot group = stages_[Index(s)].group;
+      std::int32_t needed = tree_.numbers[group].process;
+      if (needed == kNone || nr_in_group_[Index(group)] != 0) continue;
+      if (At(needed).state != State::kUnborn) continue;
+      while (At(tree_.At(needed).parent).state == State::kUnborn) needed = tree_.At(needed).parent;
+      if (CanForkNow(needed)) {
+        Fork(tree_.At(needed).parent, needed);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  bool ForkAnyEarly(std::int32_t i) {
+    for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
+      std::int32_t child = tree_.children[Index(c)];
+      if (At(child).state != State::kUnborn || !CanForkNow(child)) continue;
+      Fork(i, child);
+      return true;
+    }
+    return false;
+  }
+
+  /// A child of a leader must be born on the right side of its setsid.
+  bool CanForkNow(std::int32_t child) const {
+    std::int32_t parent = tree_.At(child).parent;
+    const Birth& birth = tree_.At(parent);
+    return !birth.leader() || tree_.At(child).birth_sid != birth.pid || At(parent).group == birth.pid;
+  }
+
+  /// i is the last in a group that others will need: a zombie keeps it instead.
+  bool InventHolder(std::int32_t i) {
+    if (CanLeave(i) || MustHold(i)) return false;
+    Slot pid = tree_.numbers.AddFree();
+    if (pid == kNoSlot) return false;
+    auto holder = static_cast<std::int32_t>(tree_.births.size());
+    tree_.births.push_back({.pid = pid,
+                            .parent = i,
+                            .birth_sid = tree_.At(i).birth_sid,
+                            .sid = tree_.At(i).birth_sid,
+                            .origin = Origin::kHolder,
+                            .dies = true});
+    tree_.numbers[pid].process = holder;
+    progress_.push_back({});
+    nr_in_group_.push_back(0);
+    await_group_.push_back(kNone);
+    await_other_.push_back(kNone);
+    BeBorn(holder, i, At(i).group);
+    ready_.pop_back();
+    Emit(TreeOp::Kind::kExit, holder, 0);
+    At(holder).state = State::kZombie;
+    Await(&await_other_[Index(At(i).group)], holder);
+    return true;
+  }
+
+  bool StopHolding(std::int32_t i) {
+    if (!MustHold(i)) return false;
+    stages_[Index(At(i).stage)].holds = false;
+    At(i).state = State::kReady;
+    ready_.push_back(i);
+    return true;
+  }
+
+  void SetFinalFlags() {
+    if (subreaper_ != kNone && !snapshot_.nodes[Index(subreaper_)].subreaper) MakeSubreaper(kNone);
+    for (std::size_t i = 0; i < snapshot_.nodes.size(); ++i) {
+      const TreeNode& node = snapshot_.nodes[i];
+      if (!node.subreaper || node.zombie || static_cast<std::int32_t>(i) == subreaper_) continue;
+      Emit(TreeOp::Kind::kSetSubreaper, static_cast<std::int32_t>(i), 1);
+    }
+  }
+
+  void Emit(TreeOp::Kind kind, std::int32_t i, Pid arg) {
+    ops_.push_back({.kind = kind, .pid = i == kRestorer ? 0 : PidOf(i), .arg = arg});
+  }
+
+  Pid PidOf(std::int32_t i) const { return tree_.numbers[tree_.At(i).pid].value; }
+  Progress& At(std::int32_t i) { return progress_[Index(i)]; }
+  const Progress& At(std::int32_t i) const { return progress_[Index(i)]; }
+  static std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
+
+  const TreeSnapshot& snapshot_;
+  const GroupPlan& plan_;
+  BirthTree& tree_;
+  std::vector<TreeOp>& ops_;
+  std::vector<Stage> stages_;  ///< the plan's; visits in the order in which they happen
+  std::vector<Progress> progress_;
+  std::vector<std::int32_t> nr_in_group_;  ///< members now, zombies too, by slot
+  std::vector<std::int32_t> await_group_;  ///< by slot: until it exists; first in waiters_
+  std::vector<std::int32_t> await_other_;  ///< by slot: until somebody else is in it
+  std::vector<Waiter> waiters_;
+  std::vector<std::int32_t> ready_;  ///< a stack: depth first
+  std::deque<std::int32_t> blocked_, blocked_again_, blocked_hard_, blocked_holders_;
+  bool root_is_init_ = false;
+  std::int32_t subreaper_ = kNone;  ///< the process that is one for the moment
+  std::vector<std::int32_t> late_exits_;
+};
+
+}  // namespace
+
+Result ScheduleTree(const TreeSnapshot& snapshot, const GroupPlan& groups, BirthTree* tree,
+                    std::vector<TreeOp>* ops, TreeRefusal* refusal) {
+  return Scheduler(snapshot, groups, tree, ops).Run(refusal);
+}
+
+}  // namespace crgen
