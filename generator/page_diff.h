@@ -1,19 +1,15 @@
 // Which pages make one address range look like another.
 #pragma once
 
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "model/diagnostics.h"
 #include "model/memory.h"
+#include "model/page_reader.h"
 
 namespace crgen {
-
-/// Reads the bytes of a page image; Snapshot::page_images names it.
-using PageReader = std::function<Result(const std::string& image, std::uint64_t offset,
-                                        std::span<char> out, Diagnostics& diag)>;
 
 struct PageChanges {
   std::vector<PageRun> loads;       ///< ascending

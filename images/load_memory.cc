@@ -328,26 +328,28 @@ void Loader::LoadMemfds() {
 
 namespace {
 
-/// Objects named /dev/zero that nothing opens and nothing maps privately: plain
+enum class MemfdUse : std::uint8_t { kNone, kMappedShared, kFile };
+
+/// How each memfd object is used. What is only mapped shared and named /dev/zero is plain
 /// MAP_SHARED|MAP_ANONYMOUS memory, as CRIU 3.14 and later dump it.
-std::vector<bool> PlainShared(const Snapshot& snapshot,
-                              const std::unordered_map<std::uint32_t, std::int32_t>& memfds) {
-  std::vector<bool> plain(snapshot.memfds.size());
-  for (std::size_t i = 0; i < plain.size(); ++i) {
-    plain[i] = snapshot.memfds[i].name.bytes == "/dev/zero";
-  }
+std::vector<MemfdUse> MemfdUses(const Snapshot& snapshot,
+                                const std::unordered_map<std::uint32_t, std::int32_t>& memfds) {
+  std::vector<MemfdUse> uses(snapshot.memfds.size());
+  auto use = [&](std::int32_t object, MemfdUse how) { uses[object] = std::max(uses[object], how); };
   for (const DescriptorTable& table : snapshot.tables) {
     for (const Descriptor& slot : table.slots) {
       const auto* memfd = std::get_if<Memfd>(&snapshot.files[slot.file]->body);
-      if (memfd != nullptr) plain[memfds.at(static_cast<std::uint32_t>(memfd->inode_id))] = false;
+      if (memfd == nullptr) continue;
+      use(memfds.at(static_cast<std::uint32_t>(memfd->inode_id)), MemfdUse::kFile);
     }
   }
   for (const Process& process : snapshot.processes) {
     for (const Region& region : process.memory.regions) {
-      if (region.kind == RegionKind::kPrivateMemfd) plain[region.object] = false;
+      if (region.kind == RegionKind::kPrivateMemfd) use(region.object, MemfdUse::kFile);
+      if (region.kind == RegionKind::kSharedMemfd) use(region.object, MemfdUse::kMappedShared);
     }
   }
-  return plain;
+  return uses;
 }
 
 }  // namespace
@@ -355,35 +357,45 @@ std::vector<bool> PlainShared(const Snapshot& snapshot,
 void Loader::FinishSharedMemory() {
   const ImageKind& kind = ImageKindNamed("SHMEM_PAGEMAP");
   for (Shmem& object : snapshot.shmems) {
-    if (images.Has(kind, object.id))
-      (void)LoadPageRuns(kind, object.id, object.size, &object.pages);
+    if (images.Has(kind, object.id)) (void)LoadPageRuns(kind, object.id, object.size, &object.pages);
   }
-  const std::vector<bool> plain = PlainShared(snapshot, memfds);
-  std::vector<std::int32_t> shmem_of(plain.size(), -1);
-  for (std::size_t i = 0; i < plain.size(); ++i) {
+  const std::vector<MemfdUse> uses = MemfdUses(snapshot, memfds);
+  std::vector<bool> plain(uses.size());
+  std::vector<std::int32_t> new_index(uses.size());  // among the shmems if plain, else the memfds
+  std::vector<MemfdObject> real;
+  for (std::size_t i = 0; i < uses.size(); ++i) {
     MemfdObject& memfd = snapshot.memfds[i];
-    std::vector<PageRun> pages;
+    if (uses[i] == MemfdUse::kNone) {
+      // Referred to by nothing that is planned: whatever does refer to it was reported.
+      (void)images.Use(kind, memfd_shmids[i]);
+      continue;
+    }
+    plain[i] = uses[i] == MemfdUse::kMappedShared && memfd.name.bytes == "/dev/zero";
     if (images.Has(kind, memfd_shmids[i])) {
-      (void)LoadPageRuns(kind, memfd_shmids[i], memfd.size, &pages);
+      (void)LoadPageRuns(kind, memfd_shmids[i], memfd.size, &memfd.pages);
     }
     if (!plain[i]) {
-      memfd.pages = std::move(pages);
+      new_index[i] = static_cast<std::int32_t>(real.size());
+      real.push_back(std::move(memfd));
       continue;
     }
-    if (!shmems.emplace(memfd_shmids[i], static_cast<std::int32_t>(snapshot.shmems.size()))
-             .second) {
+    new_index[i] = static_cast<std::int32_t>(snapshot.shmems.size());
+    if (!shmems.emplace(memfd_shmids[i], new_index[i]).second) {
       (void)diag.Error("memfd.img[" + std::to_string(i) + "].shmid",
                        std::to_string(memfd_shmids[i]) + " is another object's too");
-      continue;
     }
-    shmem_of[i] = static_cast<std::int32_t>(snapshot.shmems.size());
-    snapshot.shmems.push_back({memfd_shmids[i], memfd.size, std::move(pages)});
+    snapshot.shmems.push_back({memfd_shmids[i], memfd.size, std::move(memfd.pages)});
   }
+  snapshot.memfds = std::move(real);
   for (Process& process : snapshot.processes) {
     for (Region& region : process.memory.regions) {
-      if (region.kind != RegionKind::kSharedMemfd || shmem_of[region.object] < 0) continue;
+      if (region.kind != RegionKind::kSharedMemfd && region.kind != RegionKind::kPrivateMemfd) {
+        continue;
+      }
+      const bool is_plain = plain[region.object];
+      region.object = new_index[region.object];
+      if (!is_plain) continue;
       region.kind = RegionKind::kSharedAnonymous;
-      region.object = shmem_of[region.object];
       region.flags.bits |= kMapAnonymous | kMapShared;
       region.open_flags = {};
     }

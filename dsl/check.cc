@@ -1,0 +1,131 @@
+// The driver of the checker: who may execute, and what holds at the end.
+#include "dsl/check.h"
+
+#include <utility>
+#include <variant>
+
+#include "dsl/check_state.h"
+
+namespace crgen {
+namespace check {
+
+Kernel::Kernel() {
+  tasks.emplace_back();
+  tasks[kRestorer].attributes = std::make_shared<Attributes>();
+}
+
+std::string RangeText(AddressRange range) {
+  return HexText(range.start) + "-" + HexText(range.end);
+}
+
+std::string ExitText(const ExitStatus& status) {
+  std::string text;
+  if (status.code) text += "code " + std::to_string(*status.code);
+  if (status.signal) {
+    text += (text.empty() ? "" : " ") + ValueName(SignalKind::Names(), status.signal->value);
+  }
+  if (status.core_dumped.value_or(false)) text += " with core dumped";
+  return text.empty() ? "no status" : text;
+}
+
+TaskIndex Kernel::FindTask(Pid pid) const {
+  auto found = numbers.find(pid);
+  return found == numbers.end() ? kNoTask : found->second.task;
+}
+
+std::string Kernel::At(std::size_t command) const {
+  return "(commands[" + std::to_string(command) + "])";
+}
+
+std::string Kernel::Who(TaskIndex task) const {
+  if (task == kRestorer) return "the restorer";
+  const Task& it = tasks[task];
+  std::string text = it.state == TaskState::kZombie ? "zombie " : "process ";
+  return text + std::to_string(it.pid) + " " + At(it.born);
+}
+
+std::string Kernel::Where(std::size_t command) const {
+  const Command& at = (*program_)[command];
+  std::string name = std::visit([](const auto& body) { return std::string(body.kName); }, at.body);
+  return "commands[" + std::to_string(command) + "] " + name + " pid " + std::to_string(at.pid);
+}
+
+void Kernel::Violation(std::string_view error, std::string what) {
+  // Behind the limit nobody reads it.
+  if (diag_->Count(Severity::kError) >= Diagnostics::kMaxKept) {
+    (void)diag_->Error({}, {});
+    return;
+  }
+  (void)diag_->Error(Where(command_), std::string(error) + ": " + std::move(what));
+}
+
+void Kernel::Suspect(std::string what) { diag_->Warning(Where(command_), std::move(what)); }
+
+bool Kernel::CheckExecutor(Pid pid) {
+  const CommandBody& body = (*program_)[command_].body;
+  self_ = kRestorer;
+  if (pid == 0) {
+    bool allowed = std::holds_alternative<Fork>(body) || std::holds_alternative<Wait>(body);
+    if (!allowed) Violation("EPERM", "the restorer may only FORK the root and WAIT");
+    return allowed;
+  }
+  auto last = last_of_pid_.find(pid);
+  TaskIndex task = last == last_of_pid_.end() ? kNoTask : last->second;
+  if (task == kNoTask) {
+    if (!unknown_pids_.insert(pid).second) return false;
+    auto use = numbers.find(pid);
+    if (use != numbers.end() && use->second.thread_of != kNoTask) {
+      Violation("ESRCH", std::to_string(pid) + " is a thread of " + Who(use->second.thread_of));
+    } else {
+      Violation("ESRCH", "there is no process " + std::to_string(pid));
+    }
+    return false;
+  }
+  self_ = task;
+  if (self().state == TaskState::kExecuting) return true;
+  if (!std::exchange(self().reported, true)) {
+    bool resumed = self().state == TaskState::kResumed;
+    Violation("ESRCH", "process " + std::to_string(pid) +
+                           (resumed ? " has left the restorer " : " has exited ") +
+                           At(self().ended));
+  }
+  return false;
+}
+
+void Kernel::Run(const Program& program, Diagnostics& diag) {
+  program_ = &program;
+  diag_ = &diag;
+  for (command_ = 0; command_ < program.size(); ++command_) {
+    const Command& command = program[command_];
+    if (!CheckExecutor(command.pid)) continue;
+    std::visit([this](const auto& body) { Execute(body); }, command.body);
+  }
+  CheckEnd();
+  program_ = nullptr;
+  diag_ = nullptr;
+}
+
+void Kernel::CheckEnd() {
+  for (TaskIndex task = kRestorer + 1; task < static_cast<TaskIndex>(tasks.size()); ++task) {
+    if (tasks[task].state != TaskState::kExecuting) continue;
+    (void)diag_->Error("end of program", Who(task) + " neither resumes nor exits");
+  }
+}
+
+}  // namespace check
+
+SimulatedState::SimulatedState() = default;
+SimulatedState::~SimulatedState() = default;
+SimulatedState::SimulatedState(SimulatedState&&) noexcept = default;
+SimulatedState& SimulatedState::operator=(SimulatedState&&) noexcept = default;
+void SimulatedState::Reset(std::unique_ptr<check::Kernel> kernel) { kernel_ = std::move(kernel); }
+
+Result CheckProgram(const Program& program, SimulatedState* state, Diagnostics& diag) {
+  std::size_t before = diag.Count(Severity::kError);
+  auto kernel = std::make_unique<check::Kernel>();
+  kernel->Run(program, diag);
+  state->Reset(std::move(kernel));
+  return diag.Count(Severity::kError) == before ? Result::kOk : Result::kError;
+}
+
+}  // namespace crgen
