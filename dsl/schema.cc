@@ -124,28 +124,21 @@ void SchemaBuilder::AddFields(ordered_json& object) {
 
 template <typename Body>
 ordered_json SchemaBuilder::FileOfType() {
-  ordered_json object = {
-      {"properties", {{"type", {{"const", Body::kType}}}, {"id", Value<std::uint64_t>()}}},
-      {"required", {"type", "id"}}};
+  ordered_json object = {{"properties", {{"type", true}, {"id", true}}}};
   AddFields<Body>(object);
-  return object;
+  return {{"if", {{"properties", {{"type", {{"const", Body::kType}}}}}}},
+          {"then", std::move(object)}};
 }
 
 ordered_json SchemaBuilder::FileValue() {
   if (!definitions_.contains("file")) {
-    ordered_json other = ordered_json::array();
-    for (std::string_view type : kFileTypes) {
-      if (type != RegularFile::kType && type != Memfd::kType) other.push_back(type);
-    }
-    definitions_["file"] = ordered_json();  // before its parts, which are longer
+    definitions_["file"] = nullptr;  // its place is before its parts
     definitions_["file"] = {
         {"description", "An open file description, by type"},
         {"type", "object"},
-        {"oneOf",
-         {FileOfType<RegularFile>(),
-          FileOfType<Memfd>(),
-          {{"properties", {{"type", {{"enum", other}}}, {"id", Value<std::uint64_t>()}}},
-           {"required", {"type", "id"}}}}}};
+        {"properties", {{"type", {{"enum", kFileTypes}}}, {"id", Value<std::uint64_t>()}}},
+        {"required", {"type", "id"}},
+        {"allOf", {FileOfType<RegularFile>(), FileOfType<Memfd>()}}};
   }
   return {{"$ref", "#/definitions/file"}};
 }

@@ -366,8 +366,8 @@ void Loader::FinishSharedMemory() {
   for (std::size_t i = 0; i < uses.size(); ++i) {
     MemfdObject& memfd = snapshot.memfds[i];
     if (uses[i] == MemfdUse::kNone) {
-      // Referred to by nothing that is planned: whatever does refer to it was reported.
       (void)images.Use(kind, memfd_shmids[i]);
+      diag.Warning("memfd.img[" + std::to_string(i) + "]", "nothing that is planned refers to it");
       continue;
     }
     plain[i] = uses[i] == MemfdUse::kMappedShared && memfd.name.bytes == "/dev/zero";

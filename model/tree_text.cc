@@ -34,7 +34,8 @@ class Parser {
   Result ParseProcess(std::int32_t parent) {
     TreeNode node;
     node.parent = parent;
-    if (Failed(ParseNumber("a pid", 1, &node.pid)) || Failed(ParseNumber("a pgid", 0, &node.pgid)) ||
+    if (Failed(ParseNumber("a pid", 1, &node.pid)) ||
+        Failed(ParseNumber("a pgid", 0, &node.pgid)) ||
         Failed(ParseNumber("a sid", 0, &node.sid)) || Failed(ParseMarks(&node))) {
       return Result::kError;
     }
@@ -91,20 +92,24 @@ class Parser {
     if (value < least || value >= kPidLimit) {
       position_ = start;
       column_ = start_column;
-      return Fail(expected);
+      return FailAt(value < least ? "0" : "a number out of range", expected);
     }
     *out = value;
     return Result::kOk;
   }
 
   Result Fail(const std::string& expected) {
-    out_->nodes.clear();
     std::string found = "the end of the text";
     if (position_ < text_.size()) {
       unsigned char c = static_cast<unsigned char>(text_[position_]);
       found = c >= ' ' && c < 0x7f ? std::string("'") + static_cast<char>(c) + "'"
                                    : "byte " + std::to_string(c);
     }
+    return FailAt(found, expected);
+  }
+
+  Result FailAt(const std::string& found, const std::string& expected) {
+    out_->nodes.clear();
     return diag_.Error("line " + std::to_string(line_) + ", column " + std::to_string(column_),
                        "Parsing error: found " + found + ", expected " + expected);
   }

@@ -17,10 +17,10 @@ inline constexpr std::uint64_t kMib = 1 << 20;
 
 /// Page images in memory: byte k of page n of image "pages-1.img" is n; "zero.img" is all zeros;
 /// "same.img" equals "pages-1.img".
-inline Result ReadImage(const std::string& image, std::uint64_t offset, char* out,
-                        std::uint64_t size) {
+inline Result ReadImage(const std::string& image, std::uint64_t offset, std::span<char> out,
+                        Diagnostics&) {
   if (image != "pages-1.img" && image != "same.img" && image != "zero.img") return Result::kError;
-  for (std::uint64_t i = 0; i < size; ++i) {
+  for (std::uint64_t i = 0; i < out.size(); ++i) {
     out[i] = image == "zero.img" ? 0 : static_cast<char>((offset + i) / kPageSize + 1);
   }
   return Result::kOk;

@@ -1,0 +1,84 @@
+// crgen generate DUMP
+#include <spdlog/spdlog.h>
+
+#include "generator/cli.h"
+#include "generator/generate.h"
+
+namespace crgen {
+namespace {
+
+struct GenerateArguments {
+  std::string dump;
+  std::string output;
+  bool pretty = false;
+  bool partial = false;
+  bool shell_job = false;
+};
+
+ExitCode CodeOf(GenerateOutcome outcome) {
+  switch (outcome) {
+    case GenerateOutcome::kOk:
+      return ExitCode::kOk;
+    case GenerateOutcome::kBadInput:
+      return ExitCode::kBadInput;
+    case GenerateOutcome::kUnreachableTree:
+      return ExitCode::kUnreachable;
+  }
+  return ExitCode::kInternal;
+}
+
+ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
+  auto source = OpenFolder(arguments.dump, diag);
+  Snapshot snapshot;
+  if (source == nullptr ||
+      Failed(LoadDump(*source, &snapshot, diag, TerminalProgress("reading process")))) {
+    return ExitCode::kBadInput;
+  }
+  if (diag.Count(Severity::kUnsupported) != 0 && !arguments.partial) return ExitCode::kUnsupported;
+  spdlog::info("{} processes, {} descriptor tables, {} files", snapshot.processes.size(),
+               snapshot.tables.size(), snapshot.files.size());
+
+  Program program;
+  PageImages pages(*source);
+  auto read_page = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
+                       Diagnostics& d) { return pages.Read(image, offset, out, d); };
+  const GenerateOutcome outcome =
+      GenerateProgram(snapshot, {arguments.shell_job}, read_page, &program, diag);
+  if (outcome != GenerateOutcome::kOk) return CodeOf(outcome);
+  spdlog::info("{} commands", program.size());
+
+  Output output(arguments.output);
+  const Layout layout = arguments.pretty ? Layout::kPretty : Layout::kLines;
+  if (Failed(output.Open(diag)) || Failed(WriteProgramTo(program, layout, output, diag)) ||
+      Failed(output.Commit(diag))) {
+    return ExitCode::kBadInput;
+  }
+  return ExitCode::kOk;
+}
+
+}  // namespace
+
+std::function<ExitCode()> AddGenerate(CLI::App& app) {
+  auto arguments = std::make_shared<GenerateArguments>();
+  app.description("Print the restore program of a dump");
+  app.add_option("DUMP", arguments->dump, "CRIU image directory")->required();
+  app.add_option("-o,--output", arguments->output,
+                 "Write to this file, whole or not at all, instead of standard output");
+  app.add_flag("--pretty", arguments->pretty, "Indent the program");
+  app.add_flag("--partial", arguments->partial,
+               "Leave out what is unsupported (listed on stderr) instead of refusing the dump");
+  app.add_flag("--shell-job", arguments->shell_job,
+               "The root's session and group, which are not in the dump, are the restorer's");
+  app.footer(
+      "Examples:\n"
+      "  crgen generate dump/ > plan.json\n"
+      "  crgen dump/ --pretty -o plan.json");
+  return [arguments] {
+    Diagnostics diag;
+    const ExitCode code = Generate(*arguments, diag);
+    PrintDiagnostics(diag, arguments->partial);
+    return code;
+  };
+}
+
+}  // namespace crgen

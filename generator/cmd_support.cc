@@ -1,0 +1,128 @@
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "generator/cli.h"
+
+namespace crgen {
+namespace {
+
+constexpr std::size_t kPieceBytes = 1 << 20;
+
+void PrintDropped(const Diagnostics& diag, Severity severity, const char* what) {
+  if (diag.Count(severity) > Diagnostics::kMaxKept) {
+    spdlog::error("and {} more {}", diag.Count(severity) - Diagnostics::kMaxKept, what);
+  }
+}
+
+}  // namespace
+
+void PrintDiagnostics(const Diagnostics& diag, bool partial) {
+  for (const Diagnostic& entry : diag.entries()) {
+    switch (entry.severity) {
+      case Severity::kError:
+        spdlog::error("{}: {}", entry.where, entry.what);
+        break;
+      case Severity::kUnsupported:
+        spdlog::log(partial ? spdlog::level::warn : spdlog::level::err, "{}: unsupported: {}",
+                    entry.where, entry.what);
+        break;
+      case Severity::kWarning:
+        spdlog::warn("{}: {}", entry.where, entry.what);
+        break;
+    }
+  }
+  PrintDropped(diag, Severity::kError, "errors");
+  PrintDropped(diag, Severity::kUnsupported, "unsupported things");
+  PrintDropped(diag, Severity::kWarning, "warnings");
+}
+
+LoadProgress TerminalProgress(const std::string& what) {
+  if (isatty(STDERR_FILENO) == 0) return {};
+  return [what](std::size_t done, std::size_t total) {
+    if (done == total) {
+      std::fprintf(stderr, "\r\033[K");
+    } else {
+      std::fprintf(stderr, "\r%s %zu of %zu", what.c_str(), done, total);
+    }
+    std::fflush(stderr);
+  };
+}
+
+Output::~Output() {
+  if (!temporary_.empty()) {
+    close(fd_);
+    unlink(temporary_.c_str());
+  }
+}
+
+Result Output::Fail(Diagnostics& diag) const {
+  return diag.Error(path_.empty() ? "standard output" : path_, std::strerror(errno));
+}
+
+Result Output::Open(Diagnostics& diag) {
+  if (path_.empty()) return Result::kOk;
+  temporary_ = path_ + ".XXXXXX";
+  fd_ = mkostemp(temporary_.data(), O_CLOEXEC);
+  if (fd_ < 0) {
+    temporary_.clear();
+    return Fail(diag);
+  }
+  const mode_t mask = umask(0);
+  umask(mask);
+  return fchmod(fd_, 0666 & ~mask) == 0 ? Result::kOk : Fail(diag);
+}
+
+Result Output::Write(std::string_view text, Diagnostics& diag) {
+  while (!text.empty()) {
+    const ssize_t written = write(fd_, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return Fail(diag);
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return Result::kOk;
+}
+
+Result Output::Commit(Diagnostics& diag) {
+  if (temporary_.empty()) return Result::kOk;
+  if (fsync(fd_) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) return Fail(diag);
+  close(fd_);
+  temporary_.clear();
+  return Result::kOk;
+}
+
+Result WriteProgramTo(const Program& program, Layout layout, Output& output, Diagnostics& diag) {
+  std::string piece;
+  ProgramWriter writer(layout);
+  writer.Begin(&piece);
+  for (const Command& command : program) {
+    writer.Add(command, &piece);
+    if (piece.size() < kPieceBytes) continue;
+    if (Failed(output.Write(piece, diag))) return Result::kError;
+    piece.clear();
+  }
+  writer.End(&piece);
+  return output.Write(piece, diag);
+}
+
+Result ReadText(const std::string& path, std::string* text, Diagnostics& diag) {
+  const std::string name = path == "-" ? "standard input" : path;
+  const int fd = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return diag.Error(name, std::strerror(errno));
+  ssize_t got = 0;
+  do {
+    const std::size_t size = text->size();
+    text->resize(size + kPieceBytes);
+    got = read(fd, text->data() + size, kPieceBytes);
+    text->resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  } while (got > 0 || (got < 0 && errno == EINTR));
+  const int error = errno;
+  close(fd);
+  return got < 0 ? diag.Error(name, std::strerror(error)) : Result::kOk;
+}
+
+}  // namespace crgen
