@@ -55,8 +55,9 @@ TEST(ValidateText, AcceptsTheShortestPrograms) {
 
 TEST(ValidateText, NamesPlaceAndExpectation) {
   EXPECT_EQ(Findings(R"([{"command": "FORK", "pid": 0}])"), "plan: /0: lacks \"child_pid\"\n");
-  EXPECT_EQ(Findings(R"([{"command": "FORK", "pid": 0, "child_pid": "1"}])"),
-            "plan: /0/child_pid: expected an integer from -2147483648 to 2147483647, found \"1\"\n");
+  EXPECT_EQ(
+      Findings(R"([{"command": "FORK", "pid": 0, "child_pid": "1"}])"),
+      "plan: /0/child_pid: expected an integer from -2147483648 to 2147483647, found \"1\"\n");
   EXPECT_EQ(Findings(R"([{"command": "SET_SID", "pid": 1, "x": 1}])"),
             "plan: /0/x: no such member\n");
   EXPECT_EQ(Findings(R"([{"command": "SETSID", "pid": 1}])"),

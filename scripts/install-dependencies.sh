@@ -1,0 +1,20 @@
+#!/bin/sh
+# Installs what building and testing need: Debian packages, by name. Does nothing if all are there.
+set -eu
+packages="build-essential cmake ninja-build git ca-certificates
+  protobuf-compiler libprotobuf-dev nlohmann-json3-dev libspdlog-dev libcli11-dev libvalijson-dev
+  libgtest-dev python3 python3-jsonschema"
+missing=""
+for package in $packages; do
+  dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" ||
+    missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+as_root=""
+[ "$(id -u)" -eq 0 ] || as_root=sudo
+# stdout is for results of whoever calls this.
+{
+  $as_root apt-get update
+  # shellcheck disable=SC2086  # a list of words
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+} >&2

@@ -1,0 +1,209 @@
+// The program as a user meets it: arguments, exit codes, what goes where.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace crgen {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Ran {
+  int code;
+  std::string out;
+  std::string err;
+};
+
+std::string ReadFileText(const fs::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::ostringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+class CliTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "crgen-cli-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  /// Runs `crgen arguments` through the shell.
+  Ran Crgen(const std::string& arguments) {
+    const std::string command = std::string(CRGEN_BINARY) + " " + arguments + " >" +
+                                (folder_ / "out").string() + " 2>" + (folder_ / "err").string();
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, ReadFileText(folder_ / "out"),
+            ReadFileText(folder_ / "err")};
+  }
+
+  static std::string Dump(const std::string& name) { return CRGEN_FIXTURES "/dumps/" + name; }
+  static std::string Golden(const std::string& name) {
+    return ReadFileText(fs::path(CRGEN_GOLDEN) / (name + ".json"));
+  }
+
+  /// A copy of a dump that a test may spoil.
+  fs::path CopyOf(const std::string& name) {
+    fs::copy(Dump(name), folder_ / name, fs::copy_options::recursive);
+    return folder_ / name;
+  }
+
+  fs::path folder_;
+};
+
+TEST_F(CliTest, PrintsThePlanOfADump) {
+  const Ran run = Crgen(Dump("sessions"));
+  EXPECT_EQ(run.code, 0);
+  EXPECT_EQ(run.out, Golden("sessions"));
+  EXPECT_EQ(run.err, "");
+  EXPECT_EQ(Crgen("generate " + Dump("sessions")).out, run.out);
+  EXPECT_EQ(Crgen("-q " + Dump("sessions")).out, run.out);
+}
+
+TEST_F(CliTest, IndentsWhenAsked) {
+  const Ran run = Crgen(Dump("sessions") + " --pretty");
+  EXPECT_EQ(run.code, 0);
+  EXPECT_TRUE(run.out.starts_with("[\n  {\n    \"command\": \"FORK\",\n    \"pid\": 0,\n"));
+}
+
+TEST_F(CliTest, SaysWhatItDoesOnStderr) {
+  const Ran run = Crgen("-v " + Dump("sessions"));
+  EXPECT_EQ(run.out, Golden("sessions"));
+  EXPECT_NE(run.err.find("15 processes"), std::string::npos) << run.err;
+}
+
+TEST_F(CliTest, WritesAFileWholeOrNotAtAll) {
+  const fs::path plan = folder_ / "plan.json";
+  EXPECT_EQ(Crgen(Dump("threads") + " -o " + plan.string()).code, 0);
+  EXPECT_EQ(ReadFileText(plan), Golden("threads"));
+  // A refused dump leaves what was there, and nothing else.
+  EXPECT_EQ(Crgen(Dump("pipeline") + " -o " + plan.string()).code, 4);
+  EXPECT_EQ(ReadFileText(plan), Golden("threads"));
+  EXPECT_EQ(Crgen(Dump("threads") + " -o " + (folder_ / "no/plan.json").string()).code, 3);
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator(folder_)) ++files;
+  EXPECT_EQ(files, 3u);  // plan.json, out, err
+}
+
+TEST_F(CliTest, ReportsAFullDisk) {
+  const std::string command = std::string(CRGEN_BINARY) + " " + Dump("threads") + " >/dev/full 2>" +
+                              (folder_ / "err").string();
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 3);
+  EXPECT_NE(ReadFileText(folder_ / "err").find("No space left on device"), std::string::npos);
+}
+
+TEST_F(CliTest, RefusesUnsupportedThingsByName) {
+  const Ran run = Crgen(Dump("pipeline"));
+  EXPECT_EQ(run.code, 4);
+  EXPECT_EQ(run.out, "");
+  for (const char* name : {"PIPE", "UNIXSK", "EVENTFD", "EVENTPOLL", "TIMERFD", "SIGNALFD",
+                           "INOTIFY", "FIFO", "flock lock of pid", "is unlinked"}) {
+    EXPECT_NE(run.err.find(name), std::string::npos) << name;
+  }
+}
+
+TEST_F(CliTest, PlansTheRestOnRequest) {
+  const Ran run = Crgen(Dump("pipeline") + " --partial");
+  EXPECT_EQ(run.code, 0);
+  EXPECT_EQ(run.out, Golden("pipeline"));
+  EXPECT_NE(run.err.find("warning"), std::string::npos);
+  EXPECT_NE(run.err.find("EVENTFD"), std::string::npos);
+}
+
+TEST_F(CliTest, NeedsShellJobForAnOutsideSession) {
+  const Ran refused = Crgen(Dump("shell_job"));
+  EXPECT_EQ(refused.code, 5);
+  EXPECT_EQ(refused.out, "");
+  EXPECT_NE(refused.err.find("--shell-job"), std::string::npos);
+  const Ran planned = Crgen(Dump("shell_job") + " --shell-job");
+  EXPECT_EQ(planned.code, 0);
+  EXPECT_EQ(planned.out, Golden("shell_job"));
+}
+
+TEST_F(CliTest, NamesWhatIsWrongWithADump) {
+  const fs::path dump = CopyOf("threads");
+  fs::remove(dump / "inventory.img");
+  Ran run = Crgen(dump.string());
+  EXPECT_EQ(run.code, 3);
+  EXPECT_EQ(run.out, "");
+  EXPECT_NE(run.err.find("inventory.img: is missing"), std::string::npos) << run.err;
+
+  run = Crgen((folder_ / "nothing").string());
+  EXPECT_EQ(run.code, 3);
+  EXPECT_NE(run.err.find("No such file or directory"), std::string::npos) << run.err;
+}
+
+TEST_F(CliTest, ReportsAllProblemsInOneRun) {
+  const fs::path dump = CopyOf("sessions");
+  fs::resize_file(dump / "files.img", fs::file_size(dump / "files.img") - 1);
+  for (const auto& entry : fs::directory_iterator(dump)) {
+    if (entry.path().filename().string().starts_with("mm-")) fs::remove(entry.path());
+  }
+  const Ran run = Crgen(dump.string());
+  EXPECT_EQ(run.code, 3);
+  EXPECT_NE(run.err.find("files.img"), std::string::npos);
+  EXPECT_NE(run.err.find("mm-31000.img: is missing"), std::string::npos) << run.err;
+  EXPECT_NE(run.err.find("mm-31001.img: is missing"), std::string::npos) << run.err;
+}
+
+TEST_F(CliTest, ExplainsATree) {
+  const Ran dump = Crgen("tree " + Dump("sessions"));
+  EXPECT_EQ(dump.code, 0) << dump.err;
+  EXPECT_NE(dump.out.find("31000"), std::string::npos);
+  const Ran text = Crgen("tree '1 1 1 [ 5 4 3 []  3 3 3 [ 4 4 3 []  9 3 3 [] ] ]'");
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_NE(text.out.find("10"), std::string::npos);
+
+  fs::create_directory(folder_ / "alone");
+  fs::copy(Dump("sessions") + "/pstree.img", folder_ / "alone");
+  const Ran alone = Crgen("tree " + (folder_ / "alone").string());
+  EXPECT_EQ(alone.code, 0) << alone.err;
+}
+
+TEST_F(CliTest, RefusesABrokenOrUnreachableTree) {
+  const Ran broken = Crgen("tree '1 1 1 [ 2 1 ]'");
+  EXPECT_EQ(broken.code, 3);
+  EXPECT_NE(broken.err.find("Parsing error"), std::string::npos) << broken.err;
+  const Ran unreachable = Crgen("tree '1 1 1 [ 2 2 3 [ 3 3 3 [] ] ]'");
+  EXPECT_EQ(unreachable.code, 5);
+  EXPECT_EQ(unreachable.out, "");
+}
+
+TEST_F(CliTest, ValidatesPlans) {
+  const std::string golden = std::string(CRGEN_GOLDEN) + "/cow_memory.json";
+  EXPECT_EQ(Crgen("validate " + golden).code, 0);
+  EXPECT_EQ(Crgen("validate - <" + golden).code, 0);
+  std::ofstream(folder_ / "bad.json") << R"([{"command": "FORK", "pid": 0, "child": 1}])";
+  const Ran bad = Crgen("validate " + (folder_ / "bad.json").string());
+  EXPECT_EQ(bad.code, 3);
+  EXPECT_NE(bad.err.find("/0: lacks \"child_pid\""), std::string::npos) << bad.err;
+  EXPECT_EQ(Crgen("validate " + (folder_ / "missing.json").string()).code, 3);
+}
+
+TEST_F(CliTest, PrintsSchemaAndReferences) {
+  EXPECT_EQ(Crgen("schema").out, ReadFileText(CRGEN_SOURCE "/schema/restore-program.schema.json"));
+  EXPECT_EQ(Crgen("schema --commands").out, ReadFileText(CRGEN_SOURCE "/schema/commands.md"));
+  EXPECT_EQ(Crgen("schema --images").out, ReadFileText(CRGEN_SOURCE "/docs/images.md"));
+}
+
+TEST_F(CliTest, HelpsAndRefusesWrongArguments) {
+  for (const char* arguments : {"--help", "generate --help", "tree --help", "validate --help"}) {
+    const Ran run = Crgen(arguments);
+    EXPECT_EQ(run.code, 0) << arguments;
+    EXPECT_NE(run.out.find("Example"), std::string::npos) << arguments;
+  }
+  EXPECT_TRUE(Crgen("--version").out.starts_with("crgen "));
+  for (const char* arguments :
+       {"", "generate", "tree", "validate", "schema extra", "--nonsense x"}) {
+    EXPECT_EQ(Crgen(arguments).code, 2) << arguments;
+  }
+}
+
+}  // namespace
+}  // namespace crgen

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Another validator must accept our programs with the committed schema, and refuse broken ones.
+
+usage: schema_validator_test.py SCHEMA GOLDEN_FOLDER
+"""
+import copy
+import json
+import pathlib
+import sys
+
+try:
+    import jsonschema
+except ImportError:
+    print("skipped: the Python module jsonschema is not installed")
+    sys.exit(77)
+
+BROKEN = [
+    ([{"command": "FORK", "pid": 0}], "child_pid"),
+    ([{"command": "NOPE", "pid": 0}], "NOPE"),
+    ([{"command": "SET_SID", "pid": 1, "x": 1}], "x"),
+    ([{"command": "OPEN_FILE", "pid": 1, "fd": 0, "file": {"type": "REG", "id": 1}}], "flags"),
+    ({}, "array"),
+]
+
+
+def main():
+    schema = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    jsonschema.Draft7Validator.check_schema(schema)
+    validator = jsonschema.Draft7Validator(schema)
+    failures = 0
+    programs = sorted(pathlib.Path(sys.argv[2]).glob("*.json"))
+    for path in programs:
+        program = json.loads(path.read_text())
+        for error in validator.iter_errors(program):
+            failures += 1
+            print(f"{path.name}: {list(error.absolute_path)}: {error.message}")
+        # Every command needs each of its required members.
+        for index, command in enumerate(program[:20]):
+            for member in ("command", "pid"):
+                broken = copy.deepcopy(command)
+                del broken[member]
+                if not list(validator.iter_errors([broken])):
+                    failures += 1
+                    print(f"{path.name}[{index}] is accepted without {member}")
+    for program, word in BROKEN:
+        messages = [error.message for error in validator.iter_errors(program)]
+        if not any(word in message for message in messages):
+            failures += 1
+            print(f"{program}: expected a complaint about {word}, found {messages}")
+    print(f"{len(programs)} programs, {failures} failures")
+    return 1 if failures or not programs else 0
+
+
+sys.exit(main())
