@@ -82,9 +82,13 @@ void Generation::EmitTreeOp(const TreeOp& op, std::int32_t executor) {
       break;
     case TreeOp::Kind::kExit: {
       const std::int32_t process = tree_.nodes[executor].process;
-      ExitStatus status{0, {}, {}};
-      if (process >= 0) status = snapshot_.processes[process].exit_status;
-      out_.Emit(op.pid, Exit{status});
+      if (process < 0) {
+        out_.Emit(op.pid, Exit{{0, {}, {}}});
+        break;
+      }
+      const Process& zombie = snapshot_.processes[process];
+      if (zombie.attributes != nullptr) out_.Emit(op.pid, SetAttr{{}, zombie.attributes});
+      out_.Emit(op.pid, Exit{zombie.exit_status});
       break;
     }
     case TreeOp::Kind::kSetSubreaper: {

@@ -1,5 +1,8 @@
 #include "images/dump.h"
 
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
+
 #include "images/loader.h"
 
 namespace crgen {
@@ -18,10 +21,29 @@ std::string DescribeLock(std::string_view bytes) {
          " lock of pid " + std::to_string(lock.pid()) + " on fd " + std::to_string(lock.fd());
 }
 
+/// The sum of the integer fields that `kind` names for the length of the raw bytes behind an entry.
+std::uint64_t PayloadLength(const ImageKind& kind, std::string_view bytes) {
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                            static_cast<int>(bytes.size()));
+  std::uint64_t length = 0;
+  while (const std::uint32_t tag = in.ReadTag()) {
+    using google::protobuf::internal::WireFormatLite;
+    const int field = WireFormatLite::GetTagFieldNumber(tag);
+    std::uint32_t value = 0;
+    if (WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_VARINT) {
+      if (!in.ReadVarint32(&value)) break;
+      if (field == kind.length_fields[0] || field == kind.length_fields[1]) length += value;
+    } else if (!WireFormatLite::SkipField(&in, tag)) {
+      break;
+    }
+  }
+  return length;
+}
+
 /// Reports every entry of an image that no command describes.
 void ReportUnsupported(ImageSet& images, const ImageSet::Image& image, Diagnostics& diag) {
   const ImageKind& kind = *image.kind;
-  if (kind.payload != Payload::kNone) {
+  if (kind.payload == Payload::kWholeFile || kind.payload == Payload::kUnlisted) {
     diag.Unsupported(image.name, std::string(kind.note));
     return;
   }
@@ -34,6 +56,10 @@ void ReportUnsupported(ImageSet& images, const ImageSet::Image& image, Diagnosti
     if (Failed(reader.Next(&bytes, diag))) return;
     diag.Unsupported(reader.Where(),
                      kind.name == "FILE_LOCKS" ? DescribeLock(bytes) : std::string(kind.note));
+    if (kind.payload == Payload::kFollows &&
+        Failed(reader.Skip(PayloadLength(kind, bytes), diag))) {
+      return;
+    }
   }
 }
 

@@ -55,6 +55,15 @@ Result ImageReader::Next(std::string_view* entry, Diagnostics& diag) {
   return Result::kOk;
 }
 
+Result ImageReader::Skip(std::uint64_t bytes, Diagnostics& diag) {
+  if (bytes > content_.size() - offset_) {
+    return diag.Error(Where(), "wants " + std::to_string(bytes) + " bytes behind it, " +
+                                   std::to_string(content_.size() - offset_) + " are left");
+  }
+  offset_ += bytes;
+  return Result::kOk;
+}
+
 std::string ImageReader::Where() const {
   return std::string(name_) + "[" + std::to_string(count_ == 0 ? 0 : count_ - 1) + "]";
 }

@@ -27,6 +27,9 @@ class ImageReader {
   /// The next entry's bytes. REQUIRES: !AtEnd().
   Result Next(std::string_view* entry, Diagnostics& diag);
 
+  /// Steps over raw bytes behind the entry that Next() gave last.
+  Result Skip(std::uint64_t bytes, Diagnostics& diag);
+
   /// "files.img[2]": the entry that Next() gave last.
   std::string Where() const;
   /// "files.img[2].reg.name".

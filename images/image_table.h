@@ -19,7 +19,8 @@ enum class Treatment : std::uint8_t {
 /// Raw bytes that follow an entry; the entry says how many.
 enum class Payload : std::uint8_t {
   kNone,
-  kFollows,    ///< the entry is followed by raw bytes: only the kind's own reader can go on
+  kFollows,    ///< the entry is followed by as many raw bytes as `length_fields` say in sum
+  kUnlisted,   ///< likewise, but only a reader of that kind could tell how many
   kWholeFile,  ///< no framing at all
 };
 
@@ -31,6 +32,7 @@ struct ImageKind {
   std::string_view following;  ///< message of the others; empty: there is exactly one entry
   Payload payload;
   Treatment treatment;
+  std::uint8_t length_fields[2];  ///< kFollows: numbers of integer fields of the entry; 0: none
   std::string_view note;  ///< kPlanned: where it goes; kNotNeeded: why; kUnsupported: what it is
 };
 

@@ -362,6 +362,9 @@ void Loader::LoadCore(std::int32_t index) {
   if (node.zombie) {
     process.state = ProcessState::kZombie;
     LoadExitStatus(task, where, &process.exit_status);
+    auto attributes = std::make_shared<Attributes>();
+    attributes->comm = Text{task.comm()};
+    process.attributes = std::move(attributes);
     return;
   }
   if (task.task_state() == kStateStopped) {

@@ -139,7 +139,7 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
     (void)diag.Error(at.Where(), "type " + TypeName(entry.type()) + " without its message");
     return;
   } else {
-    unsupported = "a " + TypeName(entry.type()) + " descriptor";
+    unsupported = "descriptor of type " + TypeName(entry.type());
   }
   if (body_id != entry.id()) {
     (void)diag.Error(at.Where(), "id " + std::to_string(entry.id()) + " but its message has id " +

@@ -357,7 +357,8 @@ std::vector<MemfdUse> MemfdUses(const Snapshot& snapshot,
 void Loader::FinishSharedMemory() {
   const ImageKind& kind = ImageKindNamed("SHMEM_PAGEMAP");
   for (Shmem& object : snapshot.shmems) {
-    if (images.Has(kind, object.id)) (void)LoadPageRuns(kind, object.id, object.size, &object.pages);
+    if (images.Has(kind, object.id))
+      (void)LoadPageRuns(kind, object.id, object.size, &object.pages);
   }
   const std::vector<MemfdUse> uses = MemfdUses(snapshot, memfds);
   std::vector<bool> plain(uses.size());

@@ -37,7 +37,7 @@ struct Process {
   std::int32_t table = -1;  ///< index in Snapshot::tables; -1: a zombie
   AddressSpace memory;
   std::vector<Thread> threads;
-  std::shared_ptr<const Attributes> attributes;
+  std::shared_ptr<const Attributes> attributes;  ///< of a zombie: its name alone
   /// Signals pending for the leader alone, not for the process.
   std::vector<PendingSignal> leader_signal_queue;
 };
