@@ -1,6 +1,7 @@
 #include "generator/tree_adoption.h"
 
 #include <algorithm>
+#include <random>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -14,10 +15,19 @@ constexpr std::int32_t kNobody = -1;
 /// How often moving one process may ask to move another one first.
 constexpr int kMaxDepth = 8;
 
+/// How many children of an adopter are looked at for a brother of an orphan.
+constexpr int kMaxBrothers = 100;
+
 class Adopter {
  public:
-  Adopter(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal)
-      : nodes_(snapshot.nodes), tree_(*tree), refusal_(refusal) {}
+  Adopter(const TreeSnapshot& snapshot, unsigned attempt, bool siblings, BirthTree* tree,
+          TreeRefusal* refusal)
+      : nodes_(snapshot.nodes),
+        attempt_(attempt),
+        siblings_(siblings),
+        random_(attempt),
+        tree_(*tree),
+        refusal_(refusal) {}
 
   Result Run() {
     EnterProcesses(nodes_, &tree_);
@@ -32,9 +42,8 @@ class Adopter {
     }
     InventDeadSessionLeaders(&tree_);
     anchor_.assign(tree_.births.size(), kNobody);
-    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+    for (std::int32_t i : DeepOrphans()) {
       const Birth& birth = tree_.At(i);
-      if (birth.adopter == kNobody || birth.adopter == kRoot) continue;
       if (anchor_[Index(i)] != kNobody) continue;  // Move() has seen to it
       if (!Require(birth.birth_sid, birth.adopter, kMaxDepth)) return RefuseOrphan(i);
     }
@@ -42,13 +51,24 @@ class Adopter {
     if (Failed(HangOrphans())) return Result::kError;
     InventDeadGroupLeaders(&tree_);
     tree_.deep = true;
-    if (Failed(OrderBirths(&tree_))) return Refuse(kRoot, "the order of births is circular");
+    if (Failed(OrderBirths(&tree_))) return RefuseCycle();
     MarkOutsideGroup();
     return Result::kOk;
   }
 
  private:
   std::int32_t NrProcesses() const { return static_cast<std::int32_t>(nodes_.size()); }
+
+  /// Those that the root cannot adopt, in the order of this attempt.
+  std::vector<std::int32_t> DeepOrphans() {
+    std::vector<std::int32_t> orphans;
+    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+      if (tree_.At(i).adopter > kRoot) orphans.push_back(i);
+    }
+    if (attempt_ % 2 == 1 && attempt_ < 4) std::reverse(orphans.begin(), orphans.end());
+    if (attempt_ >= 4) std::shuffle(orphans.begin(), orphans.end(), random_);
+    return orphans;
+  }
 
   void MeasureSubtrees() {
     size_.assign(nodes_.size(), 1);
@@ -84,7 +104,7 @@ class Adopter {
         Slot session = tree_.At(c).birth_sid;
         if (session == kNoSlot || session == birth.sid) continue;
         int rank = Rank(i, session);
-        if (rank >= best) continue;
+        if (rank >= best || (rank > 0 && !MayBeBornElsewhere())) continue;
         best = rank;
         birth.birth_sid = session;
       }
@@ -96,6 +116,13 @@ class Adopter {
     }
   }
 
+  /// A leader whose children need a session of other ancestry can be born there itself, or have it
+  /// brought below it. The first attempts do the former, the next the latter, further ones mix.
+  bool MayBeBornElsewhere() {
+    if (attempt_ < 4) return attempt_ < 2;
+    return random_() % 2 == 0;
+  }
+
   /// Sessions that are at hand above i come first; those that can be made below it must not be
   /// taken from above.
   int Rank(std::int32_t i, Slot session) const {
@@ -103,7 +130,8 @@ class Adopter {
     Slot above = tree_.At(nodes_[Index(i)].parent).sid;
     if (session == above) return 0;
     if (leader != kNobody) return Inside(place_[Index(leader)], i) ? kNever : 1;
-    bool all_inside = Inside(first_member_[Index(session)], i) && Inside(last_member_[Index(session)], i);
+    bool all_inside =
+        Inside(first_member_[Index(session)], i) && Inside(last_member_[Index(session)], i);
     return all_inside ? kNever : 2;
   }
 
@@ -182,10 +210,10 @@ class Adopter {
     std::vector<std::tuple<std::int32_t, std::int32_t, Slot, std::int32_t>> orphans;
     for (std::int32_t i = 1; i < NrProcesses(); ++i) {
       const Birth& birth = tree_.At(i);
-      if (birth.adopter == kNobody) continue;
+      if (birth.adopter == kNobody || BearSibling(i)) continue;
       std::int32_t host = anchor_[Index(i)];
-      if (host == kNobody || (tree_.At(host).sid != birth.birth_sid &&
-                              tree_.At(host).birth_sid != birth.birth_sid)) {
+      if (host == kNobody ||
+          (tree_.At(host).sid != birth.birth_sid && tree_.At(host).birth_sid != birth.birth_sid)) {
         host = SessionHome(tree_, birth.birth_sid);
       }
       orphans.push_back({host, birth.adopter, birth.birth_sid, i});
@@ -201,6 +229,26 @@ class Adopter {
       tree_.At(i).parent = parent;
     }
     return Result::kOk;
+  }
+
+  /// Process i, an orphan so far, is forked by a brother of the session, best one of its group.
+  bool BearSibling(std::int32_t i) {
+    Birth& birth = tree_.At(i);
+    if (!siblings_ || anchor_[Index(i)] != kNobody) return false;
+    std::int32_t best = kNobody;
+    int looked_at = 0;
+    for (auto c = first_child_[Index(birth.adopter)]; c != kNobody; c = next_child_[Index(c)]) {
+      if (++looked_at > kMaxBrothers) break;
+      const Birth& brother = tree_.At(c);
+      if (c == i || brother.adopter != kNobody || Below(c, i)) continue;
+      if (brother.sid != birth.birth_sid && brother.birth_sid != birth.birth_sid) continue;
+      if (best == kNobody || brother.pgid == birth.pgid) best = c;
+    }
+    if (best == kNobody) return false;
+    birth.parent = best;
+    birth.adopter = kNobody;
+    birth.sibling = true;
+    return true;
   }
 
   std::int32_t InventParent(std::int32_t host, std::int32_t adopter, Slot session) {
@@ -232,8 +280,34 @@ class Adopter {
 
   Result RefuseOrphan(std::int32_t i) {
     const Birth& birth = tree_.At(i);
-    return Refuse(i, "it must be born in session " + Name(birth.birth_sid) + ", and no process of it " +
-                         "was found to descend from its parent " + Name(tree_.At(birth.adopter).pid));
+    const Birth& parent = tree_.At(birth.adopter);
+    std::int32_t leader = SessionHome(tree_, birth.birth_sid);
+    if (leader < NrProcesses() && Inside(place_[Index(leader)], i)) return RefuseDescent(i);
+    std::string reason = "it must be born in session " + Name(birth.birth_sid) +
+                         ", but its parent " + Name(parent.pid) +
+                         (parent.leader() ? " is not forked there" : " never is in it");
+    bool above = leader < NrProcesses() && Inside(place_[Index(birth.adopter)], leader);
+    if (above && !parent.leader()) {
+      return Refuse(i,
+                    reason + ", and the session is from above that parent, so nobody below it is");
+    }
+    return Refuse(i, reason +
+                         "; no way to a process of that session below it was found within "
+                         "the bound");
+  }
+
+  Result RefuseDescent(std::int32_t i) {
+    return Refuse(i, "it must be born in session " + Name(tree_.At(i).birth_sid) +
+                         ", whose leader descends from it");
+  }
+
+  Result RefuseCycle() {
+    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+      const Birth& birth = tree_.At(i);
+      if (birth.adopter == kNobody || tree_.place[Index(i)] != -1) continue;
+      return RefuseDescent(i);
+    }
+    return Refuse(kRoot, "the order of births is circular");
   }
 
   Result Refuse(std::int32_t i, std::string reason) {
@@ -247,6 +321,9 @@ class Adopter {
   static constexpr int kNever = 9;
 
   const std::vector<TreeNode>& nodes_;
+  const unsigned attempt_;
+  const bool siblings_;
+  std::mt19937 random_;  ///< the same for every run: plans are reproducible
   BirthTree& tree_;
   TreeRefusal* refusal_;
   std::vector<std::int32_t> size_;          ///< of each process's subtree in the snapshot
@@ -261,8 +338,9 @@ class Adopter {
 
 }  // namespace
 
-Result BuildDeepBirthTree(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal) {
-  return Adopter(snapshot, tree, refusal).Run();
+Result BuildDeepBirthTree(const TreeSnapshot& snapshot, unsigned attempt, bool siblings,
+                          BirthTree* tree, TreeRefusal* refusal) {
+  return Adopter(snapshot, attempt, siblings, tree, refusal).Run();
 }
 
 }  // namespace crgen

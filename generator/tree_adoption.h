@@ -11,7 +11,9 @@ namespace crgen {
 /// afterwards. Where those demands can be met in several ways it follows one; kError then means
 /// "not found". REQUIRES: CheckTree() filled tree->numbers. Cost: O(n) and for each orphan below
 /// others than the root the way up to the root, a few times. Rules: forget_original_parent,
-/// find_new_reaper (kernel/exit.c); PR_SET_CHILD_SUBREAPER(2const).
-Result BuildDeepBirthTree(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal);
+/// find_new_reaper (kernel/exit.c); PR_SET_CHILD_SUBREAPER(2const),
+/// CLONE_PARENT in clone(2).
+Result BuildDeepBirthTree(const TreeSnapshot& snapshot, unsigned attempt, bool siblings,
+                          BirthTree* tree, TreeRefusal* refusal);
 
 }  // namespace crgen

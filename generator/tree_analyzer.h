@@ -40,17 +40,17 @@ struct TreeRefusal {
   std::string reason;
 };
 
-/// Which system calls a plan may use beside fork, setsid, setpgid, exit and wait.
+/// What a plan may use beside fork, setsid, setpgid, exit and wait.
 struct TreeRules {
-  bool subreapers = true;    ///< prctl(PR_SET_CHILD_SUBREAPER) for a moment
-  bool clone_parent = true;  ///< clone(CLONE_PARENT)
-  /// States that the search for trees beyond the constructive rules may visit; 0: no search.
-  std::size_t search_states = 200000;
+  bool subreapers = true;    ///< orphans of others than the root (PR_SET_CHILD_SUBREAPER)
+  bool clone_parent = true;  ///< brothers that fork brothers there (CLONE_PARENT)
+  unsigned attempts = 16;  ///< orders in which orphans of other adopters than the reaper are tried
 };
 
 /// Finds a sequence that ends in exactly `snapshot`: every process with its pid, parent, group,
 /// session, state and subreaper flag, and no other process. Prefers fork, setsid, setpgid, exit and
-/// wait; takes subreapers and CLONE_PARENT only where those do not suffice.
+/// wait; takes CLONE_PARENT and processes that are subreapers for a moment only where those do not
+/// suffice, that is, where others than the root hold orphans.
 /// Gives kOk and *plan (which has been simulated under the kernel's rules), or kError and *refusal.
 /// The reaper is the root if its pid is 1, else the restorer (pid 0).
 /// Cost: O(n log n) for n processes; no recursion.

@@ -28,6 +28,7 @@ struct Birth {
   Slot pgid = kNoSlot;        ///< the group it ends in; kNoSlot: any
   Origin origin = Origin::kSnapshot;
   bool dies = false;           ///< a zombie, or invented
+  bool sibling = false;        ///< forked with CLONE_PARENT: a child of its parent's parent
   bool outside_group = false;  ///< it, or one who inherits it from it, ends in group 0
   bool leader() const { return sid == pid; }
 };

@@ -28,14 +28,16 @@ class Checker {
   Result CheckShape() {
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       const TreeNode& node = nodes_[i];
-      if (node.pid <= 0 || node.pid >= kPidLimit) return Refuse(node.pid, "the pid is out of range");
+      if (node.pid <= 0 || node.pid >= kPidLimit)
+        return Refuse(node.pid, "the pid is out of range");
       for (Pid tid : node.tids) {
         if (tid <= 0 || tid >= kPidLimit) return Refuse(node.pid, "a tid is out of range");
       }
       if (node.pgid < 0 || node.pgid >= kPidLimit || node.sid < 0 || node.sid >= kPidLimit) {
         return Refuse(node.pid, "the group or session is out of range");
       }
-      if (i == 0 ? node.parent != -1 : node.parent < 0 || static_cast<std::size_t>(node.parent) >= i) {
+      if (i == 0 ? node.parent != -1
+                 : node.parent < 0 || static_cast<std::size_t>(node.parent) >= i) {
         return Refuse(node.pid, "the parent does not stand before the process");
       }
       if (i != 0 && nodes_[static_cast<std::size_t>(node.parent)].zombie) {
@@ -66,7 +68,8 @@ class Checker {
 
   Result CheckRoot() {
     const TreeNode& root = nodes_[0];
-    if (root.pid == 1 && root.zombie) return Refuse(1, "init is a zombie: its exit ends the namespace");
+    if (root.pid == 1 && root.zombie)
+      return Refuse(1, "init is a zombie: its exit ends the namespace");
     if (root.sid != 0 && root.sid != root.pid) {
       return Refuse(root.pid, "the root is in session " + Text(root.sid) +
                                   ", which it neither leads nor inherits from outside (0)");
@@ -94,7 +97,8 @@ class Checker {
 
   Result CheckGroup(const TreeNode& node) {
     if (node.pgid == 0 && node.sid != 0) {
-      return Refuse(node.pid, "it is in the group outside the tree, but not in the session outside");
+      return Refuse(node.pid,
+                    "it is in the group outside the tree, but not in the session outside");
     }
     Slot session = numbers_.Find(node.sid);
     Number& group = numbers_[numbers_.Add(node.pgid)];
@@ -115,6 +119,11 @@ class Checker {
   Result CheckNames(const TreeNode& node) {
     if (node.pgid == node.sid) return Result::kOk;
     const Number& group = numbers_[numbers_.Find(node.pgid)];
+    if (node.pid != node.pgid && group.process >= 0 &&
+        nodes_[static_cast<std::size_t>(group.process)].pgid == 0) {
+      return Refuse(node.pgid, "it must have founded group " + Text(node.pgid) +
+                                   ", but is in the group outside, which nobody can come back to");
+    }
     if (group.session) {
       return Refuse(node.pid, "group " + Text(node.pgid) + " is in session " + Text(node.sid) +
                                   ", but a session has its name too");

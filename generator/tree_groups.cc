@@ -15,10 +15,7 @@ constexpr std::int32_t kNobody = -1;
 class GroupPlanner {
  public:
   explicit GroupPlanner(const BirthTree& tree)
-      : tree_(tree),
-        outside_(tree.numbers.Find(0)),
-        likes_(tree),
-        cycles_(FindGroupCycles(tree)) {}
+      : tree_(tree), outside_(tree.numbers.Find(0)), likes_(tree), cycles_(FindGroupCycles(tree)) {}
 
   GroupPlan Run() {
     std::size_t n = tree_.births.size();
@@ -62,7 +59,9 @@ class GroupPlanner {
     while (AssignVisit(least)) {
     }
     if (!cycles_.members.empty()) ChooseHolderChild(i);
-    for (std::int32_t child : waiting_) SetWish(child, HeldGroup(child) == birth.pid ? birth.pid : born_in);
+    for (std::int32_t child : waiting_) {
+      SetWish(child, HeldGroup(child) == birth.pid ? birth.pid : born_in);
+    }
   }
 
   /// Process i is in a cycle: a child that inherits nothing useful may as well be born in i's own
@@ -97,29 +96,38 @@ class GroupPlanner {
       wanted.push_back({tree_.At(cycles_.members[k][0]).sid, k});
     }
     std::sort(wanted.begin(), wanted.end());
+    std::vector<std::size_t> next(tree_.numbers.size(), wanted.size());  // by session
+    for (std::size_t k = wanted.size(); k-- > 0;) next[Index(wanted[k].first)] = k;
+    std::vector<bool> busy(tree_.births.size(), false);
+    for (std::int32_t child : holder_child_) {
+      if (child != kNobody) busy[Index(child)] = true;
+    }
     for (int price = 1; price <= 2; ++price) {
       for (std::int32_t i : tree_.order) {
-        if (wanted.empty()) return;
-        auto least = std::lower_bound(wanted.begin(), wanted.end(),
-                                      std::pair{tree_.At(i).birth_sid, std::size_t{0}});
-        if (least == wanted.end() || least->first != tree_.At(i).birth_sid) continue;
-        if (GuestPrice(i, cycles_.members[least->second]) > price) continue;
-        holders_.push_back({i, tree_.At(cycles_.members[least->second][0]).pid});
-        wanted.erase(least);
+        std::size_t& k = next[Index(tree_.At(i).birth_sid)];
+        if (k >= wanted.size() || wanted[k].first != tree_.At(i).birth_sid || busy[Index(i)])
+          continue;
+        if (GuestPrice(i, cycles_.members[wanted[k].second]) > price) continue;
+        holders_.push_back({i, tree_.At(cycles_.members[wanted[k].second][0]).pid});
+        busy[Index(i)] = true;
+        ++k;
       }
     }
   }
 
-  /// What a visit costs process i more: nothing but the setpgid if it moves on anyway.
+  /// What a visit costs process i more: nothing but the setpgid if it moves on anyway. Ancestors of
+  /// the cycle come after others, since the cycle may wait for more of them.
   int GuestPrice(std::int32_t i, const std::vector<std::int32_t>& cycle) const {
     constexpr int kTooMuch = 3;
     const Birth& birth = tree_.At(i);
     if (birth.outside_group || i == 0 || cycles_.cycle_of[Index(i)] != -1) return kTooMuch;
+    bool moves = birth.leader() || birth.pgid == kNoSlot || birth.pgid != birth_group_[Index(i)] ||
+                 FoundsGroupAndLeaves(tree_, birth);
+    int price = moves ? 1 : 2;
     for (std::size_t k = 0; k < cycle.size() && k < 4; ++k) {
-      if (tree_.Descends(cycle[k], i)) return kTooMuch;
+      if (tree_.Descends(cycle[k], i)) return price + 1;
     }
-    if (birth.leader() || birth.pgid == kNoSlot || birth.pgid != birth_group_[Index(i)]) return 1;
-    return 2;
+    return price;
   }
 
   /// The group that process i is to hold, or kNoSlot.
@@ -170,10 +178,11 @@ class GroupPlanner {
     std::stable_sort(by_wish_.begin(), by_wish_.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     AddStage(Stage::Kind::kBirth, born_in, plan);
-    if (own) AddStage(Stage::Kind::kVisit, birth.pid, plan);
     Slot held = HeldGroup(i);
-    if (held != kNoSlot) {
-      if (held != born_in) AddStage(Stage::Kind::kVisit, held, plan);
+    plan->stages.back().holds = held == born_in;
+    if (own) AddStage(Stage::Kind::kVisit, birth.pid, plan);
+    if (held != kNoSlot && held != born_in) {
+      AddStage(Stage::Kind::kVisit, held, plan);
       plan->stages.back().holds = true;
     }
     for (std::size_t k = 0; k < by_wish_.size(); ++k) {
@@ -224,8 +233,8 @@ class GroupPlanner {
   const Slot outside_;
   const GroupLikes likes_;
   const GroupCycles cycles_;
-  std::vector<std::int32_t> holder_child_;  ///< by cycle
-  std::vector<std::int32_t> broken_;        ///< cycles that need no holder
+  std::vector<std::int32_t> holder_child_;              ///< by cycle
+  std::vector<std::int32_t> broken_;                    ///< cycles that need no holder
   std::vector<std::pair<std::int32_t, Slot>> holders_;  ///< process, the group that it holds
   std::vector<Slot> birth_group_;
   std::vector<Slot> wish_;  ///< the group that its parent is in when it forks it

@@ -60,14 +60,15 @@ class OrphanPlacer {
     return Refuse(kRoot, "the order of births is circular");
   }
 
-  /// A piece is a subtree of the snapshot that moves as a whole: a child of the root, or an invented
-  /// process.
+  /// A piece is a subtree of the snapshot that moves as a whole: a child of the root, or an
+  /// invented process.
   void CutPieces() {
     piece_.resize(tree_.births.size());
     for (std::size_t i = 0; i < piece_.size(); ++i) {
       const Birth& birth = tree_.births[i];
       bool cut = birth.origin != Origin::kSnapshot || birth.parent <= kRoot || birth.adopter >= 0;
-      piece_[i] = cut ? static_cast<std::int32_t>(i) : piece_[static_cast<std::size_t>(birth.parent)];
+      piece_[i] =
+          cut ? static_cast<std::int32_t>(i) : piece_[static_cast<std::size_t>(birth.parent)];
     }
   }
 
@@ -258,7 +259,8 @@ class OrphanPlacer {
       if (host == kNobody || tree_.At(host).pid != birth.pgid) host = i;
     }
     for (std::int32_t i = kRoot; i < nr_processes_; ++i) {  // a founder that moved on was a member
-      if (FoundsGroupAndLeaves(tree_, tree_.At(i))) hosts[static_cast<std::size_t>(tree_.At(i).pid)] = i;
+      if (FoundsGroupAndLeaves(tree_, tree_.At(i)))
+        hosts[static_cast<std::size_t>(tree_.At(i).pid)] = i;
     }
     std::sort(groups_wanted_.begin(), groups_wanted_.end());
     std::size_t first = 0;
@@ -268,7 +270,8 @@ class OrphanPlacer {
       std::int32_t best_host = kNobody;
       while (first < groups_wanted_.size() && groups_wanted_[first].first == invented) {
         std::size_t last = first;
-        while (last < groups_wanted_.size() && groups_wanted_[last] == groups_wanted_[first]) ++last;
+        while (last < groups_wanted_.size() && groups_wanted_[last] == groups_wanted_[first])
+          ++last;
         std::int32_t host = hosts[static_cast<std::size_t>(groups_wanted_[first].second)];
         if (last - first > best_count && host != kNobody && !HangsBelow(host, invented) &&
             tree_.At(host).sid == tree_.At(invented).birth_sid) {
@@ -312,15 +315,19 @@ Result PlaceOrphans(const std::vector<std::int32_t>& orphans, BirthTree* tree,
   return OrphanPlacer(orphans, tree, refusal).Run();
 }
 
-std::string InventionReason(const BirthTree& tree, const Birth& birth) {
+std::string InventionReason(const BirthTree& tree, std::int32_t i) {
+  const Birth& birth = tree.At(i);
   auto name = [&](Slot slot) { return std::to_string(tree.numbers[slot].value); };
   switch (birth.origin) {
     case Origin::kSnapshot:
       break;
     case Origin::kDeadSessionLeader: {
       std::string reason = "leader of session " + name(birth.pid) + ", gone (heuristic 1)";
-      if (birth.birth_sid != tree.births[0].sid) {
-        reason += "; before its setsid parent of orphans of session " + name(birth.birth_sid);
+      for (auto c = tree.first_child[static_cast<std::size_t>(i)];
+           c < tree.first_child[static_cast<std::size_t>(i) + 1]; ++c) {
+        const Birth& child = tree.At(tree.children[static_cast<std::size_t>(c)]);
+        if (child.birth_sid == birth.pid) continue;
+        return reason + "; before its setsid parent of orphans of session " + name(birth.birth_sid);
       }
       return reason;
     }
@@ -328,7 +335,7 @@ std::string InventionReason(const BirthTree& tree, const Birth& birth) {
       return "founder of group " + name(birth.pid) + " in session " + name(birth.sid) + ", gone";
     case Origin::kForOrphans:
       return "parent of orphans of session " + name(birth.sid) +
-             ", whose leader lives (heuristic 2; shared by heuristic 3)";
+             ", gone (heuristic 2; shared by heuristic 3)";
     case Origin::kHolder:
       return "holds a group of session " + name(birth.sid) + " while the group's founder moves on";
   }

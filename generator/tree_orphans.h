@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "generator/tree_births.h"
@@ -18,7 +19,7 @@ namespace crgen {
 Result PlaceOrphans(const std::vector<std::int32_t>& orphans, BirthTree* tree,
                     TreeRefusal* refusal);
 
-/// The heuristic or rule behind an invented process, for people.
-std::string InventionReason(const BirthTree& tree, const Birth& birth);
+/// The heuristic or rule behind the invented process births[i], for people.
+std::string InventionReason(const BirthTree& tree, std::int32_t i);
 
 }  // namespace crgen

@@ -21,7 +21,6 @@ struct Progress {
   std::int32_t parent = kRestorer;  ///< at this moment
   std::int32_t stage = 0;           ///< index in GroupPlan::stages
   std::int32_t next_fork = 0;
-  std::int32_t nr_visited = 0;      ///< visits done; they stand first in visits_
 };
 
 /// Who waits for a group; lists in one array.
@@ -93,9 +92,11 @@ class Scheduler {
     while (end > next && stages_[Index(end) - 1].kind != Stage::Kind::kVisit) --end;
     std::int32_t chosen = next;
     if (next < end) {  // the visits that are left; done ones have been moved to the front
-      while (chosen < end && !CanEnter(i, stages_[Index(chosen)])) ++chosen;
+      auto ready = [&](const Stage& s) { return IsNeedless(i, s) || CanEnter(i, s); };
+      while (chosen < end && !ready(stages_[Index(chosen)])) ++chosen;
       if (chosen == end) return Block(i, next, end);
       std::swap(stages_[Index(next)], stages_[Index(chosen)]);
+      if (IsNeedless(i, stages_[Index(next)])) return SkipStage(i);
     } else if (!CanEnter(i, stages_[Index(next)])) {
       return Block(i, next, next + 1);
     }
@@ -108,6 +109,22 @@ class Scheduler {
       Emit(TreeOp::Kind::kSetPgid, i, tree_.numbers[stage.group].value);
     }
     Enter(i, stage.group);
+    return true;
+  }
+
+  /// A visit whose children have all been forked early.
+  bool IsNeedless(std::int32_t i, const Stage& stage) const {
+    if (stage.holds || stage.group == tree_.At(i).pid) return false;
+    for (std::int32_t f = stage.first_fork; f < stage.end_fork; ++f) {
+      if (At(plan_.forks[Index(f)]).state == State::kUnborn) return false;
+    }
+    return true;
+  }
+
+  bool SkipStage(std::int32_t i) {
+    Progress& self = At(i);
+    ++self.stage;
+    self.next_fork = stages_[Index(self.stage)].end_fork;
     return true;
   }
 
@@ -139,7 +156,8 @@ class Scheduler {
     if (!CanLeave(i)) {
       Await(&await_other_[Index(self.group)], i);
     } else {
-      for (std::int32_t s = first; s < end; ++s) Await(&await_group_[Index(stages_[Index(s)].group)], i);
+      for (std::int32_t s = first; s < end; ++s)
+        Await(&await_group_[Index(stages_[Index(s)].group)], i);
     }
     blocked_.push_back(i);
     return false;
@@ -156,8 +174,7 @@ class Scheduler {
       Waiter entry = waiters_[Index(waiter)];
       waiter = entry.next;
       if (At(entry.process).state == State::kBlocked) {
-        At(entry.process).state = State::kReady;
-        ready_.push_back(entry.process);
+        MakeReady(entry.process);
       } else if (At(entry.process).state == State::kZombie &&
                  tree_.At(entry.process).origin != Origin::kSnapshot) {
         Reap(entry.process);
@@ -180,6 +197,9 @@ class Scheduler {
 
   void Fork(std::int32_t i, std::int32_t child) {
     BeBorn(child, i, At(i).group);
+    if (!tree_.At(child).sibling) return;
+    ops_.back().clone_parent = true;
+    At(child).parent = At(i).parent;
   }
 
   void BeBorn(std::int32_t i, std::int32_t parent, Slot group) {
@@ -314,6 +334,7 @@ class Scheduler {
     for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
       std::int32_t child = tree_.children[Index(c)];
       if (At(child).state != State::kUnborn || !CanForkNow(child)) continue;
+      MakeReady(i);  // to see what it can leave out now
       Fork(i, child);
       return true;
     }
@@ -324,7 +345,8 @@ class Scheduler {
   bool CanForkNow(std::int32_t child) const {
     std::int32_t parent = tree_.At(child).parent;
     const Birth& birth = tree_.At(parent);
-    return !birth.leader() || tree_.At(child).birth_sid != birth.pid || At(parent).group == birth.pid;
+    return !birth.leader() || tree_.At(child).birth_sid != birth.pid ||
+           At(parent).group == birth.pid;
   }
 
   /// i is the last in a group that others will need: a zombie keeps it instead.
@@ -352,12 +374,19 @@ class Scheduler {
     return true;
   }
 
+  /// The cycle that i is to hold a group for has not come to that.
   bool StopHolding(std::int32_t i) {
-    if (!MustHold(i)) return false;
-    stages_[Index(At(i).stage)].holds = false;
+    bool held = false;
+    for (std::int32_t s = At(i).stage; s < LastStage(i); ++s) {
+      held = std::exchange(stages_[Index(s)].holds, false) || held;
+    }
+    if (held) MakeReady(i);
+    return held;
+  }
+
+  void MakeReady(std::int32_t i) {
     At(i).state = State::kReady;
     ready_.push_back(i);
-    return true;
   }
 
   void SetFinalFlags() {

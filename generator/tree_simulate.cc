@@ -90,7 +90,8 @@ class Simulator {
     std::int32_t parent = caller;
     if (op.clone_parent) {
       parent = At(caller).parent;
-      if (parent == kRestorer || op.pid == 1) return Fail(op.pid, "CLONE_PARENT by the root (EINVAL)");
+      if (parent == kRestorer || op.pid == 1)
+        return Fail(op.pid, "CLONE_PARENT by the root (EINVAL)");
     }
     auto child = static_cast<std::int32_t>(processes_.size());
     uses.process = child;

@@ -1,0 +1,339 @@
+// The tree analyzer on named cases: the worked example, the hard cases, and what it must refuse.
+#include "generator/tree_analyzer.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "generator/tree_simulate.h"
+#include "model/tree_text.h"
+
+namespace crgen {
+namespace {
+
+TreeSnapshot Tree(const std::string& text) {
+  TreeSnapshot snapshot;
+  Diagnostics diag;
+  EXPECT_TRUE(Succeeded(ParseTree(text, &snapshot, diag))) << text;
+  return snapshot;
+}
+
+std::string Short(const TreePlan& plan) {
+  static const char* const kNames[] = {"fork", "setsid", "setpgid", "exit", "wait", "subreaper"};
+  std::string text;
+  for (const TreeOp& op : plan.ops) {
+    if (!text.empty()) text += " | ";
+    text += std::to_string(op.pid) + " " + kNames[static_cast<int>(op.kind)];
+    if (op.clone_parent) text += "+parent";
+    if (op.kind != TreeOp::Kind::kSetSid && op.kind != TreeOp::Kind::kExit) {
+      text += " " + std::to_string(op.arg);
+    }
+  }
+  return text;
+}
+
+std::string Analyzed(const std::string& text) {
+  TreePlan plan;
+  TreeRefusal refusal;
+  if (Failed(AnalyzeTree(Tree(text), &plan, &refusal))) {
+    return "refused " + std::to_string(refusal.pid) + ": " + refusal.reason;
+  }
+  return Short(plan);
+}
+
+/// The plan is right, and has this many commands.
+void ExpectCommands(const std::string& text, std::size_t commands) {
+  TreeSnapshot snapshot = Tree(text);
+  TreePlan plan;
+  TreeRefusal refusal;
+  ASSERT_TRUE(Succeeded(AnalyzeTree(snapshot, &plan, &refusal))) << text << ": " << refusal.reason;
+  SimulationError error;
+  EXPECT_TRUE(Succeeded(SimulateTree(snapshot, plan.ops, &error))) << text << ": " << error.what;
+  EXPECT_EQ(plan.ops.size(), commands) << text << ": " << Short(plan);
+}
+
+TEST(TreeAnalyzerTest, WorkedExample) {
+  EXPECT_EQ(Analyzed("1 1 1 [ 5 4 3 []  3 3 3 [ 4 4 3 []  9 3 3 [] ] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork 4 | 4 setpgid 4 | 4 fork 10 | "
+            "10 fork 5 | 10 exit | 4 wait 10 | 3 fork 9");
+}
+
+TEST(TreeAnalyzerTest, ChildrenBornBeforeTheirParentsSetsid) {
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 2 [ 3 1 1 [] 4 2 2 [] ] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 2 setsid | 2 fork 4");
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 2 [ 3 3 3 [ 4 4 4 [ 5 1 1 [] ] ] ] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 3 fork 4 | 4 fork 5 | 4 setsid | "
+            "3 setsid | 2 setsid");
+}
+
+TEST(TreeAnalyzerTest, GroupsAreInherited) {
+  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 1 [ 4 1 1 [] 5 3 1 [] ] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 3 | 3 fork 4 | 3 setpgid 3 | 3 fork 5");
+}
+
+TEST(TreeAnalyzerTest, DeadLeaders) {
+  ExpectCommands("1 1 1 [ 2 7 7 [] 3 7 7 [] ]", 8);
+  ExpectCommands("1 1 1 [ 2 9 1 [] 3 9 1 [] ]", 8);
+  ExpectCommands("1 1 1 [ 2 9 7 [] 3 7 7 [] ]", 12);
+}
+
+TEST(TreeAnalyzerTest, ZombiesServeAsParentsOfOrphans) {
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 2 z [] 3 2 2 [] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 setsid | 2 fork 3 | 2 exit");
+}
+
+TEST(TreeAnalyzerTest, GroupsWhoseFounderMovedOn) {
+  ExpectCommands("1 1 1 [ 2 1 1 [ 3 2 1 [] ] ]", 6);
+  ExpectCommands("1 1 1 [ 5 6 1 [] 6 5 1 [] ]", 11);
+  ExpectCommands("1 1 1 [ 5 6 1 [] 6 7 1 [] 7 5 1 [ 8 8 8 [] ] ]", 13);
+}
+
+TEST(TreeAnalyzerTest, InventedPidsAvoidAllNumbers) {
+  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 3 t=4,5,6 [] 2 3 3 [] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork 7 | 7 fork 2 | 7 exit | 3 wait 7");
+  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 3 t=32767 [] 2 3 3 [] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork 4 | 4 fork 2 | 4 exit | 3 wait 4");
+}
+
+TEST(TreeAnalyzerTest, OutsideSessionAndGroup) {
+  EXPECT_EQ(Analyzed("5 0 0 [ 6 6 0 [ 7 0 0 [] ] 8 8 8 [] ]"),
+            "0 fork 5 | 5 fork 6 | 6 fork 7 | 6 setpgid 6 | 5 fork 8 | 8 setsid");
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 0 0 [] ]"), "0 fork 1 | 1 fork 2 | 1 setsid");
+}
+
+TEST(TreeAnalyzerTest, RootThatIsNotInitAdoptsAsASubreaper) {
+  EXPECT_EQ(Analyzed("5 5 5 [ 6 9 9 [] ]"),
+            "0 fork 5 | 5 setsid | 5 fork 9 | 9 setsid | 9 fork 6 | 5 subreaper 1 | 9 exit | "
+            "5 wait 9 | 5 subreaper 0");
+}
+
+TEST(TreeAnalyzerTest, FinalFlags) {
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 1 1 r [] ]"), "0 fork 1 | 1 setsid | 1 fork 2 | 2 subreaper 1");
+}
+
+TEST(TreeAnalyzerTest, BrothersForkBrothersBelowOthersThanTheReaper) {
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 1 1 [ 3 3 3 [] 4 3 3 [] ] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 3 setsid | 3 fork+parent 4");
+}
+
+TEST(TreeAnalyzerTest, OrphansOfSubreapers) {
+  // A leader with children in two foreign sessions.
+  EXPECT_EQ(
+      Analyzed("1 1 1 [ 2 2 2 [ 3 1 1 [] 4 5 5 [] ] ]"),
+      "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 2 setsid | 2 fork 5 | 5 setsid | 5 fork 4 | "
+      "2 subreaper 1 | 5 exit | 2 wait 5 | 2 subreaper 0");
+  // An orphan below a subreaper in the middle, of a session elsewhere.
+  ExpectCommands("1 1 1 [ 2 2 2 r [ 5 3 3 [] ] 3 3 3 [] ]", 11);
+  ExpectCommands("1 1 1 [ 2 1 1 r [ 5 3 3 [] ] 3 3 3 [] ]", 15);
+  // Orphans of one dead session below different ancestors.
+  ExpectCommands("1 1 1 [ 2 2 2 [ 5 9 9 [] ] 3 3 3 [ 6 9 9 [] ] ]", 12);
+  ExpectCommands("1 1 1 [ 2 1 1 [ 5 9 9 [] 3 1 1 [ 6 9 9 [] ] ] ]", 17);
+}
+
+TEST(TreeAnalyzerTest, DescriptionsNameRulesAndReasons) {
+  TreeSnapshot snapshot = Tree("1 1 1 [ 2 7 7 [] ]");
+  TreePlan plan;
+  TreeRefusal refusal;
+  ASSERT_TRUE(Succeeded(AnalyzeTree(snapshot, &plan, &refusal)));
+  EXPECT_EQ(DescribeDerivation(snapshot, plan),
+            "processes: 2, commands: 7, invented: 1\n"
+            "  restorer fork: the root 1\n"
+            "  1        setsid: leads session and group 1\n"
+            "  1        fork: child 7\n"
+            "  7        setsid: leads session and group 7\n"
+            "  7        fork: child 2\n"
+            "  7        exit: its children go to the nearest subreaper above, else to the reaper\n"
+            "  1        wait: 7 is gone\n"
+            "invented 7: leader of session 7, gone (heuristic 1)\n");
+}
+
+TEST(TreeAnalyzerTest, RefusalsNameTheProcessAndTheRule) {
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 3 [ 3 3 3 [] ] ]"),
+            "refused 2: it must be born in session 3, whose leader descends from it");
+  EXPECT_EQ(
+      Analyzed("1 1 1 [ 2 1 2 [] ]"),
+      "refused 2: it leads its session but is in group 1; a session leader's group is its own "
+      "pid");
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 2 [ 3 9 2 [] ] 4 9 1 [] ]"),
+            "refused 4: group 9 spans sessions 2 and 1");
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 2 [] 3 2 1 [] ]"), "refused 3: group 2 spans sessions 2 and 1");
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 1 z [ 3 1 1 [] ] ]"),
+            "refused 3: its parent is a zombie; an exit gives all children away");
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 1 1 [] 2 1 1 [] ]"), "refused 2: two processes have this pid");
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 1 1 t=3 [] 4 3 1 [] ]"),
+            "refused 4: group 3 has the number of a thread");
+  EXPECT_EQ(
+      Analyzed("1 1 1 [ 2 2 2 [ 3 3 2 [ 4 1 1 [] ] ] ]"),
+      "refused 4: it must be born in session 1, but its parent 3 never is in it, and the session "
+      "is from above that parent, so nobody below it is");
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 1 1 [ 3 5 5 [ 5 5 5 [] ] ] ]"),
+            "refused 3: it must be born in session 5, whose leader descends from it");
+  EXPECT_EQ(
+      Analyzed("1 0 0 [ 2 0 0 [] 3 2 0 [] ]"),
+      "refused 2: it must have founded group 2, but is in the group outside, which nobody can "
+      "come back to");
+  EXPECT_EQ(Analyzed("4 3 3 []"),
+            "refused 4: the root is in session 3, which it neither leads nor inherits from outside "
+            "(0)");
+}
+
+TEST(TreeAnalyzerTest, DeepChainsNeedNoStack) {
+  constexpr int kDepth = 100000;
+  TreeSnapshot snapshot;
+  for (int i = 0; i < kDepth; ++i) {
+    TreeNode node;
+    node.pid = i + 1;
+    node.pgid = node.sid = i % 3 == 0 ? node.pid : snapshot.nodes.back().sid;
+    node.parent = i - 1;
+    snapshot.nodes.push_back(node);
+  }
+  TreePlan plan;
+  TreeRefusal refusal;
+  ASSERT_TRUE(Succeeded(AnalyzeTree(snapshot, &plan, &refusal))) << refusal.reason;
+  TreeSnapshot again;
+  Diagnostics diag;
+  ASSERT_TRUE(Succeeded(ParseTree(PrintTree(snapshot), &again, diag)));
+  EXPECT_EQ(again.nodes.size(), snapshot.nodes.size());
+}
+
+/// A random reachable tree: system calls at random on a small world.
+class RandomWorld {
+ public:
+  /// `all`: subreapers and CLONE_PARENT too.
+  explicit RandomWorld(unsigned seed, bool all = false) : random_(seed), all_(all) {
+    tasks_.push_back({1, 1, 1, -1, false, false, false});
+  }
+
+  TreeSnapshot Run(int steps) {
+    for (int i = 0; i < steps; ++i) Step();
+    TreeSnapshot snapshot;
+    std::vector<std::size_t> stack{0};
+    std::vector<std::int32_t> index(tasks_.size(), -1);
+    while (!stack.empty()) {
+      std::size_t task = stack.back();
+      stack.pop_back();
+      const Task& t = tasks_[task];
+      index[task] = static_cast<std::int32_t>(snapshot.nodes.size());
+      TreeNode node;
+      node.pid = t.pid;
+      node.pgid = t.pgid;
+      node.sid = t.sid;
+      node.zombie = t.zombie;
+      node.subreaper = t.subreaper;
+      node.parent = t.parent < 0 ? -1 : index[static_cast<std::size_t>(t.parent)];
+      snapshot.nodes.push_back(node);
+      for (std::size_t k = tasks_.size(); k-- > 1;) {
+        if (!tasks_[k].gone && tasks_[k].parent == static_cast<int>(task)) stack.push_back(k);
+      }
+    }
+    return snapshot;
+  }
+
+ private:
+  struct Task {
+    Pid pid, pgid, sid;
+    int parent;
+    bool zombie;
+    bool gone;
+    bool subreaper;
+  };
+
+  void Step() {
+    std::size_t self = Pick();
+    Task& task = tasks_[self];
+    if (task.gone) return;
+    if (task.zombie) {
+      task.gone = random_() % 3 == 0;
+      return;
+    }
+    switch (random_() % 8) {
+      case 0:
+        return SetSid(task);
+      case 1:
+      case 2:
+        return SetPgid(task, random_() % 2 == 0 ? task.pid : tasks_[Pick()].pgid);
+      case 3:
+        if (self == 0) return;
+        return Exit(static_cast<int>(self));
+      case 4:
+        if (all_ && self != 0) {
+          task.subreaper = !task.subreaper;
+          return;
+        }
+        [[fallthrough]];
+      default: {
+        bool sibling = all_ && self != 0 && random_() % 8 == 0;
+        int parent = sibling ? task.parent : static_cast<int>(self);
+        tasks_.push_back({++last_pid_, task.pgid, task.sid, parent, false, false, false});
+      }
+    }
+  }
+
+  void Exit(int self) {
+    tasks_[static_cast<std::size_t>(self)].zombie = true;
+    int heir = self;
+    do {
+      heir = tasks_[static_cast<std::size_t>(heir)].parent;
+    } while (heir != 0 && !tasks_[static_cast<std::size_t>(heir)].subreaper);
+    for (Task& child : tasks_) {
+      if (child.parent == self) child.parent = heir;
+    }
+  }
+
+  void SetSid(Task& task) {
+    bool group = task.sid == task.pid;
+    for (const Task& other : tasks_) group = group || (!other.gone && other.pgid == task.pid);
+    if (!group) task.pgid = task.sid = task.pid;
+  }
+
+  void SetPgid(Task& task, Pid pgid) {
+    if (task.sid == task.pid) return;
+    bool exists = pgid == task.pid;
+    for (const Task& other : tasks_) {
+      exists = exists || (!other.gone && other.pgid == pgid && other.sid == task.sid);
+    }
+    if (exists) task.pgid = pgid;
+  }
+
+  std::size_t Pick() { return random_() % tasks_.size(); }
+
+  std::mt19937 random_;
+  bool all_;
+  std::vector<Task> tasks_;
+  Pid last_pid_ = 1;
+};
+
+TEST(TreeAnalyzerTest, RandomReachableTreesAreRebuilt) {
+  for (unsigned seed = 1; seed <= 3000; ++seed) {
+    TreeSnapshot snapshot = RandomWorld(seed).Run(static_cast<int>(10 + seed % 300));
+    TreePlan plan;
+    TreeRefusal refusal;
+    TreeRules basic{.subreapers = false, .clone_parent = false, .attempts = 0};
+    ASSERT_TRUE(Succeeded(AnalyzeTreeWith(basic, snapshot, &plan, &refusal)))
+        << "seed " << seed << ", pid " << refusal.pid << ": " << refusal.reason << "\n"
+        << PrintTree(snapshot);
+  }
+}
+
+TEST(TreeAnalyzerTest, RandomTreesWithSubreapersAndCloneParent) {
+  constexpr int kTrees = 3000;
+  int rebuilt = 0;
+  for (unsigned seed = 1; seed <= kTrees; ++seed) {
+    TreeSnapshot snapshot = RandomWorld(seed, true).Run(static_cast<int>(10 + seed % 100));
+    TreePlan plan;
+    TreeRefusal refusal;
+    if (Succeeded(AnalyzeTree(snapshot, &plan, &refusal))) {
+      ++rebuilt;
+    } else {
+      std::printf("seed %u, pid %d: %s: %s\n", seed, refusal.pid, refusal.reason.c_str(),
+                  PrintTree(snapshot).c_str());
+    }
+  }
+  std::printf("random trees of all system calls: %d of %d rebuilt\n", rebuilt, kTrees);
+  EXPECT_GE(rebuilt, kTrees * 99 / 100);
+}
+
+}  // namespace
+}  // namespace crgen
