@@ -3,7 +3,7 @@
 
 #include "generator/cli.h"
 #include "generator/generate.h"
-#include "generator/tree_analyzer.h"
+#include "generator/tree/analyzer.h"
 #include "model/tree_text.h"
 
 namespace crgen {

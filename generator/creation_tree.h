@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "generator/tree_analyzer.h"
+#include "generator/tree/analyzer.h"
 #include "model/snapshot.h"
 
 namespace crgen {

@@ -3,7 +3,7 @@
 
 #include "dsl/commands.h"
 #include "generator/page_diff.h"
-#include "generator/tree_analyzer.h"
+#include "generator/tree/analyzer.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
 

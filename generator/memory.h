@@ -114,11 +114,15 @@ class MemoryPlan {
   std::vector<Item> items_;
   std::vector<Space> spaces_;
   std::vector<bool> shmem_created_;
-  /// Which process fills a shared anonymous object, through its region at which address; -1:
-  /// nobody has a view of all pages, so whoever creates it fills it through a view for the moment.
+  /// Which process fills a shared anonymous object, through which of its regions; -1: nobody has a
+  /// view of all pages, so whoever creates it fills it through a view for the moment.
   struct Filler {
     std::int32_t node = -1;
-    std::uint64_t start = 0;
+    AddressRange range;
+    std::uint64_t offset = 0;
+    bool Is(std::int32_t n, const Region& region) const {
+      return n == node && region.range == range && region.offset == offset;
+    }
   };
   std::vector<Filler> fillers_;
 };

@@ -320,7 +320,7 @@ void MemoryPlan::ChooseFillers() {
       if (region.kind != RegionKind::kSharedAnonymous) continue;
       Filler& filler = fillers_[region.object];
       if (filler.node < 0 && ShowsAll(region, snapshot_.shmems[region.object].pages)) {
-        filler = {n, region.range.start};
+        filler = {n, region.range, region.offset};
       }
     }
   }

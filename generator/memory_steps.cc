@@ -66,8 +66,7 @@ std::vector<PageRun> MemoryPlan::PagesFor(std::int32_t node, const Job& job) con
   if (region.kind == RegionKind::kSharedMemfd && opener_.Fills(node, region)) {
     return PagesInView(region, snapshot_.memfds[region.object].pages);
   }
-  if (region.kind == RegionKind::kSharedAnonymous && fillers_[region.object].node == node &&
-      fillers_[region.object].start == region.range.start) {
+  if (region.kind == RegionKind::kSharedAnonymous && fillers_[region.object].Is(node, region)) {
     return PagesInView(region, snapshot_.shmems[region.object].pages);
   }
   return {};
@@ -232,12 +231,13 @@ Result MemoryPlan::BeforeFork(std::int32_t node, std::int32_t time, Diagnostics&
   Space& space = spaces_[node];
   std::vector<Job> jobs;
   std::vector<Mapped> added;
+  std::unordered_map<std::int32_t, std::size_t> mapped_at;  // item -> index in space.mapped
+  for (std::size_t i = 0; i < space.mapped.size(); ++i) mapped_at.emplace(space.mapped[i].item, i);
   Result result = Result::kOk;
   space.carried.Acquire(time, [&](const CarriedItem& carried) {
-    auto inherited = std::find_if(space.mapped.begin(), space.mapped.end(),
-                                  [&](const Mapped& m) { return m.item == carried.item; });
-    if (inherited != space.mapped.end()) {
-      if (carried.holder && Failed(Adopt(node, *inherited, diag))) result = Result::kError;
+    if (auto inherited = mapped_at.find(carried.item); inherited != mapped_at.end()) {
+      Mapped& mapped = space.mapped[inherited->second];
+      if (carried.holder && Failed(Adopt(node, mapped, diag))) result = Result::kError;
       return;
     }
     const Item& item = items_[carried.item];

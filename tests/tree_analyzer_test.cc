@@ -1,5 +1,5 @@
 // The tree analyzer on named cases: the worked example, the hard cases, and what it must refuse.
-#include "generator/tree_analyzer.h"
+#include "generator/tree/analyzer.h"
 
 #include <gtest/gtest.h>
 
@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "generator/tree_simulate.h"
+#include "generator/tree/simulate.h"
 #include "model/tree_text.h"
 
 namespace crgen {

@@ -10,7 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "generator/tree_analyzer.h"
+#include "generator/tree/analyzer.h"
 #include "model/tree_text.h"
 #include "tests/tree_enumerator.h"
 

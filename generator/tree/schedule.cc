@@ -1,4 +1,4 @@
-#include "generator/tree_schedule.h"
+#include "generator/tree/schedule.h"
 
 #include <algorithm>
 #include <deque>

@@ -1,6 +1,6 @@
-#include "generator/tree_cycles.h"
+#include "generator/tree/cycles.h"
 
-#include "generator/tree_likes.h"
+#include "generator/tree/likes.h"
 
 namespace crgen {
 

@@ -1,8 +1,8 @@
 // What no process tree can look like, whatever happened before.
 #pragma once
 
-#include "generator/tree_analyzer.h"
-#include "generator/tree_numbers.h"
+#include "generator/tree/analyzer.h"
+#include "generator/tree/numbers.h"
 
 namespace crgen {
 

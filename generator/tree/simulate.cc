@@ -1,8 +1,8 @@
-#include "generator/tree_simulate.h"
+#include "generator/tree/simulate.h"
 
 #include <utility>
 
-#include "generator/tree_numbers.h"
+#include "generator/tree/numbers.h"
 
 namespace crgen {
 namespace {

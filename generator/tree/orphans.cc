@@ -1,11 +1,11 @@
-#include "generator/tree_orphans.h"
+#include "generator/tree/orphans.h"
 
 #include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 
-#include "generator/tree_likes.h"
+#include "generator/tree/likes.h"
 
 namespace crgen {
 namespace {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "generator/tree_analyzer.h"
+#include "generator/tree/analyzer.h"
 
 namespace crgen {
 

@@ -1,16 +1,16 @@
-#include "generator/tree_analyzer.h"
+#include "generator/tree/analyzer.h"
 
 #include <algorithm>
 #include <string>
 #include <utility>
 
-#include "generator/tree_adoption.h"
-#include "generator/tree_births.h"
-#include "generator/tree_check.h"
-#include "generator/tree_groups.h"
-#include "generator/tree_orphans.h"
-#include "generator/tree_schedule.h"
-#include "generator/tree_simulate.h"
+#include "generator/tree/adoption.h"
+#include "generator/tree/births.h"
+#include "generator/tree/check.h"
+#include "generator/tree/groups.h"
+#include "generator/tree/orphans.h"
+#include "generator/tree/schedule.h"
+#include "generator/tree/simulate.h"
 
 namespace crgen {
 namespace {

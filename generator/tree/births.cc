@@ -1,10 +1,10 @@
-#include "generator/tree_births.h"
+#include "generator/tree/births.h"
 
 #include <algorithm>
 #include <string>
 #include <utility>
 
-#include "generator/tree_orphans.h"
+#include "generator/tree/orphans.h"
 
 namespace crgen {
 namespace {

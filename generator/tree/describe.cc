@@ -1,6 +1,6 @@
 #include <string>
 
-#include "generator/tree_analyzer.h"
+#include "generator/tree/analyzer.h"
 
 namespace crgen {
 namespace {

@@ -1,11 +1,11 @@
-#include "generator/tree_groups.h"
+#include "generator/tree/groups.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <utility>
 
-#include "generator/tree_cycles.h"
-#include "generator/tree_likes.h"
+#include "generator/tree/cycles.h"
+#include "generator/tree/likes.h"
 
 namespace crgen {
 namespace {

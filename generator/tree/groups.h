@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "generator/tree_births.h"
+#include "generator/tree/births.h"
 
 namespace crgen {
 

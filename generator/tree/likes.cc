@@ -1,4 +1,4 @@
-#include "generator/tree_likes.h"
+#include "generator/tree/likes.h"
 
 #include <algorithm>
 #include <cstddef>

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "generator/tree_births.h"
+#include "generator/tree/births.h"
 
 namespace crgen {
 

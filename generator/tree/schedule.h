@@ -1,9 +1,9 @@
 // Puts the births, moves and exits of a creation tree into an order that the kernel accepts.
 #pragma once
 
-#include "generator/tree_analyzer.h"
-#include "generator/tree_births.h"
-#include "generator/tree_groups.h"
+#include "generator/tree/analyzer.h"
+#include "generator/tree/births.h"
+#include "generator/tree/groups.h"
 
 namespace crgen {
 

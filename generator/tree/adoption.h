@@ -1,7 +1,7 @@
 // Trees in which others than the reaper hold orphans: ancestors that are subreapers for a moment.
 #pragma once
 
-#include "generator/tree_births.h"
+#include "generator/tree/births.h"
 
 namespace crgen {
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "generator/tree_analyzer.h"
-#include "generator/tree_numbers.h"
+#include "generator/tree/analyzer.h"
+#include "generator/tree/numbers.h"
 
 namespace crgen {
 

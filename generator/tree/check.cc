@@ -1,4 +1,4 @@
-#include "generator/tree_check.h"
+#include "generator/tree/check.h"
 
 #include <string>
 

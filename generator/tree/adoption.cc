@@ -1,4 +1,4 @@
-#include "generator/tree_adoption.h"
+#include "generator/tree/adoption.h"
 
 #include <algorithm>
 #include <random>
