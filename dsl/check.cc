@@ -56,10 +56,13 @@ void Kernel::Violation(std::string_view error, std::string what) {
     (void)diag_->Error({}, {});
     return;
   }
-  (void)diag_->Error(Where(command_), std::string(error) + ": " + std::move(what));
+  diag_->Add({Severity::kError, Where(command_), std::string(error) + ": " + std::move(what),
+              command_});
 }
 
-void Kernel::Suspect(std::string what) { diag_->Warning(Where(command_), std::move(what)); }
+void Kernel::Suspect(std::string what) {
+  diag_->Add({Severity::kWarning, Where(command_), std::move(what), command_});
+}
 
 bool Kernel::CheckExecutor(Pid pid) {
   const CommandBody& body = (*program_)[command_].body;

@@ -10,6 +10,7 @@ namespace crgen {
 /// One member of an object. An optional member is left out where it equals its default.
 template <typename Struct, typename Member>
 struct Field {
+  using Owner = Struct;
   std::string_view name;
   Member Struct::*member;
   bool required;

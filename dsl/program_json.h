@@ -3,7 +3,9 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "dsl/byte_reader.h"
 #include "dsl/commands.h"
 #include "model/diagnostics.h"
 
@@ -31,9 +33,13 @@ class ProgramWriter {
 /// The whole program at once.
 std::string WriteProgram(const Program& program, Layout layout);
 
-/// Reads `text`. Everything that does not have the form that the tables give is an error with its
-/// JSON pointer (`/11/child_pid`) behind `name`; unknown members are errors too.
-/// kError: `*program` is not to be used.
+/// Reads a program. Everything that does not have the form that the tables give is an error, with
+/// line and JSON pointer ("plan.json:13: /11/child_pid"); unknown members are errors too. The
+/// tables are those that the JSON Schema is made from, so what is read is what the schema accepts.
+/// `*lines` gets the line in which each command begins. kError: `*program` is not to be used.
+/// Memory: the program. Cost: linear.
+Result ReadProgram(const ByteReader& read, std::string_view name, Program* program,
+                   std::vector<std::uint32_t>* lines, Diagnostics& diag);
 Result ReadProgram(std::string_view text, std::string_view name, Program* program,
                    Diagnostics& diag);
 

@@ -1,11 +1,14 @@
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 #include <utility>
 #include <variant>
 
 #include "dsl/commands.h"
+#include "dsl/json_stream.h"
 #include "dsl/json_writer.h"
 #include "dsl/objects.h"
 #include "dsl/program_json.h"
@@ -15,9 +18,6 @@ namespace crgen {
 namespace {
 
 using nlohmann::json;
-
-/// Deeper nesting than any command has; bounds the parser's recursion on hostile text.
-constexpr int kMaxDepth = 32;
 
 /// Where in the document a value stands, as a chain of stack frames: text is made on error only.
 struct Place {
@@ -31,12 +31,53 @@ struct Place {
   }
 };
 
+/// Levenshtein's distance, for short words.
+std::size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+/// "; did you mean \"fd\"?", or nothing if no name is near `word`.
+std::string DidYouMean(std::string_view word, const std::vector<std::string_view>& names) {
+  constexpr std::size_t kLongestWord = 40;
+  if (word.size() > kLongestWord) return "";
+  const std::string_view* best = nullptr;
+  std::size_t best_distance = word.size() / 3 + 2;
+  for (const std::string_view& name : names) {
+    const std::size_t distance = Distance(word, name);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = &name;
+    }
+  }
+  return best == nullptr ? "" : "; did you mean \"" + std::string(*best) + "\"?";
+}
+
+/// Whether `key` is the name under which a Text that is not UTF-8 stands.
+template <typename FieldType>
+bool IsBase64Of(std::string_view key, const FieldType& field) {
+  constexpr std::string_view kSuffix = "_base64";
+  using Member = std::decay_t<decltype(std::declval<typename FieldType::Owner>().*field.member)>;
+  return kIsText<Member> && key.size() == field.name.size() + kSuffix.size() &&
+         key.starts_with(field.name) && key.ends_with(kSuffix);
+}
+
 /// Reads values out of a document; collects what does not fit.
 class Reader {
  public:
   Reader(std::string_view name, Diagnostics& diag) : name_(name), diag_(diag) {}
 
-  bool Read(const json& in, const Place& place, Command* out);
+  /// Reads the command that begins in `line`.
+  bool Read(const json& in, std::size_t line, const Place& place, Command* out);
 
  private:
   template <typename T>
@@ -53,8 +94,8 @@ class Reader {
   bool ReadHex(const json& in, const Place& place, std::uint64_t* out);
 
   bool Fail(const Place& place, std::string what) {
-    const std::string pointer = place.Pointer();
-    (void)diag_.Error(name_ + ": " + (pointer.empty() ? "/" : pointer), std::move(what));
+    (void)diag_.Error(name_ + ":" + std::to_string(line_) + ": " + place.Pointer(),
+                      std::move(what));
     return false;
   }
   bool Expected(const Place& place, std::string_view what, const json& found) {
@@ -64,6 +105,7 @@ class Reader {
 
   std::string name_;
   Diagnostics& diag_;
+  std::size_t line_ = 0;
 };
 
 template <typename Integer>
@@ -122,6 +164,10 @@ bool Reader::ReadValue(const json& in, const Place& place, T* out) {
           !AddFlagByName(NamesOf<T>::Names(), in[i].get_ref<const std::string&>(), &out->bits)) {
         return Expected(Place{&place, {}, i}, "a flag name or \"0x…\"", in[i]);
       }
+      const auto here = in.begin() + static_cast<std::ptrdiff_t>(i);
+      if (std::find(in.begin(), here, *here) != here) {
+        return Fail(Place{&place, {}, i}, "stands twice");
+      }
     }
     return true;
   } else if constexpr (NamesOf<T>::kIsNamed) {
@@ -172,7 +218,10 @@ bool Reader::ReadField(const json& in, const Place& place, const FieldType& fiel
   if constexpr (kIsText<std::decay_t<decltype(member)>>) {
     const std::string base64_name = std::string(field.name) + "_base64";
     auto encoded = in.find(base64_name);
-    if (encoded != in.end() && found == in.end()) {
+    if (encoded != in.end() && found != in.end()) {
+      return Fail(Place{&place, base64_name}, "stands beside \"" + std::string(field.name) + "\"");
+    }
+    if (encoded != in.end()) {
       ++*seen;
       Bytes bytes;
       if (!ReadValue(*encoded, Place{&place, base64_name}, &bytes)) return false;
@@ -202,11 +251,13 @@ bool Reader::ReadFields(const json& in, const Place& place, Struct* out,
   ForEachField<Struct>([&](const auto& field) { good &= ReadField(in, place, field, out, &seen); });
   if (!good || seen == in.size()) return good;
   for (const auto& [key, value] : in.items()) {
-    bool known = std::find(also_known.begin(), also_known.end(), key) != also_known.end();
+    std::vector<std::string_view> names(also_known);
+    bool known = std::find(names.begin(), names.end(), key) != names.end();
     ForEachField<Struct>([&](const auto& field) {
-      known |= key == field.name || key == std::string(field.name) + "_base64";
+      names.push_back(field.name);
+      known |= key == field.name || IsBase64Of(key, field);
     });
-    if (!known) good = Fail(Place{&place, key}, "no such member");
+    if (!known) good = Fail(Place{&place, key}, "no such member" + DidYouMean(key, names));
   }
   return good;
 }
@@ -232,55 +283,59 @@ bool Reader::ReadFile(const json& in, const Place& place, File* out) {
   return true;
 }
 
-bool Reader::Read(const json& in, const Place& place, Command* out) {
+bool Reader::Read(const json& in, std::size_t line, const Place& place, Command* out) {
+  line_ = line;
   if (!in.is_object()) return Expected(place, "an object", in);
   const auto name = in.find("command");
   if (name == in.end() || !name->is_string()) return Fail(place, "lacks \"command\"");
   const auto pid = in.find("pid");
   if (pid == in.end()) return Fail(place, "lacks \"pid\"");
   if (!ReadValue(*pid, Place{&place, "pid"}, &out->pid)) return false;
+  if (out->pid < 0 || out->pid >= kPidLimit) {
+    return Expected(Place{&place, "pid"}, "a pid from 0 to " + std::to_string(kPidLimit - 1), *pid);
+  }
+  const std::string& wanted = name->get_ref<const std::string&>();
   bool known = false, good = false;
+  std::vector<std::string_view> names;
   [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
-    (void)((name->get_ref<const std::string&>() ==
-                std::variant_alternative_t<kIndex, CommandBody>::kName &&
-            (known = true,
-             good = ReadFields(in, place, &out->body.emplace<kIndex>(), {"command", "pid"}),
-             true)) ||
-           ...);
+    auto try_one = [&]<std::size_t kOne>() {
+      using Body = std::variant_alternative_t<kOne, CommandBody>;
+      if (wanted != Body::kName) return false;
+      known = true;
+      good = ReadFields(in, place, &out->body.emplace<kOne>(), {"command", "pid"});
+      return true;
+    };
+    (void)(try_one.template operator()<kIndex>() || ...);
+    if (!known) names = {std::variant_alternative_t<kIndex, CommandBody>::kName...};
   }
   (std::make_index_sequence<std::variant_size_v<CommandBody>>{});
-  if (!known) return Expected(Place{&place, "command"}, "one of the 16 commands", *name);
-  return good;
+  if (known) return good;
+  return Fail(Place{&place, "command"},
+              "there is no command \"" + wanted.substr(0, 60) + "\"" + DidYouMean(wanted, names));
 }
 
 }  // namespace
 
-Result ReadProgram(std::string_view text, std::string_view name, Program* program,
-                   Diagnostics& diag) {
-  json document;
-  try {
-    auto limit_depth = [](int depth, json::parse_event_t event, json&) {
-      if (depth > kMaxDepth && event != json::parse_event_t::key) {
-        throw std::runtime_error("nested deeper than " + std::to_string(kMaxDepth));
-      }
-      return true;
-    };
-    document = json::parse(text, limit_depth);
-  } catch (const std::exception& error) {
-    return diag.Error(std::string(name), error.what());
-  }
+Result ReadProgram(const ByteReader& read, std::string_view name, Program* program,
+                   std::vector<std::uint32_t>* lines, Diagnostics& diag) {
   Reader reader(name, diag);
   const Place root;
-  if (!document.is_array()) {
-    return diag.Error(std::string(name) + ": /", "expected an array of commands");
-  }
-  program->clear();
-  program->resize(document.size());
   bool good = true;
-  for (std::size_t i = 0; i < document.size(); ++i) {
-    good &= reader.Read(document[i], Place{&root, {}, i}, &(*program)[i]);
-  }
-  return good ? Result::kOk : Result::kError;
+  program->clear();
+  lines->clear();
+  auto element = [&](json& value, std::size_t line) {
+    lines->push_back(static_cast<std::uint32_t>(line));
+    program->emplace_back();
+    good &= reader.Read(value, line, Place{&root, {}, program->size() - 1}, &program->back());
+  };
+  const Result parsed = StreamJsonArray(read, name, JsonLimits{}, element, diag);
+  return good ? parsed : Result::kError;
+}
+
+Result ReadProgram(std::string_view text, std::string_view name, Program* program,
+                   Diagnostics& diag) {
+  std::vector<std::uint32_t> lines;
+  return ReadProgram(ReadFrom(text), name, program, &lines, diag);
 }
 
 }  // namespace crgen

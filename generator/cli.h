@@ -61,7 +61,24 @@ class Output {
 /// Writes `program` piece by piece.
 Result WriteProgramTo(const Program& program, Layout layout, Output& output, Diagnostics& diag);
 
-/// A whole file, or standard input if `path` is "-".
-Result ReadText(const std::string& path, std::string* text, Diagnostics& diag);
+/// The diagnostics as a JSON array on standard output: severity, where, what, and the index of the
+/// command where there is one. `errors` gets what went wrong with that.
+Result PrintFindings(const Diagnostics& diag, Diagnostics& errors);
+
+/// A file that is read piece by piece, or standard input if `path` is "-".
+class TextFile {
+ public:
+  explicit TextFile(std::string path) : path_(std::move(path)) {}
+  ~TextFile();
+  Result Open(Diagnostics& diag);
+  /// Valid as long as the file is. An error of the system ends the text; Close() reports it.
+  ByteReader Reader();
+  Result Close(Diagnostics& diag);
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+  int error_ = 0;
+};
 
 }  // namespace crgen

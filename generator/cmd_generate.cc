@@ -1,6 +1,7 @@
 // crgen generate DUMP
 #include <spdlog/spdlog.h>
 
+#include "dsl/check.h"
 #include "generator/cli.h"
 #include "generator/generate.h"
 
@@ -13,6 +14,7 @@ struct GenerateArguments {
   bool pretty = false;
   bool partial = false;
   bool shell_job = false;
+  bool no_check = false;
 };
 
 ExitCode CodeOf(GenerateOutcome outcome) {
@@ -46,6 +48,13 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
       GenerateProgram(snapshot, {arguments.shell_job}, read_page, &program, diag);
   if (outcome != GenerateOutcome::kOk) return CodeOf(outcome);
   spdlog::info("{} commands", program.size());
+  if (!arguments.no_check) {
+    SimulatedState state;
+    if (Failed(CheckProgram(program, &state, diag))) {
+      (void)diag.Error(arguments.dump, "the program for it is wrong: a defect of crgen");
+      return ExitCode::kInternal;
+    }
+  }
 
   Output output(arguments.output);
   const Layout layout = arguments.pretty ? Layout::kPretty : Layout::kLines;
@@ -69,6 +78,7 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
                "Leave out what is unsupported (listed on stderr) instead of refusing the dump");
   app.add_flag("--shell-job", arguments->shell_job,
                "The root's session and group, which are not in the dump, are the restorer's");
+  app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
   app.footer(
       "Examples:\n"
       "  crgen generate dump/ > plan.json\n"

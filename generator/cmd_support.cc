@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "dsl/json_writer.h"
 #include "generator/cli.h"
 
 namespace crgen {
@@ -109,20 +110,53 @@ Result WriteProgramTo(const Program& program, Layout layout, Output& output, Dia
   return output.Write(piece, diag);
 }
 
-Result ReadText(const std::string& path, std::string* text, Diagnostics& diag) {
-  const std::string name = path == "-" ? "standard input" : path;
-  const int fd = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return diag.Error(name, std::strerror(errno));
-  ssize_t got = 0;
-  do {
-    const std::size_t size = text->size();
-    text->resize(size + kPieceBytes);
-    got = read(fd, text->data() + size, kPieceBytes);
-    text->resize(size + static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-  } while (got > 0 || (got < 0 && errno == EINTR));
-  const int error = errno;
-  close(fd);
-  return got < 0 ? diag.Error(name, std::strerror(error)) : Result::kOk;
+Result PrintFindings(const Diagnostics& diag, Diagnostics& errors) {
+  constexpr const char* kNames[] = {"error", "unsupported", "warning"};
+  std::string text;
+  JsonWriter json(&text, JsonWriter::Style::kIndented);
+  json.BeginArray();
+  for (const Diagnostic& entry : diag.entries()) {
+    json.BeginObject();
+    json.Key("severity");
+    json.String(kNames[static_cast<int>(entry.severity)]);
+    if (entry.command) {
+      json.Key("command");
+      json.Number(std::uint64_t{*entry.command});
+    }
+    json.Key("where");
+    json.String(IsUtf8(entry.where) ? entry.where : "?");
+    json.Key("what");
+    json.String(IsUtf8(entry.what) ? entry.what : "?");
+    json.EndObject();
+  }
+  json.EndArray();
+  Output output("");
+  return output.Write(text + "\n", errors);
+}
+
+TextFile::~TextFile() {
+  if (fd_ >= 0) close(fd_);
+}
+
+Result TextFile::Open(Diagnostics& diag) {
+  fd_ = path_ == "-" ? dup(STDIN_FILENO) : open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  return fd_ < 0 ? diag.Error(path_, std::strerror(errno)) : Result::kOk;
+}
+
+ByteReader TextFile::Reader() {
+  return [this](std::span<char> out) -> std::size_t {
+    while (true) {
+      const ssize_t got = read(fd_, out.data(), out.size());
+      if (got >= 0) return static_cast<std::size_t>(got);
+      if (errno == EINTR) continue;
+      error_ = errno;
+      return 0;
+    }
+  };
+}
+
+Result TextFile::Close(Diagnostics& diag) {
+  return error_ != 0 ? diag.Error(path_, std::strerror(error_)) : Result::kOk;
 }
 
 }  // namespace crgen

@@ -2,19 +2,69 @@
 #include <spdlog/spdlog.h>
 
 #include "dsl/check.h"
-#include "dsl/validate.h"
+#include "dsl/program_json.h"
 #include "generator/cli.h"
+#include "generator/generate.h"
 
 namespace crgen {
 namespace {
 
-ExitCode Validate(const std::string& path, Diagnostics& diag) {
-  std::string text;
+struct ValidateArguments {
+  std::string plan;
+  std::string against;
+  bool shell_job = false;
+  bool json = false;
+  bool state = false;
+};
+
+/// Findings get the place in the text: "plan.json:13: commands[11] …".
+Diagnostics WithLines(const Diagnostics& findings, const std::string& name,
+                      const std::vector<std::uint32_t>& lines) {
+  Diagnostics placed;
+  for (Diagnostic entry : findings.entries()) {
+    if (entry.command && *entry.command < lines.size()) {
+      entry.where = name + ":" + std::to_string(lines[*entry.command]) + ": " + entry.where;
+    }
+    placed.Add(std::move(entry));
+  }
+  return placed;
+}
+
+Result CompareWithDump(const ValidateArguments& arguments, const SimulatedState& state,
+                       Diagnostics& diag) {
+  Diagnostics load;
+  auto source = OpenFolder(arguments.against, diag);
+  Snapshot snapshot;
+  if (source == nullptr ||
+      Failed(LoadDump(*source, &snapshot, diag, TerminalProgress("reading process"))) ||
+      Failed(PrepareTree(snapshot.tree, {arguments.shell_job}, &snapshot.tree, diag))) {
+    return Result::kError;
+  }
+  PageImages pages(*source);
+  auto read_page = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
+                       Diagnostics& d) { return pages.Read(image, offset, out, d); };
+  return CompareWithSnapshot(state, snapshot, read_page, diag);
+}
+
+/// The first level that finds an error is the last: syntax and schema, then meaning, then the dump.
+ExitCode Validate(const ValidateArguments& arguments, Diagnostics& diag) {
+  const std::string name = arguments.plan == "-" ? "standard input" : arguments.plan;
+  TextFile text(arguments.plan);
   Program program;
+  std::vector<std::uint32_t> lines;
+  if (Failed(text.Open(diag))) return ExitCode::kBadInput;
+  const Result read = ReadProgram(text.Reader(), name, &program, &lines, diag);
+  if (Failed(text.Close(diag)) || Failed(read)) return ExitCode::kBadInput;
   SimulatedState state;
-  if (Failed(ReadText(path, &text, diag)) ||
-      Failed(ValidateText(text, path == "-" ? "standard input" : path, &program, diag)) ||
-      Failed(CheckProgram(program, &state, diag))) {
+  Diagnostics findings;
+  const Result checked = CheckProgram(program, &state, findings);
+  diag = WithLines(findings, name, lines);
+  if (arguments.state) {
+    Output output("");
+    if (Failed(output.Write(DescribeState(state), diag))) return ExitCode::kBadInput;
+  }
+  if (Failed(checked)) return ExitCode::kBadInput;
+  if (!arguments.against.empty() && Failed(CompareWithDump(arguments, state, diag))) {
     return ExitCode::kBadInput;
   }
   spdlog::info("{} commands", program.size());
@@ -24,17 +74,29 @@ ExitCode Validate(const std::string& path, Diagnostics& diag) {
 }  // namespace
 
 std::function<ExitCode()> AddValidate(CLI::App& app) {
-  auto path = std::make_shared<std::string>();
+  auto arguments = std::make_shared<ValidateArguments>();
   app.description("Check a restore program: its syntax, its schema, and what its commands do");
-  app.add_option("PLAN", *path, "A restore program, - for standard input")->required();
+  app.add_option("PLAN", arguments->plan, "A restore program, - for standard input")->required();
+  app.add_option("--against", arguments->against,
+                 "Compare where the program ends with this dump, and list each difference");
+  app.add_flag("--shell-job", arguments->shell_job, "With --against: as for the generate command");
+  app.add_flag("--json", arguments->json, "Print the findings on standard output, for machines");
+  app.add_flag("--state", arguments->state,
+               "Print where the program ends: tree, descriptor tables, regions");
   app.footer(
       "Examples:\n"
       "  crgen validate plan.json\n"
+      "  crgen validate plan.json --against dump/\n"
       "  crgen dump/ | crgen validate -");
-  return [path] {
+  return [arguments] {
     Diagnostics diag;
-    const ExitCode code = Validate(*path, diag);
-    PrintDiagnostics(diag);
+    const ExitCode code = Validate(*arguments, diag);
+    if (!arguments->json) {
+      PrintDiagnostics(diag);
+    } else if (Diagnostics errors; Failed(PrintFindings(diag, errors))) {
+      PrintDiagnostics(errors);
+      return ExitCode::kBadInput;
+    }
     return code;
   };
 }

@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace crgen {
 
-enum class [[nodiscard]] Result{kOk, kError};
+enum class [[nodiscard]] Result { kOk, kError };
 inline bool Failed(Result result) { return result == Result::kError; }
 inline bool Succeeded(Result result) { return result == Result::kOk; }
 
@@ -19,8 +20,9 @@ enum class Severity {
 
 struct Diagnostic {
   Severity severity;
-  std::string where;  ///< image and entry and field, or program line; never empty
+  std::string where;  ///< image and entry and field, or command; never empty
   std::string what;   ///< the fact: what is, then what was expected
+  std::optional<std::size_t> command = {};  ///< of a program: the index that it is about
 };
 
 /// Collects everything that is wrong with one input, so that a user sees it all in one run.
@@ -32,14 +34,19 @@ class Diagnostics {
 
   /// Always kError, so that `return diag.Error(…)` reads well.
   Result Error(std::string where, std::string what) {
-    Add(Severity::kError, std::move(where), std::move(what));
+    Add({Severity::kError, std::move(where), std::move(what)});
     return Result::kError;
   }
   void Unsupported(std::string where, std::string what) {
-    Add(Severity::kUnsupported, std::move(where), std::move(what));
+    Add({Severity::kUnsupported, std::move(where), std::move(what)});
   }
   void Warning(std::string where, std::string what) {
-    Add(Severity::kWarning, std::move(where), std::move(what));
+    Add({Severity::kWarning, std::move(where), std::move(what)});
+  }
+  void Add(Diagnostic entry) {
+    if (counts_[static_cast<int>(entry.severity)]++ < kMaxKept) {
+      entries_.push_back(std::move(entry));
+    }
   }
 
   std::size_t Count(Severity severity) const { return counts_[static_cast<int>(severity)]; }
@@ -47,12 +54,6 @@ class Diagnostics {
   const std::vector<Diagnostic>& entries() const { return entries_; }
 
  private:
-  void Add(Severity severity, std::string where, std::string what) {
-    if (counts_[static_cast<int>(severity)]++ < kMaxKept) {
-      entries_.push_back({severity, std::move(where), std::move(what)});
-    }
-  }
-
   std::vector<Diagnostic> entries_;
   std::size_t counts_[3] = {0, 0, 0};
 };

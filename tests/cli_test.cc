@@ -184,6 +184,37 @@ TEST_F(CliTest, ValidatesPlans) {
   EXPECT_EQ(bad.code, 3);
   EXPECT_NE(bad.err.find("/0: lacks \"child_pid\""), std::string::npos) << bad.err;
   EXPECT_EQ(Crgen("validate " + (folder_ / "missing.json").string()).code, 3);
+  EXPECT_EQ(Crgen("validate " + folder_.string()).code, 3);
+
+  std::ofstream(folder_ / "eperm.json") << "[\n{\"command\": \"FORK\", \"pid\": 0, "
+                                           "\"child_pid\": 10},\n{\"command\": \"SET_SID\", "
+                                           "\"pid\": 10},\n{\"command\": \"SET_SID\", "
+                                           "\"pid\": 10}]";
+  const Ran eperm = Crgen("validate " + (folder_ / "eperm.json").string());
+  EXPECT_EQ(eperm.code, 3);
+  EXPECT_NE(eperm.err.find("eperm.json:4: commands[2] SET_SID pid 10: EPERM"), std::string::npos)
+      << eperm.err;
+}
+
+TEST_F(CliTest, ComparesAPlanWithItsDump) {
+  const std::string golden = std::string(CRGEN_GOLDEN) + "/cow_memory.json";
+  EXPECT_EQ(Crgen("validate " + golden + " --against " + Dump("cow_memory")).code, 0);
+  const Ran other = Crgen("validate " + golden + " --against " + Dump("threads"));
+  EXPECT_EQ(other.code, 3);
+  EXPECT_NE(other.err.find("expected"), std::string::npos) << other.err;
+  const std::string job = std::string(CRGEN_GOLDEN) + "/shell_job.json";
+  EXPECT_EQ(Crgen("validate " + job + " --against " + Dump("shell_job") + " --shell-job").code, 0);
+}
+
+TEST_F(CliTest, GivesFindingsAndStateOnRequest) {
+  std::ofstream(folder_ / "bad.json") << R"([{"command": "FORK", "pid": 5, "child_pid": 1}])";
+  const Ran findings = Crgen("validate --json " + (folder_ / "bad.json").string());
+  EXPECT_EQ(findings.code, 3);
+  EXPECT_EQ(findings.err, "");
+  EXPECT_NE(findings.out.find("\"command\": 0"), std::string::npos) << findings.out;
+  const Ran state = Crgen("validate --state " + std::string(CRGEN_GOLDEN) + "/threads.json");
+  EXPECT_EQ(state.code, 0);
+  EXPECT_NE(state.out.find("program"), std::string::npos) << state.out;
 }
 
 TEST_F(CliTest, PrintsSchemaAndReferences) {
