@@ -17,8 +17,9 @@ std::string DescribeLock(std::string_view bytes) {
   if (!lock.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())))
     return "a file lock";
   const std::uint32_t kind = lock.flag();
-  return "a " + std::string(kind < std::size(kLockKinds) ? kLockKinds[kind] : "file") +
-         " lock of pid " + std::to_string(lock.pid()) + " on fd " + std::to_string(lock.fd());
+  const std::string_view name = kind < std::size(kLockKinds) ? kLockKinds[kind] : "";
+  return "a " + std::string(name.empty() ? "file" : name) + " lock of pid " +
+         std::to_string(lock.pid()) + " on fd " + std::to_string(lock.fd());
 }
 
 /// The sum of the integer fields that `kind` names for the length of the raw bytes behind an entry.

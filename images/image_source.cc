@@ -32,10 +32,21 @@ class ScopedFd {
 
 std::string ErrnoText() { return std::strerror(errno); }
 
+/// Images are read whole, and protobuf counts their bytes in an int.
+constexpr std::uint64_t kMaxImage = (std::uint64_t{1} << 31) - 1;
+
+/// What makes two paths the same folder.
+struct FolderId {
+  dev_t device;
+  ino_t inode;
+  friend bool operator==(const FolderId&, const FolderId&) = default;
+};
+
 class FolderSource : public ImageSource {
  public:
-  FolderSource(std::string path, ScopedFd folder)
-      : path_(std::move(path)), folder_(std::move(folder)) {}
+  /// `children`: the folders whose `parent` links lead here.
+  FolderSource(std::string path, ScopedFd folder, std::vector<FolderId> children)
+      : path_(std::move(path)), folder_(std::move(folder)), children_(std::move(children)) {}
 
   Result List(std::vector<std::string>* names, Diagnostics& diag) override;
   Result Read(const std::string& name, std::string* content, Diagnostics& diag) override;
@@ -49,6 +60,7 @@ class FolderSource : public ImageSource {
 
   std::string path_;
   ScopedFd folder_;
+  std::vector<FolderId> children_;
   // Comparing pages goes back and forth between two images.
   struct OpenImage {
     std::string name;
@@ -86,6 +98,10 @@ Result FolderSource::Read(const std::string& name, std::string* content, Diagnos
   ScopedFd fd;
   std::uint64_t size = 0;
   if (Failed(Open(name, &fd, &size, diag))) return Result::kError;
+  if (size > kMaxImage) {
+    return diag.Error(name, "has " + std::to_string(size) + " bytes, expected at most " +
+                                std::to_string(kMaxImage));
+  }
   content->resize(size);
   std::size_t done = 0;
   while (done < size) {
@@ -135,8 +151,15 @@ Result FolderSource::ReadAt(const std::string& name, std::uint64_t offset, std::
 
 std::unique_ptr<ImageSource> FolderSource::Parent() {
   ScopedFd parent(openat(folder_.get(), "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (parent.get() < 0) return nullptr;
-  return std::make_unique<FolderSource>(path_ + "/parent", std::move(parent));
+  struct stat own, other;
+  if (parent.get() < 0 || fstat(folder_.get(), &own) != 0 || fstat(parent.get(), &other) != 0) {
+    return nullptr;
+  }
+  std::vector<FolderId> children = children_;
+  children.push_back({own.st_dev, own.st_ino});
+  const FolderId id{other.st_dev, other.st_ino};
+  if (std::find(children.begin(), children.end(), id) != children.end()) return nullptr;  // a ring
+  return std::make_unique<FolderSource>(path_ + "/parent", std::move(parent), std::move(children));
 }
 
 class MemorySource : public ImageSource {
@@ -193,7 +216,7 @@ std::unique_ptr<ImageSource> OpenFolder(const std::string& path, Diagnostics& di
     (void)diag.Error(path, ErrnoText());
     return nullptr;
   }
-  return std::make_unique<FolderSource>(path, std::move(folder));
+  return std::make_unique<FolderSource>(path, std::move(folder), std::vector<FolderId>());
 }
 
 std::unique_ptr<ImageSource> OpenMemory(std::map<std::string, std::string> files) {

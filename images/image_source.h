@@ -30,7 +30,8 @@ class ImageSource {
   virtual Result ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
                         Diagnostics& diag) = 0;
 
-  /// The set behind the link `parent` of an incremental dump; nullptr if there is none.
+  /// The set behind the link `parent` of an incremental dump; nullptr if there is none, or if it is
+  /// one of the sets that led there.
   virtual std::unique_ptr<ImageSource> Parent() = 0;
 };
 

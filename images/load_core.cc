@@ -15,6 +15,17 @@ constexpr std::uint32_t kUnsetLoginuid = 0xffffffff;
 constexpr std::size_t kSiginfoSize = 128;
 constexpr std::size_t kMaxSignal = 64;
 
+/// A set with this one signal; empty if there is no such signal.
+constexpr std::uint64_t SignalBits(std::uint32_t signal) {
+  return signal == 0 || signal > kMaxSignal ? 0 : std::uint64_t{1} << (signal - 1);
+}
+// signal(7), default actions: Core and Stop.
+constexpr std::uint64_t kCoreSignals =
+    SignalBits(3) | SignalBits(4) | SignalBits(5) | SignalBits(6) | SignalBits(7) | SignalBits(8) |
+    SignalBits(11) | SignalBits(24) | SignalBits(25) | SignalBits(31);
+constexpr std::uint64_t kStopSignals =
+    SignalBits(19) | SignalBits(20) | SignalBits(21) | SignalBits(22);
+
 /// A mask of 64 capabilities from 32-bit words, low word first.
 Hex CapabilitySet(const google::protobuf::RepeatedField<std::uint32_t>& words) {
   Hex set;
@@ -296,11 +307,12 @@ void Loader::ThreadAttributes(const pb::core_entry& entry, const std::string& wh
   }
   attributes->seccomp = SeccompOf(thread, where + ".thread_core");
   // Before CRIU 3.18 the set stands in the task's part.
-  const std::uint32_t cg_set = thread.has_cg_set()       ? thread.cg_set()
-                               : entry.tc().has_cg_set() ? entry.tc().cg_set()
-                                                         : inventory.root_cg_set();
+  const bool old = !thread.has_cg_set() && entry.tc().has_cg_set();
+  const std::uint32_t cg_set = thread.has_cg_set() ? thread.cg_set()
+                               : old               ? entry.tc().cg_set()
+                                                   : inventory.root_cg_set();
   if (cg_set != inventory.root_cg_set()) {
-    diag.Unsupported(where + ".thread_core.cg_set",
+    diag.Unsupported(where + (old ? ".tc.cg_set" : ".thread_core.cg_set"),
                      "cgroup set " + std::to_string(cg_set) + ", not the dumper's own");
   }
 
@@ -322,8 +334,11 @@ void Loader::ThreadAttributes(const pb::core_entry& entry, const std::string& wh
 void Loader::LoadThread(std::int32_t index, Pid tid) {
   const std::string where = "core-" + std::to_string(tid) + ".img[0]";
   if (Failed(images.ReadSingle(ImageKindNamed("CORE"), static_cast<std::uint64_t>(tid), &core,
-                               diag)) ||
-      !MachineSupported(core, where)) {
+                               diag))) {
+    return;
+  }
+  if (!MachineSupported(core, where)) {
+    snapshot.processes[index].threads.push_back({tid, std::make_shared<Attributes>()});
     return;
   }
   if (core.has_tc()) {
@@ -344,9 +359,15 @@ void Loader::LoadCore(std::int32_t index) {
   Process& process = snapshot.processes[index];
   const std::string where = "core-" + std::to_string(node.pid) + ".img[0]";
   if (Failed(images.ReadSingle(ImageKindNamed("CORE"), static_cast<std::uint64_t>(node.pid), &core,
-                               diag)) ||
-      !MachineSupported(core, where)) {
+                               diag))) {
     node.tids.clear();
+    return;
+  }
+  if (!MachineSupported(core, where)) {
+    node.tids.clear();
+    process.attributes = std::make_shared<Attributes>();
+    process.table = static_cast<std::int32_t>(snapshot.tables.size());
+    snapshot.tables.emplace_back();
     return;
   }
   if (!core.has_tc()) {
@@ -370,6 +391,10 @@ void Loader::LoadCore(std::int32_t index) {
   if (task.task_state() == kStateStopped) {
     process.state = ProcessState::kStopped;
     process.stop_signal.value = task.has_stop_signo() ? task.stop_signo() : kSigStop;
+    if (!(SignalBits(process.stop_signal.value) & kStopSignals)) {
+      (void)diag.Error(where + ".tc.stop_signo", std::to_string(process.stop_signal.value) +
+                                                     ", expected 19 to 22, which stop a process");
+    }
   } else if (task.task_state() != kStateAlive) {
     (void)diag.Error(where + ".tc.task_state", std::to_string(task.task_state()) +
                                                    ", expected 1 (alive), 2 (dead) or 3 (stopped)");
@@ -391,7 +416,8 @@ void Loader::LoadExitStatus(const pb::task_core_entry& task, const std::string& 
   const std::uint32_t raw = task.exit_code();
   const std::uint32_t signal = raw & 0x7f, code = raw >> 8;
   const bool core_dumped = (raw & 0x80) != 0;
-  if (signal > kMaxSignal || raw > 0xffff || (signal != 0 ? code != 0 : core_dumped)) {
+  if (signal > kMaxSignal || raw > 0xffff || (signal != 0 && code != 0) ||
+      (core_dumped && !(SignalBits(signal) & kCoreSignals))) {
     (void)diag.Error(where + ".tc.exit_code", HexText(raw) + " is no wait status");
   } else if (signal != 0) {
     status->signal = Signal{signal};

@@ -7,8 +7,11 @@ namespace crgen {
 namespace {
 
 constexpr std::uint64_t kNoSeek = ~std::uint64_t{0};
-constexpr std::uint32_t kCloexec = 1;            // fdinfo_entry.flags
+constexpr std::uint32_t kCloexec = 1;  // fdinfo_entry.flags
+constexpr std::uint64_t kAccessMode = 3, kIoctlOnly = 3;
 constexpr std::uint64_t kOpenCloexec = 0x80000;  // never part of a description's flags
+// O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC: do_dentry_open() takes them off.
+constexpr std::uint64_t kOpeningOnly = 0x40 | 0x80 | 0x100 | 0x200;
 
 std::optional<FileOwner> OwnerOf(const pb::fown_entry& from) {
   if (from.pid() == 0 && from.signum() == 0) return std::nullopt;
@@ -41,9 +44,9 @@ Memfd MemfdOf(const pb::memfd_file_entry& from) {
   return to;
 }
 
-std::string TypeName(std::uint32_t type) {
-  return type < std::size(kFileTypes) ? std::string(kFileTypes[type])
-                                      : "type " + std::to_string(type);
+OpenFlags FlagsOf(const File& file) {
+  const auto* memfd = std::get_if<Memfd>(&file.body);
+  return memfd != nullptr ? memfd->flags : std::get<RegularFile>(file.body).flags;
 }
 
 constexpr std::string_view kRemapNames[] = {"a hard link left by the dumper stands for it",
@@ -51,21 +54,35 @@ constexpr std::string_view kRemapNames[] = {"a hard link left by the dumper stan
 
 struct NamespaceId {
   std::string_view name;
+  std::string_view field;
   bool (pb::task_kobj_ids_entry::*has)() const;
   std::uint32_t (pb::task_kobj_ids_entry::*get)() const;
 };
 constexpr NamespaceId kNamespaces[] = {
-    {"pid", &pb::task_kobj_ids_entry::has_pid_ns_id, &pb::task_kobj_ids_entry::pid_ns_id},
-    {"network", &pb::task_kobj_ids_entry::has_net_ns_id, &pb::task_kobj_ids_entry::net_ns_id},
-    {"IPC", &pb::task_kobj_ids_entry::has_ipc_ns_id, &pb::task_kobj_ids_entry::ipc_ns_id},
-    {"UTS", &pb::task_kobj_ids_entry::has_uts_ns_id, &pb::task_kobj_ids_entry::uts_ns_id},
-    {"mount", &pb::task_kobj_ids_entry::has_mnt_ns_id, &pb::task_kobj_ids_entry::mnt_ns_id},
-    {"user", &pb::task_kobj_ids_entry::has_user_ns_id, &pb::task_kobj_ids_entry::user_ns_id},
-    {"cgroup", &pb::task_kobj_ids_entry::has_cgroup_ns_id, &pb::task_kobj_ids_entry::cgroup_ns_id},
-    {"time", &pb::task_kobj_ids_entry::has_time_ns_id, &pb::task_kobj_ids_entry::time_ns_id},
+    {"a pid", "pid_ns_id", &pb::task_kobj_ids_entry::has_pid_ns_id,
+     &pb::task_kobj_ids_entry::pid_ns_id},
+    {"a network", "net_ns_id", &pb::task_kobj_ids_entry::has_net_ns_id,
+     &pb::task_kobj_ids_entry::net_ns_id},
+    {"an IPC", "ipc_ns_id", &pb::task_kobj_ids_entry::has_ipc_ns_id,
+     &pb::task_kobj_ids_entry::ipc_ns_id},
+    {"a UTS", "uts_ns_id", &pb::task_kobj_ids_entry::has_uts_ns_id,
+     &pb::task_kobj_ids_entry::uts_ns_id},
+    {"a mount", "mnt_ns_id", &pb::task_kobj_ids_entry::has_mnt_ns_id,
+     &pb::task_kobj_ids_entry::mnt_ns_id},
+    {"a user", "user_ns_id", &pb::task_kobj_ids_entry::has_user_ns_id,
+     &pb::task_kobj_ids_entry::user_ns_id},
+    {"a cgroup", "cgroup_ns_id", &pb::task_kobj_ids_entry::has_cgroup_ns_id,
+     &pb::task_kobj_ids_entry::cgroup_ns_id},
+    {"a time", "time_ns_id", &pb::task_kobj_ids_entry::has_time_ns_id,
+     &pb::task_kobj_ids_entry::time_ns_id},
 };
 
 }  // namespace
+
+std::string TypeName(std::uint32_t type) {
+  return type < std::size(kFileTypes) ? std::string(kFileTypes[type])
+                                      : "type " + std::to_string(type);
+}
 
 void Loader::LoadRemaps() {
   const ImageKind& kind = ImageKindNamed("REMAP_FPATH");
@@ -123,6 +140,9 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
     } else if (!entry.reg().name().starts_with('/')) {
       (void)diag.Error(at.Where("reg.name"), "\"" + entry.reg().name() + "\" is no absolute path");
       return;
+    } else if (entry.reg().name().find('\0') != std::string::npos) {
+      (void)diag.Error(at.Where("reg.name"), "contains a NUL");
+      return;
     }
     file->body = RegularOf(entry.reg());
   } else if (entry.type() == pb::FD_MEMFD && entry.has_memfd()) {
@@ -140,6 +160,14 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
     return;
   } else {
     unsupported = "descriptor of type " + TypeName(entry.type());
+  }
+  if ((FlagsOf(*file).bits & kOpeningOnly) != 0) {
+    (void)diag.Error(at.Where(), "flags " + HexText(FlagsOf(*file).bits) +
+                                     " hold some that no open description has");
+    return;
+  }
+  if (unsupported.empty() && (FlagsOf(*file).bits & kAccessMode) == kIoctlOnly) {
+    unsupported = "file opened with access mode 3, for ioctl(2) alone";
   }
   if (body_id != entry.id()) {
     (void)diag.Error(at.Where(), "id " + std::to_string(entry.id()) + " but its message has id " +
@@ -215,17 +243,12 @@ void Loader::CheckNamespaces(std::int32_t index, const std::string& where) {
   if (root && !inventory.has_root_ids()) return;
   for (const NamespaceId& ns : kNamespaces) {
     if (!(own.*ns.has)() || !(base.*ns.has)() || (own.*ns.get)() == (base.*ns.get)()) continue;
-    const std::string field = where + "." +
-                              (ns.name == "network" ? "net"
-                               : ns.name == "mount" ? "mnt"
-                                                    : std::string(ns.name)) +
-                              "_ns_id";
-    if (root && ns.name == "pid" && snapshot.tree.nodes[0].pid == 1) {
+    if (root && ns.field == "pid_ns_id" && snapshot.tree.nodes[0].pid == 1) {
       snapshot.new_pid_namespace = true;
     } else {
-      diag.Unsupported(field,
-                       root ? "a " + std::string(ns.name) + " namespace of the tree's own"
-                            : "a " + std::string(ns.name) + " namespace that is not the root's");
+      diag.Unsupported(where + "." + std::string(ns.field),
+                       std::string(ns.name) + (root ? " namespace of the tree's own"
+                                                    : " namespace that is not the root's"));
     }
   }
 }

@@ -15,15 +15,38 @@ constexpr std::uint32_t kGuard = 0x10000, kExtPlugin = 0x8000000, kUnsupportedAr
 
 constexpr std::uint64_t kUserEnd = std::uint64_t{1} << 56;  ///< with five-level page tables
 constexpr std::uint64_t kVsyscallStart = 0xffffffffff600000;
-constexpr std::uint32_t kMapShared = 1, kMapFixed = 0x10, kMapAnonymous = 0x20;
-constexpr std::uint32_t kAccessMode = 3, kReadWrite = 2;
-constexpr std::uint64_t kProtWrite = 2;
+constexpr std::uint64_t kFileEnd = std::uint64_t{1} << 63;
+constexpr std::uint32_t kMapShared = 1, kMapPrivate = 2, kMapDroppable = 8, kMapType = 0xf;
+constexpr std::uint32_t kMapFixed = 0x10, kMapAnonymous = 0x20;
+constexpr std::uint64_t kMapFlags = std::uint64_t{kMapType} | kMapAnonymous |
+                                    0x100 /* GROWSDOWN */ | 0x2000 /* LOCKED */ |
+                                    0x4000 /* NORESERVE */ | 0xfc040000 /* HUGETLB and the size */;
+constexpr std::uint64_t kSealWrite = 8;
+constexpr std::uint32_t kAccessMode = 3, kReadOnly = 0, kReadWrite = 2;
+constexpr std::uint64_t kProtWrite = 2, kProtAll = 7;
+// Advice that an area keeps.
+constexpr std::uint64_t kReadAhead = MadviseBit(1) | MadviseBit(2);    // RANDOM, SEQUENTIAL
+constexpr std::uint64_t kHugePages = MadviseBit(14) | MadviseBit(15);  // HUGEPAGE, NOHUGEPAGE
+constexpr std::uint64_t kDontDump = MadviseBit(16);
+constexpr std::uint64_t kAdvice =
+    kReadAhead | kHugePages | kDontDump | MadviseBit(10) | MadviseBit(12) | MadviseBit(18);
+
+bool IsKernelArea(const Region& region) {
+  return region.kind == RegionKind::kVdso || region.kind == RegionKind::kVvar ||
+         region.kind == RegionKind::kVsyscall;
+}
 
 /// Converts the vmas of one mm_entry.
 class RegionBuilder {
  public:
-  RegionBuilder(Loader& loader, const pb::mm_entry& mm, std::string image, AddressSpace* memory)
-      : loader_(loader), diag_(loader.diag), mm_(mm), image_(std::move(image)), memory_(*memory) {}
+  RegionBuilder(Loader& loader, const pb::mm_entry& mm, Pid pid, std::string image,
+                AddressSpace* memory)
+      : loader_(loader),
+        diag_(loader.diag),
+        mm_(mm),
+        pid_(pid),
+        image_(std::move(image)),
+        memory_(*memory) {}
 
   void Build();
 
@@ -33,11 +56,17 @@ class RegionBuilder {
   bool FileBacked(const pb::vma_entry& vma, const std::string& where, Region* region);
   bool SharedObject(const pb::vma_entry& vma, const std::string& where, Region* region);
   bool AioRing(const std::string& where, Region* region);
+  /// Values that no mmap(2) or mprotect(2) could have left in an area of that kind.
+  bool CheckFlags(const pb::vma_entry& vma, const std::string& where, Region* region);
+  bool CheckOffset(const pb::vma_entry& vma, const std::string& where);
+  bool CheckKernelArea(const std::string& where, const Region& region);
+  bool Advice(const std::string& where, Region* region);
   void AddGuard(const pb::vma_entry& vma, const std::string& where);
 
   Loader& loader_;
   Diagnostics& diag_;
   const pb::mm_entry& mm_;
+  Pid pid_;
   std::string image_;
   AddressSpace& memory_;
   std::uint64_t last_end_ = 0;  // of the last area, supported or not
@@ -45,12 +74,16 @@ class RegionBuilder {
 };
 
 bool RegionBuilder::CheckRange(const pb::vma_entry& vma, const std::string& where) {
-  const std::uint64_t limit =
-      (vma.status() & kVsyscall) != 0 ? kVsyscallStart + kPageSize : kUserEnd;
-  if (vma.start() % kPageSize != 0 || vma.end() % kPageSize != 0 || vma.start() >= vma.end() ||
-      vma.end() > limit) {
+  if ((vma.status() & kVsyscall) != 0) {
+    if (vma.start() == kVsyscallStart && vma.end() == kVsyscallStart + kPageSize) return true;
     (void)diag_.Error(where, HexText(vma.start()) + " to " + HexText(vma.end()) +
-                                 " is no range of whole pages below " + HexText(limit));
+                                 " is not the place of vsyscall, " + HexText(kVsyscallStart));
+    return false;
+  }
+  if (vma.start() % kPageSize != 0 || vma.end() % kPageSize != 0 || vma.start() >= vma.end() ||
+      vma.end() > kUserEnd) {
+    (void)diag_.Error(where, HexText(vma.start()) + " to " + HexText(vma.end()) +
+                                 " is no range of whole pages below " + HexText(kUserEnd));
     return false;
   }
   return true;
@@ -68,7 +101,7 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, const std::string& wher
   const std::uint32_t wanted = (vma.status() & kMemfd) != 0 ? pb::FD_MEMFD : pb::FD_REG;
   if (file->type != wanted) {
     (void)diag_.Error(where + ".shmid", "file " + std::to_string(id) + " has type " +
-                                            std::to_string(file->type) + ", expected " +
+                                            TypeName(file->type) + ", expected " +
                                             std::string(kFileTypes[wanted]));
     return false;
   }
@@ -76,6 +109,14 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, const std::string& wher
     region->kind = shared ? RegionKind::kSharedMemfd : RegionKind::kPrivateMemfd;
     region->object = file->memfd;
     if (file->memfd < 0) return false;
+    if (shared && (vma.prot() & kProtWrite) != 0 &&
+        loader_.snapshot.memfds[file->memfd].seals.Has(kSealWrite)) {
+      (void)diag_.Error(where + ".prot",
+                        "a shared view for writing of a memfd that is sealed "
+                        "against it, file " +
+                            std::to_string(id));
+      return false;
+    }
   } else {
     region->kind = shared ? RegionKind::kSharedFile : RegionKind::kPrivateFile;
     region->file = file->file;
@@ -85,11 +126,18 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, const std::string& wher
       return false;
     }
   }
-  if (vma.has_fdflags()) {
-    region->open_flags.bits = vma.fdflags() & kAccessMode;
-  } else {
-    region->open_flags.bits = shared && (vma.prot() & kProtWrite) != 0 ? kReadWrite : 0;
+  const bool writes = shared && (vma.prot() & kProtWrite) != 0;
+  if (!vma.has_fdflags()) {
+    region->open_flags.bits = writes ? kReadWrite : kReadOnly;
+    return true;
   }
+  const std::uint32_t mode = vma.fdflags() & kAccessMode;
+  if (mode != kReadWrite && (mode != kReadOnly || writes)) {
+    (void)diag_.Error(where + ".fdflags", "a file opened with access mode " + std::to_string(mode) +
+                                              " cannot be mapped like this");
+    return false;
+  }
+  region->open_flags.bits = mode;
   return true;
 }
 
@@ -158,6 +206,83 @@ bool RegionBuilder::Kind(const pb::vma_entry& vma, const std::string& where, Reg
   return true;
 }
 
+bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, const std::string& where, Region* region) {
+  if ((vma.prot() & ~kProtAll) != 0) {
+    (void)diag_.Error(where + ".prot", HexText(vma.prot()) + " is no protection");
+    return false;
+  }
+  if (region->kind == RegionKind::kAioRing) return true;
+  const bool shared = region->kind == RegionKind::kSharedFile ||
+                      region->kind == RegionKind::kSharedMemfd ||
+                      region->kind == RegionKind::kSharedAnonymous;
+  const bool anonymous = region->file < 0 && region->kind != RegionKind::kSharedMemfd &&
+                         region->kind != RegionKind::kPrivateMemfd;
+  const std::uint32_t type = vma.flags() & kMapType;
+  const bool good = type == (shared ? kMapShared : kMapPrivate) ||
+                    (region->kind == RegionKind::kPrivateAnonymous && type == kMapDroppable);
+  if (!good || ((vma.flags() & kMapAnonymous) != 0) != anonymous) {
+    (void)diag_.Error(where + ".flags", HexText(vma.flags()) + ", but by its status the area is " +
+                                            (shared ? "shared, " : "private, ") +
+                                            (anonymous ? "anonymous" : "of a file"));
+    return false;
+  }
+  const std::uint64_t known =
+      IsKernelArea(*region) ? std::uint64_t{kMapPrivate} | kMapAnonymous : kMapFlags;
+  if ((region->flags.bits & ~known) != 0) {
+    diag_.Unsupported(where + ".flags", "mapping flags " + HexText(region->flags.bits & ~known));
+    region->flags.bits &= known;
+  }
+  return true;
+}
+
+bool RegionBuilder::CheckOffset(const pb::vma_entry& vma, const std::string& where) {
+  if (vma.pgoff() % kPageSize == 0 && vma.pgoff() <= kFileEnd - (vma.end() - vma.start())) {
+    return true;
+  }
+  (void)diag_.Error(where + ".pgoff", HexText(vma.pgoff()) + " is no offset of a page in a file");
+  return false;
+}
+
+bool RegionBuilder::CheckKernelArea(const std::string& where, const Region& region) {
+  const auto number = static_cast<std::uint32_t>(region.prot.bits);
+  Loader::KernelArea& first = loader_.kernel_areas[region.kind];
+  if (first.size == 0) first = {region.range.size(), number, pid_};
+  const std::string of_pid = " in pid " + std::to_string(first.pid);
+  if (std::any_of(memory_.regions.begin(), memory_.regions.end(),
+                  [&](const Region& r) { return r.kind == region.kind; })) {
+    diag_.Unsupported(where, "a second area of vdso, vvar or vsyscall");
+    return false;
+  }
+  if (region.range.size() != first.size) {
+    (void)diag_.Error(where, "vdso or vvar has " + HexText(region.range.size()) + " bytes, but " +
+                                 HexText(first.size) + of_pid);
+    return false;
+  }
+  if (region.kind == RegionKind::kVsyscall && number != first.prot) {
+    (void)diag_.Error(where + ".prot", "of vsyscall is " + HexText(number) + ", but " +
+                                           HexText(first.prot) + of_pid);
+    return false;
+  }
+  return true;
+}
+
+/// The kernel's own areas keep the advice that the kernel gives them.
+bool RegionBuilder::Advice(const std::string& where, Region* region) {
+  const std::uint64_t bits = region->madvise.bits;
+  if ((bits & kReadAhead) == kReadAhead || (bits & kHugePages) == kHugePages) {
+    (void)diag_.Error(where + ".madv", HexText(bits) + " has advices that exclude each other");
+    return false;
+  }
+  const std::uint64_t own = region->kind == RegionKind::kVvar ? kDontDump : 0;
+  const std::uint64_t known = IsKernelArea(*region) ? own : kAdvice;
+  if ((bits & ~known) != 0) {
+    diag_.Unsupported(where + ".madv", "advice " + HexText(bits & ~known));
+    region->madvise.bits &= known;
+  }
+  region->madvise.bits |= own;
+  return true;
+}
+
 void RegionBuilder::AddGuard(const pb::vma_entry& vma, const std::string& where) {
   AddressRange guard{vma.start(), vma.end()};
   if (!memory_.guards.empty() && guard.start < memory_.guards.back().end) {
@@ -205,7 +330,9 @@ void RegionBuilder::Build() {
     region.flags.bits = vma.flags() & ~std::uint64_t{kMapFixed};
     region.madvise.bits = vma.madv();
     region.offset = vma.pgoff();
-    if (!Kind(vma, where, &region)) {
+    if (!Kind(vma, where, &region) || !CheckFlags(vma, where, &region) ||
+        ((region.file >= 0 || region.object >= 0) && !CheckOffset(vma, where)) ||
+        (IsKernelArea(region) && !CheckKernelArea(where, region)) || !Advice(where, &region)) {
       left_out_.push_back(region.range);
       continue;
     }
@@ -218,7 +345,13 @@ void RegionBuilder::Build() {
 void FitPages(std::vector<PageRun> runs, AddressSpace* memory, const std::string& image,
               bool complete, Diagnostics& diag) {
   auto region = memory->regions.begin();
+  auto guard = memory->guards.begin();
   for (PageRun run : runs) {
+    while (guard != memory->guards.end() && guard->end <= run.start) ++guard;
+    if (guard != memory->guards.end() && guard->start < run.end()) {
+      (void)diag.Error(image, "pages at " + HexText(std::max(guard->start, run.start)) +
+                                  " lie in a guard range");
+    }
     while (run.nr_pages != 0) {
       while (region != memory->regions.end() && region->range.end <= run.start) ++region;
       if (region == memory->regions.end() || run.start < region->range.start) {
@@ -261,7 +394,7 @@ void Loader::LoadMemory(std::int32_t index, Attributes* attributes) {
 
   const std::size_t unsupported = diag.Count(Severity::kUnsupported);
   const std::size_t errors = diag.Count(Severity::kError);
-  RegionBuilder(*this, mm, image, &process.memory).Build();
+  RegionBuilder(*this, mm, pid, image, &process.memory).Build();
   const bool complete =
       diag.Count(Severity::kUnsupported) == unsupported && diag.Count(Severity::kError) == errors;
 
@@ -361,6 +494,8 @@ void Loader::FinishSharedMemory() {
       (void)LoadPageRuns(kind, object.id, object.size, &object.pages);
   }
   const std::vector<MemfdUse> uses = MemfdUses(snapshot, memfds);
+  std::unordered_set<std::uint64_t> numbers;  // of the objects that have pages
+  for (const Shmem& object : snapshot.shmems) numbers.insert(object.id);
   std::vector<bool> plain(uses.size());
   std::vector<std::int32_t> new_index(uses.size());  // among the shmems if plain, else the memfds
   std::vector<MemfdObject> real;
@@ -370,6 +505,10 @@ void Loader::FinishSharedMemory() {
       (void)images.Use(kind, memfd_shmids[i]);
       diag.Warning("memfd.img[" + std::to_string(i) + "]", "nothing that is planned refers to it");
       continue;
+    }
+    if (memfd.size != 0 && !numbers.insert(memfd_shmids[i]).second) {
+      (void)diag.Error("memfd.img[" + std::to_string(i) + "].shmid",
+                       std::to_string(memfd_shmids[i]) + " is another object's too");
     }
     plain[i] = uses[i] == MemfdUse::kMappedShared && memfd.name.bytes == "/dev/zero";
     if (images.Has(kind, memfd_shmids[i])) {
@@ -381,10 +520,6 @@ void Loader::FinishSharedMemory() {
       continue;
     }
     new_index[i] = static_cast<std::int32_t>(snapshot.shmems.size());
-    if (!shmems.emplace(memfd_shmids[i], new_index[i]).second) {
-      (void)diag.Error("memfd.img[" + std::to_string(i) + "].shmid",
-                       std::to_string(memfd_shmids[i]) + " is another object's too");
-    }
     snapshot.shmems.push_back({memfd_shmids[i], memfd.size, std::move(memfd.pages)});
   }
   snapshot.memfds = std::move(real);

@@ -12,7 +12,8 @@ constexpr std::uint32_t kParent = 1, kLazy = 2, kPresent = 4;  // PE_PARENT, PE_
 /// One run as an image has it.
 struct RawRun {
   PageRun run;  ///< image and image_offset count if present
-  std::uint32_t flags;
+  std::uint32_t flags = 0;
+  std::uint64_t entry = 0;  ///< its number in the image
 };
 
 /// One pagemap image of one set.
@@ -36,8 +37,8 @@ class PagemapReader {
               const std::function<std::uint32_t(std::string)>& image_index, RawPagemap* out);
 
  private:
-  Result Entry(const pb::pagemap_entry& entry, const std::string& where, std::uint64_t limit,
-               RawPagemap* out);
+  Result Entry(const pb::pagemap_entry& entry, std::uint64_t number, const std::string& where,
+               std::uint64_t limit, RawPagemap* out);
 
   ImageSet& images_;
   Diagnostics& diag_;
@@ -45,9 +46,10 @@ class PagemapReader {
   std::uint64_t pages_ = 0;  // present so far
 };
 
-Result PagemapReader::Entry(const pb::pagemap_entry& entry, const std::string& where,
-                            std::uint64_t limit, RawPagemap* out) {
+Result PagemapReader::Entry(const pb::pagemap_entry& entry, std::uint64_t number,
+                            const std::string& where, std::uint64_t limit, RawPagemap* out) {
   RawRun raw;
+  raw.entry = number;
   raw.run.start = entry.vaddr();
   // CRIU 4.2 writes the old field as 0: presence of the new one decides.
   raw.run.nr_pages = entry.has_nr_pages() ? entry.nr_pages() : entry.compat_nr_pages();
@@ -61,6 +63,9 @@ Result PagemapReader::Entry(const pb::pagemap_entry& entry, const std::string& w
   if (!out->runs.empty() && raw.run.start < out->runs.back().run.end()) {
     return diag_.Error(
         where, "begins at " + HexText(raw.run.start) + ", before the end of the run before");
+  }
+  if ((raw.flags & (kPresent | kParent | kLazy)) == 0) {
+    return diag_.Error(where + ".flags", HexText(raw.flags) + " does not tell where the pages are");
   }
   if ((raw.flags & kPresent) != 0) pages_ += raw.run.nr_pages;
   if (raw.run.nr_pages != 0) out->runs.push_back(raw);
@@ -84,7 +89,7 @@ Result PagemapReader::Read(const ImageKind& kind, std::uint64_t number, std::uin
   while (!reader.AtEnd()) {
     if (Failed(reader.Next(&bytes, diag_)) ||
         Failed(ParseMessage(bytes, prefix_ + reader.Where(), &entry, diag_)) ||
-        Failed(Entry(entry, prefix_ + reader.Where(), limit, out))) {
+        Failed(Entry(entry, reader.count() - 1, prefix_ + reader.Where(), limit, out))) {
       return Result::kError;
     }
   }
@@ -158,8 +163,9 @@ Result Loader::LoadPageRuns(const ImageKind& kind, std::uint64_t number, std::ui
         } else if ((at->flags & kParent) != 0) {
           left.push_back({part.start, part.end()});
         } else if ((at->flags & kLazy) != 0) {
-          diag.Unsupported(prefix + ImageSet::NameOf(kind, number),
-                           "pages at " + HexText(part.start) + " were left with the source host");
+          diag.Unsupported(
+              prefix + ImageSet::NameOf(kind, number) + "[" + std::to_string(at->entry) + "]",
+              "pages at " + HexText(part.start) + " were left with the source host");
         }
       }
       if (!own && covered < range.end) {

@@ -102,6 +102,9 @@ class ImageSet {
 /// task_core_entry.task_state: TASK_DEAD, or TASK_ZOMBIE of some writers.
 inline bool IsZombieState(std::uint32_t state) { return state == 2 || state == 6; }
 
+/// "PIPE", or "type 99" if the number has no name.
+std::string TypeName(std::uint32_t type);
+
 /// The thread list of a live process begins with its pid; a zombie's is undefined. Keeps the
 /// other tids in `node`, adds them to `taken`, and reports those that cannot be.
 void KeepThreads(std::int32_t index, std::unordered_set<Pid>& taken, TreeNode& node,
@@ -192,6 +195,13 @@ struct Loader {
   std::vector<pb::task_kobj_ids_entry> ids;                            // beside Snapshot::processes
   std::unordered_map<std::uint64_t, Pid> vm_ids, fs_ids, sighand_ids;  // id -> its one user
   pb::seccomp_entry seccomp;
+  /// An area that the kernel provides, as the first process has it.
+  struct KernelArea {
+    std::uint64_t size = 0;  ///< 0: no process had one so far
+    std::uint32_t prot = 0;
+    Pid pid = 0;
+  };
+  std::map<RegionKind, KernelArea> kernel_areas;
   struct ParentSet {
     std::unique_ptr<ImageSource> source;
     std::unique_ptr<ImageSet> images;
