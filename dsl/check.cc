@@ -12,6 +12,7 @@ namespace check {
 Kernel::Kernel() {
   tasks.emplace_back();
   tasks[kRestorer].attributes = std::make_shared<Attributes>();
+  tasks[kRestorer].fs = std::make_shared<const FsView>();
 }
 
 std::string RangeText(AddressRange range) {
@@ -56,8 +57,8 @@ void Kernel::Violation(std::string_view error, std::string what) {
     (void)diag_->Error({}, {});
     return;
   }
-  diag_->Add({Severity::kError, Where(command_), std::string(error) + ": " + std::move(what),
-              command_});
+  diag_->Add(
+      {Severity::kError, Where(command_), std::string(error) + ": " + std::move(what), command_});
 }
 
 void Kernel::Suspect(std::string what) {

@@ -207,6 +207,12 @@ void Comparison::CompareProcess(std::size_t index) {
   ComparePlace(where, node, task);
   CompareState(where, process, task);
   if (process.state == ProcessState::kZombie || task.state == TaskState::kZombie) return;
+  if (task.namespaces.bits != 0) {
+    Differ(where, "namespaces", "the restorer's", "new ones: " + ValueText(task.namespaces));
+  }
+  if (task.fs.use_count() > 1) {
+    Differ(where, "cwd, root and umask", "of its own", "shared with another process");
+  }
   CompareThreads(where, process, task);
   if (process.attributes != nullptr) {
     CompareAttributes(where, *process.attributes, *task.attributes, diag_);

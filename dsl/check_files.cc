@@ -12,7 +12,15 @@
 namespace crgen::check {
 namespace {
 
-bool OneAccessMode(OpenFlags flags) { return (flags.bits & O_ACCMODE) != O_ACCMODE; }
+/// What open(2) does once and no description has (do_dentry_open()): it would spoil the file.
+constexpr std::uint64_t kCreating = O_CREAT | O_EXCL | O_TRUNC;
+
+/// Why no description has `flags`; empty: one can.
+std::string BadFlags(OpenFlags flags) {
+  if ((flags.bits & O_ACCMODE) == O_ACCMODE) return "the flags have two access modes";
+  if ((flags.bits & kCreating) != 0) return "the flags create or truncate the file";
+  return "";
+}
 
 bool CreatesObject(const Memfd& file) {
   return file.name || file.size || file.huge || file.mode || file.uid || file.gid;
@@ -43,8 +51,9 @@ bool Kernel::CheckBody(const RegularFile& file) {
     Violation("EINVAL", "the path contains a NUL");
     return false;
   }
-  if (OneAccessMode(file.flags)) return true;
-  Violation("EINVAL", "the flags have two access modes");
+  const std::string problem = BadFlags(file.flags);
+  if (problem.empty()) return true;
+  Violation("EINVAL", problem);
   return false;
 }
 
@@ -94,8 +103,9 @@ bool Kernel::CheckLaterMemfd(const Memfd& file, const MemoryObject& object) {
 }
 
 bool Kernel::CheckBody(const Memfd& file) {
-  if (!OneAccessMode(file.flags)) {
-    Violation("EINVAL", "the flags have two access modes");
+  const std::string problem = BadFlags(file.flags);
+  if (!problem.empty()) {
+    Violation("EINVAL", problem);
     return false;
   }
   auto found = memfds.find(file.inode_id);

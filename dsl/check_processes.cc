@@ -11,6 +11,9 @@ namespace crgen::check {
 namespace {
 
 constexpr Pid kInit = 1;
+/// Beginning a pid namespace is the root's alone (Kernel::new_pid_namespace).
+constexpr std::uint64_t kNamespaces =
+    CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWUSER | CLONE_NEWCGROUP;
 
 /// Signals whose default action is not to terminate (signal(7)): nothing dies of them.
 bool Kills(Signal signal) {
@@ -207,6 +210,8 @@ void Kernel::Execute(const Fork& fork) {
         fork.flags.Has(CLONE_FILES) ? caller.table : std::make_shared<Table>(*caller.table);
     task.space = ForkSpace(*caller.space);
   }
+  task.fs = fork.flags.Has(CLONE_FS) ? caller.fs : std::make_shared<const FsView>();
+  task.namespaces.bits = caller.namespaces.bits | (fork.flags.bits & kNamespaces);
   const bool sibling = fork.flags.Has(CLONE_PARENT);
   AddChild(sibling ? ParentOf(caller) : self_, child);
   numbers[fork.child_pid].task = child;
@@ -385,6 +390,7 @@ void Kernel::Execute(const Exit& exit) {
   task.threads.clear();
   task.table.reset();
   task.space.reset();
+  task.fs.reset();
   task.leader_signal_queue.clear();
   task.state = TaskState::kZombie;
   task.exit_status = exit.status;

@@ -116,6 +116,9 @@ enum class TaskState : std::uint8_t {
   kGone,
 };
 
+/// Cwd, root and umask, as something that processes share.
+struct FsView {};
+
 struct SimulatedThread {
   Pid tid = 0;
   std::shared_ptr<Attributes> attributes;
@@ -142,6 +145,8 @@ struct Task {
   std::optional<Signal> stopped;
   std::shared_ptr<Table> table;
   std::unique_ptr<Space> space;
+  std::shared_ptr<const FsView> fs;  ///< several with CLONE_FS
+  CloneFlags namespaces;             ///< CLONE_NEW flags of those that are not the restorer's
   std::vector<SimulatedThread> threads;
   std::shared_ptr<Attributes> attributes;  ///< copied before a change if others have it too
   /// What children and threads get of `attributes`; null: not made yet.

@@ -12,8 +12,9 @@
 namespace crgen {
 
 enum class Layout {
-  kLines,   ///< one command a line
-  kPretty,  ///< indented
+  kLines,    ///< one command a line
+  kPretty,   ///< indented
+  kCompact,  ///< the whole program on one line
 };
 
 /// Streams a program as text: `out` gets "[", the commands, "]" and may be flushed and cleared

@@ -141,7 +141,11 @@ void ProgramWriter::Begin(std::string* out) {
 }
 
 void ProgramWriter::Add(const Command& command, std::string* out) {
-  out->append(first_ ? "\n  " : ",\n  ");
+  if (layout_ == Layout::kCompact) {
+    out->append(first_ ? "" : ", ");
+  } else {
+    out->append(first_ ? "\n  " : ",\n  ");
+  }
   first_ = false;
   const auto style =
       layout_ == Layout::kPretty ? JsonWriter::Style::kIndented : JsonWriter::Style::kLine;
@@ -159,7 +163,9 @@ void ProgramWriter::Add(const Command& command, std::string* out) {
   json.EndObject();
 }
 
-void ProgramWriter::End(std::string* out) { out->append(first_ ? "]\n" : "\n]\n"); }
+void ProgramWriter::End(std::string* out) {
+  out->append(first_ || layout_ == Layout::kCompact ? "]\n" : "\n]\n");
+}
 
 std::string WriteProgram(const Program& program, Layout layout) {
   std::string out;

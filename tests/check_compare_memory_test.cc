@@ -61,6 +61,27 @@ TEST_F(CheckCompareMemoryTest, MappedFiles) {
             Strings{"process 1 region 0x10000-0x14000: path: expected \"/lib\", found \"/lab\""});
 }
 
+TEST_F(CheckCompareMemoryTest, ChecksOfMappedFiles) {
+  auto mapping = [](std::uint64_t size) {
+    auto file = std::make_shared<File>(*RegFile(1001, O_RDONLY, "/lib"));
+    std::get<RegularFile>(file->body).size = size;
+    return Program{CloseOf(1, 9),
+                   OpenOf(1, 8, file),
+                   MapFd(1, 0x10000, 0x14000, 8, MAP_PRIVATE, kRw, 0x2000),
+                   LoadOf(1, 0x11000, 1, 0),
+                   ProtectOf(1, 0x10000, 0x14000, PROT_READ),
+                   CloseOf(1, 8)};
+  };
+  EXPECT_EQ(Differences("lib", mapping(5)),
+            Strings{"process 1 region 0x10000-0x14000: file.size: set, not expected"});
+  // Another entry for the path says so.
+  auto grown = std::make_shared<File>(*snapshot_.files[0]);
+  grown->id.value = 77;
+  std::get<RegularFile>(grown->body).size = 5;
+  snapshot_.files.push_back(grown);
+  EXPECT_EQ(Differences("lib", mapping(5)), Strings{});
+}
+
 TEST_F(CheckCompareMemoryTest, Guards) {
   EXPECT_EQ(Differences("guard", {}),
             Strings{"process 1 guard 0x26000-0x27000: expected, not installed like this"});

@@ -42,6 +42,18 @@ TEST_F(CheckCompareTest, PidNamespace) {
             Strings{"root: pid namespace: expected the restorer's, found a new one"});
 }
 
+TEST_F(CheckCompareTest, OtherNamespacesAndFs) {
+  const Program child = {UnmapOf(3, 0x20000, 0x100000)};
+  EXPECT_EQ(Differences("grandchild", Program{ForkOf(2, 3, CLONE_FILES | CLONE_NEWNET)} + child),
+            Strings{"process 3: namespaces: expected the restorer's, found new ones: "
+                    "CLONE_NEWNET"});
+  EXPECT_EQ(Differences("grandchild", Program{ForkOf(2, 3, CLONE_FILES | CLONE_FS)} + child),
+            (Strings{"process 2: cwd, root and umask: expected of its own, found shared with "
+                     "another process",
+                     "process 3: cwd, root and umask: expected of its own, found shared with "
+                     "another process"}));
+}
+
 TEST_F(CheckCompareTest, ThreadsAndAttributes) {
   EXPECT_EQ(Differences("thread", {}), Strings{"process 2 thread 6: expected, does not exist"});
   EXPECT_EQ(Differences("thread", {ThreadOf(2, 6), CommOf(2, "thread", 6), ThreadOf(2, 8)}),

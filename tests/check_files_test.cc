@@ -27,6 +27,8 @@ TEST(CheckFiles, OpenFile) {
        "commands[1] OPEN_FILE pid 10: EINVAL: there is no file"},
       {"two access modes", kRoot + Program{OpenOf(10, 3, RegFile(1, O_ACCMODE))},
        "commands[1] OPEN_FILE pid 10: EINVAL: the flags have two access modes"},
+      {"a file that is truncated", kRoot + Program{OpenOf(10, 3, RegFile(1, O_RDWR | O_TRUNC))},
+       "commands[1] OPEN_FILE pid 10: EINVAL: the flags create or truncate the file"},
       {"a relative path", kRoot + Program{OpenOf(10, 3, RegFile(1, O_RDWR, "file"))},
        "commands[1] OPEN_FILE pid 10: EINVAL: the path is not absolute"},
       {"a path with a NUL",
