@@ -29,6 +29,9 @@ namespace crgen {
 ///   what the kernel provides once: vdso, vvar, vsyscall.
 class MemoryPlan {
  public:
+  /// MADV_DONTFORK, MADV_WIPEONFORK: given at the end, when nothing is to be inherited any more.
+  static constexpr std::uint64_t kNotInherited = MadviseBit(10) | MadviseBit(18);
+
   /// The arguments must outlive the plan.
   MemoryPlan(const Snapshot& snapshot, const CreationTree& tree, const DescriptorPlan& descriptors,
              SpareAddresses& spare, FileOpener& opener, PageReader read_page, Emitter& out);
@@ -83,11 +86,13 @@ class MemoryPlan {
   void ChooseFillers();
   bool PaysOff(std::int32_t owner, const std::vector<InheritanceLink>& links,
                const std::vector<std::int32_t>& holders) const;
+  bool IsFreeIn(const AddressRange& range, std::int32_t node) const;
   bool IsFree(const AddressRange& range, std::int32_t owner,
               const std::vector<InheritanceLink>& links) const;
 
   // memory_steps.cc
   const Region* RegionAt(std::int32_t node, const AddressRange& range) const;
+  bool IsOfUse(std::int32_t node, const Region& carried) const;
   Result Adopt(std::int32_t node, Mapped& mapped, Diagnostics& diag);
   void UnmapIf(std::int32_t node, const std::function<bool(const Mapped&)>& drop);
   Result MapAll(std::int32_t node, const std::vector<Job>& jobs, Diagnostics& diag);

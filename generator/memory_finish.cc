@@ -15,7 +15,9 @@ bool IsMovable(RegionKind kind) {
 /// Whether moving what `mapped` shows gives what `wanted` is.
 bool SameBacking(const Region& mapped, const Region& wanted) {
   return mapped.kind == wanted.kind && mapped.range.size() == wanted.range.size() &&
-         mapped.object == wanted.object && mapped.offset == wanted.offset;
+         mapped.object == wanted.object && mapped.offset == wanted.offset &&
+         mapped.flags == wanted.flags &&
+         mapped.madvise.bits == (wanted.madvise.bits & ~MemoryPlan::kNotInherited);
 }
 
 }  // namespace
@@ -95,19 +97,23 @@ Result MemoryPlan::MoveIntoPlace(std::int32_t node, Final& state, Diagnostics& d
     helper.range = aside;
   }
   std::vector<Final::Move> pending = state.moves;
+  auto blocker_of = [&](const Final::Move& move) {
+    const AddressRange place{move.to, move.to + move.from.size()};
+    return std::find_if(pending.begin(), pending.end(),
+                        [&](const Final::Move& other) { return other.from.Overlaps(place); });
+  };
   while (!pending.empty()) {
-    auto is_free = [&](const Final::Move& move) {
-      const AddressRange place{move.to, move.to + move.from.size()};
-      return std::none_of(pending.begin(), pending.end(),
-                          [&](const Final::Move& other) { return other.from.Overlaps(place); });
-    };
-    auto next = std::find_if(pending.begin(), pending.end(), is_free);
+    auto next = std::find_if(pending.begin(), pending.end(), [&](const Final::Move& move) {
+      return blocker_of(move) == pending.end();
+    });
     if (next == pending.end()) {
+      // From blocker to blocker, until it is one in a cycle (maybe with itself alone).
+      auto in_cycle = pending.begin();
+      for (std::size_t i = 0; i < pending.size(); ++i) in_cycle = blocker_of(*in_cycle);
       AddressRange aside;
-      Final::Move& first = pending.front();
-      if (Failed(spare_.Take(first.from.size(), &aside, diag))) return Result::kError;
-      out_.Emit(pid, MoveRegion{{first.from.start}, {first.from.end}, {aside.start}});
-      first.from = aside;
+      if (Failed(spare_.Take(in_cycle->from.size(), &aside, diag))) return Result::kError;
+      out_.Emit(pid, MoveRegion{{in_cycle->from.start}, {in_cycle->from.end}, {aside.start}});
+      in_cycle->from = aside;
       continue;
     }
     out_.Emit(pid, MoveRegion{{next->from.start}, {next->from.end}, {next->to}});
@@ -144,6 +150,11 @@ Result MemoryPlan::Finish(std::int32_t node, Diagnostics& diag) {
     if (!state.have[i]) jobs.push_back({wanted[i], node});
   }
   if (Failed(MapAll(node, jobs, diag))) return Result::kError;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const Madvise late{wanted[i].madvise.bits & kNotInherited};
+    if (!state.have[i] || late.bits == 0) continue;
+    out_.Emit(pid, ProtectRegion{{wanted[i].range.start}, {wanted[i].range.end}, {}, late});
+  }
   for (const Mapped& helper : state.helpers) {
     out_.Emit(pid, UnmapRegion{{helper.range.start}, {helper.range.end}});
   }

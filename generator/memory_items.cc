@@ -8,14 +8,13 @@
 namespace crgen {
 namespace {
 
-constexpr std::uint64_t kNotInherited =
-    MadviseBit(10) | MadviseBit(18);  // MADV_DONTFORK, MADV_WIPEONFORK
+constexpr std::uint64_t kLocked = 0x2000;  // MAP_LOCKED: not inherited
 // MAP_DROPPABLE, MAP_LOCKED, MAP_HUGETLB: fork(2) drops the contents or the flag, or shares in
 // other units.
-constexpr std::uint64_t kNotAlike = 0x8 | 0x2000 | 0x40000;
+constexpr std::uint64_t kNotAlike = 0x8 | kLocked | 0x40000;
 
 bool CanBeAlike(const Region& region) {
-  return region.IsPrivate() && (region.madvise.bits & kNotInherited) == 0 &&
+  return region.IsPrivate() && (region.madvise.bits & MemoryPlan::kNotInherited) == 0 &&
          (region.flags.bits & kNotAlike) == 0;
 }
 
@@ -49,7 +48,7 @@ class PathNumbers {
 /// What makes two private regions alike (CRIU's premap_priv_vmas() asks for the same, with the
 /// executable for the likeness of their history).
 struct MemoryPlan::Key {
-  std::uint64_t start, end, offset, flags, madvise;
+  std::uint64_t start, end, offset, flags, madvise, open_flags;
   std::int32_t file, object, exe;
   RegionKind kind;
   friend bool operator==(const Key&, const Key&) = default;
@@ -59,9 +58,9 @@ struct MemoryPlan::KeyHash {
   std::size_t operator()(const Key& key) const noexcept {
     std::uint64_t hash = key.start;
     for (std::uint64_t part :
-         {key.end, key.offset, key.flags, key.madvise, static_cast<std::uint64_t>(key.file),
-          static_cast<std::uint64_t>(key.object), static_cast<std::uint64_t>(key.exe),
-          static_cast<std::uint64_t>(key.kind)}) {
+         {key.end, key.offset, key.flags, key.madvise, key.open_flags,
+          static_cast<std::uint64_t>(key.file), static_cast<std::uint64_t>(key.object),
+          static_cast<std::uint64_t>(key.exe), static_cast<std::uint64_t>(key.kind)}) {
       hash = (hash ^ part) * 0x9e3779b97f4a7c15;
       hash ^= hash >> 29;
     }
@@ -96,16 +95,18 @@ Result MemoryPlan::Build(Diagnostics& diag) {
   return Result::kOk;
 }
 
+bool MemoryPlan::IsFreeIn(const AddressRange& range, std::int32_t node) const {
+  const auto& taken = spaces_[node].taken;
+  auto next = taken.lower_bound(range.start);
+  if (next != taken.end() && next->first < range.end) return false;
+  return next == taken.begin() || std::prev(next)->second <= range.start;
+}
+
 bool MemoryPlan::IsFree(const AddressRange& range, std::int32_t owner,
                         const std::vector<InheritanceLink>& links) const {
-  auto free_in = [&](std::int32_t node) {
-    const auto& taken = spaces_[node].taken;
-    auto next = taken.lower_bound(range.start);
-    if (next != taken.end() && next->first < range.end) return false;
-    return next == taken.begin() || std::prev(next)->second <= range.start;
-  };
-  return free_in(owner) && std::all_of(links.begin(), links.end(),
-                                       [&](const InheritanceLink& l) { return free_in(l.child); });
+  return IsFreeIn(range, owner) &&
+         std::all_of(links.begin(), links.end(),
+                     [&](const InheritanceLink& link) { return IsFreeIn(range, link.child); });
 }
 
 /// Carries `item` to all nodes in `all`; those in `standing` have it in just that place at the
@@ -172,10 +173,16 @@ void MemoryPlan::PlanPrivate() {
     if (process == nullptr) continue;
     for (const Region& region : process->memory.regions) {
       if (!CanBeAlike(region)) continue;
-      const Key key{
-          region.range.start,  region.range.end,      region.offset, region.flags.bits,
-          region.madvise.bits, paths.Of(region.file), region.object, paths.Of(process->memory.exe),
-          region.kind};
+      const Key key{region.range.start,
+                    region.range.end,
+                    region.offset,
+                    region.flags.bits,
+                    region.madvise.bits,
+                    region.open_flags.bits,
+                    paths.Of(region.file),
+                    region.object,
+                    paths.Of(process->memory.exe),
+                    region.kind};
       auto [known, added] = group_of.emplace(key, groups.size());
       if (added) {
         groups.emplace_back();
@@ -235,14 +242,18 @@ void MemoryPlan::PlanPrivateHolders(const std::vector<std::int32_t>& all, const 
     Item item{region, holders.front()};
     if (const Region* own = RegionAt(holders.front(), region.range)) item.region = *own;
     if (PaysOff(owner, links, holders) && TryCarry(item, holders, holders)) continue;
-    // Something else is in the way there: try it below, child by child of the owner.
-    std::unordered_map<std::int32_t, std::int32_t> below;  // node -> child of the owner
+    // Something else is in the way: try it without those below, and those for themselves. With the
+    // owner that is each of its children.
+    const bool owner_free = IsFreeIn(item.region.range, owner) && PaysOff(owner, links, holders);
+    std::unordered_map<std::int32_t, std::int32_t> part_of{{owner, owner}};
     std::map<std::int32_t, std::vector<std::int32_t>> parts;
     for (auto link = links.rbegin(); link != links.rend(); ++link) {  // from the owner down
-      below[link->child] = link->parent == owner ? link->child : below.at(link->parent);
+      const bool parts_here =
+          owner_free ? !IsFreeIn(item.region.range, link->child) : link->parent == owner;
+      part_of[link->child] = parts_here ? link->child : part_of.at(link->parent);
     }
     for (std::int32_t n : holders) {
-      if (n != owner) parts[below.at(n)].push_back(n);
+      if (n != owner || owner_free) parts[part_of.at(n)].push_back(n);
     }
     for (auto& [child, part] : parts) {
       if (part.size() > 1) work.push_back(std::move(part));
@@ -278,13 +289,19 @@ Result MemoryPlan::PlanViews(std::int32_t object, const std::vector<std::int32_t
     Region region;
     std::vector<std::int32_t> nodes;
   };
-  std::map<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t>, View> views;
+  std::map<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>,
+           View>
+      views;
   for (std::int32_t n : holders) {
-    for (const Region& region : tree_.Living(snapshot_, n)->memory.regions) {
+    for (Region region : tree_.Living(snapshot_, n)->memory.regions) {
       if (region.kind != RegionKind::kSharedAnonymous || region.object != object) continue;
-      View& view = views[{region.range.start, region.range.end, region.offset}];
-      if (view.nodes.empty()) view.region = region;
-      view.nodes.push_back(n);
+      region.madvise.bits &= ~kNotInherited;
+      const bool locked = (region.flags.bits & kLocked) != 0;
+      region.flags.bits &= ~kLocked;
+      View& view = views[{region.range.start, region.range.end, region.offset, region.flags.bits,
+                          region.madvise.bits}];
+      view.region = region;
+      if (!locked) view.nodes.push_back(n);
     }
   }
   std::vector<const View*> by_holders;
@@ -293,7 +310,7 @@ Result MemoryPlan::PlanViews(std::int32_t object, const std::vector<std::int32_t
                    [](const View* a, const View* b) { return a->nodes.size() > b->nodes.size(); });
   bool has_primary = false;
   for (const View* view : by_holders) {
-    const Item item{view->region, view->nodes.front()};
+    const Item item{view->region, holders.front()};
     if (!has_primary) {
       has_primary = TryCarry(item, holders, view->nodes);
     } else if (view->nodes.size() > 1) {

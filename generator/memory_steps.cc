@@ -171,6 +171,16 @@ Result MemoryPlan::MapAll(std::int32_t node, const std::vector<Job>& jobs, Diagn
   return Result::kOk;
 }
 
+/// Whether `node` wants at the end what only `carried`, or another view like it, can give.
+bool MemoryPlan::IsOfUse(std::int32_t node, const Region& carried) const {
+  const Process* process = tree_.Living(snapshot_, node);
+  if (process == nullptr || carried.IsPrivate()) return false;
+  const auto& regions = process->memory.regions;
+  return std::any_of(regions.begin(), regions.end(), [&](const Region& region) {
+    return region.kind == carried.kind && region.object == carried.object;
+  });
+}
+
 /// Makes an inherited region the process's own: its pages, its protection.
 Result MemoryPlan::Adopt(std::int32_t node, Mapped& mapped, Diagnostics& diag) {
   const Region& region = *RegionAt(node, mapped.range);
@@ -214,7 +224,9 @@ void MemoryPlan::UnmapIf(std::int32_t node, const std::function<bool(const Mappe
     span = {};
   };
   for (const Mapped& region : mapped) {
-    if (!drop(region)) {
+    // The kernel's own page above all processes: nobody gets rid of it.
+    const bool fixed = items_[region.item].region.kind == RegionKind::kVsyscall;
+    if (fixed || !drop(region)) {
       flush();
       kept.push_back(region);
     } else if (span.size() != 0) {
@@ -243,6 +255,7 @@ Result MemoryPlan::BeforeFork(std::int32_t node, std::int32_t time, Diagnostics&
     const Item& item = items_[carried.item];
     Job job{item.region, item.model};
     if (carried.holder) job = {*RegionAt(node, item.region.range), node};
+    job.region.madvise.bits &= ~kNotInherited;
     added.push_back(
         {carried.item, job.region.range, job.region.prot, job.content, carried.holder, true});
     jobs.push_back(std::move(job));
@@ -274,7 +287,8 @@ void MemoryPlan::AfterFork(std::int32_t node, std::int32_t child) {
   if (births_[tree_.nodes[node].children.back()] > now) {
     std::unordered_map<std::int32_t, bool> done;
     from.carried.Release(now, [&](const CarriedItem& carried) {
-      if (!carried.holder) done.emplace(carried.item, true);
+      if (carried.holder || IsOfUse(node, items_[carried.item].region)) return;
+      done.emplace(carried.item, true);
     });
     if (!done.empty()) UnmapIf(node, [&](const Mapped& m) { return done.contains(m.item); });
   }

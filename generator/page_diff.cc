@@ -18,10 +18,12 @@ PageRun Cut(const PageRun& run, std::uint64_t start, std::uint64_t end) {
 }
 
 /// Appends to `loads` the pages of `wanted` that differ from those of `present`, at the same
-/// addresses.
+/// addresses; `*kept_end`: the end of the last one that does not.
 Result Compare(const PageRun& present, const PageRun& wanted, std::span<const std::string> images,
-               const PageReader& read, std::vector<PageRun>* loads, Diagnostics& diag) {
+               const PageReader& read, std::vector<PageRun>* loads, std::uint64_t* kept_end,
+               Diagnostics& diag) {
   if (present.image == wanted.image && present.image_offset == wanted.image_offset) {
+    *kept_end = wanted.end();
     return Result::kOk;
   }
   static thread_local std::array<char, kChunkPages * kPageSize> a, b;
@@ -33,18 +35,21 @@ Result Compare(const PageRun& present, const PageRun& wanted, std::span<const st
       return Result::kError;
     }
     for (std::uint64_t i = 0; i < count; ++i) {
-      if (std::memcmp(&a[i * kPageSize], &b[i * kPageSize], kPageSize) == 0) continue;
       const std::uint64_t at = skip + i * kPageSize;
+      if (std::memcmp(&a[i * kPageSize], &b[i * kPageSize], kPageSize) == 0) {
+        *kept_end = wanted.start + at + kPageSize;
+        continue;
+      }
       AppendRun({wanted.start + at, 1, wanted.image, wanted.image_offset + at}, loads);
     }
   }
   return Result::kOk;
 }
 
-void AppendDrop(const AddressRange& range, std::uint64_t last_wanted_end,
+void AppendDrop(const AddressRange& range, std::uint64_t kept_end,
                 std::vector<AddressRange>* drops) {
-  // Nothing wanted in between: one drop does for both.
-  if (!drops->empty() && last_wanted_end <= drops->back().end) {
+  // Nothing is kept in between: one drop does for both.
+  if (!drops->empty() && kept_end <= drops->back().end) {
     drops->back().end = range.end;
   } else {
     drops->push_back(range);
@@ -80,8 +85,8 @@ Result DiffPages(std::span<const PageRun> present, std::span<const PageRun> want
                  std::span<const std::string> images, const PageReader& read, PageChanges* changes,
                  Diagnostics& diag) {
   std::size_t p = 0, w = 0;
-  std::uint64_t at = 0;          // everything below is dealt with
-  std::uint64_t wanted_end = 0;  // of the last wanted page below
+  std::uint64_t at = 0;        // everything below is dealt with
+  std::uint64_t kept_end = 0;  // of the last page below that stays
   while (p < present.size() || w < wanted.size()) {
     const std::uint64_t present_start =
         p < present.size() ? std::max(present[p].start, at) : ~std::uint64_t{0};
@@ -89,19 +94,19 @@ Result DiffPages(std::span<const PageRun> present, std::span<const PageRun> want
         w < wanted.size() ? std::max(wanted[w].start, at) : ~std::uint64_t{0};
     if (present_start < wanted_start) {
       const std::uint64_t end = std::min(present[p].end(), wanted_start);
-      AppendDrop({present_start, end}, wanted_end, &changes->drops);
+      AppendDrop({present_start, end}, kept_end, &changes->drops);
       at = end;
     } else if (wanted_start < present_start) {
       const std::uint64_t end = std::min(wanted[w].end(), present_start);
       AppendRun(Cut(wanted[w], wanted_start, end), &changes->loads);
-      at = wanted_end = end;
+      at = end;
     } else {
       const std::uint64_t end = std::min(present[p].end(), wanted[w].end());
       if (Failed(Compare(Cut(present[p], present_start, end), Cut(wanted[w], wanted_start, end),
-                         images, read, &changes->loads, diag))) {
+                         images, read, &changes->loads, &kept_end, diag))) {
         return Result::kError;
       }
-      at = wanted_end = end;
+      at = end;
     }
     if (p < present.size() && present[p].end() <= at) ++p;
     if (w < wanted.size() && wanted[w].end() <= at) ++w;

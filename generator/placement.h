@@ -32,10 +32,10 @@ struct PlacementStep {
 };
 
 /// The fewest steps that turn `now` into `wanted`, both ascending by fd: every slot that differs is
-/// written once, every slot that is too much is closed once unless it is overwritten, and every
-/// cycle costs one step through a spare slot, which is one that is to be closed anyway or the
-/// lowest number that neither side uses.
-/// Order: dups, closes, opens. Cost: linear but for sorting.
+/// written once, every slot that is too much is closed once, and so is one that something is opened
+/// at. A cycle of descriptions that have no second copy costs one more step, through a spare slot:
+/// one that is closed or written to later anyway, else the lowest number that neither side uses.
+/// Order: dups, closes, opens, dups of what was opened. Cost: linear but for sorting.
 std::vector<PlacementStep> PlaceDescriptors(std::span<const FdSlot> now,
                                             std::span<const FdSlot> wanted);
 
