@@ -120,6 +120,15 @@ Result FileOpener::Emit(Pid pid, Fd fd, Fd other_fd, std::shared_ptr<File> file,
   // The object lives as long as something refers to it, so the first opening stays for the second.
   if (fill && Failed(FillNow(pid, other_fd, memfd, diag))) return Result::kError;
   auto& body = std::get<Memfd>(file->body);
+  const bool writable = (body.flags.bits & kAccessMode) != 0;
+  if (fill && !writable && snapshot_.memfds[memfd].seals.bits != 0) {
+    // Seals are added through a description that can write, which this one cannot.
+    auto sealing = std::make_shared<File>();
+    sealing->id.value = next_file_id_++;
+    sealing->body = Describe(memfd, {kReadWrite}, true);
+    out_.Emit(pid, OpenFile{fd, std::move(sealing), false, {}});
+    out_.Emit(pid, CloseFd{fd});
+  }
   Memfd described = Describe(memfd, body.flags, true);
   described.pos = body.pos;
   described.owner = body.owner;

@@ -8,11 +8,12 @@
 #include "generator/file_opener.h"
 #include "generator/memory.h"
 #include "generator/spare_addresses.h"
+#include "generator/tree_commands.h"
 
 namespace crgen {
 namespace {
 
-constexpr std::uint64_t kCloneFiles = 0x400, kCloneParent = 0x8000, kCloneNewPid = 0x20000000;
+constexpr std::uint64_t kCloneFiles = 0x400, kCloneNewPid = 0x20000000;
 
 /// Emits the program of one snapshot whose tree is planned.
 class Generation {
@@ -46,9 +47,7 @@ class Generation {
 
 Result Generation::EmitFork(const TreeOp& op, std::int32_t executor, std::int32_t child,
                             Diagnostics& diag) {
-  Fork fork;
-  fork.child_pid = op.arg;
-  if (op.clone_parent) fork.flags.bits |= kCloneParent;
+  Fork fork = std::get<Fork>(TreeCommand(op).body);
   if (executor < 0) {
     if (snapshot_.new_pid_namespace) fork.flags.bits |= kCloneNewPid;
     out_.Emit(op.pid, fork);
@@ -67,37 +66,16 @@ Result Generation::EmitFork(const TreeOp& op, std::int32_t executor, std::int32_
   return Result::kOk;
 }
 
+/// Everything but a fork.
 void Generation::EmitTreeOp(const TreeOp& op, std::int32_t executor) {
-  switch (op.kind) {
-    case TreeOp::Kind::kFork:
-      break;
-    case TreeOp::Kind::kSetSid:
-      out_.Emit(op.pid, SetSid{});
-      break;
-    case TreeOp::Kind::kSetPgid:
-      out_.Emit(op.pid, SetPgid{op.arg});
-      break;
-    case TreeOp::Kind::kWait:
-      out_.Emit(op.pid, Wait{op.arg});
-      break;
-    case TreeOp::Kind::kExit: {
-      const std::int32_t process = tree_.nodes[executor].process;
-      if (process < 0) {
-        out_.Emit(op.pid, Exit{{0, {}, {}}});
-        break;
-      }
-      const Process& zombie = snapshot_.processes[process];
-      if (zombie.attributes != nullptr) out_.Emit(op.pid, SetAttr{{}, zombie.attributes});
-      out_.Emit(op.pid, Exit{zombie.exit_status});
-      break;
-    }
-    case TreeOp::Kind::kSetSubreaper: {
-      auto attributes = std::make_shared<Attributes>();
-      attributes->child_subreaper = op.arg != 0;
-      out_.Emit(op.pid, SetAttr{{}, std::move(attributes)});
-      break;
-    }
+  Command command = TreeCommand(op);
+  const std::int32_t process = executor < 0 ? -1 : tree_.nodes[executor].process;
+  if (op.kind == TreeOp::Kind::kExit && process >= 0) {
+    const Process& zombie = snapshot_.processes[process];
+    if (zombie.attributes != nullptr) out_.Emit(op.pid, SetAttr{{}, zombie.attributes});
+    std::get<Exit>(command.body).status = zombie.exit_status;
   }
+  out_.Emit(op.pid, std::move(command.body));
 }
 
 /// Places, threads, attributes, and off it goes.
@@ -148,17 +126,20 @@ Result Generation::Run(Diagnostics& diag) {
 }  // namespace
 
 Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, TreeSnapshot* prepared,
-                   Diagnostics& diag) {
+                   TreeRefusal* refusal) {
   *prepared = tree;
   TreeNode& root = prepared->nodes.front();
   if (root.sid == root.pid) return Result::kOk;
   const Pid outer_sid = root.sid;
-  // A group that the root leads is inside; any other came from where its session came from.
-  const Pid outer_pgid = root.pgid == root.pid ? outer_sid : root.pgid;
-  const std::string where = "pid " + std::to_string(root.pid);
+  // A group that a process of the tree made is inside; any other came from where the session came
+  // from.
+  const bool inside = std::any_of(tree.nodes.begin(), tree.nodes.end(),
+                                  [&](const TreeNode& node) { return node.pid == root.pgid; });
+  const Pid outer_pgid = inside ? outer_sid : root.pgid;
   if (outer_sid != 0 && !options.shell_job) {
-    return diag.Error(where, "the root is in session " + std::to_string(outer_sid) +
-                                 ", which is not of the tree; --shell-job takes the restorer's");
+    *refusal = {root.pid, "the root is in session " + std::to_string(outer_sid) +
+                              ", which is not of the tree; --shell-job takes the restorer's"};
+    return Result::kError;
   }
   for (const TreeNode& node : tree.nodes) {
     auto taken = [&](Pid number) {
@@ -166,8 +147,9 @@ Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, Tre
     };
     const bool clash = taken(node.pid) || std::any_of(node.tids.begin(), node.tids.end(), taken);
     if (clash) {
-      return diag.Error("pid " + std::to_string(node.pid),
-                        "has the number of the session or group that the root has from outside");
+      *refusal = {node.pid,
+                  "has the number of the session or group that the root has from outside"};
+      return Result::kError;
     }
   }
   for (TreeNode& node : prepared->nodes) {
@@ -175,6 +157,13 @@ Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, Tre
     if (node.pgid == outer_sid || node.pgid == outer_pgid) node.pgid = 0;
   }
   return Result::kOk;
+}
+
+Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, TreeSnapshot* prepared,
+                   Diagnostics& diag) {
+  TreeRefusal refusal;
+  if (Succeeded(PrepareTree(tree, options, prepared, &refusal))) return Result::kOk;
+  return diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
 }
 
 GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions& options,

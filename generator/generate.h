@@ -30,6 +30,8 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
 /// out of the tree becomes 0. Errors: without `shell_job` there is such a session; the outside
 /// number is a process of the tree.
 Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, TreeSnapshot* prepared,
+                   TreeRefusal* refusal);
+Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, TreeSnapshot* prepared,
                    Diagnostics& diag);
 
 }  // namespace crgen

@@ -9,8 +9,8 @@ namespace {
 
 class Parser {
  public:
-  Parser(std::string_view text, TreeSnapshot* out, Diagnostics& diag)
-      : text_(text), out_(out), diag_(diag) {}
+  Parser(std::string_view text, TreeSnapshot* out, Diagnostics& diag, std::size_t line)
+      : text_(text), out_(out), diag_(diag), line_(line) {}
 
   Result Run() {
     if (Failed(ParseProcess(-1))) return Result::kError;
@@ -135,8 +135,8 @@ class Parser {
   std::string_view text_;
   TreeSnapshot* out_;
   Diagnostics& diag_;
+  std::size_t line_;
   std::size_t position_ = 0;
-  std::size_t line_ = 1;
   std::size_t column_ = 1;
   std::vector<std::int32_t> open_;  ///< processes whose ']' is still to come
 };
@@ -156,9 +156,10 @@ void PrintProcess(const TreeNode& node, std::string* out) {
 
 }  // namespace
 
-Result ParseTree(std::string_view text, TreeSnapshot* out, Diagnostics& diag) {
+Result ParseTree(std::string_view text, TreeSnapshot* out, Diagnostics& diag,
+                 std::size_t first_line) {
   out->nodes.clear();
-  return Parser(text, out, diag).Run();
+  return Parser(text, out, diag, first_line).Run();
 }
 
 std::string PrintTree(const TreeSnapshot& snapshot) {

@@ -12,8 +12,9 @@ namespace crgen {
 /// Reads one tree, e.g. `1 1 1 [ 3 3 3 r t=4,5 [ 6 6 3 z [] ] ]`. Numbers are below kPidLimit; pids
 /// and tids are not 0. Marks: `z` a zombie, `r` a child subreaper, `t=…` further threads.
 /// Errors: "Parsing error", at "line N, column N", with what was expected; *out is then empty.
-/// Cost: O(length), no recursion, so any depth.
-Result ParseTree(std::string_view text, TreeSnapshot* out, Diagnostics& diag);
+/// Lines are counted from `first_line`. Cost: O(length), no recursion, so any depth.
+Result ParseTree(std::string_view text, TreeSnapshot* out, Diagnostics& diag,
+                 std::size_t first_line = 1);
 
 /// The notation of `snapshot` in one line, children by index. ParseTree of it gives the same tree.
 std::string PrintTree(const TreeSnapshot& snapshot);

@@ -1,15 +1,19 @@
 #!/bin/sh
-# Installs, builds and runs all tests, then once more under AddressSanitizer and
-# UndefinedBehaviorSanitizer.
+# Installs, builds and runs all tests; then those that read what may be hostile once more, under
+# AddressSanitizer and UndefinedBehaviorSanitizer.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
+sanitized="golden_test generate_random_test images_errors_test images_facts_test
+  images_framing_test images_parents_test images_robustness_test schema_test tree_text_test"
+
 "$here/scripts/install-dependencies.sh"
-run() {
-  build=$1
-  shift
-  [ -f "$build/build.ninja" ] || cmake -G Ninja -S "$here" -B "$build" "$@"
-  ninja -C "$build"
-  ctest --test-dir "$build" --output-on-failure -j "$(nproc)"
-}
-run "$here/build"
-run "$here/build-sanitize" -DCRGEN_SANITIZE=ON -DCMAKE_BUILD_TYPE=RelWithDebInfo
+[ -f "$here/build/build.ninja" ] || cmake -G Ninja -S "$here" -B "$here/build"
+ninja -C "$here/build"
+ctest --test-dir "$here/build" --output-on-failure -j "$(nproc)"
+
+[ -f "$here/build-sanitize/build.ninja" ] ||
+  cmake -G Ninja -S "$here" -B "$here/build-sanitize" -DCRGEN_SANITIZE=ON
+# shellcheck disable=SC2086  # lists of words
+ninja -C "$here/build-sanitize" $sanitized
+pattern=$(echo $sanitized | sed 's/ /$|^/g')
+ctest --test-dir "$here/build-sanitize" --output-on-failure -j "$(nproc)" -R "^$pattern\$"

@@ -1,17 +1,18 @@
 // The tree analyzer on named cases: the worked example, the hard cases, and what it must refuse.
-#include "generator/tree/analyzer.h"
-
 #include <gtest/gtest.h>
 
-#include <random>
 #include <string>
 #include <vector>
 
+#include "generator/tree/analyzer.h"
 #include "generator/tree/simulate.h"
 #include "model/tree_text.h"
+#include "tests/random_world.h"
 
 namespace crgen {
 namespace {
+
+using test::RandomWorld;
 
 TreeSnapshot Tree(const std::string& text) {
   TreeSnapshot snapshot;
@@ -197,113 +198,6 @@ TEST(TreeAnalyzerTest, DeepChainsNeedNoStack) {
   ASSERT_TRUE(Succeeded(ParseTree(PrintTree(snapshot), &again, diag)));
   EXPECT_EQ(again.nodes.size(), snapshot.nodes.size());
 }
-
-/// A random reachable tree: system calls at random on a small world.
-class RandomWorld {
- public:
-  /// `all`: subreapers and CLONE_PARENT too.
-  explicit RandomWorld(unsigned seed, bool all = false) : random_(seed), all_(all) {
-    tasks_.push_back({1, 1, 1, -1, false, false, false});
-  }
-
-  TreeSnapshot Run(int steps) {
-    for (int i = 0; i < steps; ++i) Step();
-    TreeSnapshot snapshot;
-    std::vector<std::size_t> stack{0};
-    std::vector<std::int32_t> index(tasks_.size(), -1);
-    while (!stack.empty()) {
-      std::size_t task = stack.back();
-      stack.pop_back();
-      const Task& t = tasks_[task];
-      index[task] = static_cast<std::int32_t>(snapshot.nodes.size());
-      TreeNode node;
-      node.pid = t.pid;
-      node.pgid = t.pgid;
-      node.sid = t.sid;
-      node.zombie = t.zombie;
-      node.subreaper = t.subreaper;
-      node.parent = t.parent < 0 ? -1 : index[static_cast<std::size_t>(t.parent)];
-      snapshot.nodes.push_back(node);
-      for (std::size_t k = tasks_.size(); k-- > 1;) {
-        if (!tasks_[k].gone && tasks_[k].parent == static_cast<int>(task)) stack.push_back(k);
-      }
-    }
-    return snapshot;
-  }
-
- private:
-  struct Task {
-    Pid pid, pgid, sid;
-    int parent;
-    bool zombie;
-    bool gone;
-    bool subreaper;
-  };
-
-  void Step() {
-    std::size_t self = Pick();
-    Task& task = tasks_[self];
-    if (task.gone) return;
-    if (task.zombie) {
-      task.gone = random_() % 3 == 0;
-      return;
-    }
-    switch (random_() % 8) {
-      case 0:
-        return SetSid(task);
-      case 1:
-      case 2:
-        return SetPgid(task, random_() % 2 == 0 ? task.pid : tasks_[Pick()].pgid);
-      case 3:
-        if (self == 0) return;
-        return Exit(static_cast<int>(self));
-      case 4:
-        if (all_ && self != 0) {
-          task.subreaper = !task.subreaper;
-          return;
-        }
-        [[fallthrough]];
-      default: {
-        bool sibling = all_ && self != 0 && random_() % 8 == 0;
-        int parent = sibling ? task.parent : static_cast<int>(self);
-        tasks_.push_back({++last_pid_, task.pgid, task.sid, parent, false, false, false});
-      }
-    }
-  }
-
-  void Exit(int self) {
-    tasks_[static_cast<std::size_t>(self)].zombie = true;
-    int heir = self;
-    do {
-      heir = tasks_[static_cast<std::size_t>(heir)].parent;
-    } while (heir != 0 && !tasks_[static_cast<std::size_t>(heir)].subreaper);
-    for (Task& child : tasks_) {
-      if (child.parent == self) child.parent = heir;
-    }
-  }
-
-  void SetSid(Task& task) {
-    bool group = task.sid == task.pid;
-    for (const Task& other : tasks_) group = group || (!other.gone && other.pgid == task.pid);
-    if (!group) task.pgid = task.sid = task.pid;
-  }
-
-  void SetPgid(Task& task, Pid pgid) {
-    if (task.sid == task.pid) return;
-    bool exists = pgid == task.pid;
-    for (const Task& other : tasks_) {
-      exists = exists || (!other.gone && other.pgid == pgid && other.sid == task.sid);
-    }
-    if (exists) task.pgid = pgid;
-  }
-
-  std::size_t Pick() { return random_() % tasks_.size(); }
-
-  std::mt19937 random_;
-  bool all_;
-  std::vector<Task> tasks_;
-  Pid last_pid_ = 1;
-};
 
 TEST(TreeAnalyzerTest, RandomReachableTreesAreRebuilt) {
   for (unsigned seed = 1; seed <= 3000; ++seed) {

@@ -1,0 +1,191 @@
+// Times the tree analyzer: the published profiles "simple" and "heuristic", and harder shapes.
+// usage: bench_tree [RUNS]: prints for each profile and size the median of RUNS (5), in
+// milliseconds of processor time, which other programs on the machine disturb least.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "generator/tree/analyzer.h"
+
+namespace {
+
+using namespace crgen;
+
+constexpr Pid kRoot = 1;
+constexpr int kGroup = 8;  // processes of one job
+
+class TreeMaker {
+ public:
+  TreeMaker() { Add(-1, kRoot, kRoot); }
+
+  std::int32_t Size() const { return static_cast<std::int32_t>(tree_.nodes.size()); }
+  Pid Next() const { return Size() + kRoot; }
+  const TreeNode& At(std::int32_t i) const { return tree_.nodes[static_cast<std::size_t>(i)]; }
+
+  /// The next process; its pid is Next().
+  std::int32_t Add(std::int32_t parent, Pid pgid, Pid sid) {
+    TreeNode node;
+    node.pid = Next();
+    node.pgid = pgid;
+    node.sid = sid;
+    node.parent = parent;
+    tree_.nodes.push_back(node);
+    return Size() - 1;
+  }
+
+  TreeSnapshot Take() { return std::move(tree_); }
+
+ private:
+  TreeSnapshot tree_;
+};
+
+/// Simple: the root's children.
+TreeSnapshot Children(int processes) {
+  TreeMaker tree;
+  while (tree.Size() < processes) tree.Add(0, kRoot, kRoot);
+  return tree.Take();
+}
+
+/// Simple: each process forks the next one.
+TreeSnapshot Chain(int processes) {
+  TreeMaker tree;
+  while (tree.Size() < processes) tree.Add(tree.Size() - 1, kRoot, kRoot);
+  return tree.Take();
+}
+
+/// Heuristic: session leaders, below each workers in a group of their own, and orphans of that
+/// group that init holds. Every job needs an invented process.
+TreeSnapshot Jobs(int processes) {
+  TreeMaker tree;
+  while (tree.Size() + kGroup <= processes) {
+    const Pid session = tree.Next();
+    const std::int32_t leader = tree.Add(0, session, session);
+    const Pid group = tree.Next();
+    for (int i = 0; i < kGroup / 2; ++i) tree.Add(leader, group, session);
+    for (int i = kGroup / 2 + 1; i < kGroup; ++i) tree.Add(0, group, session);
+  }
+  return tree.Take();
+}
+
+/// Sessions and groups whose leaders are gone.
+TreeSnapshot DeadLeaders(int processes) {
+  TreeMaker tree;
+  for (Pid dead = processes + 1; tree.Size() + kGroup <= processes; dead += 2) {
+    for (int i = 0; i < kGroup; ++i) tree.Add(0, i % 2 == 0 ? dead : dead + 1, dead);
+  }
+  return tree.Take();
+}
+
+/// In each session the processes are in one another's groups, in circles.
+TreeSnapshot GroupCycles(int processes) {
+  TreeMaker tree;
+  while (tree.Size() + kGroup <= processes) {
+    const Pid session = tree.Next();
+    const std::int32_t leader = tree.Add(0, session, session);
+    const Pid first = tree.Next();
+    for (int i = 1; i < kGroup; ++i) tree.Add(leader, first + i % (kGroup - 1), session);
+  }
+  return tree.Take();
+}
+
+/// Each process leads a session, and has a child from before that: chains of births before setsid.
+TreeSnapshot LateLeaders(int processes) {
+  TreeMaker tree;
+  std::int32_t above = 0;
+  while (tree.Size() + 2 <= processes) {
+    const Pid before = tree.At(above).sid;
+    above = tree.Add(above, tree.Next(), tree.Next());
+    tree.Add(above, before, before);
+  }
+  return tree.Take();
+}
+
+/// Children below random parents, with setsid, setpgid and orphans at random.
+TreeSnapshot Random(int processes) {
+  TreeMaker tree;
+  std::mt19937 random(1);
+  auto below = [&](int limit) {
+    return static_cast<std::int32_t>(random() % static_cast<unsigned>(limit));
+  };
+  while (tree.Size() < processes) {
+    const std::int32_t parent = below(tree.Size());
+    const TreeNode& above = tree.At(parent);
+    const Pid pgid = above.pgid, sid = above.sid, pid = tree.Next();
+    const std::int32_t holder = below(8) == 0 ? 0 : parent;  // 0: its parent is gone
+    switch (below(8)) {
+      case 0:
+        tree.Add(parent, pid, pid);
+        break;
+      case 1:
+        tree.Add(holder, pid, sid);
+        break;
+      default:
+        tree.Add(holder, pgid, sid);
+    }
+  }
+  return tree.Take();
+}
+
+double ProcessorMilliseconds() {
+  timespec now;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
+}
+
+struct Profile {
+  const char* name;
+  TreeSnapshot (*make)(int processes);
+};
+
+constexpr Profile kProfiles[] = {
+    {"simple: children", Children},
+    {"simple: chain", Chain},
+    {"heuristic: jobs", Jobs},
+    {"dead leaders", DeadLeaders},
+    {"group cycles", GroupCycles},
+    {"children before setsid", LateLeaders},
+    {"random", Random},
+};
+
+/// Prints one row; false: the analyzer refused the tree.
+bool Measure(const Profile& profile, int processes, int runs) {
+  const TreeSnapshot tree = profile.make(processes);
+  std::vector<double> milliseconds;
+  TreePlan plan;
+  for (int run = 0; run < runs; ++run) {
+    TreeRefusal refusal;
+    const double begin = ProcessorMilliseconds();
+    const Result result = AnalyzeTree(tree, &plan, &refusal);
+    const double end = ProcessorMilliseconds();
+    if (Failed(result)) {
+      std::fprintf(stderr, "%s: pid %d: %s\n", profile.name, refusal.pid, refusal.reason.c_str());
+      return false;
+    }
+    milliseconds.push_back(end - begin);
+  }
+  std::nth_element(milliseconds.begin(), milliseconds.begin() + runs / 2, milliseconds.end());
+  const double median = milliseconds[static_cast<std::size_t>(runs / 2)];
+  const auto count = tree.nodes.size();
+  std::printf("%-24s %10zu %10zu %10.2f %8.0f\n", profile.name, count, plan.ops.size(), median,
+              median * 1e6 / static_cast<double>(count));
+  std::fflush(stdout);
+  return true;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int runs = argc > 1 ? std::max(1, std::atoi(argv[1])) : 5;
+  std::printf("%-24s %10s %10s %10s %8s\n", "profile", "processes", "commands", "ms", "ns each");
+  bool good = true;
+  for (const Profile& profile : kProfiles) {
+    for (const int processes : {1024, 2048, 4096, 8192, 1000000}) {
+      good = Measure(profile, processes, runs) && good;
+    }
+  }
+  return good ? 0 : 1;
+}

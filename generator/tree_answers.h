@@ -1,0 +1,24 @@
+// Trees in, programs out: one line each, for whoever has many of them.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "dsl/program_json.h"
+#include "generator/generate.h"
+#include "generator/tree/analyzer.h"
+
+namespace crgen {
+
+/// Appends the plan's commands as a program.
+void WriteTreeProgram(const TreePlan& plan, Layout layout, std::string* out);
+
+/// Appends one line: the program that rebuilds the tree in `text` (string notation), or
+/// {"error": "...", "pid": n} with the process that cannot be rebuilt; n is 0 and the error has
+/// line, column and what was expected where `text` is not a tree. Lines are counted from `line`.
+/// Cost: that of ParseTree and AnalyzeTree.
+void AnswerTree(std::string_view text, std::size_t line, const GenerateOptions& options,
+                std::string* out);
+
+}  // namespace crgen

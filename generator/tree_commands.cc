@@ -1,0 +1,39 @@
+#include "generator/tree_commands.h"
+
+#include <memory>
+#include <utility>
+
+namespace crgen {
+namespace {
+
+constexpr std::uint64_t kCloneParent = 0x8000;
+
+CommandBody Body(const TreeOp& op) {
+  switch (op.kind) {
+    case TreeOp::Kind::kFork: {
+      Fork fork;
+      fork.child_pid = op.arg;
+      if (op.clone_parent) fork.flags.bits |= kCloneParent;
+      return fork;
+    }
+    case TreeOp::Kind::kSetSid:
+      return SetSid{};
+    case TreeOp::Kind::kSetPgid:
+      return SetPgid{op.arg};
+    case TreeOp::Kind::kExit:
+      return Exit{{0, {}, {}}};
+    case TreeOp::Kind::kWait:
+      return Wait{op.arg};
+    case TreeOp::Kind::kSetSubreaper:
+      break;
+  }
+  auto attributes = std::make_shared<Attributes>();
+  attributes->child_subreaper = op.arg != 0;
+  return SetAttr{{}, std::move(attributes)};
+}
+
+}  // namespace
+
+Command TreeCommand(const TreeOp& op) { return {op.pid, Body(op)}; }
+
+}  // namespace crgen
