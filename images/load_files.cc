@@ -29,8 +29,11 @@ RegularFile RegularOf(const pb::reg_file_entry& from) {
   to.owner = OwnerOf(from.fown());
   if (from.build_id_size() != 0) {
     to.build_id.emplace();
-    for (std::uint32_t byte : from.build_id())
-      to.build_id->bytes.push_back(static_cast<char>(byte));
+    for (std::uint32_t word : from.build_id()) {  // the ELF note, four bytes at a time
+      for (int shift = 0; shift < 32; shift += 8) {
+        to.build_id->bytes.push_back(static_cast<char>(word >> shift));
+      }
+    }
   }
   return to;
 }

@@ -1,0 +1,91 @@
+// The arena: the range of addresses, free in every process at every moment of the program, where
+// the executor, its script and its stacks are until a process resumes. The supervisor and all
+// processes have it at the same place; what lies in it is shared, but for stacks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "dsl/commands.h"
+#include "model/diagnostics.h"
+#include "restorer/script.h"
+
+namespace crgen::restorer {
+
+/// A region that the kernel provides, as this machine has it: one or more pieces without a hole.
+struct KernelRegion {
+  std::uint64_t start = 0;
+  std::vector<std::uint64_t> sizes;
+  std::uint64_t size() const;
+};
+
+/// The address space of this process (/proc/self/maps).
+struct OwnMaps {
+  std::vector<AddressRange> ranges;
+  KernelRegion vdso;
+  KernelRegion vvar;  ///< with [vvar_vclock] behind it
+};
+Result ReadOwnMaps(OwnMaps* maps, Diagnostics& diag);
+
+/// Shared memory that data is put into one piece after another.
+class Arena {
+ public:
+  static constexpr std::uint64_t kStackSize = 64 * 1024;
+
+  /// Finds the range and maps what is shared. `script_size`: bytes; `threads`: the most that a
+  /// process has, without its leader. The range stays mapped until the process ends.
+  Result Make(const Program& program, const OwnMaps& maps, std::uint64_t script_size,
+              std::size_t threads, Diagnostics& diag);
+
+  std::uint64_t start() const { return start_; }
+  std::uint64_t end() const { return end_; }
+  std::uint64_t vvar_park() const { return vvar_park_; }
+  std::uint64_t vdso_park() const { return vdso_park_; }
+  std::uint64_t leader_stack_top() const { return stacks_ + kStackSize; }
+  /// Of the n-th thread behind the leader.
+  std::uint64_t thread_stack_top(std::size_t n) const { return stacks_ + kStackSize * (n + 2); }
+  Entry entry() const { return reinterpret_cast<Entry>(start_); }
+  /// Where a shared anonymous object is mapped as a whole.
+  std::uint64_t shmem(std::uint64_t id) const;
+
+  /// `count` zeroed objects. Throws std::bad_alloc if the script is full.
+  template <typename T>
+  T* New(std::size_t count = 1) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return static_cast<T*>(Allocate(sizeof(T) * count, alignof(T)));
+  }
+  /// A copy that ends with a NUL.
+  const char* Text(std::string_view text) {
+    char* copy = New<char>(text.size() + 1);
+    std::memcpy(copy, text.data(), text.size());
+    return copy;
+  }
+  template <typename T>
+  const T* Copy(const std::vector<T>& from) {
+    if (from.empty()) return nullptr;
+    T* copy = New<T>(from.size());
+    std::memcpy(copy, from.data(), sizeof(T) * from.size());
+    return copy;
+  }
+
+ private:
+  void* Allocate(std::size_t size, std::size_t alignment);
+  Result MapParts(std::size_t threads, Diagnostics& diag);
+
+  std::uint64_t start_ = 0, end_ = 0;
+  std::uint64_t script_ = 0, script_end_ = 0;
+  std::uint64_t vvar_park_ = 0, vdso_park_ = 0, stacks_ = 0;
+  struct SharedObject {
+    std::uint64_t id, size, at;
+    std::uint64_t flags;  ///< MAP_ flags of the command that creates it
+  };
+  std::vector<SharedObject> shared_;  ///< ascending by id
+};
+
+}  // namespace crgen::restorer

@@ -1,0 +1,64 @@
+#include "restorer/cleanup.h"
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <fstream>
+#include <string>
+
+namespace crgen::restorer {
+namespace {
+
+volatile sig_atomic_t asked_to_stop = 0;
+constexpr int kStopSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+sigset_t StopSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int signal : kStopSignals) sigaddset(&set, signal);
+  return set;
+}
+
+}  // namespace
+
+void ListenForStop() {
+  struct sigaction action = {};
+  action.sa_handler = [](int) { asked_to_stop = 1; };
+  for (int signal : kStopSignals) sigaction(signal, &action, nullptr);
+}
+
+bool AskedToStop() { return asked_to_stop != 0; }
+
+void BlockStop() {
+  sigset_t set = StopSignals();
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+}
+
+void DieOfStop() {
+  for (int signal : kStopSignals) std::signal(signal, SIG_DFL);
+  sigset_t set = StopSignals();
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+bool AdoptDescendants() { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0; }
+
+void KillDescendants() {
+  // The children of a killed child become children of this process, which the next round kills.
+  for (;;) {
+    std::ifstream children("/proc/thread-self/children");
+    bool any = false;
+    for (pid_t pid = 0; children >> pid;) {
+      any = true;
+      kill(pid, SIGKILL);
+    }
+    const pid_t reaped = waitpid(-1, nullptr, __WALL | (any ? 0 : WNOHANG));
+    if (reaped < 0 && errno == ECHILD) return;
+    while (waitpid(-1, nullptr, __WALL | WNOHANG) > 0) {
+    }
+  }
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,23 @@
+// All or nothing: how a restore that does not succeed leaves nothing behind.
+#pragma once
+
+#include <sys/types.h>
+
+namespace crgen::restorer {
+
+/// SIGINT, SIGTERM, SIGHUP and SIGQUIT ask for an end from here on; calls are interrupted by them.
+void ListenForStop();
+bool AskedToStop();
+/// The four signals wait …
+void BlockStop();
+/// … and end this process again, as they do by default.
+void DieOfStop();
+
+/// Makes this process the one that adopts what its descendants leave behind
+/// (PR_SET_CHILD_SUBREAPER). False: the kernel refuses, errno.
+bool AdoptDescendants();
+
+/// Kills and reaps every descendant of this process. Needs AdoptDescendants().
+void KillDescendants();
+
+}  // namespace crgen::restorer

@@ -1,0 +1,394 @@
+#include "restorer/compile.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "restorer/compile_attributes.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr std::uint32_t kNobody = ~std::uint32_t{0};
+
+class Compiler {
+ public:
+  Compiler(const Program& program, const Schedule& schedule, const Services& services,
+           const OwnState& own, const OwnMaps& maps, Arena& arena, Script& script,
+           Diagnostics& diag)
+      : program_(program),
+        schedule_(schedule),
+        services_(services),
+        own_(own),
+        maps_(maps),
+        arena_(arena),
+        script_(script),
+        diag_(diag) {}
+
+  void Run() {
+    PrepareBoard();
+    done_.resize(schedule_.steps.size());
+    for (std::size_t i = 0; i < done_.size(); ++i) {
+      if (schedule_.steps[i].awaited) done_[i] = arena_.New<Word>();
+    }
+    for (const ScheduledProcess& planned : schedule_.processes) {
+      script_.processes.push_back(arena_.New<Process>());
+      script_.processes.back()->pid = planned.pid;
+    }
+    MakeThreads();
+    for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
+    for (std::size_t i = 1; i < schedule_.processes.size(); ++i) {
+      const ScheduledProcess& planned = schedule_.processes[i];
+      Process* process = script_.processes[i];
+      process->descriptors = script_.processes[planned.table];
+      process->resumes = planned.resumes;
+      if (planned.resumes) {
+        ++process->descriptors->users;
+        script_.board->threads += process->thread_count;
+      }
+    }
+  }
+
+ private:
+  void PrepareBoard() {
+    script_.board = arena_.New<Board>();
+    Board& board = *script_.board;
+    board.service_fd = FirstUnusedFd(program_);
+    board.arena_start = arena_.start();
+    board.arena_end = arena_.end();
+    board.stack_top = arena_.leader_stack_top();
+    board.vdso_at = maps_.vdso.start;
+    board.vvar_at = maps_.vvar.start;
+    board.vdso_park = arena_.vdso_park();
+    board.vvar_park = arena_.vvar_park();
+    board.vdso_sizes = arena_.Copy(maps_.vdso.sizes);
+    board.vvar_sizes = arena_.Copy(maps_.vvar.sizes);
+    board.vdso_pieces = static_cast<std::uint32_t>(maps_.vdso.sizes.size());
+    board.vvar_pieces = static_cast<std::uint32_t>(maps_.vvar.sizes.size());
+  }
+
+  std::string Where(std::size_t command) const {
+    std::string name;
+    std::visit([&](const auto& body) { name = body.kName; }, program_[command].body);
+    return "commands[" + std::to_string(command) + "] " + name + " pid " +
+           std::to_string(program_[command].pid);
+  }
+
+  void MakeThreads() {
+    std::vector<std::vector<Pid>> tids(schedule_.processes.size());
+    for (std::size_t i = 1; i < tids.size(); ++i) tids[i].push_back(schedule_.processes[i].pid);
+    for (std::size_t i = 0; i < program_.size(); ++i) {
+      if (const auto* create = std::get_if<CreateThread>(&program_[i].body)) {
+        tids[schedule_.executor[i]].push_back(create->tid);
+      }
+    }
+    for (std::size_t i = 1; i < tids.size(); ++i) {
+      Process* process = script_.processes[i];
+      process->threads = arena_.New<Thread>(tids[i].size());
+      process->thread_count = static_cast<std::uint32_t>(tids[i].size());
+      for (std::size_t t = 0; t < tids[i].size(); ++t) {
+        Thread& thread = process->threads[t];
+        thread.tid = tids[i][t];
+        thread.process = process;
+        thread.stack_top = t == 0 ? arena_.leader_stack_top() : arena_.thread_stack_top(t - 1);
+      }
+    }
+  }
+
+  void CompileProcess(std::size_t index) {
+    const ScheduledProcess& planned = schedule_.processes[index];
+    std::vector<Op> ops;
+    ops.reserve(planned.steps.size());
+    ProcessAttributes attributes;
+    attributes.Begin(script_.processes[index]);
+    for (std::uint32_t number : planned.steps) {
+      const Step& step = schedule_.steps[number];
+      command_ = step.command;
+      Op op = {};
+      op.kind = OpKind::kNothing;
+      op.command = step.command;
+      op.done = done_[number];
+      std::vector<Word*> await;
+      for (std::uint32_t earlier : step.await) await.push_back(done_[earlier]);
+      op.await = arena_.Copy(await);
+      op.await_count = static_cast<std::uint32_t>(await.size());
+      if (step.watched != 0) {
+        op.kind = OpKind::kWait;
+        op.wait = {step.watched, false};
+      } else if (const auto* set = std::get_if<SetAttr>(&program_[command_].body)) {
+        attributes.Add(*set, command_);
+        AddEarly(*set, op, ops);
+      } else if (const auto* load = std::get_if<LoadPages>(&program_[command_].body)) {
+        if (JoinLoad(*load, op, ops)) continue;
+      } else {
+        std::visit([&](const auto& body) { Translate(body, op); }, program_[command_].body);
+      }
+      if (op.kind != OpKind::kNothing || op.await_count != 0 || op.done != nullptr) {
+        ops.push_back(op);
+      }
+    }
+    FinishLoad(ops);
+    Process* process = script_.processes[index];
+    process->ops = arena_.Copy(ops);
+    process->op_count = static_cast<std::uint32_t>(ops.size());
+    if (index != 0) {
+      command_ = kNobody;
+      attributes.End(own_, arena_, planned.resumes, &script_.threads, diag_);
+    }
+  }
+
+  /// What of SET_ATTR later commands depend on is set at once, the rest when all is built.
+  void AddEarly(const SetAttr& set, Op& last, std::vector<Op>& ops) {
+    const Attributes& attributes = *set.attributes;
+    const bool leader = !set.tid || *set.tid == program_[command_].pid;
+    FinishLoad(ops);
+    const auto add = [&](OpKind kind, auto fill) {
+      Op op = last;
+      op.kind = kind;
+      op.done = nullptr;
+      fill(op);
+      ops.push_back(op);
+      last.await_count = 0;  // the first one has awaited them
+    };
+    if (attributes.comm && leader) {
+      add(OpKind::kName, [&](Op& op) { op.name.name = arena_.Text(attributes.comm->bytes); });
+    }
+    if (attributes.child_subreaper) {
+      add(OpKind::kSubreaper, [&](Op& op) { op.flag.value = *attributes.child_subreaper; });
+    }
+    if (attributes.fs) {
+      add(OpKind::kDirectories, [&](Op& op) {
+        const FsAttributes& fs = *attributes.fs;
+        op.directories.cwd = arena_.Text(fs.cwd.bytes);
+        op.directories.root = fs.root.bytes == "/" ? nullptr : arena_.Text(fs.root.bytes);
+        op.directories.umask = fs.umask ? static_cast<std::int32_t>(*fs.umask) : -1;
+      });
+    }
+  }
+
+  void Translate(const Fork& fork, Op& op) {
+    op.kind = OpKind::kFork;
+    op.fork = {script_.processes[schedule_.child[command_]], fork.flags.bits};
+    if (program_[command_].pid == 0) op.fork.flags |= CLONE_CLEAR_SIGHAND;
+  }
+  void Translate(const SetSid&, Op& op) { op.kind = OpKind::kSetSid; }
+  void Translate(const SetPgid& join, Op& op) {
+    op.kind = OpKind::kSetPgid;
+    op.pgid = {join.pgid};
+  }
+  void Translate(const CreateThread& create, Op& op) {
+    const Process* process = script_.processes[schedule_.executor[command_]];
+    op.kind = OpKind::kCreateThread;
+    op.thread.thread =
+        std::find_if(process->threads, process->threads + process->thread_count,
+                     [&](const Thread& thread) { return thread.tid == create.tid; });
+  }
+  void Translate(const Exit& exit, Op& op) {
+    op.kind = OpKind::kExit;
+    op.exit = {exit.status.code ? static_cast<std::int32_t>(*exit.status.code) : 0,
+               exit.status.signal ? static_cast<std::int32_t>(exit.status.signal->value) : 0};
+    if (exit.status.core_dumped) {
+      diag_.Warning(Where(command_), "the process dies without a core dump, and its status says so");
+    }
+  }
+  void Translate(const Wait& wait, Op& op) {
+    op.kind = OpKind::kWait;
+    op.wait = {wait.child_pid, true};
+  }
+
+  const Owner* OwnerOf(const std::optional<FileOwner>& from) {
+    if (!from || from->pid == 0) return nullptr;
+    Owner* owner = arena_.New<Owner>();
+    *owner = {static_cast<std::int32_t>(from->type.value), from->pid,
+              static_cast<std::int32_t>(from->signal.value), from->uid, from->euid};
+    return owner;
+  }
+
+  void Translate(const OpenFile& open, Op& op) {
+    op.kind = OpKind::kOpen;
+    op.open.fd = open.fd;
+    op.open.cloexec = open.cloexec;
+    op.open.pos = -1;
+    if (const auto* file = std::get_if<RegularFile>(&open.file->body)) {
+      op.open.path = arena_.Text(file->path.bytes);
+      op.open.directory = AT_FDCWD;
+      op.open.flags = static_cast<std::uint32_t>(file->flags.bits);
+      if (file->pos) op.open.pos = static_cast<std::int64_t>(*file->pos);
+      op.open.owner = OwnerOf(file->owner);
+    } else if (const auto* memfd = std::get_if<Memfd>(&open.file->body)) {
+      op.open.path = arena_.Text(services_.memfds.at(memfd->inode_id));
+      op.open.directory = script_.board->service_fd;
+      op.open.flags = static_cast<std::uint32_t>(memfd->flags.bits);
+      if (memfd->pos) op.open.pos = static_cast<std::int64_t>(*memfd->pos);
+      if (memfd->seals) op.open.seals = static_cast<std::uint32_t>(memfd->seals->bits);
+      op.open.owner = OwnerOf(memfd->owner);
+    } else {
+      diag_.Unsupported(Where(command_),
+                        "files of type " + std::get<OtherFile>(open.file->body).type);
+    }
+  }
+  void Translate(const DupFd& dup, Op& op) {
+    op.kind = OpKind::kDup;
+    op.dup = {dup.old_fd, dup.new_fd, dup.cloexec};
+  }
+  void Translate(const CloseFd& close, Op& op) {
+    op.kind = OpKind::kClose;
+    op.close = {close.fd};
+  }
+
+  void Translate(const MapRegion& map, Op& op) {
+    const std::uint64_t size = map.end.value - map.start.value;
+    op.kind = OpKind::kMap;
+    op.map.start = map.start.value;
+    op.map.size = size;
+    op.map.prot = static_cast<std::uint32_t>(map.prot.bits);
+    op.map.flags = static_cast<std::uint32_t>(map.flags.bits) & ~std::uint32_t{MAP_FIXED};
+    op.map.fd = map.fd.value_or(-1);
+    op.map.offset = map.offset.value_or(0);
+    op.map.advice = map.madvise.bits;
+    if (map.shmem) {
+      op.kind = OpKind::kMapView;
+      op.map.offset = arena_.shmem(map.shmem->id) + map.shmem->offset;
+    } else if (map.special) {
+      TranslateSpecial(map, op);
+    }
+  }
+
+  void TranslateSpecial(const MapRegion& map, Op& op) {
+    switch (*map.special) {
+      case SpecialRegion::kVdso:
+        return Park(map, maps_.vdso, arena_.vdso_park(), script_.board->vdso_sizes, op);
+      case SpecialRegion::kVvar:
+        return Park(map, maps_.vvar, arena_.vvar_park(), script_.board->vvar_sizes, op);
+      case SpecialRegion::kVsyscall:
+        op.kind = OpKind::kNothing;  // every process has it
+        return;
+      case SpecialRegion::kAio:
+        op.kind = OpKind::kMapAio;
+        op.map.number = map.nr_req.value_or(0);
+        return;
+      case SpecialRegion::kSysvIpc:
+        op.kind = OpKind::kMapSysvIpc;
+        op.map.number = static_cast<std::uint32_t>(map.shmid.value_or(0));
+        return;
+    }
+  }
+
+  void Park(const MapRegion& map, const KernelRegion& own, std::uint64_t from,
+            const std::uint64_t* sizes, Op& op) {
+    if (own.size() != op.map.size) {
+      diag_.Add({Severity::kError, Where(command_),
+                 std::string(kSpecialRegionNames[static_cast<std::size_t>(*map.special)]) +
+                     " of " + std::to_string(op.map.size) + " bytes: this kernel's has " +
+                     std::to_string(own.size()),
+                 command_});
+    }
+    op.kind = OpKind::kMapSpecial;
+    op.special = {from, map.start.value, sizes, static_cast<std::uint32_t>(own.sizes.size())};
+  }
+
+  void Translate(const UnmapRegion& unmap, Op& op) {
+    op.kind = OpKind::kUnmap;
+    op.range = {unmap.start.value, unmap.end.value - unmap.start.value, 0, -1, 0};
+  }
+  void Translate(const MoveRegion& move, Op& op) {
+    op.kind = OpKind::kMove;
+    op.range = {move.start.value, move.end.value - move.start.value, move.to.value, -1, 0};
+  }
+  void Translate(const ProtectRegion& protect, Op& op) {
+    op.kind = OpKind::kProtect;
+    op.range = {protect.start.value, protect.end.value - protect.start.value, 0,
+                protect.prot ? static_cast<std::int64_t>(protect.prot->bits) : -1,
+                protect.madvise.bits};
+  }
+  void Translate(const LoadPages&, Op&) {}
+  void Translate(const SetAttr&, Op&) {}
+  void Translate(const Resume& resume, Op&) {
+    if (resume.stopped) {
+      script_.processes[schedule_.executor[command_]]->stopped =
+          static_cast<std::int32_t>(resume.stopped->value);
+    }
+  }
+
+  /// Loads that follow each other in the image become one; true: `load` went into the last one.
+  bool JoinLoad(const LoadPages& load, Op& op, std::vector<Op>& ops) {
+    const Slice slice = {load.start.value, load.pages * kPageSize};
+    const bool plain = op.await_count == 0 && op.done == nullptr;
+    const bool joins = !slices_.empty() && !ops.empty() && ops.back().kind == OpKind::kLoad &&
+                       plain && ops.back().done == nullptr && load.source.image == image_ &&
+                       load.source.offset == image_end_;
+    if (!joins) FinishLoad(ops);
+    if (joins && slices_.back().start + slices_.back().size == slice.start) {
+      slices_.back().size += slice.size;
+    } else {
+      slices_.push_back(slice);
+    }
+    image_end_ = load.source.offset + slice.size;
+    if (joins) return true;
+    image_ = load.source.image;
+    op.kind = OpKind::kLoad;
+    op.load.offset = load.source.offset;
+    op.load.image = ImageName(image_);
+    return false;
+  }
+
+  void FinishLoad(std::vector<Op>& ops) {
+    if (slices_.empty()) return;
+    const auto last = std::find_if(ops.rbegin(), ops.rend(),
+                                   [](const Op& op) { return op.kind == OpKind::kLoad; });
+    last->load.slices = arena_.Copy(slices_);
+    last->load.count = static_cast<std::uint32_t>(slices_.size());
+    slices_.clear();
+  }
+
+  const char* ImageName(const std::string& image) {
+    const char*& name = images_[image];
+    if (name == nullptr) name = arena_.Text(services_.images + "/" + image);
+    return name;
+  }
+
+  const Program& program_;
+  const Schedule& schedule_;
+  const Services& services_;
+  const OwnState& own_;
+  const OwnMaps& maps_;
+  Arena& arena_;
+  Script& script_;
+  Diagnostics& diag_;
+  std::size_t command_ = 0;
+  std::vector<Word*> done_;
+  std::vector<Slice> slices_;
+  std::string image_;
+  std::uint64_t image_end_ = 0;
+  std::unordered_map<std::string, const char*> images_;
+};
+
+}  // namespace
+
+Fd FirstUnusedFd(const Program& program) {
+  Fd first = 0;
+  const auto use = [&](Fd fd) { first = std::max(first, fd + 1); };
+  for (const Command& command : program) {
+    if (const auto* open = std::get_if<OpenFile>(&command.body)) {
+      use(open->fd);
+      if (open->peer != nullptr) use(open->peer->fd);
+    } else if (const auto* dup = std::get_if<DupFd>(&command.body)) {
+      use(dup->new_fd);
+    }
+  }
+  return first;
+}
+
+Result Compile(const Program& program, const Schedule& schedule, const Services& services,
+               const OwnState& own, const OwnMaps& maps, Arena& arena, Script* script,
+               Diagnostics& diag) {
+  Compiler compiler(program, schedule, services, own, maps, arena, *script, diag);
+  compiler.Run();
+  const bool bad = diag.HasErrors() || diag.Count(Severity::kUnsupported) != 0;
+  return bad ? Result::kError : Result::kOk;
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,286 @@
+#include "restorer/compile_attributes.h"
+
+#include <asm/ldt.h>
+#include <linux/seccomp.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+namespace crgen::restorer {
+namespace {
+
+constexpr std::uint32_t kAltstackFlags = 0x80000002;  // SS_DISABLE, SS_AUTODISARM
+
+std::string Where(std::size_t command, Pid pid) {
+  return "commands[" + std::to_string(command) + "] SET_ATTR pid " + std::to_string(pid);
+}
+
+std::vector<QueuedSignal> QueueOf(const std::vector<PendingSignal>& from) {
+  std::vector<QueuedSignal> queue;
+  for (const PendingSignal& pending : from) {
+    QueuedSignal to = {static_cast<std::int32_t>(pending.signal.value), {}};
+    std::memcpy(to.info, pending.siginfo.bytes.data(),
+                std::min(sizeof to.info, pending.siginfo.bytes.size()));
+    queue.push_back(to);
+  }
+  return queue;
+}
+
+const CredentialsState* CredentialsOf(const Creds& from, Arena& arena) {
+  CredentialsState* to = arena.New<CredentialsState>();
+  to->uid = from.uid, to->euid = from.euid, to->suid = from.suid, to->fsuid = from.fsuid;
+  to->gid = from.gid, to->egid = from.egid, to->sgid = from.sgid, to->fsgid = from.fsgid;
+  to->inheritable = from.cap_inh.value;
+  to->permitted = from.cap_prm.value;
+  to->effective = from.cap_eff.value;
+  to->bounding = from.cap_bnd.value;
+  to->ambient = from.cap_amb.value;
+  to->securebits = static_cast<std::uint32_t>(from.secbits.bits);
+  to->no_new_privs = from.no_new_privs;
+  to->groups = arena.Copy(from.groups);
+  to->group_count = static_cast<std::uint32_t>(from.groups.size());
+  return to;
+}
+
+const user_desc* TlsOf(const std::vector<TlsDescriptor>& from, Arena& arena) {
+  std::vector<user_desc> to;
+  for (const TlsDescriptor& entry : from) {
+    user_desc out = {};
+    out.entry_number = entry.entry_number;
+    out.base_addr = static_cast<unsigned>(entry.base_addr.value);
+    out.limit = entry.limit;
+    out.seg_32bit = entry.seg_32bit;
+    out.contents = (entry.contents_h ? 2u : 0u) | (entry.contents_l ? 1u : 0u);
+    out.read_exec_only = entry.read_exec_only;
+    out.limit_in_pages = entry.limit_in_pages;
+    out.seg_not_present = entry.seg_not_present;
+    out.useable = entry.usable;
+    to.push_back(out);
+  }
+  return arena.Copy(to);
+}
+
+const MemoryState* MemoryOf(const MmAttributes& mm, Arena& arena) {
+  const std::uint64_t bounds[] = {
+      mm.start_code.value, mm.end_code.value,    mm.start_data.value, mm.end_data.value,
+      mm.start_brk.value,  mm.brk.value,         mm.start_stack.value, mm.arg_start.value,
+      mm.arg_end.value,    mm.env_start.value,   mm.env_end.value};
+  MemoryState* to = arena.New<MemoryState>();
+  std::copy(std::begin(bounds), std::end(bounds), to->bounds);
+  std::vector<std::uint64_t> auxv;
+  for (const Hex& word : mm.auxv) auxv.push_back(word.value);
+  to->auxv = arena.Copy(auxv);
+  to->auxv_size = static_cast<std::uint32_t>(auxv.size() * sizeof(std::uint64_t));
+  to->exe = arena.Text(mm.exe.bytes);
+  return to;
+}
+
+const std::uint64_t* IntervalTimersOf(const IntervalTimers& timers, Arena& arena) {
+  std::vector<std::uint64_t> words;
+  for (const IntervalTimer* timer : {&timers.real, &timers.virt, &timers.prof}) {
+    words.insert(words.end(), {timer->interval_sec, timer->interval_usec, timer->value_sec,
+                               timer->value_usec});
+  }
+  const bool armed = std::any_of(words.begin(), words.end(), [](auto word) { return word != 0; });
+  return armed ? arena.Copy(words) : nullptr;
+}
+
+std::vector<PosixTimerState> PosixTimersOf(const std::vector<PosixTimer>& from) {
+  std::vector<PosixTimerState> timers;
+  for (const PosixTimer& timer : from) {
+    timers.push_back({static_cast<std::int32_t>(timer.id),
+                      static_cast<std::int32_t>(timer.clock.value),
+                      static_cast<std::int32_t>(timer.signal.value),
+                      static_cast<std::int32_t>(timer.notify.value),
+                      timer.notify_tid.value_or(0), timer.sigev_value.value, timer.interval_sec,
+                      timer.interval_nsec, timer.value_sec, timer.value_nsec});
+  }
+  std::sort(timers.begin(), timers.end(),
+            [](const auto& a, const auto& b) { return a.id < b.id; });
+  return timers;
+}
+
+}  // namespace
+
+OwnState ReadOwnState() {
+  OwnState own;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    std::istringstream words(line);
+    std::string key;
+    words >> key;
+    const auto hex = [&](Hex& to) { words >> std::hex >> to.value; };
+    if (key == "Uid:") words >> own.creds.uid >> own.creds.euid >> own.creds.suid >> own.creds.fsuid;
+    if (key == "Gid:") words >> own.creds.gid >> own.creds.egid >> own.creds.sgid >> own.creds.fsgid;
+    if (key == "CapInh:") hex(own.creds.cap_inh);
+    if (key == "CapPrm:") hex(own.creds.cap_prm);
+    if (key == "CapEff:") hex(own.creds.cap_eff);
+    if (key == "CapBnd:") hex(own.creds.cap_bnd);
+    if (key == "CapAmb:") hex(own.creds.cap_amb);
+    if (key == "NoNewPrivs:") words >> own.creds.no_new_privs;
+    for (std::uint32_t group; key == "Groups:" && words >> group;) own.creds.groups.push_back(group);
+  }
+  own.nice = getpriority(PRIO_PROCESS, 0);
+  std::ifstream("/proc/self/oom_score_adj") >> own.oom_score_adj;
+  std::ifstream("/proc/self/loginuid") >> own.loginuid;
+  return own;
+}
+
+void ProcessAttributes::Begin(Process* process) {
+  process_ = process;
+  process->personality = -1;
+  process->dumpable = -1;
+  process->thp_disabled = -1;
+}
+
+void ProcessAttributes::Add(const SetAttr& set, std::size_t command) {
+  sets_[set.tid.value_or(process_->pid)].push_back(
+      {set.attributes.get(), command, set.tid.has_value()});
+}
+
+void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
+  Process& process = *process_;
+  for (const Set& set : sets_[process.pid]) {
+    const Attributes& from = *set.attributes;
+    if (from.mm) process.memory = MemoryOf(*from.mm, arena);
+    if (!from.sigactions.empty()) {
+      std::vector<SignalActionState> actions;
+      for (const SignalAction& action : from.sigactions) {
+        actions.push_back({static_cast<std::int32_t>(action.signal.value), action.handler.value,
+                           action.flags.bits, action.restorer.value, action.mask.value});
+      }
+      process.actions = arena.Copy(actions);
+      process.action_count = static_cast<std::uint32_t>(actions.size());
+    }
+    if (!from.rlimits.empty()) {
+      std::vector<LimitState> limits;
+      for (const Rlimit& limit : from.rlimits) {
+        limits.push_back({limit.resource.value, limit.cur, limit.max});
+      }
+      process.limits = arena.Copy(limits);
+      process.limit_count = static_cast<std::uint32_t>(limits.size());
+    }
+    if (from.timers) process.interval_timers = IntervalTimersOf(*from.timers, arena);
+    if (!from.posix_timers.empty()) {
+      const std::vector<PosixTimerState> timers = PosixTimersOf(from.posix_timers);
+      process.posix_timers = arena.Copy(timers);
+      process.posix_timer_count = static_cast<std::uint32_t>(timers.size());
+    }
+    if (from.personality) process.personality = static_cast<std::int64_t>(from.personality->value);
+    if (from.dumpable) process.dumpable = *from.dumpable;
+    if (from.thp_disabled && *from.thp_disabled) process.thp_disabled = 1;
+    if (from.membarrier) process.membarrier = from.membarrier->bits;
+    if (from.oom_score_adj && *from.oom_score_adj != own.oom_score_adj) {
+      process.oom_score_adj = arena.Text(std::to_string(*from.oom_score_adj));
+    }
+    if (from.loginuid && *from.loginuid != own.loginuid) {
+      process.loginuid = arena.Text(std::to_string(*from.loginuid));
+    }
+    if (!set.of_thread && !from.signal_queue.empty()) {
+      const std::vector<QueuedSignal> queue = QueueOf(from.signal_queue);
+      process.queue = arena.Copy(queue);
+      process.queue_count = static_cast<std::uint32_t>(queue.size());
+    }
+  }
+}
+
+void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& own, Arena& arena,
+                                  Thread& thread, ThreadStart& start, Diagnostics& diag) {
+  const bool leader = thread.tid == process_->pid;
+  for (const Set& set : sets) {
+    const Attributes& from = *set.attributes;
+    thread.command = static_cast<std::uint32_t>(set.command);
+    if (from.comm && !leader) thread.name = arena.Text(from.comm->bytes);
+    if (from.creds) {
+      const auto& profile = from.creds->lsm_profile;
+      if (profile && !profile->bytes.empty() && profile->bytes != "unconfined") {
+        diag.Unsupported(Where(set.command, process_->pid),
+                         "creds.lsm_profile \"" + profile->bytes + "\"");
+      }
+      if (!(*from.creds == own.creds)) thread.credentials = CredentialsOf(*from.creds, arena);
+    }
+    if (from.sched) {
+      const Sched& sched = *from.sched;
+      const bool same = sched.policy.value == 0 && sched.nice == own.nice && !sched.reset_on_fork;
+      if (!same) {
+        SchedulingState* to = arena.New<SchedulingState>();
+        *to = {sched.policy.value, sched.nice, sched.priority, sched.reset_on_fork};
+        thread.scheduling = to;
+      }
+      if (sched.policy.value == 6) {
+        diag.Unsupported(Where(set.command, process_->pid), "sched.policy SCHED_DEADLINE");
+      }
+    }
+    if (set.of_thread && !from.signal_queue.empty()) {
+      const std::vector<QueuedSignal> queue = QueueOf(from.signal_queue);
+      thread.queue = arena.Copy(queue);
+      thread.queue_count = static_cast<std::uint32_t>(queue.size());
+    }
+    if (from.seccomp) {
+      thread.seccomp_strict = from.seccomp->mode.value == SECCOMP_MODE_STRICT;
+      std::vector<FilterState> filters;
+      for (const SeccompFilter& filter : from.seccomp->filters) {
+        const std::string& words = filter.program.bytes;
+        // Each thread gets its own chain: nothing to synchronize.
+        filters.push_back({filter.flags.bits & ~std::uint64_t{SECCOMP_FILTER_FLAG_TSYNC},
+                           static_cast<std::uint16_t>(words.size() / 8),
+                           arena.Copy(std::vector<char>(words.begin(), words.end()))});
+      }
+      thread.filters = arena.Copy(filters);
+      thread.filter_count = static_cast<std::uint32_t>(filters.size());
+    }
+    if (from.pdeath_signal) {
+      thread.pdeath_signal = static_cast<std::int32_t>(from.pdeath_signal->value);
+    }
+    if (from.robust_list) {
+      thread.robust_list = from.robust_list->head.value;
+      thread.robust_size = from.robust_list->size;
+    }
+    if (from.clear_tid_addr) thread.clear_tid_address = from.clear_tid_addr->value;
+    if (from.rseq) {
+      thread.rseq = start.rseq = from.rseq->pointer.value;
+      thread.rseq_size = from.rseq->size;
+      thread.rseq_signature = from.rseq->signature.value;
+      start.rseq_cs = from.rseq->cs_pointer ? from.rseq->cs_pointer->value : 0;
+    }
+    if (from.sigaltstack) {
+      thread.has_altstack = true;
+      thread.altstack_sp = from.sigaltstack->sp.value;
+      thread.altstack_size = from.sigaltstack->size;
+      thread.altstack_flags =
+          static_cast<std::uint32_t>(from.sigaltstack->flags.bits) & kAltstackFlags;
+    }
+    if (!from.tls.empty()) {
+      thread.tls = TlsOf(from.tls, arena);
+      thread.tls_count = static_cast<std::uint32_t>(from.tls.size());
+    }
+    if (from.signal_mask) start.signal_mask = from.signal_mask->value;
+    if (from.registers) start.registers = &*from.registers;
+    if (from.fpu) start.fpu = &*from.fpu;
+  }
+}
+
+void ProcessAttributes::End(const OwnState& own, Arena& arena, bool resumes,
+                            std::vector<ThreadStart>* starts, Diagnostics& diag) {
+  SetProcess(own, arena);
+  for (std::uint32_t i = 0; i < process_->thread_count; ++i) {
+    Thread& thread = process_->threads[i];
+    ThreadStart start;
+    start.thread = &thread;
+    SetThread(sets_[thread.tid], own, arena, thread, start, diag);
+    if (!resumes) continue;
+    if (start.registers == nullptr) {
+      diag.Add({Severity::kError,
+                "process " + std::to_string(process_->pid) + " thread " +
+                    std::to_string(thread.tid),
+                "has no registers: RESUME needs a SET_ATTR that gives them"});
+    }
+    starts->push_back(start);
+  }
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,37 @@
+// The attributes of one process and its threads, as the last SET_ATTR commands leave them.
+#pragma once
+
+#include <unordered_map>
+#include <vector>
+
+#include "dsl/commands.h"
+#include "model/diagnostics.h"
+#include "restorer/compile.h"
+
+namespace crgen::restorer {
+
+class ProcessAttributes {
+ public:
+  /// Before the first Add(). The restorer itself (pid 0) has no threads, and no attributes.
+  void Begin(Process* process);
+  /// `command`: the index of the SET_ATTR in the program.
+  void Add(const SetAttr& set, std::size_t command);
+  /// Fills in the process and its threads; those that resume are added to `*starts`.
+  void End(const OwnState& own, Arena& arena, bool resumes, std::vector<ThreadStart>* starts,
+           Diagnostics& diag);
+
+ private:
+  struct Set {
+    const Attributes* attributes;
+    std::size_t command;
+    bool of_thread;  ///< with `tid`: signal_queue is the thread's
+  };
+  void SetProcess(const OwnState& own, Arena& arena);
+  void SetThread(const std::vector<Set>& sets, const OwnState& own, Arena& arena, Thread& thread,
+                 ThreadStart& start, Diagnostics& diag);
+
+  Process* process_ = nullptr;
+  std::unordered_map<Pid, std::vector<Set>> sets_;  ///< by tid, in order
+};
+
+}  // namespace crgen::restorer

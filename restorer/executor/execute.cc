@@ -1,0 +1,370 @@
+// One command after another, in the process that executes it.
+#include <fcntl.h>
+#include <linux/mman.h>
+#include <linux/sched.h>
+#include <linux/wait.h>
+#include <sys/prctl.h>
+
+#include "restorer/executor/system.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr long kInterrupted = -4;  // EINTR
+constexpr long kBadAddress = -14;  // EFAULT
+constexpr int kSignals = 64;
+constexpr uint64_t kAllSignals = ~0ul;
+constexpr uint64_t kChildSignal = 1ul << (17 - 1);  // SIGCHLD
+constexpr uint64_t kUserEnd = 0x7ffffffff000;
+constexpr int kSetOwner = 15, kSetSignal = 10;  // F_SETOWN_EX, F_SETSIG
+constexpr int kAddSeals = 1033;                 // F_ADD_SEALS
+constexpr uint32_t kSlicesAtOnce = 1024;        // IOV_MAX
+constexpr uint64_t kGuardInstall = 1ul << 63;
+constexpr int kGuardInstallAdvice = 102;
+
+struct Executor {
+  Board* board;
+  Process* process;
+  const Op* op;
+
+  [[noreturn]] void Fail(const char* what, long error, const char* path = nullptr) const {
+    restorer::Fail(board, op->command, process->pid, what, error, path);
+  }
+  template <typename... Arguments>
+  long Try(long number, Arguments... arguments) const {
+    return Call(board, number, arguments...);
+  }
+  /// Makes a call that must succeed.
+  template <typename... Arguments>
+  long Must(const char* what, long number, Arguments... arguments) const {
+    const long result = Call(board, number, arguments...);
+    if (result < 0) Fail(what, result);
+    return result;
+  }
+
+  void Run();
+  void Execute();
+  void Fork();
+  [[noreturn]] void Exit();
+  void Wait();
+  void Open();
+  void Map();
+  void MapView();
+  void MapAio();
+  void MoveSpecial();
+  void Move();
+  void Protect();
+  void Load();
+  void Advise(uint64_t start, uint64_t size, uint64_t advice);
+  void ChangeDirectories();
+  void LeaveSupervisor();
+};
+
+[[noreturn]] void RunProcess(Board* board, Process* process) {
+  Executor executor{board, process, nullptr};
+  executor.Run();
+  FinishThread(board, &process->threads[0]);
+}
+
+/// Goes on as `process` on a fresh stack, however deep the caller was.
+[[noreturn]] void Become(Board* board, Process* process) {
+  __asm__ volatile(
+      "mov %[top], %%rsp\n"
+      "xor %%ebp, %%ebp\n"
+      "call *%[run]\n"
+      :
+      : "D"(board), "S"(process), [top] "r"(board->stack_top), [run] "r"(&RunProcess)
+      : "memory");
+  __builtin_unreachable();
+}
+
+void Executor::Run() {
+  op = process->ops;
+  if (process->threads[0].outer_tid == 0) ReportNumber(board, &process->threads[0]);
+  for (uint32_t i = 0; i < process->op_count; ++i) {
+    op = &process->ops[i];
+    for (uint32_t j = 0; j < op->await_count; ++j) AwaitChange(op->await[j], 0);
+    if (op->kind == OpKind::kExit) Signal(&process->leaving, 1);
+    Execute();
+    if (op->done != nullptr) Signal(op->done, 1);
+  }
+  RawCall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, Argument(&kAllSignals), 0, 8);
+}
+
+void Executor::Execute() {
+  switch (op->kind) {
+    case OpKind::kFork:
+      return Fork();
+    case OpKind::kSetSid:
+      Must("setsid", __NR_setsid);
+      return;
+    case OpKind::kSetPgid:
+      Must("setpgid", __NR_setpgid, 0, op->pgid.pgid);
+      return;
+    case OpKind::kCreateThread:
+      if (const long result = StartThread(board, op->thread.thread); result < 0) {
+        Fail("clone3", result);
+      }
+      return;
+    case OpKind::kExit:
+      Exit();
+    case OpKind::kWait:
+      return Wait();
+    case OpKind::kOpen:
+      return Open();
+    case OpKind::kDup:
+      if (op->dup.old_fd == op->dup.new_fd) {
+        Must("fcntl", __NR_fcntl, op->dup.old_fd, F_SETFD, op->dup.cloexec ? FD_CLOEXEC : 0);
+      } else {
+        Must("dup3", __NR_dup3, op->dup.old_fd, op->dup.new_fd, op->dup.cloexec ? O_CLOEXEC : 0);
+      }
+      return;
+    case OpKind::kClose:
+      Must("close", __NR_close, op->close.fd);
+      return;
+    case OpKind::kMap:
+      return Map();
+    case OpKind::kMapView:
+      return MapView();
+    case OpKind::kMapSpecial:
+      return MoveSpecial();
+    case OpKind::kMapAio:
+      return MapAio();
+    case OpKind::kMapSysvIpc:
+      Must("shmat", __NR_shmat, op->map.number, op->map.start,
+           op->map.prot & PROT_WRITE ? 0 : 010000 /* SHM_RDONLY */);
+      return;
+    case OpKind::kUnmap:
+      Must("munmap", __NR_munmap, op->range.start, op->range.size);
+      return;
+    case OpKind::kMove:
+      return Move();
+    case OpKind::kProtect:
+      return Protect();
+    case OpKind::kLoad:
+      return Load();
+    case OpKind::kSubreaper:
+      Must("prctl(PR_SET_CHILD_SUBREAPER)", __NR_prctl, PR_SET_CHILD_SUBREAPER, op->flag.value, 0,
+           0, 0);
+      return;
+    case OpKind::kName:
+      Must("prctl(PR_SET_NAME)", __NR_prctl, PR_SET_NAME, op->name.name, 0, 0, 0);
+      return;
+    case OpKind::kDirectories:
+      return ChangeDirectories();
+    case OpKind::kNothing:
+      return;
+  }
+}
+
+void Executor::Fork() {
+  Process* child = op->fork.child;
+  clone_args arguments = {};
+  arguments.flags = op->fork.flags;
+  arguments.exit_signal = (op->fork.flags & CLONE_PARENT) != 0 ? 0 : 17 /* SIGCHLD */;
+  arguments.set_tid = (uint64_t)&child->pid;
+  arguments.set_tid_size = 1;
+  const long result = Must("clone3", __NR_clone3, &arguments, sizeof arguments);
+  if (result == 0) Become(board, child);
+}
+
+void Executor::Exit() {
+  const ExitOp& exit = op->exit;
+  if (exit.signal != 0) {
+    const uint64_t none[2] = {0, 0};
+    RawCall(__NR_prlimit64, 0, 4 /* RLIMIT_CORE */, Argument(none), 0);
+    const uint64_t mask = kAllSignals & ~(1ul << (exit.signal - 1));
+    RawCall(__NR_rt_sigprocmask, 2, Argument(&mask), 0, 8);
+    RawCall(__NR_tgkill, RawCall(__NR_getpid), RawCall(__NR_gettid), exit.signal);
+    Fail("tgkill", -1);
+  }
+  RawCall(__NR_exit_group, exit.code);
+  __builtin_unreachable();
+}
+
+void Executor::Wait() {
+  unsigned char info[128];
+  const int options = WEXITED | __WALL | (op->wait.reap ? 0 : WNOWAIT);
+  long result;
+  do {
+    result = Try(__NR_waitid, 1 /* P_PID */, op->wait.pid, info, options, 0);
+  } while (result == kInterrupted);
+  if (result < 0) Fail("waitid", result);
+}
+
+void Executor::Open() {
+  const OpenOp& open = op->open;
+  constexpr uint32_t kOwnSignals = 0x2000;  // O_ASYNC: not for open(2)
+  long fd = Try(__NR_openat, open.directory, open.path,
+                (open.flags & ~kOwnSignals) | O_NOCTTY | (open.cloexec ? O_CLOEXEC : 0), 0);
+  if (fd < 0) Fail("open", fd, open.path);
+  if (fd != open.fd) {
+    Must("dup3", __NR_dup3, fd, open.fd, open.cloexec ? O_CLOEXEC : 0);
+    Must("close", __NR_close, fd);
+  }
+  if (open.pos >= 0) {
+    if (const long result = Try(__NR_lseek, open.fd, open.pos, 0); result < 0) {
+      Fail("lseek", result, open.path);
+    }
+  }
+  if (open.seals != 0) Must("fcntl(F_ADD_SEALS)", __NR_fcntl, open.fd, kAddSeals, open.seals);
+  if (open.owner != nullptr) {
+    const int32_t owner[2] = {open.owner->type, open.owner->pid};
+    Must("fcntl(F_SETOWN_EX)", __NR_fcntl, open.fd, kSetOwner, owner);
+    if (open.owner->signal != 0) {
+      Must("fcntl(F_SETSIG)", __NR_fcntl, open.fd, kSetSignal, open.owner->signal);
+    }
+  }
+  if ((open.flags & kOwnSignals) != 0) {
+    Must("fcntl(F_SETFL)", __NR_fcntl, open.fd, F_SETFL, open.flags);
+  }
+}
+
+void Executor::Advise(uint64_t start, uint64_t size, uint64_t advice) {
+  for (int value = 0; value < 63; ++value) {
+    if ((advice >> value & 1) != 0) Must("madvise", __NR_madvise, start, size, value);
+  }
+  if ((advice & kGuardInstall) != 0) {
+    Must("madvise(MADV_GUARD_INSTALL)", __NR_madvise, start, size, kGuardInstallAdvice);
+  }
+}
+
+void Executor::Map() {
+  const MapOp& map = op->map;
+  const long result = Must("mmap", __NR_mmap, map.start, map.size, map.prot,
+                           map.flags | MAP_FIXED_NOREPLACE, map.fd, map.offset);
+  if ((uint64_t)result != map.start) Fail("mmap", -17 /* EEXIST */);
+  Advise(map.start, map.size, map.advice);
+}
+
+/// mremap(2) of nothing from a shared mapping is a second view of the same object.
+void Executor::MapView() {
+  const MapOp& map = op->map;
+  Must("mremap", __NR_mremap, map.offset, 0, map.size, MREMAP_MAYMOVE | MREMAP_FIXED, map.start);
+  if (map.prot != (PROT_READ | PROT_WRITE)) {
+    Must("mprotect", __NR_mprotect, map.start, map.size, map.prot);
+  }
+  Advise(map.start, map.size, map.advice);
+}
+
+void Executor::MapAio() {
+  uint64_t ring = 0;
+  Must("io_setup", __NR_io_setup, op->map.number, &ring);
+  Must("mremap", __NR_mremap, ring, op->map.size, op->map.size, MREMAP_MAYMOVE | MREMAP_FIXED,
+       op->map.start);
+}
+
+void Executor::MoveSpecial() {
+  uint64_t from = op->special.from, to = op->special.to;
+  for (uint32_t i = 0; i < op->special.pieces; ++i) {
+    const uint64_t size = op->special.sizes[i];
+    Must("mremap", __NR_mremap, from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+    from += size;
+    to += size;
+  }
+}
+
+void Executor::Move() {
+  const RangeOp& range = op->range;
+  const long result = Try(__NR_mremap, range.start, range.size, range.size,
+                          MREMAP_MAYMOVE | MREMAP_FIXED, range.to);
+  if (result >= 0) return;
+  // To older kernels the region of the vvar is several, and mremap(2) takes one.
+  uint64_t whole = 0;
+  for (uint32_t i = 0; i < board->vvar_pieces; ++i) whole += board->vvar_sizes[i];
+  if (result != kBadAddress || whole != range.size) Fail("mremap", result);
+  uint64_t done = 0;
+  for (uint32_t i = 0; i < board->vvar_pieces; ++i) {
+    const uint64_t size = board->vvar_sizes[i];
+    Must("mremap", __NR_mremap, range.start + done, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+         range.to + done);
+    done += size;
+  }
+}
+
+void Executor::Protect() {
+  const RangeOp& range = op->range;
+  if (range.prot >= 0) {
+    Must("mprotect", __NR_mprotect, range.start, range.size, range.prot);
+  }
+  Advise(range.start, range.size, range.advice);
+}
+
+void Executor::Load() {
+  const LoadOp& load = op->load;
+  const long fd = Try(__NR_openat, board->service_fd, load.image, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) Fail("open of the image", fd);
+  uint64_t offset = load.offset;
+  uint32_t next = 0;
+  uint64_t skip = 0;  // bytes of slice `next` that a short read has filled
+  while (next < load.count) {
+    long got;
+    if (skip == 0) {
+      const uint32_t left = load.count - next;
+      got = Try(__NR_preadv, fd, load.slices + next, left < kSlicesAtOnce ? left : kSlicesAtOnce,
+                offset, 0);
+    } else {
+      got = Try(__NR_pread64, fd, load.slices[next].start + skip, load.slices[next].size - skip,
+                offset);
+    }
+    if (got == kInterrupted) continue;
+    if (got < 0) Fail("pread of the image", got);
+    if (got == 0) Fail("pread: the image ends", -5 /* EIO */);
+    offset += (uint64_t)got;
+    skip += (uint64_t)got;
+    while (next < load.count && skip >= load.slices[next].size) skip -= load.slices[next++].size;
+  }
+  Must("close", __NR_close, fd);
+}
+
+void Executor::ChangeDirectories() {
+  const DirectoriesOp& directories = op->directories;
+  if (directories.root != nullptr) {
+    if (const long r = Try(__NR_chroot, directories.root); r < 0) Fail("chroot", r, directories.root);
+  }
+  if (const long r = Try(__NR_chdir, directories.cwd); r < 0) Fail("chdir", r, directories.cwd);
+  if (directories.umask >= 0) Must("umask", __NR_umask, directories.umask);
+}
+
+/// The root has all that the supervisor had: leaves only the arena and the service descriptor.
+void Executor::LeaveSupervisor() {
+  const uint64_t mask = kAllSignals & ~kChildSignal;
+  Must("rt_sigprocmask", __NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, 0, 8);
+  const int service = board->service_fd;
+  if (service > 0) Must("close_range", __NR_close_range, 0, service - 1, 0);
+  Must("close_range", __NR_close_range, service + 1, ~0u, 0);
+  const auto park = [&](uint64_t from, uint64_t to, const uint64_t* sizes, uint32_t pieces) {
+    for (uint32_t i = 0; i < pieces; ++i) {
+      Must("mremap", __NR_mremap, from, sizes[i], sizes[i], MREMAP_MAYMOVE | MREMAP_FIXED, to);
+      from += sizes[i];
+      to += sizes[i];
+    }
+  };
+  park(board->vvar_at, board->vvar_park, board->vvar_sizes, board->vvar_pieces);
+  park(board->vdso_at, board->vdso_park, board->vdso_sizes, board->vdso_pieces);
+  Must("munmap", __NR_munmap, 0, board->arena_start);
+  Must("munmap", __NR_munmap, board->arena_end, kUserEnd - board->arena_end);
+}
+
+[[noreturn]] __attribute__((used)) void RunRoot(Board* board, Process* process) {
+  Executor executor{board, process, process->ops};
+  executor.LeaveSupervisor();
+  RunProcess(board, process);
+}
+
+}  // namespace
+}  // namespace crgen::restorer
+
+/// Entry: in the address space of the supervisor's copy that is to become the root.
+extern "C" __attribute__((section(".text.begin"), used)) void Begin(
+    crgen::restorer::Board* board, crgen::restorer::Process* process) {
+  __asm__ volatile(
+      "mov %[top], %%rsp\n"
+      "xor %%ebp, %%ebp\n"
+      "call *%[run]\n"
+      :
+      : "D"(board), "S"(process), [top] "r"(board->stack_top),
+        [run] "r"(&crgen::restorer::RunRoot)
+      : "memory");
+  __builtin_unreachable();
+}

@@ -1,0 +1,284 @@
+// What a process gets when nothing is left to build and the supervisor traces it: all that takes
+// rights away, that the clock runs against, or that a signal could reach too early.
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+
+#include "restorer/executor/system.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr uint64_t kAllSignals = ~0ul;
+constexpr uint64_t kChildSignal = 1ul << (17 - 1);
+constexpr int kRestoreTimerIds = 77;  // PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16
+constexpr int kTimersAtMost = 1 << 20;
+constexpr int kCapabilities = 64;
+
+struct Finisher {
+  Board* board;
+  Thread* thread;
+  Process* process;
+
+  template <typename... Arguments>
+  long Try(long number, Arguments... arguments) const {
+    return Call(board, number, arguments...);
+  }
+  template <typename... Arguments>
+  long Must(const char* what, long number, Arguments... arguments) const {
+    const long result = Call(board, number, arguments...);
+    if (result < 0) Fail(board, thread->command, process->pid, what, result);
+    return result;
+  }
+  template <typename... Arguments>
+  void Control(const char* what, int option, Arguments... arguments) const {
+    Must(what, __NR_prctl, option, arguments...);
+  }
+
+  bool leader() const { return thread == &process->threads[0]; }
+  void SetThread() const;
+  void SetProcess() const;
+  void SetMemory() const;
+  void SetCredentials() const;
+  void InstallFilters() const;
+  void CreateTimers() const;
+  void DropChildSignals() const;
+  void WriteProc(const char* file, const char* text) const;
+  void CloseService() const;
+};
+
+void Finisher::SetThread() const {
+  if (thread->name != nullptr) Control("prctl(PR_SET_NAME)", PR_SET_NAME, thread->name, 0, 0, 0);
+  if (const SchedulingState* s = thread->scheduling) {
+    struct {
+      uint32_t size, policy;
+      uint64_t flags;
+      int32_t nice;
+      uint32_t priority;
+      uint64_t runtime, deadline, period;
+    } attributes = {48, s->policy, s->reset_on_fork ? 1u : 0u, s->nice, s->priority, 0, 0, 0};
+    Must("sched_setattr", __NR_sched_setattr, 0, &attributes, 0);
+  }
+  if (thread->has_altstack) {
+    struct {
+      uint64_t sp;
+      uint32_t flags, padding;
+      uint64_t size;
+    } stack = {thread->altstack_sp, thread->altstack_flags, 0, thread->altstack_size};
+    Must("sigaltstack", __NR_sigaltstack, &stack, 0);
+  }
+  if (thread->robust_list != 0) {
+    Must("set_robust_list", __NR_set_robust_list, thread->robust_list, thread->robust_size);
+  }
+  if (thread->clear_tid_address != 0) {
+    Must("set_tid_address", __NR_set_tid_address, thread->clear_tid_address);
+  }
+  for (uint32_t i = 0; i < thread->tls_count; ++i) {
+    constexpr uint32_t kDescriptorSize = 16;  // struct user_desc
+    Must("set_thread_area", __NR_set_thread_area,
+         (const char*)thread->tls + i * kDescriptorSize);
+  }
+  for (uint32_t i = 0; i < thread->queue_count; ++i) {
+    const QueuedSignal& queued = thread->queue[i];
+    Must("rt_tgsigqueueinfo", __NR_rt_tgsigqueueinfo, process->pid, thread->tid, queued.signal,
+         queued.info);
+  }
+}
+
+void Finisher::SetMemory() const {
+  const MemoryState& memory = *process->memory;
+  struct {
+    uint64_t bounds[11];
+    const uint64_t* auxv;
+    uint32_t auxv_size;
+    uint32_t exe_fd;
+  } map;
+  for (int i = 0; i < 11; ++i) map.bounds[i] = memory.bounds[i];
+  map.auxv = memory.auxv;
+  map.auxv_size = memory.auxv_size;
+  const long exe = Try(__NR_openat, AT_FDCWD, memory.exe, O_RDONLY | O_CLOEXEC, 0);
+  if (exe < 0) Fail(board, thread->command, process->pid, "open", exe, memory.exe);
+  map.exe_fd = (uint32_t)exe;
+  Control("prctl(PR_SET_MM_MAP)", PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
+  Must("close", __NR_close, exe);
+}
+
+void Finisher::WriteProc(const char* file, const char* text) const {
+  const long fd = Try(__NR_openat, board->service_fd, file, O_WRONLY | O_CLOEXEC, 0);
+  if (fd < 0) Fail(board, thread->command, process->pid, "open", fd, file);
+  size_t size = 0;
+  while (text[size] != 0) ++size;
+  const long written = Try(__NR_write, fd, text, size);
+  if (written < 0) Fail(board, thread->command, process->pid, "write", written, file);
+  Must("close", __NR_close, fd);
+}
+
+void Finisher::SetProcess() const {
+  if (process->personality >= 0) Must("personality", __NR_personality, process->personality);
+  if (process->memory != nullptr) SetMemory();
+  for (uint32_t i = 0; i < process->action_count; ++i) {
+    Must("rt_sigaction", __NR_rt_sigaction, process->actions[i].signal,
+         &process->actions[i].handler, 0, 8);
+  }
+  if (process->oom_score_adj != nullptr) {
+    WriteProc("../../self/oom_score_adj", process->oom_score_adj);
+  }
+  if (process->loginuid != nullptr) WriteProc("../../self/loginuid", process->loginuid);
+  if (process->thp_disabled >= 0) {
+    Control("prctl(PR_SET_THP_DISABLE)", PR_SET_THP_DISABLE, process->thp_disabled, 0, 0, 0);
+  }
+  for (int bit = 0; bit < 32; ++bit) {
+    if ((process->membarrier >> bit & 1) != 0) {
+      Must("membarrier", __NR_membarrier, 1 << bit, 0, 0);
+    }
+  }
+  for (uint32_t i = 0; i < process->queue_count; ++i) {
+    Must("rt_sigqueueinfo", __NR_rt_sigqueueinfo, process->pid, process->queue[i].signal,
+         process->queue[i].info);
+  }
+  for (uint32_t i = 0; i < process->limit_count; ++i) {
+    Must("prlimit64", __NR_prlimit64, 0, process->limits[i].resource, &process->limits[i].current,
+         0);
+  }
+}
+
+void Finisher::InstallFilters() const {
+  if (thread->seccomp_strict) {
+    Control("prctl(PR_SET_SECCOMP)", PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0);
+  }
+  for (uint32_t i = 0; i < thread->filter_count; ++i) {
+    const FilterState& filter = thread->filters[i];
+    struct {
+      uint16_t length;
+      const void* program;
+    } program = {filter.length, filter.program};
+    Must("seccomp", __NR_seccomp, SECCOMP_SET_MODE_FILTER, filter.flags, &program);
+  }
+}
+
+/// With SECBIT_NO_SETUID_FIXUP, changing ids leaves the capabilities alone until they are set.
+void Finisher::SetCredentials() const {
+  const CredentialsState& c = *thread->credentials;
+  for (int i = 0; i < kCapabilities; ++i) {
+    const bool kernel_knows_it = Try(__NR_prctl, PR_CAPBSET_READ, i, 0, 0, 0) == 1;
+    if (kernel_knows_it && (c.bounding >> i & 1) == 0) {
+      Control("prctl(PR_CAPBSET_DROP)", PR_CAPBSET_DROP, i, 0, 0, 0);
+    }
+  }
+  Control("prctl(PR_SET_SECUREBITS)", PR_SET_SECUREBITS, 1 << SECURE_NO_SETUID_FIXUP, 0, 0, 0);
+  Must("setgroups", __NR_setgroups, c.group_count, c.groups);
+  Must("setresgid", __NR_setresgid, c.gid, c.egid, c.sgid);
+  Must("setfsgid", __NR_setfsgid, c.fsgid);
+  Must("setresuid", __NR_setresuid, c.uid, c.euid, c.suid);
+  Must("setfsuid", __NR_setfsuid, c.fsuid);
+  Control("prctl(PR_SET_SECUREBITS)", PR_SET_SECUREBITS, c.securebits, 0, 0, 0);
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2];
+  for (int i = 0; i < 2; ++i) {
+    data[i].effective = (uint32_t)(c.effective >> (32 * i));
+    data[i].permitted = (uint32_t)(c.permitted >> (32 * i));
+    data[i].inheritable = (uint32_t)(c.inheritable >> (32 * i));
+  }
+  Must("capset", __NR_capset, &header, data);
+  for (int i = 0; i < kCapabilities; ++i) {
+    if ((c.ambient >> i & 1) != 0) {
+      Control("prctl(PR_CAP_AMBIENT)", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0);
+    }
+  }
+  if (c.no_new_privs) {
+    Control("prctl(PR_SET_NO_NEW_PRIVS)", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  }
+}
+
+void Finisher::CreateTimers() const {
+  for (int which = 0; process->interval_timers != nullptr && which < 3; ++which) {
+    Must("setitimer", __NR_setitimer, which, process->interval_timers + 4 * which, 0);
+  }
+  if (process->posix_timer_count == 0) return;
+  const bool by_id = Try(__NR_prctl, kRestoreTimerIds, 1, 0, 0, 0) == 0;
+  int32_t next = 0;
+  for (uint32_t i = 0; i < process->posix_timer_count; ++i) {
+    const PosixTimerState& timer = process->posix_timers[i];
+    struct {
+      uint64_t value;
+      int32_t signal, notify, tid;
+      int32_t padding[11];
+    } event = {timer.value, timer.signal, timer.notify, timer.tid, {}};
+    int32_t id = timer.id;
+    for (;;) {  // without the prctl(2), ids are given out one after another
+      Must("timer_create", __NR_timer_create, timer.clock, &event, &id);
+      if (id == timer.id) break;
+      Must("timer_delete", __NR_timer_delete, id);
+      if (id > timer.id || ++next > kTimersAtMost) {
+        Fail(board, thread->command, process->pid, "timer_create: id passed", -17 /* EEXIST */);
+      }
+    }
+    const uint64_t spec[4] = {timer.interval_seconds, timer.interval_nanoseconds,
+                              timer.left_seconds, timer.left_nanoseconds};
+    Must("timer_settime", __NR_timer_settime, id, 0, spec, 0);
+  }
+  if (by_id) Control("prctl(PR_TIMER_CREATE_RESTORE_IDS)", kRestoreTimerIds, 0, 0, 0, 0);
+}
+
+/// What the deaths of children on the way have left pending.
+void Finisher::DropChildSignals() const {
+  const uint64_t no_time[2] = {0, 0};
+  while (RawCall(__NR_rt_sigtimedwait, Argument(&kChildSignal), 0, Argument(no_time), 8) > 0) {
+  }
+}
+
+void Finisher::CloseService() const {
+  Word* users = &process->descriptors->users;
+  if (__atomic_sub_fetch(users, 1, __ATOMIC_SEQ_CST) == 0) {
+    Must("close", __NR_close, board->service_fd);
+  }
+}
+
+void Arrive(Board* board, Word* counter) {
+  if (Increment(counter) != board->threads) return;
+  Increment(&board->wake);
+  Wake(&board->wake);
+}
+
+}  // namespace
+
+void FinishThread(Board* board, Thread* thread) {
+  const Finisher finisher{board, thread, thread->process};
+  Process* process = thread->process;
+  Arrive(board, &board->arrived);
+  AwaitChange(&board->arm, 0);
+  if (finisher.leader()) {
+    finisher.DropChildSignals();
+    finisher.SetProcess();
+  }
+  finisher.SetThread();
+  finisher.InstallFilters();
+  if (thread->credentials != nullptr) finisher.SetCredentials();
+  if (thread->pdeath_signal != 0) {
+    finisher.Control("prctl(PR_SET_PDEATHSIG)", PR_SET_PDEATHSIG, thread->pdeath_signal, 0, 0, 0);
+  }
+  if (!finisher.leader()) {
+    Increment(&process->armed);
+    Wake(&process->armed);
+  } else {
+    for (Word armed; (armed = __atomic_load_n(&process->armed, __ATOMIC_SEQ_CST)) !=
+                     process->thread_count - 1;) {
+      AwaitChange(&process->armed, armed);
+    }
+    // Changed ids have reset it.
+    if (process->dumpable == 0 || process->dumpable == 1) {
+      finisher.Control("prctl(PR_SET_DUMPABLE)", PR_SET_DUMPABLE, process->dumpable, 0, 0, 0);
+    }
+    finisher.CloseService();
+    finisher.CreateTimers();
+  }
+  if (thread->rseq != 0) {
+    finisher.Must("rseq", __NR_rseq, thread->rseq, thread->rseq_size, 0, thread->rseq_signature);
+  }
+  Arrive(board, &board->armed);
+  for (;;) RawCall(__NR_pause);
+}
+
+}  // namespace crgen::restorer

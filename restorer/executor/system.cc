@@ -1,0 +1,108 @@
+#include "restorer/executor/system.h"
+
+#include <linux/futex.h>
+#include <linux/sched.h>
+
+namespace crgen::restorer {
+namespace {
+
+long Futex(Word* word, int operation, Word value) {
+  return RawCall(__NR_futex, Argument(word), operation, value);
+}
+
+/// "123/task/456": the number behind the last slash.
+int32_t LastNumber(const char* text, long length) {
+  int32_t number = 0;
+  for (long i = 0; i < length; ++i) {
+    if (text[i] == '/') number = 0;
+    if (text[i] >= '0' && text[i] <= '9') number = number * 10 + (text[i] - '0');
+  }
+  return number;
+}
+
+[[noreturn]] void RunThread(Board* board, Thread* thread) {
+  ReportNumber(board, thread);
+  FinishThread(board, thread);
+}
+
+}  // namespace
+
+void Signal(Word* word, Word value) {
+  __atomic_store_n(word, value, __ATOMIC_SEQ_CST);
+  Wake(word);
+}
+
+void Wake(Word* word) { Futex(word, FUTEX_WAKE, 0x7fffffff); }
+
+Word Increment(Word* word) { return __atomic_add_fetch(word, 1, __ATOMIC_SEQ_CST); }
+
+void AwaitChange(Word* word, Word value) {
+  while (__atomic_load_n(word, __ATOMIC_SEQ_CST) == value) Futex(word, FUTEX_WAIT, value);
+}
+
+void Fail(Board* board, uint32_t command, int32_t pid, const char* what, long error,
+          const char* path) {
+  Failure& failure = board->failure;
+  if (Increment(&failure.claimed) == 1) {  // the first one is told
+    failure.command = command;
+    failure.pid = pid;
+    failure.error = (int32_t)-error;
+    failure.what = what;
+    failure.path = path;
+    Signal(&failure.set, 1);
+    Increment(&board->wake);
+    Wake(&board->wake);
+  }
+  for (;;) RawCall(__NR_pause);
+}
+
+void ReportNumber(Board* board, Thread* thread) {
+  char text[64];
+  const long length = Call(board, __NR_readlinkat, board->service_fd, "../../thread-self", text,
+                           sizeof text);
+  if (length < 0) Fail(board, thread->command, thread->process->pid, "readlinkat", length);
+  thread->outer_tid = LastNumber(text, length);
+}
+
+long StartThread(Board* board, Thread* thread) {
+  clone_args arguments = {};
+  arguments.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+  arguments.stack = thread->stack_top - 16;
+  arguments.stack_size = 16;
+  arguments.set_tid = (uint64_t)&thread->tid;
+  arguments.set_tid_size = 1;
+#ifdef CRRESTORE_FAULTS
+  if (const long error = Call(board, -1); error == -5) return error;
+#endif
+  long result;
+  __asm__ volatile(
+      "mov %[board], %%r12\n"
+      "mov %[thread], %%r13\n"
+      "syscall\n"
+      "test %%rax, %%rax\n"
+      "jnz 1f\n"
+      "xor %%ebp, %%ebp\n"
+      "mov %%r12, %%rdi\n"
+      "mov %%r13, %%rsi\n"
+      "call *%[run]\n"
+      "1:\n"
+      : "=a"(result)
+      : "a"(__NR_clone3), "D"(&arguments), "S"(sizeof arguments), [board] "r"(board),
+        [thread] "r"(thread), [run] "r"(&RunThread)
+      : "rcx", "r11", "r12", "r13", "memory");
+  return result;
+}
+
+}  // namespace crgen::restorer
+
+// The compiler may make calls of these two out of plain assignments.
+extern "C" void* memcpy(void* to, const void* from, size_t size) {
+  void* result = to;
+  __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+  return result;
+}
+extern "C" void* memset(void* to, int value, size_t size) {
+  void* result = to;
+  __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(value) : "memory");
+  return result;
+}

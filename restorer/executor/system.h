@@ -1,0 +1,64 @@
+// System calls without a C library.
+#pragma once
+
+#include <stddef.h>
+#include <sys/syscall.h>
+
+#include "restorer/script.h"
+
+namespace crgen::restorer {
+
+inline long RawCall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0,
+                    long f = 0) {
+  long result;
+  register long r10 __asm__("r10") = d;
+  register long r8 __asm__("r8") = e;
+  register long r9 __asm__("r9") = f;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+
+template <typename T>
+long Argument(T value) {
+  return (long)value;
+}
+
+/// A negative errno, or what the call gives. In the build for tests, the call whose number the
+/// board says fails with EIO instead of being made.
+template <typename... Arguments>
+long Call([[maybe_unused]] Board* board, long number, Arguments... arguments) {
+#ifdef CRRESTORE_FAULTS
+  if (board->failing_call != 0 &&
+      __atomic_add_fetch(&board->calls, 1, __ATOMIC_SEQ_CST) == board->failing_call) {
+    return -5;
+  }
+#endif
+  return RawCall(number, Argument(arguments)...);
+}
+
+/// Sets `*word` and wakes who waits for it.
+void Signal(Word* word, Word value);
+/// Adds one to `*word`, wakes nobody; what it is then.
+Word Increment(Word* word);
+/// Wakes who waits for `*word`.
+void Wake(Word* word);
+/// Until `*word` is not `value`.
+void AwaitChange(Word* word, Word value);
+
+/// Reports that this process cannot go on, and waits to be killed with all others.
+[[noreturn]] void Fail(Board* board, uint32_t command, int32_t pid, const char* what, long error,
+                       const char* path = nullptr);
+
+/// Runs `entry(argument, …)` in a new thread that has the number `tid`. A negative errno, or tid.
+long StartThread(Board* board, Thread* thread);
+
+/// The rest of a thread's life, from when nothing is left to build.
+[[noreturn]] void FinishThread(Board* board, Thread* thread);
+
+/// The number of this thread as the supervisor sees it.
+void ReportNumber(Board* board, Thread* thread);
+
+}  // namespace crgen::restorer

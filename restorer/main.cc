@@ -1,0 +1,183 @@
+// crrestore PLAN: brings a process tree back to life.
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+
+#include "dsl/check.h"
+#include "dsl/program_json.h"
+#include "restorer/preflight.h"
+#include "restorer/schedule.h"
+#include "restorer/supervisor.h"
+
+namespace crgen::restorer {
+namespace {
+
+enum ExitCode {
+  kOk = 0,
+  kInternal = 1,    ///< a defect of crrestore, or the machine is out of memory
+  kUsage = 2,       ///< wrong arguments
+  kBadInput = 3,    ///< a plan that is not valid, a file or image that is missing or has changed
+  kNotRestored = 4  ///< the kernel refused a command; nothing is left of the tree
+};
+
+struct Arguments {
+  std::string plan;
+  RestoreOptions options;
+  bool images_outside = false;
+  bool dry_run = false;
+  bool verbose = false;
+};
+
+struct Plan {
+  std::string name;
+  Program program;
+  std::vector<std::uint32_t> lines;
+  std::uint64_t size = 0;  ///< bytes of text
+};
+
+/// "plan.json:13: commands[11] …" where the command is known.
+std::string Placed(const Plan& plan, std::int64_t command, const std::string& where) {
+  if (command < 0 || static_cast<std::size_t>(command) >= plan.lines.size()) return where;
+  return plan.name + ":" + std::to_string(plan.lines[static_cast<std::size_t>(command)]) + ": " +
+         where;
+}
+
+std::string Where(const Plan& plan, std::int64_t index) {
+  const Command& command = plan.program[static_cast<std::size_t>(index)];
+  std::string name;
+  std::visit([&](const auto& body) { name = body.kName; }, command.body);
+  return Placed(plan, index, "commands[" + std::to_string(index) + "] " + name + " pid " +
+                                 std::to_string(command.pid));
+}
+
+bool PrintProblems(const Plan& plan, const Diagnostics& diag) {
+  for (const Diagnostic& entry : diag.entries()) {
+    const auto command = entry.command ? static_cast<std::int64_t>(*entry.command) : -1;
+    const std::string where = Placed(plan, command, entry.where);
+    if (entry.severity == Severity::kWarning) {
+      spdlog::warn("{}: {}", where, entry.what);
+    } else {
+      spdlog::error("{}: {}", where, entry.what);
+    }
+  }
+  return diag.HasErrors() || diag.Count(Severity::kUnsupported) != 0;
+}
+
+bool ReadPlan(const std::string& path, Plan* plan) {
+  plan->name = path == "-" ? "standard input" : path;
+  std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "r");
+  if (file == nullptr) {
+    spdlog::error("{}: {}", path, std::strerror(errno));
+    return false;
+  }
+  const ByteReader read = [&](std::span<char> out) {
+    const std::size_t got = std::fread(out.data(), 1, out.size(), file);
+    plan->size += got;
+    return got;
+  };
+  Diagnostics diag;
+  const Result result = ReadProgram(read, plan->name, &plan->program, &plan->lines, diag);
+  const bool broken = std::ferror(file) != 0;
+  if (broken) spdlog::error("{}: {}", plan->name, std::strerror(errno));
+  if (file != stdin) std::fclose(file);
+  return !PrintProblems(*plan, diag) && Succeeded(result) && !broken;
+}
+
+bool CheckPlan(const Plan& plan, const Arguments& arguments) {
+  Diagnostics diag;
+  SimulatedState state;
+  if (plan.program.empty()) {
+    spdlog::error("{}: an empty program: there is nothing to restore", plan.name);
+    return false;
+  }
+  if (Succeeded(CheckProgram(plan.program, &state, diag)) && !arguments.dry_run) {
+    const PreflightOptions options = {arguments.options.images, arguments.images_outside,
+                                      arguments.options.new_pid_namespace};
+    if (Failed(Preflight(plan.program, options, diag))) return !PrintProblems(plan, diag);
+  }
+  return !PrintProblems(plan, diag);
+}
+
+int Run(const Arguments& arguments) {
+  Plan plan;
+  if (!ReadPlan(arguments.plan, &plan) || !CheckPlan(plan, arguments)) return kBadInput;
+  if (arguments.dry_run) {
+    const std::string text = DescribeSchedule(plan.program, MakeSchedule(plan.program));
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    return std::fflush(stdout) == 0 ? kOk : kBadInput;
+  }
+  const RestoreResult result = Restore(plan.program, plan.size, arguments.options);
+  if (!result.problem.what.empty()) {
+    const std::int64_t command = result.problem.command;
+    if (command >= 0 && static_cast<std::size_t>(command) < plan.program.size()) {
+      spdlog::error("{}: {}", Where(plan, command), result.problem.what);
+    } else {
+      spdlog::error("{}", result.problem.what);
+    }
+    spdlog::error("nothing is restored, and nothing is left of the attempt");
+    return kNotRestored;
+  }
+  spdlog::info("restored: the root is process {}", result.root);
+  return arguments.options.detach ? kOk : result.exit_status;
+}
+
+int Main(int argc, char** argv) {
+  CLI::App app("Executes a restore program: brings the processes of a dump back to life",
+               "crrestore");
+  Arguments arguments;
+  RestoreOptions& options = arguments.options;
+  app.set_version_flag("--version", "crrestore " CRGEN_VERSION);
+  app.add_option("PLAN", arguments.plan, "A restore program, - for standard input")->required();
+  app.add_option("--images", options.images,
+                 "The folder of page images (default: the plan's; for standard input, the current)");
+  app.add_flag("--images-outside", arguments.images_outside,
+               "Links may lead out of that folder, as those of incremental dumps do");
+  app.add_flag("--pidns", options.new_pid_namespace,
+               "In a new pid namespace, with its own /proc");
+  app.add_flag("--detach", options.detach, "Do not wait for the root to end");
+  app.add_flag("--stop", options.stop, "Leave everybody stopped (SIGCONT lets them run)");
+  app.add_option("--pidfile", options.pidfile, "Write the root's pid into this file");
+  app.add_flag("--dry-run", arguments.dry_run,
+               "Print what each process would do, and what it would wait for");
+  app.add_flag("-v,--verbose", arguments.verbose, "Say on stderr what is done");
+  app.footer(
+      "A plan is executed with your rights: it opens, maps and runs whatever it names.\n\n"
+      "Exit codes: 0 ok, 1 internal error, 2 usage, 3 bad input, 4 not restored; without --detach, "
+      "the root's own\n\n"
+      "Examples:\n"
+      "  crrestore plan.json --images dump/ --detach\n"
+      "  crgen dump/ | crrestore - --images dump/");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kOk : kUsage;
+  }
+  spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);
+  if (options.images.empty()) {
+    const std::string folder = std::filesystem::path(arguments.plan).parent_path().string();
+    options.images = folder.empty() ? "." : folder;
+  }
+  return Run(arguments);
+}
+
+}  // namespace
+}  // namespace crgen::restorer
+
+int main(int argc, char** argv) {
+  spdlog::set_default_logger(spdlog::stderr_color_mt("crrestore"));
+  spdlog::set_pattern("crrestore: %^%l%$: %v");
+  try {
+    return crgen::restorer::Main(argc, argv);
+  } catch (const std::exception& error) {
+    spdlog::critical("{}", error.what());
+    return crgen::restorer::kInternal;
+  }
+}

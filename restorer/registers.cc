@@ -1,0 +1,94 @@
+#include "restorer/registers.h"
+
+#include <cpuid.h>
+
+#include <cstring>
+
+namespace crgen::restorer {
+namespace {
+
+// FXSAVE area (Intel SDM 1, 10.5.1) and the header behind it.
+constexpr std::size_t kStSpace = 32, kXmmSpace = 160, kHeader = 512;
+constexpr unsigned kXstateLeaf = 0xd;
+
+struct Component {
+  int bit;
+  const std::vector<Hex> Fpu::*words;
+  std::size_t word_size;
+};
+const Component kComponents[] = {{2, &Fpu::ymmh_space, 4},   {3, &Fpu::bndreg_state, 8},
+                                 {4, &Fpu::bndcsr_state, 8}, {5, &Fpu::opmask_reg, 8},
+                                 {6, &Fpu::zmm_upper, 8},    {7, &Fpu::hi16_zmm, 8},
+                                 {9, &Fpu::pkru, 4}};
+
+template <typename T>
+void Put(std::vector<char>& area, std::size_t at, T value) {
+  if (at + sizeof value <= area.size()) std::memcpy(area.data() + at, &value, sizeof value);
+}
+
+void PutWords(std::vector<char>& area, std::size_t at, const std::vector<Hex>& words,
+              std::size_t word_size) {
+  for (const Hex& word : words) {
+    if (at + word_size > area.size()) return;
+    std::memcpy(area.data() + at, &word.value, word_size);
+    at += word_size;
+  }
+}
+
+/// Where the machine has a component in the area; 0: it has none.
+std::size_t OffsetOf(int bit) {
+  unsigned size = 0, offset = 0, flags = 0, unused = 0;
+  __cpuid_count(kXstateLeaf, static_cast<unsigned>(bit), size, offset, flags, unused);
+  return size == 0 ? 0 : offset;
+}
+
+std::uint64_t MachineComponents() {
+  unsigned low = 0, b = 0, c = 0, high = 0;
+  __cpuid_count(kXstateLeaf, 0, low, b, c, high);
+  return low | std::uint64_t{high} << 32;
+}
+
+}  // namespace
+
+user_regs_struct GeneralRegisters(const Registers& from) {
+  user_regs_struct to = {};
+  to.r15 = from.r15.value, to.r14 = from.r14.value, to.r13 = from.r13.value;
+  to.r12 = from.r12.value, to.rbp = from.bp.value, to.rbx = from.bx.value;
+  to.r11 = from.r11.value, to.r10 = from.r10.value, to.r9 = from.r9.value;
+  to.r8 = from.r8.value, to.rax = from.ax.value, to.rcx = from.cx.value;
+  to.rdx = from.dx.value, to.rsi = from.si.value, to.rdi = from.di.value;
+  to.orig_rax = ~0ull;
+  to.rip = from.ip.value, to.cs = from.cs.value, to.eflags = from.flags.value;
+  to.rsp = from.sp.value, to.ss = from.ss.value;
+  to.fs_base = from.fs_base.value, to.gs_base = from.gs_base.value;
+  to.ds = from.ds.value, to.es = from.es.value, to.fs = from.fs.value, to.gs = from.gs.value;
+  return to;
+}
+
+std::vector<char> XsaveArea(const Fpu& from, std::size_t size, std::uint64_t* missing) {
+  std::vector<char> area(size, 0);
+  Put(area, 0, static_cast<std::uint16_t>(from.cwd));
+  Put(area, 2, static_cast<std::uint16_t>(from.swd));
+  Put(area, 4, static_cast<std::uint16_t>(from.twd));
+  Put(area, 6, static_cast<std::uint16_t>(from.fop));
+  Put(area, 8, from.rip.value);
+  Put(area, 16, from.rdp.value);
+  Put(area, 24, static_cast<std::uint32_t>(from.mxcsr.value));
+  Put(area, 28, static_cast<std::uint32_t>(from.mxcsr_mask.value));
+  PutWords(area, kStSpace, from.st_space, 4);
+  PutWords(area, kXmmSpace, from.xmm_space, 4);
+  constexpr std::uint64_t kLegacy = 3;  // x87 and SSE
+  const std::uint64_t wanted = from.xstate_bv ? from.xstate_bv->value : kLegacy;
+  const std::uint64_t present = MachineComponents();
+  for (const Component& component : kComponents) {
+    const std::vector<Hex>& words = from.*component.words;
+    if ((present >> component.bit & 1) != 0) {
+      PutWords(area, OffsetOf(component.bit), words, component.word_size);
+    }
+  }
+  Put(area, kHeader, wanted & present);
+  *missing = wanted & ~present;
+  return area;
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,293 @@
+#include "restorer/schedule.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+
+namespace crgen::restorer {
+namespace {
+
+constexpr std::uint32_t kNone = ~std::uint32_t{0};
+
+/// A process on the way through the program.
+struct Node {
+  Pid pid = 0;
+  std::uint32_t parent = 0;
+  Pid pgid = 0;
+  Pid sid = 0;
+  bool exited = false;
+  bool subreaper = false;
+  std::uint32_t arrival = kNone;            ///< the step that brought it into its group
+  std::vector<std::uint32_t> relied_on;     ///< joins that need it in its group
+  std::uint32_t adopted = kNone;            ///< the step after which its parent is its parent
+  std::vector<std::uint32_t> siblings_born; ///< CLONE_PARENT: FORKs of children of this one
+  std::unordered_set<std::uint32_t> children;
+  std::vector<Pid> threads;
+};
+
+class Scheduler {
+ public:
+  explicit Scheduler(const Program& program) : program_(program) {
+    schedule_.processes.emplace_back();
+    schedule_.child.assign(program.size(), kNone);
+    schedule_.executor.assign(program.size(), 0);
+    nodes_.emplace_back();
+    nodes_[0].subreaper = true;
+    living_[0] = 0;
+  }
+
+  Schedule Make() {
+    for (command_ = 0; command_ < program_.size(); ++command_) {
+      actor_ = living_.at(program_[command_].pid);
+      schedule_.executor[command_] = actor_;
+      step_ = AddStep(actor_, 0);
+      std::visit([&](const auto& body) { Plan(body); }, program_[command_].body);
+    }
+    WatchZombies();
+    return std::move(schedule_);
+  }
+
+ private:
+  std::uint32_t AddStep(std::uint32_t process, Pid watched) {
+    const auto number = static_cast<std::uint32_t>(schedule_.steps.size());
+    Step step;
+    step.command = static_cast<std::uint32_t>(command_);
+    step.watched = watched;
+    schedule_.steps.push_back(std::move(step));
+    owner_.push_back(process);
+    schedule_.processes[process].steps.push_back(number);
+    return number;
+  }
+
+  /// `step` comes after `earlier`.
+  void Await(std::uint32_t step, std::uint32_t earlier) {
+    if (earlier == kNone || owner_[earlier] == owner_[step]) return;
+    std::vector<std::uint32_t>& await = schedule_.steps[step].await;
+    if (std::find(await.begin(), await.end(), earlier) != await.end()) return;
+    await.push_back(earlier);
+    schedule_.steps[earlier].awaited = true;
+  }
+
+  Node& self() { return nodes_[actor_]; }
+
+  void Plan(const Fork& fork) {
+    const bool sibling = fork.flags.Has(CLONE_PARENT);
+    AwaitFree(fork.child_pid);
+    OnTable();
+    const auto number = static_cast<std::uint32_t>(nodes_.size());
+    Node child;
+    child.pid = fork.child_pid;
+    child.parent = sibling ? self().parent : actor_;
+    child.pgid = self().pgid;
+    child.sid = self().sid;
+    child.arrival = step_;
+    if (sibling) {
+      Await(step_, self().adopted);
+      nodes_[child.parent].siblings_born.push_back(step_);
+      child.adopted = step_;
+    }
+    nodes_.push_back(std::move(child));
+    ScheduledProcess process;
+    process.pid = fork.child_pid;
+    process.table = number;
+    if (fork.flags.Has(CLONE_FILES) && actor_ != 0) {
+      process.table = schedule_.processes[actor_].table;
+      shared_.try_emplace(process.table, step_);
+    }
+    schedule_.processes.push_back(std::move(process));
+    schedule_.child[command_] = number;
+    nodes_[nodes_[number].parent].children.insert(number);
+    living_[fork.child_pid] = number;
+    used_.insert(fork.child_pid);
+    Enter(number);
+  }
+
+  void Plan(const SetSid&) {
+    const Pid pid = self().pid;
+    for (std::uint32_t departure : departures_[pid]) Await(step_, departure);
+    Leave(actor_, step_);
+    freed_[self().sid].push_back(step_);
+    self().pgid = self().sid = pid;
+    self().arrival = step_;
+    Enter(actor_);
+  }
+
+  void Plan(const SetPgid& join) {
+    if (join.pgid != self().pid) {
+      const auto members = groups_.find(join.pgid);
+      if (members != groups_.end() && !members->second.empty()) {
+        const std::uint32_t keeper = Keeper(join.pgid, members->second);
+        Await(step_, nodes_[keeper].arrival);
+        nodes_[keeper].relied_on.push_back(step_);
+      }
+    }
+    if (join.pgid == self().pgid) return;
+    Leave(actor_, step_);
+    self().pgid = join.pgid;
+    self().arrival = step_;
+    Enter(actor_);
+  }
+
+  void Plan(const CreateThread& thread) {
+    AwaitFree(thread.tid);
+    used_.insert(thread.tid);
+    self().threads.push_back(thread.tid);
+  }
+
+  void Plan(const Exit&) {
+    Node& node = self();
+    node.exited = true;
+    schedule_.processes[actor_].resumes = false;
+    const bool reparents = !node.children.empty();
+    if (reparents) {
+      Await(step_, reparenting_);
+      for (std::uint32_t birth : node.siblings_born) Await(step_, birth);
+    }
+    if (!reparents && node.threads.empty()) {
+      unwatched_.insert(actor_);
+      return;
+    }
+    const std::uint32_t watch = Watch(actor_);
+    for (Pid tid : node.threads) freed_[tid].push_back(watch);
+    if (!reparents) return;
+    reparenting_ = watch;
+    const std::uint32_t reaper = Reaper(actor_);
+    for (std::uint32_t child : node.children) {
+      nodes_[child].parent = reaper;
+      nodes_[child].adopted = watch;
+      nodes_[reaper].children.insert(child);
+    }
+    node.children.clear();
+  }
+
+  void Plan(const Wait& wait) {
+    const std::uint32_t child = living_.at(wait.child_pid);
+    Node& node = nodes_[child];
+    Await(step_, node.adopted);
+    unwatched_.erase(child);
+    Leave(child, step_);
+    freed_[node.pid].push_back(step_);
+    freed_[node.sid].push_back(step_);
+    nodes_[node.parent].children.erase(child);
+    living_.erase(wait.child_pid);
+  }
+
+  void Plan(const OpenFile& open) {
+    OnTable();
+    const auto* memfd = std::get_if<Memfd>(&open.file->body);
+    if (memfd == nullptr || !memfd->seals || memfd->seals->bits == 0) return;
+    for (const auto& [process, last] : touched_) Await(step_, last);
+    touched_.clear();
+  }
+  void Plan(const DupFd&) { OnTable(); }
+  void Plan(const CloseFd&) { OnTable(); }
+  void Plan(const MapRegion& map) {
+    if (map.fd) OnTable();
+    touched_[actor_] = step_;
+  }
+  void Plan(const UnmapRegion&) { touched_[actor_] = step_; }
+  void Plan(const MoveRegion&) {}
+  void Plan(const ProtectRegion&) {}
+  void Plan(const LoadPages&) {
+    OnTable();  // the image is open for the moment
+    touched_[actor_] = step_;
+  }
+
+  void Plan(const SetAttr& set) {
+    if (!set.attributes->child_subreaper) return;
+    self().subreaper = *set.attributes->child_subreaper;
+    Await(step_, reparenting_);
+    reparenting_ = step_;
+  }
+
+  void Plan(const Resume&) { schedule_.processes[actor_].resumes = true; }
+
+  /// Steps on a descriptor table with several users keep their order.
+  void OnTable() {
+    const auto shared = shared_.find(schedule_.processes[actor_].table);
+    if (shared == shared_.end()) return;
+    Await(step_, shared->second);
+    shared->second = step_;
+  }
+
+  /// The number is used for the first time, or comes after what freed it.
+  void AwaitFree(Pid number) {
+    if (used_.count(number) == 0) return;
+    for (std::uint32_t freed : freed_[number]) Await(step_, freed);
+    for (std::uint32_t departure : departures_[number]) Await(step_, departure);
+  }
+
+  void Enter(std::uint32_t process) { groups_[nodes_[process].pgid].insert(process); }
+
+  /// `step` takes `process` out of its group.
+  void Leave(std::uint32_t process, std::uint32_t step) {
+    Node& node = nodes_[process];
+    for (std::uint32_t join : node.relied_on) Await(step, join);
+    node.relied_on.clear();
+    groups_[node.pgid].erase(process);
+    departures_[node.pgid].push_back(step);
+  }
+
+  /// The member of a group that a join relies on: its leader if it is there.
+  std::uint32_t Keeper(Pid pgid, const std::unordered_set<std::uint32_t>& members) const {
+    const auto leader = living_.find(pgid);
+    if (leader != living_.end() && members.count(leader->second) != 0) return leader->second;
+    return *std::min_element(members.begin(), members.end());
+  }
+
+  /// Who adopts the children of `process`: forget_original_parent, kernel/exit.c.
+  std::uint32_t Reaper(std::uint32_t process) const {
+    for (std::uint32_t p = nodes_[process].parent; p != 0; p = nodes_[p].parent) {
+      if (!nodes_[p].exited && (nodes_[p].subreaper || nodes_[p].pid == 1)) return p;
+    }
+    return 0;
+  }
+
+  /// The parent watches `process` become a zombie; the step.
+  std::uint32_t Watch(std::uint32_t process) {
+    const std::uint32_t watch = AddStep(nodes_[process].parent, nodes_[process].pid);
+    Await(watch, nodes_[process].adopted);
+    return watch;
+  }
+
+  /// The deaths that nobody has waited for are over before anybody resumes.
+  void WatchZombies() {
+    if (program_.empty()) return;
+    --command_;
+    std::vector<std::uint32_t> zombies(unwatched_.begin(), unwatched_.end());
+    std::sort(zombies.begin(), zombies.end());
+    for (std::uint32_t zombie : zombies) {
+      const std::uint32_t parent = nodes_[zombie].parent;
+      Watch(zombie);
+      // Before RESUME, which is a process's last step.
+      std::vector<std::uint32_t>& steps = schedule_.processes[parent].steps;
+      if (schedule_.processes[parent].resumes) std::swap(steps[steps.size() - 2], steps.back());
+    }
+  }
+
+  const Program& program_;
+  Schedule schedule_;
+  std::size_t command_ = 0;
+  std::uint32_t actor_ = 0;
+  std::uint32_t step_ = 0;
+  std::vector<std::uint32_t> owner_;  ///< of each step, the process
+  std::vector<Node> nodes_;
+  std::unordered_map<Pid, std::uint32_t> living_;  ///< zombies included
+  std::unordered_set<Pid> used_;
+  std::unordered_map<Pid, std::unordered_set<std::uint32_t>> groups_;
+  std::unordered_map<Pid, std::vector<std::uint32_t>> departures_;  ///< from the group
+  std::unordered_map<Pid, std::vector<std::uint32_t>> freed_;       ///< pid reaped, session left
+  std::unordered_map<std::uint32_t, std::uint32_t> shared_;         ///< table: its last step
+  std::unordered_map<std::uint32_t, std::uint32_t> touched_;  ///< process: its last step on memory
+  std::unordered_set<std::uint32_t> unwatched_;
+  std::uint32_t reparenting_ = kNone;
+};
+
+}  // namespace
+
+Schedule MakeSchedule(const Program& program) { return Scheduler(program).Make(); }
+
+}  // namespace crgen::restorer

@@ -1,0 +1,313 @@
+// The script: a restore program in the form that runs inside the processes being restored. It lies
+// in memory that the supervisor and all processes share at the same address, so it is plain data
+// and its pointers are valid in all of them. No standard library here: the executor has none.
+#pragma once
+
+#include <stdint.h>
+
+namespace crgen::restorer {
+
+/// A word that processes wait for with futex(2): 0 not yet, 1 done; or a counter.
+using Word = uint32_t;
+
+enum class OpKind : uint32_t {
+  kFork,
+  kSetSid,
+  kSetPgid,
+  kCreateThread,
+  kExit,
+  kWait,
+  kOpen,
+  kDup,
+  kClose,
+  kMap,
+  kMapView,
+  kMapSpecial,
+  kMapAio,
+  kMapSysvIpc,
+  kUnmap,
+  kMove,
+  kProtect,
+  kLoad,
+  kSubreaper,
+  kName,
+  kDirectories,
+  kNothing,  ///< only waits and signals
+};
+
+struct Process;
+struct Thread;
+
+struct ForkOp {
+  Process* child;
+  uint64_t flags;  ///< CLONE_ flags
+};
+struct PgidOp {
+  int32_t pgid;
+};
+struct ThreadOp {
+  Thread* thread;
+};
+struct ExitOp {
+  int32_t code;
+  int32_t signal;  ///< 0: by exit_group(2) with `code`
+};
+struct WaitOp {
+  int32_t pid;
+  bool reap;  ///< false: only until it is a zombie, and it stays one
+};
+
+/// fcntl(2) F_SETOWN_EX, F_SETSIG; the ids that the signal is sent with.
+struct Owner {
+  int32_t type;
+  int32_t pid;
+  int32_t signal;
+  uint32_t uid;
+  uint32_t euid;
+};
+
+struct OpenOp {
+  const char* path;
+  int32_t directory;  ///< AT_FDCWD, or the service descriptor for what the supervisor holds
+  int32_t fd;
+  uint32_t flags;
+  bool cloexec;
+  int64_t pos;         ///< -1: do not seek
+  const Owner* owner;  ///< or null
+  uint32_t seals;
+};
+struct DupOp {
+  int32_t old_fd;
+  int32_t new_fd;
+  bool cloexec;
+};
+struct CloseOp {
+  int32_t fd;
+};
+
+struct MapOp {
+  uint64_t start;
+  uint64_t size;
+  uint64_t offset;  ///< into the file; of kMapView: where in the arena the object has that byte
+  int32_t fd;       ///< -1: anonymous
+  uint32_t prot;
+  uint32_t flags;
+  uint32_t number;  ///< kMapAio: nr_req; kMapSysvIpc: shmid
+  uint64_t advice;  ///< bit n: madvise(2) value n; bit 63: MADV_GUARD_INSTALL
+};
+
+/// What the kernel provides to each process, parked in the arena until a command wants it.
+struct SpecialOp {
+  uint64_t from;
+  uint64_t to;
+  const uint64_t* sizes;  ///< of the kernel's own pieces, which move one by one
+  uint32_t pieces;
+};
+
+struct RangeOp {
+  uint64_t start;
+  uint64_t size;
+  uint64_t to;      ///< kMove
+  int64_t prot;     ///< kProtect; -1: unchanged
+  uint64_t advice;  ///< kProtect
+};
+
+struct Slice {  // struct iovec
+  uint64_t start;
+  uint64_t size;
+};
+struct LoadOp {
+  const char* image;  ///< name in the service directory
+  uint64_t offset;
+  const Slice* slices;
+  uint32_t count;
+};
+
+struct FlagOp {
+  int32_t value;
+};
+struct NameOp {
+  const char* name;
+};
+struct DirectoriesOp {
+  const char* cwd;
+  const char* root;  ///< null: unchanged
+  int32_t umask;     ///< -1: unchanged
+};
+
+/// One step of one process.
+struct Op {
+  OpKind kind;
+  uint32_t command;    ///< index in the program, for messages
+  Word* const* await;  ///< all of these are done before
+  uint32_t await_count;
+  Word* done;  ///< becomes 1 afterwards; null if nobody waits for it
+  union {
+    ForkOp fork;
+    PgidOp pgid;
+    ThreadOp thread;
+    ExitOp exit;
+    WaitOp wait;
+    OpenOp open;
+    DupOp dup;
+    CloseOp close;
+    MapOp map;
+    SpecialOp special;
+    RangeOp range;
+    LoadOp load;
+    FlagOp flag;
+    NameOp name;
+    DirectoriesOp directories;
+  };
+};
+
+/// capset(2) and prctl(2); a capability set is one 64-bit mask.
+struct CredentialsState {
+  uint32_t uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
+  uint64_t inheritable, permitted, effective, bounding, ambient;
+  uint32_t securebits;
+  bool no_new_privs;
+  uint32_t group_count;
+  const uint32_t* groups;
+};
+
+struct QueuedSignal {
+  int32_t signal;
+  unsigned char info[128];  ///< siginfo_t
+};
+
+struct FilterState {
+  uint64_t flags;  ///< seccomp(2)
+  uint16_t length;
+  const void* program;  ///< struct sock_filter[length]
+};
+
+struct SchedulingState {
+  uint32_t policy;
+  int32_t nice;
+  uint32_t priority;
+  bool reset_on_fork;
+};
+
+/// What a thread gets when everything is built; null or unset: as it is.
+struct Thread {
+  int32_t tid;
+  int32_t outer_tid;  ///< as the supervisor's pid namespace has it; the thread fills it in
+  uint32_t command;   ///< of its last SET_ATTR, for messages
+  Process* process;
+  uint64_t stack_top;
+  const char* name;
+  const CredentialsState* credentials;
+  const SchedulingState* scheduling;
+  const QueuedSignal* queue;
+  uint32_t queue_count;
+  const FilterState* filters;
+  uint32_t filter_count;
+  bool seccomp_strict;
+  int32_t pdeath_signal;  ///< 0: none
+  uint64_t robust_list, robust_size;
+  uint64_t clear_tid_address;
+  uint64_t rseq, rseq_size, rseq_signature;
+  bool has_altstack;
+  uint64_t altstack_sp, altstack_size;
+  uint32_t altstack_flags;
+  const void* tls;  ///< struct user_desc[tls_count]
+  uint32_t tls_count;
+};
+
+struct SignalActionState {
+  int32_t signal;
+  uint64_t handler, flags, restorer, mask;  ///< the kernel's struct, in this order
+};
+
+struct LimitState {
+  uint32_t resource;
+  uint64_t current, maximum;
+};
+
+struct PosixTimerState {
+  int32_t id;
+  int32_t clock;
+  int32_t signal;
+  int32_t notify;
+  int32_t tid;
+  uint64_t value;
+  uint64_t interval_seconds, interval_nanoseconds;
+  uint64_t left_seconds, left_nanoseconds;
+};
+
+/// struct prctl_mm_map, and the executable.
+struct MemoryState {
+  uint64_t bounds[11];  ///< in the kernel's order: start_code … env_end
+  const uint64_t* auxv;
+  uint32_t auxv_size;  ///< bytes
+  const char* exe;
+};
+
+/// What a process gets when everything is built.
+struct Process {
+  int32_t pid;
+  Word users;  ///< of the table with `descriptors`: who is last closes the service descriptor
+  Process* descriptors;
+  const Op* ops;
+  uint32_t op_count;
+  Word leaving;  ///< it is about to exit
+  bool resumes;
+  int32_t stopped;  ///< the signal that stops it again; 0: it runs
+  Thread* threads;  ///< the leader first
+  uint32_t thread_count;
+  Word armed;  ///< threads that have everything but what the leader sets last
+  const MemoryState* memory;
+  const SignalActionState* actions;
+  uint32_t action_count;
+  const LimitState* limits;
+  uint32_t limit_count;
+  const QueuedSignal* queue;
+  uint32_t queue_count;
+  const PosixTimerState* posix_timers;
+  uint32_t posix_timer_count;
+  const uint64_t* interval_timers;  ///< for each: interval sec, usec, value sec, usec
+  int64_t personality;              ///< -1: unchanged, as in the next ones
+  int32_t dumpable;
+  int32_t thp_disabled;
+  const char* oom_score_adj;
+  const char* loginuid;
+  uint64_t membarrier;  ///< commands of membarrier(2), as bits
+};
+
+struct Failure {
+  Word claimed;
+  Word set;
+  uint32_t command;
+  int32_t pid;
+  int32_t error;     ///< errno
+  const char* what;  ///< the system call
+  const char* path;  ///< or null
+};
+
+/// A range that stays: everything else is unmapped in the root.
+struct Board {
+  uint64_t arena_start;
+  uint64_t arena_end;
+  uint64_t stack_top;  ///< of each process's main thread
+  int32_t service_fd;  ///< /proc/<supervisor>/fd: whatever the supervisor holds can be reopened
+  Word wake;           ///< the supervisor's futex: changes when all have arrived, or are armed
+  Word arrived;        ///< threads that have nothing left to build
+  Word armed;          ///< threads that only wait for their registers
+  Word arm;            ///< the supervisor traces everybody: go on
+  Failure failure;
+  uint32_t threads;  ///< of all processes that resume
+  // Where the supervisor has its vdso, and where the arena keeps it.
+  uint64_t vdso_at, vvar_at, vdso_park, vvar_park;
+  const uint64_t* vdso_sizes;
+  const uint64_t* vvar_sizes;
+  uint32_t vdso_pieces, vvar_pieces;
+  // Faults on purpose: the n-th system call fails. 0: none. Only a build for tests looks at it.
+  Word calls;
+  Word failing_call;
+};
+
+/// The executor's first function: runs `process` to its end in the arena; never returns.
+using Entry = void (*)(Board* board, Process* process);
+
+}  // namespace crgen::restorer

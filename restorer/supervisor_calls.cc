@@ -1,0 +1,43 @@
+#include "restorer/supervisor_calls.h"
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "restorer/cleanup.h"
+#ifdef CRRESTORE_FAULTS
+#include "restorer/script.h"
+#endif
+
+namespace crgen::restorer {
+
+#ifdef CRRESTORE_FAULTS
+Board* fault_board = nullptr;
+
+bool FailsOnPurpose() {
+  if (fault_board == nullptr || fault_board->failing_call == 0) return false;
+  const Word call = __atomic_add_fetch(&fault_board->calls, 1, __ATOMIC_SEQ_CST);
+  if (call != fault_board->failing_call) return false;
+  errno = EIO;
+  return true;
+}
+#else
+bool FailsOnPurpose() { return false; }
+#endif
+
+long PtraceCall(int request, pid_t tid, std::uint64_t address, std::uint64_t data) {
+  if (FailsOnPurpose()) return -1;
+  return syscall(__NR_ptrace, request, tid, address, data);
+}
+
+pid_t AwaitChild(pid_t pid, int* status) {
+  if (FailsOnPurpose()) return -1;
+  for (;;) {
+    const pid_t result = waitpid(pid, status, __WALL);
+    if (result >= 0 || errno != EINTR || AskedToStop()) return result;
+  }
+}
+
+}  // namespace crgen::restorer

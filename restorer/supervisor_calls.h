@@ -1,0 +1,28 @@
+// The supervisor's system calls that a build for tests can make fail.
+#pragma once
+
+#include <sys/ptrace.h>
+#include <sys/types.h>
+
+#include <cstdint>
+
+namespace crgen::restorer {
+
+/// ptrace(2): 0, or -1 with errno.
+template <typename Address, typename Data>
+long Ptrace(int request, pid_t tid, Address address, Data data);
+
+/// waitpid(2) with __WALL, through interruptions.
+pid_t AwaitChild(pid_t pid, int* status);
+
+/// In the build for tests: whether the next call is the one that is to fail; errno is EIO then.
+bool FailsOnPurpose();
+
+long PtraceCall(int request, pid_t tid, std::uint64_t address, std::uint64_t data);
+
+template <typename Address, typename Data>
+long Ptrace(int request, pid_t tid, Address address, Data data) {
+  return PtraceCall(request, tid, (std::uint64_t)address, (std::uint64_t)data);
+}
+
+}  // namespace crgen::restorer
