@@ -17,16 +17,14 @@ constexpr std::uint32_t kNobody = ~std::uint32_t{0};
 class Compiler {
  public:
   Compiler(const Program& program, const Schedule& schedule, const Services& services,
-           const OwnState& own, const OwnMaps& maps, Arena& arena, Script& script,
-           Diagnostics& diag)
+           const OwnState& own, const OwnMaps& maps, Arena& arena, Script& script)
       : program_(program),
         schedule_(schedule),
         services_(services),
         own_(own),
         maps_(maps),
         arena_(arena),
-        script_(script),
-        diag_(diag) {}
+        script_(script) {}
 
   void Run() {
     PrepareBoard();
@@ -68,13 +66,6 @@ class Compiler {
     board.vvar_sizes = arena_.Copy(maps_.vvar.sizes);
     board.vdso_pieces = static_cast<std::uint32_t>(maps_.vdso.sizes.size());
     board.vvar_pieces = static_cast<std::uint32_t>(maps_.vvar.sizes.size());
-  }
-
-  std::string Where(std::size_t command) const {
-    std::string name;
-    std::visit([&](const auto& body) { name = body.kName; }, program_[command].body);
-    return "commands[" + std::to_string(command) + "] " + name + " pid " +
-           std::to_string(program_[command].pid);
   }
 
   void MakeThreads() {
@@ -136,7 +127,7 @@ class Compiler {
     process->op_count = static_cast<std::uint32_t>(ops.size());
     if (index != 0) {
       command_ = kNobody;
-      attributes.End(own_, arena_, planned.resumes, &script_.threads, diag_);
+      attributes.End(own_, arena_, planned.resumes, &script_.threads);
     }
   }
 
@@ -190,9 +181,6 @@ class Compiler {
     op.kind = OpKind::kExit;
     op.exit = {exit.status.code ? static_cast<std::int32_t>(*exit.status.code) : 0,
                exit.status.signal ? static_cast<std::int32_t>(exit.status.signal->value) : 0};
-    if (exit.status.core_dumped) {
-      diag_.Warning(Where(command_), "the process dies without a core dump, and its status says so");
-    }
   }
   void Translate(const Wait& wait, Op& op) {
     op.kind = OpKind::kWait;
@@ -218,16 +206,14 @@ class Compiler {
       op.open.flags = static_cast<std::uint32_t>(file->flags.bits);
       if (file->pos) op.open.pos = static_cast<std::int64_t>(*file->pos);
       op.open.owner = OwnerOf(file->owner);
-    } else if (const auto* memfd = std::get_if<Memfd>(&open.file->body)) {
+    } else {
+      const Memfd* memfd = &std::get<Memfd>(open.file->body);
       op.open.path = arena_.Text(services_.memfds.at(memfd->inode_id));
       op.open.directory = script_.board->service_fd;
       op.open.flags = static_cast<std::uint32_t>(memfd->flags.bits);
       if (memfd->pos) op.open.pos = static_cast<std::int64_t>(*memfd->pos);
       if (memfd->seals) op.open.seals = static_cast<std::uint32_t>(memfd->seals->bits);
       op.open.owner = OwnerOf(memfd->owner);
-    } else {
-      diag_.Unsupported(Where(command_),
-                        "files of type " + std::get<OtherFile>(open.file->body).type);
     }
   }
   void Translate(const DupFd& dup, Op& op) {
@@ -279,13 +265,6 @@ class Compiler {
 
   void Park(const MapRegion& map, const KernelRegion& own, std::uint64_t from,
             const std::uint64_t* sizes, Op& op) {
-    if (own.size() != op.map.size) {
-      diag_.Add({Severity::kError, Where(command_),
-                 std::string(kSpecialRegionNames[static_cast<std::size_t>(*map.special)]) +
-                     " of " + std::to_string(op.map.size) + " bytes: this kernel's has " +
-                     std::to_string(own.size()),
-                 command_});
-    }
     op.kind = OpKind::kMapSpecial;
     op.special = {from, map.start.value, sizes, static_cast<std::uint32_t>(own.sizes.size())};
   }
@@ -357,7 +336,6 @@ class Compiler {
   const OwnMaps& maps_;
   Arena& arena_;
   Script& script_;
-  Diagnostics& diag_;
   std::size_t command_ = 0;
   std::vector<Word*> done_;
   std::vector<Slice> slices_;
@@ -382,13 +360,11 @@ Fd FirstUnusedFd(const Program& program) {
   return first;
 }
 
-Result Compile(const Program& program, const Schedule& schedule, const Services& services,
-               const OwnState& own, const OwnMaps& maps, Arena& arena, Script* script,
-               Diagnostics& diag) {
-  Compiler compiler(program, schedule, services, own, maps, arena, *script, diag);
-  compiler.Run();
-  const bool bad = diag.HasErrors() || diag.Count(Severity::kUnsupported) != 0;
-  return bad ? Result::kError : Result::kOk;
+Script Compile(const Program& program, const Schedule& schedule, const Services& services,
+               const OwnState& own, const OwnMaps& maps, Arena& arena) {
+  Script script;
+  Compiler(program, schedule, services, own, maps, arena, script).Run();
+  return script;
 }
 
 }  // namespace crgen::restorer

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "dsl/commands.h"
-#include "model/diagnostics.h"
 #include "restorer/arena.h"
 #include "restorer/schedule.h"
 #include "restorer/script.h"
@@ -45,10 +44,9 @@ struct OwnState {
 };
 OwnState ReadOwnState();
 
-/// kError: the program asks for what the restorer cannot do; each thing is named in `diag`.
-Result Compile(const Program& program, const Schedule& schedule, const Services& services,
-               const OwnState& own, const OwnMaps& maps, Arena& arena, Script* script,
-               Diagnostics& diag);
+/// `program` has passed Preflight. Throws std::bad_alloc if the arena's script is full.
+Script Compile(const Program& program, const Schedule& schedule, const Services& services,
+               const OwnState& own, const OwnMaps& maps, Arena& arena);
 
 /// How many descriptors the largest number in the program makes: the first number it never uses.
 Fd FirstUnusedFd(const Program& program);

@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::uint32_t kAltstackFlags = 0x80000002;  // SS_DISABLE, SS_AUTODISARM
 
-std::string Where(std::size_t command, Pid pid) {
-  return "commands[" + std::to_string(command) + "] SET_ATTR pid " + std::to_string(pid);
-}
-
 std::vector<QueuedSignal> QueueOf(const std::vector<PendingSignal>& from) {
   std::vector<QueuedSignal> queue;
   for (const PendingSignal& pending : from) {
@@ -75,7 +71,7 @@ const MemoryState* MemoryOf(const MmAttributes& mm, Arena& arena) {
   for (const Hex& word : mm.auxv) auxv.push_back(word.value);
   to->auxv = arena.Copy(auxv);
   to->auxv_size = static_cast<std::uint32_t>(auxv.size() * sizeof(std::uint64_t));
-  to->exe = arena.Text(mm.exe.bytes);
+  to->exe = arena.Text("../root" + mm.exe.bytes);
   return to;
 }
 
@@ -189,18 +185,13 @@ void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
 }
 
 void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& own, Arena& arena,
-                                  Thread& thread, ThreadStart& start, Diagnostics& diag) {
+                                  Thread& thread, ThreadStart& start) {
   const bool leader = thread.tid == process_->pid;
   for (const Set& set : sets) {
     const Attributes& from = *set.attributes;
     thread.command = static_cast<std::uint32_t>(set.command);
     if (from.comm && !leader) thread.name = arena.Text(from.comm->bytes);
     if (from.creds) {
-      const auto& profile = from.creds->lsm_profile;
-      if (profile && !profile->bytes.empty() && profile->bytes != "unconfined") {
-        diag.Unsupported(Where(set.command, process_->pid),
-                         "creds.lsm_profile \"" + profile->bytes + "\"");
-      }
       if (!(*from.creds == own.creds)) thread.credentials = CredentialsOf(*from.creds, arena);
     }
     if (from.sched) {
@@ -210,9 +201,6 @@ void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& 
         SchedulingState* to = arena.New<SchedulingState>();
         *to = {sched.policy.value, sched.nice, sched.priority, sched.reset_on_fork};
         thread.scheduling = to;
-      }
-      if (sched.policy.value == 6) {
-        diag.Unsupported(Where(set.command, process_->pid), "sched.policy SCHED_DEADLINE");
       }
     }
     if (set.of_thread && !from.signal_queue.empty()) {
@@ -265,20 +253,14 @@ void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& 
 }
 
 void ProcessAttributes::End(const OwnState& own, Arena& arena, bool resumes,
-                            std::vector<ThreadStart>* starts, Diagnostics& diag) {
+                            std::vector<ThreadStart>* starts) {
   SetProcess(own, arena);
   for (std::uint32_t i = 0; i < process_->thread_count; ++i) {
     Thread& thread = process_->threads[i];
     ThreadStart start;
     start.thread = &thread;
-    SetThread(sets_[thread.tid], own, arena, thread, start, diag);
+    SetThread(sets_[thread.tid], own, arena, thread, start);
     if (!resumes) continue;
-    if (start.registers == nullptr) {
-      diag.Add({Severity::kError,
-                "process " + std::to_string(process_->pid) + " thread " +
-                    std::to_string(thread.tid),
-                "has no registers: RESUME needs a SET_ATTR that gives them"});
-    }
     starts->push_back(start);
   }
 }

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "dsl/commands.h"
-#include "model/diagnostics.h"
 #include "restorer/compile.h"
 
 namespace crgen::restorer {
@@ -17,8 +16,7 @@ class ProcessAttributes {
   /// `command`: the index of the SET_ATTR in the program.
   void Add(const SetAttr& set, std::size_t command);
   /// Fills in the process and its threads; those that resume are added to `*starts`.
-  void End(const OwnState& own, Arena& arena, bool resumes, std::vector<ThreadStart>* starts,
-           Diagnostics& diag);
+  void End(const OwnState& own, Arena& arena, bool resumes, std::vector<ThreadStart>* starts);
 
  private:
   struct Set {
@@ -28,7 +26,7 @@ class ProcessAttributes {
   };
   void SetProcess(const OwnState& own, Arena& arena);
   void SetThread(const std::vector<Set>& sets, const OwnState& own, Arena& arena, Thread& thread,
-                 ThreadStart& start, Diagnostics& diag);
+                 ThreadStart& start);
 
   Process* process_ = nullptr;
   std::unordered_map<Pid, std::vector<Set>> sets_;  ///< by tid, in order

@@ -24,8 +24,9 @@ enum ExitCode {
   kOk = 0,
   kInternal = 1,    ///< a defect of crrestore, or the machine is out of memory
   kUsage = 2,       ///< wrong arguments
-  kBadInput = 3,    ///< a plan that is not valid, a file or image that is missing or has changed
-  kNotRestored = 4  ///< the kernel refused a command; nothing is left of the tree
+  kBadInput = 3,     ///< a plan that is not valid, a file or image that is missing or has changed
+  kUnsupported = 4,  ///< a valid plan with things that this restorer cannot do
+  kNotRestored = 5   ///< the kernel refused a command; nothing is left of the tree
 };
 
 struct Arguments {
@@ -58,17 +59,21 @@ std::string Where(const Plan& plan, std::int64_t index) {
                                  std::to_string(command.pid));
 }
 
-bool PrintProblems(const Plan& plan, const Diagnostics& diag) {
+/// Prints what was found; the exit code that it means.
+ExitCode PrintProblems(const Plan& plan, const Diagnostics& diag) {
   for (const Diagnostic& entry : diag.entries()) {
     const auto command = entry.command ? static_cast<std::int64_t>(*entry.command) : -1;
     const std::string where = Placed(plan, command, entry.where);
     if (entry.severity == Severity::kWarning) {
       spdlog::warn("{}: {}", where, entry.what);
     } else {
-      spdlog::error("{}: {}", where, entry.what);
+      spdlog::error("{}: {}{}", where,
+                    entry.severity == Severity::kUnsupported ? "unsupported: " : "", entry.what);
     }
   }
-  return diag.HasErrors() || diag.Count(Severity::kUnsupported) != 0;
+  return diag.HasErrors()                             ? kBadInput
+         : diag.Count(Severity::kUnsupported) != 0 ? kUnsupported
+                                                      : kOk;
 }
 
 bool ReadPlan(const std::string& path, Plan* plan) {
@@ -88,27 +93,32 @@ bool ReadPlan(const std::string& path, Plan* plan) {
   const bool broken = std::ferror(file) != 0;
   if (broken) spdlog::error("{}: {}", plan->name, std::strerror(errno));
   if (file != stdin) std::fclose(file);
-  return !PrintProblems(*plan, diag) && Succeeded(result) && !broken;
+  return PrintProblems(*plan, diag) == kOk && Succeeded(result) && !broken;
 }
 
-bool CheckPlan(const Plan& plan, const Arguments& arguments) {
+ExitCode CheckPlan(const Plan& plan, const Arguments& arguments) {
   Diagnostics diag;
   SimulatedState state;
   if (plan.program.empty()) {
     spdlog::error("{}: an empty program: there is nothing to restore", plan.name);
-    return false;
+    return kBadInput;
   }
-  if (Succeeded(CheckProgram(plan.program, &state, diag)) && !arguments.dry_run) {
-    const PreflightOptions options = {arguments.options.images, arguments.images_outside,
-                                      arguments.options.new_pid_namespace};
-    if (Failed(Preflight(plan.program, options, diag))) return !PrintProblems(plan, diag);
+  if (Failed(CheckProgram(plan.program, &state, diag))) {
+    PrintProblems(plan, diag);
+    return kBadInput;
   }
-  return !PrintProblems(plan, diag);
+  if (arguments.dry_run) return PrintProblems(plan, diag);
+  const PreflightOptions options = {arguments.options.images, arguments.images_outside,
+                                    arguments.options.new_pid_namespace};
+  const Result result = Preflight(plan.program, options, diag);
+  const ExitCode code = PrintProblems(plan, diag);
+  return Succeeded(result) ? kOk : code;
 }
 
 int Run(const Arguments& arguments) {
   Plan plan;
-  if (!ReadPlan(arguments.plan, &plan) || !CheckPlan(plan, arguments)) return kBadInput;
+  if (!ReadPlan(arguments.plan, &plan)) return kBadInput;
+  if (const ExitCode code = CheckPlan(plan, arguments); code != kOk) return code;
   if (arguments.dry_run) {
     const std::string text = DescribeSchedule(plan.program, MakeSchedule(plan.program));
     std::fwrite(text.data(), 1, text.size(), stdout);
@@ -150,8 +160,8 @@ int Main(int argc, char** argv) {
   app.add_flag("-v,--verbose", arguments.verbose, "Say on stderr what is done");
   app.footer(
       "A plan is executed with your rights: it opens, maps and runs whatever it names.\n\n"
-      "Exit codes: 0 ok, 1 internal error, 2 usage, 3 bad input, 4 not restored; without --detach, "
-      "the root's own\n\n"
+      "Exit codes: 0 ok, 1 internal error, 2 usage, 3 bad input, 4 unsupported, 5 not restored; "
+      "without --detach, the root's own\n\n"
       "Examples:\n"
       "  crrestore plan.json --images dump/ --detach\n"
       "  crgen dump/ | crrestore - --images dump/");

@@ -17,8 +17,12 @@
 #include <unordered_set>
 #include <vector>
 
+#include "restorer/arena.h"
+
 namespace crgen::restorer {
 namespace {
+
+constexpr std::uint32_t kSchedDeadline = 6;  // sched(7)
 
 std::string Hexadecimal(const std::string& bytes) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -81,11 +85,14 @@ class Checker {
   }
 
  private:
-  void Wrong(const char* command, const std::string& what) {
-    diag_.Add({Severity::kError,
+  void Add(Severity severity, const char* command, const std::string& what) {
+    diag_.Add({severity,
                "commands[" + std::to_string(index_) + "] " + command + " pid " +
                    std::to_string(pid_),
                what, index_});
+  }
+  void Wrong(const char* command, const std::string& what) {
+    Add(Severity::kError, command, what);
   }
 
   template <typename Body>
@@ -95,7 +102,10 @@ class Checker {
     if (fork.flags.Has(CLONE_NEWPID)) own_numbers_ = true;
     CheckNumber(Fork::kName.data(), fork.child_pid);
   }
-  void Check(const CreateThread& create) { CheckNumber(CreateThread::kName.data(), create.tid); }
+  void Check(const CreateThread& create) {
+    CheckNumber(CreateThread::kName.data(), create.tid);
+    threads_[pid_].push_back(create.tid);
+  }
 
   void CheckNumber(const char* command, Pid number) {
     if (number >= pid_max_) {
@@ -110,7 +120,50 @@ class Checker {
                        name + "\"");
   }
 
+  void Check(const Exit& exit) {
+    if (exit.status.core_dumped) {
+      Add(Severity::kWarning, "EXIT",
+          "the zombie's status will not say that its core was dumped: none is written");
+    }
+  }
+
+  void Check(const MapRegion& map) {
+    if (map.special != SpecialRegion::kVdso && map.special != SpecialRegion::kVvar) return;
+    if (maps_.ranges.empty() && Failed(ReadOwnMaps(&maps_, diag_))) return;
+    const bool vdso = map.special == SpecialRegion::kVdso;
+    const std::uint64_t here = (vdso ? maps_.vdso : maps_.vvar).size();
+    const std::uint64_t there = map.end.value - map.start.value;
+    if (here == there) return;
+    Wrong("MAP_REGION", std::string("the ") + (vdso ? "vdso" : "vvar") + " differs: " +
+                            std::to_string(there) + " bytes in the dump, " +
+                            std::to_string(here) + " of this kernel");
+  }
+
+  void Check(const SetAttr& set) {
+    const Attributes& attributes = *set.attributes;
+    if (attributes.registers) with_registers_.insert(set.tid.value_or(pid_));
+    if (attributes.sched && attributes.sched->policy.value == kSchedDeadline) {
+      Add(Severity::kUnsupported, "SET_ATTR", "sched.policy SCHED_DEADLINE");
+    }
+    const auto& profile = attributes.creds ? attributes.creds->lsm_profile : std::nullopt;
+    if (profile && !profile->bytes.empty() && profile->bytes != "unconfined") {
+      Add(Severity::kUnsupported, "SET_ATTR", "creds.lsm_profile \"" + profile->bytes + "\"");
+    }
+  }
+
+  void Check(const Resume&) {
+    std::vector<Pid>& tids = threads_[pid_];
+    tids.push_back(pid_);
+    for (Pid tid : tids) {
+      if (with_registers_.count(tid) != 0) continue;
+      Wrong("RESUME", "thread " + std::to_string(tid) + " has no registers to go on from");
+    }
+  }
+
   void Check(const OpenFile& open) {
+    if (const auto* other = std::get_if<OtherFile>(&open.file->body)) {
+      return Add(Severity::kUnsupported, "OPEN_FILE", "files of type " + other->type);
+    }
     const auto* file = std::get_if<RegularFile>(&open.file->body);
     if (file == nullptr) return;
     const auto [known, fresh] = files_.try_emplace(file->path.bytes);
@@ -190,7 +243,10 @@ class Checker {
   bool own_numbers_ = false;
   std::size_t index_ = 0;
   Pid pid_ = 0;
+  OwnMaps maps_;
   std::unordered_set<Pid> numbers_;
+  std::unordered_set<Pid> with_registers_;
+  std::unordered_map<Pid, std::vector<Pid>> threads_;
   std::unordered_map<std::string, FileFacts> files_;
   std::unordered_map<std::string, std::int64_t> images_;
 };
@@ -199,7 +255,8 @@ class Checker {
 
 Result Preflight(const Program& program, const PreflightOptions& options, Diagnostics& diag) {
   Checker(options, diag).Check(program);
-  return diag.HasErrors() ? Result::kError : Result::kOk;
+  const bool wrong = diag.HasErrors() || diag.Count(Severity::kUnsupported) != 0;
+  return wrong ? Result::kError : Result::kOk;
 }
 
 }  // namespace crgen::restorer

@@ -130,7 +130,7 @@ struct NameOp {
   const char* name;
 };
 struct DirectoriesOp {
-  const char* cwd;
+  const char* cwd;   ///< as the supervisor's root has it, also below another root
   const char* root;  ///< null: unchanged
   int32_t umask;     ///< -1: unchanged
 };
@@ -241,7 +241,7 @@ struct MemoryState {
   uint64_t bounds[11];  ///< in the kernel's order: start_code … env_end
   const uint64_t* auxv;
   uint32_t auxv_size;  ///< bytes
-  const char* exe;
+  const char* exe;  ///< from the service directory
 };
 
 /// What a process gets when everything is built.
@@ -295,6 +295,7 @@ struct Board {
   Word arrived;        ///< threads that have nothing left to build
   Word armed;          ///< threads that only wait for their registers
   Word arm;            ///< the supervisor traces everybody: go on
+  Word supervisor;     ///< its tid; FUTEX_OWNER_DIED is added when it dies (robust futex)
   Failure failure;
   uint32_t threads;  ///< of all processes that resume
   // Where the supervisor has its vdso, and where the arena keeps it.

@@ -55,9 +55,9 @@ class Supervisor {
       : program_(program), options_(options) {}
 
   /// Everything up to running processes. The problem, or none.
-  RestoreProblem Run(std::uint64_t text_size, Diagnostics& diag) {
+  RestoreProblem Run(std::uint64_t text_size) {
     Schedule schedule = MakeSchedule(program_);
-    if (const std::string problem = Build(schedule, text_size, diag); !problem.empty()) {
+    if (const std::string problem = Build(schedule, text_size); !problem.empty()) {
       return {problem, -1};
     }
     for (RestoreProblem problem : {RunOwnCommands(), AwaitAll(&Board::arrived)}) {
@@ -77,7 +77,7 @@ class Supervisor {
   pid_t root() const { return script_.processes[1]->threads[0].outer_tid; }
 
  private:
-  std::string Build(const Schedule& schedule, std::uint64_t text_size, Diagnostics& diag) {
+  std::string Build(const Schedule& schedule, std::uint64_t text_size) {
     OwnMaps maps;
     Services services;
     LeaveRseq();
@@ -91,12 +91,13 @@ class Supervisor {
     if (std::string problem = OpenServices(services); !problem.empty()) return problem;
     // A script is about four times as large as its text; pages are there only when written.
     const std::uint64_t script_size = (std::uint64_t{1} << 20) + 64 * text_size;
+    Diagnostics diag;
     if (Failed(ReadOwnMaps(&maps, diag)) ||
-        Failed(arena_.Make(program_, maps, script_size, threads, diag)) ||
-        Failed(Compile(program_, schedule, services, ReadOwnState(), maps, arena_, &script_,
-                       diag))) {
-      return "the plan cannot be restored here";
+        Failed(arena_.Make(program_, maps, script_size, threads, diag))) {
+      return diag.entries().back().where + ": " + diag.entries().back().what;
     }
+    script_ = Compile(program_, schedule, services, ReadOwnState(), maps, arena_);
+    ReportDeath();
 #ifdef CRRESTORE_FAULTS
     fault_board = script_.board;
     if (const char* call = std::getenv("CRRESTORE_FAILING_CALL")) {
@@ -114,6 +115,16 @@ class Supervisor {
       syscall(__NR_rseq, area, std::max<std::uint32_t>(__rseq_size, kRegistered),
               RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
     }
+  }
+
+  /// set_robust_list(2): when this process dies, however it does, the kernel marks the word.
+  void ReportDeath() {
+    robust_.head.list.next = &robust_.node;
+    robust_.node.next = &robust_.head.list;
+    robust_.head.futex_offset = reinterpret_cast<char*>(&script_.board->supervisor) -
+                                reinterpret_cast<char*>(&robust_.node);
+    script_.board->supervisor = static_cast<Word>(gettid());
+    syscall(__NR_set_robust_list, &robust_.head, sizeof robust_.head);
   }
 
   std::string OpenServices(Services& services) {
@@ -280,13 +291,16 @@ class Supervisor {
   Arena arena_;
   Script script_;
   int service_ = -1;
+  struct {
+    robust_list_head head;
+    robust_list node;
+  } robust_ = {};
 };
 
 /// What the process that restores tells the one that the user has started.
 struct Report {
   std::int64_t command = -1;
   std::int32_t root = 0;
-  std::uint32_t warnings = 0;
   char what[1000] = "";
 };
 
@@ -330,19 +344,13 @@ bool MountProc() {
   if (options.new_pid_namespace && !MountProc()) give_up(ErrorText("mount of /proc"), -1);
   if (!AdoptDescendants()) give_up(ErrorText("prctl(PR_SET_CHILD_SUBREAPER)"), -1);
   Supervisor supervisor(program, options);
-  Diagnostics diag;
   RestoreProblem problem;
   try {
-    problem = supervisor.Run(text_size, diag);
+    problem = supervisor.Run(text_size);
   } catch (const std::bad_alloc&) {
     problem = {"out of memory", -1};
   }
-  if (!problem.what.empty()) {
-    for (const Diagnostic& entry : diag.entries()) {
-      if (entry.severity != Severity::kWarning) problem.what = entry.where + ": " + entry.what;
-    }
-    give_up(problem.what, problem.command);
-  }
+  if (!problem.what.empty()) give_up(problem.what, problem.command);
   report.root = supervisor.root();
   Tell(pipe, report);
   close(pipe);

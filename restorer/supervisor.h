@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "dsl/commands.h"
-#include "model/diagnostics.h"
 
 namespace crgen::restorer {
 
@@ -30,7 +29,6 @@ struct RestoreProblem {
 
 struct RestoreResult {
   RestoreProblem problem;
-  Diagnostics diag;     ///< what Compile() found
   pid_t root = 0;       ///< as this process's pid namespace has it
   int exit_status = 0;  ///< of the root as a shell gives it, unless detached
 };

@@ -83,7 +83,7 @@ void Executor::Run() {
   if (process->threads[0].outer_tid == 0) ReportNumber(board, &process->threads[0]);
   for (uint32_t i = 0; i < process->op_count; ++i) {
     op = &process->ops[i];
-    for (uint32_t j = 0; j < op->await_count; ++j) AwaitChange(op->await[j], 0);
+    for (uint32_t j = 0; j < op->await_count; ++j) AwaitChange(board, op->await[j], 0);
     if (op->kind == OpKind::kExit) Signal(&process->leaving, 1);
     Execute();
     if (op->done != nullptr) Signal(op->done, 1);
@@ -319,10 +319,10 @@ void Executor::Load() {
 
 void Executor::ChangeDirectories() {
   const DirectoriesOp& directories = op->directories;
+  if (const long r = Try(__NR_chdir, directories.cwd); r < 0) Fail("chdir", r, directories.cwd);
   if (directories.root != nullptr) {
     if (const long r = Try(__NR_chroot, directories.root); r < 0) Fail("chroot", r, directories.root);
   }
-  if (const long r = Try(__NR_chdir, directories.cwd); r < 0) Fail("chdir", r, directories.cwd);
   if (directories.umask >= 0) Must("umask", __NR_umask, directories.umask);
 }
 

@@ -98,7 +98,8 @@ void Finisher::SetMemory() const {
   for (int i = 0; i < 11; ++i) map.bounds[i] = memory.bounds[i];
   map.auxv = memory.auxv;
   map.auxv_size = memory.auxv_size;
-  const long exe = Try(__NR_openat, AT_FDCWD, memory.exe, O_RDONLY | O_CLOEXEC, 0);
+  // From the supervisor's root: the process may have another one by now.
+  const long exe = Try(__NR_openat, board->service_fd, memory.exe, O_RDONLY | O_CLOEXEC, 0);
   if (exe < 0) Fail(board, thread->command, process->pid, "open", exe, memory.exe);
   map.exe_fd = (uint32_t)exe;
   Control("prctl(PR_SET_MM_MAP)", PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
@@ -162,8 +163,10 @@ void Finisher::InstallFilters() const {
 void Finisher::SetCredentials() const {
   const CredentialsState& c = *thread->credentials;
   for (int i = 0; i < kCapabilities; ++i) {
-    const bool kernel_knows_it = Try(__NR_prctl, PR_CAPBSET_READ, i, 0, 0, 0) == 1;
-    if (kernel_knows_it && (c.bounding >> i & 1) == 0) {
+    const long held = Try(__NR_prctl, PR_CAPBSET_READ, i, 0, 0, 0);
+    if (held == -22 /* EINVAL */) break;  // the kernel has no more
+    if (held < 0) Fail(board, thread->command, process->pid, "prctl(PR_CAPBSET_READ)", held);
+    if (held == 1 && (c.bounding >> i & 1) == 0) {
       Control("prctl(PR_CAPBSET_DROP)", PR_CAPBSET_DROP, i, 0, 0, 0);
     }
   }
@@ -248,7 +251,7 @@ void FinishThread(Board* board, Thread* thread) {
   const Finisher finisher{board, thread, thread->process};
   Process* process = thread->process;
   Arrive(board, &board->arrived);
-  AwaitChange(&board->arm, 0);
+  AwaitChange(board, &board->arm, 0);
   if (finisher.leader()) {
     finisher.DropChildSignals();
     finisher.SetProcess();
@@ -265,7 +268,7 @@ void FinishThread(Board* board, Thread* thread) {
   } else {
     for (Word armed; (armed = __atomic_load_n(&process->armed, __ATOMIC_SEQ_CST)) !=
                      process->thread_count - 1;) {
-      AwaitChange(&process->armed, armed);
+      AwaitChange(board, &process->armed, armed);
     }
     // Changed ids have reset it.
     if (process->dumpable == 0 || process->dumpable == 1) {
@@ -278,7 +281,7 @@ void FinishThread(Board* board, Thread* thread) {
     finisher.Must("rseq", __NR_rseq, thread->rseq, thread->rseq_size, 0, thread->rseq_signature);
   }
   Arrive(board, &board->armed);
-  for (;;) RawCall(__NR_pause);
+  Rest(board);
 }
 
 }  // namespace crgen::restorer

@@ -6,8 +6,10 @@
 namespace crgen::restorer {
 namespace {
 
-long Futex(Word* word, int operation, Word value) {
-  return RawCall(__NR_futex, Argument(word), operation, value);
+constexpr uint64_t kLookEverySeconds = 1;
+
+long Futex(Word* word, int operation, Word value, const uint64_t* timeout = nullptr) {
+  return RawCall(__NR_futex, Argument(word), operation, value, Argument(timeout));
 }
 
 /// "123/task/456": the number behind the last slash.
@@ -36,8 +38,13 @@ void Wake(Word* word) { Futex(word, FUTEX_WAKE, 0x7fffffff); }
 
 Word Increment(Word* word) { return __atomic_add_fetch(word, 1, __ATOMIC_SEQ_CST); }
 
-void AwaitChange(Word* word, Word value) {
-  while (__atomic_load_n(word, __ATOMIC_SEQ_CST) == value) Futex(word, FUTEX_WAIT, value);
+void AwaitChange(Board* board, Word* word, Word value) {
+  const uint64_t timeout[2] = {kLookEverySeconds, 0};
+  while (__atomic_load_n(word, __ATOMIC_SEQ_CST) == value) {
+    Futex(word, FUTEX_WAIT, value, timeout);
+    const Word supervisor = __atomic_load_n(&board->supervisor, __ATOMIC_SEQ_CST);
+    if ((supervisor & FUTEX_OWNER_DIED) != 0) RawCall(__NR_exit_group, 1);
+  }
 }
 
 void Fail(Board* board, uint32_t command, int32_t pid, const char* what, long error,
@@ -53,7 +60,12 @@ void Fail(Board* board, uint32_t command, int32_t pid, const char* what, long er
     Increment(&board->wake);
     Wake(&board->wake);
   }
-  for (;;) RawCall(__NR_pause);
+  Rest(board);
+}
+
+void Rest(Board* board) {
+  const Word never = 0;
+  for (;;) AwaitChange(board, const_cast<Word*>(&never), never);
 }
 
 void ReportNumber(Board* board, Thread* thread) {

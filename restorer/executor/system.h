@@ -45,14 +45,17 @@ void Signal(Word* word, Word value);
 Word Increment(Word* word);
 /// Wakes who waits for `*word`.
 void Wake(Word* word);
-/// Until `*word` is not `value`.
-void AwaitChange(Word* word, Word value);
+/// Until `*word` is not `value`. Ends this process if the supervisor has died meanwhile.
+void AwaitChange(Board* board, Word* word, Word value);
 
 /// Reports that this process cannot go on, and waits to be killed with all others.
 [[noreturn]] void Fail(Board* board, uint32_t command, int32_t pid, const char* what, long error,
                        const char* path = nullptr);
 
-/// Runs `entry(argument, …)` in a new thread that has the number `tid`. A negative errno, or tid.
+/// Waits to be killed, or to be taken over with ptrace(2).
+[[noreturn]] void Rest(Board* board);
+
+/// Starts `thread` in this process, with its number. A negative errno, or the number.
 long StartThread(Board* board, Thread* thread);
 
 /// The rest of a thread's life, from when nothing is left to build.
