@@ -121,7 +121,7 @@ class Checker {
   }
 
   void Check(const Exit& exit) {
-    if (exit.status.core_dumped) {
+    if (exit.status.core_dumped.value_or(false)) {
       Add(Severity::kWarning, "EXIT",
           "the zombie's status will not say that its core was dumped: none is written");
     }

@@ -60,9 +60,8 @@ class Supervisor {
     if (const std::string problem = Build(schedule, text_size); !problem.empty()) {
       return {problem, -1};
     }
-    for (RestoreProblem problem : {RunOwnCommands(), AwaitAll(&Board::arrived)}) {
-      if (!problem.what.empty()) return problem;
-    }
+    if (RestoreProblem problem = RunOwnCommands(); !problem.what.empty()) return problem;
+    if (RestoreProblem problem = AwaitAll(&Board::arrived); !problem.what.empty()) return problem;
     Handover handover(script_, arena_);
     if (std::string problem = handover.Trace(); !problem.empty()) return {problem, -1};
     Raise(&script_.board->arm);
@@ -436,9 +435,12 @@ RestoreResult Restore(const Program& program, std::uint64_t text_size,
   }
   result.root = options.new_pid_namespace ? NumberHere(restorer, report.root) : report.root;
   if (!options.pidfile.empty()) std::ofstream(options.pidfile) << result.root << "\n";
-  if (options.detach) return result;
-  DieOfStop();
   int status = 0;
+  if (options.detach) {
+    if (!options.new_pid_namespace) waitpid(restorer, &status, 0);
+    return result;
+  }
+  DieOfStop();
   while (waitpid(restorer, &status, 0) < 0 && errno == EINTR) {
   }
   result.exit_status = StatusOf(status);
