@@ -277,7 +277,12 @@ TEST_F(RestorerFaultsTest, KilledAtAnyMomentLeavesAllOrNothing) {
       ++split;
     } else {
       ++undone;
-      ASSERT_TRUE(Left().empty()) << Left().size() << " processes are left";
+      for (int pid : Left()) {
+        const std::string folder = "/proc/" + std::to_string(pid);
+        ADD_FAILURE() << "process " << pid << " is left: "
+                      << std::ifstream(folder + "/status").rdbuf()
+                      << std::ifstream(folder + "/syscall").rdbuf();
+      }
     }
     KillEverybody();
   }
