@@ -103,7 +103,7 @@ Result Arena::Make(const Program& program, const OwnMaps& maps, std::uint64_t sc
   vvar_park_ = place(maps.vvar.size());
   vdso_park_ = place(maps.vdso.size());
   place(kPageSize);  // a hole below the stacks
-  stacks_ = place(kStackSize * (threads + 1));
+  stacks_ = place(kStackSize * (threads + 2));
   for (SharedObject& object : shared_) object.at = place(object.size);
 
   start_ = FindGap(std::move(used), size);
@@ -126,7 +126,7 @@ Result Arena::MapParts(std::size_t threads, Diagnostics& diag) {
   const std::size_t code = static_cast<std::size_t>(crgen_executor_end - crgen_executor_begin);
   bool ok = map(start_, RoundUp(code), MAP_SHARED) &&
             map(script_, script_end_ - script_, MAP_SHARED | MAP_NORESERVE) &&
-            map(stacks_, kStackSize * (threads + 1), MAP_PRIVATE | MAP_NORESERVE);
+            map(stacks_, kStackSize * (threads + 2), MAP_PRIVATE | MAP_NORESERVE);
   for (const SharedObject& object : shared_) {
     const int reserve = static_cast<int>(object.flags) & MAP_NORESERVE;
     ok = ok && map(object.at, object.size, MAP_SHARED | reserve);

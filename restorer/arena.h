@@ -48,8 +48,9 @@ class Arena {
   std::uint64_t vvar_park() const { return vvar_park_; }
   std::uint64_t vdso_park() const { return vdso_park_; }
   std::uint64_t leader_stack_top() const { return stacks_ + kStackSize; }
+  std::uint64_t helper_stack_top() const { return stacks_ + kStackSize * 2; }
   /// Of the n-th thread behind the leader.
-  std::uint64_t thread_stack_top(std::size_t n) const { return stacks_ + kStackSize * (n + 2); }
+  std::uint64_t thread_stack_top(std::size_t n) const { return stacks_ + kStackSize * (n + 3); }
   Entry entry() const { return reinterpret_cast<Entry>(start_); }
   /// Where a shared anonymous object is mapped as a whole.
   std::uint64_t shmem(std::uint64_t id) const;

@@ -58,6 +58,8 @@ class Compiler {
     board.arena_start = arena_.start();
     board.arena_end = arena_.end();
     board.stack_top = arena_.leader_stack_top();
+    board.helper_stack_top = arena_.helper_stack_top();
+    board.helper_tid = services_.helper_tid;
     board.vdso_at = maps_.vdso.start;
     board.vvar_at = maps_.vvar.start;
     board.vdso_park = arena_.vdso_park();

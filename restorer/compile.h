@@ -33,6 +33,7 @@ struct Script {
 struct Services {
   std::string images;                          ///< the folder of page images
   std::map<std::uint64_t, std::string> memfds;  ///< by inode_id
+  Pid helper_tid = 0;                           ///< for helpers that load pages
 };
 
 /// What this process has and the root inherits: attributes that are the same need no system call.

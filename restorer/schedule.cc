@@ -178,6 +178,10 @@ class Scheduler {
   void Plan(const OpenFile& open) {
     OnTable();
     const auto* memfd = std::get_if<Memfd>(&open.file->body);
+    if (memfd != nullptr) {
+      const auto [creation, first] = memfds_.try_emplace(memfd->inode_id, step_);
+      if (!first) Await(step_, creation->second);
+    }
     if (memfd == nullptr || !memfd->seals || memfd->seals->bits == 0) return;
     for (const auto& [process, last] : touched_) Await(step_, last);
     touched_.clear();
@@ -282,6 +286,7 @@ class Scheduler {
   std::unordered_map<Pid, std::vector<std::uint32_t>> freed_;       ///< pid reaped, session left
   std::unordered_map<std::uint32_t, std::uint32_t> shared_;         ///< table: its last step
   std::unordered_map<std::uint32_t, std::uint32_t> touched_;  ///< process: its last step on memory
+  std::unordered_map<std::uint64_t, std::uint32_t> memfds_;         ///< the step that creates one
   std::unordered_set<std::uint32_t> unwatched_;
   std::uint32_t reparenting_ = kNone;
 };

@@ -290,6 +290,10 @@ struct Board {
   uint64_t arena_start;
   uint64_t arena_end;
   uint64_t stack_top;  ///< of each process's main thread
+  // For loading much at once: a number that neither the program nor the system uses, and a stack.
+  int32_t helper_tid;
+  Word helper_busy;
+  uint64_t helper_stack_top;
   int32_t service_fd;  ///< /proc/<supervisor>/fd: whatever the supervisor holds can be reopened
   Word wake;           ///< the supervisor's futex: changes when all have arrived, or are armed
   Word arrived;        ///< threads that have nothing left to build

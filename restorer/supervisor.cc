@@ -49,6 +49,15 @@ char StateOf(pid_t pid) {
   return name_end == std::string::npos || name_end + 2 >= line.size() ? 'X' : line[name_end + 2];
 }
 
+bool InProgram(const Program& program, pid_t number) {
+  return std::any_of(program.begin(), program.end(), [&](const Command& command) {
+    const auto* fork = std::get_if<Fork>(&command.body);
+    const auto* thread = std::get_if<CreateThread>(&command.body);
+    return (fork != nullptr && fork->child_pid == number) ||
+           (thread != nullptr && thread->tid == number);
+  });
+}
+
 class Supervisor {
  public:
   Supervisor(const Program& program, const RestoreOptions& options)
@@ -138,6 +147,7 @@ class Supervisor {
       if (fd < 0) return ErrorText("memfd " + std::to_string(memfd->inode_id));
       services.memfds[memfd->inode_id] = std::to_string(fd);
     }
+    services.helper_tid = SpareNumber();
     service_ = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
     if (service_ < 0) return ErrorText("/proc/self/fd");
     rlimit limit;
@@ -151,6 +161,15 @@ class Supervisor {
       }
     }
     return "";
+  }
+
+  /// The highest number that nobody has: where the kernel does not give out new ones for long.
+  Pid SpareNumber() const {
+    Pid number = 32768;
+    std::ifstream("/proc/sys/kernel/pid_max") >> number;
+    do --number;
+    while (number > 1 && (kill(number, 0) == 0 || InProgram(program_, number)));
+    return number;
   }
 
   static int CreateMemfd(const Memfd& memfd) {
@@ -357,15 +376,6 @@ bool MountProc() {
   prctl(PR_SET_PDEATHSIG, 0);
   DieOfStop();
   _exit(AwaitRoot(report.root, options.new_pid_namespace));
-}
-
-bool InProgram(const Program& program, pid_t number) {
-  return std::any_of(program.begin(), program.end(), [&](const Command& command) {
-    const auto* fork = std::get_if<Fork>(&command.body);
-    const auto* thread = std::get_if<CreateThread>(&command.body);
-    return (fork != nullptr && fork->child_pid == number) ||
-           (thread != nullptr && thread->tid == number);
-  });
 }
 
 /// The root's number in this pid namespace, where it is another one: proc(5), NSpid.

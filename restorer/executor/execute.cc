@@ -18,7 +18,6 @@ constexpr uint64_t kChildSignal = 1ul << (17 - 1);  // SIGCHLD
 constexpr uint64_t kUserEnd = 0x7ffffffff000;
 constexpr int kSetOwner = 15, kSetSignal = 10;  // F_SETOWN_EX, F_SETSIG
 constexpr int kAddSeals = 1033;                 // F_ADD_SEALS
-constexpr uint32_t kSlicesAtOnce = 1024;        // IOV_MAX
 constexpr uint64_t kGuardInstall = 1ul << 63;
 constexpr int kGuardInstallAdvice = 102;
 
@@ -54,7 +53,6 @@ struct Executor {
   void MoveSpecial();
   void Move();
   void Protect();
-  void Load();
   void Advise(uint64_t start, uint64_t size, uint64_t advice);
   void ChangeDirectories();
   void LeaveSupervisor();
@@ -142,7 +140,7 @@ void Executor::Execute() {
     case OpKind::kProtect:
       return Protect();
     case OpKind::kLoad:
-      return Load();
+      return LoadPages(board, process, op);
     case OpKind::kSubreaper:
       Must("prctl(PR_SET_CHILD_SUBREAPER)", __NR_prctl, PR_SET_CHILD_SUBREAPER, op->flag.value, 0,
            0, 0);
@@ -288,33 +286,6 @@ void Executor::Protect() {
     Must("mprotect", __NR_mprotect, range.start, range.size, range.prot);
   }
   Advise(range.start, range.size, range.advice);
-}
-
-void Executor::Load() {
-  const LoadOp& load = op->load;
-  const long fd = Try(__NR_openat, board->service_fd, load.image, O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0) Fail("open of the image", fd);
-  uint64_t offset = load.offset;
-  uint32_t next = 0;
-  uint64_t skip = 0;  // bytes of slice `next` that a short read has filled
-  while (next < load.count) {
-    long got;
-    if (skip == 0) {
-      const uint32_t left = load.count - next;
-      got = Try(__NR_preadv, fd, load.slices + next, left < kSlicesAtOnce ? left : kSlicesAtOnce,
-                offset, 0);
-    } else {
-      got = Try(__NR_pread64, fd, load.slices[next].start + skip, load.slices[next].size - skip,
-                offset);
-    }
-    if (got == kInterrupted) continue;
-    if (got < 0) Fail("pread of the image", got);
-    if (got == 0) Fail("pread: the image ends", -5 /* EIO */);
-    offset += (uint64_t)got;
-    skip += (uint64_t)got;
-    while (next < load.count && skip >= load.slices[next].size) skip -= load.slices[next++].size;
-  }
-  Must("close", __NR_close, fd);
 }
 
 void Executor::ChangeDirectories() {

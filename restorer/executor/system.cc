@@ -22,7 +22,8 @@ int32_t LastNumber(const char* text, long length) {
   return number;
 }
 
-[[noreturn]] void RunThread(Board* board, Thread* thread) {
+void RunThread(Board* board, void* argument) {
+  Thread* thread = static_cast<Thread*>(argument);
   ReportNumber(board, thread);
   FinishThread(board, thread);
 }
@@ -76,12 +77,15 @@ void ReportNumber(Board* board, Thread* thread) {
   thread->outer_tid = LastNumber(text, length);
 }
 
-long StartThread(Board* board, Thread* thread) {
+long StartThread(Board* board, const int32_t* tid, uint64_t stack_top, Word* ended,
+                 ThreadFunction run, void* argument) {
   clone_args arguments = {};
-  arguments.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
-  arguments.stack = thread->stack_top - 16;
+  arguments.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
+                    (ended != nullptr ? CLONE_CHILD_CLEARTID : 0);
+  arguments.child_tid = (uint64_t)ended;
+  arguments.stack = stack_top - 16;
   arguments.stack_size = 16;
-  arguments.set_tid = (uint64_t)&thread->tid;
+  arguments.set_tid = (uint64_t)tid;
   arguments.set_tid_size = 1;
 #ifdef CRRESTORE_FAULTS
   if (const long error = Call(board, -1); error == -5) return error;
@@ -89,7 +93,7 @@ long StartThread(Board* board, Thread* thread) {
   long result;
   __asm__ volatile(
       "mov %[board], %%r12\n"
-      "mov %[thread], %%r13\n"
+      "mov %[argument], %%r13\n"
       "syscall\n"
       "test %%rax, %%rax\n"
       "jnz 1f\n"
@@ -100,9 +104,13 @@ long StartThread(Board* board, Thread* thread) {
       "1:\n"
       : "=a"(result)
       : "a"(__NR_clone3), "D"(&arguments), "S"(sizeof arguments), [board] "r"(board),
-        [thread] "r"(thread), [run] "r"(&RunThread)
+        [argument] "r"(argument), [run] "r"(run)
       : "rcx", "r11", "r12", "r13", "memory");
   return result;
+}
+
+long StartThread(Board* board, Thread* thread) {
+  return StartThread(board, &thread->tid, thread->stack_top, nullptr, RunThread, thread);
 }
 
 }  // namespace crgen::restorer

@@ -55,8 +55,18 @@ void AwaitChange(Board* board, Word* word, Word value);
 /// Waits to be killed, or to be taken over with ptrace(2).
 [[noreturn]] void Rest(Board* board);
 
-/// Starts `thread` in this process, with its number. A negative errno, or the number.
+/// Starts a thread of this process that has the number `*tid` and runs `run(board, argument)` below
+/// `stack_top`. `*ended`, if given, becomes 0 when the thread has ended. A negative errno, or the
+/// number.
+using ThreadFunction = void (*)(Board* board, void* argument);
+long StartThread(Board* board, const int32_t* tid, uint64_t stack_top, Word* ended,
+                 ThreadFunction run, void* argument);
+
+/// CREATE_THREAD. A negative errno, or the number.
 long StartThread(Board* board, Thread* thread);
+
+/// LOAD_PAGES: from the image into memory.
+void LoadPages(Board* board, Process* process, const Op* op);
 
 /// The rest of a thread's life, from when nothing is left to build.
 [[noreturn]] void FinishThread(Board* board, Thread* thread);
