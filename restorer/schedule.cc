@@ -85,7 +85,6 @@ class Scheduler {
     child.sid = self().sid;
     child.arrival = step_;
     if (sibling) {
-      Await(step_, self().adopted);
       nodes_[child.parent].siblings_born.push_back(step_);
       child.adopted = step_;
     }

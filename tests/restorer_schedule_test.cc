@@ -65,9 +65,8 @@ Program RandomOrder(const Program& program, const Schedule& schedule, std::mt199
       const auto* wait = std::get_if<Wait>(&program[step.command].body);
       const Pid child = step.watched != 0 ? step.watched : wait != nullptr ? wait->child_pid : 0;
       for (std::size_t c = 0; child != 0 && c < schedule.processes.size(); ++c) {
-        if (schedule.processes[c].pid == child && next[c] < schedule.processes[c].steps.size()) {
-          return true;
-        }
+        const bool waits = born[c] && next[c] < schedule.processes[c].steps.size();
+        if (schedule.processes[c].pid == child && waits) return true;
       }
       return false;
     });
@@ -108,6 +107,61 @@ void ExpectAnyOrderServes(const Program& program, int orders, std::mt19937& rand
     if (state == expected) continue;
     std::ofstream("schedule-order.json") << WriteProgram(order, Layout::kLines);
     FAIL() << FirstDifference(state, expected) << "\nthe order is in schedule-order.json";
+  }
+}
+
+/// Programs in which one rule decides.
+TEST(RestorerScheduleTest, EachRule) {
+  const std::string begin =
+      R"([{"command": "FORK", "pid": 0, "child_pid": 9}, {"command": "SET_SID", "pid": 9},
+          {"command": "SET_ATTR", "pid": 9, "attributes": {"child_subreaper": true}},
+          {"command": "OPEN_FILE", "pid": 9, "fd": 0, "file": {"type": "REG", "id": 1, "path": "/x",
+           "flags": ["O_RDONLY"]}},
+          {"command": "FORK", "pid": 9, "child_pid": 10},)";
+  const std::pair<const char*, std::string> rules[] = {
+      {"a group's name is free for a session when all have left it",
+       R"({"command": "FORK", "pid": 9, "child_pid": 11},
+          {"command": "SET_PGID", "pid": 10, "pgid": 10}, {"command": "SET_PGID", "pid": 11, "pgid": 10},
+          {"command": "SET_PGID", "pid": 10, "pgid": 9}, {"command": "SET_PGID", "pid": 11, "pgid": 11},
+          {"command": "SET_SID", "pid": 10},
+          {"command": "RESUME", "pid": 9}, {"command": "RESUME", "pid": 10},
+          {"command": "RESUME", "pid": 11}])"},
+      {"a number is free when it is reaped",
+       R"({"command": "EXIT", "pid": 10, "status": {"code": 0}},
+          {"command": "FORK", "pid": 9, "child_pid": 11}, {"command": "WAIT", "pid": 9, "child_pid": 10},
+          {"command": "FORK", "pid": 11, "child_pid": 10},
+          {"command": "RESUME", "pid": 9}, {"command": "RESUME", "pid": 10},
+          {"command": "RESUME", "pid": 11}])"},
+      {"an orphan is waited for when it is adopted",
+       R"({"command": "FORK", "pid": 10, "child_pid": 11},
+          {"command": "EXIT", "pid": 11, "status": {"code": 0}},
+          {"command": "EXIT", "pid": 10, "status": {"code": 0}},
+          {"command": "WAIT", "pid": 9, "child_pid": 11}, {"command": "WAIT", "pid": 9, "child_pid": 10},
+          {"command": "RESUME", "pid": 9}])"},
+      {"a parent's exit comes after the births for it",
+       R"({"command": "FORK", "pid": 10, "child_pid": 11},
+          {"command": "FORK", "pid": 11, "child_pid": 12, "flags": ["CLONE_PARENT"]},
+          {"command": "EXIT", "pid": 10, "status": {"code": 0}},
+          {"command": "EXIT", "pid": 12, "status": {"code": 0}},
+          {"command": "WAIT", "pid": 9, "child_pid": 12}, {"command": "WAIT", "pid": 9, "child_pid": 10},
+          {"command": "RESUME", "pid": 9}, {"command": "RESUME", "pid": 11}])"},
+      {"sharers of a table keep their order",
+       R"({"command": "FORK", "pid": 9, "child_pid": 11, "flags": ["CLONE_FILES"]},
+          {"command": "DUP_FD", "pid": 11, "old_fd": 0, "new_fd": 5},
+          {"command": "DUP_FD", "pid": 9, "old_fd": 5, "new_fd": 6},
+          {"command": "CLOSE_FD", "pid": 11, "fd": 5}, {"command": "FORK", "pid": 9, "child_pid": 12},
+          {"command": "CLOSE_FD", "pid": 9, "fd": 6},
+          {"command": "RESUME", "pid": 9}, {"command": "RESUME", "pid": 10},
+          {"command": "RESUME", "pid": 11}, {"command": "RESUME", "pid": 12}])"},
+  };
+  std::mt19937 random(Seed());
+  for (const auto& [rule, rest] : rules) {
+    SCOPED_TRACE(rule);
+    Program program;
+    Diagnostics diag;
+    ASSERT_EQ(ReadProgram(begin + rest, rule, &program, diag), Result::kOk)
+        << diag.entries()[0].where << diag.entries()[0].what;
+    ExpectAnyOrderServes(program, 200, random);
   }
 }
 
