@@ -10,6 +10,8 @@ namespace {
 constexpr long kInterrupted = -4;         // EINTR
 constexpr uint32_t kSlicesAtOnce = 1024;  // IOV_MAX
 constexpr uint64_t kWorthAHelper = 4 << 20;
+constexpr uint64_t kPopulateAtOnce = 256 << 10;
+constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14
 
 struct Range {
   Process* process;
@@ -35,6 +37,11 @@ void LoadRange(Board* board, const Range& range) {
       size += load.slices[slice + count++].size;
     }
     if (size > range.to - at) size = range.to - at;
+    if (count == 1 && size > kPopulateAtOnce) size = kPopulateAtOnce;
+    if (count == 1 && size == kPopulateAtOnce) {
+      // Cheaper than a fault for each page; where the kernel cannot, the faults come.
+      RawCall(__NR_madvise, (long)(load.slices[slice].start + skip), (long)size, kPopulateWrite);
+    }
     const uint64_t offset = load.offset + at;
     const long got =
         count > 1 ? Call(board, __NR_preadv, range.fd, load.slices + slice, count, offset, 0)
