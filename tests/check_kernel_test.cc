@@ -1,0 +1,196 @@
+// The kernel as judge of the checker: random programs run for real, each in a fresh pid namespace.
+// How each command ends, and the processes, descriptors and pages in the end, must be what the
+// checker says. Needs root; says so where it cannot run. CRGEN_SEED=n repeats a run's random
+// choice, CRGEN_ROUNDS=n makes it n times as long.
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <malloc.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <iterator>
+#include <new>
+#include <random>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "dsl/program_json.h"
+#include "tests/kernel_pool.h"
+#include "tests/kernel_state.h"
+#include "tests/program_maker.h"
+#include "tests/simulated_state.h"
+
+namespace crgen {
+namespace {
+
+using test::KernelCase;
+using test::KernelPool;
+using test::KernelView;
+using test::ProgramMaker;
+using test::RealLines;
+using test::SimulatedLines;
+using test::StateLines;
+using test::Topic;
+using test::Verdict;
+using Kind = Verdict::Kind;
+using namespace testing;  // NOLINT: the vocabulary of programs
+
+constexpr int kSecondsPerRound = 240;  // of a test that hangs; one that does not needs a tenth
+constexpr std::size_t kProgramsPerRound = 1500;
+
+unsigned Number(const char* variable, unsigned otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : static_cast<unsigned>(std::strtoul(text, nullptr, 10));
+}
+
+/// How often each command ended in which way, counted by all workers.
+struct Tally {
+  static constexpr std::string_view kErrors[] = {"success", "EPERM",  "EEXIST", "EINVAL", "ECHILD",
+                                                 "EAGAIN",  "EBADF",  "ENOENT", "EACCES", "ENODEV",
+                                                 "EBUSY",   "ENOMEM", "EFAULT", "other"};
+  static constexpr std::size_t kCommands = std::variant_size_v<CommandBody>;
+  std::atomic<std::size_t> count[kCommands][std::size(kErrors)];
+  std::atomic<std::size_t> lines;
+
+  void Add(const Program& program, const std::vector<std::string>& errors) {
+    for (std::size_t i = 0; i < program.size(); ++i) {
+      const std::string_view error = errors[i].empty() ? kErrors[0] : errors[i];
+      const auto* at = std::find(std::begin(kErrors), std::end(kErrors) - 1, error);
+      ++count[program[i].body.index()][at - std::begin(kErrors)];
+    }
+  }
+};
+
+class CheckKernelTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    char folder[] = "/tmp/crgen-check-kernel-XXXXXX";
+    ASSERT_NE(mkdtemp(folder), nullptr);
+    folder_ = folder;
+    for (int i = 0; i < 3; ++i) {
+      const int fd = open(FilePath(i).c_str(), O_WRONLY | O_CREAT, 0644);
+      for (std::uint64_t page = 0; page < test::kFilePages; ++page) {
+        const std::uint64_t word = test::FileWord(page);
+        ASSERT_EQ(pwrite(fd, &word, sizeof word, static_cast<off_t>(page * kPageSize)), 8);
+      }
+      ASSERT_EQ(ftruncate(fd, test::kFilePages * kPageSize), 0);
+      close(fd);
+    }
+    void* memory =
+        mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ASSERT_NE(memory, MAP_FAILED);
+    tally_ = new (memory) Tally;
+  }
+  static void TearDownTestSuite() {
+    for (int i = 0; i < 3; ++i) unlink(FilePath(i).c_str());
+    rmdir(folder_.c_str());
+    munmap(tally_, sizeof(Tally));
+  }
+
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "not root: no programs in a pid namespace";
+    const Verdict probe = Run({ForkOf(0, 1), ForkOf(1, 77)}, {"", ""});
+    if (probe.kind == Kind::kNotPossible || probe.kind == Kind::kRefused) {
+      GTEST_SKIP() << "this machine does not run programs in a pid namespace: " << probe.text;
+    }
+    ASSERT_EQ(probe.kind, Kind::kSame) << probe.text;
+  }
+
+  static std::string FilePath(int i) { return folder_ + "/" + std::to_string(i); }
+
+  static std::string Compare(const KernelView& view, const check::Kernel& kernel) {
+    const auto real = RealLines(view).Write();
+    if (!real) return "/proc cannot be read";
+    return StateLines::Difference(*real, SimulatedLines(kernel).Write());
+  }
+
+  /// Expects `errors` of the commands, and in the end what the checker ends in.
+  static Verdict Run(const Program& program, const std::vector<std::string>& errors) {
+    auto make = [&](std::size_t) {
+      SimulatedState state;
+      Diagnostics diag;
+      (void)CheckProgram(program, &state, diag);
+      auto end = std::make_shared<SimulatedState>(std::move(state));
+      return KernelCase{program, errors,
+                        [end](const KernelView& view) { return Compare(view, *end->kernel()); }};
+    };
+    return KernelPool(1, make, kSecondsPerRound).At(0);
+  }
+
+  static void MakeProgram(Topic topic, unsigned seed, ProgramMaker* maker) {
+    maker->Make(topic, 12 + seed % 40);
+  }
+
+  static void RunMany(const char* name, Topic topic) {
+    static const unsigned first_seed = Number("CRGEN_SEED", std::random_device()());
+    const std::size_t rounds = Number("CRGEN_ROUNDS", 1);
+    const std::size_t count = kProgramsPerRound * rounds;
+    auto seed = [&](std::size_t i) { return first_seed + static_cast<unsigned>(i); };
+    auto make = [&](std::size_t i) {
+      auto maker = std::make_shared<ProgramMaker>(seed(i), folder_);
+      MakeProgram(topic, seed(i), maker.get());
+      auto compare = [maker](const KernelView& view) {
+        std::string difference = Compare(view, maker->kernel());
+        if (difference.empty()) tally_->Add(maker->program(), maker->errors());
+        return difference;
+      };
+      return KernelCase{maker->program(), maker->errors(), compare};
+    };
+    new (tally_) Tally;
+    const KernelPool pool(count, make, kSecondsPerRound * static_cast<int>(rounds));
+    std::size_t same = 0, shown = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Verdict verdict = pool.At(i);
+      if (verdict.kind == Kind::kSame) {
+        ++same;
+      } else if (++shown <= 5) {
+        ProgramMaker maker(seed(i), folder_);
+        MakeProgram(topic, seed(i), &maker);
+        ADD_FAILURE() << "program " << i << ", seed " << seed(i) << ": "
+                      << (verdict.kind == Kind::kNone ? "not run" : verdict.text) << "\n"
+                      << WriteProgram(maker.program(), Layout::kLines);
+      }
+    }
+    EXPECT_EQ(same, count);
+    std::printf("%s: checker and kernel agree on %zu of %zu programs; seed %u\n", name, same, count,
+                first_seed);
+    PrintTally();
+  }
+
+  static void PrintTally() {
+    for (std::size_t command = 0; command < Tally::kCommands; ++command) {
+      std::string text;
+      for (std::size_t error = 0; error < std::size(Tally::kErrors); ++error) {
+        const std::size_t count = tally_->count[command][error].load();
+        if (count == 0) continue;
+        text += "  " + std::string(Tally::kErrors[error]) + " " + std::to_string(count);
+      }
+      if (!text.empty()) std::printf("  %-15s%s\n", NameOf(command).c_str(), text.c_str());
+    }
+  }
+  template <std::size_t... kIndex>
+  static std::string NameOf(std::size_t command, std::index_sequence<kIndex...>) {
+    constexpr std::string_view kNames[] = {
+        std::variant_alternative_t<kIndex, CommandBody>::kName...};
+    return std::string(kNames[command]);
+  }
+  static std::string NameOf(std::size_t command) {
+    return NameOf(command, std::make_index_sequence<Tally::kCommands>());
+  }
+
+  static inline std::string folder_;
+  static inline Tally* tally_ = nullptr;
+};
+
+TEST_F(CheckKernelTest, Processes) { RunMany("processes", Topic::kProcesses); }
+TEST_F(CheckKernelTest, Files) { RunMany("files", Topic::kFiles); }
+TEST_F(CheckKernelTest, Memory) { RunMany("memory", Topic::kMemory); }
+TEST_F(CheckKernelTest, All) { RunMany("all commands", Topic::kAll); }
+
+}  // namespace
+}  // namespace crgen
