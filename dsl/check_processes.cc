@@ -107,6 +107,9 @@ std::string Kernel::UserOf(const NumberUse& use, Pid number) const {
 bool Kernel::IsFree(Pid number, std::string* user) const {
   auto use = numbers.find(number);
   *user = use == numbers.end() ? "" : UserOf(use->second, number);
+  if (number == kInit && user->empty() && root_ != kNoTask) {
+    *user = "1 is the init of the restorer's pid namespace";
+  }
   return user->empty();
 }
 
@@ -176,10 +179,7 @@ bool Kernel::CheckFork(const Fork& fork) {
     return false;
   }
   std::string user;
-  if (fork.child_pid == kInit && tasks[root_].pid != kInit) {
-    user = "1 is the init of the restorer's pid namespace";
-  }
-  if (!user.empty() || !IsFree(fork.child_pid, &user)) {
+  if (!IsFree(fork.child_pid, &user)) {
     Violation("EEXIST", user);
     return false;
   }

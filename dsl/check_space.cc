@@ -22,6 +22,13 @@ bool ChangedByFork(const MappedRegion& region) {
   return WipedByFork(region) || region.madvise.Has(kDontFork) || region.flags.Has(MAP_LOCKED);
 }
 
+/// KSM merges private pages of ordinary size; elsewhere the kernel does not take down the advice.
+std::uint64_t IgnoredAdvice(const MappedRegion& region) {
+  const bool takes_it = region.backing->IsPrivate() && !region.flags.Has(MAP_HUGETLB) &&
+                        !region.flags.Has(kMapDroppable);
+  return takes_it ? 0 : MadviseBit(MADV_MERGEABLE);
+}
+
 /// Adds `bytes` of `region` to (or, negated, takes them from) the sums of `space`. Sums of bytes
 /// stay right however regions are cut.
 void Account(Space& space, const MappedRegion& region, std::uint64_t bytes) {
@@ -134,7 +141,7 @@ std::unique_ptr<Space> ForkSpace(const Space& space) {
 void ChangeMadvise(Space& space, AddressRange range, std::uint64_t clear, std::uint64_t set) {
   space.regions.Update(range, [&](AddressRange piece, MappedRegion* region) {
     Account(space, *region, -piece.size());
-    region->madvise.bits = (region->madvise.bits & ~clear) | set;
+    region->madvise.bits = (region->madvise.bits & ~clear) | (set & ~IgnoredAdvice(*region));
     Account(space, *region, piece.size());
   });
 }

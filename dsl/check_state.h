@@ -245,6 +245,7 @@ class Kernel {
   void Execute(const MapRegion& map);
   bool CheckPlace(const MapRegion& map);
   bool CheckMapFlags(const MapRegion& map);
+  bool CheckMapFd(const MapRegion& map);
   bool BackAnonymous(const MapRegion& map, Backing* backing);
   bool BackFile(const MapRegion& map, Backing* backing);
   bool BackMemfd(const MapRegion& map, const Description& description, Backing* backing);
@@ -256,7 +257,9 @@ class Kernel {
   void Execute(const MoveRegion& move);
   void Execute(const ProtectRegion& protect);
   void Execute(const LoadPages& load);
-  bool CheckRange(Hex start, Hex end, AddressRange* range);
+  bool CheckPages(AddressRange range);
+  /// `error`: of addresses that are not the user's.
+  bool CheckUserPart(AddressRange range, std::string_view error);
   bool CheckMapped(AddressRange range, std::string_view error);
   void Protect(AddressRange range, Prot prot);
   void Advise(AddressRange range, std::uint64_t bits);

@@ -90,7 +90,8 @@ inline int ReopenMemfd(const Memfd& file, int proc) {
 }
 
 inline bool AddSeals(int fd, const Memfd& file) {
-  return !file.seals || fcntl(fd, F_ADD_SEALS, static_cast<int>(file.seals->bits)) == 0;
+  if (!file.seals || file.seals->bits == 0) return true;
+  return fcntl(fd, F_ADD_SEALS, static_cast<int>(file.seals->bits)) == 0;
 }
 
 inline int CreateMemfd(const Memfd& file, int proc, SharedObjects* objects) {

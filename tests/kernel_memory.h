@@ -29,6 +29,9 @@ inline int MakePageSource() {
   return fd;
 }
 
+/// TASK_SIZE with four-level page tables.
+inline constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 47) - kPageSize;
+
 inline void* Address(std::uint64_t at) { return reinterpret_cast<void*>(at); }
 inline int MapAt(AddressRange at, int prot, int flags, int fd, std::uint64_t offset) {
   void* mapped = mmap(Address(at.start), at.size(), prot, flags, fd, static_cast<off_t>(offset));
@@ -109,14 +112,18 @@ inline int MapForReal(const MapRegion& map, int proc, SharedObjects* objects) {
     error = MapAt(range, static_cast<int>(map.prot.bits),
                   static_cast<int>(map.flags.bits) | MAP_FIXED_NOREPLACE, map.fd.value_or(-1),
                   map.offset.value_or(0));
-    // A program does not say which end of a pipe is for reading.
+    // A program does not say which end of a pipe is for reading, nor how its file system is mounted:
+    // what is no regular file cannot be mapped, whatever the kernel has against it before.
     struct stat it;
-    const bool is_pipe = map.fd && fstat(*map.fd, &it) == 0 && S_ISFIFO(it.st_mode);
-    if (error == EACCES && is_pipe) error = ENODEV;
+    const bool mappable = !map.fd || fstat(*map.fd, &it) != 0 || S_ISREG(it.st_mode);
+    if (!mappable && (error == EACCES || error == EPERM)) error = ENODEV;
   }
   if (error != 0) return error;
   error = Advise(range, map.madvise.bits);
-  if (error != 0) munmap(Address(range.start), range.size());
+  if (error == 0) return 0;
+  munmap(Address(range.start), range.size());
+  // What the command has created it has not.
+  if (map.shmem && map.shmem->size) objects->shmem_inode[map.shmem->id].store(0);
   return error;
 }
 
@@ -150,9 +157,9 @@ inline int MoveForReal(const MoveRegion& move, int proc) {
   const AddressRange from = {move.start.value, move.end.value};
   const AddressRange to = {move.to.value, move.to.value + from.size()};
   const bool aligned = from.start % kPageSize == 0 && to.start % kPageSize == 0;
-  const bool in_place = kArena.Contains(to);
+  const bool user = from.end <= kUserEnd && to.start < kUserEnd && to.end <= kUserEnd;
   // Here the kernel looks at the addresses alone.
-  if (!aligned || !in_place || from.size() == 0 || from.Overlaps(to)) {
+  if (!aligned || !user || from.size() == 0 || from.Overlaps(to)) {
     return MovePiece(from, to.start);
   }
   const std::vector<AddressRange> pieces = PiecesOfRegion(proc, from);

@@ -16,6 +16,7 @@
 #include "tests/kernel_files.h"
 #include "tests/kernel_maps.h"
 #include "tests/kernel_memory.h"
+#include "tests/state_lines.h"
 
 namespace crgen::test {
 
@@ -48,6 +49,7 @@ class ProgramMaker {
 
  private:
   static constexpr std::uint64_t kPages = 24;
+  static constexpr std::uint64_t kKernelPart = ~std::uint64_t{0} << 40;
   static_assert(kPages * kPageSize == kArena.end - kArena.start);
 
   std::uint32_t Below(std::uint32_t limit) { return random_() % limit; }
@@ -223,6 +225,7 @@ class ProgramMaker {
     body.path = {folder_ + "/" + std::to_string(Below(3))};
     body.flags.bits = OneIn(12) ? O_PATH : AccessMode() | Any({0, 0, 0, O_APPEND, O_NONBLOCK});
     if (OneIn(2) && !body.flags.Has(O_PATH)) body.pos = Below(9000);
+    body.size = kFilePages * kPageSize;
     return std::make_shared<const File>(File{{++files_}, body});
   }
   std::shared_ptr<const File> AnyMemfd() {
@@ -280,7 +283,7 @@ class ProgramMaker {
     const std::uint64_t size = 1 + Below(OneIn(4) ? 6 : 3);
     AddressRange range = {Page(first), Page(std::min(first + size, kPages))};
     if (OneIn(80)) range = {range.start + 8, range.end + 8};
-    if (OneIn(80)) range = {~std::uint64_t{0} << 40, (~std::uint64_t{0} << 40) + kPageSize};
+    if (OneIn(80)) range = {kKernelPart, kKernelPart + kPageSize};
     return range;
   }
   /// Something that is mapped or a part of it, mostly.
@@ -292,8 +295,16 @@ class ProgramMaker {
     AddressRange range = Any(regions);
     const auto pages = static_cast<std::uint32_t>(range.size() / kPageSize);
     range.start += Below(pages) * kPageSize * (OneIn(2) ? 1 : 0);
-    if (OneIn(3)) range.end = range.start + (1 + Below(6)) * kPageSize;
+    if (OneIn(3)) {
+      range.end = std::min(range.start + (1 + Below(6)) * kPageSize, kArena.end);
+    }
     return range;
+  }
+  /// A place of that size, or one that is none.
+  std::uint64_t AnyPlace(std::uint64_t size) {
+    if (OneIn(60)) return Any({kArena.start + 8, kKernelPart});
+    const std::uint64_t pages = std::min(size / kPageSize, kPages);
+    return Page(Below(static_cast<std::uint32_t>(kPages - pages + 1)));
   }
   AddressRange EmptyOr(AddressRange range) {
     return OneIn(60) ? AddressRange{range.start, range.start} : range;
@@ -338,7 +349,7 @@ class ProgramMaker {
       case 1:
       case 2: {
         const AddressRange range = EmptyOr(MappedRange(pid));
-        return MoveOf(pid, range.start, range.end, AnyRange().start);
+        return MoveOf(pid, range.start, range.end, AnyPlace(range.size()));
       }
       case 3: {
         const AddressRange range = MappedRange(pid);
