@@ -12,7 +12,6 @@
 namespace crgen::check {
 namespace {
 
-constexpr std::uint64_t kMapDroppable = 0x8;
 constexpr std::uint64_t kMapTypes = 0xf;
 /// The largest TASK_SIZE of x86-64 (five-level page tables, arch/x86/include/asm/page_64_types.h).
 constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 56) - kPageSize;
@@ -59,6 +58,10 @@ bool Kernel::CheckMapFlags(const MapRegion& map) {
     Violation("EINVAL", "the flags have not exactly one of MAP_SHARED and MAP_PRIVATE");
     return false;
   }
+  if (type == kMapDroppable && (map.flags.bits & (MAP_LOCKED | MAP_HUGETLB)) != 0) {
+    Violation("EINVAL", "droppable memory is neither locked nor of huge pages");
+    return false;
+  }
   const int sources = map.fd.has_value() + map.shmem.has_value() + map.special.has_value();
   if (sources > 1) {
     Violation("EINVAL", "more than one of fd, shmem and special");
@@ -74,10 +77,6 @@ bool Kernel::CheckMapFlags(const MapRegion& map) {
 }
 
 bool Kernel::BackAnonymous(const MapRegion& map, Backing* backing) {
-  if (!map.flags.Has(MAP_ANONYMOUS)) {
-    Violation("EBADF", "neither fd, shmem or special nor MAP_ANONYMOUS");
-    return false;
-  }
   if (map.flags.Has(MAP_SHARED)) {
     Violation("EINVAL", "shared anonymous memory without a shmem that names it");
     return false;
@@ -110,7 +109,11 @@ bool Kernel::BackMemfd(const MapRegion& map, const Description& description, Bac
 }
 
 bool Kernel::CheckMapFd(const MapRegion& map) {
-  if (!map.fd) return true;
+  if (!map.fd) {
+    if (map.shmem || map.special || map.flags.Has(MAP_ANONYMOUS)) return true;
+    Violation("EBADF", "neither fd, shmem or special nor MAP_ANONYMOUS");
+    return false;
+  }
   const std::string name = "fd " + std::to_string(*map.fd);
   const std::uint64_t offset = map.offset.value_or(0);
   if (!map.offset || offset % kPageSize != 0) {

@@ -152,6 +152,9 @@ std::string BadAdvice(AddressRange at, const MappedRegion& region, std::uint64_t
   if ((bits & Bit(MADV_WIPEONFORK)) != 0 && backing.kind != RegionKind::kPrivateAnonymous) {
     return "MADV_WIPEONFORK is for private anonymous memory";
   }
+  if ((bits & (Bit(MADV_KEEPONFORK) | Bit(MADV_DODUMP))) != 0 && region.flags.Has(kMapDroppable)) {
+    return "region " + RangeText(at) + " is droppable: not for a child, nor for a core dump";
+  }
   if ((bits & kGuardInstall) != 0 && (backing.IsSpecial() || region.flags.Has(MAP_HUGETLB))) {
     return "region " + RangeText(at) + " takes no guards";
   }

@@ -25,6 +25,8 @@ inline constexpr TaskIndex kRestorer = 0;  ///< pid 0; never in a list of tasks
 
 // ---- memory
 
+inline constexpr std::uint64_t kMapDroppable = 0x8;  ///< MAP_DROPPABLE, since Linux 6.11
+
 /// Where consecutive pages have their bytes. `image` is an index in Kernel::images.
 struct PageSource {
   std::uint32_t image = 0;

@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <iterator>
 #include <new>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -72,6 +73,11 @@ class CheckKernelTest : public ::testing::Test {
     char folder[] = "/tmp/crgen-check-kernel-XXXXXX";
     ASSERT_NE(mkdtemp(folder), nullptr);
     folder_ = folder;
+    features_.emplace();
+    if (!features_->missing.empty()) {
+      std::printf("not tried, because this kernel does not have it:%s\n",
+                  features_->missing.c_str());
+    }
     for (int i = 0; i < 3; ++i) {
       const int fd = open(FilePath(i).c_str(), O_WRONLY | O_CREAT, 0644);
       for (std::uint64_t page = 0; page < test::kFilePages; ++page) {
@@ -132,7 +138,7 @@ class CheckKernelTest : public ::testing::Test {
     const std::size_t count = kProgramsPerRound * rounds;
     auto seed = [&](std::size_t i) { return first_seed + static_cast<unsigned>(i); };
     auto make = [&](std::size_t i) {
-      auto maker = std::make_shared<ProgramMaker>(seed(i), folder_);
+      auto maker = std::make_shared<ProgramMaker>(seed(i), folder_, *features_);
       MakeProgram(topic, seed(i), maker.get());
       auto compare = [maker](const KernelView& view) {
         std::string difference = Compare(view, maker->kernel());
@@ -149,7 +155,7 @@ class CheckKernelTest : public ::testing::Test {
       if (verdict.kind == Kind::kSame) {
         ++same;
       } else if (++shown <= 5) {
-        ProgramMaker maker(seed(i), folder_);
+        ProgramMaker maker(seed(i), folder_, *features_);
         MakeProgram(topic, seed(i), &maker);
         ADD_FAILURE() << "program " << i << ", seed " << seed(i) << ": "
                       << (verdict.kind == Kind::kNone ? "not run" : verdict.text) << "\n"
@@ -184,6 +190,7 @@ class CheckKernelTest : public ::testing::Test {
   }
 
   static inline std::string folder_;
+  static inline std::optional<test::MemoryFeatures> features_;
   static inline Tally* tally_ = nullptr;
 };
 

@@ -35,7 +35,7 @@ inline bool IsShmem(const Vma& vma, std::uint64_t inode) {
 
 /// mw is may_write, of shared ones; see proc(5) for the others.
 inline constexpr const char* kVmaFlags[] = {"mw", "lo", "nr", "rr", "sr", "dc",
-                                            "wf", "dd", "hg", "nh", "mg"};
+                                            "wf", "dd", "hg", "nh", "mg", "dp"};
 
 inline bool ParseVma(const char* line, Vma* vma) {
   unsigned long start, end, offset, inode;

@@ -11,11 +11,42 @@
 #include <string>
 #include <vector>
 
+#include "dsl/check_state.h"
 #include "dsl/commands.h"
 #include "tests/kernel_files.h"
 #include "tests/kernel_maps.h"
 
 namespace crgen::test {
+
+inline constexpr int kMadvGuardInstall = 102;
+
+/// What not every kernel has, or not in every configuration.
+struct MemoryFeatures {
+  std::vector<std::uint64_t> advice;  ///< bits of Madvise
+  bool droppable = false;
+  std::string missing;  ///< in words
+
+  MemoryFeatures() {
+    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
+    void* page = mmap(nullptr, kPageSize, PROT_READ, kFlags, -1, 0);
+    for (const int it :
+         {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_DONTFORK, MADV_DOFORK, MADV_MERGEABLE,
+          MADV_UNMERGEABLE, MADV_HUGEPAGE, MADV_NOHUGEPAGE, MADV_DONTDUMP, MADV_DODUMP,
+          MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTNEED, kMadvGuardInstall}) {
+      if (madvise(page, kPageSize, it) == 0) {
+        advice.push_back(it == kMadvGuardInstall ? kGuardInstall : MadviseBit(it));
+      } else {
+        missing += " advice " + std::to_string(it);
+      }
+    }
+    munmap(page, kPageSize);
+    page = mmap(nullptr, kPageSize, PROT_READ,
+                MAP_ANONYMOUS | static_cast<int>(check::kMapDroppable), -1, 0);
+    droppable = page != MAP_FAILED;
+    if (droppable) munmap(page, kPageSize);
+    if (!droppable) missing += " MAP_DROPPABLE";
+  }
+};
 
 /// Page n of the images that programs load from; its first eight bytes are n + 1.
 inline constexpr std::uint64_t kSourcePages = 64;
@@ -96,7 +127,6 @@ inline int MapShmemForReal(const MapRegion& map, int proc, SharedObjects* object
 inline int Advise(AddressRange range, std::uint64_t bits) {
   for (int advice = 0; advice < 64; ++advice) {
     if ((bits >> advice & 1) == 0) continue;
-    constexpr int kMadvGuardInstall = 102;
     const int number = MadviseBit(advice) == kGuardInstall ? kMadvGuardInstall : advice;
     if (madvise(Address(range.start), range.size(), number) < 0) return errno;
   }
@@ -112,8 +142,8 @@ inline int MapForReal(const MapRegion& map, int proc, SharedObjects* objects) {
     error = MapAt(range, static_cast<int>(map.prot.bits),
                   static_cast<int>(map.flags.bits) | MAP_FIXED_NOREPLACE, map.fd.value_or(-1),
                   map.offset.value_or(0));
-    // A program does not say which end of a pipe is for reading, nor how its file system is mounted:
-    // what is no regular file cannot be mapped, whatever the kernel has against it before.
+    // A program does not say which end of a pipe is for reading, nor how its file system is
+    // mounted: what is no regular file cannot be mapped, whatever the kernel has against it before.
     struct stat it;
     const bool mappable = !map.fd || fstat(*map.fd, &it) != 0 || S_ISREG(it.st_mode);
     if (!mappable && (error == EACCES || error == EPERM)) error = ENODEV;

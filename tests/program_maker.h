@@ -29,7 +29,9 @@ enum class Topic { kProcesses, kFiles, kMemory, kAll };
 /// ids and sizes that are only the program's own book-keeping.
 class ProgramMaker {
  public:
-  ProgramMaker(unsigned seed, const std::string& folder) : random_(seed), folder_(folder) {}
+  /// `folder` has the files "0" to "2" of kFilePages pages.
+  ProgramMaker(unsigned seed, std::string folder, const MemoryFeatures& features)
+      : random_(seed), folder_(std::move(folder)), features_(features) {}
 
   void Make(Topic topic, std::size_t length) {
     topic_ = topic;
@@ -37,6 +39,7 @@ class ProgramMaker {
     const Pid root = Below(2) == 0 ? 1 : 5;
     Try(testing::ForkOf(0, root));
     if (Below(4) != 0) Try(testing::SidOf(root));
+    for (int i = 0; topic == Topic::kMemory && i < 4; ++i) Try(AnyOpening(root));
     for (std::vector<Pid> pids = Living(); program_.size() < length && !pids.empty();) {
       Try(OneOf(Any(pids)));
       pids = Living();
@@ -194,7 +197,7 @@ class ProgramMaker {
         if (!OneIn(6)) return SubreaperOf(pid, true);
         return OneIn(2) ? SigchldOf(pid, Below(2)) : SigchldOf(pid, 0, SA_NOCLDWAIT);
       default:
-        return ForkOf(pid, NewPid(), OneIn(5) ? CLONE_PARENT : OneIn(6) ? CLONE_FILES : 0);
+        return ForkOf(pid, NewPid(), (OneIn(5) ? CLONE_PARENT : 0) | (OneIn(6) ? CLONE_FILES : 0));
     }
   }
   Pid AnyGroup() {
@@ -291,13 +294,13 @@ class ProgramMaker {
     std::vector<AddressRange> regions;
     TaskOf(pid).space->regions.ForEach(
         [&](AddressRange range, const check::MappedRegion&) { regions.push_back(range); });
-    if (regions.empty() || OneIn(4)) return AnyRange();
+    if (regions.empty() || OneIn(12)) return AnyRange();
     AddressRange range = Any(regions);
     const auto pages = static_cast<std::uint32_t>(range.size() / kPageSize);
     range.start += Below(pages) * kPageSize * (OneIn(2) ? 1 : 0);
-    if (OneIn(3)) {
-      range.end = std::min(range.start + (1 + Below(6)) * kPageSize, kArena.end);
-    }
+    if (OneIn(2)) return range;
+    const std::uint64_t end = range.start + (1 + Below(6)) * kPageSize;
+    range.end = std::min(end, OneIn(4) ? kArena.end : range.end);
     return range;
   }
   /// A place of that size, or one that is none.
@@ -311,12 +314,7 @@ class ProgramMaker {
   }
   std::uint64_t AnyProt() { return OneIn(2) ? testing::kRw : Below(8); }
   std::uint64_t AnyAdvice() {
-    constexpr int kAdvice[] = {MADV_NORMAL,     MADV_RANDOM,     MADV_SEQUENTIAL, MADV_DONTFORK,
-                               MADV_DONTFORK,   MADV_DOFORK,     MADV_MERGEABLE,  MADV_UNMERGEABLE,
-                               MADV_HUGEPAGE,   MADV_NOHUGEPAGE, MADV_DONTDUMP,   MADV_DODUMP,
-                               MADV_WIPEONFORK, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTNEED,
-                               MADV_DONTNEED,   MADV_DONTNEED};
-    return OneIn(6) ? kGuardInstall : MadviseBit(Any(kAdvice));
+    return OneIn(4) ? MadviseBit(Any({MADV_DONTFORK, MADV_DONTNEED})) : Any(features_.advice);
   }
 
   Command AnyMapping(Pid pid) {
@@ -324,7 +322,7 @@ class ProgramMaker {
     MapRegion map = testing::Mapping(range.start, range.end, AnyProt());
     if (OneIn(12)) map.flags.bits |= MAP_LOCKED;
     if (OneIn(12)) map.flags.bits |= MAP_NORESERVE;
-    if (OneIn(8)) map.madvise = {AnyAdvice()};
+    if (OneIn(8)) map.madvise = {AnyAdvice() | (OneIn(3) ? AnyAdvice() : 0)};
     if (OneIn(3)) {
       map.flags.bits ^= MAP_PRIVATE | MAP_SHARED;
       map.shmem = ShmemView{Below(3), Below(4) * kPageSize, std::nullopt};
@@ -335,13 +333,18 @@ class ProgramMaker {
       map.flags.bits ^= MAP_ANONYMOUS;
       if (OneIn(2)) map.flags.bits ^= MAP_PRIVATE | MAP_SHARED;
       map.fd = OpenFd(pid);
-      map.offset = Below(8) * kPageSize;
+      map.offset = Below(8) * kPageSize + (OneIn(40) ? 1 : 0);
+    } else if (OneIn(30)) {
+      map.flags.bits ^= Any({MAP_ANONYMOUS, MAP_PRIVATE});
+    } else if (features_.droppable && OneIn(12)) {
+      map.flags.bits ^= MAP_PRIVATE | check::kMapDroppable;
     }
     return {pid, map};
   }
   Command OneOfMemory(Pid pid) {
     using namespace testing;  // NOLINT
-    switch (Below(12)) {
+    const bool has_regions = TaskOf(pid).space->regions.FirstOverlap(kArena).has_value();
+    switch (has_regions || OneIn(12) ? Below(12) : 12) {
       case 0: {
         const AddressRange range = EmptyOr(MappedRange(pid));
         return UnmapOf(pid, range.start, range.end);
@@ -388,6 +391,7 @@ class ProgramMaker {
 
   std::mt19937 random_;
   std::string folder_;
+  const MemoryFeatures& features_;
   Topic topic_ = Topic::kAll;
   bool loads_private_files_ = false;
   std::uint64_t files_ = 0;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "dsl/check_state.h"
+#include "tests/kernel_memory.h"
 #include "tests/state_lines.h"
 
 namespace crgen::test {
@@ -92,19 +93,21 @@ class SimulatedLines {
     } else if (backing.file != nullptr) {
       vma.path = std::get<RegularFile>(backing.file->body).path.bytes;
     }
+    const bool droppable = region.flags.Has(check::kMapDroppable);
     auto has = [&](int advice) { return region.madvise.Has(MadviseBit(advice)); };
     // In the order of kVmaFlags.
     const bool set[] = {!backing.IsPrivate() && backing.may_write,
                         region.flags.Has(MAP_LOCKED),
-                        region.flags.Has(MAP_NORESERVE),
+                        region.flags.Has(MAP_NORESERVE) || droppable,
                         has(MADV_RANDOM),
                         has(MADV_SEQUENTIAL),
                         has(MADV_DONTFORK),
-                        has(MADV_WIPEONFORK),
-                        has(MADV_DONTDUMP),
+                        has(MADV_WIPEONFORK) || droppable,
+                        has(MADV_DONTDUMP) || droppable,
                         has(MADV_HUGEPAGE),
                         has(MADV_NOHUGEPAGE),
-                        has(MADV_MERGEABLE)};
+                        has(MADV_MERGEABLE),
+                        droppable};
     static_assert(std::size(set) == std::size(kVmaFlags));
     for (std::size_t i = 0; i < std::size(set); ++i) {
       if (set[i]) vma.flags += std::string(" ") + kVmaFlags[i];
