@@ -52,16 +52,7 @@ bool Kernel::CheckPlace(const MapRegion& map) {
   return false;
 }
 
-bool Kernel::CheckMapFlags(const MapRegion& map) {
-  const std::uint64_t type = map.flags.bits & kMapTypes;
-  if (type != MAP_SHARED && type != MAP_PRIVATE && type != kMapDroppable) {
-    Violation("EINVAL", "the flags have not exactly one of MAP_SHARED and MAP_PRIVATE");
-    return false;
-  }
-  if (type == kMapDroppable && (map.flags.bits & (MAP_LOCKED | MAP_HUGETLB)) != 0) {
-    Violation("EINVAL", "droppable memory is neither locked nor of huge pages");
-    return false;
-  }
+bool Kernel::CheckMapSources(const MapRegion& map) {
   const int sources = map.fd.has_value() + map.shmem.has_value() + map.special.has_value();
   if (sources > 1) {
     Violation("EINVAL", "more than one of fd, shmem and special");
@@ -71,6 +62,19 @@ bool Kernel::CheckMapFlags(const MapRegion& map) {
   const bool sysv = map.special == SpecialRegion::kSysvIpc;
   if (map.nr_req.has_value() != aio || map.shmid.has_value() != sysv) {
     Violation("EINVAL", "nr_req goes with special aio, shmid with special sysvipc");
+    return false;
+  }
+  return true;
+}
+
+bool Kernel::CheckMapFlags(const MapRegion& map) {
+  const std::uint64_t type = map.flags.bits & kMapTypes;
+  if (type != MAP_SHARED && type != MAP_PRIVATE && type != kMapDroppable) {
+    Violation("EINVAL", "the flags have not exactly one of MAP_SHARED and MAP_PRIVATE");
+    return false;
+  }
+  if (type == kMapDroppable && (map.flags.bits & (MAP_LOCKED | MAP_HUGETLB)) != 0) {
+    Violation("EINVAL", "droppable memory is neither locked nor of huge pages");
     return false;
   }
   return true;
@@ -223,7 +227,8 @@ bool Kernel::BackSpecial(const MapRegion& map, Backing* backing) {
 
 void Kernel::Execute(const MapRegion& map) {
   // In the order of mmap(2), so that of several violations the first is the kernel's.
-  if (!CheckMapFd(map) || !CheckPlace(map) || !CheckMapFlags(map)) return;
+  if (!CheckMapSources(map) || !CheckMapFd(map)) return;
+  if (!CheckPlace(map) || !CheckMapFlags(map)) return;
   auto backing = std::make_shared<Backing>();
   bool backed = false;
   if (map.fd) {

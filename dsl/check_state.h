@@ -246,6 +246,7 @@ class Kernel {
   // check_map_region.cc
   void Execute(const MapRegion& map);
   bool CheckPlace(const MapRegion& map);
+  bool CheckMapSources(const MapRegion& map);
   bool CheckMapFlags(const MapRegion& map);
   bool CheckMapFd(const MapRegion& map);
   bool BackAnonymous(const MapRegion& map, Backing* backing);

@@ -56,7 +56,6 @@ struct Tally {
                                                  "EBUSY",   "ENOMEM", "EFAULT", "other"};
   static constexpr std::size_t kCommands = std::variant_size_v<CommandBody>;
   std::atomic<std::size_t> count[kCommands][std::size(kErrors)];
-  std::atomic<std::size_t> lines;
 
   void Add(const Program& program, const std::vector<std::string>& errors) {
     for (std::size_t i = 0; i < program.size(); ++i) {
@@ -100,7 +99,8 @@ class CheckKernelTest : public ::testing::Test {
 
   void SetUp() override {
     if (geteuid() != 0) GTEST_SKIP() << "not root: no programs in a pid namespace";
-    const Verdict probe = Run({ForkOf(0, 1), ForkOf(1, 77)}, {"", ""});
+    const Program least = {ForkOf(0, 1), ForkOf(1, 77)};
+    const Verdict probe = Run(least, {}, least);
     if (probe.kind == Kind::kNotPossible || probe.kind == Kind::kRefused) {
       GTEST_SKIP() << "this machine does not run programs in a pid namespace: " << probe.text;
     }
@@ -115,13 +115,14 @@ class CheckKernelTest : public ::testing::Test {
     return StateLines::Difference(*real, SimulatedLines(kernel).Write());
   }
 
-  /// Expects `errors` of the commands, and in the end what the checker ends in.
-  static Verdict Run(const Program& program, const std::vector<std::string>& errors) {
+  /// Runs `program`, expects `errors` of its commands, and what the checker says `simulated` ends
+  /// in.
+  static Verdict Run(const Program& program, const std::vector<std::string>& errors,
+                     const Program& simulated) {
     auto make = [&](std::size_t) {
-      SimulatedState state;
+      auto end = std::make_shared<SimulatedState>();
       Diagnostics diag;
-      (void)CheckProgram(program, &state, diag);
-      auto end = std::make_shared<SimulatedState>(std::move(state));
+      (void)CheckProgram(simulated, end.get(), diag);
       return KernelCase{program, errors,
                         [end](const KernelView& view) { return Compare(view, *end->kernel()); }};
     };
@@ -193,6 +194,82 @@ class CheckKernelTest : public ::testing::Test {
   static inline std::optional<test::MemoryFeatures> features_;
   static inline Tally* tally_ = nullptr;
 };
+
+TEST_F(CheckKernelTest, SeesHowCommandsEnd) {
+  const Program program = {ForkOf(0, 1), SidOf(1), SidOf(1), ForkOf(1, 2), WaitOf(1, 2)};
+  auto run = [&](std::vector<std::string> errors) { return Run(program, errors, program).text; };
+  EXPECT_EQ(run({"", "", "EPERM", "", "EAGAIN"}), "");
+  EXPECT_EQ(run({"", "EPERM", "EPERM", "", "EAGAIN"}),
+            "commands[1] SET_SID pid 1: success, not EPERM");
+  EXPECT_EQ(run({"", "", "", "", "EAGAIN"}), "commands[2] SET_SID pid 1: EPERM, not success");
+  EXPECT_EQ(run({"", "", "EPERM", "EEXIST", "EAGAIN"}),
+            "commands[3] FORK pid 1: success, not EEXIST");
+  EXPECT_EQ(run({"", "", "EPERM", "", "ECHILD"}), "commands[4] WAIT pid 1: EAGAIN, not ECHILD");
+}
+
+/// Each pair differs in one thing: both agree with themselves, and neither with the other.
+TEST_F(CheckKernelTest, SeesWhatIsWrong) {
+  constexpr std::uint64_t kAt = test::kArena.start, kEnd = kAt + 2 * kPageSize;
+  const Program root = {ForkOf(0, 1), SidOf(1), ForkOf(1, 2)};
+  auto file = [](std::uint64_t flags, std::uint64_t pos, std::uint64_t id = 1) {
+    RegularFile body;
+    body.path = {FilePath(0)};
+    body.flags = {flags};
+    body.pos = pos;
+    return std::make_shared<const File>(File{{id}, body});
+  };
+  const Program opened = root + Program{OpenOf(2, 3, file(O_RDWR, 5))};
+  const Program mapped = root + Program{MapOf(2, kAt, kEnd)};
+  const std::pair<Program, Program> pairs[] = {
+      {root, root + Program{ForkOf(2, 3)}},
+      {root + Program{ForkOf(1, 3)}, root + Program{ForkOf(2, 3)}},
+      {root, root + Program{SidOf(2)}},
+      {root, root + Program{PgidOf(2, 2)}},
+      {root, root + Program{ThreadOf(2, 3)}},
+      {root, root + Program{SubreaperOf(2, true)}},
+      {root, root + Program{ExitOf(2)}},
+      {root + Program{ExitOf(2, 1)}, root + Program{ExitOf(2, 2)}},
+      {root + Program{ExitOf(2, 9)}, root + Program{KilledBy(2, 9)}},
+      {root + Program{ExitOf(2)}, root + Program{ExitOf(2), WaitOf(1, 2)}},
+      {root, opened},
+      {opened, root + Program{OpenOf(2, 4, file(O_RDWR, 5))}},
+      {opened, root + Program{OpenOf(2, 3, file(O_RDWR, 6))}},
+      {opened, root + Program{OpenOf(2, 3, file(O_RDONLY, 5))}},
+      {opened, root + Program{OpenOf(2, 3, file(O_RDWR, 5), true)}},
+      {opened + Program{OpenOf(2, 4, file(O_RDWR, 5, 2))}, opened + Program{DupOf(2, 3, 4)}},
+      {opened + Program{ForkOf(2, 3)}, opened + Program{ForkOf(2, 3, CLONE_FILES)}},
+      {root + Program{OpenOf(2, 3, NewMemfd(1, 1, 0))},
+       root + Program{OpenOf(2, 3, NewMemfd(1, 2, 0))}},
+      {root + Program{OpenOf(2, 3, NewMemfd(1, 1, 0))},
+       root + Program{OpenOf(2, 3, NewMemfd(1, 1, 1))}},
+      {root + Program{OpenOf(2, 3, NewMemfd(1, 1, 0))},
+       root + Program{OpenOf(2, 3, NewMemfd(1, 1, 0, F_SEAL_GROW))}},
+      {root + Program{OpenOf(2, 3, OtherOf(1, "EVENTFD"))},
+       root + Program{OpenOf(2, 3, OtherOf(1, "TIMERFD"))}},
+      {root, mapped},
+      {mapped, root + Program{MapOf(2, kAt, kAt + kPageSize)}},
+      {mapped, mapped + Program{ProtectOf(2, kAt, kAt + kPageSize, PROT_READ)}},
+      {mapped, mapped + Program{AdviseOf(2, kAt, kEnd, MadviseBit(MADV_DONTFORK))}},
+      {mapped, mapped + Program{AdviseOf(2, kAt, kEnd, kGuardInstall)}},
+      {mapped, mapped + Program{LoadOf(2, kAt, 1)}},
+      {mapped + Program{LoadOf(2, kAt, 1)}, mapped + Program{LoadOf(2, kAt, 1, kPageSize)}},
+      {mapped, root + Program{MapShmem(2, kAt, kEnd, 1, 2 * kPageSize)}},
+      {root + Program{MapShmem(2, kAt, kEnd, 2, 2 * kPageSize)},
+       root + Program{MapShmem(2, kAt, kEnd, 1, 2 * kPageSize)}},
+      {opened + Program{MapFd(2, kAt, kEnd, 3, MAP_PRIVATE)},
+       opened + Program{MapFd(2, kAt, kEnd, 3, MAP_SHARED)}},
+      {opened + Program{MapFd(2, kAt, kEnd, 3, MAP_PRIVATE)},
+       opened + Program{MapFd(2, kAt, kEnd, 3, MAP_PRIVATE, kRw, kPageSize)}},
+  };
+  for (std::size_t i = 0; i < std::size(pairs); ++i) {
+    SCOPED_TRACE(i);
+    const auto& [first, second] = pairs[i];
+    EXPECT_EQ(Run(first, {}, first).text, "");
+    EXPECT_EQ(Run(second, {}, second).text, "");
+    EXPECT_EQ(Run(first, {}, second).kind, Kind::kDiffers);
+    EXPECT_EQ(Run(second, {}, first).kind, Kind::kDiffers);
+  }
+}
 
 TEST_F(CheckKernelTest, Processes) { RunMany("processes", Topic::kProcesses); }
 TEST_F(CheckKernelTest, Files) { RunMany("files", Topic::kFiles); }

@@ -181,6 +181,8 @@ TEST(CheckProcesses, Threads) {
        "commands[2] CREATE_THREAD pid 11: EEXIST: process 10 (commands[0]) exists"},
       {"a number out of range", kRoot + Program{ThreadOf(10, -1)},
        "commands[1] CREATE_THREAD pid 10: EINVAL: tid -1 is not in 1 to 4194303"},
+      {"the restorer's init", kRoot + Program{ThreadOf(10, 1)},
+       "commands[1] CREATE_THREAD pid 10: EEXIST: 1 is the init of the restorer's pid namespace"},
       {"threads die with their process",
        kRoot + Program{ForkOf(10, 11), ThreadOf(11, 12), ExitOf(11), ForkOf(10, 12)}, ""},
       {"threads are not inherited",
