@@ -329,6 +329,8 @@ void Kernel::Reparent(TaskIndex dying, TaskIndex heir) {
 /// A stopped group that nobody outside it in its session is left to continue gets SIGHUP and
 /// SIGCONT (kill_orphaned_pgrp() of kernel/exit.c).
 bool Kernel::CheckOrphanedGroup(Pid group, TaskIndex dying, TaskIndex heir) {
+  // Whether the restorer's group is orphaned is up to who started it.
+  if (group == tasks[kRestorer].pgid) return true;
   const NumberUse& use = numbers[group];
   if (use.stopped == 0) return true;
   TaskIndex stopped = kNoTask;

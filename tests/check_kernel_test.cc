@@ -13,6 +13,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <iterator>
+#include <map>
+#include <memory>
 #include <new>
 #include <optional>
 #include <random>
@@ -53,7 +55,7 @@ unsigned Number(const char* variable, unsigned otherwise) {
 struct Tally {
   static constexpr std::string_view kErrors[] = {"success", "EPERM",  "EEXIST", "EINVAL", "ECHILD",
                                                  "EAGAIN",  "EBADF",  "ENOENT", "EACCES", "ENODEV",
-                                                 "EBUSY",   "ENOMEM", "EFAULT", "other"};
+                                                 "EBUSY",   "ENOMEM", "EFAULT", "SIGHUP", "other"};
   static constexpr std::size_t kCommands = std::variant_size_v<CommandBody>;
   std::atomic<std::size_t> count[kCommands][std::size(kErrors)];
 
@@ -109,10 +111,22 @@ class CheckKernelTest : public ::testing::Test {
 
   static std::string FilePath(int i) { return folder_ + "/" + std::to_string(i); }
 
-  static std::string Compare(const KernelView& view, const check::Kernel& kernel) {
+  static std::string Compare(const KernelView& view, const check::Kernel& kernel,
+                             const std::vector<std::string>& errors) {
+    if (!errors.empty() && errors.back() == "SIGHUP") return CompareHangup(view, kernel);
     const auto real = RealLines(view).Write();
     if (!real) return "/proc cannot be read";
     return StateLines::Difference(*real, SimulatedLines(kernel).Write());
+  }
+
+  /// An exit has orphaned a group with stopped members: they are not stopped any more.
+  static std::string CompareHangup(const KernelView& view, const check::Kernel& kernel) {
+    std::map<Pid, test::ProcEntry> found;
+    if (!test::ReadProcesses(view.proc, &found)) return "/proc cannot be read";
+    for (const check::Task& task : kernel.tasks) {
+      if (task.stopped && found[task.pid].state != 'T') return "";
+    }
+    return "all that were stopped still are";
   }
 
   /// Runs `program`, expects `errors` of its commands, and what the checker says `simulated` ends
@@ -123,8 +137,9 @@ class CheckKernelTest : public ::testing::Test {
       auto end = std::make_shared<SimulatedState>();
       Diagnostics diag;
       (void)CheckProgram(simulated, end.get(), diag);
-      return KernelCase{program, errors,
-                        [end](const KernelView& view) { return Compare(view, *end->kernel()); }};
+      return KernelCase{program, errors, [=](const KernelView& view) {
+                          return Compare(view, *end->kernel(), errors);
+                        }};
     };
     return KernelPool(1, make, kSecondsPerRound).At(0);
   }
@@ -142,7 +157,7 @@ class CheckKernelTest : public ::testing::Test {
       auto maker = std::make_shared<ProgramMaker>(seed(i), folder_, *features_);
       MakeProgram(topic, seed(i), maker.get());
       auto compare = [maker](const KernelView& view) {
-        std::string difference = Compare(view, maker->kernel());
+        std::string difference = Compare(view, maker->kernel(), maker->errors());
         if (difference.empty()) tally_->Add(maker->program(), maker->errors());
         return difference;
       };
@@ -170,15 +185,19 @@ class CheckKernelTest : public ::testing::Test {
   }
 
   static void PrintTally() {
+    std::size_t commands = 0, refused = 0;
     for (std::size_t command = 0; command < Tally::kCommands; ++command) {
       std::string text;
       for (std::size_t error = 0; error < std::size(Tally::kErrors); ++error) {
         const std::size_t count = tally_->count[command][error].load();
         if (count == 0) continue;
+        commands += count;
+        if (error != 0) refused += count;
         text += "  " + std::string(Tally::kErrors[error]) + " " + std::to_string(count);
       }
       if (!text.empty()) std::printf("  %-15s%s\n", NameOf(command).c_str(), text.c_str());
     }
+    std::printf("  %zu commands, %zu of them refused\n", commands, refused);
   }
   template <std::size_t... kIndex>
   static std::string NameOf(std::size_t command, std::index_sequence<kIndex...>) {
@@ -204,6 +223,14 @@ TEST_F(CheckKernelTest, SeesHowCommandsEnd) {
   EXPECT_EQ(run({"", "", "", "", "EAGAIN"}), "commands[2] SET_SID pid 1: EPERM, not success");
   EXPECT_EQ(run({"", "", "EPERM", "EEXIST", "EAGAIN"}),
             "commands[3] FORK pid 1: success, not EEXIST");
+  const Program orphaned = {ForkOf(0, 1), SidOf(1),     ForkOf(1, 2), SidOf(2),
+                            ForkOf(2, 3), PgidOf(3, 3), StopOf(3),    ExitOf(2)};
+  EXPECT_EQ(Run(orphaned, {"", "", "", "", "", "", "", "SIGHUP"}, orphaned).text, "");
+  const Program linked = {ForkOf(0, 1), SidOf(1),     ForkOf(1, 2), PgidOf(2, 2),
+                          StopOf(2),    ForkOf(1, 3), ExitOf(3)};
+  EXPECT_EQ(Run(linked, {}, linked).text, "");
+  EXPECT_EQ(Run(linked, {"", "", "", "", "", "", "SIGHUP"}, linked).text,
+            "all that were stopped still are");
   EXPECT_EQ(run({"", "", "EPERM", "", "ECHILD"}), "commands[4] WAIT pid 1: EAGAIN, not ECHILD");
 }
 
@@ -228,6 +255,7 @@ TEST_F(CheckKernelTest, SeesWhatIsWrong) {
       {root, root + Program{ThreadOf(2, 3)}},
       {root, root + Program{SubreaperOf(2, true)}},
       {root, root + Program{ExitOf(2)}},
+      {root, root + Program{StopOf(2)}},
       {root + Program{ExitOf(2, 1)}, root + Program{ExitOf(2, 2)}},
       {root + Program{ExitOf(2, 9)}, root + Program{KilledBy(2, 9)}},
       {root + Program{ExitOf(2)}, root + Program{ExitOf(2), WaitOf(1, 2)}},

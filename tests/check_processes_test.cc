@@ -309,6 +309,10 @@ TEST(CheckProcesses, Stopping) {
        "commands[8] EXIT pid 3: SIGHUP: group 4 with the stopped process 4 (commands[5]) becomes "
        "orphaned"},
       {"init takes it over in the same session", chain + Program{StopOf(3), ExitOf(2)}, ""},
+      {"the restorer's group",
+       kRoot + Program{ForkOf(10, 11), PgidOf(11, 11), ForkOf(10, 12), PgidOf(10, 10), StopOf(12),
+                       ExitOf(10)},
+       ""},
       {"a running group",
        kInitRoot + Program{ForkOf(1, 2), SidOf(2), ForkOf(2, 3), ForkOf(3, 4), PgidOf(4, 4),
                            ResumeOf(4), ExitOf(3)},

@@ -8,6 +8,7 @@
 #include <string>
 #include <type_traits>
 #include <variant>
+#include <vector>
 
 #include "dsl/commands.h"
 #include "tests/kernel_files.h"
@@ -72,6 +73,26 @@ class Executor {
     setrlimit(RLIMIT_CORE, &none);
     kill(getpid(), static_cast<int>(exit.status.signal->value));
     for (;;) pause();
+  }
+
+  /// For a process that has no commands left.
+  void Leave(const Resume& resume) {
+    if (resume.stopped) kill(getpid(), static_cast<int>(resume.stopped->value));
+  }
+
+  /// A process is stopped when all its threads are.
+  bool AwaitStop(Pid pid, const Deadline& deadline) const {
+    const std::string threads = std::to_string(pid) + "/task";
+    while (deadline.MillisecondsLeft() > 0) {
+      const std::vector<std::string> tids = NamesIn(proc_, threads);
+      const bool stopped = std::all_of(tids.begin(), tids.end(), [&](const std::string& tid) {
+        ProcEntry entry;
+        return ReadProcEntry(proc_, (threads + "/" + tid).c_str(), &entry) && entry.state == 'T';
+      });
+      if (stopped && !tids.empty()) return true;
+      sched_yield();
+    }
+    return false;
   }
 
   /// Children of who ignores SIGCHLD are reaped a moment after they are dead: waits for the end of
@@ -139,10 +160,10 @@ class Executor {
   int ExecuteOne(const ProtectRegion& protect) { return ProtectForReal(protect); }
   int ExecuteOne(const LoadPages& load) { return LoadForReal(load, source_); }
 
-  // A fork and an exit are the runner's; who resumes has no commands left.
+  // The runner's.
   int ExecuteOne(const Fork&) { return ENOSYS; }
   int ExecuteOne(const Exit&) { return ENOSYS; }
-  int ExecuteOne(const Resume&) { return 0; }
+  int ExecuteOne(const Resume&) { return ENOSYS; }
 
   SharedObjects* objects_ = nullptr;
   int proc_ = -1;

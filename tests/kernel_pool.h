@@ -69,6 +69,9 @@ class KernelPool {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(0);
     signal(SIGCHLD, SIG_DFL);
+    // A group that the kernel does not call orphaned as long as its parent lives, and which a
+    // program that makes it one does not share with the test.
+    setpgid(0, 0);
     KernelRunner runner;
     for (;;) {
       const std::size_t i = shared_->next.fetch_add(1);

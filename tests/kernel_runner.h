@@ -37,7 +37,8 @@ struct KernelCase {
   /// Begins with the birth of the root. A root with pid 1 is the namespace's init; else init plays
   /// the restorer.
   Program program;
-  /// How the commands end: "" or the name of an errno, such as "EPERM". Empty: all succeed.
+  /// How the commands end: "" or the name of an errno, such as "EPERM". Empty: all succeed. An EXIT
+  /// that is to end in "SIGHUP", for the members of a group that it leaves orphaned, is executed.
   std::vector<std::string> errors;
   /// Called in init after the last command; says how the processes are not what they are to be.
   std::function<std::string(const KernelView&)> compare;
@@ -104,6 +105,7 @@ class KernelRunner {
     std::string error;  ///< expected
     int child = 0;      ///< of a fork, the actor that is born
     Pid died = 0;       ///< who exits in the step before
+    Pid stopped = 0;    ///< who stops in the step before
   };
 
   static constexpr int kSecondsEach = 20;
@@ -118,9 +120,9 @@ class KernelRunner {
     actor_of_step_.clear();
     actor_of_.clear();
     actor_of_[0] = 0;
-    Pid died = 0;
+    Pid died = 0, stopped = 0;
     for (const Command& command : case_->program) {
-      Step step{&command, {}, 0, std::exchange(died, 0)};
+      Step step{&command, {}, 0, std::exchange(died, 0), std::exchange(stopped, 0)};
       if (!case_->errors.empty()) step.error = case_->errors[steps_.size()];
       const int actor = actor_of_.at(command.pid);
       if (step.error.empty()) {
@@ -129,7 +131,8 @@ class KernelRunner {
           steps_of_.emplace_back();
           actor_of_[fork->child_pid] = step.child;
         }
-        if (std::holds_alternative<Exit>(command.body)) died = command.pid;
+        const auto* resume = std::get_if<Resume>(&command.body);
+        if (resume != nullptr && resume->stopped) stopped = command.pid;
         // An init that is in a group with the number of another process of its namespace never
         // finishes dying: it holds the number that the kernel waits for.
         const auto* join = std::get_if<SetPgid>(&command.body);
@@ -137,12 +140,14 @@ class KernelRunner {
           return "init in a group of another process";
         }
       }
+      if (std::holds_alternative<Exit>(command.body)) died = command.pid;
       steps_of_[Index(actor)].push_back(static_cast<int>(steps_.size()));
       actor_of_step_.push_back(actor);
       steps_.push_back(std::move(step));
     }
     if (steps_of_.size() > Board::kMaxActors) return "too many processes";
     last_died_ = died;
+    last_stopped_ = stopped;
     init_ = std::get<Fork>(case_->program.front().body).child_pid == 1 ? 1 : 0;
     actor_of_step_.push_back(init_);  // it looks at everything in the end
     for (std::size_t k = 0; k < steps_of_.size(); ++k) {
@@ -176,6 +181,7 @@ class KernelRunner {
     Act(init_);
     AwaitTurn(init_, static_cast<int>(steps_.size()));
     AwaitExit(last_died_);
+    AwaitStop(last_stopped_);
     const KernelView view{executor_.proc(), init_ == 0, *board_, actor_of_};
     const std::string difference = case_->compare(view);
     GiveUp(difference.empty() ? Verdict::Kind::kSame : Verdict::Kind::kDiffers, difference);
@@ -188,18 +194,28 @@ class KernelRunner {
     }
   }
 
+  void AwaitStop(Pid pid) {
+    if (pid == 0 || executor_.AwaitStop(pid, deadline_)) return;
+    GiveUp(Verdict::Kind::kDiffers, "process " + std::to_string(pid) + " does not stop");
+  }
+
   /// Takes the actor's steps; of an exit there is no return.
   void Act(int actor) {
     for (const int s : steps_of_[Index(actor)]) {
       AwaitTurn(actor, s);
       const Step& step = steps_[Index(s)];
       AwaitExit(step.died);
+      AwaitStop(step.stopped);
       if (const auto* fork = std::get_if<Fork>(&step.command->body)) {
         BearChild(s, *fork);
         if (step.child != 0) continue;  // who takes the next turn itself
       } else if (const auto* exit = std::get_if<Exit>(&step.command->body)) {
         Pass(s + 1);
         executor_.Die(*exit);
+      } else if (const auto* resume = std::get_if<Resume>(&step.command->body)) {
+        Pass(s + 1);
+        executor_.Leave(*resume);
+        return;
       } else {
         Expect(s, executor_.Execute(step.command->body, step.error.empty()));
         NoteSubreaper(actor);
@@ -273,6 +289,7 @@ class KernelRunner {
   Deadline deadline_{0};
   int init_ = 0;
   Pid last_died_ = 0;
+  Pid last_stopped_ = 0;
   std::vector<Step> steps_;
   std::vector<std::vector<int>> steps_of_;  ///< by actor
   std::vector<int> actor_of_step_;          ///< one more than steps: who looks in the end

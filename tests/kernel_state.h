@@ -34,7 +34,9 @@ class RealLines {
   void WriteProcess(Pid pid, const ProcEntry& entry) {
     const bool dead = entry.state == 'Z';
     lines_.AddProcess(pid, view_.Named(entry.ppid), entry.pgid, entry.sid,
-                      dead ? DeadText(entry.exit_code) : "alive");
+                      dead                 ? DeadText(entry.exit_code)
+                      : entry.state == 'T' ? "stopped"
+                                           : "alive");
     if (dead) return;
     if (view_.IsSubreaper(pid)) lines_.AddSubreaper(pid);
     const std::string name = std::to_string(pid);

@@ -42,6 +42,8 @@ class ProgramMaker {
     for (int i = 0; topic == Topic::kMemory && i < 4; ++i) Try(AnyOpening(root));
     for (std::vector<Pid> pids = Living(); program_.size() < length && !pids.empty();) {
       Try(OneOf(Any(pids)));
+      // The kernel executes that command, and what is left is not what a program was to have.
+      if (errors_.back() == "SIGHUP") break;
       pids = Living();
     }
   }
@@ -192,6 +194,7 @@ class ProgramMaker {
       case 8:
         return WaitOf(kernel().tasks[kernel().root()].pid != 1 && OneIn(4) ? 0 : pid, WaitPid());
       case 9:
+        if (pid != 1 && OneIn(3)) return StopOf(pid);
         return SubreaperOf(pid, !OneIn(3));
       case 10:
         if (!OneIn(6)) return SubreaperOf(pid, true);
@@ -236,7 +239,7 @@ class ProgramMaker {
     body.inode_id = Below(4);
     body.flags.bits = AccessMode() | Any({0, 0, 0, O_APPEND});
     if (OneIn(3)) body.pos = Below(9000);
-    if (OneIn(4)) body.seals = Seals{Below(32)};
+    if (OneIn(3)) body.seals = Seals{Below(32)};
     if (kernel().memfds.count(body.inode_id) == 0 && !OneIn(10)) {
       body.name = Text{"memory"};
       body.size = Below(6) * 0x1000 + Any({0, 0, 1});
@@ -290,7 +293,7 @@ class ProgramMaker {
     return range;
   }
   /// Something that is mapped or a part of it, mostly.
-  AddressRange MappedRange(Pid pid) {
+  AddressRange MappedRange(Pid pid, std::uint32_t beyond_one_in = 4) {
     std::vector<AddressRange> regions;
     TaskOf(pid).space->regions.ForEach(
         [&](AddressRange range, const check::MappedRegion&) { regions.push_back(range); });
@@ -300,7 +303,7 @@ class ProgramMaker {
     range.start += Below(pages) * kPageSize * (OneIn(2) ? 1 : 0);
     if (OneIn(2)) return range;
     const std::uint64_t end = range.start + (1 + Below(6)) * kPageSize;
-    range.end = std::min(end, OneIn(4) ? kArena.end : range.end);
+    range.end = std::min(end, OneIn(beyond_one_in) ? kArena.end : range.end);
     return range;
   }
   /// A place of that size, or one that is none.
@@ -351,7 +354,7 @@ class ProgramMaker {
       }
       case 1:
       case 2: {
-        const AddressRange range = EmptyOr(MappedRange(pid));
+        const AddressRange range = EmptyOr(MappedRange(pid, 1));
         return MoveOf(pid, range.start, range.end, AnyPlace(range.size()));
       }
       case 3: {

@@ -34,9 +34,10 @@ class SimulatedLines {
   void WriteTask(const check::Task& task) {
     const bool dead = task.state == check::TaskState::kZombie;
     lines_.AddProcess(task.pid, kernel_.tasks[kernel_.ParentOf(task)].pid, task.pgid, task.sid,
-                      dead ? StateLines::DeadText(task.exit_status.code,
-                                                  task.exit_status.signal.value_or(Signal{}).value)
-                           : "alive");
+                      dead           ? StateLines::DeadText(task.exit_status.code,
+                                                            task.exit_status.signal.value_or(Signal{}).value)
+                      : task.stopped ? "stopped"
+                                     : "alive");
     if (dead) return;
     if (task.subreaper) lines_.AddSubreaper(task.pid);
     for (const check::SimulatedThread& thread : task.threads) {
