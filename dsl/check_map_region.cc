@@ -12,7 +12,6 @@
 namespace crgen::check {
 namespace {
 
-constexpr std::uint64_t kMapDroppable = 0x8;
 constexpr std::uint64_t kMapTypes = 0xf;
 /// The largest TASK_SIZE of x86-64 (five-level page tables, arch/x86/include/asm/page_64_types.h).
 constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 56) - kPageSize;
@@ -22,26 +21,27 @@ bool IsVsyscall(const MapRegion& map) { return map.special == SpecialRegion::kVs
 
 }  // namespace
 
-bool Kernel::CheckRange(Hex start, Hex end, AddressRange* range) {
-  *range = {start.value, end.value};
-  if (start.value % kPageSize != 0 || end.value % kPageSize != 0) {
-    Violation("EINVAL", RangeText(*range) + " is not a multiple of 4096");
+bool Kernel::CheckPages(AddressRange range) {
+  if (range.start % kPageSize != 0 || range.end % kPageSize != 0) {
+    Violation("EINVAL", RangeText(range) + " is not a multiple of 4096");
     return false;
   }
-  if (start.value >= end.value) {
-    Violation("EINVAL", RangeText(*range) + " is empty");
-    return false;
-  }
-  if (end.value > kUserEnd && *range != kVsyscallPlace) {
-    Violation("ENOMEM", RangeText(*range) + " is not in the user's part of the address space");
+  if (range.start >= range.end) {
+    Violation("EINVAL", RangeText(range) + " is empty");
     return false;
   }
   return true;
 }
 
+bool Kernel::CheckUserPart(AddressRange range, std::string_view error) {
+  if (range.end <= kUserEnd || range == kVsyscallPlace) return true;
+  Violation(error, RangeText(range) + " is not in the user's part of the address space");
+  return false;
+}
+
 bool Kernel::CheckPlace(const MapRegion& map) {
-  AddressRange range;
-  if (!CheckRange(map.start, map.end, &range)) return false;
+  const AddressRange range = {map.start.value, map.end.value};
+  if (!CheckPages(range) || !CheckUserPart(range, "ENOMEM")) return false;
   if (IsVsyscall(map) != (range == kVsyscallPlace)) {
     Violation("EINVAL", "vsyscall, and only that, lies at " + RangeText(kVsyscallPlace));
     return false;
@@ -52,12 +52,7 @@ bool Kernel::CheckPlace(const MapRegion& map) {
   return false;
 }
 
-bool Kernel::CheckMapFlags(const MapRegion& map) {
-  const std::uint64_t type = map.flags.bits & kMapTypes;
-  if (type != MAP_SHARED && type != MAP_PRIVATE && type != kMapDroppable) {
-    Violation("EINVAL", "the flags have not exactly one of MAP_SHARED and MAP_PRIVATE");
-    return false;
-  }
+bool Kernel::CheckMapSources(const MapRegion& map) {
   const int sources = map.fd.has_value() + map.shmem.has_value() + map.special.has_value();
   if (sources > 1) {
     Violation("EINVAL", "more than one of fd, shmem and special");
@@ -72,11 +67,20 @@ bool Kernel::CheckMapFlags(const MapRegion& map) {
   return true;
 }
 
-bool Kernel::BackAnonymous(const MapRegion& map, Backing* backing) {
-  if (!map.flags.Has(MAP_ANONYMOUS)) {
-    Violation("EBADF", "neither fd, shmem or special nor MAP_ANONYMOUS");
+bool Kernel::CheckMapFlags(const MapRegion& map) {
+  const std::uint64_t type = map.flags.bits & kMapTypes;
+  if (type != MAP_SHARED && type != MAP_PRIVATE && type != kMapDroppable) {
+    Violation("EINVAL", "the flags have not exactly one of MAP_SHARED and MAP_PRIVATE");
     return false;
   }
+  if (type == kMapDroppable && (map.flags.bits & (MAP_LOCKED | MAP_HUGETLB)) != 0) {
+    Violation("EINVAL", "droppable memory is neither locked nor of huge pages");
+    return false;
+  }
+  return true;
+}
+
+bool Kernel::BackAnonymous(const MapRegion& map, Backing* backing) {
   if (map.flags.Has(MAP_SHARED)) {
     Violation("EINVAL", "shared anonymous memory without a shmem that names it");
     return false;
@@ -108,27 +112,42 @@ bool Kernel::BackMemfd(const MapRegion& map, const Description& description, Bac
   return true;
 }
 
-bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
+bool Kernel::CheckMapFd(const MapRegion& map) {
+  if (!map.fd) {
+    if (map.shmem || map.special || map.flags.Has(MAP_ANONYMOUS)) return true;
+    Violation("EBADF", "neither fd, shmem or special nor MAP_ANONYMOUS");
+    return false;
+  }
   const std::string name = "fd " + std::to_string(*map.fd);
+  const std::uint64_t offset = map.offset.value_or(0);
+  if (!map.offset || offset % kPageSize != 0) {
+    Violation("EINVAL", "the offset into " + name + " is not a multiple of 4096");
+    return false;
+  }
   const auto* slot = self().table->slots.Find(*map.fd);
   if (slot == nullptr) {
     Violation("EBADF", name + " is not open");
     return false;
   }
-  if (map.flags.Has(MAP_ANONYMOUS) || (map.flags.bits & kMapTypes) == kMapDroppable) {
-    Violation("EINVAL", name + " does not back anonymous memory");
-    return false;
-  }
-  const std::uint64_t offset = map.offset.value_or(0);
-  if (!map.offset || offset % kPageSize != 0) {
-    Violation("EINVAL", "the offset into " + name + " is not a multiple of 4096");
+  const auto* regular = std::get_if<RegularFile>(&slot->value.description->file->body);
+  if (regular != nullptr && regular->flags.Has(O_PATH)) {
+    Violation("EBADF", name + " is opened with O_PATH");
     return false;
   }
   if (offset > ~std::uint64_t{0} - (map.end.value - map.start.value)) {
     Violation("EOVERFLOW", "the offset into " + name + " is " + HexText(offset));
     return false;
   }
-  const Description& description = *slot->value.description;
+  return true;
+}
+
+bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
+  const std::string name = "fd " + std::to_string(*map.fd);
+  if (map.flags.Has(MAP_ANONYMOUS) || (map.flags.bits & kMapTypes) == kMapDroppable) {
+    Violation("EINVAL", name + " does not back anonymous memory");
+    return false;
+  }
+  const Description& description = *self().table->slots.Find(*map.fd)->value.description;
   const auto* regular = std::get_if<RegularFile>(&description.file->body);
   const auto* memfd = std::get_if<Memfd>(&description.file->body);
   if (regular == nullptr && memfd == nullptr) {
@@ -138,10 +157,6 @@ bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
   const OpenFlags flags = regular != nullptr ? regular->flags : memfd->flags;
   const std::uint64_t access = flags.bits & O_ACCMODE;
   const bool shared = map.flags.Has(MAP_SHARED);
-  if (flags.Has(O_PATH)) {
-    Violation("EBADF", name + " is opened with O_PATH");
-    return false;
-  }
   if (access == O_WRONLY || (shared && map.prot.Has(PROT_WRITE) && access != O_RDWR)) {
     Violation("EACCES", name + " is opened " + FlagNames(OpenFlagKind::Names(), access).front() +
                             " " + At(description.command));
@@ -211,6 +226,8 @@ bool Kernel::BackSpecial(const MapRegion& map, Backing* backing) {
 }
 
 void Kernel::Execute(const MapRegion& map) {
+  // In the order of mmap(2), so that of several violations the first is the kernel's.
+  if (!CheckMapSources(map) || !CheckMapFd(map)) return;
   if (!CheckPlace(map) || !CheckMapFlags(map)) return;
   auto backing = std::make_shared<Backing>();
   bool backed = false;

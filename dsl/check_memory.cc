@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <variant>
 
 #include "dsl/check_state.h"
 
@@ -51,6 +53,14 @@ bool IsImageName(std::string_view name) {
   return true;
 }
 
+/// The bytes of what is mapped; behind them nothing can be written, privately neither. Absent: none
+/// are known.
+std::optional<std::uint64_t> MappedSize(const Backing& backing) {
+  if (backing.object != nullptr) return backing.object->size;
+  if (backing.file == nullptr) return std::nullopt;
+  return std::get<RegularFile>(backing.file->body).size;
+}
+
 AddressRange Common(AddressRange a, AddressRange b) {
   return {std::max(a.start, b.start), std::min(a.end, b.end)};
 }
@@ -65,8 +75,8 @@ bool Kernel::CheckMapped(AddressRange range, std::string_view error) {
 }
 
 void Kernel::Execute(const UnmapRegion& unmap) {
-  AddressRange range;
-  if (!CheckRange(unmap.start, unmap.end, &range)) return;
+  const AddressRange range = {unmap.start.value, unmap.end.value};
+  if (!CheckPages(range) || !CheckUserPart(range, "EINVAL")) return;
   if (!RemoveRegions(*self().space, range)) {
     Violation("EINVAL", "nothing is mapped in " + RangeText(range));
   }
@@ -78,7 +88,7 @@ bool Kernel::CheckMove(AddressRange from, AddressRange to) {
     return false;
   }
   const RangeMap<MappedRegion>& regions = self().space->regions;
-  if (!CheckMapped(from, "EFAULT")) return false;
+  if (!CheckUserPart(from, "EFAULT") || !CheckMapped(from, "EFAULT")) return false;
   std::optional<AddressRange> previous;
   const MappedRegion* first = nullptr;
   std::string problem;
@@ -101,28 +111,34 @@ bool Kernel::CheckMove(AddressRange from, AddressRange to) {
 }
 
 void Kernel::Execute(const MoveRegion& move) {
-  AddressRange from;
-  AddressRange to;
-  if (!CheckRange(move.start, move.end, &from)) return;
+  const AddressRange from = {move.start.value, move.end.value};
+  if (!CheckPages(from)) return;
   if (move.to.value > ~std::uint64_t{0} - from.size()) {
     return Violation("EINVAL", HexText(move.to.value) + " leaves no place for the region");
   }
-  if (!CheckRange(move.to, {move.to.value + from.size()}, &to) || !CheckMove(from, to)) return;
+  const AddressRange to = {move.to.value, move.to.value + from.size()};
+  if (!CheckPages(to) || !CheckUserPart(to, "EINVAL") || !CheckMove(from, to)) return;
   MoveRegions(*self().space, from, to.start);
 }
 
 void Kernel::Protect(AddressRange range, Prot prot) {
+  std::uint64_t refused_at = range.end;
   std::string problem;
-  self().space->regions.ForEachIn(range, [&](AddressRange at, const MappedRegion& region) {
+  RangeMap<MappedRegion>& regions = self().space->regions;
+  regions.ForEachIn(range, [&](AddressRange at, const MappedRegion& region) {
+    if (!problem.empty()) return;
+    refused_at = at.start;
     if (region.backing->kind == RegionKind::kVsyscall) {
       problem = "the protection of vsyscall does not change";
     } else if (prot.Has(PROT_WRITE) && !region.backing->may_write) {
       problem = "region " + RangeText(at) + " is a shared view without the right to write";
     }
   });
-  if (!problem.empty()) return Violation("EACCES", problem);
-  self().space->regions.Update(range,
-                               [&](AddressRange, MappedRegion* region) { region->prot = prot; });
+  // mprotect(2) goes from one region to the next.
+  const std::uint64_t hole = regions.FirstHole(range).value_or(range.end);
+  if (!problem.empty() && refused_at < hole) return Violation("EACCES", problem);
+  if (!CheckMapped(range, "ENOMEM")) return;
+  regions.Update(range, [&](AddressRange, MappedRegion* region) { region->prot = prot; });
 }
 
 std::string BadAdvice(AddressRange at, const MappedRegion& region, std::uint64_t bits) {
@@ -135,6 +151,9 @@ std::string BadAdvice(AddressRange at, const MappedRegion& region, std::uint64_t
   }
   if ((bits & Bit(MADV_WIPEONFORK)) != 0 && backing.kind != RegionKind::kPrivateAnonymous) {
     return "MADV_WIPEONFORK is for private anonymous memory";
+  }
+  if ((bits & (Bit(MADV_KEEPONFORK) | Bit(MADV_DODUMP))) != 0 && region.flags.Has(kMapDroppable)) {
+    return "region " + RangeText(at) + " is droppable: not for a child, nor for a core dump";
   }
   if ((bits & kGuardInstall) != 0 && (backing.IsSpecial() || region.flags.Has(MAP_HUGETLB))) {
     return "region " + RangeText(at) + " takes no guards";
@@ -156,18 +175,19 @@ void Kernel::Advise(AddressRange range, std::uint64_t bits) {
 }
 
 void Kernel::Execute(const ProtectRegion& protect) {
-  AddressRange range;
-  if (!CheckRange(protect.start, protect.end, &range)) return;
+  const AddressRange range = {protect.start.value, protect.end.value};
+  if (!CheckPages(range) || !CheckUserPart(range, "ENOMEM")) return;
   if (protect.prot.has_value() == (protect.madvise.bits != 0)) {
     return Violation("EINVAL", "exactly one of prot and madvise is to be given");
   }
-  if (!CheckMapped(range, "ENOMEM")) return;
   if (protect.prot) return Protect(range, *protect.prot);
   std::string problem;
   self().space->regions.ForEachIn(range, [&](AddressRange at, const MappedRegion& region) {
     if (problem.empty()) problem = BadAdvice(at, region, protect.madvise.bits);
   });
   if (!problem.empty()) return Violation("EINVAL", problem);
+  // madvise(2) leaves holes out, and reports them when it is through.
+  if (!CheckMapped(range, "ENOMEM")) return;
   Advise(range, protect.madvise.bits);
 }
 
@@ -205,15 +225,11 @@ bool Kernel::CheckFill(AddressRange range) {
       problem = name + " shows a file, whose content is not restored";
     } else if (!region.prot.Has(PROT_WRITE)) {
       problem = name + " is not writable";
-    } else if (backing.object != nullptr && !backing.IsPrivate()) {
-      const MemoryObject& object = *backing.object;
+    } else if (auto size = MappedSize(backing)) {
       const std::uint64_t end = region.offset + (part.end - at.start);
-      if (object.seals.Has(F_SEAL_WRITE)) {
-        error = "EPERM";
-        problem = "memfd " + std::to_string(object.id) + " has F_SEAL_WRITE";
-      } else if (end > object.size && end - object.size >= kPageSize) {
+      if (end > *size && end - *size >= kPageSize) {
         error = "SIGBUS";
-        problem = name + " ends behind the " + std::to_string(object.size) + " bytes of its object";
+        problem = name + " ends behind the " + std::to_string(*size) + " bytes of its object";
       }
     }
   });
@@ -251,8 +267,8 @@ void Kernel::Execute(const LoadPages& load) {
     return Violation("EFAULT", std::to_string(load.pages) + " pages do not fit behind " +
                                    HexText(load.start.value));
   }
-  AddressRange range;
-  if (!CheckRange(load.start, {load.start.value + size}, &range)) return;
+  const AddressRange range = {load.start.value, load.start.value + size};
+  if (!CheckPages(range) || !CheckUserPart(range, "EFAULT")) return;
   if (!CheckSource(load.source, size) || !CheckMapped(range, "EFAULT") || !CheckFill(range)) return;
   Fill(range, load.source);
 }

@@ -107,6 +107,9 @@ std::string Kernel::UserOf(const NumberUse& use, Pid number) const {
 bool Kernel::IsFree(Pid number, std::string* user) const {
   auto use = numbers.find(number);
   *user = use == numbers.end() ? "" : UserOf(use->second, number);
+  if (number == kInit && user->empty() && root_ != kNoTask) {
+    *user = "1 is the init of the restorer's pid namespace";
+  }
   return user->empty();
 }
 
@@ -176,10 +179,7 @@ bool Kernel::CheckFork(const Fork& fork) {
     return false;
   }
   std::string user;
-  if (fork.child_pid == kInit && tasks[root_].pid != kInit) {
-    user = "1 is the init of the restorer's pid namespace";
-  }
-  if (!user.empty() || !IsFree(fork.child_pid, &user)) {
+  if (!IsFree(fork.child_pid, &user)) {
     Violation("EEXIST", user);
     return false;
   }
@@ -329,6 +329,8 @@ void Kernel::Reparent(TaskIndex dying, TaskIndex heir) {
 /// A stopped group that nobody outside it in its session is left to continue gets SIGHUP and
 /// SIGCONT (kill_orphaned_pgrp() of kernel/exit.c).
 bool Kernel::CheckOrphanedGroup(Pid group, TaskIndex dying, TaskIndex heir) {
+  // Whether the restorer's group is orphaned is up to who started it.
+  if (group == tasks[kRestorer].pgid) return true;
   const NumberUse& use = numbers[group];
   if (use.stopped == 0) return true;
   TaskIndex stopped = kNoTask;

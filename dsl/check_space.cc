@@ -13,13 +13,25 @@ namespace {
 constexpr std::uint64_t kDontFork = MadviseBit(MADV_DONTFORK);
 constexpr std::uint64_t kWipeOnFork = MadviseBit(MADV_WIPEONFORK);
 
-constexpr std::uint64_t kMapDroppable = 0x8;  // implies MADV_WIPEONFORK
-
-bool WipedByFork(const MappedRegion& region) {
-  return region.madvise.Has(kWipeOnFork) || region.flags.Has(kMapDroppable);
+/// With what droppable memory has anyway (mmap(2)).
+MapFlags FlagsInForce(const MappedRegion& region) {
+  return {region.flags.bits | (region.flags.Has(kMapDroppable) ? MAP_NORESERVE : 0)};
 }
+Madvise AdviceInForce(const MappedRegion& region) {
+  const bool droppable = region.flags.Has(kMapDroppable);
+  return {region.madvise.bits | (droppable ? kWipeOnFork | MadviseBit(MADV_DONTDUMP) : 0)};
+}
+
+bool WipedByFork(const MappedRegion& region) { return AdviceInForce(region).Has(kWipeOnFork); }
 bool ChangedByFork(const MappedRegion& region) {
   return WipedByFork(region) || region.madvise.Has(kDontFork) || region.flags.Has(MAP_LOCKED);
+}
+
+/// KSM merges private pages of ordinary size; elsewhere the kernel does not take down the advice.
+std::uint64_t IgnoredAdvice(const MappedRegion& region) {
+  const bool takes_it = region.backing->IsPrivate() && !region.flags.Has(MAP_HUGETLB) &&
+                        !region.flags.Has(kMapDroppable);
+  return takes_it ? 0 : MadviseBit(MADV_MERGEABLE);
 }
 
 /// Adds `bytes` of `region` to (or, negated, takes them from) the sums of `space`. Sums of bytes
@@ -72,9 +84,9 @@ bool Backing::IsSpecial() const {
 bool Continues(const MappedRegion& first, std::uint64_t size, const MappedRegion& next) {
   const Backing& a = *first.backing;
   const Backing& b = *next.backing;
-  const bool alike = first.prot == next.prot && first.flags == next.flags &&
-                     first.madvise == next.madvise && a.kind == b.kind && a.object == b.object &&
-                     a.may_write == b.may_write;
+  const bool alike = first.prot == next.prot && FlagsInForce(first) == FlagsInForce(next) &&
+                     AdviceInForce(first) == AdviceInForce(next) && a.kind == b.kind &&
+                     a.object == b.object && a.may_write == b.may_write;
   if (!alike) return false;
   if (&a != &b && (a.IsSpecial() || a.file != b.file)) return false;
   return !a.HasOffset() || next.offset == first.offset + size;
@@ -134,7 +146,7 @@ std::unique_ptr<Space> ForkSpace(const Space& space) {
 void ChangeMadvise(Space& space, AddressRange range, std::uint64_t clear, std::uint64_t set) {
   space.regions.Update(range, [&](AddressRange piece, MappedRegion* region) {
     Account(space, *region, -piece.size());
-    region->madvise.bits = (region->madvise.bits & ~clear) | set;
+    region->madvise.bits = (region->madvise.bits & ~clear) | (set & ~IgnoredAdvice(*region));
     Account(space, *region, piece.size());
   });
 }

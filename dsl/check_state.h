@@ -25,6 +25,8 @@ inline constexpr TaskIndex kRestorer = 0;  ///< pid 0; never in a list of tasks
 
 // ---- memory
 
+inline constexpr std::uint64_t kMapDroppable = 0x8;  ///< MAP_DROPPABLE, since Linux 6.11
+
 /// Where consecutive pages have their bytes. `image` is an index in Kernel::images.
 struct PageSource {
   std::uint32_t image = 0;
@@ -244,7 +246,9 @@ class Kernel {
   // check_map_region.cc
   void Execute(const MapRegion& map);
   bool CheckPlace(const MapRegion& map);
+  bool CheckMapSources(const MapRegion& map);
   bool CheckMapFlags(const MapRegion& map);
+  bool CheckMapFd(const MapRegion& map);
   bool BackAnonymous(const MapRegion& map, Backing* backing);
   bool BackFile(const MapRegion& map, Backing* backing);
   bool BackMemfd(const MapRegion& map, const Description& description, Backing* backing);
@@ -256,7 +260,9 @@ class Kernel {
   void Execute(const MoveRegion& move);
   void Execute(const ProtectRegion& protect);
   void Execute(const LoadPages& load);
-  bool CheckRange(Hex start, Hex end, AddressRange* range);
+  bool CheckPages(AddressRange range);
+  /// `error`: of addresses that are not the user's.
+  bool CheckUserPart(AddressRange range, std::string_view error);
   bool CheckMapped(AddressRange range, std::string_view error);
   void Protect(AddressRange range, Prot prot);
   void Advise(AddressRange range, std::uint64_t bits);

@@ -280,6 +280,112 @@ TEST(CheckMemory, Load) {
   });
 }
 
+TEST(CheckMemory, LoadBehindTheEndOfAFile) {
+  RegularFile body;
+  body.path = {"/file"};
+  body.flags = {O_RDONLY};
+  body.size = 0x1001;
+  const auto sized = std::make_shared<const File>(File{{1}, body});
+  RunCases({
+      {"a private view of a memfd",
+       kRoot + Program{OpenOf(10, 3, NewMemfd(1, 7, 0x1000)), MapFd(10, 0x1000, 0x3000, 3),
+                       LoadOf(10, 0x1000, 1), LoadOf(10, 0x2000, 1)},
+       "commands[4] LOAD_PAGES pid 10: SIGBUS: region 0x1000-0x3000 ends behind the 4096 bytes of "
+       "its object"},
+      {"a file of a known size",
+       kRoot + Program{OpenOf(10, 3, sized), MapFd(10, 0x1000, 0x4000, 3), LoadOf(10, 0x2000, 1),
+                       LoadOf(10, 0x3000, 1)},
+       "commands[4] LOAD_PAGES pid 10: SIGBUS: region 0x1000-0x4000 ends behind the 4097 bytes of "
+       "its object"},
+      {"a file of any size",
+       kRoot +
+           Program{OpenOf(10, 3, RegFile(1)), MapFd(10, 0x1000, 0x4000, 3), LoadOf(10, 0x1000, 3)},
+       ""},
+  });
+}
+
+TEST(CheckMemory, OfSeveralViolationsTheKernelsFirst) {
+  const Program shared = kRoot + Program{OpenOf(10, 3, RegFile(1, O_RDONLY)),
+                                         MapFd(10, 0x1000, 0x2000, 3, MAP_SHARED, PROT_READ),
+                                         MapOf(10, 0x4000, 0x5000)};
+  const std::string map = "commands[4] MAP_REGION pid 10: ";
+  const std::string protect = "commands[4] PROTECT_REGION pid 10: ";
+  RunCases({
+      {"a closed fd, a taken place", shared + Program{MapFd(10, 0x1000, 0x2000, 9)},
+       map + "EBADF: fd 9 is not open"},
+      {"no source, a taken place", shared + Program{MapOf(10, 0x1000, 0x2000, kRw, MAP_PRIVATE)},
+       map + "EBADF: neither fd, shmem or special nor MAP_ANONYMOUS"},
+      {"a taken place, a reader", shared + Program{MapFd(10, 0x1000, 0x2000, 3, MAP_SHARED)},
+       map + "EEXIST: 0x1000-0x2000 overlaps region 0x1000-0x2000"},
+      {"protection refused before a hole", shared + Program{ProtectOf(10, 0x1000, 0x5000, kRw)},
+       protect + "EACCES: region 0x1000-0x2000 is a shared view without the right to write"},
+      {"a hole before protection refused", shared + Program{ProtectOf(10, 0x0, 0x2000, kRw)},
+       protect + "ENOMEM: nothing is mapped at 0x0"},
+      {"advice refused behind a hole",
+       shared + Program{AdviseOf(10, 0x0, 0x2000, MadviseBit(MADV_WIPEONFORK))},
+       protect + "EINVAL: MADV_WIPEONFORK is for private anonymous memory"},
+  });
+}
+
+TEST(CheckMemory, TheKernelsPartOfTheAddresses) {
+  constexpr std::uint64_t kOutside = ~std::uint64_t{0} << 40;
+  constexpr std::uint64_t kEnd = kOutside + 0x1000;
+  const Program mapped = kRoot + Program{MapOf(10, 0x1000, 0x2000)};
+  const std::string what =
+      "0xffffff0000000000-0xffffff0000001000 is not in the user's part of the address space";
+  RunCases({
+      {"mmap", mapped + Program{MapOf(10, kOutside, kEnd)},
+       "commands[2] MAP_REGION pid 10: ENOMEM: " + what},
+      {"munmap", mapped + Program{UnmapOf(10, kOutside, kEnd)},
+       "commands[2] UNMAP_REGION pid 10: EINVAL: " + what},
+      {"mremap from", mapped + Program{MoveOf(10, kOutside, kEnd, 0x8000)},
+       "commands[2] MOVE_REGION pid 10: EFAULT: " + what},
+      {"mremap to", mapped + Program{MoveOf(10, 0x1000, 0x2000, kOutside)},
+       "commands[2] MOVE_REGION pid 10: EINVAL: " + what},
+      {"mprotect", mapped + Program{ProtectOf(10, kOutside, kEnd, 0)},
+       "commands[2] PROTECT_REGION pid 10: ENOMEM: " + what},
+      {"madvise", mapped + Program{AdviseOf(10, kOutside, kEnd, MadviseBit(MADV_DONTNEED))},
+       "commands[2] PROTECT_REGION pid 10: ENOMEM: " + what},
+      {"a fill", mapped + Program{LoadOf(10, kOutside, 1)},
+       "commands[2] LOAD_PAGES pid 10: EFAULT: " + what},
+  });
+}
+
+TEST(CheckMemory, Droppable) {
+  constexpr std::uint64_t kDroppable = 0x8 | MAP_ANONYMOUS;
+  const Program mapped = kRoot + Program{MapOf(10, 0x1000, 0x4000, kRw, kDroppable)};
+  const std::string at = "commands[2] PROTECT_REGION pid 10: ";
+  const std::string is =
+      "EINVAL: region 0x1000-0x4000 is droppable: not for a child, nor for a "
+      "core dump";
+  RunCases({
+      {"locked", kRoot + Program{MapOf(10, 0x1000, 0x4000, kRw, kDroppable | MAP_LOCKED)},
+       "commands[1] MAP_REGION pid 10: EINVAL: droppable memory is neither locked nor of huge "
+       "pages"},
+      {"kept on fork", mapped + Program{AdviseOf(10, 0x1000, 0x2000, MadviseBit(MADV_KEEPONFORK))},
+       at + is},
+      {"dumped", mapped + Program{AdviseOf(10, 0x1000, 0x2000, MadviseBit(MADV_DODUMP))}, at + is},
+      {"advice that it has anyway does not cut it",
+       mapped + Program{AdviseOf(10, 0x1000, 0x2000, MadviseBit(MADV_DONTDUMP)),
+                        MoveOf(10, 0x1000, 0x4000, 0x8000)},
+       ""},
+  });
+}
+
+TEST(CheckMemory, OnlyPrivatePagesAreMergeable) {
+  constexpr std::uint64_t kMergeable = MadviseBit(MADV_MERGEABLE);
+  const Program program =
+      kRoot + Program{MapShmem(10, 0x1000, 0x2000, 5, 0x1000), MapOf(10, 0x4000, 0x5000),
+                      AdviseOf(10, 0x1000, 0x2000, kMergeable),
+                      AdviseOf(10, 0x4000, 0x5000, kMergeable), ResumeOf(10)};
+  SimulatedState state;
+  Diagnostics diag;
+  EXPECT_TRUE(Succeeded(CheckProgram(program, &state, diag)));
+  const std::string text = DescribeState(state);
+  EXPECT_NE(text.find("MAP_SHARED|MAP_ANONYMOUS shmem 5 at 0x0\n"), text.npos) << text;
+  EXPECT_NE(text.find("anonymous MADV_MERGEABLE\n"), text.npos) << text;
+}
+
 TEST(CheckMemory, ForkLeavesOut) {
   RunCases({
       {"MADV_DONTFORK at once",

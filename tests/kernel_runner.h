@@ -1,19 +1,20 @@
-// Executes tree programs for real: each in a pid namespace of its own, every process its own
-// commands, one after another in the program's order.
+// Executes programs for real: each in a pid namespace of its own, every process its own commands,
+// one after another in the program's order.
 #pragma once
 
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <cstring>
-#include <map>
+#include <functional>
 #include <new>
 #include <string>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
-#include "generator/tree/analyzer.h"
-#include "model/tree.h"
+#include "dsl/commands.h"
+#include "tests/kernel_executor.h"
 #include "tests/pid_namespace.h"
 
 namespace crgen::test {
@@ -21,13 +22,26 @@ namespace crgen::test {
 struct Verdict {
   enum class Kind : std::uint32_t {
     kNone,         ///< not run
-    kSame,         ///< the processes are those of the snapshot
-    kDiffers,      ///< they are not
-    kRefused,      ///< a command failed
+    kSame,         ///< the commands ended as expected, and the processes are those expected
+    kDiffers,      ///< the processes are not
+    kRefused,      ///< a command ended otherwise than expected
     kNotPossible,  ///< this machine does not let the test do what it needs
   };
   Kind kind = Kind::kNone;
   std::string text;
+};
+
+struct KernelView;
+
+struct KernelCase {
+  /// Begins with the birth of the root. A root with pid 1 is the namespace's init; else init plays
+  /// the restorer.
+  Program program;
+  /// How the commands end: "" or the name of an errno, such as "EPERM". Empty: all succeed. An EXIT
+  /// that is to end in "SIGHUP", for the members of a group that it leaves orphaned, is executed.
+  std::vector<std::string> errors;
+  /// Called in init after the last command; says how the processes are not what they are to be.
+  std::function<std::string(const KernelView&)> compare;
 };
 
 /// What the processes of a program share. Actor 0 is the restorer, actor k the k-th that is born.
@@ -37,7 +51,22 @@ struct Board {
   Word turn[kMaxActors];  ///< one more than the step that the actor may take
   Word subreaper[kMaxActors];
   Word verdict;
-  char text[256];
+  char text[2048];
+  SharedObjects objects;
+};
+
+/// What init sees in the end.
+struct KernelView {
+  int proc = -1;                 ///< the namespace's /proc
+  bool init_is_outside = false;  ///< process 1 is the restorer, not the root
+  const Board& board;
+  const std::unordered_map<Pid, int>& actor_of;  ///< the last one with that pid
+
+  bool IsSubreaper(Pid pid) const {
+    return board.subreaper[static_cast<std::size_t>(actor_of.at(pid))].load() != 0;
+  }
+  /// Numbers as a program names them: 0 is the restorer.
+  Pid Named(Pid pid) const { return init_is_outside && pid == 1 ? 0 : pid; }
 };
 
 /// Runs one program after another; not more than one at a time. Nothing outlives Run(): the
@@ -54,16 +83,14 @@ class KernelRunner {
   KernelRunner(const KernelRunner&) = delete;
   KernelRunner& operator=(const KernelRunner&) = delete;
 
-  /// Executes `ops` and compares what the kernel then has with `snapshot`. A root with pid 1 is the
-  /// namespace's init; else init plays the restorer.
-  Verdict Run(const TreeSnapshot& snapshot, const std::vector<TreeOp>& ops) {
-    snapshot_ = &snapshot;
+  Verdict Run(const KernelCase& it) {
+    case_ = &it;
     deadline_ = Deadline(kSecondsEach);
-    if (std::string problem = Prepare(ops); !problem.empty()) {
+    if (std::string problem = Prepare(); !problem.empty()) {
       return {Verdict::Kind::kNotPossible, problem};
     }
     int pidfd = -1;
-    const long init = Clone3(CLONE_NEWPID | CLONE_PIDFD, 0, &pidfd);
+    const long init = Clone3(CLONE_NEWPID | CLONE_PIDFD, {}, &pidfd);
     if (init == 0) BeInit();
     if (init < 0) return {Verdict::Kind::kNotPossible, Failed("clone3(CLONE_NEWPID)")};
     const bool ended = AwaitEnd(static_cast<pid_t>(init), pidfd);
@@ -74,9 +101,11 @@ class KernelRunner {
 
  private:
   struct Step {
-    TreeOp op;
-    int child = 0;  ///< of a fork, the actor that is born
-    Pid died = 0;   ///< who exits in the step before
+    const Command* command;
+    std::string error;  ///< expected
+    int child = 0;      ///< of a fork, the actor that is born
+    Pid died = 0;       ///< who exits in the step before
+    Pid stopped = 0;    ///< who stops in the step before
   };
 
   static constexpr int kSecondsEach = 20;
@@ -84,35 +113,42 @@ class KernelRunner {
   static std::string Failed(const std::string& what) { return what + ": " + strerror(errno); }
 
   /// Who takes which step. The last actor with a pid is the one that a command means.
-  std::string Prepare(const std::vector<TreeOp>& ops) {
+  std::string Prepare() {
     if (board_ == nullptr) return "no shared memory";
     steps_.clear();
     steps_of_.assign(1, {});
     actor_of_step_.clear();
     actor_of_.clear();
     actor_of_[0] = 0;
-    for (const TreeOp& op : ops) {
-      const int actor = actor_of_.at(op.pid);
-      Step step{op, 0, 0};
-      if (!steps_.empty() && steps_.back().op.kind == TreeOp::Kind::kExit) {
-        step.died = steps_.back().op.pid;
+    Pid died = 0, stopped = 0;
+    for (const Command& command : case_->program) {
+      Step step{&command, {}, 0, std::exchange(died, 0), std::exchange(stopped, 0)};
+      if (!case_->errors.empty()) step.error = case_->errors[steps_.size()];
+      const int actor = actor_of_.at(command.pid);
+      if (step.error.empty()) {
+        if (const auto* fork = std::get_if<Fork>(&command.body)) {
+          step.child = static_cast<int>(steps_of_.size());
+          steps_of_.emplace_back();
+          actor_of_[fork->child_pid] = step.child;
+        }
+        const auto* resume = std::get_if<Resume>(&command.body);
+        if (resume != nullptr && resume->stopped) stopped = command.pid;
+        // An init that is in a group with the number of another process of its namespace never
+        // finishes dying: it holds the number that the kernel waits for.
+        const auto* join = std::get_if<SetPgid>(&command.body);
+        if (join != nullptr && command.pid == 1 && join->pgid != 1) {
+          return "init in a group of another process";
+        }
       }
-      if (op.kind == TreeOp::Kind::kFork) {
-        step.child = static_cast<int>(steps_of_.size());
-        steps_of_.emplace_back();
-        actor_of_[op.arg] = step.child;
-      }
-      // An init that is in a group with the number of another process of its namespace never
-      // finishes dying: it holds the number that the kernel waits for.
-      if (op.kind == TreeOp::Kind::kSetPgid && op.pid == 1 && op.arg != 1) {
-        return "init in a group of another process";
-      }
+      if (std::holds_alternative<Exit>(command.body)) died = command.pid;
       steps_of_[Index(actor)].push_back(static_cast<int>(steps_.size()));
       actor_of_step_.push_back(actor);
-      steps_.push_back(step);
+      steps_.push_back(std::move(step));
     }
     if (steps_of_.size() > Board::kMaxActors) return "too many processes";
-    init_ = snapshot_->nodes[0].pid == 1 ? 1 : 0;
+    last_died_ = died;
+    last_stopped_ = stopped;
+    init_ = std::get<Fork>(case_->program.front().body).child_pid == 1 ? 1 : 0;
     actor_of_step_.push_back(init_);  // it looks at everything in the end
     for (std::size_t k = 0; k < steps_of_.size(); ++k) {
       board_->turn[k].store(0);
@@ -120,6 +156,7 @@ class KernelRunner {
     }
     board_->verdict.store(0);
     board_->text[0] = '\0';
+    board_->objects.Clear();
     return "";
   }
 
@@ -137,16 +174,29 @@ class KernelRunner {
 
   [[noreturn]] void BeInit() {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (std::string problem = executor_.Begin(&board_->objects); !problem.empty()) {
+      GiveUp(Verdict::Kind::kNotPossible, problem);
+    }
     Pass(init_);  // step 0 is the root's birth: an init that is the root is there already
     Act(init_);
-    const int last = static_cast<int>(steps_.size());
-    AwaitTurn(init_, last);
-    if (steps_.back().op.kind == TreeOp::Kind::kExit &&
-        !AwaitDeathOf(steps_.back().op.pid, deadline_)) {
-      GiveUp(Verdict::Kind::kDiffers, "a process that exits does not die");
-    }
-    const std::string difference = Compare();
+    AwaitTurn(init_, static_cast<int>(steps_.size()));
+    AwaitExit(last_died_);
+    AwaitStop(last_stopped_);
+    const KernelView view{executor_.proc(), init_ == 0, *board_, actor_of_};
+    const std::string difference = case_->compare(view);
     GiveUp(difference.empty() ? Verdict::Kind::kSame : Verdict::Kind::kDiffers, difference);
+  }
+
+  void AwaitExit(Pid pid) {
+    if (pid == 0) return;
+    if (!AwaitDeathOf(pid, deadline_) || !executor_.AwaitReaping(deadline_)) {
+      GiveUp(Verdict::Kind::kDiffers, "process " + std::to_string(pid) + " does not die");
+    }
+  }
+
+  void AwaitStop(Pid pid) {
+    if (pid == 0 || executor_.AwaitStop(pid, deadline_)) return;
+    GiveUp(Verdict::Kind::kDiffers, "process " + std::to_string(pid) + " does not stop");
   }
 
   /// Takes the actor's steps; of an exit there is no return.
@@ -154,56 +204,35 @@ class KernelRunner {
     for (const int s : steps_of_[Index(actor)]) {
       AwaitTurn(actor, s);
       const Step& step = steps_[Index(s)];
-      if (step.died != 0 && !AwaitDeathOf(step.died, deadline_)) {
-        GiveUp(Verdict::Kind::kDiffers, "process " + std::to_string(step.died) + " does not die");
-      }
-      if (step.op.kind == TreeOp::Kind::kFork) {
-        BearChild(s);  // who takes the next turn itself
-        continue;
-      }
-      if (step.op.kind == TreeOp::Kind::kExit) {
+      AwaitExit(step.died);
+      AwaitStop(step.stopped);
+      if (const auto* fork = std::get_if<Fork>(&step.command->body)) {
+        BearChild(s, *fork);
+        if (step.child != 0) continue;  // who takes the next turn itself
+      } else if (const auto* exit = std::get_if<Exit>(&step.command->body)) {
         Pass(s + 1);
-        _exit(0);
+        executor_.Die(*exit);
+      } else if (const auto* resume = std::get_if<Resume>(&step.command->body)) {
+        Pass(s + 1);
+        executor_.Leave(*resume);
+        return;
+      } else {
+        Expect(s, executor_.Execute(step.command->body, step.error.empty()));
+        NoteSubreaper(actor);
       }
-      Execute(s);
-      NoteSubreaper(actor);
       Pass(s + 1);
     }
   }
 
-  void BearChild(int s) {
+  void BearChild(int s, const Fork& fork) {
     const Step& step = steps_[Index(s)];
-    const long child = Clone3(step.op.clone_parent ? CLONE_PARENT : 0, step.op.arg);
-    if (child < 0) Refuse(s);
-    if (child > 0) return;
+    const long child = executor_.Bear(fork, step.error.empty());
+    if (child != 0) return Expect(s, child < 0 ? static_cast<int>(-child) : 0);
+    if (step.child == 0) Expect(s, 0);
     NoteSubreaper(step.child);
     Pass(s + 1);
     Act(step.child);
     for (;;) pause();
-  }
-
-  void Execute(int s) {
-    const TreeOp& op = steps_[Index(s)].op;
-    bool done = false;
-    switch (op.kind) {
-      case TreeOp::Kind::kSetSid:
-        done = setsid() == op.pid;
-        break;
-      case TreeOp::Kind::kSetPgid:
-        done = setpgid(0, op.arg) == 0;
-        break;
-      case TreeOp::Kind::kWait:
-        errno = ECHILD;
-        done = waitpid(op.arg, nullptr, __WALL | WNOHANG) == op.arg;
-        break;
-      case TreeOp::Kind::kSetSubreaper:
-        done = prctl(PR_SET_CHILD_SUBREAPER, op.arg) == 0;
-        break;
-      case TreeOp::Kind::kFork:
-      case TreeOp::Kind::kExit:
-        break;
-    }
-    if (!done) Refuse(s);
   }
 
   void NoteSubreaper(int actor) {
@@ -228,14 +257,17 @@ class KernelRunner {
     SetAndWake(&board_->turn[actor_of_step_[Index(s)]], static_cast<std::uint32_t>(s) + 1);
   }
 
-  [[noreturn]] void Refuse(int s) {
-    const std::string error = strerror(errno);
-    const TreeOp& op = steps_[Index(s)].op;
-    static const char* const kNames[] = {"clone3", "setsid", "setpgid",
-                                         "exit",   "wait",   "subreaper"};
-    GiveUp(Verdict::Kind::kRefused,
-           "step " + std::to_string(s) + ", pid " + std::to_string(op.pid) + ": " +
-               kNames[static_cast<int>(op.kind)] + " " + std::to_string(op.arg) + ": " + error);
+  /// The command has ended with `error` (errno, 0: well).
+  void Expect(int s, int error) {
+    const Step& step = steps_[Index(s)];
+    const std::string name = error == 0 ? "" : strerrorname_np(error);
+    if (name == step.error) return;
+    const auto command =
+        std::visit([](const auto& body) { return std::string(body.kName); }, step.command->body);
+    auto text = [](const std::string& it) { return it.empty() ? "success" : it; };
+    GiveUp(Verdict::Kind::kRefused, "commands[" + std::to_string(s) + "] " + command + " pid " +
+                                        std::to_string(step.command->pid) + ": " + text(name) +
+                                        ", not " + text(step.error));
   }
 
   /// The first verdict counts. Init ends, and takes everybody with it.
@@ -249,49 +281,15 @@ class KernelRunner {
     for (;;) pause();
   }
 
-  std::string Compare() const {
-    std::map<Pid, ProcEntry> found;
-    const int proc = OpenProc();
-    if (proc < 0) return Failed("fsopen(proc)");
-    const bool read = ReadProcesses(proc, &found);
-    close(proc);
-    if (!read) return "/proc cannot be read";
-    if (init_ == 0) found.erase(1);
-    for (const TreeNode& node : snapshot_->nodes) {
-      const auto entry = found.find(node.pid);
-      if (entry == found.end()) return "process " + std::to_string(node.pid) + " is missing";
-      if (auto text = CompareProcess(node, entry->second); !text.empty()) return text;
-      found.erase(entry);
-    }
-    return found.empty() ? "" : "process " + std::to_string(found.begin()->first) + " is left";
-  }
-
-  std::string CompareProcess(const TreeNode& node, const ProcEntry& entry) const {
-    const Pid outside = init_ == 0 ? 1 : 0;
-    const Pid ppid = node.parent < 0 ? outside : snapshot_->nodes[Index(node.parent)].pid;
-    std::string text;
-    auto same = [&](const char* name, Pid is, Pid expected) {
-      if (is == expected) return;
-      text += std::string(text.empty() ? "process " + std::to_string(node.pid) : "") + " has " +
-              name + " " + std::to_string(is) + ", not " + std::to_string(expected);
-    };
-    same("ppid", entry.ppid, ppid);
-    same("pgid", entry.pgid, node.pgid);
-    same("sid", entry.sid, node.sid);
-    same("a zombie's state:", entry.state == 'Z', node.zombie);
-    if (!node.zombie) {
-      const auto flag = board_->subreaper[actor_of_.at(node.pid)].load();
-      same("child_subreaper", static_cast<Pid>(flag), node.subreaper);
-    }
-    return text;
-  }
-
   static std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
   Board* board_ = nullptr;
-  const TreeSnapshot* snapshot_ = nullptr;
+  Executor executor_;
+  const KernelCase* case_ = nullptr;
   Deadline deadline_{0};
   int init_ = 0;
+  Pid last_died_ = 0;
+  Pid last_stopped_ = 0;
   std::vector<Step> steps_;
   std::vector<std::vector<int>> steps_of_;  ///< by actor
   std::vector<int> actor_of_step_;          ///< one more than steps: who looks in the end

@@ -21,6 +21,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <map>
+#include <optional>
 #include <string>
 
 #include "model/ids.h"
@@ -63,19 +64,40 @@ inline void SetAndWake(Word* word, std::uint32_t value) {
   syscall(SYS_futex, word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
 }
 
-/// clone3(2); returns twice like fork(2). `set_tid` 0: any pid.
-inline long Clone3(std::uint64_t flags, Pid set_tid, int* pidfd = nullptr) {
+/// clone3(2); returns twice like fork(2). `set_tid` absent: any pid.
+inline long Clone3(std::uint64_t flags, std::optional<Pid> set_tid, int* pidfd = nullptr) {
   clone_args args = {};
   args.flags = flags;
   // The kernel wants none with CLONE_PARENT: the caller's own is taken.
   args.exit_signal = (flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
-  const pid_t tid = set_tid;
-  if (tid != 0) {
-    args.set_tid = reinterpret_cast<std::uintptr_t>(&tid);
+  if (set_tid) {
+    args.set_tid = reinterpret_cast<std::uintptr_t>(&*set_tid);
     args.set_tid_size = 1;
   }
   args.pidfd = reinterpret_cast<std::uintptr_t>(pidfd);
   return syscall(SYS_clone3, &args, sizeof args);
+}
+
+/// A thread with this tid that sleeps for ever; it needs no stack for that. Else -errno.
+inline long CloneSleepingThread(Pid tid) {
+  clone_args args = {};
+  args.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM;
+  args.set_tid = reinterpret_cast<std::uintptr_t>(&tid);
+  args.set_tid_size = 1;
+  long result = SYS_clone3;
+  asm volatile(
+      "syscall\n\t"
+      "test %%rax, %%rax\n\t"
+      "jnz 2f\n"
+      "1:\n\t"
+      "mov %[pause], %%eax\n\t"
+      "syscall\n\t"
+      "jmp 1b\n"
+      "2:"
+      : "+a"(result)
+      : "D"(&args), "S"(sizeof args), [pause] "i"(SYS_pause)
+      : "rcx", "r11", "memory", "cc");
+  return result;
 }
 
 /// Whether the process behind a pidfd is dead (a zombie whose children are reparented) in time.
@@ -88,9 +110,10 @@ inline bool AwaitDeath(int pidfd, const Deadline& deadline) {
   return ready == 1;
 }
 
+/// Likewise of a pid; one that is reaped already is dead.
 inline bool AwaitDeathOf(Pid pid, const Deadline& deadline) {
   const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  if (pidfd < 0) return false;
+  if (pidfd < 0) return errno == ESRCH;
   const bool dead = AwaitDeath(pidfd, deadline);
   close(pidfd);
   return dead;
@@ -102,6 +125,7 @@ struct ProcEntry {
   Pid pgid = 0;
   Pid sid = 0;
   char state = '?';
+  int exit_code = 0;  ///< of a zombie, as wait(2) gives it
 };
 
 /// A /proc of the caller's pid namespace that is mounted nowhere; -1: errno.
@@ -121,15 +145,17 @@ inline int OpenProc() {
 inline bool ReadProcEntry(int proc, const char* pid, ProcEntry* entry) {
   const int fd = openat(proc, (std::string(pid) + "/stat").c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
-  char text[512];
+  char text[1024];
   const ssize_t size = read(fd, text, sizeof text - 1);
   close(fd);
   if (size <= 0) return false;
   text[size] = '\0';
   const std::string line(text);
   const auto name_end = line.rfind(')');
-  return name_end != line.npos &&
-         std::sscanf(line.c_str() + name_end + 1, " %c %d %d %d", &entry->state, &entry->ppid,
+  if (name_end == line.npos) return false;
+  // The status is the last of all fields.
+  entry->exit_code = std::atoi(line.c_str() + line.rfind(' ') + 1);
+  return std::sscanf(line.c_str() + name_end + 1, " %c %d %d %d", &entry->state, &entry->ppid,
                      &entry->pgid, &entry->sid) == 4;
 }
 

@@ -16,12 +16,12 @@
 #include "tests/kernel_pool.h"
 #include "tests/random_world.h"
 #include "tests/tree_enumerator.h"
+#include "tests/tree_kernel_case.h"
 
 namespace crgen {
 namespace {
 
 using test::Enumerator;
-using test::KernelCase;
 using test::KernelPool;
 using test::RandomWorld;
 using test::Verdict;
@@ -29,6 +29,11 @@ using Kind = test::Verdict::Kind;
 
 constexpr int kSeconds = 240;  // of a test that hangs; one that does not needs a tenth
 constexpr Pid kNotInit = 100;
+
+struct TreeAndPlan {
+  TreeSnapshot snapshot;
+  std::vector<TreeOp> ops;
+};
 
 TreeSnapshot Tree(const std::string& text) {
   TreeSnapshot snapshot;
@@ -57,14 +62,17 @@ class TreeKernelTest : public ::testing::Test {
   /// The least that all other tests need: a namespace, a process with a chosen pid, its /proc.
   static Verdict Probe() {
     if (geteuid() != 0) return {Kind::kNotPossible, "not root"};
-    const std::vector<KernelCase> cases = {{Tree("1 1 1 [ 77 1 1 [] ]"),
-                                            {{TreeOp::Kind::kFork, false, 0, 1},
-                                             {TreeOp::Kind::kSetSid, false, 1, 0},
-                                             {TreeOp::Kind::kFork, false, 1, 77}}}};
-    Verdict verdict = KernelPool(cases, kSeconds).At(0);
-    const bool refused = verdict.kind == Kind::kRefused || verdict.text.starts_with("fsopen");
-    if (refused) verdict.kind = Kind::kNotPossible;
+    Verdict verdict = RunOne(Tree("1 1 1 [ 77 1 1 [] ]"), {{TreeOp::Kind::kFork, false, 0, 1},
+                                                           {TreeOp::Kind::kSetSid, false, 1, 0},
+                                                           {TreeOp::Kind::kFork, false, 1, 77}});
+    if (verdict.kind == Kind::kRefused) verdict.kind = Kind::kNotPossible;
     return verdict;
+  }
+
+  static Verdict RunOne(const TreeSnapshot& snapshot, const std::vector<TreeOp>& ops) {
+    return KernelPool(
+               1, [&](std::size_t) { return test::TreeCase(snapshot, ops); }, kSeconds)
+        .At(0);
   }
 
   static void Add(const TreeRules& rules, const TreeSnapshot& snapshot) {
@@ -91,7 +99,9 @@ class TreeKernelTest : public ::testing::Test {
 
   static void RunAll(const char* name) {
     malloc_trim(0);  // what the workers need not copy
-    const KernelPool pool(cases_, kSeconds);
+    const KernelPool pool(
+        cases_.size(),
+        [](std::size_t i) { return test::TreeCase(cases_[i].snapshot, cases_[i].ops); }, kSeconds);
     std::size_t same = 0, commands = 0;
     for (std::size_t i = 0; i < cases_.size(); ++i) {
       const Verdict verdict = pool.At(i);
@@ -111,7 +121,7 @@ class TreeKernelTest : public ::testing::Test {
   }
 
   static constexpr TreeRules kBasic{.subreapers = false, .clone_parent = false, .attempts = 0};
-  static inline std::vector<KernelCase> cases_;
+  static inline std::vector<TreeAndPlan> cases_;
   static inline std::size_t refused_ = 0;
 };
 
@@ -120,8 +130,7 @@ TEST_F(TreeKernelTest, SeesWhatIsWrong) {
   const std::vector<TreeOp> root = {{K::kFork, false, 0, 1}, {K::kSetSid, false, 1, 0}};
   auto run = [&](const std::string& tree, std::vector<TreeOp> rest) {
     rest.insert(rest.begin(), root.begin(), root.end());
-    const std::vector<KernelCase> cases = {{Tree(tree), rest}};
-    return KernelPool(cases, kSeconds).At(0).text;
+    return RunOne(Tree(tree), rest).text;
   };
   const TreeOp fork{K::kFork, false, 1, 2}, exit{K::kExit, false, 2, 0};
   EXPECT_EQ(run("1 1 1 [ 2 1 1 [] ]", {fork}), "");
@@ -133,10 +142,10 @@ TEST_F(TreeKernelTest, SeesWhatIsWrong) {
   EXPECT_EQ(run("1 1 1 []", {fork, exit}), "process 2 is left");
   EXPECT_EQ(run("1 1 1 []", {fork, exit, {K::kWait, false, 1, 2}}), "");
   EXPECT_EQ(run("1 1 1 [ 2 9 1 [] ]", {fork, {K::kSetPgid, false, 2, 9}}),
-            "step 3, pid 2: setpgid 9: Operation not permitted");
-  EXPECT_EQ(run("1 1 1 [ 2 1 1 [] ]", {fork, fork}), "step 3, pid 1: clone3 2: File exists");
+            "commands[3] SET_PGID pid 2: EPERM, not success");
+  EXPECT_EQ(run("1 1 1 [ 2 1 1 [] ]", {fork, fork}), "commands[3] FORK pid 1: EEXIST, not success");
   EXPECT_EQ(run("1 1 1 [ 2 1 1 [] ]", {fork, {K::kWait, false, 1, 2}}),
-            "step 3, pid 1: wait 2: No child processes");
+            "commands[3] WAIT pid 1: EAGAIN, not success");
 }
 
 TEST_F(TreeKernelTest, HardCases) {
