@@ -29,7 +29,7 @@ struct Program {
 };
 
 const Program kPrograms[] = {
-    {"counter"},
+    {"counter"}, {"memory"}, {"shared_memory"},
 };
 
 /// One program on its way through dump, plan and restore.
@@ -219,7 +219,9 @@ TEST_P(RestoreTest, GivesTheSamePlanAgain) {
   ASSERT_NO_FATAL_FAILURE(Restore("first"));
   ASSERT_NO_FATAL_FAILURE(Dump("second"));
   ASSERT_NO_FATAL_FAILURE(MakePlan("second"));
-  EXPECT_EQ(test::PlanDifference(Plan("first"), Plan("second")), "");
+  if (!WithReference()) {  // CRIU forks in another order and merges areas
+    EXPECT_EQ(test::PlanDifference(Plan("first"), Plan("second")), "");
+  }
   ASSERT_NO_FATAL_FAILURE(Restore("second"));
   Finish();
 }

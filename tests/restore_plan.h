@@ -1,6 +1,8 @@
 // Compares the plan of a tree with that of the same tree after a restore.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -16,18 +18,61 @@ inline nlohmann::json ReadPlan(const std::filesystem::path& path) {
 
 /// Takes out of a plan what is another in every dump of one and the same tree:
 /// - where page contents lie, because page images are written anew;
-/// - numbers of files, memfd inodes and shared memory, which CRIU derives from kernel objects: the
-///   first to appear becomes 1, and so on;
+/// - numbers of files, memfd inodes and shared memory, which CRIU gives in the order in which it
+///   meets them, and the order of a process's descriptor commands, which follows from them: those
+///   between two other commands are sorted, then the first number to appear becomes 1, and so on;
 /// - registers, and the time that timers have left: the program was running between the dumps.
 class PlanNormalizer {
  public:
   nlohmann::json operator()(nlohmann::json plan) {
-    for (nlohmann::json& command : plan) Normalize(command);
+    for (nlohmann::json& command : plan) EraseTransient(command);
+    SortDescriptorCommands(plan);
+    for (nlohmann::json& command : plan) Renumber(command);
     return plan;
   }
 
  private:
   using Numbers = std::map<std::int64_t, std::size_t>;
+
+  static void EraseTransient(nlohmann::json& command) {
+    command.erase("source");
+    if (!command.contains("attributes")) return;
+    nlohmann::json& attributes = command["attributes"];
+    attributes.erase("registers");
+    attributes.erase("fpu");
+    for (const char* kind : {"timers", "posix_timers"}) {
+      if (!attributes.contains(kind)) continue;
+      for (nlohmann::json& timer : attributes[kind]) {
+        for (const char* field : {"value_sec", "value_usec", "value_nsec", "overrun"}) {
+          timer.erase(field);
+        }
+      }
+    }
+  }
+
+  static bool IsDescriptorCommand(const nlohmann::json& command) {
+    const std::string name = command["command"];
+    return name == "OPEN_FILE" || name == "DUP_FD" || name == "CLOSE_FD";
+  }
+
+  static std::string TextWithoutNumbers(nlohmann::json command) {
+    if (command.contains("file")) {
+      command["file"].erase("id");
+      command["file"].erase("inode_id");
+    }
+    return command.dump();
+  }
+
+  static void SortDescriptorCommands(nlohmann::json& plan) {
+    for (auto begin = plan.begin(); begin != plan.end();) {
+      auto end = begin;
+      while (end != plan.end() && IsDescriptorCommand(*end) && (*end)["pid"] == (*begin)["pid"]) ++end;
+      std::sort(begin, end, [](const nlohmann::json& a, const nlohmann::json& b) {
+        return TextWithoutNumbers(a) < TextWithoutNumbers(b);
+      });
+      begin = end == begin ? begin + 1 : end;
+    }
+  }
 
   static void Renumber(nlohmann::json& object, const char* field, Numbers& numbers) {
     if (!object.contains(field)) return;
@@ -35,27 +80,12 @@ class PlanNormalizer {
     object[field] = at->second;
   }
 
-  void Normalize(nlohmann::json& command) {
-    command.erase("source");
+  void Renumber(nlohmann::json& command) {
     if (command.contains("file")) {
       Renumber(command["file"], "id", files_);
       Renumber(command["file"], "inode_id", inodes_);
     }
     if (command.contains("shmem")) Renumber(command["shmem"], "id", shared_);
-    if (!command.contains("attributes")) return;
-    nlohmann::json& attributes = command["attributes"];
-    attributes.erase("registers");
-    attributes.erase("fpu");
-    if (attributes.contains("timers")) {
-      for (nlohmann::json& timer : attributes["timers"]) EraseTimeLeft(timer);
-    }
-    if (attributes.contains("posix_timers")) {
-      for (nlohmann::json& timer : attributes["posix_timers"]) EraseTimeLeft(timer);
-    }
-  }
-
-  static void EraseTimeLeft(nlohmann::json& timer) {
-    for (const char* field : {"value_sec", "value_usec", "value_nsec", "overrun"}) timer.erase(field);
   }
 
   Numbers files_, inodes_, shared_;

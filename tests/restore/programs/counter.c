@@ -98,7 +98,6 @@ int main(void) {
     EXPECT("the counter went on", before + 1000, on_stack - 1);
     before = on_stack - 1;
     EXPECT("pid", pid, getpid());
-    CheckIdentity();
     CheckVdso();
     Nap();
   }

@@ -108,7 +108,7 @@ static inline void Finish(void) {
 }
 
 /// The life of a process that is set up: `check` again and again until it was restored, then `check`
-/// and `last` once.
+/// and `last` once. `check` opens nothing, because the dump may come at any moment of it.
 static inline void Live(void (*check)(void), void (*last)(void)) {
   Announce("ready", name, "");
   while (!Exists("go")) {
@@ -125,7 +125,7 @@ static inline pid_t ForkAs(pid_t pid, uint64_t flags) {
   pid_t set_tid[1] = {pid};
   struct clone_args args = {.flags = flags,
                             .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
-                            .set_tid = (uintptr_t)set_tid,
+                            .set_tid = pid ? (uintptr_t)set_tid : 0,
                             .set_tid_size = pid != 0};
   return CHECK((pid_t)syscall(SYS_clone3, &args, sizeof args));
 }
