@@ -29,7 +29,7 @@ struct Program {
 };
 
 const Program kPrograms[] = {
-    {"counter"}, {"memory"}, {"shared_memory"},
+    {"counter"}, {"memory"}, {"shared_memory"}, {"copy_on_write"}, {"files"}, {"threads"}, {"signals"}, {"timers"}, {"zombies"}, {"registers"},
 };
 
 /// One program on its way through dump, plan and restore.
@@ -135,7 +135,8 @@ class RestoreTest : public ::testing::TestWithParam<Program> {
     for (int fd = 0; fd < 3; fd++) dup2(null, fd);
     close_range(3, ~0U, 0);
     char variable[] = "CRGEN_E2E=a value";
-    char* environment[] = {variable, nullptr};
+    char reference[] = "CRGEN_REFERENCE_RESTORER=1";
+    char* environment[] = {variable, WithReference() ? reference : nullptr, nullptr};
     if (setsid() > 0 && chdir(Home().c_str()) == 0) {
       execle(program.c_str(), program.c_str(), "an argument", nullptr, environment);
     }

@@ -122,6 +122,8 @@ static inline void Live(void (*check)(void), void (*last)(void)) {
 
 /// fork(2), but with clone flags; and where `pid` is not 0, the child has exactly this pid.
 static inline pid_t ForkAs(pid_t pid, uint64_t flags) {
+  // Only fork itself tells the C library of the child its tid, which locks of mutexes need.
+  if (pid == 0 && flags == 0) return CHECK(fork());
   pid_t set_tid[1] = {pid};
   struct clone_args args = {.flags = flags,
                             .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
