@@ -30,6 +30,7 @@ struct Program {
 
 const Program kPrograms[] = {
     {"counter"}, {"memory"}, {"shared_memory"}, {"copy_on_write"}, {"files"}, {"threads"}, {"signals"}, {"timers"}, {"zombies"}, {"registers"},
+    {"attributes"},
 };
 
 /// One program on its way through dump, plan and restore.
@@ -43,6 +44,7 @@ class RestoreTest : public ::testing::TestWithParam<Program> {
     std::string folder = (test::fs::temp_directory_path() / "crgen-restore-XXXXXX").string();
     ASSERT_NE(mkdtemp(folder.data()), nullptr);
     folder_ = folder;
+    test::fs::permissions(folder_, test::fs::perms::others_exec, test::fs::perm_options::add);
     test::fs::create_directories(Home());
     ASSERT_NO_FATAL_FAILURE(Start());
   }

@@ -62,6 +62,9 @@ static inline int Exists(const char* file) {
   return Call(SYS_access, (long)path, F_OK) == 0;
 }
 
+/// CRIU as the restorer, to see that the programs are right, loses a few things.
+static inline int RestoredByCriu(void) { return getenv("CRGEN_REFERENCE_RESTORER") != NULL; }
+
 static inline void Report(void) {
   char text[sizeof failure + 10];
   snprintf(text, sizeof text, "%s%s", *failure ? "FAIL: " : "PASS", failure);
