@@ -30,7 +30,7 @@ struct Program {
 
 const Program kPrograms[] = {
     {"counter"}, {"memory"}, {"shared_memory"}, {"copy_on_write"}, {"files"}, {"threads"}, {"signals"}, {"timers"}, {"zombies"}, {"registers"},
-    {"attributes"},
+    {"attributes"}, {"forest", false}, {"chain"}, {"cyclic_groups", false}, {"births_before_setsid", false},
 };
 
 /// One program on its way through dump, plan and restore.
