@@ -26,11 +26,16 @@ bool WithReference() { return std::getenv("CRGEN_REFERENCE_RESTORER") != nullptr
 struct Program {
   const char* name;
   bool criu_restores = true;
+  bool pid_namespace = false;  ///< the root is init of a pid namespace of its own
 };
+
+// What a parameterized test is called with in messages.
+void PrintTo(const Program& program, std::ostream* out) { *out << program.name; }
 
 const Program kPrograms[] = {
     {"counter"}, {"memory"}, {"shared_memory"}, {"copy_on_write"}, {"files"}, {"threads"}, {"signals"}, {"timers"}, {"zombies"}, {"registers"},
     {"attributes"}, {"forest", false}, {"chain"}, {"cyclic_groups", false}, {"births_before_setsid", false},
+    {"init", true, true},
 };
 
 /// One program on its way through dump, plan and restore.
@@ -65,11 +70,13 @@ class RestoreTest : public ::testing::TestWithParam<Program> {
 
   /// Starts the program and waits until its whole tree is set up.
   void Start() {
+    const bool nested = GetParam().pid_namespace;
+    const pid_t pids[] = {nested ? 1 : kRoot, kRoot};  // innermost namespace first
     clone_args args = {};
-    const pid_t pid = kRoot;
+    args.flags = nested ? CLONE_NEWPID : 0;
     args.exit_signal = SIGCHLD;
-    args.set_tid = reinterpret_cast<std::uintptr_t>(&pid);
-    args.set_tid_size = 1;
+    args.set_tid = reinterpret_cast<std::uintptr_t>(pids);
+    args.set_tid_size = nested ? 2 : 1;
     const long root = syscall(SYS_clone3, &args, sizeof args);
     if (root == 0) BecomeProgram();
     ASSERT_EQ(root, kRoot) << test::Failed("clone3");
@@ -81,7 +88,7 @@ class RestoreTest : public ::testing::TestWithParam<Program> {
   void Dump(const std::string& dump) {
     test::fs::create_directories(Images(dump));
     const test::Outcome outcome =
-        test::Run({criu, "dump", "-t", std::to_string(kRoot), "-D", Images(dump), "-o", "dump.log", "-v4"},
+        test::Run({criu, "dump", "-t", std::to_string(root_), "-D", Images(dump), "-o", "dump.log", "-v4"},
                   folder_ / (dump + ".out"));
     ASSERT_EQ(outcome.status, 0) << outcome.output << Errors(Images(dump) / "dump.log");
     ASSERT_TRUE(NobodyLeft()) << "processes live on after the dump";
@@ -94,7 +101,7 @@ class RestoreTest : public ::testing::TestWithParam<Program> {
     ASSERT_EQ(outcome.status, 0) << outcome.output;
   }
 
-  test::Outcome RunRestorer(const std::string& dump) {
+  test::Outcome RunRestorer(const std::string& dump, const std::vector<std::string>& options) {
     const path pidfile = folder_ / "pid";
     test::fs::remove(pidfile);
     if (WithReference()) {
@@ -102,15 +109,20 @@ class RestoreTest : public ::testing::TestWithParam<Program> {
                         "--pidfile", pidfile},
                        folder_ / "restore.out");
     }
-    return test::Run({CRGEN_RESTORER, Plan(dump), "--images", Images(dump), "--detach",
-                      "--pidfile", pidfile},
-                     folder_ / "restore.out");
+    std::vector<std::string> words = {CRGEN_RESTORER, Plan(dump), "--images", Images(dump),
+                                      "--detach", "--pidfile", pidfile};
+    if (GetParam().pid_namespace) words.push_back("--pidns");
+    words.insert(words.end(), options.begin(), options.end());
+    return test::Run(words, folder_ / "restore.out");
   }
 
-  void Restore(const std::string& dump) {
-    const test::Outcome outcome = RunRestorer(dump);
+  /// `options`: further ones of the restorer.
+  void Restore(const std::string& dump, const std::vector<std::string>& options = {}) {
+    const test::Outcome outcome = RunRestorer(dump, options);
     ASSERT_EQ(outcome.status, 0) << outcome.output << Errors(Images(dump) / "restore.log");
-    EXPECT_EQ(std::atoi(test::ReadText(folder_ / "pid").c_str()), kRoot);
+    root_ = std::atoi(test::ReadText(folder_ / "pid").c_str());
+    EXPECT_TRUE(root_ == kRoot || GetParam().pid_namespace) << root_;
+    root_status_ = -1;
   }
 
   /// Lets the restored tree make its last checks and collects what they say.
@@ -185,7 +197,7 @@ class RestoreTest : public ::testing::TestWithParam<Program> {
   void Reap() {
     int status = 0;
     for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-      if (pid == kRoot) root_status_ = status;
+      if (pid == root_) root_status_ = status;
     }
   }
 
@@ -205,6 +217,7 @@ class RestoreTest : public ::testing::TestWithParam<Program> {
   }
 
   path folder_;
+  pid_t root_ = kRoot;
   int root_status_ = -1;
 };
 
