@@ -23,9 +23,11 @@ inline nlohmann::json ReadPlan(const std::filesystem::path& path) {
 /// - numbers of files, memfd inodes and shared memory, which CRIU gives in the order in which it
 ///   meets them, and the order of a process's descriptor commands, which follows from them: those
 ///   between two other commands are sorted, then the first number to appear becomes 1, and so on;
-/// - registers, the time that timers have left, and whether a signal of theirs is pending: the program
+/// - registers, the time that timers have left, and whether a signal of theirs is pending: the
+/// program
 ///   was running between the dumps;
-/// - the pages of rseq areas, to which the kernel writes on which processor a thread runs: whether one
+/// - the pages of rseq areas, to which the kernel writes on which processor a thread runs: whether
+/// one
 ///   differs from that of the process's creator, and so is loaded, is chance. LOAD_PAGES commands
 ///   are compared page by page for that.
 class PlanNormalizer {
@@ -111,7 +113,8 @@ class PlanNormalizer {
   static void SortDescriptorCommands(nlohmann::json& plan) {
     for (auto begin = plan.begin(); begin != plan.end();) {
       auto end = begin;
-      while (end != plan.end() && IsDescriptorCommand(*end) && (*end)["pid"] == (*begin)["pid"]) ++end;
+      while (end != plan.end() && IsDescriptorCommand(*end) && (*end)["pid"] == (*begin)["pid"])
+        ++end;
       std::sort(begin, end, [](const nlohmann::json& a, const nlohmann::json& b) {
         return TextWithoutNumbers(a) < TextWithoutNumbers(b);
       });

@@ -1,5 +1,5 @@
-// What end-to-end tests need of the machine: a pid namespace of their own, commands with a deadline,
-// and a CRIU.
+// What end-to-end tests need of the machine: a pid namespace of their own, commands with a
+// deadline, and a CRIU.
 #pragma once
 
 #include <fcntl.h>
@@ -37,9 +37,7 @@ inline std::string ReadText(const fs::path& path) {
   return text.str();
 }
 
-inline std::string Failed(const std::string& what) {
-  return what + ": " + std::strerror(errno);
-}
+inline std::string Failed(const std::string& what) { return what + ": " + std::strerror(errno); }
 
 /// Asks again and again; false if the answer is still no after `seconds`.
 inline bool Eventually(const std::function<bool()>& holds, int seconds = 20) {
@@ -105,6 +103,13 @@ inline std::vector<pid_t> OtherProcesses() {
   return pids;
 }
 
+/// The state letter of /proc/PID/stat.
+inline char StateOf(pid_t pid) {
+  const std::string text = ReadText("/proc/" + std::to_string(pid) + "/stat");
+  const std::size_t end = text.rfind(')');
+  return end == std::string::npos ? '?' : text[end + 2];
+}
+
 /// A command that ran: its exit status, or -1 if a signal or the deadline ended it.
 struct Outcome {
   int status = -1;
@@ -112,7 +117,8 @@ struct Outcome {
 };
 
 /// Runs a command with its output in the file `log`. Its descendants may go on.
-inline Outcome Run(const std::vector<std::string>& words, const fs::path& log, int seconds = 30) {
+inline Outcome Execute(const std::vector<std::string>& words, const fs::path& log,
+                       int seconds = 30) {
   const pid_t child = fork();
   if (child == 0) {
     const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
@@ -144,7 +150,7 @@ inline Outcome Run(const std::vector<std::string>& words, const fs::path& log, i
 inline std::string FindCriu(const fs::path& script, const fs::path& folder, std::string* reason) {
   const fs::path log = folder / "criu.log";
   const auto runs = [&](const std::string& criu) {
-    return Run({criu, "check"}, log).status == 0;
+    return Execute({criu, "check"}, log).status == 0;
   };
   fs::create_directories(folder);
   if (const char* given = std::getenv("CRIU")) {
@@ -155,7 +161,7 @@ inline std::string FindCriu(const fs::path& script, const fs::path& folder, std:
   if (runs("criu")) return "criu";
   const std::string own = folder / "criu";
   if (fs::exists(own) && runs(own)) return own;
-  if (Run({script, folder}, folder / "get-criu.log", 300).status == 0 && runs(own)) return own;
+  if (Execute({script, folder}, folder / "get-criu.log", 300).status == 0 && runs(own)) return own;
   *reason = "no CRIU that runs here: " + ReadText(folder / "get-criu.log");
   return "";
 }
