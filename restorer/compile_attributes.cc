@@ -75,11 +75,20 @@ const MemoryState* MemoryOf(const MmAttributes& mm, Arena& arena) {
   return to;
 }
 
+using Seconds = std::pair<std::uint64_t, std::uint64_t>;  ///< and their fraction
+
+/// A periodic timer with no time left has expired as the dump came, and its signal is pending: it goes
+/// on with a whole period, because to set it to zero would disarm it.
+Seconds TimeLeft(const Seconds& period, const Seconds& left) {
+  return left == Seconds() ? period : left;
+}
+
 const std::uint64_t* IntervalTimersOf(const IntervalTimers& timers, Arena& arena) {
   std::vector<std::uint64_t> words;
   for (const IntervalTimer* timer : {&timers.real, &timers.virt, &timers.prof}) {
-    words.insert(words.end(), {timer->interval_sec, timer->interval_usec, timer->value_sec,
-                               timer->value_usec});
+    const auto [seconds, microseconds] = TimeLeft({timer->interval_sec, timer->interval_usec},
+                                                  {timer->value_sec, timer->value_usec});
+    words.insert(words.end(), {timer->interval_sec, timer->interval_usec, seconds, microseconds});
   }
   const bool armed = std::any_of(words.begin(), words.end(), [](auto word) { return word != 0; });
   return armed ? arena.Copy(words) : nullptr;
@@ -88,12 +97,14 @@ const std::uint64_t* IntervalTimersOf(const IntervalTimers& timers, Arena& arena
 std::vector<PosixTimerState> PosixTimersOf(const std::vector<PosixTimer>& from) {
   std::vector<PosixTimerState> timers;
   for (const PosixTimer& timer : from) {
+    const auto [seconds, nanoseconds] = TimeLeft({timer.interval_sec, timer.interval_nsec},
+                                                 {timer.value_sec, timer.value_nsec});
     timers.push_back({static_cast<std::int32_t>(timer.id),
                       static_cast<std::int32_t>(timer.clock.value),
                       static_cast<std::int32_t>(timer.signal.value),
                       static_cast<std::int32_t>(timer.notify.value),
                       timer.notify_tid.value_or(0), timer.sigev_value.value, timer.interval_sec,
-                      timer.interval_nsec, timer.value_sec, timer.value_nsec});
+                      timer.interval_nsec, seconds, nanoseconds});
   }
   std::sort(timers.begin(), timers.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });

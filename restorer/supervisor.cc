@@ -20,6 +20,7 @@
 #include <ctime>
 #include <fstream>
 #include <new>
+#include <sstream>
 
 #include "restorer/arena.h"
 #include "restorer/cleanup.h"
@@ -385,10 +386,11 @@ pid_t NumberHere(pid_t restorer, pid_t root) {
   for (pid_t pid = 0; children >> pid;) {
     std::ifstream status("/proc/" + std::to_string(pid) + "/status");
     for (std::string line; std::getline(status, line);) {
-      if (line.rfind("NSpid:", 0) == 0 &&
-          line.substr(line.find_last_of(" \t") + 1) == std::to_string(root)) {
-        return pid;
-      }
+      // From here inwards: a root that is init has one number more.
+      std::istringstream words(line);
+      std::string label;
+      pid_t here = 0, there = 0;
+      if (words >> label >> here >> there && label == "NSpid:" && there == root) return pid;
     }
   }
   return 0;

@@ -200,7 +200,7 @@ void Executor::Open() {
     Must("dup3", __NR_dup3, fd, open.fd, open.cloexec ? O_CLOEXEC : 0);
     Must("close", __NR_close, fd);
   }
-  if (open.pos >= 0) {
+  if (open.pos >= 0 && (open.flags & O_PATH) == 0) {  // which has no position
     if (const long result = Try(__NR_lseek, open.fd, open.pos, 0); result < 0) {
       Fail("lseek", result, open.path);
     }

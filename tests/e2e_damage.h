@@ -1,0 +1,184 @@
+// Plans that are wrong in one place, for programs that must notice it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace crgen::test {
+
+struct Damage {
+  std::string program;
+  std::string what;
+  std::function<void(nlohmann::json&)> damage;
+};
+
+using Change = std::function<void(nlohmann::json&)>;
+
+/// Changes each command of that name.
+inline std::function<void(nlohmann::json&)> InEach(const std::string& name, const Change& change) {
+  return [=](nlohmann::json& plan) {
+    for (nlohmann::json& command : plan) {
+      if (command["command"] == name) change(command);
+    }
+  };
+}
+
+/// Changes each attribute of that name.
+inline std::function<void(nlohmann::json&)> InAttribute(const std::string& name,
+                                                        const Change& change) {
+  return InEach("SET_ATTR", [=](nlohmann::json& command) {
+    nlohmann::json& attributes = command["attributes"];
+    if (attributes.contains(name)) change(attributes[name]);
+  });
+}
+
+/// Everybody goes without that attribute.
+inline Damage Without(const std::string& program, const std::string& attribute) {
+  return {program, "without " + attribute, InEach("SET_ATTR", [=](nlohmann::json& command) {
+            command["attributes"].erase(attribute);
+          })};
+}
+
+/// Takes out the last command for which this holds.
+inline std::function<void(nlohmann::json&)> WithoutLast(
+    const std::function<bool(const nlohmann::json&)>& holds) {
+  return [=](nlohmann::json& plan) {
+    for (std::size_t i = plan.size(); i-- > 0;) {
+      if (!holds(plan[i])) continue;
+      plan.erase(i);
+      return;
+    }
+  };
+}
+inline std::function<void(nlohmann::json&)> WithoutLast(const std::string& name) {
+  return WithoutLast([=](const nlohmann::json& command) { return command["command"] == name; });
+}
+
+inline bool Opens(const nlohmann::json& command, const std::string& file) {
+  return command["command"] == "OPEN_FILE" && command["file"].contains("path") &&
+         command["file"]["path"].get<std::string>().ends_with(file);
+}
+
+/// Replaces the first opening of `file` and its copy by two openings: the position is not shared.
+inline void Unshare(nlohmann::json& plan, const std::string& file) {
+  for (std::size_t i = 0; i < plan.size(); i++) {
+    if (!Opens(plan[i], file)) continue;
+    for (std::size_t k = i + 1; k < plan.size(); k++) {
+      if (plan[k]["command"] != "DUP_FD" || plan[k]["pid"] != plan[i]["pid"] ||
+          plan[k]["old_fd"] != plan[i]["fd"]) {
+        continue;
+      }
+      nlohmann::json opening = plan[i];
+      opening["fd"] = plan[k]["new_fd"];
+      opening["cloexec"] = plan[k].value("cloexec", false);
+      opening["file"]["id"] = 1000000;
+      plan[k] = opening;
+      return;
+    }
+  }
+}
+
+inline Change RemoveWord(const std::string& field, const std::string& word) {
+  return [=](nlohmann::json& command) {
+    if (!command.contains(field)) return;
+    std::erase(command[field].get_ref<nlohmann::json::array_t&>(), word);
+  };
+}
+
+inline nlohmann::json& LargestLoad(nlohmann::json& plan) {
+  nlohmann::json* largest = nullptr;
+  for (nlohmann::json& command : plan) {
+    if (command["command"] != "LOAD_PAGES") continue;
+    if (!largest || command["pages"] > (*largest)["pages"]) largest = &command;
+  }
+  return *largest;
+}
+
+inline void Add(std::int64_t summand, nlohmann::json& number) {
+  number = number.get<std::int64_t>() + summand;
+}
+
+inline std::vector<Damage> Damages() {
+  using nlohmann::json;
+  return {
+      Without("attributes", "fs"),
+      Without("attributes", "rlimits"),
+      Without("attributes", "personality"),
+      Without("attributes", "child_subreaper"),
+      Without("attributes", "oom_score_adj"),
+      Without("attributes", "dumpable"),
+      Without("attributes", "thp_disabled"),
+      Without("attributes", "comm"),
+      Without("attributes", "pdeath_signal"),
+      Without("attributes", "sched"),
+      Without("attributes", "creds"),
+      Without("attributes", "seccomp"),
+      Without("counter", "mm"),
+      Without("counter", "rseq"),
+      Without("registers", "fpu"),
+      Without("signals", "sigactions"),
+      Without("signals", "signal_mask"),
+      Without("signals", "signal_queue"),
+      Without("signals", "sigaltstack"),
+      Without("threads", "robust_list"),
+      Without("threads", "sigaltstack"),
+      Without("threads", "signal_queue"),
+      Without("timers", "timers"),
+      Without("timers", "posix_timers"),
+      {"attributes", "another umask",
+       InAttribute("fs", [](json& fs) { fs["umask"] = fs["umask"].get<int>() ^ 1; })},
+      {"attributes", "one filter",
+       InAttribute("seccomp", [](json& seccomp) { seccomp["filters"].erase(1); })},
+      {"attributes", "no secure bits",
+       InAttribute("creds", [](json& creds) { creds["secbits"] = json::array(); })},
+      {"counter", "a wrong break",
+       InAttribute("mm", [](json& mm) { mm["brk"] = mm["start_brk"]; })},
+      {"counter", "another vdso", InAttribute("mm", [](json& mm) { mm["auxv"][1] = "0x10000"; })},
+      {"files", "other positions",
+       InEach("OPEN_FILE",
+              [](json& command) {
+                json& file = command["file"];
+                if (file.value("pos", 0) == 7) file["pos"] = 8;
+              })},
+      {"files", "a position that is not shared", [](json& plan) { Unshare(plan, "/data"); }},
+      {"files", "no close-on-exec",
+       InEach("DUP_FD", [](json& command) { command["cloexec"] = false; })},
+      {"files", "no O_APPEND",
+       InEach("OPEN_FILE",
+              [](json& command) { RemoveWord("flags", "O_APPEND")(command["file"]); })},
+      {"files", "no owner",
+       InEach("OPEN_FILE", [](json& command) { command["file"].erase("owner"); })},
+      {"files", "a descriptor too many",
+       WithoutLast([](const json& command) { return command["command"] == "CLOSE_FD"; })},
+      {"memory", "no stack that grows", InEach("MAP_REGION", RemoveWord("flags", "MAP_GROWSDOWN"))},
+      {"memory", "no protection", WithoutLast([](const json& command) {
+         return command["command"] == "PROTECT_REGION" && command.contains("prot");
+       })},
+      {"memory", "advice is lost",
+       InEach("MAP_REGION", [](json& command) { command.erase("madvise"); })},
+      {"memory", "pages of another place",
+       [](json& plan) { Add(-4096, LargestLoad(plan)["source"]["offset"]); }},
+      {"memory", "one page less", [](json& plan) { Add(-1, LargestLoad(plan)["pages"]); }},
+      {"zombies", "another exit code",
+       InEach("EXIT",
+              [](json& command) {
+                if (command["status"].value("code", 0) == 77) command["status"]["code"] = 78;
+              })},
+      {"zombies", "a normal end",
+       InEach("EXIT",
+              [](json& command) {
+                if (command["status"].contains("signal")) {
+                  command["status"] = {{"code", 9}};
+                }
+              })},
+      {"zombies", "nobody is stopped",
+       InEach("RESUME", [](json& command) { command.erase("stopped"); })},
+      {"forest", "a group less", WithoutLast("SET_PGID")},
+      {"cyclic_groups", "a group less", WithoutLast("SET_PGID")},
+  };
+}
+
+}  // namespace crgen::test

@@ -1,0 +1,160 @@
+// Compares the plan of a tree with that of the same tree after a restore.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <utility>
+
+namespace crgen::test {
+
+inline nlohmann::json ReadPlan(const std::filesystem::path& path) {
+  std::ifstream in(path);
+  return nlohmann::json::parse(in);
+}
+
+/// Takes out of a plan what is another in every dump of one and the same tree:
+/// - where page contents lie, because page images are written anew;
+/// - numbers of files, memfd inodes and shared memory, which CRIU gives in the order in which it
+///   meets them, and the order of a process's descriptor commands, which follows from them: those
+///   between two other commands are sorted, then the first number to appear becomes 1, and so on;
+/// - registers, the time that timers have left, and whether a signal of theirs is pending: the
+/// program
+///   was running between the dumps;
+/// - the pages of rseq areas, to which the kernel writes on which processor a thread runs: whether
+/// one
+///   differs from that of the process's creator, and so is loaded, is chance. LOAD_PAGES commands
+///   are compared page by page for that.
+class PlanNormalizer {
+ public:
+  nlohmann::json operator()(nlohmann::json plan) {
+    FindRseqPages(plan);
+    nlohmann::json normalized = nlohmann::json::array();
+    for (nlohmann::json& command : plan) {
+      EraseTransient(command);
+      if (command["command"] == "LOAD_PAGES") {
+        AddPages(command, &normalized);
+      } else {
+        normalized.push_back(std::move(command));
+      }
+    }
+    SortDescriptorCommands(normalized);
+    for (nlohmann::json& command : normalized) Renumber(command);
+    return normalized;
+  }
+
+ private:
+  using Numbers = std::map<std::int64_t, std::size_t>;
+
+  static constexpr std::uint64_t kPage = 4096;
+
+  static std::uint64_t Address(const nlohmann::json& text) {
+    return std::stoull(text.get<std::string>(), nullptr, 16);
+  }
+
+  void FindRseqPages(const nlohmann::json& plan) {
+    for (const nlohmann::json& command : plan) {
+      if (!command.contains("attributes") || !command["attributes"].contains("rseq")) continue;
+      const std::uint64_t area = Address(command["attributes"]["rseq"]["pointer"]);
+      rseq_pages_.emplace(command["pid"], area / kPage);
+    }
+  }
+
+  void AddPages(const nlohmann::json& load, nlohmann::json* normalized) const {
+    const std::uint64_t first = Address(load["start"]) / kPage;
+    for (std::uint64_t page = first; page < first + load["pages"].get<std::uint64_t>(); page++) {
+      if (rseq_pages_.contains({load["pid"], page})) continue;
+      normalized->push_back({{"command", "LOAD_PAGES"}, {"pid", load["pid"]}, {"page", page}});
+    }
+  }
+
+  static void EraseTransient(nlohmann::json& command) {
+    command.erase("source");
+    if (!command.contains("attributes")) return;
+    nlohmann::json& attributes = command["attributes"];
+    attributes.erase("registers");
+    attributes.erase("fpu");
+    std::set<std::string> of_timers = {"SIGALRM", "SIGVTALRM", "SIGPROF"};
+    for (const char* kind : {"timers", "posix_timers"}) {
+      if (!attributes.contains(kind)) continue;
+      for (nlohmann::json& timer : attributes[kind]) {
+        if (timer.contains("signal")) of_timers.insert(timer["signal"]);
+        for (const char* field : {"value_sec", "value_usec", "value_nsec", "overrun"}) {
+          timer.erase(field);
+        }
+      }
+    }
+    if (!attributes.contains("signal_queue")) return;
+    nlohmann::json& queue = attributes["signal_queue"];
+    std::erase_if(queue.get_ref<nlohmann::json::array_t&>(), [&](const nlohmann::json& pending) {
+      return of_timers.contains(pending["signal"].get<std::string>());
+    });
+    if (queue.empty()) attributes.erase("signal_queue");
+  }
+
+  static bool IsDescriptorCommand(const nlohmann::json& command) {
+    const std::string name = command["command"];
+    return name == "OPEN_FILE" || name == "DUP_FD" || name == "CLOSE_FD";
+  }
+
+  static std::string TextWithoutNumbers(nlohmann::json command) {
+    if (command.contains("file")) {
+      command["file"].erase("id");
+      command["file"].erase("inode_id");
+    }
+    return command.dump();
+  }
+
+  static void SortDescriptorCommands(nlohmann::json& plan) {
+    for (auto begin = plan.begin(); begin != plan.end();) {
+      auto end = begin;
+      while (end != plan.end() && IsDescriptorCommand(*end) && (*end)["pid"] == (*begin)["pid"])
+        ++end;
+      std::sort(begin, end, [](const nlohmann::json& a, const nlohmann::json& b) {
+        return TextWithoutNumbers(a) < TextWithoutNumbers(b);
+      });
+      begin = end == begin ? begin + 1 : end;
+    }
+  }
+
+  static void Renumber(nlohmann::json& object, const char* field, Numbers& numbers) {
+    if (!object.contains(field)) return;
+    const auto [at, is_new] = numbers.try_emplace(object[field], numbers.size() + 1);
+    object[field] = at->second;
+  }
+
+  void Renumber(nlohmann::json& command) {
+    if (command.contains("file")) {
+      Renumber(command["file"], "id", files_);
+      Renumber(command["file"], "inode_id", inodes_);
+    }
+    if (command.contains("shmem")) Renumber(command["shmem"], "id", shared_);
+  }
+
+  std::set<std::pair<std::int64_t, std::uint64_t>> rseq_pages_;  ///< pid, number of the page
+  Numbers files_, inodes_, shared_;
+};
+
+/// What is different in the first command in which the plans differ, or "".
+inline std::string PlanDifference(const std::filesystem::path& first,
+                                  const std::filesystem::path& second) {
+  const nlohmann::json a = PlanNormalizer()(ReadPlan(first));
+  const nlohmann::json b = PlanNormalizer()(ReadPlan(second));
+  const nlohmann::json end = {{"command", "no command"}};
+  for (std::size_t i = 0; i < std::max(a.size(), b.size()); i++) {
+    const nlohmann::json left = i < a.size() ? a[i] : end;
+    const nlohmann::json right = i < b.size() ? b[i] : end;
+    if (left == right) continue;
+    if (left["command"] != right["command"]) return left.dump() + "\nbecomes " + right.dump();
+    return left["command"].dump() + " of " + left["pid"].dump() + ":\n" +
+           nlohmann::json::diff(left, right).dump();
+  }
+  return "";
+}
+
+}  // namespace crgen::test
