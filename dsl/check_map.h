@@ -51,6 +51,20 @@ class PersistentMap {
     }
     return best;
   }
+  /// The last node whose key is not above `key`, and the first one whose key is.
+  std::pair<const Node*, const Node*> Around(const Key& key) const {
+    std::pair<const Node*, const Node*> best;
+    for (const Node* node = root_.get(); node != nullptr;) {
+      if (key < node->key) {
+        best.second = node;
+        node = node->left.get();
+      } else {
+        best.first = node;
+        node = node->right.get();
+      }
+    }
+    return best;
+  }
   /// The first node whose key is not below `key`.
   const Node* Ceiling(const Key& key) const {
     const Node* best = nullptr;
@@ -191,8 +205,8 @@ class RangeMap {
 
   /// The first range that has an address in common with `range`.
   std::optional<Found> FirstOverlap(AddressRange range) const {
-    const auto* node = map_.Floor(range.start);
-    if (node == nullptr || node->value.end <= range.start) node = map_.Ceiling(range.start);
+    auto [node, next] = map_.Around(range.start);
+    if (node == nullptr || node->value.end <= range.start) node = next;
     if (node == nullptr || node->key >= range.end) return std::nullopt;
     return Found{{node->key, node->value.end}, &node->value.value};
   }
@@ -215,6 +229,7 @@ class RangeMap {
   /// Takes `range` out; calls `taken(range, value)` for every piece.
   template <typename Function>
   void Take(AddressRange range, Function&& taken) {
+    if (!FirstOverlap(range)) return;
     CutAt(range.start);
     CutAt(range.end);
     for (const auto* node = map_.Ceiling(range.start); node != nullptr && node->key < range.end;

@@ -197,14 +197,14 @@ bool Kernel::CheckFill(AddressRange range) {
   space.regions.ForEachIn(range, [&](AddressRange at, const MappedRegion& region) {
     if (!problem.empty()) return;
     const Backing& backing = *region.backing;
-    const std::string name = "region " + RangeText(at);
+    const auto name = [&] { return "region " + RangeText(at); };
     const AddressRange part = Common(range, at);
     if (backing.IsSpecial()) {
-      problem = name + " is provided by the kernel";
+      problem = name() + " is provided by the kernel";
     } else if (backing.kind == RegionKind::kSharedFile) {
-      problem = name + " shows a file, whose content is not restored";
+      problem = name() + " shows a file, whose content is not restored";
     } else if (!region.prot.Has(PROT_WRITE)) {
-      problem = name + " is not writable";
+      problem = name() + " is not writable";
     } else if (backing.object != nullptr && !backing.IsPrivate()) {
       const MemoryObject& object = *backing.object;
       const std::uint64_t end = region.offset + (part.end - at.start);
@@ -213,7 +213,7 @@ bool Kernel::CheckFill(AddressRange range) {
         problem = "memfd " + std::to_string(object.id) + " has F_SEAL_WRITE";
       } else if (end > object.size && end - object.size >= kPageSize) {
         error = "SIGBUS";
-        problem = name + " ends behind the " + std::to_string(object.size) + " bytes of its object";
+        problem = name() + " ends behind the " + std::to_string(object.size) + " bytes of its object";
       }
     }
   });
