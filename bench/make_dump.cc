@@ -60,15 +60,18 @@ void Append(std::string* out, std::uint32_t word) {
   out->append(reinterpret_cast<const char*>(&word), sizeof word);
 }
 
-void WriteFile(const std::string& path, std::string_view bytes, std::uint64_t size) {
+/// `size`: of the file; what `bytes` do not fill is a hole.
+void WriteFile(const std::string& path, const std::string& bytes, std::uint64_t size) {
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (fd < 0) Fail(path + ": " + std::strerror(errno));
-  while (!bytes.empty()) {
-    const ssize_t written = write(fd, bytes.data(), bytes.size());
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t written = write(fd, bytes.data() + done, bytes.size() - done);
     if (written < 0) Fail(path + ": " + std::strerror(errno));
-    bytes.remove_prefix(static_cast<std::size_t>(written));
+    done += static_cast<std::size_t>(written);
   }
-  if (ftruncate(fd, static_cast<off_t>(size)) != 0) Fail(path + ": " + std::strerror(errno));
+  if (bytes.size() < size && ftruncate(fd, static_cast<off_t>(size)) != 0) {
+    Fail(path + ": " + std::strerror(errno));
+  }
   close(fd);
 }
 

@@ -1,6 +1,8 @@
 // crgen generate DUMP
 #include <spdlog/spdlog.h>
 
+#include <thread>
+
 #include "dsl/check.h"
 #include "generator/cli.h"
 #include "generator/generate.h"
@@ -15,6 +17,7 @@ struct GenerateArguments {
   bool partial = false;
   bool shell_job = false;
   bool no_check = false;
+  unsigned threads = std::max(1U, std::thread::hardware_concurrency());
 };
 
 ExitCode CodeOf(GenerateOutcome outcome) {
@@ -33,7 +36,8 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
   auto source = OpenFolder(arguments.dump, diag);
   Snapshot snapshot;
   if (source == nullptr ||
-      Failed(LoadDump(*source, &snapshot, diag, TerminalProgress("reading process")))) {
+      Failed(LoadDump(*source, &snapshot, diag,
+                      {TerminalProgress("reading process"), arguments.threads}))) {
     return ExitCode::kBadInput;
   }
   if (diag.Count(Severity::kUnsupported) != 0 && !arguments.partial) return ExitCode::kUnsupported;
@@ -79,6 +83,10 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
   app.add_flag("--shell-job", arguments->shell_job,
                "The root's session and group, which are not in the dump, are the restorer's");
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
+  app.add_option("--threads", arguments->threads,
+                 "How many threads read images; 1: what else can run beside runs in turn too")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
   app.footer(
       "Examples:\n"
       "  crgen generate dump/ > plan.json\n"

@@ -47,9 +47,20 @@ Result ImageSet::Open(const ImageKind& kind, std::uint64_t number, ImageReader* 
   Image* image = Find(kind, number);
   if (image == nullptr) return diag.Error(NameOf(kind, number), "is missing");
   image->used = true;
-  if (Failed(source_.Read(image->name, &content_, diag))) return Result::kError;
+  const bool ahead = ahead_ != nullptr && image->ahead >= 0 &&
+                     ahead_->Take(static_cast<std::size_t>(image->ahead), &content_);
+  if (!ahead && Failed(source_.Read(image->name, &content_, diag))) return Result::kError;
   *reader = ImageReader(image->name, content_);
   return reader->ReadMagic(kind, diag);
+}
+
+void ImageSet::ReadAhead(std::vector<Image*> order, unsigned threads) {
+  std::vector<const std::string*> names;
+  for (Image* image : order) {
+    image->ahead = static_cast<std::int32_t>(names.size());
+    names.push_back(&image->name);
+  }
+  ahead_ = std::make_unique<crgen::ReadAhead>(source_, std::move(names), threads);
 }
 
 std::string ImageSet::NameOf(const ImageKind& kind, std::uint64_t number) {

@@ -12,7 +12,8 @@
 
 namespace crgen {
 
-/// The files of one image set. Names are plain file names, without a folder.
+/// The files of one image set. Names are plain file names, without a folder. Several threads may
+/// call Read() at once.
 class ImageSource {
  public:
   virtual ~ImageSource() = default;

@@ -20,6 +20,7 @@
 #include "images/proto/memory.pb.h"
 #include "images/proto/pstree.pb.h"
 #include "images/proto/seccomp.pb.h"
+#include "images/read_ahead.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
 
@@ -51,6 +52,7 @@ class ImageSet {
     std::uint64_t number;
     std::string name;
     bool used = false;
+    std::int32_t ahead = -1;  ///< index among the files that are read ahead; -1: none of them
   };
 
   explicit ImageSet(ImageSource& source) : source_(source) {}
@@ -84,6 +86,13 @@ class ImageSet {
     return Result::kOk;
   }
 
+  /// From now on `threads` threads read `order` before Open() asks for them.
+  void ReadAhead(std::vector<Image*> order, unsigned threads);
+  void StopReadingAhead() { ahead_.reset(); }
+
+  /// nullptr: there is no such image.
+  Image* Find(const ImageKind& kind, std::uint64_t number);
+
   static std::string NameOf(const ImageKind& kind, std::uint64_t number);
 
   ImageSource& source() { return source_; }
@@ -91,12 +100,11 @@ class ImageSet {
   const std::vector<std::string>& strangers() const { return strangers_; }
 
  private:
-  Image* Find(const ImageKind& kind, std::uint64_t number);
-
   ImageSource& source_;
   std::vector<Image> images_;  // by kind, then number
   std::vector<std::string> strangers_;
   std::string content_;
+  std::unique_ptr<crgen::ReadAhead> ahead_;
 };
 
 /// task_core_entry.task_state: TASK_DEAD, or TASK_ZOMBIE of some writers.
@@ -128,6 +136,7 @@ struct Loader {
   Result LoadProcessTree();
   void LoadMemfds();
   void LoadFiles();
+  void ReadAhead(unsigned threads);
   void LoadProcesses(const LoadProgress& progress);
   void FinishSharedMemory();
   void AccountForTheRest();
