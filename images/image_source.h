@@ -18,7 +18,7 @@ class ImageSource {
  public:
   virtual ~ImageSource() = default;
 
-  /// All file names, ascending.
+  /// All file names, in any order.
   virtual Result List(std::vector<std::string>* names, Diagnostics& diag) = 0;
 
   /// The whole file. Replaces `*content`, whose capacity is reused.

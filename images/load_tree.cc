@@ -73,7 +73,7 @@ Result ReadTree(ImageSet& images, TreeSnapshot* tree, Diagnostics& diag) {
   while (!reader.AtEnd()) {
     std::string_view bytes;
     if (Failed(reader.Next(&bytes, diag))) return Result::kError;
-    if (Failed(ParseMessage(bytes, reader.Where(), &entry, diag))) continue;
+    if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
     builder.Add(entry, reader);
   }
   if (reader.count() == 0) return diag.Error("pstree.img", "has no entry, expected the root");

@@ -30,16 +30,17 @@ namespace crgen {
 inline constexpr int kMaxParents = 1024;
 
 /// Parses one entry into `*message` (cleared first). Unknown fields are tolerated, a missing
-/// required one is not.
+/// required one is not. Errors name the entry that `at` gave last, in the set that `prefix` leads
+/// to.
 template <typename Message>
-Result ParseMessage(std::string_view entry, const std::string& where, Message* message,
-                    Diagnostics& diag) {
+Result ParseMessage(std::string_view entry, const ImageReader& at, Message* message,
+                    Diagnostics& diag, const std::string& prefix = "") {
   if (!message->ParsePartialFromArray(entry.data(), static_cast<int>(entry.size()))) {
-    return diag.Error(where, "is not a valid " + message->GetDescriptor()->name());
+    return diag.Error(prefix + at.Where(), "is not a valid " + message->GetDescriptor()->name());
   }
   if (!message->IsInitialized()) {
-    return diag.Error(where, message->GetDescriptor()->name() + " lacks required " +
-                                 message->InitializationErrorString());
+    return diag.Error(prefix + at.Where(), message->GetDescriptor()->name() + " lacks required " +
+                                               message->InitializationErrorString());
   }
   return Result::kOk;
 }
@@ -78,8 +79,7 @@ class ImageSet {
     std::string_view entry;
     if (Failed(Open(kind, number, &reader, diag))) return Result::kError;
     if (reader.AtEnd()) return diag.Error(NameOf(kind, number), "has no entry");
-    if (Failed(reader.Next(&entry, diag)) ||
-        Failed(ParseMessage(entry, reader.Where(), message, diag))) {
+    if (Failed(reader.Next(&entry, diag)) || Failed(ParseMessage(entry, reader, message, diag))) {
       return Result::kError;
     }
     if (!reader.AtEnd()) return diag.Error(reader.Where(), "more follows, expected one entry");
@@ -97,12 +97,10 @@ class ImageSet {
 
   ImageSource& source() { return source_; }
   std::vector<Image>& images() { return images_; }
-  const std::vector<std::string>& strangers() const { return strangers_; }
 
  private:
   ImageSource& source_;
   std::vector<Image> images_;  // by kind, then number
-  std::vector<std::string> strangers_;
   std::string content_;
   std::unique_ptr<crgen::ReadAhead> ahead_;
 };
@@ -179,8 +177,14 @@ struct Loader {
                      std::vector<Descriptor>* slots);
   void CheckNamespaces(std::int32_t index, const std::string& where);
   void ReportUnsupportedFiles();
-  /// nullptr: no such entry (reported at `where`).
-  const FileEntry* FindFile(std::uint32_t id, const std::string& where);
+  /// nullptr: no such entry (reported at `where()`).
+  template <typename Where>
+  const FileEntry* FindFile(std::uint32_t id, Where&& where) {
+    auto found = files.find(id);
+    if (found != files.end()) return &found->second;
+    (void)diag.Error(where(), "no file " + std::to_string(id) + " in files.img");
+    return nullptr;
+  }
   /// The path of a REG entry; empty and reported if it is none. Sets `*file` if not null.
   bool RegularPath(std::uint32_t id, const std::string& where, Text* path,
                    std::int32_t* file = nullptr);
