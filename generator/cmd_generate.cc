@@ -1,6 +1,7 @@
 // crgen generate DUMP
 #include <spdlog/spdlog.h>
 
+#include <future>
 #include <thread>
 
 #include "dsl/check.h"
@@ -52,21 +53,33 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
       GenerateProgram(snapshot, {arguments.shell_job}, read_page, &program, diag);
   if (outcome != GenerateOutcome::kOk) return CodeOf(outcome);
   spdlog::info("{} commands", program.size());
-  if (!arguments.no_check) {
-    SimulatedState state;
-    if (Failed(CheckProgram(program, &state, diag))) {
-      (void)diag.Error(arguments.dump, "the program for it is wrong: a defect of crgen");
-      return ExitCode::kInternal;
-    }
-  }
 
+  Diagnostics findings;
+  auto check = [&] {
+    SimulatedState state;
+    return CheckProgram(program, &state, findings);
+  };
+  std::future<Result> verdict;  // behind what the check uses: it waits for it
+  bool wrong = false;
   Output output(arguments.output);
-  const Layout layout = arguments.pretty ? Layout::kPretty : Layout::kLines;
-  if (Failed(output.Open(diag)) || Failed(WriteProgramTo(program, layout, output, diag)) ||
-      Failed(output.Commit(diag))) {
-    return ExitCode::kBadInput;
+  if (!arguments.no_check) {
+    const auto policy = arguments.threads > 1 ? std::launch::async : std::launch::deferred;
+    verdict = std::async(policy, check);
+    output.HoldUntil([&] {
+      const Result result = verdict.get();
+      for (const Diagnostic& finding : findings.entries()) diag.Add(finding);
+      wrong = Failed(result);
+      return result;
+    });
   }
-  return ExitCode::kOk;
+  const Layout layout = arguments.pretty ? Layout::kPretty : Layout::kLines;
+  if (Succeeded(output.Open(diag)) && Succeeded(WriteProgramTo(program, layout, output, diag)) &&
+      Succeeded(output.Commit(diag))) {
+    return ExitCode::kOk;
+  }
+  if (!wrong) return ExitCode::kBadInput;
+  (void)diag.Error(arguments.dump, "the program for it is wrong: a defect of crgen");
+  return ExitCode::kInternal;
 }
 
 }  // namespace
