@@ -347,6 +347,7 @@ void RegionBuilder::Build() {
 /// that every page lies in a region. Pages of what the kernel provides are not loaded.
 void FitPages(std::vector<PageRun> runs, AddressSpace* memory, const std::string& image,
               bool complete, Diagnostics& diag) {
+  memory->pages.reserve(runs.size());
   auto region = memory->regions.begin();
   auto guard = memory->guards.begin();
   for (PageRun run : runs) {

@@ -152,6 +152,7 @@ Result Loader::LoadPageRuns(const ImageKind& kind, std::uint64_t number, std::ui
       return Result::kError;
     }
     std::vector<AddressRange> left;
+    runs->reserve(runs->size() + pagemap.runs.size());
     auto raw = pagemap.runs.begin();
     for (const AddressRange& range : wanted) {
       std::uint64_t covered = range.start;
