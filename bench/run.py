@@ -48,7 +48,7 @@ class Sizes:
             for key in case.keys() - {"run"}:
                 case[key] = max(1, case[key] // scale)
         # A command that took so many seconds is not run again; one that takes longer is stopped.
-        self.enough, self.limit = (5, 60) if quick else (20, 120)
+        self.enough, self.limit = (5, 60) if quick else (10, 120)
         self.micro = ["--benchmark_min_time=0.01", "--benchmark_filter=Program|LoadDump|/1024$"] \
             if quick else ["--benchmark_min_time=0.5"]
 

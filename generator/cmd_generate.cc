@@ -97,7 +97,7 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
                "The root's session and group, which are not in the dump, are the restorer's");
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
   app.add_option("--threads", arguments->threads,
-                 "How many threads read images; 1: what else can run beside runs in turn too")
+                 "How many threads read images; with 1 nothing runs beside anything else")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
   app.footer(
