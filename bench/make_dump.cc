@@ -1,15 +1,21 @@
-// Writes a dump of N small processes: what a container host looks like to a reader of images.
-// usage: make_dump FOLDER PROCESSES DESCRIPTORS
+// Writes a dump of any size: processes of one real process's kind, with as many descriptors,
+// regions, pages and threads as asked for.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "bench/trees.h"
+#include "images/dump.h"
+#include "images/image_reader.h"
 #include "images/image_table.h"
 #include "images/proto/core.pb.h"
 #include "images/proto/files.pb.h"
@@ -21,195 +27,314 @@ namespace {
 
 using namespace crgen;
 
-constexpr int kFirstPid = 100;
-constexpr int kGroupSize = 32;  // workers below one leader
-constexpr int kPagesEach = 4;
+struct Options {
+  std::string folder;
+  std::string pattern;  // the real dump
+  std::string tree = "services";
+  bool tree_only = false;
+  int processes = 1;
+  int descriptors = 8;
+  int shared = 3;  // of the descriptors: descriptions that all processes share
+  int threads = 0;
+  int regions = 1;
+  std::uint64_t pages = 4;
+  std::uint64_t run = 4;  // pages in one entry of a pagemap; as many are absent behind it
+};
 
-std::string folder;
+constexpr std::uint64_t kFirstRegion = 0x100000000000;
+/// The pages of larger images are holes in the file: nobody reads them.
+constexpr std::uint64_t kMaxWritten = 1 << 20;
+
+[[noreturn]] void Fail(const std::string& what) {
+  std::fprintf(stderr, "make_dump: %s\n", what.c_str());
+  std::exit(1);
+}
+
+std::string FileName(const ImageKind& kind, std::uint64_t number) {
+  std::string name(kind.pattern);
+  if (auto hole = name.find('#'); hole != name.npos) name.replace(hole, 1, std::to_string(number));
+  return name;
+}
 
 void Append(std::string* out, std::uint32_t word) {
   out->append(reinterpret_cast<const char*>(&word), sizeof word);
 }
 
-/// One image file, written when it goes out of scope.
+/// `size`: of the file; what `bytes` do not fill is a hole.
+void WriteFile(const std::string& path, const std::string& bytes, std::uint64_t size) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
+  if (fd < 0) Fail(path + ": " + std::strerror(errno));
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t written = write(fd, bytes.data() + done, bytes.size() - done);
+    if (written < 0) Fail(path + ": " + std::strerror(errno));
+    done += static_cast<std::size_t>(written);
+  }
+  if (bytes.size() < size && ftruncate(fd, static_cast<off_t>(size)) != 0) {
+    Fail(path + ": " + std::strerror(errno));
+  }
+  close(fd);
+}
+
+/// One image, written when it goes out of scope.
 class Image {
  public:
-  Image(std::string_view kind, std::uint64_t number) {
-    const ImageKind& row = ImageKindNamed(kind);
-    name_ = row.pattern;
-    if (auto hole = name_.find('#'); hole != std::string::npos) {
-      name_.replace(hole, 1, std::to_string(number));
-    }
-    if (kind != "INVENTORY") Append(&bytes_, kCommonMagic);
-    Append(&bytes_, row.magic);
+  Image(const std::string& folder, std::string_view kind_name, std::uint64_t number) {
+    const ImageKind& kind = ImageKindNamed(kind_name);
+    path_ = folder + "/" + FileName(kind, number);
+    if (kind_name != "INVENTORY") Append(&bytes_, kCommonMagic);
+    Append(&bytes_, kind.magic);
   }
-  ~Image() { Write(name_, bytes_); }
+  ~Image() { WriteFile(path_, bytes_, bytes_.size()); }
 
   void Add(const google::protobuf::Message& message) {
     Append(&bytes_, static_cast<std::uint32_t>(message.ByteSizeLong()));
     message.AppendToString(&bytes_);
   }
 
-  static void Write(const std::string& name, const std::string& bytes) {
-    const std::string path = folder + "/" + name;
-    const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0666);
-    if (fd < 0 || write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
-      std::perror(path.c_str());
-      std::exit(1);
-    }
-    close(fd);
-  }
-
  private:
-  std::string name_;
+  std::string path_;
   std::string bytes_;
 };
 
-int ParentOf(int index) { return index == 0 ? -1 : (index - 1) / kGroupSize * kGroupSize; }
-int LeaderOf(int index) { return index % kGroupSize == 0 ? index : ParentOf(index); }
+/// The first process of a real dump, and what it refers to.
+struct Pattern {
+  pb::inventory_entry inventory;
+  pb::core_entry core, thread;
+  pb::task_kobj_ids_entry ids;
+  pb::fs_entry fs;
+  pb::mm_entry mm;
+  std::vector<pb::file_entry> files;
+};
 
-void WriteTree(int processes) {
-  Image image("PSTREE", 0);
-  for (int i = 0; i < processes; ++i) {
-    pb::pstree_entry entry;
-    const int parent = i % kGroupSize == 0 && i > 0 ? 0 : ParentOf(i);
-    entry.set_pid(kFirstPid + i);
-    entry.set_ppid(parent < 0 ? 0 : kFirstPid + parent);
-    entry.set_pgid(kFirstPid + LeaderOf(i));
-    entry.set_sid(kFirstPid + LeaderOf(i));
-    entry.add_threads(kFirstPid + i);
+class PatternReader {
+ public:
+  explicit PatternReader(const std::string& folder) : source_(OpenFolder(folder, diag_)) {
+    if (source_ == nullptr) Refuse();
+  }
+
+  Pattern Read() {
+    Pattern pattern;
+    pb::pstree_entry root;
+    First("INVENTORY", 0, &pattern.inventory);
+    First("PSTREE", 0, &root);
+    if (root.threads_size() < 2) Fail("the first process of the pattern has no threads");
+    First("CORE", root.pid(), &pattern.core);
+    First("CORE", root.threads(1), &pattern.thread);
+    First("IDS", root.pid(), &pattern.ids);
+    First("FS", root.pid(), &pattern.fs);
+    First("MM", root.pid(), &pattern.mm);
+    pb::file_entry file;
+    ForEach("FILES", 0, &file, [&] { pattern.files.push_back(file); });
+    return pattern;
+  }
+
+ private:
+  [[noreturn]] void Refuse() {
+    const Diagnostic& problem = diag_.entries().front();
+    Fail(problem.where + ": " + problem.what);
+  }
+
+  template <typename Message, typename Visit>
+  void ForEach(std::string_view kind_name, std::uint64_t number, Message* message, Visit visit) {
+    const ImageKind& kind = ImageKindNamed(kind_name);
+    const std::string name = FileName(kind, number);
+    std::string content;
+    if (Failed(source_->Read(name, &content, diag_))) Refuse();
+    ImageReader reader(name, content);
+    if (Failed(reader.ReadMagic(kind, diag_))) Refuse();
+    std::string_view entry;
+    while (!reader.AtEnd()) {
+      if (Failed(reader.Next(&entry, diag_))) Refuse();
+      if (!message->ParseFromArray(entry.data(), static_cast<int>(entry.size()))) {
+        Fail(reader.Where() + ": not a valid " + message->GetTypeName());
+      }
+      visit();
+    }
+  }
+
+  template <typename Message>
+  void First(std::string_view kind, std::uint64_t number, Message* message) {
+    Message entry;
+    bool found = false;
+    ForEach(kind, number, &entry, [&] {
+      if (!std::exchange(found, true)) *message = entry;
+    });
+    if (!found) Fail(std::string(kind) + " of the pattern has no entry");
+  }
+
+  Diagnostics diag_;
+  std::unique_ptr<ImageSource> source_;
+};
+
+/// Writes the images of one dump.
+class DumpWriter {
+ public:
+  DumpWriter(const Options& options, const Pattern& pattern, const TreeSnapshot& tree)
+      : options_(options), pattern_(pattern), tree_(tree) {
+    for (const pb::file_entry& file : pattern.files) {
+      first_file_ = std::max(first_file_, file.id() + 1);
+    }
+  }
+
+  void WriteTree();
+  void WriteFiles();
+  void WriteProcess(int index);
+  void WriteInventory() { Image(options_.folder, "INVENTORY", 0).Add(pattern_.inventory); }
+
+ private:
+  /// Tids follow all pids.
+  int Tid(int index, int thread) const {
+    return static_cast<int>(tree_.nodes.size()) + 1 + index * options_.threads + thread;
+  }
+  /// The first shared descriptions have the first ids.
+  std::uint32_t FileOf(int index, int fd) const {
+    const int own = options_.descriptors - options_.shared;
+    return first_file_ + static_cast<std::uint32_t>(fd < options_.shared ? fd : fd + index * own);
+  }
+  std::uint64_t PagesPerRegion() const {
+    return (options_.pages + options_.regions - 1) / static_cast<std::uint64_t>(options_.regions);
+  }
+  /// Room for runs and the holes behind them, and a page that keeps it apart from the next one.
+  std::uint64_t RegionStart(int region) const {
+    return kFirstRegion + static_cast<std::uint64_t>(region) *
+                              (2 * PagesPerRegion() + 2 * options_.run + 1) * kPageSize;
+  }
+  pb::file_entry RegularFile(std::uint32_t id, const std::string& path) const;
+  void WriteMemory(int index, std::uint64_t pid);
+  void WritePages(int index, std::uint64_t pid);
+
+  const Options& options_;
+  const Pattern& pattern_;
+  const TreeSnapshot& tree_;
+  std::uint32_t first_file_ = 1;
+};
+
+void DumpWriter::WriteTree() {
+  Image image(options_.folder, "PSTREE", 0);
+  pb::pstree_entry entry;
+  for (int i = 0; i < static_cast<int>(tree_.nodes.size()); ++i) {
+    const TreeNode& node = tree_.nodes[static_cast<std::size_t>(i)];
+    entry.Clear();
+    entry.set_pid(static_cast<std::uint32_t>(node.pid));
+    entry.set_ppid(node.parent < 0 ? 0
+                                   : static_cast<std::uint32_t>(
+                                         tree_.nodes[static_cast<std::size_t>(node.parent)].pid));
+    entry.set_pgid(static_cast<std::uint32_t>(node.pgid));
+    entry.set_sid(static_cast<std::uint32_t>(node.sid));
+    entry.add_threads(static_cast<std::uint32_t>(node.pid));
+    for (int t = 0; t < options_.threads; ++t) {
+      entry.add_threads(static_cast<std::uint32_t>(Tid(i, t)));
+    }
     image.Add(entry);
   }
 }
 
-pb::core_entry Core() {
-  pb::core_entry core;
-  core.set_mtype(1);
-  auto& regs = *core.mutable_thread_info()->mutable_gpregs();
-  const auto* reflection = regs.GetReflection();
-  for (int i = 0; i < 27; ++i) {
-    reflection->SetUInt64(&regs, regs.GetDescriptor()->field(i), 0x7f0000000000 + i);
-  }
-  core.mutable_thread_info()->set_clear_tid_addr(0x4ae2d0);
-  auto& fpu = *core.mutable_thread_info()->mutable_fpregs();
-  const auto* fpu_reflection = fpu.GetReflection();
-  for (int i = 0; i < 8; ++i) {
-    const auto* field = fpu.GetDescriptor()->field(i);
-    if (field->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_UINT32) {
-      fpu_reflection->SetUInt32(&fpu, field, 0x1f80);
-    } else {
-      fpu_reflection->SetUInt64(&fpu, field, 0);
-    }
-  }
-  for (int i = 0; i < 32; ++i) fpu.add_st_space(0);
-  for (int i = 0; i < 64; ++i) fpu.add_xmm_space(i * 0x01010101);
-  auto& task = *core.mutable_tc();
-  task.set_task_state(1);
-  task.set_exit_code(0);
-  task.set_personality(0);
-  task.set_flags(0);
-  task.set_blk_sigset(0);
-  task.set_comm("worker");
-  for (int i = 0; i < 62; ++i) {
-    auto& action = *task.add_sigactions();
-    action.set_sigaction(i == 9 ? 0x401000 : 0);
-    action.set_flags(0);
-    action.set_restorer(0);
-    action.set_mask(0);
-  }
-  for (int i = 0; i < 16; ++i) {
-    auto& limit = *task.mutable_rlimits()->add_rlimits();
-    limit.set_cur(~std::uint64_t{0});
-    limit.set_max(~std::uint64_t{0});
-  }
-  core.mutable_thread_core()->set_futex_rla(0x4ae2e0);
-  core.mutable_thread_core()->set_futex_rla_len(24);
-  return core;
-}
-
-pb::file_entry File(std::uint32_t id, const std::string& path) {
+pb::file_entry DumpWriter::RegularFile(std::uint32_t id, const std::string& path) const {
   pb::file_entry file;
-  file.set_type(pb::FD_REG);
+  for (const pb::file_entry& known : pattern_.files) {
+    if (known.has_reg()) file = known;
+  }
   file.set_id(id);
-  auto& reg = *file.mutable_reg();
-  reg.set_id(id);
-  reg.set_flags(0x8002);
-  reg.set_pos(id);
-  reg.set_name(path);
-  auto& owner = *reg.mutable_fown();
-  owner.set_uid(0);
-  owner.set_euid(0);
-  owner.set_signum(0);
-  owner.set_pid_type(0);
-  owner.set_pid(0);
+  file.mutable_reg()->set_id(id);
+  file.mutable_reg()->set_pos(id);
+  file.mutable_reg()->set_name(path);
   return file;
 }
 
-void AddVma(pb::mm_entry* mm, std::uint64_t start, std::uint64_t pages, std::uint32_t prot,
-            std::uint32_t status, std::uint64_t file) {
-  auto& vma = *mm->add_vmas();
-  vma.set_start(start);
-  vma.set_end(start + pages * 4096);
-  vma.set_pgoff(0);
-  vma.set_shmid(file);
-  vma.set_prot(prot);
-  vma.set_flags(file == 0 ? 0x22 : 0x2);
-  vma.set_status(status);
-  vma.set_fd(-1);
+void DumpWriter::WriteFiles() {
+  Image image(options_.folder, "FILES", 0);
+  for (const pb::file_entry& file : pattern_.files) image.Add(file);
+  for (int fd = 0; fd < options_.shared; ++fd) image.Add(RegularFile(FileOf(0, fd), "/dev/null"));
+  for (int i = 0; i < static_cast<int>(tree_.nodes.size()); ++i) {
+    for (int fd = options_.shared; fd < options_.descriptors; ++fd) {
+      const std::uint32_t id = FileOf(i, fd);
+      image.Add(RegularFile(id, "/var/lib/service/" + std::to_string(id)));
+    }
+  }
 }
 
-void WriteProcess(int index, int descriptors) {
-  const std::uint64_t pid = kFirstPid + index;
-  static const pb::core_entry core = Core();
-  Image("CORE", pid).Add(core);
-
-  pb::task_kobj_ids_entry ids;
-  ids.set_vm_id(index + 2);
-  ids.set_files_id(index + 2);
-  ids.set_fs_id(index + 2);
-  ids.set_sighand_id(index + 2);
-  Image("IDS", pid).Add(ids);
-
-  pb::fs_entry fs;
-  fs.set_cwd_id(1);
-  fs.set_root_id(1);
-  fs.set_umask(022);
-  Image("FS", pid).Add(fs);
-
-  pb::mm_entry mm;
-  const auto* reflection = mm.GetReflection();
-  for (int i = 0; i < 11; ++i) {
-    reflection->SetUInt64(&mm, mm.GetDescriptor()->field(i), 0x400000 + 0x1000 * i);
+void DumpWriter::WriteMemory(int index, std::uint64_t pid) {
+  constexpr std::uint32_t kReadWrite = 3, kPrivateAnonymous = 0x22, kRegularAnonymous = 0x201;
+  pb::mm_entry mm = pattern_.mm;
+  mm.clear_vmas();
+  auto own = pattern_.mm.vmas().begin();
+  for (; own != pattern_.mm.vmas().end() && own->start() < kFirstRegion; ++own) {
+    *mm.add_vmas() = *own;
   }
-  mm.set_exe_file_id(2);
-  AddVma(&mm, 0x400000, 1, 1, 0x41, 2);
-  AddVma(&mm, 0x401000, 100, 5, 0x41, 2);
-  AddVma(&mm, 0x500000, 4, 3, 0x41, 2);
-  AddVma(&mm, 0x600000, 16, 3, 0x221, 0);
-  AddVma(&mm, 0x7ffff7000000, 33, 3, 0x201, 0);
-  Image("MM", pid).Add(mm);
+  for (int region = 0; region < options_.regions; ++region) {
+    pb::vma_entry& vma = *mm.add_vmas();
+    vma.set_start(RegionStart(region));
+    vma.set_end(RegionStart(region + 1) - kPageSize);
+    vma.set_pgoff(0);
+    vma.set_shmid(0);
+    vma.set_prot(kReadWrite);
+    vma.set_flags(kPrivateAnonymous);
+    vma.set_status(kRegularAnonymous);
+    vma.set_fd(-1);
+  }
+  for (; own != pattern_.mm.vmas().end(); ++own) *mm.add_vmas() = *own;
+  Image(options_.folder, "MM", pid).Add(mm);
+  WritePages(index, pid);
+}
 
-  Image pagemap("PAGEMAP", pid);
-  pb::pagemap_head head;
-  head.set_pages_id(index + 1);
-  pagemap.Add(head);
-  pb::pagemap_entry run;
-  run.set_vaddr(0x600000);
-  run.set_compat_nr_pages(0);
-  run.set_nr_pages(kPagesEach);
-  run.set_flags(4);
-  pagemap.Add(run);
-  std::string pages(kPagesEach * 4096, static_cast<char>(index % 7));
-  std::memcpy(pages.data(), &index, sizeof index);
-  Image::Write("pages-" + std::to_string(index + 1) + ".img", pages);
+void DumpWriter::WritePages(int index, std::uint64_t pid) {
+  constexpr std::uint32_t kPresent = 4;
+  const auto pages_id = static_cast<std::uint32_t>(index + 1);
+  {
+    Image image(options_.folder, "PAGEMAP", pid);
+    pb::pagemap_head head;
+    head.set_pages_id(pages_id);
+    image.Add(head);
+    pb::pagemap_entry entry;
+    entry.set_compat_nr_pages(0);
+    entry.set_flags(kPresent);
+    std::uint64_t left = options_.pages;
+    for (int region = 0; left != 0; ++region) {
+      std::uint64_t here = std::min(left, PagesPerRegion());
+      left -= here;
+      for (std::uint64_t address = RegionStart(region); here != 0;) {
+        const std::uint64_t count = std::min(here, options_.run);
+        entry.set_vaddr(address);
+        entry.set_nr_pages(count);
+        image.Add(entry);
+        address += 2 * count * kPageSize;
+        here -= count;
+      }
+    }
+  }
+  const std::uint64_t size = options_.pages * kPageSize;
+  std::string bytes;
+  if (size <= kMaxWritten) {
+    bytes.resize(size, static_cast<char>(index % 7));
+    if (size != 0) std::memcpy(bytes.data(), &index, sizeof index);
+  }
+  WriteFile(options_.folder + "/" + FileName(ImageKindNamed("PAGES"), pages_id), bytes, size);
+}
 
-  Image fdinfo("FDINFO", index + 2);
-  for (int fd = 0; fd < descriptors; ++fd) {
-    pb::fdinfo_entry entry;
-    entry.set_id(fd < 3 ? 3 + fd : 10 + index * descriptors + fd);
+void DumpWriter::WriteProcess(int index) {
+  const auto pid = static_cast<std::uint64_t>(tree_.nodes[static_cast<std::size_t>(index)].pid);
+  const auto number = static_cast<std::uint32_t>(index + 2);
+  Image(options_.folder, "CORE", pid).Add(pattern_.core);
+  for (int t = 0; t < options_.threads; ++t) {
+    Image(options_.folder, "CORE", static_cast<std::uint64_t>(Tid(index, t))).Add(pattern_.thread);
+  }
+  pb::task_kobj_ids_entry ids = pattern_.ids;
+  ids.set_vm_id(number);
+  ids.set_files_id(number);
+  ids.set_fs_id(number);
+  ids.set_sighand_id(number);
+  // Pid 1 is the init of a pid namespace.
+  ids.set_pid_ns_id(pattern_.inventory.root_ids().pid_ns_id() + 1);
+  Image(options_.folder, "IDS", pid).Add(ids);
+  Image(options_.folder, "FS", pid).Add(pattern_.fs);
+  WriteMemory(index, pid);
+  Image fdinfo(options_.folder, "FDINFO", number);
+  pb::fdinfo_entry entry;
+  for (int fd = 0; fd < options_.descriptors; ++fd) {
+    entry.set_id(FileOf(index, fd));
     entry.set_flags(0);
     entry.set_type(pb::FD_REG);
-    entry.set_fd(fd);
+    entry.set_fd(static_cast<std::uint32_t>(fd));
     fdinfo.Add(entry);
   }
 }
@@ -217,30 +342,42 @@ void WriteProcess(int index, int descriptors) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: make_dump FOLDER PROCESSES DESCRIPTORS\n");
-    return 2;
+  Options options;
+  CLI::App app("Writes a synthetic dump: processes like the first one of a real dump", "make_dump");
+  std::string profiles;
+  for (const TreeProfile& profile : TreeProfiles()) {
+    profiles += "\n  " + std::string(profile.name) + ": " + std::string(profile.what);
   }
-  folder = argv[1];
-  const int processes = std::atoi(argv[2]), descriptors = std::atoi(argv[3]);
-  mkdir(folder.c_str(), 0777);
-  WriteTree(processes);
-  {
-    Image files("FILES", 0);
-    files.Add(File(1, "/"));
-    files.Add(File(2, "/bin/worker"));
-    for (int fd = 0; fd < 3; ++fd) files.Add(File(3 + fd, "/dev/null"));
-    for (int i = 0; i < processes; ++i) {
-      for (int fd = 3; fd < descriptors; ++fd) {
-        const int id = 10 + i * descriptors + fd;
-        files.Add(File(id, "/var/lib/worker/" + std::to_string(id)));
-      }
-    }
-  }
-  for (int i = 0; i < processes; ++i) WriteProcess(i, descriptors);
-  pb::inventory_entry inventory;
-  inventory.set_img_version(2);
-  inventory.set_fdinfo_per_id(true);
-  Image("INVENTORY", 0).Add(inventory);
+  app.footer("Trees:" + profiles);
+  app.add_option("FOLDER", options.folder, "Where it goes; made if it is not there")->required();
+  app.add_option("--pattern", options.pattern, "The real dump; its first process has threads");
+  app.add_option("--tree", options.tree, "Which tree")->capture_default_str();
+  app.add_flag("--tree-only", options.tree_only, "pstree.img alone");
+  app.add_option("--processes", options.processes)->check(CLI::Range(1, 4000000));
+  app.add_option("--descriptors", options.descriptors, "Of each process")
+      ->check(CLI::Range(0, 1000000));
+  app.add_option("--shared", options.shared, "How many of them all processes share");
+  app.add_option("--threads", options.threads, "Further ones, of each process")
+      ->check(CLI::Range(0, 100000));
+  app.add_option("--regions", options.regions, "Of each process, beside the pattern's")
+      ->check(CLI::Range(1, 1000000));
+  app.add_option("--pages", options.pages, "Present in these regions, in sum");
+  app.add_option("--run", options.run, "Pages of one pagemap entry; the next as many are absent")
+      ->check(CLI::Range(1, 1000000));
+  CLI11_PARSE(app, argc, argv);
+  options.shared = std::min(options.shared, options.descriptors);
+  const TreeProfile* profile = FindTreeProfile(options.tree);
+  if (profile == nullptr) Fail("there is no tree " + options.tree);
+  if (options.pattern.empty() && !options.tree_only) Fail("--pattern is missing");
+  mkdir(options.folder.c_str(), 0777);
+
+  const TreeSnapshot tree = profile->make(options.processes);
+  const Pattern pattern = options.tree_only ? Pattern() : PatternReader(options.pattern).Read();
+  DumpWriter writer(options, pattern, tree);
+  writer.WriteTree();
+  if (options.tree_only) return 0;
+  writer.WriteFiles();
+  for (int i = 0; i < static_cast<int>(tree.nodes.size()); ++i) writer.WriteProcess(i);
+  writer.WriteInventory();
   return 0;
 }

@@ -1,5 +1,5 @@
-// Ordered maps whose copies share their nodes: what makes a simulated fork(2) cost O(1) however
-// many descriptors, regions and pages it copies.
+// Ordered maps whose copies share their nodes until one of them changes: what makes a simulated
+// fork(2) cost O(1) however many descriptors, regions and pages it copies.
 #pragma once
 
 #include <algorithm>
@@ -13,10 +13,11 @@
 
 namespace crgen::check {
 
-/// A weight-balanced tree of immutable nodes (Adams 1993; parameters 3 and 2 as in Haskell's
-/// Data.Map, proven by Hirai and Yamamoto 2011). Every change costs O(log n) new nodes, the copy of
-/// a map O(1). Balanced by construction, so that no choice of keys makes it deep: the recursions
-/// below are at most about 2.4 log2(n) deep.
+/// A weight-balanced tree (Adams 1993; parameters 3 and 2 as in Haskell's Data.Map, proven by Hirai
+/// and Yamamoto 2011). The copy of a map costs O(1); a change costs O(log n), and copies only those
+/// nodes on its way that another map has too. Balanced by construction, so that no choice of keys
+/// makes it deep: the recursions below are at most about 2.4 log2(n) deep. Maps that share nodes
+/// are to be used by one thread.
 template <typename Key, typename Value>
 class PersistentMap {
  public:
@@ -24,8 +25,8 @@ class PersistentMap {
     Key key;
     Value value;
     std::size_t size;
-    std::shared_ptr<const Node> left;
-    std::shared_ptr<const Node> right;
+    std::shared_ptr<Node> left;
+    std::shared_ptr<Node> right;
   };
 
   std::size_t size() const { return Size(root_); }
@@ -50,6 +51,20 @@ class PersistentMap {
     }
     return best;
   }
+  /// The last node whose key is not above `key`, and the first one whose key is.
+  std::pair<const Node*, const Node*> Around(const Key& key) const {
+    std::pair<const Node*, const Node*> best;
+    for (const Node* node = root_.get(); node != nullptr;) {
+      if (key < node->key) {
+        best.second = node;
+        node = node->left.get();
+      } else {
+        best.first = node;
+        node = node->right.get();
+      }
+    }
+    return best;
+  }
   /// The first node whose key is not below `key`.
   const Node* Ceiling(const Key& key) const {
     const Node* best = nullptr;
@@ -64,9 +79,9 @@ class PersistentMap {
     return best;
   }
 
-  void Set(const Key& key, Value value) { root_ = Insert(root_, key, value); }
+  void Set(const Key& key, Value value) { Insert(root_, key, value); }
   void Erase(const Key& key) {
-    if (Find(key) != nullptr) root_ = Remove(root_, key);
+    if (Find(key) != nullptr) Remove(root_, key);
   }
 
   /// Calls `function(key, value)` in the order of the keys.
@@ -76,7 +91,7 @@ class PersistentMap {
   }
 
  private:
-  using Link = std::shared_ptr<const Node>;
+  using Link = std::shared_ptr<Node>;
 
   static std::size_t Size(const Link& link) { return link == nullptr ? 0 : link->size; }
 
@@ -84,58 +99,83 @@ class PersistentMap {
     return node == nullptr ? 0 : 1 + std::max(Depth(node->left.get()), Depth(node->right.get()));
   }
 
-  static Link Make(const Key& key, const Value& value, Link left, Link right) {
-    std::size_t size = Size(left) + Size(right) + 1;
-    return std::make_shared<const Node>(Node{key, value, size, std::move(left), std::move(right)});
+  /// The node behind `link`, which no other map has.
+  static Node& Own(Link& link) {
+    if (link.use_count() != 1) link = std::make_shared<Node>(*link);
+    return *link;
   }
 
-  static Link Balance(const Key& key, const Value& value, const Link& left, const Link& right) {
-    if (Size(left) + Size(right) > 1) {
-      if (Size(right) > 3 * Size(left)) return RaiseRight(key, value, left, *right);
-      if (Size(left) > 3 * Size(right)) return RaiseLeft(key, value, *left, right);
-    }
-    return Make(key, value, left, right);
+  static void SumUp(Node& node) { node.size = Size(node.left) + Size(node.right) + 1; }
+
+  static void RotateLeft(Link& link) {
+    Link right = std::move(link->right);
+    Own(right);
+    link->right = std::move(right->left);
+    SumUp(*link);
+    right->left = std::move(link);
+    link = std::move(right);
   }
-  static Link RaiseRight(const Key& key, const Value& value, const Link& left, const Node& right) {
-    if (Size(right.left) < 2 * Size(right.right)) {
-      return Make(right.key, right.value, Make(key, value, left, right.left), right.right);
-    }
-    const Node& middle = *right.left;
-    return Make(middle.key, middle.value, Make(key, value, left, middle.left),
-                Make(right.key, right.value, middle.right, right.right));
-  }
-  static Link RaiseLeft(const Key& key, const Value& value, const Node& left, const Link& right) {
-    if (Size(left.right) < 2 * Size(left.left)) {
-      return Make(left.key, left.value, left.left, Make(key, value, left.right, right));
-    }
-    const Node& middle = *left.right;
-    return Make(middle.key, middle.value, Make(left.key, left.value, left.left, middle.left),
-                Make(key, value, middle.right, right));
+  static void RotateRight(Link& link) {
+    Link left = std::move(link->left);
+    Own(left);
+    link->left = std::move(left->right);
+    SumUp(*link);
+    left->right = std::move(link);
+    link = std::move(left);
   }
 
-  static Link Insert(const Link& link, const Key& key, const Value& value) {
-    if (link == nullptr) return Make(key, value, nullptr, nullptr);
-    if (key < link->key) {
-      return Balance(link->key, link->value, Insert(link->left, key, value), link->right);
+  /// After a change below the node behind `link`, which is owned.
+  static void Balance(Link& link) {
+    Node& node = *link;
+    const std::size_t left = Size(node.left), right = Size(node.right);
+    if (left + right > 1 && right > 3 * left) {
+      Node& heavy = Own(node.right);
+      if (Size(heavy.left) >= 2 * Size(heavy.right)) RotateRight(node.right);
+      RotateLeft(link);
+    } else if (left + right > 1 && left > 3 * right) {
+      Node& heavy = Own(node.left);
+      if (Size(heavy.right) >= 2 * Size(heavy.left)) RotateLeft(node.left);
+      RotateRight(link);
     }
-    if (link->key < key) {
-      return Balance(link->key, link->value, link->left, Insert(link->right, key, value));
-    }
-    return Make(key, value, link->left, link->right);
+    SumUp(*link);
   }
 
-  static Link Remove(const Link& link, const Key& key) {
-    if (key < link->key) {
-      return Balance(link->key, link->value, Remove(link->left, key), link->right);
+  static void Insert(Link& link, const Key& key, Value& value) {
+    if (link == nullptr) {
+      link = std::make_shared<Node>(Node{key, std::move(value), 1, nullptr, nullptr});
+      return;
     }
-    if (link->key < key) {
-      return Balance(link->key, link->value, link->left, Remove(link->right, key));
+    Node& node = Own(link);
+    if (key < node.key) {
+      Insert(node.left, key, value);
+    } else if (node.key < key) {
+      Insert(node.right, key, value);
+    } else {
+      node.value = std::move(value);
+      return;
     }
-    if (link->left == nullptr) return link->right;
-    if (link->right == nullptr) return link->left;
-    const Node* next = link->right.get();
-    while (next->left != nullptr) next = next->left.get();
-    return Balance(next->key, next->value, link->left, Remove(link->right, next->key));
+    Balance(link);
+  }
+
+  /// REQUIRES: `key` is there.
+  static void Remove(Link& link, const Key& key) {
+    Node& node = Own(link);
+    if (key < node.key) {
+      Remove(node.left, key);
+    } else if (node.key < key) {
+      Remove(node.right, key);
+    } else if (node.left == nullptr || node.right == nullptr) {
+      Link rest = std::move(node.left == nullptr ? node.right : node.left);
+      link = std::move(rest);
+      return;
+    } else {
+      const Node* next = node.right.get();
+      while (next->left != nullptr) next = next->left.get();
+      node.key = next->key;
+      node.value = next->value;
+      Remove(node.right, node.key);
+    }
+    Balance(link);
   }
 
   template <typename Function>
@@ -165,8 +205,8 @@ class RangeMap {
 
   /// The first range that has an address in common with `range`.
   std::optional<Found> FirstOverlap(AddressRange range) const {
-    const auto* node = map_.Floor(range.start);
-    if (node == nullptr || node->value.end <= range.start) node = map_.Ceiling(range.start);
+    auto [node, next] = map_.Around(range.start);
+    if (node == nullptr || node->value.end <= range.start) node = next;
     if (node == nullptr || node->key >= range.end) return std::nullopt;
     return Found{{node->key, node->value.end}, &node->value.value};
   }
@@ -189,6 +229,7 @@ class RangeMap {
   /// Takes `range` out; calls `taken(range, value)` for every piece.
   template <typename Function>
   void Take(AddressRange range, Function&& taken) {
+    if (!FirstOverlap(range)) return;
     CutAt(range.start);
     CutAt(range.end);
     for (const auto* node = map_.Ceiling(range.start); node != nullptr && node->key < range.end;

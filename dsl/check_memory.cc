@@ -217,19 +217,19 @@ bool Kernel::CheckFill(AddressRange range) {
   space.regions.ForEachIn(range, [&](AddressRange at, const MappedRegion& region) {
     if (!problem.empty()) return;
     const Backing& backing = *region.backing;
-    const std::string name = "region " + RangeText(at);
+    const auto name = [&] { return "region " + RangeText(at); };
     const AddressRange part = Common(range, at);
     if (backing.IsSpecial()) {
-      problem = name + " is provided by the kernel";
+      problem = name() + " is provided by the kernel";
     } else if (backing.kind == RegionKind::kSharedFile) {
-      problem = name + " shows a file, whose content is not restored";
+      problem = name() + " shows a file, whose content is not restored";
     } else if (!region.prot.Has(PROT_WRITE)) {
-      problem = name + " is not writable";
+      problem = name() + " is not writable";
     } else if (auto size = MappedSize(backing)) {
       const std::uint64_t end = region.offset + (part.end - at.start);
       if (end > *size && end - *size >= kPageSize) {
         error = "SIGBUS";
-        problem = name + " ends behind the " + std::to_string(*size) + " bytes of its object";
+        problem = name() + " ends behind the " + std::to_string(*size) + " bytes of its object";
       }
     }
   });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 
 #include "model/flags.h"
@@ -21,12 +22,10 @@ constexpr std::array<bool, 256> NeedsEscape() {
 }
 constexpr std::array<bool, 256> kNeedsEscape = NeedsEscape();
 
-template <typename Integer>
-void AppendInteger(std::string* out, Integer value, int base = 10) {
-  std::array<char, 24> buffer;
-  auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, base).ptr;
-  out->append(buffer.data(), end);
-}
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+
+/// Room for a separator and a number.
+constexpr std::size_t kNumberBytes = 32;
 
 }  // namespace
 
@@ -43,6 +42,21 @@ void JsonWriter::BeforeValue() {
   if (!first_) out_->append(style_ == Style::kLine ? ", " : ",");
   if (style_ == Style::kIndented && depth_ > base_depth_) NewLine();
   first_ = false;
+}
+
+/// BeforeValue() for values that are put together in a buffer: appending piece by piece is what
+/// most of the time of writing would go into.
+char* JsonWriter::Separate(char* to) {
+  if (style_ == Style::kIndented) {
+    BeforeValue();
+    return to;
+  }
+  if (!after_key_ && !first_) {
+    *to++ = ',';
+    *to++ = ' ';
+  }
+  after_key_ = first_ = false;
+  return to;
 }
 
 void JsonWriter::Begin(char bracket) {
@@ -69,22 +83,30 @@ void JsonWriter::Key(std::string_view name) {
   after_key_ = true;
 }
 
-void JsonWriter::Number(std::int64_t value) {
-  BeforeValue();
-  AppendInteger(out_, value);
+template <typename Integer>
+void JsonWriter::AppendNumber(Integer value) {
+  std::array<char, kNumberBytes> buffer;
+  char* begin = Separate(buffer.data());
+  out_->append(buffer.data(), std::to_chars(begin, buffer.data() + buffer.size(), value).ptr);
 }
+
+void JsonWriter::Number(std::int64_t value) { AppendNumber(value); }
 
 void JsonWriter::Number(std::uint64_t value) {
   if (value > kLargestExactInteger) return HexNumber(value);
-  BeforeValue();
-  AppendInteger(out_, value);
+  AppendNumber(value);
 }
 
 void JsonWriter::HexNumber(std::uint64_t value) {
-  BeforeValue();
-  out_->append("\"0x");
-  AppendInteger(out_, value, 16);
-  out_->push_back('"');
+  std::array<char, kNumberBytes> buffer;
+  char* end = Separate(buffer.data());
+  *end++ = '"';
+  *end++ = '0';
+  *end++ = 'x';
+  const int digits = value == 0 ? 1 : (static_cast<int>(std::bit_width(value)) + 3) / 4;
+  for (int digit = digits; digit-- > 0;) *end++ = kHexDigits[(value >> (4 * digit)) & 15];
+  *end++ = '"';
+  out_->append(buffer.data(), end);
 }
 
 void JsonWriter::Bool(bool value) {
@@ -105,7 +127,6 @@ void JsonWriter::String(std::string_view text) {
       out_->push_back('\\');
       out_->push_back(static_cast<char>(c));
     } else {
-      constexpr std::string_view kHexDigits = "0123456789abcdef";
       out_->append("\\u00");
       out_->push_back(kHexDigits[c >> 4]);
       out_->push_back(kHexDigits[c & 15]);

@@ -39,6 +39,9 @@ class JsonWriter {
   void Begin(char bracket);
   void End(char bracket);
   void BeforeValue();
+  char* Separate(char* to);
+  template <typename Integer>
+  void AppendNumber(Integer value);
   void NewLine();
 
   std::string* out_;

@@ -46,13 +46,21 @@ class Output {
   ~Output();
   /// Errors of the system, reported.
   Result Open(Diagnostics& diag);
+  /// Nothing becomes visible before `verdict` gives kOk. It is asked once, as late as possible: at
+  /// the end, or when more is held back than memory is worth.
+  void HoldUntil(std::function<Result()> verdict) { verdict_ = std::move(verdict); }
   Result Write(std::string_view text, Diagnostics& diag);
-  /// Makes the file appear. Without it, nothing is left behind.
+  /// Writes what is held back, makes the file appear. Without it, nothing is left behind.
   Result Commit(Diagnostics& diag);
 
  private:
   Result Fail(Diagnostics& diag) const;
+  Result WriteNow(std::string_view text, Diagnostics& diag);
+  Result AskAndWriteHeld(Diagnostics& diag);
 
+  std::function<Result()> verdict_;
+  std::vector<std::string> held_;  // pieces
+  std::size_t held_bytes_ = 0;
   std::string path_;
   std::string temporary_;
   int fd_ = 1;

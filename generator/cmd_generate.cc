@@ -1,6 +1,9 @@
 // crgen generate DUMP
 #include <spdlog/spdlog.h>
 
+#include <future>
+#include <thread>
+
 #include "dsl/check.h"
 #include "generator/cli.h"
 #include "generator/generate.h"
@@ -15,6 +18,7 @@ struct GenerateArguments {
   bool partial = false;
   bool shell_job = false;
   bool no_check = false;
+  unsigned threads = std::max(1U, std::thread::hardware_concurrency());
 };
 
 ExitCode CodeOf(GenerateOutcome outcome) {
@@ -33,7 +37,8 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
   auto source = OpenFolder(arguments.dump, diag);
   Snapshot snapshot;
   if (source == nullptr ||
-      Failed(LoadDump(*source, &snapshot, diag, TerminalProgress("reading process")))) {
+      Failed(LoadDump(*source, &snapshot, diag,
+                      {TerminalProgress("reading process"), arguments.threads}))) {
     return ExitCode::kBadInput;
   }
   if (diag.Count(Severity::kUnsupported) != 0 && !arguments.partial) return ExitCode::kUnsupported;
@@ -48,21 +53,33 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
       GenerateProgram(snapshot, {arguments.shell_job}, read_page, &program, diag);
   if (outcome != GenerateOutcome::kOk) return CodeOf(outcome);
   spdlog::info("{} commands", program.size());
-  if (!arguments.no_check) {
-    SimulatedState state;
-    if (Failed(CheckProgram(program, &state, diag))) {
-      (void)diag.Error(arguments.dump, "the program for it is wrong: a defect of crgen");
-      return ExitCode::kInternal;
-    }
-  }
 
+  Diagnostics findings;
+  auto check = [&] {
+    SimulatedState state;
+    return CheckProgram(program, &state, findings);
+  };
+  std::future<Result> verdict;  // behind what the check uses: it waits for it
+  bool wrong = false;
   Output output(arguments.output);
-  const Layout layout = arguments.pretty ? Layout::kPretty : Layout::kLines;
-  if (Failed(output.Open(diag)) || Failed(WriteProgramTo(program, layout, output, diag)) ||
-      Failed(output.Commit(diag))) {
-    return ExitCode::kBadInput;
+  if (!arguments.no_check) {
+    const auto policy = arguments.threads > 1 ? std::launch::async : std::launch::deferred;
+    verdict = std::async(policy, check);
+    output.HoldUntil([&] {
+      const Result result = verdict.get();
+      for (const Diagnostic& finding : findings.entries()) diag.Add(finding);
+      wrong = Failed(result);
+      return result;
+    });
   }
-  return ExitCode::kOk;
+  const Layout layout = arguments.pretty ? Layout::kPretty : Layout::kLines;
+  if (Succeeded(output.Open(diag)) && Succeeded(WriteProgramTo(program, layout, output, diag)) &&
+      Succeeded(output.Commit(diag))) {
+    return ExitCode::kOk;
+  }
+  if (!wrong) return ExitCode::kBadInput;
+  (void)diag.Error(arguments.dump, "the program for it is wrong: a defect of crgen");
+  return ExitCode::kInternal;
 }
 
 }  // namespace
@@ -79,6 +96,10 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
   app.add_flag("--shell-job", arguments->shell_job,
                "The root's session and group, which are not in the dump, are the restorer's");
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
+  app.add_option("--threads", arguments->threads,
+                 "How many threads read images; with 1 nothing runs beside anything else")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
   app.footer(
       "Examples:\n"
       "  crgen generate dump/ > plan.json\n"

@@ -13,6 +13,7 @@ namespace crgen {
 namespace {
 
 constexpr std::size_t kPieceBytes = 1 << 20;
+constexpr std::size_t kMaxHeld = 32 << 20;
 
 void PrintDropped(const Diagnostics& diag, Severity severity, const char* what) {
   if (diag.Count(severity) > Diagnostics::kMaxKept) {
@@ -79,6 +80,24 @@ Result Output::Open(Diagnostics& diag) {
 }
 
 Result Output::Write(std::string_view text, Diagnostics& diag) {
+  // A file does not appear before Commit() anyway.
+  if (!verdict_ || !temporary_.empty()) return WriteNow(text, diag);
+  held_.emplace_back(text);
+  held_bytes_ += text.size();
+  return held_bytes_ < kMaxHeld ? Result::kOk : AskAndWriteHeld(diag);
+}
+
+Result Output::AskAndWriteHeld(Diagnostics& diag) {
+  if (!verdict_) return Result::kOk;
+  const std::function<Result()> verdict = std::exchange(verdict_, {});
+  if (Failed(verdict())) return Result::kError;
+  for (const std::string& piece : std::exchange(held_, {})) {
+    if (Failed(WriteNow(piece, diag))) return Result::kError;
+  }
+  return Result::kOk;
+}
+
+Result Output::WriteNow(std::string_view text, Diagnostics& diag) {
   while (!text.empty()) {
     const ssize_t written = write(fd_, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
@@ -89,6 +108,7 @@ Result Output::Write(std::string_view text, Diagnostics& diag) {
 }
 
 Result Output::Commit(Diagnostics& diag) {
+  if (Failed(AskAndWriteHeld(diag))) return Result::kError;
   if (temporary_.empty()) return Result::kOk;
   if (fsync(fd_) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) return Fail(diag);
   close(fd_);

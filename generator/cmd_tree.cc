@@ -37,8 +37,9 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
   if (Failed(LoadTreeFrom(arguments.tree, &loaded, diag))) return ExitCode::kBadInput;
   TreePlan plan;
   TreeRefusal refusal;
-  if (Failed(PrepareTree(loaded, {arguments.shell_job}, &tree, &refusal)) ||
-      Failed(AnalyzeTree(tree, &plan, &refusal))) {
+  const bool prepared = Succeeded(PrepareTree(loaded, {arguments.shell_job}, &tree, &refusal));
+  loaded = {};  // a large tree is held once
+  if (!prepared || Failed(AnalyzeTree(tree, &plan, &refusal))) {
     (void)diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
     return ExitCode::kUnreachable;
   }

@@ -36,7 +36,7 @@ Result CompareWithDump(const ValidateArguments& arguments, const SimulatedState&
   auto source = OpenFolder(arguments.against, diag);
   Snapshot snapshot;
   if (source == nullptr ||
-      Failed(LoadDump(*source, &snapshot, diag, TerminalProgress("reading process"))) ||
+      Failed(LoadDump(*source, &snapshot, diag, {TerminalProgress("reading process")})) ||
       Failed(PrepareTree(snapshot.tree, {arguments.shell_job}, &snapshot.tree, diag))) {
     return Result::kError;
   }

@@ -154,12 +154,8 @@ void DescriptorPlan::PlanPrimary(std::int32_t file, const ByNumber& numbers) {
 void DescriptorPlan::PlanSecondary(std::int32_t file, const ByNumber& numbers) {
   for (const auto& [fd, holdings] : numbers) {
     if (holdings.size() < 2) continue;
-    const auto& items = tables_[holdings.front().table].carried.items();
-    const bool is_primary =
-        carried_at_.contains(TableAndNumber(holdings.front().table, fd)) &&
-        std::any_of(items.begin(), items.end(), [&](const CarriedItem& carried) {
-          return items_[carried.item].fd == fd && items_[carried.item].file == file;
-        });
+    auto carried = carried_at_.find(TableAndNumber(holdings.front().table, fd));
+    const bool is_primary = carried != carried_at_.end() && items_[carried->second].file == file;
     if (is_primary) continue;
     std::vector<std::int32_t> tables;
     for (const Holding& holding : holdings) tables.push_back(holding.table);
@@ -208,7 +204,7 @@ void DescriptorPlan::AddItem(const FdSlot& slot, std::int32_t owner,
   for (const Holding& holding : standing) holders.push_back(holding.table);
   for (const auto& [table, carried] : ShareOut(item, owner, links, holders)) {
     tables_[table].carried.Add(carried);
-    carried_at_.insert(TableAndNumber(table, slot.fd));
+    carried_at_.emplace(TableAndNumber(table, slot.fd), item);
   }
 }
 

@@ -1,5 +1,7 @@
 // The commands of descriptor tables, step by step.
 #include <algorithm>
+#include <unordered_map>
+#include <utility>
 
 #include "generator/descriptors.h"
 
@@ -11,34 +13,55 @@ auto LowerBound(std::vector<FdSlot>& slots, Fd fd) {
                           [](const FdSlot& slot, Fd number) { return slot.fd < number; });
 }
 
+/// At which number of `slots` each description is, the lowest if there are several. Made when it is
+/// first asked for: most forks ask for none.
+template <typename Slot>
+class NumberOfFile {
+ public:
+  explicit NumberOfFile(const std::vector<Slot>& slots) : slots_(slots) {}
+
+  /// -1: nowhere.
+  Fd Find(std::int32_t file) {
+    if (!std::exchange(made_, true)) {
+      for (const Slot& slot : slots_) numbers_.emplace(slot.file, slot.fd);
+    }
+    auto found = numbers_.find(file);
+    return found == numbers_.end() ? -1 : found->second;
+  }
+  void Add(const Slot& slot) {
+    auto [place, is_new] = numbers_.emplace(slot.file, slot.fd);
+    if (!is_new) place->second = std::min(place->second, slot.fd);
+  }
+
+ private:
+  const std::vector<Slot>& slots_;
+  std::unordered_map<std::int32_t, Fd> numbers_;
+  bool made_ = false;
+};
+
 }  // namespace
 
 Result DescriptorPlan::BeforeFork(std::int32_t node, std::int32_t time, FileOpener& opener,
                                   Emitter& out, Diagnostics& diag) {
   Table& table = tables_[table_of_[node]];
   const Pid pid = tree_->nodes[node].pid;
+  NumberOfFile numbers(table.slots);
   Result result = Result::kOk;
   table.carried.Acquire(time, [&](const CarriedItem& carried) {
     const FdSlot& slot = items_[carried.item];
     auto place = LowerBound(table.slots, slot.fd);
     if (place != table.slots.end() && place->fd == slot.fd) return;  // inherited
-    auto source = std::find_if(table.slots.begin(), table.slots.end(),
-                               [&](const FdSlot& other) { return other.file == slot.file; });
-    if (source != table.slots.end()) {
-      out.Emit(pid, DupFd{source->fd, slot.fd, slot.cloexec});
+    const Fd source = numbers.Find(slot.file);
+    if (source >= 0) {
+      out.Emit(pid, DupFd{source, slot.fd, slot.cloexec});
     } else if (Failed(opener.Open(pid, slot.fd, SpareFd(node, slot.fd), snapshot_->files[slot.file],
                                   slot.cloexec, diag))) {
       result = Result::kError;
     }
-    table.slots.insert(LowerBound(table.slots, slot.fd), slot);
+    table.slots.insert(place, slot);
+    numbers.Add(slot);
   });
   return result;
-}
-
-bool DescriptorPlan::Wants(const Table& table, std::int32_t file) const {
-  return table.wanted != nullptr &&
-         std::any_of(table.wanted->slots.begin(), table.wanted->slots.end(),
-                     [&](const Descriptor& slot) { return slot.file == file; });
 }
 
 /// Closes what a new table got only because its creator held it at that moment.
@@ -57,9 +80,11 @@ void DescriptorPlan::CloseStrangers(Table& table, Pid pid, Emitter& out) {
 
 /// Closes what was handed on for the last time, unless it is of use at the end.
 void DescriptorPlan::CloseHandedOn(Table& table, Pid pid, std::int32_t now, Emitter& out) {
+  static const std::vector<Descriptor> kNothing;
+  NumberOfFile wanted(table.wanted == nullptr ? kNothing : table.wanted->slots);
   table.carried.Release(now, [&](const CarriedItem& carried) {
     const FdSlot& slot = items_[carried.item];
-    if (carried.holder || Wants(table, slot.file)) return;
+    if (carried.holder || wanted.Find(slot.file) >= 0) return;
     out.Emit(pid, CloseFd{slot.fd});
     table.slots.erase(LowerBound(table.slots, slot.fd));
   });
@@ -88,6 +113,9 @@ Result DescriptorPlan::Finish(std::int32_t node, FileOpener& opener, Emitter& ou
   }
   const std::vector<PlacementStep> steps = PlaceDescriptors(table.slots, wanted);
   table.slots = std::move(wanted);
+  // All that is closed is closed before anything is opened, so what the table does not want is
+  // free.
+  const Fd spare = SpareFd(node);
   for (const PlacementStep& step : steps) {
     switch (step.kind) {
       case PlacementStep::Kind::kDup:
@@ -97,9 +125,8 @@ Result DescriptorPlan::Finish(std::int32_t node, FileOpener& opener, Emitter& ou
         out.Emit(pid, CloseFd{step.fd});
         break;
       case PlacementStep::Kind::kOpen:
-        // All that is closed is closed by now, so what the table does not want is free.
-        if (Failed(opener.Open(pid, step.fd, SpareFd(node, step.fd), snapshot_->files[step.file],
-                               step.cloexec, diag))) {
+        if (Failed(opener.Open(pid, step.fd, spare, snapshot_->files[step.file], step.cloexec,
+                               diag))) {
           return Result::kError;
         }
         break;
@@ -109,13 +136,17 @@ Result DescriptorPlan::Finish(std::int32_t node, FileOpener& opener, Emitter& ou
 }
 
 Fd DescriptorPlan::SpareFd(std::int32_t node, Fd besides) const {
-  Fd fd = 0;
-  for (const FdSlot& slot : tables_[table_of_[node]].slots) {
-    if (fd == besides) ++fd;
-    if (slot.fd > fd) break;
-    fd = slot.fd + 1;
-  }
-  return fd == besides ? fd + 1 : fd;
+  const std::vector<FdSlot>& slots = tables_[table_of_[node]].slots;
+  // Numbers ascend, so those below the lowest free one are their own indices; behind `besides`, one
+  // more than these.
+  auto lowest_free = [&](Fd from, Fd more) {
+    auto place = std::partition_point(slots.begin() + from, slots.end(), [&](const FdSlot& slot) {
+      return slot.fd == &slot - slots.data() + more;
+    });
+    return static_cast<Fd>(place - slots.begin()) + more;
+  };
+  const Fd lowest = lowest_free(0, 0);
+  return lowest == besides ? lowest_free(lowest, 1) : lowest;
 }
 
 }  // namespace crgen

@@ -74,7 +74,6 @@ class DescriptorPlan {
                const Holdings& standing);
   Fd NewNumber();
 
-  bool Wants(const Table& table, std::int32_t file) const;
   void CloseStrangers(Table& table, Pid pid, Emitter& out);
   void CloseHandedOn(Table& table, Pid pid, std::int32_t now, Emitter& out);
 
@@ -84,9 +83,9 @@ class DescriptorPlan {
   std::vector<Table> tables_;
   std::vector<std::int32_t> creators_, births_;  ///< of tables
   std::vector<FdSlot> items_;  ///< numbers and descriptions that several tables have in common
-  std::unordered_set<std::uint64_t> carried_at_;  ///< table and number
-  std::vector<Fd> wanted_numbers_;                ///< of all tables, ascending
-  std::vector<Fd> handed_out_;                    ///< numbers that no table wants, used to carry
+  std::unordered_map<std::uint64_t, std::int32_t> carried_at_;  ///< table and number -> item
+  std::vector<Fd> wanted_numbers_;                              ///< of all tables, ascending
+  std::vector<Fd> handed_out_;  ///< numbers that no table wants, used to carry
   Fd next_number_ = 0;
 };
 

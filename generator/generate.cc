@@ -15,6 +15,18 @@ namespace {
 
 constexpr std::uint64_t kCloneFiles = 0x400, kCloneNewPid = 0x20000000;
 
+/// About as many commands as the program will have: a vector of millions of them that grows step by
+/// step takes twice the memory.
+std::size_t ExpectedCommands(const Snapshot& snapshot, const TreePlan& plan) {
+  constexpr std::size_t kForEachProcess = 4;
+  std::size_t commands = plan.ops.size() + kForEachProcess * snapshot.processes.size();
+  for (const DescriptorTable& table : snapshot.tables) commands += table.slots.size();
+  for (const Process& process : snapshot.processes) {
+    commands += process.memory.regions.size() + process.memory.pages.size();
+  }
+  return commands;
+}
+
 /// Emits the program of one snapshot whose tree is planned.
 class Generation {
  public:
@@ -178,6 +190,7 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
     (void)diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
     return GenerateOutcome::kUnreachableTree;
   }
+  program->reserve(ExpectedCommands(snapshot, plan));
   Generation generation(snapshot, plan, read_page, program);
   return Failed(generation.Run(diag)) ? GenerateOutcome::kBadInput : GenerateOutcome::kOk;
 }

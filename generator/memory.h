@@ -81,6 +81,9 @@ class MemoryPlan {
   void PlanPrivateHolders(const std::vector<std::int32_t>& holders, const Region& region);
   bool TryCarry(const Item& item, const std::vector<std::int32_t>& all,
                 const std::vector<std::int32_t>& standing);
+  /// Likewise, with what FindOwner() gave for all nodes.
+  bool TryCarry(const Item& item, std::int32_t owner, const std::vector<InheritanceLink>& links,
+                const std::vector<std::int32_t>& standing);
   Result PlanViews(std::int32_t object, const std::vector<std::int32_t>& holders,
                    Diagnostics& diag);
   void ChooseFillers();

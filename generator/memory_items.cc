@@ -115,6 +115,12 @@ bool MemoryPlan::TryCarry(const Item& item, const std::vector<std::int32_t>& all
                           const std::vector<std::int32_t>& standing) {
   std::vector<InheritanceLink> links;
   const std::int32_t owner = FindOwner(creators_, births_, all, &links);
+  return TryCarry(item, owner, links, standing);
+}
+
+bool MemoryPlan::TryCarry(const Item& item, std::int32_t owner,
+                          const std::vector<InheritanceLink>& links,
+                          const std::vector<std::int32_t>& standing) {
   if (!IsFree(item.region.range, owner, links)) return false;
   const auto index = static_cast<std::int32_t>(items_.size());
   items_.push_back(item);
@@ -241,7 +247,7 @@ void MemoryPlan::PlanPrivateHolders(const std::vector<std::int32_t>& all, const 
     const std::int32_t owner = FindOwner(creators_, births_, holders, &links);
     Item item{region, holders.front()};
     if (const Region* own = RegionAt(holders.front(), region.range)) item.region = *own;
-    if (PaysOff(owner, links, holders) && TryCarry(item, holders, holders)) continue;
+    if (PaysOff(owner, links, holders) && TryCarry(item, owner, links, holders)) continue;
     // Something else is in the way: try it without those below, and those for themselves. With the
     // owner that is each of its children.
     const bool owner_free = IsFreeIn(item.region.range, owner) && PaysOff(owner, links, holders);
@@ -316,7 +322,7 @@ Result MemoryPlan::PlanViews(std::int32_t object, const std::vector<std::int32_t
     } else if (view->nodes.size() > 1) {
       std::vector<InheritanceLink> links;
       const std::int32_t owner = FindOwner(creators_, births_, view->nodes, &links);
-      if (PaysOff(owner, links, view->nodes)) (void)TryCarry(item, view->nodes, view->nodes);
+      if (PaysOff(owner, links, view->nodes)) (void)TryCarry(item, owner, links, view->nodes);
     }
   }
   if (has_primary) return Result::kOk;

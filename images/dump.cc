@@ -64,7 +64,7 @@ void ReportUnsupported(ImageSet& images, const ImageSet::Image& image, Diagnosti
   }
 }
 
-void Load(Loader& loader, const LoadProgress& progress) {
+void Load(Loader& loader, const LoadOptions& options) {
   Diagnostics& diag = loader.diag;
   const ImageKind& seccomp = ImageKindNamed("SECCOMP");
   if (loader.images.Has(seccomp)) {
@@ -72,7 +72,9 @@ void Load(Loader& loader, const LoadProgress& progress) {
   }
   loader.LoadMemfds();
   loader.LoadFiles();
-  loader.LoadProcesses(progress);
+  if (options.threads > 1) loader.ReadAhead(options.threads);
+  loader.LoadProcesses(options.progress);
+  loader.images.StopReadingAhead();
   (void)CheckZombies(loader.snapshot.tree, diag);
   loader.FinishSharedMemory();
   loader.ReportUnsupportedFiles();
@@ -80,6 +82,31 @@ void Load(Loader& loader, const LoadProgress& progress) {
 }
 
 }  // namespace
+
+/// In the order in which LoadProcesses() opens them. Of descriptor tables it is known only that
+/// later processes have higher numbers.
+void Loader::ReadAhead(unsigned threads) {
+  std::vector<ImageSet::Image*> order;
+  std::vector<ImageSet::Image*> tables_in_order;
+  auto add = [&](std::string_view kind, Pid number) {
+    ImageSet::Image* image = images.Find(ImageKindNamed(kind), static_cast<std::uint64_t>(number));
+    if (image != nullptr) order.push_back(image);
+  };
+  for (ImageSet::Image& image : images.images()) {
+    if (image.kind->name == "FDINFO") tables_in_order.push_back(&image);
+  }
+  for (std::size_t i = 0; i < snapshot.tree.nodes.size(); ++i) {
+    const TreeNode& node = snapshot.tree.nodes[i];
+    add("CORE", node.pid);
+    add("IDS", node.pid);
+    if (i < tables_in_order.size()) order.push_back(tables_in_order[i]);
+    for (std::string_view kind : {"MM", "PAGEMAP", "FS"}) add(kind, node.pid);
+    for (Pid tid : node.tids) {
+      if (tid != node.pid) add("CORE", tid);
+    }
+  }
+  images.ReadAhead(std::move(order), threads);
+}
 
 void Loader::LoadProcesses(const LoadProgress& progress) {
   const std::size_t count = snapshot.processes.size();
@@ -107,7 +134,7 @@ void Loader::AccountForTheRest() {
 }
 
 Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
-                const LoadProgress& progress) {
+                const LoadOptions& options) {
   const std::size_t errors = diag.Count(Severity::kError);
   *snapshot = Snapshot{};
   Loader loader(source, snapshot, diag);
@@ -115,7 +142,7 @@ Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
       Failed(loader.LoadProcessTree())) {
     return Result::kError;
   }
-  Load(loader, progress);
+  Load(loader, options);
   return diag.Count(Severity::kError) == errors ? Result::kOk : Result::kError;
 }
 

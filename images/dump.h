@@ -14,15 +14,21 @@ namespace crgen {
 /// Called now and then with how many of how many image files are read.
 using LoadProgress = std::function<void(std::size_t done, std::size_t total)>;
 
+struct LoadOptions {
+  LoadProgress progress = {};
+  unsigned threads = 1;  ///< above 1: so many read images ahead of the one that converts them
+};
+
 /// Reads the image set `source` (x86-64, CRIU 3.17 to 4.2) and checks it for consistency.
 /// Reports every problem of the dump, each with its image, entry and field:
 ///   kError        wrong framing, impossible value, a missing image, a reference that leads nowhere
 ///   kUnsupported  what no command can say; it is left out of the snapshot
 ///   kWarning      files that belong to nothing
 /// kError is returned if there was an error; `*snapshot` is then not to be used.
+/// The result does not depend on options.threads.
 /// Cost: linear in the bytes of the images; pages are located, not read.
 Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
-                const LoadProgress& progress = {});
+                const LoadOptions& options = {});
 
 /// Reads pstree.img alone (and core images where they are there: zombies, subreapers).
 Result LoadTree(ImageSource& source, TreeSnapshot* tree, Diagnostics& diag);

@@ -6,11 +6,12 @@
 
 namespace crgen {
 
-Result ImageReader::ReadWord(std::string_view what, std::uint32_t* word, Diagnostics& diag) {
+template <typename What>
+Result ImageReader::ReadWord(What&& what, std::uint32_t* word, Diagnostics& diag) {
   if (content_.size() - offset_ < sizeof *word) {
-    return diag.Error(std::string(name_) + " @" + HexText(offset_),
-                      std::string(what) + " wants 4 bytes, " +
-                          std::to_string(content_.size() - offset_) + " are left");
+    return diag.Error(
+        std::string(name_) + " @" + HexText(offset_),
+        what() + " wants 4 bytes, " + std::to_string(content_.size() - offset_) + " are left");
   }
   std::memcpy(word, content_.data() + offset_, sizeof *word);
   offset_ += sizeof *word;
@@ -22,14 +23,15 @@ Result ImageReader::ReadMagic(const ImageKind& kind, Diagnostics& diag) {
   if (kind.name != "INVENTORY") {
     const bool service = kind.name == "STATS" || kind.name == "IRMAP_CACHE";
     const std::uint32_t expected = service ? kServiceMagic : kCommonMagic;
-    if (Failed(ReadWord("head magic", &magic, diag))) return Result::kError;
+    if (Failed(ReadWord([] { return std::string("head magic"); }, &magic, diag)))
+      return Result::kError;
     if (magic != expected) {
       return diag.Error(std::string(name_) + " @0x0",
                         "head magic is " + HexText(magic) + ", expected " + HexText(expected));
     }
   }
   const std::size_t at = offset_;
-  if (Failed(ReadWord("magic", &magic, diag))) return Result::kError;
+  if (Failed(ReadWord([] { return std::string("magic"); }, &magic, diag))) return Result::kError;
   if (magic != kind.magic) {
     return diag.Error(std::string(name_) + " @" + HexText(at),
                       "magic is " + HexText(magic) + ", expected " + HexText(kind.magic) + " (" +
@@ -41,7 +43,8 @@ Result ImageReader::ReadMagic(const ImageKind& kind, Diagnostics& diag) {
 Result ImageReader::Next(std::string_view* entry, Diagnostics& diag) {
   const std::size_t at = offset_;
   std::uint32_t length = 0;
-  if (Failed(ReadWord("length of entry " + std::to_string(count_), &length, diag))) {
+  const auto what = [&] { return "length of entry " + std::to_string(count_); };
+  if (Failed(ReadWord(what, &length, diag))) {
     return Result::kError;
   }
   if (length > content_.size() - offset_) {

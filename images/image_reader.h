@@ -39,7 +39,9 @@ class ImageReader {
   std::uint64_t count() const { return count_; }
 
  private:
-  Result ReadWord(std::string_view what, std::uint32_t* word, Diagnostics& diag);
+  /// `what()` says what is read.
+  template <typename What>
+  Result ReadWord(What&& what, std::uint32_t* word, Diagnostics& diag);
 
   std::string_view name_;
   std::string_view content_;

@@ -5,33 +5,36 @@
 namespace crgen {
 namespace {
 
-bool Before(const ImageSet::Image& a, const ImageKind* kind, std::uint64_t number) {
-  return a.kind != kind ? a.kind < kind : a.number < number;
-}
+/// Where an image stands: by kind, then number.
+using Place = std::pair<const ImageKind*, std::uint64_t>;
 
 }  // namespace
 
 Result ImageSet::Index(Diagnostics& diag) {
   std::vector<std::string> names;
   if (Failed(source_.List(&names, diag))) return Result::kError;
-  images_.reserve(names.size());
+  std::vector<std::pair<Place, std::string*>> places;
+  places.reserve(names.size());
   for (std::string& name : names) {
     std::uint64_t number = 0;
     if (const ImageKind* kind = FindImageKind(name, &number)) {
-      images_.push_back({kind, number, std::move(name)});
-    } else {
-      strangers_.push_back(std::move(name));
+      places.push_back({{kind, number}, &name});
     }
   }
-  std::sort(images_.begin(), images_.end(),
-            [](const Image& a, const Image& b) { return Before(a, b.kind, b.number); });
+  std::sort(places.begin(), places.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  images_.reserve(places.size());
+  for (auto& [place, name] : places) {
+    images_.push_back({place.first, place.second, std::move(*name)});
+  }
   return Result::kOk;
 }
 
 ImageSet::Image* ImageSet::Find(const ImageKind& kind, std::uint64_t number) {
-  auto found = std::lower_bound(
-      images_.begin(), images_.end(), number,
-      [&](const Image& image, std::uint64_t n) { return Before(image, &kind, n); });
+  auto found = std::lower_bound(images_.begin(), images_.end(), Place{&kind, number},
+                                [](const Image& image, const Place& place) {
+                                  return Place{image.kind, image.number} < place;
+                                });
   if (found == images_.end() || found->kind != &kind || found->number != number) return nullptr;
   return &*found;
 }
@@ -47,9 +50,20 @@ Result ImageSet::Open(const ImageKind& kind, std::uint64_t number, ImageReader* 
   Image* image = Find(kind, number);
   if (image == nullptr) return diag.Error(NameOf(kind, number), "is missing");
   image->used = true;
-  if (Failed(source_.Read(image->name, &content_, diag))) return Result::kError;
+  const bool ahead = ahead_ != nullptr && image->ahead >= 0 &&
+                     ahead_->Take(static_cast<std::size_t>(image->ahead), &content_);
+  if (!ahead && Failed(source_.Read(image->name, &content_, diag))) return Result::kError;
   *reader = ImageReader(image->name, content_);
   return reader->ReadMagic(kind, diag);
+}
+
+void ImageSet::ReadAhead(std::vector<Image*> order, unsigned threads) {
+  std::vector<const std::string*> names;
+  for (Image* image : order) {
+    image->ahead = static_cast<std::int32_t>(names.size());
+    names.push_back(&image->name);
+  }
+  ahead_ = std::make_unique<crgen::ReadAhead>(source_, std::move(names), threads);
 }
 
 std::string ImageSet::NameOf(const ImageKind& kind, std::uint64_t number) {

@@ -90,7 +90,6 @@ Result FolderSource::List(std::vector<std::string>* names, Diagnostics& diag) {
     if (name != "." && name != "..") names->emplace_back(name);
   }
   closedir(dir);
-  std::sort(names->begin(), names->end());
   return Result::kOk;
 }
 

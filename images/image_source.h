@@ -12,12 +12,13 @@
 
 namespace crgen {
 
-/// The files of one image set. Names are plain file names, without a folder.
+/// The files of one image set. Names are plain file names, without a folder. Several threads may
+/// call Read() at once.
 class ImageSource {
  public:
   virtual ~ImageSource() = default;
 
-  /// All file names, ascending.
+  /// All file names, in any order.
   virtual Result List(std::vector<std::string>* names, Diagnostics& diag) = 0;
 
   /// The whole file. Replaces `*content`, whose capacity is reused.

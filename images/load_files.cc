@@ -96,7 +96,7 @@ void Loader::LoadRemaps() {
   std::string_view bytes;
   while (!reader.AtEnd()) {
     if (Failed(reader.Next(&bytes, diag))) return;
-    if (Failed(ParseMessage(bytes, reader.Where(), &entry, diag))) continue;
+    if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
     remaps.emplace(entry.orig_id(), Remap{reader.Where(), entry.remap_type()});
   }
 }
@@ -111,7 +111,7 @@ void Loader::LoadFiles() {
   std::string_view bytes;
   while (!reader.AtEnd()) {
     if (Failed(reader.Next(&bytes, diag))) return;
-    if (Failed(ParseMessage(bytes, reader.Where(), &entry, diag))) continue;
+    if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
     AddFile(entry, reader);
   }
   for (const auto& [id, remap] : remaps) {
@@ -190,18 +190,9 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
   if (known.file >= 0) snapshot.files.push_back(std::move(file));
 }
 
-const Loader::FileEntry* Loader::FindFile(std::uint32_t id, const std::string& where) {
-  auto found = files.find(id);
-  if (found == files.end()) {
-    (void)diag.Error(where, "no file " + std::to_string(id) + " in files.img");
-    return nullptr;
-  }
-  return &found->second;
-}
-
 bool Loader::RegularPath(std::uint32_t id, const std::string& where, Text* path,
                          std::int32_t* file) {
-  const FileEntry* entry = FindFile(id, where);
+  const FileEntry* entry = FindFile(id, [&] { return where; });
   if (entry == nullptr) return false;
   if (entry->type != pb::FD_REG) {
     (void)diag.Error(
@@ -278,7 +269,7 @@ void Loader::LoadDescriptorTable(std::int32_t index, std::uint32_t files_id) {
   std::string_view bytes;
   while (!reader.AtEnd()) {
     if (Failed(reader.Next(&bytes, diag))) return;
-    if (Failed(ParseMessage(bytes, reader.Where(), &entry, diag))) continue;
+    if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
     AddDescriptor(entry, reader, node.pid, &slots);
   }
   std::sort(slots.begin(), slots.end(),

@@ -51,17 +51,21 @@ class RegionBuilder {
   void Build();
 
  private:
-  bool CheckRange(const pb::vma_entry& vma, const std::string& where);
-  bool Kind(const pb::vma_entry& vma, const std::string& where, Region* region);
-  bool FileBacked(const pb::vma_entry& vma, const std::string& where, Region* region);
-  bool SharedObject(const pb::vma_entry& vma, const std::string& where, Region* region);
-  bool AioRing(const std::string& where, Region* region);
+  /// The area that is being read, as text: on error only, for dumps have millions of them.
+  std::string Where(std::string_view field = "") const {
+    return image_ + "[0].vmas[" + std::to_string(index_) + "]" + std::string(field);
+  }
+  bool CheckRange(const pb::vma_entry& vma);
+  bool Kind(const pb::vma_entry& vma, Region* region);
+  bool FileBacked(const pb::vma_entry& vma, Region* region);
+  bool SharedObject(const pb::vma_entry& vma, Region* region);
+  bool AioRing(Region* region);
   /// Values that no mmap(2) or mprotect(2) could have left in an area of that kind.
-  bool CheckFlags(const pb::vma_entry& vma, const std::string& where, Region* region);
-  bool CheckOffset(const pb::vma_entry& vma, const std::string& where);
-  bool CheckKernelArea(const std::string& where, const Region& region);
-  bool Advice(const std::string& where, Region* region);
-  void AddGuard(const pb::vma_entry& vma, const std::string& where);
+  bool CheckFlags(const pb::vma_entry& vma, Region* region);
+  bool CheckOffset(const pb::vma_entry& vma);
+  bool CheckKernelArea(const Region& region);
+  bool Advice(Region* region);
+  void AddGuard(const pb::vma_entry& vma);
 
   Loader& loader_;
   Diagnostics& diag_;
@@ -69,40 +73,41 @@ class RegionBuilder {
   Pid pid_;
   std::string image_;
   AddressSpace& memory_;
+  int index_ = 0;
   std::uint64_t last_end_ = 0;  // of the last area, supported or not
   std::vector<AddressRange> left_out_;
 };
 
-bool RegionBuilder::CheckRange(const pb::vma_entry& vma, const std::string& where) {
+bool RegionBuilder::CheckRange(const pb::vma_entry& vma) {
   if ((vma.status() & kVsyscall) != 0) {
     if (vma.start() == kVsyscallStart && vma.end() == kVsyscallStart + kPageSize) return true;
-    (void)diag_.Error(where, HexText(vma.start()) + " to " + HexText(vma.end()) +
-                                 " is not the place of vsyscall, " + HexText(kVsyscallStart));
+    (void)diag_.Error(Where(), HexText(vma.start()) + " to " + HexText(vma.end()) +
+                                   " is not the place of vsyscall, " + HexText(kVsyscallStart));
     return false;
   }
   if (vma.start() % kPageSize != 0 || vma.end() % kPageSize != 0 || vma.start() >= vma.end() ||
       vma.end() > kUserEnd) {
-    (void)diag_.Error(where, HexText(vma.start()) + " to " + HexText(vma.end()) +
-                                 " is no range of whole pages below " + HexText(kUserEnd));
+    (void)diag_.Error(Where(), HexText(vma.start()) + " to " + HexText(vma.end()) +
+                                   " is no range of whole pages below " + HexText(kUserEnd));
     return false;
   }
   return true;
 }
 
-bool RegionBuilder::FileBacked(const pb::vma_entry& vma, const std::string& where, Region* region) {
+bool RegionBuilder::FileBacked(const pb::vma_entry& vma, Region* region) {
   const bool shared = (vma.status() & kFileShared) != 0;
   const std::uint32_t id = static_cast<std::uint32_t>(vma.shmid());
   const Loader::FileEntry* file =
-      vma.shmid() == id ? loader_.FindFile(id, where + ".shmid") : nullptr;
+      vma.shmid() == id ? loader_.FindFile(id, [&] { return Where(".shmid"); }) : nullptr;
   if (file == nullptr) {
-    if (vma.shmid() != id) (void)diag_.Error(where + ".shmid", "is no file id");
+    if (vma.shmid() != id) (void)diag_.Error(Where(".shmid"), "is no file id");
     return false;
   }
   const std::uint32_t wanted = (vma.status() & kMemfd) != 0 ? pb::FD_MEMFD : pb::FD_REG;
   if (file->type != wanted) {
-    (void)diag_.Error(where + ".shmid", "file " + std::to_string(id) + " has type " +
-                                            TypeName(file->type) + ", expected " +
-                                            std::string(kFileTypes[wanted]));
+    (void)diag_.Error(Where(".shmid"), "file " + std::to_string(id) + " has type " +
+                                           TypeName(file->type) + ", expected " +
+                                           std::string(kFileTypes[wanted]));
     return false;
   }
   if (wanted == pb::FD_MEMFD) {
@@ -111,7 +116,7 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, const std::string& wher
     if (file->memfd < 0) return false;
     if (shared && (vma.prot() & kProtWrite) != 0 &&
         loader_.snapshot.memfds[file->memfd].seals.Has(kSealWrite)) {
-      (void)diag_.Error(where + ".prot",
+      (void)diag_.Error(Where(".prot"),
                         "a shared view for writing of a memfd that is sealed "
                         "against it, file " +
                             std::to_string(id));
@@ -121,7 +126,7 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, const std::string& wher
     region->kind = shared ? RegionKind::kSharedFile : RegionKind::kPrivateFile;
     region->file = file->file;
     if (file->file < 0) {
-      diag_.Unsupported(where,
+      diag_.Unsupported(Where(),
                         "a mapping of file " + std::to_string(id) + ", which is unsupported");
       return false;
     }
@@ -133,20 +138,19 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, const std::string& wher
   }
   const std::uint32_t mode = vma.fdflags() & kAccessMode;
   if (mode != kReadWrite && (mode != kReadOnly || writes)) {
-    (void)diag_.Error(where + ".fdflags", "a file opened with access mode " + std::to_string(mode) +
-                                              " cannot be mapped like this");
+    (void)diag_.Error(Where(".fdflags"), "a file opened with access mode " + std::to_string(mode) +
+                                             " cannot be mapped like this");
     return false;
   }
   region->open_flags.bits = mode;
   return true;
 }
 
-bool RegionBuilder::SharedObject(const pb::vma_entry& vma, const std::string& where,
-                                 Region* region) {
+bool RegionBuilder::SharedObject(const pb::vma_entry& vma, Region* region) {
   if ((vma.status() & kSysvIpc) != 0) {
     region->kind = RegionKind::kSysvShm;
     region->shmid = vma.shmid();
-    diag_.Unsupported(where, "System V shared memory " + std::to_string(vma.shmid()));
+    diag_.Unsupported(Where(), "System V shared memory " + std::to_string(vma.shmid()));
     return false;
   }
   region->kind = RegionKind::kSharedAnonymous;
@@ -157,58 +161,58 @@ bool RegionBuilder::SharedObject(const pb::vma_entry& vma, const std::string& wh
   Shmem& object = loader_.snapshot.shmems[known->second];
   const std::uint64_t size = vma.end() - vma.start();
   if (vma.pgoff() > kUserEnd - size) {
-    (void)diag_.Error(where + ".pgoff", HexText(vma.pgoff()) + " is beyond any object");
+    (void)diag_.Error(Where(".pgoff"), HexText(vma.pgoff()) + " is beyond any object");
     return false;
   }
   object.size = std::max(object.size, vma.pgoff() + size);
   return true;
 }
 
-bool RegionBuilder::AioRing(const std::string& where, Region* region) {
+bool RegionBuilder::AioRing(Region* region) {
   region->kind = RegionKind::kAioRing;
   for (const pb::aio_ring_entry& ring : mm_.aios()) {
     if (ring.id() != region->range.start) continue;
     region->nr_req = ring.nr_req();
     return true;
   }
-  (void)diag_.Error(where, "an AIO ring that mm_entry.aios does not list");
+  (void)diag_.Error(Where(), "an AIO ring that mm_entry.aios does not list");
   return false;
 }
 
-bool RegionBuilder::Kind(const pb::vma_entry& vma, const std::string& where, Region* region) {
+bool RegionBuilder::Kind(const pb::vma_entry& vma, Region* region) {
   const std::uint32_t status = vma.status();
   region->heap = (status & kHeap) != 0;
   if ((status & (kSocket | kShadowStack | kExtPlugin | kUnsupportedArea)) != 0) {
-    diag_.Unsupported(where, (status & kSocket) != 0        ? "a mapping of a packet socket"
-                             : (status & kShadowStack) != 0 ? "a shadow stack"
-                             : (status & kExtPlugin) != 0   ? "a device mapping of a plugin"
+    diag_.Unsupported(Where(), (status & kSocket) != 0        ? "a mapping of a packet socket"
+                               : (status & kShadowStack) != 0 ? "a shadow stack"
+                               : (status & kExtPlugin) != 0   ? "a device mapping of a plugin"
                                                             : "an area that CRIU does not support");
     return false;
   }
   if ((status & kVsyscall) != 0) {
     region->kind = RegionKind::kVsyscall;
   } else if ((status & kAioRing) != 0) {
-    return AioRing(where, region);
+    return AioRing(region);
   } else if ((status & kVdso) != 0) {
     region->kind = RegionKind::kVdso;
   } else if ((status & kVvar) != 0) {
     region->kind = RegionKind::kVvar;
   } else if ((status & (kFilePrivate | kFileShared)) != 0) {
-    return FileBacked(vma, where, region);
+    return FileBacked(vma, region);
   } else if ((status & kAnonShared) != 0) {
-    return SharedObject(vma, where, region);
+    return SharedObject(vma, region);
   } else if ((status & kAnonPrivate) != 0 && (status & kRegular) != 0) {
     region->kind = RegionKind::kPrivateAnonymous;
   } else {
-    diag_.Unsupported(where, "an area with status " + HexText(status));
+    diag_.Unsupported(Where(), "an area with status " + HexText(status));
     return false;
   }
   return true;
 }
 
-bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, const std::string& where, Region* region) {
+bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, Region* region) {
   if ((vma.prot() & ~kProtAll) != 0) {
-    (void)diag_.Error(where + ".prot", HexText(vma.prot()) + " is no protection");
+    (void)diag_.Error(Where(".prot"), HexText(vma.prot()) + " is no protection");
     return false;
   }
   if (region->kind == RegionKind::kAioRing) return true;
@@ -221,72 +225,72 @@ bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, const std::string& wher
   const bool good = type == (shared ? kMapShared : kMapPrivate) ||
                     (region->kind == RegionKind::kPrivateAnonymous && type == kMapDroppable);
   if (!good || ((vma.flags() & kMapAnonymous) != 0) != anonymous) {
-    (void)diag_.Error(where + ".flags", HexText(vma.flags()) + ", but by its status the area is " +
-                                            (shared ? "shared, " : "private, ") +
-                                            (anonymous ? "anonymous" : "of a file"));
+    (void)diag_.Error(Where(".flags"), HexText(vma.flags()) + ", but by its status the area is " +
+                                           (shared ? "shared, " : "private, ") +
+                                           (anonymous ? "anonymous" : "of a file"));
     return false;
   }
   const std::uint64_t known =
       IsKernelArea(*region) ? std::uint64_t{kMapPrivate} | kMapAnonymous : kMapFlags;
   if ((region->flags.bits & ~known) != 0) {
-    diag_.Unsupported(where + ".flags", "mapping flags " + HexText(region->flags.bits & ~known));
+    diag_.Unsupported(Where(".flags"), "mapping flags " + HexText(region->flags.bits & ~known));
     region->flags.bits &= known;
   }
   return true;
 }
 
-bool RegionBuilder::CheckOffset(const pb::vma_entry& vma, const std::string& where) {
+bool RegionBuilder::CheckOffset(const pb::vma_entry& vma) {
   if (vma.pgoff() % kPageSize == 0 && vma.pgoff() <= kFileEnd - (vma.end() - vma.start())) {
     return true;
   }
-  (void)diag_.Error(where + ".pgoff", HexText(vma.pgoff()) + " is no offset of a page in a file");
+  (void)diag_.Error(Where(".pgoff"), HexText(vma.pgoff()) + " is no offset of a page in a file");
   return false;
 }
 
-bool RegionBuilder::CheckKernelArea(const std::string& where, const Region& region) {
+bool RegionBuilder::CheckKernelArea(const Region& region) {
   const auto number = static_cast<std::uint32_t>(region.prot.bits);
   Loader::KernelArea& first = loader_.kernel_areas[region.kind];
   if (first.size == 0) first = {region.range.size(), number, pid_};
-  const std::string of_pid = " in pid " + std::to_string(first.pid);
+  const auto of_pid = [&] { return " in pid " + std::to_string(first.pid); };
   if (std::any_of(memory_.regions.begin(), memory_.regions.end(),
                   [&](const Region& r) { return r.kind == region.kind; })) {
-    diag_.Unsupported(where, "a second area of vdso, vvar or vsyscall");
+    diag_.Unsupported(Where(), "a second area of vdso, vvar or vsyscall");
     return false;
   }
   if (region.range.size() != first.size) {
-    (void)diag_.Error(where, "vdso or vvar has " + HexText(region.range.size()) + " bytes, but " +
-                                 HexText(first.size) + of_pid);
+    (void)diag_.Error(Where(), "vdso or vvar has " + HexText(region.range.size()) + " bytes, but " +
+                                   HexText(first.size) + of_pid());
     return false;
   }
   if (region.kind == RegionKind::kVsyscall && number != first.prot) {
-    (void)diag_.Error(where + ".prot", "of vsyscall is " + HexText(number) + ", but " +
-                                           HexText(first.prot) + of_pid);
+    (void)diag_.Error(Where(".prot"), "of vsyscall is " + HexText(number) + ", but " +
+                                          HexText(first.prot) + of_pid());
     return false;
   }
   return true;
 }
 
 /// The kernel's own areas keep the advice that the kernel gives them.
-bool RegionBuilder::Advice(const std::string& where, Region* region) {
+bool RegionBuilder::Advice(Region* region) {
   const std::uint64_t bits = region->madvise.bits;
   if ((bits & kReadAhead) == kReadAhead || (bits & kHugePages) == kHugePages) {
-    (void)diag_.Error(where + ".madv", HexText(bits) + " has advices that exclude each other");
+    (void)diag_.Error(Where(".madv"), HexText(bits) + " has advices that exclude each other");
     return false;
   }
   const std::uint64_t own = region->kind == RegionKind::kVvar ? kDontDump : 0;
   const std::uint64_t known = IsKernelArea(*region) ? own : kAdvice;
   if ((bits & ~known) != 0) {
-    diag_.Unsupported(where + ".madv", "advice " + HexText(bits & ~known));
+    diag_.Unsupported(Where(".madv"), "advice " + HexText(bits & ~known));
     region->madvise.bits &= known;
   }
   region->madvise.bits |= own;
   return true;
 }
 
-void RegionBuilder::AddGuard(const pb::vma_entry& vma, const std::string& where) {
+void RegionBuilder::AddGuard(const pb::vma_entry& vma) {
   AddressRange guard{vma.start(), vma.end()};
   if (!memory_.guards.empty() && guard.start < memory_.guards.back().end) {
-    (void)diag_.Error(where, "guard ranges overlap or do not ascend");
+    (void)diag_.Error(Where(), "guard ranges overlap or do not ascend");
     return;
   }
   // Every page of the guard lies in some region; neighbours may share it.
@@ -301,7 +305,7 @@ void RegionBuilder::AddGuard(const pb::vma_entry& vma, const std::string& where)
   if (covered < guard.end) {
     const bool known = std::any_of(left_out_.begin(), left_out_.end(),
                                    [&](const AddressRange& r) { return r.Overlaps(guard); });
-    if (!known) (void)diag_.Error(where, "a guard range outside of all areas");
+    if (!known) (void)diag_.Error(Where(), "a guard range outside of all areas");
     return;
   }
   memory_.guards.push_back(guard);
@@ -311,16 +315,15 @@ void RegionBuilder::Build() {
   memory_.regions.reserve(static_cast<std::size_t>(mm_.vmas_size()));
   for (int i = 0; i < mm_.vmas_size(); ++i) {
     const pb::vma_entry& vma = mm_.vmas(i);
-    // The text is needed on error only; a dump has millions of areas without one.
-    const std::string where = image_ + "[0].vmas[" + std::to_string(i) + "]";
-    if (!CheckRange(vma, where)) continue;
+    index_ = i;
+    if (!CheckRange(vma)) continue;
     if ((vma.status() & kGuard) != 0) {
-      AddGuard(vma, where);
+      AddGuard(vma);
       continue;
     }
     if (vma.start() < last_end_) {
-      (void)diag_.Error(where, "begins at " + HexText(vma.start()) +
-                                   ", before the end of the area before, " + HexText(last_end_));
+      (void)diag_.Error(Where(), "begins at " + HexText(vma.start()) +
+                                     ", before the end of the area before, " + HexText(last_end_));
       continue;
     }
     last_end_ = vma.end();
@@ -330,9 +333,9 @@ void RegionBuilder::Build() {
     region.flags.bits = vma.flags() & ~std::uint64_t{kMapFixed};
     region.madvise.bits = vma.madv();
     region.offset = vma.pgoff();
-    if (!Kind(vma, where, &region) || !CheckFlags(vma, where, &region) ||
-        ((region.file >= 0 || region.object >= 0) && !CheckOffset(vma, where)) ||
-        (IsKernelArea(region) && !CheckKernelArea(where, region)) || !Advice(where, &region)) {
+    if (!Kind(vma, &region) || !CheckFlags(vma, &region) ||
+        ((region.file >= 0 || region.object >= 0) && !CheckOffset(vma)) ||
+        (IsKernelArea(region) && !CheckKernelArea(region)) || !Advice(&region)) {
       left_out_.push_back(region.range);
       continue;
     }
@@ -344,6 +347,7 @@ void RegionBuilder::Build() {
 /// that every page lies in a region. Pages of what the kernel provides are not loaded.
 void FitPages(std::vector<PageRun> runs, AddressSpace* memory, const std::string& image,
               bool complete, Diagnostics& diag) {
+  memory->pages.reserve(runs.size());
   auto region = memory->regions.begin();
   auto guard = memory->guards.begin();
   for (PageRun run : runs) {
@@ -433,7 +437,7 @@ void Loader::LoadMemfds() {
   std::string_view bytes;
   while (!reader.AtEnd()) {
     if (Failed(reader.Next(&bytes, diag))) return;
-    if (Failed(ParseMessage(bytes, reader.Where(), &entry, diag))) continue;
+    if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
     const auto inode = static_cast<std::uint32_t>(entry.inode_id());
     if (entry.inode_id() != inode || entry.size() > kUserEnd) {
       (void)diag.Error(reader.Where(), "inode id " + std::to_string(entry.inode_id()) +

@@ -37,8 +37,8 @@ class PagemapReader {
               const std::function<std::uint32_t(std::string)>& image_index, RawPagemap* out);
 
  private:
-  Result Entry(const pb::pagemap_entry& entry, std::uint64_t number, const std::string& where,
-               std::uint64_t limit, RawPagemap* out);
+  Result Entry(const pb::pagemap_entry& entry, const ImageReader& at, std::uint64_t limit,
+               RawPagemap* out);
 
   ImageSet& images_;
   Diagnostics& diag_;
@@ -46,10 +46,11 @@ class PagemapReader {
   std::uint64_t pages_ = 0;  // present so far
 };
 
-Result PagemapReader::Entry(const pb::pagemap_entry& entry, std::uint64_t number,
-                            const std::string& where, std::uint64_t limit, RawPagemap* out) {
+Result PagemapReader::Entry(const pb::pagemap_entry& entry, const ImageReader& at,
+                            std::uint64_t limit, RawPagemap* out) {
+  const auto where = [&] { return prefix_ + at.Where(); };
   RawRun raw;
-  raw.entry = number;
+  raw.entry = at.count() - 1;
   raw.run.start = entry.vaddr();
   // CRIU 4.2 writes the old field as 0: presence of the new one decides.
   raw.run.nr_pages = entry.has_nr_pages() ? entry.nr_pages() : entry.compat_nr_pages();
@@ -57,15 +58,16 @@ Result PagemapReader::Entry(const pb::pagemap_entry& entry, std::uint64_t number
   raw.flags = FlagsOf(entry);
   if (raw.run.start % kPageSize != 0 || raw.run.start > limit ||
       raw.run.nr_pages > (limit - raw.run.start + kPageSize - 1) / kPageSize) {
-    return diag_.Error(where, std::to_string(raw.run.nr_pages) + " pages at " +
-                                  HexText(raw.run.start) + " are not below " + HexText(limit));
+    return diag_.Error(where(), std::to_string(raw.run.nr_pages) + " pages at " +
+                                    HexText(raw.run.start) + " are not below " + HexText(limit));
   }
   if (!out->runs.empty() && raw.run.start < out->runs.back().run.end()) {
     return diag_.Error(
-        where, "begins at " + HexText(raw.run.start) + ", before the end of the run before");
+        where(), "begins at " + HexText(raw.run.start) + ", before the end of the run before");
   }
   if ((raw.flags & (kPresent | kParent | kLazy)) == 0) {
-    return diag_.Error(where + ".flags", HexText(raw.flags) + " does not tell where the pages are");
+    return diag_.Error(where() + ".flags",
+                       HexText(raw.flags) + " does not tell where the pages are");
   }
   if ((raw.flags & kPresent) != 0) pages_ += raw.run.nr_pages;
   if (raw.run.nr_pages != 0) out->runs.push_back(raw);
@@ -83,13 +85,13 @@ Result PagemapReader::Read(const ImageKind& kind, std::uint64_t number, std::uin
   const std::string name = prefix_ + ImageSet::NameOf(kind, number);
   if (reader.AtEnd()) return diag_.Error(name, "has no entry, expected pagemap_head");
   if (Failed(reader.Next(&bytes, diag_)) ||
-      Failed(ParseMessage(bytes, prefix_ + reader.Where(), &head, diag_))) {
+      Failed(ParseMessage(bytes, reader, &head, diag_, prefix_))) {
     return Result::kError;
   }
   while (!reader.AtEnd()) {
     if (Failed(reader.Next(&bytes, diag_)) ||
-        Failed(ParseMessage(bytes, prefix_ + reader.Where(), &entry, diag_)) ||
-        Failed(Entry(entry, reader.count() - 1, prefix_ + reader.Where(), limit, out))) {
+        Failed(ParseMessage(bytes, reader, &entry, diag_, prefix_)) ||
+        Failed(Entry(entry, reader, limit, out))) {
       return Result::kError;
     }
   }
@@ -150,6 +152,7 @@ Result Loader::LoadPageRuns(const ImageKind& kind, std::uint64_t number, std::ui
       return Result::kError;
     }
     std::vector<AddressRange> left;
+    runs->reserve(runs->size() + pagemap.runs.size());
     auto raw = pagemap.runs.begin();
     for (const AddressRange& range : wanted) {
       std::uint64_t covered = range.start;

@@ -73,7 +73,7 @@ Result ReadTree(ImageSet& images, TreeSnapshot* tree, Diagnostics& diag) {
   while (!reader.AtEnd()) {
     std::string_view bytes;
     if (Failed(reader.Next(&bytes, diag))) return Result::kError;
-    if (Failed(ParseMessage(bytes, reader.Where(), &entry, diag))) continue;
+    if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
     builder.Add(entry, reader);
   }
   if (reader.count() == 0) return diag.Error("pstree.img", "has no entry, expected the root");
@@ -116,6 +116,7 @@ void KeepThreads(std::int32_t index, std::unordered_set<Pid>& taken, TreeNode& n
     return;
   }
   node.tids.erase(node.tids.begin());
+  if (node.tids.empty()) node.tids.shrink_to_fit();  // of most processes, and there may be millions
   for (Pid tid : node.tids) {
     if (tid <= 0 || tid >= kPidLimit) {
       (void)diag.Error(where, std::to_string(static_cast<std::uint32_t>(tid)) + " is no tid");

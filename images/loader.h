@@ -20,6 +20,7 @@
 #include "images/proto/memory.pb.h"
 #include "images/proto/pstree.pb.h"
 #include "images/proto/seccomp.pb.h"
+#include "images/read_ahead.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
 
@@ -29,16 +30,17 @@ namespace crgen {
 inline constexpr int kMaxParents = 1024;
 
 /// Parses one entry into `*message` (cleared first). Unknown fields are tolerated, a missing
-/// required one is not.
+/// required one is not. Errors name the entry that `at` gave last, in the set that `prefix` leads
+/// to.
 template <typename Message>
-Result ParseMessage(std::string_view entry, const std::string& where, Message* message,
-                    Diagnostics& diag) {
+Result ParseMessage(std::string_view entry, const ImageReader& at, Message* message,
+                    Diagnostics& diag, const std::string& prefix = "") {
   if (!message->ParsePartialFromArray(entry.data(), static_cast<int>(entry.size()))) {
-    return diag.Error(where, "is not a valid " + message->GetDescriptor()->name());
+    return diag.Error(prefix + at.Where(), "is not a valid " + message->GetDescriptor()->name());
   }
   if (!message->IsInitialized()) {
-    return diag.Error(where, message->GetDescriptor()->name() + " lacks required " +
-                                 message->InitializationErrorString());
+    return diag.Error(prefix + at.Where(), message->GetDescriptor()->name() + " lacks required " +
+                                               message->InitializationErrorString());
   }
   return Result::kOk;
 }
@@ -51,6 +53,7 @@ class ImageSet {
     std::uint64_t number;
     std::string name;
     bool used = false;
+    std::int32_t ahead = -1;  ///< index among the files that are read ahead; -1: none of them
   };
 
   explicit ImageSet(ImageSource& source) : source_(source) {}
@@ -76,27 +79,30 @@ class ImageSet {
     std::string_view entry;
     if (Failed(Open(kind, number, &reader, diag))) return Result::kError;
     if (reader.AtEnd()) return diag.Error(NameOf(kind, number), "has no entry");
-    if (Failed(reader.Next(&entry, diag)) ||
-        Failed(ParseMessage(entry, reader.Where(), message, diag))) {
+    if (Failed(reader.Next(&entry, diag)) || Failed(ParseMessage(entry, reader, message, diag))) {
       return Result::kError;
     }
     if (!reader.AtEnd()) return diag.Error(reader.Where(), "more follows, expected one entry");
     return Result::kOk;
   }
 
+  /// From now on `threads` threads read `order` before Open() asks for them.
+  void ReadAhead(std::vector<Image*> order, unsigned threads);
+  void StopReadingAhead() { ahead_.reset(); }
+
+  /// nullptr: there is no such image.
+  Image* Find(const ImageKind& kind, std::uint64_t number);
+
   static std::string NameOf(const ImageKind& kind, std::uint64_t number);
 
   ImageSource& source() { return source_; }
   std::vector<Image>& images() { return images_; }
-  const std::vector<std::string>& strangers() const { return strangers_; }
 
  private:
-  Image* Find(const ImageKind& kind, std::uint64_t number);
-
   ImageSource& source_;
   std::vector<Image> images_;  // by kind, then number
-  std::vector<std::string> strangers_;
   std::string content_;
+  std::unique_ptr<crgen::ReadAhead> ahead_;
 };
 
 /// task_core_entry.task_state: TASK_DEAD, or TASK_ZOMBIE of some writers.
@@ -128,6 +134,7 @@ struct Loader {
   Result LoadProcessTree();
   void LoadMemfds();
   void LoadFiles();
+  void ReadAhead(unsigned threads);
   void LoadProcesses(const LoadProgress& progress);
   void FinishSharedMemory();
   void AccountForTheRest();
@@ -170,8 +177,14 @@ struct Loader {
                      std::vector<Descriptor>* slots);
   void CheckNamespaces(std::int32_t index, const std::string& where);
   void ReportUnsupportedFiles();
-  /// nullptr: no such entry (reported at `where`).
-  const FileEntry* FindFile(std::uint32_t id, const std::string& where);
+  /// nullptr: no such entry (reported at `where()`).
+  template <typename Where>
+  const FileEntry* FindFile(std::uint32_t id, Where&& where) {
+    auto found = files.find(id);
+    if (found != files.end()) return &found->second;
+    (void)diag.Error(where(), "no file " + std::to_string(id) + " in files.img");
+    return nullptr;
+  }
   /// The path of a REG entry; empty and reported if it is none. Sets `*file` if not null.
   bool RegularPath(std::uint32_t id, const std::string& where, Text* path,
                    std::int32_t* file = nullptr);

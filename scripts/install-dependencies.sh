@@ -1,9 +1,10 @@
 #!/bin/sh
-# Installs what building and testing need: Debian packages, by name. Does nothing if all are there.
+# Installs what building and testing need: Debian packages, by name, and those that are given as
+# arguments. Does nothing if all are there.
 set -eu
 packages="build-essential cmake ninja-build git ca-certificates
   protobuf-compiler libprotobuf-dev nlohmann-json3-dev libspdlog-dev libcli11-dev libvalijson-dev
-  libgtest-dev python3 python3-jsonschema"
+  libgtest-dev libbenchmark-dev python3 python3-jsonschema $*"
 missing=""
 for package in $packages; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q "ok installed" ||

@@ -73,6 +73,32 @@ TEST_F(CliTest, IndentsWhenAsked) {
   EXPECT_TRUE(run.out.starts_with("[\n  {\n    \"command\": \"FORK\",\n    \"pid\": 0,\n"));
 }
 
+TEST_F(CliTest, AnswersTheSameWithAnyNumberOfThreads) {
+  // Broken: one image is cut, one is missing.
+  const fs::path broken = CopyOf("threads");
+  for (const auto& image : fs::directory_iterator(broken)) {
+    const std::string name = image.path().filename().string();
+    if (name.starts_with("mm-")) fs::resize_file(image, 100);
+    if (name.starts_with("fs-")) fs::remove(image);
+  }
+  std::vector<fs::path> dumps{broken};
+  for (const auto& dump : fs::directory_iterator(CRGEN_FIXTURES "/dumps")) {
+    dumps.push_back(dump.path());
+  }
+  ASSERT_GT(dumps.size(), 10U);
+  for (const fs::path& dump : dumps) {
+    const Ran one = Crgen("--partial --threads 1 " + dump.string());
+    EXPECT_EQ(one.code != 0, one.out.empty()) << dump;
+    for (const char* threads : {"2", "8"}) {
+      const Ran more = Crgen("--partial --threads " + std::string(threads) + " " + dump.string());
+      EXPECT_EQ(more.code, one.code) << dump;
+      EXPECT_EQ(more.out, one.out) << dump;
+      EXPECT_EQ(more.err, one.err) << dump;
+    }
+  }
+  EXPECT_NE(Crgen("--threads 2 " + broken.string()).code, 0);
+}
+
 TEST_F(CliTest, SaysWhatItDoesOnStderr) {
   const Ran run = Crgen("-v " + Dump("sessions"));
   EXPECT_EQ(run.out, Golden("sessions"));

@@ -1,22 +1,15 @@
-// Times the tree analyzer: the published profiles "simple" and "heuristic", and harder shapes.
-// usage: bench_tree [RUNS]: prints for each profile and size the median of RUNS (5), in
-// milliseconds of processor time, which other programs on the machine disturb least.
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <ctime>
+#include "bench/trees.h"
+
+#include <cstdint>
 #include <random>
-#include <string>
-#include <vector>
+#include <utility>
 
-#include "generator/tree/analyzer.h"
-
+namespace crgen {
 namespace {
 
-using namespace crgen;
-
 constexpr Pid kRoot = 1;
-constexpr int kGroup = 8;  // processes of one job
+constexpr int kGroup = 8;     // processes of one job
+constexpr int kService = 32;  // processes of one service
 
 class TreeMaker {
  public:
@@ -54,6 +47,21 @@ TreeSnapshot Children(int processes) {
 TreeSnapshot Chain(int processes) {
   TreeMaker tree;
   while (tree.Size() < processes) tree.Add(tree.Size() - 1, kRoot, kRoot);
+  return tree.Take();
+}
+
+/// What a container host looks like: session leaders, each with its workers below it.
+TreeSnapshot Services(int processes) {
+  TreeMaker tree;
+  std::int32_t leader = 0;
+  while (tree.Size() < processes) {
+    const Pid next = tree.Next();
+    if (tree.Size() % kService == 0) {
+      leader = tree.Add(0, next, next);
+    } else {
+      tree.Add(leader, tree.At(leader).pgid, tree.At(leader).sid);
+    }
+  }
   return tree.Take();
 }
 
@@ -130,62 +138,26 @@ TreeSnapshot Random(int processes) {
   return tree.Take();
 }
 
-double ProcessorMilliseconds() {
-  timespec now;
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) / 1e6;
-}
-
-struct Profile {
-  const char* name;
-  TreeSnapshot (*make)(int processes);
+constexpr TreeProfile kProfiles[] = {
+    {"children", "simple: the root's children", Children},
+    {"chain", "simple: each process forks the next one", Chain},
+    {"services", "session leaders with 31 workers each", Services},
+    {"jobs", "heuristic: leaders, workers in a group, orphans of that group", Jobs},
+    {"dead-leaders", "sessions and groups whose leaders are gone", DeadLeaders},
+    {"group-cycles", "processes in one another's groups, in circles", GroupCycles},
+    {"late-leaders", "children from before their parent's setsid", LateLeaders},
+    {"random", "all of it at random", Random},
 };
-
-constexpr Profile kProfiles[] = {
-    {"simple: children", Children},
-    {"simple: chain", Chain},
-    {"heuristic: jobs", Jobs},
-    {"dead leaders", DeadLeaders},
-    {"group cycles", GroupCycles},
-    {"children before setsid", LateLeaders},
-    {"random", Random},
-};
-
-/// Prints one row; false: the analyzer refused the tree.
-bool Measure(const Profile& profile, int processes, int runs) {
-  const TreeSnapshot tree = profile.make(processes);
-  std::vector<double> milliseconds;
-  TreePlan plan;
-  for (int run = 0; run < runs; ++run) {
-    TreeRefusal refusal;
-    const double begin = ProcessorMilliseconds();
-    const Result result = AnalyzeTree(tree, &plan, &refusal);
-    const double end = ProcessorMilliseconds();
-    if (Failed(result)) {
-      std::fprintf(stderr, "%s: pid %d: %s\n", profile.name, refusal.pid, refusal.reason.c_str());
-      return false;
-    }
-    milliseconds.push_back(end - begin);
-  }
-  std::nth_element(milliseconds.begin(), milliseconds.begin() + runs / 2, milliseconds.end());
-  const double median = milliseconds[static_cast<std::size_t>(runs / 2)];
-  const auto count = tree.nodes.size();
-  std::printf("%-24s %10zu %10zu %10.2f %8.0f\n", profile.name, count, plan.ops.size(), median,
-              median * 1e6 / static_cast<double>(count));
-  std::fflush(stdout);
-  return true;
-}
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  const int runs = argc > 1 ? std::max(1, std::atoi(argv[1])) : 5;
-  std::printf("%-24s %10s %10s %10s %8s\n", "profile", "processes", "commands", "ms", "ns each");
-  bool good = true;
-  for (const Profile& profile : kProfiles) {
-    for (const int processes : {1024, 2048, 4096, 8192, 1000000}) {
-      good = Measure(profile, processes, runs) && good;
-    }
+std::span<const TreeProfile> TreeProfiles() { return kProfiles; }
+
+const TreeProfile* FindTreeProfile(std::string_view name) {
+  for (const TreeProfile& profile : kProfiles) {
+    if (profile.name == name) return &profile;
   }
-  return good ? 0 : 1;
+  return nullptr;
 }
+
+}  // namespace crgen
