@@ -104,6 +104,11 @@ TEST(TreeAnalyzerTest, OutsideSessionAndGroup) {
   EXPECT_EQ(Analyzed("1 1 1 [ 2 0 0 [] ]"), "0 fork 1 | 1 fork 2 | 1 setsid");
 }
 
+TEST(TreeAnalyzerTest, NobodyComesBackToTheGroupOutside) {
+  ExpectCommands("77 0 0 r [ 6 2 0 z [] 7 2 0 z [] 8 2 0 z [] 11 0 0 [] ]", 16);
+  ExpectCommands("1 0 0 [ 3 0 0 [ 4 2 0 [] 5 2 0 [] 6 2 0 [] ] ]", 12);
+}
+
 TEST(TreeAnalyzerTest, RootThatIsNotInitAdoptsAsASubreaper) {
   EXPECT_EQ(Analyzed("5 5 5 [ 6 9 9 [] ]"),
             "0 fork 5 | 5 setsid | 5 fork 9 | 9 setsid | 9 fork 6 | 5 subreaper 1 | 9 exit | "
@@ -199,34 +204,39 @@ TEST(TreeAnalyzerTest, DeepChainsNeedNoStack) {
   EXPECT_EQ(again.nodes.size(), snapshot.nodes.size());
 }
 
-TEST(TreeAnalyzerTest, RandomReachableTreesAreRebuilt) {
-  for (unsigned seed = 1; seed <= 3000; ++seed) {
-    TreeSnapshot snapshot = RandomWorld(seed).Run(static_cast<int>(10 + seed % 300));
-    TreePlan plan;
-    TreeRefusal refusal;
-    TreeRules basic{.subreapers = false, .clone_parent = false, .attempts = 0};
-    ASSERT_TRUE(Succeeded(AnalyzeTreeWith(basic, snapshot, &plan, &refusal)))
-        << "seed " << seed << ", pid " << refusal.pid << ": " << refusal.reason << "\n"
-        << PrintTree(snapshot);
-  }
-}
+/// Roots that random trees have: init or not, from an outside session or not.
+constexpr RandomWorld::Options kRoots[] = {
+    {}, {.outside_root = true}, {.root = 77}, {.outside_root = true, .root = 77}};
 
-TEST(TreeAnalyzerTest, RandomTreesWithSubreapersAndCloneParent) {
-  constexpr int kTrees = 3000;
-  int rebuilt = 0;
-  for (unsigned seed = 1; seed <= kTrees; ++seed) {
-    TreeSnapshot snapshot = RandomWorld(seed, true).Run(static_cast<int>(10 + seed % 100));
-    TreePlan plan;
-    TreeRefusal refusal;
-    if (Succeeded(AnalyzeTree(snapshot, &plan, &refusal))) {
-      ++rebuilt;
-    } else {
+/// Analyzes `trees` random ones of each kind of root; prints and counts those that are refused.
+int CountRefused(const TreeRules& rules, bool all, int trees, unsigned steps) {
+  int refused = 0;
+  for (RandomWorld::Options options : kRoots) {
+    options.all = all;
+    for (unsigned seed = 1; seed <= static_cast<unsigned>(trees); ++seed) {
+      TreeSnapshot snapshot = RandomWorld(seed, options).Run(static_cast<int>(10 + seed % steps));
+      TreePlan plan;
+      TreeRefusal refusal;
+      if (Succeeded(AnalyzeTreeWith(rules, snapshot, &plan, &refusal))) continue;
+      ++refused;
       std::printf("seed %u, pid %d: %s: %s\n", seed, refusal.pid, refusal.reason.c_str(),
                   PrintTree(snapshot).c_str());
     }
   }
-  std::printf("random trees of all system calls: %d of %d rebuilt\n", rebuilt, kTrees);
-  EXPECT_GE(rebuilt, kTrees * 99 / 100);
+  return refused;
+}
+
+TEST(TreeAnalyzerTest, RandomReachableTreesAreRebuilt) {
+  const TreeRules basic{.subreapers = false, .clone_parent = false, .attempts = 0};
+  EXPECT_EQ(CountRefused(basic, false, 3000, 300), 0);
+}
+
+TEST(TreeAnalyzerTest, RandomTreesWithSubreapersAndCloneParent) {
+  constexpr int kTrees = 3000;
+  const int refused = CountRefused({}, true, kTrees, 100);
+  std::printf("random trees of all system calls: %d of %zu refused\n", refused,
+              kTrees * std::size(kRoots));
+  EXPECT_LE(refused, kTrees / 100);
 }
 
 }  // namespace

@@ -198,10 +198,10 @@ TEST_F(TreeKernelTest, SmallTreesWithSubreapersAndCloneParent) {
 
 TEST_F(TreeKernelTest, RandomTrees) {
   std::mt19937 random(Seed());
-  for (int i = 0; i < 200; ++i) Add(kBasic, RandomWorld(random()).Run(10 + 2 * i));
+  for (int i = 0; i < 200; ++i) Add(kBasic, RandomWorld(random(), {}).Run(10 + 2 * i));
   RunAll("random trees");
   for (int i = 0; i < 200; ++i) {
-    const TreeSnapshot snapshot = RandomWorld(random(), true).Run(10 + i / 2);
+    const TreeSnapshot snapshot = RandomWorld(random(), {.all = true}).Run(10 + i / 2);
     Add({}, snapshot);
   }
   refused_ = 0;  // a search within a bound; another test counts what it finds
