@@ -39,27 +39,24 @@ Result PlanBirths(const TreeSnapshot& snapshot, BirthTree* tree, TreePlan* plan,
   return Result::kOk;
 }
 
-Result PlanDeep(const TreeSnapshot& snapshot, unsigned attempt, bool siblings, TreePlan* plan,
-                TreeRefusal* refusal) {
+/// The root, and only it, adopts orphans.
+Result PlanFlat(const TreeSnapshot& snapshot, bool brothers, TreePlan* plan, TreeRefusal* refusal) {
   BirthTree tree(snapshot.nodes.size());
   if (Failed(CheckTree(snapshot, &tree.numbers, refusal)) ||
-      Failed(BuildDeepBirthTree(snapshot, attempt, siblings, &tree, refusal))) {
+      Failed(BuildBirthTree(snapshot, brothers, &tree, refusal))) {
     return Result::kError;
   }
   return PlanBirths(snapshot, &tree, plan, refusal);
 }
 
-/// A root that is not init has to become a subreaper to adopt anybody; brothers that fork brothers
-/// may spare that.
-void TryBrothersAtTheRoot(const TreeSnapshot& snapshot, TreePlan* plan) {
-  if (snapshot.nodes[0].pid == 1) return;
-  bool adopts = std::any_of(plan->ops.begin(), plan->ops.end(), [&](const TreeOp& op) {
-    return op.kind == TreeOp::Kind::kSetSubreaper && op.pid == snapshot.nodes[0].pid;
-  });
-  TreePlan other;
-  TreeRefusal ignored;
-  if (!adopts || Failed(PlanDeep(snapshot, 0, true, &other, &ignored))) return;
-  if (other.ops.size() < plan->ops.size()) *plan = std::move(other);
+Result PlanDeep(const TreeSnapshot& snapshot, unsigned attempt, bool brothers, TreePlan* plan,
+                TreeRefusal* refusal) {
+  BirthTree tree(snapshot.nodes.size());
+  if (Failed(CheckTree(snapshot, &tree.numbers, refusal)) ||
+      Failed(BuildDeepBirthTree(snapshot, attempt, brothers, &tree, refusal))) {
+    return Result::kError;
+  }
+  return PlanBirths(snapshot, &tree, plan, refusal);
 }
 
 }  // namespace
@@ -68,11 +65,8 @@ Result AnalyzeTreeWith(const TreeRules& rules, const TreeSnapshot& snapshot, Tre
                        TreeRefusal* refusal) {
   *plan = {};
   *refusal = {};
-  BirthTree tree(snapshot.nodes.size());
-  if (Failed(CheckTree(snapshot, &tree.numbers, refusal))) return Result::kError;
-  if (Succeeded(BuildBirthTree(snapshot, &tree, refusal)) &&
-      Succeeded(PlanBirths(snapshot, &tree, plan, refusal))) {
-    if (rules.clone_parent) TryBrothersAtTheRoot(snapshot, plan);
+  if ((rules.clone_parent && Succeeded(PlanFlat(snapshot, true, plan, refusal))) ||
+      Succeeded(PlanFlat(snapshot, false, plan, refusal))) {
     return Result::kOk;
   }
   unsigned attempts = rules.subreapers ? rules.attempts : 0;
