@@ -292,11 +292,10 @@ class Adopter {
     return true;
   }
 
-  /// The session's dead leader, or a process that is invented for the family.
+  /// The session's leader, if it is dead, or a process that is invented for the family.
   std::int32_t FindOrInventParent(const Family& family) {
     const Birth& host = tree_.At(family.host);
-    if (host.origin == Origin::kDeadSessionLeader && host.pid == family.session &&
-        MayServe(family.host, family.adopter)) {
+    if (host.dies && host.pid == family.session && MayServe(family.host, family.adopter)) {
       return family.host;
     }
     Slot pid = tree_.numbers.AddFree();
