@@ -35,30 +35,37 @@ std::string Short(const TreePlan& plan) {
   return text;
 }
 
-std::string Analyzed(const std::string& text) {
+constexpr TreeRules kBasic{.subreapers = false, .clone_parent = false, .attempts = 0};
+
+std::string Analyzed(const std::string& text, const TreeRules& rules = {}) {
   TreePlan plan;
   TreeRefusal refusal;
-  if (Failed(AnalyzeTree(Tree(text), &plan, &refusal))) {
+  if (Failed(AnalyzeTreeWith(rules, Tree(text), &plan, &refusal))) {
     return "refused " + std::to_string(refusal.pid) + ": " + refusal.reason;
   }
   return Short(plan);
 }
 
 /// The plan is right, and has this many commands.
-void ExpectCommands(const std::string& text, std::size_t commands) {
+void ExpectCommands(const std::string& text, std::size_t commands, const TreeRules& rules = {}) {
   TreeSnapshot snapshot = Tree(text);
   TreePlan plan;
   TreeRefusal refusal;
-  ASSERT_TRUE(Succeeded(AnalyzeTree(snapshot, &plan, &refusal))) << text << ": " << refusal.reason;
+  ASSERT_TRUE(Succeeded(AnalyzeTreeWith(rules, snapshot, &plan, &refusal)))
+      << text << ": " << refusal.reason;
   SimulationError error;
   EXPECT_TRUE(Succeeded(SimulateTree(snapshot, plan.ops, &error))) << text << ": " << error.what;
   EXPECT_EQ(plan.ops.size(), commands) << text << ": " << Short(plan);
 }
 
 TEST(TreeAnalyzerTest, WorkedExample) {
-  EXPECT_EQ(Analyzed("1 1 1 [ 5 4 3 []  3 3 3 [ 4 4 3 []  9 3 3 [] ] ]"),
+  const char* tree = "1 1 1 [ 5 4 3 []  3 3 3 [ 4 4 3 []  9 3 3 [] ] ]";
+  EXPECT_EQ(Analyzed(tree, kBasic),
             "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork 4 | 4 setpgid 4 | 4 fork 10 | "
             "10 fork 5 | 10 exit | 4 wait 10 | 3 fork 9");
+  EXPECT_EQ(Analyzed(tree),
+            "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork+parent 5 | 3 fork 4 | "
+            "4 setpgid 4 | 5 setpgid 4 | 3 fork 9");
 }
 
 TEST(TreeAnalyzerTest, ChildrenBornBeforeTheirParentsSetsid) {
@@ -92,9 +99,9 @@ TEST(TreeAnalyzerTest, GroupsWhoseFounderMovedOn) {
 }
 
 TEST(TreeAnalyzerTest, InventedPidsAvoidAllNumbers) {
-  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 3 t=4,5,6 [] 2 3 3 [] ]"),
+  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 3 t=4,5,6 [] 2 3 3 [] ]", kBasic),
             "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork 7 | 7 fork 2 | 7 exit | 3 wait 7");
-  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 3 t=32767 [] 2 3 3 [] ]"),
+  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 3 t=32767 [] 2 3 3 [] ]", kBasic),
             "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork 4 | 4 fork 2 | 4 exit | 3 wait 4");
 }
 
@@ -110,9 +117,17 @@ TEST(TreeAnalyzerTest, NobodyComesBackToTheGroupOutside) {
 }
 
 TEST(TreeAnalyzerTest, RootThatIsNotInitAdoptsAsASubreaper) {
-  EXPECT_EQ(Analyzed("5 5 5 [ 6 9 9 [] ]"),
+  EXPECT_EQ(Analyzed("5 5 5 [ 6 9 9 [] ]", kBasic),
             "0 fork 5 | 5 setsid | 5 fork 9 | 9 setsid | 9 fork 6 | 5 subreaper 1 | 9 exit | "
             "5 wait 9 | 5 subreaper 0");
+  EXPECT_EQ(Analyzed("5 5 5 [ 6 9 9 [] ]"),
+            "0 fork 5 | 5 setsid | 5 fork 9 | 9 setsid | 9 fork+parent 6 | 9 exit | 5 wait 9");
+}
+
+TEST(TreeAnalyzerTest, RootThatIsNotInitAdoptsInventedProcessesThatHaveChildrenLater) {
+  ExpectCommands("100 100 100 [ 101 102 103 [] 102 104 103 [] 105 102 103 [] ]", 19, kBasic);
+  ExpectCommands("100 0 0 [ 101 101 101 [ 102 103 101 z [] ] 103 104 101 [ 104 102 101 z [] ] ]",
+                 19, kBasic);
 }
 
 TEST(TreeAnalyzerTest, FinalFlags) {
@@ -124,18 +139,37 @@ TEST(TreeAnalyzerTest, BrothersForkBrothersBelowOthersThanTheReaper) {
             "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 3 setsid | 3 fork+parent 4");
 }
 
+TEST(TreeAnalyzerTest, BrothersForkOrphansOfTheReaper) {
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 2 [] 3 2 2 [] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 setsid | 2 fork+parent 3");
+  // The founder of group 4 comes first, and forks the others, who inherit it.
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 2 [] 3 4 2 [] 4 4 2 [] 5 4 2 [] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 setsid | 2 fork+parent 4 | 4 setpgid 4 | "
+            "4 fork+parent 3 | 4 fork+parent 5");
+}
+
+/// Commands with brothers, and without.
+void ExpectCommandsOfBoth(const std::string& text, std::size_t with, std::size_t without) {
+  ExpectCommands(text, with);
+  ExpectCommands(text, without, {.clone_parent = false});
+}
+
 TEST(TreeAnalyzerTest, OrphansOfSubreapers) {
   // A leader with children in two foreign sessions.
-  EXPECT_EQ(
-      Analyzed("1 1 1 [ 2 2 2 [ 3 1 1 [] 4 5 5 [] ] ]"),
-      "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 2 setsid | 2 fork 5 | 5 setsid | 5 fork 4 | "
-      "2 subreaper 1 | 5 exit | 2 wait 5 | 2 subreaper 0");
+  const char* tree = "1 1 1 [ 2 2 2 [ 3 1 1 [] 4 5 5 [] ] ]";
+  EXPECT_EQ(Analyzed(tree, {.clone_parent = false}),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 2 setsid | 2 fork 5 | 5 setsid | "
+            "5 fork 4 | 2 subreaper 1 | 5 exit | 2 wait 5 | 2 subreaper 0");
+  EXPECT_EQ(Analyzed(tree),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 2 setsid | 2 fork 5 | 5 setsid | "
+            "5 fork+parent 4 | 5 exit | 2 wait 5");
   // An orphan below a subreaper in the middle, of a session elsewhere.
-  ExpectCommands("1 1 1 [ 2 2 2 r [ 5 3 3 [] ] 3 3 3 [] ]", 11);
-  ExpectCommands("1 1 1 [ 2 1 1 r [ 5 3 3 [] ] 3 3 3 [] ]", 15);
+  ExpectCommandsOfBoth("1 1 1 [ 2 2 2 r [ 5 3 3 [] ] 3 3 3 [] ]", 8, 11);
+  ExpectCommandsOfBoth("1 1 1 [ 2 1 1 r [ 5 3 3 [] ] 3 3 3 [] ]", 15, 15);
   // Orphans of one dead session below different ancestors.
-  ExpectCommands("1 1 1 [ 2 2 2 [ 5 9 9 [] ] 3 3 3 [ 6 9 9 [] ] ]", 12);
-  ExpectCommands("1 1 1 [ 2 1 1 [ 5 9 9 [] 3 1 1 [ 6 9 9 [] ] ] ]", 17);
+  ExpectCommandsOfBoth("1 1 1 [ 2 2 2 [ 5 9 9 [] ] 3 3 3 [ 6 9 9 [] ] ]", 12, 12);
+  ExpectCommandsOfBoth("1 1 1 [ 2 1 1 [ 5 9 9 [] 3 1 1 [ 6 9 9 [] ] ] ]", 12, 17);
+  ExpectCommandsOfBoth("1 1 1 [ 2 1 1 [ 3 4 4 [] ] 5 4 4 [] ]", 9, 14);
 }
 
 TEST(TreeAnalyzerTest, DescriptionsNameRulesAndReasons) {
@@ -227,8 +261,7 @@ int CountRefused(const TreeRules& rules, bool all, int trees, unsigned steps) {
 }
 
 TEST(TreeAnalyzerTest, RandomReachableTreesAreRebuilt) {
-  const TreeRules basic{.subreapers = false, .clone_parent = false, .attempts = 0};
-  EXPECT_EQ(CountRefused(basic, false, 3000, 300), 0);
+  EXPECT_EQ(CountRefused(kBasic, false, 3000, 300), 0);
 }
 
 TEST(TreeAnalyzerTest, RandomTreesWithSubreapersAndCloneParent) {
