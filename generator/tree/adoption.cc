@@ -251,10 +251,11 @@ class Adopter {
     std::int32_t adopter = birth.adopter;
     std::int32_t& served = served_[Index(parent)];
     birth.parent = parent;
-    bool fork = siblings_ && (IsBornAsChild(tree_, parent, adopter) ||
-                              (served == kNobody && CanBeBornAsChild(tree_, parent, adopter)));
+    bool leads = tree_.At(parent).leader();  // others hang below it too, so it stays where it is
+    bool can_move = !leads && served == kNobody && CanBeBornAsChild(tree_, parent, adopter);
+    bool fork = siblings_ && (can_move || IsBornAsChild(tree_, parent, adopter));
     if (fork) ForkForAdopter(i, &tree_);
-    if (!fork || tree_.At(parent).origin != Origin::kDeadSessionLeader) served = adopter;
+    if (!fork || !leads) served = adopter;
   }
 
   /// An exit hands all children to one adopter; brothers need none.

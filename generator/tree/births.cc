@@ -128,8 +128,8 @@ bool IsBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q) {
 
 bool CanBeBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q) {
   const Birth& birth = tree.At(i);
-  bool can_move = birth.origin == Origin::kDeadGroupLeader || birth.origin == Origin::kForOrphans;
-  return IsBornAsChild(tree, i, q) || (can_move && IsBornAsChild(tree, birth.parent, q));
+  return IsBornAsChild(tree, i, q) ||
+         (birth.origin != Origin::kSnapshot && IsBornAsChild(tree, birth.parent, q));
 }
 
 void ForkForAdopter(std::int32_t i, BirthTree* tree) {

@@ -84,7 +84,7 @@ void InventDeadGroupLeaders(BirthTree* tree);
 /// Whether process i is q's child from its birth on; what it forks with CLONE_PARENT is then, too.
 bool IsBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q);
 
-/// The same, or process i is gone and only there for orphans, so that its parent can fork it so.
+/// The same, or process i is invented and its parent can fork it with CLONE_PARENT.
 bool CanBeBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q);
 
 /// Makes orphan i a child of its adopter from its birth on. REQUIRES: CanBeBornAsChild() of its

@@ -165,17 +165,15 @@ class OrphanPlacer {
   /// that the orphan likes.
   Result Place(std::int32_t orphan) {
     std::int32_t dead = FindInLikedGroup(orphan);
-    if (dead == kNobody) {
-      std::int32_t brother = FindBrotherInLikedGroup(orphan);
-      if (brother != kNobody) return HangOnBrother(orphan, brother);
-      dead = FindInSession(orphan, true);
+    if (dead == kNobody) dead = FindInSession(orphan, true);
+    std::int32_t brother = dead == kNobody ? FindBrotherInLikedGroup(orphan) : kNobody;
+    if (dead == kNobody && brother == kNobody) {
+      dead = FindInSession(orphan, false);
+      if (dead == kNobody) brother = FindBrotherInSession(orphan);
     }
-    if (dead == kNobody) dead = FindInSession(orphan, false);
-    if (dead == kNobody) {
-      std::int32_t brother = brother_in_session_[Index(tree_.At(orphan).birth_sid)];
-      if (brother != kNobody && !HangsBelow(brother, orphan)) return HangOnBrother(orphan, brother);
-      dead = FindOrInventParent(orphan);
-    }
+    if (brother != kNobody) dead = FindSpareLeader(orphan);
+    if (brother != kNobody && dead == kNobody) return HangOnBrother(orphan, brother);
+    if (dead == kNobody) dead = FindOrInventParent(orphan);
     if (dead == kNobody) return Refuse(orphan, "no pid number is left for its dead parent");
     Hang(orphan, dead);
     return Result::kOk;
@@ -199,15 +197,29 @@ class OrphanPlacer {
     return Result::kOk;
   }
 
+  std::int32_t FindBrotherInSession(std::int32_t orphan) const {
+    std::int32_t brother = brother_in_session_[Index(tree_.At(orphan).birth_sid)];
+    return brother == kNobody || HangsBelow(brother, orphan) ? kNobody : brother;
+  }
+
+  /// A leader that is invented anyway and can fork the orphan as well as a brother can.
+  std::int32_t FindSpareLeader(std::int32_t orphan) {
+    Slot session = tree_.At(orphan).birth_sid;
+    std::int32_t& leader = invented_for_[Index(session)];
+    if (leader == kNobody) leader = UseLeader(session);
+    return leader != kNobody && CanBePlacedFor(leader, orphan) ? leader : kNobody;
+  }
+
   /// The dead leader of the orphan's session, or a process that is invented for it.
   std::int32_t FindOrInventParent(std::int32_t orphan) {
-    std::int32_t dead = kNobody;
     Slot session = tree_.At(orphan).birth_sid;
-    dead = Home(session);
+    std::int32_t dead = Home(session);
     if (tree_.At(dead).dies && !HangsBelow(dead, orphan)) return dead;
     std::int32_t invented = invented_for_[Index(session)];
     if (invented != kNobody) return invented;
-    return invented_for_[Index(session)] = InventParent(session);
+    invented = UseLeader(session);
+    if (invented == kNobody) invented = InventParent(session);
+    return invented_for_[Index(session)] = invented;
   }
 
   std::int32_t FindInLikedGroup(std::int32_t child) const {
@@ -244,8 +256,8 @@ class OrphanPlacer {
   }
 
   /// A dead session leader may have been born in any session, so it can be the orphans' parent
-  /// before its setsid. Only if there is none, a process is invented for them alone.
-  std::int32_t InventParent(Slot session) {
+  /// before its setsid.
+  std::int32_t UseLeader(Slot session) {
     std::int32_t home = Home(session);
     std::size_t nr_tries = std::min<std::size_t>(unused_leaders_.size(), kMaxCandidates);
     for (std::size_t i = 0; i < nr_tries; ++i) {
@@ -256,10 +268,14 @@ class OrphanPlacer {
       tree_.At(leader).birth_sid = session;
       return leader;
     }
+    return kNobody;
+  }
+
+  std::int32_t InventParent(Slot session) {
     Slot pid = numbers_.AddFree();
     if (pid == kNoSlot) return kNobody;
     std::int32_t invented = InventProcess({.pid = pid,
-                                           .parent = home,
+                                           .parent = Home(session),
                                            .birth_sid = session,
                                            .sid = session,
                                            .origin = Origin::kForOrphans},
