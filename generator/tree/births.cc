@@ -135,7 +135,7 @@ bool CanBeBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q) {
 void ForkForAdopter(std::int32_t i, BirthTree* tree) {
   Birth& birth = tree->At(i);
   if (!IsBornAsChild(*tree, birth.parent, birth.adopter)) tree->At(birth.parent).sibling = true;
-  birth.sibling = true;
+  birth.sibling = tree->brothers = true;
   birth.adopter = -1;
 }
 

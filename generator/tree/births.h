@@ -46,6 +46,7 @@ struct BirthTree {
   std::vector<std::int32_t> place;        ///< of births[i] in `order`
   std::vector<std::int32_t> subtree_end;  ///< one behind its last descendant in `order`
   bool deep = false;                      ///< others than the root adopt orphans too
+  bool brothers = false;  ///< some fork each other, or others were placed first for their sake
 
   Birth& At(std::int32_t i) { return births[static_cast<std::size_t>(i)]; }
   const Birth& At(std::int32_t i) const { return births[static_cast<std::size_t>(i)]; }

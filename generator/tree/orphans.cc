@@ -149,13 +149,13 @@ class OrphanPlacer {
   }
 
   /// Brothers that others of their group can be forked by come first.
-  std::vector<std::int32_t> OrphansInOrder() const {
+  std::vector<std::int32_t> OrphansInOrder() {
     std::vector<std::int32_t> orphans = orphans_;
-    if (brothers_) {
-      std::stable_partition(orphans.begin(), orphans.end(), [&](std::int32_t orphan) {
-        return FoundsGroup(orphan) && !tree_.At(orphan).dies;
-      });
-    }
+    std::stable_partition(orphans.begin(), orphans.end(), [&](std::int32_t orphan) {
+      return FoundsGroup(orphan) && !tree_.At(orphan).dies &&
+             FindBrotherInSession(orphan) != kNobody;
+    });
+    tree_.brothers = orphans != orphans_;
     return orphans;
   }
 
@@ -192,7 +192,7 @@ class OrphanPlacer {
     Birth& birth = tree_.At(orphan);
     birth.parent = brother;
     birth.adopter = kNobody;
-    birth.sibling = true;
+    birth.sibling = tree_.brothers = true;
     if (birth.sid == birth.birth_sid) ListBrother(orphan);
     return Result::kOk;
   }
