@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <random>
 #include <utility>
+#include <vector>
 
 namespace crgen {
 namespace {
@@ -30,7 +31,27 @@ class TreeMaker {
     return Size() - 1;
   }
 
-  TreeSnapshot Take() { return std::move(tree_); }
+  /// The tree, depth first.
+  TreeSnapshot Take() {
+    std::vector<std::vector<std::int32_t>> children(tree_.nodes.size());
+    for (std::int32_t i = Size(); --i > 0;) {
+      children[static_cast<std::size_t>(At(i).parent)].push_back(i);
+    }
+    TreeSnapshot ordered;
+    ordered.nodes.reserve(tree_.nodes.size());
+    std::vector<std::pair<std::int32_t, std::int32_t>> stack{{0, -1}};  // process, new parent
+    while (!stack.empty()) {
+      const auto [i, parent] = stack.back();
+      stack.pop_back();
+      const auto place = static_cast<std::int32_t>(ordered.nodes.size());
+      ordered.nodes.push_back(At(i));
+      ordered.nodes.back().parent = parent;
+      for (std::int32_t child : children[static_cast<std::size_t>(i)]) {
+        stack.push_back({child, place});
+      }
+    }
+    return ordered;
+  }
 
  private:
   TreeSnapshot tree_;
@@ -112,6 +133,18 @@ TreeSnapshot LateLeaders(int processes) {
   return tree.Take();
 }
 
+/// Everybody in the same session, in the group of a random other one.
+TreeSnapshot RandomGroups(int processes) {
+  TreeMaker tree;
+  std::mt19937 random(1);
+  const auto limit = static_cast<unsigned>(processes);
+  while (tree.Size() < processes) {
+    const auto parent = static_cast<std::int32_t>(random() % static_cast<unsigned>(tree.Size()));
+    tree.Add(parent, kRoot + static_cast<Pid>(random() % limit), kRoot);
+  }
+  return tree.Take();
+}
+
 /// Children below random parents, with setsid, setpgid and orphans at random.
 TreeSnapshot Random(int processes) {
   TreeMaker tree;
@@ -147,6 +180,7 @@ constexpr TreeProfile kProfiles[] = {
     {"group-cycles", "processes in one another's groups, in circles", GroupCycles},
     {"late-leaders", "children from before their parent's setsid", LateLeaders},
     {"random", "all of it at random", Random},
+    {"random-groups", "groups at random in one session", RandomGroups},
 };
 
 }  // namespace

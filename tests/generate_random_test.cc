@@ -25,11 +25,10 @@ HistoryOptions OptionsOf(std::uint64_t seed) {
 
 /// What the generator says no to, though it can be reached: tables shared by processes of which
 /// neither is born of the other (siblings by CLONE_PARENT, or a process whose creator, with whom it
-/// shared one, is gone), and plans in which the root would leave an outer group for a moment.
+/// shared one, is gone).
 bool IsRefused(const Verdict& verdict) {
-  auto says = [&](const char* words) { return verdict.problems.find(words) != std::string::npos; };
-  return (verdict.outcome == GenerateOutcome::kBadInput && says("shares its descriptor table")) ||
-         (verdict.outcome == GenerateOutcome::kUnreachableTree && says("no group of this tree"));
+  return verdict.outcome == GenerateOutcome::kBadInput &&
+         verdict.problems.find("shares its descriptor table") != std::string::npos;
 }
 
 bool Holds(const Verdict& verdict) { return verdict.problems.empty() || IsRefused(verdict); }

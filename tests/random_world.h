@@ -10,12 +10,19 @@
 
 namespace crgen::test {
 
-/// One world; its root has pid 1 and leads its session.
+/// One world. A root that is not init is a subreaper all the time.
 class RandomWorld {
  public:
-  /// `all`: subreapers and CLONE_PARENT too.
-  explicit RandomWorld(unsigned seed, bool all = false) : random_(seed), all_(all) {
-    tasks_.push_back({1, 1, 1, -1, false, false, false});
+  struct Options {
+    bool all = false;           ///< subreapers and CLONE_PARENT too
+    bool outside_root = false;  ///< the root begins in the session and group from outside
+    Pid root = 1;
+  };
+
+  RandomWorld(unsigned seed, Options options)
+      : random_(seed), all_(options.all), last_pid_(options.root) {
+    const Pid group = options.outside_root ? 0 : options.root;
+    tasks_.push_back({options.root, group, group, -1, false, false, options.root != 1});
   }
 
   TreeSnapshot Run(int steps) {
@@ -106,7 +113,7 @@ class RandomWorld {
     for (const Task& other : tasks_) {
       exists = exists || (!other.gone && other.pgid == pgid && other.sid == task.sid);
     }
-    if (exists) task.pgid = pgid;
+    if (exists && pgid != 0) task.pgid = pgid;
   }
 
   std::size_t Pick() { return random_() % tasks_.size(); }
@@ -114,7 +121,7 @@ class RandomWorld {
   std::mt19937 random_;
   bool all_;
   std::vector<Task> tasks_;
-  Pid last_pid_ = 1;
+  Pid last_pid_;
 };
 
 }  // namespace crgen::test

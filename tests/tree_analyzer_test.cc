@@ -35,30 +35,37 @@ std::string Short(const TreePlan& plan) {
   return text;
 }
 
-std::string Analyzed(const std::string& text) {
+constexpr TreeRules kBasic{.subreapers = false, .clone_parent = false, .attempts = 0};
+
+std::string Analyzed(const std::string& text, const TreeRules& rules = {}) {
   TreePlan plan;
   TreeRefusal refusal;
-  if (Failed(AnalyzeTree(Tree(text), &plan, &refusal))) {
+  if (Failed(AnalyzeTreeWith(rules, Tree(text), &plan, &refusal))) {
     return "refused " + std::to_string(refusal.pid) + ": " + refusal.reason;
   }
   return Short(plan);
 }
 
 /// The plan is right, and has this many commands.
-void ExpectCommands(const std::string& text, std::size_t commands) {
+void ExpectCommands(const std::string& text, std::size_t commands, const TreeRules& rules = {}) {
   TreeSnapshot snapshot = Tree(text);
   TreePlan plan;
   TreeRefusal refusal;
-  ASSERT_TRUE(Succeeded(AnalyzeTree(snapshot, &plan, &refusal))) << text << ": " << refusal.reason;
+  ASSERT_TRUE(Succeeded(AnalyzeTreeWith(rules, snapshot, &plan, &refusal)))
+      << text << ": " << refusal.reason;
   SimulationError error;
   EXPECT_TRUE(Succeeded(SimulateTree(snapshot, plan.ops, &error))) << text << ": " << error.what;
   EXPECT_EQ(plan.ops.size(), commands) << text << ": " << Short(plan);
 }
 
 TEST(TreeAnalyzerTest, WorkedExample) {
-  EXPECT_EQ(Analyzed("1 1 1 [ 5 4 3 []  3 3 3 [ 4 4 3 []  9 3 3 [] ] ]"),
+  const char* tree = "1 1 1 [ 5 4 3 []  3 3 3 [ 4 4 3 []  9 3 3 [] ] ]";
+  EXPECT_EQ(Analyzed(tree, kBasic),
             "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork 4 | 4 setpgid 4 | 4 fork 10 | "
             "10 fork 5 | 10 exit | 4 wait 10 | 3 fork 9");
+  EXPECT_EQ(Analyzed(tree),
+            "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork+parent 5 | 3 fork 4 | "
+            "4 setpgid 4 | 5 setpgid 4 | 3 fork 9");
 }
 
 TEST(TreeAnalyzerTest, ChildrenBornBeforeTheirParentsSetsid) {
@@ -92,9 +99,9 @@ TEST(TreeAnalyzerTest, GroupsWhoseFounderMovedOn) {
 }
 
 TEST(TreeAnalyzerTest, InventedPidsAvoidAllNumbers) {
-  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 3 t=4,5,6 [] 2 3 3 [] ]"),
+  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 3 t=4,5,6 [] 2 3 3 [] ]", kBasic),
             "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork 7 | 7 fork 2 | 7 exit | 3 wait 7");
-  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 3 t=32767 [] 2 3 3 [] ]"),
+  EXPECT_EQ(Analyzed("1 1 1 [ 3 3 3 t=32767 [] 2 3 3 [] ]", kBasic),
             "0 fork 1 | 1 setsid | 1 fork 3 | 3 setsid | 3 fork 4 | 4 fork 2 | 4 exit | 3 wait 4");
 }
 
@@ -104,10 +111,23 @@ TEST(TreeAnalyzerTest, OutsideSessionAndGroup) {
   EXPECT_EQ(Analyzed("1 1 1 [ 2 0 0 [] ]"), "0 fork 1 | 1 fork 2 | 1 setsid");
 }
 
+TEST(TreeAnalyzerTest, NobodyComesBackToTheGroupOutside) {
+  ExpectCommands("77 0 0 r [ 6 2 0 z [] 7 2 0 z [] 8 2 0 z [] 11 0 0 [] ]", 16);
+  ExpectCommands("1 0 0 [ 3 0 0 [ 4 2 0 [] 5 2 0 [] 6 2 0 [] ] ]", 12);
+}
+
 TEST(TreeAnalyzerTest, RootThatIsNotInitAdoptsAsASubreaper) {
-  EXPECT_EQ(Analyzed("5 5 5 [ 6 9 9 [] ]"),
+  EXPECT_EQ(Analyzed("5 5 5 [ 6 9 9 [] ]", kBasic),
             "0 fork 5 | 5 setsid | 5 fork 9 | 9 setsid | 9 fork 6 | 5 subreaper 1 | 9 exit | "
             "5 wait 9 | 5 subreaper 0");
+  EXPECT_EQ(Analyzed("5 5 5 [ 6 9 9 [] ]"),
+            "0 fork 5 | 5 setsid | 5 fork 9 | 9 setsid | 9 fork+parent 6 | 9 exit | 5 wait 9");
+}
+
+TEST(TreeAnalyzerTest, RootThatIsNotInitAdoptsInventedProcessesThatHaveChildrenLater) {
+  ExpectCommands("100 100 100 [ 101 102 103 [] 102 104 103 [] 105 102 103 [] ]", 19, kBasic);
+  ExpectCommands("100 0 0 [ 101 101 101 [ 102 103 101 z [] ] 103 104 101 [ 104 102 101 z [] ] ]",
+                 19, kBasic);
 }
 
 TEST(TreeAnalyzerTest, FinalFlags) {
@@ -119,18 +139,37 @@ TEST(TreeAnalyzerTest, BrothersForkBrothersBelowOthersThanTheReaper) {
             "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 3 setsid | 3 fork+parent 4");
 }
 
+TEST(TreeAnalyzerTest, BrothersForkOrphansOfTheReaper) {
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 2 [] 3 2 2 [] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 setsid | 2 fork+parent 3");
+  // The founder of group 4 comes first, and forks the others, who inherit it.
+  EXPECT_EQ(Analyzed("1 1 1 [ 2 2 2 [] 3 4 2 [] 4 4 2 [] 5 4 2 [] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 setsid | 2 fork+parent 4 | 4 setpgid 4 | "
+            "4 fork+parent 3 | 4 fork+parent 5");
+}
+
+/// Commands with brothers, and without.
+void ExpectCommandsOfBoth(const std::string& text, std::size_t with, std::size_t without) {
+  ExpectCommands(text, with);
+  ExpectCommands(text, without, {.clone_parent = false});
+}
+
 TEST(TreeAnalyzerTest, OrphansOfSubreapers) {
   // A leader with children in two foreign sessions.
-  EXPECT_EQ(
-      Analyzed("1 1 1 [ 2 2 2 [ 3 1 1 [] 4 5 5 [] ] ]"),
-      "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 2 setsid | 2 fork 5 | 5 setsid | 5 fork 4 | "
-      "2 subreaper 1 | 5 exit | 2 wait 5 | 2 subreaper 0");
+  const char* tree = "1 1 1 [ 2 2 2 [ 3 1 1 [] 4 5 5 [] ] ]";
+  EXPECT_EQ(Analyzed(tree, {.clone_parent = false}),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 2 setsid | 2 fork 5 | 5 setsid | "
+            "5 fork 4 | 2 subreaper 1 | 5 exit | 2 wait 5 | 2 subreaper 0");
+  EXPECT_EQ(Analyzed(tree),
+            "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 2 setsid | 2 fork 5 | 5 setsid | "
+            "5 fork+parent 4 | 5 exit | 2 wait 5");
   // An orphan below a subreaper in the middle, of a session elsewhere.
-  ExpectCommands("1 1 1 [ 2 2 2 r [ 5 3 3 [] ] 3 3 3 [] ]", 11);
-  ExpectCommands("1 1 1 [ 2 1 1 r [ 5 3 3 [] ] 3 3 3 [] ]", 15);
+  ExpectCommandsOfBoth("1 1 1 [ 2 2 2 r [ 5 3 3 [] ] 3 3 3 [] ]", 8, 11);
+  ExpectCommandsOfBoth("1 1 1 [ 2 1 1 r [ 5 3 3 [] ] 3 3 3 [] ]", 15, 15);
   // Orphans of one dead session below different ancestors.
-  ExpectCommands("1 1 1 [ 2 2 2 [ 5 9 9 [] ] 3 3 3 [ 6 9 9 [] ] ]", 12);
-  ExpectCommands("1 1 1 [ 2 1 1 [ 5 9 9 [] 3 1 1 [ 6 9 9 [] ] ] ]", 17);
+  ExpectCommandsOfBoth("1 1 1 [ 2 2 2 [ 5 9 9 [] ] 3 3 3 [ 6 9 9 [] ] ]", 12, 12);
+  ExpectCommandsOfBoth("1 1 1 [ 2 1 1 [ 5 9 9 [] 3 1 1 [ 6 9 9 [] ] ] ]", 12, 17);
+  ExpectCommandsOfBoth("1 1 1 [ 2 1 1 [ 3 4 4 [] ] 5 4 4 [] ]", 9, 14);
 }
 
 TEST(TreeAnalyzerTest, DescriptionsNameRulesAndReasons) {
@@ -199,34 +238,38 @@ TEST(TreeAnalyzerTest, DeepChainsNeedNoStack) {
   EXPECT_EQ(again.nodes.size(), snapshot.nodes.size());
 }
 
-TEST(TreeAnalyzerTest, RandomReachableTreesAreRebuilt) {
-  for (unsigned seed = 1; seed <= 3000; ++seed) {
-    TreeSnapshot snapshot = RandomWorld(seed).Run(static_cast<int>(10 + seed % 300));
-    TreePlan plan;
-    TreeRefusal refusal;
-    TreeRules basic{.subreapers = false, .clone_parent = false, .attempts = 0};
-    ASSERT_TRUE(Succeeded(AnalyzeTreeWith(basic, snapshot, &plan, &refusal)))
-        << "seed " << seed << ", pid " << refusal.pid << ": " << refusal.reason << "\n"
-        << PrintTree(snapshot);
-  }
-}
+/// Roots that random trees have: init or not, from an outside session or not.
+constexpr RandomWorld::Options kRoots[] = {
+    {}, {.outside_root = true}, {.root = 77}, {.outside_root = true, .root = 77}};
 
-TEST(TreeAnalyzerTest, RandomTreesWithSubreapersAndCloneParent) {
-  constexpr int kTrees = 3000;
-  int rebuilt = 0;
-  for (unsigned seed = 1; seed <= kTrees; ++seed) {
-    TreeSnapshot snapshot = RandomWorld(seed, true).Run(static_cast<int>(10 + seed % 100));
-    TreePlan plan;
-    TreeRefusal refusal;
-    if (Succeeded(AnalyzeTree(snapshot, &plan, &refusal))) {
-      ++rebuilt;
-    } else {
+/// Analyzes `trees` random ones of each kind of root; prints and counts those that are refused.
+int CountRefused(const TreeRules& rules, bool all, int trees, unsigned steps) {
+  int refused = 0;
+  for (RandomWorld::Options options : kRoots) {
+    options.all = all;
+    for (unsigned seed = 1; seed <= static_cast<unsigned>(trees); ++seed) {
+      TreeSnapshot snapshot = RandomWorld(seed, options).Run(static_cast<int>(10 + seed % steps));
+      TreePlan plan;
+      TreeRefusal refusal;
+      if (Succeeded(AnalyzeTreeWith(rules, snapshot, &plan, &refusal))) continue;
+      ++refused;
       std::printf("seed %u, pid %d: %s: %s\n", seed, refusal.pid, refusal.reason.c_str(),
                   PrintTree(snapshot).c_str());
     }
   }
-  std::printf("random trees of all system calls: %d of %d rebuilt\n", rebuilt, kTrees);
-  EXPECT_GE(rebuilt, kTrees * 99 / 100);
+  return refused;
+}
+
+TEST(TreeAnalyzerTest, RandomReachableTreesAreRebuilt) {
+  EXPECT_EQ(CountRefused(kBasic, false, 3000, 300), 0);
+}
+
+TEST(TreeAnalyzerTest, RandomTreesWithSubreapersAndCloneParent) {
+  constexpr int kTrees = 3000;
+  const int refused = CountRefused({}, true, kTrees, 100);
+  std::printf("random trees of all system calls: %d of %zu refused\n", refused,
+              kTrees * std::size(kRoots));
+  EXPECT_LE(refused, kTrees / 100);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -17,8 +18,8 @@ namespace crgen::test {
 /// The number of the group and session that come from outside the tree.
 inline constexpr std::uint8_t kOutside = 15;
 
-/// A state of at most eight processes. Numbers are 0 … 14; 0 is the root. Dead numbers live on in
-/// groups and sessions.
+/// A state of at most eight processes. Numbers are 0 … 14; tasks[0] is the root, or the restorer if
+/// it bears the number from outside. Dead numbers live on in groups and sessions.
 struct TinyTree {
   struct Task {
     std::uint8_t pid = 0;
@@ -27,77 +28,87 @@ struct TinyTree {
     std::uint8_t parent = 0;  ///< index; of the root: 0
     bool zombie = false;
     bool subreaper = false;
+    bool root = false;  ///< what the restorer has forked, not what it has adopted
   };
   static constexpr int kMax = 8;
   std::array<Task, kMax> tasks;
   int count = 0;
 };
 
-/// Canonical up to renaming and the order of siblings. Each task takes three bytes.
+/// Canonical up to renaming and the order of siblings: the least of the texts of all depth-first
+/// orders. Each task takes three bytes.
 class Canonicalizer {
  public:
   std::string Run(const TinyTree& tree) {
     tree_ = &tree;
-    best_.clear();
-    std::vector<int> pending{0};
-    Extend(pending, {});
+    best_.assign(3 * static_cast<std::size_t>(tree.count), static_cast<char>(0xff));
+    Order order;
+    order.name.fill(kUnnamed);
+    order.name[kOutside] = kOutside;
+    order.pending[order.nr_pending++] = 0;
+    Extend(order, false);
     return best_;
   }
 
  private:
-  /// `taken`: tasks in preorder so far; `pending`: a stack of tasks whose turn may come. Tries
-  /// every order of siblings.
-  void Extend(const std::vector<int>& pending, std::vector<int> taken) {
-    if (static_cast<int>(taken.size()) == tree_->count) {
-      Encode(taken);
+  static constexpr std::uint8_t kUnnamed = 0xff;
+
+  /// A depth-first order as far as it goes.
+  struct Order {
+    std::array<std::uint8_t, 16> name;                 ///< the new numbers
+    std::array<std::uint8_t, TinyTree::kMax> place{};  ///< of each task that has its turn behind it
+    std::array<std::uint8_t, TinyTree::kMax> pending;  ///< a stack of tasks whose turn may come
+    std::uint8_t nr_names = 0;
+    std::uint8_t nr_taken = 0;
+    std::uint8_t nr_pending = 0;
+  };
+
+  /// Tries every sibling as the next one. `less`: the text is already less than the best.
+  void Extend(const Order& order, bool less) {
+    if (order.nr_taken == tree_->count) {
+      best_.assign(text_.data(), best_.size());
       return;
     }
-    std::vector<int> candidates;
-    int parent = tree_->tasks[static_cast<std::size_t>(pending.back())].parent;
-    for (std::size_t i = pending.size(); i-- > 0;) {
-      if (tree_->tasks[static_cast<std::size_t>(pending[i])].parent != parent) break;
-      candidates.push_back(pending[i]);
-    }
-    for (int next : candidates) {
-      std::vector<int> rest;
-      for (int p : pending) {
-        if (p != next) rest.push_back(p);
+    const auto parent = TaskOf(order.pending[order.nr_pending - 1]).parent;
+    for (int i = order.nr_pending; i-- > 0 && TaskOf(order.pending[i]).parent == parent;) {
+      Order longer = order;
+      const std::uint8_t next = order.pending[i];
+      longer.nr_pending = 0;
+      for (int k = 0; k < order.nr_pending; ++k) {
+        if (k != i) longer.pending[longer.nr_pending++] = order.pending[k];
       }
-      for (int i = 1; i < tree_->count; ++i) {
-        if (tree_->tasks[static_cast<std::size_t>(i)].parent == next) rest.push_back(i);
+      for (std::uint8_t k = 1; k < tree_->count; ++k) {
+        if (TaskOf(k).parent == next) longer.pending[longer.nr_pending++] = k;
       }
-      std::vector<int> now = taken;
-      now.push_back(next);
-      Extend(rest, std::move(now));
+      const std::size_t begin = 3u * order.nr_taken;
+      Encode(next, longer, &text_[begin]);
+      const int sign = less ? -1 : std::memcmp(&text_[begin], &best_[begin], 3);
+      if (sign <= 0) Extend(longer, sign < 0);
+      less = false;  // whatever came of it begins like this
     }
   }
 
-  void Encode(const std::vector<int>& order) {
-    std::array<std::uint8_t, 16> name;
-    name.fill(0xff);
-    name[kOutside] = kOutside;
-    std::uint8_t nr_names = 0;
-    std::array<std::uint8_t, TinyTree::kMax> place{};
-    auto rename = [&](std::uint8_t number) {
-      if (name[number] == 0xff) name[number] = nr_names++;
-      return name[number];
+  void Encode(std::uint8_t next, Order& order, char* text) const {
+    const TinyTree::Task& task = TaskOf(next);
+    const auto rename = [&](std::uint8_t number) {
+      if (order.name[number] == kUnnamed) order.name[number] = order.nr_names++;
+      return order.name[number];
     };
-    std::string text;
-    for (std::size_t k = 0; k < order.size(); ++k) {
-      const TinyTree::Task& task = tree_->tasks[static_cast<std::size_t>(order[k])];
-      place[static_cast<std::size_t>(order[k])] = static_cast<std::uint8_t>(k);
-      std::uint8_t pid = rename(task.pid);
-      std::uint8_t pgid = rename(task.pgid);
-      std::uint8_t sid = rename(task.sid);
-      text.push_back(static_cast<char>(place[task.parent] << 4 | pid));
-      text.push_back(static_cast<char>(pgid << 4 | sid));
-      text.push_back(static_cast<char>((task.zombie ? 1 : 0) | (task.subreaper ? 2 : 0)));
-    }
-    if (best_.empty() || text < best_) best_ = text;
+    order.place[next] = order.nr_taken++;
+    const std::uint8_t pid = rename(task.pid);
+    const std::uint8_t pgid = rename(task.pgid);
+    const std::uint8_t sid = rename(task.sid);
+    text[0] = static_cast<char>(order.place[task.parent] << 4 | pid);
+    text[1] = static_cast<char>(pgid << 4 | sid);
+    text[2] =
+        static_cast<char>((task.zombie ? 1 : 0) | (task.subreaper ? 2 : 0) | (task.root ? 4 : 0));
   }
+
+  const TinyTree::Task& TaskOf(std::uint8_t i) const { return tree_->tasks[i]; }
 
   const TinyTree* tree_ = nullptr;
   std::string best_;
+  std::array<char, 3 * TinyTree::kMax> text_{};
 };
 
 inline TinyTree DecodeTiny(const std::string& text) {
@@ -110,7 +121,8 @@ inline TinyTree DecodeTiny(const std::string& text) {
                      static_cast<std::uint8_t>(byte(1) & 15),
                      static_cast<std::uint8_t>(byte(0) >> 4),
                      (byte(2) & 1) != 0,
-                     (byte(2) & 2) != 0};
+                     (byte(2) & 2) != 0,
+                     (byte(2) & 4) != 0};
   }
   return tree;
 }
@@ -120,13 +132,14 @@ inline TreeSnapshot ToSnapshot(const std::string& text, Pid first_pid = 1) {
   TinyTree tree = DecodeTiny(text);
   auto number = [&](std::uint8_t k) { return k == kOutside ? 0 : k + first_pid; };
   TreeSnapshot snapshot;
-  for (int i = 0; i < tree.count; ++i) {
+  const int root = tree.tasks[0].pid == kOutside ? 1 : 0;
+  for (int i = root; i < tree.count; ++i) {
     const TinyTree::Task& task = tree.tasks[static_cast<std::size_t>(i)];
     TreeNode node;
     node.pid = number(task.pid);
     node.pgid = number(task.pgid);
     node.sid = number(task.sid);
-    node.parent = i == 0 ? -1 : task.parent;
+    node.parent = i == root ? -1 : task.parent - root;
     node.zombie = task.zombie;
     node.subreaper = task.subreaper;
     snapshot.nodes.push_back(node);
@@ -140,19 +153,22 @@ class Enumerator {
   struct Options {
     int births = 4;
     bool clone_parent = false;
-    bool subreapers = false;
+    bool subreapers = false;    ///< others than a root that is not init
     bool outside_root = false;  ///< the root begins in the session and group from outside
+    bool init = true;           ///< the root adopts orphans; else the restorer does
   };
 
   explicit Enumerator(Options options) : options_(options) {}
 
   /// Canonical text → least number of commands, counted from the root alone, who leads its session
-  /// or is in the one from outside, and adopts orphans like an init.
+  /// or is in the one from outside.
   std::unordered_map<std::string, int> Run() {
-    TinyTree init;
-    init.count = 1;
-    if (options_.outside_root) init.tasks[0].pgid = init.tasks[0].sid = kOutside;
-    Reach(init, 0);
+    TinyTree start;
+    start.count = 1 + root_;
+    if (!options_.init) At(start, 0) = {.pid = kOutside, .pgid = kOutside, .sid = kOutside};
+    At(start, root_).root = !options_.init;
+    if (options_.outside_root) At(start, root_).pgid = At(start, root_).sid = kOutside;
+    Reach(start, 0);
     for (cost_ = 1; !next_.empty(); ++cost_) {
       std::vector<std::pair<std::string, int>> level = std::move(next_);
       next_.clear();
@@ -167,13 +183,22 @@ class Enumerator {
     auto [entry, added] = fewest_births_.try_emplace(text, births);
     if (!added && entry->second <= births) return;  // reached before, with no more births
     entry->second = births;
-    least_.try_emplace(text, cost_);
+    if (HoldsRootAlone(tree)) least_.try_emplace(text, cost_);
     next_.push_back({std::move(text), births});
   }
 
+  /// Whether the restorer, if there is one, has no child but the root.
+  bool HoldsRootAlone(const TinyTree& tree) const {
+    for (int i = 1; i < tree.count && !options_.init; ++i) {
+      if (At(tree, i).parent == 0 && !At(tree, i).root) return false;
+    }
+    return true;
+  }
+
   void Expand(const TinyTree& tree, int births) {
-    for (int i = 0; i < tree.count; ++i) {
+    for (int i = root_; i < tree.count; ++i) {
       if (At(tree, i).zombie) {
+        if (At(tree, i).root) continue;
         TinyTree after = tree;
         Remove(after, i);
         Reach(after, births);
@@ -182,7 +207,7 @@ class Enumerator {
       if (births < options_.births) Fork(tree, i, births);
       SetIds(tree, i, births);
       if (i != 0) Exit(tree, i, births);
-      if (options_.subreapers && i != 0) {
+      if ((options_.subreapers && i != 0) || At(tree, i).root) {
         TinyTree after = tree;
         At(after, i).subreaper = !At(after, i).subreaper;
         Reach(after, births);
@@ -195,7 +220,7 @@ class Enumerator {
     TinyTree::Task child = At(tree, i);
     child.pid = FreeNumber(tree);
     child.parent = static_cast<std::uint8_t>(i);
-    child.subreaper = false;
+    child.subreaper = child.root = false;
     At(after, after.count++) = child;
     Reach(after, births + 1);
     if (!options_.clone_parent || i == 0) return;
@@ -260,6 +285,7 @@ class Enumerator {
   }
 
   Options options_;
+  const int root_ = options_.init ? 0 : 1;  ///< where the search begins with it
   Canonicalizer canonicalizer_;
   int cost_ = 0;
   std::unordered_map<std::string, int> least_;

@@ -181,6 +181,9 @@ TEST_F(TreeKernelTest, HardCases) {
            "5 5 5 [ 6 9 9 [] ]",
            "5 0 0 [ 6 6 0 [ 7 0 0 [] ] 8 8 8 [] ]",
            "1 1 1 [ 2 0 0 [] ]",
+           "77 0 0 r [ 6 2 0 z [] 7 2 0 z [] 8 2 0 z [] 11 0 0 [] ]",
+           "100 100 100 [ 101 102 103 [] 102 104 103 [] 105 102 103 [] ]",
+           "100 0 0 [ 101 101 101 [ 102 103 101 z [] ] 103 104 101 [ 104 102 101 z [] ] ]",
            "7 7 7 r [ 8 8 7 z [] ]",
        }) {
     Add({}, Tree(text));
@@ -192,6 +195,8 @@ TEST_F(TreeKernelTest, SmallTrees) {
   AddSample(kBasic, {.births = 4}, 1, 2500);
   AddSample(kBasic, {.births = 3, .outside_root = true}, kNotInit, 300);
   AddSample({}, {.births = 3, .clone_parent = true, .subreapers = true}, kNotInit, 400);
+  AddSample({}, {.births = 3, .clone_parent = true, .subreapers = true, .outside_root = true},
+            kNotInit, 400);
   RunAll("small trees");
 }
 
@@ -207,12 +212,15 @@ TEST_F(TreeKernelTest, SmallTreesWithSubreapersAndCloneParent) {
 
 TEST_F(TreeKernelTest, RandomTrees) {
   std::mt19937 random(Seed());
-  for (int i = 0; i < 200; ++i) Add(kBasic, RandomWorld(random()).Run(10 + 2 * i));
+  const auto world = [&](bool all) {
+    const bool not_init = random() % 4 == 0;  // an init that does not lead may never die
+    return RandomWorld(random(), {.all = all,
+                                  .outside_root = not_init && random() % 2 == 0,
+                                  .root = not_init ? kNotInit : 1});
+  };
+  for (int i = 0; i < 200; ++i) Add(kBasic, world(false).Run(10 + 2 * i));
   RunAll("random trees");
-  for (int i = 0; i < 200; ++i) {
-    const TreeSnapshot snapshot = RandomWorld(random(), true).Run(10 + i / 2);
-    Add({}, snapshot);
-  }
+  for (int i = 0; i < 200; ++i) Add({}, world(true).Run(10 + i / 2));
   refused_ = 0;  // a search within a bound; another test counts what it finds
   RunAll("random trees with subreapers and CLONE_PARENT");
 }

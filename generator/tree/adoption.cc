@@ -1,9 +1,9 @@
 #include "generator/tree/adoption.h"
 
 #include <algorithm>
+#include <compare>
 #include <random>
 #include <string>
-#include <tuple>
 #include <utility>
 
 namespace crgen {
@@ -48,8 +48,9 @@ class Adopter {
       if (!Require(birth.birth_sid, birth.adopter, kMaxDepth)) return RefuseOrphan(i);
     }
     BearTheFree();
-    if (Failed(HangOrphans())) return Result::kError;
     InventDeadGroupLeaders(&tree_);
+    served_.assign(tree_.births.size(), kNobody);
+    if (Failed(HangOrphans())) return Result::kError;
     tree_.deep = true;
     if (Failed(OrderBirths(&tree_))) return RefuseCycle();
     MarkOutsideGroup();
@@ -204,10 +205,17 @@ class Adopter {
     }
   }
 
-  /// One invented parent for all orphans of one session and one adopter below one host; a dead
-  /// session leader serves as one of them.
+  /// Orphans of one session and one adopter below one host.
+  struct Family {
+    std::int32_t host;
+    std::int32_t adopter;
+    Slot session;
+    auto operator<=>(const Family&) const = default;
+  };
+
+  /// Each family has one parent that is dead by now, but for those whose group has a dead founder.
   Result HangOrphans() {
-    std::vector<std::tuple<std::int32_t, std::int32_t, Slot, std::int32_t>> orphans;
+    std::vector<std::pair<Family, std::int32_t>> orphans;
     for (std::int32_t i = 1; i < NrProcesses(); ++i) {
       const Birth& birth = tree_.At(i);
       if (birth.adopter == kNobody || BearSibling(i)) continue;
@@ -216,19 +224,53 @@ class Adopter {
           (tree_.At(host).sid != birth.birth_sid && tree_.At(host).birth_sid != birth.birth_sid)) {
         host = SessionHome(tree_, birth.birth_sid);
       }
-      orphans.push_back({host, birth.adopter, birth.birth_sid, i});
+      orphans.push_back({{host, birth.adopter, birth.birth_sid}, i});
     }
     std::sort(orphans.begin(), orphans.end());
-    std::int32_t parent = kNobody;
-    for (std::size_t k = 0; k < orphans.size(); ++k) {
-      auto [host, adopter, session, i] = orphans[k];
-      bool same = k != 0 && std::get<0>(orphans[k - 1]) == host &&
-                  std::get<1>(orphans[k - 1]) == adopter && std::get<2>(orphans[k - 1]) == session;
-      if (!same) parent = InventParent(host, adopter, session);
-      if (parent == kNobody) return Refuse(i, "no pid number is left for its dead parent");
-      tree_.At(i).parent = parent;
+    for (std::size_t first = 0, last = 0; first < orphans.size(); first = last) {
+      const Family& family = orphans[first].first;
+      std::int32_t shared = kNobody;
+      for (last = first; last < orphans.size() && orphans[last].first == family; ++last) {
+        std::int32_t founder = DeadFounder(orphans[last].second, family);
+        if (founder != kNobody) shared = founder;
+      }
+      for (std::size_t k = first; k < last; ++k) {
+        std::int32_t i = orphans[k].second;
+        std::int32_t parent = DeadFounder(i, family);
+        if (parent == kNobody && shared == kNobody) shared = FindOrInventParent(family);
+        if (parent == kNobody) parent = shared;
+        if (parent == kNobody) return Refuse(i, "no pid number is left for its dead parent");
+        Hang(i, parent);
+      }
     }
     return Result::kOk;
+  }
+
+  void Hang(std::int32_t i, std::int32_t parent) {
+    Birth& birth = tree_.At(i);
+    std::int32_t adopter = birth.adopter;
+    std::int32_t& served = served_[Index(parent)];
+    birth.parent = parent;
+    bool leads = tree_.At(parent).leader();  // others hang below it too, so it stays where it is
+    bool can_move = !leads && served == kNobody && CanBeBornAsChild(tree_, parent, adopter);
+    bool fork = siblings_ && (can_move || IsBornAsChild(tree_, parent, adopter));
+    if (fork) ForkForAdopter(i, &tree_);
+    if (!fork || !leads) served = adopter;
+  }
+
+  /// An exit hands all children to one adopter; brothers need none.
+  bool MayServe(std::int32_t dead, std::int32_t adopter) const {
+    return served_[Index(dead)] == kNobody || served_[Index(dead)] == adopter ||
+           (siblings_ && IsBornAsChild(tree_, dead, adopter));
+  }
+
+  /// The founder of orphan i's group, if it is gone and can be the parent of i.
+  std::int32_t DeadFounder(std::int32_t i, const Family& family) const {
+    std::int32_t founder = tree_.numbers[tree_.At(i).pgid].process;
+    bool fits = founder != kNobody && tree_.At(founder).origin == Origin::kDeadGroupLeader &&
+                tree_.At(founder).parent == family.host &&
+                tree_.At(founder).birth_sid == family.session;
+    return fits && MayServe(founder, family.adopter) ? founder : kNobody;
   }
 
   /// Process i, an orphan so far, is forked by a brother of the session, best one of its group.
@@ -251,19 +293,19 @@ class Adopter {
     return true;
   }
 
-  std::int32_t InventParent(std::int32_t host, std::int32_t adopter, Slot session) {
-    served_.resize(tree_.births.size(), kNobody);
-    bool dead_leader = tree_.At(host).origin == Origin::kDeadSessionLeader;
-    if (dead_leader && served_[Index(host)] == kNobody && tree_.At(host).pid == session) {
-      served_[Index(host)] = adopter;
-      return host;
+  /// The session's leader, if it is dead, or a process that is invented for the family.
+  std::int32_t FindOrInventParent(const Family& family) {
+    const Birth& host = tree_.At(family.host);
+    if (host.dies && host.pid == family.session && MayServe(family.host, family.adopter)) {
+      return family.host;
     }
     Slot pid = tree_.numbers.AddFree();
     if (pid == kNoSlot) return kNobody;
+    served_.push_back(kNobody);
     return InventProcess({.pid = pid,
-                          .parent = host,
-                          .birth_sid = session,
-                          .sid = session,
+                          .parent = family.host,
+                          .birth_sid = family.session,
+                          .sid = family.session,
                           .origin = Origin::kForOrphans},
                          &tree_);
   }

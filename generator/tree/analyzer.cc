@@ -15,13 +15,14 @@
 namespace crgen {
 namespace {
 
-/// Trees of more processes get fewer attempts, so that a refusal does not take minutes.
+/// Trees of more processes get fewer attempts, so that a refusal does not take minutes, and an
+/// answer not twice the time.
 constexpr std::size_t kLarge = 100000;
 
 /// From births to commands; the simulation has the last word.
 Result PlanBirths(const TreeSnapshot& snapshot, BirthTree* tree, TreePlan* plan,
                   TreeRefusal* refusal) {
-  plan->ops.clear();
+  *plan = {};
   plan->ops.reserve(tree->births.size() * 3);
   GroupPlan groups = PlanGroups(*tree);
   if (Failed(ScheduleTree(snapshot, groups, tree, &plan->ops, refusal))) return Result::kError;
@@ -39,27 +40,44 @@ Result PlanBirths(const TreeSnapshot& snapshot, BirthTree* tree, TreePlan* plan,
   return Result::kOk;
 }
 
-Result PlanDeep(const TreeSnapshot& snapshot, unsigned attempt, bool siblings, TreePlan* plan,
+/// The root, and only it, adopts orphans. *brothers: whether they may fork each other; afterwards
+/// whether that made a difference.
+Result PlanFlat(const TreeSnapshot& snapshot, bool* brothers, TreePlan* plan,
                 TreeRefusal* refusal) {
   BirthTree tree(snapshot.nodes.size());
   if (Failed(CheckTree(snapshot, &tree.numbers, refusal)) ||
-      Failed(BuildDeepBirthTree(snapshot, attempt, siblings, &tree, refusal))) {
+      Failed(BuildBirthTree(snapshot, *brothers, &tree, refusal))) {
     return Result::kError;
   }
+  *brothers = tree.brothers;
   return PlanBirths(snapshot, &tree, plan, refusal);
 }
 
-/// A root that is not init has to become a subreaper to adopt anybody; brothers that fork brothers
-/// may spare that.
-void TryBrothersAtTheRoot(const TreeSnapshot& snapshot, TreePlan* plan) {
-  if (snapshot.nodes[0].pid == 1) return;
-  bool adopts = std::any_of(plan->ops.begin(), plan->ops.end(), [&](const TreeOp& op) {
-    return op.kind == TreeOp::Kind::kSetSubreaper && op.pid == snapshot.nodes[0].pid;
-  });
+/// With brothers where that takes fewer commands.
+Result PlanFlatBest(const TreeSnapshot& snapshot, bool brothers, TreePlan* plan,
+                    TreeRefusal* refusal) {
+  bool none = false;
+  if (!brothers || Failed(PlanFlat(snapshot, &brothers, plan, refusal))) {
+    return PlanFlat(snapshot, &none, plan, refusal);
+  }
+  if (!brothers || snapshot.nodes.size() > kLarge) return Result::kOk;
   TreePlan other;
   TreeRefusal ignored;
-  if (!adopts || Failed(PlanDeep(snapshot, 0, true, &other, &ignored))) return;
-  if (other.ops.size() < plan->ops.size()) *plan = std::move(other);
+  if (Succeeded(PlanFlat(snapshot, &none, &other, &ignored)) &&
+      other.ops.size() <= plan->ops.size()) {
+    *plan = std::move(other);
+  }
+  return Result::kOk;
+}
+
+Result PlanDeep(const TreeSnapshot& snapshot, unsigned attempt, bool brothers, TreePlan* plan,
+                TreeRefusal* refusal) {
+  BirthTree tree(snapshot.nodes.size());
+  if (Failed(CheckTree(snapshot, &tree.numbers, refusal)) ||
+      Failed(BuildDeepBirthTree(snapshot, attempt, brothers, &tree, refusal))) {
+    return Result::kError;
+  }
+  return PlanBirths(snapshot, &tree, plan, refusal);
 }
 
 }  // namespace
@@ -68,13 +86,7 @@ Result AnalyzeTreeWith(const TreeRules& rules, const TreeSnapshot& snapshot, Tre
                        TreeRefusal* refusal) {
   *plan = {};
   *refusal = {};
-  BirthTree tree(snapshot.nodes.size());
-  if (Failed(CheckTree(snapshot, &tree.numbers, refusal))) return Result::kError;
-  if (Succeeded(BuildBirthTree(snapshot, &tree, refusal)) &&
-      Succeeded(PlanBirths(snapshot, &tree, plan, refusal))) {
-    if (rules.clone_parent) TryBrothersAtTheRoot(snapshot, plan);
-    return Result::kOk;
-  }
+  if (Succeeded(PlanFlatBest(snapshot, rules.clone_parent, plan, refusal))) return Result::kOk;
   unsigned attempts = rules.subreapers ? rules.attempts : 0;
   if (snapshot.nodes.size() > kLarge) attempts = std::min(attempts, 2u);
   for (unsigned attempt = 0; attempt < attempts; ++attempt) {

@@ -43,14 +43,14 @@ struct TreeRefusal {
 /// What a plan may use beside fork, setsid, setpgid, exit and wait.
 struct TreeRules {
   bool subreapers = true;    ///< orphans of others than the root (PR_SET_CHILD_SUBREAPER)
-  bool clone_parent = true;  ///< brothers that fork brothers there (CLONE_PARENT)
+  bool clone_parent = true;  ///< brothers that fork brothers (CLONE_PARENT)
   unsigned attempts = 16;  ///< orders in which orphans of other adopters than the reaper are tried
 };
 
 /// Finds a sequence that ends in exactly `snapshot`: every process with its pid, parent, group,
-/// session, state and subreaper flag, and no other process. Prefers fork, setsid, setpgid, exit and
-/// wait; takes CLONE_PARENT and processes that are subreapers for a moment only where those do not
-/// suffice, that is, where others than the root hold orphans.
+/// session, state and subreaper flag, and no other process. Takes CLONE_PARENT only where the plan
+/// gets shorter by it, and processes that are subreapers for a moment only where fork, setsid,
+/// setpgid, exit and wait do not suffice, that is, where others than the root hold orphans.
 /// Gives kOk and *plan (which has been simulated under the kernel's rules), or kError and *refusal.
 /// The reaper is the root if its pid is 1, else the restorer (pid 0).
 /// Cost: O(n log n) for n processes; no recursion.

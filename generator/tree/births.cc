@@ -81,6 +81,17 @@ class SessionResolver {
   TreeRefusal* refusal_;
 };
 
+/// A root that is not init must become a subreaper to adopt anybody. It need not if the dead
+/// parents of all orphans can fork them for it.
+void SpareRootFromAdopting(BirthTree* tree) {
+  for (const Birth& birth : tree->births) {
+    if (birth.adopter == kRoot && !CanBeBornAsChild(*tree, birth.parent, kRoot)) return;
+  }
+  for (std::size_t i = 0; i < tree->births.size(); ++i) {
+    if (tree->births[i].adopter == kRoot) ForkForAdopter(static_cast<std::int32_t>(i), tree);
+  }
+}
+
 }  // namespace
 
 void EnterProcesses(const std::vector<TreeNode>& nodes, BirthTree* tree) {
@@ -108,6 +119,24 @@ std::int32_t InventProcess(Birth birth, BirthTree* tree) {
   tree->numbers[birth.pid].process = index;
   tree->births.push_back(birth);
   return index;
+}
+
+bool IsBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q) {
+  while (tree.At(i).sibling) i = tree.At(i).parent;
+  return tree.At(i).parent == q;
+}
+
+bool CanBeBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q) {
+  const Birth& birth = tree.At(i);
+  return IsBornAsChild(tree, i, q) ||
+         (birth.origin != Origin::kSnapshot && IsBornAsChild(tree, birth.parent, q));
+}
+
+void ForkForAdopter(std::int32_t i, BirthTree* tree) {
+  Birth& birth = tree->At(i);
+  if (!IsBornAsChild(*tree, birth.parent, birth.adopter)) tree->At(birth.parent).sibling = true;
+  birth.sibling = tree->brothers = true;
+  birth.adopter = -1;
 }
 
 void InventDeadSessionLeaders(BirthTree* tree) {
@@ -140,10 +169,14 @@ void InventDeadGroupLeaders(BirthTree* tree) {
   }
 }
 
-Result BuildBirthTree(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal) {
+Result BuildBirthTree(const TreeSnapshot& snapshot, bool brothers, BirthTree* tree,
+                      TreeRefusal* refusal) {
   std::vector<std::int32_t> orphans;
   if (Failed(SessionResolver(snapshot, tree, refusal).Run(&orphans))) return Result::kError;
-  return PlaceOrphans(orphans, tree, refusal);
+  if (Failed(PlaceOrphans(orphans, brothers, tree, refusal))) return Result::kError;
+  const TreeNode& root = snapshot.nodes[kRoot];
+  if (brothers && root.pid != 1 && !root.subreaper) SpareRootFromAdopting(tree);
+  return Result::kOk;
 }
 
 Result OrderBirths(BirthTree* tree) {

@@ -46,6 +46,7 @@ struct BirthTree {
   std::vector<std::int32_t> place;        ///< of births[i] in `order`
   std::vector<std::int32_t> subtree_end;  ///< one behind its last descendant in `order`
   bool deep = false;                      ///< others than the root adopt orphans too
+  bool brothers = false;  ///< some fork each other, or others were placed first for their sake
 
   Birth& At(std::int32_t i) { return births[static_cast<std::size_t>(i)]; }
   const Birth& At(std::int32_t i) const { return births[static_cast<std::size_t>(i)]; }
@@ -59,11 +60,12 @@ struct BirthTree {
 
 /// Gives every process a parent and a session to be born in, and invents the processes that are
 /// gone: dead session leaders, dead group leaders, and parents of orphans, as few as it can. Here
-/// nobody but the root adopts orphans; tree_adoption.h goes further.
-/// REQUIRES: CheckTree() filled tree->numbers. Errors: *refusal has the process and the rule.
-/// Cost: O(n log n).
-/// Rules: process-tree grammar (fork, setsid, exit); ksys_setsid; forget_original_parent.
-Result BuildBirthTree(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal);
+/// nobody but the root adopts orphans; adoption.h goes further. `brothers`: children of the root
+/// may be forked by others of them (CLONE_PARENT). REQUIRES: CheckTree() filled tree->numbers.
+/// Errors: *refusal has the process and the rule. Cost: O(n log n). Rules: process-tree grammar
+/// (fork, setsid, exit); ksys_setsid; forget_original_parent.
+Result BuildBirthTree(const TreeSnapshot& snapshot, bool brothers, BirthTree* tree,
+                      TreeRefusal* refusal);
 
 /// The snapshot's processes as births with their own parents; birth_sid of leaders is left open.
 void EnterProcesses(const std::vector<TreeNode>& nodes, BirthTree* tree);
@@ -79,6 +81,16 @@ void InventDeadSessionLeaders(BirthTree* tree);
 
 /// A founder for every group whose founder is gone, as a child of its session's home.
 void InventDeadGroupLeaders(BirthTree* tree);
+
+/// Whether process i is q's child from its birth on; what it forks with CLONE_PARENT is then, too.
+bool IsBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q);
+
+/// The same, or process i is invented and its parent can fork it with CLONE_PARENT.
+bool CanBeBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q);
+
+/// Makes orphan i a child of its adopter from its birth on. REQUIRES: CanBeBornAsChild() of its
+/// parent and its adopter.
+void ForkForAdopter(std::int32_t i, BirthTree* tree);
 
 /// Fills order, children, place and subtree_end. kError: some births do not descend from the root.
 Result OrderBirths(BirthTree* tree);

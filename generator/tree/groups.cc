@@ -54,9 +54,10 @@ class GroupPlanner {
         waiting_.push_back(child);
       }
     }
-    // A visit costs a setpgid, and another one to come back if it was born where it ends.
+    // A visit costs a setpgid, and another one to come back if it was born where it ends; to the
+    // group outside nobody comes back.
     std::int32_t least = !birth.leader() && birth.pgid == born_in ? 3 : 2;
-    while (AssignVisit(least)) {
+    while (birth.pgid != outside_ && AssignVisit(least)) {
     }
     if (!cycles_.members.empty()) ChooseHolderChild(i);
     for (std::int32_t child : waiting_) {

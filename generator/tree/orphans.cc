@@ -18,10 +18,17 @@ constexpr std::int32_t kNobody = -1;
 constexpr int kMaxCandidates = 8;
 constexpr int kMaxChain = 64;
 
+std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
+
 class OrphanPlacer {
  public:
-  OrphanPlacer(const std::vector<std::int32_t>& orphans, BirthTree* tree, TreeRefusal* refusal)
-      : orphans_(orphans), tree_(*tree), numbers_(tree->numbers), refusal_(refusal) {}
+  OrphanPlacer(const std::vector<std::int32_t>& orphans, bool brothers, BirthTree* tree,
+               TreeRefusal* refusal)
+      : orphans_(orphans),
+        brothers_(brothers),
+        tree_(*tree),
+        numbers_(tree->numbers),
+        refusal_(refusal) {}
 
   Result Run() {
     nr_processes_ = static_cast<std::int32_t>(tree_.births.size());
@@ -38,10 +45,9 @@ class OrphanPlacer {
     likes_.emplace(tree_);
     CutPieces();
     ListTheDead();
-    for (std::int32_t orphan : orphans_) {
-      std::int32_t parent = FindDeadParent(orphan);
-      if (parent == kNobody) return Refuse(orphan, "no pid number is left for its dead parent");
-      Hang(orphan, parent);
+    ListBrothers();
+    for (std::int32_t orphan : OrphansInOrder()) {
+      if (Failed(Place(orphan))) return Result::kError;
     }
     if (numbers_[tree_.At(kRoot).pid].value == 1) InheritGroupsAtTheRoot();
     PlaceInvented();
@@ -53,7 +59,7 @@ class OrphanPlacer {
 
   Result RefuseCycle() {
     for (std::int32_t orphan : orphans_) {
-      if (tree_.place[static_cast<std::size_t>(orphan)] != -1) continue;
+      if (tree_.place[Index(orphan)] != -1) continue;
       return Refuse(orphan, "it must be born in session " + Name(tree_.At(orphan).birth_sid) +
                                 ", whose leader descends from it");
     }
@@ -67,15 +73,14 @@ class OrphanPlacer {
     for (std::size_t i = 0; i < piece_.size(); ++i) {
       const Birth& birth = tree_.births[i];
       bool cut = birth.origin != Origin::kSnapshot || birth.parent <= kRoot || birth.adopter >= 0;
-      piece_[i] =
-          cut ? static_cast<std::int32_t>(i) : piece_[static_cast<std::size_t>(birth.parent)];
+      piece_[i] = cut ? static_cast<std::int32_t>(i) : piece_[Index(birth.parent)];
     }
   }
 
   /// Whether `low` descends from `high`, the first of a piece. Gives up with "yes".
   bool HangsBelow(std::int32_t low, std::int32_t high) const {
     for (int i = 0; i < kMaxChain; ++i) {
-      std::int32_t piece = piece_[static_cast<std::size_t>(low)];
+      std::int32_t piece = piece_[Index(low)];
       if (piece == high) return true;
       if (piece == kRoot) return false;
       low = tree_.At(piece).parent;
@@ -97,15 +102,15 @@ class OrphanPlacer {
       if (numbers_[birth.pid].nr_members > 0) ListInGroup(birth.pid, i);
       // Orphans need a dead parent themselves, so they do not spare one.
       if (birth.adopter != kNobody) continue;
-      auto& first = dead_in_session_[static_cast<std::size_t>(birth.birth_sid)];
-      next_dead_[static_cast<std::size_t>(i)] = std::exchange(first, i);
+      auto& first = dead_in_session_[Index(birth.birth_sid)];
+      next_dead_[Index(i)] = std::exchange(first, i);
       ListNearGroups(i);
     }
   }
 
   /// Founders first: what they wait for is least.
   void ListInGroup(Slot group, std::int32_t i) {
-    auto& in_group = dead_in_group_[static_cast<std::size_t>(group)];
+    auto& in_group = dead_in_group_[Index(group)];
     if (in_group == kNobody || tree_.At(i).pid == group) in_group = i;
   }
 
@@ -115,30 +120,112 @@ class OrphanPlacer {
     const Birth& parent = tree_.At(birth.parent);
     if (!birth.leader() && birth.pgid == parent.pgid) return;
     if (parent.leader() && birth.birth_sid != parent.pid) return;
-    if (parent.pgid != kNoSlot) dead_near_group_[static_cast<std::size_t>(parent.pgid)] = i;
+    if (parent.pgid != kNoSlot) dead_near_group_[Index(parent.pgid)] = i;
     if (numbers_[parent.pid].nr_members > 0) {
-      dead_near_group_[static_cast<std::size_t>(parent.pid)] = i;
+      dead_near_group_[Index(parent.pid)] = i;
     }
   }
 
-  /// A dead process that can have forked `orphan`; best one in a group that the orphan likes.
-  std::int32_t FindDeadParent(std::int32_t orphan) {
+  /// Children of the root that lead a session. They can fork its orphans as brothers, and those
+  /// further ones. What a brother forks while its own parent has yet to exit comes to the root too.
+  void ListBrothers() {
+    brother_in_group_.assign(numbers_.size(), kNobody);
+    brother_in_session_.assign(numbers_.size(), kNobody);
+    for (std::int32_t i = 1; brothers_ && i < nr_processes_; ++i) {
+      const Birth& birth = tree_.At(i);
+      if (!birth.leader()) continue;
+      if (birth.parent == kRoot || birth.adopter == kRoot) ListBrother(i);
+    }
+  }
+
+  void ListBrother(std::int32_t i) {
+    const Birth& birth = tree_.At(i);
+    const auto list = [i](std::int32_t& brother) {
+      if (brother == kNobody) brother = i;
+    };
+    list(brother_in_session_[Index(birth.sid)]);
+    list(brother_in_group_[Index(birth.pgid)]);
+    if (FoundsGroup(i)) list(brother_in_group_[Index(birth.pid)]);
+  }
+
+  /// Brothers that others of their group can be forked by come first.
+  std::vector<std::int32_t> OrphansInOrder() {
+    std::vector<std::int32_t> orphans = orphans_;
+    std::stable_partition(orphans.begin(), orphans.end(), [&](std::int32_t orphan) {
+      return FoundsGroup(orphan) && !tree_.At(orphan).dies &&
+             FindBrotherInSession(orphan) != kNobody;
+    });
+    tree_.brothers = orphans != orphans_;
+    return orphans;
+  }
+
+  bool FoundsGroup(std::int32_t i) const { return numbers_[tree_.At(i).pid].nr_members > 0; }
+
+  /// Finds a process that can have forked `orphan`: a dead one or a brother, best one in a group
+  /// that the orphan likes.
+  Result Place(std::int32_t orphan) {
     std::int32_t dead = FindInLikedGroup(orphan);
     if (dead == kNobody) dead = FindInSession(orphan, true);
-    if (dead == kNobody) dead = FindInSession(orphan, false);
-    if (dead != kNobody) return dead;
+    std::int32_t brother = dead == kNobody ? FindBrotherInLikedGroup(orphan) : kNobody;
+    if (dead == kNobody && brother == kNobody) {
+      dead = FindInSession(orphan, false);
+      if (dead == kNobody) brother = FindBrotherInSession(orphan);
+    }
+    if (brother != kNobody) dead = FindSpareLeader(orphan);
+    if (brother != kNobody && dead == kNobody) return HangOnBrother(orphan, brother);
+    if (dead == kNobody) dead = FindOrInventParent(orphan);
+    if (dead == kNobody) return Refuse(orphan, "no pid number is left for its dead parent");
+    Hang(orphan, dead);
+    return Result::kOk;
+  }
+
+  std::int32_t FindBrotherInLikedGroup(std::int32_t orphan) const {
+    for (Slot group : likes_->Liked(orphan)) {
+      std::int32_t brother = brother_in_group_[Index(group)];
+      if (brother == kNobody || brother == orphan || HangsBelow(brother, orphan)) continue;
+      if (numbers_[group].group_session == tree_.At(orphan).birth_sid) return brother;
+    }
+    return kNobody;
+  }
+
+  Result HangOnBrother(std::int32_t orphan, std::int32_t brother) {
+    Birth& birth = tree_.At(orphan);
+    birth.parent = brother;
+    birth.adopter = kNobody;
+    birth.sibling = tree_.brothers = true;
+    if (birth.sid == birth.birth_sid) ListBrother(orphan);
+    return Result::kOk;
+  }
+
+  std::int32_t FindBrotherInSession(std::int32_t orphan) const {
+    std::int32_t brother = brother_in_session_[Index(tree_.At(orphan).birth_sid)];
+    return brother == kNobody || HangsBelow(brother, orphan) ? kNobody : brother;
+  }
+
+  /// A leader that is invented anyway and can fork the orphan as well as a brother can.
+  std::int32_t FindSpareLeader(std::int32_t orphan) {
     Slot session = tree_.At(orphan).birth_sid;
-    dead = Home(session);
+    std::int32_t& leader = invented_for_[Index(session)];
+    if (leader == kNobody) leader = UseLeader(session);
+    return leader != kNobody && CanBePlacedFor(leader, orphan) ? leader : kNobody;
+  }
+
+  /// The dead leader of the orphan's session, or a process that is invented for it.
+  std::int32_t FindOrInventParent(std::int32_t orphan) {
+    Slot session = tree_.At(orphan).birth_sid;
+    std::int32_t dead = Home(session);
     if (tree_.At(dead).dies && !HangsBelow(dead, orphan)) return dead;
-    std::int32_t invented = invented_for_[static_cast<std::size_t>(session)];
+    std::int32_t invented = invented_for_[Index(session)];
     if (invented != kNobody) return invented;
-    return invented_for_[static_cast<std::size_t>(session)] = InventParent(session);
+    invented = UseLeader(session);
+    if (invented == kNobody) invented = InventParent(session);
+    return invented_for_[Index(session)] = invented;
   }
 
   std::int32_t FindInLikedGroup(std::int32_t child) const {
     for (const std::vector<std::int32_t>* dead_of : {&dead_in_group_, &dead_near_group_}) {
       for (Slot group : likes_->Liked(child)) {
-        std::int32_t dead = (*dead_of)[static_cast<std::size_t>(group)];
+        std::int32_t dead = (*dead_of)[Index(group)];
         if (dead == kNobody || dead == child || HangsBelow(dead, child)) continue;
         if (numbers_[group].group_session != tree_.At(child).birth_sid) continue;
         std::int32_t founder = numbers_[group].process;
@@ -153,24 +240,24 @@ class OrphanPlacer {
   /// still be placed in the group that the child likes best.
   std::int32_t FindInSession(std::int32_t child, bool free_choice) const {
     Slot session = tree_.At(child).birth_sid;
-    std::int32_t dead = dead_in_session_[static_cast<std::size_t>(session)];
+    std::int32_t dead = dead_in_session_[Index(session)];
     for (int i = 0; dead != kNobody && i < kMaxCandidates; ++i) {
       bool fits = tree_.At(dead).birth_sid == session && !HangsBelow(dead, child);
       if (fits && (!free_choice || CanBePlacedFor(dead, child))) return dead;
-      dead = next_dead_[static_cast<std::size_t>(dead)];
+      dead = next_dead_[Index(dead)];
     }
     return kNobody;
   }
 
   bool CanBePlacedFor(std::int32_t dead, std::int32_t child) const {
     if (tree_.At(dead).origin == Origin::kSnapshot) return false;
-    Slot wanted = wanted_[static_cast<std::size_t>(dead)];
+    Slot wanted = wanted_[Index(dead)];
     return wanted == kNoSlot || likes_->IsLiked(child, wanted);
   }
 
   /// A dead session leader may have been born in any session, so it can be the orphans' parent
-  /// before its setsid. Only if there is none, a process is invented for them alone.
-  std::int32_t InventParent(Slot session) {
+  /// before its setsid.
+  std::int32_t UseLeader(Slot session) {
     std::int32_t home = Home(session);
     std::size_t nr_tries = std::min<std::size_t>(unused_leaders_.size(), kMaxCandidates);
     for (std::size_t i = 0; i < nr_tries; ++i) {
@@ -181,10 +268,14 @@ class OrphanPlacer {
       tree_.At(leader).birth_sid = session;
       return leader;
     }
+    return kNobody;
+  }
+
+  std::int32_t InventParent(Slot session) {
     Slot pid = numbers_.AddFree();
     if (pid == kNoSlot) return kNobody;
     std::int32_t invented = InventProcess({.pid = pid,
-                                           .parent = home,
+                                           .parent = Home(session),
                                            .birth_sid = session,
                                            .sid = session,
                                            .origin = Origin::kForOrphans},
@@ -203,7 +294,7 @@ class OrphanPlacer {
       if (group == tree_.At(parent).pid) return;
     }
     for (Slot group : likes_->Liked(child)) {
-      auto& wanted = wanted_[static_cast<std::size_t>(parent)];
+      auto& wanted = wanted_[Index(parent)];
       if (wanted == kNoSlot) wanted = group;
       groups_wanted_.push_back({parent, group});
     }
@@ -255,12 +346,11 @@ class OrphanPlacer {
     std::vector<std::int32_t> hosts(numbers_.size(), kNobody);
     for (std::int32_t i = nr_processes_ - 1; i >= kRoot; --i) {
       const Birth& birth = tree_.At(i);
-      auto& host = hosts[static_cast<std::size_t>(birth.pgid)];
+      auto& host = hosts[Index(birth.pgid)];
       if (host == kNobody || tree_.At(host).pid != birth.pgid) host = i;
     }
     for (std::int32_t i = kRoot; i < nr_processes_; ++i) {  // a founder that moved on was a member
-      if (FoundsGroupAndLeaves(tree_, tree_.At(i)))
-        hosts[static_cast<std::size_t>(tree_.At(i).pid)] = i;
+      if (FoundsGroupAndLeaves(tree_, tree_.At(i))) hosts[Index(tree_.At(i).pid)] = i;
     }
     std::sort(groups_wanted_.begin(), groups_wanted_.end());
     std::size_t first = 0;
@@ -272,7 +362,7 @@ class OrphanPlacer {
         std::size_t last = first;
         while (last < groups_wanted_.size() && groups_wanted_[last] == groups_wanted_[first])
           ++last;
-        std::int32_t host = hosts[static_cast<std::size_t>(groups_wanted_[first].second)];
+        std::int32_t host = hosts[Index(groups_wanted_[first].second)];
         if (last - first > best_count && host != kNobody && !HangsBelow(host, invented) &&
             tree_.At(host).sid == tree_.At(invented).birth_sid) {
           best_count = last - first;
@@ -292,16 +382,19 @@ class OrphanPlacer {
   std::string Name(Slot slot) const { return std::to_string(numbers_[slot].value); }
 
   const std::vector<std::int32_t>& orphans_;
+  const bool brothers_;
   BirthTree& tree_;
   NumberTable& numbers_;
   TreeRefusal* refusal_;
   std::int32_t nr_processes_ = 0;
-  std::vector<std::int32_t> piece_;            ///< first process of each process's piece
-  std::vector<std::int32_t> unused_leaders_;   ///< invented, not yet anybody's parent elsewhere
-  std::vector<std::int32_t> dead_in_group_;    ///< by slot of the group
-  std::vector<std::int32_t> dead_near_group_;  ///< by slot: one whose parent is in the group
-  std::vector<std::int32_t> dead_in_session_;  ///< by slot of the session; goes on in next_dead_
-  std::vector<std::int32_t> invented_for_;     ///< by slot of the session
+  std::vector<std::int32_t> piece_;             ///< first process of each process's piece
+  std::vector<std::int32_t> unused_leaders_;    ///< invented, not yet anybody's parent elsewhere
+  std::vector<std::int32_t> dead_in_group_;     ///< by slot of the group
+  std::vector<std::int32_t> dead_near_group_;   ///< by slot: one whose parent is in the group
+  std::vector<std::int32_t> dead_in_session_;   ///< by slot of the session; goes on in next_dead_
+  std::vector<std::int32_t> invented_for_;      ///< by slot of the session
+  std::vector<std::int32_t> brother_in_group_;  ///< by slot: a child of the root
+  std::vector<std::int32_t> brother_in_session_;
   std::vector<std::int32_t> next_dead_;
   std::vector<Slot> wanted_;  ///< the group that an invented process is to be placed in
   std::optional<GroupLikes> likes_;
@@ -310,9 +403,9 @@ class OrphanPlacer {
 
 }  // namespace
 
-Result PlaceOrphans(const std::vector<std::int32_t>& orphans, BirthTree* tree,
+Result PlaceOrphans(const std::vector<std::int32_t>& orphans, bool brothers, BirthTree* tree,
                     TreeRefusal* refusal) {
-  return OrphanPlacer(orphans, tree, refusal).Run();
+  return OrphanPlacer(orphans, brothers, tree, refusal).Run();
 }
 
 std::string InventionReason(const BirthTree& tree, std::int32_t i) {
@@ -323,9 +416,9 @@ std::string InventionReason(const BirthTree& tree, std::int32_t i) {
       break;
     case Origin::kDeadSessionLeader: {
       std::string reason = "leader of session " + name(birth.pid) + ", gone (heuristic 1)";
-      for (auto c = tree.first_child[static_cast<std::size_t>(i)];
+      for (auto c = tree.first_child[Index(i)];
            c < tree.first_child[static_cast<std::size_t>(i) + 1]; ++c) {
-        const Birth& child = tree.At(tree.children[static_cast<std::size_t>(c)]);
+        const Birth& child = tree.At(tree.children[Index(c)]);
         if (child.birth_sid == birth.pid) continue;
         return reason + "; before its setsid parent of orphans of session " + name(birth.birth_sid);
       }

@@ -18,7 +18,8 @@ enum class State : std::uint8_t { kUnborn, kReady, kBlocked, kDone, kZombie, kGo
 struct Progress {
   State state = State::kUnborn;
   Slot group = kNoSlot;
-  std::int32_t parent = kRestorer;  ///< at this moment
+  std::int32_t parent = kRestorer;  ///< at this moment, or at its exit
+  std::int32_t heir = kRestorer;    ///< who got its children at its exit
   std::int32_t stage = 0;           ///< index in GroupPlan::stages
   std::int32_t next_fork = 0;
 };
@@ -251,24 +252,27 @@ class Scheduler {
     subreaper_ = i;
   }
 
-  /// Its children go to the reaper; a root that is not init adopts them as a subreaper.
+  /// Its children go to the reaper; a root that is not init adopts them as a subreaper, those that
+  /// are gone at the end too while they can have children.
   void Exit(std::int32_t i) {
     const Birth& birth = tree_.At(i);
-    bool heirs = false;
+    bool orphans = false;
     for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
       std::int32_t child = tree_.children[Index(c)];
-      if (At(child).parent == i && tree_.At(child).origin == Origin::kSnapshot) heirs = true;
+      bool stays = tree_.At(child).origin == Origin::kSnapshot || At(child).state < State::kZombie;
+      if (At(child).parent == i && stays) orphans = true;
     }
-    if (heirs && !root_is_init_ && !tree_.deep) MakeSubreaper(kRoot);
+    if (orphans && !root_is_init_ && !tree_.deep) MakeSubreaper(kRoot);
     if (birth.origin == Origin::kSnapshot && snapshot_.nodes[Index(i)].subreaper) {
       Emit(TreeOp::Kind::kSetSubreaper, i, 1);
     }
-    for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
-      Progress& child = At(tree_.children[Index(c)]);
-      if (child.parent == i) child.parent = HeirOf(i);
-    }
     Emit(TreeOp::Kind::kExit, i, 0);
     At(i).state = State::kZombie;
+    At(i).heir = HeirOf(i);
+    for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
+      Progress& child = At(tree_.children[Index(c)]);
+      if (child.parent == i) child.parent = At(i).heir;
+    }
     if (birth.origin != Origin::kSnapshot) Reap(i);
   }
 
@@ -288,7 +292,7 @@ class Scheduler {
     Slot group = At(i).group;
     if (!CanLeave(i)) return Await(&await_other_[Index(group)], i);
     std::int32_t parent = At(i).parent;
-    if (parent != kRestorer && At(parent).state >= State::kZombie) parent = HeirOf(parent);
+    while (parent != kRestorer && At(parent).state >= State::kZombie) parent = At(parent).heir;
     Emit(TreeOp::Kind::kWait, parent, PidOf(i));
     At(i).state = State::kGone;
     --nr_in_group_[Index(group)];
