@@ -104,7 +104,6 @@ inline void Add(std::int64_t summand, nlohmann::json& number) {
 inline std::vector<Damage> Damages() {
   using nlohmann::json;
   return {
-      Without("attributes", "fs"),
       Without("attributes", "rlimits"),
       Without("attributes", "personality"),
       Without("attributes", "child_subreaper"),
@@ -119,8 +118,6 @@ inline std::vector<Damage> Damages() {
       Without("counter", "mm"),
       Without("counter", "rseq"),
       Without("registers", "fpu"),
-      Without("signals", "sigactions"),
-      Without("signals", "signal_mask"),
       Without("signals", "signal_queue"),
       Without("signals", "sigaltstack"),
       Without("threads", "robust_list"),
@@ -130,6 +127,27 @@ inline std::vector<Damage> Damages() {
       Without("timers", "posix_timers"),
       {"attributes", "another umask",
        InAttribute("fs", [](json& fs) { fs["umask"] = fs["umask"].get<int>() ^ 1; })},
+      {"attributes", "another directory", InAttribute("fs", [](json& fs) { fs["cwd"] = "/"; })},
+      {"attributes", "no root of its own", InAttribute("fs", [](json& fs) { fs["root"] = "/"; })},
+      {"signals", "nothing is ignored",
+       InAttribute("sigactions",
+                   [](json& actions) {
+                     for (json& action : actions) {
+                       if (action["handler"] == "0x1") action["handler"] = "0x0";
+                     }
+                   })},
+      {"signals", "no flags",
+       InAttribute("sigactions",
+                   [](json& actions) {
+                     for (json& action : actions) {
+                       RemoveWord("flags", "SA_NODEFER")(action);
+                     }
+                   })},
+      {"signals", "another mask",
+       InAttribute("signal_mask",
+                   [](json& mask) {
+                     if (mask == "0x8000000400000a00") mask = "0x400000a00";
+                   })},
       {"attributes", "one filter",
        InAttribute("seccomp", [](json& seccomp) { seccomp["filters"].erase(1); })},
       {"attributes", "no secure bits",

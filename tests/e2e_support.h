@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <iostream>
 #include <map>
 #include <set>
@@ -61,7 +62,7 @@ class EndToEnd : public ::testing::Test {
     }
   }
 
-  path Home() const { return folder_ / "home"; }
+  path Home() const { return folder_ / "e2e-home"; }
   path Images(const std::string& dump) const { return folder_ / dump; }
   path Log(const std::string& name) const { return folder_ / (name + ".out"); }
   path Plan(const std::string& dump) const { return folder_ / (dump + ".json"); }
@@ -124,16 +125,19 @@ class EndToEnd : public ::testing::Test {
     root_status_ = -1;
   }
 
-  /// Lets the restored tree make its last checks; what each process says of them, which should be
-  /// PASS.
+  /// Lets the restored tree make its last checks; what each process says of them, until all have or
+  /// one has failed. It should be PASS.
   std::map<std::string, std::string> LastChecks() {
     const std::set<std::string> names = Names("ready.");
+    std::map<std::string, std::string> results;
     Create("go");
     Eventually([&] {
       Reap();
-      return Names("result.") == names || OtherProcesses().empty();
+      results = Results();
+      return results.size() == names.size() || OtherProcesses().empty() ||
+             std::any_of(results.begin(), results.end(),
+                         [](const auto& entry) { return entry.second != "PASS"; });
     });
-    std::map<std::string, std::string> results = Results();
     for (const std::string& name : names) results.try_emplace(name, "no result");
     Create("end");
     return results;
@@ -157,6 +161,21 @@ class EndToEnd : public ::testing::Test {
   }
 
   void Create(const char* file) const { std::ofstream(Home() / file); }
+
+  /// All are our children, or become it as their parents die.
+  void Reap() {
+    int status = 0;
+    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+      if (pid == root_) root_status_ = status;
+    }
+  }
+
+  bool NobodyLeft() {
+    return Eventually([&] {
+      Reap();
+      return OtherProcesses().empty();
+    });
+  }
 
  private:
   [[noreturn]] void BecomeProgram() {
@@ -199,21 +218,6 @@ class EndToEnd : public ::testing::Test {
       if (line.find("Error") != std::string::npos) errors += "\n" + line;
     }
     return errors;
-  }
-
-  /// All are our children, or become it as their parents die.
-  void Reap() {
-    int status = 0;
-    for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
-      if (pid == root_) root_status_ = status;
-    }
-  }
-
-  bool NobodyLeft() {
-    return Eventually([&] {
-      Reap();
-      return OtherProcesses().empty();
-    });
   }
 
   void EndAll() {

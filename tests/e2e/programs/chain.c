@@ -1,8 +1,8 @@
-// A chain of 60 forks. Each process has what its ancestors wrote before they had a child, and what it
+// A chain of 40 processes. Each process has what its ancestors wrote before they had a child, and what it
 // wrote itself; a counter in shared memory is handed down and up again.
 #include "tree.h"
 
-enum { LENGTH = 60 };
+enum { LENGTH = 40 };
 
 static uint64_t (*pages)[PAGE / 8];
 static volatile long* baton;

@@ -136,7 +136,8 @@ static char* volatile fault;
 static void OnFault(int signal, siginfo_t* info, void* context) {
   (void)signal, (void)context;
   fault = info->si_addr;
-  mprotect((void*)((uintptr_t)info->si_addr & -PAGE), PAGE, PROT_READ | PROT_WRITE);
+  if (mprotect((void*)((uintptr_t)info->si_addr & -PAGE), PAGE, PROT_READ | PROT_WRITE) != 0)
+    _exit(94);
 }
 
 static void Last(void) {

@@ -57,10 +57,11 @@ static void LastOfRoot(void) {
   sigaddset(&one, SIGUSR2);
   siginfo_t info;
   // The C library's function would change the code.
-  EXPECT("rt_sigtimedwait", SIGUSR2, syscall(SYS_rt_sigtimedwait, &one, &info, NULL, 8));
+  const struct timespec at_once = {0};
+  EXPECT("rt_sigtimedwait", SIGUSR2, syscall(SYS_rt_sigtimedwait, &one, &info, &at_once, 8));
   EXPECT("sent by tgkill", SI_TKILL, info.si_code);
   EXPECT("sent by", getpid(), info.si_pid);
-  EXPECT("only one pends", -1, sigtimedwait(&one, &info, &(struct timespec){0}));
+  EXPECT("only one pends", -1, sigtimedwait(&one, &info, &at_once));
 
   sigset_t none;
   sigemptyset(&none);
@@ -75,7 +76,7 @@ static void LastOfRoot(void) {
   struct sigaction after;
   CHECK(sigaction(SIGUSR2, NULL, &after));
   EXPECT("handler with SA_RESETHAND after its signal", (long)SIG_DFL, (long)after.sa_handler);
-  CHECK(raise(SIGPIPE));
+  if (!*failure) CHECK(raise(SIGPIPE));
 }
 
 // Dumped in a handler: returning from it must lead back to where it was interrupted.

@@ -124,7 +124,10 @@ static void CheckMain(void) { CheckThread(&lives[0]); }
 static void* Double(void* argument) { return (void*)((long)argument * 2); }
 
 static void LastOfMain(void) {
-  EXPECT("lock after the owner died", EOWNERDEAD, pthread_mutex_lock(robust));
+  struct timespec deadline;
+  clock_gettime(CLOCK_REALTIME, &deadline);
+  deadline.tv_sec += 3;
+  EXPECT("lock after the owner died", EOWNERDEAD, pthread_mutex_timedlock(robust, &deadline));
   EXPECT("consistent again", 0, pthread_mutex_consistent(robust));
   EXPECT("unlock", 0, pthread_mutex_unlock(robust));
   EXPECT("threads that wait for the condition", THREADS - 4, waiters);

@@ -70,7 +70,7 @@ static void Check(void) {
 
 static void AwaitTicks(const char* what, volatile sig_atomic_t* count, int more) {
   int wanted = *count + more;
-  for (int i = 0; *count < wanted && i < 3000; i++) Nap();
+  for (int i = 0; *count < wanted && i < 1000; i++) Nap();
   EXPECT(what, 1, *count >= wanted);
 }
 
@@ -88,7 +88,7 @@ static void Last(void) {
   tick_value = 0;
   Set(ticking, 0, 0, 0, 0);
   AwaitTicks("tick of a timer armed after the restore", &ticks, 1);
-  for (int i = 0; tick_value != 4712 && i < 3000; i++) Nap();
+  for (int i = 0; tick_value != 4712 && i < 1000; i++) Nap();
   EXPECT("value that it sends", 4712, tick_value);
   EXPECT("deleting a timer", 0, syscall(SYS_timer_delete, distant));
 }
