@@ -63,14 +63,17 @@ class Bench:
     def tool(self, name):
         return str(self.build / "bench" / name)
 
-    def measure(self, command, output=os.devnull):
-        """What one run of `command` took. Raises if it fails."""
-        done = subprocess.run([self.tool("measure"), output, str(self.sizes.limit), *command],
-                              cwd=self.scratch, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, check=False)
+    def measure(self, command, output=os.devnull, limit=None):
+        """What one run of `command` took. Raises if it fails, or does not end within `limit`."""
+        done = subprocess.run(
+            [self.tool("measure"), output, str(limit or self.sizes.limit), *command],
+            cwd=self.scratch, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+            check=False)
         if done.returncode != 0:
             raise RuntimeError(f"measure: {done.stderr}")
         run = json.loads(done.stdout)
+        if limit and run["late"]:
+            raise RuntimeError(f"{' '.join(command)}: stopped after {limit} seconds")
         if run["exit"] != 0 and not run["late"]:
             raise RuntimeError(f"{' '.join(command)}: exit {run['exit']}: {done.stderr[-500:]}")
         return run
@@ -181,7 +184,7 @@ class Bench:
         plans = [self.scratch / f"plan{threads}" for threads in (1, 2)]
         for threads, plan in enumerate(plans, 1):
             self.measure([self.crgen, "generate", "--threads", str(threads), str(folder)],
-                         str(plan))
+                         str(plan), limit=1200)
         if not filecmp.cmp(*plans, shallow=False):
             raise RuntimeError(f"{folder}: one thread and two give different programs")
         with open(plans[0], "rb") as plan:
