@@ -2,6 +2,7 @@
 // the filling of pages.
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <optional>
 #include <string>
@@ -58,7 +59,8 @@ bool IsImageName(std::string_view name) {
 std::optional<std::uint64_t> MappedSize(const Backing& backing) {
   if (backing.object != nullptr) return backing.object->size;
   if (backing.file == nullptr) return std::nullopt;
-  return std::get<RegularFile>(backing.file->body).size;
+  const auto& regular = std::get<RegularFile>(backing.file->body);
+  return S_ISREG(regular.mode.value_or(S_IFREG)) ? regular.size : std::nullopt;
 }
 
 AddressRange Common(AddressRange a, AddressRange b) {

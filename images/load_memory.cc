@@ -1,5 +1,7 @@
 // mm-<pid>.img, memfd.img: regions and the objects behind them.
 #include <algorithm>
+#include <optional>
+#include <variant>
 
 #include "images/loader.h"
 
@@ -16,6 +18,7 @@ constexpr std::uint32_t kGuard = 0x10000, kExtPlugin = 0x8000000, kUnsupportedAr
 constexpr std::uint64_t kUserEnd = std::uint64_t{1} << 56;  ///< with five-level page tables
 constexpr std::uint64_t kVsyscallStart = 0xffffffffff600000;
 constexpr std::uint64_t kFileEnd = std::uint64_t{1} << 63;
+constexpr std::uint32_t kFileType = 0170000, kRegularFile = 0100000;  ///< of st_mode
 constexpr std::uint32_t kMapShared = 1, kMapPrivate = 2, kMapDroppable = 8, kMapType = 0xf;
 constexpr std::uint32_t kMapFixed = 0x10, kMapAnonymous = 0x20;
 constexpr std::uint64_t kMapFlags = std::uint64_t{kMapType} | kMapAnonymous |
@@ -343,10 +346,26 @@ void RegionBuilder::Build() {
   }
 }
 
+/// The bytes of the file or memfd behind a private region, rounded up to pages; absent: there is no
+/// such end. Behind it the kernel keeps no pages, private ones neither.
+std::optional<std::uint64_t> EndOfFile(const Snapshot& snapshot, const Region& region) {
+  std::optional<std::uint64_t> size;
+  if (region.kind == RegionKind::kPrivateMemfd) {
+    size = snapshot.memfds[static_cast<std::size_t>(region.object)].size;
+  } else if (region.kind == RegionKind::kPrivateFile) {
+    const File& file = *snapshot.files[static_cast<std::size_t>(region.file)];
+    const RegularFile& regular = std::get<RegularFile>(file.body);
+    if ((regular.mode.value_or(kRegularFile) & kFileType) == kRegularFile) size = regular.size;
+  }
+  if (!size || *size > kFileEnd) return std::nullopt;
+  return (*size + kPageSize - 1) / kPageSize * kPageSize;
+}
+
 /// Keeps the runs that lie in private regions of `memory` and cuts them at region borders; checks
-/// that every page lies in a region. Pages of what the kernel provides are not loaded.
-void FitPages(std::vector<PageRun> runs, AddressSpace* memory, const std::string& image,
-              bool complete, Diagnostics& diag) {
+/// that every page lies in a region, and before the end of its file. Pages of what the kernel
+/// provides are not loaded.
+void FitPages(std::vector<PageRun> runs, const Snapshot& snapshot, AddressSpace* memory,
+              const std::string& image, bool complete, Diagnostics& diag) {
   memory->pages.reserve(runs.size());
   auto region = memory->regions.begin();
   auto guard = memory->guards.begin();
@@ -374,6 +393,13 @@ void FitPages(std::vector<PageRun> runs, AddressSpace* memory, const std::string
       PageRun part = run;
       part.nr_pages = (std::min(run.end(), region->range.end) - run.start) / kPageSize;
       if (region->IsPrivate()) {
+        const std::uint64_t offset = region->offset + (run.start - region->range.start);
+        const auto end = EndOfFile(snapshot, *region);
+        if (end && offset + part.nr_pages * kPageSize > *end) {
+          const std::uint64_t first = std::max(offset, *end) - offset + run.start;
+          (void)diag.Error(image,
+                           "pages at " + HexText(first) + " lie behind the end of their file");
+        }
         memory->pages.push_back(part);
       } else if (region->kind != RegionKind::kVdso && region->kind != RegionKind::kVvar &&
                  region->kind != RegionKind::kAioRing) {
@@ -423,8 +449,8 @@ void Loader::LoadMemory(std::int32_t index, Attributes* attributes) {
 
   std::vector<PageRun> runs;
   if (Succeeded(LoadPageRuns(ImageKindNamed("PAGEMAP"), number, kUserEnd, &runs))) {
-    FitPages(std::move(runs), &process.memory, "pagemap-" + std::to_string(pid) + ".img", complete,
-             diag);
+    FitPages(std::move(runs), snapshot, &process.memory, "pagemap-" + std::to_string(pid) + ".img",
+             complete, diag);
   }
 }
 

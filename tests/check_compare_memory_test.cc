@@ -72,14 +72,14 @@ TEST_F(CheckCompareMemoryTest, ChecksOfMappedFiles) {
                    ProtectOf(1, 0x10000, 0x14000, PROT_READ),
                    CloseOf(1, 8)};
   };
-  EXPECT_EQ(Differences("lib", mapping(5)),
+  EXPECT_EQ(Differences("lib", mapping(0x5000)),
             Strings{"process 1 region 0x10000-0x14000: file.size: set, not expected"});
   // Another entry for the path says so.
   auto grown = std::make_shared<File>(*snapshot_.files[0]);
   grown->id.value = 77;
-  std::get<RegularFile>(grown->body).size = 5;
+  std::get<RegularFile>(grown->body).size = 0x5000;
   snapshot_.files.push_back(grown);
-  EXPECT_EQ(Differences("lib", mapping(5)), Strings{});
+  EXPECT_EQ(Differences("lib", mapping(0x5000)), Strings{});
 }
 
 TEST_F(CheckCompareMemoryTest, Guards) {

@@ -982,6 +982,28 @@ TEST(ImageErrors, Pages) {
          d.pagemaps["pagemap-10.img"].runs.push_back(PagesAt(0x20000, 1));
        },
        {"error pagemap-10.img: pages at 0x20000 lie in a shared area"}},
+      {"pages behind the end of a file",
+       [](Dump& d) {
+         d.files[0].mutable_reg()->set_size(kPage + 1);
+         d.AddArea(10, 0x20000, 4, kRegular | kFilePrivate).set_shmid(1);
+         d.pagemaps["pagemap-10.img"].runs.push_back(PagesAt(0x20000, 4));
+       },
+       {"error pagemap-10.img: pages at 0x22000 lie behind the end of their file"}},
+      {"pages of a device, which has no end",
+       [](Dump& d) {
+         d.files[0].mutable_reg()->set_size(0);
+         d.files[0].mutable_reg()->set_mode(020666);
+         d.AddArea(10, 0x20000, 1, kRegular | kFilePrivate).set_shmid(1);
+         d.pagemaps["pagemap-10.img"].runs.push_back(PagesAt(0x20000, 1));
+       },
+       {}},
+      {"pages behind the end of a memfd",
+       [](Dump& d) {
+         d.AddMemfd(8, 3, 5, "memory", 1);
+         d.AddArea(10, 0x20000, 2, kRegular | kFilePrivate | kMemfd).set_shmid(8);
+         d.pagemaps["pagemap-10.img"].runs.push_back(PagesAt(0x20000, 2));
+       },
+       {"error pagemap-10.img: pages at 0x21000 lie behind the end of their file"}},
       {"pages of an area that is unsupported",
        [](Dump& d) {
          d.AddArea(10, 0x20000, 1, kRegular | kSocket);

@@ -386,12 +386,13 @@ class History {
       if (next == space.vmas.begin() || !Chance(70)) continue;
       const Vma& vma = std::prev(next)->second;
       if (vma.end <= page || (vma.prot & PROT_WRITE) == 0 || space.guards.contains(page)) continue;
+      const std::uint64_t at = vma.offset + page - vma.start;
+      if (vma.object != nullptr && at >= vma.object->size) continue;
       if (vma.IsPrivate()) {
         space.pages[page] = Content();
       } else if (vma.object != nullptr && vma.may_write &&
                  (vma.object->seals & F_SEAL_WRITE) == 0) {
-        const std::uint64_t at = vma.offset + page - vma.start;
-        if (at < vma.object->size) vma.object->pages[at] = Content();
+        vma.object->pages[at] = Content();
       }
     }
   }
