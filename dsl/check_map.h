@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <unordered_set>
 #include <utility>
 
 #include "model/ids.h"
@@ -88,6 +89,12 @@ class PersistentMap {
   template <typename Function>
   void ForEach(Function&& function) const {
     Visit(root_.get(), function);
+  }
+  /// ForEach over all maps that are walked with the same `seen`, but nodes that several of them
+  /// share are visited once: the cost is that of the changes that made the maps.
+  template <typename Function>
+  void ForEachOnce(std::unordered_set<const void*>* seen, Function&& function) const {
+    VisitOnce(root_, seen, function);
   }
 
  private:
@@ -185,6 +192,15 @@ class PersistentMap {
     function(node->key, node->value);
     Visit(node->right.get(), function);
   }
+  template <typename Function>
+  static void VisitOnce(const Link& link, std::unordered_set<const void*>* seen,
+                        Function& function) {
+    if (link == nullptr) return;
+    if (link.use_count() > 1 && !seen->insert(link.get()).second) return;
+    VisitOnce(link->left, seen, function);
+    function(link->key, link->value);
+    VisitOnce(link->right, seen, function);
+  }
 
   Link root_;
 };
@@ -273,6 +289,12 @@ class RangeMap {
   template <typename Function>
   void ForEach(Function&& function) const {
     map_.ForEach([&](std::uint64_t start, const Entry& entry) {
+      function(AddressRange{start, entry.end}, entry.value);
+    });
+  }
+  template <typename Function>
+  void ForEachOnce(std::unordered_set<const void*>* seen, Function&& function) const {
+    map_.ForEachOnce(seen, [&](std::uint64_t start, const Entry& entry) {
       function(AddressRange{start, entry.end}, entry.value);
     });
   }

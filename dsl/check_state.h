@@ -313,6 +313,8 @@ void MergeAttributes(const Attributes& from, Attributes* to);
 void CompareAttributes(const std::string& where, const Attributes& expected,
                        const Attributes& found, Diagnostics& diag);
 
+/// "commands[11] SET_SID pid 10"
+std::string CommandPlace(const Program& program, std::size_t command);
 std::string RangeText(AddressRange range);  ///< "0x1000-0x3000"
 std::string ExitText(const ExitStatus& status);
 

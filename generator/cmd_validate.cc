@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include "dsl/check.h"
+#include "dsl/check_warnings.h"
 #include "dsl/program_json.h"
 #include "generator/cli.h"
 #include "generator/generate.h"
@@ -18,21 +19,19 @@ struct ValidateArguments {
 };
 
 /// Findings get the place in the text: "plan.json:13: commands[11] …".
-Diagnostics WithLines(const Diagnostics& findings, const std::string& name,
-                      const std::vector<std::uint32_t>& lines) {
-  Diagnostics placed;
+void AddWithLines(const Diagnostics& findings, const std::string& name,
+                  const std::vector<std::uint32_t>& lines, Diagnostics& diag) {
   for (Diagnostic entry : findings.entries()) {
     if (entry.command && *entry.command < lines.size()) {
       entry.where = name + ":" + std::to_string(lines[*entry.command]) + ": " + entry.where;
     }
-    placed.Add(std::move(entry));
+    diag.Add(std::move(entry));
   }
-  return placed;
 }
 
-Result CompareWithDump(const ValidateArguments& arguments, const SimulatedState& state,
-                       Diagnostics& diag) {
-  Diagnostics load;
+/// `suspects` gets what is legal, but not needed for that dump.
+Result CompareWithDump(const ValidateArguments& arguments, const Program& program,
+                       const SimulatedState& state, Diagnostics& suspects, Diagnostics& diag) {
   auto source = OpenFolder(arguments.against, diag);
   Snapshot snapshot;
   if (source == nullptr ||
@@ -40,6 +39,7 @@ Result CompareWithDump(const ValidateArguments& arguments, const SimulatedState&
       Failed(PrepareTree(snapshot.tree, {arguments.shell_job}, &snapshot.tree, diag))) {
     return Result::kError;
   }
+  FindSuspects(program, state, &snapshot, suspects);
   PageImages pages(*source);
   auto read_page = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
                        Diagnostics& d) { return pages.Read(image, offset, out, d); };
@@ -58,17 +58,26 @@ ExitCode Validate(const ValidateArguments& arguments, Diagnostics& diag) {
   SimulatedState state;
   Diagnostics findings;
   const Result checked = CheckProgram(program, &state, findings);
-  diag = WithLines(findings, name, lines);
+  AddWithLines(findings, name, lines, diag);
   if (arguments.state) {
     Output output("");
     if (Failed(output.Write(DescribeState(state), diag))) return ExitCode::kBadInput;
   }
   if (Failed(checked)) return ExitCode::kBadInput;
-  if (!arguments.against.empty() && Failed(CompareWithDump(arguments, state, diag))) {
-    return ExitCode::kBadInput;
+  Diagnostics suspects;
+  Result compared = Result::kOk;
+  if (arguments.against.empty()) {
+    FindSuspects(program, state, nullptr, suspects);
+  } else {
+    compared = CompareWithDump(arguments, program, state, suspects, diag);
   }
-  spdlog::info("{} commands", program.size());
-  return ExitCode::kOk;
+  AddWithLines(suspects, name, lines, diag);
+  if (spdlog::should_log(spdlog::level::info)) {
+    const CommandBound bound = BoundCommands(program, state);
+    spdlog::info("{} commands; of the {} that make processes and openings, {} may do",
+                 program.size(), bound.Count(), bound.Least());
+  }
+  return Failed(compared) ? ExitCode::kBadInput : ExitCode::kOk;
 }
 
 }  // namespace

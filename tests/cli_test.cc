@@ -322,6 +322,37 @@ TEST_F(CliTest, GivesFindingsAndStateOnRequest) {
   EXPECT_NE(state.out.find("program"), std::string::npos) << state.out;
 }
 
+TEST_F(CliTest, WarnsOfWhatIsLegalButSuspect) {
+  std::ofstream(folder_ / "plan.json") << R"([
+    {"command": "FORK", "pid": 0, "child_pid": 10},
+    {"command": "FORK", "pid": 10, "child_pid": 11},
+    {"command": "EXIT", "pid": 11, "status": {"code": 0}},
+    {"command": "OPEN_FILE", "pid": 10, "fd": 3,
+     "file": {"type": "REG", "id": 1, "path": "/a", "flags": ["O_RDONLY"]}},
+    {"command": "CLOSE_FD", "pid": 10, "fd": 3},
+    {"command": "RESUME", "pid": 10}])";
+  const std::string plan = (folder_ / "plan.json").string();
+  const Ran run = Crgen("validate " + plan);
+  EXPECT_EQ(run.code, 0);
+  EXPECT_NE(run.err.find("crgen: warning: " + plan + ":7: commands[4] CLOSE_FD pid 10: closes"),
+            std::string::npos)
+      << run.err;
+  EXPECT_EQ(run.err.find("EXIT"), std::string::npos) << run.err;
+  EXPECT_EQ(Crgen("validate -q " + plan).err, "");
+  const Ran verbose = Crgen("validate -v " + plan);
+  EXPECT_NE(verbose.err.find("6 commands; of the 5 that make processes and openings, 4 may do"),
+            std::string::npos)
+      << verbose.err;
+  const Ran json = Crgen("validate --json " + plan);
+  EXPECT_EQ(json.code, 0);
+  EXPECT_EQ(json.err, "");
+  EXPECT_NE(json.out.find("\"severity\": \"warning\""), std::string::npos) << json.out;
+  const Ran against = Crgen("validate " + plan + " --against " + Dump("threads"));
+  EXPECT_EQ(against.code, 3);
+  EXPECT_NE(against.err.find(":4: commands[2] EXIT pid 11: no WAIT follows"), std::string::npos)
+      << against.err;
+}
+
 TEST_F(CliTest, PrintsSchemaAndReferences) {
   EXPECT_EQ(Crgen("schema").out, ReadFileText(CRGEN_SOURCE "/schema/restore-program.schema.json"));
   EXPECT_EQ(Crgen("schema --commands").out, ReadFileText(CRGEN_SOURCE "/schema/commands.md"));
