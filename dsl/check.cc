@@ -12,7 +12,7 @@ namespace check {
 Kernel::Kernel() {
   tasks.emplace_back();
   tasks[kRestorer].attributes = std::make_shared<Attributes>();
-  tasks[kRestorer].fs = std::make_shared<const FsView>();
+  tasks[kRestorer].fs = std::make_shared<FsView>();
 }
 
 std::string RangeText(AddressRange range) {
@@ -113,6 +113,7 @@ void Kernel::Run(const Program& program, Diagnostics& diag) {
 
 void Kernel::CheckEnd() {
   for (TaskIndex task = kRestorer + 1; task < static_cast<TaskIndex>(tasks.size()); ++task) {
+    SpreadFs(tasks[task]);
     if (tasks[task].state != TaskState::kExecuting) continue;
     (void)diag_->Error("end of program", Who(task) + " neither resumes nor exits");
   }

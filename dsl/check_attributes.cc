@@ -184,6 +184,7 @@ void Kernel::Execute(const SetAttr& set) {
   } else {
     MergeAttributes(*set.attributes, target.get());
   }
+  if (set.attributes->fs) task.fs->set_by = set.attributes;
   task.for_children.reset();
   task.for_threads.reset();
   if (set.attributes->child_subreaper) task.subreaper = *set.attributes->child_subreaper;
@@ -191,6 +192,15 @@ void Kernel::Execute(const SetAttr& set) {
     task.is_sealed = true;
     task.sealed = command_;
   }
+}
+
+/// Gives `task` what a process that shares its cwd, root and umask has set last.
+void Kernel::SpreadFs(Task& task) {
+  if (task.fs == nullptr || task.fs->set_by == nullptr) return;
+  const std::optional<FsAttributes>& fs = task.fs->set_by->fs;
+  if (task.attributes->fs == fs) return;
+  task.attributes = std::make_shared<Attributes>(*task.attributes);
+  task.attributes->fs = fs;
 }
 
 }  // namespace crgen::check

@@ -1,4 +1,6 @@
 // The final state of a program in words.
+#include <linux/sched.h>
+
 #include <algorithm>
 #include <string>
 #include <unordered_map>
@@ -89,6 +91,11 @@ class StateWriter {
     if (task.state == TaskState::kExecuting) out_ += " in the restorer";
     if (task.stopped) out_ += " stopped by " + ValueText(*task.stopped);
     if (task.subreaper) out_ += " subreaper";
+    CloneFlags namespaces = task.namespaces;
+    if (kernel_.new_pid_namespace && &task == &kernel_.tasks[kernel_.root()]) {
+      namespaces.bits |= CLONE_NEWPID;
+    }
+    if (namespaces.bits != 0) out_ += " namespaces " + ValueText(namespaces);
     out_ += '\n';
   }
 

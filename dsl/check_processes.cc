@@ -210,7 +210,7 @@ void Kernel::Execute(const Fork& fork) {
         fork.flags.Has(CLONE_FILES) ? caller.table : std::make_shared<Table>(*caller.table);
     task.space = ForkSpace(*caller.space);
   }
-  task.fs = fork.flags.Has(CLONE_FS) ? caller.fs : std::make_shared<const FsView>();
+  task.fs = fork.flags.Has(CLONE_FS) ? caller.fs : std::make_shared<FsView>(*caller.fs);
   task.namespaces.bits = caller.namespaces.bits | (fork.flags.bits & kNamespaces);
   const bool sibling = fork.flags.Has(CLONE_PARENT);
   AddChild(sibling ? ParentOf(caller) : self_, child);

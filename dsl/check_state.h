@@ -119,7 +119,9 @@ enum class TaskState : std::uint8_t {
 };
 
 /// Cwd, root and umask, as something that processes share.
-struct FsView {};
+struct FsView {
+  std::shared_ptr<const Attributes> set_by;  ///< the last SET_ATTR with `fs`; null: none yet
+};
 
 struct SimulatedThread {
   Pid tid = 0;
@@ -147,8 +149,8 @@ struct Task {
   std::optional<Signal> stopped;
   std::shared_ptr<Table> table;
   std::unique_ptr<Space> space;
-  std::shared_ptr<const FsView> fs;  ///< several with CLONE_FS
-  CloneFlags namespaces;             ///< CLONE_NEW flags of those that are not the restorer's
+  std::shared_ptr<FsView> fs;  ///< several with CLONE_FS
+  CloneFlags namespaces;       ///< CLONE_NEW flags of those that are not the restorer's
   std::vector<SimulatedThread> threads;
   std::shared_ptr<Attributes> attributes;  ///< copied before a change if others have it too
   /// What children and threads get of `attributes`; null: not made yet.
@@ -275,6 +277,7 @@ class Kernel {
   // check_attributes.cc
   void Execute(const SetAttr& set);
   bool CheckAttributes(const SetAttr& set);
+  void SpreadFs(Task& task);
 
   const Program* program_ = nullptr;
   Diagnostics* diag_ = nullptr;

@@ -202,12 +202,13 @@ struct Describe<MapRegion> {
       Required("prot", &MapRegion::prot, "PROT_ names; [] for none"),
       Required("flags", &MapRegion::flags, "MAP_ names; MAP_FIXED is understood and never written"),
       Optional("fd", &MapRegion::fd, "file-backed: open in `pid` at that moment"),
-      Optional("offset", &MapRegion::offset, "with `fd`: bytes into the file"),
+      Optional("offset", &MapRegion::offset, "with `fd`, and only there: bytes into the file"),
       Optional("shmem", &MapRegion::shmem, "shared anonymous memory"),
       Optional("special", &MapRegion::special, "what the kernel provides"),
       Optional("nr_req", &MapRegion::nr_req, "with special `aio`: io_setup(2)"),
       Optional("shmid", &MapRegion::shmid, "with special `sysvipc`: shmat(2)"),
       Optional("madvise", &MapRegion::madvise, "MADV_ names, in force at once")};
+  static constexpr Together kTogether = {"fd", "offset"};
 };
 
 struct UnmapRegion {

@@ -29,8 +29,14 @@ constexpr Field<Struct, Member> Optional(std::string_view name, Member Struct::*
   return {name, member, false, note};
 }
 
+/// Two optional members that stand in an object together or not at all.
+struct Together {
+  std::string_view one;
+  std::string_view other;
+};
+
 /// Specialised for every struct that stands in a program: `static constexpr auto kFields`, a
-/// tuple of Field.
+/// tuple of Field, and perhaps `static constexpr Together kTogether`.
 template <typename Struct>
 struct Describe;
 

@@ -71,6 +71,17 @@ bool IsBase64Of(std::string_view key, const FieldType& field) {
          key.starts_with(field.name) && key.ends_with(kSuffix);
 }
 
+/// "O_RDONLY, O_WRONLY, O_RDWR"
+template <HasChoice Kind>
+std::string ChoiceText() {
+  std::string text;
+  for (const FlagName& row : Kind::Names()) {
+    if (row.mask != Kind::kChoice) continue;
+    text += (text.empty() ? "" : ", ") + std::string(row.name);
+  }
+  return text;
+}
+
 /// Reads values out of a document; collects what does not fit.
 class Reader {
  public:
@@ -88,6 +99,8 @@ class Reader {
   template <typename Struct, typename FieldType>
   bool ReadField(const json& in, const Place& place, const FieldType& field, Struct* out,
                  std::size_t* seen);
+  template <typename Kind>
+  bool ReadFlags(const json& in, const Place& place, Flags<Kind>* out);
   bool ReadFile(const json& in, const Place& place, File* out);
   template <typename Integer>
   bool ReadInteger(const json& in, const Place& place, Integer* out);
@@ -140,6 +153,38 @@ bool Reader::ReadHex(const json& in, const Place& place, std::uint64_t* out) {
   return Expected(place, "a string \"0x…\" of lower-case hex digits", in);
 }
 
+template <typename Kind>
+bool Reader::ReadFlags(const json& in, const Place& place, Flags<Kind>* out) {
+  if (!in.is_array()) return Expected(place, "an array of flag names", in);
+  std::string chosen;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const Place here{&place, {}, i};
+    std::uint64_t bits = 0;
+    if (!in[i].is_string() ||
+        !AddFlagByName(Kind::Names(), in[i].get_ref<const std::string&>(), &bits)) {
+      return Expected(here, "a flag name or \"0x…\"", in[i]);
+    }
+    if (std::find(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(i), in[i]) !=
+        in.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return Fail(here, "stands twice");
+    }
+    out->bits |= bits;
+    if constexpr (HasChoice<Kind>) {
+      const std::string& name = in[i].get_ref<const std::string&>();
+      const bool is_choice = std::any_of(
+          Kind::Names().begin(), Kind::Names().end(),
+          [&](const FlagName& row) { return row.mask == Kind::kChoice && row.name == name; });
+      if (!is_choice && (bits & Kind::kChoice) != 0) return Fail(here, "has bits that have names");
+      if (is_choice && !chosen.empty()) return Fail(here, "stands beside \"" + chosen + "\"");
+      if (is_choice) chosen = name;
+    }
+  }
+  if constexpr (HasChoice<Kind>) {
+    if (chosen.empty()) return Fail(place, "lacks one of " + ChoiceText<Kind>());
+  }
+  return true;
+}
+
 template <typename T>
 bool Reader::ReadValue(const json& in, const Place& place, T* out) {
   if constexpr (InnerOf<T>::kIsOptional) {
@@ -158,18 +203,7 @@ bool Reader::ReadValue(const json& in, const Place& place, T* out) {
     }
     return good;
   } else if constexpr (NamesOf<T>::kIsFlags) {
-    if (!in.is_array()) return Expected(place, "an array of flag names", in);
-    for (std::size_t i = 0; i < in.size(); ++i) {
-      if (!in[i].is_string() ||
-          !AddFlagByName(NamesOf<T>::Names(), in[i].get_ref<const std::string&>(), &out->bits)) {
-        return Expected(Place{&place, {}, i}, "a flag name or \"0x…\"", in[i]);
-      }
-      const auto here = in.begin() + static_cast<std::ptrdiff_t>(i);
-      if (std::find(in.begin(), here, *here) != here) {
-        return Fail(Place{&place, {}, i}, "stands twice");
-      }
-    }
-    return true;
+    return ReadFlags(in, place, out);
   } else if constexpr (NamesOf<T>::kIsNamed) {
     std::uint64_t value = 0;
     if (!in.is_string() ||
@@ -249,6 +283,13 @@ bool Reader::ReadFields(const json& in, const Place& place, Struct* out,
   std::size_t seen = also_known.size();
   bool good = true;
   ForEachField<Struct>([&](const auto& field) { good &= ReadField(in, place, field, out, &seen); });
+  if constexpr (requires { Describe<Struct>::kTogether; }) {
+    const auto [one, other] = Describe<Struct>::kTogether;
+    if (in.contains(one) != in.contains(other)) {
+      good = Fail(
+          place, "has only one of \"" + std::string(one) + "\" and \"" + std::string(other) + "\"");
+    }
+  }
   if (!good || seen == in.size()) return good;
   for (const auto& [key, value] : in.items()) {
     std::vector<std::string_view> names(also_known);

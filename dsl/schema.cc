@@ -14,15 +14,25 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr std::string_view kHexPattern = "^0x[0-9a-f]{1,16}$";
+constexpr std::string_view kBase64Pattern =
+    "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$";
+/// Without the lowest two bits, which a choice has.
+constexpr std::string_view kHexBesideChoicePattern = "^0x[0-9a-f]{0,15}[048c]$";
 
 ordered_json StringMatching(std::string_view pattern) {
   return {{"type", "string"}, {"pattern", pattern}};
 }
 
-ordered_json OneName(std::span<const FlagName> names) {
+template <typename Kind>
+ordered_json OneName() {
   ordered_json list = ordered_json::array();
-  for (const FlagName& row : names) list.push_back(row.name);
-  return {{"anyOf", {{{"enum", std::move(list)}}, StringMatching(kHexPattern)}}};
+  for (const FlagName& row : Kind::Names()) list.push_back(row.name);
+  std::string_view hex = kHexPattern;
+  if constexpr (HasChoice<Kind>) {
+    static_assert(Kind::kChoice == 3);
+    hex = kHexBesideChoicePattern;
+  }
+  return {{"anyOf", {{{"enum", std::move(list)}}, StringMatching(hex)}}};
 }
 
 /// The schemas of named parts, collected while the commands are walked.
@@ -46,12 +56,19 @@ class SchemaBuilder {
   template <typename Kind>
   ordered_json Names() {
     const std::string name(Kind::kTitle);
-    if (!definitions_.contains(name)) definitions_[name] = OneName(Kind::Names());
+    if (!definitions_.contains(name)) definitions_[name] = OneName<Kind>();
     return {{"$ref", "#/definitions/" + name}};
   }
   template <typename Kind>
   ordered_json NamesValue(const Flags<Kind>*) {
-    return {{"type", "array"}, {"items", Names<Kind>()}, {"uniqueItems", true}};
+    ordered_json list = {{"type", "array"}, {"items", Names<Kind>()}, {"uniqueItems", true}};
+    if constexpr (HasChoice<Kind>) {
+      for (const FlagName& row : Kind::Names()) {
+        if (row.mask != Kind::kChoice) continue;
+        list["oneOf"].push_back({{"contains", {{"const", row.name}}}});
+      }
+    }
+    return list;
   }
   template <typename Kind>
   ordered_json NamesValue(const Named<Kind>*) {
@@ -82,7 +99,7 @@ ordered_json SchemaBuilder::Value() {
   } else if constexpr (std::is_same_v<T, Hex>) {
     return StringMatching(kHexPattern);
   } else if constexpr (std::is_same_v<T, Bytes>) {
-    return StringMatching("^[A-Za-z0-9+/]*={0,2}$");
+    return StringMatching(kBase64Pattern);
   } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Text>) {
     return {{"type", "string"}};
   } else if constexpr (std::is_same_v<T, SpecialRegion>) {
@@ -119,6 +136,10 @@ void SchemaBuilder::AddFields(ordered_json& object) {
   });
   if (!required.empty()) object["required"] = std::move(required);
   if (!alternatives.empty()) object["allOf"] = std::move(alternatives);
+  if constexpr (requires { Describe<Struct>::kTogether; }) {
+    const auto [one, other] = Describe<Struct>::kTogether;
+    object["dependencies"] = {{one, {other}}, {other, {one}}};
+  }
   object["additionalProperties"] = false;
 }
 

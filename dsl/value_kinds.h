@@ -38,12 +38,19 @@ struct NamesOf {
 template <typename Kind>
 struct NamesOf<Flags<Kind>> {
   static constexpr bool kIsFlags = true, kIsNamed = false;
+  using Type = Kind;
   static auto Names() { return Kind::Names(); }
 };
 template <typename Kind>
 struct NamesOf<Named<Kind>> {
   static constexpr bool kIsFlags = false, kIsNamed = true;
   static auto Names() { return Kind::Names(); }
+};
+
+/// Kinds of flags of which one part is a choice, see OpenFlagKind::kChoice.
+template <typename Kind>
+concept HasChoice = requires {
+  Kind::kChoice;
 };
 
 /// A Text, possibly optional: its member is `name` or `name_base64`.

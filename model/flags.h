@@ -35,6 +35,8 @@ struct Named {
 /// The kinds of names. kTitle names the kind in the schema.
 struct OpenFlagKind {  // open(2)
   static constexpr std::string_view kTitle = "openFlag";
+  /// Exactly one of the names with this mask is there: O_ACCMODE.
+  static constexpr std::uint64_t kChoice = 3;
   static std::span<const FlagName> Names();
 };
 struct MapFlagKind {  // mmap(2)

@@ -81,6 +81,33 @@ TEST_F(CheckCompareTest, ThreadsAndAttributes) {
             Strings{});
 }
 
+TEST_F(CheckCompareTest, FsIsSetForAllWhoShareIt) {
+  Attributes own, other;
+  own.fs = other.fs = Own().fs;
+  other.fs->umask = 077;
+  const Program rest = {AttrOf(1, Own()), AttrOf(3, Own()), AttrOf(5, Own())};
+  const Program shared = {ForkOf(2, 9, CLONE_FS), AttrOf(2, Own()), AttrOf(9, other), ExitOf(9),
+                          WaitOf(2, 9)};
+  const Program copied = {ForkOf(2, 9), AttrOf(2, Own()), AttrOf(9, other), ExitOf(9),
+                          WaitOf(2, 9)};
+  EXPECT_EQ(Differences("attributes", rest + copied), Strings{});
+  EXPECT_EQ(Differences("attributes", rest + shared),
+            Strings{"process 2: attributes.fs.umask: expected 18, found 63"});
+  EXPECT_EQ(Differences("attributes", rest + shared + Program{AttrOf(2, own)}), Strings{});
+}
+
+TEST_F(CheckCompareTest, StateNamesNewNamespaces) {
+  SimulatedState state;
+  Diagnostics diag;
+  (void)CheckProgram({ForkOf(0, 1, CLONE_NEWPID | CLONE_NEWNET), ForkOf(1, 2, CLONE_NEWNS)}, &state,
+                     diag);
+  const std::string text = DescribeState(state);
+  const std::string tree =
+      "1 group 0 session 0 in the restorer namespaces CLONE_NEWPID|CLONE_NEWNET\n"
+      "  2 group 0 session 0 in the restorer namespaces CLONE_NEWNS|CLONE_NEWNET\n";
+  EXPECT_EQ(text.substr(0, tree.size()), tree);
+}
+
 TEST_F(CheckCompareTest, InheritedAttributesCount) {
   Attributes oom;
   oom.oom_score_adj = 5;

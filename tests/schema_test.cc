@@ -78,6 +78,40 @@ TEST(ReadProgram, NamesPlaceAndExpectation) {
             "plan:1: /0/flags/1: expected a flag name or \"0x…\", found 3\n");
 }
 
+/// A file with the flags, which stand in the text as they are.
+std::string FindingsOfFlags(const std::string& flags) {
+  return Findings(R"([{"command": "OPEN_FILE", "pid": 1, "fd": 0, "file": {"type": "REG", "id": 1,
+                      "path": "/a", "flags": [)" +
+                  flags + "]}}]");
+}
+
+TEST(ReadProgram, WantsExactlyOneAccessMode) {
+  EXPECT_EQ(FindingsOfFlags(R"("O_APPEND", "O_RDWR", "0x10000000")"), "");
+  EXPECT_EQ(FindingsOfFlags(""),
+            "plan:1: /0/file/flags: lacks one of O_RDONLY, O_WRONLY, O_RDWR\n");
+  EXPECT_EQ(FindingsOfFlags(R"("O_APPEND")"),
+            "plan:1: /0/file/flags: lacks one of O_RDONLY, O_WRONLY, O_RDWR\n");
+  EXPECT_EQ(FindingsOfFlags(R"("O_RDONLY", "O_RDWR")"),
+            "plan:1: /0/file/flags/1: stands beside \"O_RDONLY\"\n");
+  EXPECT_EQ(FindingsOfFlags(R"("O_RDONLY", "0x2")"),
+            "plan:1: /0/file/flags/1: has bits that have names\n");
+}
+
+/// A mapping with `more` members.
+std::string MapText(const std::string& more) {
+  return R"([{"command": "MAP_REGION", "pid": 1, "start": "0x1000", "end": "0x2000", "prot": [],
+             "flags": ["MAP_PRIVATE"])" +
+         more + "}]";
+}
+
+TEST(ReadProgram, WantsAFileWithItsOffset) {
+  const std::string only = "plan:1: /0: has only one of \"fd\" and \"offset\"\n";
+  EXPECT_EQ(Findings(MapText(R"(, "fd": 3, "offset": 0)")), "");
+  EXPECT_EQ(Findings(MapText(R"(, "fd": 3)")), only);
+  EXPECT_EQ(Findings(MapText(R"(, "offset": 0)")), only);
+  EXPECT_EQ(Findings(MapText(R"(, "offset": 0, "shmem": {"id": 1, "offset": 0})")), only);
+}
+
 TEST(ReadProgram, ReportsEveryCommandAtOnce) {
   EXPECT_EQ(
       Findings("[{\"command\": \"FORK\", \"pid\": 0},\n\n{\"command\": \"WAIT\", \"pid\": 0}]"),
@@ -147,8 +181,7 @@ void CollectPlaces(const nlohmann::json& value, const nlohmann::json::json_point
   }
 }
 
-// Base64 has a length that a pattern does not say, and 1.0 is an integer to the schema alone; the
-// replacements avoid both.
+// 1.0 is an integer to the schema alone; the replacements avoid it.
 TEST(Schema, AcceptsWhatTheReaderAcceptsAndNothingElse) {
   SchemaValidator schema;
   const nlohmann::json replacements = {nullptr,
@@ -165,6 +198,9 @@ TEST(Schema, AcceptsWhatTheReaderAcceptsAndNothingElse) {
                                        "SIGKILL",
                                        {{"code", 0}},
                                        {"O_RDONLY"},
+                                       {"O_RDONLY", "O_RDWR"},
+                                       {"O_RDONLY", "0x10000000"},
+                                       {"O_RDONLY", "0x10000002"},
                                        nlohmann::json::array(),
                                        nlohmann::json::object()};
   std::mt19937 random(20240817);
@@ -187,7 +223,7 @@ TEST(Schema, AcceptsWhatTheReaderAcceptsAndNothingElse) {
           }
           break;
         default:
-          if (mutant[place].is_object()) mutant[place]["new"] = 1;
+          if (mutant[place].is_object()) mutant[place][random() % 2 == 0 ? "new" : "offset"] = 1;
           if (mutant[place].is_array() && !mutant[place].empty()) {
             mutant[place].push_back(mutant[place][0]);
           }

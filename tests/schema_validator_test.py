@@ -19,6 +19,14 @@ BROKEN = [
     ([{"command": "NOPE", "pid": 0}], "NOPE"),
     ([{"command": "SET_SID", "pid": 1, "x": 1}], "x"),
     ([{"command": "OPEN_FILE", "pid": 1, "fd": 0, "file": {"type": "REG", "id": 1}}], "flags"),
+    ([{"command": "OPEN_FILE", "pid": 1, "fd": 0,
+       "file": {"type": "REG", "id": 1, "path": "/a", "flags": ["O_APPEND"]}}], "O_APPEND"),
+    ([{"command": "OPEN_FILE", "pid": 1, "fd": 0,
+       "file": {"type": "REG", "id": 1, "path": "/a", "flags": ["O_RDONLY", "O_RDWR"]}}], "O_RDWR"),
+    ([{"command": "OPEN_FILE", "pid": 1, "fd": 0,
+       "file": {"type": "REG", "id": 1, "path": "/a", "flags": ["O_RDONLY", "0x2"]}}], "0x2"),
+    ([{"command": "MAP_REGION", "pid": 1, "start": "0x1000", "end": "0x2000", "prot": [],
+       "flags": ["MAP_PRIVATE"], "offset": 0}], "dependency"),
     ({}, "array"),
 ]
 
