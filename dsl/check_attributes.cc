@@ -135,6 +135,25 @@ void CompareAttributes(const std::string& where, const Attributes& expected,
   });
 }
 
+namespace {
+
+/// Which of the lists is larger than any kernel has it; empty: none. What is inherited must not be
+/// made large by one command and copied by every FORK after it.
+std::string TooMany(const Attributes& attributes) {
+  for (const SignalAction& action : attributes.sigactions) {
+    if (action.signal.value < 1 || action.signal.value > 64) return "a signal is 1 to 64";
+  }
+  for (const Rlimit& limit : attributes.rlimits) {
+    if (limit.resource.value >= kResources) return "a resource is 0 to 15";
+  }
+  if (attributes.mm && attributes.mm->auxv.size() > kAuxvWords) {
+    return "auxv has " + std::to_string(attributes.mm->auxv.size()) + " words";
+  }
+  return "";
+}
+
+}  // namespace
+
 bool Kernel::CheckAttributes(const SetAttr& set) {
   if (set.attributes == nullptr) {
     Violation("EINVAL", "there are no attributes");
@@ -163,6 +182,7 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
                 std::to_string(*timer.notify_tid) + ", which is no thread of " + Who(self_);
     }
   }
+  if (problem.empty()) problem = TooMany(attributes);
   if (problem.empty()) return true;
   Violation("EINVAL", problem);
   return false;

@@ -245,6 +245,11 @@ void Loader::TaskAttributes(const pb::task_core_entry& task, const std::string& 
   } else {
     attributes->sigactions = ActionsOf(task.sigactions());
   }
+  if (static_cast<std::uint32_t>(task.rlimits().rlimits_size()) > kResources) {
+    (void)diag.Error(where + ".tc.rlimits", std::to_string(task.rlimits().rlimits_size()) +
+                                                " entries, expected at most " +
+                                                std::to_string(kResources));
+  }
   std::uint32_t resource = 0;
   for (const pb::rlimit_entry& entry : task.rlimits().rlimits()) {
     attributes->rlimits.push_back({{resource++}, entry.cur(), entry.max()});

@@ -440,6 +440,11 @@ void Loader::LoadMemory(std::int32_t index, Attributes* attributes) {
   bounds.arg_end.value = mm.mm_arg_end();
   bounds.env_start.value = mm.mm_env_start();
   bounds.env_end.value = mm.mm_env_end();
+  if (static_cast<std::size_t>(mm.mm_saved_auxv_size()) > kAuxvWords) {
+    (void)diag.Error(image + "[0].mm_saved_auxv", std::to_string(mm.mm_saved_auxv_size()) +
+                                                      " words, expected at most " +
+                                                      std::to_string(kAuxvWords));
+  }
   for (std::uint64_t word : mm.mm_saved_auxv()) bounds.auxv.push_back({word});
   if (mm.has_dumpable()) attributes->dumpable = mm.dumpable();
   if (mm.thp_disabled()) attributes->thp_disabled = true;

@@ -14,6 +14,9 @@
 
 namespace crgen {
 
+inline constexpr std::uint32_t kResources = 16;  ///< of getrlimit(2)
+inline constexpr std::size_t kAuxvWords = 256;   ///< no kernel saves as many (AT_VECTOR_SIZE)
+
 /// fs-<pid>.img: chdir(2), chroot(2), umask(2).
 struct FsAttributes {
   Text cwd;
