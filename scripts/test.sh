@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs, builds and runs all tests; then those that read images, or plan what random ones hold, once more under
-# AddressSanitizer and UndefinedBehaviorSanitizer.
+# Installs, builds and runs all tests; then those that read images, or plan what random ones hold,
+# once more under AddressSanitizer and UndefinedBehaviorSanitizer; then each fuzzer for a minute.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 sanitized="generate_random_test images_errors_test images_facts_test images_framing_test
@@ -17,3 +17,5 @@ ctest --test-dir "$here/build" --output-on-failure -j "$(nproc)"
 ninja -C "$here/build-sanitize" $sanitized
 pattern=$(echo $sanitized | sed 's/ /$|^/g')
 ctest --test-dir "$here/build-sanitize" --output-on-failure -j "$(nproc)" -R "^$pattern\$"
+
+"$here/scripts/fuzz.sh" 60
