@@ -326,6 +326,10 @@ TEST(CheckProcesses, AttributeRules) {
   of_process.personality = Hex{1};
   Attributes timer;
   timer.posix_timers.emplace_back().notify_tid = 12;
+  Attributes actions, limits, bounds;
+  actions.sigactions.push_back({Signal{65}, {1}, {}, {}, {}});
+  limits.rlimits.push_back({Resource{16}, 1, 1});
+  bounds.mm.emplace().auxv.resize(257);
   const std::string sealed = "creds or seccomp of the process are set (commands[3])";
   RunCases({
       {"of the leader by name", two + Program{CommOf(10, "a", 10)}, ""},
@@ -334,6 +338,12 @@ TEST(CheckProcesses, AttributeRules) {
        "commands[3] SET_ATTR pid 11: ESRCH: 12 is no thread of process 11 (commands[1])"},
       {"a process's attribute of a thread", two + Program{AttrOf(10, of_process, 12)},
        "commands[3] SET_ATTR pid 10: EINVAL: personality belongs to the process, not to thread 12"},
+      {"signals are 1 to 64", two + Program{AttrOf(11, actions)},
+       "commands[3] SET_ATTR pid 11: EINVAL: a signal is 1 to 64"},
+      {"resources are 0 to 15", two + Program{AttrOf(11, limits)},
+       "commands[3] SET_ATTR pid 11: EINVAL: a resource is 0 to 15"},
+      {"what exec saved has an end", two + Program{AttrOf(11, bounds)},
+       "commands[3] SET_ATTR pid 11: EINVAL: auxv has 257 words"},
       {"no attributes", two + Program{{10, SetAttr{}}},
        "commands[3] SET_ATTR pid 10: EINVAL: there are no attributes"},
       {"a timer for a thread", two + Program{AttrOf(10, timer)}, ""},

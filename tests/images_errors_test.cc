@@ -322,6 +322,18 @@ TEST(ImageErrors, Core) {
        },
        {"error core-10.img[0].tc.sigactions: 64 entries, expected 62: signals 1 to 64 without 9 "
         "and 19"}},
+      {"17 resource limits",
+       [](Dump& d) {
+         pb::rlimit_entry limit;
+         limit.set_cur(1);
+         limit.set_max(1);
+         auto* rlimits = d.cores[10].mutable_tc()->mutable_rlimits()->mutable_rlimits();
+         for (int i = 0; i < 17; ++i) *rlimits->Add() = limit;
+       },
+       {"error core-10.img[0].tc.rlimits: 17 entries, expected at most 16"}},
+      {"a long auxiliary vector",
+       [](Dump& d) { d.mms[10].mutable_mm_saved_auxv()->Resize(257, 1); },
+       {"error mm-10.img[0].mm_saved_auxv: 257 words, expected at most 256"}},
       {"a short siginfo for the process",
        [](Dump& d) {
          pb::signal_queue_entry& queue = *d.cores[10].mutable_tc()->mutable_signals_s();
