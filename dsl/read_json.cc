@@ -155,7 +155,10 @@ bool Reader::ReadHex(const json& in, const Place& place, std::uint64_t* out) {
 
 template <typename Kind>
 bool Reader::ReadFlags(const json& in, const Place& place, Flags<Kind>* out) {
-  if (!in.is_array()) return Expected(place, "an array of flag names", in);
+  if (!in.is_array() || in.size() > MostNames<Kind>()) {
+    return Expected(place,
+                    "an array of at most " + std::to_string(MostNames<Kind>()) + " flag names", in);
+  }
   std::string chosen;
   for (std::size_t i = 0; i < in.size(); ++i) {
     const Place here{&place, {}, i};

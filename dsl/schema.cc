@@ -61,7 +61,10 @@ class SchemaBuilder {
   }
   template <typename Kind>
   ordered_json NamesValue(const Flags<Kind>*) {
-    ordered_json list = {{"type", "array"}, {"items", Names<Kind>()}, {"uniqueItems", true}};
+    ordered_json list = {{"type", "array"},
+                         {"items", Names<Kind>()},
+                         {"uniqueItems", true},
+                         {"maxItems", MostNames<Kind>()}};
     if constexpr (HasChoice<Kind>) {
       for (const FlagName& row : Kind::Names()) {
         if (row.mask != Kind::kChoice) continue;

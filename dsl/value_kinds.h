@@ -53,6 +53,12 @@ concept HasChoice = requires {
   Kind::kChoice;
 };
 
+/// How many entries a set of flags has at most: all names, and the bits without a name.
+template <typename Kind>
+std::size_t MostNames() {
+  return Kind::Names().size() + 1;
+}
+
 /// A Text, possibly optional: its member is `name` or `name_base64`.
 template <typename T>
 inline constexpr bool kIsText = std::is_same_v<T, Text> || std::is_same_v<T, std::optional<Text>>;

@@ -3,7 +3,7 @@
 # once more under AddressSanitizer and UndefinedBehaviorSanitizer; then each fuzzer for a minute.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
-sanitized="generate_random_test images_errors_test images_facts_test images_framing_test
+sanitized="generate_random_test golden_test schema_test images_errors_test images_facts_test images_framing_test
   images_parents_test images_robustness_test"
 
 "$here/scripts/install-dependencies.sh"

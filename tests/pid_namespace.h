@@ -164,16 +164,16 @@ inline bool ReadProcesses(int proc, std::map<Pid, ProcEntry>* processes) {
   const int fd = openat(proc, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* folder = fd < 0 ? nullptr : fdopendir(fd);
   if (folder == nullptr) return false;
-  bool good = true;
   while (const dirent* entry = readdir(folder)) {
     const std::string name = entry->d_name;
     Pid pid = 0;
     const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), pid);
     if (error != std::errc() || end != name.data() + name.size()) continue;
-    good = ReadProcEntry(proc, entry->d_name, &(*processes)[pid]) && good;
+    // Who is reaped meanwhile is gone.
+    if (!ReadProcEntry(proc, entry->d_name, &(*processes)[pid])) processes->erase(pid);
   }
   closedir(folder);
-  return good;
+  return true;
 }
 
 }  // namespace crgen::test

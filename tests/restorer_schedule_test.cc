@@ -191,7 +191,8 @@ TEST(RestorerScheduleTest, RandomTrees) {
   for (int i = 0; i < kTrees; ++i) {
     SCOPED_TRACE("tree " + std::to_string(i));
     const TreeSnapshot snapshot =
-        RandomWorld(seed + static_cast<unsigned>(i), i % 2 == 0).Run(5 + static_cast<int>(random() % 60));
+        RandomWorld(seed + static_cast<unsigned>(i), {.all = i % 2 == 0})
+            .Run(5 + static_cast<int>(random() % 60));
     TreePlan plan;
     TreeRefusal refusal;
     if (Failed(AnalyzeTree(snapshot, &plan, &refusal))) continue;
