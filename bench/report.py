@@ -95,6 +95,14 @@ def checking(rows):
         [line(row) for row in rows])
 
 
+def restores(rows):
+    return "### Restoring\n\n" + table(
+        ["tree", "crrestore", "criu restore", "criu / crrestore", "crgen generate"],
+        [[row["case"], wall(row["crrestore"]), wall(row["criu restore"]),
+          times(row["criu restore"], row["crrestore"]), wall(row["crgen generate"])]
+         for row in rows])
+
+
 def micro(rows):
     return "### Parts\n\n" + table(
         ["part", "processor time", "each"],
@@ -112,7 +120,8 @@ def tables(measured):
         head += "\nA trial run with small sizes: these are no results.\n"
     return "\n".join([head, published(measured["published"]), growth(measured["growth"]),
                       dumps(measured["dumps"]), big(measured["big"]),
-                      checking(measured["dumps"] + measured["big"]), micro(measured["micro"])])
+                      checking(measured["dumps"] + measured["big"]),
+                      restores(measured["restores"]), micro(measured["micro"])])
 
 
 def update_page(path, text):

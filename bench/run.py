@@ -19,6 +19,7 @@ import tempfile
 import time
 
 import report
+import restores
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
 PATTERN = SOURCE / "tests/fixtures/dumps/threads"
@@ -47,6 +48,9 @@ class Sizes:
         for case in self.big.values():
             for key in case.keys() - {"run"}:
                 case[key] = max(1, case[key] // scale)
+        self.restores = (("3 processes", 3, 1),) if quick else (
+            ("1 process", 1, 0), ("100 processes", 100, 0), ("1,000 processes", 1000, 0),
+            ("1 process with 1 GiB", 1, 1024))
         # A command that took so many seconds is not run again; one that takes longer is stopped.
         self.enough, self.limit = (5, 60) if quick else (10, 120)
         self.micro = ["--benchmark_min_time=0.01", "--benchmark_filter=Program|LoadDump|/1024$"] \
@@ -179,6 +183,9 @@ class Bench:
             shutil.rmtree(folder)
         return rows
 
+    def restores(self):
+        return restores.measure(self, summary)
+
     def validate(self, folder):
         """Times `crgen validate`; sees to it that one thread and two give the same bytes."""
         plans = [self.scratch / f"plan{threads}" for threads in (1, 2)]
@@ -260,7 +267,8 @@ def main():
     measured = {"machine": machine(), "quick": arguments.quick}
     with tempfile.TemporaryDirectory(prefix="crgen-bench-") as scratch:
         bench = Bench(build, pathlib.Path(scratch), Sizes(arguments.quick))
-        for table in (bench.published, bench.growth, bench.dumps, bench.big, bench.micro):
+        for table in (bench.published, bench.growth, bench.dumps, bench.big, bench.restores,
+                      bench.micro):
             begin = time.monotonic()
             measured[table.__name__] = table()
             print(f"{table.__name__}: {time.monotonic() - begin:.0f} s", file=sys.stderr)
