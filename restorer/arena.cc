@@ -58,9 +58,9 @@ Result ReadOwnMaps(OwnMaps* maps, Diagnostics& diag) {
     if (range.start >= kUserEnd) continue;  // the vsyscall page, the same in all processes
     maps->ranges.push_back(range);
     const auto is = [&](std::string_view name) { return line.ends_with(name); };
-    KernelRegion* kernel = is("[vdso]")                           ? &maps->vdso
+    KernelRegion* kernel = is("[vdso]")                          ? &maps->vdso
                            : is("[vvar]") || is("[vvar_vclock]") ? &maps->vvar
-                                                                  : nullptr;
+                                                                 : nullptr;
     if (kernel == nullptr) continue;
     if (kernel->sizes.empty()) kernel->start = range.start;
     kernel->sizes.push_back(range.size());
@@ -92,7 +92,8 @@ Result Arena::Make(const Program& program, const OwnMaps& maps, std::uint64_t sc
   std::sort(shared_.begin(), shared_.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
 
-  const std::uint64_t code = RoundUp(static_cast<std::uint64_t>(crgen_executor_end - crgen_executor_begin));
+  const std::uint64_t code =
+      RoundUp(static_cast<std::uint64_t>(crgen_executor_end - crgen_executor_begin));
   std::uint64_t size = code;
   const auto place = [&](std::uint64_t bytes) {
     const std::uint64_t at = size;

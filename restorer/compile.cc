@@ -175,9 +175,8 @@ class Compiler {
   void Translate(const CreateThread& create, Op& op) {
     const Process* process = script_.processes[schedule_.executor[command_]];
     op.kind = OpKind::kCreateThread;
-    op.thread.thread =
-        std::find_if(process->threads, process->threads + process->thread_count,
-                     [&](const Thread& thread) { return thread.tid == create.tid; });
+    op.thread.thread = std::find_if(process->threads, process->threads + process->thread_count,
+                                    [&](const Thread& thread) { return thread.tid == create.tid; });
   }
   void Translate(const Exit& exit, Op& op) {
     op.kind = OpKind::kExit;

@@ -25,13 +25,13 @@ struct ThreadStart {
 /// The script, in the arena, and what the supervisor knows beside it.
 struct Script {
   Board* board = nullptr;
-  std::vector<Process*> processes;  ///< as in Schedule::processes; the restorer's ops come first
+  std::vector<Process*> processes;   ///< as in Schedule::processes; the restorer's ops come first
   std::vector<ThreadStart> threads;  ///< of all processes that resume
 };
 
 /// What the script refers to outside the arena, as names in the service directory.
 struct Services {
-  std::string images;                          ///< the folder of page images
+  std::string images;                           ///< the folder of page images
   std::map<std::uint64_t, std::string> memfds;  ///< by inode_id
   Pid helper_tid = 0;                           ///< for helpers that load pages
 };

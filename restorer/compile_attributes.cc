@@ -61,10 +61,10 @@ const user_desc* TlsOf(const std::vector<TlsDescriptor>& from, Arena& arena) {
 }
 
 const MemoryState* MemoryOf(const MmAttributes& mm, Arena& arena) {
-  const std::uint64_t bounds[] = {
-      mm.start_code.value, mm.end_code.value,    mm.start_data.value, mm.end_data.value,
-      mm.start_brk.value,  mm.brk.value,         mm.start_stack.value, mm.arg_start.value,
-      mm.arg_end.value,    mm.env_start.value,   mm.env_end.value};
+  const std::uint64_t bounds[] = {mm.start_code.value,  mm.end_code.value,  mm.start_data.value,
+                                  mm.end_data.value,    mm.start_brk.value, mm.brk.value,
+                                  mm.start_stack.value, mm.arg_start.value, mm.arg_end.value,
+                                  mm.env_start.value,   mm.env_end.value};
   MemoryState* to = arena.New<MemoryState>();
   std::copy(std::begin(bounds), std::end(bounds), to->bounds);
   std::vector<std::uint64_t> auxv;
@@ -77,8 +77,8 @@ const MemoryState* MemoryOf(const MmAttributes& mm, Arena& arena) {
 
 using Seconds = std::pair<std::uint64_t, std::uint64_t>;  ///< and their fraction
 
-/// A periodic timer with no time left has expired as the dump came, and its signal is pending: it goes
-/// on with a whole period, because to set it to zero would disarm it.
+/// A periodic timer with no time left has expired as the dump came, and its signal is pending: it
+/// goes on with a whole period, because to set it to zero would disarm it.
 Seconds TimeLeft(const Seconds& period, const Seconds& left) {
   return left == Seconds() ? period : left;
 }
@@ -97,17 +97,15 @@ const std::uint64_t* IntervalTimersOf(const IntervalTimers& timers, Arena& arena
 std::vector<PosixTimerState> PosixTimersOf(const std::vector<PosixTimer>& from) {
   std::vector<PosixTimerState> timers;
   for (const PosixTimer& timer : from) {
-    const auto [seconds, nanoseconds] = TimeLeft({timer.interval_sec, timer.interval_nsec},
-                                                 {timer.value_sec, timer.value_nsec});
-    timers.push_back({static_cast<std::int32_t>(timer.id),
-                      static_cast<std::int32_t>(timer.clock.value),
-                      static_cast<std::int32_t>(timer.signal.value),
-                      static_cast<std::int32_t>(timer.notify.value),
-                      timer.notify_tid.value_or(0), timer.sigev_value.value, timer.interval_sec,
-                      timer.interval_nsec, seconds, nanoseconds});
+    const auto [seconds, nanoseconds] =
+        TimeLeft({timer.interval_sec, timer.interval_nsec}, {timer.value_sec, timer.value_nsec});
+    timers.push_back(
+        {static_cast<std::int32_t>(timer.id), static_cast<std::int32_t>(timer.clock.value),
+         static_cast<std::int32_t>(timer.signal.value),
+         static_cast<std::int32_t>(timer.notify.value), timer.notify_tid.value_or(0),
+         timer.sigev_value.value, timer.interval_sec, timer.interval_nsec, seconds, nanoseconds});
   }
-  std::sort(timers.begin(), timers.end(),
-            [](const auto& a, const auto& b) { return a.id < b.id; });
+  std::sort(timers.begin(), timers.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   return timers;
 }
 
@@ -121,15 +119,18 @@ OwnState ReadOwnState() {
     std::string key;
     words >> key;
     const auto hex = [&](Hex& to) { words >> std::hex >> to.value; };
-    if (key == "Uid:") words >> own.creds.uid >> own.creds.euid >> own.creds.suid >> own.creds.fsuid;
-    if (key == "Gid:") words >> own.creds.gid >> own.creds.egid >> own.creds.sgid >> own.creds.fsgid;
+    if (key == "Uid:")
+      words >> own.creds.uid >> own.creds.euid >> own.creds.suid >> own.creds.fsuid;
+    if (key == "Gid:")
+      words >> own.creds.gid >> own.creds.egid >> own.creds.sgid >> own.creds.fsgid;
     if (key == "CapInh:") hex(own.creds.cap_inh);
     if (key == "CapPrm:") hex(own.creds.cap_prm);
     if (key == "CapEff:") hex(own.creds.cap_eff);
     if (key == "CapBnd:") hex(own.creds.cap_bnd);
     if (key == "CapAmb:") hex(own.creds.cap_amb);
     if (key == "NoNewPrivs:") words >> own.creds.no_new_privs;
-    for (std::uint32_t group; key == "Groups:" && words >> group;) own.creds.groups.push_back(group);
+    for (std::uint32_t group; key == "Groups:" && words >> group;)
+      own.creds.groups.push_back(group);
   }
   own.nice = getpriority(PRIO_PROCESS, 0);
   std::ifstream("/proc/self/oom_score_adj") >> own.oom_score_adj;

@@ -96,8 +96,7 @@ std::string Handover::SetRegisters(const ThreadStart& start) {
       return Failed(start, "PTRACE_SETREGSET");
     }
   }
-  if (start.rseq_cs != 0 &&
-      Ptrace(PTRACE_POKEDATA, tid, start.rseq + 8, start.rseq_cs) != 0) {
+  if (start.rseq_cs != 0 && Ptrace(PTRACE_POKEDATA, tid, start.rseq + 8, start.rseq_cs) != 0) {
     return Failed(start, "PTRACE_POKEDATA of rseq_cs");
   }
   user_regs_struct regs = GeneralRegisters(*start.registers);
@@ -130,8 +129,8 @@ std::string Handover::Prepare() {
 std::string Handover::Release(bool stop_all) {
   for (const ThreadStart& start : script_.threads) {
     const int signal = start.thread->process->stopped != 0 ? start.thread->process->stopped
-                       : stop_all                           ? SIGSTOP
-                                                            : 0;
+                       : stop_all                          ? SIGSTOP
+                                                           : 0;
     if (signal != 0 && IsLeader(start) && kill(Number(start), signal) != 0) {
       return Failed(start, "kill");
     }

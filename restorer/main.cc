@@ -22,8 +22,8 @@ namespace {
 
 enum ExitCode {
   kOk = 0,
-  kInternal = 1,    ///< a defect of crrestore, or the machine is out of memory
-  kUsage = 2,       ///< wrong arguments
+  kInternal = 1,     ///< a defect of crrestore, or the machine is out of memory
+  kUsage = 2,        ///< wrong arguments
   kBadInput = 3,     ///< a plan that is not valid, a file or image that is missing or has changed
   kUnsupported = 4,  ///< a valid plan with things that this restorer cannot do
   kNotRestored = 5   ///< the kernel refused a command; nothing is left of the tree
@@ -55,8 +55,9 @@ std::string Where(const Plan& plan, std::int64_t index) {
   const Command& command = plan.program[static_cast<std::size_t>(index)];
   std::string name;
   std::visit([&](const auto& body) { name = body.kName; }, command.body);
-  return Placed(plan, index, "commands[" + std::to_string(index) + "] " + name + " pid " +
-                                 std::to_string(command.pid));
+  return Placed(
+      plan, index,
+      "commands[" + std::to_string(index) + "] " + name + " pid " + std::to_string(command.pid));
 }
 
 /// Prints what was found; the exit code that it means.
@@ -71,9 +72,9 @@ ExitCode PrintProblems(const Plan& plan, const Diagnostics& diag) {
                     entry.severity == Severity::kUnsupported ? "unsupported: " : "", entry.what);
     }
   }
-  return diag.HasErrors()                             ? kBadInput
+  return diag.HasErrors()                          ? kBadInput
          : diag.Count(Severity::kUnsupported) != 0 ? kUnsupported
-                                                      : kOk;
+                                                   : kOk;
 }
 
 bool ReadPlan(const std::string& path, Plan* plan) {
@@ -146,12 +147,12 @@ int Main(int argc, char** argv) {
   RestoreOptions& options = arguments.options;
   app.set_version_flag("--version", "crrestore " CRGEN_VERSION);
   app.add_option("PLAN", arguments.plan, "A restore program, - for standard input")->required();
-  app.add_option("--images", options.images,
-                 "The folder of page images (default: the plan's; for standard input, the current)");
+  app.add_option(
+      "--images", options.images,
+      "The folder of page images (default: the plan's; for standard input, the current)");
   app.add_flag("--images-outside", arguments.images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");
-  app.add_flag("--pidns", options.new_pid_namespace,
-               "In a new pid namespace, with its own /proc");
+  app.add_flag("--pidns", options.new_pid_namespace, "In a new pid namespace, with its own /proc");
   app.add_flag("--detach", options.detach, "Do not wait for the root to end");
   app.add_flag("--stop", options.stop, "Leave everybody stopped (SIGCONT lets them run)");
   app.add_option("--pidfile", options.pidfile, "Write the root's pid into this file");

@@ -86,14 +86,12 @@ class Checker {
 
  private:
   void Add(Severity severity, const char* command, const std::string& what) {
-    diag_.Add({severity,
-               "commands[" + std::to_string(index_) + "] " + command + " pid " +
-                   std::to_string(pid_),
-               what, index_});
+    diag_.Add(
+        {severity,
+         "commands[" + std::to_string(index_) + "] " + command + " pid " + std::to_string(pid_),
+         what, index_});
   }
-  void Wrong(const char* command, const std::string& what) {
-    Add(Severity::kError, command, what);
-  }
+  void Wrong(const char* command, const std::string& what) { Add(Severity::kError, command, what); }
 
   template <typename Body>
   void Check(const Body&) {}
@@ -134,8 +132,8 @@ class Checker {
     const std::uint64_t here = (vdso ? maps_.vdso : maps_.vvar).size();
     const std::uint64_t there = map.end.value - map.start.value;
     if (here == there) return;
-    Wrong("MAP_REGION", std::string("the ") + (vdso ? "vdso" : "vvar") + " differs: " +
-                            std::to_string(there) + " bytes in the dump, " +
+    Wrong("MAP_REGION", std::string("the ") + (vdso ? "vdso" : "vvar") +
+                            " differs: " + std::to_string(there) + " bytes in the dump, " +
                             std::to_string(here) + " of this kernel");
   }
 
@@ -167,16 +165,15 @@ class Checker {
     const auto* file = std::get_if<RegularFile>(&open.file->body);
     if (file == nullptr) return;
     const auto [known, fresh] = files_.try_emplace(file->path.bytes);
-    if (fresh) known->second.error = stat(file->path.bytes.c_str(), &known->second.status) == 0
-                                         ? 0
-                                         : errno;
+    if (fresh)
+      known->second.error = stat(file->path.bytes.c_str(), &known->second.status) == 0 ? 0 : errno;
     const FileFacts& facts = known->second;
     if (facts.error != 0) {
       return Wrong("OPEN_FILE", file->path.bytes + ": " + std::strerror(facts.error));
     }
     const auto changed = [&](const char* what, const std::string& is, const std::string& was) {
-      Wrong("OPEN_FILE", file->path.bytes + " has changed: " + what + " is " + is +
-                             ", was " + was + " when it was dumped");
+      Wrong("OPEN_FILE", file->path.bytes + " has changed: " + what + " is " + is + ", was " + was +
+                             " when it was dumped");
     };
     if (file->size && *file->size != static_cast<std::uint64_t>(facts.status.st_size)) {
       return changed("size", std::to_string(facts.status.st_size), std::to_string(*file->size));

@@ -20,10 +20,10 @@ struct Node {
   Pid sid = 0;
   bool exited = false;
   bool subreaper = false;
-  std::uint32_t arrival = kNone;            ///< the step that brought it into its group
-  std::vector<std::uint32_t> relied_on;     ///< joins that need it in its group
-  std::uint32_t adopted = kNone;            ///< the step after which its parent is its parent
-  std::vector<std::uint32_t> siblings_born; ///< CLONE_PARENT: FORKs of children of this one
+  std::uint32_t arrival = kNone;             ///< the step that brought it into its group
+  std::vector<std::uint32_t> relied_on;      ///< joins that need it in its group
+  std::uint32_t adopted = kNone;             ///< the step after which its parent is its parent
+  std::vector<std::uint32_t> siblings_born;  ///< CLONE_PARENT: FORKs of children of this one
   std::unordered_set<std::uint32_t> children;
   std::vector<Pid> threads;
 };
@@ -285,7 +285,7 @@ class Scheduler {
   std::unordered_map<Pid, std::vector<std::uint32_t>> freed_;       ///< pid reaped, session left
   std::unordered_map<std::uint32_t, std::uint32_t> shared_;         ///< table: its last step
   std::unordered_map<std::uint32_t, std::uint32_t> touched_;  ///< process: its last step on memory
-  std::unordered_map<std::uint64_t, std::uint32_t> memfds_;         ///< the step that creates one
+  std::unordered_map<std::uint64_t, std::uint32_t> memfds_;   ///< the step that creates one
   std::unordered_set<std::uint32_t> unwatched_;
   std::uint32_t reparenting_ = kNone;
 };

@@ -12,9 +12,9 @@ namespace crgen::restorer {
 
 /// One step of one process: a command, or watching a child become a zombie.
 struct Step {
-  std::uint32_t command = 0;      ///< index in the program
-  Pid watched = 0;                ///< not 0: only until this child is a zombie
-  bool awaited = false;           ///< other processes wait for it
+  std::uint32_t command = 0;         ///< index in the program
+  Pid watched = 0;                   ///< not 0: only until this child is a zombie
+  bool awaited = false;              ///< other processes wait for it
   std::vector<std::uint32_t> await;  ///< steps of other processes, by number
 };
 
@@ -22,7 +22,7 @@ struct Step {
 struct ScheduledProcess {
   Pid pid = 0;
   std::vector<std::uint32_t> steps;  ///< numbers in Schedule::steps, in order
-  std::uint32_t table = 0;           ///< the process whose descriptor table it shares, maybe its own
+  std::uint32_t table = 0;  ///< the process whose descriptor table it shares, maybe its own
   bool resumes = false;
 };
 

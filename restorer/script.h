@@ -241,7 +241,7 @@ struct MemoryState {
   uint64_t bounds[11];  ///< in the kernel's order: start_code … env_end
   const uint64_t* auxv;
   uint32_t auxv_size;  ///< bytes
-  const char* exe;  ///< from the service directory
+  const char* exe;     ///< from the service directory
 };
 
 /// What a process gets when everything is built.

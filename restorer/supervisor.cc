@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -58,6 +59,23 @@ bool InProgram(const Program& program, pid_t number) {
            (thread != nullptr && thread->tid == number);
   });
 }
+
+/// How far it has come, on the last line of a terminal; nothing if stderr is none.
+class Progress {
+ public:
+  ~Progress() {
+    if (shown_) std::fprintf(stderr, "\r\033[K");
+  }
+  void Show(std::uint32_t done, std::uint32_t total) {
+    if (isatty(STDERR_FILENO) == 0) return;
+    shown_ = true;
+    std::fprintf(stderr, "\rrestoring: %u of %u threads are built", done, total);
+    std::fflush(stderr);
+  }
+
+ private:
+  bool shown_ = false;
+};
 
 class Supervisor {
  public:
@@ -128,12 +146,17 @@ class Supervisor {
 
   /// set_robust_list(2): when this process dies, however it does, the kernel marks the word.
   void ReportDeath() {
-    robust_.head.list.next = &robust_.node;
-    robust_.node.next = &robust_.head.list;
-    robust_.head.futex_offset = reinterpret_cast<char*>(&script_.board->supervisor) -
-                                reinterpret_cast<char*>(&robust_.node);
-    script_.board->supervisor = static_cast<Word>(gettid());
-    syscall(__NR_set_robust_list, &robust_.head, sizeof robust_.head);
+    static struct {
+      robust_list_head head;
+      robust_list node;
+    } robust;
+    Board* board = script_.board;
+    board->supervisor = static_cast<Word>(gettid());
+    robust.head.list.next = &robust.node;
+    robust.node.next = &robust.head.list;
+    robust.head.futex_offset =
+        reinterpret_cast<char*>(&board->supervisor) - reinterpret_cast<char*>(&robust.node);
+    syscall(__NR_set_robust_list, &robust.head, sizeof robust.head);
   }
 
   std::string OpenServices(Services& services) {
@@ -176,12 +199,13 @@ class Supervisor {
   static int CreateMemfd(const Memfd& memfd) {
     const std::string name = memfd.name ? memfd.name->bytes : "";
     const unsigned huge = memfd.huge ? static_cast<unsigned>(memfd.huge->bits) : 0;
-    const int fd = static_cast<int>(
-        syscall(__NR_memfd_create, name.c_str(), MFD_ALLOW_SEALING | huge));
+    const int fd =
+        static_cast<int>(syscall(__NR_memfd_create, name.c_str(), MFD_ALLOW_SEALING | huge));
     if (fd < 0) return -1;
     if ((memfd.size && ftruncate(fd, static_cast<off_t>(*memfd.size)) != 0) ||
         (memfd.mode && fchmod(fd, *memfd.mode & 07777) != 0) ||
-        ((memfd.uid || memfd.gid) && fchown(fd, memfd.uid.value_or(0), memfd.gid.value_or(0)) != 0)) {
+        ((memfd.uid || memfd.gid) &&
+         fchown(fd, memfd.uid.value_or(0), memfd.gid.value_or(0)) != 0)) {
       return -1;
     }
     return fd;
@@ -212,6 +236,7 @@ class Supervisor {
         return {ErrorText("futex_waitv"), -1};
       }
       if (result < 0 && errno == ETIMEDOUT) {
+        progress_.Show(board.arrived, board.threads);
         if (RestoreProblem problem = LookForDead(); !problem.what.empty()) return problem;
       }
     }
@@ -310,10 +335,7 @@ class Supervisor {
   Arena arena_;
   Script script_;
   int service_ = -1;
-  struct {
-    robust_list_head head;
-    robust_list node;
-  } robust_ = {};
+  Progress progress_;
 };
 
 /// What the process that restores tells the one that the user has started.
@@ -362,15 +384,15 @@ bool MountProc() {
   };
   if (options.new_pid_namespace && !MountProc()) give_up(ErrorText("mount of /proc"), -1);
   if (!AdoptDescendants()) give_up(ErrorText("prctl(PR_SET_CHILD_SUBREAPER)"), -1);
-  Supervisor supervisor(program, options);
   RestoreProblem problem;
   try {
+    Supervisor supervisor(program, options);
     problem = supervisor.Run(text_size);
+    if (problem.what.empty()) report.root = supervisor.root();
   } catch (const std::bad_alloc&) {
     problem = {"out of memory", -1};
   }
   if (!problem.what.empty()) give_up(problem.what, problem.command);
-  report.root = supervisor.root();
   Tell(pipe, report);
   close(pipe);
   if (!options.new_pid_namespace && options.detach) _exit(0);
@@ -381,8 +403,8 @@ bool MountProc() {
 
 /// The root's number in this pid namespace, where it is another one: proc(5), NSpid.
 pid_t NumberHere(pid_t restorer, pid_t root) {
-  std::ifstream children("/proc/" + std::to_string(restorer) + "/task/" +
-                         std::to_string(restorer) + "/children");
+  std::ifstream children("/proc/" + std::to_string(restorer) + "/task/" + std::to_string(restorer) +
+                         "/children");
   for (pid_t pid = 0; children >> pid;) {
     std::ifstream status("/proc/" + std::to_string(pid) + "/status");
     for (std::string line; std::getline(status, line);) {

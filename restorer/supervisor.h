@@ -14,17 +14,17 @@
 namespace crgen::restorer {
 
 struct RestoreOptions {
-  std::string images;             ///< the folder of page images
-  bool new_pid_namespace = false; ///< a fresh one, with its own /proc
-  bool detach = false;            ///< do not wait for the root to end
-  bool stop = false;              ///< leave everybody stopped
-  std::string pidfile;            ///< gets the root's pid; empty: none
+  std::string images;              ///< the folder of page images
+  bool new_pid_namespace = false;  ///< a fresh one, with its own /proc
+  bool detach = false;             ///< do not wait for the root to end
+  bool stop = false;               ///< leave everybody stopped
+  std::string pidfile;             ///< gets the root's pid; empty: none
 };
 
 /// Which command went wrong, and how: for messages with the place in the plan.
 struct RestoreProblem {
-  std::string what;                    ///< empty: none
-  std::int64_t command = -1;           ///< -1: not one command's
+  std::string what;           ///< empty: none
+  std::int64_t command = -1;  ///< -1: not one command's
 };
 
 struct RestoreResult {

@@ -24,12 +24,10 @@ inline nlohmann::json ReadPlan(const std::filesystem::path& path) {
 ///   meets them, and the order of a process's descriptor commands, which follows from them: those
 ///   between two other commands are sorted, then the first number to appear becomes 1, and so on;
 /// - registers, the time that timers have left, and whether a signal of theirs is pending: the
-/// program
-///   was running between the dumps;
+///   program was running between the dumps;
 /// - the pages of rseq areas, to which the kernel writes on which processor a thread runs: whether
-/// one
-///   differs from that of the process's creator, and so is loaded, is chance. LOAD_PAGES commands
-///   are compared page by page for that.
+///   one differs from that of the process's creator, and so is loaded, is chance. LOAD_PAGES
+///   commands are compared page by page for that.
 class PlanNormalizer {
  public:
   nlohmann::json operator()(nlohmann::json plan) {

@@ -46,7 +46,10 @@ Json Timer(int seconds) {
 }
 
 Json Capabilities(const char* held) {
-  return {{"cap_inh", "0x0"}, {"cap_prm", held}, {"cap_eff", held}, {"cap_bnd", held},
+  return {{"cap_inh", "0x0"},
+          {"cap_prm", held},
+          {"cap_eff", held},
+          {"cap_bnd", held},
           {"cap_amb", "0x0"}};
 }
 
@@ -95,9 +98,9 @@ class RestorerFaultsTest : public RestorerTest {
                 {"clear_tid_addr", Plan::Hex(kStack + 64)},
                 {"registers", Plan::Registers(kPause)}}}});
     plan.Resume(root, Plan::Registers(kPause), Attributes());
-    plan.Resume(Pid(2), Plan::Registers(kPause), {{"creds", Credentials(1000, "0x0")},
-                                                  {"pdeath_signal", "SIGKILL"},
-                                                  {"dumpable", 0}});
+    plan.Resume(
+        Pid(2), Plan::Registers(kPause),
+        {{"creds", Credentials(1000, "0x0")}, {"pdeath_signal", "SIGKILL"}, {"dumpable", 0}});
     plan.Resume(Pid(4), Plan::Registers(kPause),
                 {{"seccomp",
                   {{"mode", "SECCOMP_MODE_FILTER"},
@@ -110,19 +113,34 @@ class RestorerFaultsTest : public RestorerTest {
     plan.Add("OPEN_FILE", pid,
              {{"fd", 0},
               {"file",
-               {{"type", "REG"}, {"id", 1}, {"path", folder_ + "/file"}, {"flags", {"O_RDONLY"}},
-                {"pos", 2}, {"size", 5}}}});
+               {{"type", "REG"},
+                {"id", 1},
+                {"path", folder_ + "/file"},
+                {"flags", {"O_RDONLY"}},
+                {"pos", 2},
+                {"size", 5}}}});
     plan.Add("DUP_FD", pid, {{"old_fd", 0}, {"new_fd", 5}, {"cloexec", true}});
     plan.Add("CLOSE_FD", pid, {{"fd", 5}});
     plan.Add("OPEN_FILE", pid,
              {{"fd", 3},
               {"file",
-               {{"type", "MEMFD"}, {"id", 2}, {"inode_id", 7}, {"flags", {"O_RDWR"}}, {"pos", 0},
-                {"name", "object"}, {"size", 4096}, {"mode", 0777}, {"uid", 0}, {"gid", 0}}}});
+               {{"type", "MEMFD"},
+                {"id", 2},
+                {"inode_id", 7},
+                {"flags", {"O_RDWR"}},
+                {"pos", 0},
+                {"name", "object"},
+                {"size", 4096},
+                {"mode", 0777},
+                {"uid", 0},
+                {"gid", 0}}}});
     plan.Add("OPEN_FILE", pid,
              {{"fd", 4},
               {"file",
-               {{"type", "MEMFD"}, {"id", 3}, {"inode_id", 7}, {"flags", {"O_RDWR"}},
+               {{"type", "MEMFD"},
+                {"id", 3},
+                {"inode_id", 7},
+                {"flags", {"O_RDWR"}},
                 {"seals", {"F_SEAL_SHRINK"}}}}});
   }
 
@@ -138,20 +156,21 @@ class RestorerFaultsTest : public RestorerTest {
     map(kData, kData + 0x2000, {{"shmem", {{"id", 1}, {"offset", 0}, {"size", 0x2000}}}});
     map(kData + 0x4000, kData + 0x5000,
         {{"shmem", {{"id", 1}, {"offset", 0x1000}}}, {"prot", {"PROT_READ"}}});
-    map(kData + 0x8000, kData + 0x9000,
-        {{"fd", 3}, {"offset", 0}, {"flags", {"MAP_SHARED"}}});
+    map(kData + 0x8000, kData + 0x9000, {{"fd", 3}, {"offset", 0}, {"flags", {"MAP_SHARED"}}});
     map(kData + 0xa000, kData + 0xc000,
         {{"flags", {"MAP_PRIVATE", "MAP_ANONYMOUS"}}, {"madvise", {"MADV_DONTDUMP"}}});
     plan.Add("MOVE_REGION", pid,
-             {{"start", Plan::Hex(kData + 0xa000)}, {"end", Plan::Hex(kData + 0xc000)},
+             {{"start", Plan::Hex(kData + 0xa000)},
+              {"end", Plan::Hex(kData + 0xc000)},
               {"to", Plan::Hex(kData + 0x10000)}});
     plan.Add("UNMAP_REGION", pid,
              {{"start", Plan::Hex(kData + 0x11000)}, {"end", Plan::Hex(kData + 0x12000)}});
     for (const char* name : {"vvar", "vdso"}) {
       const auto [start, end] = OwnRegion(name);
-      map(start, end, {{"special", name},
-                       {"prot", name[2] == 'a' ? Json{"PROT_READ"} : Json{"PROT_READ", "PROT_EXEC"}},
-                       {"flags", {"MAP_PRIVATE", "MAP_ANONYMOUS"}}});
+      map(start, end,
+          {{"special", name},
+           {"prot", name[2] == 'a' ? Json{"PROT_READ"} : Json{"PROT_READ", "PROT_EXEC"}},
+           {"flags", {"MAP_PRIVATE", "MAP_ANONYMOUS"}}});
     }
   }
 
@@ -166,18 +185,26 @@ class RestorerFaultsTest : public RestorerTest {
     for (const char* name : {"end_code", "end_data", "arg_end", "env_end"}) {
       mm[name] = Plan::Hex(kStack + 0x1000);
     }
-    const Json posix_timer = {
-        {"id", 2},          {"clock", "CLOCK_MONOTONIC"}, {"signal", "SIGUSR1"},
-        {"notify", "SIGEV_SIGNAL"}, {"sigev_value", "0x0"},  {"overrun", 0},
-        {"interval_sec", 0}, {"interval_nsec", 0},        {"value_sec", 1000},
-        {"value_nsec", 0}};
+    const Json posix_timer = {{"id", 2},
+                              {"clock", "CLOCK_MONOTONIC"},
+                              {"signal", "SIGUSR1"},
+                              {"notify", "SIGEV_SIGNAL"},
+                              {"sigev_value", "0x0"},
+                              {"overrun", 0},
+                              {"interval_sec", 0},
+                              {"interval_nsec", 0},
+                              {"value_sec", 1000},
+                              {"value_nsec", 0}};
     return {{"comm", "rich"},
             {"fs", {{"cwd", folder_}, {"root", "/"}, {"umask", 18}}},
             {"mm", mm},
             {"personality", "0x40000"},
             {"sigactions",
-             {{{"signal", "SIGUSR1"}, {"handler", Plan::Hex(kPause)}, {"flags", {"SA_RESTORER"}},
-               {"restorer", Plan::Hex(kPause)}, {"mask", "0x0"}}}},
+             {{{"signal", "SIGUSR1"},
+               {"handler", Plan::Hex(kPause)},
+               {"flags", {"SA_RESTORER"}},
+               {"restorer", Plan::Hex(kPause)},
+               {"mask", "0x0"}}}},
             {"signal_mask", "0x800"},
             {"rlimits", {{{"resource", "RLIMIT_NOFILE"}, {"cur", 100}, {"max", files.rlim_max}}}},
             {"timers", {{"real", Timer(1000)}, {"virtual", Timer(0)}, {"prof", Timer(0)}}},
@@ -235,7 +262,8 @@ TEST_F(RestorerFaultsTest, AnyFailingCallLeavesNothing) {
 /// a part of the tree.
 TEST_F(RestorerFaultsTest, KilledAtAnyMomentLeavesAllOrNothing) {
   const char* given = getenv("CRGEN_SEED");
-  const unsigned seed = given != nullptr ? static_cast<unsigned>(atoi(given)) : std::random_device()();
+  const unsigned seed =
+      given != nullptr ? static_cast<unsigned>(atoi(given)) : std::random_device()();
   std::printf("seed %u\n", seed);
   std::mt19937 random(seed);
   std::ofstream(folder_ + "/plan.json") << Rich().Text();
@@ -279,8 +307,8 @@ TEST_F(RestorerFaultsTest, KilledAtAnyMomentLeavesAllOrNothing) {
       ++undone;
       for (int pid : Left()) {
         const std::string folder = "/proc/" + std::to_string(pid);
-        ADD_FAILURE() << "process " << pid << " is left: "
-                      << std::ifstream(folder + "/status").rdbuf()
+        ADD_FAILURE() << "process " << pid
+                      << " is left: " << std::ifstream(folder + "/status").rdbuf()
                       << std::ifstream(folder + "/syscall").rdbuf();
       }
     }

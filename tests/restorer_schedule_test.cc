@@ -1,7 +1,5 @@
 // The restorer's schedule: any order of the steps that keeps each process's own order and what a
 // step awaits is a program that the checker accepts and that ends in the same state.
-#include "restorer/schedule.h"
-
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -15,6 +13,7 @@
 #include "dsl/program_json.h"
 #include "generator/tree/analyzer.h"
 #include "generator/tree_commands.h"
+#include "restorer/schedule.h"
 #include "tests/random_world.h"
 #include "tests/state_text.h"
 
@@ -190,9 +189,8 @@ TEST(RestorerScheduleTest, RandomTrees) {
   int rebuilt = 0;
   for (int i = 0; i < kTrees; ++i) {
     SCOPED_TRACE("tree " + std::to_string(i));
-    const TreeSnapshot snapshot =
-        RandomWorld(seed + static_cast<unsigned>(i), {.all = i % 2 == 0})
-            .Run(5 + static_cast<int>(random() % 60));
+    const TreeSnapshot snapshot = RandomWorld(seed + static_cast<unsigned>(i), {.all = i % 2 == 0})
+                                      .Run(5 + static_cast<int>(random() % 60));
     TreePlan plan;
     TreeRefusal refusal;
     if (Failed(AnalyzeTree(snapshot, &plan, &refusal))) continue;

@@ -34,8 +34,8 @@ inline std::string CodePage() {
     page.replace(at - kCode, code.size(), code);
   };
   using namespace std::string_literals;
-  put(kPause, "\xb8\x22\0\0\0\x0f\x05\xeb\xf7"s);                 // pause(), for ever
-  put(kExit, "\xb8\xe7\0\0\0\x0f\x05"s);                          // exit_group(rdi)
+  put(kPause, "\xb8\x22\0\0\0\x0f\x05\xeb\xf7"s);                // pause(), for ever
+  put(kExit, "\xb8\xe7\0\0\0\x0f\x05"s);                         // exit_group(rdi)
   put(kRaise, "\xb8\x3e\0\0\0\x0f\x05\xb8\xe7\0\0\0\x0f\x05"s);  // kill(rdi, rsi); exit_group
   return page;
 }
@@ -68,14 +68,14 @@ class PlanBuilder {
     Map(pid, kStack, 2, {"PROT_READ", "PROT_WRITE"});
     Add("LOAD_PAGES", pid,
         {{"start", Hex(kCode)}, {"pages", 1}, {"source", {{"image", "code.img"}, {"offset", 0}}}});
-    Add("PROTECT_REGION", pid, {{"start", Hex(kCode)},
-                                {"end", Hex(kCode + 4096)},
-                                {"prot", {"PROT_READ", "PROT_EXEC"}}});
+    Add("PROTECT_REGION", pid,
+        {{"start", Hex(kCode)}, {"end", Hex(kCode + 4096)}, {"prot", {"PROT_READ", "PROT_EXEC"}}});
   }
   static Json Registers(std::uint64_t ip, std::uint64_t di = 0, std::uint64_t si = 0) {
     Json registers;
-    for (const char* name : {"r15", "r14", "r13", "r12", "bp", "bx", "r11", "r10", "r9", "r8", "ax",
-                             "cx", "dx", "orig_ax", "fs_base", "gs_base", "ds", "es", "fs", "gs"}) {
+    for (const char* name :
+         {"r15", "r14", "r13", "r12",     "bp",      "bx",      "r11", "r10", "r9", "r8",
+          "ax",  "cx",  "dx",  "orig_ax", "fs_base", "gs_base", "ds",  "es",  "fs", "gs"}) {
       registers[name] = "0x0";
     }
     registers["ip"] = Hex(ip);
@@ -139,7 +139,8 @@ class RestorerTest : public testing::Test {
   }
   void TearDown() override {
     KillEverybody();
-    if (!folder_.empty()) [[maybe_unused]] int rc = system(("rm -rf " + folder_).c_str());
+    if (!folder_.empty()) [[maybe_unused]]
+      int rc = system(("rm -rf " + folder_).c_str());
   }
 
   static int Pid(int n) { return 20000 + n; }

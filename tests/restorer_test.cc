@@ -1,8 +1,8 @@
 // The restorer, on plans of its own: what it builds, what it refuses, what it leaves behind.
-#include "tests/restorer_support.h"
-
 #include <sys/mman.h>
 #include <sys/stat.h>
+
+#include "tests/restorer_support.h"
 
 namespace crgen::test {
 namespace {
@@ -193,7 +193,8 @@ TEST_F(RestorerTest, RefusesFilesThatAreGoneOrHaveChanged) {
       {"gone", {{"path", folder_ + "/gone"}}, "/gone: No such file or directory"},
       {"size", {{"path", path}, {"size", 6}}, "has changed: size is 5, was 6"},
       {"mode", {{"path", path}, {"mode", 0100600}}, "has changed: mode is 0100644, was 0100600"},
-      {"build id", {{"path", CRRESTORE_BINARY}, {"build_id", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="}},
+      {"build id",
+       {{"path", CRRESTORE_BINARY}, {"build_id", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="}},
        "has changed: build id is "},
   };
   for (const ChangedFile& changed : cases) {

@@ -21,25 +21,8 @@ constexpr int kAddSeals = 1033;                 // F_ADD_SEALS
 constexpr uint64_t kGuardInstall = 1ul << 63;
 constexpr int kGuardInstallAdvice = 102;
 
-struct Executor {
-  Board* board;
-  Process* process;
+struct Executor : Caller {
   const Op* op;
-
-  [[noreturn]] void Fail(const char* what, long error, const char* path = nullptr) const {
-    restorer::Fail(board, op->command, process->pid, what, error, path);
-  }
-  template <typename... Arguments>
-  long Try(long number, Arguments... arguments) const {
-    return Call(board, number, arguments...);
-  }
-  /// Makes a call that must succeed.
-  template <typename... Arguments>
-  long Must(const char* what, long number, Arguments... arguments) const {
-    const long result = Call(board, number, arguments...);
-    if (result < 0) Fail(what, result);
-    return result;
-  }
 
   void Run();
   void Execute();
@@ -59,7 +42,7 @@ struct Executor {
 };
 
 [[noreturn]] void RunProcess(Board* board, Process* process) {
-  Executor executor{board, process, nullptr};
+  Executor executor{{board, process, 0}, nullptr};
   executor.Run();
   FinishThread(board, &process->threads[0]);
 }
@@ -81,6 +64,7 @@ void Executor::Run() {
   if (process->threads[0].outer_tid == 0) ReportNumber(board, &process->threads[0]);
   for (uint32_t i = 0; i < process->op_count; ++i) {
     op = &process->ops[i];
+    command = op->command;
     for (uint32_t j = 0; j < op->await_count; ++j) AwaitChange(board, op->await[j], 0);
     if (op->kind == OpKind::kExit) Signal(&process->leaving, 1);
     Execute();
@@ -292,7 +276,8 @@ void Executor::ChangeDirectories() {
   const DirectoriesOp& directories = op->directories;
   if (const long r = Try(__NR_chdir, directories.cwd); r < 0) Fail("chdir", r, directories.cwd);
   if (directories.root != nullptr) {
-    if (const long r = Try(__NR_chroot, directories.root); r < 0) Fail("chroot", r, directories.root);
+    if (const long r = Try(__NR_chroot, directories.root); r < 0)
+      Fail("chroot", r, directories.root);
   }
   if (directories.umask >= 0) Must("umask", __NR_umask, directories.umask);
 }
@@ -318,7 +303,7 @@ void Executor::LeaveSupervisor() {
 }
 
 [[noreturn]] __attribute__((used)) void RunRoot(Board* board, Process* process) {
-  Executor executor{board, process, process->ops};
+  Executor executor{{board, process, process->ops->command}, process->ops};
   executor.LeaveSupervisor();
   RunProcess(board, process);
 }
@@ -334,8 +319,7 @@ extern "C" __attribute__((section(".text.begin"), used)) void Begin(
       "xor %%ebp, %%ebp\n"
       "call *%[run]\n"
       :
-      : "D"(board), "S"(process), [top] "r"(board->stack_top),
-        [run] "r"(&crgen::restorer::RunRoot)
+      : "D"(board), "S"(process), [top] "r"(board->stack_top), [run] "r"(&crgen::restorer::RunRoot)
       : "memory");
   __builtin_unreachable();
 }

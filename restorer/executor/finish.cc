@@ -17,21 +17,9 @@ constexpr int kRestoreTimerIds = 77;  // PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16
 constexpr int kTimersAtMost = 1 << 20;
 constexpr int kCapabilities = 64;
 
-struct Finisher {
-  Board* board;
+struct Finisher : Caller {
   Thread* thread;
-  Process* process;
 
-  template <typename... Arguments>
-  long Try(long number, Arguments... arguments) const {
-    return Call(board, number, arguments...);
-  }
-  template <typename... Arguments>
-  long Must(const char* what, long number, Arguments... arguments) const {
-    const long result = Call(board, number, arguments...);
-    if (result < 0) Fail(board, thread->command, process->pid, what, result);
-    return result;
-  }
   template <typename... Arguments>
   void Control(const char* what, int option, Arguments... arguments) const {
     Must(what, __NR_prctl, option, arguments...);
@@ -77,8 +65,7 @@ void Finisher::SetThread() const {
   }
   for (uint32_t i = 0; i < thread->tls_count; ++i) {
     constexpr uint32_t kDescriptorSize = 16;  // struct user_desc
-    Must("set_thread_area", __NR_set_thread_area,
-         (const char*)thread->tls + i * kDescriptorSize);
+    Must("set_thread_area", __NR_set_thread_area, (const char*)thread->tls + i * kDescriptorSize);
   }
   for (uint32_t i = 0; i < thread->queue_count; ++i) {
     const QueuedSignal& queued = thread->queue[i];
@@ -100,7 +87,7 @@ void Finisher::SetMemory() const {
   map.auxv_size = memory.auxv_size;
   // From the supervisor's root: the process may have another one by now.
   const long exe = Try(__NR_openat, board->service_fd, memory.exe, O_RDONLY | O_CLOEXEC, 0);
-  if (exe < 0) Fail(board, thread->command, process->pid, "open", exe, memory.exe);
+  if (exe < 0) Fail("open", exe, memory.exe);
   map.exe_fd = (uint32_t)exe;
   Control("prctl(PR_SET_MM_MAP)", PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
   Must("close", __NR_close, exe);
@@ -108,11 +95,11 @@ void Finisher::SetMemory() const {
 
 void Finisher::WriteProc(const char* file, const char* text) const {
   const long fd = Try(__NR_openat, board->service_fd, file, O_WRONLY | O_CLOEXEC, 0);
-  if (fd < 0) Fail(board, thread->command, process->pid, "open", fd, file);
+  if (fd < 0) Fail("open", fd, file);
   size_t size = 0;
   while (text[size] != 0) ++size;
   const long written = Try(__NR_write, fd, text, size);
-  if (written < 0) Fail(board, thread->command, process->pid, "write", written, file);
+  if (written < 0) Fail("write", written, file);
   Must("close", __NR_close, fd);
 }
 
@@ -165,7 +152,7 @@ void Finisher::SetCredentials() const {
   for (int i = 0; i < kCapabilities; ++i) {
     const long held = Try(__NR_prctl, PR_CAPBSET_READ, i, 0, 0, 0);
     if (held == -22 /* EINVAL */) break;  // the kernel has no more
-    if (held < 0) Fail(board, thread->command, process->pid, "prctl(PR_CAPBSET_READ)", held);
+    if (held < 0) Fail("prctl(PR_CAPBSET_READ)", held);
     if (held == 1 && (c.bounding >> i & 1) == 0) {
       Control("prctl(PR_CAPBSET_DROP)", PR_CAPBSET_DROP, i, 0, 0, 0);
     }
@@ -215,7 +202,7 @@ void Finisher::CreateTimers() const {
       if (id == timer.id) break;
       Must("timer_delete", __NR_timer_delete, id);
       if (id > timer.id || ++next > kTimersAtMost) {
-        Fail(board, thread->command, process->pid, "timer_create: id passed", -17 /* EEXIST */);
+        Fail("timer_create: id passed", -17 /* EEXIST */);
       }
     }
     const uint64_t spec[4] = {timer.interval_seconds, timer.interval_nanoseconds,
@@ -248,7 +235,7 @@ void Arrive(Board* board, Word* counter) {
 }  // namespace
 
 void FinishThread(Board* board, Thread* thread) {
-  const Finisher finisher{board, thread, thread->process};
+  const Finisher finisher{{board, thread->process, thread->command}, thread};
   Process* process = thread->process;
   Arrive(board, &board->arrived);
   AwaitChange(board, &board->arm, 0);

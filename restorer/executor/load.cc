@@ -44,8 +44,9 @@ void LoadRange(Board* board, const Range& range) {
     }
     const uint64_t offset = load.offset + at;
     const long got =
-        count > 1 ? Call(board, __NR_preadv, range.fd, load.slices + slice, count, offset, 0)
-                  : Call(board, __NR_pread64, range.fd, load.slices[slice].start + skip, size, offset);
+        count > 1
+            ? Call(board, __NR_preadv, range.fd, load.slices + slice, count, offset, 0)
+            : Call(board, __NR_pread64, range.fd, load.slices[slice].start + skip, size, offset);
     if (got == kInterrupted) continue;
     if (got < 0) fail("pread of the image", got);
     if (got == 0) fail("pread: the image ends", -5 /* EIO */);

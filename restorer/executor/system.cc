@@ -71,8 +71,8 @@ void Rest(Board* board) {
 
 void ReportNumber(Board* board, Thread* thread) {
   char text[64];
-  const long length = Call(board, __NR_readlinkat, board->service_fd, "../../thread-self", text,
-                           sizeof text);
+  const long length =
+      Call(board, __NR_readlinkat, board->service_fd, "../../thread-self", text, sizeof text);
   if (length < 0) Fail(board, thread->command, thread->process->pid, "readlinkat", length);
   thread->outer_tid = LastNumber(text, length);
 }
@@ -80,8 +80,8 @@ void ReportNumber(Board* board, Thread* thread) {
 long StartThread(Board* board, const int32_t* tid, uint64_t stack_top, Word* ended,
                  ThreadFunction run, void* argument) {
   clone_args arguments = {};
-  arguments.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-                    (ended != nullptr ? CLONE_CHILD_CLEARTID : 0);
+  arguments.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
+                    CLONE_SYSVSEM | (ended != nullptr ? CLONE_CHILD_CLEARTID : 0);
   arguments.child_tid = (uint64_t)ended;
   arguments.stack = stack_top - 16;
   arguments.stack_size = 16;
@@ -103,8 +103,8 @@ long StartThread(Board* board, const int32_t* tid, uint64_t stack_top, Word* end
       "call *%[run]\n"
       "1:\n"
       : "=a"(result)
-      : "a"(__NR_clone3), "D"(&arguments), "S"(sizeof arguments), [board] "r"(board),
-        [argument] "r"(argument), [run] "r"(run)
+      : "a"(__NR_clone3), "D"(&arguments),
+        "S"(sizeof arguments), [board] "r"(board), [argument] "r"(argument), [run] "r"(run)
       : "rcx", "r11", "r12", "r13", "memory");
   return result;
 }

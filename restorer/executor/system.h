@@ -52,6 +52,28 @@ void AwaitChange(Board* board, Word* word, Word value);
 [[noreturn]] void Fail(Board* board, uint32_t command, int32_t pid, const char* what, long error,
                        const char* path = nullptr);
 
+/// The system calls of one process, for one command.
+struct Caller {
+  Board* board;
+  Process* process;
+  uint32_t command;
+
+  [[noreturn]] void Fail(const char* what, long error, const char* path = nullptr) const {
+    restorer::Fail(board, command, process->pid, what, error, path);
+  }
+  template <typename... Arguments>
+  long Try(long number, Arguments... arguments) const {
+    return Call(board, number, arguments...);
+  }
+  /// Makes a call that must succeed.
+  template <typename... Arguments>
+  long Must(const char* what, long number, Arguments... arguments) const {
+    const long result = Call(board, number, arguments...);
+    if (result < 0) Fail(what, result);
+    return result;
+  }
+};
+
 /// Waits to be killed, or to be taken over with ptrace(2).
 [[noreturn]] void Rest(Board* board);
 
