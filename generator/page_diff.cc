@@ -9,14 +9,6 @@ namespace {
 
 constexpr std::uint64_t kChunkPages = 64;
 
-PageRun Cut(const PageRun& run, std::uint64_t start, std::uint64_t end) {
-  PageRun part = run;
-  part.start = std::max(run.start, start);
-  part.image_offset += part.start - run.start;
-  part.nr_pages = (std::min(run.end(), end) - part.start) / kPageSize;
-  return part;
-}
-
 /// Appends to `loads` the pages of `wanted` that differ from those of `present`, at the same
 /// addresses; `*kept_end`: the end of the last one that does not.
 Result Compare(const PageRun& present, const PageRun& wanted, std::span<const std::string> images,
@@ -76,7 +68,7 @@ std::vector<PageRun> RunsIn(std::span<const PageRun> runs, const AddressRange& r
       runs.begin(), runs.end(), range.start,
       [](const PageRun& candidate, std::uint64_t start) { return candidate.end() <= start; });
   for (; run != runs.end() && run->start < range.end; ++run) {
-    inside.push_back(Cut(*run, range.start, range.end));
+    inside.push_back(run->Part(range.start, range.end));
   }
   return inside;
 }
@@ -98,11 +90,11 @@ Result DiffPages(std::span<const PageRun> present, std::span<const PageRun> want
       at = end;
     } else if (wanted_start < present_start) {
       const std::uint64_t end = std::min(wanted[w].end(), present_start);
-      AppendRun(Cut(wanted[w], wanted_start, end), &changes->loads);
+      AppendRun(wanted[w].Part(wanted_start, end), &changes->loads);
       at = end;
     } else {
       const std::uint64_t end = std::min(present[p].end(), wanted[w].end());
-      if (Failed(Compare(Cut(present[p], present_start, end), Cut(wanted[w], wanted_start, end),
+      if (Failed(Compare(present[p].Part(present_start, end), wanted[w].Part(wanted_start, end),
                          images, read, &changes->loads, &kept_end, diag))) {
         return Result::kError;
       }

@@ -114,15 +114,6 @@ Result PagemapReader::Read(const ImageKind& kind, std::uint64_t number, std::uin
   return Result::kOk;
 }
 
-/// The part of `run` inside [start, end).
-PageRun Cut(const PageRun& run, std::uint64_t start, std::uint64_t end) {
-  PageRun part = run;
-  part.start = std::max(run.start, start);
-  part.image_offset += part.start - run.start;
-  part.nr_pages = (std::min(run.end(), end) - part.start) / kPageSize;
-  return part;
-}
-
 }  // namespace
 
 /// All pages of one pagemap, those of parent sets included: `wanted` are the ranges that the sets
@@ -158,7 +149,7 @@ Result Loader::LoadPageRuns(const ImageKind& kind, std::uint64_t number, std::ui
       std::uint64_t covered = range.start;
       while (raw != pagemap.runs.end() && raw->run.end() <= range.start) ++raw;
       for (auto at = raw; at != pagemap.runs.end() && at->run.start < range.end; ++at) {
-        const PageRun part = Cut(at->run, range.start, range.end);
+        const PageRun part = at->run.Part(range.start, range.end);
         if (!own && part.start != covered) break;
         covered = part.end();
         if ((at->flags & kPresent) != 0) {

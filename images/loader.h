@@ -29,6 +29,10 @@ namespace crgen {
 /// How many sets an incremental dump may have behind it.
 inline constexpr int kMaxParents = 1024;
 
+/// No address, and no object's size, is beyond it: the end of user space with five-level page
+/// tables.
+inline constexpr std::uint64_t kUserEnd = std::uint64_t{1} << 56;
+
 /// Parses one entry into `*message` (cleared first). Unknown fields are tolerated, a missing
 /// required one is not. Errors name the entry that `at` gave last, in the set that `prefix` leads
 /// to.

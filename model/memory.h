@@ -1,6 +1,7 @@
 // Address spaces: regions, the pages that each has, and the objects that regions share.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -56,6 +57,14 @@ struct PageRun {
   std::uint32_t image = 0;         ///< index in Snapshot::page_images
   std::uint64_t image_offset = 0;  ///< bytes
   std::uint64_t end() const { return start + nr_pages * kPageSize; }
+  /// What of it is inside [from, to), which it overlaps; multiples of kPageSize.
+  PageRun Part(std::uint64_t from, std::uint64_t to) const {
+    PageRun part = *this;
+    part.start = std::max(start, from);
+    part.image_offset += part.start - start;
+    part.nr_pages = (std::min(end(), to) - part.start) / kPageSize;
+    return part;
+  }
 };
 
 struct AddressSpace {
