@@ -294,7 +294,8 @@ bool Reader::ReadFields(const json& in, const Place& place, Struct* out,
     }
   }
   if (!good || seen == in.size()) return good;
-  for (const auto& [key, value] : in.items()) {
+  for (const auto& member : in.items()) {
+    const std::string& key = member.key();
     std::vector<std::string_view> names(also_known);
     bool known = std::find(names.begin(), names.end(), key) != names.end();
     ForEachField<Struct>([&](const auto& field) {
