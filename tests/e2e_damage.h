@@ -88,6 +88,15 @@ inline Change RemoveWord(const std::string& field, const std::string& word) {
   };
 }
 
+/// Makes the last view of a shared object one of an object of its own.
+inline void SplitObject(nlohmann::json& plan) {
+  for (std::size_t i = plan.size(); i-- > 0;) {
+    if (plan[i]["command"] != "MAP_REGION" || !plan[i].contains("shmem")) continue;
+    plan[i]["shmem"] = {{"id", 1000000}, {"offset", 0}, {"size", 1 << 20}};
+    return;
+  }
+}
+
 inline nlohmann::json& LargestLoad(nlohmann::json& plan) {
   nlohmann::json* largest = nullptr;
   for (nlohmann::json& command : plan) {
@@ -196,6 +205,8 @@ inline std::vector<Damage> Damages() {
        InEach("RESUME", [](json& command) { command.erase("stopped"); })},
       {"forest", "a group less", WithoutLast("SET_PGID")},
       {"cyclic_groups", "a group less", WithoutLast("SET_PGID")},
+      {"births_before_setsid", "a group less", WithoutLast("SET_PGID")},
+      {"shared_memory", "an object that is not shared", SplitObject},
   };
 }
 

@@ -119,7 +119,8 @@ static void CheckCreds(void) {
   EXPECT("fsgid", 1005, setfsgid(-1));
   EXPECT("secure bits", SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP, prctl(PR_GET_SECUREBITS));
   EXPECT("bounding set", 0, prctl(PR_CAPBSET_READ, CAP_SYS_TIME));
-  EXPECT("ambient set", 1, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_BIND_SERVICE, 0, 0));
+  EXPECT("ambient set", 1,
+         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_BIND_SERVICE, 0, 0));
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct data[2];
   CHECK((int)syscall(SYS_capget, &header, data));

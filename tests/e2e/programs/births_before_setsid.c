@@ -1,6 +1,6 @@
 // Children that were born before their parents became leaders, several generations of them, and
-// orphans below a subreaper that is not the root; CRIU refuses to restore them. Processes from 100 on
-// are dead, and the root was a subreaper only for a while.
+// orphans below a subreaper that is not the root; CRIU refuses to restore them. Processes from 100
+// on are dead, and the root was a subreaper only for a while.
 //   0             session 0
 //   +- 1          session 1
 //   |  +- 2          session 2: born before 1's setsid

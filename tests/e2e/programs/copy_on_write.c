@@ -1,5 +1,5 @@
-// Private memory that a parent and its children share copy on write: each has its own contents, what
-// nobody wrote is in memory once, and what one writes after the restore nobody else sees.
+// Private memory that a parent and its children share copy on write: each has its own contents,
+// what nobody wrote is in memory once, and what one writes after the restore nobody else sees.
 #include "program.h"
 
 enum { PAGES = 1024, BYTES = PAGES * PAGE, STRIDE = 16 };
@@ -11,7 +11,8 @@ static int lineage;  // whose pages are in my memory: bit i for number i
 // Number n wrote the pages n, n + STRIDE, ...; its children, born later, have them.
 static void WriteOwn(void) {
   lineage |= 1 << number;
-  for (int i = number; i < PAGES; i += STRIDE) Fill(memory + i * PAGE, PAGE, 1000 * (number + 1) + i);
+  for (int i = number; i < PAGES; i += STRIDE)
+    Fill(memory + i * PAGE, PAGE, 1000 * (number + 1) + i);
 }
 
 static uint64_t SeedOf(int page) {

@@ -29,8 +29,7 @@ static void CheckIdentity(void) {
 
 // The kernel's clock lies between two readings of the vdso's, if that is mapped and fed.
 static void CheckVdso(void) {
-  EXPECT("the vdso is an ELF file", 0,
-         memcmp((void*)getauxval(AT_SYSINFO_EHDR), ELFMAG, SELFMAG));
+  EXPECT("the vdso is an ELF file", 0, memcmp((void*)getauxval(AT_SYSINFO_EHDR), ELFMAG, SELFMAG));
   struct timespec before, kernel, after;
   for (int clock = CLOCK_REALTIME; clock <= CLOCK_MONOTONIC; clock++) {
     clock_gettime(clock, &before);

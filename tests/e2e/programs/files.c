@@ -1,5 +1,6 @@
-// Open files: descriptions shared across fork and dup, at other numbers and with one position; several
-// openings of one file; flags, close-on-exec, owners of signals; directories; a shared table.
+// Open files: descriptions shared across fork and dup, at other numbers and with one position;
+// several openings of one file; flags, close-on-exec, owners of signals; directories; a shared
+// table.
 #include <dirent.h>
 #include <linux/kcmp.h>
 
@@ -21,7 +22,8 @@ static void MoveFd(int from, int to) {
 static void ExpectFd(int fd, const char* path, long position, int flags, int cloexec) {
   char link[64], target[PATH_MAX] = "", wanted[PATH_MAX];
   snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-  snprintf(wanted, sizeof wanted, "%s%s%s", *path == '/' ? "" : home, *path == '/' ? "" : "/", path);
+  snprintf(wanted, sizeof wanted, "%s%s%s", *path == '/' ? "" : home, *path == '/' ? "" : "/",
+           path);
   readlink(link, target, sizeof target - 1);
   EXPECT_TEXT("what is open", wanted, target);
   if (!(flags & O_PATH)) EXPECT("position", position, lseek(fd, 0, SEEK_CUR));
@@ -41,7 +43,8 @@ static void ExpectOpen(const char* expected) {
   closedir(folder);
   for (int i = 0; i < count; i++)
     for (int j = i + 1; j < count; j++)
-      if (number[j] < number[i]) number[i] ^= number[j], number[j] ^= number[i], number[i] ^= number[j];
+      if (number[j] < number[i])
+        number[i] ^= number[j], number[j] ^= number[i], number[i] ^= number[j];
   for (int i = 0; i < count; i++) sprintf(found + strlen(found), "%d ", number[i]);
   EXPECT_TEXT("open descriptors", expected, found);
 }

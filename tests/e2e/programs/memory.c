@@ -48,7 +48,8 @@ static void MakeFile(const char* path, size_t bytes, uint64_t seed) {
 
 static char* MapFile(const char* path, size_t bytes, int shared, off_t offset) {
   int fd = CHECK(open(path, O_RDWR));
-  char* map = Map(NULL, bytes, PROT_READ | PROT_WRITE, shared ? MAP_SHARED : MAP_PRIVATE, fd, offset);
+  char* map =
+      Map(NULL, bytes, PROT_READ | PROT_WRITE, shared ? MAP_SHARED : MAP_PRIVATE, fd, offset);
   CHECK(close(fd));
   return map;
 }
@@ -83,7 +84,8 @@ static void SetUp(void) {
   downwards = Map(room + 500 * PAGE, 4 * PAGE, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_FIXED_NOREPLACE, -1, 0);
   Fill(downwards, 4 * PAGE, 60);
-  locked = Map(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
+  locked =
+      Map(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_LOCKED, -1, 0);
   Fill(locked, 2 * PAGE, 61);
   not_forked = MapPrivate(2 * PAGE);
   Fill(not_forked, 2 * PAGE, 62);
@@ -97,14 +99,17 @@ static void CheckContents(void) {
   EXPECT_FILLED("heap", heap, BYTES, 1);
   EXPECT_FILLED("data", below_data, BYTES, 2);
   EXPECT_FILLED("bss", in_bss, BYTES, 3);
-  for (int i = 0; i < PAGES; i += 3) EXPECT_FILLED("page between holes", holes + i * PAGE, PAGE, 4 + i);
+  for (int i = 0; i < PAGES; i += 3)
+    EXPECT_FILLED("page between holes", holes + i * PAGE, PAGE, 4 + i);
   EXPECT_FILLED("read-only", read_only, BYTES, 30);
   EXPECT_FILLED("first of three protections", no_access, PAGE, 31);
   ExpectFilled(__LINE__, "last of three protections", no_access + 2 * PAGE, PAGE, 31, 2 * PAGE / 8);
   EXPECT("code", 42, ((int (*)(void))code)());
   for (int i = 0; i < 6; i++) {
-    if (i == 1 || i == 4) EXPECT_FILLED("page of its own over a file", of_file + i * PAGE, PAGE, 40 + i);
-    else ExpectFilled(__LINE__, "page of the file", of_file + i * PAGE, PAGE, 40, (i + 1) * PAGE / 8);
+    if (i == 1 || i == 4)
+      EXPECT_FILLED("page of its own over a file", of_file + i * PAGE, PAGE, 40 + i);
+    else
+      ExpectFilled(__LINE__, "page of the file", of_file + i * PAGE, PAGE, 40, (i + 1) * PAGE / 8);
   }
   ExpectFilled(__LINE__, "shared with the file", file_shared, PAGE, 50, 2 * PAGE / 8);
   EXPECT_FILLED("written through to the file", file_shared + PAGE, PAGE, 51);

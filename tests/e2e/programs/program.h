@@ -1,6 +1,6 @@
 // What the self-checking programs share. A program is the root of a process tree; it is started in
-// an empty folder of its own with /dev/null at 0, 1 and 2, as leader of its session. A process tells
-// the test how it is by files in that folder, which it never keeps open:
+// an empty folder of its own with /dev/null at 0, 1 and 2, as leader of its session. A process
+// tells the test how it is by files in that folder, which it never keeps open:
 //   ready.NAME    it is set up, and so is everybody whom it spawned: ready.root comes last
 //   result.NAME   PASS, or FAIL and the first thing that was wrong
 // and the test tells it
@@ -73,27 +73,27 @@ static inline void Report(void) {
 
 static inline void FailAt(int line, const char* what, long expected, long found) {
   if (*failure) return;
-  snprintf(failure, sizeof failure, "line %d: %s: expected %ld (%#lx), found %ld (%#lx)", line, what,
-           expected, expected, found, found);
+  snprintf(failure, sizeof failure, "line %d: %s: expected %ld (%#lx), found %ld (%#lx)", line,
+           what, expected, expected, found, found);
 }
 
 /// What is checked from inside; the first that is wrong goes into the result.
-#define EXPECT(what, expected, found)                                     \
-  do {                                                                    \
-    long expected_ = (long)(expected), found_ = (long)(found);            \
-    if (expected_ != found_) FailAt(__LINE__, what, expected_, found_);   \
+#define EXPECT(what, expected, found)                                   \
+  do {                                                                  \
+    long expected_ = (long)(expected), found_ = (long)(found);          \
+    if (expected_ != found_) FailAt(__LINE__, what, expected_, found_); \
   } while (0)
 
 /// A call of the set-up, or of a last check, that must not return -1 (or MAP_FAILED).
-#define CHECK(call)                                                  \
-  ({                                                                 \
-    __typeof__(call) value_ = (call);                                \
-    if ((long)value_ == -1) {                                        \
-      FailAt(__LINE__, #call " failed; errno", 0, errno);            \
-      Report();                                                      \
-      _exit(1);                                                      \
-    }                                                                \
-    value_;                                                          \
+#define CHECK(call)                                       \
+  ({                                                      \
+    __typeof__(call) value_ = (call);                     \
+    if ((long)value_ == -1) {                             \
+      FailAt(__LINE__, #call " failed; errno", 0, errno); \
+      Report();                                           \
+      _exit(1);                                           \
+    }                                                     \
+    value_;                                               \
   })
 
 /// Waits for a file of the protocol, or a step that processes of the tree agreed on.
@@ -123,8 +123,8 @@ static inline void Finish(void) {
   _exit(*failure != 0);
 }
 
-/// The life of a process that is set up: `check` again and again until it was restored, then `check`
-/// and `last` once. `check` opens nothing, because the dump may come at any moment of it.
+/// The life of a process that is set up: `check` again and again until it was restored, then
+/// `check` and `last` once. `check` opens nothing, because the dump may come at any moment of it.
 static inline void Live(void (*check)(void), void (*last)(void)) {
   Announce("ready", name, "");
   while (!Exists("go")) {
@@ -199,8 +199,7 @@ static inline void ExpectFilled(int line, const char* what, const void* memory, 
     return;
   }
 }
-#define EXPECT_BYTES(what, memory, bytes, value) \
-  ExpectBytes(__LINE__, what, memory, bytes, value)
+#define EXPECT_BYTES(what, memory, bytes, value) ExpectBytes(__LINE__, what, memory, bytes, value)
 static inline void ExpectBytes(int line, const char* what, const void* memory, size_t bytes,
                                int value) {
   for (size_t i = 0; i < bytes; i++) {
@@ -238,6 +237,6 @@ static inline void ExpectText(int line, const char* what, const char* expected, 
   size_t same = 0;
   while (expected[same] == found[same]) same++;
   while (same && expected[same - 1] != '\n') same--;
-  snprintf(failure, sizeof failure, "line %d: %s: expected \"%.120s\", found \"%.120s\"", line, what,
-           expected + same, found + same);
+  snprintf(failure, sizeof failure, "line %d: %s: expected \"%.120s\", found \"%.120s\"", line,
+           what, expected + same, found + same);
 }

@@ -1,5 +1,6 @@
 // Dumped amid a loop that holds a value in every register: general, x87, SSE, AVX and, where the
-// processor has it, AVX-512. The flags of the floating-point units are not the default ones, either.
+// processor has it, AVX-512. The flags of the floating-point units are not the default ones,
+// either.
 #include <cpuid.h>
 
 #include "program.h"

@@ -1,6 +1,6 @@
-// Objects that several processes share: anonymous memory (one view whole, one in part, one read-only),
-// a memfd (mapped, and open with a position and a seal), a mapping of a file. What one writes after
-// the restore, the others see.
+// Objects that several processes share: anonymous memory (one view whole, one in part, one
+// read-only), a memfd (mapped, and open with a position and a seal), a mapping of a file. What one
+// writes after the restore, the others see.
 #include "program.h"
 
 enum { PAGES = 8, BYTES = PAGES * PAGE };

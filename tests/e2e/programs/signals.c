@@ -151,7 +151,8 @@ int main(void) {
   suspended = Spawn(0, "suspended", Suspended);
   for (int i = 0; i < 10; i++) Nap();  // until it sleeps
 
-  full = (struct sigaction){.sa_sigaction = Record, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+  full =
+      (struct sigaction){.sa_sigaction = Record, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
   sigaddset(&full.sa_mask, SIGWINCH);
   sigaddset(&full.sa_mask, SIGUSR1);
   sigaddset(&full.sa_mask, SIGRTMIN + 1);
@@ -173,7 +174,8 @@ int main(void) {
   CHECK(sigprocmask(SIG_SETMASK, &blocked, NULL));
   CHECK(kill(getpid(), SIGUSR1));
   CHECK(kill(getpid(), SIGUSR1));  // pends once
-  for (int i = 0; i < 3; i++) CHECK(sigqueue(getpid(), SIGRTMIN + 1, (union sigval){.sival_int = 40 + i}));
+  for (int i = 0; i < 3; i++)
+    CHECK(sigqueue(getpid(), SIGRTMIN + 1, (union sigval){.sival_int = 40 + i}));
   CHECK((int)syscall(SYS_tgkill, getpid(), gettid(), SIGUSR2));
   Live(CheckActions, Wake);
 }

@@ -1,6 +1,7 @@
-// Eight threads, each with thread-local data, name, signal mask, alternate stack, niceness, a pending
-// signal and counters of its own; they wait for a mutex that one of them holds, and for a condition.
-// After the restore they go on, are joined, and new ones are made. A child dies with a robust mutex.
+// Eight threads, each with thread-local data, name, signal mask, alternate stack, niceness, a
+// pending signal and counters of its own; they wait for a mutex that one of them holds, and for a
+// condition. After the restore they go on, are joined, and new ones are made. A child dies with a
+// robust mutex.
 #include <pthread.h>
 #include <sys/resource.h>
 

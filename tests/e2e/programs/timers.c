@@ -1,5 +1,5 @@
-// Interval timers and POSIX timers, with their ids: those far away have the time left that they had,
-// those that are near go on ticking.
+// Interval timers and POSIX timers, with their ids: those far away have the time left that they
+// had, those that are near go on ticking.
 #include <sys/time.h>
 
 #include "program.h"
@@ -41,7 +41,8 @@ static void ExpectTimer(int id, long seconds, long interval_s, long interval_ns)
   EXPECT("interval of a timer, nanoseconds", interval_ns, spec.it_interval.tv_nsec);
   // Time passes, but not hours.
   if (seconds)
-    EXPECT("time left", 1, spec.it_value.tv_sec <= seconds && spec.it_value.tv_sec > seconds - 4000);
+    EXPECT("time left", 1,
+           spec.it_value.tv_sec <= seconds && spec.it_value.tv_sec > seconds - 4000);
   else
     EXPECT("disarmed", 0, spec.it_value.tv_sec + spec.it_value.tv_nsec);
 }
@@ -51,7 +52,8 @@ static void ExpectInterval(int which, long seconds, long interval_s, long interv
   EXPECT("interval of an interval timer, seconds", interval_s, spec.it_interval.tv_sec);
   EXPECT("interval of an interval timer, microseconds", interval_us, spec.it_interval.tv_usec);
   if (seconds)
-    EXPECT("time left", 1, spec.it_value.tv_sec <= seconds && spec.it_value.tv_sec > seconds - 4000);
+    EXPECT("time left", 1,
+           spec.it_value.tv_sec <= seconds && spec.it_value.tv_sec > seconds - 4000);
   else
     EXPECT("disarmed", 0, spec.it_value.tv_sec + spec.it_value.tv_usec);
 }

@@ -1,5 +1,5 @@
-// Zombies with all kinds of ends, two of them leaders; a stopped child, which stays stopped, and one
-// that was continued. What wait tells is what they died of.
+// Zombies with all kinds of ends, two of them leaders; a stopped child, which stays stopped, and
+// one that was continued. What wait tells is what they died of.
 #include "program.h"
 
 static pid_t root_pid, root_group, root_session;
