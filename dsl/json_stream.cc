@@ -10,15 +10,15 @@ namespace {
 
 using nlohmann::json;
 
-/// The text as it is consumed: buffer, line, and how long the present value is.
+/// The text as it is consumed: buffer, line, and how long the present element is.
 class Cursor {
  public:
-  Cursor(const ByteReader& read, std::uint64_t value_limit)
-      : read_(read), value_limit_(value_limit) {
+  Cursor(const ByteReader& read, std::uint64_t element_limit)
+      : read_(read), element_limit_(element_limit) {
     Refill();
   }
 
-  bool AtEnd() const { return at_ == end_ || value_bytes_ > value_limit_; }
+  bool AtEnd() const { return at_ == end_ || element_bytes_ > element_limit_; }
   char Current() const { return buffer_[at_]; }
   void Advance() {
     if (buffer_[at_] == '\n') {
@@ -26,15 +26,15 @@ class Cursor {
       column_ = 0;
     }
     ++column_;
-    ++value_bytes_;
+    ++element_bytes_;
     if (++at_ == end_) Refill();
   }
 
   std::size_t line() const { return line_; }
   std::size_t column() const { return column_; }
-  /// The parser has seen a whole token.
-  void StartValue() { value_bytes_ = 0; }
-  bool TooLong() const { return value_bytes_ > value_limit_; }
+  /// An element of the array begins, or has ended.
+  void StartElement() { element_bytes_ = 0; }
+  bool TooLong() const { return element_bytes_ > element_limit_; }
 
  private:
   void Refill() {
@@ -43,8 +43,8 @@ class Cursor {
   }
 
   const ByteReader& read_;
-  std::uint64_t value_limit_;
-  std::uint64_t value_bytes_ = 0;
+  std::uint64_t element_limit_;
+  std::uint64_t element_bytes_ = 0;
   std::array<char, 1 << 16> buffer_;
   std::size_t at_ = 0, end_ = 0;
   std::size_t line_ = 1, column_ = 0;
@@ -95,13 +95,12 @@ class ElementBuilder : public json::json_sax_t {
   bool start_array(std::size_t) override {
     if (!in_array_) {
       in_array_ = true;
-      cursor_.StartValue();
+      cursor_.StartElement();
       return true;
     }
     return Open(json::array());
   }
   bool key(string_t& name) override {
-    cursor_.StartValue();
     if (open_.back()->contains(name)) return Fail("member \"" + name + "\" stands twice");
     key_ = std::move(name);
     return true;
@@ -111,7 +110,7 @@ class ElementBuilder : public json::json_sax_t {
 
   bool parse_error(std::size_t, const std::string&, const json::exception& error) override {
     if (cursor_.TooLong()) {
-      return Fail("a value is longer than " + std::to_string(limits_.value_bytes) + " bytes");
+      return Fail("a command is longer than " + std::to_string(limits_.element_bytes) + " bytes");
     }
     // "[json.exception.parse_error.101] parse error at line 1, column 1: …" has the place twice.
     std::string_view text = error.what();
@@ -130,8 +129,8 @@ class ElementBuilder : public json::json_sax_t {
   template <typename T>
   bool Value(T&& value) {
     if (!in_array_) return Fail("expected an array of commands");
-    cursor_.StartValue();
     if (open_.empty()) {
+      cursor_.StartElement();
       line_ = cursor_.line();
       element_json_ = std::forward<T>(value);
       return Done();
@@ -151,11 +150,11 @@ class ElementBuilder : public json::json_sax_t {
 
   bool Open(json container) {
     if (!in_array_) return Fail("expected an array of commands");
-    cursor_.StartValue();
     if (static_cast<int>(open_.size()) >= limits_.depth) {
       return Fail("nested deeper than " + std::to_string(limits_.depth));
     }
     if (open_.empty()) {
+      cursor_.StartElement();
       line_ = cursor_.line();
       element_json_ = std::move(container);
       open_.push_back(&element_json_);
@@ -166,8 +165,8 @@ class ElementBuilder : public json::json_sax_t {
   }
 
   bool Close() {
-    cursor_.StartValue();
     open_.pop_back();
+    if (open_.empty()) cursor_.StartElement();
     return !open_.empty() || Done();
   }
 
@@ -206,7 +205,7 @@ ByteReader ReadFrom(std::string_view text) {
 Result StreamJsonArray(const ByteReader& read, std::string_view name, const JsonLimits& limits,
                        const std::function<void(json& value, std::size_t line)>& element,
                        Diagnostics& diag) {
-  Cursor cursor(read, limits.value_bytes);
+  Cursor cursor(read, limits.element_bytes);
   ElementBuilder builder(cursor, name, limits, element, diag);
   return json::sax_parse(CursorIterator(&cursor), CursorIterator(), &builder) ? Result::kOk
                                                                               : Result::kError;

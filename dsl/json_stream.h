@@ -13,8 +13,8 @@ namespace crgen {
 
 /// Bounds on what a text may hold, so that a hostile one is refused before it fills the memory.
 struct JsonLimits {
-  int depth = 32;                        ///< nesting inside one element
-  std::uint64_t value_bytes = 64 << 20;  ///< one string or number
+  int depth = 32;                          ///< nesting inside one element
+  std::uint64_t element_bytes = 16 << 20;  ///< one element
   std::uint64_t elements = std::uint64_t{1} << 31;
 };
 

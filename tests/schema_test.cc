@@ -137,20 +137,26 @@ TEST(ReadProgram, RefusesBrokenText) {
             "plan:1: member \"pid\" stands twice\n");
 }
 
-TEST(ReadProgram, RefusesAStringWithoutEndBeforeItFillsTheMemory) {
-  std::size_t given = 0;
-  const ByteReader endless = [&](std::span<char> out) {
-    std::fill(out.begin(), out.end(), 'x');
-    if (given == 0) out[0] = '[', out[1] = '"';
-    given += out.size();
-    return out.size();
-  };
-  Program program;
-  std::vector<std::uint32_t> lines;
-  Diagnostics diag;
-  EXPECT_EQ(ReadProgram(endless, "plan", &program, &lines, diag), Result::kError);
-  EXPECT_NE(diag.entries()[0].what.find("longer than"), std::string::npos);
-  EXPECT_LT(given, std::size_t{100} << 20);
+TEST(ReadProgram, RefusesACommandWithoutEndBeforeItFillsTheMemory) {
+  for (const std::string begin : {"[\"", "[{\"command\": [1"}) {
+    std::size_t given = 0;
+    const ByteReader endless = [&](std::span<char> out) {
+      for (std::size_t i = 0; i < out.size(); ++i) out[i] = i % 2 == 0 ? ',' : '1';
+      if (given == 0) {
+        std::fill(out.begin(), out.end(), ' ');
+        std::copy(begin.begin(), begin.end(), out.begin());
+      }
+      given += out.size();
+      return out.size();
+    };
+    Program program;
+    std::vector<std::uint32_t> lines;
+    Diagnostics diag;
+    EXPECT_EQ(ReadProgram(endless, "plan", &program, &lines, diag), Result::kError);
+    EXPECT_NE(diag.entries()[0].what.find("longer than"), std::string::npos)
+        << diag.entries()[0].what.substr(0, 100);
+    EXPECT_LT(given, std::size_t{20} << 20);
+  }
 }
 
 /// A validator that knows nothing but the schema.
