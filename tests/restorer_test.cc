@@ -139,6 +139,23 @@ TEST_F(RestorerTest, RestoresIntoANewPidNamespace) {
   EXPECT_EQ(Run(plan, "--pidns").status, 11);
 }
 
+// Processes are let go in the order of their birth: the first one may kill the last before its turn,
+// which is no failure of the restore.
+TEST_F(RestorerTest, IsNotDisturbedByWhoKillsAtOnce) {
+  constexpr int kRounds = 5, kLast = 90;
+  for (int round = 0; round < kRounds; ++round) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    for (int i = 1; i <= kLast; ++i) plan.Fork(Pid(0), Pid(i));
+    for (int i = 1; i <= kLast; ++i) plan.Resume(Pid(i));
+    plan.Resume(Pid(0), Plan::Registers(kRaise, Pid(kLast), SIGKILL));
+    const Outcome outcome = Run(plan);
+    ASSERT_EQ(outcome.status, 0) << outcome.errors;
+    KillEverybody();
+  }
+}
+
 TEST_F(RestorerTest, RestoresAnInit) {
   Plan plan;
   plan.Fork(0, 1, {"CLONE_NEWPID"});
