@@ -95,6 +95,28 @@ static void Last(void) {
   EXPECT("deleting a timer", 0, syscall(SYS_timer_delete, distant));
 }
 
+// Dumped when its timer has expired: no time is left, the signal is pending, the next period begins
+// when that is taken.
+static void LastOfExpired(void) {
+  sigset_t pending, none;
+  CHECK(sigpending(&pending));
+  EXPECT("signal of the expired timer pends", 1, sigismember(&pending, SIGALRM));
+  EXPECT("no signal came", 0, alarms);
+  sigemptyset(&none);
+  CHECK(sigprocmask(SIG_SETMASK, &none, NULL));
+  AwaitTicks("ticks of a timer that had expired", &alarms, 5);
+}
+static void Expired(void) {
+  sigset_t alarm;
+  sigemptyset(&alarm);
+  sigaddset(&alarm, SIGALRM);
+  CHECK(sigprocmask(SIG_SETMASK, &alarm, NULL));
+  struct itimerval real = {{0, 7000}, {0, 1}};
+  CHECK(setitimer(ITIMER_REAL, &real, NULL));
+  Nap();
+  Live(NULL, LastOfExpired);
+}
+
 int main(void) {
   Begin();
   struct sigaction action = {.sa_sigaction = OnTick, .sa_flags = SA_SIGINFO | SA_RESTART};
@@ -102,6 +124,7 @@ int main(void) {
   struct sigaction alarm_action = {.sa_handler = OnAlarm, .sa_flags = SA_RESTART};
   CHECK(sigaction(SIGALRM, &alarm_action, NULL));
 
+  Spawn(0, "expired", Expired);
   int gap = Create(CLOCK_REALTIME, SIGEV_SIGNAL, SIGUSR1, 0);
   ticking = Create(CLOCK_MONOTONIC, SIGEV_SIGNAL, SIGRTMIN + 1, 4711);
   int gap2 = Create(CLOCK_REALTIME, SIGEV_SIGNAL, SIGUSR1, 0);
@@ -113,12 +136,12 @@ int main(void) {
   CHECK((int)syscall(SYS_timer_delete, gap));
   CHECK((int)syscall(SYS_timer_delete, gap2));
   CHECK((int)syscall(SYS_timer_delete, gap3));
-  Set(ticking, 0, 5000000, 0, 5000000);
+  Set(ticking, 0, 30000000, 0, 30000000);
   Set(distant, 2 * FAR, 0, 7, 8);
   Set(silent, 3 * FAR, 0, 0, 0);
   Set(absolute, 5 * FAR, 0, 0, 0);
 
-  struct itimerval real = {{0, 6000}, {0, 6000}}, virtual = {{9, 4000}, {4 * FAR, 0}};
+  struct itimerval real = {{0, 40000}, {0, 40000}}, virtual = {{9, 4000}, {4 * FAR, 0}};
   CHECK(setitimer(ITIMER_REAL, &real, NULL));
   CHECK(setitimer(ITIMER_VIRTUAL, &virtual, NULL));
   Live(Check, Last);
