@@ -5,84 +5,85 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "model/ids.h"
 
 namespace crgen::check {
 
-/// A weight-balanced tree (Adams 1993; parameters 3 and 2 as in Haskell's Data.Map, proven by Hirai
-/// and Yamamoto 2011). The copy of a map costs O(1); a change costs O(log n), and copies only those
-/// nodes on its way that another map has too. Balanced by construction, so that no choice of keys
-/// makes it deep: the recursions below are at most about 2.4 log2(n) deep. Maps that share nodes
-/// are to be used by one thread.
+/// A B+ tree: entries are in leaves, all equally deep. The copy of a map costs O(1); a change costs
+/// O(log n), and copies only those nodes on its way that another map has too. A node is taken out
+/// when nothing is left in it, and not merged before (free at empty; Johnson and Shasha 1993), so
+/// the depth is the logarithm of the most entries that there were. Maps that share nodes are to be
+/// used by one thread.
 template <typename Key, typename Value>
 class PersistentMap {
  public:
-  struct Node {
+  struct Entry {
     Key key;
     Value value;
-    std::size_t size;
-    std::shared_ptr<Node> left;
-    std::shared_ptr<Node> right;
   };
 
-  std::size_t size() const { return Size(root_); }
-  /// Nodes on the longest way down, for tests.
-  std::size_t Depth() const { return Depth(root_.get()); }
-
-  /// All pointers to nodes are valid until the map changes.
-  const Node* Find(const Key& key) const {
-    const Node* node = Floor(key);
-    return node != nullptr && !(node->key < key) ? node : nullptr;
-  }
-  /// The last node whose key is not above `key`.
-  const Node* Floor(const Key& key) const {
-    const Node* best = nullptr;
-    for (const Node* node = root_.get(); node != nullptr;) {
-      if (key < node->key) {
-        node = node->left.get();
-      } else {
-        best = node;
-        node = node->right.get();
-      }
-    }
-    return best;
-  }
-  /// The last node whose key is not above `key`, and the first one whose key is.
-  std::pair<const Node*, const Node*> Around(const Key& key) const {
-    std::pair<const Node*, const Node*> best;
-    for (const Node* node = root_.get(); node != nullptr;) {
-      if (key < node->key) {
-        best.second = node;
-        node = node->left.get();
-      } else {
-        best.first = node;
-        node = node->right.get();
-      }
-    }
-    return best;
-  }
-  /// The first node whose key is not below `key`.
-  const Node* Ceiling(const Key& key) const {
-    const Node* best = nullptr;
-    for (const Node* node = root_.get(); node != nullptr;) {
-      if (node->key < key) {
-        node = node->right.get();
-      } else {
-        best = node;
-        node = node->left.get();
-      }
-    }
-    return best;
+  std::size_t size() const { return size_; }
+  /// Nodes on the way down, for tests.
+  std::size_t Depth() const {
+    std::size_t depth = 0;
+    for (const Node* node = root_.get(); node != nullptr; node = FirstChild(*node)) ++depth;
+    return depth;
   }
 
-  void Set(const Key& key, Value value) { Insert(root_, key, value); }
+  /// All pointers to entries are valid until the map changes.
+  const Entry* Find(const Key& key) const {
+    const Entry* entry = Floor(key);
+    return entry != nullptr && !(entry->key < key) ? entry : nullptr;
+  }
+  /// The last entry whose key is not above `key`.
+  const Entry* Floor(const Key& key) const { return Around(key).first; }
+  /// The first entry whose key is not below `key`.
+  const Entry* Ceiling(const Key& key) const {
+    const auto [at, above] = Around(key);
+    return at != nullptr && !(at->key < key) ? at : above;
+  }
+  /// The last entry whose key is not above `key`, and the first one whose key is.
+  std::pair<const Entry*, const Entry*> Around(const Key& key) const {
+    if (root_ == nullptr) return {};
+    const Node* before = nullptr;
+    const Node* behind = nullptr;
+    const Node* node = root_.get();
+    while (!node->children.empty()) {
+      const std::size_t i = ChildFor(*node, key);
+      if (i > 0) before = node->children[i - 1].node.get();
+      if (i + 1 < node->children.size()) behind = node->children[i + 1].node.get();
+      node = node->children[i].node.get();
+    }
+    const std::size_t above = FirstAbove(node->entries, key);
+    return {above > 0 ? &node->entries[above - 1] : LastOf(before),
+            above < node->entries.size() ? &node->entries[above] : FirstOf(behind)};
+  }
+
+  void Set(const Key& key, Value value) {
+    if (root_ == nullptr) root_ = std::make_shared<Node>();
+    Link split = Insert(root_, key, value, true);
+    if (split == nullptr) return;
+    auto root = std::make_shared<Node>();
+    root->children.push_back({FirstOf(root_.get())->key, std::move(root_)});
+    root->children.push_back({FirstOf(split.get())->key, std::move(split)});
+    root_ = std::move(root);
+  }
   void Erase(const Key& key) {
-    if (Find(key) != nullptr) Remove(root_, key);
+    if (Find(key) == nullptr) return;
+    Remove(root_, key);
+    --size_;
+    while (root_ != nullptr && root_->children.size() <= 1) {
+      if (!root_->entries.empty()) return;
+      Link only = root_->children.empty() ? nullptr : root_->children.front().node;
+      root_ = std::move(only);
+    }
   }
 
   /// Calls `function(key, value)` in the order of the keys.
@@ -98,12 +99,44 @@ class PersistentMap {
   }
 
  private:
+  struct Node;
   using Link = std::shared_ptr<Node>;
+  struct Child {
+    Key first;  ///< the child before has no key from here on; of the first child it says nothing
+    Link node;
+  };
+  /// Has either entries or children, at most kMost.
+  struct Node {
+    std::vector<Entry> entries;
+    std::vector<Child> children;
+  };
+  /// A change of one entry copies a node where it is shared: large values have less company.
+  static constexpr std::size_t kMost = std::clamp<std::size_t>(1024 / sizeof(Entry), 8, 32);
 
-  static std::size_t Size(const Link& link) { return link == nullptr ? 0 : link->size; }
+  static const Node* FirstChild(const Node& node) {
+    return node.children.empty() ? nullptr : node.children.front().node.get();
+  }
+  static const Entry* FirstOf(const Node* node) {
+    if (node == nullptr) return nullptr;
+    while (const Node* child = FirstChild(*node)) node = child;
+    return &node->entries.front();
+  }
+  static const Entry* LastOf(const Node* node) {
+    if (node == nullptr) return nullptr;
+    while (!node->children.empty()) node = node->children.back().node.get();
+    return &node->entries.back();
+  }
 
-  static std::size_t Depth(const Node* node) {
-    return node == nullptr ? 0 : 1 + std::max(Depth(node->left.get()), Depth(node->right.get()));
+  static std::size_t FirstAbove(const std::vector<Entry>& entries, const Key& key) {
+    auto above = std::upper_bound(entries.begin(), entries.end(), key,
+                                  [](const Key& k, const Entry& entry) { return k < entry.key; });
+    return static_cast<std::size_t>(above - entries.begin());
+  }
+  /// Where `key` is, or would be. REQUIRES: `node` has children.
+  static std::size_t ChildFor(const Node& node, const Key& key) {
+    auto above = std::upper_bound(node.children.begin() + 1, node.children.end(), key,
+                                  [](const Key& k, const Child& child) { return k < child.first; });
+    return static_cast<std::size_t>(above - node.children.begin()) - 1;
   }
 
   /// The node behind `link`, which no other map has.
@@ -112,97 +145,81 @@ class PersistentMap {
     return *link;
   }
 
-  static void SumUp(Node& node) { node.size = Size(node.left) + Size(node.right) + 1; }
-
-  static void RotateLeft(Link& link) {
-    Link right = std::move(link->right);
-    Own(right);
-    link->right = std::move(right->left);
-    SumUp(*link);
-    right->left = std::move(link);
-    link = std::move(right);
-  }
-  static void RotateRight(Link& link) {
-    Link left = std::move(link->left);
-    Own(left);
-    link->left = std::move(left->right);
-    SumUp(*link);
-    left->right = std::move(link);
-    link = std::move(left);
-  }
-
-  /// After a change below the node behind `link`, which is owned.
-  static void Balance(Link& link) {
-    Node& node = *link;
-    const std::size_t left = Size(node.left), right = Size(node.right);
-    if (left + right > 1 && right > 3 * left) {
-      Node& heavy = Own(node.right);
-      if (Size(heavy.left) >= 2 * Size(heavy.right)) RotateRight(node.right);
-      RotateLeft(link);
-    } else if (left + right > 1 && left > 3 * right) {
-      Node& heavy = Own(node.left);
-      if (Size(heavy.right) >= 2 * Size(heavy.left)) RotateLeft(node.left);
-      RotateRight(link);
+  /// Puts `item` at `at`; what is then too much goes to a node behind, which is returned. Where
+  /// `last`, more is likely to come behind, and the node stays full.
+  template <typename Item>
+  static Link PutIn(Node& node, std::vector<Item> Node::*items, std::size_t at, Item item,
+                    bool last) {
+    std::vector<Item>& here = node.*items;
+    if (here.size() < kMost) {
+      here.insert(here.begin() + static_cast<std::ptrdiff_t>(at), std::move(item));
+      return nullptr;
     }
-    SumUp(*link);
-  }
-
-  static void Insert(Link& link, const Key& key, Value& value) {
-    if (link == nullptr) {
-      link = std::make_shared<Node>(Node{key, std::move(value), 1, nullptr, nullptr});
-      return;
-    }
-    Node& node = Own(link);
-    if (key < node.key) {
-      Insert(node.left, key, value);
-    } else if (node.key < key) {
-      Insert(node.right, key, value);
+    const std::size_t half = last && at == kMost ? kMost : kMost / 2;
+    const auto middle = here.begin() + static_cast<std::ptrdiff_t>(half);
+    auto behind = std::make_shared<Node>();
+    std::vector<Item>& there = (*behind).*items;
+    there.reserve(kMost);
+    there.assign(std::make_move_iterator(middle), std::make_move_iterator(here.end()));
+    here.erase(middle, here.end());
+    if (at < half) {
+      here.insert(here.begin() + static_cast<std::ptrdiff_t>(at), std::move(item));
     } else {
-      node.value = std::move(value);
-      return;
+      there.insert(there.begin() + static_cast<std::ptrdiff_t>(at - half), std::move(item));
     }
-    Balance(link);
+    return behind;
+  }
+
+  /// The node that is new behind `link`; usually null. `last`: nothing is behind `link`.
+  Link Insert(Link& link, const Key& key, Value& value, bool last) {
+    Node& node = Own(link);
+    if (node.children.empty()) {
+      const std::size_t above = FirstAbove(node.entries, key);
+      if (above > 0 && !(node.entries[above - 1].key < key)) {
+        node.entries[above - 1].value = std::move(value);
+        return nullptr;
+      }
+      ++size_;
+      return PutIn(node, &Node::entries, above, Entry{key, std::move(value)}, last);
+    }
+    const std::size_t i = ChildFor(node, key);
+    const bool is_last = last && i + 1 == node.children.size();
+    Link split = Insert(node.children[i].node, key, value, is_last);
+    if (split == nullptr) return nullptr;
+    Child child{FirstOf(split.get())->key, std::move(split)};
+    return PutIn(node, &Node::children, i + 1, std::move(child), is_last);
   }
 
   /// REQUIRES: `key` is there.
   static void Remove(Link& link, const Key& key) {
     Node& node = Own(link);
-    if (key < node.key) {
-      Remove(node.left, key);
-    } else if (node.key < key) {
-      Remove(node.right, key);
-    } else if (node.left == nullptr || node.right == nullptr) {
-      Link rest = std::move(node.left == nullptr ? node.right : node.left);
-      link = std::move(rest);
+    if (node.children.empty()) {
+      node.entries.erase(node.entries.begin() +
+                         static_cast<std::ptrdiff_t>(FirstAbove(node.entries, key) - 1));
       return;
-    } else {
-      const Node* next = node.right.get();
-      while (next->left != nullptr) next = next->left.get();
-      node.key = next->key;
-      node.value = next->value;
-      Remove(node.right, node.key);
     }
-    Balance(link);
+    const auto child = node.children.begin() + static_cast<std::ptrdiff_t>(ChildFor(node, key));
+    Remove(child->node, key);
+    if (child->node->entries.empty() && child->node->children.empty()) node.children.erase(child);
   }
 
   template <typename Function>
   static void Visit(const Node* node, Function& function) {
     if (node == nullptr) return;
-    Visit(node->left.get(), function);
-    function(node->key, node->value);
-    Visit(node->right.get(), function);
+    for (const Entry& entry : node->entries) function(entry.key, entry.value);
+    for (const Child& child : node->children) Visit(child.node.get(), function);
   }
   template <typename Function>
   static void VisitOnce(const Link& link, std::unordered_set<const void*>* seen,
                         Function& function) {
     if (link == nullptr) return;
     if (link.use_count() > 1 && !seen->insert(link.get()).second) return;
-    VisitOnce(link->left, seen, function);
-    function(link->key, link->value);
-    VisitOnce(link->right, seen, function);
+    for (const Entry& entry : link->entries) function(entry.key, entry.value);
+    for (const Child& child : link->children) VisitOnce(child.node, seen, function);
   }
 
   Link root_;
+  std::size_t size_ = 0;
 };
 
 /// Disjoint ranges, each with a value. A value says in Advance(n) what is left of it when its first
@@ -281,8 +298,9 @@ class RangeMap {
     const auto* node = map_.Floor(within.start);
     if (node == nullptr || node->value.end <= within.start) node = map_.Ceiling(within.start);
     while (node != nullptr && node->key < within.end) {
-      function(AddressRange{node->key, node->value.end}, node->value.value);
-      node = map_.Ceiling(node->value.end);
+      const std::uint64_t end = node->value.end;
+      function(AddressRange{node->key, end}, node->value.value);
+      node = end < within.end ? map_.Ceiling(end) : nullptr;
     }
   }
 

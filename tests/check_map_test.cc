@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <random>
 #include <vector>
@@ -13,60 +14,98 @@ namespace {
 
 constexpr unsigned kSeed = 20240607;
 
-std::map<int, int> Content(const PersistentMap<int, int>& map) {
+/// So large that a node has room for few.
+struct Large {
+  int number = 0;
+  char rest[252] = {};
+};
+
+using LargeMap = PersistentMap<int, Large>;
+
+std::map<int, int> Content(const LargeMap& map) {
   std::map<int, int> content;
-  map.ForEach([&](int key, int value) { content[key] = value; });
+  int last = -1;
+  map.ForEach([&](int key, const Large& value) {
+    EXPECT_LT(last, key);
+    last = key;
+    content[key] = value.number;
+  });
   return content;
 }
 
+void ExpectSameNeighbours(const LargeMap& map, const std::map<int, int>& plain, int at) {
+  const auto above = plain.lower_bound(at);
+  const auto* ceiling = map.Ceiling(at);
+  ASSERT_EQ(ceiling == nullptr, above == plain.end());
+  if (ceiling != nullptr) {
+    ASSERT_EQ(ceiling->key, above->first);
+    ASSERT_EQ(ceiling->value.number, above->second);
+  }
+  const auto behind = plain.upper_bound(at);
+  const auto [floor, next] = map.Around(at);
+  ASSERT_EQ(floor == nullptr, behind == plain.begin());
+  if (floor != nullptr) {
+    ASSERT_EQ(floor->key, std::prev(behind)->first);
+    ASSERT_EQ(floor->value.number, std::prev(behind)->second);
+  }
+  ASSERT_EQ(next == nullptr, behind == plain.end());
+  if (next != nullptr) {
+    ASSERT_EQ(next->key, behind->first);
+  }
+  ASSERT_EQ(map.Floor(at), floor);
+  ASSERT_EQ(map.Find(at) != nullptr, plain.count(at) != 0);
+  ASSERT_EQ(map.size(), plain.size());
+}
+
+// Grows to some thousand entries, shrinks to none, and again; copies are as they were when made.
 TEST(CheckMap, AgreesWithStdMap) {
+  constexpr int kKeys = 5000, kSteps = 60000, kWave = 15000;
   std::mt19937 random(kSeed);
-  PersistentMap<int, int> map;
+  LargeMap map;
   std::map<int, int> plain;
-  PersistentMap<int, int> copy;
+  LargeMap copy;
   std::map<int, int> plain_copy;
-  for (int step = 0; step < 20000; ++step) {
-    const int key = static_cast<int>(random() % 500);
-    if (random() % 2 == 0) {
-      map.Set(key, step);
+  std::size_t most = 0;
+  for (int step = 0; step < kSteps; ++step) {
+    const bool grows = step % kWave < kWave / 3;
+    const int key = static_cast<int>(random() % kKeys);
+    if (random() % 8 < (grows ? 7 : 1)) {
+      map.Set(key, {step});
       plain[key] = step;
     } else {
-      map.Erase(key);
-      plain.erase(key);
+      const auto some = plain.lower_bound(key);
+      const int gone = some == plain.end() ? key : some->first;
+      map.Erase(gone);
+      plain.erase(gone);
     }
-    const int at = static_cast<int>(random() % 500);
-    const auto above = plain.lower_bound(at);
-    const auto* ceiling = map.Ceiling(at);
-    ASSERT_EQ(ceiling == nullptr, above == plain.end());
-    if (ceiling != nullptr) {
-      ASSERT_EQ(ceiling->key, above->first);
+    most = std::max(most, plain.size());
+    ASSERT_NO_FATAL_FAILURE(ExpectSameNeighbours(map, plain, static_cast<int>(random() % kKeys)));
+    if (plain.empty()) {
+      ASSERT_EQ(map.Depth(), 0U);
     }
-    const auto behind = plain.upper_bound(at);
-    const auto* floor = map.Floor(at);
-    ASSERT_EQ(floor == nullptr, behind == plain.begin());
-    if (floor != nullptr) {
-      ASSERT_EQ(floor->key, std::prev(behind)->first);
-    }
-    ASSERT_EQ(map.Find(at) != nullptr, plain.count(at) != 0);
-    ASSERT_EQ(map.size(), plain.size());
-    if (step % 1000 == 0) {
-      EXPECT_EQ(Content(copy), plain_copy);
-      EXPECT_EQ(Content(map), plain);
+    if (step % 500 == 0) {
+      ASSERT_EQ(Content(copy), plain_copy);
+      ASSERT_EQ(Content(map), plain);
       copy = map;
       plain_copy = plain;
     }
   }
+  EXPECT_GT(most, 2000U);
 }
 
 TEST(CheckMap, StaysFlat) {
   constexpr int kCount = 1 << 16;
-  for (int order = 0; order < 3; ++order) {
+  std::mt19937 random(kSeed);
+  for (int order = 0; order < 4; ++order) {
     PersistentMap<int, int> map;
     for (int i = 0; i < kCount; ++i) {
-      map.Set(order == 0 ? i : order == 1 ? -i : (i % 2 == 0 ? i : -i), i);
+      const int keys[] = {i, -i, i % 2 == 0 ? i : -i, static_cast<int>(random())};
+      map.Set(keys[order], i);
     }
-    for (int i = 0; i < kCount; i += 3) map.Erase(order == 1 ? -i : i);
-    EXPECT_LE(map.Depth(), 2.5 * std::log2(kCount));
+    // All nodes but the last of each level are at least half full: 16 of 32.
+    EXPECT_LE(map.Depth(), 1 + std::log2(kCount) / std::log2(16));
+    while (map.size() != 0) map.Erase(map.Ceiling(std::numeric_limits<int>::min())->key);
+    EXPECT_EQ(map.Depth(), 0U);
   }
 }
 
