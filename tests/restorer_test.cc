@@ -139,8 +139,8 @@ TEST_F(RestorerTest, RestoresIntoANewPidNamespace) {
   EXPECT_EQ(Run(plan, "--pidns").status, 11);
 }
 
-// Processes are let go in the order of their birth: the first one may kill the last before its turn,
-// which is no failure of the restore.
+// Processes are let go in the order of their birth: the first one may kill the last before its
+// turn, which is no failure of the restore.
 TEST_F(RestorerTest, IsNotDisturbedByWhoKillsAtOnce) {
   constexpr int kRounds = 5, kLast = 90;
   for (int round = 0; round < kRounds; ++round) {
