@@ -98,14 +98,21 @@ bool Kernel::CheckExecutor(Pid pid) {
   return false;
 }
 
-void Kernel::Run(const Program& program, Diagnostics& diag) {
+void Kernel::Begin(const Program& program, Diagnostics& diag) {
   program_ = &program;
   diag_ = &diag;
-  for (command_ = 0; command_ < program.size(); ++command_) {
-    const Command& command = program[command_];
+}
+
+void Kernel::RunTo(std::size_t end) {
+  for (; command_ < end; ++command_) {
+    const Command& command = (*program_)[command_];
     if (!CheckExecutor(command.pid)) continue;
     std::visit([this](const auto& body) { Execute(body); }, command.body);
   }
+}
+
+void Kernel::Finish() {
+  RunTo(program_->size());
   CheckEnd();
   program_ = nullptr;
   diag_ = nullptr;
@@ -127,12 +134,25 @@ SimulatedState::SimulatedState(SimulatedState&&) noexcept = default;
 SimulatedState& SimulatedState::operator=(SimulatedState&&) noexcept = default;
 void SimulatedState::Reset(std::unique_ptr<check::Kernel> kernel) { kernel_ = std::move(kernel); }
 
+ProgramCheck::ProgramCheck(const Program& program, Diagnostics& diag)
+    : kernel_(std::make_unique<check::Kernel>()),
+      diag_(diag),
+      errors_before_(diag.Count(Severity::kError)) {
+  kernel_->Begin(program, diag);
+}
+
+ProgramCheck::~ProgramCheck() = default;
+
+void ProgramCheck::RunTo(std::size_t end) { kernel_->RunTo(end); }
+
+Result ProgramCheck::Finish(SimulatedState* state) {
+  kernel_->Finish();
+  state->Reset(std::move(kernel_));
+  return diag_.Count(Severity::kError) == errors_before_ ? Result::kOk : Result::kError;
+}
+
 Result CheckProgram(const Program& program, SimulatedState* state, Diagnostics& diag) {
-  std::size_t before = diag.Count(Severity::kError);
-  auto kernel = std::make_unique<check::Kernel>();
-  kernel->Run(program, diag);
-  state->Reset(std::move(kernel));
-  return diag.Count(Severity::kError) == before ? Result::kOk : Result::kError;
+  return ProgramCheck(program, diag).Finish(state);
 }
 
 }  // namespace crgen

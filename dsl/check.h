@@ -43,6 +43,25 @@ class SimulatedState {
 /// Cost: O(log n) for each command and O(1) for each fork, whatever it copies; memory likewise.
 Result CheckProgram(const Program& program, SimulatedState* state, Diagnostics& diag);
 
+/// CheckProgram for a program that still grows.
+class ProgramCheck {
+ public:
+  /// Both must outlive it.
+  ProgramCheck(const Program& program, Diagnostics& diag);
+  ~ProgramCheck();
+
+  /// Executes the commands before `end` that have not been executed yet. They must not change any
+  /// more, and not move as long as the call runs.
+  void RunTo(std::size_t end);
+  /// Executes what is left. To be called once, for the program as it is to be.
+  Result Finish(SimulatedState* state);
+
+ private:
+  std::unique_ptr<check::Kernel> kernel_;
+  Diagnostics& diag_;
+  std::size_t errors_before_;
+};
+
 /// Compares what a program ended in with the snapshot that it is to restore. Each difference goes
 /// to `diag`: where = "process 10 region 0x1000-0x3000", what = the field, what the snapshot has,
 /// what the program has. Compared are

@@ -184,7 +184,10 @@ struct NumberUse {
 class Kernel {
  public:
   Kernel();
-  void Run(const Program& program, Diagnostics& diag);
+  /// Both must outlive the calls of RunTo() and Finish().
+  void Begin(const Program& program, Diagnostics& diag);
+  void RunTo(std::size_t end);
+  void Finish();
 
   std::vector<Task> tasks;  ///< in order of birth, gone ones too; [0] is the restorer
   std::vector<Family> families;

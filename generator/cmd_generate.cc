@@ -2,9 +2,10 @@
 #include <spdlog/spdlog.h>
 
 #include <future>
+#include <optional>
 #include <thread>
 
-#include "dsl/check.h"
+#include "generator/check_beside.h"
 #include "generator/cli.h"
 #include "generator/generate.h"
 
@@ -49,25 +50,20 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
   PageImages pages(*source);
   auto read_page = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
                        Diagnostics& d) { return pages.Read(image, offset, out, d); };
-  const GenerateOutcome outcome =
-      GenerateProgram(snapshot, {arguments.shell_job}, read_page, &program, diag);
+  std::optional<CheckBeside> check;
+  if (!arguments.no_check) {
+    check.emplace(program, arguments.threads > 1 ? std::launch::async : std::launch::deferred);
+  }
+  const GenerateOutcome outcome = GenerateProgram(snapshot, {arguments.shell_job}, read_page,
+                                                  &program, diag, check ? &*check : nullptr);
   if (outcome != GenerateOutcome::kOk) return CodeOf(outcome);
   spdlog::info("{} commands", program.size());
 
-  Diagnostics findings;
-  auto check = [&] {
-    SimulatedState state;
-    return CheckProgram(program, &state, findings);
-  };
-  std::future<Result> verdict;  // behind what the check uses: it waits for it
   bool wrong = false;
   Output output(arguments.output);
-  if (!arguments.no_check) {
-    const auto policy = arguments.threads > 1 ? std::launch::async : std::launch::deferred;
-    verdict = std::async(policy, check);
+  if (check) {
     output.HoldUntil([&] {
-      const Result result = verdict.get();
-      for (const Diagnostic& finding : findings.entries()) diag.Add(finding);
+      const Result result = check->Verdict(diag);
       wrong = Failed(result);
       return result;
     });

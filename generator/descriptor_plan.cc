@@ -28,6 +28,7 @@ Result DescriptorPlan::Build(const Snapshot& snapshot, const CreationTree& tree,
                         wanted_numbers_.end());
   PlanShared();
   for (Table& table : tables_) table.carried.Sort();
+  carried_at_.clear();
   return Result::kOk;
 }
 

@@ -83,9 +83,10 @@ class DescriptorPlan {
   std::vector<Table> tables_;
   std::vector<std::int32_t> creators_, births_;  ///< of tables
   std::vector<FdSlot> items_;  ///< numbers and descriptions that several tables have in common
-  std::unordered_map<std::uint64_t, std::int32_t> carried_at_;  ///< table and number -> item
-  std::vector<Fd> wanted_numbers_;                              ///< of all tables, ascending
-  std::vector<Fd> handed_out_;  ///< numbers that no table wants, used to carry
+  /// Table and number -> item; empty behind Build().
+  std::unordered_map<std::uint64_t, std::int32_t> carried_at_;
+  std::vector<Fd> wanted_numbers_;  ///< of all tables, ascending
+  std::vector<Fd> handed_out_;      ///< numbers that no table wants, used to carry
   Fd next_number_ = 0;
 };
 

@@ -31,11 +31,11 @@ std::size_t ExpectedCommands(const Snapshot& snapshot, const TreePlan& plan) {
 class Generation {
  public:
   Generation(const Snapshot& snapshot, const TreePlan& plan, const PageReader& read_page,
-             Program* program)
+             Program* program, CheckBeside* check)
       : snapshot_(snapshot),
         plan_(plan),
         tree_(BuildCreationTree(snapshot, plan.ops)),
-        out_(program),
+        out_(program, check),
         spare_(snapshot),
         opener_(snapshot, tree_, spare_, out_),
         memory_(snapshot, tree_, descriptors_, spare_, opener_, read_page, out_) {}
@@ -179,7 +179,8 @@ Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, Tre
 }
 
 GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions& options,
-                                const PageReader& read_page, Program* program, Diagnostics& diag) {
+                                const PageReader& read_page, Program* program, Diagnostics& diag,
+                                CheckBeside* check) {
   TreeSnapshot tree;
   if (Failed(PrepareTree(snapshot.tree, options, &tree, diag))) {
     return GenerateOutcome::kUnreachableTree;
@@ -191,8 +192,10 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
     return GenerateOutcome::kUnreachableTree;
   }
   program->reserve(ExpectedCommands(snapshot, plan));
-  Generation generation(snapshot, plan, read_page, program);
-  return Failed(generation.Run(diag)) ? GenerateOutcome::kBadInput : GenerateOutcome::kOk;
+  Generation generation(snapshot, plan, read_page, program, check);
+  if (Failed(generation.Run(diag))) return GenerateOutcome::kBadInput;
+  if (check != nullptr) check->Complete();
+  return GenerateOutcome::kOk;
 }
 
 }  // namespace crgen

@@ -68,8 +68,9 @@ class MemoryPlan {
   };
   struct Space {
     CarryList carried;
-    std::vector<Mapped> mapped;                    ///< ascending by address
-    std::map<std::uint64_t, std::uint64_t> taken;  ///< ranges of all carried items: start, end
+    std::vector<Mapped> mapped;  ///< ascending by address
+    /// Ranges of all carried items: start, end. Empty behind Build().
+    std::map<std::uint64_t, std::uint64_t> taken;
   };
   struct Key;
   struct KeyHash;

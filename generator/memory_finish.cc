@@ -161,7 +161,7 @@ Result MemoryPlan::Finish(std::int32_t node, Diagnostics& diag) {
   for (const AddressRange& guard : state.process->memory.guards) {
     out_.Emit(pid, ProtectRegion{{guard.start}, {guard.end}, std::nullopt, {kGuardInstall}});
   }
-  spaces_[node].mapped = {};
+  spaces_[node] = {};
   return Result::kOk;
 }
 

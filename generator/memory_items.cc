@@ -90,7 +90,10 @@ Result MemoryPlan::Build(Diagnostics& diag) {
   if (Failed(PlanSpecials(diag))) return Result::kError;
   PlanPrivate();
   if (Failed(PlanObjects(diag))) return Result::kError;
-  for (Space& space : spaces_) space.carried.Sort();
+  for (Space& space : spaces_) {
+    space.carried.Sort();
+    space.taken.clear();
+  }
   ChooseFillers();
   return Result::kOk;
 }

@@ -21,7 +21,8 @@ std::vector<PageRun> RunsIn(std::span<const PageRun> runs, const AddressRange& r
 
 /// What turns the pages `present` of `range` into the pages `wanted`. Pages that both have are
 /// compared byte by byte: equal ones stay as they are, shared copy-on-write. A drop may span pages
-/// that are loaded after it, and pages that neither side has. Errors: those of `read`. Cost: linear in runs and in pages compared.
+/// that are loaded after it, and pages that neither side has. Errors: those of `read`. Cost: linear
+/// in runs and in pages compared.
 Result DiffPages(std::span<const PageRun> present, std::span<const PageRun> wanted,
                  std::span<const std::string> images, const PageReader& read, PageChanges* changes,
                  Diagnostics& diag);
