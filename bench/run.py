@@ -38,7 +38,7 @@ class Sizes:
         self.published = (64, 128) if quick else (1024, 2048, 4096, 8192)
         self.growth = (100, 1000) if quick else (1000, 10000, 100000, 1000000)
         self.dumps = (10, 40) if quick else (100, 1000, 10000, 100000)
-        scale = 1000 if quick else 1
+        scale = 100 if quick else 1
         self.big = {
             "1 M pages in 10,000 regions": {"pages": 1000000, "regions": 10000, "run": 1},
             "10 M pagemap entries": {"pages": 10000000, "run": 1},

@@ -21,14 +21,16 @@ enum class Layout {
 /// between calls.
 class ProgramWriter {
  public:
-  explicit ProgramWriter(Layout layout) : layout_(layout) {}
+  /// `continues`: other commands stand before those that are added; without Begin().
+  explicit ProgramWriter(Layout layout, bool continues = false)
+      : layout_(layout), first_(!continues) {}
   void Begin(std::string* out);
   void Add(const Command& command, std::string* out);
   void End(std::string* out);
 
  private:
   Layout layout_;
-  bool first_ = true;
+  bool first_;
 };
 
 /// The whole program at once.

@@ -137,7 +137,6 @@ void WriteFields(JsonWriter& json, const Struct& value) {
 
 void ProgramWriter::Begin(std::string* out) {
   out->append("[");
-  first_ = true;
 }
 
 void ProgramWriter::Add(const Command& command, std::string* out) {

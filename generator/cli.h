@@ -66,8 +66,9 @@ class Output {
   int fd_ = 1;
 };
 
-/// Writes `program` piece by piece.
-Result WriteProgramTo(const Program& program, Layout layout, Output& output, Diagnostics& diag);
+/// Writes `program` piece by piece. With more than one of `threads`, so many turn pieces into text.
+Result WriteProgramTo(const Program& program, Layout layout, unsigned threads, Output& output,
+                      Diagnostics& diag);
 
 /// The diagnostics as a JSON array on standard output: severity, where, what, and the index of the
 /// command where there is one. `errors` gets what went wrong with that.

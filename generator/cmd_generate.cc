@@ -69,7 +69,8 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
     });
   }
   const Layout layout = arguments.pretty ? Layout::kPretty : Layout::kLines;
-  if (Succeeded(output.Open(diag)) && Succeeded(WriteProgramTo(program, layout, output, diag)) &&
+  if (Succeeded(output.Open(diag)) &&
+      Succeeded(WriteProgramTo(program, layout, arguments.threads, output, diag)) &&
       Succeeded(output.Commit(diag))) {
     return ExitCode::kOk;
   }
@@ -92,8 +93,9 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
   app.add_flag("--shell-job", arguments->shell_job,
                "The root's session and group, which are not in the dump, are the restorer's");
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
-  app.add_option("--threads", arguments->threads,
-                 "How many threads read images; with 1 nothing runs beside anything else")
+  app.add_option(
+         "--threads", arguments->threads,
+         "How many threads read images and write text; with 1 nothing runs beside anything else")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
   app.footer(

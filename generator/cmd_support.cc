@@ -3,8 +3,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <deque>
+#include <future>
+#include <span>
 
 #include "dsl/json_writer.h"
 #include "generator/cli.h"
@@ -12,7 +16,7 @@
 namespace crgen {
 namespace {
 
-constexpr std::size_t kPieceBytes = 1 << 20;
+constexpr std::size_t kPieceCommands = 4096;
 constexpr std::size_t kMaxHeld = 32 << 20;
 
 void PrintDropped(const Diagnostics& diag, Severity severity, const char* what) {
@@ -116,18 +120,30 @@ Result Output::Commit(Diagnostics& diag) {
   return Result::kOk;
 }
 
-Result WriteProgramTo(const Program& program, Layout layout, Output& output, Diagnostics& diag) {
-  std::string piece;
-  ProgramWriter writer(layout);
-  writer.Begin(&piece);
-  for (const Command& command : program) {
-    writer.Add(command, &piece);
-    if (piece.size() < kPieceBytes) continue;
-    if (Failed(output.Write(piece, diag))) return Result::kError;
-    piece.clear();
+Result WriteProgramTo(const Program& program, Layout layout, unsigned threads, Output& output,
+                      Diagnostics& diag) {
+  const std::size_t pieces = program.size() / kPieceCommands + 1;
+  const auto policy = threads > 1 && pieces > 1 ? std::launch::async : std::launch::deferred;
+  const auto text_of = [&](std::size_t piece) {
+    const auto commands = std::span(program).subspan(piece * kPieceCommands);
+    std::string text;
+    ProgramWriter writer(layout, piece > 0);
+    if (piece == 0) writer.Begin(&text);
+    for (const Command& command : commands.first(std::min(commands.size(), kPieceCommands))) {
+      writer.Add(command, &text);
+    }
+    if (piece + 1 == pieces) writer.End(&text);
+    return text;
+  };
+  std::deque<std::future<std::string>> ahead;
+  for (std::size_t next = 0, written = 0; written < pieces; ++written) {
+    for (; next < pieces && ahead.size() < threads; ++next) {
+      ahead.push_back(std::async(policy, text_of, next));
+    }
+    if (Failed(output.Write(ahead.front().get(), diag))) return Result::kError;
+    ahead.pop_front();
   }
-  writer.End(&piece);
-  return output.Write(piece, diag);
+  return Result::kOk;
 }
 
 Result PrintFindings(const Diagnostics& diag, Diagnostics& errors) {
