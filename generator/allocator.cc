@@ -35,8 +35,9 @@ void* Map(extent_hooks_t*, void* at, std::size_t size, std::size_t alignment, bo
 
 }  // namespace
 
-// Read by jemalloc when it starts (jemalloc(3), TUNING). One arena: few threads allocate at once.
+// Read by jemalloc when it starts (jemalloc(3), TUNING). One arena, also for what is very large:
+// few threads allocate at once.
 extern "C" {
 extern const char* malloc_conf;
-const char* malloc_conf = "narenas:1";
+const char* malloc_conf = "narenas:1,oversize_threshold:0";
 }
