@@ -2,6 +2,7 @@
 // Rules: Linux kernel/fork.c, kernel/exit.c, kernel/sys.c, kernel/pid.c.
 #include <linux/sched.h>
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -78,10 +79,17 @@ void Kernel::Enter(TaskIndex task, ListKind kind, Pid number) {
   link = {kNoTask, use.head[kind]};
   if (link.next != kNoTask) tasks[link.next].links[kind].previous = task;
   use.head[kind] = task;
-  (kind == kGroupList ? tasks[task].pgid : tasks[task].sid) = number;
+  if (kind == kSessionList) {
+    tasks[task].sid = number;
+    return;
+  }
+  tasks[task].pgid = number;
+  tasks[task].joined = command_;
+  CountMember(task, 1);
 }
 
 void Kernel::Leave(TaskIndex task, ListKind kind, Pid number) {
+  if (kind == kGroupList) CountMember(task, -1);
   const ListLink link = tasks[task].links[kind];
   if (link.previous != kNoTask) {
     tasks[link.previous].links[kind].next = link.next;
@@ -116,7 +124,7 @@ bool Kernel::IsFree(Pid number, std::string* user) const {
 void Kernel::AddChild(TaskIndex parent, TaskIndex child) {
   if (tasks[parent].family < 0) {
     tasks[parent].family = static_cast<std::int32_t>(families.size());
-    families.push_back({parent, {}});
+    families.emplace_back().parent = parent;
   }
   std::int32_t family = tasks[parent].family;
   tasks[child].in_family = family;
@@ -230,10 +238,12 @@ void Kernel::Execute(const SetSid&) {
   if (member != kNoTask) {
     return Violation("EPERM", Who(member) + " is in group " + std::to_string(pid));
   }
+  CountAllLinks(self_, -1);
   Leave(self_, kGroupList, self().pgid);
   Leave(self_, kSessionList, self().sid);
   Enter(self_, kGroupList, pid);
   Enter(self_, kSessionList, pid);
+  CountAllLinks(self_, 1);
 }
 
 void Kernel::Execute(const SetPgid& set) {
@@ -257,8 +267,11 @@ void Kernel::Execute(const SetPgid& set) {
     // It pins the number that zap_pid_ns_processes() waits for.
     Suspect("a pid namespace whose init dies as a member of " + group + " never ends");
   }
-  Leave(self_, kGroupList, self().pgid);
+  const Pid left = self().pgid;
+  for (const Pid changed : {left, set.pgid}) CountLinks(self_, changed, -1);
+  Leave(self_, kGroupList, left);
   Enter(self_, kGroupList, set.pgid);
+  for (const Pid changed : {left, set.pgid}) CountLinks(self_, changed, 1);
 }
 
 void Kernel::Execute(const CreateThread& create) {
@@ -297,71 +310,50 @@ bool Kernel::IgnoresSigchld(const Task& task) const {
   return false;
 }
 
+/// Reaps the zombies among the children, in the order of the children.
+void Kernel::ReapZombies(std::int32_t family) {
+  std::vector<TaskIndex> zombies = std::exchange(families[family].zombies, {});
+  std::erase_if(zombies, [&](TaskIndex it) { return tasks[it].state == TaskState::kGone; });
+  std::ranges::sort(zombies, {}, [&](TaskIndex it) { return tasks[it].place; });
+  for (TaskIndex zombie : zombies) Reap(zombie);
+}
+
+/// Moves the contents of the family `from` to `to`.
+void Kernel::MergeFamily(std::int32_t from, std::int32_t to) {
+  Family source = std::exchange(families[from], {});
+  Family& target = families[to];
+  for (TaskIndex child : source.children) {
+    tasks[child].in_family = to;
+    tasks[child].place = target.children.size();
+    target.children.push_back(child);
+  }
+  // Longer than the children, if most of them are reaped.
+  if (source.zombies.size() > target.zombies.size()) std::swap(source.zombies, target.zombies);
+  target.zombies.insert(target.zombies.end(), source.zombies.begin(), source.zombies.end());
+  for (const auto& [group, count] : source.living_in) target.living_in[group] += count;
+  for (const auto& [group, count] : source.zombies_in) target.zombies_in[group] += count;
+}
+
 void Kernel::Reparent(TaskIndex dying, TaskIndex heir) {
   const std::int32_t own = tasks[dying].family;
   if (own < 0 || families[own].children.empty()) return;
-  if (IgnoresSigchld(tasks[heir])) {
-    const std::vector<TaskIndex> children = families[own].children;
-    for (TaskIndex child : children) {
-      if (tasks[child].state == TaskState::kZombie) Reap(child);
-    }
-  }
+  if (IgnoresSigchld(tasks[heir])) ReapZombies(own);
+  // An heir in the session is as good a link as the dying, but for the groups of the two.
+  const auto count_links = [&](TaskIndex parent, int by) {
+    if (tasks[dying].sid != tasks[heir].sid) return CountAllLinks(parent, by);
+    CountLinks(parent, tasks[dying].pgid, by);
+    if (tasks[dying].pgid != tasks[heir].pgid) CountLinks(parent, tasks[heir].pgid, by);
+  };
+  count_links(dying, -1);
   tasks[dying].family = -1;
-  if (tasks[heir].family < 0) {
-    tasks[heir].family = own;
-    families[own].parent = heir;
-    return;
-  }
+  const std::int32_t others = std::exchange(tasks[heir].family, own);
+  families[own].parent = heir;
+  count_links(heir, 1);
+  if (others < 0) return;
   // The smaller list moves into the larger one: O(n log n) in all.
-  std::int32_t from = own;
-  std::int32_t to = tasks[heir].family;
-  if (families[from].children.size() > families[to].children.size()) std::swap(from, to);
-  families[to].parent = heir;
-  tasks[heir].family = to;
-  for (TaskIndex child : families[from].children) {
-    tasks[child].in_family = to;
-    tasks[child].place = families[to].children.size();
-    families[to].children.push_back(child);
-  }
-  families[from].children = {};
-}
-
-/// A stopped group that nobody outside it in its session is left to continue gets SIGHUP and
-/// SIGCONT (kill_orphaned_pgrp() of kernel/exit.c).
-bool Kernel::CheckOrphanedGroup(Pid group, TaskIndex dying, TaskIndex heir) {
-  // Whether the restorer's group is orphaned is up to who started it.
-  if (group == tasks[kRestorer].pgid) return true;
-  const NumberUse& use = numbers[group];
-  if (use.stopped == 0) return true;
-  TaskIndex stopped = kNoTask;
-  for (TaskIndex at = use.head[kGroupList]; at != kNoTask; at = tasks[at].links[kGroupList].next) {
-    if (at == dying || tasks[at].state == TaskState::kZombie) continue;
-    if (tasks[at].stopped) stopped = at;
-    TaskIndex parent = ParentOf(tasks[at]);
-    if (parent == dying) parent = heir;
-    if (tasks[parent].pgid != group && tasks[parent].sid == tasks[at].sid) {
-      return true;
-    }
-  }
-  if (stopped == kNoTask) return true;
-  Violation("SIGHUP", "group " + std::to_string(group) + " with the stopped " + Who(stopped) +
-                          " becomes orphaned");
-  return false;
-}
-
-bool Kernel::CheckOrphanedGroups(TaskIndex dying, TaskIndex heir) {
-  const Task& task = tasks[dying];
-  const TaskIndex parent = ParentOf(task);
-  const bool linked = tasks[parent].pgid != task.pgid && tasks[parent].sid == task.sid;
-  if (linked && !CheckOrphanedGroup(task.pgid, dying, heir)) return false;
-  if (task.family < 0) return true;
-  std::unordered_set<Pid> groups;
-  for (TaskIndex child : families[task.family].children) {
-    const Task& it = tasks[child];
-    if (it.pgid == task.pgid || it.sid != task.sid || !groups.insert(it.pgid).second) continue;
-    if (!CheckOrphanedGroup(it.pgid, dying, heir)) return false;
-  }
-  return true;
+  const bool is_larger = families[own].children.size() > families[others].children.size();
+  tasks[heir].family = is_larger ? own : others;
+  MergeFamily(is_larger ? others : own, tasks[heir].family);
 }
 
 void Kernel::Reap(TaskIndex zombie) {
@@ -394,7 +386,10 @@ void Kernel::Execute(const Exit& exit) {
   task.space.reset();
   task.fs.reset();
   task.leader_signal_queue.clear();
+  CountMember(self_, -1);
   task.state = TaskState::kZombie;
+  CountMember(self_, 1);
+  families[task.in_family].zombies.push_back(self_);
   task.exit_status = exit.status;
   task.ended = command_;
   if (IgnoresSigchld(tasks[ParentOf(task)])) Reap(self_);
@@ -427,10 +422,7 @@ void Kernel::Execute(const Resume& resume) {
   task.state = TaskState::kResumed;
   task.ended = command_;
   task.stopped = resume.stopped;
-  if (resume.stopped) {
-    ++numbers[task.pgid].stopped;
-    ++stopped_tasks_;
-  }
+  if (resume.stopped) CountStopped(self_);
 }
 
 }  // namespace crgen::check

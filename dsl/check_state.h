@@ -142,6 +142,7 @@ struct Task {
   bool subreaper = false;
   bool reported = false;   ///< that it cannot execute any more
   std::size_t born = 0;    ///< command
+  std::size_t joined = 0;  ///< the group: command
   std::size_t ended = 0;   ///< command: RESUME, EXIT
   std::size_t sealed = 0;  ///< command of SET_ATTR creds or seccomp, if `is_sealed`
   bool is_sealed = false;
@@ -168,6 +169,10 @@ struct Task {
 struct Family {
   TaskIndex parent = kRestorer;
   std::vector<TaskIndex> children;
+  std::vector<TaskIndex> zombies;  ///< of the children; some may be gone
+  /// How many living children are in each group that has stopped members; likewise zombies.
+  std::map<Pid, std::int64_t> living_in;
+  std::map<Pid, std::int64_t> zombies_in;
 };
 
 /// Who uses a pid number (struct pid).
@@ -176,7 +181,10 @@ struct NumberUse {
   TaskIndex thread_of = kNoTask;  ///< as a tid other than the leader's
   std::size_t thread_index = 0;   ///< in Task::threads
   TaskIndex head[2] = {kNoTask, kNoTask};
-  std::size_t stopped = 0;  ///< stopped members of the group
+  TaskIndex stopped = kNoTask;  ///< of the group's stopped members the one that joined first
+  /// If there is one: members of the group that live and have a parent in another group of the
+  /// session. Without any the group is orphaned.
+  std::int64_t links = 0;
 };
 
 /// Executes commands one after another. Members are open to the comparison and the description of
@@ -227,12 +235,23 @@ class Kernel {
   void Leave(TaskIndex task, ListKind kind, Pid number);
   void AddChild(TaskIndex parent, TaskIndex child);
   void RemoveChild(TaskIndex child);
+  void ReapZombies(std::int32_t family);
+  void MergeFamily(std::int32_t from, std::int32_t to);
   void Reparent(TaskIndex dying, TaskIndex heir);
   TaskIndex HeirOf(TaskIndex dying) const;
   void Reap(TaskIndex zombie);
   bool IgnoresSigchld(const Task& task) const;
+
+  // check_orphans.cc
+  bool Links(TaskIndex parent, const NumberUse& group) const;
+  void CountMember(TaskIndex task, int by);
+  void CountStopped(TaskIndex task);
+  void CountLinks(TaskIndex parent, Pid group, int by);
+  void CountAllLinks(TaskIndex parent, int by);
+  bool MakesOrphan(TaskIndex dying, TaskIndex heir) const;
+  bool IsLost(Pid group, TaskIndex dying, TaskIndex heir) const;
+  bool BecomesOrphaned(Pid group, TaskIndex dying, TaskIndex heir) const;
   bool CheckOrphanedGroups(TaskIndex dying, TaskIndex heir);
-  bool CheckOrphanedGroup(Pid group, TaskIndex dying, TaskIndex heir);
 
   // check_files.cc
   void Execute(const OpenFile& open);
