@@ -23,7 +23,7 @@ constexpr std::uint32_t kMapFixed = 0x10, kMapAnonymous = 0x20;
 constexpr std::uint64_t kMapFlags = std::uint64_t{kMapType} | kMapAnonymous |
                                     0x100 /* GROWSDOWN */ | 0x2000 /* LOCKED */ |
                                     0x4000 /* NORESERVE */ | 0xfc040000 /* HUGETLB and the size */;
-constexpr std::uint64_t kSealWrite = 8;
+constexpr std::uint64_t kSealWrite = 8, kSealFutureWrite = 16;
 constexpr std::uint32_t kAccessMode = 3, kReadOnly = 0, kReadWrite = 2;
 constexpr std::uint64_t kProtWrite = 2, kProtAll = 7;
 // Advice that an area keeps.
@@ -116,11 +116,19 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, Region* region) {
     region->kind = shared ? RegionKind::kSharedMemfd : RegionKind::kPrivateMemfd;
     region->object = file->memfd;
     if (file->memfd < 0) return false;
-    if (shared && (vma.prot() & kProtWrite) != 0 &&
-        loader_.snapshot.memfds[file->memfd].seals.Has(kSealWrite)) {
+    const Seals seals = loader_.snapshot.memfds[file->memfd].seals;
+    if (shared && (vma.prot() & kProtWrite) != 0 && seals.Has(kSealWrite)) {
       (void)diag_.Error(Where(".prot"),
                         "a shared view for writing of a memfd that is sealed "
                         "against it, file " +
+                            std::to_string(id));
+      return false;
+    }
+    // It would have to be mapped in all processes before anybody seals the object.
+    if (shared && (vma.prot() & kProtWrite) != 0 && seals.Has(kSealFutureWrite)) {
+      diag_.Unsupported(Where(".prot"),
+                        "a shared view for writing that is older than F_SEAL_FUTURE_WRITE of its "
+                        "memfd, file " +
                             std::to_string(id));
       return false;
     }

@@ -936,6 +936,13 @@ TEST(ImageErrors, Memfds) {
        }),
        {"error mm-10.img[0].vmas[1].prot: a shared view for writing of a memfd that is sealed "
         "against it, file 5"}},
+      {"a view for writing from before its memfd was sealed",
+       object([](Dump& d) {
+         d.memfds[1].set_seals(16);
+         d.AddArea(10, 0x20000, 1, kRegular | kFileShared | kMemfd).set_shmid(5);
+       }),
+       {"unsupported mm-10.img[0].vmas[1].prot: a shared view for writing that is older than "
+        "F_SEAL_FUTURE_WRITE of its memfd, file 5"}},
       {"one number for two shared objects",
        object([](Dump& d) {
          d.AddMemfd(6, 3, 1, "/dev/zero", 1);
