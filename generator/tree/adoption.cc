@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <compare>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
+
+#include "generator/tree/descent.h"
 
 namespace crgen {
 namespace {
@@ -41,6 +44,7 @@ class Adopter {
       next_child_[Index(i)] = std::exchange(first, i);
     }
     InventDeadSessionLeaders(&tree_);
+    EnterDescent();
     anchor_.assign(tree_.births.size(), kNobody);
     for (std::int32_t i : DeepOrphans()) {
       const Birth& birth = tree_.At(i);
@@ -136,27 +140,30 @@ class Adopter {
     return all_inside ? kNever : 2;
   }
 
-  /// Where process i hangs as far as it is settled; walking up ends at the root.
-  std::int32_t Up(std::int32_t i) const {
-    if (anchor_[Index(i)] != kNobody) return anchor_[Index(i)];
-    const Birth& birth = tree_.At(i);
-    if (birth.adopter != kNobody) return SessionHome(tree_, birth.birth_sid);
-    return birth.parent;
-  }
-
-  bool Below(std::int32_t low, std::int32_t high) const {
-    for (std::size_t steps = 0; low != kNobody && steps <= tree_.births.size(); ++steps) {
-      if (low == high) return true;
-      low = Up(low);
+  /// Where each process hangs as far as it is settled: an orphan descends from its session's
+  /// leader.
+  void EnterDescent() {
+    descent_.emplace(tree_.births);
+    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+      const Birth& birth = tree_.At(i);
+      if (birth.adopter != kNobody) descent_->Hang(i, SessionHome(tree_, birth.birth_sid));
     }
-    return false;
   }
 
-  /// The first process on the snapshot's way up from `i` whose parent is above `q`.
-  std::int32_t Top(std::int32_t i, std::int32_t q) const {
+  bool Below(std::int32_t low, std::int32_t high) { return descent_->Below(low, high); }
+
+  /// The first process on the snapshot's way up from `i` whose parent is above `q`. Where nobody
+  /// has moved, that is the way in descent_ too.
+  std::int32_t Top(std::int32_t i, std::int32_t q) {
     if (i >= NrProcesses()) return kNobody;
-    while (i != kRoot && !Below(q, nodes_[Index(i)].parent)) i = nodes_[Index(i)].parent;
-    return i == kRoot ? kNobody : i;
+    while (i != kRoot) {
+      std::int32_t parent = nodes_[Index(i)].parent;
+      std::int32_t above = descent_->FirstAbove(parent, q);
+      if (above == parent) return i;
+      if (above != kNobody) return descent_->LastBefore(parent, above);
+      i = descent_->FirstMoved(parent);
+    }
+    return kNobody;
   }
 
   /// Makes the leader of `session` descend from q.
@@ -174,6 +181,7 @@ class Adopter {
     std::int32_t low = Below(q, above) ? q : above;
     tree_.At(leader).parent = low;
     tree_.At(leader).birth_sid = tree_.At(low).sid;
+    descent_->Hang(leader, low);
     return Below(leader, q);
   }
 
@@ -195,6 +203,7 @@ class Adopter {
     }
     birth.adopter = nodes_[Index(i)].parent;
     anchor_[Index(i)] = q;
+    descent_->Hang(i, q);
     return true;
   }
 
@@ -290,6 +299,7 @@ class Adopter {
     birth.parent = best;
     birth.adopter = kNobody;
     birth.sibling = true;
+    descent_->Hang(i, best);
     return true;
   }
 
@@ -374,6 +384,7 @@ class Adopter {
   std::vector<std::int32_t> last_member_;
   std::vector<std::int32_t> first_child_;
   std::vector<std::int32_t> next_child_;
+  std::optional<Descent> descent_;
   std::vector<std::int32_t> anchor_;  ///< the process that it is to be born below
   std::vector<std::int32_t> served_;  ///< the adopter of a dead leader's orphans
 };
