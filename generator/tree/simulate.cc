@@ -1,7 +1,9 @@
 #include "generator/tree/simulate.h"
 
+#include <optional>
 #include <utility>
 
+#include "generator/tree/forest.h"
 #include "generator/tree/numbers.h"
 
 namespace crgen {
@@ -74,8 +76,9 @@ class Simulator {
       case TreeOp::Kind::kWait:
         return Wait(self, op.arg);
       case TreeOp::Kind::kSetSubreaper:
-        nr_subreapers_ += (op.arg != 0 ? 1 : 0) - (At(self).subreaper ? 1 : 0);
         At(self).subreaper = op.arg != 0;
+        if (!forest_) EnterForest();
+        forest_->Mark(self, At(self).subreaper);
         return Result::kOk;
     }
     return Fail(op.pid, "unknown command");
@@ -103,6 +106,7 @@ class Simulator {
     ++UsesOf(process.pgid).group_members;
     ++UsesOf(process.sid).session_members;
     Link(child, parent);
+    if (forest_) forest_->Add(parent);
     return Result::kOk;
   }
 
@@ -138,13 +142,14 @@ class Simulator {
       return Fail(1, "exit: init's exit ends the namespace");
     }
     At(self).zombie = true;
-    if (At(self).subreaper) --nr_subreapers_;
+    if (At(self).subreaper) forest_->Mark(self, false);
     if (At(self).first_child == kNone) return Result::kOk;
     std::int32_t heir = Heir(self);
     while (At(self).first_child != kNone) {
       std::int32_t child = At(self).first_child;
       Unlink(child);
       Link(child, heir);
+      if (forest_) forest_->Hang(child, heir);
     }
     return Result::kOk;
   }
@@ -152,14 +157,15 @@ class Simulator {
   /// The nearest living ancestor that is a subreaper, else the reaper.
   std::int32_t Heir(std::int32_t self) {
     constexpr std::int32_t kRoot = 1;
-    std::int32_t reaper = At(kRoot).pid == 1 ? kRoot : kRestorer;
-    if (nr_subreapers_ == 0) return reaper;  // spares deep trees the walk
-    std::int32_t ancestor = At(self).parent;
-    while (ancestor != kRestorer) {
-      if (At(ancestor).subreaper && !At(ancestor).zombie) return ancestor;
-      ancestor = At(ancestor).parent;
-    }
-    return reaper;
+    std::int32_t subreaper = forest_ ? forest_->NearestMarked(self) : kNone;
+    if (subreaper != kNone) return subreaper;
+    return At(kRoot).pid == 1 ? kRoot : kRestorer;
+  }
+
+  void EnterForest() {
+    forest_.emplace();
+    forest_->Reserve(processes_.capacity());
+    for (const Process& process : processes_) forest_->Add(process.parent);
   }
 
   Result Wait(std::int32_t self, Pid pid) {
@@ -239,7 +245,7 @@ class Simulator {
   NumberTable numbers_;
   std::vector<Uses> uses_;
   std::vector<Process> processes_;
-  std::int32_t nr_subreapers_ = 0;
+  std::optional<Forest> forest_;  ///< marks subreapers; made for the first one
 };
 
 }  // namespace
