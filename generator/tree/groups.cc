@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <utility>
 
 #include "generator/tree/cycles.h"
@@ -22,6 +23,8 @@ class GroupPlanner {
     birth_group_.assign(n, kNoSlot);
     birth_group_[0] = outside_;
     wish_.assign(n, kNoSlot);
+    taken_.assign(n, false);
+    nr_likers_.assign(tree_.numbers.size(), 0);
     holder_child_.assign(cycles_.members.size(), kNobody);
     for (std::int32_t i : tree_.order) AssignChildren(i);
     if (!cycles_.members.empty()) {
@@ -57,8 +60,7 @@ class GroupPlanner {
     // A visit costs a setpgid, and another one to come back if it was born where it ends; to the
     // group outside nobody comes back.
     std::int32_t least = !birth.leader() && birth.pgid == born_in ? 3 : 2;
-    while (birth.pgid != outside_ && AssignVisit(least)) {
-    }
+    if (birth.pgid != outside_) AssignVisits(least);
     if (!cycles_.members.empty()) ChooseHolderChild(i);
     for (std::int32_t child : waiting_) {
       SetWish(child, HeldGroup(child) == birth.pid ? birth.pid : born_in);
@@ -137,22 +139,58 @@ class GroupPlanner {
     return holder != holders_.end() && holder->first == i ? holder->second : kNoSlot;
   }
 
-  /// Takes the children who like the same group, if there are at least `least`, off waiting_.
-  bool AssignVisit(std::int32_t least) {
-    if (waiting_.size() < static_cast<std::size_t>(least)) return false;
-    counted_.clear();
+  /// Takes the children who like the same group, if there are at least `least`, off waiting_; then
+  /// those of the next group. What most of them like comes first.
+  void AssignVisits(std::int32_t least) {
+    auto nr_waiting = static_cast<std::int32_t>(waiting_.size());
+    if (nr_waiting < least) return;
+    likers_.clear();
     for (std::int32_t child : waiting_) {
-      for (Slot group : likes_.Liked(child)) counted_.push_back(group);
+      for (Slot group : likes_.Liked(child)) {
+        if (++nr_likers_[Index(group)] == 1) best_.push_back({0, group});
+        likers_.push_back({group, child});
+      }
     }
-    RankGroups(outside_, &counted_, &ranked_);
-    if (ranked_.empty() || -ranked_[0].first < least) return false;
-    Slot group = ranked_[0].second;
-    std::erase_if(waiting_, [&](std::int32_t child) {
-      bool likes = likes_.IsLiked(child, group);
-      if (likes) SetWish(child, group);
-      return likes;
-    });
-    return true;
+    std::sort(likers_.begin(), likers_.end());
+    for (auto& [rank, group] : best_) rank = Rank(group);
+    std::make_heap(best_.begin(), best_.end(), std::greater<>());
+    while (nr_waiting >= least && !best_.empty()) {
+      std::pop_heap(best_.begin(), best_.end(), std::greater<>());
+      auto& [rank, group] = best_.back();
+      if (rank != Rank(group)) {  // some of those who like it have been taken
+        rank = Rank(group);
+        std::push_heap(best_.begin(), best_.end(), std::greater<>());
+        continue;
+      }
+      if (-rank < least) break;
+      nr_waiting -= Visit(group);
+      best_.pop_back();
+    }
+    best_.clear();
+    for (const auto& [group, child] : likers_) nr_likers_[Index(group)] = 0;
+    std::erase_if(waiting_, [&](std::int32_t child) { return taken_[Index(child)]; });
+    for (const auto& [group, child] : likers_) taken_[Index(child)] = false;
+  }
+
+  /// The less, the better is a visit to the group.
+  std::int32_t Rank(Slot group) const {
+    std::int32_t count = nr_likers_[Index(group)];
+    return group == outside_ && count != 0 ? -INT32_MAX : -count;
+  }
+
+  /// All who like the group and still wait are forked there. Returns how many they are.
+  std::int32_t Visit(Slot group) {
+    std::int32_t count = 0;
+    auto liker = std::lower_bound(likers_.begin(), likers_.end(), std::pair{group, kNobody});
+    for (; liker != likers_.end() && liker->first == group; ++liker) {
+      std::int32_t child = liker->second;
+      if (taken_[Index(child)]) continue;
+      taken_[Index(child)] = true;
+      SetWish(child, group);
+      for (Slot liked : likes_.Liked(child)) --nr_likers_[Index(liked)];
+      ++count;
+    }
+    return count;
   }
 
   GroupPlan Collect() {
@@ -238,10 +276,12 @@ class GroupPlanner {
   std::vector<std::int32_t> broken_;                    ///< cycles that need no holder
   std::vector<std::pair<std::int32_t, Slot>> holders_;  ///< process, the group that it holds
   std::vector<Slot> birth_group_;
-  std::vector<Slot> wish_;  ///< the group that its parent is in when it forks it
-  std::vector<Slot> counted_;
-  std::vector<std::pair<std::int32_t, Slot>> ranked_;
-  std::vector<std::int32_t> waiting_;
+  std::vector<Slot> wish_;             ///< the group that its parent is in when it forks it
+  std::vector<std::int32_t> waiting_;  ///< one process's children
+  std::vector<std::pair<Slot, std::int32_t>> likers_;   ///< those of waiting_, by group
+  std::vector<std::int32_t> nr_likers_;                 ///< by slot of the group
+  std::vector<std::pair<std::int32_t, Slot>> best_;     ///< a heap of groups to visit, by rank
+  std::vector<bool> taken_;                             ///< has left waiting_
   std::vector<std::pair<Slot, std::int32_t>> by_wish_;  ///< one process's children
 };
 

@@ -165,6 +165,7 @@ class Scheduler {
   }
 
   void Await(std::int32_t* list, std::int32_t i) {
+    if (*list != kNone && waiters_[Index(*list)].process == i) return;
     waiters_.push_back({i, *list});
     *list = static_cast<std::int32_t>(waiters_.size()) - 1;
   }
