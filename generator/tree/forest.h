@@ -14,6 +14,7 @@ class Forest {
  public:
   static constexpr std::int32_t kNone = -1;
 
+  std::int32_t Size() const { return static_cast<std::int32_t>(nodes_.size()); }
   void Reserve(std::size_t size) { nodes_.reserve(size); }
 
   /// Adds process number Size() below `above`, or as a root.

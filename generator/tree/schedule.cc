@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <deque>
+#include <optional>
 #include <string>
 #include <utility>
+
+#include "generator/tree/forest.h"
 
 namespace crgen {
 namespace {
@@ -214,6 +217,7 @@ class Scheduler {
       self.stage = plan_.first_stage[Index(i)];
       self.next_fork = stages_[Index(self.stage)].first_fork;
     }
+    if (born_ && i < born_->Size()) born_->Mark(i, true);
     Join(group);
     ready_.push_back(i);
   }
@@ -326,13 +330,26 @@ class Scheduler {
       std::int32_t needed = tree_.numbers[group].process;
       if (needed == kNone || nr_in_group_[Index(group)] != 0) continue;
       if (At(needed).state != State::kUnborn) continue;
-      while (At(tree_.At(needed).parent).state == State::kUnborn) needed = tree_.At(needed).parent;
+      needed = FirstUnborn(needed);
       if (CanForkNow(needed)) {
         Fork(tree_.At(needed).parent, needed);
         return true;
       }
     }
     return false;
+  }
+
+  /// The highest ancestor of `low`, which is not born, that is not born either.
+  std::int32_t FirstUnborn(std::int32_t low) {
+    if (!born_) {
+      born_.emplace();
+      born_->Reserve(tree_.births.size());
+      for (const Birth& birth : tree_.births) born_->Add(birth.parent);
+      for (std::size_t i = 0; i < progress_.size(); ++i) {
+        if (progress_[i].state != State::kUnborn) born_->Mark(static_cast<std::int32_t>(i), true);
+      }
+    }
+    return born_->LastBefore(low, born_->NearestMarked(low));
   }
 
   bool ForkAnyEarly(std::int32_t i) {
@@ -424,6 +441,7 @@ class Scheduler {
   std::vector<Waiter> waiters_;
   std::vector<std::int32_t> ready_;  ///< a stack: depth first
   std::deque<std::int32_t> blocked_, blocked_again_, blocked_hard_, blocked_holders_;
+  std::optional<Forest> born_;  ///< births, marked when they have happened; made when asked for
   bool root_is_init_ = false;
   std::int32_t subreaper_ = kNone;  ///< the process that is one for the moment
   std::vector<std::int32_t> late_exits_;
