@@ -158,10 +158,12 @@ class Adopter {
     if (i >= NrProcesses()) return kNobody;
     while (i != kRoot) {
       std::int32_t parent = nodes_[Index(i)].parent;
-      std::int32_t above = descent_->FirstAbove(parent, q);
-      if (above == parent) return i;
-      if (above != kNobody) return descent_->LastBefore(parent, above);
-      i = descent_->FirstMoved(parent);
+      std::int32_t moved = descent_->FirstMoved(parent);
+      if (Below(q, moved)) {
+        std::int32_t above = descent_->Meet(parent, q);
+        return above == parent ? i : descent_->LastBefore(parent, above);
+      }
+      i = moved;
     }
     return kNobody;
   }

@@ -9,10 +9,10 @@ namespace crgen {
 /// an invented process that descends from both q and the leader of x; so that leader, or an
 /// ancestor of it, is itself born further down than the snapshot shows and adopted by its parent
 /// afterwards. Where those demands can be met in several ways it follows one; kError then means
-/// "not found". REQUIRES: CheckTree() filled tree->numbers. Cost: O(n) and for each orphan below
-/// others than the root the way up to the root, a few times. Rules: forget_original_parent,
-/// find_new_reaper (kernel/exit.c); PR_SET_CHILD_SUBREAPER(2const),
-/// CLONE_PARENT in clone(2).
+/// "not found". REQUIRES: CheckTree() filled tree->numbers. Cost: O(n log n), and each
+/// time that a leader has to move O(log n) for every orphan and every process that has moved on its
+/// way up. Rules: forget_original_parent, find_new_reaper (kernel/exit.c);
+/// PR_SET_CHILD_SUBREAPER(2const), CLONE_PARENT in clone(2).
 Result BuildDeepBirthTree(const TreeSnapshot& snapshot, unsigned attempt, bool siblings,
                           BirthTree* tree, TreeRefusal* refusal);
 

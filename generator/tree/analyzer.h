@@ -53,7 +53,7 @@ struct TreeRules {
 /// setpgid, exit and wait do not suffice, that is, where others than the root hold orphans.
 /// Gives kOk and *plan (which has been simulated under the kernel's rules), or kError and *refusal.
 /// The reaper is the root if its pid is 1, else the restorer (pid 0).
-/// Cost: O(n log n) for n processes; no recursion.
+/// Cost: O(n log n) for n processes but for the limits in docs/process-trees.md; no recursion.
 /// Rules: kernel/fork.c, kernel/exit.c, kernel/sys.c (ksys_setsid, sys_setpgid), kernel/pid.c.
 Result AnalyzeTree(const TreeSnapshot& snapshot, TreePlan* plan, TreeRefusal* refusal);
 

@@ -31,8 +31,7 @@ bool Descent::Below(std::int32_t low, std::int32_t high) {
   return circle != circles_.end() && forest_.Below(circle->second, high);
 }
 
-std::int32_t Descent::FirstAbove(std::int32_t i, std::int32_t q) {
-  if (!Below(q, FirstMoved(i))) return Forest::kNone;
+std::int32_t Descent::Meet(std::int32_t i, std::int32_t q) {
   std::int32_t meeting = forest_.Meet(i, q);
   if (circles_.empty()) return meeting;
   auto circle = circles_.find(forest_.Root(q));

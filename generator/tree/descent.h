@@ -26,9 +26,9 @@ class Descent {
   /// beginning; if there is none, the root of all.
   std::int32_t FirstMoved(std::int32_t i) { return forest_.NearestMarked(i); }
 
-  /// The first process on the way up from `i` that `q` hangs below, if there is one up to
-  /// FirstMoved(i), else -1.
-  std::int32_t FirstAbove(std::int32_t i, std::int32_t q);
+  /// The first process on the way up from `i` that `q` hangs below. REQUIRES: `q` hangs below
+  /// FirstMoved(i).
+  std::int32_t Meet(std::int32_t i, std::int32_t q);
 
   /// The last process before `high` on the way up from `low`. REQUIRES: `low` hangs below `high`,
   /// which is not behind FirstMoved(low).

@@ -18,8 +18,9 @@ struct SimulationError {
 /// Executes `ops` from nothing (the restorer alone) and compares the end with `snapshot`.
 /// kError: a command that the kernel would refuse, or an end that is not the snapshot.
 /// Numbers of threads count as taken all the time.
-/// Cost: O(ops), and for an exit that hands children to a subreaper the way up to it.
-/// Rules: copy_process and alloc_pid (fork), ksys_setsid, sys_setpgid, forget_original_parent.
+/// Cost: O(ops); O(log ops) for each exit and each child that it hands on where there are
+/// subreapers. Rules: copy_process and alloc_pid (fork), ksys_setsid, sys_setpgid,
+/// forget_original_parent.
 Result SimulateTree(const TreeSnapshot& snapshot, const std::vector<TreeOp>& ops,
                     SimulationError* error);
 
