@@ -6,8 +6,8 @@
 #include <string>
 
 #include "bench/trees.h"
-#include "dsl/check.h"
-#include "dsl/program_json.h"
+#include "checker/check.h"
+#include "dsl/json/program_json.h"
 #include "generator/generate.h"
 #include "generator/tree/analyzer.h"
 #include "images/dump.h"

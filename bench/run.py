@@ -62,7 +62,7 @@ class Bench:
         self.build = build
         self.scratch = scratch
         self.sizes = sizes
-        self.crgen = str(build / "generator/crgen")
+        self.crgen = str(build / "crgen/crgen")
 
     def tool(self, name):
         return str(self.build / "bench" / name)

@@ -7,8 +7,8 @@
 #include <random>
 #include <string>
 
-#include "dsl/check.h"
-#include "dsl/program_json.h"
+#include "checker/check.h"
+#include "dsl/json/program_json.h"
 #include "fuzz/image_input.h"
 #include "fuzz/require.h"
 #include "generator/generate.h"
@@ -19,7 +19,7 @@ namespace crgen::fuzz {
 namespace {
 
 void Try(const ImageInput& input) {
-  testing::Files files = input.base_dump().files;
+  test::Files files = input.base_dump().files;
   for (const ImageInput::Change& change : input.changes) {
     files[input.NameOf(change)] = change.content;
   }

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "dsl/check.h"
-#include "dsl/check_warnings.h"
-#include "dsl/program_json.h"
+#include "checker/check.h"
+#include "checker/warnings.h"
+#include "dsl/json/program_json.h"
 #include "fuzz/require.h"
 
 using crgen::fuzz::Require;

@@ -8,20 +8,20 @@
 #include <utility>
 #include <vector>
 
-#include "tests/image_support.h"
+#include "tests/support/image_support.h"
 
 namespace crgen::fuzz {
 
 /// A fixture and the names of its images that can be changed: all but those that hold raw pages.
 struct Base {
   explicit Base(const std::string& name)
-      : files(testing::ReadFixture(name)), shell_job(name.starts_with("shell_")) {
+      : files(test::ReadFixture(name)), shell_job(name.starts_with("shell_")) {
     for (const auto& [file, content] : files) {
       if (file.find("pages-") == std::string::npos) images.push_back(file);
     }
   }
 
-  testing::Files files;
+  test::Files files;
   std::vector<std::string> images;
   bool shell_job;
 };
@@ -30,7 +30,7 @@ struct Base {
 inline const std::vector<Base>& Bases() {
   static const std::vector<Base> bases = [] {
     std::vector<Base> all;
-    for (const std::string& name : testing::FixtureNames()) all.emplace_back(name);
+    for (const std::string& name : test::FixtureNames()) all.emplace_back(name);
     return all;
   }();
   return bases;

@@ -3,11 +3,11 @@
 #include <algorithm>
 
 #include "generator/creation_tree.h"
-#include "generator/descriptors.h"
+#include "generator/descriptors/descriptors.h"
 #include "generator/emitter.h"
-#include "generator/file_opener.h"
-#include "generator/memory.h"
-#include "generator/spare_addresses.h"
+#include "generator/files/file_opener.h"
+#include "generator/memory/memory.h"
+#include "generator/memory/spare_addresses.h"
 #include "generator/tree_commands.h"
 
 namespace crgen {
@@ -31,11 +31,11 @@ std::size_t ExpectedCommands(const Snapshot& snapshot, const TreePlan& plan) {
 class Generation {
  public:
   Generation(const Snapshot& snapshot, const TreePlan& plan, const PageReader& read_page,
-             Program* program, CheckBeside* check)
+             Program* program, ProgramFollower* follower)
       : snapshot_(snapshot),
         plan_(plan),
         tree_(BuildCreationTree(snapshot, plan.ops)),
-        out_(program, check),
+        out_(program, follower),
         spare_(snapshot),
         opener_(snapshot, tree_, spare_, out_),
         memory_(snapshot, tree_, descriptors_, spare_, opener_, read_page, out_) {}
@@ -180,7 +180,7 @@ Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, Tre
 
 GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions& options,
                                 const PageReader& read_page, Program* program, Diagnostics& diag,
-                                CheckBeside* check) {
+                                ProgramFollower* follower) {
   TreeSnapshot tree;
   if (Failed(PrepareTree(snapshot.tree, options, &tree, diag))) {
     return GenerateOutcome::kUnreachableTree;
@@ -192,9 +192,9 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
     return GenerateOutcome::kUnreachableTree;
   }
   program->reserve(ExpectedCommands(snapshot, plan));
-  Generation generation(snapshot, plan, read_page, program, check);
+  Generation generation(snapshot, plan, read_page, program, follower);
   if (Failed(generation.Run(diag))) return GenerateOutcome::kBadInput;
-  if (check != nullptr) check->Complete();
+  if (follower != nullptr) follower->Complete();
   return GenerateOutcome::kOk;
 }
 

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "dsl/commands.h"
-#include "generator/check_beside.h"
-#include "generator/page_diff.h"
+#include "generator/memory/page_diff.h"
+#include "generator/program_follower.h"
 #include "generator/tree/analyzer.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
@@ -22,12 +22,12 @@ enum class GenerateOutcome {
 };
 
 /// Writes into `*program` the commands that rebuild `snapshot`, the fewest that it finds.
-/// `read_page` is asked for pages that parent and child may share. Reports to `diag`. `check`,
-/// which may be null, follows the program, and is told when it is complete. Cost: linear in
+/// `read_page` is asked for pages that parent and child may share. Reports to `diag`. `follower`,
+/// which may be null, is told what is emitted, and when that is all. Cost: linear in
 /// processes, regions and descriptors, n log n in what they share.
 GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions& options,
                                 const PageReader& read_page, Program* program, Diagnostics& diag,
-                                CheckBeside* check = nullptr);
+                                ProgramFollower* follower = nullptr);
 
 /// The tree as the analyzer wants it: with `shell_job`, a session or group of the root that leads
 /// out of the tree becomes 0. Errors: without `shell_job` there is such a session; the outside

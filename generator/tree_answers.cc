@@ -1,6 +1,6 @@
 #include "generator/tree_answers.h"
 
-#include "dsl/json_writer.h"
+#include "dsl/json/writer.h"
 #include "generator/tree_commands.h"
 #include "model/tree_text.h"
 

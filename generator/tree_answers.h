@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "dsl/program_json.h"
+#include "dsl/json/program_json.h"
 #include "generator/generate.h"
 #include "generator/tree/analyzer.h"
 

@@ -3,7 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
 
-#include "images/loader.h"
+#include "images/load/loader.h"
 
 namespace crgen {
 namespace {

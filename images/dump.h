@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "images/image_source.h"
+#include "images/source/image_source.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
 

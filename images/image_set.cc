@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "images/loader.h"
+#include "images/load/loader.h"
 
 namespace crgen {
 namespace {

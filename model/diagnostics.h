@@ -8,7 +8,7 @@
 
 namespace crgen {
 
-enum class [[nodiscard]] Result { kOk, kError };
+enum class [[nodiscard]] Result{kOk, kError};
 inline bool Failed(Result result) { return result == Result::kError; }
 inline bool Succeeded(Result result) { return result == Result::kOk; }
 
@@ -20,8 +20,8 @@ enum class Severity {
 
 struct Diagnostic {
   Severity severity;
-  std::string where;  ///< image and entry and field, or command; never empty
-  std::string what;   ///< the fact: what is, then what was expected
+  std::string where;                        ///< image and entry and field, or command; never empty
+  std::string what;                         ///< the fact: what is, then what was expected
   std::optional<std::size_t> command = {};  ///< of a program: the index that it is about
 };
 

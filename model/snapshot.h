@@ -51,8 +51,8 @@ struct Snapshot {
   std::uint64_t highest_file_id = 0;  ///< of all files in the dump, unsupported ones included
   std::vector<MemfdObject> memfds;
   std::vector<Shmem> shmems;
-  std::vector<std::string> page_images;            ///< names relative to the dump
-  bool new_pid_namespace = false;                  ///< the root is born with CLONE_NEWPID
+  std::vector<std::string> page_images;  ///< names relative to the dump
+  bool new_pid_namespace = false;        ///< the root is born with CLONE_NEWPID
 };
 
 }  // namespace crgen

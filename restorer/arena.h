@@ -14,24 +14,10 @@
 
 #include "dsl/commands.h"
 #include "model/diagnostics.h"
+#include "preflight/own_maps.h"
 #include "restorer/script.h"
 
 namespace crgen::restorer {
-
-/// A region that the kernel provides, as this machine has it: one or more pieces without a hole.
-struct KernelRegion {
-  std::uint64_t start = 0;
-  std::vector<std::uint64_t> sizes;
-  std::uint64_t size() const;
-};
-
-/// The address space of this process (/proc/self/maps).
-struct OwnMaps {
-  std::vector<AddressRange> ranges;
-  KernelRegion vdso;
-  KernelRegion vvar;  ///< with [vvar_vclock] behind it
-};
-Result ReadOwnMaps(OwnMaps* maps, Diagnostics& diag);
 
 /// Shared memory that data is put into one piece after another.
 class Arena {

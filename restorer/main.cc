@@ -11,9 +11,9 @@
 #include <exception>
 #include <filesystem>
 
-#include "dsl/check.h"
-#include "dsl/program_json.h"
-#include "restorer/preflight.h"
+#include "checker/check.h"
+#include "dsl/json/program_json.h"
+#include "preflight/preflight.h"
 #include "restorer/schedule.h"
 #include "restorer/supervisor.h"
 

@@ -7,4 +7,4 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 [ -f "$here/build/build.ninja" ] || cmake -G Ninja -S "$here" -B "$here/build" >&2
 ninja -C "$here/build" crgen >&2
 [ $# -gt 0 ] || set -- "$here/tests/fixtures/dumps/sessions"
-exec "$here/build/generator/crgen" "$@"
+exec "$here/build/crgen/crgen" "$@"

@@ -1,0 +1,68 @@
+// The comparison of a final state with a snapshot. Internal to checker/.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "checker/check.h"
+#include "checker/kernel/kernel.h"
+
+namespace crgen::check {
+
+/// Consecutive pages of either side in one form.
+struct PlainRun {
+  AddressRange range;
+  std::string_view image;
+  std::uint64_t offset = 0;
+  bool zero_if_absent = false;  ///< untouched memory here reads as zeros
+};
+
+class Comparison {
+ public:
+  Comparison(const Kernel& kernel, const Snapshot& snapshot, const PageReader& read_page,
+             Diagnostics& diag);
+  void Run();
+
+ private:
+  // processes.cc
+  void CompareProcess(std::size_t index);
+  void ComparePlace(const std::string& where, const TreeNode& node, const Task& task);
+  void CompareState(const std::string& where, const crgen::Process& process, const Task& task);
+  void CompareThreads(const std::string& where, const crgen::Process& process, const Task& task);
+  void CompareTable(std::size_t index, const Task& task);
+  void CompareSlots(const std::string& where, const DescriptorTable& expected, const Table& found);
+  void CompareDescription(const std::string& where, std::int32_t file, const Description& found);
+  void CompareFile(const std::string& where, const File& expected, const File& found);
+  void ReportExtraProcesses();
+  void Differ(const std::string& where, const std::string& field, const std::string& expected,
+              const std::string& found);
+
+  // memory.cc
+  void CompareMemory(const std::string& where, const AddressSpace& expected, const Space& found);
+  void CompareGuards(const std::string& where, const AddressSpace& expected, const Space& found);
+  void ComparePages(const std::string& where, const std::vector<PlainRun>& expected,
+                    const std::vector<PlainRun>& found);
+  void CompareBytes(const std::string& where, const PlainRun& expected, const PlainRun& found);
+  void CheckAbsent(const std::string& where, const PlainRun& expected);
+  bool Read(std::string_view image, std::uint64_t offset, std::vector<char>* bytes);
+  std::vector<PlainRun> Plain(const std::vector<PageRun>& runs, bool zero_if_absent) const;
+  std::vector<PlainRun> Plain(const PageMap& pages) const;
+  std::vector<PlainRun> PrivatePages(const AddressSpace& space) const;
+  void CompareMemfds();
+  void CompareShmems();
+
+  const Kernel& kernel_;
+  const Snapshot& snapshot_;
+  const PageReader& read_page_;
+  Diagnostics& diag_;
+  // The two sides' names for one thing: tables and descriptions.
+  std::unordered_map<std::int32_t, const Table*> table_of_;
+  std::unordered_map<const Table*, std::int32_t> known_tables_;
+  std::unordered_map<std::int32_t, const Description*> description_of_;
+  std::unordered_map<const Description*, std::int32_t> known_descriptions_;
+};
+
+}  // namespace crgen::check

@@ -1,0 +1,264 @@
+// The comparison of processes, threads, attributes and descriptors with a snapshot.
+#include <algorithm>
+#include <memory>
+#include <utility>
+#include <variant>
+
+#include "checker/compare/comparison.h"
+#include "checker/compare/difference.h"
+
+namespace crgen {
+namespace check {
+namespace {
+
+std::string StateText(ProcessState state) {
+  constexpr const char* kNames[] = {"running", "stopped", "zombie"};
+  return kNames[static_cast<int>(state)];
+}
+
+ProcessState StateOf(const Task& task) {
+  if (task.state == TaskState::kZombie) return ProcessState::kZombie;
+  return task.stopped ? ProcessState::kStopped : ProcessState::kRunning;
+}
+
+bool SameStatus(const ExitStatus& a, const ExitStatus& b) {
+  return a.code == b.code && a.signal == b.signal &&
+         a.core_dumped.value_or(false) == b.core_dumped.value_or(false);
+}
+
+std::string TypeOf(const File& file) {
+  return std::visit(
+      [](const auto& body) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(body)>, OtherFile>) {
+          return body.type;
+        } else {
+          return std::string(body.kType);
+        }
+      },
+      file.body);
+}
+
+std::string FileText(const File& file) { return "file " + std::to_string(file.id.value); }
+
+}  // namespace
+
+Comparison::Comparison(const Kernel& kernel, const Snapshot& snapshot, const PageReader& read_page,
+                       Diagnostics& diag)
+    : kernel_(kernel), snapshot_(snapshot), read_page_(read_page), diag_(diag) {}
+
+void Comparison::Differ(const std::string& where, const std::string& field,
+                        const std::string& expected, const std::string& found) {
+  (void)diag_.Error(where, field + ": expected " + expected + ", found " + found);
+}
+
+void Comparison::ComparePlace(const std::string& where, const TreeNode& node, const Task& task) {
+  auto compare = [&](const char* field, Pid expected, Pid found) {
+    if (expected == found) return;
+    Differ(where, field, std::to_string(expected), std::to_string(found));
+  };
+  const Pid parent = node.parent < 0 ? 0 : snapshot_.tree.nodes[node.parent].pid;
+  compare("parent", parent, kernel_.tasks[kernel_.ParentOf(task)].pid);
+  compare("pgid", node.pgid, task.pgid);
+  compare("sid", node.sid, task.sid);
+  if (!node.zombie && node.subreaper != task.subreaper) {
+    Differ(where, "child_subreaper", ValueText(node.subreaper), ValueText(task.subreaper));
+  }
+}
+
+void Comparison::CompareState(const std::string& where, const crgen::Process& process,
+                              const Task& task) {
+  const ProcessState found = StateOf(task);
+  if (task.state == TaskState::kExecuting) {
+    Differ(where, "state", StateText(process.state), "one that is still in the restorer");
+    return;
+  }
+  if (process.state != found) {
+    Differ(where, "state", StateText(process.state), StateText(found));
+    return;
+  }
+  if (found == ProcessState::kZombie && !SameStatus(process.exit_status, task.exit_status)) {
+    Differ(where, "exit status", ExitText(process.exit_status), ExitText(task.exit_status));
+  }
+  if (found == ProcessState::kZombie && process.attributes != nullptr) {
+    // Of a zombie's attributes its name alone can be seen.
+    Compare(where, "attributes.comm", process.attributes->comm, task.attributes->comm, diag_);
+  }
+  if (found == ProcessState::kStopped && !(process.stop_signal == *task.stopped)) {
+    Differ(where, "stop signal", ValueText(process.stop_signal), ValueText(*task.stopped));
+  }
+}
+
+void Comparison::CompareThreads(const std::string& where, const crgen::Process& process,
+                                const Task& task) {
+  std::unordered_map<Pid, const SimulatedThread*> found;
+  for (const SimulatedThread& thread : task.threads) found[thread.tid] = &thread;
+  for (const Thread& thread : process.threads) {
+    auto it = found.find(thread.tid);
+    const std::string name = where + " thread " + std::to_string(thread.tid);
+    if (it == found.end()) {
+      (void)diag_.Error(name, "expected, does not exist");
+      continue;
+    }
+    if (thread.attributes != nullptr) {
+      CompareAttributes(name, *thread.attributes, *it->second->attributes, diag_);
+    }
+    found.erase(it);
+  }
+  for (const SimulatedThread& thread : task.threads) {
+    if (found.count(thread.tid) == 0) continue;
+    (void)diag_.Error(where + " thread " + std::to_string(thread.tid), "exists, not expected");
+  }
+}
+
+void Comparison::CompareFile(const std::string& where, const File& expected, const File& found) {
+  if (!(expected.id == found.id)) {
+    Differ(where, "id", std::to_string(expected.id.value), std::to_string(found.id.value));
+  }
+  if (expected.body.index() != found.body.index()) {
+    Differ(where, "type", TypeOf(expected), TypeOf(found));
+  } else if (const auto* regular = std::get_if<RegularFile>(&expected.body)) {
+    Compare(where, "file", *regular, std::get<RegularFile>(found.body), diag_);
+  } else if (const auto* memfd = std::get_if<Memfd>(&expected.body)) {
+    // The other members describe the object, which is compared once.
+    const auto& other = std::get<Memfd>(found.body);
+    Compare(where, "file.inode_id", memfd->inode_id, other.inode_id, diag_);
+    Compare(where, "file.flags", memfd->flags, other.flags, diag_);
+    Compare(where, "file.pos", memfd->pos, other.pos, diag_);
+    Compare(where, "file.owner", memfd->owner, other.owner, diag_);
+  } else if (TypeOf(expected) != TypeOf(found)) {
+    Differ(where, "type", TypeOf(expected), TypeOf(found));
+  }
+}
+
+void Comparison::CompareDescription(const std::string& where, std::int32_t file,
+                                    const Description& found) {
+  const File& expected = *snapshot_.files[file];
+  auto [description, first_seen] = description_of_.try_emplace(file, &found);
+  auto [known, is_new] = known_descriptions_.try_emplace(&found, file);
+  if (description->second == &found && known->second == file) {
+    if (first_seen) CompareFile(where, expected, *found.file);
+    return;
+  }
+  const std::string opened =
+      FileText(*found.file) + " (commands[" + std::to_string(found.command) + "])";
+  if (description->second != &found) {
+    Differ(where, "description", FileText(expected) + ", shared with all its descriptors",
+           "another opening, " + opened);
+  }
+  if (known->second != file) {
+    Differ(where, "description", FileText(expected),
+           opened + ", which is shared with descriptors of " +
+               FileText(*snapshot_.files[known->second]));
+  }
+}
+
+void Comparison::CompareSlots(const std::string& where, const DescriptorTable& expected,
+                              const Table& found) {
+  for (const Descriptor& slot : expected.slots) {
+    const std::string name = where + " fd " + std::to_string(slot.fd);
+    const auto* other = found.slots.Find(slot.fd);
+    if (other == nullptr) {
+      (void)diag_.Error(name, "expected " + FileText(*snapshot_.files[slot.file]) + ", not open");
+      continue;
+    }
+    if (slot.cloexec != other->value.cloexec) {
+      Differ(name, "cloexec", ValueText(slot.cloexec), ValueText(other->value.cloexec));
+    }
+    CompareDescription(name, slot.file, *other->value.description);
+  }
+  found.slots.ForEach([&](Fd fd, const Slot& slot) {
+    auto at = std::lower_bound(expected.slots.begin(), expected.slots.end(), fd,
+                               [](const Descriptor& it, Fd number) { return it.fd < number; });
+    if (at != expected.slots.end() && at->fd == fd) return;
+    (void)diag_.Error(where + " fd " + std::to_string(fd),
+                      "open, not expected: " + FileText(*slot.description->file));
+  });
+}
+
+void Comparison::CompareTable(std::size_t index, const Task& task) {
+  static const DescriptorTable kNoSlots;
+  const std::string where = "process " + std::to_string(task.pid);
+  const std::int32_t table = snapshot_.processes[index].table;
+  const Table* found = task.table.get();
+  if (table < 0) return CompareSlots(where, kNoSlots, *found);
+  auto [expected, first_seen] = table_of_.try_emplace(table, found);
+  auto [known, is_new] = known_tables_.try_emplace(found, table);
+  if (expected->second != found) {
+    Differ(where, "descriptor table", "one shared with another process", "one of its own");
+  } else if (known->second != table) {
+    Differ(where, "descriptor table", "one of its own", "one shared with another process");
+  } else if (!first_seen) {
+    return;
+  }
+  CompareSlots(where, snapshot_.tables[table], *found);
+}
+
+void Comparison::CompareProcess(std::size_t index) {
+  const TreeNode& node = snapshot_.tree.nodes[index];
+  const crgen::Process& process = snapshot_.processes[index];
+  const std::string where = "process " + std::to_string(node.pid);
+  const TaskIndex at = kernel_.FindTask(node.pid);
+  if (at == kNoTask) {
+    (void)diag_.Error(where, "expected, does not exist");
+    return;
+  }
+  const Task& task = kernel_.tasks[at];
+  ComparePlace(where, node, task);
+  CompareState(where, process, task);
+  if (process.state == ProcessState::kZombie || task.state == TaskState::kZombie) return;
+  if (task.namespaces.bits != 0) {
+    Differ(where, "namespaces", "the restorer's", "new ones: " + ValueText(task.namespaces));
+  }
+  if (task.fs.use_count() > 1) {
+    Differ(where, "cwd, root and umask", "of its own", "shared with another process");
+  }
+  CompareThreads(where, process, task);
+  if (process.attributes != nullptr) {
+    CompareAttributes(where, *process.attributes, *task.attributes, diag_);
+  }
+  Compare(where, "leader's signal queue", process.leader_signal_queue, task.leader_signal_queue,
+          diag_);
+  CompareTable(index, task);
+  CompareMemory(where, process.memory, *task.space);
+}
+
+void Comparison::ReportExtraProcesses() {
+  std::unordered_map<Pid, bool> expected;
+  for (const TreeNode& node : snapshot_.tree.nodes) expected[node.pid] = true;
+  for (std::size_t at = kRestorer + 1; at < kernel_.tasks.size(); ++at) {
+    const Task& task = kernel_.tasks[at];
+    if (task.state == TaskState::kGone || expected.count(task.pid) != 0) continue;
+    const char* state = task.state == TaskState::kZombie ? "is a zombie" : "exists";
+    (void)diag_.Error(
+        "process " + std::to_string(task.pid),
+        std::string(state) + ", not expected (commands[" + std::to_string(task.born) + "])");
+  }
+}
+
+void Comparison::Run() {
+  if (snapshot_.processes.size() != snapshot_.tree.nodes.size()) {
+    (void)diag_.Error("snapshot", "tree and processes differ in number");
+    return;
+  }
+  if (snapshot_.new_pid_namespace != kernel_.new_pid_namespace) {
+    Differ("root", "pid namespace", snapshot_.new_pid_namespace ? "a new one" : "the restorer's",
+           kernel_.new_pid_namespace ? "a new one" : "the restorer's");
+  }
+  for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) CompareProcess(i);
+  ReportExtraProcesses();
+  CompareMemfds();
+  CompareShmems();
+}
+
+}  // namespace check
+
+Result CompareWithSnapshot(const SimulatedState& state, const Snapshot& snapshot,
+                           const PageReader& read_page, Diagnostics& diag) {
+  const std::size_t before = diag.Count(Severity::kError);
+  const check::Kernel empty;
+  const check::Kernel& kernel = state.kernel() == nullptr ? empty : *state.kernel();
+  check::Comparison(kernel, snapshot, read_page, diag).Run();
+  return diag.Count(Severity::kError) == before ? Result::kOk : Result::kError;
+}
+
+}  // namespace crgen

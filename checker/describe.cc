@@ -1,0 +1,147 @@
+// The final state of a program in words.
+#include <linux/sched.h>
+
+#include <algorithm>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "checker/check.h"
+#include "checker/compare/difference.h"
+#include "checker/kernel/kernel.h"
+
+namespace crgen {
+namespace check {
+namespace {
+
+constexpr std::size_t kMaxIndent = 40;
+
+std::string NameOf(const File& file) {
+  if (const auto* regular = std::get_if<RegularFile>(&file.body)) {
+    return "REG " + ValueText(regular->path) + " " + ValueText(regular->flags);
+  }
+  if (const auto* memfd = std::get_if<Memfd>(&file.body)) {
+    return "MEMFD " + std::to_string(memfd->inode_id) + " " + ValueText(memfd->flags);
+  }
+  return std::get<OtherFile>(file.body).type;
+}
+
+std::string BackingText(const MappedRegion& region) {
+  const Backing& backing = *region.backing;
+  std::string text;
+  switch (backing.kind) {
+    case RegionKind::kPrivateAnonymous:
+      return "anonymous";
+    case RegionKind::kSharedAnonymous:
+      text = "shmem " + std::to_string(backing.object->id);
+      break;
+    case RegionKind::kSysvShm:
+      return "sysvipc " + std::to_string(backing.shmid);
+    case RegionKind::kVdso:
+      return "vdso";
+    case RegionKind::kVvar:
+      return "vvar";
+    case RegionKind::kVsyscall:
+      return "vsyscall";
+    case RegionKind::kAioRing:
+      return "aio " + std::to_string(backing.nr_req);
+    default:
+      text = NameOf(*backing.file);
+  }
+  return text + " at " + HexText(region.offset);
+}
+
+class StateWriter {
+ public:
+  explicit StateWriter(const Kernel& kernel) : kernel_(kernel) {}
+
+  std::string Write() {
+    if (kernel_.tasks[kRestorer].family >= 0) WriteTree();
+    for (const Task& task : kernel_.tasks) {
+      if (task.pid != 0 && task.space != nullptr) WriteProcess(task);
+    }
+    return std::move(out_);
+  }
+
+ private:
+  void WriteTree() {
+    std::vector<std::pair<TaskIndex, std::size_t>> stack = {{kRestorer, 0}};
+    while (!stack.empty()) {
+      const auto [index, depth] = stack.back();
+      stack.pop_back();
+      const Task& task = kernel_.tasks[index];
+      if (index != kRestorer) WriteNode(task, depth - 1);
+      if (task.family < 0) continue;
+      std::vector<TaskIndex> children = kernel_.families[task.family].children;
+      std::sort(children.begin(), children.end());
+      for (auto it = children.rbegin(); it != children.rend(); ++it) {
+        stack.push_back({*it, depth + 1});
+      }
+    }
+  }
+
+  void WriteNode(const Task& task, std::size_t depth) {
+    // A chain of a hundred thousand processes is not to cost gigabytes of blanks.
+    out_.append(2 * std::min(depth, kMaxIndent), ' ');
+    out_ += std::to_string(task.pid) + " group " + std::to_string(task.pgid) + " session " +
+            std::to_string(task.sid);
+    if (task.state == TaskState::kZombie) out_ += " zombie: " + ExitText(task.exit_status);
+    if (task.state == TaskState::kExecuting) out_ += " in the restorer";
+    if (task.stopped) out_ += " stopped by " + ValueText(*task.stopped);
+    if (task.subreaper) out_ += " subreaper";
+    CloneFlags namespaces = task.namespaces;
+    if (kernel_.new_pid_namespace && &task == &kernel_.tasks[kernel_.root()]) {
+      namespaces.bits |= CLONE_NEWPID;
+    }
+    if (namespaces.bits != 0) out_ += " namespaces " + ValueText(namespaces);
+    out_ += '\n';
+  }
+
+  void WriteProcess(const Task& task) {
+    out_ += "process " + std::to_string(task.pid) + '\n';
+    for (const SimulatedThread& thread : task.threads) {
+      out_ += "  thread " + std::to_string(thread.tid) + '\n';
+    }
+    auto [table, is_new] = tables_.try_emplace(task.table.get(), task.pid);
+    if (!is_new) out_ += "  descriptor table of process " + std::to_string(table->second) + '\n';
+    if (is_new) task.table->slots.ForEach([this](Fd fd, const Slot& slot) { WriteSlot(fd, slot); });
+    task.space->regions.ForEach([this](AddressRange range, const MappedRegion& region) {
+      out_ += "  " + RangeText(range) + " prot " + ValueText(region.prot) + " " +
+              ValueText(region.flags) + " " + BackingText(region);
+      if (region.madvise.bits != 0) out_ += " " + ValueText(region.madvise);
+      out_ += '\n';
+    });
+    task.space->guards.ForEach([this](AddressRange range, const NoValue&) {
+      out_ += "  " + RangeText(range) + " guard\n";
+    });
+    task.space->pages.ForEach([this](AddressRange range, const PageSource& source) {
+      out_ += "  " + RangeText(range) + " pages from " + kernel_.images[source.image] + " at " +
+              std::to_string(source.offset) + '\n';
+    });
+  }
+
+  void WriteSlot(Fd fd, const Slot& slot) {
+    auto [number, is_new] =
+        descriptions_.try_emplace(slot.description.get(), descriptions_.size() + 1);
+    out_ += "  fd " + std::to_string(fd) + " #" + std::to_string(number->second);
+    if (slot.cloexec) out_ += " cloexec";
+    if (is_new) out_ += " " + NameOf(*slot.description->file);
+    out_ += '\n';
+  }
+
+  const Kernel& kernel_;
+  std::string out_;
+  std::unordered_map<const Table*, Pid> tables_;
+  std::unordered_map<const Description*, std::size_t> descriptions_;
+};
+
+}  // namespace
+}  // namespace check
+
+std::string DescribeState(const SimulatedState& state) {
+  return state.kernel() == nullptr ? "" : check::StateWriter(*state.kernel()).Write();
+}
+
+}  // namespace crgen

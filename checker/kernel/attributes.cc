@@ -1,0 +1,226 @@
+// Attributes in the simulated kernel: what SET_ATTR may set, what fork(2) and clone(2) hand on, and
+// how two sets of attributes differ.
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "checker/compare/difference.h"
+#include "checker/kernel/kernel.h"
+
+namespace crgen::check {
+namespace {
+
+// What identifies an entry of a list that SET_ATTR adds to.
+std::uint64_t KeyOf(const SignalAction& action) { return action.signal.value; }
+std::uint64_t KeyOf(const Rlimit& limit) { return limit.resource.value; }
+std::uint64_t KeyOf(const PosixTimer& timer) { return timer.id; }
+std::uint64_t KeyOf(const TlsDescriptor& entry) { return entry.entry_number; }
+
+template <typename Entry>
+concept Keyed = requires(const Entry& entry) {
+  KeyOf(entry);
+};
+
+template <typename Entry>
+std::vector<Entry> SortedByKey(std::vector<Entry> entries) {
+  if constexpr (Keyed<Entry>) {
+    std::stable_sort(entries.begin(), entries.end(),
+                     [](const Entry& a, const Entry& b) { return KeyOf(a) < KeyOf(b); });
+  }
+  return entries;
+}
+
+template <typename Value>
+void MergeInto(const std::optional<Value>& from, std::optional<Value>* to) {
+  if (from) *to = from;
+}
+template <typename Entry>
+void MergeInto(const std::vector<Entry>& from, std::vector<Entry>* to) {
+  if (from.empty()) return;
+  to->insert(to->end(), from.begin(), from.end());
+  if constexpr (Keyed<Entry>) {
+    // Of entries with one key the last is in force.
+    std::vector<Entry> sorted = SortedByKey(std::move(*to));
+    to->clear();
+    for (Entry& entry : sorted) {
+      if (!to->empty() && KeyOf(to->back()) == KeyOf(entry)) to->pop_back();
+      to->push_back(std::move(entry));
+    }
+  }
+}
+
+template <typename Value>
+bool IsSet(const std::optional<Value>& value) {
+  return value.has_value();
+}
+template <typename Entry>
+bool IsSet(const std::vector<Entry>& entries) {
+  return !entries.empty();
+}
+
+template <typename Entry>
+void CompareLists(const std::string& where, const std::string& field,
+                  const std::vector<Entry>& expected, const std::vector<Entry>& found,
+                  Diagnostics& diag) {
+  Compare(where, field, SortedByKey(expected), SortedByKey(found), diag);
+}
+
+/// The members that belong to a process as a whole: clone(2) shares them among its threads.
+template <typename Function>
+void ForEachProcessMember(Function&& function) {
+  function("fs", &Attributes::fs);
+  function("mm", &Attributes::mm);
+  function("sigactions", &Attributes::sigactions);
+  function("rlimits", &Attributes::rlimits);
+  function("timers", &Attributes::timers);
+  function("posix_timers", &Attributes::posix_timers);
+  function("personality", &Attributes::personality);
+  function("child_subreaper", &Attributes::child_subreaper);
+  function("oom_score_adj", &Attributes::oom_score_adj);
+  function("loginuid", &Attributes::loginuid);
+  function("dumpable", &Attributes::dumpable);
+  function("thp_disabled", &Attributes::thp_disabled);
+  function("membarrier", &Attributes::membarrier);
+}
+
+}  // namespace
+
+std::shared_ptr<Attributes> InheritAttributes(const std::shared_ptr<Attributes>& from,
+                                              bool thread) {
+  auto to = std::make_shared<Attributes>();
+  to->comm = from->comm;
+  to->signal_mask = from->signal_mask;
+  if (!from->sched || !from->sched->reset_on_fork) to->sched = from->sched;
+  to->tls = from->tls;
+  to->creds = from->creds;
+  to->seccomp = from->seccomp;
+  if (thread) return to;
+  // fork(2): timers, pending signals, the subreaper and parent-death settings, the robust list and
+  // clear_tid start anew. Registers are named here by SET_ATTR alone.
+  to->fs = from->fs;
+  to->mm = from->mm;
+  to->sigactions = from->sigactions;
+  to->rlimits = from->rlimits;
+  to->personality = from->personality;
+  to->oom_score_adj = from->oom_score_adj;
+  to->loginuid = from->loginuid;
+  to->dumpable = from->dumpable;
+  to->thp_disabled = from->thp_disabled;
+  to->membarrier = from->membarrier;
+  to->sigaltstack = from->sigaltstack;
+  to->rseq = from->rseq;
+  return to;
+}
+
+void MergeAttributes(const Attributes& from, Attributes* to) {
+  ForEachField<Attributes>(
+      [&](const auto& field) { MergeInto(from.*field.member, &(to->*field.member)); });
+}
+
+void CompareAttributes(const std::string& where, const Attributes& expected,
+                       const Attributes& found, Diagnostics& diag) {
+  ForEachField<Attributes>([&](const auto& field) {
+    // Compared with the tree, which knows it for every process.
+    if (field.name == "child_subreaper") return;
+    const std::string name = "attributes." + std::string(field.name);
+    const auto& want = expected.*field.member;
+    const auto& have = found.*field.member;
+    if constexpr (requires { want.size(); }) {
+      CompareLists(where, name, want, have, diag);
+    } else {
+      Compare(where, name, want, have, diag);
+    }
+  });
+}
+
+namespace {
+
+/// Which of the lists is larger than any kernel has it; empty: none. What is inherited must not be
+/// made large by one command and copied by every FORK after it.
+std::string TooMany(const Attributes& attributes) {
+  for (const SignalAction& action : attributes.sigactions) {
+    if (action.signal.value < 1 || action.signal.value > 64) return "a signal is 1 to 64";
+  }
+  for (const Rlimit& limit : attributes.rlimits) {
+    if (limit.resource.value >= kResources) return "a resource is 0 to 15";
+  }
+  if (attributes.mm && attributes.mm->auxv.size() > kAuxvWords) {
+    return "auxv has " + std::to_string(attributes.mm->auxv.size()) + " words";
+  }
+  return "";
+}
+
+}  // namespace
+
+bool Kernel::CheckAttributes(const SetAttr& set) {
+  if (set.attributes == nullptr) {
+    Violation("EINVAL", "there are no attributes");
+    return false;
+  }
+  const Attributes& attributes = *set.attributes;
+  auto is_thread = [&](Pid tid) {
+    if (tid == self().pid) return true;
+    auto use = numbers.find(tid);
+    return use != numbers.end() && use->second.thread_of == self_;
+  };
+  if (set.tid && !is_thread(*set.tid)) {
+    Violation("ESRCH", std::to_string(*set.tid) + " is no thread of " + Who(self_));
+    return false;
+  }
+  std::string problem;
+  ForEachProcessMember([&](const char* name, auto member) {
+    if (set.tid && IsSet(attributes.*member)) {
+      problem =
+          std::string(name) + " belongs to the process, not to thread " + std::to_string(*set.tid);
+    }
+  });
+  for (const PosixTimer& timer : attributes.posix_timers) {
+    if (timer.notify_tid && !is_thread(*timer.notify_tid)) {
+      problem = "posix timer " + std::to_string(timer.id) + " notifies " +
+                std::to_string(*timer.notify_tid) + ", which is no thread of " + Who(self_);
+    }
+  }
+  if (problem.empty()) problem = TooMany(attributes);
+  if (problem.empty()) return true;
+  Violation("EINVAL", problem);
+  return false;
+}
+
+void Kernel::Execute(const SetAttr& set) {
+  if (!CheckAttributes(set)) return;
+  Task& task = self();
+  const bool leader = !set.tid || *set.tid == task.pid;
+  std::shared_ptr<Attributes>& target =
+      leader ? task.attributes : task.threads[numbers[*set.tid].thread_index].attributes;
+  if (target.use_count() != 1) target = std::make_shared<Attributes>(*target);
+  if (leader && set.tid) {
+    // Signals pending for the leader alone are no attribute of the process.
+    Attributes own = *set.attributes;
+    const std::vector<PendingSignal> queue = std::exchange(own.signal_queue, {});
+    task.leader_signal_queue.insert(task.leader_signal_queue.end(), queue.begin(), queue.end());
+    MergeAttributes(own, target.get());
+  } else {
+    MergeAttributes(*set.attributes, target.get());
+  }
+  if (set.attributes->fs) task.fs->set_by = set.attributes;
+  task.for_children.reset();
+  task.for_threads.reset();
+  if (set.attributes->child_subreaper) task.subreaper = *set.attributes->child_subreaper;
+  if ((set.attributes->creds || set.attributes->seccomp) && !task.is_sealed) {
+    task.is_sealed = true;
+    task.sealed = command_;
+  }
+}
+
+/// Gives `task` what a process that shares its cwd, root and umask has set last.
+void Kernel::SpreadFs(Task& task) {
+  if (task.fs == nullptr || task.fs->set_by == nullptr) return;
+  const std::optional<FsAttributes>& fs = task.fs->set_by->fs;
+  if (task.attributes->fs == fs) return;
+  task.attributes = std::make_shared<Attributes>(*task.attributes);
+  task.attributes->fs = fs;
+}
+
+}  // namespace crgen::check

@@ -1,0 +1,346 @@
+// What the simulated kernel of the checker consists of. Internal to checker/.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "checker/kernel/range_map.h"
+#include "dsl/commands.h"
+#include "model/diagnostics.h"
+#include "model/snapshot.h"
+
+namespace crgen::check {
+
+using TaskIndex = std::int32_t;
+inline constexpr TaskIndex kNoTask = -1;
+inline constexpr TaskIndex kRestorer = 0;  ///< pid 0; never in a list of tasks
+
+// ---- memory
+
+inline constexpr std::uint64_t kMapDroppable = 0x8;  ///< MAP_DROPPABLE, since Linux 6.11
+
+/// Where consecutive pages have their bytes. `image` is an index in Kernel::images.
+struct PageSource {
+  std::uint32_t image = 0;
+  std::uint64_t offset = 0;
+  void Advance(std::uint64_t bytes) { offset += bytes; }
+};
+using PageMap = RangeMap<PageSource>;
+
+struct NoValue {
+  void Advance(std::uint64_t) {}
+};
+
+/// Lives while a mapping may write to a memfd: what F_ADD_SEALS F_SEAL_WRITE finds busy.
+struct WritableView {};
+
+/// A memfd or a shared anonymous object. Lives while a descriptor or a region refers to it.
+struct MemoryObject {
+  bool memfd = false;
+  std::uint64_t id = 0;
+  std::uint64_t size = 0;
+  Memfd created;  ///< a memfd's first opening
+  Seals seals;
+  PageMap pages;
+  std::weak_ptr<const WritableView> writable_view;
+};
+
+/// What is mapped, common to all pieces and inherited copies of one MAP_REGION.
+struct Backing {
+  RegionKind kind = RegionKind::kPrivateAnonymous;
+  std::shared_ptr<const File> file;  ///< the opening that was mapped
+  std::shared_ptr<MemoryObject> object;
+  std::shared_ptr<const WritableView> writable_view;
+  bool may_write = true;  ///< VM_MAYWRITE
+  std::uint32_t nr_req = 0;
+  std::uint64_t shmid = 0;
+
+  bool HasOffset() const { return file != nullptr || object != nullptr; }
+  bool IsPrivate() const;
+  bool IsSpecial() const;  ///< provided by the kernel, no pages loaded
+};
+
+struct MappedRegion {
+  Prot prot;
+  MapFlags flags;
+  Madvise madvise;
+  std::uint64_t offset = 0;
+  std::shared_ptr<const Backing> backing;
+  void Advance(std::uint64_t bytes) {
+    if (backing->HasOffset()) offset += bytes;
+  }
+};
+
+/// True if `next`, which lies directly behind `first` (`size` bytes), could be one region with it.
+bool Continues(const MappedRegion& first, std::uint64_t size, const MappedRegion& next);
+
+struct Space {
+  RangeMap<MappedRegion> regions;
+  PageMap pages;  ///< private ones
+  RangeMap<NoValue> guards;
+  /// Bytes of views of each shared anonymous object.
+  PersistentMap<std::uint64_t, std::uint64_t> shmem_views;
+  /// Bytes of regions that fork(2) does not just copy; 0 spares it the search.
+  std::uint64_t bytes_changed_by_fork = 0;
+};
+
+// ---- files
+
+struct Description {
+  std::shared_ptr<const File> file;
+  std::shared_ptr<MemoryObject> object;  ///< MEMFD
+  std::size_t command = 0;               ///< that opened it
+};
+
+struct Slot {
+  std::shared_ptr<const Description> description;
+  bool cloexec = false;
+};
+
+struct Table {
+  PersistentMap<Fd, Slot> slots;
+};
+
+// ---- processes
+
+enum class TaskState : std::uint8_t {
+  kExecuting,  ///< in the restorer's hands
+  kResumed,
+  kZombie,
+  kGone,
+};
+
+/// Cwd, root and umask, as something that processes share.
+struct FsView {
+  std::shared_ptr<const Attributes> set_by;  ///< the last SET_ATTR with `fs`; null: none yet
+};
+
+struct SimulatedThread {
+  Pid tid = 0;
+  std::shared_ptr<Attributes> attributes;
+};
+
+struct ListLink {
+  TaskIndex previous = kNoTask;
+  TaskIndex next = kNoTask;
+};
+enum ListKind { kGroupList = 0, kSessionList = 1 };
+
+struct Task {
+  Pid pid = 0;
+  Pid pgid = 0;
+  Pid sid = 0;
+  TaskState state = TaskState::kExecuting;
+  bool subreaper = false;
+  bool reported = false;   ///< that it cannot execute any more
+  std::size_t born = 0;    ///< command
+  std::size_t joined = 0;  ///< the group: command
+  std::size_t ended = 0;   ///< command: RESUME, EXIT
+  std::size_t sealed = 0;  ///< command of SET_ATTR creds or seccomp, if `is_sealed`
+  bool is_sealed = false;
+  ExitStatus exit_status;
+  std::optional<Signal> stopped;
+  std::shared_ptr<Table> table;
+  std::unique_ptr<Space> space;
+  std::shared_ptr<FsView> fs;  ///< several with CLONE_FS
+  CloneFlags namespaces;       ///< CLONE_NEW flags of those that are not the restorer's
+  std::vector<SimulatedThread> threads;
+  std::shared_ptr<Attributes> attributes;  ///< copied before a change if others have it too
+  /// What children and threads get of `attributes`; null: not made yet.
+  std::shared_ptr<Attributes> for_children;
+  std::shared_ptr<Attributes> for_threads;
+  std::vector<PendingSignal> leader_signal_queue;
+
+  std::int32_t family = -1;     ///< of its children, index in Kernel::families
+  std::int32_t in_family = -1;  ///< of its parent
+  std::size_t place = 0;        ///< in families[in_family].children
+  ListLink links[2];
+};
+
+/// The children of one process. They change parents together, so that an exit costs no search.
+struct Family {
+  TaskIndex parent = kRestorer;
+  std::vector<TaskIndex> children;
+  std::vector<TaskIndex> zombies;  ///< of the children; some may be gone
+  /// How many living children are in each group that has stopped members; likewise zombies.
+  std::map<Pid, std::int64_t> living_in;
+  std::map<Pid, std::int64_t> zombies_in;
+};
+
+/// Who uses a pid number (struct pid).
+struct NumberUse {
+  TaskIndex task = kNoTask;       ///< live or zombie
+  TaskIndex thread_of = kNoTask;  ///< as a tid other than the leader's
+  std::size_t thread_index = 0;   ///< in Task::threads
+  TaskIndex head[2] = {kNoTask, kNoTask};
+  TaskIndex stopped = kNoTask;  ///< of the group's stopped members the one that joined first
+  /// If there is one: members of the group that live and have a parent in another group of the
+  /// session. Without any the group is orphaned.
+  std::int64_t links = 0;
+};
+
+/// Executes commands one after another. Members are open to the comparison and the description of
+/// the final state, which only read them.
+class Kernel {
+ public:
+  Kernel();
+  /// Both must outlive the calls of RunTo() and Finish().
+  void Begin(const Program& program, Diagnostics& diag);
+  void RunTo(std::size_t end);
+  void Finish();
+
+  std::vector<Task> tasks;  ///< in order of birth, gone ones too; [0] is the restorer
+  std::vector<Family> families;
+  std::unordered_map<Pid, NumberUse> numbers;
+  std::unordered_map<std::uint64_t, std::weak_ptr<MemoryObject>> memfds;  ///< by inode id
+  std::unordered_map<std::uint64_t, std::weak_ptr<MemoryObject>> shmems;
+  std::vector<std::string> images;
+  bool new_pid_namespace = false;  ///< the root was born with CLONE_NEWPID
+
+  TaskIndex FindTask(Pid pid) const;  ///< live or zombie; kNoTask
+  TaskIndex ParentOf(const Task& task) const { return families[task.in_family].parent; }
+  TaskIndex root() const { return root_; }
+
+ private:
+  Task& self() { return tasks[self_]; }
+  bool CheckExecutor(Pid pid);
+  void CheckEnd();
+  std::string Where(std::size_t command) const;
+  void Violation(std::string_view error, std::string what);
+  void Suspect(std::string what);             ///< legal, but hardly meant: a warning
+  std::string At(std::size_t command) const;  ///< "(commands[9])"
+  std::string Who(TaskIndex task) const;      ///< "process 12 (commands[9])"
+  std::string UserOf(const NumberUse& use, Pid number) const;
+  bool IsFree(Pid number, std::string* user) const;
+
+  // processes.cc
+  void Execute(const Fork& fork);
+  void Execute(const SetSid&);
+  void Execute(const SetPgid& set);
+  void Execute(const CreateThread& create);
+  void Execute(const Exit& exit);
+  void Execute(const Wait& wait);
+  void Execute(const Resume& resume);
+  bool CheckFork(const Fork& fork);
+  bool CheckRootFork(const Fork& fork);
+  void Enter(TaskIndex task, ListKind kind, Pid number);
+  void Leave(TaskIndex task, ListKind kind, Pid number);
+  void AddChild(TaskIndex parent, TaskIndex child);
+  void RemoveChild(TaskIndex child);
+  void ReapZombies(std::int32_t family);
+  void MergeFamily(std::int32_t from, std::int32_t to);
+  void Reparent(TaskIndex dying, TaskIndex heir);
+  TaskIndex HeirOf(TaskIndex dying) const;
+  void Reap(TaskIndex zombie);
+  bool IgnoresSigchld(const Task& task) const;
+
+  // orphans.cc
+  bool Links(TaskIndex parent, const NumberUse& group) const;
+  void CountMember(TaskIndex task, int by);
+  void CountStopped(TaskIndex task);
+  void CountLinks(TaskIndex parent, Pid group, int by);
+  void CountAllLinks(TaskIndex parent, int by);
+  bool MakesOrphan(TaskIndex dying, TaskIndex heir) const;
+  bool IsLost(Pid group, TaskIndex dying, TaskIndex heir) const;
+  bool BecomesOrphaned(Pid group, TaskIndex dying, TaskIndex heir) const;
+  bool CheckOrphanedGroups(TaskIndex dying, TaskIndex heir);
+
+  // files.cc
+  void Execute(const OpenFile& open);
+  void Execute(const DupFd& dup);
+  void Execute(const CloseFd& close);
+  bool CheckNewSlot(Fd fd);
+  bool CheckNewFile(const std::shared_ptr<const File>& file);
+  bool CheckBody(const RegularFile& file);
+  bool CheckBody(const Memfd& file);
+  bool CheckBody(const OtherFile& file);
+  void CheckOwner(const File& file);
+  bool CheckFirstMemfd(const Memfd& file);
+  bool CheckLaterMemfd(const Memfd& file, const MemoryObject& object);
+  void Install(Fd fd, const std::shared_ptr<const File>& file, bool cloexec);
+
+  // map_region.cc
+  void Execute(const MapRegion& map);
+  bool CheckPlace(const MapRegion& map);
+  bool CheckMapSources(const MapRegion& map);
+  bool CheckMapFlags(const MapRegion& map);
+  bool CheckMapFd(const MapRegion& map);
+  bool BackAnonymous(const MapRegion& map, Backing* backing);
+  bool BackFile(const MapRegion& map, Backing* backing);
+  bool BackMemfd(const MapRegion& map, const Description& description, Backing* backing);
+  bool BackShmem(const MapRegion& map, Backing* backing);
+  bool BackSpecial(const MapRegion& map, Backing* backing);
+
+  // memory.cc
+  void Execute(const UnmapRegion& unmap);
+  void Execute(const MoveRegion& move);
+  void Execute(const ProtectRegion& protect);
+  void Execute(const LoadPages& load);
+  bool CheckPages(AddressRange range);
+  /// `error`: of addresses that are not the user's.
+  bool CheckUserPart(AddressRange range, std::string_view error);
+  bool CheckMapped(AddressRange range, std::string_view error);
+  void Protect(AddressRange range, Prot prot);
+  void Advise(AddressRange range, std::uint64_t bits);
+  bool CheckMove(AddressRange from, AddressRange to);
+  bool CheckSource(const ImageSpan& source, std::uint64_t size);
+  bool CheckFill(AddressRange range);
+  void Fill(AddressRange range, const ImageSpan& source);
+  std::uint32_t ImageIndex(const std::string& name);
+
+  // attributes.cc
+  void Execute(const SetAttr& set);
+  bool CheckAttributes(const SetAttr& set);
+  void SpreadFs(Task& task);
+
+  const Program* program_ = nullptr;
+  Diagnostics* diag_ = nullptr;
+  std::size_t command_ = 0;
+  TaskIndex self_ = kRestorer;
+  TaskIndex root_ = kNoTask;
+  std::size_t stopped_tasks_ = 0;
+  std::unordered_map<Pid, TaskIndex> last_of_pid_;  ///< gone ones too
+  std::unordered_set<Pid> unknown_pids_;            ///< already reported
+  std::unordered_map<std::uint64_t, std::size_t> file_ids_;
+  std::array<std::optional<std::size_t>, 3> special_mapped_;  ///< vdso, vvar, vsyscall: command
+  std::unordered_map<std::string, std::uint32_t> image_index_;
+};
+
+// space.cc: address spaces without the rules of who may do what.
+void AddRegion(Space& space, AddressRange range, MappedRegion region);
+/// Takes regions, their pages and guards out of `range`. False: there was nothing.
+bool RemoveRegions(Space& space, AddressRange range);
+/// REQUIRES: `from` is mapped, the place of equal size at `to` is free.
+void MoveRegions(Space& space, AddressRange from, std::uint64_t to);
+void FillPages(PageMap& pages, AddressRange range, PageSource source);
+std::unique_ptr<Space> ForkSpace(const Space& space);
+/// Clears, then sets advice bits of the regions in `range`.
+void ChangeMadvise(Space& space, AddressRange range, std::uint64_t clear, std::uint64_t set);
+
+// memory.cc
+/// Why `region` at `at` does not take the advice; empty: it does.
+std::string BadAdvice(AddressRange at, const MappedRegion& region, std::uint64_t bits);
+
+// attributes.cc
+/// What a new process has of its parent's attributes, or (`thread`) a new thread of its leader's.
+std::shared_ptr<Attributes> InheritAttributes(const std::shared_ptr<Attributes>& from, bool thread);
+/// `from` laid over `*to`; lists are united by signal, resource, timer id and TLS entry.
+void MergeAttributes(const Attributes& from, Attributes* to);
+/// Reports each field in which the two differ.
+void CompareAttributes(const std::string& where, const Attributes& expected,
+                       const Attributes& found, Diagnostics& diag);
+
+/// "commands[11] SET_SID pid 10"
+std::string CommandPlace(const Program& program, std::size_t command);
+std::string RangeText(AddressRange range);  ///< "0x1000-0x3000"
+std::string ExitText(const ExitStatus& status);
+
+}  // namespace crgen::check

@@ -1,0 +1,260 @@
+// MAP_REGION of the simulated kernel: mmap(2) and what may back it.
+// Rules: Linux mm/mmap.c do_mmap(), mm/memfd.c (seals).
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "checker/kernel/kernel.h"
+
+namespace crgen::check {
+namespace {
+
+constexpr std::uint64_t kMapTypes = 0xf;
+/// The largest TASK_SIZE of x86-64 (five-level page tables, arch/x86/include/asm/page_64_types.h).
+constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 56) - kPageSize;
+constexpr AddressRange kVsyscallPlace = {0xffffffffff600000, 0xffffffffff601000};
+
+bool IsVsyscall(const MapRegion& map) { return map.special == SpecialRegion::kVsyscall; }
+
+}  // namespace
+
+bool Kernel::CheckPages(AddressRange range) {
+  if (range.start % kPageSize != 0 || range.end % kPageSize != 0) {
+    Violation("EINVAL", RangeText(range) + " is not a multiple of 4096");
+    return false;
+  }
+  if (range.start >= range.end) {
+    Violation("EINVAL", RangeText(range) + " is empty");
+    return false;
+  }
+  return true;
+}
+
+bool Kernel::CheckUserPart(AddressRange range, std::string_view error) {
+  if (range.end <= kUserEnd || range == kVsyscallPlace) return true;
+  Violation(error, RangeText(range) + " is not in the user's part of the address space");
+  return false;
+}
+
+bool Kernel::CheckPlace(const MapRegion& map) {
+  const AddressRange range = {map.start.value, map.end.value};
+  if (!CheckPages(range) || !CheckUserPart(range, "ENOMEM")) return false;
+  if (IsVsyscall(map) != (range == kVsyscallPlace)) {
+    Violation("EINVAL", "vsyscall, and only that, lies at " + RangeText(kVsyscallPlace));
+    return false;
+  }
+  auto there = self().space->regions.FirstOverlap(range);
+  if (!there) return true;
+  Violation("EEXIST", RangeText(range) + " overlaps region " + RangeText(there->range));
+  return false;
+}
+
+bool Kernel::CheckMapSources(const MapRegion& map) {
+  const int sources = map.fd.has_value() + map.shmem.has_value() + map.special.has_value();
+  if (sources > 1) {
+    Violation("EINVAL", "more than one of fd, shmem and special");
+    return false;
+  }
+  const bool aio = map.special == SpecialRegion::kAio;
+  const bool sysv = map.special == SpecialRegion::kSysvIpc;
+  if (map.nr_req.has_value() != aio || map.shmid.has_value() != sysv) {
+    Violation("EINVAL", "nr_req goes with special aio, shmid with special sysvipc");
+    return false;
+  }
+  return true;
+}
+
+bool Kernel::CheckMapFlags(const MapRegion& map) {
+  const std::uint64_t type = map.flags.bits & kMapTypes;
+  if (type != MAP_SHARED && type != MAP_PRIVATE && type != kMapDroppable) {
+    Violation("EINVAL", "the flags have not exactly one of MAP_SHARED and MAP_PRIVATE");
+    return false;
+  }
+  if (type == kMapDroppable && (map.flags.bits & (MAP_LOCKED | MAP_HUGETLB)) != 0) {
+    Violation("EINVAL", "droppable memory is neither locked nor of huge pages");
+    return false;
+  }
+  return true;
+}
+
+bool Kernel::BackAnonymous(const MapRegion& map, Backing* backing) {
+  if (map.flags.Has(MAP_SHARED)) {
+    Violation("EINVAL", "shared anonymous memory without a shmem that names it");
+    return false;
+  }
+  backing->kind = RegionKind::kPrivateAnonymous;
+  return true;
+}
+
+bool Kernel::BackMemfd(const MapRegion& map, const Description& description, Backing* backing) {
+  backing->object = description.object;
+  if (!map.flags.Has(MAP_SHARED)) {
+    backing->kind = RegionKind::kPrivateMemfd;
+    return true;
+  }
+  backing->kind = RegionKind::kSharedMemfd;
+  MemoryObject& object = *description.object;
+  const bool sealed = (object.seals.bits & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0;
+  if (sealed && map.prot.Has(PROT_WRITE)) {
+    Violation("EPERM", "memfd " + std::to_string(object.id) + " is sealed against writing");
+    return false;
+  }
+  backing->may_write = backing->may_write && !sealed;
+  if (!backing->may_write) return true;
+  backing->writable_view = object.writable_view.lock();
+  if (backing->writable_view == nullptr) {
+    backing->writable_view = std::make_shared<const WritableView>();
+    object.writable_view = backing->writable_view;
+  }
+  return true;
+}
+
+bool Kernel::CheckMapFd(const MapRegion& map) {
+  if (!map.fd) {
+    if (map.shmem || map.special || map.flags.Has(MAP_ANONYMOUS)) return true;
+    Violation("EBADF", "neither fd, shmem or special nor MAP_ANONYMOUS");
+    return false;
+  }
+  const std::string name = "fd " + std::to_string(*map.fd);
+  const std::uint64_t offset = map.offset.value_or(0);
+  if (!map.offset || offset % kPageSize != 0) {
+    Violation("EINVAL", "the offset into " + name + " is not a multiple of 4096");
+    return false;
+  }
+  const auto* slot = self().table->slots.Find(*map.fd);
+  if (slot == nullptr) {
+    Violation("EBADF", name + " is not open");
+    return false;
+  }
+  const auto* regular = std::get_if<RegularFile>(&slot->value.description->file->body);
+  if (regular != nullptr && regular->flags.Has(O_PATH)) {
+    Violation("EBADF", name + " is opened with O_PATH");
+    return false;
+  }
+  if (offset > ~std::uint64_t{0} - (map.end.value - map.start.value)) {
+    Violation("EOVERFLOW", "the offset into " + name + " is " + HexText(offset));
+    return false;
+  }
+  return true;
+}
+
+bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
+  const std::string name = "fd " + std::to_string(*map.fd);
+  if (map.flags.Has(MAP_ANONYMOUS) || (map.flags.bits & kMapTypes) == kMapDroppable) {
+    Violation("EINVAL", name + " does not back anonymous memory");
+    return false;
+  }
+  const Description& description = *self().table->slots.Find(*map.fd)->value.description;
+  const auto* regular = std::get_if<RegularFile>(&description.file->body);
+  const auto* memfd = std::get_if<Memfd>(&description.file->body);
+  if (regular == nullptr && memfd == nullptr) {
+    Violation("ENODEV", name + " is no file that can be mapped");
+    return false;
+  }
+  const OpenFlags flags = regular != nullptr ? regular->flags : memfd->flags;
+  const std::uint64_t access = flags.bits & O_ACCMODE;
+  const bool shared = map.flags.Has(MAP_SHARED);
+  if (access == O_WRONLY || (shared && map.prot.Has(PROT_WRITE) && access != O_RDWR)) {
+    Violation("EACCES", name + " is opened " + FlagNames(OpenFlagKind::Names(), access).front() +
+                            " " + At(description.command));
+    return false;
+  }
+  backing->file = description.file;
+  backing->may_write = !shared || access == O_RDWR;
+  backing->kind = shared ? RegionKind::kSharedFile : RegionKind::kPrivateFile;
+  return memfd == nullptr || BackMemfd(map, description, backing);
+}
+
+bool Kernel::BackShmem(const MapRegion& map, Backing* backing) {
+  const ShmemView& view = *map.shmem;
+  const std::string name = "shmem " + std::to_string(view.id);
+  if (!map.flags.Has(MAP_SHARED | MAP_ANONYMOUS)) {
+    Violation("EINVAL", name + " is MAP_SHARED and MAP_ANONYMOUS");
+    return false;
+  }
+  if (view.offset % kPageSize != 0 ||
+      view.offset > ~std::uint64_t{0} - (map.end.value - map.start.value)) {
+    Violation("EINVAL", "offset " + std::to_string(view.offset) + " into " + name);
+    return false;
+  }
+  backing->kind = RegionKind::kSharedAnonymous;
+  auto known = shmems.find(view.id);
+  if (known == shmems.end()) {
+    if (!view.size || *view.size == 0) {
+      Violation("ENOENT", name + " does not exist, and to create it takes a size");
+      return false;
+    }
+    backing->object = std::make_shared<MemoryObject>();
+    backing->object->id = view.id;
+    backing->object->size = *view.size;
+    return true;
+  }
+  backing->object = known->second.lock();
+  if (backing->object == nullptr) {
+    Violation("ENOENT", name + " is gone: no view of it is left");
+    return false;
+  }
+  if (view.size) {
+    Violation("EEXIST", name + " exists already: only the first view of it has a size");
+    return false;
+  }
+  if (self().space->shmem_views.Find(view.id) == nullptr) {
+    Violation("ENOENT", "process " + std::to_string(self().pid) + " holds no view of " + name);
+    return false;
+  }
+  return true;
+}
+
+bool Kernel::BackSpecial(const MapRegion& map, Backing* backing) {
+  const auto index = static_cast<std::size_t>(*map.special);
+  if (index < special_mapped_.size()) {
+    if (special_mapped_[index]) {
+      Violation("EEXIST", std::string(kSpecialRegionNames[index]) + " is mapped already " +
+                              At(*special_mapped_[index]) + "; it is inherited and moved");
+      return false;
+    }
+  }
+  constexpr RegionKind kKinds[] = {RegionKind::kVdso, RegionKind::kVvar, RegionKind::kVsyscall,
+                                   RegionKind::kAioRing, RegionKind::kSysvShm};
+  backing->kind = kKinds[index];
+  backing->nr_req = map.nr_req.value_or(0);
+  backing->shmid = map.shmid.value_or(0);
+  return true;
+}
+
+void Kernel::Execute(const MapRegion& map) {
+  // In the order of mmap(2), so that of several violations the first is the kernel's.
+  if (!CheckMapSources(map) || !CheckMapFd(map)) return;
+  if (!CheckPlace(map) || !CheckMapFlags(map)) return;
+  auto backing = std::make_shared<Backing>();
+  bool backed = false;
+  if (map.fd) {
+    backed = BackFile(map, backing.get());
+  } else if (map.shmem) {
+    backed = BackShmem(map, backing.get());
+  } else if (map.special) {
+    backed = BackSpecial(map, backing.get());
+  } else {
+    backed = BackAnonymous(map, backing.get());
+  }
+  if (!backed) return;
+  const AddressRange range = {map.start.value, map.end.value};
+  MappedRegion region;
+  region.prot = map.prot;
+  region.flags.bits = map.flags.bits & ~std::uint64_t{MAP_FIXED};
+  region.offset = map.shmem ? map.shmem->offset : map.fd ? map.offset.value_or(0) : 0;
+  region.backing = std::move(backing);
+  const std::string problem = BadAdvice(range, region, map.madvise.bits);
+  if (!problem.empty()) return Violation("EINVAL", problem);
+
+  if (map.shmem && map.shmem->size) shmems[map.shmem->id] = region.backing->object;
+  const auto special = static_cast<std::size_t>(map.special.value_or(SpecialRegion::kAio));
+  if (special < special_mapped_.size()) special_mapped_[special] = command_;
+  AddRegion(*self().space, range, std::move(region));
+  if (map.madvise.bits != 0) Advise(range, map.madvise.bits);
+}
+
+}  // namespace crgen::check

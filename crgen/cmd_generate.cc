@@ -1,0 +1,113 @@
+// crgen generate DUMP
+#include <spdlog/spdlog.h>
+
+#include <future>
+#include <optional>
+#include <thread>
+
+#include "crgen/check_beside.h"
+#include "crgen/cli.h"
+#include "generator/generate.h"
+
+namespace crgen {
+namespace {
+
+struct GenerateArguments {
+  std::string dump;
+  std::string output;
+  bool pretty = false;
+  bool partial = false;
+  bool shell_job = false;
+  bool no_check = false;
+  unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+};
+
+ExitCode CodeOf(GenerateOutcome outcome) {
+  switch (outcome) {
+    case GenerateOutcome::kOk:
+      return ExitCode::kOk;
+    case GenerateOutcome::kBadInput:
+      return ExitCode::kBadInput;
+    case GenerateOutcome::kUnreachableTree:
+      return ExitCode::kUnreachable;
+  }
+  return ExitCode::kInternal;
+}
+
+ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
+  auto source = OpenFolder(arguments.dump, diag);
+  Snapshot snapshot;
+  if (source == nullptr ||
+      Failed(LoadDump(*source, &snapshot, diag,
+                      {TerminalProgress("reading process"), arguments.threads}))) {
+    return ExitCode::kBadInput;
+  }
+  if (diag.Count(Severity::kUnsupported) != 0 && !arguments.partial) return ExitCode::kUnsupported;
+  spdlog::info("{} processes, {} descriptor tables, {} files", snapshot.processes.size(),
+               snapshot.tables.size(), snapshot.files.size());
+
+  Program program;
+  PageImages pages(*source);
+  auto read_page = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
+                       Diagnostics& d) { return pages.Read(image, offset, out, d); };
+  std::optional<CheckBeside> check;
+  if (!arguments.no_check) {
+    check.emplace(program, arguments.threads > 1 ? std::launch::async : std::launch::deferred);
+  }
+  const GenerateOutcome outcome = GenerateProgram(snapshot, {arguments.shell_job}, read_page,
+                                                  &program, diag, check ? &*check : nullptr);
+  if (outcome != GenerateOutcome::kOk) return CodeOf(outcome);
+  spdlog::info("{} commands", program.size());
+
+  bool wrong = false;
+  Output output(arguments.output);
+  if (check) {
+    output.HoldUntil([&] {
+      const Result result = check->Verdict(diag);
+      wrong = Failed(result);
+      return result;
+    });
+  }
+  const Layout layout = arguments.pretty ? Layout::kPretty : Layout::kLines;
+  if (Succeeded(output.Open(diag)) &&
+      Succeeded(WriteProgramTo(program, layout, arguments.threads, output, diag)) &&
+      Succeeded(output.Commit(diag))) {
+    return ExitCode::kOk;
+  }
+  if (!wrong) return ExitCode::kBadInput;
+  (void)diag.Error(arguments.dump, "the program for it is wrong: a defect of crgen");
+  return ExitCode::kInternal;
+}
+
+}  // namespace
+
+std::function<ExitCode()> AddGenerate(CLI::App& app) {
+  auto arguments = std::make_shared<GenerateArguments>();
+  app.description("Print the restore program of a dump");
+  app.add_option("DUMP", arguments->dump, "CRIU image directory")->required();
+  app.add_option("-o,--output", arguments->output,
+                 "Write to this file, whole or not at all, instead of standard output");
+  app.add_flag("--pretty", arguments->pretty, "Indent the program");
+  app.add_flag("--partial", arguments->partial,
+               "Leave out what is unsupported (listed on stderr) instead of refusing the dump");
+  app.add_flag("--shell-job", arguments->shell_job,
+               "The root's session and group, which are not in the dump, are the restorer's");
+  app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
+  app.add_option(
+         "--threads", arguments->threads,
+         "How many threads read images and write text; with 1 nothing runs beside anything else")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1024));
+  app.footer(
+      "Examples:\n"
+      "  crgen generate dump/ > plan.json\n"
+      "  crgen dump/ --pretty -o plan.json");
+  return [arguments] {
+    Diagnostics diag;
+    const ExitCode code = Generate(*arguments, diag);
+    PrintDiagnostics(diag, arguments->partial);
+    return code;
+  };
+}
+
+}  // namespace crgen

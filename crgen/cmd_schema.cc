@@ -1,0 +1,32 @@
+// crgen schema
+#include "crgen/cli.h"
+#include "dsl/schema.h"
+#include "images/image_table.h"
+
+namespace crgen {
+
+std::function<ExitCode()> AddSchema(CLI::App& app) {
+  auto commands = std::make_shared<bool>(false);
+  auto images = std::make_shared<bool>(false);
+  app.description("Print the JSON Schema (draft-07) of restore programs");
+  auto* commands_flag =
+      app.add_flag("--commands", *commands, "Print the reference page of the commands instead");
+  app.add_flag("--images", *images, "Print what becomes of every image instead")
+      ->excludes(commands_flag);
+  app.footer(
+      "Examples:\n"
+      "  crgen schema > restore-program.schema.json\n"
+      "  crgen schema --commands");
+  return [commands, images] {
+    Diagnostics diag;
+    Output output("");
+    const std::string text = *commands ? CommandReference()
+                             : *images ? ImageReference()
+                                       : ProgramSchema();
+    const bool failed = Failed(output.Write(text, diag));
+    PrintDiagnostics(diag);
+    return failed ? ExitCode::kBadInput : ExitCode::kOk;
+  };
+}
+
+}  // namespace crgen

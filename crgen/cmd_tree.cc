@@ -1,0 +1,154 @@
+// crgen tree DUMP|STRING, crgen tree --program DUMP|STRING|-
+#include <sys/stat.h>
+
+#include <string_view>
+#include <vector>
+
+#include "crgen/cli.h"
+#include "generator/generate.h"
+#include "generator/tree/analyzer.h"
+#include "generator/tree_answers.h"
+#include "model/tree_text.h"
+
+namespace crgen {
+namespace {
+
+struct TreeArguments {
+  std::string tree;
+  bool program = false;
+  bool shell_job = false;
+};
+
+constexpr std::size_t kPieceBytes = 1 << 20;
+
+bool IsFolder(const std::string& path) {
+  struct stat info;
+  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+Result LoadTreeFrom(const std::string& argument, TreeSnapshot* tree, Diagnostics& diag) {
+  if (!IsFolder(argument)) return ParseTree(argument, tree, diag);
+  auto source = OpenFolder(argument, diag);
+  return source == nullptr ? Result::kError : LoadTree(*source, tree, diag);
+}
+
+ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
+  TreeSnapshot loaded, tree;
+  if (Failed(LoadTreeFrom(arguments.tree, &loaded, diag))) return ExitCode::kBadInput;
+  TreePlan plan;
+  TreeRefusal refusal;
+  const bool prepared = Succeeded(PrepareTree(loaded, {arguments.shell_job}, &tree, &refusal));
+  loaded = {};  // a large tree is held once
+  if (!prepared || Failed(AnalyzeTree(tree, &plan, &refusal))) {
+    (void)diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
+    return ExitCode::kUnreachable;
+  }
+  std::string text;
+  if (arguments.program) {
+    WriteTreeProgram(plan, Layout::kLines, &text);
+  } else {
+    text = DescribeDerivation(tree, plan);
+  }
+  Output output("");
+  return Failed(output.Write(text, diag)) ? ExitCode::kBadInput : ExitCode::kOk;
+}
+
+/// Answers line after line. Holds one piece of the input, or one line if that is longer, and the
+/// answers to it, which are written before more is read: a caller may send a tree and wait.
+class TreeStream {
+ public:
+  explicit TreeStream(const GenerateOptions& options) : options_(options) {}
+
+  Result Run(const ByteReader& read, Diagnostics& diag) {
+    std::vector<char> piece(kPieceBytes);
+    while (const std::size_t got = read(piece)) {
+      std::string_view rest(piece.data(), got);
+      for (std::size_t end; (end = rest.find('\n')) != rest.npos; rest.remove_prefix(end + 1)) {
+        if (Failed(Answer(rest.substr(0, end), diag))) return Result::kError;
+      }
+      line_.append(rest);
+      if (Failed(Flush(diag))) return Result::kError;
+    }
+    if (!line_.empty() && Failed(Answer("", diag))) return Result::kError;
+    return Flush(diag);
+  }
+
+ private:
+  /// The line that ends in `end`, after what earlier pieces had of it.
+  Result Answer(std::string_view end, Diagnostics& diag) {
+    ++number_;
+    if (line_.empty()) {
+      AnswerTree(end, number_, options_, &answers_);
+    } else {
+      line_.append(end);
+      AnswerTree(line_, number_, options_, &answers_);
+      line_.clear();
+    }
+    return answers_.size() < kPieceBytes ? Result::kOk : Flush(diag);
+  }
+
+  Result Flush(Diagnostics& diag) {
+    const Result written = output_.Write(answers_, diag);
+    answers_.clear();
+    return written;
+  }
+
+  const GenerateOptions options_;
+  Output output_{""};
+  std::size_t number_ = 0;
+  std::string line_;
+  std::string answers_;
+};
+
+ExitCode AnswerTrees(const TreeArguments& arguments, Diagnostics& diag) {
+  TextFile input(arguments.tree);
+  const bool failed = Failed(input.Open(diag)) ||
+                      Failed(TreeStream({arguments.shell_job}).Run(input.Reader(), diag)) ||
+                      Failed(input.Close(diag));
+  return failed ? ExitCode::kBadInput : ExitCode::kOk;
+}
+
+ExitCode RunTree(const TreeArguments& arguments, Diagnostics& diag) {
+  if (arguments.tree != "-") return ShowTree(arguments, diag);
+  if (arguments.program) return AnswerTrees(arguments, diag);
+  (void)diag.Error("-", "trees are read from standard input with --program");
+  return ExitCode::kUsage;
+}
+
+}  // namespace
+
+std::function<ExitCode()> AddTree(CLI::App& app) {
+  auto arguments = std::make_shared<TreeArguments>();
+  app.description("Explain how a process tree is rebuilt: which rule makes which process");
+  app.add_option("TREE", arguments->tree,
+                 "A dump, a folder with pstree.img alone, or a tree as text; with --program, - is "
+                 "standard input with one tree a line")
+      ->required();
+  app.add_flag("--program", arguments->program,
+               "Print the commands that rebuild the tree as a program");
+  app.add_flag("--shell-job", arguments->shell_job,
+               "The root's session and group, which are not in the dump, are the restorer's");
+  app.footer(
+      "A tree as text: `pid pgid sid [children]`, after the sid perhaps z (a zombie), r (a child\n"
+      "subreaper), t=5,6 (further threads).\n\n"
+      "`--program -` answers each line of standard input with one line: the program, or\n"
+      "{\"error\": \"...\", \"pid\": n} for a tree that cannot be rebuilt because of process n; n "
+      "is 0 "
+      "if\n"
+      "the line, which may be empty, is not a tree. The exit code is 0 if all lines were "
+      "answered.\n"
+      "\n"
+      "Examples:\n"
+      "  crgen tree dump/\n"
+      "  crgen tree '1 1 1 [ 3 3 3 [ 4 4 3 [] ] ]'\n"
+      "  crgen tree --program '1 1 1 [ 3 3 3 [ 4 4 3 [] ] ]'\n"
+      "  crgen tree --program - < trees.txt > programs.jsonl");
+  return [arguments] {
+    Diagnostics diag;
+    const ExitCode code = RunTree(*arguments, diag);
+    PrintDiagnostics(diag);
+    return code;
+  };
+}
+
+}  // namespace crgen

@@ -1,0 +1,81 @@
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <csignal>
+#include <exception>
+
+#include "crgen/cli.h"
+
+namespace {
+
+using crgen::ExitCode;
+
+constexpr crgen::Subcommand kSubcommands[] = {{"generate", crgen::AddGenerate},
+                                              {"tree", crgen::AddTree},
+                                              {"validate", crgen::AddValidate},
+                                              {"schema", crgen::AddSchema}};
+
+constexpr const char* kFooter =
+    "`crgen DUMP` is `crgen generate DUMP`.\n\n"
+    "Exit codes: 0 ok, 1 internal error, 2 usage, 3 bad input, 4 unsupported, 5 unreachable "
+    "tree\n\n"
+    "Examples:\n"
+    "  crgen dump/ > plan.json\n"
+    "  crgen validate plan.json\n"
+    "  crgen tree dump/";
+
+/// `crgen DUMP …` is `crgen generate DUMP …`.
+std::vector<std::string> Arguments(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  const bool global = arguments.empty() || arguments[0] == "-h" || arguments[0] == "--help" ||
+                      arguments[0] == "--version";
+  const bool named = !global && std::any_of(std::begin(kSubcommands), std::end(kSubcommands),
+                                            [&](const crgen::Subcommand& subcommand) {
+                                              return arguments[0] == subcommand.name;
+                                            });
+  if (!global && !named) arguments.insert(arguments.begin(), "generate");
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
+  return arguments;
+}
+
+ExitCode Run(int argc, char** argv) {
+  CLI::App app("Derives from a CRIU dump the program that restores it", "crgen");
+  app.set_version_flag("--version", "crgen " CRGEN_VERSION);
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  std::vector<std::pair<CLI::App*, std::function<ExitCode()>>> subcommands;
+  bool verbose = false, quiet = false;
+  for (const crgen::Subcommand& subcommand : kSubcommands) {
+    CLI::App* parser = app.add_subcommand(subcommand.name);
+    subcommands.emplace_back(parser, subcommand.add(*parser));
+    parser->add_flag("-v,--verbose", verbose, "Say on stderr what is done");
+    parser->add_flag("-q,--quiet", quiet, "No warnings");
+  }
+  try {
+    app.parse(Arguments(argc, argv));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ExitCode::kOk : ExitCode::kUsage;
+  }
+  spdlog::set_level(verbose ? spdlog::level::info
+                    : quiet ? spdlog::level::err
+                            : spdlog::level::warn);
+  for (const auto& [parser, run] : subcommands) {
+    if (parser->parsed()) return run();
+  }
+  return ExitCode::kUsage;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, reported like others
+  spdlog::set_default_logger(spdlog::stderr_color_mt("crgen"));
+  spdlog::set_pattern("crgen: %^%l%$: %v");
+  try {
+    return static_cast<int>(Run(argc, argv));
+  } catch (const std::exception& error) {
+    spdlog::critical("{}", error.what());
+    return static_cast<int>(ExitCode::kInternal);
+  }
+}

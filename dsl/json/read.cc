@@ -1,0 +1,386 @@
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "dsl/commands.h"
+#include "dsl/json/program_json.h"
+#include "dsl/json/stream.h"
+#include "dsl/json/writer.h"
+#include "dsl/objects.h"
+#include "dsl/value_kinds.h"
+
+namespace crgen {
+namespace {
+
+using nlohmann::json;
+
+/// Where in the document a value stands, as a chain of stack frames: text is made on error only.
+struct Place {
+  const Place* parent = nullptr;
+  std::string_view key;
+  std::size_t index = 0;
+
+  std::string Pointer() const {
+    if (parent == nullptr) return "";
+    return parent->Pointer() + "/" + (key.empty() ? std::to_string(index) : std::string(key));
+  }
+};
+
+/// Levenshtein's distance, for short words.
+std::size_t Distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i + 1);
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+/// "; did you mean \"fd\"?", or nothing if no name is near `word`.
+std::string DidYouMean(std::string_view word, const std::vector<std::string_view>& names) {
+  constexpr std::size_t kLongestWord = 40;
+  if (word.size() > kLongestWord) return "";
+  const std::string_view* best = nullptr;
+  std::size_t best_distance = word.size() / 3 + 2;
+  for (const std::string_view& name : names) {
+    const std::size_t distance = Distance(word, name);
+    if (distance < best_distance) {
+      best_distance = distance;
+      best = &name;
+    }
+  }
+  return best == nullptr ? "" : "; did you mean \"" + std::string(*best) + "\"?";
+}
+
+/// Whether `key` is the name under which a Text that is not UTF-8 stands.
+template <typename FieldType>
+bool IsBase64Of(std::string_view key, const FieldType& field) {
+  constexpr std::string_view kSuffix = "_base64";
+  using Member = std::decay_t<decltype(std::declval<typename FieldType::Owner>().*field.member)>;
+  return kIsText<Member> && key.size() == field.name.size() + kSuffix.size() &&
+         key.starts_with(field.name) && key.ends_with(kSuffix);
+}
+
+/// "O_RDONLY, O_WRONLY, O_RDWR"
+template <HasChoice Kind>
+std::string ChoiceText() {
+  std::string text;
+  for (const FlagName& row : Kind::Names()) {
+    if (row.mask != Kind::kChoice) continue;
+    text += (text.empty() ? "" : ", ") + std::string(row.name);
+  }
+  return text;
+}
+
+/// Reads values out of a document; collects what does not fit.
+class Reader {
+ public:
+  Reader(std::string_view name, Diagnostics& diag) : name_(name), diag_(diag) {}
+
+  /// Reads the command that begins in `line`.
+  bool Read(const json& in, std::size_t line, const Place& place, Command* out);
+
+ private:
+  template <typename T>
+  bool ReadValue(const json& in, const Place& place, T* out);
+  template <typename Struct>
+  bool ReadFields(const json& in, const Place& place, Struct* out,
+                  std::initializer_list<std::string_view> also_known);
+  template <typename Struct, typename FieldType>
+  bool ReadField(const json& in, const Place& place, const FieldType& field, Struct* out,
+                 std::size_t* seen);
+  template <typename Kind>
+  bool ReadFlags(const json& in, const Place& place, Flags<Kind>* out);
+  bool ReadFile(const json& in, const Place& place, File* out);
+  template <typename Integer>
+  bool ReadInteger(const json& in, const Place& place, Integer* out);
+  bool ReadHex(const json& in, const Place& place, std::uint64_t* out);
+
+  bool Fail(const Place& place, std::string what) {
+    (void)diag_.Error(name_ + ":" + std::to_string(line_) + ": " + place.Pointer(),
+                      std::move(what));
+    return false;
+  }
+  bool Expected(const Place& place, std::string_view what, const json& found) {
+    std::string text = found.dump(-1, ' ', true, json::error_handler_t::replace).substr(0, 60);
+    return Fail(place, "expected " + std::string(what) + ", found " + text);
+  }
+
+  std::string name_;
+  Diagnostics& diag_;
+  std::size_t line_ = 0;
+};
+
+template <typename Integer>
+bool Reader::ReadInteger(const json& in, const Place& place, Integer* out) {
+  if (in.is_number_unsigned()) {
+    const auto value = in.get<std::uint64_t>();
+    if (std::in_range<Integer>(value)) {
+      *out = static_cast<Integer>(value);
+      return true;
+    }
+  } else if (in.is_number_integer()) {
+    const auto value = in.get<std::int64_t>();
+    if (std::in_range<Integer>(value)) {
+      *out = static_cast<Integer>(value);
+      return true;
+    }
+  } else if (std::is_same_v<Integer, std::uint64_t> && in.is_string()) {
+    std::uint64_t value = 0;
+    if (ParseHex(in.get_ref<const std::string&>(), &value)) {
+      *out = static_cast<Integer>(value);
+      return true;
+    }
+  }
+  return Expected(place,
+                  "an integer from " + std::to_string(std::numeric_limits<Integer>::min()) +
+                      " to " + std::to_string(std::numeric_limits<Integer>::max()),
+                  in);
+}
+
+bool Reader::ReadHex(const json& in, const Place& place, std::uint64_t* out) {
+  if (in.is_string() && ParseHex(in.get_ref<const std::string&>(), out)) return true;
+  return Expected(place, "a string \"0x…\" of lower-case hex digits", in);
+}
+
+template <typename Kind>
+bool Reader::ReadFlags(const json& in, const Place& place, Flags<Kind>* out) {
+  if (!in.is_array() || in.size() > MostNames<Kind>()) {
+    return Expected(place,
+                    "an array of at most " + std::to_string(MostNames<Kind>()) + " flag names", in);
+  }
+  std::string chosen;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    const Place here{&place, {}, i};
+    std::uint64_t bits = 0;
+    if (!in[i].is_string() ||
+        !AddFlagByName(Kind::Names(), in[i].get_ref<const std::string&>(), &bits)) {
+      return Expected(here, "a flag name or \"0x…\"", in[i]);
+    }
+    if (std::find(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(i), in[i]) !=
+        in.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return Fail(here, "stands twice");
+    }
+    out->bits |= bits;
+    if constexpr (HasChoice<Kind>) {
+      const std::string& name = in[i].get_ref<const std::string&>();
+      const bool is_choice = std::any_of(
+          Kind::Names().begin(), Kind::Names().end(),
+          [&](const FlagName& row) { return row.mask == Kind::kChoice && row.name == name; });
+      if (!is_choice && (bits & Kind::kChoice) != 0) return Fail(here, "has bits that have names");
+      if (is_choice && !chosen.empty()) return Fail(here, "stands beside \"" + chosen + "\"");
+      if (is_choice) chosen = name;
+    }
+  }
+  if constexpr (HasChoice<Kind>) {
+    if (chosen.empty()) return Fail(place, "lacks one of " + ChoiceText<Kind>());
+  }
+  return true;
+}
+
+template <typename T>
+bool Reader::ReadValue(const json& in, const Place& place, T* out) {
+  if constexpr (InnerOf<T>::kIsOptional) {
+    return ReadValue(in, place, &out->emplace());
+  } else if constexpr (InnerOf<T>::kIsShared) {
+    auto value = std::make_shared<typename InnerOf<T>::Type>();
+    if (!ReadValue(in, place, value.get())) return false;
+    *out = std::move(value);
+    return true;
+  } else if constexpr (InnerOf<T>::kIsVector) {
+    if (!in.is_array()) return Expected(place, "an array", in);
+    out->resize(in.size());
+    bool good = true;
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      good &= ReadValue(in[i], Place{&place, {}, i}, &(*out)[i]);
+    }
+    return good;
+  } else if constexpr (NamesOf<T>::kIsFlags) {
+    return ReadFlags(in, place, out);
+  } else if constexpr (NamesOf<T>::kIsNamed) {
+    std::uint64_t value = 0;
+    if (!in.is_string() ||
+        !AddFlagByName(NamesOf<T>::Names(), in.get_ref<const std::string&>(), &value) ||
+        value > std::numeric_limits<std::uint32_t>::max()) {
+      return Expected(place, "a name such as \"" + std::string(NamesOf<T>::Names()[0].name) + "\"",
+                      in);
+    }
+    out->value = static_cast<std::uint32_t>(value);
+    return true;
+  } else if constexpr (std::is_same_v<T, bool>) {
+    if (!in.is_boolean()) return Expected(place, "true or false", in);
+    *out = in.get<bool>();
+    return true;
+  } else if constexpr (std::is_integral_v<T>) {
+    return ReadInteger(in, place, out);
+  } else if constexpr (std::is_same_v<T, Hex>) {
+    return ReadHex(in, place, &out->value);
+  } else if constexpr (std::is_same_v<T, Bytes>) {
+    if (in.is_string() && DecodeBase64(in.get_ref<const std::string&>(), &out->bytes)) return true;
+    return Expected(place, "a base64 string", in);
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    if (!in.is_string()) return Expected(place, "a string", in);
+    *out = in.get<std::string>();
+    return true;
+  } else if constexpr (std::is_same_v<T, SpecialRegion>) {
+    for (std::size_t i = 0; i < std::size(kSpecialRegionNames); ++i) {
+      if (in.is_string() && in.get_ref<const std::string&>() == kSpecialRegionNames[i]) {
+        *out = static_cast<SpecialRegion>(i);
+        return true;
+      }
+    }
+    return Expected(place, "vdso, vvar, vsyscall, aio or sysvipc", in);
+  } else if constexpr (std::is_same_v<T, File>) {
+    return ReadFile(in, place, out);
+  } else {
+    return ReadFields(in, place, out, {});
+  }
+}
+
+template <typename Struct, typename FieldType>
+bool Reader::ReadField(const json& in, const Place& place, const FieldType& field, Struct* out,
+                       std::size_t* seen) {
+  auto& member = out->*field.member;
+  auto found = in.find(field.name);
+  if constexpr (kIsText<std::decay_t<decltype(member)>>) {
+    const std::string base64_name = std::string(field.name) + "_base64";
+    auto encoded = in.find(base64_name);
+    if (encoded != in.end() && found != in.end()) {
+      return Fail(Place{&place, base64_name}, "stands beside \"" + std::string(field.name) + "\"");
+    }
+    if (encoded != in.end()) {
+      ++*seen;
+      Bytes bytes;
+      if (!ReadValue(*encoded, Place{&place, base64_name}, &bytes)) return false;
+      member = Text{std::move(bytes.bytes)};
+      return true;
+    }
+    if (found != in.end()) {
+      ++*seen;
+      std::string text;
+      if (!ReadValue(*found, Place{&place, field.name}, &text)) return false;
+      member = Text{std::move(text)};
+      return true;
+    }
+  } else if (found != in.end()) {
+    ++*seen;
+    return ReadValue(*found, Place{&place, field.name}, &member);
+  }
+  return !field.required || Fail(place, "lacks \"" + std::string(field.name) + "\"");
+}
+
+template <typename Struct>
+bool Reader::ReadFields(const json& in, const Place& place, Struct* out,
+                        std::initializer_list<std::string_view> also_known) {
+  if (!in.is_object()) return Expected(place, "an object", in);
+  std::size_t seen = also_known.size();
+  bool good = true;
+  ForEachField<Struct>([&](const auto& field) { good &= ReadField(in, place, field, out, &seen); });
+  if constexpr (requires { Describe<Struct>::kTogether; }) {
+    const auto [one, other] = Describe<Struct>::kTogether;
+    if (in.contains(one) != in.contains(other)) {
+      good = Fail(
+          place, "has only one of \"" + std::string(one) + "\" and \"" + std::string(other) + "\"");
+    }
+  }
+  if (!good || seen == in.size()) return good;
+  for (const auto& member : in.items()) {
+    const std::string& key = member.key();
+    std::vector<std::string_view> names(also_known);
+    bool known = std::find(names.begin(), names.end(), key) != names.end();
+    ForEachField<Struct>([&](const auto& field) {
+      names.push_back(field.name);
+      known |= key == field.name || IsBase64Of(key, field);
+    });
+    if (!known) good = Fail(Place{&place, key}, "no such member" + DidYouMean(key, names));
+  }
+  return good;
+}
+
+bool Reader::ReadFile(const json& in, const Place& place, File* out) {
+  if (!in.is_object()) return Expected(place, "an object", in);
+  const auto type = in.find("type");
+  const auto id = in.find("id");
+  if (type == in.end() || !type->is_string()) return Fail(place, "lacks \"type\"");
+  if (id == in.end()) return Fail(place, "lacks \"id\"");
+  if (!ReadValue(*id, Place{&place, "id"}, &out->id.value)) return false;
+  const std::string& name = type->get_ref<const std::string&>();
+  if (name == RegularFile::kType) {
+    return ReadFields(in, place, &out->body.emplace<RegularFile>(), {"type", "id"});
+  }
+  if (name == Memfd::kType) {
+    return ReadFields(in, place, &out->body.emplace<Memfd>(), {"type", "id"});
+  }
+  if (std::find(std::begin(kFileTypes), std::end(kFileTypes), name) == std::end(kFileTypes)) {
+    return Expected(Place{&place, "type"}, "a file type such as \"REG\"", *type);
+  }
+  out->body = OtherFile{name};
+  return true;
+}
+
+bool Reader::Read(const json& in, std::size_t line, const Place& place, Command* out) {
+  line_ = line;
+  if (!in.is_object()) return Expected(place, "an object", in);
+  const auto name = in.find("command");
+  if (name == in.end() || !name->is_string()) return Fail(place, "lacks \"command\"");
+  const auto pid = in.find("pid");
+  if (pid == in.end()) return Fail(place, "lacks \"pid\"");
+  if (!ReadValue(*pid, Place{&place, "pid"}, &out->pid)) return false;
+  if (out->pid < 0 || out->pid >= kPidLimit) {
+    return Expected(Place{&place, "pid"}, "a pid from 0 to " + std::to_string(kPidLimit - 1), *pid);
+  }
+  const std::string& wanted = name->get_ref<const std::string&>();
+  bool known = false, good = false;
+  std::vector<std::string_view> names;
+  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
+    auto try_one = [&]<std::size_t kOne>() {
+      using Body = std::variant_alternative_t<kOne, CommandBody>;
+      if (wanted != Body::kName) return false;
+      known = true;
+      good = ReadFields(in, place, &out->body.emplace<kOne>(), {"command", "pid"});
+      return true;
+    };
+    (void)(try_one.template operator()<kIndex>() || ...);
+    if (!known) names = {std::variant_alternative_t<kIndex, CommandBody>::kName...};
+  }
+  (std::make_index_sequence<std::variant_size_v<CommandBody>>{});
+  if (known) return good;
+  return Fail(Place{&place, "command"},
+              "there is no command \"" + wanted.substr(0, 60) + "\"" + DidYouMean(wanted, names));
+}
+
+}  // namespace
+
+Result ReadProgram(const ByteReader& read, std::string_view name, Program* program,
+                   std::vector<std::uint32_t>* lines, Diagnostics& diag) {
+  Reader reader(name, diag);
+  const Place root;
+  bool good = true;
+  program->clear();
+  lines->clear();
+  auto element = [&](json& value, std::size_t line) {
+    lines->push_back(static_cast<std::uint32_t>(line));
+    program->emplace_back();
+    good &= reader.Read(value, line, Place{&root, {}, program->size() - 1}, &program->back());
+  };
+  const Result parsed = StreamJsonArray(read, name, JsonLimits{}, element, diag);
+  return good ? parsed : Result::kError;
+}
+
+Result ReadProgram(std::string_view text, std::string_view name, Program* program,
+                   Diagnostics& diag) {
+  std::vector<std::uint32_t> lines;
+  return ReadProgram(ReadFrom(text), name, program, &lines, diag);
+}
+
+}  // namespace crgen

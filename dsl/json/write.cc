@@ -1,0 +1,176 @@
+#include <string>
+#include <variant>
+
+#include "dsl/commands.h"
+#include "dsl/json/program_json.h"
+#include "dsl/json/writer.h"
+#include "dsl/objects.h"
+
+namespace crgen {
+namespace {
+
+template <typename T>
+void WriteValue(JsonWriter& json, const T& value);
+
+template <typename Struct>
+void WriteFields(JsonWriter& json, const Struct& value);
+
+template <typename Kind>
+void WriteFlags(JsonWriter& json, const Flags<Kind>& flags) {
+  json.BeginArray();
+  for (const std::string& name : FlagNames(Kind::Names(), flags.bits)) json.String(name);
+  json.EndArray();
+}
+
+void WriteFile(JsonWriter& json, const File& file) {
+  json.BeginObject();
+  json.Key("type");
+  std::visit(
+      [&](const auto& body) {
+        using Body = std::decay_t<decltype(body)>;
+        if constexpr (std::is_same_v<Body, OtherFile>) {
+          json.String(body.type);
+        } else {
+          json.String(Body::kType);
+        }
+      },
+      file.body);
+  json.Key("id");
+  json.Number(file.id.value);
+  std::visit(
+      [&](const auto& body) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(body)>, OtherFile>) {
+          WriteFields(json, body);
+        }
+      },
+      file.body);
+  json.EndObject();
+}
+
+// One overload for each kind of value that a table can name.
+void WriteOne(JsonWriter& json, bool value) { json.Bool(value); }
+void WriteOne(JsonWriter& json, std::int32_t value) { json.Number(std::int64_t{value}); }
+void WriteOne(JsonWriter& json, std::uint32_t value) { json.Number(std::uint64_t{value}); }
+void WriteOne(JsonWriter& json, std::uint64_t value) { json.Number(value); }
+void WriteOne(JsonWriter& json, Hex value) { json.HexNumber(value.value); }
+void WriteOne(JsonWriter& json, const Bytes& value) { json.Base64(value.bytes); }
+void WriteOne(JsonWriter& json, const std::string& value) { json.String(value); }
+void WriteOne(JsonWriter& json, const File& value) { WriteFile(json, value); }
+void WriteOne(JsonWriter& json, SpecialRegion value) {
+  json.String(kSpecialRegionNames[static_cast<int>(value)]);
+}
+template <typename Kind>
+void WriteOne(JsonWriter& json, const Flags<Kind>& value) {
+  WriteFlags(json, value);
+}
+template <typename Kind>
+void WriteOne(JsonWriter& json, Named<Kind> value) {
+  json.String(ValueName(Kind::Names(), value.value));
+}
+template <typename T>
+void WriteOne(JsonWriter& json, const std::optional<T>& value) {
+  WriteValue(json, *value);
+}
+template <typename T>
+void WriteOne(JsonWriter& json, const std::shared_ptr<const T>& value) {
+  WriteValue(json, *value);
+}
+template <typename T>
+void WriteOne(JsonWriter& json, const std::vector<T>& values) {
+  json.BeginArray();
+  for (const T& value : values) WriteValue(json, value);
+  json.EndArray();
+}
+
+template <typename T>
+void WriteValue(JsonWriter& json, const T& value) {
+  if constexpr (Described<T>) {
+    json.BeginObject();
+    WriteFields(json, value);
+    json.EndObject();
+  } else {
+    WriteOne(json, value);
+  }
+}
+
+void WriteMember(JsonWriter& json, std::string_view name, const Text& text) {
+  if (IsUtf8(text.bytes)) {
+    json.Key(name);
+    json.String(text.bytes);
+  } else {
+    json.Key(std::string(name) + "_base64");
+    json.Base64(text.bytes);
+  }
+}
+void WriteMember(JsonWriter& json, std::string_view name, const std::optional<Text>& text) {
+  WriteMember(json, name, *text);
+}
+template <typename T>
+void WriteMember(JsonWriter& json, std::string_view name, const T& value) {
+  json.Key(name);
+  WriteValue(json, value);
+}
+
+template <typename T>
+bool IsDefault(const T& value) {
+  if constexpr (requires { value == T{}; }) return value == T{};
+  return false;
+}
+template <typename T>
+bool IsDefault(const std::optional<T>& value) {
+  return !value.has_value();
+}
+template <typename T>
+bool IsDefault(const std::vector<T>& value) {
+  return value.empty();
+}
+
+template <typename Struct>
+void WriteFields(JsonWriter& json, const Struct& value) {
+  ForEachField<Struct>([&](const auto& field) {
+    const auto& member = value.*field.member;
+    if (field.required || !IsDefault(member)) WriteMember(json, field.name, member);
+  });
+}
+
+}  // namespace
+
+void ProgramWriter::Begin(std::string* out) { out->append("["); }
+
+void ProgramWriter::Add(const Command& command, std::string* out) {
+  if (layout_ == Layout::kCompact) {
+    out->append(first_ ? "" : ", ");
+  } else {
+    out->append(first_ ? "\n  " : ",\n  ");
+  }
+  first_ = false;
+  const auto style =
+      layout_ == Layout::kPretty ? JsonWriter::Style::kIndented : JsonWriter::Style::kLine;
+  JsonWriter json(out, style, 1);
+  json.BeginObject();
+  std::visit(
+      [&](const auto& body) {
+        json.Key("command");
+        json.String(std::decay_t<decltype(body)>::kName);
+        json.Key("pid");
+        json.Number(std::int64_t{command.pid});
+        WriteFields(json, body);
+      },
+      command.body);
+  json.EndObject();
+}
+
+void ProgramWriter::End(std::string* out) {
+  out->append(first_ || layout_ == Layout::kCompact ? "]\n" : "\n]\n");
+}
+
+std::string WriteProgram(const Program& program, Layout layout) {
+  std::string out;
+  ProgramWriter writer(layout);
+  writer.Begin(&out);
+  for (const Command& command : program) writer.Add(command, &out);
+  writer.End(&out);
+  return out;
+}
+
+}  // namespace crgen

@@ -1,0 +1,221 @@
+// Which slots are carried from whom to whom.
+#include <algorithm>
+
+#include "generator/descriptors/descriptors.h"
+
+namespace crgen {
+namespace {
+
+std::uint64_t TableAndNumber(std::int32_t table, Fd fd) {
+  return static_cast<std::uint64_t>(table) << 32 | static_cast<std::uint32_t>(fd);
+}
+
+/// Numbers that carry for others are used again if that can be seen quickly.
+constexpr std::size_t kNumbersTried = 64;
+
+}  // namespace
+
+Result DescriptorPlan::Build(const Snapshot& snapshot, const CreationTree& tree,
+                             Diagnostics& diag) {
+  snapshot_ = &snapshot;
+  tree_ = &tree;
+  if (Failed(GroupTables(diag))) return Result::kError;
+  for (const DescriptorTable& table : snapshot.tables) {
+    for (const Descriptor& slot : table.slots) wanted_numbers_.push_back(slot.fd);
+  }
+  std::sort(wanted_numbers_.begin(), wanted_numbers_.end());
+  wanted_numbers_.erase(std::unique(wanted_numbers_.begin(), wanted_numbers_.end()),
+                        wanted_numbers_.end());
+  PlanShared();
+  for (Table& table : tables_) table.carried.Sort();
+  carried_at_.clear();
+  return Result::kOk;
+}
+
+/// Adds `node` to the nodes that share `table`, with those between it and them, which pass the
+/// table on and exit.
+Result DescriptorPlan::JoinTable(std::int32_t node, std::int32_t table,
+                                 std::vector<std::int32_t>& group_of, Diagnostics& diag) {
+  group_of[node] = table;
+  for (std::int32_t at = tree_->nodes[node].creator; at < 0 || group_of[at] != table;
+       at = tree_->nodes[at].creator) {
+    if (at < 0 || tree_->Living(*snapshot_, at) != nullptr || group_of[at] >= 0) {
+      return diag.Error("pid " + std::to_string(tree_->nodes[node].pid),
+                        "shares its descriptor table with a process that it is not born of");
+    }
+    group_of[at] = table;
+  }
+  return Result::kOk;
+}
+
+Result DescriptorPlan::GroupTables(Diagnostics& diag) {
+  const auto count = static_cast<std::int32_t>(tree_->nodes.size());
+  std::vector<std::int32_t> members(snapshot_->tables.size());
+  for (const Process& process : snapshot_->processes) {
+    if (process.table >= 0) ++members[process.table];
+  }
+  std::vector<std::int32_t> group_of(count, -1);
+  std::vector<bool> has_first(snapshot_->tables.size());
+  for (std::int32_t n = 0; n < count; ++n) {
+    const Process* process = tree_->Living(*snapshot_, n);
+    if (process == nullptr || process->table < 0 || members[process->table] < 2) continue;
+    if (!has_first[process->table]) {
+      has_first[process->table] = true;
+      group_of[n] = process->table;
+    } else if (Failed(JoinTable(n, process->table, group_of, diag))) {
+      return Result::kError;
+    }
+  }
+  table_of_.resize(count);
+  for (std::int32_t n = 0; n < count; ++n) {
+    const CreationNode& node = tree_->nodes[n];
+    if (node.creator >= 0 && group_of[n] >= 0 && group_of[node.creator] == group_of[n]) {
+      table_of_[n] = table_of_[node.creator];
+      continue;
+    }
+    table_of_[n] = static_cast<std::int32_t>(tables_.size());
+    Table table;
+    table.birth = node.birth;
+    const std::int32_t creator = node.creator < 0 ? -1 : table_of_[node.creator];
+    if (creator >= 0) tables_[creator].last_fork = std::max(tables_[creator].last_fork, node.birth);
+    creators_.push_back(creator);
+    births_.push_back(node.birth);
+    tables_.push_back(std::move(table));
+  }
+  for (std::int32_t n = 0; n < count; ++n) {
+    const Process* process = tree_->Living(*snapshot_, n);
+    if (process != nullptr && process->table >= 0) {
+      tables_[table_of_[n]].wanted = &snapshot_->tables[process->table];
+    }
+  }
+  return Result::kOk;
+}
+
+bool DescriptorPlan::SharesCreatorsTable(std::int32_t node) const {
+  const std::int32_t creator = tree_->nodes[node].creator;
+  return creator >= 0 && table_of_[creator] == table_of_[node];
+}
+
+void DescriptorPlan::PlanShared() {
+  std::vector<ByNumber> numbers(snapshot_->files.size());
+  std::vector<std::int32_t> first_table(snapshot_->files.size(), -1);
+  std::vector<std::int32_t> shared;
+  std::vector<std::size_t> holders(snapshot_->files.size());
+  std::vector<bool> is_shared(snapshot_->files.size());
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    if (tables_[t].wanted == nullptr) continue;
+    for (const Descriptor& slot : tables_[t].wanted->slots) {
+      const auto table = static_cast<std::int32_t>(t);
+      if (first_table[slot.file] < 0) first_table[slot.file] = table;
+      if (first_table[slot.file] != table && !is_shared[slot.file]) {
+        is_shared[slot.file] = true;
+        shared.push_back(slot.file);
+      }
+    }
+  }
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    if (tables_[t].wanted == nullptr) continue;
+    for (const Descriptor& slot : tables_[t].wanted->slots) {
+      if (!is_shared[slot.file]) continue;
+      numbers[slot.file][slot.fd].push_back({static_cast<std::int32_t>(t), slot.cloexec});
+      ++holders[slot.file];
+    }
+  }
+  // What many share gets its number first.
+  std::stable_sort(shared.begin(), shared.end(),
+                   [&](std::int32_t a, std::int32_t b) { return holders[a] > holders[b]; });
+  for (std::int32_t file : shared) PlanPrimary(file, numbers[file]);
+  for (std::int32_t file : shared) PlanSecondary(file, numbers[file]);
+}
+
+/// Every holder of `file` inherits it at one number: the one that most of them want, if nobody on
+/// the way needs that for something else.
+void DescriptorPlan::PlanPrimary(std::int32_t file, const ByNumber& numbers) {
+  std::vector<std::int32_t> tables;
+  std::vector<std::pair<std::size_t, Fd>> candidates;
+  for (const auto& [fd, holdings] : numbers) {
+    candidates.emplace_back(holdings.size(), fd);
+    for (const Holding& holding : holdings) tables.push_back(holding.table);
+  }
+  std::sort(tables.begin(), tables.end());
+  tables.erase(std::unique(tables.begin(), tables.end()), tables.end());
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  for (const auto& [count, fd] : candidates) {
+    if (TryItem(fd, file, tables, numbers.at(fd))) return;
+  }
+  for (std::size_t i = 0; i < std::min(kNumbersTried, handed_out_.size()); ++i) {
+    if (TryItem(handed_out_[i], file, tables, {})) return;
+  }
+  (void)TryItem(NewNumber(), file, tables, {});
+}
+
+/// Further numbers that several tables have in common: duplicated once, by the owner, instead of
+/// in each, where that costs less.
+void DescriptorPlan::PlanSecondary(std::int32_t file, const ByNumber& numbers) {
+  for (const auto& [fd, holdings] : numbers) {
+    if (holdings.size() < 2) continue;
+    auto carried = carried_at_.find(TableAndNumber(holdings.front().table, fd));
+    const bool is_primary = carried != carried_at_.end() && items_[carried->second].file == file;
+    if (is_primary) continue;
+    std::vector<std::int32_t> tables;
+    for (const Holding& holding : holdings) tables.push_back(holding.table);
+    std::vector<InheritanceLink> links;
+    const std::int32_t owner = FindOwner(creators_, births_, tables, &links);
+    // One DUP_FD for all, and a CLOSE_FD wherever it is only passed on.
+    std::size_t cost = 1;
+    std::unordered_set<std::int32_t> holders(tables.begin(), tables.end());
+    auto passes_on = [&](std::int32_t table) {
+      return tables_[table].wanted != nullptr && !holders.contains(table);
+    };
+    if (passes_on(owner)) ++cost;
+    for (const InheritanceLink& link : links) cost += passes_on(link.child) ? 1 : 0;
+    if (cost < holdings.size() && IsFree(fd, owner, links)) {
+      (void)TryItem(fd, file, tables, holdings);
+    }
+  }
+}
+
+bool DescriptorPlan::IsFree(Fd fd, std::int32_t owner,
+                            const std::vector<InheritanceLink>& links) const {
+  if (carried_at_.contains(TableAndNumber(owner, fd))) return false;
+  return std::none_of(links.begin(), links.end(), [&](const InheritanceLink& link) {
+    return carried_at_.contains(TableAndNumber(link.child, fd));
+  });
+}
+
+/// Carries `file` at `fd` to all `tables`, if that number is free on the way. `standing`: those
+/// that want it just there.
+bool DescriptorPlan::TryItem(Fd fd, std::int32_t file, const std::vector<std::int32_t>& tables,
+                             const Holdings& standing) {
+  std::vector<InheritanceLink> links;
+  const std::int32_t owner = FindOwner(creators_, births_, tables, &links);
+  if (!IsFree(fd, owner, links)) return false;
+  std::size_t cloexec = 0;
+  for (const Holding& holding : standing) cloexec += holding.cloexec ? 1 : 0;
+  AddItem({fd, file, cloexec * 2 > standing.size()}, owner, links, standing);
+  return true;
+}
+
+void DescriptorPlan::AddItem(const FdSlot& slot, std::int32_t owner,
+                             const std::vector<InheritanceLink>& links, const Holdings& standing) {
+  const auto item = static_cast<std::int32_t>(items_.size());
+  items_.push_back(slot);
+  std::vector<std::int32_t> holders;
+  for (const Holding& holding : standing) holders.push_back(holding.table);
+  for (const auto& [table, carried] : ShareOut(item, owner, links, holders)) {
+    tables_[table].carried.Add(carried);
+    carried_at_.emplace(TableAndNumber(table, slot.fd), item);
+  }
+}
+
+/// A number that no table of the dump wants.
+Fd DescriptorPlan::NewNumber() {
+  while (std::binary_search(wanted_numbers_.begin(), wanted_numbers_.end(), next_number_)) {
+    ++next_number_;
+  }
+  handed_out_.push_back(next_number_);
+  return next_number_++;
+}
+
+}  // namespace crgen

@@ -1,0 +1,233 @@
+// What the parts of the loader share. Private to images/.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "images/dump.h"
+#include "images/image_reader.h"
+#include "images/image_table.h"
+#include "images/proto/core.pb.h"
+#include "images/proto/files.pb.h"
+#include "images/proto/inventory.pb.h"
+#include "images/proto/memory.pb.h"
+#include "images/proto/pstree.pb.h"
+#include "images/proto/seccomp.pb.h"
+#include "images/source/image_source.h"
+#include "images/source/read_ahead.h"
+#include "model/diagnostics.h"
+#include "model/snapshot.h"
+
+namespace crgen {
+
+/// How many sets an incremental dump may have behind it.
+inline constexpr int kMaxParents = 1024;
+
+/// No address, and no object's size, is beyond it: the end of user space with five-level page
+/// tables.
+inline constexpr std::uint64_t kUserEnd = std::uint64_t{1} << 56;
+
+/// Parses one entry into `*message` (cleared first). Unknown fields are tolerated, a missing
+/// required one is not. Errors name the entry that `at` gave last, in the set that `prefix` leads
+/// to.
+template <typename Message>
+Result ParseMessage(std::string_view entry, const ImageReader& at, Message* message,
+                    Diagnostics& diag, const std::string& prefix = "") {
+  if (!message->ParsePartialFromArray(entry.data(), static_cast<int>(entry.size()))) {
+    return diag.Error(prefix + at.Where(), "is not a valid " + message->GetDescriptor()->name());
+  }
+  if (!message->IsInitialized()) {
+    return diag.Error(prefix + at.Where(), message->GetDescriptor()->name() + " lacks required " +
+                                               message->InitializationErrorString());
+  }
+  return Result::kOk;
+}
+
+/// The image files of one set: which there are, and which have been read.
+class ImageSet {
+ public:
+  struct Image {
+    const ImageKind* kind;
+    std::uint64_t number;
+    std::string name;
+    bool used = false;
+    std::int32_t ahead = -1;  ///< index among the files that are read ahead; -1: none of them
+  };
+
+  explicit ImageSet(ImageSource& source) : source_(source) {}
+
+  /// Lists the folder and sorts its files into kinds.
+  Result Index(Diagnostics& diag);
+
+  bool Has(const ImageKind& kind, std::uint64_t number = 0) const {
+    return const_cast<ImageSet*>(this)->Find(kind, number) != nullptr;
+  }
+
+  /// Marks an image as used without reading it. False: it is not there.
+  bool Use(const ImageKind& kind, std::uint64_t number);
+
+  /// Reads an image whole and checks its magic; the content stays valid until the next Open().
+  Result Open(const ImageKind& kind, std::uint64_t number, ImageReader* reader, Diagnostics& diag);
+
+  /// Reads the one entry of an image. kError: not there, or not valid.
+  template <typename Message>
+  Result ReadSingle(const ImageKind& kind, std::uint64_t number, Message* message,
+                    Diagnostics& diag) {
+    ImageReader reader{"", ""};
+    std::string_view entry;
+    if (Failed(Open(kind, number, &reader, diag))) return Result::kError;
+    if (reader.AtEnd()) return diag.Error(NameOf(kind, number), "has no entry");
+    if (Failed(reader.Next(&entry, diag)) || Failed(ParseMessage(entry, reader, message, diag))) {
+      return Result::kError;
+    }
+    if (!reader.AtEnd()) return diag.Error(reader.Where(), "more follows, expected one entry");
+    return Result::kOk;
+  }
+
+  /// From now on `threads` threads read `order` before Open() asks for them.
+  void ReadAhead(std::vector<Image*> order, unsigned threads);
+  void StopReadingAhead() { ahead_.reset(); }
+
+  /// nullptr: there is no such image.
+  Image* Find(const ImageKind& kind, std::uint64_t number);
+
+  static std::string NameOf(const ImageKind& kind, std::uint64_t number);
+
+  ImageSource& source() { return source_; }
+  std::vector<Image>& images() { return images_; }
+
+ private:
+  ImageSource& source_;
+  std::vector<Image> images_;  // by kind, then number
+  std::string content_;
+  std::unique_ptr<crgen::ReadAhead> ahead_;
+};
+
+/// task_core_entry.task_state: TASK_DEAD, or TASK_ZOMBIE of some writers.
+inline bool IsZombieState(std::uint32_t state) { return state == 2 || state == 6; }
+
+/// "PIPE", or "type 99" if the number has no name.
+std::string TypeName(std::uint32_t type);
+
+/// The thread list of a live process begins with its pid; a zombie's is undefined. Keeps the
+/// other tids in `node`, adds them to `taken`, and reports those that cannot be.
+void KeepThreads(std::int32_t index, std::unordered_set<Pid>& taken, TreeNode& node,
+                 Diagnostics& diag);
+
+/// A zombie has no children (kernel/exit.c, forget_original_parent).
+Result CheckZombies(const TreeSnapshot& tree, Diagnostics& diag);
+
+/// The state of one load.
+struct Loader {
+  Loader(ImageSource& source, Snapshot* out, Diagnostics& d)
+      : images(source), snapshot(*out), diag(d) {}
+
+  ImageSet images;
+  Snapshot& snapshot;
+  Diagnostics& diag;
+  pb::inventory_entry inventory;
+
+  // The parts, in the order in which they run.
+  Result LoadInventory();
+  Result LoadProcessTree();
+  void LoadMemfds();
+  void LoadFiles();
+  void ReadAhead(unsigned threads);
+  void LoadProcesses(const LoadProgress& progress);
+  void FinishSharedMemory();
+  void AccountForTheRest();
+
+  // Parts of LoadProcesses, for process `index`.
+  void LoadCore(std::int32_t index);
+  void LoadIds(std::int32_t index);
+  void LoadDescriptorTable(std::int32_t index, std::uint32_t files_id);
+  void LoadMemory(std::int32_t index, Attributes* attributes);
+  void LoadFs(std::int32_t index, Attributes* attributes);
+  void LoadThread(std::int32_t index, Pid tid);
+
+  // Conversions of core messages.
+  void TaskAttributes(const pb::task_core_entry& task, const std::string& where,
+                      Attributes* attributes);
+  void ThreadAttributes(const pb::core_entry& core, const std::string& where,
+                        Attributes* attributes);
+  void LoadExitStatus(const pb::task_core_entry& task, const std::string& where,
+                      ExitStatus* status);
+  bool MachineSupported(const pb::core_entry& core, const std::string& where);
+  std::optional<Seccomp> SeccompOf(const pb::thread_core_entry& thread, const std::string& where);
+
+  /// An entry of files.img. `file`: its index in Snapshot::files, -1 if it is not supported;
+  /// whoever refers to it leaves it out, since the entry itself was reported.
+  struct FileEntry {
+    std::uint32_t type = 0;
+    std::int32_t file = -1;
+    std::int32_t memfd = -1;     ///< index in Snapshot::memfds
+    std::string unsupported;     ///< what it is, if it is not supported
+    std::string unsupported_at;  ///< its place
+    std::string holders;         ///< then, which descriptors refer to it
+  };
+  struct Remap {
+    std::string where;
+    std::uint32_t type;
+  };
+  void LoadRemaps();
+  void AddFile(const pb::file_entry& entry, const ImageReader& at);
+  void AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at, Pid pid,
+                     std::vector<Descriptor>* slots);
+  void CheckNamespaces(std::int32_t index, const std::string& where);
+  void ReportUnsupportedFiles();
+  /// nullptr: no such entry (reported at `where()`).
+  template <typename Where>
+  const FileEntry* FindFile(std::uint32_t id, Where&& where) {
+    auto found = files.find(id);
+    if (found != files.end()) return &found->second;
+    (void)diag.Error(where(), "no file " + std::to_string(id) + " in files.img");
+    return nullptr;
+  }
+  /// The path of a REG entry; empty and reported if it is none. Sets `*file` if not null.
+  bool RegularPath(std::uint32_t id, const std::string& where, Text* path,
+                   std::int32_t* file = nullptr);
+
+  /// The set `depth` links behind the dump's own parent; nullptr: there is none.
+  ImageSet* Parent(std::size_t depth);
+  static std::string ParentPrefix(std::size_t depth);
+
+  /// The present pages of a pagemap, ascending; addresses below `limit`.
+  Result LoadPageRuns(const ImageKind& kind, std::uint64_t number, std::uint64_t limit,
+                      std::vector<PageRun>* runs);
+
+  std::map<std::uint32_t, FileEntry> files;
+  std::map<std::uint32_t, Remap> remaps;                   // by file id
+  std::unordered_set<Pid> taken;                           // all pids and tids
+  std::unordered_map<std::uint32_t, std::int32_t> tables;  // files_id -> index
+  std::unordered_map<std::uint64_t, std::int32_t> shmems;  // ANON_SHARED shmid -> index
+  std::unordered_map<std::uint32_t, std::int32_t> memfds;  // inode id -> index
+  std::vector<std::uint64_t> memfd_shmids;                 // beside Snapshot::memfds
+  std::unordered_map<std::string, std::uint32_t> page_image_index;
+  std::vector<pb::task_kobj_ids_entry> ids;                            // beside Snapshot::processes
+  std::unordered_map<std::uint64_t, Pid> vm_ids, fs_ids, sighand_ids;  // id -> its one user
+  pb::seccomp_entry seccomp;
+  /// An area that the kernel provides, as the first process has it.
+  struct KernelArea {
+    std::uint64_t size = 0;  ///< 0: no process had one so far
+    std::uint32_t prot = 0;
+    Pid pid = 0;
+  };
+  std::map<RegionKind, KernelArea> kernel_areas;
+  struct ParentSet {
+    std::unique_ptr<ImageSource> source;
+    std::unique_ptr<ImageSet> images;
+  };
+  std::vector<ParentSet> parents;
+  // Reused: parsing into them again does not allocate.
+  pb::core_entry core;
+  pb::mm_entry mm;
+  pb::fdinfo_entry fdinfo;
+};
+
+}  // namespace crgen

@@ -1,0 +1,469 @@
+// mm-<pid>.img, pagemap-<pid>.img: regions, and the private pages in them.
+#include <algorithm>
+#include <optional>
+#include <variant>
+
+#include "images/load/loader.h"
+
+namespace crgen {
+namespace {
+
+// vma_entry.status (CRIU's criu/include/image.h).
+constexpr std::uint32_t kRegular = 0x1, kVsyscall = 0x4, kVdso = 0x8, kHeap = 0x20;
+constexpr std::uint32_t kFilePrivate = 0x40, kFileShared = 0x80, kAnonShared = 0x100;
+constexpr std::uint32_t kAnonPrivate = 0x200, kSysvIpc = 0x400, kSocket = 0x800, kVvar = 0x1000;
+constexpr std::uint32_t kAioRing = 0x2000, kMemfd = 0x4000, kShadowStack = 0x8000;
+constexpr std::uint32_t kGuard = 0x10000, kExtPlugin = 0x8000000, kUnsupportedArea = 0x80000000;
+
+constexpr std::uint64_t kVsyscallStart = 0xffffffffff600000;
+constexpr std::uint64_t kFileEnd = std::uint64_t{1} << 63;
+constexpr std::uint32_t kFileType = 0170000, kRegularFile = 0100000;  ///< of st_mode
+constexpr std::uint32_t kMapShared = 1, kMapPrivate = 2, kMapDroppable = 8, kMapType = 0xf;
+constexpr std::uint32_t kMapFixed = 0x10, kMapAnonymous = 0x20;
+constexpr std::uint64_t kMapFlags = std::uint64_t{kMapType} | kMapAnonymous |
+                                    0x100 /* GROWSDOWN */ | 0x2000 /* LOCKED */ |
+                                    0x4000 /* NORESERVE */ | 0xfc040000 /* HUGETLB and the size */;
+constexpr std::uint64_t kSealWrite = 8, kSealFutureWrite = 16;
+constexpr std::uint32_t kAccessMode = 3, kReadOnly = 0, kReadWrite = 2;
+constexpr std::uint64_t kProtWrite = 2, kProtAll = 7;
+// Advice that an area keeps.
+constexpr std::uint64_t kReadAhead = MadviseBit(1) | MadviseBit(2);    // RANDOM, SEQUENTIAL
+constexpr std::uint64_t kHugePages = MadviseBit(14) | MadviseBit(15);  // HUGEPAGE, NOHUGEPAGE
+constexpr std::uint64_t kDontDump = MadviseBit(16);
+constexpr std::uint64_t kAdvice =
+    kReadAhead | kHugePages | kDontDump | MadviseBit(10) | MadviseBit(12) | MadviseBit(18);
+
+bool IsKernelArea(const Region& region) {
+  return region.kind == RegionKind::kVdso || region.kind == RegionKind::kVvar ||
+         region.kind == RegionKind::kVsyscall;
+}
+
+/// Converts the vmas of one mm_entry.
+class RegionBuilder {
+ public:
+  RegionBuilder(Loader& loader, const pb::mm_entry& mm, Pid pid, std::string image,
+                AddressSpace* memory)
+      : loader_(loader),
+        diag_(loader.diag),
+        mm_(mm),
+        pid_(pid),
+        image_(std::move(image)),
+        memory_(*memory) {}
+
+  void Build();
+
+ private:
+  /// The area that is being read, as text: on error only, for dumps have millions of them.
+  std::string Where(std::string_view field = "") const {
+    return image_ + "[0].vmas[" + std::to_string(index_) + "]" + std::string(field);
+  }
+  bool CheckRange(const pb::vma_entry& vma);
+  bool Kind(const pb::vma_entry& vma, Region* region);
+  bool FileBacked(const pb::vma_entry& vma, Region* region);
+  bool SharedObject(const pb::vma_entry& vma, Region* region);
+  bool AioRing(Region* region);
+  /// Values that no mmap(2) or mprotect(2) could have left in an area of that kind.
+  bool CheckFlags(const pb::vma_entry& vma, Region* region);
+  bool CheckOffset(const pb::vma_entry& vma);
+  bool CheckKernelArea(const Region& region);
+  bool Advice(Region* region);
+  void AddGuard(const pb::vma_entry& vma);
+
+  Loader& loader_;
+  Diagnostics& diag_;
+  const pb::mm_entry& mm_;
+  Pid pid_;
+  std::string image_;
+  AddressSpace& memory_;
+  int index_ = 0;
+  std::uint64_t last_end_ = 0;  // of the last area, supported or not
+  std::vector<AddressRange> left_out_;
+};
+
+bool RegionBuilder::CheckRange(const pb::vma_entry& vma) {
+  if ((vma.status() & kVsyscall) != 0) {
+    if (vma.start() == kVsyscallStart && vma.end() == kVsyscallStart + kPageSize) return true;
+    (void)diag_.Error(Where(), HexText(vma.start()) + " to " + HexText(vma.end()) +
+                                   " is not the place of vsyscall, " + HexText(kVsyscallStart));
+    return false;
+  }
+  if (vma.start() % kPageSize != 0 || vma.end() % kPageSize != 0 || vma.start() >= vma.end() ||
+      vma.end() > kUserEnd) {
+    (void)diag_.Error(Where(), HexText(vma.start()) + " to " + HexText(vma.end()) +
+                                   " is no range of whole pages below " + HexText(kUserEnd));
+    return false;
+  }
+  return true;
+}
+
+bool RegionBuilder::FileBacked(const pb::vma_entry& vma, Region* region) {
+  const bool shared = (vma.status() & kFileShared) != 0;
+  const std::uint32_t id = static_cast<std::uint32_t>(vma.shmid());
+  const Loader::FileEntry* file =
+      vma.shmid() == id ? loader_.FindFile(id, [&] { return Where(".shmid"); }) : nullptr;
+  if (file == nullptr) {
+    if (vma.shmid() != id) (void)diag_.Error(Where(".shmid"), "is no file id");
+    return false;
+  }
+  const std::uint32_t wanted = (vma.status() & kMemfd) != 0 ? pb::FD_MEMFD : pb::FD_REG;
+  if (file->type != wanted) {
+    (void)diag_.Error(Where(".shmid"), "file " + std::to_string(id) + " has type " +
+                                           TypeName(file->type) + ", expected " +
+                                           std::string(kFileTypes[wanted]));
+    return false;
+  }
+  if (wanted == pb::FD_MEMFD) {
+    region->kind = shared ? RegionKind::kSharedMemfd : RegionKind::kPrivateMemfd;
+    region->object = file->memfd;
+    if (file->memfd < 0) return false;
+    const Seals seals = loader_.snapshot.memfds[file->memfd].seals;
+    if (shared && (vma.prot() & kProtWrite) != 0 && seals.Has(kSealWrite)) {
+      (void)diag_.Error(Where(".prot"),
+                        "a shared view for writing of a memfd that is sealed "
+                        "against it, file " +
+                            std::to_string(id));
+      return false;
+    }
+    // It would have to be mapped in all processes before anybody seals the object.
+    if (shared && (vma.prot() & kProtWrite) != 0 && seals.Has(kSealFutureWrite)) {
+      diag_.Unsupported(Where(".prot"),
+                        "a shared view for writing that is older than F_SEAL_FUTURE_WRITE of its "
+                        "memfd, file " +
+                            std::to_string(id));
+      return false;
+    }
+  } else {
+    region->kind = shared ? RegionKind::kSharedFile : RegionKind::kPrivateFile;
+    region->file = file->file;
+    if (file->file < 0) {
+      diag_.Unsupported(Where(),
+                        "a mapping of file " + std::to_string(id) + ", which is unsupported");
+      return false;
+    }
+  }
+  const bool writes = shared && (vma.prot() & kProtWrite) != 0;
+  if (!vma.has_fdflags()) {
+    region->open_flags.bits = writes ? kReadWrite : kReadOnly;
+    return true;
+  }
+  const std::uint32_t mode = vma.fdflags() & kAccessMode;
+  if (mode != kReadWrite && (mode != kReadOnly || writes)) {
+    (void)diag_.Error(Where(".fdflags"), "a file opened with access mode " + std::to_string(mode) +
+                                             " cannot be mapped like this");
+    return false;
+  }
+  region->open_flags.bits = mode;
+  return true;
+}
+
+bool RegionBuilder::SharedObject(const pb::vma_entry& vma, Region* region) {
+  if ((vma.status() & kSysvIpc) != 0) {
+    region->kind = RegionKind::kSysvShm;
+    region->shmid = vma.shmid();
+    diag_.Unsupported(Where(), "System V shared memory " + std::to_string(vma.shmid()));
+    return false;
+  }
+  region->kind = RegionKind::kSharedAnonymous;
+  auto [known, added] = loader_.shmems.emplace(
+      vma.shmid(), static_cast<std::int32_t>(loader_.snapshot.shmems.size()));
+  if (added) loader_.snapshot.shmems.push_back({vma.shmid(), 0, {}});
+  region->object = known->second;
+  Shmem& object = loader_.snapshot.shmems[known->second];
+  const std::uint64_t size = vma.end() - vma.start();
+  if (vma.pgoff() > kUserEnd - size) {
+    (void)diag_.Error(Where(".pgoff"), HexText(vma.pgoff()) + " is beyond any object");
+    return false;
+  }
+  object.size = std::max(object.size, vma.pgoff() + size);
+  return true;
+}
+
+bool RegionBuilder::AioRing(Region* region) {
+  region->kind = RegionKind::kAioRing;
+  for (const pb::aio_ring_entry& ring : mm_.aios()) {
+    if (ring.id() != region->range.start) continue;
+    region->nr_req = ring.nr_req();
+    return true;
+  }
+  (void)diag_.Error(Where(), "an AIO ring that mm_entry.aios does not list");
+  return false;
+}
+
+bool RegionBuilder::Kind(const pb::vma_entry& vma, Region* region) {
+  const std::uint32_t status = vma.status();
+  region->heap = (status & kHeap) != 0;
+  if ((status & (kSocket | kShadowStack | kExtPlugin | kUnsupportedArea)) != 0) {
+    diag_.Unsupported(Where(), (status & kSocket) != 0        ? "a mapping of a packet socket"
+                               : (status & kShadowStack) != 0 ? "a shadow stack"
+                               : (status & kExtPlugin) != 0   ? "a device mapping of a plugin"
+                                                            : "an area that CRIU does not support");
+    return false;
+  }
+  if ((status & kVsyscall) != 0) {
+    region->kind = RegionKind::kVsyscall;
+  } else if ((status & kAioRing) != 0) {
+    return AioRing(region);
+  } else if ((status & kVdso) != 0) {
+    region->kind = RegionKind::kVdso;
+  } else if ((status & kVvar) != 0) {
+    region->kind = RegionKind::kVvar;
+  } else if ((status & (kFilePrivate | kFileShared)) != 0) {
+    return FileBacked(vma, region);
+  } else if ((status & kAnonShared) != 0) {
+    return SharedObject(vma, region);
+  } else if ((status & kAnonPrivate) != 0 && (status & kRegular) != 0) {
+    region->kind = RegionKind::kPrivateAnonymous;
+  } else {
+    diag_.Unsupported(Where(), "an area with status " + HexText(status));
+    return false;
+  }
+  return true;
+}
+
+bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, Region* region) {
+  if ((vma.prot() & ~kProtAll) != 0) {
+    (void)diag_.Error(Where(".prot"), HexText(vma.prot()) + " is no protection");
+    return false;
+  }
+  if (region->kind == RegionKind::kAioRing) return true;
+  const bool shared = region->kind == RegionKind::kSharedFile ||
+                      region->kind == RegionKind::kSharedMemfd ||
+                      region->kind == RegionKind::kSharedAnonymous;
+  const bool anonymous = region->file < 0 && region->kind != RegionKind::kSharedMemfd &&
+                         region->kind != RegionKind::kPrivateMemfd;
+  const std::uint32_t type = vma.flags() & kMapType;
+  const bool good = type == (shared ? kMapShared : kMapPrivate) ||
+                    (region->kind == RegionKind::kPrivateAnonymous && type == kMapDroppable);
+  if (!good || ((vma.flags() & kMapAnonymous) != 0) != anonymous) {
+    (void)diag_.Error(Where(".flags"), HexText(vma.flags()) + ", but by its status the area is " +
+                                           (shared ? "shared, " : "private, ") +
+                                           (anonymous ? "anonymous" : "of a file"));
+    return false;
+  }
+  const std::uint64_t known =
+      IsKernelArea(*region) ? std::uint64_t{kMapPrivate} | kMapAnonymous : kMapFlags;
+  if ((region->flags.bits & ~known) != 0) {
+    diag_.Unsupported(Where(".flags"), "mapping flags " + HexText(region->flags.bits & ~known));
+    region->flags.bits &= known;
+  }
+  return true;
+}
+
+bool RegionBuilder::CheckOffset(const pb::vma_entry& vma) {
+  if (vma.pgoff() % kPageSize == 0 && vma.pgoff() <= kFileEnd - (vma.end() - vma.start())) {
+    return true;
+  }
+  (void)diag_.Error(Where(".pgoff"), HexText(vma.pgoff()) + " is no offset of a page in a file");
+  return false;
+}
+
+bool RegionBuilder::CheckKernelArea(const Region& region) {
+  const auto number = static_cast<std::uint32_t>(region.prot.bits);
+  Loader::KernelArea& first = loader_.kernel_areas[region.kind];
+  if (first.size == 0) first = {region.range.size(), number, pid_};
+  const auto of_pid = [&] { return " in pid " + std::to_string(first.pid); };
+  if (std::any_of(memory_.regions.begin(), memory_.regions.end(),
+                  [&](const Region& r) { return r.kind == region.kind; })) {
+    diag_.Unsupported(Where(), "a second area of vdso, vvar or vsyscall");
+    return false;
+  }
+  if (region.range.size() != first.size) {
+    (void)diag_.Error(Where(), "vdso or vvar has " + HexText(region.range.size()) + " bytes, but " +
+                                   HexText(first.size) + of_pid());
+    return false;
+  }
+  if (region.kind == RegionKind::kVsyscall && number != first.prot) {
+    (void)diag_.Error(Where(".prot"), "of vsyscall is " + HexText(number) + ", but " +
+                                          HexText(first.prot) + of_pid());
+    return false;
+  }
+  return true;
+}
+
+/// The kernel's own areas keep the advice that the kernel gives them.
+bool RegionBuilder::Advice(Region* region) {
+  const std::uint64_t bits = region->madvise.bits;
+  if ((bits & kReadAhead) == kReadAhead || (bits & kHugePages) == kHugePages) {
+    (void)diag_.Error(Where(".madv"), HexText(bits) + " has advices that exclude each other");
+    return false;
+  }
+  const std::uint64_t own = region->kind == RegionKind::kVvar ? kDontDump : 0;
+  const std::uint64_t known = IsKernelArea(*region) ? own : kAdvice;
+  if ((bits & ~known) != 0) {
+    diag_.Unsupported(Where(".madv"), "advice " + HexText(bits & ~known));
+    region->madvise.bits &= known;
+  }
+  region->madvise.bits |= own;
+  return true;
+}
+
+void RegionBuilder::AddGuard(const pb::vma_entry& vma) {
+  AddressRange guard{vma.start(), vma.end()};
+  if (!memory_.guards.empty() && guard.start < memory_.guards.back().end) {
+    (void)diag_.Error(Where(), "guard ranges overlap or do not ascend");
+    return;
+  }
+  // Every page of the guard lies in some region; neighbours may share it.
+  std::uint64_t covered = guard.start;
+  auto region = std::upper_bound(
+      memory_.regions.begin(), memory_.regions.end(), guard.start,
+      [](std::uint64_t address, const Region& r) { return address < r.range.end; });
+  for (; region != memory_.regions.end() && region->range.start <= covered && covered < guard.end;
+       ++region) {
+    covered = region->range.end;
+  }
+  if (covered < guard.end) {
+    const bool known = std::any_of(left_out_.begin(), left_out_.end(),
+                                   [&](const AddressRange& r) { return r.Overlaps(guard); });
+    if (!known) (void)diag_.Error(Where(), "a guard range outside of all areas");
+    return;
+  }
+  memory_.guards.push_back(guard);
+}
+
+void RegionBuilder::Build() {
+  memory_.regions.reserve(static_cast<std::size_t>(mm_.vmas_size()));
+  for (int i = 0; i < mm_.vmas_size(); ++i) {
+    const pb::vma_entry& vma = mm_.vmas(i);
+    index_ = i;
+    if (!CheckRange(vma)) continue;
+    if ((vma.status() & kGuard) != 0) {
+      AddGuard(vma);
+      continue;
+    }
+    if (vma.start() < last_end_) {
+      (void)diag_.Error(Where(), "begins at " + HexText(vma.start()) +
+                                     ", before the end of the area before, " + HexText(last_end_));
+      continue;
+    }
+    last_end_ = vma.end();
+    Region region;
+    region.range = {vma.start(), vma.end()};
+    region.prot.bits = vma.prot();
+    region.flags.bits = vma.flags() & ~std::uint64_t{kMapFixed};
+    region.madvise.bits = vma.madv();
+    region.offset = vma.pgoff();
+    if (!Kind(vma, &region) || !CheckFlags(vma, &region) ||
+        ((region.file >= 0 || region.object >= 0) && !CheckOffset(vma)) ||
+        (IsKernelArea(region) && !CheckKernelArea(region)) || !Advice(&region)) {
+      left_out_.push_back(region.range);
+      continue;
+    }
+    memory_.regions.push_back(region);
+  }
+}
+
+/// The bytes of the file or memfd behind a private region, rounded up to pages; absent: there is no
+/// such end. Behind it the kernel keeps no pages, private ones neither.
+std::optional<std::uint64_t> EndOfFile(const Snapshot& snapshot, const Region& region) {
+  std::optional<std::uint64_t> size;
+  if (region.kind == RegionKind::kPrivateMemfd) {
+    size = snapshot.memfds[static_cast<std::size_t>(region.object)].size;
+  } else if (region.kind == RegionKind::kPrivateFile) {
+    const File& file = *snapshot.files[static_cast<std::size_t>(region.file)];
+    const RegularFile& regular = std::get<RegularFile>(file.body);
+    if ((regular.mode.value_or(kRegularFile) & kFileType) == kRegularFile) size = regular.size;
+  }
+  if (!size || *size > kFileEnd) return std::nullopt;
+  return (*size + kPageSize - 1) / kPageSize * kPageSize;
+}
+
+/// Keeps the runs that lie in private regions of `memory` and cuts them at region borders; checks
+/// that every page lies in a region, and before the end of its file. Pages of what the kernel
+/// provides are not loaded.
+void FitPages(std::vector<PageRun> runs, const Snapshot& snapshot, AddressSpace* memory,
+              const std::string& image, bool complete, Diagnostics& diag) {
+  memory->pages.reserve(runs.size());
+  auto region = memory->regions.begin();
+  auto guard = memory->guards.begin();
+  for (PageRun run : runs) {
+    while (guard != memory->guards.end() && guard->end <= run.start) ++guard;
+    if (guard != memory->guards.end() && guard->start < run.end()) {
+      (void)diag.Error(image, "pages at " + HexText(std::max(guard->start, run.start)) +
+                                  " lie in a guard range");
+    }
+    while (run.nr_pages != 0) {
+      while (region != memory->regions.end() && region->range.end <= run.start) ++region;
+      if (region == memory->regions.end() || run.start < region->range.start) {
+        // With areas left out, their pages have no place.
+        if (complete) {
+          (void)diag.Error(image, "pages at " + HexText(run.start) + " lie in no area of mm");
+        }
+        const std::uint64_t next =
+            region == memory->regions.end() ? run.end() : std::min(run.end(), region->range.start);
+        const std::uint64_t skipped = (next - run.start) / kPageSize;
+        run.start = next;
+        run.image_offset += skipped * kPageSize;
+        run.nr_pages -= skipped;
+        continue;
+      }
+      PageRun part = run;
+      part.nr_pages = (std::min(run.end(), region->range.end) - run.start) / kPageSize;
+      if (region->IsPrivate()) {
+        const std::uint64_t offset = region->offset + (run.start - region->range.start);
+        const auto end = EndOfFile(snapshot, *region);
+        if (end && offset + part.nr_pages * kPageSize > *end) {
+          const std::uint64_t first = std::max(offset, *end) - offset + run.start;
+          (void)diag.Error(image,
+                           "pages at " + HexText(first) + " lie behind the end of their file");
+        }
+        memory->pages.push_back(part);
+      } else if (region->kind != RegionKind::kVdso && region->kind != RegionKind::kVvar &&
+                 region->kind != RegionKind::kAioRing) {
+        (void)diag.Error(image, "pages at " + HexText(run.start) + " lie in a shared area");
+      }
+      run.start += part.nr_pages * kPageSize;
+      run.image_offset += part.nr_pages * kPageSize;
+      run.nr_pages -= part.nr_pages;
+    }
+  }
+}
+
+}  // namespace
+
+void Loader::LoadMemory(std::int32_t index, Attributes* attributes) {
+  const Pid pid = snapshot.tree.nodes[index].pid;
+  Process& process = snapshot.processes[index];
+  const auto number = static_cast<std::uint64_t>(pid);
+  const ImageKind& mm_kind = ImageKindNamed("MM");
+  if (Failed(images.ReadSingle(mm_kind, number, &mm, diag))) return;
+  const std::string image = ImageSet::NameOf(mm_kind, number);
+
+  const std::size_t unsupported = diag.Count(Severity::kUnsupported);
+  const std::size_t errors = diag.Count(Severity::kError);
+  RegionBuilder(*this, mm, pid, image, &process.memory).Build();
+  const bool complete =
+      diag.Count(Severity::kUnsupported) == unsupported && diag.Count(Severity::kError) == errors;
+
+  MmAttributes bounds;
+  bounds.start_code.value = mm.mm_start_code();
+  bounds.end_code.value = mm.mm_end_code();
+  bounds.start_data.value = mm.mm_start_data();
+  bounds.end_data.value = mm.mm_end_data();
+  bounds.start_stack.value = mm.mm_start_stack();
+  bounds.start_brk.value = mm.mm_start_brk();
+  bounds.brk.value = mm.mm_brk();
+  bounds.arg_start.value = mm.mm_arg_start();
+  bounds.arg_end.value = mm.mm_arg_end();
+  bounds.env_start.value = mm.mm_env_start();
+  bounds.env_end.value = mm.mm_env_end();
+  if (static_cast<std::size_t>(mm.mm_saved_auxv_size()) > kAuxvWords) {
+    (void)diag.Error(image + "[0].mm_saved_auxv", std::to_string(mm.mm_saved_auxv_size()) +
+                                                      " words, expected at most " +
+                                                      std::to_string(kAuxvWords));
+  }
+  for (std::uint64_t word : mm.mm_saved_auxv()) bounds.auxv.push_back({word});
+  if (mm.has_dumpable()) attributes->dumpable = mm.dumpable();
+  if (mm.thp_disabled()) attributes->thp_disabled = true;
+  if (RegularPath(mm.exe_file_id(), image + "[0].exe_file_id", &bounds.exe, &process.memory.exe)) {
+    attributes->mm = std::move(bounds);
+  }
+
+  std::vector<PageRun> runs;
+  if (Succeeded(LoadPageRuns(ImageKindNamed("PAGEMAP"), number, kUserEnd, &runs))) {
+    FitPages(std::move(runs), snapshot, &process.memory, "pagemap-" + std::to_string(pid) + ".img",
+             complete, diag);
+  }
+}
+
+}  // namespace crgen

@@ -1,0 +1,225 @@
+#include "images/source/image_source.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace crgen {
+namespace {
+
+class ScopedFd {
+ public:
+  explicit ScopedFd(int fd = -1) : fd_(fd) {}
+  ScopedFd(ScopedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  ScopedFd& operator=(ScopedFd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~ScopedFd() {
+    if (fd_ >= 0) close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+std::string ErrnoText() { return std::strerror(errno); }
+
+/// Images are read whole, and protobuf counts their bytes in an int.
+constexpr std::uint64_t kMaxImage = (std::uint64_t{1} << 31) - 1;
+
+/// What makes two paths the same folder.
+struct FolderId {
+  dev_t device;
+  ino_t inode;
+  friend bool operator==(const FolderId&, const FolderId&) = default;
+};
+
+class FolderSource : public ImageSource {
+ public:
+  /// `children`: the folders whose `parent` links lead here.
+  FolderSource(std::string path, ScopedFd folder, std::vector<FolderId> children)
+      : path_(std::move(path)), folder_(std::move(folder)), children_(std::move(children)) {}
+
+  Result List(std::vector<std::string>* names, Diagnostics& diag) override;
+  Result Read(const std::string& name, std::string* content, Diagnostics& diag) override;
+  Result Size(const std::string& name, std::uint64_t* size, Diagnostics& diag) override;
+  Result ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
+                Diagnostics& diag) override;
+  std::unique_ptr<ImageSource> Parent() override;
+
+ private:
+  Result Open(const std::string& name, ScopedFd* fd, std::uint64_t* size, Diagnostics& diag);
+
+  std::string path_;
+  ScopedFd folder_;
+  std::vector<FolderId> children_;
+  // Comparing pages goes back and forth between two images.
+  struct OpenImage {
+    std::string name;
+    ScopedFd fd;
+  };
+  OpenImage recent_[2];
+  int next_recent_ = 0;
+};
+
+Result FolderSource::Open(const std::string& name, ScopedFd* fd, std::uint64_t* size,
+                          Diagnostics& diag) {
+  // O_NONBLOCK: a FIFO of that name must not hang us before it is refused.
+  *fd = ScopedFd(openat(folder_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat info;
+  if (fd->get() < 0 || fstat(fd->get(), &info) != 0) return diag.Error(name, ErrnoText());
+  if (!S_ISREG(info.st_mode)) return diag.Error(name, "is not a regular file");
+  *size = static_cast<std::uint64_t>(info.st_size);
+  return Result::kOk;
+}
+
+Result FolderSource::List(std::vector<std::string>* names, Diagnostics& diag) {
+  // A second descriptor: fdopendir() takes it over.
+  DIR* dir = fdopendir(openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (dir == nullptr) return diag.Error(path_, ErrnoText());
+  while (const dirent* entry = readdir(dir)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names->emplace_back(name);
+  }
+  closedir(dir);
+  return Result::kOk;
+}
+
+Result FolderSource::Read(const std::string& name, std::string* content, Diagnostics& diag) {
+  ScopedFd fd;
+  std::uint64_t size = 0;
+  if (Failed(Open(name, &fd, &size, diag))) return Result::kError;
+  if (size > kMaxImage) {
+    return diag.Error(name, "has " + std::to_string(size) + " bytes, expected at most " +
+                                std::to_string(kMaxImage));
+  }
+  content->resize(size);
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t got = read(fd.get(), content->data() + done, size - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return diag.Error(name, ErrnoText());
+    if (got == 0) break;
+    done += static_cast<std::size_t>(got);
+  }
+  content->resize(done);
+  return Result::kOk;
+}
+
+Result FolderSource::Size(const std::string& name, std::uint64_t* size, Diagnostics& diag) {
+  struct stat info;
+  if (fstatat(folder_.get(), name.c_str(), &info, 0) != 0) return diag.Error(name, ErrnoText());
+  if (!S_ISREG(info.st_mode)) return diag.Error(name, "is not a regular file");
+  *size = static_cast<std::uint64_t>(info.st_size);
+  return Result::kOk;
+}
+
+Result FolderSource::ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
+                            Diagnostics& diag) {
+  OpenImage* image = &recent_[0];
+  if (image->name != name) image = &recent_[1];
+  if (image->name != name) {
+    image = &recent_[next_recent_];
+    next_recent_ ^= 1;
+    std::uint64_t size = 0;
+    image->name.clear();
+    if (Failed(Open(name, &image->fd, &size, diag))) return Result::kError;
+    image->name = name;
+  }
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = pread(image->fd.get(), out.data() + done, out.size() - done,
+                              static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return diag.Error(name, ErrnoText());
+    if (got == 0) {
+      return diag.Error(name, "ends before byte " + std::to_string(offset + out.size()));
+    }
+    done += static_cast<std::size_t>(got);
+  }
+  return Result::kOk;
+}
+
+std::unique_ptr<ImageSource> FolderSource::Parent() {
+  ScopedFd parent(openat(folder_.get(), "parent", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct stat own, other;
+  if (parent.get() < 0 || fstat(folder_.get(), &own) != 0 || fstat(parent.get(), &other) != 0) {
+    return nullptr;
+  }
+  std::vector<FolderId> children = children_;
+  children.push_back({own.st_dev, own.st_ino});
+  const FolderId id{other.st_dev, other.st_ino};
+  if (std::find(children.begin(), children.end(), id) != children.end()) return nullptr;  // a ring
+  return std::make_unique<FolderSource>(path_ + "/parent", std::move(parent), std::move(children));
+}
+
+class MemorySource : public ImageSource {
+ public:
+  explicit MemorySource(std::map<std::string, std::string> files) : files_(std::move(files)) {}
+
+  Result List(std::vector<std::string>* names, Diagnostics&) override {
+    for (const auto& [name, content] : files_) {
+      if (name.find('/') == std::string::npos) names->push_back(name);
+    }
+    return Result::kOk;
+  }
+  Result Read(const std::string& name, std::string* content, Diagnostics& diag) override {
+    auto file = files_.find(name);
+    if (file == files_.end()) return diag.Error(name, "no such file");
+    *content = file->second;
+    return Result::kOk;
+  }
+  Result Size(const std::string& name, std::uint64_t* size, Diagnostics& diag) override {
+    auto file = files_.find(name);
+    if (file == files_.end()) return diag.Error(name, "no such file");
+    *size = file->second.size();
+    return Result::kOk;
+  }
+  Result ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
+                Diagnostics& diag) override {
+    auto file = files_.find(name);
+    if (file == files_.end()) return diag.Error(name, "no such file");
+    if (offset > file->second.size() || out.size() > file->second.size() - offset) {
+      return diag.Error(name, "ends before byte " + std::to_string(offset + out.size()));
+    }
+    std::copy_n(file->second.begin() + static_cast<std::ptrdiff_t>(offset), out.size(),
+                out.begin());
+    return Result::kOk;
+  }
+  std::unique_ptr<ImageSource> Parent() override {
+    constexpr std::string_view kPrefix = "parent/";
+    std::map<std::string, std::string> files;
+    for (const auto& [name, content] : files_) {
+      if (name.starts_with(kPrefix)) files[name.substr(kPrefix.size())] = content;
+    }
+    return files.empty() ? nullptr : std::make_unique<MemorySource>(std::move(files));
+  }
+
+ private:
+  std::map<std::string, std::string> files_;
+};
+
+}  // namespace
+
+std::unique_ptr<ImageSource> OpenFolder(const std::string& path, Diagnostics& diag) {
+  ScopedFd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (folder.get() < 0) {
+    (void)diag.Error(path, ErrnoText());
+    return nullptr;
+  }
+  return std::make_unique<FolderSource>(path, std::move(folder), std::vector<FolderId>());
+}
+
+std::unique_ptr<ImageSource> OpenMemory(std::map<std::string, std::string> files) {
+  return std::make_unique<MemorySource>(std::move(files));
+}
+
+}  // namespace crgen

@@ -1,0 +1,180 @@
+// Descriptors of the checker: every rule kept and broken.
+#include <gtest/gtest.h>
+
+#include "tests/support/check_support.h"
+
+namespace crgen {
+namespace {
+
+using namespace test;  // NOLINT: the vocabulary of these tests
+
+const Program kRoot = {ForkOf(0, 10)};
+
+TEST(CheckFiles, OpenFile) {
+  const Program open = kRoot + Program{OpenOf(10, 3, RegFile(1))};
+  RunCases({
+      {"a free number", open, ""},
+      {"a taken number", open + Program{OpenOf(10, 3, RegFile(2))},
+       "commands[2] OPEN_FILE pid 10: EEXIST: fd 3 refers to file 1 (commands[1])"},
+      {"a number that was closed", open + Program{CloseOf(10, 3), OpenOf(10, 3, RegFile(2))}, ""},
+      {"a negative number", kRoot + Program{OpenOf(10, -1, RegFile(1))},
+       "commands[1] OPEN_FILE pid 10: EBADF: fd -1 is not in 0 to 1073741823"},
+      {"a number too large", kRoot + Program{OpenOf(10, kFdLimit, RegFile(1))},
+       "commands[1] OPEN_FILE pid 10: EBADF: fd 1073741824 is not in 0 to 1073741823"},
+      {"an id twice", open + Program{CloseOf(10, 3), OpenOf(10, 4, RegFile(1))},
+       "commands[3] OPEN_FILE pid 10: EEXIST: file id 1 names another opening (commands[1])"},
+      {"no file", kRoot + Program{OpenOf(10, 3, nullptr)},
+       "commands[1] OPEN_FILE pid 10: EINVAL: there is no file"},
+      {"two access modes", kRoot + Program{OpenOf(10, 3, RegFile(1, O_ACCMODE))},
+       "commands[1] OPEN_FILE pid 10: EINVAL: the flags have two access modes"},
+      {"a file that is truncated", kRoot + Program{OpenOf(10, 3, RegFile(1, O_RDWR | O_TRUNC))},
+       "commands[1] OPEN_FILE pid 10: EINVAL: the flags create or truncate the file"},
+      {"a relative path", kRoot + Program{OpenOf(10, 3, RegFile(1, O_RDWR, "file"))},
+       "commands[1] OPEN_FILE pid 10: EINVAL: the path is not absolute"},
+      {"a path with a NUL",
+       kRoot + Program{OpenOf(10, 3, RegFile(1, O_RDWR, std::string("/a\0b", 4)))},
+       "commands[1] OPEN_FILE pid 10: EINVAL: the path contains a NUL"},
+  });
+}
+
+TEST(CheckFiles, PairOfEnds) {
+  RunCases({
+      {"a pipe", kRoot + Program{OpenPair(10, 3, OtherOf(1), 4, OtherOf(2))}, ""},
+      {"both at one number", kRoot + Program{OpenPair(10, 3, OtherOf(1), 3, OtherOf(2))},
+       "commands[1] OPEN_FILE pid 10: EEXIST: both ends have fd 3"},
+      {"both with one id", kRoot + Program{OpenPair(10, 3, OtherOf(1), 4, OtherOf(1))},
+       "commands[1] OPEN_FILE pid 10: EEXIST: both ends have file id 1"},
+      {"the second at a taken number, then neither is open",
+       kRoot + Program{OpenOf(10, 4, RegFile(9)), OpenPair(10, 3, OtherOf(1), 4, OtherOf(2)),
+                       OpenPair(10, 3, OtherOf(1), 5, OtherOf(2))},
+       "commands[2] OPEN_FILE pid 10: EEXIST: fd 4 refers to file 9 (commands[1])"},
+      {"a regular file has one end", kRoot + Program{OpenPair(10, 3, RegFile(1), 4, OtherOf(2))},
+       "commands[1] OPEN_FILE pid 10: EINVAL: a file of this type has no second end"},
+      {"a regular file is none", kRoot + Program{OpenPair(10, 3, OtherOf(1), 4, RegFile(2))},
+       "commands[1] OPEN_FILE pid 10: EINVAL: a file of this type is no second end"},
+  });
+}
+
+TEST(CheckFiles, DupAndClose) {
+  const Program open = kRoot + Program{OpenOf(10, 3, RegFile(1))};
+  RunCases({
+      {"a copy", open + Program{DupOf(10, 3, 4), CloseOf(10, 3), CloseOf(10, 4)}, ""},
+      {"a copy over another",
+       open + Program{OpenOf(10, 4, RegFile(2)), DupOf(10, 3, 4), CloseOf(10, 4)}, ""},
+      {"onto itself", open + Program{DupOf(10, 3, 3, true)}, ""},
+      {"of a closed number", open + Program{DupOf(10, 4, 5)},
+       "commands[2] DUP_FD pid 10: EBADF: fd 4 is not open"},
+      {"to a negative number", open + Program{DupOf(10, 3, -1)},
+       "commands[2] DUP_FD pid 10: EBADF: fd -1 is not in 0 to 1073741823"},
+      {"to a number too large", open + Program{DupOf(10, 3, kFdLimit)},
+       "commands[2] DUP_FD pid 10: EBADF: fd 1073741824 is not in 0 to 1073741823"},
+      {"close what is closed", open + Program{CloseOf(10, 3), CloseOf(10, 3)},
+       "commands[3] CLOSE_FD pid 10: EBADF: fd 3 is not open"},
+  });
+}
+
+TEST(CheckFiles, Inheritance) {
+  const Program open = kRoot + Program{OpenOf(10, 3, RegFile(1))};
+  RunCases({
+      {"a child has a copy of the table",
+       open + Program{ForkOf(10, 11), CloseOf(10, 3), DupOf(11, 3, 4)}, ""},
+      {"what is opened later is not inherited",
+       open + Program{ForkOf(10, 11), OpenOf(10, 4, RegFile(2)), CloseOf(11, 4)},
+       "commands[4] CLOSE_FD pid 11: EBADF: fd 4 is not open"},
+      {"a shared table shows what others open",
+       open + Program{ForkOf(10, 11, CLONE_FILES), OpenOf(11, 4, RegFile(2)), CloseOf(10, 4)}, ""},
+      {"and what they close",
+       open + Program{ForkOf(10, 11, CLONE_FILES), CloseOf(11, 3), CloseOf(10, 3)},
+       "commands[4] CLOSE_FD pid 10: EBADF: fd 3 is not open"},
+      {"it outlives a sharer",
+       open + Program{ForkOf(10, 11, CLONE_FILES), OpenOf(11, 4, RegFile(2)), ExitOf(11),
+                      CloseOf(10, 4)},
+       ""},
+      {"a sibling has the caller's table",
+       open + Program{ForkOf(10, 11), OpenOf(11, 4, RegFile(2)), ForkOf(11, 12, CLONE_PARENT),
+                      CloseOf(12, 4)},
+       ""},
+  });
+}
+
+TEST(CheckFiles, MemfdObjects) {
+  const Program made = kRoot + Program{OpenOf(10, 3, NewMemfd(1, 7, 8192))};
+  const std::string at = "commands[2] OPEN_FILE pid 10: ";
+  RunCases({
+      {"reopen", made + Program{OpenOf(10, 4, OldMemfd(2, 7))}, ""},
+      {"create without a name", kRoot + Program{OpenOf(10, 3, OldMemfd(1, 7))},
+       "commands[1] OPEN_FILE pid 10: ENOENT: memfd 7 does not exist, and to create it takes a "
+       "name and a size"},
+      {"create twice", made + Program{OpenOf(10, 4, NewMemfd(2, 7, 8192))},
+       at + "EEXIST: memfd 7 exists already: only its first opening has name, size, huge, mode, "
+            "uid or gid"},
+      {"too large", kRoot + Program{OpenOf(10, 3, NewMemfd(1, 7, std::uint64_t{1} << 63))},
+       "commands[1] OPEN_FILE pid 10: EFBIG: memfd 7 has 9223372036854775808 bytes"},
+      {"gone with its last descriptor",
+       made + Program{CloseOf(10, 3), OpenOf(10, 4, OldMemfd(2, 7))},
+       "commands[3] OPEN_FILE pid 10: ENOENT: memfd 7 is gone: nothing refers to it any more"},
+      {"held by a mapping",
+       made + Program{MapFd(10, 0x1000, 0x2000, 3), CloseOf(10, 3), OpenOf(10, 4, OldMemfd(2, 7))},
+       ""},
+      {"held by a child",
+       made + Program{ForkOf(10, 11), CloseOf(10, 3), OpenOf(10, 4, OldMemfd(2, 7))}, ""},
+      {"not held by a zombie",
+       made + Program{ForkOf(10, 11), CloseOf(10, 3), ExitOf(11), OpenOf(10, 4, OldMemfd(2, 7))},
+       "commands[5] OPEN_FILE pid 10: ENOENT: memfd 7 is gone: nothing refers to it any more"},
+  });
+}
+
+TEST(CheckFiles, Seals) {
+  const Program made = kRoot + Program{OpenOf(10, 3, NewMemfd(1, 7, 8192))};
+  const Program mapped = made + Program{MapFd(10, 0x1000, 0x3000, 3, MAP_SHARED)};
+  RunCases({
+      {"add a seal", made + Program{OpenOf(10, 4, OldMemfd(2, 7, F_SEAL_GROW))}, ""},
+      {"add a seal by a reader",
+       made + Program{OpenOf(10, 4, OldMemfd(2, 7, F_SEAL_GROW, O_RDONLY))},
+       "commands[2] OPEN_FILE pid 10: EPERM: seals are added through a description that can "
+       "write"},
+      {"add a seal to F_SEAL_SEAL",
+       made + Program{OpenOf(10, 4, OldMemfd(2, 7, F_SEAL_SEAL)),
+                      OpenOf(10, 5, OldMemfd(3, 7, F_SEAL_GROW))},
+       "commands[3] OPEN_FILE pid 10: EPERM: memfd 7 has F_SEAL_SEAL"},
+      {"seal what is mapped writable",
+       mapped + Program{OpenOf(10, 4, OldMemfd(2, 7, F_SEAL_WRITE))},
+       "commands[3] OPEN_FILE pid 10: EBUSY: memfd 7 is mapped shared and writable"},
+      {"seal what was mapped writable",
+       mapped + Program{LoadOf(10, 0x1000, 2), UnmapOf(10, 0x1000, 0x3000),
+                        OpenOf(10, 4, OldMemfd(2, 7, F_SEAL_WRITE))},
+       ""},
+      {"a child's view counts",
+       mapped + Program{ForkOf(10, 11), UnmapOf(10, 0x1000, 0x3000),
+                        OpenOf(10, 4, OldMemfd(2, 7, F_SEAL_WRITE))},
+       "commands[5] OPEN_FILE pid 10: EBUSY: memfd 7 is mapped shared and writable"},
+      {"map what is sealed",
+       kRoot + Program{OpenOf(10, 3, NewMemfd(1, 7, 8192, F_SEAL_WRITE)),
+                       MapFd(10, 0x1000, 0x3000, 3, MAP_SHARED)},
+       "commands[2] MAP_REGION pid 10: EPERM: memfd 7 is sealed against writing"},
+      {"read what is sealed",
+       kRoot + Program{OpenOf(10, 3, NewMemfd(1, 7, 8192, F_SEAL_WRITE)),
+                       MapFd(10, 0x1000, 0x3000, 3, MAP_SHARED, PROT_READ)},
+       ""},
+      {"make writable what is sealed",
+       kRoot + Program{OpenOf(10, 3, NewMemfd(1, 7, 8192, F_SEAL_WRITE)),
+                       MapFd(10, 0x1000, 0x3000, 3, MAP_SHARED, PROT_READ),
+                       ProtectOf(10, 0x1000, 0x3000, kRw)},
+       "commands[3] PROTECT_REGION pid 10: EACCES: region 0x1000-0x3000 is a shared view without "
+       "the right to write"},
+      {"a private view of what is sealed",
+       kRoot + Program{OpenOf(10, 3, NewMemfd(1, 7, 8192, F_SEAL_WRITE)),
+                       MapFd(10, 0x1000, 0x3000, 3, MAP_PRIVATE), LoadOf(10, 0x1000, 2)},
+       ""},
+      {"write through an old view after F_SEAL_FUTURE_WRITE",
+       mapped + Program{OpenOf(10, 4, OldMemfd(2, 7, F_SEAL_FUTURE_WRITE)), LoadOf(10, 0x1000, 2)},
+       ""},
+      {"a new view after F_SEAL_FUTURE_WRITE",
+       mapped + Program{OpenOf(10, 4, OldMemfd(2, 7, F_SEAL_FUTURE_WRITE)),
+                        MapFd(10, 0x5000, 0x6000, 3, MAP_SHARED)},
+       "commands[4] MAP_REGION pid 10: EPERM: memfd 7 is sealed against writing"},
+  });
+}
+
+}  // namespace
+}  // namespace crgen

@@ -1,0 +1,97 @@
+// The programs in docs/writing-programs.md are right, and crgen says about the wrong ones exactly
+// what the page says.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "checker/check.h"
+#include "dsl/json/program_json.h"
+
+namespace crgen {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A ```json block, and the ```console block behind it, if there is one before the next program.
+struct Example {
+  std::string program;
+  std::string command;  ///< without "$ "
+  std::string output;
+
+  bool IsWrong() const { return output.find("crgen: error:") != std::string::npos; }
+};
+
+std::vector<Example> ReadExamples() {
+  std::ifstream page(CRGEN_SOURCE "/docs/writing-programs.md");
+  std::vector<Example> examples;
+  std::string* block = nullptr;
+  for (std::string line; std::getline(page, line);) {
+    if (line == "```json") {
+      block = &examples.emplace_back().program;
+    } else if (line == "```console" && !examples.empty()) {
+      block = &examples.back().output;
+    } else if (line == "```") {
+      block = nullptr;
+    } else if (block != nullptr && line.starts_with("$ ")) {
+      examples.back().command = line.substr(2);
+    } else if (block != nullptr) {
+      *block += line + "\n";
+    }
+  }
+  return examples;
+}
+
+std::string DiagnosticText(const Diagnostics& diag) {
+  std::string text;
+  for (const Diagnostic& entry : diag.entries()) text += entry.where + ": " + entry.what + "\n";
+  return text;
+}
+
+/// Runs `command`, which begins with "crgen ", where plan.json is the program.
+std::string RunCrgen(const std::string& command, const std::string& program) {
+  std::string folder = (fs::temp_directory_path() / "crgen-handwritten-XXXXXX").string();
+  if (mkdtemp(folder.data()) == nullptr) return "no folder";
+  std::ofstream(fs::path(folder) / "plan.json") << program;
+  const std::string line = "cd " + folder + " && " + CRGEN_BINARY + command.substr(5) + " 2>&1";
+  std::string output;
+  if (FILE* pipe = popen(line.c_str(), "r"); pipe != nullptr) {
+    for (int byte; (byte = std::fgetc(pipe)) != EOF;) output += static_cast<char>(byte);
+    pclose(pipe);
+  }
+  fs::remove_all(folder);
+  return output;
+}
+
+TEST(Handwritten, ThePageHasThreeProgramsAndThreeMistakes) {
+  std::size_t right = 0, wrong = 0;
+  for (const Example& example : ReadExamples()) ++(example.IsWrong() ? wrong : right);
+  EXPECT_EQ(right, 3u);
+  EXPECT_EQ(wrong, 3u);
+}
+
+TEST(Handwritten, ProgramsAreRight) {
+  for (const Example& example : ReadExamples()) {
+    if (example.IsWrong()) continue;
+    Program program;
+    Diagnostics diag;
+    ASSERT_EQ(ReadProgram(example.program, "plan.json", &program, diag), Result::kOk)
+        << DiagnosticText(diag);
+    SimulatedState state;
+    EXPECT_EQ(CheckProgram(program, &state, diag), Result::kOk);
+    EXPECT_EQ(DiagnosticText(diag), "") << example.program;
+  }
+}
+
+TEST(Handwritten, OutputIsAsShown) {
+  for (const Example& example : ReadExamples()) {
+    if (example.command.empty()) continue;
+    ASSERT_TRUE(example.command.starts_with("crgen validate")) << example.command;
+    EXPECT_EQ(RunCrgen(example.command, example.program), example.output) << example.program;
+  }
+}
+
+}  // namespace
+}  // namespace crgen

@@ -1,0 +1,182 @@
+// End to end, with a real CRIU as the dumper: programs that check themselves from inside are
+// started, dumped and thereby killed, planned, restored, and must finish with PASS.
+#include <gtest/gtest.h>
+
+#include "tests/support/e2e_damage.h"
+#include "tests/support/e2e_plan.h"
+#include "tests/support/e2e_support.h"
+
+namespace crgen::test {
+
+// What a parameterized test is called with in messages.
+void PrintTo(const Program& program, std::ostream* out) { *out << program.name; }
+void PrintTo(const Damage& damage, std::ostream* out) {
+  *out << damage.program << ": " << damage.what;
+}
+
+namespace {
+
+const Program kPrograms[] = {
+    {"counter"},
+    {"memory"},
+    {"shared_memory"},
+    {"copy_on_write"},
+    {"files"},
+    {"threads"},
+    {"signals"},
+    {"timers"},
+    {"zombies"},
+    {"registers"},
+    {"attributes"},
+    {"forest", false},
+    {"chain"},
+    {"cyclic_groups", false},
+    {"births_before_setsid", false},
+    {"init", true, true},
+};
+
+std::vector<Program> RefusedByCriu() {
+  std::vector<Program> refused;
+  for (const Program& program : kPrograms) {
+    if (!program.criu_restores) refused.push_back(program);
+  }
+  return refused;
+}
+
+class RestoreTest : public EndToEnd, public ::testing::WithParamInterface<Program> {
+ protected:
+  const Program& TheProgram() const override { return GetParam(); }
+};
+
+TEST_P(RestoreTest, FinishesAfterARestore) {
+  if (WithReference() && !GetParam().criu_restores) GTEST_SKIP() << "CRIU refuses this tree";
+  ASSERT_NO_FATAL_FAILURE(Dump("first"));
+  ASSERT_NO_FATAL_FAILURE(MakePlan("first"));
+  ASSERT_NO_FATAL_FAILURE(Restore("first"));
+  Finish();
+}
+
+/// Whoever is restored is dumped again: the plan is the same, and it restores the tree once more.
+TEST_P(RestoreTest, GivesTheSamePlanAgain) {
+  if (WithReference() && !GetParam().criu_restores) GTEST_SKIP() << "CRIU refuses this tree";
+  ASSERT_NO_FATAL_FAILURE(Dump("first"));
+  ASSERT_NO_FATAL_FAILURE(MakePlan("first"));
+  ASSERT_NO_FATAL_FAILURE(Restore("first"));
+  ASSERT_NO_FATAL_FAILURE(Dump("second"));
+  ASSERT_NO_FATAL_FAILURE(MakePlan("second"));
+  if (!WithReference()) {  // CRIU forks in another order and merges areas
+    EXPECT_EQ(PlanDifference(Plan("first"), Plan("second")), "");
+  }
+  ASSERT_NO_FATAL_FAILURE(Restore("second"));
+  Finish();
+}
+
+INSTANTIATE_TEST_SUITE_P(Programs, RestoreTest, ::testing::ValuesIn(kPrograms),
+                         [](const auto& of) { return of.param.name; });
+
+/// It is not known to us alone that these trees are hard.
+class CriuTest : public RestoreTest {};
+
+TEST_P(CriuTest, RefusesThisTree) {
+  ASSERT_NO_FATAL_FAILURE(Dump("first"));
+  const Outcome outcome =
+      Execute({Machine().criu, "restore", "-d", "-D", Images("first")}, Log("criu"), 3);
+  EXPECT_NE(outcome.status, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Programs, CriuTest, ::testing::ValuesIn(RefusedByCriu()),
+                         [](const auto& of) { return of.param.name; });
+
+/// What the restorer's options do.
+class OptionsTest : public EndToEnd {
+ protected:
+  void SetUp() override {
+    if (WithReference()) GTEST_SKIP() << "CRIU has options of its own";
+    EndToEnd::SetUp();
+  }
+  const Program& TheProgram() const override { return program_; }
+
+ private:
+  const Program program_ = {"threads"};
+};
+
+TEST_F(OptionsTest, StopLeavesEverybodyStopped) {
+  ASSERT_NO_FATAL_FAILURE(Dump("first"));
+  ASSERT_NO_FATAL_FAILURE(MakePlan("first"));
+  ASSERT_NO_FATAL_FAILURE(Restore("first", {"--detach", "--stop"}));
+  const std::vector<pid_t> all = OtherProcesses();
+  EXPECT_EQ(all.size(), 2u);
+  for (const pid_t pid : all) {
+    EXPECT_TRUE(Eventually([&] { return StateOf(pid) == 'T'; })) << pid << " " << StateOf(pid);
+  }
+  for (const pid_t pid : all) kill(pid, SIGCONT);
+  Finish();
+}
+
+TEST_F(OptionsTest, WithoutDetachTheRestorerEndsAsTheRootDoes) {
+  ASSERT_NO_FATAL_FAILURE(Dump("first"));
+  ASSERT_NO_FATAL_FAILURE(MakePlan("first"));
+  Create("go");
+  Create("end");
+  ASSERT_NO_FATAL_FAILURE(Restore("first", {}));
+  for (const auto& [name, result] : Results()) EXPECT_EQ(result, "PASS") << name;
+  EXPECT_EQ(Results().size(), 2u);
+  EXPECT_TRUE(NobodyLeft());
+}
+
+/// The programs do notice it when they are restored wrong.
+class DamageTest : public EndToEnd, public ::testing::WithParamInterface<Damage> {
+ protected:
+  void SetUp() override {
+    if (WithReference()) GTEST_SKIP() << "CRIU restores images, not plans";
+    EndToEnd::SetUp();
+  }
+  const Program& TheProgram() const override { return program_; }
+
+ private:
+  const Program program_ = {GetParam().program};
+};
+
+TEST_P(DamageTest, IsNoticed) {
+  ASSERT_NO_FATAL_FAILURE(Dump("first"));
+  ASSERT_NO_FATAL_FAILURE(MakePlan("first"));
+  nlohmann::json plan = ReadPlan(Plan("first"));
+  const nlohmann::json before = plan;
+  GetParam().damage(plan);
+  ASSERT_NE(plan, before) << "nothing was damaged";
+  std::ofstream(Plan("first")) << plan;
+  ASSERT_NO_FATAL_FAILURE(Restore("first"));
+  bool noticed = false;
+  for (const auto& [name, result] : LastChecks()) {
+    if (result == "PASS") continue;
+    noticed = true;
+    RecordProperty(name, result);
+  }
+  EXPECT_TRUE(noticed);
+}
+
+INSTANTIATE_TEST_SUITE_P(Plans, DamageTest, ::testing::ValuesIn(Damages()), [](const auto& of) {
+  std::string name = of.param.program + "_" + of.param.what;
+  for (char& c : name) c = std::isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  return name;
+});
+
+}  // namespace
+}  // namespace crgen::test
+
+int main(int argc, char** argv) {
+  constexpr int kAllSkipped = 77;
+  ::testing::InitGoogleTest(&argc, argv);
+  if (GTEST_FLAG_GET(list_tests)) return RUN_ALL_TESTS();
+  crgen::test::MachineState& machine = crgen::test::Machine();
+  const auto run = [&] {
+    machine.criu =
+        crgen::test::FindCriu(CRGEN_FIXTURES "/get-criu.sh", CRGEN_CRIU_FOLDER, &machine.missing);
+    const int status = RUN_ALL_TESTS();
+    return status == 0 && !machine.missing.empty() ? kAllSkipped : status;
+  };
+  const std::optional<int> status = crgen::test::InPidNamespace(run, &machine.missing);
+  if (status) return *status;
+  // Tells of each test that it is skipped, and why.
+  return RUN_ALL_TESTS() == 0 ? kAllSkipped : 1;
+}

@@ -1,0 +1,115 @@
+// Small snapshots whose programs were wrong once.
+#include <gtest/gtest.h>
+
+#include "tests/support/snapshot_builder.h"
+
+namespace crgen::test {
+namespace {
+
+void ExpectRight(const std::string& tree, const std::string& text) {
+  const Dump dump = SnapshotBuilder::Build(tree, text);
+  const Verdict verdict(dump);
+  EXPECT_EQ(verdict.problems, "") << ProgramText::Of(verdict.program);
+}
+
+TEST(GenerateRegressionTest, CarriedViewBeginsWhereAnotherFills) {
+  ExpectRight("1 1 1 [ 2 1 1 [] 3 1 1 [] ]", R"(
+shm x: 3 0-2=1
+mem 1: 10-13 rw shm:x
+mem 2: 10-11 rw shm:x
+mem 3: 10-11 rw shm:x)");
+}
+
+TEST(GenerateRegressionTest, ViewIsOfUseAfterItWasHandedOn) {
+  ExpectRight("1 1 1 [ 2 1 1 [ 4 1 1 [] ] 3 1 1 [] ]", R"(
+shm x: 2
+mem 1: 10-11 rw shm:x
+mem 2: 10-12 rw shm:x
+mem 4: 10-12 rw shm:x)");
+}
+
+TEST(GenerateRegressionTest, VdsoIsOfUseAfterItWasHandedOn) {
+  ExpectRight("1 1 1 [ 2 1 1 [ 4 1 1 [] ] 3 1 1 [] ]", R"(
+mem 1: 20-22 rx vdso
+mem 2: 30-32 rx vdso
+mem 4: 30-32 rx vdso)");
+}
+
+TEST(GenerateRegressionTest, ViewWithDontfork) {
+  for (const char* one : {"dontfork", ""}) {
+    for (const char* other : {"dontfork", "dontdump", ""}) {
+      ExpectRight("1 1 1 [ 2 1 1 [ 3 1 1 [] ] ]",
+                  "shm x: 4 1=1\nmem 1: 10-14 rw shm:x " + std::string(one) +
+                      "\nmem 2: 13-14 rw shm:x+3 " + other + "\nmem 3: 10-14 rw shm:x " + other);
+    }
+  }
+}
+
+TEST(GenerateRegressionTest, VsyscallStaysWhereItIs) {
+  // 2 is there for the sake of its session and hands the page on to 3 only.
+  ExpectRight("1 1 1 [ 3 2 2 [] 4 2 2 z [] ]", R"(
+mem 1: 10-12 rw anon
+mem 1: ffffffffff600-ffffffffff601 x vsyscall
+mem 3: 10-12 rw anon
+mem 3: ffffffffff600-ffffffffff601 x vsyscall)");
+}
+
+TEST(GenerateRegressionTest, SealsAreAddedThroughWhatCanWrite) {
+  ExpectRight("1 1 1 []", R"(
+memfd m: 2 seals=e 0=1
+mem 1: 10-12 r memfd:m)");
+  ExpectRight("1 1 1 []", R"(
+memfd m: 2 seals=8 0=1
+fd 1: 0=m
+mem 1: 10-12 r smemfd:m)");
+}
+
+TEST(GenerateRegressionTest, RootIsInTheGroupOfItsChild) {
+  ExpectRight("7 9 0 r [ 9 9 0 [] ]", "");
+}
+
+TEST(GenerateRegressionTest, MovesThatWaitForACycle) {
+  // 2: x is to go where y is, y and z are to change places.
+  ExpectRight("1 1 1 [ 2 1 1 [] ]", R"(
+shm x: 1 0=1
+shm y: 1 0=2
+shm z: 1 0=3
+mem 1: 10 rw shm:x
+mem 1: 11 rw shm:y
+mem 1: 12 rw shm:z
+mem 2: 11 rw shm:x
+mem 2: 12 rw shm:y
+mem 2: 13 rw shm:z)");
+  ExpectRight("1 1 1 [ 2 1 1 [] ]", R"(
+shm x: 2 0=1
+shm y: 2 0=2
+shm z: 1 0=3
+mem 1: 10-12 rw shm:x
+mem 1: 12-14 rw shm:y
+mem 1: 14-15 rw shm:z
+mem 2: 10-11 rw shm:z
+mem 2: 11-13 rw shm:y
+mem 2: 13-15 rw shm:x)");
+}
+
+TEST(GenerateRegressionTest, OneFileMappedThroughDifferentOpenings) {
+  ExpectRight("1 1 1 [ 2 1 1 [] ]", R"(
+mem 1: 10-12 r file:a rdwr
+mem 2: 10-12 r file:a)");
+}
+
+TEST(GenerateRegressionTest, SomethingInTheWayFarBelow) {
+  const Dump dump = SnapshotBuilder::Build("1 1 1 [ 2 1 1 [] 4 3 3 [] 5 3 3 [] 6 3 3 [] ]", R"(
+mem 1: 10-14 rw anon 10=1
+mem 2: 10-14 rw anon 10=1
+mem 4: 11-13 rx vdso
+mem 5: 10-14 rw anon 10=1
+mem 6: 11-13 rx vdso)");
+  const Verdict verdict(dump);
+  EXPECT_EQ(verdict.problems, "");
+  // 2 inherits what 1 has, whatever 3, which made the session, hands on.
+  EXPECT_EQ(ProgramText::Of(verdict.program).find("2 MAP_REGION"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace crgen::test

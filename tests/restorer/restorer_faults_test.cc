@@ -1,0 +1,324 @@
+// All or nothing: whichever system call fails, and whenever the restorer is killed, either
+// everything runs or nothing is left.
+#include <elf.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+
+#include <random>
+
+#include "tests/support/restorer_support.h"
+
+namespace crgen::test {
+namespace {
+
+using Plan = PlanBuilder;
+
+/// Whether the process runs without the restorer: the executor is unmapped, nobody traces it.
+bool Resumed(int pid) {
+  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+  int executable = 0;
+  for (std::string line; std::getline(maps, line);) {
+    executable += line.find(" r-x") != std::string::npos && line.find('[') == std::string::npos;
+  }
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("TracerPid:", 0) == 0) return executable == 1 && line == "TracerPid:\t0";
+  }
+  return false;
+}
+
+/// A part of /proc/self/maps: from the first region with the name to the last one's end.
+std::pair<std::uint64_t, std::uint64_t> OwnRegion(const std::string& name) {
+  std::pair<std::uint64_t, std::uint64_t> range;
+  std::ifstream maps("/proc/self/maps");
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find("[" + name) == std::string::npos) continue;
+    std::size_t used = 0;
+    const std::uint64_t start = std::stoull(line, &used, 16);
+    if (range.first == 0) range.first = start;
+    range.second = std::stoull(line.substr(used + 1), nullptr, 16);
+  }
+  return range;
+}
+
+Json Timer(int seconds) {
+  return {{"interval_sec", 0}, {"interval_usec", 0}, {"value_sec", seconds}, {"value_usec", 0}};
+}
+
+Json Capabilities(const char* held) {
+  return {{"cap_inh", "0x0"},
+          {"cap_prm", held},
+          {"cap_eff", held},
+          {"cap_bnd", held},
+          {"cap_amb", "0x0"}};
+}
+
+Json Credentials(int id, const char* held) {
+  Json creds = Capabilities(held);
+  for (const char* name : {"uid", "euid", "suid", "fsuid", "gid", "egid", "sgid", "fsgid"}) {
+    creds[name] = id;
+  }
+  creds["groups"] = {id};
+  creds["secbits"] = Json::array();
+  return creds;
+}
+
+class RestorerFaultsTest : public RestorerTest {
+ protected:
+  /// A tree that takes every kind of step: 6 processes that resume (one with a thread), a zombie,
+  /// one that is gone.
+  Plan Rich() {
+    std::ofstream(folder_ + "/file") << "hello";
+    Plan plan;
+    const int root = Pid(0);
+    plan.Fork(0, root);
+    plan.Add("SET_SID", root);
+    plan.Add("SET_ATTR", root, {{"attributes", {{"child_subreaper", true}}}});
+    plan.MapProgram(root);
+    Files(plan, root);
+    Memory(plan, root);
+    plan.Fork(root, Pid(1));
+    plan.Fork(Pid(1), Pid(2));
+    plan.Add("SET_PGID", Pid(2), {{"pgid", Pid(2)}});
+    plan.Add("EXIT", Pid(1), {{"status", {{"code", 0}}}});
+    plan.Add("WAIT", root, {{"child_pid", Pid(1)}});
+    plan.Fork(root, Pid(3));
+    plan.Add("EXIT", Pid(3), {{"status", {{"signal", "SIGTERM"}, {"core_dumped", false}}}});
+    plan.Fork(root, Pid(4), {"CLONE_FILES"});
+    plan.Add("DUP_FD", Pid(4), {{"old_fd", 0}, {"new_fd", 9}});
+    plan.Add("CLOSE_FD", root, {{"fd", 9}});
+    plan.Add("CREATE_THREAD", root, {{"tid", Pid(5)}});
+    plan.Add("SET_ATTR", root,
+             {{"tid", Pid(5)},
+              {"attributes",
+               {{"comm", "second"},
+                {"signal_mask", "0x200"},
+                {"sched", {{"policy", "SCHED_BATCH"}, {"nice", 3}}},
+                {"robust_list", {{"head", Plan::Hex(kStack)}, {"size", 24}}},
+                {"clear_tid_addr", Plan::Hex(kStack + 64)},
+                {"registers", Plan::Registers(kPause)}}}});
+    plan.Resume(root, Plan::Registers(kPause), Attributes());
+    plan.Resume(
+        Pid(2), Plan::Registers(kPause),
+        {{"creds", Credentials(1000, "0x0")}, {"pdeath_signal", "SIGKILL"}, {"dumpable", 0}});
+    plan.Resume(Pid(4), Plan::Registers(kPause),
+                {{"seccomp",
+                  {{"mode", "SECCOMP_MODE_FILTER"},
+                   {"filters", {{{"program", "BgAAAAAA/38="}, {"flags", Json::array()}}}}}}});
+    return plan;
+  }
+  static constexpr int kResume[] = {0, 2, 4}, kRunning = 3;
+
+  void Files(Plan& plan, int pid) {
+    plan.Add("OPEN_FILE", pid,
+             {{"fd", 0},
+              {"file",
+               {{"type", "REG"},
+                {"id", 1},
+                {"path", folder_ + "/file"},
+                {"flags", {"O_RDONLY"}},
+                {"pos", 2},
+                {"size", 5}}}});
+    plan.Add("DUP_FD", pid, {{"old_fd", 0}, {"new_fd", 5}, {"cloexec", true}});
+    plan.Add("CLOSE_FD", pid, {{"fd", 5}});
+    plan.Add("OPEN_FILE", pid,
+             {{"fd", 3},
+              {"file",
+               {{"type", "MEMFD"},
+                {"id", 2},
+                {"inode_id", 7},
+                {"flags", {"O_RDWR"}},
+                {"pos", 0},
+                {"name", "object"},
+                {"size", 4096},
+                {"mode", 0777},
+                {"uid", 0},
+                {"gid", 0}}}});
+    plan.Add("OPEN_FILE", pid,
+             {{"fd", 4},
+              {"file",
+               {{"type", "MEMFD"},
+                {"id", 3},
+                {"inode_id", 7},
+                {"flags", {"O_RDWR"}},
+                {"seals", {"F_SEAL_SHRINK"}}}}});
+  }
+
+  void Memory(Plan& plan, int pid) {
+    const auto map = [&](std::uint64_t start, std::uint64_t end, Json more) {
+      Json fields = {{"start", Plan::Hex(start)},
+                     {"end", Plan::Hex(end)},
+                     {"prot", {"PROT_READ", "PROT_WRITE"}},
+                     {"flags", {"MAP_SHARED", "MAP_ANONYMOUS"}}};
+      fields.update(more);
+      plan.Add("MAP_REGION", pid, fields);
+    };
+    map(kData, kData + 0x2000, {{"shmem", {{"id", 1}, {"offset", 0}, {"size", 0x2000}}}});
+    map(kData + 0x4000, kData + 0x5000,
+        {{"shmem", {{"id", 1}, {"offset", 0x1000}}}, {"prot", {"PROT_READ"}}});
+    map(kData + 0x8000, kData + 0x9000, {{"fd", 3}, {"offset", 0}, {"flags", {"MAP_SHARED"}}});
+    map(kData + 0xa000, kData + 0xc000,
+        {{"flags", {"MAP_PRIVATE", "MAP_ANONYMOUS"}}, {"madvise", {"MADV_DONTDUMP"}}});
+    plan.Add("MOVE_REGION", pid,
+             {{"start", Plan::Hex(kData + 0xa000)},
+              {"end", Plan::Hex(kData + 0xc000)},
+              {"to", Plan::Hex(kData + 0x10000)}});
+    plan.Add("UNMAP_REGION", pid,
+             {{"start", Plan::Hex(kData + 0x11000)}, {"end", Plan::Hex(kData + 0x12000)}});
+    for (const char* name : {"vvar", "vdso"}) {
+      const auto [start, end] = OwnRegion(name);
+      map(start, end,
+          {{"special", name},
+           {"prot", name[2] == 'a' ? Json{"PROT_READ"} : Json{"PROT_READ", "PROT_EXEC"}},
+           {"flags", {"MAP_PRIVATE", "MAP_ANONYMOUS"}}});
+    }
+  }
+
+  Json Attributes() const {
+    rlimit files;
+    getrlimit(RLIMIT_NOFILE, &files);
+    Json mm = {{"exe", CRRESTORE_BINARY}, {"auxv", {"0x6", "0x1000", "0x0", "0x0"}}};
+    for (const char* name : {"start_code", "start_data", "start_stack", "start_brk", "brk",
+                             "arg_start", "env_start"}) {
+      mm[name] = Plan::Hex(kStack);
+    }
+    for (const char* name : {"end_code", "end_data", "arg_end", "env_end"}) {
+      mm[name] = Plan::Hex(kStack + 0x1000);
+    }
+    const Json posix_timer = {{"id", 2},
+                              {"clock", "CLOCK_MONOTONIC"},
+                              {"signal", "SIGUSR1"},
+                              {"notify", "SIGEV_SIGNAL"},
+                              {"sigev_value", "0x0"},
+                              {"overrun", 0},
+                              {"interval_sec", 0},
+                              {"interval_nsec", 0},
+                              {"value_sec", 1000},
+                              {"value_nsec", 0}};
+    return {{"comm", "rich"},
+            {"fs", {{"cwd", folder_}, {"root", "/"}, {"umask", 18}}},
+            {"mm", mm},
+            {"personality", "0x40000"},
+            {"sigactions",
+             {{{"signal", "SIGUSR1"},
+               {"handler", Plan::Hex(kPause)},
+               {"flags", {"SA_RESTORER"}},
+               {"restorer", Plan::Hex(kPause)},
+               {"mask", "0x0"}}}},
+            {"signal_mask", "0x800"},
+            {"rlimits", {{{"resource", "RLIMIT_NOFILE"}, {"cur", 100}, {"max", files.rlim_max}}}},
+            {"timers", {{"real", Timer(1000)}, {"virtual", Timer(0)}, {"prof", Timer(0)}}},
+            {"posix_timers", {posix_timer}},
+            {"sigaltstack", {{"sp", Plan::Hex(kStack)}, {"size", 4096}, {"flags", Json::array()}}},
+            {"dumpable", 1}};
+  }
+
+  /// Everything that the plan ends in is there, and nothing else.
+  void ExpectRestored() {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    for (int n : kResume) EXPECT_NE(FactsOf(Pid(n)).state, 'X') << n;
+    EXPECT_EQ(FactsOf(Pid(1)).state, 'X');
+    EXPECT_EQ(FactsOf(Pid(3)).state, 'Z');
+    std::string name;
+    std::getline(std::ifstream("/proc/" + std::to_string(Pid(0)) + "/comm"), name);
+    EXPECT_EQ(name, "rich");
+  }
+};
+
+TEST_F(RestorerFaultsTest, RestoresARichTree) {
+  const Outcome outcome = Run(Rich());
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  ExpectRestored();
+}
+
+/// Each system call of a restore fails in turn, with EIO.
+TEST_F(RestorerFaultsTest, AnyFailingCallLeavesNothing) {
+  const Plan plan = Rich();
+  int failures = 0, last_failure = 0;
+  for (int call = 1;; ++call) {
+    SCOPED_TRACE("call " + std::to_string(call));
+    const Outcome outcome = Run(plan, "--detach", "CRRESTORE_FAILING_CALL=" + std::to_string(call),
+                                CRRESTORE_FAULTY_BINARY);
+    if (outcome.status == 0) {
+      ExpectRestored();
+      KillEverybody();
+      // A few calls are allowed to fail. Twenty in a row: there are no more of them.
+      if (call > last_failure + 20) break;
+      continue;
+    }
+    ++failures;
+    last_failure = call;
+    ASSERT_EQ(outcome.status, 5) << outcome.errors;
+    EXPECT_NE(outcome.errors.find("Input/output error"), std::string::npos) << outcome.errors;
+    EXPECT_NE(outcome.errors.find("nothing is restored"), std::string::npos) << outcome.errors;
+    ASSERT_TRUE(Left().empty());
+  }
+  std::printf("%d calls, each made to fail once\n", failures);
+  EXPECT_GT(failures, 100);
+}
+
+/// The restorer's processes are killed at random moments: the one that the user started, the one
+/// that restores, or both. Only who kills both while they let one process go after another can get
+/// a part of the tree.
+TEST_F(RestorerFaultsTest, KilledAtAnyMomentLeavesAllOrNothing) {
+  const char* given = getenv("CRGEN_SEED");
+  const unsigned seed =
+      given != nullptr ? static_cast<unsigned>(atoi(given)) : std::random_device()();
+  std::printf("seed %u\n", seed);
+  std::mt19937 random(seed);
+  std::ofstream(folder_ + "/plan.json") << Rich().Text();
+  int undone = 0, done = 0, split = 0;
+  for (int round = 0; round < 60; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    const pid_t restorer = fork();
+    if (restorer == 0) {
+      if (chdir(folder_.c_str()) != 0) _exit(1);
+      std::freopen("/dev/null", "w", stderr);
+      execl(CRRESTORE_BINARY, "crrestore", "plan.json", "--detach", nullptr);
+      _exit(1);
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 20000));
+    pid_t second = 0;
+    std::ifstream("/proc/" + std::to_string(restorer) + "/task/" + std::to_string(restorer) +
+                  "/children") >>
+        second;
+    const unsigned who = random() % 3;
+    if (who != 1) kill(restorer, SIGKILL);
+    if (who != 0 && second != 0) kill(second, SIGKILL);
+    waitpid(restorer, nullptr, 0);
+    // Processes that wait for a dead restorer look after it every second.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    int running = 0;
+    for (;;) {
+      while (waitpid(-1, nullptr, WNOHANG | __WALL) > 0) {
+      }
+      running = 0;
+      for (int n : kResume) running += Resumed(Pid(n));
+      if (running == kRunning || Left().empty()) break;
+      if (std::chrono::steady_clock::now() > deadline) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    if (running == kRunning) {
+      ++done;
+      ExpectRestored();
+    } else if (running > 0 && who == 2) {
+      ++split;
+    } else {
+      ++undone;
+      for (int pid : Left()) {
+        const std::string folder = "/proc/" + std::to_string(pid);
+        ADD_FAILURE() << "process " << pid
+                      << " is left: " << std::ifstream(folder + "/status").rdbuf()
+                      << std::ifstream(folder + "/syscall").rdbuf();
+      }
+    }
+    KillEverybody();
+  }
+  std::printf("%d restored before, %d undone, %d killed in the instant of the release\n", done,
+              undone, split);
+}
+
+}  // namespace
+}  // namespace crgen::test
+
+int main(int argc, char** argv) { return crgen::test::MainInNewPidNamespace(argc, argv); }

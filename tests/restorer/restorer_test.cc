@@ -1,0 +1,293 @@
+// The restorer, on plans of its own: what it builds, what it refuses, what it leaves behind.
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "tests/support/restorer_support.h"
+
+namespace crgen::test {
+namespace {
+
+using Plan = PlanBuilder;
+
+TEST_F(RestorerTest, GivesTheRootsExitStatus) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Resume(Pid(0), Plan::Registers(kExit, 42));
+  EXPECT_EQ(Run(plan, "").status, 42);
+  EXPECT_TRUE(Left().empty());
+}
+
+TEST_F(RestorerTest, GivesTheRootsDeathBySignalAsAShellDoes) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Resume(Pid(0), Plan::Registers(kRaise, static_cast<unsigned>(Pid(0)), SIGTERM));
+  EXPECT_EQ(Run(plan, "").status, 128 + SIGTERM);
+}
+
+/// A session leader, its child's orphan in a group of its own, a zombie, a second session.
+void BuildTree(Plan& plan, const std::function<int(int)>& pid) {
+  plan.Fork(0, pid(0));
+  plan.Add("SET_SID", pid(0));
+  plan.Add("SET_ATTR", pid(0), {{"attributes", {{"child_subreaper", true}}}});
+  plan.MapProgram(pid(0));
+  plan.Fork(pid(0), pid(1));
+  plan.Fork(pid(1), pid(2));
+  plan.Add("SET_PGID", pid(2), {{"pgid", pid(2)}});
+  plan.Fork(pid(1), pid(3));
+  plan.Add("SET_PGID", pid(3), {{"pgid", pid(2)}});
+  plan.Add("EXIT", pid(1), {{"status", {{"code", 0}}}});
+  plan.Add("WAIT", pid(0), {{"child_pid", pid(1)}});
+  plan.Fork(pid(0), pid(4));
+  plan.Add("EXIT", pid(4), {{"status", {{"signal", "SIGKILL"}, {"core_dumped", false}}}});
+  plan.Fork(pid(0), pid(5));
+  plan.Add("SET_SID", pid(5));
+  for (int i : {0, 2, 3, 5}) plan.Resume(pid(i));
+}
+
+TEST_F(RestorerTest, BuildsSessionsGroupsOrphansAndZombies) {
+  Plan plan;
+  BuildTree(plan, [&](int i) { return Pid(i); });
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  const auto expect = [&](int n, char state, int ppid, int pgid, int sid) {
+    const ProcessFacts facts = FactsOf(Pid(n));
+    EXPECT_EQ(facts.state, state) << n;
+    EXPECT_EQ(facts.ppid, ppid) << n;
+    EXPECT_EQ(facts.pgid, pgid) << n;
+    EXPECT_EQ(facts.sid, sid) << n;
+  };
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  expect(0, 'S', getpid(), Pid(0), Pid(0));
+  expect(1, 'X', 0, 0, 0);
+  expect(2, 'S', Pid(0), Pid(2), Pid(0));
+  expect(3, 'S', Pid(0), Pid(2), Pid(0));
+  expect(4, 'Z', Pid(0), Pid(0), Pid(0));
+  expect(5, 'S', Pid(0), Pid(5), Pid(5));
+}
+
+TEST_F(RestorerTest, LeavesNothingOfItselfInTheAddressSpace) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Map(Pid(0), kData, 1, {"PROT_READ"});
+  plan.Fork(Pid(0), Pid(1));
+  plan.Add("CREATE_THREAD", Pid(0), {{"tid", Pid(2)}});
+  plan.Add("SET_ATTR", Pid(0),
+           {{"tid", Pid(2)}, {"attributes", {{"registers", Plan::Registers(kPause)}}}});
+  plan.Resume(Pid(0));
+  plan.Resume(Pid(1));
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  for (int pid : {Pid(0), Pid(1)}) {
+    std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+    std::vector<std::string> ranges;
+    for (std::string line; std::getline(maps, line);) {
+      if (line.find("[vsyscall]") == std::string::npos) {
+        ranges.push_back(line.substr(0, line.find(' ', line.find(' ') + 1)));
+      }
+    }
+    EXPECT_EQ(ranges, (std::vector<std::string>{"00400000-00401000 r-xp", "00500000-00502000 rw-p",
+                                                "00600000-00601000 r--p"}));
+    std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+    for (std::string line; std::getline(status, line);) {
+      if (line.rfind("TracerPid:", 0) == 0) {
+        EXPECT_EQ(line, "TracerPid:\t0");
+      }
+    }
+    EXPECT_EQ(system(("test -z \"$(ls /proc/" + std::to_string(pid) + "/fd)\"").c_str()), 0)
+        << "descriptors are left in " << pid;
+  }
+}
+
+TEST_F(RestorerTest, StopsEverybodyIfAsked) {
+  Plan plan;
+  BuildTree(plan, [&](int i) { return Pid(i); });
+  const Outcome outcome = Run(plan, "--detach --stop --pidfile pid");
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  for (int i : {0, 2, 3, 5}) EXPECT_EQ(FactsOf(Pid(i)).state, 'T') << i;
+  int pid = 0;
+  std::ifstream(folder_ + "/pid") >> pid;
+  EXPECT_EQ(pid, Pid(0));
+}
+
+TEST_F(RestorerTest, StopsAgainWhatWasStopped) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"registers", Plan::Registers(kExit, 1)}}}});
+  plan.Add("RESUME", Pid(0), {{"stopped", "SIGSTOP"}});
+  ASSERT_EQ(Run(plan).status, 0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(FactsOf(Pid(0)).state, 'T');
+  kill(Pid(0), SIGCONT);
+  int status = 0;
+  ASSERT_EQ(waitpid(Pid(0), &status, 0), Pid(0));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+}
+
+TEST_F(RestorerTest, RestoresIntoANewPidNamespace) {
+  Plan plan;
+  plan.Fork(0, 10);
+  plan.MapProgram(10);
+  plan.Fork(10, 11);
+  plan.Resume(11);
+  plan.Resume(10, Plan::Registers(kRaise, 11, SIGKILL));  // ends with exit_group(11)
+  // As init of the namespace, the restorer ends when nobody is left.
+  EXPECT_EQ(Run(plan, "--pidns").status, 11);
+}
+
+// Processes are let go in the order of their birth: the first one may kill the last before its
+// turn, which is no failure of the restore.
+TEST_F(RestorerTest, IsNotDisturbedByWhoKillsAtOnce) {
+  constexpr int kRounds = 5, kLast = 90;
+  for (int round = 0; round < kRounds; ++round) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    for (int i = 1; i <= kLast; ++i) plan.Fork(Pid(0), Pid(i));
+    for (int i = 1; i <= kLast; ++i) plan.Resume(Pid(i));
+    plan.Resume(Pid(0), Plan::Registers(kRaise, Pid(kLast), SIGKILL));
+    const Outcome outcome = Run(plan);
+    ASSERT_EQ(outcome.status, 0) << outcome.errors;
+    KillEverybody();
+  }
+}
+
+TEST_F(RestorerTest, RestoresAnInit) {
+  Plan plan;
+  plan.Fork(0, 1, {"CLONE_NEWPID"});
+  plan.MapProgram(1);
+  plan.Fork(1, 5);
+  plan.Resume(5);
+  plan.Resume(1, Plan::Registers(kExit, 7));
+  EXPECT_EQ(Run(plan, "").status, 7);
+}
+
+TEST_F(RestorerTest, RefusesATakenPid) {
+  Plan plan;
+  plan.Fork(0, getpid());
+  plan.MapProgram(getpid());
+  plan.Resume(getpid());
+  const Outcome outcome = Run(plan);
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("plan.json:2: commands[0] FORK pid 0: EEXIST: pid " +
+                                std::to_string(getpid()) + " is taken on this system"),
+            std::string::npos)
+      << outcome.errors;
+}
+
+TEST_F(RestorerTest, NamesTheCommandThatTheKernelRefuses) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Fork(Pid(0), Pid(1));
+  plan.Resume(Pid(0));
+  plan.Resume(Pid(1), Plan::Registers(kPause),
+              {{"fs", {{"cwd", folder_ + "/nowhere"}, {"root", "/"}}}});
+  const Outcome outcome = Run(plan);
+  EXPECT_EQ(outcome.status, 5);
+  EXPECT_NE(outcome.errors.find("SET_ATTR pid " + std::to_string(Pid(1)) + ": chdir " + folder_ +
+                                "/nowhere: ENOENT"),
+            std::string::npos)
+      << outcome.errors;
+  EXPECT_TRUE(Left().empty());
+}
+
+struct ChangedFile {
+  const char* name;
+  Json file;
+  const char* message;
+};
+
+TEST_F(RestorerTest, RefusesFilesThatAreGoneOrHaveChanged) {
+  std::ofstream(folder_ + "/file") << "hello";
+  chmod((folder_ + "/file").c_str(), 0644);
+  const std::string path = folder_ + "/file";
+  const ChangedFile cases[] = {
+      {"gone", {{"path", folder_ + "/gone"}}, "/gone: No such file or directory"},
+      {"size", {{"path", path}, {"size", 6}}, "has changed: size is 5, was 6"},
+      {"mode", {{"path", path}, {"mode", 0100600}}, "has changed: mode is 0100644, was 0100600"},
+      {"build id",
+       {{"path", CRRESTORE_BINARY}, {"build_id", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="}},
+       "has changed: build id is "},
+  };
+  for (const ChangedFile& changed : cases) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    Json file = changed.file;
+    file["type"] = "REG";
+    file["id"] = 1;
+    file["flags"] = {"O_RDONLY"};
+    plan.Add("OPEN_FILE", Pid(0), {{"fd", 0}, {"file", file}});
+    plan.Resume(Pid(0));
+    const Outcome outcome = Run(plan);
+    EXPECT_EQ(outcome.status, 3) << changed.name;
+    EXPECT_NE(outcome.errors.find(changed.message), std::string::npos)
+        << changed.name << ": " << outcome.errors;
+  }
+}
+
+TEST_F(RestorerTest, RefusesImagesThatAreShortOrElsewhere) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Resume(Pid(0));
+  ASSERT_EQ(truncate((folder_ + "/code.img").c_str(), 4095), 0);
+  Outcome outcome = Run(plan);
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("code.img has 4095 bytes: not 1 pages from 0"), std::string::npos)
+      << outcome.errors;
+
+  const std::string elsewhere = folder_ + "-elsewhere";
+  std::ofstream(elsewhere, std::ios::binary) << CodePage();
+  unlink((folder_ + "/code.img").c_str());
+  ASSERT_EQ(symlink(elsewhere.c_str(), (folder_ + "/code.img").c_str()), 0);
+  outcome = Run(plan);
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("leads out of the folder of images"), std::string::npos)
+      << outcome.errors;
+  EXPECT_EQ(Run(plan, "--detach --images-outside").status, 0);
+  unlink(elsewhere.c_str());
+}
+
+TEST_F(RestorerTest, NamesWhatItCannotDo) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Add("OPEN_FILE", Pid(0), {{"fd", 0}, {"file", {{"type", "EVENTFD"}, {"id", 1}}}});
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan);
+  EXPECT_EQ(outcome.status, 4);
+  EXPECT_NE(outcome.errors.find("unsupported: files of type EVENTFD"), std::string::npos)
+      << outcome.errors;
+}
+
+TEST_F(RestorerTest, RefusesAProgramThatTheCheckerRefuses) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.Add("SET_PGID", Pid(0), {{"pgid", 77}});
+  plan.MapProgram(Pid(0));
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan);
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("EPERM"), std::string::npos) << outcome.errors;
+}
+
+TEST_F(RestorerTest, ReadsThePlanFromStandardInput) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Resume(Pid(0), Plan::Registers(kExit, 9));
+  std::ofstream(folder_ + "/plan.json") << plan.Text();
+  const int status = system(("cd " + folder_ + " && " CRRESTORE_BINARY " - < plan.json").c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 9);
+}
+
+}  // namespace
+}  // namespace crgen::test
+
+int main(int argc, char** argv) { return crgen::test::MainInNewPidNamespace(argc, argv); }

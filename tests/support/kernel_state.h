@@ -1,0 +1,150 @@
+// The real kernel's state as lines, read from /proc by the namespace's init.
+#pragma once
+
+#include <linux/kcmp.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "tests/support/kernel_runner.h"
+#include "tests/support/state_lines.h"
+
+namespace crgen::test {
+
+class RealLines {
+ public:
+  explicit RealLines(const KernelView& view) : view_(view) {}
+
+  /// Empty: something cannot be read.
+  std::optional<StateLines> Write() {
+    std::map<Pid, ProcEntry> processes;
+    if (!ReadProcesses(view_.proc, &processes)) return std::nullopt;
+    if (view_.init_is_outside) processes.erase(1);
+    for (const auto& [pid, entry] : processes) WriteProcess(pid, entry);
+    return std::move(lines_);
+  }
+
+ private:
+  void WriteProcess(Pid pid, const ProcEntry& entry) {
+    const bool dead = entry.state == 'Z';
+    lines_.AddProcess(pid, view_.Named(entry.ppid), entry.pgid, entry.sid,
+                      dead                 ? DeadText(entry.exit_code)
+                      : entry.state == 'T' ? "stopped"
+                                           : "alive");
+    if (dead) return;
+    if (view_.IsSubreaper(pid)) lines_.AddSubreaper(pid);
+    const std::string name = std::to_string(pid);
+    for (const std::string& tid : NamesIn(view_.proc, name + "/task")) {
+      if (tid != name) lines_.AddThread(pid, std::atoi(tid.c_str()));
+    }
+    WriteTable(pid, name);
+    WriteArena(pid, name);
+  }
+
+  static std::string DeadText(int status) {
+    if (WIFEXITED(status)) return StateLines::DeadText(WEXITSTATUS(status), 0);
+    return StateLines::DeadText(std::nullopt, static_cast<std::uint32_t>(WTERMSIG(status)));
+  }
+
+  static bool Same(Pid a, Pid b, int what, Fd a_fd = 0, Fd b_fd = 0) {
+    return syscall(SYS_kcmp, a, b, what, a_fd, b_fd) == 0;
+  }
+
+  void WriteTable(Pid pid, const std::string& name) {
+    for (const Pid owner : tables_) {
+      if (Same(owner, pid, KCMP_FILES)) return lines_.AddSharedTable(pid, owner);
+    }
+    tables_.push_back(pid);
+    std::map<Fd, std::string> links;
+    for (const std::string& fd : NamesIn(view_.proc, name + "/fd")) {
+      const Fd number = std::atoi(fd.c_str());
+      if (number < kFirstOwnFd) links[number] = LinkText(view_.proc, name + "/fd/" + fd);
+    }
+    for (const auto& [fd, link] : links) WriteSlot(pid, fd, link);
+  }
+
+  struct KnownSlot {
+    Pid pid;
+    Fd fd;
+  };
+
+  void WriteSlot(Pid pid, Fd fd, const std::string& link) {
+    KnownSlot first = {pid, fd};
+    std::vector<KnownSlot>& known = descriptions_[link];
+    for (const KnownSlot& slot : known) {
+      if (Same(slot.pid, pid, KCMP_FILE, slot.fd, fd)) first = slot;
+    }
+    if (first.pid == pid && first.fd == fd) known.push_back(first);
+    const std::string path = std::to_string(pid) + "/fdinfo/" + std::to_string(fd);
+    char text[512] = "";
+    const int info = openat(view_.proc, path.c_str(), O_RDONLY | O_CLOEXEC);
+    (void)!read(info, text, sizeof text - 1);
+    close(info);
+    unsigned long pos = 0, flags = 0;
+    std::sscanf(text, "pos: %lu flags: %lo", &pos, &flags);
+    lines_.AddSlot(pid, fd, StateLines::SlotName(first.pid, first.fd), (flags & O_CLOEXEC) != 0,
+                   FileName(link, flags, pos));
+    if (link.starts_with("/memfd:m")) WriteMemfd(pid, fd, link);
+  }
+
+  static std::string FileName(const std::string& link, std::uint64_t flags, std::uint64_t pos) {
+    constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
+        {"pipe:", "PIPE"},
+        {"socket:", "UNIXSK"},
+        {"anon_inode:[eventfd]", "EVENTFD"},
+        {"anon_inode:[eventpoll]", "EVENTPOLL"},
+        {"anon_inode:[timerfd]", "TIMERFD"},
+        {"anon_inode:[signalfd]", "SIGNALFD"},
+        {"anon_inode:inotify", "INOTIFY"}};
+    for (const auto& [start, type] : kOthers) {
+      if (link.starts_with(start)) return std::string(type);
+    }
+    return StateLines::FileText(link, flags, pos);
+  }
+
+  void WriteMemfd(Pid pid, Fd fd, const std::string& link) {
+    const std::string path = std::to_string(pid) + "/fd/" + std::to_string(fd);
+    const int object = openat(view_.proc, path.c_str(), O_RDONLY | O_CLOEXEC);
+    struct stat it = {};
+    fstat(object, &it);
+    const int seals = fcntl(object, F_GET_SEALS);
+    close(object);
+    const auto id = std::strtoull(link.c_str() + std::string_view("/memfd:m").size(), nullptr, 10);
+    lines_.AddSeals(id, static_cast<std::uint64_t>(it.st_size), static_cast<std::uint64_t>(seals));
+  }
+
+  void WriteArena(Pid pid, const std::string& name) {
+    const int memory = openat(view_.proc, (name + "/mem").c_str(), O_RDONLY | O_CLOEXEC);
+    for (Vma vma : ReadArena(view_.proc, name)) {
+      vma.path = BackingName(vma);
+      for (std::uint64_t at = vma.range.start; at < vma.range.end; at += kPageSize) {
+        std::uint64_t word = 0;
+        const ssize_t size = pread(memory, &word, sizeof word, static_cast<off_t>(at));
+        const bool read = size == sizeof word;
+        lines_.AddPage(pid, at, vma, read ? std::optional(word) : std::nullopt);
+      }
+    }
+    close(memory);
+  }
+
+  std::string BackingName(const Vma& vma) const {
+    if (vma.inode == 0) return "anonymous";
+    for (std::size_t id = 0; id < SharedObjects::kMax; ++id) {
+      if (IsShmem(vma, view_.board.objects.shmem_inode[id].load())) return ShmemName(id);
+    }
+    return vma.path;
+  }
+
+  const KernelView& view_;
+  StateLines lines_;
+  std::vector<Pid> tables_;  ///< processes with a table of their own
+  std::unordered_map<std::string, std::vector<KnownSlot>> descriptions_;  ///< by link
+};
+
+}  // namespace crgen::test

@@ -1,0 +1,406 @@
+// Random programs for the real kernel, legal and illegal commands mixed, and what the checker says
+// of each command.
+#pragma once
+
+#include <algorithm>
+#include <iterator>
+#include <memory>
+#include <random>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "checker/kernel/kernel.h"
+#include "tests/support/check_support.h"
+#include "tests/support/kernel_files.h"
+#include "tests/support/kernel_maps.h"
+#include "tests/support/kernel_memory.h"
+#include "tests/support/state_lines.h"
+
+namespace crgen::test {
+
+/// What a program is mostly about.
+enum class Topic { kProcesses, kFiles, kMemory, kAll };
+
+/// Makes one program. Commands are chosen by what the checker says of the program so far, so that
+/// about two thirds of them are legal. Left out, because DSL.md gives them another meaning than the
+/// kernel, or none: whatever the restorer does but the root's birth and WAIT; init's EXIT; RESUME;
+/// ids and sizes that are only the program's own book-keeping.
+class ProgramMaker {
+ public:
+  /// `folder` has the files "0" to "2" of kFilePages pages.
+  ProgramMaker(unsigned seed, std::string folder, const MemoryFeatures& features)
+      : random_(seed), folder_(std::move(folder)), features_(features) {}
+
+  void Make(Topic topic, std::size_t length) {
+    topic_ = topic;
+    loads_private_files_ = Below(2) == 0;
+    const Pid root = Below(2) == 0 ? 1 : 5;
+    Try(test::ForkOf(0, root));
+    if (Below(4) != 0) Try(test::SidOf(root));
+    for (int i = 0; topic == Topic::kMemory && i < 4; ++i) Try(AnyOpening(root));
+    for (std::vector<Pid> pids = Living(); program_.size() < length && !pids.empty();) {
+      Try(OneOf(Any(pids)));
+      // The kernel executes that command, and what is left is not what a program was to have.
+      if (errors_.back() == "SIGHUP") break;
+      pids = Living();
+    }
+  }
+
+  const Program& program() const { return program_; }
+  const std::vector<std::string>& errors() const { return errors_; }
+  const check::Kernel& kernel() const { return *state_.kernel(); }
+
+ private:
+  static constexpr std::uint64_t kPages = 24;
+  static constexpr std::uint64_t kKernelPart = ~std::uint64_t{0} << 40;
+  static_assert(kPages * kPageSize == kArena.end - kArena.start);
+
+  std::uint32_t Below(std::uint32_t limit) { return random_() % limit; }
+  bool OneIn(std::uint32_t n) { return Below(n) == 0; }
+  template <typename Value>
+  Value Any(const std::vector<Value>& list) {
+    return list[Below(static_cast<std::uint32_t>(list.size()))];
+  }
+  template <typename Value, std::uint32_t kSize>
+  Value Any(const Value (&list)[kSize]) {
+    return list[Below(kSize)];
+  }
+
+  /// Appends the command and has the program checked, unless it is one that must not be executed.
+  void Try(const Command& command) {
+    if (!program_.empty() && !MayRun(command)) return;
+    program_.push_back(command);
+    Diagnostics diag;
+    SimulatedState state;
+    (void)CheckProgram(program_, &state, diag);
+    std::string error;
+    for (const Diagnostic& entry : diag.entries()) {
+      if (entry.command != program_.size() - 1 || entry.severity != Severity::kError) continue;
+      error = entry.what.substr(0, entry.what.find(':'));
+    }
+    // A store would be killed; read(2), which fills pages here, fails.
+    if (error == "SIGBUS") error = "EFAULT";
+    if (error.empty() && HangsInit(command)) {
+      program_.pop_back();
+      return;
+    }
+    errors_.push_back(error);
+    state_ = std::move(state);
+    if (!error.empty() && std::holds_alternative<ProtectRegion>(command.body)) {
+      // mprotect(2) and madvise(2) that fail have done the part before; a program's command has
+      // not. So nothing of it is kept.
+      Try(test::UnmapOf(command.pid, kArena.start, kArena.end));
+    }
+  }
+
+  /// See Prepare() of the runner.
+  static bool HangsInit(const Command& command) {
+    const auto* join = std::get_if<SetPgid>(&command.body);
+    return join != nullptr && command.pid == 1 && join->pgid != 1;
+  }
+
+  const check::Task& TaskOf(Pid pid) const { return kernel().tasks[kernel().FindTask(pid)]; }
+
+  template <typename Function>
+  void ForEachRegion(Pid pid, AddressRange range, Function&& function) const {
+    TaskOf(pid).space->regions.ForEachIn(range, function);
+  }
+
+  bool MayRun(const Command& command) const {
+    if (const auto* map = std::get_if<MapRegion>(&command.body)) {
+      // Locking copies the pages of a private mapping at once, so that it does not show what is
+      // written to the object later.
+      const bool locked = map->flags.Has(MAP_LOCKED) && map->flags.Has(MAP_PRIVATE);
+      return !(locked && map->fd);
+    }
+    if (const auto* load = std::get_if<LoadPages>(&command.body)) {
+      const AddressRange range = {load->start.value, load->start.value + load->pages * kPageSize};
+      return MayLoad(command.pid, range);
+    }
+    if (const auto* move = std::get_if<MoveRegion>(&command.body)) {
+      return MayMove(command.pid, {move->start.value, move->end.value});
+    }
+    return true;
+  }
+
+  /// No files are filled, though they could be. What fails may have copied the private pages
+  /// before.
+  bool MayLoad(Pid pid, AddressRange range) const {
+    bool may = true;
+    std::size_t regions = 0, private_files = 0;
+    ForEachRegion(pid, range, [&](AddressRange, const check::MappedRegion& region) {
+      ++regions;
+      if (region.backing->kind == RegionKind::kSharedFile) may = false;
+      if (region.backing->IsPrivate() && region.backing->HasOffset()) ++private_files;
+    });
+    return may && (private_files == 0 || (regions == 1 && loads_private_files_));
+  }
+
+  /// /proc does not tell whether neighbours are mapped from one opening of a file.
+  bool MayMove(Pid pid, AddressRange range) const {
+    bool may = true;
+    const check::Backing* last = nullptr;
+    ForEachRegion(pid, range, [&](AddressRange, const check::MappedRegion& region) {
+      const check::Backing* next = region.backing.get();
+      if (last != nullptr && last->file != next->file) may = false;
+      last = next;
+    });
+    return may;
+  }
+
+  // ---- processes
+
+  std::vector<Pid> Living() const {
+    std::vector<Pid> living;
+    for (const check::Task& task : kernel().tasks) {
+      if (task.pid != 0 && task.state == check::TaskState::kExecuting) living.push_back(task.pid);
+    }
+    return living;
+  }
+  Pid AnyPid() {
+    if (OneIn(80)) return Any({0, -1, kPidLimit});
+    return static_cast<Pid>(Below(9)) + 1;
+  }
+  /// A number that nobody uses, mostly.
+  Pid NewPid() {
+    for (int i = 0; i < 6; ++i) {
+      const Pid pid = AnyPid();
+      const auto use = kernel().numbers.find(pid);
+      if (use == kernel().numbers.end() || use->second.task == check::kNoTask) return pid;
+    }
+    return AnyPid();
+  }
+
+  Command OneOfProcesses(Pid pid) {
+    using namespace test;  // NOLINT: the vocabulary of programs
+    switch (Below(16)) {
+      case 0:
+      case 1:
+        return SidOf(pid);
+      case 2:
+      case 3:
+        // 0 means the caller's own number to setpgid(2), and nothing in a program.
+        return PgidOf(pid, OneIn(3) ? pid : AnyGroup());
+      case 4:
+        return ThreadOf(pid, NewPid());
+      case 5:
+      case 6:
+        if (pid == 1) return WaitOf(pid, WaitPid());
+        if (OneIn(3)) return KilledBy(pid, Any({SIGKILL, SIGTERM, SIGUSR1, SIGRTMAX}));
+        return ExitOf(pid, Below(4));
+      case 7:
+      case 8:
+        return WaitOf(kernel().tasks[kernel().root()].pid != 1 && OneIn(4) ? 0 : pid, WaitPid());
+      case 9:
+        if (pid != 1 && OneIn(3)) return StopOf(pid);
+        return SubreaperOf(pid, !OneIn(3));
+      case 10:
+        if (!OneIn(6)) return SubreaperOf(pid, true);
+        return OneIn(2) ? SigchldOf(pid, Below(2)) : SigchldOf(pid, 0, SA_NOCLDWAIT);
+      default:
+        return ForkOf(pid, NewPid(), (OneIn(5) ? CLONE_PARENT : 0) | (OneIn(6) ? CLONE_FILES : 0));
+    }
+  }
+  Pid AnyGroup() {
+    const Pid pid = AnyPid();
+    return pid == 0 ? -1 : pid;
+  }
+  /// A zombie where there is one, mostly.
+  Pid WaitPid() {
+    std::vector<Pid> dead;
+    for (const check::Task& task : kernel().tasks) {
+      if (task.state == check::TaskState::kZombie) dead.push_back(task.pid);
+    }
+    return dead.empty() || OneIn(3) ? static_cast<Pid>(Below(9)) + 1 : Any(dead);
+  }
+
+  // ---- files
+
+  Fd AnyFd() { return OneIn(60) ? Any({-1, kFdLimit}) : static_cast<Fd>(Below(7)); }
+  Fd OpenFd(Pid pid) {
+    std::vector<Fd> open;
+    TaskOf(pid).table->slots.ForEach([&](Fd fd, const check::Slot&) { open.push_back(fd); });
+    return open.empty() || OneIn(8) ? AnyFd() : Any(open);
+  }
+  std::uint64_t AccessMode() { return Any({O_RDONLY, O_WRONLY, O_RDWR, O_RDWR, O_RDWR}); }
+
+  std::shared_ptr<const File> AnyRegular() {
+    RegularFile body;
+    body.path = {folder_ + "/" + std::to_string(Below(3))};
+    body.flags.bits = OneIn(12) ? O_PATH : AccessMode() | Any({0, 0, 0, O_APPEND, O_NONBLOCK});
+    if (OneIn(2) && !body.flags.Has(O_PATH)) body.pos = Below(9000);
+    body.size = kFilePages * kPageSize;
+    return std::make_shared<const File>(File{{++files_}, body});
+  }
+  std::shared_ptr<const File> AnyMemfd() {
+    Memfd body;
+    body.inode_id = Below(4);
+    body.flags.bits = AccessMode() | Any({0, 0, 0, O_APPEND});
+    if (OneIn(3)) body.pos = Below(9000);
+    if (OneIn(3)) body.seals = Seals{Below(32)};
+    if (kernel().memfds.count(body.inode_id) == 0 && !OneIn(10)) {
+      body.name = Text{"memory"};
+      body.size = Below(6) * 0x1000 + Any({0, 0, 1});
+    }
+    return std::make_shared<const File>(File{{++files_}, body});
+  }
+  Command AnyOpening(Pid pid) {
+    using namespace test;  // NOLINT
+    const bool cloexec = OneIn(3);
+    switch (Below(7)) {
+      case 0:
+        return OpenOf(
+            pid, AnyFd(),
+            OtherOf(++files_, Any({"EVENTFD", "EVENTPOLL", "TIMERFD", "INOTIFY", "SIGNALFD"})),
+            cloexec);
+      case 1: {
+        const char* type = Any({"PIPE", "UNIXSK"});
+        auto peer =
+            std::make_shared<const PeerEnd>(PeerEnd{AnyFd(), OtherOf(++files_, type), OneIn(2)});
+        return {pid, OpenFile{AnyFd(), OtherOf(++files_, type), cloexec, peer}};
+      }
+      case 2:
+      case 3:
+      case 4:
+        return OpenOf(pid, AnyFd(), AnyMemfd(), cloexec);
+      default:
+        return OpenOf(pid, AnyFd(), AnyRegular(), cloexec);
+    }
+  }
+  Command OneOfFiles(Pid pid) {
+    switch (Below(8)) {
+      case 0:
+      case 1:
+        return test::DupOf(pid, OpenFd(pid), AnyFd(), OneIn(3));
+      case 2:
+        return test::CloseOf(pid, OpenFd(pid));
+      default:
+        return AnyOpening(pid);
+    }
+  }
+
+  // ---- memory
+
+  std::uint64_t Page(std::uint64_t number) { return kArena.start + number * kPageSize; }
+  AddressRange AnyRange() {
+    const std::uint64_t first = Below(kPages);
+    const std::uint64_t size = 1 + Below(OneIn(4) ? 6 : 3);
+    AddressRange range = {Page(first), Page(std::min(first + size, kPages))};
+    if (OneIn(80)) range = {range.start + 8, range.end + 8};
+    if (OneIn(80)) range = {kKernelPart, kKernelPart + kPageSize};
+    return range;
+  }
+  /// Something that is mapped or a part of it, mostly.
+  AddressRange MappedRange(Pid pid, std::uint32_t beyond_one_in = 4) {
+    std::vector<AddressRange> regions;
+    TaskOf(pid).space->regions.ForEach(
+        [&](AddressRange range, const check::MappedRegion&) { regions.push_back(range); });
+    if (regions.empty() || OneIn(12)) return AnyRange();
+    AddressRange range = Any(regions);
+    const auto pages = static_cast<std::uint32_t>(range.size() / kPageSize);
+    range.start += Below(pages) * kPageSize * (OneIn(2) ? 1 : 0);
+    if (OneIn(2)) return range;
+    const std::uint64_t end = range.start + (1 + Below(6)) * kPageSize;
+    range.end = std::min(end, OneIn(beyond_one_in) ? kArena.end : range.end);
+    return range;
+  }
+  /// A place of that size, or one that is none.
+  std::uint64_t AnyPlace(std::uint64_t size) {
+    if (OneIn(60)) return Any({kArena.start + 8, kKernelPart});
+    const std::uint64_t pages = std::min(size / kPageSize, kPages);
+    return Page(Below(static_cast<std::uint32_t>(kPages - pages + 1)));
+  }
+  AddressRange EmptyOr(AddressRange range) {
+    return OneIn(60) ? AddressRange{range.start, range.start} : range;
+  }
+  std::uint64_t AnyProt() { return OneIn(2) ? test::kRw : Below(8); }
+  std::uint64_t AnyAdvice() {
+    return OneIn(4) ? MadviseBit(Any({MADV_DONTFORK, MADV_DONTNEED})) : Any(features_.advice);
+  }
+
+  Command AnyMapping(Pid pid) {
+    const AddressRange range = EmptyOr(AnyRange());
+    MapRegion map = test::Mapping(range.start, range.end, AnyProt());
+    if (OneIn(12)) map.flags.bits |= MAP_LOCKED;
+    if (OneIn(12)) map.flags.bits |= MAP_NORESERVE;
+    if (OneIn(8)) map.madvise = {AnyAdvice() | (OneIn(3) ? AnyAdvice() : 0)};
+    if (OneIn(3)) {
+      map.flags.bits ^= MAP_PRIVATE | MAP_SHARED;
+      map.shmem = ShmemView{Below(3), Below(4) * kPageSize, std::nullopt};
+      if (kernel().shmems.count(map.shmem->id) == 0 && !OneIn(8)) {
+        map.shmem->size = (1 + Below(6)) * kPageSize;
+      }
+    } else if (OneIn(2)) {
+      map.flags.bits ^= MAP_ANONYMOUS;
+      if (OneIn(2)) map.flags.bits ^= MAP_PRIVATE | MAP_SHARED;
+      map.fd = OpenFd(pid);
+      map.offset = Below(8) * kPageSize + (OneIn(40) ? 1 : 0);
+    } else if (OneIn(30)) {
+      map.flags.bits ^= Any({MAP_ANONYMOUS, MAP_PRIVATE});
+    } else if (features_.droppable && OneIn(12)) {
+      map.flags.bits ^= MAP_PRIVATE | check::kMapDroppable;
+    }
+    return {pid, map};
+  }
+  Command OneOfMemory(Pid pid) {
+    using namespace test;  // NOLINT
+    const bool has_regions = TaskOf(pid).space->regions.FirstOverlap(kArena).has_value();
+    switch (has_regions || OneIn(12) ? Below(12) : 12) {
+      case 0: {
+        const AddressRange range = EmptyOr(MappedRange(pid));
+        return UnmapOf(pid, range.start, range.end);
+      }
+      case 1:
+      case 2: {
+        const AddressRange range = EmptyOr(MappedRange(pid, 1));
+        return MoveOf(pid, range.start, range.end, AnyPlace(range.size()));
+      }
+      case 3: {
+        const AddressRange range = MappedRange(pid);
+        return ProtectOf(pid, range.start, range.end, AnyProt());
+      }
+      case 4:
+      case 5: {
+        const AddressRange range = MappedRange(pid);
+        return AdviseOf(pid, range.start, range.end, AnyAdvice());
+      }
+      case 6:
+      case 7: {
+        const AddressRange range = MappedRange(pid);
+        const std::uint64_t pages = std::min<std::uint64_t>(range.size() / kPageSize, 4);
+        return LoadOf(pid, range.start, pages, Below(kSourcePages - 4) * kPageSize);
+      }
+      default:
+        return AnyMapping(pid);
+    }
+  }
+
+  Command OneOf(Pid pid) {
+    // Every topic needs processes, and memory needs files to map.
+    switch (topic_) {
+      case Topic::kProcesses:
+        return OneOfProcesses(pid);
+      case Topic::kFiles:
+        return OneIn(3) ? OneOfProcesses(pid) : OneOfFiles(pid);
+      case Topic::kMemory:
+        return OneIn(6) ? OneOfProcesses(pid) : OneIn(4) ? OneOfFiles(pid) : OneOfMemory(pid);
+      case Topic::kAll:
+        break;
+    }
+    return OneIn(3) ? OneOfProcesses(pid) : OneIn(2) ? OneOfFiles(pid) : OneOfMemory(pid);
+  }
+
+  std::mt19937 random_;
+  std::string folder_;
+  const MemoryFeatures& features_;
+  Topic topic_ = Topic::kAll;
+  bool loads_private_files_ = false;
+  std::uint64_t files_ = 0;
+  Program program_;
+  std::vector<std::string> errors_;
+  SimulatedState state_;
+};
+
+}  // namespace crgen::test

@@ -1,0 +1,149 @@
+// The simulated kernel's state as lines.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "checker/kernel/kernel.h"
+#include "tests/support/kernel_memory.h"
+#include "tests/support/state_lines.h"
+
+namespace crgen::test {
+
+class SimulatedLines {
+ public:
+  explicit SimulatedLines(const check::Kernel& kernel) : kernel_(kernel) {}
+
+  StateLines Write() {
+    std::map<Pid, const check::Task*> tasks;
+    for (const check::Task& task : kernel_.tasks) {
+      if (task.pid != 0 && task.state != check::TaskState::kGone) tasks[task.pid] = &task;
+    }
+    for (const auto& [pid, task] : tasks) WriteTask(*task);
+    return std::move(lines_);
+  }
+
+ private:
+  void WriteTask(const check::Task& task) {
+    const bool dead = task.state == check::TaskState::kZombie;
+    lines_.AddProcess(task.pid, kernel_.tasks[kernel_.ParentOf(task)].pid, task.pgid, task.sid,
+                      dead           ? StateLines::DeadText(task.exit_status.code,
+                                                            task.exit_status.signal.value_or(Signal{}).value)
+                      : task.stopped ? "stopped"
+                                     : "alive");
+    if (dead) return;
+    if (task.subreaper) lines_.AddSubreaper(task.pid);
+    for (const check::SimulatedThread& thread : task.threads) {
+      lines_.AddThread(task.pid, thread.tid);
+    }
+    WriteTable(task);
+    task.space->regions.ForEach([&](AddressRange range, const check::MappedRegion& region) {
+      const Vma vma = ToVma(range, region);
+      for (std::uint64_t at = range.start; at < range.end; at += kPageSize) {
+        lines_.AddPage(task.pid, at, vma, WordAt(*task.space, range, region, at));
+      }
+    });
+  }
+
+  void WriteTable(const check::Task& task) {
+    const Pid owner = tables_.try_emplace(task.table.get(), task.pid).first->second;
+    if (owner != task.pid) return lines_.AddSharedTable(task.pid, owner);
+    task.table->slots.ForEach([&](Fd fd, const check::Slot& slot) {
+      const check::Description& description = *slot.description;
+      const std::string name = StateLines::SlotName(task.pid, fd);
+      const std::string first = descriptions_.try_emplace(&description, name).first->second;
+      lines_.AddSlot(task.pid, fd, first, slot.cloexec, FileName(*description.file));
+      if (const check::MemoryObject* object = description.object.get(); object != nullptr) {
+        lines_.AddSeals(object->id, object->size, object->seals.bits);
+      }
+    });
+  }
+
+  static std::string FileName(const File& file) {
+    if (const auto* regular = std::get_if<RegularFile>(&file.body)) {
+      return StateLines::FileText(regular->path.bytes, regular->flags.bits,
+                                  regular->pos.value_or(0));
+    }
+    if (const auto* memfd = std::get_if<Memfd>(&file.body)) {
+      return StateLines::FileText(MemfdLink(memfd->inode_id), memfd->flags.bits,
+                                  memfd->pos.value_or(0));
+    }
+    return std::get<OtherFile>(file.body).type;
+  }
+
+  static Vma ToVma(AddressRange range, const check::MappedRegion& region) {
+    const check::Backing& backing = *region.backing;
+    Vma vma;
+    vma.range = range;
+    vma.access = region.prot.Has(PROT_READ) ? "r" : "-";
+    vma.access += region.prot.Has(PROT_WRITE) ? 'w' : '-';
+    vma.access += region.prot.Has(PROT_EXEC) ? 'x' : '-';
+    vma.access += backing.IsPrivate() ? 'p' : 's';
+    vma.offset = region.offset;
+    vma.path = "anonymous";
+    if (backing.object != nullptr) {
+      vma.path =
+          backing.object->memfd ? MemfdLink(backing.object->id) : ShmemName(backing.object->id);
+    } else if (backing.file != nullptr) {
+      vma.path = std::get<RegularFile>(backing.file->body).path.bytes;
+    }
+    const bool droppable = region.flags.Has(check::kMapDroppable);
+    auto has = [&](int advice) { return region.madvise.Has(MadviseBit(advice)); };
+    // In the order of kVmaFlags.
+    const bool set[] = {!backing.IsPrivate() && backing.may_write,
+                        region.flags.Has(MAP_LOCKED),
+                        region.flags.Has(MAP_NORESERVE) || droppable,
+                        has(MADV_RANDOM),
+                        has(MADV_SEQUENTIAL),
+                        has(MADV_DONTFORK),
+                        has(MADV_WIPEONFORK) || droppable,
+                        has(MADV_DONTDUMP) || droppable,
+                        has(MADV_HUGEPAGE),
+                        has(MADV_NOHUGEPAGE),
+                        has(MADV_MERGEABLE),
+                        droppable};
+    static_assert(std::size(set) == std::size(kVmaFlags));
+    for (std::size_t i = 0; i < std::size(set); ++i) {
+      if (set[i]) vma.flags += std::string(" ") + kVmaFlags[i];
+    }
+    return vma;
+  }
+
+  static std::optional<std::uint64_t> Loaded(const check::PageMap& pages, std::uint64_t at) {
+    const auto found = pages.FirstOverlap({at, at + kPageSize});
+    if (!found) return std::nullopt;
+    return (found->value->offset + (at - found->range.start)) / kPageSize + 1;
+  }
+
+  /// The first eight bytes of a page; none: it cannot be read.
+  static std::optional<std::uint64_t> WordAt(const check::Space& space, AddressRange range,
+                                             const check::MappedRegion& region, std::uint64_t at) {
+    const check::Backing& backing = *region.backing;
+    if (space.guards.FirstOverlap({at, at + kPageSize})) return std::nullopt;
+    if (backing.IsPrivate()) {
+      if (auto word = Loaded(space.pages, at)) return word;
+    }
+    const std::uint64_t offset = region.offset + (at - range.start);
+    if (backing.object != nullptr) {
+      if (offset >= backing.object->size) return std::nullopt;
+      return Loaded(backing.object->pages, offset).value_or(0);
+    }
+    if (backing.file == nullptr) return 0;
+    if (offset >= kFilePages * kPageSize) return std::nullopt;
+    return FileWord(offset / kPageSize);
+  }
+
+  const check::Kernel& kernel_;
+  StateLines lines_;
+  std::unordered_map<const check::Table*, Pid> tables_;
+  std::unordered_map<const check::Description*, std::string> descriptions_;
+};
+
+}  // namespace crgen::test

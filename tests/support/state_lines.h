@@ -1,0 +1,81 @@
+// The processes, descriptors and pages that a program ends in, one line each: the form in which the
+// real and the simulated kernel are compared.
+#pragma once
+
+#include <fcntl.h>
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "dsl/commands.h"
+#include "tests/support/kernel_maps.h"
+
+namespace crgen::test {
+
+class StateLines {
+ public:
+  void AddProcess(Pid pid, Pid parent, Pid group, Pid session, const std::string& state) {
+    Add(pid, "parent " + std::to_string(parent) + " group " + std::to_string(group) + " session " +
+                 std::to_string(session) + " " + state);
+  }
+  static std::string DeadText(std::optional<std::uint32_t> code, std::uint32_t signal) {
+    return code ? "exited with " + std::to_string(*code) : "killed by " + std::to_string(signal);
+  }
+  void AddSubreaper(Pid pid) { Add(pid, "subreaper"); }
+  void AddThread(Pid pid, Pid tid) { Add(pid, "thread " + std::to_string(tid)); }
+  void AddSharedTable(Pid pid, Pid owner) {
+    Add(pid, "descriptor table of " + std::to_string(owner));
+  }
+  /// `same_as`: the first slot with the same description.
+  void AddSlot(Pid pid, Fd fd, const std::string& same_as, bool cloexec, const std::string& file) {
+    Add(pid, "fd " + std::to_string(fd) + (cloexec ? " cloexec" : "") + " description of " +
+                 same_as + " " + file);
+  }
+  static std::string SlotName(Pid pid, Fd fd) {
+    return std::to_string(pid) + "/" + std::to_string(fd);
+  }
+  static std::string FileText(const std::string& name, std::uint64_t flags, std::uint64_t pos) {
+    constexpr std::uint64_t kLargeFile = 0x8000;
+    return name + " flags " + HexText(flags & ~(kLargeFile | O_CLOEXEC)) + " pos " +
+           std::to_string(pos);
+  }
+  /// `vma` contains `page`; `word`: the first eight bytes, if they can be read.
+  void AddPage(Pid pid, std::uint64_t page, const Vma& vma, std::optional<std::uint64_t> word) {
+    std::string text = HexText(page) + " " + vma.access + vma.flags + " " + vma.path;
+    if (vma.path != "anonymous") text += " at " + HexText(vma.offset + page - vma.range.start);
+    Add(pid, text + (word ? " reads " + std::to_string(*word) : " cannot be read"));
+  }
+  void AddSeals(std::uint64_t inode_id, std::uint64_t size, std::uint64_t seals) {
+    lines_.insert("memfd " + std::to_string(inode_id) + " size " + std::to_string(size) +
+                  " seals " + HexText(seals));
+  }
+
+  /// What only one of the two has; empty: nothing.
+  static std::string Difference(const StateLines& real, const StateLines& simulated) {
+    std::string text;
+    for (const std::string& line : real.lines_) {
+      if (simulated.lines_.count(line) == 0) text += "\n  kernel:  " + line;
+    }
+    for (const std::string& line : simulated.lines_) {
+      if (real.lines_.count(line) == 0) text += "\n  checker: " + line;
+    }
+    return text;
+  }
+  std::size_t size() const { return lines_.size(); }
+
+ private:
+  void Add(Pid pid, const std::string& text) {
+    lines_.insert("process " + std::to_string(pid) + ": " + text);
+  }
+  std::set<std::string> lines_;
+};
+
+inline std::string ShmemName(std::uint64_t id) { return "shmem " + std::to_string(id); }
+
+/// Files that programs open and map: page n of each begins with a word of its own.
+inline constexpr std::uint64_t kFilePages = 6;
+inline std::uint64_t FileWord(std::uint64_t page) { return 1000 + page; }
+
+}  // namespace crgen::test
