@@ -322,6 +322,8 @@ bool RemoveRegions(Space& space, AddressRange range);
 void MoveRegions(Space& space, AddressRange from, std::uint64_t to);
 void FillPages(PageMap& pages, AddressRange range, PageSource source);
 std::unique_ptr<Space> ForkSpace(const Space& space);
+/// Makes one region of neighbours in and around `range` that have become alike, as the kernel does.
+void JoinRegions(Space& space, AddressRange range);
 /// Clears, then sets advice bits of the regions in `range`.
 void ChangeMadvise(Space& space, AddressRange range, std::uint64_t clear, std::uint64_t set);
 

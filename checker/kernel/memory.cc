@@ -141,6 +141,7 @@ void Kernel::Protect(AddressRange range, Prot prot) {
   if (!problem.empty() && refused_at < hole) return Violation("EACCES", problem);
   if (!CheckMapped(range, "ENOMEM")) return;
   regions.Update(range, [&](AddressRange, MappedRegion* region) { region->prot = prot; });
+  JoinRegions(*self().space, range);
 }
 
 std::string BadAdvice(AddressRange at, const MappedRegion& region, std::uint64_t bits) {

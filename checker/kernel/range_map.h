@@ -292,6 +292,28 @@ class RangeMap {
     }
   }
 
+  /// Makes one range of neighbours in `within`, or at its edges, for which
+  /// `joins(value, size of its range, value behind it)`: the first value stays.
+  template <typename Predicate>
+  void Join(AddressRange within, Predicate&& joins) {
+    const auto* node = within.start == 0 ? nullptr : map_.Floor(within.start - 1);
+    if (node == nullptr || node->value.end != within.start) node = map_.Ceiling(within.start);
+    while (node != nullptr && node->key < within.end) {
+      const std::uint64_t start = node->key;
+      Entry joined = node->value;
+      const auto* next = map_.Ceiling(joined.end);
+      for (; next != nullptr && next->key == joined.end && next->key <= within.end &&
+             joins(joined.value, joined.end - start, next->value.value);
+           next = map_.Ceiling(joined.end)) {
+        joined.end = next->value.end;
+        map_.Erase(next->key);
+      }
+      const std::uint64_t end = joined.end;
+      if (end != map_.Find(start)->value.end) map_.Set(start, std::move(joined));
+      node = map_.Ceiling(end);
+    }
+  }
+
   /// Calls `function(range, value)` for every range that overlaps `within`, uncut.
   template <typename Function>
   void ForEachIn(AddressRange within, Function&& function) const {

@@ -149,6 +149,9 @@ void ChangeMadvise(Space& space, AddressRange range, std::uint64_t clear, std::u
     region->madvise.bits = (region->madvise.bits & ~clear) | (set & ~IgnoredAdvice(*region));
     Account(space, *region, piece.size());
   });
+  JoinRegions(space, range);
 }
+
+void JoinRegions(Space& space, AddressRange range) { space.regions.Join(range, Continues); }
 
 }  // namespace crgen::check

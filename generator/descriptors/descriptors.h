@@ -13,6 +13,7 @@
 #include "generator/files/file_opener.h"
 #include "generator/inheritance.h"
 #include "model/diagnostics.h"
+#include "model/hash.h"
 #include "model/snapshot.h"
 
 namespace crgen {
@@ -84,7 +85,7 @@ class DescriptorPlan {
   std::vector<std::int32_t> creators_, births_;  ///< of tables
   std::vector<FdSlot> items_;  ///< numbers and descriptions that several tables have in common
   /// Table and number -> item; empty behind Build().
-  std::unordered_map<std::uint64_t, std::int32_t> carried_at_;
+  std::unordered_map<std::uint64_t, std::int32_t, MixedHash> carried_at_;
   std::vector<Fd> wanted_numbers_;  ///< of all tables, ascending
   std::vector<Fd> handed_out_;      ///< numbers that no table wants, used to carry
   Fd next_number_ = 0;

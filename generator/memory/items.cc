@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "generator/memory/memory.h"
+#include "model/hash.h"
 
 namespace crgen {
 namespace {
@@ -56,15 +57,9 @@ struct MemoryPlan::Key {
 
 struct MemoryPlan::KeyHash {
   std::size_t operator()(const Key& key) const noexcept {
-    std::uint64_t hash = key.start;
-    for (std::uint64_t part :
-         {key.end, key.offset, key.flags, key.madvise, key.open_flags,
-          static_cast<std::uint64_t>(key.file), static_cast<std::uint64_t>(key.object),
-          static_cast<std::uint64_t>(key.exe), static_cast<std::uint64_t>(key.kind)}) {
-      hash = (hash ^ part) * 0x9e3779b97f4a7c15;
-      hash ^= hash >> 29;
-    }
-    return hash;
+    return HashOf({key.start, key.end, key.offset, key.flags, key.madvise, key.open_flags,
+                   static_cast<std::uint64_t>(key.file), static_cast<std::uint64_t>(key.object),
+                   static_cast<std::uint64_t>(key.exe), static_cast<std::uint64_t>(key.kind)});
   }
 };
 

@@ -1,6 +1,7 @@
 // Memory of the checker: every rule kept and broken.
 #include <gtest/gtest.h>
 
+#include "checker/kernel/kernel.h"
 #include "tests/support/check_support.h"
 
 namespace crgen {
@@ -10,6 +11,7 @@ using namespace test;  // NOLINT: the vocabulary of these tests
 
 const Program kRoot = {ForkOf(0, 10)};
 constexpr std::uint64_t kTop = 0xffffffffffffffff;
+constexpr std::uint64_t kDontDump = MadviseBit(MADV_DONTDUMP);
 
 TEST(CheckMemory, Places) {
   const Program mapped = kRoot + Program{MapOf(10, 0x2000, 0x4000)};
@@ -403,6 +405,41 @@ TEST(CheckMemory, ForkLeavesOut) {
                        UnmapOf(11, 0x1000, 0x3000)},
        ""},
   });
+}
+
+/// The program's regions at the end; 10 is its only process.
+std::vector<AddressRange> RegionsAfter(const Program& program) {
+  SimulatedState state;
+  Diagnostics diag;
+  EXPECT_EQ(CheckProgram(program, &state, diag), Result::kOk);
+  const check::Kernel& kernel = *state.kernel();
+  std::vector<AddressRange> ranges;
+  kernel.tasks[kernel.FindTask(10)].space->regions.ForEach(
+      [&](AddressRange range, const check::MappedRegion&) { ranges.push_back(range); });
+  return ranges;
+}
+
+/// Else a program of n splits and n changes of all would take n² steps.
+TEST(CheckMemory, NeighboursThatBecomeAlikeAreOne) {
+  Program split = kRoot + Program{MapOf(10, 0x1000, 0x100000), MapOf(10, 0x100000, 0x200000)};
+  for (std::uint64_t at = 0x2000; at < 0x200000; at += 0x2000) {
+    split.push_back(ProtectOf(10, at, at + 0x1000, PROT_READ));
+  }
+  EXPECT_EQ(RegionsAfter(split + Program{ResumeOf(10)}).size(), 511u);
+  const std::vector<AddressRange> whole = {{0x1000, 0x200000}};
+  EXPECT_EQ(RegionsAfter(split + Program{ProtectOf(10, 0x1000, 0x200000, 0), ResumeOf(10)}), whole);
+  const Program advised =
+      kRoot + Program{MapOf(10, 0x1000, 0x3000), AdviseOf(10, 0x2000, 0x3000, kDontDump),
+                      AdviseOf(10, 0x1000, 0x2000, kDontDump), ResumeOf(10)};
+  EXPECT_EQ(RegionsAfter(advised), (std::vector<AddressRange>{{0x1000, 0x3000}}));
+  // Two files that are alike are not one.
+  const Program files = kRoot + Program{OpenOf(10, 3, RegFile(1)),
+                                        OpenOf(10, 4, RegFile(2)),
+                                        MapFd(10, 0x1000, 0x2000, 3),
+                                        MapFd(10, 0x2000, 0x3000, 4, MAP_PRIVATE, kRw, 0x1000),
+                                        ProtectOf(10, 0x1000, 0x3000, 0),
+                                        ResumeOf(10)};
+  EXPECT_EQ(RegionsAfter(files).size(), 2u);
 }
 
 /// As many copies of the map as it has regions, each with a change of its own.
