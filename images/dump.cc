@@ -3,6 +3,7 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
 
+#include "images/load/core_checks.h"
 #include "images/load/loader.h"
 
 namespace crgen {
@@ -68,7 +69,9 @@ void Load(Loader& loader, const LoadOptions& options) {
   Diagnostics& diag = loader.diag;
   const ImageKind& seccomp = ImageKindNamed("SECCOMP");
   if (loader.images.Has(seccomp)) {
-    (void)loader.images.ReadSingle(seccomp, 0, &loader.seccomp, diag);
+    if (Succeeded(loader.images.ReadSingle(seccomp, 0, &loader.seccomp, diag))) {
+      CheckSeccomp(loader.seccomp, diag);
+    }
   }
   loader.LoadMemfds();
   loader.LoadFiles();

@@ -16,7 +16,9 @@ class Checker {
     if (nodes_.empty()) return Refuse(0, "the tree has no process");
     if (Failed(CheckShape()) || Failed(EnterPids()) || Failed(CheckRoot())) return Result::kError;
     for (const TreeNode& node : nodes_) {
-      if (Failed(CheckSession(node)) || Failed(CheckGroup(node))) return Result::kError;
+      if (Failed(CheckInit(node)) || Failed(CheckSession(node)) || Failed(CheckGroup(node))) {
+        return Result::kError;
+      }
     }
     for (const TreeNode& node : nodes_) {
       if (Failed(CheckNames(node))) return Result::kError;
@@ -75,6 +77,14 @@ class Checker {
                                   ", which it neither leads nor inherits from outside (0)");
     }
     return Result::kOk;
+  }
+
+  /// Process 1 is the init of its pid namespace, which outlives all others: nobody stands in for
+  /// it.
+  Result CheckInit(const TreeNode& node) {
+    if (nodes_[0].pid == 1 || (node.sid != 1 && node.pgid != 1)) return Result::kOk;
+    return Refuse(node.pid, std::string("it is in ") + (node.sid == 1 ? "session" : "group") +
+                                " 1, of the init of its pid namespace, which is not in the tree");
   }
 
   Result CheckSession(const TreeNode& node) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "images/load/core_checks.h"
 #include "images/load/loader.h"
 
 namespace crgen {
@@ -14,6 +15,10 @@ constexpr std::uint32_t kCompatMode = 2;
 constexpr std::uint32_t kUnsetLoginuid = 0xffffffff;
 constexpr std::size_t kSiginfoSize = 128;
 constexpr std::size_t kMaxSignal = 64;
+constexpr std::uint32_t kSeccompStrict = 1, kSeccompFilter = 2;
+constexpr std::size_t kInstruction = 8, kFilterPenalty = 4;
+constexpr std::size_t kMaxChain = 32768;  // MAX_INSNS_PER_PATH
+constexpr std::uint32_t kSigevNone = 1;
 
 /// A set with this one signal; empty if there is no such signal.
 constexpr std::uint64_t SignalBits(std::uint32_t signal) {
@@ -25,6 +30,10 @@ constexpr std::uint64_t kCoreSignals =
     SignalBits(11) | SignalBits(24) | SignalBits(25) | SignalBits(31);
 constexpr std::uint64_t kStopSignals =
     SignalBits(19) | SignalBits(20) | SignalBits(21) | SignalBits(22);
+// Default action Ignore, and SIGCONT.
+constexpr std::uint64_t kHarmlessSignals =
+    SignalBits(17) | SignalBits(18) | SignalBits(23) | SignalBits(28);
+constexpr std::uint64_t kNeverQueued = SignalBits(9) | SignalBits(19);
 
 /// A mask of 64 capabilities from 32-bit words, low word first.
 Hex CapabilitySet(const google::protobuf::RepeatedField<std::uint32_t>& words) {
@@ -176,6 +185,12 @@ std::vector<PendingSignal> QueueOf(const pb::signal_queue_entry& queue, const st
                            ", expected 128 bytes with a signal 1 to 64");
       continue;
     }
+    if ((SignalBits(number) & kNeverQueued) != 0) {
+      (void)diag.Error(
+          where + "[" + std::to_string(signals.size()) + "].siginfo",
+          "signal " + std::to_string(number) + ", which no task can have pending: it acts at once");
+      continue;
+    }
     signals.push_back({{number}, {raw}});
   }
   return signals;
@@ -214,9 +229,15 @@ bool Loader::MachineSupported(const pb::core_entry& entry, const std::string& wh
 std::optional<Seccomp> Loader::SeccompOf(const pb::thread_core_entry& thread,
                                          const std::string& where) {
   if (thread.seccomp_mode() == 0) return std::nullopt;
+  if (thread.seccomp_mode() > kSeccompFilter) {
+    diag.Unsupported(where + ".seccomp_mode",
+                     "mode " + std::to_string(thread.seccomp_mode()) + ", which has no name");
+    return std::nullopt;
+  }
   Seccomp seccomp_state;
   seccomp_state.mode.value = thread.seccomp_mode();
-  if (thread.seccomp_mode() != 2) return seccomp_state;
+  if (thread.seccomp_mode() == kSeccompStrict) return seccomp_state;
+  std::size_t instructions = 0;
   // The index names the oldest filter; `prev` leads to the next newer one.
   std::uint32_t index = thread.seccomp_filter();
   while (true) {
@@ -226,12 +247,15 @@ std::optional<Seccomp> Loader::SeccompOf(const pb::thread_core_entry& thread,
       return std::nullopt;
     }
     const pb::seccomp_filter& filter = seccomp.seccomp_filters(static_cast<int>(index));
-    seccomp_state.filters.push_back({{filter.filter()}, {filter.flags()}});
-    if (!filter.has_prev()) return seccomp_state;
-    if (seccomp_state.filters.size() > static_cast<std::size_t>(seccomp.seccomp_filters_size())) {
-      (void)diag.Error(where + ".seccomp_filter", "the chain of filters in seccomp.img is a cycle");
+    instructions += filter.filter().size() / kInstruction + kFilterPenalty;
+    if (instructions > kMaxChain) {
+      (void)diag.Error(where + ".seccomp_filter",
+                       "the chain of filters in seccomp.img is a cycle, or has more than " +
+                           std::to_string(kMaxChain) + " instructions");
       return std::nullopt;
     }
+    seccomp_state.filters.push_back({{filter.filter()}, {filter.flags()}});
+    if (!filter.has_prev()) return seccomp_state;
     index = filter.prev();
   }
 }
@@ -245,11 +269,7 @@ void Loader::TaskAttributes(const pb::task_core_entry& task, const std::string& 
   } else {
     attributes->sigactions = ActionsOf(task.sigactions());
   }
-  if (static_cast<std::uint32_t>(task.rlimits().rlimits_size()) > kResources) {
-    (void)diag.Error(where + ".tc.rlimits", std::to_string(task.rlimits().rlimits_size()) +
-                                                " entries, expected at most " +
-                                                std::to_string(kResources));
-  }
+  CheckTask(task, where + ".tc", diag);
   std::uint32_t resource = 0;
   for (const pb::rlimit_entry& entry : task.rlimits().rlimits()) {
     attributes->rlimits.push_back({{resource++}, entry.cur(), entry.max()});
@@ -282,6 +302,7 @@ void Loader::ThreadAttributes(const pb::core_entry& entry, const std::string& wh
                                 (entry.has_thread_core() ? "thread_info" : "thread_core"));
     return;
   }
+  CheckThread(entry, where, diag);
   const pb::thread_core_entry& thread = entry.thread_core();
   if (thread.has_comm()) attributes->comm = Text{thread.comm()};
   if (thread.has_sas()) {
@@ -406,6 +427,7 @@ void Loader::LoadCore(std::int32_t index) {
   }
   auto attributes = std::make_shared<Attributes>();
   TaskAttributes(task, where, attributes.get());
+  SilenceTimersOfDeadThreads(node, where, attributes->posix_timers);
   ThreadAttributes(core, where, attributes.get());
   process.leader_signal_queue =
       QueueOf(core.thread_core().signals_p(), where + ".thread_core.signals_p", diag);
@@ -416,12 +438,30 @@ void Loader::LoadCore(std::int32_t index) {
   for (Pid tid : node.tids) LoadThread(index, tid);
 }
 
+void Loader::SilenceTimersOfDeadThreads(const TreeNode& node, const std::string& where,
+                                        std::vector<PosixTimer>& timers) {
+  for (std::size_t i = 0; i < timers.size(); ++i) {
+    PosixTimer& timer = timers[i];
+    if (!timer.notify_tid || *timer.notify_tid == node.pid ||
+        std::find(node.tids.begin(), node.tids.end(), *timer.notify_tid) != node.tids.end()) {
+      continue;
+    }
+    diag.Warning(where + ".tc.timers.posix[" + std::to_string(i) + "].notify_thread_id",
+                 std::to_string(*timer.notify_tid) + " is no thread of pid " +
+                     std::to_string(node.pid) +
+                     " any more: the timer runs on and notifies nobody (SIGEV_NONE)");
+    timer.notify.value = kSigevNone;
+    timer.notify_tid.reset();
+  }
+}
+
 void Loader::LoadExitStatus(const pb::task_core_entry& task, const std::string& where,
                             ExitStatus* status) {
   const std::uint32_t raw = task.exit_code();
   const std::uint32_t signal = raw & 0x7f, code = raw >> 8;
   const bool core_dumped = (raw & 0x80) != 0;
-  if (signal > kMaxSignal || raw > 0xffff || (signal != 0 && code != 0) ||
+  if (signal > kMaxSignal || (SignalBits(signal) & (kStopSignals | kHarmlessSignals)) != 0 ||
+      raw > 0xffff || (signal != 0 && code != 0) ||
       (core_dumped && !(SignalBits(signal) & kCoreSignals))) {
     (void)diag.Error(where + ".tc.exit_code", HexText(raw) + " is no wait status");
   } else if (signal != 0) {

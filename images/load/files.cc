@@ -1,6 +1,7 @@
 // files.img, remap-fpath.img, fdinfo-<files_id>.img, fs-<pid>.img, ids-<pid>.img.
 #include <algorithm>
 
+#include "images/load/file_checks.h"
 #include "images/load/loader.h"
 
 namespace crgen {
@@ -112,6 +113,7 @@ void Loader::LoadFiles() {
   while (!reader.AtEnd()) {
     if (Failed(reader.Next(&bytes, diag))) return;
     if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
+    CheckFile(entry, reader, diag);
     AddFile(entry, reader);
   }
   for (const auto& [id, remap] : remaps) {
@@ -319,6 +321,7 @@ void Loader::LoadFs(std::int32_t index, Attributes* attributes) {
   pb::fs_entry entry;
   if (Failed(images.ReadSingle(kind, pid, &entry, diag))) return;
   const std::string where = ImageSet::NameOf(kind, pid) + "[0]";
+  CheckFs(entry, where, diag);
   FsAttributes fs;
   const bool cwd = RegularPath(entry.cwd_id(), where + ".cwd_id", &fs.cwd);
   const bool root = RegularPath(entry.root_id(), where + ".root_id", &fs.root);

@@ -31,7 +31,7 @@ inline constexpr int kMaxParents = 1024;
 
 /// No address, and no object's size, is beyond it: the end of user space with five-level page
 /// tables.
-inline constexpr std::uint64_t kUserEnd = std::uint64_t{1} << 56;
+inline constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 56) - kPageSize;
 
 /// Parses one entry into `*message` (cleared first). Unknown fields are tolerated, a missing
 /// required one is not. Errors name the entry that `at` gave last, in the set that `prefix` leads
@@ -156,6 +156,9 @@ struct Loader {
                       Attributes* attributes);
   void ThreadAttributes(const pb::core_entry& core, const std::string& where,
                         Attributes* attributes);
+  /// A timer goes on when the thread that it notifies has ended; no timer_create(2) makes it again.
+  void SilenceTimersOfDeadThreads(const TreeNode& node, const std::string& where,
+                                  std::vector<PosixTimer>& timers);
   void LoadExitStatus(const pb::task_core_entry& task, const std::string& where,
                       ExitStatus* status);
   bool MachineSupported(const pb::core_entry& core, const std::string& where);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <variant>
 
+#include "images/load/core_checks.h"
 #include "images/load/loader.h"
 
 namespace crgen {
@@ -435,6 +436,7 @@ void Loader::LoadMemory(std::int32_t index, Attributes* attributes) {
   const bool complete =
       diag.Count(Severity::kUnsupported) == unsupported && diag.Count(Severity::kError) == errors;
 
+  CheckMm(mm, image + "[0]", diag);
   MmAttributes bounds;
   bounds.start_code.value = mm.mm_start_code();
   bounds.end_code.value = mm.mm_end_code();

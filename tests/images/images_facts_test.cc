@@ -273,7 +273,7 @@ TEST(ImageFacts, RegularFiles) {
 
 TEST(ImageFacts, PersonalityIsHexThatWasReadAsDecimal) {
   for (auto [in, expected] : std::vector<std::pair<std::uint32_t, std::uint64_t>>{
-           {40000, 0x40000}, {8, 8}, {400008, 0x400008}, {4294967295, 0x4294967295}}) {
+           {40000, 0x40000}, {8, 8}, {400008, 0x400008}, {99999999, 0x99999999}}) {
     Dump dump;
     dump.cores[10].mutable_tc()->set_personality(in);
     const Snapshot snapshot = LoadGood(dump);
@@ -336,7 +336,7 @@ TEST(ImageFacts, SeccompFiltersInTheOrderInWhichTheyWereInstalled) {
   dump.AddThread(10, 12);
   pb::seccomp_entry& seccomp = dump.seccomp.emplace();
   for (auto [program, prev] : std::vector<std::pair<std::string, int>>{
-           {"newest", -1}, {"middle", 0}, {"oldest", 1}, {"other", -1}}) {
+           {"newest  ", -1}, {"middle  ", 0}, {"oldest  ", 1}, {"other   ", -1}}) {
     pb::seccomp_filter& filter = *seccomp.add_seccomp_filters();
     filter.set_filter(program);
     if (prev >= 0) filter.set_prev(prev);
@@ -349,7 +349,7 @@ TEST(ImageFacts, SeccompFiltersInTheOrderInWhichTheyWereInstalled) {
   for (const SeccompFilter& filter : snapshot.processes[0].attributes->seccomp->filters) {
     programs.push_back(filter.program.bytes);
   }
-  EXPECT_EQ(programs, (std::vector<std::string>{"oldest", "middle", "newest"}));
+  EXPECT_EQ(programs, (std::vector<std::string>{"oldest  ", "middle  ", "newest  "}));
   const std::optional<Seccomp>& strict = snapshot.processes[0].threads[0].attributes->seccomp;
   ASSERT_TRUE(strict);
   EXPECT_EQ(strict->mode, SeccompMode{1});
@@ -360,10 +360,10 @@ TEST(ImageFacts, CapabilitiesAreTwoWords) {
   Dump dump;
   pb::creds_entry& creds = *dump.cores[10].mutable_thread_core()->mutable_creds();
   creds.add_cap_prm(0x89abcdef);
-  creds.add_cap_prm(0x1234567);
+  creds.add_cap_prm(0x123);
   creds.add_cap_eff(5);
   const Snapshot snapshot = LoadGood(dump);
-  EXPECT_EQ(snapshot.processes[0].attributes->creds->cap_prm, Hex{0x123456789abcdef});
+  EXPECT_EQ(snapshot.processes[0].attributes->creds->cap_prm, Hex{0x12389abcdef});
   EXPECT_EQ(snapshot.processes[0].attributes->creds->cap_eff, Hex{5});
   EXPECT_EQ(snapshot.processes[0].attributes->creds->cap_inh, Hex{0});
 }

@@ -159,11 +159,15 @@ class Dump {
     AddNode(pid, ppid, pid);
     pb::core_entry& core = cores[pid];
     core.set_mtype(pb::MARCH_X86_64);
-    core.mutable_thread_info();
-    core.mutable_thread_core();
+    FillThread(&core);
     core.mutable_tc()->set_task_state(1);
     core.mutable_tc()->set_comm("program");
     for (int i = 0; i < 62; ++i) core.mutable_tc()->add_sigactions();
+    for (int i = 0; i < 16; ++i) {
+      pb::rlimit_entry& limit = *core.mutable_tc()->mutable_rlimits()->add_rlimits();
+      limit.set_cur(1);
+      limit.set_max(2);
+    }
     for (auto set :
          {&pb::task_kobj_ids_entry::set_vm_id, &pb::task_kobj_ids_entry::set_files_id,
           &pb::task_kobj_ids_entry::set_fs_id, &pb::task_kobj_ids_entry::set_sighand_id}) {
@@ -171,8 +175,10 @@ class Dump {
     }
     fs[pid].set_cwd_id(2);
     fs[pid].set_root_id(2);
+    fs[pid].set_umask(022);
     AddDescriptor(pid, 0, 3);
     mms[pid].set_exe_file_id(1);
+    mms[pid].set_dumpable(1);
     AddArea(pid, 0x10000, 2, kRegular | kAnonPrivate);
     pagemaps[NameOf("pagemap-", pid)] = {pid, {PagesAt(0x10000, 2)}};
   }
@@ -181,8 +187,7 @@ class Dump {
     Node(pid).add_threads(tid);
     pb::core_entry& core = cores[tid];
     core.set_mtype(pb::MARCH_X86_64);
-    core.mutable_thread_info();
-    core.mutable_thread_core();
+    FillThread(&core);
   }
 
   void AddZombie(std::uint32_t pid, std::uint32_t ppid, std::uint32_t status = 0) {
@@ -297,6 +302,12 @@ class Dump {
     node.set_pgid(10);
     node.set_sid(10);
     node.add_threads(thread);
+  }
+
+  static void FillThread(pb::core_entry* core) {
+    core->mutable_thread_info()->mutable_gpregs()->set_cs(0x33);
+    core->mutable_thread_info()->mutable_gpregs()->set_ss(0x2b);
+    core->mutable_thread_core()->mutable_creds()->set_uid(1000);
   }
 
   static void AddPagemap(const std::string& name, const Pagemap& pagemap, Files* out) {

@@ -217,6 +217,12 @@ TEST(TreeAnalyzerTest, RefusalsNameTheProcessAndTheRule) {
   EXPECT_EQ(Analyzed("4 3 3 []"),
             "refused 4: the root is in session 3, which it neither leads nor inherits from outside "
             "(0)");
+  EXPECT_EQ(Analyzed("71 71 71 [ 73 1 71 [] ]"),
+            "refused 73: it is in group 1, of the init of its pid namespace, which is not in the "
+            "tree");
+  EXPECT_EQ(Analyzed("71 71 71 [ 73 1 1 [] ]"),
+            "refused 73: it is in session 1, of the init of its pid namespace, which is not in the "
+            "tree");
 }
 
 TEST(TreeAnalyzerTest, DeepChainsNeedNoStack) {

@@ -1,0 +1,68 @@
+// Where in a dump something stands, and what is commonly wrong with values there.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "model/diagnostics.h"
+#include "model/flags.h"
+
+namespace crgen {
+
+/// The bits that have no name among the flags of that kind.
+template <typename Kind>
+std::uint64_t UnknownBits(std::uint64_t bits) {
+  for (const FlagName& row : Kind::Names()) bits &= ~row.mask;
+  return bits;
+}
+
+/// Whether the number has a name of that kind.
+template <typename Kind>
+bool IsNamed(std::uint64_t value) {
+  return std::any_of(Kind::Names().begin(), Kind::Names().end(),
+                     [&](const FlagName& row) { return row.value == value; });
+}
+
+/// Reports at one place and below it. The text of the place is made on error only: most dumps are
+/// right, and have hundreds of thousands of threads.
+class Place {
+ public:
+  /// `index` is that of `part`, if it is a list.
+  Place(const std::string& where, Diagnostics& diag, std::string_view part = "", int index = -1)
+      : where_(where), diag_(diag), part_(part), index_(index) {}
+
+  Place At(std::string_view part, int index = -1) const { return {where_, diag_, part, index}; }
+
+  void Error(std::string_view field, const std::string& what) const {
+    (void)diag_.Error(Text(field), what);
+  }
+  void Unsupported(std::string_view field, const std::string& what) const {
+    diag_.Unsupported(Text(field), what);
+  }
+  /// `value` has to be at most `most`.
+  void AtMost(std::string_view field, std::uint64_t value, std::uint64_t most) const {
+    if (value > most) {
+      Error(field, std::to_string(value) + ", expected at most " + std::to_string(most));
+    }
+  }
+  template <typename Kind>
+  void KnownBits(std::string_view field, std::uint64_t bits) const {
+    const std::uint64_t unknown = UnknownBits<Kind>(bits);
+    if (unknown != 0) Unsupported(field, "bits " + HexText(unknown) + ", which have no name");
+  }
+
+ private:
+  std::string Text(std::string_view field) const {
+    return where_ + std::string(part_) + (index_ < 0 ? "" : "[" + std::to_string(index_) + "]") +
+           std::string(field);
+  }
+
+  const std::string& where_;
+  Diagnostics& diag_;
+  std::string_view part_;
+  int index_;
+};
+
+}  // namespace crgen
