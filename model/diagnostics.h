@@ -23,6 +23,7 @@ struct Diagnostic {
   std::string where;                        ///< image and entry and field, or command; never empty
   std::string what;                         ///< the fact: what is, then what was expected
   std::optional<std::size_t> command = {};  ///< of a program: the index that it is about
+  std::string advice = {};                  ///< what to do about it; may be empty
 };
 
 /// Collects everything that is wrong with one input, so that a user sees it all in one run.

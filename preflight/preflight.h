@@ -1,24 +1,38 @@
-// What can be known to fail before any process exists.
+// What can be known to fail before any process exists: a library for whoever restores, or wants to
+// know whether this machine could.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "dsl/commands.h"
 #include "model/diagnostics.h"
+#include "preflight/host_files.h"
 
 namespace crgen {
 
 struct PreflightOptions {
   std::string images;           ///< the folder of page images
   bool images_outside = false;  ///< links may lead out of it
-  bool own_numbers = false;     ///< a new pid namespace: every number is free
+  bool own_numbers = false;     ///< a new pid namespace: every number is free, /proc is another
 };
 
-/// Looks at everything outside the program that it needs: regular files (there, of the size, mode
-/// and build id that they had), page images (there, long enough, below the folder), pid numbers
-/// (free, below the system's limit), the kernel's vdso (as large as the dump's); and at what the
-/// restorer cannot do. `program` has passed CheckProgram. Everything that is wrong is named.
-/// kOk: nothing is; there may be warnings.
-Result Preflight(const Program& program, const PreflightOptions& options, Diagnostics& diag);
+/// Looks at everything outside the program that it needs, as this process sees it:
+/// - files (files.cc): regular files, executables, directories: there, of the type, size, mode and
+///   build id that they had, with the access that the program wants;
+/// - page images (images.cc): regular files below the folder, long enough;
+/// - numbers (numbers.cc): pids that are free, and how many the system has room for;
+/// - rights (rights.cc): capabilities, ids and limits that this process must have;
+/// - the kernel (kernel.cc): its vdso, its features, and what no restorer can do.
+///
+/// `program` has passed CheckProgram. Each finding has a severity, the index of the command and,
+/// where something can be done about it, an advice; a cause is named once, at its first command.
+/// `files` gets what was looked at, held open: who opens that, and not the name again, opens what
+/// was judged. kOk: nothing is wrong; there may be warnings.
+///
+/// What only the restore itself can show is left to it: files of processes that the program makes
+/// (/proc/PID), and whatever others change meanwhile.
+Result Preflight(const Program& program, const PreflightOptions& options, HostFiles* files,
+                 Diagnostics& diag);
 
 }  // namespace crgen

@@ -96,7 +96,7 @@ class Compiler {
     std::vector<Op> ops;
     ops.reserve(planned.steps.size());
     ProcessAttributes attributes;
-    attributes.Begin(script_.processes[index]);
+    attributes.Begin(script_.processes[index], *services_.files);
     for (std::uint32_t number : planned.steps) {
       const Step& step = schedule_.steps[number];
       command_ = step.command;
@@ -196,6 +196,17 @@ class Compiler {
     return owner;
   }
 
+  const FileCheck* CheckOf(const RegularFile& file) {
+    FileCheck* check = arena_.New<FileCheck>();
+    const std::string& path = file.path.bytes;
+    const HostFiles& files = *services_.files;
+    const int held = file.flags.Has(O_NOFOLLOW) ? files.link(path) : files.file(path);
+    check->held = held < 0 ? nullptr : arena_.Text(std::to_string(held));
+    check->size = file.size ? static_cast<std::int64_t>(*file.size) : -1;
+    check->mode = file.mode.value_or(0);
+    return check;
+  }
+
   void Translate(const OpenFile& open, Op& op) {
     op.kind = OpKind::kOpen;
     op.open.fd = open.fd;
@@ -203,6 +214,7 @@ class Compiler {
     op.open.pos = -1;
     if (const auto* file = std::get_if<RegularFile>(&open.file->body)) {
       op.open.path = arena_.Text(file->path.bytes);
+      op.open.check = CheckOf(*file);
       op.open.directory = AT_FDCWD;
       op.open.flags = static_cast<std::uint32_t>(file->flags.bits);
       if (file->pos) op.open.pos = static_cast<std::int64_t>(*file->pos);
@@ -326,7 +338,7 @@ class Compiler {
 
   const char* ImageName(const std::string& image) {
     const char*& name = images_[image];
-    if (name == nullptr) name = arena_.Text(services_.images + "/" + image);
+    if (name == nullptr) name = arena_.Text(std::to_string(services_.files->image(image)));
     return name;
   }
 

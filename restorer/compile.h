@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "dsl/commands.h"
+#include "preflight/host_files.h"
 #include "restorer/arena.h"
 #include "restorer/schedule.h"
 #include "restorer/script.h"
@@ -31,7 +32,7 @@ struct Script {
 
 /// What the script refers to outside the arena, as names in the service directory.
 struct Services {
-  std::string images;                           ///< the folder of page images
+  const HostFiles* files = nullptr;             ///< what preflight has looked at
   std::map<std::uint64_t, std::string> memfds;  ///< by inode_id
   Pid helper_tid = 0;                           ///< for helpers that load pages
 };

@@ -60,7 +60,7 @@ const user_desc* TlsOf(const std::vector<TlsDescriptor>& from, Arena& arena) {
   return arena.Copy(to);
 }
 
-const MemoryState* MemoryOf(const MmAttributes& mm, Arena& arena) {
+const MemoryState* MemoryOf(const MmAttributes& mm, const HostFiles& files, Arena& arena) {
   const std::uint64_t bounds[] = {mm.start_code.value,  mm.end_code.value,  mm.start_data.value,
                                   mm.end_data.value,    mm.start_brk.value, mm.brk.value,
                                   mm.start_stack.value, mm.arg_start.value, mm.arg_end.value,
@@ -72,6 +72,8 @@ const MemoryState* MemoryOf(const MmAttributes& mm, Arena& arena) {
   to->auxv = arena.Copy(auxv);
   to->auxv_size = static_cast<std::uint32_t>(auxv.size() * sizeof(std::uint64_t));
   to->exe = arena.Text("../root" + mm.exe.bytes);
+  const int held = files.file(mm.exe.bytes);
+  to->exe_check = {held < 0 ? nullptr : arena.Text(std::to_string(held)), -1, 0};
   return to;
 }
 
@@ -138,7 +140,8 @@ OwnState ReadOwnState() {
   return own;
 }
 
-void ProcessAttributes::Begin(Process* process) {
+void ProcessAttributes::Begin(Process* process, const HostFiles& files) {
+  files_ = &files;
   process_ = process;
   process->personality = -1;
   process->dumpable = -1;
@@ -154,7 +157,7 @@ void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
   Process& process = *process_;
   for (const Set& set : sets_[process.pid]) {
     const Attributes& from = *set.attributes;
-    if (from.mm) process.memory = MemoryOf(*from.mm, arena);
+    if (from.mm) process.memory = MemoryOf(*from.mm, *files_, arena);
     if (!from.sigactions.empty()) {
       std::vector<SignalActionState> actions;
       for (const SignalAction& action : from.sigactions) {

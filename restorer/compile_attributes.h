@@ -12,7 +12,8 @@ namespace crgen::restorer {
 class ProcessAttributes {
  public:
   /// Before the first Add(). The restorer itself (pid 0) has no threads, and no attributes.
-  void Begin(Process* process);
+  /// `files`, where executables are, must outlive this.
+  void Begin(Process* process, const HostFiles& files);
   /// `command`: the index of the SET_ATTR in the program.
   void Add(const SetAttr& set, std::size_t command);
   /// Fills in the process and its threads; those that resume are added to `*starts`.
@@ -29,6 +30,7 @@ class ProcessAttributes {
                  ThreadStart& start);
 
   Process* process_ = nullptr;
+  const HostFiles* files_ = nullptr;
   std::unordered_map<Pid, std::vector<Set>> sets_;  ///< by tid, in order
 };
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -41,9 +42,15 @@ std::uint64_t FindSystemCall(const Arena& arena) {
 }  // namespace
 
 std::string Handover::Trace() {
+  // Suspending takes CAP_SYS_ADMIN: only where there will be filters.
+  const bool filtered =
+      std::any_of(script_.threads.begin(), script_.threads.end(), [](const ThreadStart& start) {
+        return start.thread->filter_count != 0 || start.thread->seccomp_strict;
+      });
+  const unsigned long options =
+      PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | (filtered ? PTRACE_O_SUSPEND_SECCOMP : 0);
   for (const ThreadStart& start : script_.threads) {
-    if (Ptrace(PTRACE_SEIZE, Number(start), 0,
-               PTRACE_O_EXITKILL | PTRACE_O_SUSPEND_SECCOMP | PTRACE_O_TRACESYSGOOD) != 0) {
+    if (Ptrace(PTRACE_SEIZE, Number(start), 0, options) != 0) {
       return Failed(start, "PTRACE_SEIZE");
     }
   }

@@ -32,6 +32,7 @@ enum ExitCode {
 struct Arguments {
   std::string plan;
   RestoreOptions options;
+  std::string images;  ///< the folder of page images
   bool images_outside = false;
   bool dry_run = false;
   bool verbose = false;
@@ -65,11 +66,13 @@ ExitCode PrintProblems(const Plan& plan, const Diagnostics& diag) {
   for (const Diagnostic& entry : diag.entries()) {
     const auto command = entry.command ? static_cast<std::int64_t>(*entry.command) : -1;
     const std::string where = Placed(plan, command, entry.where);
+    const std::string advice = entry.advice.empty() ? "" : " (" + entry.advice + ")";
     if (entry.severity == Severity::kWarning) {
-      spdlog::warn("{}: {}", where, entry.what);
+      spdlog::warn("{}: {}{}", where, entry.what, advice);
     } else {
-      spdlog::error("{}: {}{}", where,
-                    entry.severity == Severity::kUnsupported ? "unsupported: " : "", entry.what);
+      spdlog::error("{}: {}{}{}", where,
+                    entry.severity == Severity::kUnsupported ? "unsupported: " : "", entry.what,
+                    advice);
     }
   }
   return diag.HasErrors()                          ? kBadInput
@@ -97,7 +100,7 @@ bool ReadPlan(const std::string& path, Plan* plan) {
   return PrintProblems(*plan, diag) == kOk && Succeeded(result) && !broken;
 }
 
-ExitCode CheckPlan(const Plan& plan, const Arguments& arguments) {
+ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* files) {
   Diagnostics diag;
   SimulatedState state;
   if (plan.program.empty()) {
@@ -109,9 +112,9 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments) {
     return kBadInput;
   }
   if (arguments.dry_run) return PrintProblems(plan, diag);
-  const PreflightOptions options = {arguments.options.images, arguments.images_outside,
+  const PreflightOptions options = {arguments.images, arguments.images_outside,
                                     arguments.options.new_pid_namespace};
-  const Result result = Preflight(plan.program, options, diag);
+  const Result result = Preflight(plan.program, options, files, diag);
   const ExitCode code = PrintProblems(plan, diag);
   return Succeeded(result) ? kOk : code;
 }
@@ -119,13 +122,14 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments) {
 int Run(const Arguments& arguments) {
   Plan plan;
   if (!ReadPlan(arguments.plan, &plan)) return kBadInput;
-  if (const ExitCode code = CheckPlan(plan, arguments); code != kOk) return code;
+  HostFiles files;
+  if (const ExitCode code = CheckPlan(plan, arguments, &files); code != kOk) return code;
   if (arguments.dry_run) {
     const std::string text = DescribeSchedule(plan.program, MakeSchedule(plan.program));
     std::fwrite(text.data(), 1, text.size(), stdout);
     return std::fflush(stdout) == 0 ? kOk : kBadInput;
   }
-  const RestoreResult result = Restore(plan.program, plan.size, arguments.options);
+  const RestoreResult result = Restore(plan.program, plan.size, files, arguments.options);
   if (!result.problem.what.empty()) {
     const std::int64_t command = result.problem.command;
     if (command >= 0 && static_cast<std::size_t>(command) < plan.program.size()) {
@@ -148,7 +152,7 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "crrestore " CRGEN_VERSION);
   app.add_option("PLAN", arguments.plan, "A restore program, - for standard input")->required();
   app.add_option(
-      "--images", options.images,
+      "--images", arguments.images,
       "The folder of page images (default: the plan's; for standard input, the current)");
   app.add_flag("--images-outside", arguments.images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");
@@ -172,9 +176,9 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kOk : kUsage;
   }
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);
-  if (options.images.empty()) {
+  if (arguments.images.empty()) {
     const std::string folder = std::filesystem::path(arguments.plan).parent_path().string();
-    options.images = folder.empty() ? "." : folder;
+    arguments.images = folder.empty() ? "." : folder;
   }
   return Run(arguments);
 }

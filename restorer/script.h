@@ -66,9 +66,17 @@ struct Owner {
   uint32_t euid;
 };
 
+/// What a file must be when it is opened: as the plan says, and what preflight has judged.
+struct FileCheck {
+  const char* held;  ///< its name in the service directory; null: nobody has looked at it before
+  int64_t size;      ///< -1: any
+  uint32_t mode;     ///< st_mode; 0: any
+};
+
 struct OpenOp {
   const char* path;
-  int32_t directory;  ///< AT_FDCWD, or the service descriptor for what the supervisor holds
+  const FileCheck* check;  ///< null: what the supervisor has made
+  int32_t directory;       ///< AT_FDCWD, or the service descriptor for what the supervisor holds
   int32_t fd;
   uint32_t flags;
   bool cloexec;
@@ -117,7 +125,7 @@ struct Slice {  // struct iovec
   uint64_t size;
 };
 struct LoadOp {
-  const char* image;  ///< name in the service directory
+  const char* image;  ///< its name in the service directory
   uint64_t offset;
   const Slice* slices;
   uint32_t count;
@@ -242,6 +250,7 @@ struct MemoryState {
   const uint64_t* auxv;
   uint32_t auxv_size;  ///< bytes
   const char* exe;     ///< from the service directory
+  FileCheck exe_check;
 };
 
 /// What a process gets when everything is built.

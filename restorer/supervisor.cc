@@ -79,8 +79,8 @@ class Progress {
 
 class Supervisor {
  public:
-  Supervisor(const Program& program, const RestoreOptions& options)
-      : program_(program), options_(options) {}
+  Supervisor(const Program& program, const HostFiles& files, const RestoreOptions& options)
+      : program_(program), files_(files), options_(options) {}
 
   /// Everything up to running processes. The problem, or none.
   RestoreProblem Run(std::uint64_t text_size) {
@@ -160,9 +160,7 @@ class Supervisor {
   }
 
   std::string OpenServices(Services& services) {
-    const int images = open(options_.images.c_str(), O_PATH | O_DIRECTORY);
-    if (images < 0) return ErrorText(options_.images);
-    services.images = std::to_string(images);
+    services.files = &files_;
     for (const Command& command : program_) {
       const auto* open = std::get_if<OpenFile>(&command.body);
       const auto* memfd = open != nullptr ? std::get_if<Memfd>(&open->file->body) : nullptr;
@@ -176,12 +174,13 @@ class Supervisor {
     if (service_ < 0) return ErrorText("/proc/self/fd");
     rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
-    const auto needed = static_cast<rlim_t>(FirstUnusedFd(program_)) + 2;
+    constexpr rlim_t kOwn = 3;  // the service descriptor, and two while a file is opened
+    const rlim_t needed = static_cast<rlim_t>(FirstUnusedFd(program_)) + kOwn;
     if (limit.rlim_cur < needed) {
       limit.rlim_cur = limit.rlim_max;
       if (limit.rlim_max < needed || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return "the plan has descriptor " + std::to_string(needed - 3) + ": RLIMIT_NOFILE is " +
-               std::to_string(limit.rlim_max);
+        return "the plan has descriptor " + std::to_string(needed - kOwn - 1) +
+               ": RLIMIT_NOFILE is " + std::to_string(limit.rlim_max);
       }
     }
     return "";
@@ -331,6 +330,7 @@ class Supervisor {
   }
 
   const Program& program_;
+  const HostFiles& files_;
   const RestoreOptions& options_;
   Arena arena_;
   Script script_;
@@ -372,7 +372,7 @@ bool MountProc() {
          mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
 }
 
-[[noreturn]] void BeRestorer(const Program& program, std::uint64_t text_size,
+[[noreturn]] void BeRestorer(const Program& program, std::uint64_t text_size, HostFiles& files,
                              const RestoreOptions& options, int pipe) {
   Report report;
   const auto give_up = [&](const std::string& what, std::int64_t command) {
@@ -386,7 +386,7 @@ bool MountProc() {
   if (!AdoptDescendants()) give_up(ErrorText("prctl(PR_SET_CHILD_SUBREAPER)"), -1);
   RestoreProblem problem;
   try {
-    Supervisor supervisor(program, options);
+    Supervisor supervisor(program, files, options);
     problem = supervisor.Run(text_size);
     if (problem.what.empty()) report.root = supervisor.root();
   } catch (const std::bad_alloc&) {
@@ -395,6 +395,7 @@ bool MountProc() {
   if (!problem.what.empty()) give_up(problem.what, problem.command);
   Tell(pipe, report);
   close(pipe);
+  files.Close();
   if (!options.new_pid_namespace && options.detach) _exit(0);
   prctl(PR_SET_PDEATHSIG, 0);
   DieOfStop();
@@ -420,7 +421,7 @@ pid_t NumberHere(pid_t restorer, pid_t root) {
 
 }  // namespace
 
-RestoreResult Restore(const Program& program, std::uint64_t text_size,
+RestoreResult Restore(const Program& program, std::uint64_t text_size, HostFiles& files,
                       const RestoreOptions& options) {
   RestoreResult result;
   const auto fail = [&](const std::string& what) {
@@ -445,12 +446,13 @@ RestoreResult Restore(const Program& program, std::uint64_t text_size,
       if (!options.new_pid_namespace && InProgram(program, getpid())) {
         for (;;) pause();
       }
-      BeRestorer(program, text_size, options, pipe[1]);
+      BeRestorer(program, text_size, files, options, pipe[1]);
     }
     if (options.new_pid_namespace || !InProgram(program, restorer)) break;
     unsuited.push_back(restorer);
   }
   for (pid_t pid : unsuited) kill(pid, SIGKILL);
+  files.Close();
   close(pipe[1]);
 
   Report report;

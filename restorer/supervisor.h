@@ -10,11 +10,11 @@
 #include <vector>
 
 #include "dsl/commands.h"
+#include "preflight/host_files.h"
 
 namespace crgen::restorer {
 
 struct RestoreOptions {
-  std::string images;              ///< the folder of page images
   bool new_pid_namespace = false;  ///< a fresh one, with its own /proc
   bool detach = false;             ///< do not wait for the root to end
   bool stop = false;               ///< leave everybody stopped
@@ -33,9 +33,10 @@ struct RestoreResult {
   int exit_status = 0;  ///< of the root as a shell gives it, unless detached
 };
 
-/// Restores `program`, which has passed CheckProgram and Preflight. On failure nothing of it is
-/// left: no process, no file. Blocks until the root ends, unless detached.
-RestoreResult Restore(const Program& program, std::uint64_t text_size,
+/// Restores `program`, which has passed CheckProgram and Preflight; `files` are those that
+/// Preflight holds, and are let go. On failure nothing of it is left: no process, no file. Blocks
+/// until the root ends, unless detached.
+RestoreResult Restore(const Program& program, std::uint64_t text_size, HostFiles& files,
                       const RestoreOptions& options);
 
 }  // namespace crgen::restorer

@@ -177,8 +177,10 @@ void Executor::Wait() {
 void Executor::Open() {
   const OpenOp& open = op->open;
   constexpr uint32_t kOwnSignals = 0x2000;  // O_ASYNC: not for open(2)
-  long fd = Try(__NR_openat, open.directory, open.path,
-                (open.flags & ~kOwnSignals) | O_NOCTTY | (open.cloexec ? O_CLOEXEC : 0), 0);
+  const uint32_t flags = (open.flags & ~kOwnSignals) | O_NOCTTY | (open.cloexec ? O_CLOEXEC : 0);
+  const long fd = open.check != nullptr
+                      ? OpenChecked(*this, open.directory, open.path, flags, *open.check)
+                      : Try(__NR_openat, open.directory, open.path, flags, 0);
   if (fd < 0) Fail("open", fd, open.path);
   if (fd != open.fd) {
     Must("dup3", __NR_dup3, fd, open.fd, open.cloexec ? O_CLOEXEC : 0);

@@ -86,8 +86,8 @@ void Finisher::SetMemory() const {
   map.auxv = memory.auxv;
   map.auxv_size = memory.auxv_size;
   // From the supervisor's root: the process may have another one by now.
-  const long exe = Try(__NR_openat, board->service_fd, memory.exe, O_RDONLY | O_CLOEXEC, 0);
-  if (exe < 0) Fail("open", exe, memory.exe);
+  const long exe =
+      OpenChecked(*this, board->service_fd, memory.exe, O_RDONLY | O_CLOEXEC, memory.exe_check);
   map.exe_fd = (uint32_t)exe;
   Control("prctl(PR_SET_MM_MAP)", PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
   Must("close", __NR_close, exe);

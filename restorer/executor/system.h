@@ -87,6 +87,12 @@ long StartThread(Board* board, const int32_t* tid, uint64_t stack_top, Word* end
 /// CREATE_THREAD. A negative errno, or the number.
 long StartThread(Board* board, Thread* thread);
 
+/// Opens what `path` leads to from `directory`, after it has made sure, without opening it, that
+/// this is what `check` says. Only regular files, directories, devices and, with O_PATH, links: it
+/// never waits for a FIFO. `flags`: of open(2), O_CLOEXEC too. The descriptor: it fails by name.
+long OpenChecked(const Caller& caller, int directory, const char* path, uint32_t flags,
+                 const FileCheck& check);
+
 /// LOAD_PAGES: from the image into memory.
 void LoadPages(Board* board, Process* process, const Op* op);
 

@@ -180,17 +180,18 @@ TEST_F(RestorerTest, RefusesATakenPid) {
 }
 
 TEST_F(RestorerTest, NamesTheCommandThatTheKernelRefuses) {
+  // Of a process of the plan, so that nothing can be said before.
+  const std::string nowhere = "/proc/" + std::to_string(Pid(0)) + "/nowhere";
   Plan plan;
   plan.Fork(0, Pid(0));
   plan.MapProgram(Pid(0));
   plan.Fork(Pid(0), Pid(1));
   plan.Resume(Pid(0));
-  plan.Resume(Pid(1), Plan::Registers(kPause),
-              {{"fs", {{"cwd", folder_ + "/nowhere"}, {"root", "/"}}}});
+  plan.Resume(Pid(1), Plan::Registers(kPause), {{"fs", {{"cwd", nowhere}, {"root", "/"}}}});
   const Outcome outcome = Run(plan);
   EXPECT_EQ(outcome.status, 5);
-  EXPECT_NE(outcome.errors.find("SET_ATTR pid " + std::to_string(Pid(1)) + ": chdir " + folder_ +
-                                "/nowhere: ENOENT"),
+  EXPECT_NE(outcome.errors.find("SET_ATTR pid " + std::to_string(Pid(1)) + ": chdir " + nowhere +
+                                ": ENOENT"),
             std::string::npos)
       << outcome.errors;
   EXPECT_TRUE(Left().empty());

@@ -1,0 +1,114 @@
+#include "preflight/credentials.h"
+
+#include <fstream>
+#include <sstream>
+
+namespace crgen::preflight {
+namespace {
+
+constexpr const char* kNames[] = {"CHOWN",
+                                  "DAC_OVERRIDE",
+                                  "DAC_READ_SEARCH",
+                                  "FOWNER",
+                                  "FSETID",
+                                  "KILL",
+                                  "SETGID",
+                                  "SETUID",
+                                  "SETPCAP",
+                                  "LINUX_IMMUTABLE",
+                                  "NET_BIND_SERVICE",
+                                  "NET_BROADCAST",
+                                  "NET_ADMIN",
+                                  "NET_RAW",
+                                  "IPC_LOCK",
+                                  "IPC_OWNER",
+                                  "SYS_MODULE",
+                                  "SYS_RAWIO",
+                                  "SYS_CHROOT",
+                                  "SYS_PTRACE",
+                                  "SYS_PACCT",
+                                  "SYS_ADMIN",
+                                  "SYS_BOOT",
+                                  "SYS_NICE",
+                                  "SYS_RESOURCE",
+                                  "SYS_TIME",
+                                  "SYS_TTY_CONFIG",
+                                  "MKNOD",
+                                  "LEASE",
+                                  "AUDIT_WRITE",
+                                  "AUDIT_CONTROL",
+                                  "SETFCAP",
+                                  "MAC_OVERRIDE",
+                                  "MAC_ADMIN",
+                                  "SYSLOG",
+                                  "WAKE_ALARM",
+                                  "BLOCK_SUSPEND",
+                                  "AUDIT_READ",
+                                  "PERFMON",
+                                  "BPF",
+                                  "CHECKPOINT_RESTORE"};
+
+std::vector<IdRange> ReadMap(const char* path) {
+  std::vector<IdRange> map;
+  std::ifstream file(path);
+  for (IdRange range; file >> range.first >> range.outside >> range.count;) map.push_back(range);
+  return map;
+}
+
+void ReadStatusLine(const std::string& line, Credentials* own) {
+  std::istringstream words(line);
+  std::string key;
+  words >> key;
+  const auto ids = [&](std::uint32_t* to) { words >> to[0] >> to[1] >> to[2] >> to[3]; };
+  const auto mask = [&](std::uint64_t& to) { words >> std::hex >> to; };
+  if (key == "Uid:") ids(own->uid);
+  if (key == "Gid:") ids(own->gid);
+  if (key == "CapInh:") mask(own->inheritable);
+  if (key == "CapPrm:") mask(own->permitted);
+  if (key == "CapEff:") mask(own->effective);
+  if (key == "CapBnd:") mask(own->bounding);
+  if (key == "CapAmb:") mask(own->ambient);
+  if (key == "NoNewPrivs:") words >> own->no_new_privs;
+  if (key == "Seccomp_filters:") words >> own->seccomp_filters;
+  for (std::uint32_t group; key == "Groups:" && words >> group;) own->groups.push_back(group);
+}
+
+}  // namespace
+
+bool Credentials::initial_namespace() const {
+  return uid_map.size() == 1 && uid_map[0].first == 0 && uid_map[0].outside == 0 &&
+         uid_map[0].count == ~std::uint32_t{0};
+}
+
+Credentials ReadCredentials() {
+  Credentials own;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) ReadStatusLine(line, &own);
+  own.uid_map = ReadMap("/proc/self/uid_map");
+  own.gid_map = ReadMap("/proc/self/gid_map");
+  std::string setgroups;
+  std::ifstream("/proc/self/setgroups") >> setgroups;
+  own.may_set_groups = setgroups != "deny";
+  std::ifstream("/proc/sys/kernel/cap_last_cap") >> own.last_capability;
+  own.nice = getpriority(PRIO_PROCESS, 0);
+  std::ifstream("/proc/self/oom_score_adj") >> own.oom_score_adj;
+  return own;
+}
+
+std::string CapabilityName(int capability) {
+  const auto number = static_cast<std::size_t>(capability);
+  if (number < std::size(kNames)) return std::string("CAP_") + kNames[number];
+  return "capability " + std::to_string(capability);
+}
+
+std::string CapabilityNames(std::uint64_t mask) {
+  std::string names;
+  for (int i = 0; i < 64; ++i) {
+    if ((mask >> i & 1) == 0) continue;
+    if (!names.empty()) names += ", ";
+    names += CapabilityName(i);
+  }
+  return names;
+}
+
+}  // namespace crgen::preflight

@@ -1,0 +1,178 @@
+// Files that paths lead to: what a process opens, its executable and its directories.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <optional>
+#include <unordered_map>
+
+#include "model/proc_path.h"
+#include "preflight/question.h"
+
+namespace crgen::preflight {
+namespace {
+
+std::string Octal(unsigned mode) {
+  char text[16];
+  std::snprintf(text, sizeof text, "0%o", mode);
+  return text;
+}
+
+struct Facts {
+  int fd = -1;  ///< O_PATH
+  int error = 0;
+  struct stat status = {};
+  std::optional<std::string> build_id;
+};
+
+/// Whether this process, with the capabilities that it has, may use the file so.
+bool Allows(const Facts& facts, int access) {
+  return syscall(SYS_faccessat2, facts.fd, "", access, AT_EMPTY_PATH | AT_EACCESS) == 0;
+}
+
+/// In the image it is made up to whole words with zeros.
+bool SameBuildId(const std::string& here, const std::string& planned) {
+  if (here.empty() || !planned.starts_with(here)) return false;
+  return planned.size() - here.size() < 4 &&
+         planned.find_first_not_of('\0', here.size()) == std::string::npos;
+}
+
+class FileQuestion : public QuestionOn<FileQuestion> {
+ public:
+  using QuestionOn::QuestionOn;
+
+  template <typename Body>
+  void On(const Body&) {}
+
+  void On(const OpenFile& open) {
+    std::visit([this](const auto& body) { Open(body); }, open.file->body);
+    if (open.peer == nullptr) return;
+    std::visit([this](const auto& body) { Open(body); }, open.peer->file->body);
+  }
+
+  void On(const SetAttr& set) {
+    const Attributes& attributes = *set.attributes;
+    if (attributes.mm) CheckExecutable(attributes.mm->exe.bytes);
+    if (!attributes.fs) return;
+    CheckDirectory(attributes.fs->root.bytes);
+    CheckDirectory(attributes.fs->cwd.bytes);
+  }
+
+ private:
+  void Open(const Memfd&) {}
+  void Open(const OtherFile& other) { findings_.Unsupported("files of type " + other.type); }
+
+  void Open(const RegularFile& file) {
+    const std::string& path = file.path.bytes;
+    if (Later(path)) return;
+    Facts& facts = Look(path, file.flags.Has(O_NOFOLLOW));
+    if (facts.error != 0) return findings_.Wrong(path + ": " + std::strerror(facts.error));
+    const mode_t type = facts.status.st_mode & S_IFMT;
+    if (type == S_IFIFO || type == S_IFSOCK) {
+      return findings_.Wrong(path + " is a " + (type == S_IFIFO ? "FIFO" : "socket") +
+                             ": the plan says REG");
+    }
+    CheckUnchanged(file, facts);
+    if (!file.flags.Has(O_PATH)) CheckAccess(file, facts);
+  }
+
+  void CheckUnchanged(const RegularFile& file, Facts& facts) {
+    const std::string& path = file.path.bytes;
+    const auto changed = [&](const char* what, const std::string& is, const std::string& was) {
+      findings_.Wrong(
+          path + " has changed: " + what + " is " + is + ", was " + was + " when it was dumped",
+          "put the file back as it was");
+    };
+    if (file.size && *file.size != static_cast<std::uint64_t>(facts.status.st_size)) {
+      return changed("size", std::to_string(facts.status.st_size), std::to_string(*file.size));
+    }
+    if (file.mode && *file.mode != facts.status.st_mode) {
+      return changed("mode", Octal(facts.status.st_mode), Octal(*file.mode));
+    }
+    if (!file.build_id || !S_ISREG(facts.status.st_mode)) return;
+    if (!facts.build_id) {
+      const int fd = Reopen(facts.fd, O_RDONLY);
+      if (fd < 0) return findings_.Wrong(path + ": " + std::strerror(errno));
+      facts.build_id = BuildId(fd);
+      close(fd);
+    }
+    if (SameBuildId(*facts.build_id, file.build_id->bytes)) return;
+    changed("build id", facts.build_id->empty() ? "none" : Hexadecimal(*facts.build_id),
+            Hexadecimal(file.build_id->bytes));
+  }
+
+  void CheckAccess(const RegularFile& file, const Facts& facts) {
+    const std::uint64_t mode = file.flags.bits & O_ACCMODE;
+    const auto may_not = [&](const char* what, const char* capability) {
+      const bool read_only = errno == EROFS;
+      findings_.Wrong(
+          file.path.bytes + " cannot be opened for " + what + ": " + std::strerror(errno),
+          read_only ? "mount the file system writable"
+                    : std::string("run as its owner, or with ") + capability);
+    };
+    if (mode != O_WRONLY && !Allows(facts, R_OK)) may_not("reading", "CAP_DAC_READ_SEARCH");
+    if (mode != O_RDONLY && !Allows(facts, W_OK)) may_not("writing", "CAP_DAC_OVERRIDE");
+  }
+
+  /// prctl(2), PR_SET_MM_EXE_FILE.
+  void CheckExecutable(const std::string& path) {
+    if (Later(path)) return;
+    const Facts& facts = Look(path, false);
+    const std::string name = "the executable " + path;
+    if (facts.error != 0) return findings_.Wrong(name + ": " + std::strerror(facts.error));
+    if (!S_ISREG(facts.status.st_mode)) return findings_.Wrong(name + " is not a regular file");
+    if (Allows(facts, X_OK)) return;
+    struct statvfs mount = {};
+    const bool noexec = fstatvfs(facts.fd, &mount) == 0 && (mount.f_flag & ST_NOEXEC) != 0;
+    findings_.Wrong(name +
+                        (noexec ? " is on a file system mounted noexec" : " has no x permission") +
+                        ": PR_SET_MM_EXE_FILE needs it",
+                    noexec ? "mount -o remount,exec for the restore" : "chmod +x for the restore");
+  }
+
+  void CheckDirectory(const std::string& path) {
+    if (path.empty() || Later(path)) return;
+    const Facts& facts = Look(path, false);
+    const std::string name = "the directory " + path;
+    if (facts.error != 0) return findings_.Wrong(name + ": " + std::strerror(facts.error));
+    if (!S_ISDIR(facts.status.st_mode)) return findings_.Wrong(path + " is not a directory");
+    if (!Allows(facts, X_OK)) {
+      findings_.Wrong(name + ": " + std::strerror(errno),
+                      "run as its owner, or with "
+                      "CAP_DAC_READ_SEARCH");
+    }
+  }
+
+  /// Only the restore can show it: it is there with a process of the plan, or on another /proc.
+  bool Later(const std::string& path) const {
+    if (context_.own_numbers && (path + "/").starts_with("/proc/")) return true;
+    const auto owner = ParseProcPath(path);
+    return owner && (context_.pids.contains(owner->pid) || context_.pids.contains(owner->tid));
+  }
+
+  Facts& Look(const std::string& path, bool link) {
+    const auto [known, fresh] = (link ? links_ : files_).try_emplace(path);
+    Facts& facts = known->second;
+    if (!fresh) return facts;
+    facts.fd = OpenPath(AT_FDCWD, path, link ? O_NOFOLLOW : 0, 0);
+    if (facts.fd < 0 || fstat(facts.fd, &facts.status) != 0) facts.error = errno;
+    if (facts.fd < 0) return facts;
+    link ? context_.files.HoldLink(path, facts.fd) : context_.files.HoldFile(path, facts.fd);
+    return facts;
+  }
+
+  std::unordered_map<std::string, Facts> files_, links_;  ///< by path
+};
+
+}  // namespace
+
+std::unique_ptr<Question> AskForFiles(Context& context) {
+  return std::make_unique<FileQuestion>(context);
+}
+
+}  // namespace crgen::preflight

@@ -1,0 +1,101 @@
+#include "preflight/host_files.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace crgen {
+namespace {
+
+constexpr std::size_t kNotesAtMost = 64 * 1024;
+
+bool RaiseDescriptorLimit() {
+  rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return false;
+  limit.rlim_cur = limit.rlim_max;
+  return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+bool ReadAt(int fd, std::uint64_t offset, void* to, std::size_t size) {
+  if (offset > INT64_MAX - size) return false;
+  return pread(fd, to, size, static_cast<off_t>(offset)) == static_cast<ssize_t>(size);
+}
+
+std::string BuildIdNote(const std::vector<char>& notes) {
+  const auto padded = [](std::size_t size) { return (size + 3) & ~std::size_t{3}; };
+  for (std::size_t at = 0; at + sizeof(Elf64_Nhdr) <= notes.size();) {
+    Elf64_Nhdr note;
+    std::memcpy(&note, notes.data() + at, sizeof note);
+    at += sizeof note;
+    const std::size_t body = at + padded(note.n_namesz);
+    const std::size_t next = body + padded(note.n_descsz);
+    if (next > notes.size()) break;
+    if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 &&
+        std::memcmp(notes.data() + at, "GNU", 4) == 0) {
+      return std::string(notes.data() + body, note.n_descsz);
+    }
+    at = next;
+  }
+  return "";
+}
+
+}  // namespace
+
+void HostFiles::Close() {
+  for (Descriptors* all : {&images_, &files_, &links_}) {
+    for (const auto& [name, fd] : *all) close(fd);
+    all->clear();
+  }
+}
+
+int OpenPath(int folder, const std::string& path, int flags, unsigned long long resolve) {
+  open_how how = {};
+  how.flags = static_cast<std::uint64_t>(flags) | O_PATH | O_CLOEXEC;
+  how.resolve = resolve;
+  for (;;) {
+    const long fd = syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how);
+    if (fd >= 0) return static_cast<int>(fd);
+    if (errno == EAGAIN) continue;  // a rename beside it
+    if (errno != EMFILE || !RaiseDescriptorLimit()) return -1;
+  }
+}
+
+int Reopen(int held, int flags) {
+  const std::string link = "/proc/self/fd/" + std::to_string(held);
+  return open(link.c_str(), flags | O_CLOEXEC | O_NOCTTY);
+}
+
+std::string BuildId(int fd) {
+  Elf64_Ehdr header;
+  if (!ReadAt(fd, 0, &header, sizeof header)) return "";
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return "";
+  for (unsigned i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr part;
+    if (!ReadAt(fd, header.e_phoff + i * sizeof part, &part, sizeof part)) return "";
+    if (part.p_type != PT_NOTE || part.p_filesz > kNotesAtMost) continue;
+    std::vector<char> notes(part.p_filesz);
+    if (!ReadAt(fd, part.p_offset, notes.data(), notes.size())) return "";
+    if (std::string id = BuildIdNote(notes); !id.empty()) return id;
+  }
+  return "";
+}
+
+std::string Hexadecimal(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string text;
+  for (const char byte : bytes) {
+    text += kDigits[static_cast<unsigned char>(byte) >> 4];
+    text += kDigits[byte & 15];
+  }
+  return text;
+}
+
+}  // namespace crgen

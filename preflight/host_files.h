@@ -1,0 +1,57 @@
+// Files of this machine that a restore needs, held open so that they stay what they were judged by.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+namespace crgen {
+
+/// Descriptors made with O_PATH: to open one is to open /proc/self/fd/<number>. Closed with the
+/// object.
+class HostFiles {
+ public:
+  HostFiles() = default;
+  HostFiles(const HostFiles&) = delete;
+  HostFiles& operator=(const HostFiles&) = delete;
+  ~HostFiles() { Close(); }
+
+  /// The descriptor of a page image, of what a path leads to, or of the symbolic link `path`
+  /// itself; -1: none is held.
+  int image(const std::string& name) const { return Find(images_, name); }
+  int file(const std::string& path) const { return Find(files_, path); }
+  int link(const std::string& path) const { return Find(links_, path); }
+
+  /// Take over `fd`.
+  void HoldImage(const std::string& name, int fd) { images_.emplace(name, fd); }
+  void HoldFile(const std::string& path, int fd) { files_.emplace(path, fd); }
+  void HoldLink(const std::string& path, int fd) { links_.emplace(path, fd); }
+
+  /// All of them.
+  void Close();
+
+ private:
+  using Descriptors = std::unordered_map<std::string, int>;
+  static int Find(const Descriptors& among, const std::string& name) {
+    const auto found = among.find(name);
+    return found == among.end() ? -1 : found->second;
+  }
+
+  Descriptors images_, files_, links_;
+};
+
+/// openat2(2) with O_PATH: opens nothing but the way to it, so it neither waits for a FIFO nor
+/// wakes a device. `flags`: O_NOFOLLOW, O_DIRECTORY; `resolve`: RESOLVE_ flags. Raises the soft
+/// limit of descriptors to the hard one where it is reached. -1: errno says why.
+int OpenPath(int folder, const std::string& path, int flags, unsigned long long resolve);
+
+/// Opens what `held` leads to: open(2) without looking up a name. -1: errno says why.
+int Reopen(int held, int flags);
+
+/// The NT_GNU_BUILD_ID note of the ELF file `fd`; empty: it has none.
+std::string BuildId(int fd);
+
+/// "0x…" without the 0x.
+std::string Hexadecimal(std::string_view bytes);
+
+}  // namespace crgen

@@ -1,0 +1,210 @@
+// The kernel and the processor: what the program needs of them, and what nobody can restore.
+#include <cpuid.h>
+#include <linux/membarrier.h>
+#include <linux/seccomp.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <unordered_map>
+
+#include "preflight/own_maps.h"
+#include "preflight/question.h"
+
+namespace crgen::preflight {
+namespace {
+
+constexpr const char* kSameKernel = "restore on the kernel of the dump, or one with the same vdso";
+constexpr const char* kNewerKernel = "restore on a kernel that has it";
+constexpr std::uint64_t kGuardInstall = std::uint64_t{1} << 63;
+constexpr int kGuardInstallAdvice = 102;
+constexpr unsigned kXstateLeaf = 0xd;
+
+template <typename Kind>
+std::string NamesOf(std::uint64_t bits) {
+  std::string names;
+  for (const FlagName& row : Kind::Names()) {
+    if ((bits & row.mask) == row.value)
+      names += (names.empty() ? "" : ", ") + std::string(row.name);
+  }
+  return names.empty() ? "bits of no name" : names;
+}
+
+/// Of those in `bits`, what madvise(2) refuses on plain memory: this kernel has it not.
+std::uint64_t UnknownAdvice(std::uint64_t bits) {
+  std::uint64_t unknown = 0;
+  for (int bit = 0; bit < 64; ++bit) {
+    const std::uint64_t one = std::uint64_t{1} << bit;
+    if ((bits & one) == 0) continue;
+    void* page =
+        mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return 0;
+    const int advice = one == kGuardInstall ? kGuardInstallAdvice : bit;
+    if (madvise(page, kPageSize, advice) != 0 && errno == EINVAL) unknown |= one;
+    munmap(page, kPageSize);
+  }
+  return unknown;
+}
+
+/// XCR0: what this processor's XSAVE has.
+std::uint64_t MachineComponents() {
+  unsigned low = 0, b = 0, c = 0, high = 0;
+  if (__get_cpuid_count(kXstateLeaf, 0, &low, &b, &c, &high) == 0) return 3;
+  return low | std::uint64_t{high} << 32;
+}
+
+class KernelQuestion : public QuestionOn<KernelQuestion> {
+ public:
+  using QuestionOn::QuestionOn;
+
+  template <typename Body>
+  void On(const Body&) {}
+
+  void On(const CreateThread& create) { threads_[pid_].push_back(create.tid); }
+
+  void On(const Exit& exit) {
+    threads_.erase(pid_);
+    if (exit.status.core_dumped.value_or(false)) {
+      findings_.Warn("the zombie's status will not say that its core was dumped: none is written");
+    }
+  }
+
+  void On(const MapRegion& map) {
+    CheckAdvice(map.madvise.bits);
+    if (map.special == SpecialRegion::kVdso) CheckVdso(map, "vdso");
+    if (map.special == SpecialRegion::kVvar) CheckVdso(map, "vvar");
+    if (map.special == SpecialRegion::kAio) CheckAio(map.nr_req.value_or(0));
+    if (map.special == SpecialRegion::kSysvIpc) CheckSegment(map.shmid.value_or(0));
+  }
+  void On(const ProtectRegion& protect) { CheckAdvice(protect.madvise.bits); }
+
+  void On(const SetAttr& set) {
+    const Attributes& attributes = *set.attributes;
+    if (attributes.registers) with_registers_.insert(set.tid.value_or(pid_));
+    const auto& profile = attributes.creds ? attributes.creds->lsm_profile : std::nullopt;
+    if (profile && !profile->bytes.empty() && profile->bytes != "unconfined") {
+      findings_.Unsupported("creds.lsm_profile \"" + profile->bytes + "\"");
+    }
+    if (attributes.membarrier) CheckMembarrier(attributes.membarrier->bits);
+    if (attributes.seccomp) CheckSeccomp(*attributes.seccomp);
+    if (attributes.fpu && attributes.fpu->xstate_bv) CheckFpu(attributes.fpu->xstate_bv->value);
+    for (const PosixTimer& timer : attributes.posix_timers) CheckClock(timer.clock);
+  }
+
+  void On(const Resume&) {
+    std::vector<Pid>& tids = threads_[pid_];
+    tids.push_back(pid_);
+    for (const Pid tid : tids) {
+      if (with_registers_.contains(tid)) continue;
+      findings_.Wrong("thread " + std::to_string(tid) + " has no registers to go on from");
+    }
+    threads_.erase(pid_);
+  }
+
+ private:
+  /// Its size, no more: the plan does not say which vdso the dump had.
+  void CheckVdso(const MapRegion& map, const char* name) {
+    Diagnostics unread;
+    if (maps_.ranges.empty() && Failed(ReadOwnMaps(&maps_, unread))) {
+      return findings_.Wrong(unread.entries().back().where + ": " + unread.entries().back().what,
+                             "mount proc(5)");
+    }
+    const bool vdso = map.special == SpecialRegion::kVdso;
+    const std::uint64_t here = (vdso ? maps_.vdso : maps_.vvar).size();
+    const std::uint64_t there = map.end.value - map.start.value;
+    if (here == there) return;
+    findings_.Wrong(std::string("the ") + name + " differs: " + std::to_string(there) +
+                        " bytes in the dump, " + std::to_string(here) + " of this kernel",
+                    kSameKernel);
+  }
+
+  void CheckAdvice(std::uint64_t bits) {
+    const std::uint64_t fresh = bits & ~known_advice_;
+    if (fresh == 0) return;
+    if (const std::uint64_t unknown = UnknownAdvice(fresh); unknown != 0) {
+      findings_.Wrong("this kernel has no " + NamesOf<MadviseKind>(unknown), kNewerKernel);
+    }
+    known_advice_ |= fresh;
+  }
+
+  void CheckAio(std::uint32_t requests) {
+    std::uint64_t now = 0, most = 0;
+    if (!(std::ifstream("/proc/sys/fs/aio-nr") >> now) ||
+        !(std::ifstream("/proc/sys/fs/aio-max-nr") >> most)) {
+      return findings_.Wrong("this kernel has no io_setup(2)", "a kernel with CONFIG_AIO has");
+    }
+    requests_ += requests;
+    if (now + requests_ <= most) return;
+    findings_.Wrong("rings for " + std::to_string(requests_) + " requests: fs.aio-max-nr leaves " +
+                        std::to_string(most - std::min(now, most)),
+                    "sysctl fs.aio-max-nr=" + std::to_string(now + requests_));
+  }
+
+  void CheckSegment(std::uint64_t id) {
+    shmid_ds segment;
+    if (shmctl(static_cast<int>(id), IPC_STAT, &segment) == 0) return;
+    findings_.Wrong("System V segment " + std::to_string(id) + ": " + std::strerror(errno));
+  }
+
+  void CheckMembarrier(std::uint64_t commands) {
+    const long known = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
+    const std::uint64_t unknown = commands & ~static_cast<std::uint64_t>(known < 0 ? 0 : known);
+    if (unknown == 0) return;
+    findings_.Wrong("this kernel has no " + NamesOf<MembarrierKind>(unknown), kNewerKernel);
+  }
+
+  /// seccomp(2) looks at the flags before it reads the filter: EFAULT for those that it knows.
+  void CheckSeccomp(const Seccomp& seccomp) {
+    for (const SeccompFilter& filter : seccomp.filters) {
+      const std::uint64_t flags = filter.flags.bits & ~std::uint64_t{SECCOMP_FILTER_FLAG_TSYNC};
+      if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, nullptr) == 0 || errno == EFAULT) {
+        continue;
+      }
+      findings_.Wrong("this kernel has no seccomp filters with " +
+                          (flags == 0 ? "no flags" : NamesOf<SeccompFlagKind>(flags)) + ": " +
+                          std::strerror(errno),
+                      kNewerKernel);
+    }
+  }
+
+  void CheckFpu(std::uint64_t components) {
+    const std::uint64_t missing = components & ~MachineComponents();
+    if (missing == 0) return;
+    findings_.Wrong(
+        "registers of XSAVE components " + HexText(missing) + ", which this processor has not",
+        "restore on a processor like the dump's");
+  }
+
+  static std::string HexText(std::uint64_t value) {
+    char text[24];
+    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
+    return text;
+  }
+
+  void CheckClock(const Clock& clock) {
+    timespec resolution;
+    if (clock_getres(static_cast<clockid_t>(clock.value), &resolution) == 0) return;
+    findings_.Wrong(
+        "this kernel has no clock " + std::to_string(clock.value) + ": " + std::strerror(errno),
+        kNewerKernel);
+  }
+
+  OwnMaps maps_;
+  std::uint64_t known_advice_ = 0;
+  std::uint64_t requests_ = 0;
+  std::unordered_set<Pid> with_registers_;
+  std::unordered_map<Pid, std::vector<Pid>> threads_;
+};
+
+}  // namespace
+
+std::unique_ptr<Question> AskTheKernel(Context& context) {
+  return std::make_unique<KernelQuestion>(context);
+}
+
+}  // namespace crgen::preflight

@@ -1,0 +1,156 @@
+// Pids: those that the program wants are free, and the system has room for them all.
+#include <dirent.h>
+
+#include <cctype>
+#include <charconv>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <unordered_map>
+
+#include "preflight/question.h"
+
+namespace crgen::preflight {
+namespace {
+
+constexpr const char* kPidnsHelps = "--pidns restores into a pid namespace where all are free";
+
+/// A process of this system that occupies a number: its own, a thread's, its group's or session's.
+struct Occupant {
+  Pid pid = 0;
+  std::string name;  ///< comm
+  char state = '?';
+  Pid parent = 0;
+};
+
+struct StatLine {
+  std::string name;
+  char state = '?';
+  Pid parent = 0, group = 0, session = 0;
+};
+
+/// /proc/PID/stat; false: there is no such process any more.
+bool ReadStat(const std::string& folder, StatLine* stat) {
+  std::ifstream file(folder + "/stat");
+  std::string line;
+  std::getline(file, line);
+  const std::size_t begin = line.find('('), end = line.rfind(')');
+  if (begin == std::string::npos || end == std::string::npos) return false;
+  stat->name = line.substr(begin + 1, end - begin - 1);
+  std::istringstream words(line.substr(end + 1));
+  return static_cast<bool>(words >> stat->state >> stat->parent >> stat->group >> stat->session);
+}
+
+template <typename Function>
+void ForEachNumberIn(const std::string& folder, Function&& function) {
+  DIR* dir = opendir(folder.c_str());
+  if (dir == nullptr) return;
+  while (const dirent* entry = readdir(dir)) {
+    Pid number = 0;
+    const char* end = entry->d_name + std::strlen(entry->d_name);
+    if (std::from_chars(entry->d_name, end, number).ptr == end) function(number);
+  }
+  closedir(dir);
+}
+
+/// All numbers that clone3(2) would refuse with EEXIST.
+std::unordered_map<Pid, Occupant> ReadOccupants(const std::unordered_set<Pid>& wanted) {
+  std::unordered_map<Pid, Occupant> occupants;
+  ForEachNumberIn("/proc", [&](Pid pid) {
+    const std::string folder = "/proc/" + std::to_string(pid);
+    StatLine stat;
+    if (!ReadStat(folder, &stat)) return;
+    const Occupant occupant = {pid, stat.name, stat.state, stat.parent};
+    if (wanted.contains(pid)) occupants[pid] = occupant;
+    ForEachNumberIn(folder + "/task", [&](Pid tid) {
+      if (wanted.contains(tid)) occupants[tid] = occupant;
+    });
+    for (const Pid number : {stat.group, stat.session}) {
+      if (wanted.contains(number)) occupants.try_emplace(number, occupant);
+    }
+  });
+  return occupants;
+}
+
+/// The number in `file`; -1: none, or "max".
+std::int64_t NumberIn(const std::string& file) {
+  std::int64_t number = -1;
+  std::ifstream(file) >> number;
+  return number;
+}
+
+class NumberQuestion : public QuestionOn<NumberQuestion> {
+ public:
+  explicit NumberQuestion(Context& context)
+      : QuestionOn(context), pid_max_(NumberIn("/proc/sys/kernel/pid_max")) {
+    if (!context.own_numbers) occupants_ = ReadOccupants(context.pids);
+  }
+
+  template <typename Body>
+  void On(const Body&) {}
+
+  void On(const Fork& fork) { Born(fork.child_pid); }
+  void On(const CreateThread& create) { Born(create.tid); }
+  void On(const Wait&) { --living_; }
+
+  void Finish() override {
+    const auto lacks = [&](const std::string& limit, std::int64_t free) {
+      if (free >= 0 && free < most_) {
+        findings_.Wrong("the plan has " + std::to_string(most_) +
+                            " processes and threads at once: " + limit + " leaves " +
+                            std::to_string(free),
+                        "raise it");
+      }
+    };
+    const std::int64_t threads = NumberIn("/proc/sys/kernel/threads-max");
+    if (threads > 0) lacks("kernel.threads-max", threads);
+    for (const std::string& group : OwnCgroups()) {
+      const std::int64_t most = NumberIn(group + "/pids.max");
+      const std::int64_t now = NumberIn(group + "/pids.current");
+      if (most > 0 && now >= 0) lacks(group + "/pids.max", std::max<std::int64_t>(most - now, 0));
+    }
+  }
+
+ private:
+  void Born(Pid number) {
+    most_ = std::max(most_, ++living_);
+    if (pid_max_ > 0 && number >= pid_max_) {
+      return findings_.Wrong("pid " + std::to_string(number) + ": this system's pids are below " +
+                                 std::to_string(pid_max_),
+                             "sysctl kernel.pid_max");
+    }
+    const auto occupant = occupants_.find(number);
+    if (occupant == occupants_.end()) return;
+    const Occupant& by = occupant->second;
+    std::string what = "EEXIST: pid " + std::to_string(number) + " is taken on this system, by ";
+    if (by.pid != number)
+      what += "a thread, the group or the session of pid " + std::to_string(by.pid) + " ";
+    if (by.state == 'Z') what += "a zombie, child of " + std::to_string(by.parent) + ": ";
+    findings_.Wrong(what + "\"" + by.name + "\"", kPidnsHelps);
+  }
+
+  /// Of cgroup v2: its own and those above.
+  static std::vector<std::string> OwnCgroups() {
+    std::vector<std::string> folders;
+    std::ifstream file("/proc/self/cgroup");
+    for (std::string line; std::getline(file, line);) {
+      if (!line.starts_with("0::/")) continue;
+      for (std::string path = line.substr(3); path.size() > 1; path.resize(path.rfind('/'))) {
+        folders.push_back("/sys/fs/cgroup" + path);
+      }
+    }
+    return folders;
+  }
+
+  std::int64_t pid_max_;
+  std::unordered_map<Pid, Occupant> occupants_;
+  std::int64_t living_ = 0, most_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<Question> AskForNumbers(Context& context) {
+  return std::make_unique<NumberQuestion>(context);
+}
+
+}  // namespace crgen::preflight

@@ -1,0 +1,85 @@
+// The core of the library: the program is walked once, and each kind of question looks at every
+// command.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_set>
+#include <utility>
+
+#include "dsl/commands.h"
+#include "model/diagnostics.h"
+#include "preflight/preflight.h"
+
+namespace crgen::preflight {
+
+/// Takes findings at the command that is being looked at. The same words are told once.
+class Findings {
+ public:
+  explicit Findings(Diagnostics& diag) : diag_(diag) {}
+
+  void GoTo(const Program& program, std::size_t index) {
+    program_ = &program;
+    index_ = index;
+  }
+
+  /// `what`: what is, then what was expected. `advice`: what to do; empty: nothing helps.
+  void Wrong(const std::string& what, const std::string& advice = "") {
+    Add(Severity::kError, what, advice);
+  }
+  void Unsupported(const std::string& what) { Add(Severity::kUnsupported, what, ""); }
+  void Warn(const std::string& what, const std::string& advice = "") {
+    Add(Severity::kWarning, what, advice);
+  }
+
+ private:
+  void Add(Severity severity, const std::string& what, const std::string& advice);
+
+  Diagnostics& diag_;
+  const Program* program_ = nullptr;
+  std::size_t index_ = 0;
+  std::unordered_set<std::string> said_;
+};
+
+/// What the questions share.
+struct Context {
+  const Program& program;
+  const PreflightOptions& options;
+  HostFiles& files;
+  Findings& findings;
+  std::unordered_set<Pid> pids;  ///< of all processes and threads that the program makes
+  bool own_numbers = false;      ///< every number is free: the option, or a CLONE_NEWPID
+};
+
+/// One kind of question.
+class Question {
+ public:
+  virtual ~Question() = default;
+  virtual void Ask(const Command& command) = 0;
+  /// When all commands have been looked at.
+  virtual void Finish() {}
+};
+
+/// `Kind` has an overload `On` for each command that it looks at, and a template for the rest.
+template <typename Kind>
+class QuestionOn : public Question {
+ public:
+  explicit QuestionOn(Context& context) : context_(context), findings_(context.findings) {}
+  void Ask(const Command& command) override {
+    pid_ = command.pid;
+    std::visit([this](const auto& body) { static_cast<Kind*>(this)->On(body); }, command.body);
+  }
+
+ protected:
+  Context& context_;
+  Findings& findings_;
+  Pid pid_ = 0;  ///< who executes the command
+};
+
+std::unique_ptr<Question> AskForFiles(Context& context);
+std::unique_ptr<Question> AskForImages(Context& context);
+std::unique_ptr<Question> AskForNumbers(Context& context);
+std::unique_ptr<Question> AskForRights(Context& context);
+std::unique_ptr<Question> AskTheKernel(Context& context);
+
+}  // namespace crgen::preflight

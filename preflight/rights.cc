@@ -1,0 +1,249 @@
+// Rights: what the program takes that this process must have. docs/restorer.md has the table.
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <linux/securebits.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <unordered_map>
+
+#include "preflight/credentials.h"
+#include "preflight/question.h"
+
+namespace crgen::preflight {
+namespace {
+
+constexpr std::uint32_t kNoId = ~std::uint32_t{0};
+constexpr const char* kGive = "run with that capability: as root, outside of what drops it";
+
+class RightsQuestion : public QuestionOn<RightsQuestion> {
+ public:
+  explicit RightsQuestion(Context& context) : QuestionOn(context), own_(ReadCredentials()) {
+    std::ifstream("/proc/sys/fs/nr_open") >> nr_open_;
+    std::ifstream("/proc/sys/vm/mmap_min_addr") >> lowest_address_;
+  }
+
+  template <typename Body>
+  void On(const Body&) {}
+
+  void On(const Fork& fork) {
+    NeedCheckpointRestore("processes with given pids");
+    const bool pid_namespace =
+        fork.flags.Has(CLONE_NEWPID) || (pid_ == 0 && context_.options.own_numbers);
+    if (pid_namespace) Need(CAP_SYS_ADMIN, "a new pid namespace");
+    if (pid_ == 0) CheckConfinement();
+  }
+  void On(const CreateThread&) { NeedCheckpointRestore("threads with given tids"); }
+
+  void On(const OpenFile& open) {
+    if (const auto* file = std::get_if<RegularFile>(&open.file->body)) {
+      if (file->flags.Has(O_NOATIME) && own_.uid[1] != 0) Need(CAP_FOWNER, "O_NOATIME");
+    }
+    const auto* memfd = std::get_if<Memfd>(&open.file->body);
+    if (memfd == nullptr) return;
+    const std::uint32_t uid = memfd->uid.value_or(0), gid = memfd->gid.value_or(0);
+    CheckId(own_.uid_map, "uid", uid);
+    CheckId(own_.gid_map, "gid", gid);
+    if (uid != own_.uid[3] || (gid != own_.gid[3] && !InGroup(gid))) {
+      Need(CAP_CHOWN, "a memfd of uid " + std::to_string(uid) + ", gid " + std::to_string(gid));
+    }
+  }
+
+  void On(const MapRegion& map) {
+    if (map.start.value < lowest_address_) {
+      NeedEverywhere(CAP_SYS_RAWIO, "memory below vm.mmap_min_addr");
+    }
+    if (!map.flags.Has(MAP_LOCKED)) return;
+    std::uint64_t& locked = locked_[pid_];
+    locked += map.end.value - map.start.value;
+    rlimit limit;
+    getrlimit(RLIMIT_MEMLOCK, &limit);
+    if (locked > limit.rlim_cur) NeedEverywhere(CAP_IPC_LOCK, "locked memory above RLIMIT_MEMLOCK");
+  }
+
+  void On(const SetAttr& set) {
+    const Attributes& attributes = *set.attributes;
+    if (attributes.creds) CheckCreds(*attributes.creds);
+    if (attributes.mm) NeedCheckpointRestore("the bounds of memory and the executable");
+    if (attributes.fs && attributes.fs->root.bytes != "/") Need(CAP_SYS_CHROOT, "another root");
+    if (attributes.sched) CheckScheduling(*attributes.sched);
+    for (const Rlimit& limit : attributes.rlimits) CheckLimit(limit);
+    if (attributes.oom_score_adj && *attributes.oom_score_adj < own_.oom_score_adj) {
+      NeedEverywhere(CAP_SYS_RESOURCE, "oom_score_adj " +
+                                           std::to_string(*attributes.oom_score_adj) +
+                                           " below its own " + std::to_string(own_.oom_score_adj));
+    }
+    if (attributes.loginuid) CheckLoginuid(*attributes.loginuid);
+    if (attributes.seccomp) Need(CAP_SYS_ADMIN, "seccomp");  // and to suspend it meanwhile
+    CheckQueues(attributes);
+  }
+
+  void On(const Resume&) { locked_.erase(pid_); }
+
+ private:
+  void Need(int capability, const std::string& reason) {
+    if (own_.Has(capability)) return;
+    findings_.Wrong(CapabilityName(capability) + " is missing, for " + reason, kGive);
+  }
+
+  /// As root of a user namespace has it, it does not count.
+  void NeedEverywhere(int capability, const std::string& reason) {
+    if (own_.Has(capability) && !own_.initial_namespace()) {
+      findings_.Wrong(
+          CapabilityName(capability) + " is missing outside of this user namespace, for " + reason,
+          "run in the first user namespace");
+    }
+    Need(capability, reason);
+  }
+
+  void NeedCheckpointRestore(const std::string& reason) {
+    if (own_.Has(CAP_CHECKPOINT_RESTORE) || own_.Has(CAP_SYS_ADMIN)) return;
+    findings_.Wrong("CAP_CHECKPOINT_RESTORE is missing, for " + reason, kGive);
+  }
+
+  /// What nobody gets rid of.
+  void CheckConfinement() {
+    if (own_.seccomp_filters != 0) {
+      findings_.Warn("crrestore runs under " + std::to_string(own_.seccomp_filters) +
+                         " seccomp filters: so will all that it restores",
+                     "run outside of them");
+    }
+  }
+
+  bool InGroup(std::uint32_t gid) const {
+    return std::find(own_.groups.begin(), own_.groups.end(), gid) != own_.groups.end();
+  }
+
+  void CheckId(const std::vector<IdRange>& map, const char* kind, std::uint32_t id) {
+    const bool known = map.empty() || std::any_of(map.begin(), map.end(), [&](const IdRange& in) {
+                         return id >= in.first && id - in.first < in.count;
+                       });
+    if (known || id == kNoId) return;
+    findings_.Wrong(
+        std::string(kind) + " " + std::to_string(id) + " does not exist in this user namespace",
+        std::string("see /proc/self/") + kind + "_map");
+  }
+
+  void CheckCreds(const Creds& creds) {
+    const std::uint32_t uids[] = {creds.uid, creds.euid, creds.suid, creds.fsuid};
+    const std::uint32_t gids[] = {creds.gid, creds.egid, creds.sgid, creds.fsgid};
+    for (const std::uint32_t id : uids) CheckId(own_.uid_map, "uid", id);
+    for (const std::uint32_t id : gids) CheckId(own_.gid_map, "gid", id);
+    for (const std::uint32_t id : creds.groups) CheckId(own_.gid_map, "gid", id);
+    const bool same_groups = std::ranges::equal(gids, own_.gid) && creds.groups == own_.groups;
+    const bool same_caps =
+        creds.cap_inh.value == own_.inheritable && creds.cap_prm.value == own_.permitted &&
+        creds.cap_eff.value == own_.effective && creds.cap_bnd.value == own_.bounding &&
+        creds.cap_amb.value == own_.ambient;
+    const bool same_uids = std::ranges::equal(uids, own_.uid);
+    CheckCapabilities(creds);
+    if (own_.no_new_privs && !creds.no_new_privs) {
+      findings_.Wrong("no_new_privs is set in crrestore, and not in the plan: nobody can unset it",
+                      "run without it");
+    }
+    if (same_uids && same_groups && same_caps && creds.secbits.bits == 0 && !creds.lsm_profile)
+      return;
+    if (!same_uids) Need(CAP_SETUID, "credentials with other uids");
+    Need(CAP_SETGID, "credentials: setgroups(2)");
+    if (!own_.may_set_groups) {
+      findings_.Wrong("setgroups(2) is denied in this user namespace", "see user_namespaces(7)");
+    }
+    Need(CAP_SETPCAP, "credentials: securebits and the bounding set");
+  }
+
+  void CheckCapabilities(const Creds& creds) {
+    const std::uint64_t known = ~std::uint64_t{0} >> (63 - std::min(own_.last_capability, 63u));
+    const std::uint64_t all = creds.cap_inh.value | creds.cap_prm.value | creds.cap_eff.value |
+                              creds.cap_bnd.value | creds.cap_amb.value;
+    if ((all & ~known) != 0) {
+      findings_.Wrong(
+          "the plan has " + CapabilityNames(all & ~known) + ", which this kernel does not know",
+          "restore on a kernel as new as the dump's");
+    }
+    const auto lack = [&](const char* set, std::uint64_t wanted, std::uint64_t own) {
+      const std::uint64_t missing = wanted & known & ~own;
+      if (missing == 0) return;
+      findings_.Wrong("a process of the plan has " + CapabilityNames(missing) + " in its " + set +
+                          " set, and crrestore has not",
+                      kGive);
+    };
+    lack("permitted", creds.cap_prm.value, own_.permitted);
+    lack("bounding", creds.cap_bnd.value, own_.bounding);
+    lack("inheritable", creds.cap_inh.value, own_.inheritable | own_.bounding);
+  }
+
+  void CheckScheduling(const Sched& sched) {
+    constexpr std::uint32_t kFifo = 1, kRoundRobin = 2, kDeadline = 6;  // sched(7)
+    if (sched.policy.value == kDeadline)
+      return findings_.Unsupported("sched.policy SCHED_DEADLINE");
+    if (sched.policy.value == kFifo || sched.policy.value == kRoundRobin) {
+      return Need(CAP_SYS_NICE, "a real-time scheduling policy");
+    }
+    if (sched.nice < own_.nice) {
+      Need(CAP_SYS_NICE,
+           "nice " + std::to_string(sched.nice) + " below its own " + std::to_string(own_.nice));
+    }
+  }
+
+  void CheckLimit(const Rlimit& limit) {
+    rlimit own;
+    if (getrlimit(static_cast<__rlimit_resource>(limit.resource.value), &own) != 0) return;
+    const std::string name = NameOf(limit.resource);
+    if (limit.resource.value == RLIMIT_NOFILE && nr_open_ != 0 && limit.max > nr_open_) {
+      findings_.Wrong(name + " of at most " + std::to_string(limit.max) + " is above fs.nr_open, " +
+                          std::to_string(nr_open_),
+                      "sysctl fs.nr_open=" + std::to_string(limit.max));
+    }
+    if (limit.max > own.rlim_max) {
+      NeedEverywhere(CAP_SYS_RESOURCE, "a hard limit " + name + " above its own");
+    }
+  }
+
+  static std::string NameOf(const Resource& resource) {
+    for (const FlagName& row : ResourceKind::Names()) {
+      if (row.value == resource.value) return std::string(row.name);
+    }
+    return "limit " + std::to_string(resource.value);
+  }
+
+  void CheckLoginuid(std::uint32_t wanted) {
+    std::uint32_t own = kNoId;
+    const bool has_audit = static_cast<bool>(std::ifstream("/proc/self/loginuid") >> own);
+    if (own == wanted) return;
+    if (!has_audit) {
+      return findings_.Wrong("loginuid " + std::to_string(wanted) + ": this kernel has none",
+                             "a kernel with CONFIG_AUDIT has");
+    }
+    if (own != kNoId) NeedEverywhere(CAP_AUDIT_CONTROL, "another loginuid than its own");
+  }
+
+  /// Each queued signal and each timer counts (getrlimit(2), RLIMIT_SIGPENDING).
+  void CheckQueues(const Attributes& attributes) {
+    rlimit limit;
+    getrlimit(RLIMIT_SIGPENDING, &limit);
+    pending_ += attributes.signal_queue.size() + attributes.posix_timers.size();
+    if (pending_ <= limit.rlim_cur) return;
+    findings_.Wrong("the plan has more timers and pending signals than RLIMIT_SIGPENDING, " +
+                        std::to_string(limit.rlim_cur),
+                    "ulimit -i");
+  }
+
+  const Credentials own_;
+  std::uint64_t nr_open_ = 0;
+  std::uint64_t lowest_address_ = 0;
+  std::uint64_t pending_ = 0;
+  std::unordered_map<Pid, std::uint64_t> locked_;  ///< bytes, by process
+};
+
+}  // namespace
+
+std::unique_ptr<Question> AskForRights(Context& context) {
+  return std::make_unique<RightsQuestion>(context);
+}
+
+}  // namespace crgen::preflight

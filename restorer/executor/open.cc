@@ -1,0 +1,95 @@
+// Files that the plan names by their path. Between what is looked at and what is opened, no name is
+// looked up again.
+#include <fcntl.h>
+#include <linux/stat.h>
+
+#include "restorer/executor/system.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr long kStale = -116;   // ESTALE
+constexpr long kInvalid = -22;  // EINVAL
+constexpr uint32_t kPathOnly = 0x200000 /* O_PATH */ | 0x20000 /* O_NOFOLLOW */ | O_DIRECTORY;
+constexpr uint32_t kNoFollow = 0x20000;
+constexpr uint32_t kOnlyPath = 0x200000;
+constexpr uint32_t kType = 0170000, kFifo = 0010000, kSocket = 0140000, kLink = 0120000;
+constexpr int kEmptyPath = 0x1000;  // AT_EMPTY_PATH
+
+struct Opener {
+  const Caller& caller;
+  const char* path;
+
+  struct statx Look(long directory, const char* name, int flags) const {
+    struct statx facts = {};
+    const long result = caller.Try(__NR_statx, directory, name, flags, STATX_BASIC_STATS, &facts);
+    if (result < 0) caller.Fail("statx", result, path);
+    return facts;
+  }
+
+  static bool Same(const struct statx& a, const struct statx& b) {
+    return a.stx_ino == b.stx_ino && a.stx_dev_major == b.stx_dev_major &&
+           a.stx_dev_minor == b.stx_dev_minor;
+  }
+
+  void Check(const struct statx& facts, uint32_t flags, const FileCheck& check) const {
+    const uint32_t type = facts.stx_mode & kType;
+    if (type == kFifo || type == kSocket || (type == kLink && (flags & kOnlyPath) == 0)) {
+      caller.Fail("open (of another type than the plan says)", kInvalid, path);
+    }
+    if (check.held != nullptr && !Same(facts, Look(caller.board->service_fd, check.held, 0))) {
+      caller.Fail("open (replaced since it was looked at)", kStale, path);
+    }
+    if ((check.mode != 0 && check.mode != facts.stx_mode) ||
+        (check.size >= 0 && (uint64_t)check.size != facts.stx_size)) {
+      caller.Fail("open (changed: size or mode is not the plan's)", kStale, path);
+    }
+  }
+
+  /// Through /proc/self/fd: what `look` has.
+  long Reopen(long look, uint32_t flags) const {
+    char name[32] = "../../self/fd/";
+    int end = 14;
+    long power = 1;
+    while (look / power >= 10) power *= 10;
+    for (; power > 0; power /= 10) name[end++] = (char)('0' + look / power % 10);
+    name[end] = 0;
+    return caller.Try(__NR_openat, caller.board->service_fd, name, flags, 0);
+  }
+
+  /// O_NOFOLLOW stays a flag of the description, and no link of proc(5) is opened with it: by name,
+  /// and then compared.
+  long OpenNoFollow(int directory, uint32_t flags, const struct statx& expected) const {
+    const long fd = caller.Try(__NR_openat, directory, path, flags | O_NONBLOCK, 0);
+    if (fd < 0) return fd;
+    if (!Same(expected, Look(fd, "", kEmptyPath))) {
+      caller.Fail("open (replaced since it was looked at)", kStale, path);
+    }
+    if ((flags & O_NONBLOCK) == 0) {
+      caller.Must("fcntl(F_SETFL)", __NR_fcntl, fd, F_SETFL, flags & ~O_CLOEXEC);
+    }
+    return fd;
+  }
+};
+
+}  // namespace
+
+long OpenChecked(const Caller& caller, int directory, const char* path, uint32_t flags,
+                 const FileCheck& check) {
+  const Opener opener{caller, path};
+  const uint32_t look_flags = (flags & kPathOnly) | kOnlyPath;
+  const bool only_path = (flags & kOnlyPath) != 0;
+  const long look = caller.Try(__NR_openat, directory, path,
+                               look_flags | (only_path ? flags & O_CLOEXEC : O_CLOEXEC), 0);
+  if (look < 0) caller.Fail("open", look, path);
+  const struct statx facts = opener.Look(look, "", kEmptyPath);
+  opener.Check(facts, flags, check);
+  if (only_path) return look;
+  const long fd = (flags & kNoFollow) != 0 ? opener.OpenNoFollow(directory, flags, facts)
+                                           : opener.Reopen(look, flags);
+  if (fd < 0) caller.Fail("open", fd, path);
+  caller.Must("close", __NR_close, look);
+  return fd;
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,209 @@
+// Files and images are what the plan says, once: what is judged is what is opened.
+#include <fcntl.h>
+#include <sys/fanotify.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "tests/support/restorer_support.h"
+
+namespace crgen::test {
+namespace {
+
+using Plan = PlanBuilder;
+
+class PreflightFilesTest : public RestorerTest {
+ protected:
+  /// A process that opens `file`, a REG, at `fd`.
+  void OpenIn(Plan& plan, int pid, int fd, const std::string& path, Json flags = {"O_RDONLY"},
+              Json more = Json::object()) {
+    Json file = {{"type", "REG"}, {"id", next_id_++}, {"path", path}, {"flags", flags}};
+    file.update(more);
+    plan.Add("OPEN_FILE", pid, {{"fd", fd}, {"file", file}});
+  }
+  Plan PlanWith(const std::string& path, Json flags = {"O_RDONLY"}, Json more = Json::object()) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    OpenIn(plan, Pid(0), 0, path, flags, more);
+    plan.Resume(Pid(0));
+    return plan;
+  }
+  void ExpectRefused(const Plan& plan, const std::string& message, int status = 3) {
+    const Outcome outcome = Run(plan);
+    EXPECT_EQ(outcome.status, status) << outcome.errors;
+    EXPECT_NE(outcome.errors.find(message), std::string::npos) << message << "\n" << outcome.errors;
+    EXPECT_TRUE(Left().empty());
+  }
+  std::string LinkOf(int pid, int fd) const {
+    char text[4096];
+    const std::string path = "/proc/" + std::to_string(pid) + "/fd/" + std::to_string(fd);
+    const ssize_t size = readlink(path.c_str(), text, sizeof text);
+    return std::string(text, size < 0 ? 0 : static_cast<std::size_t>(size));
+  }
+  std::string FlagsOf(int pid, int fd) const {
+    std::ifstream info("/proc/" + std::to_string(pid) + "/fdinfo/" + std::to_string(fd));
+    for (std::string key, value; info >> key >> value;) {
+      if (key == "flags:") return value;
+    }
+    return "";
+  }
+
+  int next_id_ = 1;
+};
+
+TEST_F(PreflightFilesTest, KeepsALinkThatWasOpenedItself) {
+  const std::string path = folder_ + "/link";
+  std::ofstream(folder_ + "/target") << "x";
+  ASSERT_EQ(symlink((folder_ + "/target").c_str(), path.c_str()), 0);
+  const Outcome outcome =
+      Run(PlanWith(path, {"O_RDONLY", "O_PATH", "O_NOFOLLOW"}, {{"mode", 0120777}, {"pos", 0}}));
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(LinkOf(Pid(0), 0), path);
+  EXPECT_EQ(FlagsOf(Pid(0), 0), "010400000");
+}
+
+TEST_F(PreflightFilesTest, KeepsTheFlagsOfWhatWasOpenedWithoutFollowingLinks) {
+  const std::string path = folder_ + "/file";
+  std::ofstream(path) << "hello";
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  OpenIn(plan, Pid(0), 3, path, {"O_RDWR", "O_APPEND", "O_NOFOLLOW"}, {{"pos", 2}, {"size", 5}});
+  OpenIn(plan, Pid(0), 0, path, {"O_RDWR", "O_APPEND"}, {{"pos", 2}, {"size", 5}});
+  OpenIn(plan, Pid(0), 1, folder_, {"O_RDONLY", "O_DIRECTORY"});
+  OpenIn(plan, Pid(0), 2, "/dev/null", {"O_RDWR"}, {{"mode", 020666}});
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(FlagsOf(Pid(0), 3), "0502002");
+  EXPECT_EQ(FlagsOf(Pid(0), 0), "0102002");
+  EXPECT_EQ(FlagsOf(Pid(0), 1), "0300000");
+  EXPECT_EQ(LinkOf(Pid(0), 1), folder_);
+  EXPECT_EQ(LinkOf(Pid(0), 2), "/dev/null");
+}
+
+TEST_F(PreflightFilesTest, OpensFilesOfProcessesThatThePlanMakes) {
+  const auto proc = [&](int n, const std::string& file) {
+    return "/proc/" + std::to_string(Pid(n)) + file;
+  };
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  OpenIn(plan, Pid(0), 0, proc(0, "/status"));
+  OpenIn(plan, Pid(0), 1, proc(0, ""), {"O_RDONLY", "O_DIRECTORY"});
+  plan.Fork(Pid(0), Pid(1));
+  plan.Fork(Pid(0), Pid(2));
+  plan.Add("CREATE_THREAD", Pid(1), {{"tid", Pid(3)}});
+  plan.Add("SET_ATTR", Pid(1),
+           {{"tid", Pid(3)}, {"attributes", {{"registers", Plan::Registers(kPause)}}}});
+  OpenIn(plan, Pid(0), 2, proc(1, "/stat"), {"O_RDONLY"}, {{"mode", 0100444}, {"size", 0}});
+  OpenIn(plan, Pid(2), 3, proc(1, "/task/" + std::to_string(Pid(3)) + "/stat"));
+  for (int i : {0, 1, 2}) plan.Resume(Pid(i));
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(LinkOf(Pid(0), 0), proc(0, "/status"));
+  EXPECT_EQ(LinkOf(Pid(0), 1), proc(0, ""));
+  EXPECT_EQ(LinkOf(Pid(0), 2), proc(1, "/stat"));
+  EXPECT_EQ(LinkOf(Pid(2), 3), proc(1, "/task/" + std::to_string(Pid(3)) + "/stat"));
+}
+
+TEST_F(PreflightFilesTest, RefusesWhatWouldWait) {
+  const std::string fifo = folder_ + "/fifo";
+  ASSERT_EQ(mkfifo(fifo.c_str(), 0600), 0);
+  ExpectRefused(PlanWith(fifo), "fifo is a FIFO: the plan says REG");
+
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Resume(Pid(0));
+  ASSERT_EQ(rename(fifo.c_str(), (folder_ + "/code.img").c_str()), 0);
+  ExpectRefused(plan, "./code.img is not a regular file");
+  ASSERT_EQ(unlink((folder_ + "/code.img").c_str()), 0);
+  ASSERT_EQ(mknod((folder_ + "/code.img").c_str(), S_IFCHR | 0600, makedev(1, 5)), 0);
+  ExpectRefused(plan, "./code.img is not a regular file");
+}
+
+Json Memory(const std::string& exe) {
+  Json mm = {{"exe", exe}, {"auxv", Json::array()}};
+  for (const char* bound : {"start_code", "end_code", "start_data", "end_data", "start_stack",
+                            "start_brk", "brk", "arg_start", "arg_end", "env_start", "env_end"}) {
+    mm[bound] = Plan::Hex(kCode);
+  }
+  return mm;
+}
+
+TEST_F(PreflightFilesTest, RefusesWhatIsNoExecutable) {
+  const std::string exe = folder_ + "/program";
+  const auto plan = [&] {
+    Plan made;
+    made.Fork(0, Pid(0));
+    made.MapProgram(Pid(0));
+    made.Resume(Pid(0), Plan::Registers(kPause), {{"mm", Memory(exe)}});
+    return made;
+  };
+  ExpectRefused(plan(), "the executable " + exe + ": No such file or directory");
+  std::ofstream(exe) << "x";
+  chmod(exe.c_str(), 0644);
+  ExpectRefused(plan(), "the executable " + exe + " has no x permission");
+  unlink(exe.c_str());
+  ASSERT_EQ(mkfifo(exe.c_str(), 0755), 0);
+  ExpectRefused(plan(), "the executable " + exe + " is not a regular file");
+}
+
+TEST_F(PreflightFilesTest, RefusesAFileThatHasLostItsBuildId) {
+  const std::string path = folder_ + "/program";
+  std::ofstream(path) << "no ELF file";
+  ExpectRefused(PlanWith(path, {"O_RDONLY"}, {{"build_id", "AAAAAAAAAAAAAAAAAAAAAAAAAAA="}}),
+                "has changed: build id is none, was 0000");
+}
+
+/// What happens between the judgement and the use: the image is opened for reading after the first
+/// and before the second.
+TEST_F(PreflightFilesTest, RefusesAFileThatIsReplacedMeanwhile) {
+  const std::string path = folder_ + "/file";
+  const auto replace_while = [&](const std::function<void()>& replace) {
+    std::ofstream(path) << "hello";
+    Plan plan = PlanWith(path, {"O_RDONLY"}, {{"size", 5}});
+    const int gate = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC);
+    if (gate < 0) return Outcome{-2, "fanotify_init(2) is refused"};
+    EXPECT_EQ(
+        fanotify_mark(gate, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, (folder_ + "/code.img").c_str()),
+        0);
+    std::thread attacker([&] {
+      fanotify_event_metadata event;
+      if (read(gate, &event, sizeof event) != sizeof event) return;
+      replace();
+      const fanotify_response answer = {event.fd, FAN_ALLOW};
+      EXPECT_EQ(write(gate, &answer, sizeof answer), static_cast<ssize_t>(sizeof answer));
+      close(event.fd);
+    });
+    const Outcome outcome = Run(plan);
+    attacker.join();
+    close(gate);
+    return outcome;
+  };
+  const std::string other = folder_ + "/other";
+  Outcome outcome = replace_while([&] {
+    std::ofstream(other) << "HELLO";
+    rename(other.c_str(), path.c_str());
+  });
+  if (outcome.status == -2) GTEST_SKIP() << outcome.errors;
+  EXPECT_EQ(outcome.status, 5) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("replaced since it was looked at"), std::string::npos)
+      << outcome.errors;
+  outcome = replace_while([&] { std::ofstream(path) << "longer"; });
+  EXPECT_EQ(outcome.status, 5) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("changed: size or mode"), std::string::npos) << outcome.errors;
+  outcome = replace_while([&] {
+    mkfifo(other.c_str(), 0600);
+    rename(other.c_str(), path.c_str());
+  });
+  EXPECT_EQ(outcome.status, 5) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("of another type"), std::string::npos) << outcome.errors;
+  EXPECT_TRUE(Left().empty());
+}
+
+}  // namespace
+}  // namespace crgen::test
+
+int main(int argc, char** argv) { return crgen::test::MainInNewPidNamespace(argc, argv); }

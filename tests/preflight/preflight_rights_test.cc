@@ -1,0 +1,169 @@
+// Which capabilities a plan needs (docs/restorer.md, "Rights"): with exactly those it is restored,
+// without any one of them it is refused by its name before anything is made.
+#include <algorithm>
+#include <cctype>
+#include <functional>
+
+#include "tests/support/restorer_support.h"
+
+namespace crgen::test {
+namespace {
+
+using Plan = PlanBuilder;
+
+struct Kind {
+  const char* name;
+  std::vector<std::string> needed;  ///< as setpriv(1) spells them
+  std::function<Plan()> plan;
+  const char* arguments = "--detach";
+};
+
+class PreflightRightsTest : public RestorerTest {
+ protected:
+  Plan PlanWith(const Json& attributes) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Resume(Pid(0), Plan::Registers(kPause), attributes);
+    return plan;
+  }
+
+  /// Of uid 0 with the capabilities of `needed` alone: execve(2) gives root its bounding set.
+  Outcome RunWith(const Plan& plan, const std::vector<std::string>& capabilities,
+                  const char* arguments) {
+    std::string set = "-all";
+    for (const std::string& capability : capabilities) set += ",+" + capability;
+    const std::string script = folder_ + "/run";
+    std::ofstream(script) << "#!/bin/sh\nexec setpriv --bounding-set=" << set
+                          << " " CRRESTORE_BINARY " \"$@\"\n";
+    chmod(script.c_str(), 0755);
+    return Run(plan, arguments, "", script.c_str());
+  }
+
+  static Json Creds(unsigned uid) {
+    Json creds = {{"groups", {uid}}, {"secbits", Json::array()}};
+    for (const char* id : {"uid", "euid", "suid", "fsuid", "gid", "egid", "sgid", "fsgid"}) {
+      creds[id] = uid;
+    }
+    for (const char* set : {"cap_inh", "cap_prm", "cap_eff", "cap_bnd", "cap_amb"}) {
+      creds[set] = "0x0";
+    }
+    return {{"creds", creds}};
+  }
+  static Json Limit(const char* name, std::uint64_t most) {
+    return {{"rlimits", {{{"resource", name}, {"cur", 1}, {"max", most}}}}};
+  }
+};
+
+std::string Upper(std::string name) {
+  for (char& letter : name) letter = static_cast<char>(std::toupper(letter));
+  return name;
+}
+
+bool OwnHas(const std::string& capability) {
+  const std::string test = "setpriv --bounding-set=-all,+" + capability +
+                           " grep -q '^CapBnd:.*[1-9a-f]' /proc/self/status";
+  return system(test.c_str()) == 0;
+}
+
+TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
+  const std::string kRestore = "checkpoint_restore";
+  const std::string theirs = folder_ + "/theirs";
+  std::ofstream(theirs) << "x";
+  chmod(theirs.c_str(), 0400);
+  ASSERT_EQ(chown(theirs.c_str(), 1000, 1000), 0);
+  const auto opening = [&](const char* access) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add(
+        "OPEN_FILE", Pid(0),
+        {{"fd", 0}, {"file", {{"type", "REG"}, {"id", 1}, {"path", theirs}, {"flags", {access}}}}});
+    plan.Resume(Pid(0));
+    return plan;
+  };
+  Json filter = {{"program", "BgAAAAAA/38="},
+                 {"flags", Json::array()}};  // BPF_RET, SECCOMP_RET_ALLOW
+  const Kind kinds[] = {
+      {"processes", {kRestore}, [&] { return PlanWith({}); }},
+      {"another root",
+       {kRestore, "sys_chroot"},
+       [&] {
+         return PlanWith({{"fs", {{"cwd", folder_}, {"root", folder_}}}});
+       }},
+      {"credentials",
+       {kRestore, "setuid", "setgid", "setpcap"},
+       [&] { return PlanWith(Creds(1000)); }},
+      {"a real-time policy",
+       {kRestore, "sys_nice"},
+       [&] {
+         return PlanWith({{"sched", {{"policy", "SCHED_FIFO"}, {"nice", 0}, {"priority", 1}}}});
+       }},
+      {"a better nice",
+       {kRestore, "sys_nice"},
+       [&] {
+         return PlanWith({{"sched", {{"policy", "SCHED_OTHER"}, {"nice", -5}, {"priority", 0}}}});
+       }},
+      {"a higher hard limit",
+       {kRestore, "sys_resource"},
+       [&] { return PlanWith(Limit("RLIMIT_RTPRIO", 50)); }},
+      {"oom_score_adj",
+       {kRestore, "sys_resource"},
+       [&] {
+         return PlanWith({{"oom_score_adj", -500}});
+       }},
+      {"seccomp filters",
+       {"sys_admin"},
+       [&] {
+         return PlanWith({{"seccomp", {{"mode", "SECCOMP_MODE_FILTER"}, {"filters", {filter}}}}});
+       }},
+      {"a memfd of somebody",
+       {kRestore, "chown"},
+       [&] {
+         Plan plan;
+         plan.Fork(0, Pid(0));
+         plan.MapProgram(Pid(0));
+         plan.Add("OPEN_FILE", Pid(0),
+                  {{"fd", 0},
+                   {"file",
+                    {{"type", "MEMFD"},
+                     {"id", 1},
+                     {"inode_id", 1},
+                     {"name", "m"},
+                     {"size", 0},
+                     {"uid", 1000},
+                     {"flags", {"O_RDWR"}}}}});
+         plan.Resume(Pid(0));
+         return plan;
+       }},
+      {"reading a file of somebody",
+       {kRestore, "dac_read_search"},
+       [&] { return opening("O_RDONLY"); }},
+      {"writing a file of somebody", {kRestore, "dac_override"}, [&] { return opening("O_RDWR"); }},
+      {"a new pid namespace", {"sys_admin"}, [&] { return PlanWith({}); }, "--detach --pidns"},
+  };
+  for (const Kind& kind : kinds) {
+    SCOPED_TRACE(kind.name);
+    Outcome outcome = RunWith(kind.plan(), kind.needed, kind.arguments);
+    // Who runs the tests may lack one, too: then that is what has to be said.
+    const bool has_all = std::all_of(kind.needed.begin(), kind.needed.end(), OwnHas);
+    EXPECT_EQ(outcome.status, has_all ? 0 : 3) << outcome.errors;
+    KillEverybody();
+    for (const std::string& without : kind.needed) {
+      std::vector<std::string> rest;
+      for (const std::string& other : kind.needed) {
+        if (other != without) rest.push_back(other);
+      }
+      outcome = RunWith(kind.plan(), rest, kind.arguments);
+      EXPECT_EQ(outcome.status, 3) << without << ": " << outcome.errors;
+      EXPECT_NE(outcome.errors.find("CAP_" + Upper(without)), std::string::npos) << outcome.errors;
+      EXPECT_TRUE(Left().empty());
+      KillEverybody();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace crgen::test
+
+int main(int argc, char** argv) { return crgen::test::MainInNewPidNamespace(argc, argv); }
