@@ -35,10 +35,8 @@ class OpeningsLeft {
     if (open.peer != nullptr && files_.count(open.peer->file.get()) != 0) return true;
     if (files_.count(open.file.get()) != 0) return true;
     // The descriptor may be gone, what it was opened for is the object.
-    const auto* memfd = std::get_if<Memfd>(&open.file->body);
-    const auto object =
-        memfd == nullptr ? kernel_.memfds.end() : kernel_.memfds.find(memfd->inode_id);
-    return object != kernel_.memfds.end() && !object->second.expired();
+    return kernel_.files.Visit(
+        *open.file, [](const auto& rules, const auto& body) { return rules.ObjectLives(body); });
   }
 
  private:

@@ -18,17 +18,17 @@ namespace {
 
 constexpr std::size_t kMaxIndent = 40;
 
-std::string NameOf(const File& file) {
-  if (const auto* regular = std::get_if<RegularFile>(&file.body)) {
-    return "REG " + ValueText(regular->path) + " " + ValueText(regular->flags);
-  }
-  if (const auto* memfd = std::get_if<Memfd>(&file.body)) {
-    return "MEMFD " + std::to_string(memfd->inode_id) + " " + ValueText(memfd->flags);
-  }
-  return std::get<OtherFile>(file.body).type;
+std::string NameOf(const File& file, const AllFileRules& files) {
+  std::string text(TypeOf(file));
+  const std::string own =
+      files.Visit(file, [](const auto& rules, const auto& body) { return rules.Text(body); });
+  if (!own.empty()) text += " " + own;
+  if (file.flags.bits != 0 || TypeOf(file) == RegularFile::kType)
+    text += " " + ValueText(file.flags);
+  return text;
 }
 
-std::string BackingText(const MappedRegion& region) {
+std::string BackingText(const MappedRegion& region, const AllFileRules& files) {
   const Backing& backing = *region.backing;
   std::string text;
   switch (backing.kind) {
@@ -48,7 +48,7 @@ std::string BackingText(const MappedRegion& region) {
     case RegionKind::kAioRing:
       return "aio " + std::to_string(backing.nr_req);
     default:
-      text = NameOf(*backing.file);
+      text = NameOf(*backing.file, files);
   }
   return text + " at " + HexText(region.offset);
 }
@@ -109,7 +109,7 @@ class StateWriter {
     if (is_new) task.table->slots.ForEach([this](Fd fd, const Slot& slot) { WriteSlot(fd, slot); });
     task.space->regions.ForEach([this](AddressRange range, const MappedRegion& region) {
       out_ += "  " + RangeText(range) + " prot " + ValueText(region.prot) + " " +
-              ValueText(region.flags) + " " + BackingText(region);
+              ValueText(region.flags) + " " + BackingText(region, kernel_.files);
       if (region.madvise.bits != 0) out_ += " " + ValueText(region.madvise);
       out_ += '\n';
     });
@@ -127,7 +127,7 @@ class StateWriter {
         descriptions_.try_emplace(slot.description.get(), descriptions_.size() + 1);
     out_ += "  fd " + std::to_string(fd) + " #" + std::to_string(number->second);
     if (slot.cloexec) out_ += " cloexec";
-    if (is_new) out_ += " " + NameOf(*slot.description->file);
+    if (is_new) out_ += " " + NameOf(*slot.description->file, kernel_.files);
     out_ += '\n';
   }
 

@@ -2,6 +2,7 @@
 
 #include <linux/sched.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "checker/kernel/kernel.h"
+#include "dsl/references.h"
 
 namespace crgen {
 namespace check {
@@ -20,13 +22,16 @@ namespace {
 /// other descriptor was inherited, and so used.
 class UnusedSlots {
  public:
-  UnusedSlots(const Program& program, Diagnostics& diag) : program_(program), diag_(diag) {}
+  UnusedSlots(const Program& program, const AllFileRules& files, Diagnostics& diag)
+      : program_(program), files_(files), diag_(diag) {}
 
   void Run() {
     for (const Command& command : program_) {
       const auto* open = std::get_if<OpenFile>(&command.body);
       if (open == nullptr) continue;
-      if (const auto* memfd = std::get_if<Memfd>(&open->file->body)) ++openings_[memfd->inode_id];
+      ForEachObject(*open->file, [&](ObjectKind kind, std::uint64_t id) {
+        ++openings_[{kind, id}];
+      });
     }
     for (command_ = 0; command_ < program_.size(); ++command_) {
       const Pid pid = program_[command_].pid;
@@ -96,14 +101,21 @@ class UnusedSlots {
   bool MayServeOtherwise(std::size_t put) const {
     const auto* open = std::get_if<OpenFile>(&program_[put].body);
     if (open == nullptr) return false;
-    const auto* memfd = std::get_if<Memfd>(&open->file->body);
-    return memfd != nullptr && (memfd->seals || openings_.at(memfd->inode_id) > 1);
+    std::size_t openings = 0;
+    ForEachObject(*open->file, [&](ObjectKind kind, std::uint64_t id) {
+      openings = std::max(openings, openings_.at({kind, id}));
+    });
+    return files_.Visit(*open->file, [&](const auto& rules, const auto& body) {
+      return rules.ServesOtherwise(body, openings);
+    });
   }
-  /// Of a pair, one end may be all that is wanted; of other types crgen knows the name only.
+  /// Of a pair, one end may be all that is wanted.
   bool IsPlainOpening(std::size_t put) const {
     const auto* open = std::get_if<OpenFile>(&program_[put].body);
     if (open == nullptr) return true;
-    return !std::holds_alternative<OtherFile>(open->file->body) && !MayServeOtherwise(put);
+    const bool pair = files_.Visit(
+        *open->file, [](const auto& rules, const auto&) { return rules.kComesInPairs; });
+    return !pair && !MayServeOtherwise(put);
   }
 
   void Warn(std::string what, std::size_t put) {
@@ -115,11 +127,12 @@ class UnusedSlots {
   }
 
   const Program& program_;
+  const AllFileRules& files_;
   Diagnostics& diag_;
   std::size_t command_ = 0;
   std::unordered_map<Pid, std::size_t> table_of_;
   std::vector<Table> tables_;
-  std::unordered_map<std::uint64_t, std::size_t> openings_;  ///< of a memfd, by inode id
+  std::map<std::pair<ObjectKind, std::uint64_t>, std::size_t> openings_;  ///< of an object
 };
 
 void FindUnreaped(const Program& program, const Kernel& kernel, const Snapshot* snapshot,
@@ -163,7 +176,7 @@ std::string ExcessText(const CommandBound& bound) {
 void FindSuspects(const Program& program, const SimulatedState& state, const Snapshot* snapshot,
                   Diagnostics& diag) {
   check::FindUnreaped(program, *state.kernel(), snapshot, diag);
-  check::UnusedSlots(program, diag).Run();
+  check::UnusedSlots(program, state.kernel()->files, diag).Run();
   const std::string excess = check::ExcessText(BoundCommands(program, state));
   if (!excess.empty()) diag.Warning("end of program", excess);
 }

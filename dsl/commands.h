@@ -12,7 +12,7 @@
 
 #include "dsl/describe.h"
 #include "model/attributes.h"
-#include "model/file.h"
+#include "model/files/file.h"
 #include "model/flags.h"
 #include "model/ids.h"
 #include "model/snapshot.h"
@@ -167,7 +167,7 @@ inline constexpr std::string_view kSpecialRegionNames[] = {"vdso", "vvar", "vsys
                                                            "sysvipc"};
 
 struct ShmemView {
-  std::uint64_t id = 0;
+  ShmemId id;
   std::uint64_t offset = 0;
   std::optional<std::uint64_t> size;
 };

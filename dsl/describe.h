@@ -4,6 +4,8 @@
 
 #include <string_view>
 #include <tuple>
+#include <utility>
+#include <variant>
 
 namespace crgen {
 
@@ -49,6 +51,16 @@ concept Described = requires {
 template <typename Struct, typename Function>
 constexpr void ForEachField(Function&& function) {
   std::apply([&](const auto&... field) { (function(field), ...); }, Describe<Struct>::kFields);
+}
+
+/// Calls `function.template operator()<Alternative>()` for each alternative of the variant, in
+/// order.
+template <typename Variant, typename Function>
+constexpr void ForEachAlternative(Function&& function) {
+  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
+    (function.template operator()<std::variant_alternative_t<kIndex, Variant>>(), ...);
+  }
+  (std::make_index_sequence<std::variant_size_v<Variant>>{});
 }
 
 }  // namespace crgen

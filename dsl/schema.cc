@@ -4,8 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "dsl/attributes.h"
 #include "dsl/commands.h"
-#include "dsl/objects.h"
+#include "dsl/files/files.h"
 #include "dsl/value_kinds.h"
 
 namespace crgen {
@@ -35,6 +36,8 @@ ordered_json OneName() {
   return {{"anyOf", {{{"enum", std::move(list)}}, StringMatching(hex)}}};
 }
 
+constexpr std::string_view kFileFlagsNote = "open(2) flag names, one access mode";
+
 /// The schemas of named parts, collected while the commands are walked.
 class SchemaBuilder {
  public:
@@ -49,6 +52,7 @@ class SchemaBuilder {
 
  private:
   ordered_json FileValue();
+  ordered_json DescriptorStateValue();
   template <typename Body>
   ordered_json FileOfType();
 
@@ -107,8 +111,12 @@ ordered_json SchemaBuilder::Value() {
     return {{"type", "string"}};
   } else if constexpr (std::is_same_v<T, SpecialRegion>) {
     return {{"enum", kSpecialRegionNames}};
+  } else if constexpr (std::is_same_v<T, PidReference> || kIsObjectId<T>) {
+    return Value<decltype(T::value)>();
   } else if constexpr (std::is_same_v<T, File>) {
     return FileValue();
+  } else if constexpr (std::is_same_v<T, DescriptorState>) {
+    return DescriptorStateValue();
   } else {
     ordered_json object = {{"type", "object"}};
     AddFields<T>(object);
@@ -149,22 +157,62 @@ void SchemaBuilder::AddFields(ordered_json& object) {
 template <typename Body>
 ordered_json SchemaBuilder::FileOfType() {
   ordered_json object = {{"properties", {{"type", true}, {"id", true}}}};
+  if constexpr (kHasFlags<Body>) {
+    object["properties"]["flags"] = Value<OpenFlags>();
+    object["properties"]["flags"]["description"] = kFileFlagsNote;
+    object["required"] = {"flags"};
+  }
   AddFields<Body>(object);
-  return {{"if", {{"properties", {{"type", {{"const", Body::kType}}}}}}},
-          {"then", std::move(object)}};
+  return object;
 }
 
 ordered_json SchemaBuilder::FileValue() {
-  if (!definitions_.contains("file")) {
-    definitions_["file"] = nullptr;  // its place is before its parts
-    definitions_["file"] = {
-        {"description", "An open file description, by type"},
-        {"type", "object"},
-        {"properties", {{"type", {{"enum", kFileTypes}}}, {"id", Value<std::uint64_t>()}}},
-        {"required", {"type", "id"}},
-        {"allOf", {FileOfType<RegularFile>(), FileOfType<Memfd>()}}};
-  }
+  if (definitions_.contains("file")) return {{"$ref", "#/definitions/file"}};
+  definitions_["file"] = nullptr;  // its place is before its parts
+  ordered_json cases = ordered_json::array();
+  ordered_json described = ordered_json::array();
+  ForEachAlternative<FileBody>([&]<typename Body>() {
+    ordered_json of_type = {{"const", ""}};
+    if constexpr (kHasFlags<Body>) {
+      described.push_back(Body::kType);
+      of_type["const"] = Body::kType;
+    } else {
+      of_type = {{"not", {{"enum", described}}}};
+    }
+    cases.push_back(
+        {{"if", {{"properties", {{"type", std::move(of_type)}}}}}, {"then", FileOfType<Body>()}});
+  });
+  definitions_["file"] = {
+      {"description", "An open file description, by type"},
+      {"type", "object"},
+      {"properties", {{"type", {{"enum", kFileTypes}}}, {"id", Value<std::uint64_t>()}}},
+      {"required", {"type", "id"}},
+      {"allOf", std::move(cases)}};
   return {{"$ref", "#/definitions/file"}};
+}
+
+ordered_json SchemaBuilder::DescriptorStateValue() {
+  if (definitions_.contains("descriptorState")) {
+    return {{"$ref", "#/definitions/descriptorState"}};
+  }
+  definitions_["descriptorState"] = nullptr;
+  ordered_json cases = ordered_json::array();
+  ordered_json keys = ordered_json::array();
+  ForEachAlternative<LateState>([&]<typename Late>() {
+    const std::string key(LateKey<Late>());
+    keys.push_back({{"required", {key}}});
+    ordered_json object = {{"properties", {{"fd", true}}}};
+    AddFields<Late>(object);
+    cases.push_back({{"if", {{"required", {key}}}}, {"then", std::move(object)}});
+  });
+  definitions_["descriptorState"] = {
+      {"description", "Late state of the open file description at fd, of one kind"},
+      {"type", "object"},
+      {"properties", {{"fd", Value<Fd>()}}},
+      {"required", {"fd"}},
+      {"oneOf", std::move(keys)},
+      {"allOf", std::move(cases)}};
+  return {{"$ref", "#/definitions/descriptorState"}};
 }
 
 template <typename Body>
@@ -183,15 +231,6 @@ ordered_json CommandSchema(SchemaBuilder& builder) {
   return object;
 }
 
-/// Calls `function.template operator()<Body>()` for the 16 commands in table order.
-template <typename Function>
-void ForEachCommand(Function&& function) {
-  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
-    (function.template operator()<std::variant_alternative_t<kIndex, CommandBody>>(), ...);
-  }
-  (std::make_index_sequence<std::variant_size_v<CommandBody>>{});
-}
-
 template <typename T>
 std::string KindName() {
   if constexpr (InnerOf<T>::kIsOptional || InnerOf<T>::kIsShared) {
@@ -204,7 +243,7 @@ std::string KindName() {
     return "name";
   } else if constexpr (std::is_same_v<T, bool>) {
     return "boolean";
-  } else if constexpr (std::is_integral_v<T>) {
+  } else if constexpr (std::is_integral_v<T> || std::is_same_v<T, PidReference> || kIsObjectId<T>) {
     return "integer";
   } else if constexpr (std::is_same_v<T, Hex>) {
     return "\"0x…\"";
@@ -234,17 +273,47 @@ std::string ObjectSection(std::string_view title) {
   return "### " + std::string(title) + "\n\n" + FieldTable<Struct>();
 }
 
-/// The objects that are members of Attributes, each with a table of its own.
-std::string AttributeSections() {
+/// The described objects that are members of Struct, each with a table of its own.
+template <typename Struct>
+std::string InnerSections() {
   std::string text;
-  ForEachField<Attributes>([&](const auto& field) {
-    using Member = std::decay_t<decltype(std::declval<Attributes>().*field.member)>;
-    if constexpr (InnerOf<Member>::kIsOptional || InnerOf<Member>::kIsVector) {
-      using Inner = typename InnerOf<Member>::Type;
+  ForEachField<Struct>([&](const auto& field) {
+    using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
+    const auto section = [&]<typename Inner>() {
       if constexpr (Described<Inner>) {
         text += ObjectSection<Inner>("`" + std::string(field.name) + "`");
       }
+    };
+    if constexpr (InnerOf<Member>::kIsOptional || InnerOf<Member>::kIsVector) {
+      section.template operator()<typename InnerOf<Member>::Type>();
+    } else {
+      section.template operator()<Member>();
     }
+  });
+  return text;
+}
+
+std::string FileSections() {
+  std::string text =
+      "## Files\n\nEvery `file` has `type`, `id` and, unless its type is known by name alone, "
+      "`flags` (" +
+      std::string(kFileFlagsNote) + ").\n\n";
+  ForEachAlternative<FileBody>([&]<typename Body>() {
+    if constexpr (kHasFlags<Body>) {
+      text += ObjectSection<Body>("`" + std::string(Body::kType) + "`");
+    }
+  });
+  return text;
+}
+
+/// The objects that are members of `descriptors`, with the objects in them.
+std::string LateSections() {
+  std::string text =
+      "## Late state\n\nAn object of the attribute `descriptors` has `fd`, a descriptor of the "
+      "process, "
+      "and the members of one of these, known by the first.\n\n";
+  ForEachAlternative<LateState>([&]<typename Late>() {
+    text += ObjectSection<Late>("`" + std::string(LateKey<Late>()) + "`") + InnerSections<Late>();
   });
   return text;
 }
@@ -256,7 +325,7 @@ std::string ProgramSchema() {
   ordered_json names = ordered_json::array();
   ordered_json cases = ordered_json::array();
   ordered_json commands = ordered_json::object();
-  ForEachCommand([&]<typename Body>() {
+  ForEachAlternative<CommandBody>([&]<typename Body>() {
     const std::string name(Body::kName);
     names.push_back(name);
     commands[name] = CommandSchema<Body>(builder);
@@ -283,24 +352,21 @@ std::string ProgramSchema() {
 std::string CommandReference() {
   std::string text =
       "# The 16 commands\n\n"
-      "Generated from `dsl/commands.h` and `dsl/objects.h`; `restore-program.schema.json` says "
+      "Generated from the tables in `dsl/`; `restore-program.schema.json` says "
       "the\n"
       "same to machines. Every command also has `command`, its name, and `pid`, the process that\n"
       "executes it (0: the restorer). Integers above 2^53-1 are written \"0x…\". A string member\n"
       "`x` whose bytes are not UTF-8 stands as `x_base64`. Flags without a name are one more\n"
       "\"0x…\" in the array.\n\n";
-  ForEachCommand([&]<typename Body>() {
+  ForEachAlternative<CommandBody>([&]<typename Body>() {
     text += "## " + std::string(Body::kName) + "\n\n" + std::string(Body::kMeaning) + "\n\n" +
             FieldTable<Body>();
   });
-  text +=
-      "## Files\n\nEvery `file` has `type` and `id`; other types than these are known by name.\n\n";
-  text += ObjectSection<RegularFile>("`REG`") + ObjectSection<Memfd>("`MEMFD`") +
-          ObjectSection<FileOwner>("`owner`");
+  text += FileSections() + LateSections();
   text += "## Parts of commands\n\n";
   text += ObjectSection<ExitStatus>("`status`") + ObjectSection<ShmemView>("`shmem`") +
           ObjectSection<ImageSpan>("`source`") + ObjectSection<PeerEnd>("`peer`");
-  text += "## Attributes\n\n" + FieldTable<Attributes>() + AttributeSections();
+  text += "## Attributes\n\n" + FieldTable<Attributes>() + InnerSections<Attributes>();
   text.pop_back();
   return text;
 }

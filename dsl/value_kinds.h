@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/flags.h"
+#include "model/ids.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -58,6 +59,11 @@ template <typename Kind>
 std::size_t MostNames() {
   return Kind::Names().size() + 1;
 }
+
+template <typename T>
+inline constexpr bool kIsObjectId = false;
+template <typename Tag>
+inline constexpr bool kIsObjectId<ObjectId<Tag>> = true;
 
 /// A Text, possibly optional: its member is `name` or `name_base64`.
 template <typename T>

@@ -1,19 +1,20 @@
 #include "generator/generate.h"
 
+#include <linux/sched.h>
+
 #include <algorithm>
 
 #include "generator/creation_tree.h"
 #include "generator/descriptors/descriptors.h"
 #include "generator/emitter.h"
 #include "generator/files/file_opener.h"
+#include "generator/files/late.h"
 #include "generator/memory/memory.h"
 #include "generator/memory/spare_addresses.h"
 #include "generator/tree_commands.h"
 
 namespace crgen {
 namespace {
-
-constexpr std::uint64_t kCloneFiles = 0x400, kCloneNewPid = 0x20000000;
 
 /// About as many commands as the program will have: a vector of millions of them that grows step by
 /// step takes twice the memory.
@@ -45,7 +46,8 @@ class Generation {
  private:
   Result EmitFork(const TreeOp& op, std::int32_t executor, std::int32_t child, Diagnostics& diag);
   void EmitTreeOp(const TreeOp& op, std::int32_t executor);
-  Result FinishProcess(std::int32_t node, Diagnostics& diag);
+  Result FinishPlaces(std::int32_t node, Diagnostics& diag);
+  void EmitState(std::int32_t node);
 
   const Snapshot& snapshot_;
   const TreePlan& plan_;
@@ -61,13 +63,13 @@ Result Generation::EmitFork(const TreeOp& op, std::int32_t executor, std::int32_
                             Diagnostics& diag) {
   Fork fork = std::get<Fork>(TreeCommand(op).body);
   if (executor < 0) {
-    if (snapshot_.new_pid_namespace) fork.flags.bits |= kCloneNewPid;
+    if (snapshot_.new_pid_namespace) fork.flags.bits |= CLONE_NEWPID;
     out_.Emit(op.pid, fork);
     return Result::kOk;
   }
   const std::int32_t time = tree_.nodes[child].birth;
   const bool shares_table = descriptors_.SharesCreatorsTable(child);
-  if (shares_table) fork.flags.bits |= kCloneFiles;
+  if (shares_table) fork.flags.bits |= CLONE_FILES;
   if (!shares_table && Failed(descriptors_.BeforeFork(executor, time, opener_, out_, diag))) {
     return Result::kError;
   }
@@ -90,15 +92,23 @@ void Generation::EmitTreeOp(const TreeOp& op, std::int32_t executor) {
   out_.Emit(op.pid, std::move(command.body));
 }
 
-/// Places, threads, attributes, and off it goes.
-Result Generation::FinishProcess(std::int32_t node, Diagnostics& diag) {
-  const Process& process = *tree_.Living(snapshot_, node);
+/// Descriptors and regions in their places, and threads.
+Result Generation::FinishPlaces(std::int32_t node, Diagnostics& diag) {
   const Pid pid = tree_.nodes[node].pid;
   if (Failed(descriptors_.Finish(node, opener_, out_, diag)) ||
       Failed(memory_.Finish(node, diag))) {
     return Result::kError;
   }
-  for (const Thread& thread : process.threads) out_.Emit(pid, CreateThread{thread.tid});
+  for (const Thread& thread : tree_.Living(snapshot_, node)->threads) {
+    out_.Emit(pid, CreateThread{thread.tid});
+  }
+  return Result::kOk;
+}
+
+/// Attributes, and off it goes.
+void Generation::EmitState(std::int32_t node) {
+  const Process& process = *tree_.Living(snapshot_, node);
+  const Pid pid = tree_.nodes[node].pid;
   for (const Thread& thread : process.threads) {
     out_.Emit(pid, SetAttr{thread.tid, thread.attributes});
   }
@@ -111,7 +121,6 @@ Result Generation::FinishProcess(std::int32_t node, Diagnostics& diag) {
   Resume resume;
   if (process.state == ProcessState::kStopped) resume.stopped = process.stop_signal;
   out_.Emit(pid, resume);
-  return Result::kOk;
 }
 
 Result Generation::Run(Diagnostics& diag) {
@@ -127,10 +136,18 @@ Result Generation::Run(Diagnostics& diag) {
       return Result::kError;
     }
   }
-  for (std::int32_t n = 0; n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
-    if (tree_.Living(snapshot_, n) != nullptr && Failed(FinishProcess(n, diag))) {
-      return Result::kError;
-    }
+  // Where nothing is late, what a process does is found together.
+  const bool at_once = snapshot_.late.empty();
+  const auto nodes = static_cast<std::int32_t>(tree_.nodes.size());
+  for (std::int32_t n = 0; n < nodes; ++n) {
+    if (tree_.Living(snapshot_, n) == nullptr) continue;
+    if (Failed(FinishPlaces(n, diag))) return Result::kError;
+    if (at_once) EmitState(n);
+  }
+  if (at_once) return Result::kOk;
+  if (Failed(EmitLateState(snapshot_, tree_, out_, diag))) return Result::kError;
+  for (std::int32_t n = 0; n < nodes; ++n) {
+    if (tree_.Living(snapshot_, n) != nullptr) EmitState(n);
   }
   return Result::kOk;
 }

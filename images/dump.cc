@@ -73,12 +73,13 @@ void Load(Loader& loader, const LoadOptions& options) {
       CheckSeccomp(loader.seccomp, diag);
     }
   }
-  loader.LoadMemfds();
+  loader.file_loaders.LoadObjects(loader);
   loader.LoadFiles();
   if (options.threads > 1) loader.ReadAhead(options.threads);
   loader.LoadProcesses(options.progress);
   loader.images.StopReadingAhead();
   (void)CheckZombies(loader.snapshot.tree, diag);
+  loader.FinishFiles();
   loader.FinishSharedMemory();
   loader.ReportUnsupportedFiles();
   loader.AccountForTheRest();

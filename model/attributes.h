@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/files/late.h"
 #include "model/flags.h"
 #include "model/ids.h"
 #include "model/values.h"
@@ -179,6 +180,13 @@ struct TlsDescriptor {
   friend bool operator==(const TlsDescriptor&, const TlsDescriptor&) = default;
 };
 
+/// Late state of the description at `fd`.
+struct DescriptorState {
+  Fd fd = 0;
+  LateState state;
+  friend bool operator==(const DescriptorState&, const DescriptorState&) = default;
+};
+
 /// The attributes of a process, or of one thread. The first part belongs to the process, the
 /// second to a thread (in a process: to its leader).
 struct Attributes {
@@ -195,6 +203,7 @@ struct Attributes {
   std::optional<std::int32_t> dumpable;
   std::optional<bool> thp_disabled;
   std::optional<Membarrier> membarrier;
+  std::vector<DescriptorState> descriptors;  ///< in programs alone; a snapshot has Snapshot::late
 
   std::optional<Text> comm;
   std::optional<Hex> signal_mask;

@@ -9,6 +9,7 @@
 #include <linux/securebits.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 
 #include <array>
 #include <charconv>
@@ -152,6 +153,8 @@ constexpr FlagName kSchedPolicy[] = {Whole("SCHED_OTHER", 0), Whole("SCHED_FIFO"
                                      Whole("SCHED_IDLE", 5),  Whole("SCHED_DEADLINE", 6)};
 constexpr FlagName kSigevNotify[] = {Whole("SIGEV_SIGNAL", 0), Whole("SIGEV_NONE", 1),
                                      Whole("SIGEV_THREAD", 2), Whole("SIGEV_THREAD_ID", 4)};
+constexpr FlagName kTimerfd[] = {Bit("TFD_TIMER_ABSTIME", TFD_TIMER_ABSTIME),
+                                 Bit("TFD_TIMER_CANCEL_ON_SET", TFD_TIMER_CANCEL_ON_SET)};
 constexpr FlagName kOwnerType[] = {Whole("F_OWNER_TID", 0), Whole("F_OWNER_PID", 1),
                                    Whole("F_OWNER_PGRP", 2)};
 constexpr FlagName kSeccompMode[] = {Whole("SECCOMP_MODE_STRICT", SECCOMP_MODE_STRICT),
@@ -176,6 +179,7 @@ std::span<const FlagName> ResourceKind::Names() { return kResource; }
 std::span<const FlagName> ClockKind::Names() { return kClock; }
 std::span<const FlagName> SchedPolicyKind::Names() { return kSchedPolicy; }
 std::span<const FlagName> SigevNotifyKind::Names() { return kSigevNotify; }
+std::span<const FlagName> TimerfdFlagKind::Names() { return kTimerfd; }
 std::span<const FlagName> OwnerTypeKind::Names() { return kOwnerType; }
 std::span<const FlagName> SeccompModeKind::Names() { return kSeccompMode; }
 

@@ -83,6 +83,10 @@ struct MemfdHugeKind {  // memfd_create(2)
   static constexpr std::string_view kTitle = "memfdHuge";
   static std::span<const FlagName> Names();
 };
+struct TimerfdFlagKind {  // timerfd_settime(2), TFD_TIMER_*
+  static constexpr std::string_view kTitle = "timerfdFlag";
+  static std::span<const FlagName> Names();
+};
 struct SignalKind {  // signal(7)
   static constexpr std::string_view kTitle = "signal";
   static std::span<const FlagName> Names();
@@ -124,6 +128,7 @@ using Madvise = Flags<MadviseKind>;
 using SeccompFlags = Flags<SeccompFlagKind>;
 using Membarrier = Flags<MembarrierKind>;
 using MemfdHuge = Flags<MemfdHugeKind>;
+using TimerfdFlags = Flags<TimerfdFlagKind>;
 using Signal = Named<SignalKind>;
 using Resource = Named<ResourceKind>;
 using Clock = Named<ClockKind>;

@@ -28,6 +28,13 @@ struct ObjectId {
   friend auto operator<=>(const ObjectId&, const ObjectId&) = default;
 };
 
+/// A process, group or thread that something else names; walks over what a command refers to find
+/// it by this type.
+struct PidReference {
+  Pid value = 0;
+  friend bool operator==(const PidReference&, const PidReference&) = default;
+};
+
 using FileId = ObjectId<struct FileIdTag>;    ///< an open file description, file_entry.id
 using InodeId = ObjectId<struct InodeIdTag>;  ///< a memfd object, memfd_inode_entry.inode_id
 using ShmemId = ObjectId<struct ShmemIdTag>;  ///< a shared anonymous object, vma_entry.shmid

@@ -82,14 +82,14 @@ inline bool ShowsAll(const Region& region, const std::vector<PageRun>& pages) {
 
 /// Memory shared by mappings alone: MAP_SHARED|MAP_ANONYMOUS.
 struct Shmem {
-  std::uint64_t id = 0;    ///< unique among the program's shmem ids
+  ShmemId id;              ///< unique among the program's shmem ids
   std::uint64_t size = 0;  ///< bytes
   std::vector<PageRun> pages;
 };
 
 /// A memfd object (memfd_inode_entry).
 struct MemfdObject {
-  std::uint64_t inode_id = 0;
+  InodeId inode_id;
   Text name;
   std::uint64_t size = 0;  ///< bytes
   Seals seals;

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "model/attributes.h"
-#include "model/file.h"
+#include "model/files/file.h"
 #include "model/ids.h"
 #include "model/memory.h"
 #include "model/tree.h"
@@ -42,12 +42,19 @@ struct Process {
   std::vector<PendingSignal> leader_signal_queue;
 };
 
+/// Late state of one open file description.
+struct LateEntry {
+  std::int32_t file = -1;  ///< index in Snapshot::files
+  LateState state;
+};
+
 /// Processes are in the order of `tree.nodes`: the same index names the same process.
 struct Snapshot {
   TreeSnapshot tree;
   std::vector<Process> processes;
   std::vector<DescriptorTable> tables;
   std::vector<std::shared_ptr<const File>> files;
+  std::vector<LateEntry> late;        ///< ascending by file, kinds in the order of LateState
   std::uint64_t highest_file_id = 0;  ///< of all files in the dump, unsupported ones included
   std::vector<MemfdObject> memfds;
   std::vector<Shmem> shmems;

@@ -11,6 +11,7 @@
 #include <optional>
 #include <unordered_map>
 
+#include "dsl/references.h"
 #include "model/proc_path.h"
 #include "preflight/question.h"
 
@@ -50,9 +51,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void On(const Body&) {}
 
   void On(const OpenFile& open) {
-    std::visit([this](const auto& body) { Open(body); }, open.file->body);
-    if (open.peer == nullptr) return;
-    std::visit([this](const auto& body) { Open(body); }, open.peer->file->body);
+    ForEachOpened(open, [&](Fd, const File& file, bool) {
+      std::visit([&](const auto& body) { Open(file, body); }, file.body);
+    });
   }
 
   void On(const SetAttr& set) {
@@ -64,13 +65,19 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
 
  private:
-  void Open(const Memfd&) {}
-  void Open(const OtherFile& other) { findings_.Unsupported("files of type " + other.type); }
+  // Every type has its own: what the kernel alone provides needs nothing of the host.
+  void Open(const File&, const Memfd&) {}
+  void Open(const File&, const Eventfd&) {}
+  void Open(const File&, const Signalfd&) {}
+  void Open(const File&, const Timerfd&) {}
+  void Open(const File&, const OtherFile& other) {
+    findings_.Unsupported("files of type " + other.type);
+  }
 
-  void Open(const RegularFile& file) {
+  void Open(const File& description, const RegularFile& file) {
     const std::string& path = file.path.bytes;
     if (Later(path)) return;
-    Facts& facts = Look(path, file.flags.Has(O_NOFOLLOW));
+    Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
     if (facts.error != 0) return findings_.Wrong(path + ": " + std::strerror(facts.error));
     const mode_t type = facts.status.st_mode & S_IFMT;
     if (type == S_IFIFO || type == S_IFSOCK) {
@@ -78,7 +85,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
                              ": the plan says REG");
     }
     CheckUnchanged(file, facts);
-    if (!file.flags.Has(O_PATH)) CheckAccess(file, facts);
+    if (!description.flags.Has(O_PATH)) CheckAccess(description.flags, file, facts);
   }
 
   void CheckUnchanged(const RegularFile& file, Facts& facts) {
@@ -106,8 +113,8 @@ class FileQuestion : public QuestionOn<FileQuestion> {
             Hexadecimal(file.build_id->bytes));
   }
 
-  void CheckAccess(const RegularFile& file, const Facts& facts) {
-    const std::uint64_t mode = file.flags.bits & O_ACCMODE;
+  void CheckAccess(OpenFlags flags, const RegularFile& file, const Facts& facts) {
+    const std::uint64_t mode = flags.bits & O_ACCMODE;
     const auto may_not = [&](const char* what, const char* capability) {
       const bool read_only = errno == EROFS;
       findings_.Wrong(

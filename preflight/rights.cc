@@ -12,6 +12,7 @@
 #include <iterator>
 #include <unordered_map>
 
+#include "dsl/references.h"
 #include "preflight/credentials.h"
 #include "preflight/question.h"
 
@@ -41,16 +42,27 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   void On(const CreateThread&) { NeedCheckpointRestore("threads with given tids"); }
 
   void On(const OpenFile& open) {
-    if (const auto* file = std::get_if<RegularFile>(&open.file->body)) {
-      if (file->flags.Has(O_NOATIME) && own_.uid[1] != 0) Need(CAP_FOWNER, "O_NOATIME");
-    }
-    const auto* memfd = std::get_if<Memfd>(&open.file->body);
-    if (memfd == nullptr) return;
-    const std::uint32_t uid = memfd->uid.value_or(0), gid = memfd->gid.value_or(0);
+    ForEachOpened(open, [&](Fd, const File& file, bool) {
+      if (file.flags.Has(O_NOATIME) && own_.uid[1] != 0) Need(CAP_FOWNER, "O_NOATIME");
+      std::visit([&](const auto& body) { Make(body); }, file.body);
+    });
+  }
+
+  /// What making an object of a type takes; nothing for most.
+  template <typename Body>
+  void Make(const Body&) {}
+  void Make(const Memfd& memfd) {
+    const std::uint32_t uid = memfd.uid.value_or(0), gid = memfd.gid.value_or(0);
     CheckId(own_.uid_map, "uid", uid);
     CheckId(own_.gid_map, "gid", gid);
     if (uid != own_.uid[3] || (gid != own_.gid[3] && !InGroup(gid))) {
       Need(CAP_CHOWN, "a memfd of uid " + std::to_string(uid) + ", gid " + std::to_string(gid));
+    }
+  }
+  void Make(const Timerfd& timer) {
+    const auto clock = static_cast<int>(timer.clock.value);
+    if (clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) {
+      Need(CAP_WAKE_ALARM, "a timer that wakes the machine");
     }
   }
 

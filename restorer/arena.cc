@@ -53,7 +53,7 @@ Result Arena::Make(const Program& program, const OwnMaps& maps, std::uint64_t sc
     if (const auto* map = std::get_if<MapRegion>(&command.body)) {
       use(map->start.value, map->end.value - map->start.value);
       if (map->shmem && map->shmem->size) {
-        shared_.push_back({map->shmem->id, RoundUp(*map->shmem->size), 0, map->flags.bits});
+        shared_.push_back({map->shmem->id.value, RoundUp(*map->shmem->size), 0, map->flags.bits});
       }
     } else if (const auto* move = std::get_if<MoveRegion>(&command.body)) {
       use(move->to.value, move->end.value - move->start.value);

@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "dsl/references.h"
 #include "restorer/compile_attributes.h"
+#include "restorer/files/files.h"
+#include "restorer/late_files.h"
 
 namespace crgen::restorer {
 namespace {
@@ -24,7 +27,8 @@ class Compiler {
         own_(own),
         maps_(maps),
         arena_(arena),
-        script_(script) {}
+        script_(script),
+        late_files_(FindLateFiles(program, schedule)) {}
 
   void Run() {
     PrepareBoard();
@@ -114,6 +118,7 @@ class Compiler {
       } else if (const auto* set = std::get_if<SetAttr>(&program_[command_].body)) {
         attributes.Add(*set, command_);
         AddEarly(*set, op, ops);
+        AddLate(*set, op, ops);
       } else if (const auto* load = std::get_if<LoadPages>(&program_[command_].body)) {
         if (JoinLoad(*load, op, ops)) continue;
       } else {
@@ -139,12 +144,10 @@ class Compiler {
     const bool leader = !set.tid || *set.tid == program_[command_].pid;
     FinishLoad(ops);
     const auto add = [&](OpKind kind, auto fill) {
-      Op op = last;
+      Op op = OneOf(last);
       op.kind = kind;
-      op.done = nullptr;
       fill(op);
       ops.push_back(op);
-      last.await_count = 0;  // the first one has awaited them
     };
     if (attributes.comm && leader) {
       add(OpKind::kName, [&](Op& op) { op.name.name = arena_.Text(attributes.comm->bytes); });
@@ -160,6 +163,28 @@ class Compiler {
         op.directories.umask = fs.umask ? static_cast<std::int32_t>(*fs.umask) : -1;
       });
     }
+  }
+
+  /// Late state of descriptions: they are all there, since the step awaits everybody.
+  void AddLate(const SetAttr& set, Op& last, std::vector<Op>& ops) {
+    for (std::size_t i = 0; i < set.attributes->descriptors.size(); ++i) {
+      const DescriptorState& late = set.attributes->descriptors[i];
+      Op op = OneOf(last);
+      std::visit(
+          [&]<typename Late>(const Late& state) {
+            LateRestorer<Late>::Compile(late.fd, state, *late_files_[command_][i], arena_, op);
+          },
+          late.state);
+      ops.push_back(op);
+    }
+  }
+
+  /// One of the operations that a command becomes; the first of them awaits what it awaits.
+  static Op OneOf(Op& last) {
+    Op op = last;
+    op.done = nullptr;
+    last.await_count = 0;
+    return op;
   }
 
   void Translate(const Fork& fork, Op& op) {
@@ -188,46 +213,15 @@ class Compiler {
     op.wait = {wait.child_pid, true};
   }
 
-  const Owner* OwnerOf(const std::optional<FileOwner>& from) {
-    if (!from || from->pid == 0) return nullptr;
-    Owner* owner = arena_.New<Owner>();
-    *owner = {static_cast<std::int32_t>(from->type.value), from->pid,
-              static_cast<std::int32_t>(from->signal.value), from->uid, from->euid};
-    return owner;
-  }
-
-  const FileCheck* CheckOf(const RegularFile& file) {
-    FileCheck* check = arena_.New<FileCheck>();
-    const std::string& path = file.path.bytes;
-    const HostFiles& files = *services_.files;
-    const int held = file.flags.Has(O_NOFOLLOW) ? files.link(path) : files.file(path);
-    check->held = held < 0 ? nullptr : arena_.Text(std::to_string(held));
-    check->size = file.size ? static_cast<std::int64_t>(*file.size) : -1;
-    check->mode = file.mode.value_or(0);
-    return check;
-  }
-
   void Translate(const OpenFile& open, Op& op) {
     op.kind = OpKind::kOpen;
     op.open.fd = open.fd;
     op.open.cloexec = open.cloexec;
     op.open.pos = -1;
-    if (const auto* file = std::get_if<RegularFile>(&open.file->body)) {
-      op.open.path = arena_.Text(file->path.bytes);
-      op.open.check = CheckOf(*file);
-      op.open.directory = AT_FDCWD;
-      op.open.flags = static_cast<std::uint32_t>(file->flags.bits);
-      if (file->pos) op.open.pos = static_cast<std::int64_t>(*file->pos);
-      op.open.owner = OwnerOf(file->owner);
-    } else {
-      const Memfd* memfd = &std::get<Memfd>(open.file->body);
-      op.open.path = arena_.Text(services_.memfds.at(memfd->inode_id));
-      op.open.directory = script_.board->service_fd;
-      op.open.flags = static_cast<std::uint32_t>(memfd->flags.bits);
-      if (memfd->pos) op.open.pos = static_cast<std::int64_t>(*memfd->pos);
-      if (memfd->seals) op.open.seals = static_cast<std::uint32_t>(memfd->seals->bits);
-      op.open.owner = OwnerOf(memfd->owner);
-    }
+    op.open.flags = static_cast<std::uint32_t>(open.file->flags.bits);
+    OpenContext context = {*open.file, services_, script_.board->service_fd, arena_, op};
+    std::visit([&]<typename Body>(const Body& body) { FileRestorer<Body>::Compile(body, context); },
+               open.file->body);
   }
   void Translate(const DupFd& dup, Op& op) {
     op.kind = OpKind::kDup;
@@ -250,7 +244,7 @@ class Compiler {
     op.map.advice = map.madvise.bits;
     if (map.shmem) {
       op.kind = OpKind::kMapView;
-      op.map.offset = arena_.shmem(map.shmem->id) + map.shmem->offset;
+      op.map.offset = arena_.shmem(map.shmem->id.value) + map.shmem->offset;
     } else if (map.special) {
       TranslateSpecial(map, op);
     }
@@ -349,6 +343,7 @@ class Compiler {
   const OwnMaps& maps_;
   Arena& arena_;
   Script& script_;
+  std::vector<std::vector<const File*>> late_files_;
   std::size_t command_ = 0;
   std::vector<Word*> done_;
   std::vector<Slice> slices_;
@@ -364,8 +359,7 @@ Fd FirstUnusedFd(const Program& program) {
   const auto use = [&](Fd fd) { first = std::max(first, fd + 1); };
   for (const Command& command : program) {
     if (const auto* open = std::get_if<OpenFile>(&command.body)) {
-      use(open->fd);
-      if (open->peer != nullptr) use(open->peer->fd);
+      ForEachOpened(*open, [&](Fd fd, const File&, bool) { use(fd); });
     } else if (const auto* dup = std::get_if<DupFd>(&command.body)) {
       use(dup->new_fd);
     }

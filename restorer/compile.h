@@ -8,6 +8,7 @@
 #include "dsl/commands.h"
 #include "preflight/host_files.h"
 #include "restorer/arena.h"
+#include "restorer/files/file_restorer.h"
 #include "restorer/schedule.h"
 #include "restorer/script.h"
 
@@ -28,13 +29,6 @@ struct Script {
   Board* board = nullptr;
   std::vector<Process*> processes;   ///< as in Schedule::processes; the restorer's ops come first
   std::vector<ThreadStart> threads;  ///< of all processes that resume
-};
-
-/// What the script refers to outside the arena, as names in the service directory.
-struct Services {
-  const HostFiles* files = nullptr;             ///< what preflight has looked at
-  std::map<std::uint64_t, std::string> memfds;  ///< by inode_id
-  Pid helper_tid = 0;                           ///< for helpers that load pages
 };
 
 /// What this process has and the root inherits: attributes that are the same need no system call.

@@ -3,9 +3,13 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
+
+#include "dsl/references.h"
 
 namespace crgen::restorer {
 namespace {
@@ -176,12 +180,15 @@ class Scheduler {
 
   void Plan(const OpenFile& open) {
     OnTable();
-    const auto* memfd = std::get_if<Memfd>(&open.file->body);
-    if (memfd != nullptr) {
-      const auto [creation, first] = memfds_.try_emplace(memfd->inode_id, step_);
-      if (!first) Await(step_, creation->second);
-    }
-    if (memfd == nullptr || !memfd->seals || memfd->seals->bits == 0) return;
+    bool seals = false;
+    ForEachOpened(open, [&](Fd, const File& file, bool) {
+      ForEachObject(file, [&](ObjectKind kind, std::uint64_t id) {
+        const auto [creation, first] = objects_.try_emplace({kind, id}, step_);
+        if (!first) Await(step_, creation->second);
+      });
+      ForEachValueOf<Seals>(file, [&](Seals added) { seals |= added.bits != 0; });
+    });
+    if (!seals) return;
     for (const auto& [process, last] : touched_) Await(step_, last);
     touched_.clear();
   }
@@ -200,10 +207,27 @@ class Scheduler {
   }
 
   void Plan(const SetAttr& set) {
+    if (!set.attributes->descriptors.empty()) PlanLate();
     if (!set.attributes->child_subreaper) return;
     self().subreaper = *set.attributes->child_subreaper;
     Await(step_, reparenting_);
     reparenting_ = step_;
+  }
+
+  /// Late state comes after all that anybody does, in the order of the program.
+  void PlanLate() {
+    if (late_ != kNone) {
+      Await(step_, late_);
+    } else {
+      for (std::uint32_t process = 1; process < schedule_.processes.size(); ++process) {
+        const std::vector<std::uint32_t>& steps = schedule_.processes[process].steps;
+        if (process == actor_ || steps.empty()) continue;
+        schedule_.steps[step_].await.push_back(steps.back());
+        schedule_.steps[steps.back()].awaited = true;
+      }
+    }
+    OnTable();
+    late_ = step_;
   }
 
   void Plan(const Resume&) { schedule_.processes[actor_].resumes = true; }
@@ -285,9 +309,11 @@ class Scheduler {
   std::unordered_map<Pid, std::vector<std::uint32_t>> freed_;       ///< pid reaped, session left
   std::unordered_map<std::uint32_t, std::uint32_t> shared_;         ///< table: its last step
   std::unordered_map<std::uint32_t, std::uint32_t> touched_;  ///< process: its last step on memory
-  std::unordered_map<std::uint64_t, std::uint32_t> memfds_;   ///< the step that creates one
+  /// The step that creates an object behind descriptions.
+  std::map<std::pair<ObjectKind, std::uint64_t>, std::uint32_t> objects_;
   std::unordered_set<std::uint32_t> unwatched_;
   std::uint32_t reparenting_ = kNone;
+  std::uint32_t late_ = kNone;  ///< the last step that sets late state
 };
 
 }  // namespace

@@ -18,6 +18,9 @@ enum class OpKind : uint32_t {
   kExit,
   kWait,
   kOpen,
+  kOpenEventfd,
+  kOpenSignalfd,
+  kOpenTimerfd,
   kDup,
   kClose,
   kMap,
@@ -32,6 +35,8 @@ enum class OpKind : uint32_t {
   kSubreaper,
   kName,
   kDirectories,
+  kSetOwner,
+  kSetTimer,
   kNothing,  ///< only waits and signals
 };
 
@@ -57,15 +62,6 @@ struct WaitOp {
   bool reap;  ///< false: only until it is a zombie, and it stays one
 };
 
-/// fcntl(2) F_SETOWN_EX, F_SETSIG; the ids that the signal is sent with.
-struct Owner {
-  int32_t type;
-  int32_t pid;
-  int32_t signal;
-  uint32_t uid;
-  uint32_t euid;
-};
-
 /// What a file must be when it is opened: as the plan says, and what preflight has judged.
 struct FileCheck {
   const char* held;  ///< its name in the service directory; null: nobody has looked at it before
@@ -80,9 +76,13 @@ struct OpenOp {
   int32_t fd;
   uint32_t flags;
   bool cloexec;
-  int64_t pos;         ///< -1: do not seek
-  const Owner* owner;  ///< or null
+  int64_t pos;  ///< -1: do not seek
   uint32_t seals;
+  // kOpenEventfd, kOpenSignalfd, kOpenTimerfd, which have no path.
+  bool semaphore;
+  int32_t clock;
+  uint64_t counter;
+  uint64_t mask;
 };
 struct DupOp {
   int32_t old_fd;
@@ -143,6 +143,33 @@ struct DirectoriesOp {
   int32_t umask;     ///< -1: unchanged
 };
 
+/// fcntl(2) F_SETOWN_EX, F_SETSIG; the ids that the signal is sent with.
+struct OwnerOp {
+  int32_t fd;
+  int32_t signal;  ///< 0: unchanged
+  bool has_owner;
+  int32_t type;
+  int32_t pid;
+  uint32_t uid;
+  uint32_t euid;
+};
+
+/// struct timespec.
+struct TimeOp {
+  int64_t sec;
+  int64_t nsec;
+};
+
+/// timerfd_settime(2); `value` is time left whatever the flags say.
+struct TimerOp {
+  int32_t fd;
+  int32_t clock;
+  int32_t flags;
+  uint64_t ticks;
+  TimeOp interval;
+  TimeOp value;
+};
+
 /// One step of one process.
 struct Op {
   OpKind kind;
@@ -166,6 +193,8 @@ struct Op {
     FlagOp flag;
     NameOp name;
     DirectoriesOp directories;
+    OwnerOp owner;
+    TimerOp timer;
   };
 };
 

@@ -26,6 +26,7 @@
 #include "restorer/arena.h"
 #include "restorer/cleanup.h"
 #include "restorer/compile.h"
+#include "restorer/files/files.h"
 #include "restorer/handover.h"
 #include "restorer/schedule.h"
 #include "restorer/supervisor_calls.h"
@@ -163,11 +164,12 @@ class Supervisor {
     services.files = &files_;
     for (const Command& command : program_) {
       const auto* open = std::get_if<OpenFile>(&command.body);
-      const auto* memfd = open != nullptr ? std::get_if<Memfd>(&open->file->body) : nullptr;
-      if (memfd == nullptr || services.memfds.count(memfd->inode_id) != 0) continue;
-      const int fd = CreateMemfd(*memfd);
-      if (fd < 0) return ErrorText("memfd " + std::to_string(memfd->inode_id));
-      services.memfds[memfd->inode_id] = std::to_string(fd);
+      if (open == nullptr) continue;
+      const std::string problem =
+          std::visit([&]<typename Body>(
+                         const Body& body) { return FileRestorer<Body>::Prepare(body, services); },
+                     open->file->body);
+      if (!problem.empty()) return problem;
     }
     services.helper_tid = SpareNumber();
     service_ = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
@@ -193,21 +195,6 @@ class Supervisor {
     do --number;
     while (number > 1 && (kill(number, 0) == 0 || InProgram(program_, number)));
     return number;
-  }
-
-  static int CreateMemfd(const Memfd& memfd) {
-    const std::string name = memfd.name ? memfd.name->bytes : "";
-    const unsigned huge = memfd.huge ? static_cast<unsigned>(memfd.huge->bits) : 0;
-    const int fd =
-        static_cast<int>(syscall(__NR_memfd_create, name.c_str(), MFD_ALLOW_SEALING | huge));
-    if (fd < 0) return -1;
-    if ((memfd.size && ftruncate(fd, static_cast<off_t>(*memfd.size)) != 0) ||
-        (memfd.mode && fchmod(fd, *memfd.mode & 07777) != 0) ||
-        ((memfd.uid || memfd.gid) &&
-         fchown(fd, memfd.uid.value_or(0), memfd.gid.value_or(0)) != 0)) {
-      return -1;
-    }
-    return fd;
   }
 
   static void Raise(Word* word) {

@@ -36,6 +36,7 @@ class Comparison {
   void CompareSlots(const std::string& where, const DescriptorTable& expected, const Table& found);
   void CompareDescription(const std::string& where, std::int32_t file, const Description& found);
   void CompareFile(const std::string& where, const File& expected, const File& found);
+  void CompareLate(const std::string& where, std::int32_t file, const Description& found);
   void ReportExtraProcesses();
   void Differ(const std::string& where, const std::string& field, const std::string& expected,
               const std::string& found);

@@ -7,13 +7,18 @@
 #include <type_traits>
 #include <vector>
 
+#include "dsl/attributes.h"
 #include "dsl/commands.h"
-#include "dsl/objects.h"
+#include "dsl/files/files.h"
 #include "model/diagnostics.h"
 
 namespace crgen::check {
 
+template <typename Struct>
+std::string FieldsText(const Struct& value);
+
 inline std::string ValueText(bool value) { return value ? "true" : "false"; }
+inline std::string ValueText(const std::string& value) { return value; }
 inline std::string ValueText(Hex value) { return HexText(value.value); }
 inline std::string ValueText(const Text& text) {
   constexpr std::size_t kShown = 80;
@@ -41,6 +46,8 @@ template <typename Value>
 std::string ValueText(const Value& value) {
   if constexpr (std::is_integral_v<Value>) {
     return std::to_string(value);
+  } else if constexpr (Described<Value>) {
+    return "{" + FieldsText(value) + "}";
   } else {
     return "another value";
   }
@@ -48,6 +55,24 @@ std::string ValueText(const Value& value) {
 template <typename Value>
 std::string ValueText(const std::optional<Value>& value) {
   return value ? ValueText(*value) : "none";
+}
+
+inline std::string ValueText(PidReference pid) { return std::to_string(pid.value); }
+template <typename Tag>
+std::string ValueText(ObjectId<Tag> id) {
+  return std::to_string(id.value);
+}
+
+/// "counter 5, semaphore true": the fields that are not at their defaults.
+template <typename Struct>
+std::string FieldsText(const Struct& value) {
+  std::string text;
+  ForEachField<Struct>([&](const auto& field) {
+    const auto& member = value.*field.member;
+    if (!field.required && member == std::decay_t<decltype(member)>{}) return;
+    text += (text.empty() ? "" : ", ") + std::string(field.name) + " " + ValueText(member);
+  });
+  return text;
 }
 
 /// Reports each field in which `expected` and `found` differ, with its name behind `field`.

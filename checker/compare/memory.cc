@@ -91,12 +91,12 @@ std::vector<PlainRegion> PlainRegions(const Snapshot& snapshot, const AddressSpa
     plain.madvise = region.madvise;
     if (HasFile(region.kind) || HasObject(region.kind)) plain.offset = region.offset;
     if (HasFile(region.kind) && region.file >= 0) {
-      plain.file = std::get_if<RegularFile>(&snapshot.files[region.file]->body);
+      plain.file = AsRegular(*snapshot.files[region.file]);
     }
     if (HasObject(region.kind) && region.object >= 0) {
       plain.object = region.kind == RegionKind::kSharedAnonymous
-                         ? snapshot.shmems[region.object].id
-                         : snapshot.memfds[region.object].inode_id;
+                         ? snapshot.shmems[region.object].id.value
+                         : snapshot.memfds[region.object].inode_id.value;
     }
     if (IsOpened(region.kind)) plain.access = region.open_flags.bits & O_ACCMODE;
     if (region.kind == RegionKind::kAioRing) plain.nr_req = region.nr_req;
@@ -104,14 +104,6 @@ std::vector<PlainRegion> PlainRegions(const Snapshot& snapshot, const AddressSpa
     Append(std::move(plain), &regions);
   }
   return regions;
-}
-
-std::uint64_t AccessOf(const File& file) {
-  if (const auto* regular = std::get_if<RegularFile>(&file.body)) {
-    return regular->flags.bits & O_ACCMODE;
-  }
-  const auto* memfd = std::get_if<Memfd>(&file.body);
-  return memfd == nullptr ? 0 : memfd->flags.bits & O_ACCMODE;
 }
 
 std::vector<PlainRegion> PlainRegions(const Space& space) {
@@ -125,9 +117,9 @@ std::vector<PlainRegion> PlainRegions(const Space& space) {
     plain.flags = region.flags;
     plain.madvise = region.madvise;
     plain.offset = region.offset;
-    if (HasFile(backing.kind)) plain.file = std::get_if<RegularFile>(&backing.file->body);
+    if (HasFile(backing.kind)) plain.file = AsRegular(*backing.file);
     if (HasObject(backing.kind)) plain.object = backing.object->id;
-    if (IsOpened(backing.kind)) plain.access = AccessOf(*backing.file);
+    if (IsOpened(backing.kind)) plain.access = backing.file->flags.bits & O_ACCMODE;
     plain.nr_req = backing.nr_req;
     plain.shmid = backing.shmid;
     Append(std::move(plain), &regions);
@@ -144,7 +136,7 @@ void CompareChecks(const std::string& where, const Snapshot& snapshot, const Reg
   };
   if (!(expected.path == found.path) || checks_alike(expected)) return;
   for (const auto& file : snapshot.files) {
-    const auto* regular = std::get_if<RegularFile>(&file->body);
+    const auto* regular = AsRegular(*file);
     if (regular != nullptr && checks_alike(*regular)) return;
   }
   Compare(where, "file.size", expected.size, found.size, diag);
@@ -356,9 +348,8 @@ void Comparison::CompareBytes(const std::string& where, const PlainRun& expected
 
 void Comparison::CompareMemfds() {
   for (const MemfdObject& expected : snapshot_.memfds) {
-    const std::string where = "memfd " + std::to_string(expected.inode_id);
-    auto known = kernel_.memfds.find(expected.inode_id);
-    auto found = known == kernel_.memfds.end() ? nullptr : known->second.lock();
+    const std::string where = "memfd " + std::to_string(expected.inode_id.value);
+    const auto found = kernel_.files.Of<Memfd>().Find(expected.inode_id);
     if (found == nullptr) {
       (void)diag_.Error(where, "expected, does not exist");
       continue;
@@ -377,7 +368,7 @@ void Comparison::CompareMemfds() {
 
 void Comparison::CompareShmems() {
   for (const Shmem& expected : snapshot_.shmems) {
-    const std::string where = "shmem " + std::to_string(expected.id);
+    const std::string where = "shmem " + std::to_string(expected.id.value);
     auto known = kernel_.shmems.find(expected.id);
     auto found = known == kernel_.shmems.end() ? nullptr : known->second.lock();
     if (found == nullptr) {

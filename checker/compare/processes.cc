@@ -26,18 +26,6 @@ bool SameStatus(const ExitStatus& a, const ExitStatus& b) {
          a.core_dumped.value_or(false) == b.core_dumped.value_or(false);
 }
 
-std::string TypeOf(const File& file) {
-  return std::visit(
-      [](const auto& body) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(body)>, OtherFile>) {
-          return body.type;
-        } else {
-          return std::string(body.kType);
-        }
-      },
-      file.body);
-}
-
 std::string FileText(const File& file) { return "file " + std::to_string(file.id.value); }
 
 }  // namespace
@@ -115,18 +103,43 @@ void Comparison::CompareFile(const std::string& where, const File& expected, con
     Differ(where, "id", std::to_string(expected.id.value), std::to_string(found.id.value));
   }
   if (expected.body.index() != found.body.index()) {
-    Differ(where, "type", TypeOf(expected), TypeOf(found));
-  } else if (const auto* regular = std::get_if<RegularFile>(&expected.body)) {
-    Compare(where, "file", *regular, std::get<RegularFile>(found.body), diag_);
-  } else if (const auto* memfd = std::get_if<Memfd>(&expected.body)) {
-    // The other members describe the object, which is compared once.
-    const auto& other = std::get<Memfd>(found.body);
-    Compare(where, "file.inode_id", memfd->inode_id, other.inode_id, diag_);
-    Compare(where, "file.flags", memfd->flags, other.flags, diag_);
-    Compare(where, "file.pos", memfd->pos, other.pos, diag_);
-    Compare(where, "file.owner", memfd->owner, other.owner, diag_);
-  } else if (TypeOf(expected) != TypeOf(found)) {
-    Differ(where, "type", TypeOf(expected), TypeOf(found));
+    Differ(where, "type", std::string(TypeOf(expected)), std::string(TypeOf(found)));
+    return;
+  }
+  Compare(where, "file.flags", expected.flags, found.flags, diag_);
+  kernel_.files.Visit(expected, [&]<typename Body>(const auto& rules, const Body& body) {
+    rules.Compare(where, body, std::get<Body>(found.body), diag_);
+  });
+}
+
+/// The late state of the description: kinds in the order of LateState on both sides.
+void Comparison::CompareLate(const std::string& where, std::int32_t file,
+                             const Description& found) {
+  auto expected = std::lower_bound(
+      snapshot_.late.begin(), snapshot_.late.end(), file,
+      [](const LateEntry& entry, std::int32_t number) { return entry.file < number; });
+  auto state = found.late.begin();
+  const auto name = [](const LateState& late) {
+    return std::visit([]<typename Late>(const Late&) { return std::string(LateKey<Late>()); },
+                      late);
+  };
+  for (; expected != snapshot_.late.end() && expected->file == file; ++expected) {
+    while (state != found.late.end() && state->index() < expected->state.index()) {
+      (void)diag_.Error(where, name(*state++) + ": set, not expected");
+    }
+    if (state == found.late.end() || state->index() != expected->state.index()) {
+      (void)diag_.Error(where, name(expected->state) + ": expected, not set");
+      continue;
+    }
+    std::visit(
+        [&]<typename Late>(const Late& late) {
+          Compare(where, "late", late, std::get<Late>(*state), diag_);
+        },
+        expected->state);
+    ++state;
+  }
+  for (; state != found.late.end(); ++state) {
+    (void)diag_.Error(where, name(*state) + ": set, not expected");
   }
 }
 
@@ -136,7 +149,9 @@ void Comparison::CompareDescription(const std::string& where, std::int32_t file,
   auto [description, first_seen] = description_of_.try_emplace(file, &found);
   auto [known, is_new] = known_descriptions_.try_emplace(&found, file);
   if (description->second == &found && known->second == file) {
-    if (first_seen) CompareFile(where, expected, *found.file);
+    if (!first_seen) return;
+    CompareFile(where, expected, *found.file);
+    CompareLate(where, file, found);
     return;
   }
   const std::string opened =

@@ -83,6 +83,7 @@ void ForEachProcessMember(Function&& function) {
   function("dumpable", &Attributes::dumpable);
   function("thp_disabled", &Attributes::thp_disabled);
   function("membarrier", &Attributes::membarrier);
+  function("descriptors", &Attributes::descriptors);
 }
 
 }  // namespace
@@ -117,6 +118,7 @@ std::shared_ptr<Attributes> InheritAttributes(const std::shared_ptr<Attributes>&
 void MergeAttributes(const Attributes& from, Attributes* to) {
   ForEachField<Attributes>(
       [&](const auto& field) { MergeInto(from.*field.member, &(to->*field.member)); });
+  to->descriptors.clear();  // state of descriptions, not of the process
 }
 
 void CompareAttributes(const std::string& where, const Attributes& expected,
@@ -190,6 +192,7 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
 
 void Kernel::Execute(const SetAttr& set) {
   if (!CheckAttributes(set)) return;
+  if (!SetLate(set.attributes->descriptors)) return;
   Task& task = self();
   const bool leader = !set.tid || *set.tid == task.pid;
   std::shared_ptr<Attributes>& target =

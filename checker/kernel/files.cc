@@ -1,7 +1,6 @@
-// Descriptor tables and open file descriptions of the simulated kernel.
-// Rules: open(2), dup3(2), close(2), memfd_create(2), F_ADD_SEALS of fcntl(2).
-#include <fcntl.h>
-
+// Descriptor tables and open file descriptions of the simulated kernel, and their late state.
+// Rules: open(2), dup3(2), close(2); those of each type stand in checker/files/.
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -10,23 +9,6 @@
 #include "checker/kernel/kernel.h"
 
 namespace crgen::check {
-namespace {
-
-/// What open(2) does once and no description has (do_dentry_open()): it would spoil the file.
-constexpr std::uint64_t kCreating = O_CREAT | O_EXCL | O_TRUNC;
-
-/// Why no description has `flags`; empty: one can.
-std::string BadFlags(OpenFlags flags) {
-  if ((flags.bits & O_ACCMODE) == O_ACCMODE) return "the flags have two access modes";
-  if ((flags.bits & kCreating) != 0) return "the flags create or truncate the file";
-  return "";
-}
-
-bool CreatesObject(const Memfd& file) {
-  return file.name || file.size || file.huge || file.mode || file.uid || file.gid;
-}
-
-}  // namespace
 
 bool Kernel::CheckNewSlot(Fd fd) {
   if (fd < 0 || fd >= kFdLimit) {
@@ -42,81 +24,6 @@ bool Kernel::CheckNewSlot(Fd fd) {
   return false;
 }
 
-bool Kernel::CheckBody(const RegularFile& file) {
-  if (file.path.bytes.empty() || file.path.bytes.front() != '/') {
-    Violation("EINVAL", "the path is not absolute");
-    return false;
-  }
-  if (file.path.bytes.find('\0') != std::string::npos) {
-    Violation("EINVAL", "the path contains a NUL");
-    return false;
-  }
-  const std::string problem = BadFlags(file.flags);
-  if (problem.empty()) return true;
-  Violation("EINVAL", problem);
-  return false;
-}
-
-bool Kernel::CheckBody(const OtherFile& file) {
-  if (!file.type.empty()) return true;
-  Violation("EINVAL", "the file has no type");
-  return false;
-}
-
-bool Kernel::CheckFirstMemfd(const Memfd& file) {
-  const std::string name = "memfd " + std::to_string(file.inode_id);
-  if (!file.name || !file.size) {
-    Violation("ENOENT", name + " does not exist, and to create it takes a name and a size");
-    return false;
-  }
-  if (*file.size > (std::uint64_t{1} << 63) - 1) {
-    Violation("EFBIG", name + " has " + std::to_string(*file.size) + " bytes");
-    return false;
-  }
-  return true;
-}
-
-bool Kernel::CheckLaterMemfd(const Memfd& file, const MemoryObject& object) {
-  const std::string name = "memfd " + std::to_string(file.inode_id);
-  if (CreatesObject(file)) {
-    Violation("EEXIST", name +
-                            " exists already: only its first opening has name, size, huge, "
-                            "mode, uid or gid");
-    return false;
-  }
-  if (!file.seals || file.seals->bits == 0) return true;
-  const std::uint64_t seals = file.seals->bits;
-  if ((file.flags.bits & O_ACCMODE) == O_RDONLY) {
-    Violation("EPERM", "seals are added through a description that can write");
-    return false;
-  }
-  if (object.seals.Has(F_SEAL_SEAL)) {
-    Violation("EPERM", name + " has F_SEAL_SEAL");
-    return false;
-  }
-  const bool adds_write = (seals & F_SEAL_WRITE) != 0 && !object.seals.Has(F_SEAL_WRITE);
-  if (adds_write && !object.writable_view.expired()) {
-    Violation("EBUSY", name + " is mapped shared and writable");
-    return false;
-  }
-  return true;
-}
-
-bool Kernel::CheckBody(const Memfd& file) {
-  const std::string problem = BadFlags(file.flags);
-  if (!problem.empty()) {
-    Violation("EINVAL", problem);
-    return false;
-  }
-  auto found = memfds.find(file.inode_id);
-  if (found == memfds.end()) return CheckFirstMemfd(file);
-  std::shared_ptr<MemoryObject> object = found->second.lock();
-  if (object != nullptr) return CheckLaterMemfd(file, *object);
-  Violation("ENOENT",
-            "memfd " + std::to_string(file.inode_id) + " is gone: nothing refers to it any more");
-  return false;
-}
-
 bool Kernel::CheckNewFile(const std::shared_ptr<const File>& file) {
   if (file == nullptr) {
     Violation("EINVAL", "there is no file");
@@ -128,63 +35,61 @@ bool Kernel::CheckNewFile(const std::shared_ptr<const File>& file) {
                             At(used->second));
     return false;
   }
-  return std::visit([this](const auto& body) { return CheckBody(body); }, file->body);
+  return Passes(files.Visit(
+      *file, [&](const auto& rules, const auto& body) { return rules.Check(*file, body); }));
 }
 
-void Kernel::CheckOwner(const File& file) {
-  const auto* regular = std::get_if<RegularFile>(&file.body);
-  const auto* memfd = std::get_if<Memfd>(&file.body);
-  if (regular == nullptr && memfd == nullptr) return;
-  const std::optional<FileOwner>& owner = regular != nullptr ? regular->owner : memfd->owner;
-  if (!owner || owner->pid <= 0) return;
-  std::string user;
-  if (!IsFree(owner->pid, &user)) return;
-  Suspect("ESRCH of F_SETOWN_EX: nothing uses " + std::to_string(owner->pid) + " at this moment");
+bool Kernel::Passes(std::optional<Refusal> refused) {
+  if (!refused) return true;
+  Violation(refused->error, std::move(refused->fact));
+  return false;
 }
 
 void Kernel::Install(Fd fd, const std::shared_ptr<const File>& file, bool cloexec) {
   auto description = std::make_shared<Description>();
   description->file = file;
   description->command = command_;
-  if (const auto* memfd = std::get_if<Memfd>(&file->body)) {
-    std::weak_ptr<MemoryObject>& known = memfds[memfd->inode_id];
-    description->object = known.lock();
-    if (description->object == nullptr) {
-      description->object = std::make_shared<MemoryObject>();
-      known = description->object;
-      description->object->memfd = true;
-      description->object->id = memfd->inode_id;
-      description->object->size = memfd->size.value_or(0);
-      description->object->created = *memfd;
-    }
-    if (memfd->seals) description->object->seals.bits |= memfd->seals->bits;
-  }
-  CheckOwner(*file);
+  description->object =
+      files.Visit(*file, [](auto& rules, const auto& body) { return rules.Open(body); });
   file_ids_[file->id.value] = command_;
   self().table->slots.Set(fd, Slot{std::move(description), cloexec});
+}
+
+bool Kernel::ComesInPairs(const File& file) const {
+  return files.Visit(file, [](const auto& rules, const auto&) { return rules.kComesInPairs; });
+}
+
+bool Kernel::CheckPeer(const OpenFile& open) {
+  const PeerEnd& peer = *open.peer;
+  if (!ComesInPairs(*open.file)) {
+    Violation("EINVAL", "a file of this type has no second end");
+    return false;
+  }
+  if (peer.fd == open.fd) {
+    Violation("EEXIST", "both ends have fd " + std::to_string(open.fd));
+    return false;
+  }
+  if (!CheckNewSlot(peer.fd) || !CheckNewFile(peer.file)) return false;
+  if (!ComesInPairs(*peer.file)) {
+    Violation("EINVAL", "a file of this type is no second end");
+    return false;
+  }
+  if (peer.file->id == open.file->id) {
+    Violation("EEXIST", "both ends have file id " + std::to_string(peer.file->id.value));
+    return false;
+  }
+  return true;
 }
 
 void Kernel::Execute(const OpenFile& open) {
   if (self().is_sealed) {
     return Violation("EPERM", "creds or seccomp of the process are set " + At(self().sealed));
   }
+  if (!CheckBeforeLate()) return;
   if (!CheckNewSlot(open.fd) || !CheckNewFile(open.file)) return;
   if (open.peer != nullptr) {
-    const PeerEnd& peer = *open.peer;
-    if (!std::holds_alternative<OtherFile>(open.file->body)) {
-      return Violation("EINVAL", "a file of this type has no second end");
-    }
-    if (peer.fd == open.fd) {
-      return Violation("EEXIST", "both ends have fd " + std::to_string(open.fd));
-    }
-    if (!CheckNewSlot(peer.fd) || !CheckNewFile(peer.file)) return;
-    if (!std::holds_alternative<OtherFile>(peer.file->body)) {
-      return Violation("EINVAL", "a file of this type is no second end");
-    }
-    if (peer.file->id == open.file->id) {
-      return Violation("EEXIST", "both ends have file id " + std::to_string(peer.file->id.value));
-    }
-    Install(peer.fd, peer.file, peer.cloexec);
+    if (!CheckPeer(open)) return;
+    Install(open.peer->fd, open.peer->file, open.peer->cloexec);
   }
   Install(open.fd, open.file, open.cloexec);
 }
@@ -206,6 +111,61 @@ void Kernel::Execute(const CloseFd& close) {
     return Violation("EBADF", "fd " + std::to_string(close.fd) + " is not open");
   }
   self().table->slots.Erase(close.fd);
+}
+
+// ---- late state
+
+bool Kernel::CheckBeforeLate() {
+  if (!first_late_) return true;
+  Violation("EINVAL", "late state is set " + At(*first_late_) +
+                          ": all processes, threads and descriptions come before it");
+  return false;
+}
+
+bool Kernel::CheckLate(const DescriptorState& entry, const Description* description) {
+  if (description == nullptr) {
+    Violation("EBADF", "fd " + std::to_string(entry.fd) + " is not open");
+    return false;
+  }
+  const std::size_t kind = entry.state.index();
+  if (kind < last_late_kind_) {
+    Violation("EINVAL", "the state of fd " + std::to_string(entry.fd) +
+                            " is of a kind that comes before what is set " + At(last_late_));
+    return false;
+  }
+  const bool twice = std::any_of(description->late.begin(), description->late.end(),
+                                 [&](const LateState& state) { return state.index() == kind; });
+  if (twice) {
+    Violation("EEXIST", "this state of file " + std::to_string(description->file->id.value) +
+                            " is set already");
+    return false;
+  }
+  return Passes(std::visit(
+      [&]<typename Late>(const Late& late) {
+        return LateRules<Late>::Check(*this, *description, late);
+      },
+      entry.state));
+}
+
+bool Kernel::SetLate(const std::vector<DescriptorState>& entries) {
+  const std::size_t last = last_late_, last_kind = last_late_kind_;
+  std::vector<const Description*> set;
+  for (const DescriptorState& entry : entries) {
+    const auto* slot = self().table->slots.Find(entry.fd);
+    const Description* description = slot == nullptr ? nullptr : slot->value.description.get();
+    if (!CheckLate(entry, description)) {
+      for (const Description* done : set) done->late.pop_back();
+      last_late_ = last;
+      last_late_kind_ = last_kind;
+      return false;
+    }
+    description->late.push_back(entry.state);
+    set.push_back(description);
+    last_late_ = command_;
+    last_late_kind_ = entry.state.index();
+  }
+  if (!entries.empty() && !first_late_) first_late_ = command_;
+  return true;
 }
 
 }  // namespace crgen::check

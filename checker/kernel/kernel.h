@@ -12,6 +12,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "checker/files/files.h"
 #include "checker/kernel/range_map.h"
 #include "dsl/commands.h"
 #include "model/diagnostics.h"
@@ -98,6 +99,8 @@ struct Description {
   std::shared_ptr<const File> file;
   std::shared_ptr<MemoryObject> object;  ///< MEMFD
   std::size_t command = 0;               ///< that opened it
+  /// Set so far, each kind once. Descriptors share the description itself, so it alone may change.
+  mutable std::vector<LateState> late;
 };
 
 struct Slot {
@@ -200,8 +203,8 @@ class Kernel {
   std::vector<Task> tasks;  ///< in order of birth, gone ones too; [0] is the restorer
   std::vector<Family> families;
   std::unordered_map<Pid, NumberUse> numbers;
-  std::unordered_map<std::uint64_t, std::weak_ptr<MemoryObject>> memfds;  ///< by inode id
-  std::unordered_map<std::uint64_t, std::weak_ptr<MemoryObject>> shmems;
+  AllFileRules files;
+  std::unordered_map<ShmemId, std::weak_ptr<MemoryObject>> shmems;
   std::vector<std::string> images;
   bool new_pid_namespace = false;  ///< the root was born with CLONE_NEWPID
 
@@ -259,13 +262,17 @@ class Kernel {
   void Execute(const CloseFd& close);
   bool CheckNewSlot(Fd fd);
   bool CheckNewFile(const std::shared_ptr<const File>& file);
-  bool CheckBody(const RegularFile& file);
-  bool CheckBody(const Memfd& file);
-  bool CheckBody(const OtherFile& file);
-  void CheckOwner(const File& file);
-  bool CheckFirstMemfd(const Memfd& file);
-  bool CheckLaterMemfd(const Memfd& file, const MemoryObject& object);
+  bool CheckPeer(const OpenFile& open);
+  bool ComesInPairs(const File& file) const;
+  /// False, and reported, if there is a refusal.
+  bool Passes(std::optional<Refusal> refused);
   void Install(Fd fd, const std::shared_ptr<const File>& file, bool cloexec);
+
+  /// False, and reported, once late state has been set.
+  bool CheckBeforeLate();
+  /// All of the entries or, if one is refused, none.
+  bool SetLate(const std::vector<DescriptorState>& entries);
+  bool CheckLate(const DescriptorState& entry, const Description* description);
 
   // map_region.cc
   void Execute(const MapRegion& map);
@@ -310,6 +317,9 @@ class Kernel {
   std::unordered_map<Pid, TaskIndex> last_of_pid_;  ///< gone ones too
   std::unordered_set<Pid> unknown_pids_;            ///< already reported
   std::unordered_map<std::uint64_t, std::size_t> file_ids_;
+  std::optional<std::size_t> first_late_;  ///< the command that set late state first
+  std::size_t last_late_ = 0;
+  std::size_t last_late_kind_ = 0;
   std::array<std::optional<std::size_t>, 3> special_mapped_;  ///< vdso, vvar, vsyscall: command
   std::unordered_map<std::string, std::uint32_t> image_index_;
 };

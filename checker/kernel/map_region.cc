@@ -129,8 +129,7 @@ bool Kernel::CheckMapFd(const MapRegion& map) {
     Violation("EBADF", name + " is not open");
     return false;
   }
-  const auto* regular = std::get_if<RegularFile>(&slot->value.description->file->body);
-  if (regular != nullptr && regular->flags.Has(O_PATH)) {
+  if (slot->value.description->file->flags.Has(O_PATH)) {
     Violation("EBADF", name + " is opened with O_PATH");
     return false;
   }
@@ -148,14 +147,13 @@ bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
     return false;
   }
   const Description& description = *self().table->slots.Find(*map.fd)->value.description;
-  const auto* regular = std::get_if<RegularFile>(&description.file->body);
-  const auto* memfd = std::get_if<Memfd>(&description.file->body);
-  if (regular == nullptr && memfd == nullptr) {
+  const bool can_be_mapped = files.Visit(
+      *description.file, [](const auto& rules, const auto&) { return rules.kCanBeMapped; });
+  if (!can_be_mapped) {
     Violation("ENODEV", name + " is no file that can be mapped");
     return false;
   }
-  const OpenFlags flags = regular != nullptr ? regular->flags : memfd->flags;
-  const std::uint64_t access = flags.bits & O_ACCMODE;
+  const std::uint64_t access = description.file->flags.bits & O_ACCMODE;
   const bool shared = map.flags.Has(MAP_SHARED);
   if (access == O_WRONLY || (shared && map.prot.Has(PROT_WRITE) && access != O_RDWR)) {
     Violation("EACCES", name + " is opened " + FlagNames(OpenFlagKind::Names(), access).front() +
@@ -165,12 +163,12 @@ bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
   backing->file = description.file;
   backing->may_write = !shared || access == O_RDWR;
   backing->kind = shared ? RegionKind::kSharedFile : RegionKind::kPrivateFile;
-  return memfd == nullptr || BackMemfd(map, description, backing);
+  return description.object == nullptr || BackMemfd(map, description, backing);
 }
 
 bool Kernel::BackShmem(const MapRegion& map, Backing* backing) {
   const ShmemView& view = *map.shmem;
-  const std::string name = "shmem " + std::to_string(view.id);
+  const std::string name = "shmem " + std::to_string(view.id.value);
   if (!map.flags.Has(MAP_SHARED | MAP_ANONYMOUS)) {
     Violation("EINVAL", name + " is MAP_SHARED and MAP_ANONYMOUS");
     return false;
@@ -188,7 +186,7 @@ bool Kernel::BackShmem(const MapRegion& map, Backing* backing) {
       return false;
     }
     backing->object = std::make_shared<MemoryObject>();
-    backing->object->id = view.id;
+    backing->object->id = view.id.value;
     backing->object->size = *view.size;
     return true;
   }
@@ -201,7 +199,7 @@ bool Kernel::BackShmem(const MapRegion& map, Backing* backing) {
     Violation("EEXIST", name + " exists already: only the first view of it has a size");
     return false;
   }
-  if (self().space->shmem_views.Find(view.id) == nullptr) {
+  if (self().space->shmem_views.Find(view.id.value) == nullptr) {
     Violation("ENOENT", "process " + std::to_string(self().pid) + " holds no view of " + name);
     return false;
   }

@@ -56,11 +56,11 @@ bool IsImageName(std::string_view name) {
 
 /// The bytes of what is mapped; behind them nothing can be written, privately neither. Absent: none
 /// are known.
-std::optional<std::uint64_t> MappedSize(const Backing& backing) {
+std::optional<std::uint64_t> MappedSize(const Backing& backing, const AllFileRules& files) {
   if (backing.object != nullptr) return backing.object->size;
   if (backing.file == nullptr) return std::nullopt;
-  const auto& regular = std::get<RegularFile>(backing.file->body);
-  return S_ISREG(regular.mode.value_or(S_IFREG)) ? regular.size : std::nullopt;
+  return files.Visit(*backing.file,
+                     [](const auto& rules, const auto& body) { return rules.MappedSize(body); });
 }
 
 AddressRange Common(AddressRange a, AddressRange b) {
@@ -228,7 +228,7 @@ bool Kernel::CheckFill(AddressRange range) {
       problem = name() + " shows a file, whose content is not restored";
     } else if (!region.prot.Has(PROT_WRITE)) {
       problem = name() + " is not writable";
-    } else if (auto size = MappedSize(backing)) {
+    } else if (auto size = MappedSize(backing, files)) {
       const std::uint64_t end = region.offset + (part.end - at.start);
       if (end > *size && end - *size >= kPageSize) {
         error = "SIGBUS";

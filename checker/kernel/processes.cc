@@ -158,6 +158,7 @@ bool Kernel::CheckRootFork(const Fork& fork) {
 }
 
 bool Kernel::CheckFork(const Fork& fork) {
+  if (!CheckBeforeLate()) return false;
   std::uint64_t unknown = fork.flags.bits;
   for (const FlagName& flag : CloneFlagKind::Names()) unknown &= ~flag.mask;
   if (unknown != 0) {
@@ -275,6 +276,7 @@ void Kernel::Execute(const SetPgid& set) {
 }
 
 void Kernel::Execute(const CreateThread& create) {
+  if (!CheckBeforeLate()) return;
   if (create.tid < 1 || create.tid >= kPidLimit) {
     return Violation("EINVAL", "tid " + std::to_string(create.tid) + " is not in 1 to " +
                                    std::to_string(kPidLimit - 1));

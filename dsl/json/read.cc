@@ -7,11 +7,12 @@
 #include <utility>
 #include <variant>
 
+#include "dsl/attributes.h"
 #include "dsl/commands.h"
+#include "dsl/files/files.h"
 #include "dsl/json/program_json.h"
 #include "dsl/json/stream.h"
 #include "dsl/json/writer.h"
-#include "dsl/objects.h"
 #include "dsl/value_kinds.h"
 
 namespace crgen {
@@ -102,6 +103,7 @@ class Reader {
   template <typename Kind>
   bool ReadFlags(const json& in, const Place& place, Flags<Kind>* out);
   bool ReadFile(const json& in, const Place& place, File* out);
+  bool ReadDescriptorState(const json& in, const Place& place, DescriptorState* out);
   template <typename Integer>
   bool ReadInteger(const json& in, const Place& place, Integer* out);
   bool ReadHex(const json& in, const Place& place, std::uint64_t* out);
@@ -242,6 +244,10 @@ bool Reader::ReadValue(const json& in, const Place& place, T* out) {
     return Expected(place, "vdso, vvar, vsyscall, aio or sysvipc", in);
   } else if constexpr (std::is_same_v<T, File>) {
     return ReadFile(in, place, out);
+  } else if constexpr (std::is_same_v<T, DescriptorState>) {
+    return ReadDescriptorState(in, place, out);
+  } else if constexpr (std::is_same_v<T, PidReference> || kIsObjectId<T>) {
+    return ReadValue(in, place, &out->value);
   } else {
     return ReadFields(in, place, out, {});
   }
@@ -313,19 +319,40 @@ bool Reader::ReadFile(const json& in, const Place& place, File* out) {
   const auto id = in.find("id");
   if (type == in.end() || !type->is_string()) return Fail(place, "lacks \"type\"");
   if (id == in.end()) return Fail(place, "lacks \"id\"");
-  if (!ReadValue(*id, Place{&place, "id"}, &out->id.value)) return false;
+  if (!ReadValue(*id, Place{&place, "id"}, &out->id)) return false;
   const std::string& name = type->get_ref<const std::string&>();
-  if (name == RegularFile::kType) {
-    return ReadFields(in, place, &out->body.emplace<RegularFile>(), {"type", "id"});
-  }
-  if (name == Memfd::kType) {
-    return ReadFields(in, place, &out->body.emplace<Memfd>(), {"type", "id"});
-  }
+  bool known = false, good = false;
+  ForEachAlternative<FileBody>([&]<typename Body>() {
+    if constexpr (kHasFlags<Body>) {
+      if (name != Body::kType) return;
+      known = true;
+      const auto flags = in.find("flags");
+      good = flags == in.end() ? Fail(place, "lacks \"flags\"")
+                               : ReadValue(*flags, Place{&place, "flags"}, &out->flags);
+      good &= ReadFields(in, place, &out->body.emplace<Body>(), {"type", "id", "flags"});
+    }
+  });
+  if (known) return good;
   if (std::find(std::begin(kFileTypes), std::end(kFileTypes), name) == std::end(kFileTypes)) {
     return Expected(Place{&place, "type"}, "a file type such as \"REG\"", *type);
   }
-  out->body = OtherFile{name};
-  return true;
+  return ReadFields(in, place, &out->body.emplace<OtherFile>(OtherFile{name}), {"type", "id"});
+}
+
+bool Reader::ReadDescriptorState(const json& in, const Place& place, DescriptorState* out) {
+  if (!in.is_object()) return Expected(place, "an object", in);
+  const auto fd = in.find("fd");
+  if (fd == in.end()) return Fail(place, "lacks \"fd\"");
+  if (!ReadValue(*fd, Place{&place, "fd"}, &out->fd)) return false;
+  bool known = false, good = false;
+  std::string keys;
+  ForEachAlternative<LateState>([&]<typename Late>() {
+    keys += (keys.empty() ? "\"" : ", \"") + std::string(LateKey<Late>()) + "\"";
+    if (known || !in.contains(LateKey<Late>())) return;
+    known = true;
+    good = ReadFields(in, place, &out->state.emplace<Late>(), {"fd"});
+  });
+  return known ? good : Fail(place, "lacks one of " + keys);
 }
 
 bool Reader::Read(const json& in, std::size_t line, const Place& place, Command* out) {
@@ -342,18 +369,12 @@ bool Reader::Read(const json& in, std::size_t line, const Place& place, Command*
   const std::string& wanted = name->get_ref<const std::string&>();
   bool known = false, good = false;
   std::vector<std::string_view> names;
-  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) {
-    auto try_one = [&]<std::size_t kOne>() {
-      using Body = std::variant_alternative_t<kOne, CommandBody>;
-      if (wanted != Body::kName) return false;
-      known = true;
-      good = ReadFields(in, place, &out->body.emplace<kOne>(), {"command", "pid"});
-      return true;
-    };
-    (void)(try_one.template operator()<kIndex>() || ...);
-    if (!known) names = {std::variant_alternative_t<kIndex, CommandBody>::kName...};
-  }
-  (std::make_index_sequence<std::variant_size_v<CommandBody>>{});
+  ForEachAlternative<CommandBody>([&]<typename Body>() {
+    names.push_back(Body::kName);
+    if (wanted != Body::kName) return;
+    known = true;
+    good = ReadFields(in, place, &out->body.emplace<Body>(), {"command", "pid"});
+  });
   if (known) return good;
   return Fail(Place{&place, "command"},
               "there is no command \"" + wanted.substr(0, 60) + "\"" + DidYouMean(wanted, names));

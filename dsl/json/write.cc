@@ -1,10 +1,11 @@
 #include <string>
 #include <variant>
 
+#include "dsl/attributes.h"
 #include "dsl/commands.h"
+#include "dsl/files/files.h"
 #include "dsl/json/program_json.h"
 #include "dsl/json/writer.h"
-#include "dsl/objects.h"
 
 namespace crgen {
 namespace {
@@ -25,25 +26,26 @@ void WriteFlags(JsonWriter& json, const Flags<Kind>& flags) {
 void WriteFile(JsonWriter& json, const File& file) {
   json.BeginObject();
   json.Key("type");
-  std::visit(
-      [&](const auto& body) {
-        using Body = std::decay_t<decltype(body)>;
-        if constexpr (std::is_same_v<Body, OtherFile>) {
-          json.String(body.type);
-        } else {
-          json.String(Body::kType);
-        }
-      },
-      file.body);
+  json.String(TypeOf(file));
   json.Key("id");
   json.Number(file.id.value);
   std::visit(
       [&](const auto& body) {
-        if constexpr (!std::is_same_v<std::decay_t<decltype(body)>, OtherFile>) {
-          WriteFields(json, body);
+        if constexpr (kHasFlags<std::decay_t<decltype(body)>>) {
+          json.Key("flags");
+          WriteFlags(json, file.flags);
         }
+        WriteFields(json, body);
       },
       file.body);
+  json.EndObject();
+}
+
+void WriteDescriptorState(JsonWriter& json, const DescriptorState& late) {
+  json.BeginObject();
+  json.Key("fd");
+  json.Number(std::int64_t{late.fd});
+  std::visit([&](const auto& state) { WriteFields(json, state); }, late.state);
   json.EndObject();
 }
 
@@ -56,6 +58,12 @@ void WriteOne(JsonWriter& json, Hex value) { json.HexNumber(value.value); }
 void WriteOne(JsonWriter& json, const Bytes& value) { json.Base64(value.bytes); }
 void WriteOne(JsonWriter& json, const std::string& value) { json.String(value); }
 void WriteOne(JsonWriter& json, const File& value) { WriteFile(json, value); }
+void WriteOne(JsonWriter& json, const DescriptorState& value) { WriteDescriptorState(json, value); }
+void WriteOne(JsonWriter& json, PidReference value) { json.Number(std::int64_t{value.value}); }
+template <typename Tag>
+void WriteOne(JsonWriter& json, ObjectId<Tag> value) {
+  json.Number(value.value);
+}
 void WriteOne(JsonWriter& json, SpecialRegion value) {
   json.String(kSpecialRegionNames[static_cast<int>(value)]);
 }

@@ -54,8 +54,8 @@ Result DescriptorPlan::BeforeFork(std::int32_t node, std::int32_t time, FileOpen
     const Fd source = numbers.Find(slot.file);
     if (source >= 0) {
       out.Emit(pid, DupFd{source, slot.fd, slot.cloexec});
-    } else if (Failed(opener.Open(pid, slot.fd, SpareFd(node, slot.fd), snapshot_->files[slot.file],
-                                  slot.cloexec, diag))) {
+    } else if (Failed(opener.Open({pid, slot.fd, SpareFd(node, slot.fd), slot.cloexec},
+                                  snapshot_->files[slot.file], diag))) {
       result = Result::kError;
     }
     table.slots.insert(place, slot);
@@ -125,7 +125,7 @@ Result DescriptorPlan::Finish(std::int32_t node, FileOpener& opener, Emitter& ou
         out.Emit(pid, CloseFd{step.fd});
         break;
       case PlacementStep::Kind::kOpen:
-        if (Failed(opener.Open(pid, step.fd, spare, snapshot_->files[step.file], step.cloexec,
+        if (Failed(opener.Open({pid, step.fd, spare, step.cloexec}, snapshot_->files[step.file],
                                diag))) {
           return Result::kError;
         }

@@ -1,6 +1,7 @@
 // The commands of address spaces around a FORK.
 #include <algorithm>
 
+#include "generator/memory/fill.h"
 #include "generator/memory/memory.h"
 
 namespace crgen {
@@ -35,8 +36,8 @@ bool IsFileBacked(RegionKind kind) {
 bool SameOpening(const Region& a, const Region& b, const Snapshot& snapshot) {
   if (!(a.open_flags == b.open_flags) || (a.file < 0) != (b.file < 0)) return false;
   if (a.file < 0) return a.object == b.object;
-  return a.file == b.file || std::get<RegularFile>(snapshot.files[a.file]->body).path ==
-                                 std::get<RegularFile>(snapshot.files[b.file]->body).path;
+  return a.file == b.file ||
+         AsRegular(*snapshot.files[a.file])->path == AsRegular(*snapshot.files[b.file])->path;
 }
 
 /// The pages of a shared object, at their addresses in `view`.
@@ -63,7 +64,7 @@ std::vector<PageRun> MemoryPlan::PagesFor(std::int32_t node, const Job& job) con
     if (job.content < 0) return {};
     return RunsIn(tree_.Living(snapshot_, job.content)->memory.pages, region.range);
   }
-  if (region.kind == RegionKind::kSharedMemfd && opener_.Fills(node, region)) {
+  if (region.kind == RegionKind::kSharedMemfd && opener_.memfds().Fills(node, region)) {
     return PagesInView(region, snapshot_.memfds[region.object].pages);
   }
   if (region.kind == RegionKind::kSharedAnonymous && fillers_[region.object].Is(node, region)) {
@@ -123,7 +124,8 @@ Result MemoryPlan::MapFileBacked(std::int32_t node, const std::vector<Job>& jobs
                                  std::vector<bool>* done, Diagnostics& diag) {
   const Pid pid = tree_.nodes[node].pid;
   const Fd fd = descriptors_.SpareFd(node);
-  if (Failed(opener_.OpenToMap(pid, fd, descriptors_.SpareFd(node, fd), jobs[from].region, diag))) {
+  if (Failed(
+          opener_.OpenToMap({pid, fd, descriptors_.SpareFd(node, fd)}, jobs[from].region, diag))) {
     return Result::kError;
   }
   for (std::size_t i = from; i < jobs.size(); ++i) {

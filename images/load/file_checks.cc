@@ -1,5 +1,7 @@
 #include "images/load/file_checks.h"
 
+#include <fcntl.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -27,28 +29,25 @@ void CheckOwner(const pb::fown_entry& owner, const Place& at) {
   if (owner.euid() == kNoId) at.Error(".fown.euid", "4294967295 is no id");
 }
 
-/// What reg_file_entry and memfd_file_entry have in common.
-template <typename Body>
-void CheckDescription(const Body& body, std::string_view field, const std::string& where,
-                      Diagnostics& diag) {
-  const Place at(where, diag, field);
-  if (body.pos() > kMaxOffset && body.pos() != kNoSeek) {
-    at.Error(".pos", HexText(body.pos()) + " is no position in a file");
-  }
-  at.KnownBits<OpenFlagKind>(".flags", body.flags() & ~kOpeningOnly);
-  CheckOwner(body.fown(), at);
-}
-
 }  // namespace
 
-void CheckFile(const pb::file_entry& entry, const ImageReader& at, Diagnostics& diag) {
-  const std::string where = at.Where();
-  if (entry.has_memfd()) CheckDescription(entry.memfd(), ".memfd", where, diag);
-  if (!entry.has_reg()) return;
-  CheckDescription(entry.reg(), ".reg", where, diag);
-  const Place place(where, diag, ".reg");
-  if (entry.reg().has_size()) place.AtMost(".size", entry.reg().size(), kMaxOffset);
-  if (entry.reg().has_mode()) place.AtMost(".mode", entry.reg().mode(), kMaxMode);
+void CheckDescription(const ConvertedFile& file, const Place& at) {
+  at.KnownBits<OpenFlagKind>(".flags", file.flags & ~kOpeningOnly);
+  if (file.owner != nullptr) CheckOwner(*file.owner, at);
+}
+
+void CheckPosition(std::uint64_t pos, const Place& at) {
+  if (pos > kMaxOffset && pos != kNoSeek) {
+    at.Error(".pos", HexText(pos) + " is no position in a file");
+  }
+}
+
+void CheckAnonymousFlags(std::uint64_t flags, const Place& at) {
+  constexpr std::uint64_t kPossible =
+      O_RDWR | O_APPEND | O_NONBLOCK | O_ASYNC | O_NOATIME | O_CLOEXEC;
+  if ((flags & O_ACCMODE) != O_RDWR || (flags & ~kPossible) != 0) {
+    at.Error(".flags", HexText(flags) + ": no description of this type has them");
+  }
 }
 
 void CheckFs(const pb::fs_entry& fs, const std::string& where, Diagnostics& diag) {

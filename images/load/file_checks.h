@@ -1,17 +1,26 @@
 // Values of files that no open file description has.
 #pragma once
 
-#include "images/image_reader.h"
+#include "images/files/file_loader.h"
+#include "images/load/place.h"
 #include "images/proto/files.pb.h"
 #include "model/diagnostics.h"
 
 namespace crgen {
 
-/// Reports what is wrong with a file entry; `at` gave it last. A position of all ones means that it
-/// is not to be set.
-void CheckFile(const pb::file_entry& entry, const ImageReader& at, Diagnostics& diag);
+/// Reports what is wrong with flags and owner of a converted file; `at` is the place of its
+/// message.
+void CheckDescription(const ConvertedFile& file, const Place& at);
 
-/// Likewise with the paths, modes and ids of fs-<pid>.img; `where` is the place of `fs`.
+/// Reports a position that no file has; all ones means that it is not to be set.
+void CheckPosition(std::uint64_t pos, const Place& at);
+
+/// Reports flags of what a call makes without any path (anon_inode_getfile(3)): always O_RDWR, and
+/// what F_SETFL can add.
+void CheckAnonymousFlags(std::uint64_t flags, const Place& at);
+
+/// Reports what is wrong with the paths, modes and ids of fs-<pid>.img; `where` is the place of
+/// `fs`.
 void CheckFs(const pb::fs_entry& fs, const std::string& where, Diagnostics& diag);
 
 }  // namespace crgen

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "images/dump.h"
+#include "images/files/registry.h"
 #include "images/image_reader.h"
 #include "images/image_table.h"
 #include "images/proto/core.pb.h"
@@ -136,7 +137,6 @@ struct Loader {
   // The parts, in the order in which they run.
   Result LoadInventory();
   Result LoadProcessTree();
-  void LoadMemfds();
   void LoadFiles();
   void ReadAhead(unsigned threads);
   void LoadProcesses(const LoadProgress& progress);
@@ -180,6 +180,8 @@ struct Loader {
   };
   void LoadRemaps();
   void AddFile(const pb::file_entry& entry, const ImageReader& at);
+  std::optional<OwnerSetting> OwnerOf(const ConvertedFile& file, const ImageReader& at);
+  void FinishFiles();
   void AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at, Pid pid,
                      std::vector<Descriptor>* slots);
   void CheckNamespaces(std::int32_t index, const std::string& where);
@@ -204,12 +206,14 @@ struct Loader {
   Result LoadPageRuns(const ImageKind& kind, std::uint64_t number, std::uint64_t limit,
                       std::vector<PageRun>* runs);
 
+  FileLoaders file_loaders;
   std::map<std::uint32_t, FileEntry> files;
+  std::vector<bool> has_descriptor;                        // beside Snapshot::files
   std::map<std::uint32_t, Remap> remaps;                   // by file id
   std::unordered_set<Pid> taken;                           // all pids and tids
   std::unordered_map<std::uint32_t, std::int32_t> tables;  // files_id -> index
   std::unordered_map<std::uint64_t, std::int32_t> shmems;  // ANON_SHARED shmid -> index
-  std::unordered_map<std::uint32_t, std::int32_t> memfds;  // inode id -> index
+  std::unordered_map<InodeId, std::int32_t> memfds;        // -> index
   std::vector<std::uint64_t> memfd_shmids;                 // beside Snapshot::memfds
   std::unordered_map<std::string, std::uint32_t> page_image_index;
   std::vector<pb::task_kobj_ids_entry> ids;                            // beside Snapshot::processes

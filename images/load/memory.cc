@@ -167,7 +167,7 @@ bool RegionBuilder::SharedObject(const pb::vma_entry& vma, Region* region) {
   region->kind = RegionKind::kSharedAnonymous;
   auto [known, added] = loader_.shmems.emplace(
       vma.shmid(), static_cast<std::int32_t>(loader_.snapshot.shmems.size()));
-  if (added) loader_.snapshot.shmems.push_back({vma.shmid(), 0, {}});
+  if (added) loader_.snapshot.shmems.push_back({{vma.shmid()}, 0, {}});
   region->object = known->second;
   Shmem& object = loader_.snapshot.shmems[known->second];
   const std::uint64_t size = vma.end() - vma.start();
@@ -362,7 +362,7 @@ std::optional<std::uint64_t> EndOfFile(const Snapshot& snapshot, const Region& r
     size = snapshot.memfds[static_cast<std::size_t>(region.object)].size;
   } else if (region.kind == RegionKind::kPrivateFile) {
     const File& file = *snapshot.files[static_cast<std::size_t>(region.file)];
-    const RegularFile& regular = std::get<RegularFile>(file.body);
+    const RegularFile& regular = *AsRegular(file);
     if ((regular.mode.value_or(kRegularFile) & kFileType) == kRegularFile) size = regular.size;
   }
   if (!size || *size > kFileEnd) return std::nullopt;

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "images/image_reader.h"
 #include "model/diagnostics.h"
 #include "model/flags.h"
 
@@ -31,9 +32,17 @@ class Place {
  public:
   /// `index` is that of `part`, if it is a list.
   Place(const std::string& where, Diagnostics& diag, std::string_view part = "", int index = -1)
-      : where_(where), diag_(diag), part_(part), index_(index) {}
+      : where_(&where), diag_(diag), part_(part), index_(index) {}
+  /// `part` of the entry that `reader` gave last.
+  Place(const ImageReader& reader, Diagnostics& diag, std::string_view part)
+      : reader_(&reader), diag_(diag), part_(part) {}
 
-  Place At(std::string_view part, int index = -1) const { return {where_, diag_, part, index}; }
+  Place At(std::string_view part, int index = -1) const {
+    Place inner = *this;
+    inner.part_ = part;
+    inner.index_ = index;
+    return inner;
+  }
 
   void Error(std::string_view field, const std::string& what) const {
     (void)diag_.Error(Text(field), what);
@@ -55,14 +64,16 @@ class Place {
 
  private:
   std::string Text(std::string_view field) const {
-    return where_ + std::string(part_) + (index_ < 0 ? "" : "[" + std::to_string(index_) + "]") +
+    const std::string entry = where_ != nullptr ? *where_ : reader_->Where() + ".";
+    return entry + std::string(part_) + (index_ < 0 ? "" : "[" + std::to_string(index_) + "]") +
            std::string(field);
   }
 
-  const std::string& where_;
+  const std::string* where_ = nullptr;
+  const ImageReader* reader_ = nullptr;
   Diagnostics& diag_;
   std::string_view part_;
-  int index_;
+  int index_ = -1;
 };
 
 }  // namespace crgen

@@ -14,14 +14,14 @@ enum class MemfdUse : std::uint8_t { kNone, kMappedShared, kFile };
 /// How each memfd object is used. What is only mapped shared and named /dev/zero is plain
 /// MAP_SHARED|MAP_ANONYMOUS memory, as CRIU 3.14 and later dump it.
 std::vector<MemfdUse> MemfdUses(const Snapshot& snapshot,
-                                const std::unordered_map<std::uint32_t, std::int32_t>& memfds) {
+                                const std::unordered_map<InodeId, std::int32_t>& memfds) {
   std::vector<MemfdUse> uses(snapshot.memfds.size());
   auto use = [&](std::int32_t object, MemfdUse how) { uses[object] = std::max(uses[object], how); };
   for (const DescriptorTable& table : snapshot.tables) {
     for (const Descriptor& slot : table.slots) {
       const auto* memfd = std::get_if<Memfd>(&snapshot.files[slot.file]->body);
       if (memfd == nullptr) continue;
-      use(memfds.at(static_cast<std::uint32_t>(memfd->inode_id)), MemfdUse::kFile);
+      use(memfds.at(memfd->inode_id), MemfdUse::kFile);
     }
   }
   for (const Process& process : snapshot.processes) {
@@ -35,50 +35,15 @@ std::vector<MemfdUse> MemfdUses(const Snapshot& snapshot,
 
 }  // namespace
 
-void Loader::LoadMemfds() {
-  const ImageKind& kind = ImageKindNamed("MEMFD_INODE");
-  if (!images.Has(kind)) return;
-  ImageReader reader{"", ""};
-  if (Failed(images.Open(kind, 0, &reader, diag))) return;
-  pb::memfd_inode_entry entry;
-  std::string_view bytes;
-  while (!reader.AtEnd()) {
-    if (Failed(reader.Next(&bytes, diag))) return;
-    if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
-    const auto inode = static_cast<std::uint32_t>(entry.inode_id());
-    if (entry.inode_id() != inode || entry.size() > kUserEnd) {
-      (void)diag.Error(reader.Where(), "inode id " + std::to_string(entry.inode_id()) +
-                                           " or size " + std::to_string(entry.size()) +
-                                           " is out of range");
-      continue;
-    }
-    if (!memfds.emplace(inode, static_cast<std::int32_t>(snapshot.memfds.size())).second) {
-      (void)diag.Error(reader.Where("inode_id"), std::to_string(inode) + " stands twice");
-      continue;
-    }
-    MemfdObject object;
-    object.inode_id = inode;
-    object.name.bytes = entry.name();
-    object.size = entry.size();
-    object.seals.bits = entry.seals();
-    if (entry.hugetlb_flag() != 0) object.huge = MemfdHuge{entry.hugetlb_flag()};
-    if (entry.has_mode()) object.mode = entry.mode();
-    object.uid = entry.uid();
-    object.gid = entry.gid();
-    snapshot.memfds.push_back(std::move(object));
-    memfd_shmids.push_back(entry.shmid());
-  }
-}
-
 void Loader::FinishSharedMemory() {
   const ImageKind& kind = ImageKindNamed("SHMEM_PAGEMAP");
   for (Shmem& object : snapshot.shmems) {
-    if (images.Has(kind, object.id))
-      (void)LoadPageRuns(kind, object.id, object.size, &object.pages);
+    if (images.Has(kind, object.id.value))
+      (void)LoadPageRuns(kind, object.id.value, object.size, &object.pages);
   }
   const std::vector<MemfdUse> uses = MemfdUses(snapshot, memfds);
   std::unordered_set<std::uint64_t> numbers;  // of the objects that have pages
-  for (const Shmem& object : snapshot.shmems) numbers.insert(object.id);
+  for (const Shmem& object : snapshot.shmems) numbers.insert(object.id.value);
   std::vector<bool> plain(uses.size());
   std::vector<std::int32_t> new_index(uses.size());  // among the shmems if plain, else the memfds
   std::vector<MemfdObject> real;
@@ -103,7 +68,7 @@ void Loader::FinishSharedMemory() {
       continue;
     }
     new_index[i] = static_cast<std::int32_t>(snapshot.shmems.size());
-    snapshot.shmems.push_back({memfd_shmids[i], memfd.size, std::move(memfd.pages)});
+    snapshot.shmems.push_back({{memfd_shmids[i]}, memfd.size, std::move(memfd.pages)});
   }
   snapshot.memfds = std::move(real);
   for (Process& process : snapshot.processes) {

@@ -5,6 +5,7 @@
 #include <linux/wait.h>
 #include <sys/prctl.h>
 
+#include "restorer/executor/files/files.h"
 #include "restorer/executor/system.h"
 
 namespace crgen::restorer {
@@ -16,8 +17,7 @@ constexpr int kSignals = 64;
 constexpr uint64_t kAllSignals = ~0ul;
 constexpr uint64_t kChildSignal = 1ul << (17 - 1);  // SIGCHLD
 constexpr uint64_t kUserEnd = 0x7ffffffff000;
-constexpr int kSetOwner = 15, kSetSignal = 10;  // F_SETOWN_EX, F_SETSIG
-constexpr int kAddSeals = 1033;                 // F_ADD_SEALS
+constexpr int kAddSeals = 1033;  // F_ADD_SEALS
 constexpr uint64_t kGuardInstall = 1ul << 63;
 constexpr int kGuardInstallAdvice = 102;
 
@@ -94,6 +94,12 @@ void Executor::Execute() {
       return Wait();
     case OpKind::kOpen:
       return Open();
+    case OpKind::kOpenEventfd:
+      return OpenEventfd(*this, op->open);
+    case OpKind::kOpenSignalfd:
+      return OpenSignalfd(*this, op->open);
+    case OpKind::kOpenTimerfd:
+      return OpenTimerfd(*this, op->open);
     case OpKind::kDup:
       if (op->dup.old_fd == op->dup.new_fd) {
         Must("fcntl", __NR_fcntl, op->dup.old_fd, F_SETFD, op->dup.cloexec ? FD_CLOEXEC : 0);
@@ -134,6 +140,10 @@ void Executor::Execute() {
       return;
     case OpKind::kDirectories:
       return ChangeDirectories();
+    case OpKind::kSetOwner:
+      return SetOwner(*this, op->owner);
+    case OpKind::kSetTimer:
+      return SetTimer(*this, op->timer);
     case OpKind::kNothing:
       return;
   }
@@ -192,13 +202,6 @@ void Executor::Open() {
     }
   }
   if (open.seals != 0) Must("fcntl(F_ADD_SEALS)", __NR_fcntl, open.fd, kAddSeals, open.seals);
-  if (open.owner != nullptr) {
-    const int32_t owner[2] = {open.owner->type, open.owner->pid};
-    Must("fcntl(F_SETOWN_EX)", __NR_fcntl, open.fd, kSetOwner, owner);
-    if (open.owner->signal != 0) {
-      Must("fcntl(F_SETSIG)", __NR_fcntl, open.fd, kSetSignal, open.owner->signal);
-    }
-  }
   if ((open.flags & kOwnSignals) != 0) {
     Must("fcntl(F_SETFL)", __NR_fcntl, open.fd, F_SETFL, open.flags);
   }

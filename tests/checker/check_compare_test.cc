@@ -185,9 +185,8 @@ TEST_F(CheckCompareTest, FileBodies) {
             Strings{"process 1 fd 0: file.path: expected \"/data\", found \"/date\""});
   RegularFile body;
   body.path = {"/data"};
-  body.flags = {O_RDWR};
   body.pos = 5;
-  EXPECT_EQ(Differences("files", files(std::make_shared<const File>(File{{2}, body}))),
+  EXPECT_EQ(Differences("files", files(std::make_shared<const File>(File{{2}, {O_RDWR}, body}))),
             Strings{"process 1 fd 0: file.pos: set, not expected"});
   EXPECT_EQ(Differences("files", files(OtherOf(2))),
             Strings{"process 1 fd 0: type: expected REG, found PIPE"});

@@ -243,9 +243,8 @@ TEST_F(CheckKernelTest, SeesWhatIsWrong) {
   auto file = [](std::uint64_t flags, std::uint64_t pos, std::uint64_t id = 1) {
     RegularFile body;
     body.path = {FilePath(0)};
-    body.flags = {flags};
     body.pos = pos;
-    return std::make_shared<const File>(File{{id}, body});
+    return std::make_shared<const File>(File{{id}, {flags}, body});
   };
   const Program opened = root + Program{OpenOf(2, 3, file(O_RDWR, 5))};
   const Program mapped = root + Program{MapOf(2, kAt, kEnd)};
@@ -274,8 +273,8 @@ TEST_F(CheckKernelTest, SeesWhatIsWrong) {
        root + Program{OpenOf(2, 3, NewMemfd(1, 1, 1))}},
       {root + Program{OpenOf(2, 3, NewMemfd(1, 1, 0))},
        root + Program{OpenOf(2, 3, NewMemfd(1, 1, 0, F_SEAL_GROW))}},
-      {root + Program{OpenOf(2, 3, OtherOf(1, "EVENTFD"))},
-       root + Program{OpenOf(2, 3, OtherOf(1, "TIMERFD"))}},
+      {root + Program{OpenOf(2, 3, OtherOf(1, "EVENTPOLL"))},
+       root + Program{OpenOf(2, 3, OtherOf(1, "INOTIFY"))}},
       {root, mapped},
       {mapped, root + Program{MapOf(2, kAt, kAt + kPageSize)}},
       {mapped, mapped + Program{ProtectOf(2, kAt, kAt + kPageSize, PROT_READ)}},

@@ -285,9 +285,8 @@ TEST(CheckMemory, Load) {
 TEST(CheckMemory, LoadBehindTheEndOfAFile) {
   RegularFile body;
   body.path = {"/file"};
-  body.flags = {O_RDONLY};
   body.size = 0x1001;
-  const auto sized = std::make_shared<const File>(File{{1}, body});
+  const auto sized = std::make_shared<const File>(File{{1}, {O_RDONLY}, body});
   RunCases({
       {"a private view of a memfd",
        kRoot + Program{OpenOf(10, 3, NewMemfd(1, 7, 0x1000)), MapFd(10, 0x1000, 0x3000, 3),

@@ -259,16 +259,18 @@ TEST(ImageFacts, RegularFiles) {
   dump.files[1].mutable_reg()->set_pos(5);
   dump.files[1].mutable_reg()->set_size(9);
   const Snapshot snapshot = LoadGood(dump);
-  const auto& file = std::get<RegularFile>(snapshot.files[2]->body);
+  const RegularFile& file = *AsRegular(*snapshot.files[2]);
   EXPECT_EQ(file.path.bytes, "/dev/null");
-  EXPECT_EQ(file.flags.bits, 0x401u);
+  EXPECT_EQ(snapshot.files[2]->flags.bits, 0x401u);
   EXPECT_EQ(file.pos, std::nullopt) << "do not seek";
-  EXPECT_EQ(file.owner->pid, 10);
-  EXPECT_EQ(file.owner->signal, Signal{29});
-  const auto& other = std::get<RegularFile>(snapshot.files[1]->body);
+  ASSERT_EQ(snapshot.late.size(), 1u);
+  EXPECT_EQ(snapshot.late[0].file, 2);
+  const FileOwner& owner = std::get<OwnerSetting>(snapshot.late[0].state).owner;
+  EXPECT_EQ(owner.pid, PidReference{10});
+  EXPECT_EQ(owner.signal, Signal{29});
+  const RegularFile& other = *AsRegular(*snapshot.files[1]);
   EXPECT_EQ(other.pos, 5u);
   EXPECT_EQ(other.size, 9u);
-  EXPECT_EQ(other.owner, std::nullopt);
 }
 
 TEST(ImageFacts, PersonalityIsHexThatWasReadAsDecimal) {
@@ -383,7 +385,7 @@ TEST(ImageFacts, SharedAnonymousMemoryStandsThereAsAMemfd) {
   const Snapshot snapshot = LoadGood(WithObject("/dev/zero"));
   EXPECT_TRUE(snapshot.memfds.empty());
   ASSERT_EQ(snapshot.shmems.size(), 1u);
-  EXPECT_EQ(snapshot.shmems[0].id, 5u);
+  EXPECT_EQ(snapshot.shmems[0].id, ShmemId{5});
   EXPECT_EQ(snapshot.shmems[0].size, 0x2000u);
   EXPECT_EQ(RunsOf(snapshot.shmems[0].pages), (std::vector<Numbers>{{0x1000, 1, 0}}));
   const Region& region = snapshot.processes[0].memory.regions[1];
@@ -397,7 +399,7 @@ TEST(ImageFacts, ButItIsAMemfdIf) {
     const Snapshot snapshot = LoadGood(dump);
     EXPECT_TRUE(snapshot.shmems.empty()) << why;
     ASSERT_EQ(snapshot.memfds.size(), 1u) << why;
-    EXPECT_EQ(snapshot.memfds[0].inode_id, 77u) << why;
+    EXPECT_EQ(snapshot.memfds[0].inode_id, InodeId{77}) << why;
     EXPECT_EQ(RunsOf(snapshot.memfds[0].pages), (std::vector<Numbers>{{0x1000, 1, 0}})) << why;
     EXPECT_EQ(snapshot.processes[0].memory.regions[1].kind, RegionKind::kSharedMemfd) << why;
     EXPECT_EQ(snapshot.processes[0].memory.regions[1].object, 0) << why;
@@ -421,10 +423,10 @@ TEST(ImageFacts, AnonymousAndNamedObjectsTogether) {
   dump.pagemaps["pagemap-shmem-9.img"] = {19, {PagesAt(0, 4)}};
   const Snapshot snapshot = LoadGood(dump);
   ASSERT_EQ(snapshot.shmems.size(), 2u);
-  EXPECT_EQ(snapshot.shmems[0].id, 9u);
+  EXPECT_EQ(snapshot.shmems[0].id, ShmemId{9});
   EXPECT_EQ(snapshot.shmems[0].size, 0x4000u) << "as far as the longest view";
   EXPECT_EQ(RunsOf(snapshot.shmems[0].pages), (std::vector<Numbers>{{0, 4, 0}}));
-  EXPECT_EQ(snapshot.shmems[1].id, 5u);
+  EXPECT_EQ(snapshot.shmems[1].id, ShmemId{5});
   ASSERT_EQ(snapshot.memfds.size(), 1u);
   EXPECT_EQ(snapshot.memfds[0].name.bytes, "buffer");
   const std::vector<Region>& regions = snapshot.processes[0].memory.regions;

@@ -83,12 +83,12 @@ class CheckCompareTest : public ::testing::Test {
   void MakeMemory() {
     snapshot_.page_images = {"pages-1.img"};
     MemfdObject memfd;
-    memfd.inode_id = 7;
+    memfd.inode_id.value = 7;
     memfd.name = {"memory"};
     memfd.size = 2 * kMib;
     memfd.pages = {{0x1000, 2, 0, 0x100000}};
     snapshot_.memfds = {memfd};
-    snapshot_.shmems = {{9, 0x4000, {{0, 1, 0, 0x200000}}}};
+    snapshot_.shmems = {{{9}, 0x4000, {{0, 1, 0, 0x200000}}}};
 
     AddressSpace& root = snapshot_.processes[0].memory;
     Region lib = RegionOf(0x10000, 0x14000, RegionKind::kPrivateFile, PROT_READ, MAP_PRIVATE);

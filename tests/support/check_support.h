@@ -39,29 +39,26 @@ inline std::shared_ptr<const File> RegFile(std::uint64_t id, std::uint64_t flags
                                            std::string path = "/file") {
   RegularFile body;
   body.path = {std::move(path)};
-  body.flags = {flags};
-  return std::make_shared<const File>(File{{id}, body});
+  return std::make_shared<const File>(File{{id}, {flags}, body});
 }
 inline std::shared_ptr<const File> OtherOf(std::uint64_t id, std::string type = "PIPE") {
-  return std::make_shared<const File>(File{{id}, OtherFile{std::move(type)}});
+  return std::make_shared<const File>(File{{id}, {}, OtherFile{std::move(type)}});
 }
 inline std::shared_ptr<const File> NewMemfd(std::uint64_t id, std::uint64_t inode,
                                             std::uint64_t size, std::uint64_t seals = 0) {
   Memfd body;
-  body.inode_id = inode;
-  body.flags = {O_RDWR};
+  body.inode_id.value = inode;
   body.name = Text{"memory"};
   body.size = size;
   if (seals != 0) body.seals = Seals{seals};
-  return std::make_shared<const File>(File{{id}, body});
+  return std::make_shared<const File>(File{{id}, {O_RDWR}, body});
 }
 inline std::shared_ptr<const File> OldMemfd(std::uint64_t id, std::uint64_t inode,
                                             std::uint64_t seals = 0, std::uint64_t flags = O_RDWR) {
   Memfd body;
-  body.inode_id = inode;
-  body.flags = {flags};
+  body.inode_id.value = inode;
   if (seals != 0) body.seals = Seals{seals};
-  return std::make_shared<const File>(File{{id}, body});
+  return std::make_shared<const File>(File{{id}, {flags}, body});
 }
 inline Command OpenOf(Pid pid, Fd fd, std::shared_ptr<const File> file, bool cloexec = false) {
   return {pid, OpenFile{fd, std::move(file), cloexec, nullptr}};

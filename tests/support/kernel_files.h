@@ -73,8 +73,8 @@ inline std::string MemfdLink(std::uint64_t inode_id) {
 }
 
 /// Opens a memfd that any process of the namespace has open or mapped.
-inline int ReopenMemfd(const Memfd& file, int proc) {
-  const std::string wanted = MemfdLink(file.inode_id);
+inline int ReopenMemfd(const File& file, const Memfd& memfd, int proc) {
+  const std::string wanted = MemfdLink(memfd.inode_id.value);
   for (const std::string& pid : NamesIn(proc, ".")) {
     if (pid.find_first_not_of("0123456789") != pid.npos) continue;
     for (const char* folder : {"/fd", "/map_files"}) {
@@ -94,24 +94,25 @@ inline bool AddSeals(int fd, const Memfd& file) {
   return fcntl(fd, F_ADD_SEALS, static_cast<int>(file.seals->bits)) == 0;
 }
 
-inline int CreateMemfd(const Memfd& file, int proc, SharedObjects* objects) {
-  const int fd = Aside(memfd_create(MemfdName(file.inode_id).c_str(), MFD_ALLOW_SEALING));
-  if (fd < 0 || ftruncate(fd, static_cast<off_t>(*file.size)) < 0 || !AddSeals(fd, file)) return -1;
-  objects->memfd_created[file.inode_id].store(1);
+inline int CreateMemfd(const File& file, const Memfd& memfd, int proc, SharedObjects* objects) {
+  const int fd = Aside(memfd_create(MemfdName(memfd.inode_id.value).c_str(), MFD_ALLOW_SEALING));
+  if (fd < 0 || ftruncate(fd, static_cast<off_t>(*memfd.size)) < 0 || !AddSeals(fd, memfd))
+    return -1;
+  objects->memfd_created[memfd.inode_id.value].store(1);
   if (file.flags.bits == O_RDWR) return fd;
-  const int reopened = ReopenMemfd(file, proc);
+  const int reopened = ReopenMemfd(file, memfd, proc);
   close(fd);
   return reopened;
 }
 
-inline int OpenMemfd(const Memfd& file, int proc, SharedObjects* objects) {
-  if (objects->memfd_created[file.inode_id].load() == 0) {
-    if (file.name && file.size) return CreateMemfd(file, proc, objects);
+inline int OpenMemfd(const File& file, const Memfd& memfd, int proc, SharedObjects* objects) {
+  if (objects->memfd_created[memfd.inode_id.value].load() == 0) {
+    if (memfd.name && memfd.size) return CreateMemfd(file, memfd, proc, objects);
     errno = ENOENT;
     return -1;
   }
-  const int fd = ReopenMemfd(file, proc);
-  if (fd < 0 || AddSeals(fd, file)) return fd;
+  const int fd = ReopenMemfd(file, memfd, proc);
+  if (fd < 0 || AddSeals(fd, memfd)) return fd;
   const int error = errno;
   close(fd);
   errno = error;
@@ -119,17 +120,26 @@ inline int OpenMemfd(const Memfd& file, int proc, SharedObjects* objects) {
 }
 
 inline int OpenOther(const OtherFile& file) {
-  if (file.type == "EVENTFD") return eventfd(0, 0);
   if (file.type == "EVENTPOLL") return epoll_create1(0);
-  if (file.type == "TIMERFD") return timerfd_create(CLOCK_MONOTONIC, 0);
   if (file.type == "INOTIFY") return inotify_init1(0);
-  if (file.type == "SIGNALFD") {
-    sigset_t none;
-    sigemptyset(&none);
-    return signalfd(-1, &none, 0);
-  }
   errno = ENOSYS;
   return -1;
+}
+
+/// eventfd2(2) takes 32 bits of the counter, write(2) the rest.
+inline int OpenEventfd(const Eventfd& body) {
+  const std::uint64_t first = std::min<std::uint64_t>(body.counter, 0xffffffff);
+  const std::uint64_t rest = body.counter - first;
+  if (body.counter == ~std::uint64_t{0}) {
+    errno = EINVAL;  // of the write(2) of that value
+    return -1;
+  }
+  const int fd = eventfd(static_cast<unsigned>(first), body.semaphore.value_or(false) ? 1 : 0);
+  if (fd >= 0 && rest != 0 && write(fd, &rest, sizeof rest) != sizeof rest) return -1;
+  return fd;
+}
+inline int OpenSignalfd(const Signalfd& body) {
+  return static_cast<int>(syscall(__NR_signalfd4, -1, &body.mask.value, 8, 0));
 }
 
 /// What the command opens, aside; -1: errno. `*peer` is the other end, if there is one.
@@ -137,11 +147,20 @@ inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int
   int fd = -1;
   std::optional<std::uint64_t> pos;
   if (const auto* regular = std::get_if<RegularFile>(&open.file->body)) {
-    fd = Aside(::open(regular->path.bytes.c_str(), static_cast<int>(regular->flags.bits)));
+    fd = Aside(::open(regular->path.bytes.c_str(), static_cast<int>(open.file->flags.bits)));
     pos = regular->pos;
   } else if (const auto* memfd = std::get_if<Memfd>(&open.file->body)) {
-    fd = OpenMemfd(*memfd, proc, objects);
+    fd = OpenMemfd(*open.file, *memfd, proc, objects);
     pos = memfd->pos;
+  } else if (const auto* event = std::get_if<Eventfd>(&open.file->body)) {
+    fd = Aside(OpenEventfd(*event));
+    if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
+  } else if (const auto* signals = std::get_if<Signalfd>(&open.file->body)) {
+    fd = Aside(OpenSignalfd(*signals));
+    if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
+  } else if (const auto* timer = std::get_if<Timerfd>(&open.file->body)) {
+    fd = Aside(timerfd_create(static_cast<int>(timer->clock.value), 0));
+    if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
   } else if (open.peer == nullptr) {
     fd = Aside(OpenOther(std::get<OtherFile>(open.file->body)));
   } else {

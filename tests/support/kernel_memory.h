@@ -89,7 +89,7 @@ inline int OpenMapping(int proc, AddressRange range) {
 
 /// The object of a shmem, created or found through the caller's views; -1: errno.
 inline int OpenShmem(const ShmemView& view, int proc, SharedObjects* objects) {
-  std::atomic<std::uint64_t>& inode = objects->shmem_inode[view.id];
+  std::atomic<std::uint64_t>& inode = objects->shmem_inode[view.id.value];
   if (inode.load() != 0) {
     for (const Vma& vma : ReadArena(proc, "self")) {
       if (IsShmem(vma, inode.load())) return OpenMapping(proc, vma.range);
@@ -153,7 +153,7 @@ inline int MapForReal(const MapRegion& map, int proc, SharedObjects* objects) {
   if (error == 0) return 0;
   munmap(Address(range.start), range.size());
   // What the command has created it has not.
-  if (map.shmem && map.shmem->size) objects->shmem_inode[map.shmem->id].store(0);
+  if (map.shmem && map.shmem->size) objects->shmem_inode[map.shmem->id.value].store(0);
   return error;
 }
 

@@ -89,21 +89,35 @@ class RealLines {
     unsigned long pos = 0, flags = 0;
     std::sscanf(text, "pos: %lu flags: %lo", &pos, &flags);
     lines_.AddSlot(pid, fd, StateLines::SlotName(first.pid, first.fd), (flags & O_CLOEXEC) != 0,
-                   FileName(link, flags, pos));
+                   FileName(link, text, flags, pos));
     if (link.starts_with("/memfd:m")) WriteMemfd(pid, fd, link);
   }
 
-  static std::string FileName(const std::string& link, std::uint64_t flags, std::uint64_t pos) {
+  /// The number behind `label` in fdinfo (proc(5)).
+  static std::uint64_t Number(const char* info, const char* label, int base) {
+    const char* found = std::strstr(info, label);
+    return found == nullptr ? 0 : std::strtoull(found + std::strlen(label), nullptr, base);
+  }
+
+  static std::string FileName(const std::string& link, const char* info, std::uint64_t flags,
+                              std::uint64_t pos) {
     constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
         {"pipe:", "PIPE"},
         {"socket:", "UNIXSK"},
-        {"anon_inode:[eventfd]", "EVENTFD"},
         {"anon_inode:[eventpoll]", "EVENTPOLL"},
-        {"anon_inode:[timerfd]", "TIMERFD"},
-        {"anon_inode:[signalfd]", "SIGNALFD"},
         {"anon_inode:inotify", "INOTIFY"}};
     for (const auto& [start, type] : kOthers) {
       if (link.starts_with(start)) return std::string(type);
+    }
+    if (link.starts_with("anon_inode:[eventfd]")) {
+      return StateLines::EventfdText(Number(info, "eventfd-count:", 16),
+                                     Number(info, "eventfd-semaphore:", 10) != 0, flags);
+    }
+    if (link.starts_with("anon_inode:[signalfd]")) {
+      return StateLines::SignalfdText(Number(info, "sigmask:", 16), flags);
+    }
+    if (link.starts_with("anon_inode:[timerfd]")) {
+      return StateLines::TimerfdText(Number(info, "clockid:", 10), flags);
     }
     return StateLines::FileText(link, flags, pos);
   }

@@ -229,32 +229,48 @@ class ProgramMaker {
   std::shared_ptr<const File> AnyRegular() {
     RegularFile body;
     body.path = {folder_ + "/" + std::to_string(Below(3))};
-    body.flags.bits = OneIn(12) ? O_PATH : AccessMode() | Any({0, 0, 0, O_APPEND, O_NONBLOCK});
-    if (OneIn(2) && !body.flags.Has(O_PATH)) body.pos = Below(9000);
+    const OpenFlags flags = {OneIn(12) ? O_PATH
+                                       : AccessMode() | Any({0, 0, 0, O_APPEND, O_NONBLOCK})};
+    if (OneIn(2) && !flags.Has(O_PATH)) body.pos = Below(9000);
     body.size = kFilePages * kPageSize;
-    return std::make_shared<const File>(File{{++files_}, body});
+    return std::make_shared<const File>(File{{++files_}, flags, body});
   }
   std::shared_ptr<const File> AnyMemfd() {
     Memfd body;
-    body.inode_id = Below(4);
-    body.flags.bits = AccessMode() | Any({0, 0, 0, O_APPEND});
+    body.inode_id.value = Below(4);
+    const OpenFlags flags = {AccessMode() | Any({0, 0, 0, O_APPEND})};
     if (OneIn(3)) body.pos = Below(9000);
     if (OneIn(3)) body.seals = Seals{Below(32)};
-    if (kernel().memfds.count(body.inode_id) == 0 && !OneIn(10)) {
+    if (!kernel().files.Of<Memfd>().Find(body.inode_id) && !OneIn(10)) {
       body.name = Text{"memory"};
       body.size = Below(6) * 0x1000 + Any({0, 0, 1});
     }
-    return std::make_shared<const File>(File{{++files_}, body});
+    return std::make_shared<const File>(File{{++files_}, flags, body});
+  }
+  /// What has no path; now and then with flags or values that no such description has.
+  std::shared_ptr<const File> AnyAnonymous() {
+    const OpenFlags flags = {std::uint64_t{O_RDWR} | Any({0, 0, 0, O_NONBLOCK, O_APPEND})};
+    FileBody body;
+    switch (Below(3)) {
+      case 0:
+        body = Eventfd{Any({0UL, 1UL, 7UL, 0xffffffffUL, 0x100000000UL, ~0UL - 1, ~0UL}),
+                       OneIn(2) ? std::optional(OneIn(2)) : std::nullopt};
+        break;
+      case 1:
+        body = Signalfd{{Any({0UL, 1UL, 0xffffUL & ~0x100UL, 1UL << 63})}};
+        break;
+      default:
+        body = Timerfd{{static_cast<std::uint32_t>(Below(12))}};
+    }
+    return std::make_shared<const File>(File{{++files_}, flags, body});
   }
   Command AnyOpening(Pid pid) {
     using namespace test;  // NOLINT
     const bool cloexec = OneIn(3);
     switch (Below(7)) {
       case 0:
-        return OpenOf(
-            pid, AnyFd(),
-            OtherOf(++files_, Any({"EVENTFD", "EVENTPOLL", "TIMERFD", "INOTIFY", "SIGNALFD"})),
-            cloexec);
+        if (OneIn(2)) return OpenOf(pid, AnyFd(), AnyAnonymous(), cloexec);
+        return OpenOf(pid, AnyFd(), OtherOf(++files_, Any({"EVENTPOLL", "INOTIFY"})), cloexec);
       case 1: {
         const char* type = Any({"PIPE", "UNIXSK"});
         auto peer =

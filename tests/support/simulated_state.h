@@ -66,16 +66,29 @@ class SimulatedLines {
     });
   }
 
+  static std::string AnonymousName(const File& file) {
+    const std::uint64_t flags = file.flags.bits;
+    if (const auto* event = std::get_if<Eventfd>(&file.body)) {
+      return StateLines::EventfdText(event->counter, event->semaphore.value_or(false), flags);
+    }
+    if (const auto* signals = std::get_if<Signalfd>(&file.body)) {
+      return StateLines::SignalfdText(signals->mask.value, flags);
+    }
+    if (const auto* timer = std::get_if<Timerfd>(&file.body)) {
+      return StateLines::TimerfdText(timer->clock.value, flags);
+    }
+    return std::string(TypeOf(file));
+  }
+
   static std::string FileName(const File& file) {
     if (const auto* regular = std::get_if<RegularFile>(&file.body)) {
-      return StateLines::FileText(regular->path.bytes, regular->flags.bits,
-                                  regular->pos.value_or(0));
+      return StateLines::FileText(regular->path.bytes, file.flags.bits, regular->pos.value_or(0));
     }
     if (const auto* memfd = std::get_if<Memfd>(&file.body)) {
-      return StateLines::FileText(MemfdLink(memfd->inode_id), memfd->flags.bits,
+      return StateLines::FileText(MemfdLink(memfd->inode_id.value), file.flags.bits,
                                   memfd->pos.value_or(0));
     }
-    return std::get<OtherFile>(file.body).type;
+    return AnonymousName(file);
   }
 
   static Vma ToVma(AddressRange range, const check::MappedRegion& region) {

@@ -187,7 +187,7 @@ class SnapshotBuilder {
   void AddMemfd(const std::string& name, const std::vector<std::string>& words) {
     memfd_of_[name] = static_cast<std::int32_t>(snapshot().memfds.size());
     MemfdObject object;
-    object.inode_id = 50 + snapshot().memfds.size();
+    object.inode_id.value = 50 + snapshot().memfds.size();
     object.name = {name};
     object.size = Number(words[0]) * kPageSize;
     for (const std::string& word : words) {
@@ -202,16 +202,15 @@ class SnapshotBuilder {
     if (!added) return known->second;
     auto file = std::make_shared<File>();
     file->id.value = ++snapshot().highest_file_id;
+    file->flags = {flags};
     auto memfd = memfd_of_.find(key);
     if (memfd != memfd_of_.end()) {
       Memfd body;
       body.inode_id = snapshot().memfds[memfd->second].inode_id;
-      body.flags = {flags};
       file->body = body;
     } else {
       RegularFile body;
       body.path = {path};
-      body.flags = {flags};
       file->body = body;
     }
     snapshot().files.push_back(std::move(file));
@@ -344,12 +343,12 @@ class ProgramText {
   static std::string FileText(const File& file) {
     if (const auto* regular = std::get_if<RegularFile>(&file.body)) return regular->path.bytes;
     if (const auto* memfd = std::get_if<Memfd>(&file.body)) {
-      std::string text = "memfd " + std::to_string(memfd->inode_id);
+      std::string text = "memfd " + std::to_string(memfd->inode_id.value);
       if (memfd->name) text += " new";
       if (memfd->seals && memfd->seals->bits != 0) text += " sealed";
       return text;
     }
-    return std::get<OtherFile>(file.body).type;
+    return std::string(TypeOf(file));
   }
 
   static std::string Line(const Fork& fork) {
@@ -378,7 +377,7 @@ class ProgramText {
     text += map.flags.Has(MAP_SHARED) ? " shared" : " private";
     if (map.fd) text += " fd " + std::to_string(*map.fd) + "+" + Hex(map.offset.value_or(0));
     if (map.shmem) {
-      text += " shmem " + std::to_string(map.shmem->id) + "+" + Hex(map.shmem->offset);
+      text += " shmem " + std::to_string(map.shmem->id.value) + "+" + Hex(map.shmem->offset);
       if (map.shmem->size) text += " of " + Hex(*map.shmem->size);
     }
     if (map.special) {

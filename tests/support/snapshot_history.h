@@ -646,14 +646,14 @@ class History {
     if (description.object != nullptr) {
       AddObject(*description.object);
       Memfd body;
-      body.inode_id = description.object->id;
-      body.flags = {description.access};
+      body.inode_id.value = description.object->id;
+      file.flags = {description.access};
       body.pos = description.pos;
       file.body = body;
     } else if (!description.path.empty()) {
       RegularFile body;
       body.path = {description.path};
-      body.flags = {description.access};
+      file.flags = {description.access};
       body.pos = description.pos;
       file.body = body;
     } else {
@@ -668,8 +668,8 @@ class History {
     if (known != path_files_.end() && Chance(70)) return known->second;
     RegularFile body;
     body.path = {path};
-    body.flags = {O_RDONLY};
     File file;
+    file.flags = {O_RDONLY};
     file.body = body;
     return path_files_[path] = AddFile(std::move(file));
   }
@@ -683,7 +683,7 @@ class History {
     }
     if (object.memfd) {
       MemfdObject memfd;
-      memfd.inode_id = object.id;
+      memfd.inode_id.value = object.id;
       memfd.name = {"m"};
       memfd.size = object.size * kPageSize;
       memfd.seals.bits = object.seals;
@@ -692,7 +692,7 @@ class History {
       snapshot().memfds.push_back(std::move(memfd));
     } else {
       object.index = static_cast<std::int32_t>(snapshot().shmems.size());
-      snapshot().shmems.push_back({object.id, object.size * kPageSize, std::move(runs)});
+      snapshot().shmems.push_back({{object.id}, object.size * kPageSize, std::move(runs)});
     }
     return object.index;
   }

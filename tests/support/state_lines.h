@@ -41,6 +41,15 @@ class StateLines {
     return name + " flags " + HexText(flags & ~(kLargeFile | O_CLOEXEC)) + " pos " +
            std::to_string(pos);
   }
+  static std::string EventfdText(std::uint64_t counter, bool semaphore, std::uint64_t flags) {
+    return FileText("EVENTFD " + HexText(counter) + (semaphore ? " semaphore" : ""), flags, 0);
+  }
+  static std::string SignalfdText(std::uint64_t mask, std::uint64_t flags) {
+    return FileText("SIGNALFD " + HexText(mask), flags, 0);
+  }
+  static std::string TimerfdText(std::uint64_t clock, std::uint64_t flags) {
+    return FileText("TIMERFD clock " + std::to_string(clock), flags, 0);
+  }
   /// `vma` contains `page`; `word`: the first eight bytes, if they can be read.
   void AddPage(Pid pid, std::uint64_t page, const Vma& vma, std::optional<std::uint64_t> word) {
     std::string text = HexText(page) + " " + vma.access + vma.flags + " " + vma.path;

@@ -108,12 +108,13 @@ class StateText {
     if (auto* memfd = std::get_if<Memfd>(&file->body)) {
       Memfd own;
       own.inode_id = memfd->inode_id;
-      own.flags = memfd->flags;
       own.pos = memfd->pos;
-      own.owner = memfd->owner;
       *memfd = own;
     }
     Line("file", Json(OpenFile{0, file, false, nullptr}));
+    auto late = std::make_shared<Attributes>();
+    for (const LateState& state : description.late) late->descriptors.push_back({0, state});
+    if (!description.late.empty()) Line("late", Json(SetAttr{{}, std::move(late)}));
     if (description.object != nullptr) WriteObject(*description.object);
   }
 
@@ -122,14 +123,12 @@ class StateText {
     constexpr std::uint64_t kMatters = O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC;
     File own = file;
     own.id = {};
+    own.flags.bits &= kMatters;
     if (auto* regular = std::get_if<RegularFile>(&own.body)) {
       regular->pos.reset();
-      regular->owner.reset();
-      regular->flags.bits &= kMatters;
     } else if (auto* memfd = std::get_if<Memfd>(&own.body)) {
       Memfd object;
       object.inode_id = memfd->inode_id;
-      object.flags.bits = memfd->flags.bits & kMatters;
       *memfd = object;
     }
     return Json(OpenFile{0, std::make_shared<File>(own), false, nullptr});
@@ -141,13 +140,11 @@ class StateText {
     Line("size", object.size);
     if (object.memfd) {
       Memfd created = object.created;
-      created.flags = {};
       created.pos.reset();
-      created.owner.reset();
       created.seals = object.seals;
       created.uid = created.uid.value_or(0);
       created.gid = created.gid.value_or(0);
-      auto file = std::make_shared<File>(File{{}, created});
+      auto file = std::make_shared<File>(File{{}, {}, created});
       Line("created", Json(OpenFile{0, file, false, nullptr}));
     }
     WritePages(object.pages, [](std::uint64_t) { return true; });

@@ -1,47 +1,10 @@
-// The objects inside commands: files and attributes. A new file type or attribute is a row here.
+// The attributes inside commands: a new one is a row here.
 #pragma once
 
 #include "dsl/describe.h"
 #include "model/attributes.h"
-#include "model/file.h"
 
 namespace crgen {
-
-template <>
-struct Describe<FileOwner> {
-  static constexpr auto kFields = std::tuple{
-      Required("type", &FileOwner::type, "F_SETOWN_EX"), Required("pid", &FileOwner::pid),
-      Optional("signal", &FileOwner::signal, "F_SETSIG; absent: SIGIO"),
-      Required("uid", &FileOwner::uid), Required("euid", &FileOwner::euid)};
-};
-
-template <>
-struct Describe<RegularFile> {
-  static constexpr auto kFields = std::tuple{
-      Required("path", &RegularFile::path, "absolute"),
-      Required("flags", &RegularFile::flags, "open(2) flag names, one access mode"),
-      Optional("pos", &RegularFile::pos, "bytes; absent: do not seek"),
-      Optional("size", &RegularFile::size, "bytes; the file must have it"),
-      Optional("mode", &RegularFile::mode, "st_mode; the file must have it"),
-      Optional("owner", &RegularFile::owner, "who gets the signals of O_ASYNC"),
-      Optional("build_id", &RegularFile::build_id, "of the ELF file; the file must have it")};
-};
-
-template <>
-struct Describe<Memfd> {
-  static constexpr auto kFields = std::tuple{
-      Required("inode_id", &Memfd::inode_id, "the object; its first OPEN_FILE creates it"),
-      Required("flags", &Memfd::flags, "open(2) flag names, one access mode"),
-      Optional("pos", &Memfd::pos, "bytes"),
-      Optional("owner", &Memfd::owner),
-      Optional("name", &Memfd::name, "where it is created: memfd_create(2)"),
-      Optional("size", &Memfd::size, "where it is created: bytes"),
-      Optional("seals", &Memfd::seals, "F_SEAL_ names that this command adds"),
-      Optional("huge", &Memfd::huge, "where it is created: MFD_ names"),
-      Optional("mode", &Memfd::mode, "where it is created: permission bits"),
-      Optional("uid", &Memfd::uid, "where it is created: its owner"),
-      Optional("gid", &Memfd::gid, "where it is created: its group")};
-};
 
 template <>
 struct Describe<FsAttributes> {
@@ -271,6 +234,8 @@ struct Describe<Attributes> {
       Optional("dumpable", &Attributes::dumpable, "PR_SET_DUMPABLE"),
       Optional("thp_disabled", &Attributes::thp_disabled, "PR_SET_THP_DISABLE"),
       Optional("membarrier", &Attributes::membarrier, "membarrier(2) registrations"),
+      Optional("descriptors", &Attributes::descriptors,
+               "late state of open file descriptions, in order: see there"),
       Optional("comm", &Attributes::comm, "PR_SET_NAME"),
       Optional("signal_mask", &Attributes::signal_mask, "bit n-1: signal n is blocked"),
       Optional("signal_queue", &Attributes::signal_queue, "pending signals, oldest first"),

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <sys/stat.h>
+
+#include "checker/files/rules.h"
+
+namespace crgen::check {
+
+template <>
+class FileRules<RegularFile> : public PlainRules<RegularFile> {
+ public:
+  static constexpr bool kCanBeMapped = true;
+
+  std::optional<Refusal> Check(const File& file, const RegularFile& regular) const {
+    if (regular.path.bytes.empty() || regular.path.bytes.front() != '/') {
+      return Refusal{"EINVAL", "the path is not absolute"};
+    }
+    if (regular.path.bytes.find('\0') != std::string::npos) {
+      return Refusal{"EINVAL", "the path contains a NUL"};
+    }
+    return RefusedFlags(file.flags);
+  }
+  std::optional<std::uint64_t> MappedSize(const RegularFile& regular) const {
+    return S_ISREG(regular.mode.value_or(S_IFREG)) ? regular.size : std::nullopt;
+  }
+  std::string Text(const RegularFile& regular) const { return ValueText(regular.path); }
+};
+
+}  // namespace crgen::check

@@ -1,0 +1,31 @@
+#include "checker/files/rules.h"
+
+#include <fcntl.h>
+
+namespace crgen::check {
+namespace {
+
+/// What would spoil the file.
+constexpr std::uint64_t kCreating = O_CREAT | O_EXCL | O_TRUNC;
+
+}  // namespace
+
+std::optional<Refusal> RefusedFlags(OpenFlags flags) {
+  if ((flags.bits & O_ACCMODE) == O_ACCMODE) {
+    return Refusal{"EINVAL", "the flags have two access modes"};
+  }
+  if ((flags.bits & kCreating) != 0) {
+    return Refusal{"EINVAL", "the flags create or truncate the file"};
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> RefusedAnonymousFlags(OpenFlags flags) {
+  constexpr std::uint64_t kSettable = O_APPEND | O_NONBLOCK | O_ASYNC | O_NOATIME;  // SETFL_MASK
+  if ((flags.bits & O_ACCMODE) != O_RDWR) return Refusal{"EINVAL", "it is always O_RDWR"};
+  const OpenFlags others = {flags.bits & ~(O_RDWR | kSettable)};
+  if (others.bits == 0) return std::nullopt;
+  return Refusal{"EINVAL", "no such description has " + ValueText(others)};
+}
+
+}  // namespace crgen::check

@@ -1,0 +1,77 @@
+// The rules of each type of open file description and of each kind of late state, one
+// specialisation a type: what the kernel refuses, what is compared, how it reads in words.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "checker/compare/difference.h"
+#include "model/diagnostics.h"
+#include "model/files/file.h"
+#include "model/files/late.h"
+
+namespace crgen::check {
+
+class Kernel;
+struct Description;
+struct MemoryObject;
+
+/// Why the kernel refuses something: the name of the errno, and the fact behind it.
+struct Refusal {
+  std::string_view error;
+  std::string fact;
+};
+
+/// What open(2) does once and no description has (do_dentry_open()), and access modes that no
+/// program names. Absent: a description can have `flags`.
+std::optional<Refusal> RefusedFlags(OpenFlags flags);
+/// The same for what a call makes without any path (anon_inode_getfile(3)): O_RDWR, and what
+/// F_SETFL can add.
+std::optional<Refusal> RefusedAnonymousFlags(OpenFlags flags);
+
+/// The rules of one type. Undefined: every type of FileBody has its own, derived from PlainRules.
+/// The kernel has one object of each, so rules may keep what they know of the objects behind.
+template <typename Body>
+class FileRules;
+
+/// What holds unless a type says otherwise.
+template <typename Body>
+class PlainRules {
+ public:
+  /// mmap(2): ENODEV without it.
+  static constexpr bool kCanBeMapped = false;
+  /// One call makes two of them: OPEN_FILE with `peer`.
+  static constexpr bool kComesInPairs = false;
+
+  /// Whether the kernel opens it.
+  std::optional<Refusal> Check(const File& file, const Body&) const {
+    return RefusedFlags(file.flags);
+  }
+  /// It is open: the memory behind it, if it has some.
+  std::shared_ptr<MemoryObject> Open(const Body&) { return nullptr; }
+  /// Whether something behind the body exists, with or without a descriptor.
+  bool ObjectLives(const Body&) const { return false; }
+  /// Whether OPEN_FILE may be there for another effect than the descriptor.
+  bool ServesOtherwise(const Body&, std::size_t openings_of_object) const {
+    return openings_of_object > 1;
+  }
+  /// Bytes of what is mapped, if they are known.
+  std::optional<std::uint64_t> MappedSize(const Body&) const { return std::nullopt; }
+  /// Reports in which fields a description differs from the expected one: all that are described.
+  void Compare(const std::string& where, const Body& expected, const Body& found,
+               Diagnostics& diag) const {
+    check::Compare(where, "file", expected, found, diag);
+  }
+  /// Behind type and flags: the fields of the table.
+  std::string Text(const Body& body) const { return FieldsText(body); }
+};
+
+/// The rules of one kind of late state. Undefined: every kind of LateState has its own, with
+///   static std::optional<Refusal> Check(const Kernel&, const Description&, const Late&);
+template <typename Late>
+struct LateRules;
+
+}  // namespace crgen::check

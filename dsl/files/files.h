@@ -1,0 +1,10 @@
+// How every type of open file description looks in a program: one file for each.
+#pragma once
+
+#include "dsl/files/eventfd.h"
+#include "dsl/files/late.h"
+#include "dsl/files/memfd.h"
+#include "dsl/files/other.h"
+#include "dsl/files/regular.h"
+#include "dsl/files/signalfd.h"
+#include "dsl/files/timerfd.h"

@@ -1,0 +1,66 @@
+// What commands refer to: walks over the members of described bodies by their types, so that
+// whoever orders, counts or compares commands knows no type of file by name.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include "dsl/attributes.h"
+#include "dsl/commands.h"
+#include "dsl/files/files.h"
+#include "dsl/value_kinds.h"
+
+namespace crgen {
+
+/// Calls `function(value)` for `value` or each value in it that is of type T: through described
+/// structs, optionals and vectors.
+template <typename T, typename Value, typename Function>
+void ForEachValue(const Value& value, Function&& function) {
+  if constexpr (std::is_same_v<Value, T>) {
+    function(value);
+  } else if constexpr (InnerOf<Value>::kIsOptional) {
+    if (value) ForEachValue<T>(*value, function);
+  } else if constexpr (InnerOf<Value>::kIsVector) {
+    if constexpr (Described<typename InnerOf<Value>::Type>) {
+      for (const auto& entry : value) ForEachValue<T>(entry, function);
+    }
+  } else if constexpr (Described<Value>) {
+    ForEachField<Value>([&](const auto& field) { ForEachValue<T>(value.*field.member, function); });
+  }
+}
+
+/// The same for the body of a file.
+template <typename T, typename Function>
+void ForEachValueOf(const File& file, Function&& function) {
+  std::visit([&](const auto& body) { ForEachValue<T>(body, function); }, file.body);
+}
+
+/// The kinds of objects behind open file descriptions.
+enum class ObjectKind { kMemfd };
+
+/// Calls `function(kind, id)` for each object that the description names.
+template <typename Function>
+void ForEachObject(const File& file, Function&& function) {
+  ForEachValueOf<InodeId>(file, [&](InodeId id) { function(ObjectKind::kMemfd, id.value); });
+}
+
+/// Calls `function(fd, file, cloexec)` for each description that the command makes.
+template <typename Function>
+void ForEachOpened(const OpenFile& open, Function&& function) {
+  function(open.fd, *open.file, open.cloexec);
+  if (open.peer != nullptr) function(open.peer->fd, *open.peer->file, open.peer->cloexec);
+}
+
+/// Calls `function(pid)` for each process, group or thread that the late state names.
+template <typename Function>
+void ForEachProcess(const LateState& state, Function&& function) {
+  std::visit(
+      [&](const auto& late) {
+        ForEachValue<PidReference>(late, [&](PidReference pid) { function(pid.value); });
+      },
+      state);
+}
+
+}  // namespace crgen

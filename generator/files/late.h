@@ -1,0 +1,18 @@
+// The late pass: what of descriptions can only be set when the whole tree is there.
+#pragma once
+
+#include "generator/creation_tree.h"
+#include "generator/emitter.h"
+#include "model/diagnostics.h"
+#include "model/snapshot.h"
+
+namespace crgen {
+
+/// Emits Snapshot::late as SET_ATTR `descriptors`: kind after kind, in the order of LateState, each
+/// state by the first process that holds the description, as few commands as that order allows.
+/// REQUIRES: all descriptor tables have their final form. Errors: a description that no process
+/// holds. Cost: O(n log n) in descriptors, nothing where there is no late state.
+Result EmitLateState(const Snapshot& snapshot, const CreationTree& tree, Emitter& out,
+                     Diagnostics& diag);
+
+}  // namespace crgen

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "generator/files/planner.h"
+
+namespace crgen {
+
+/// The first opening of a memfd creates its object, and sees to it that its pages get there:
+/// through a view of the snapshot that can write them, which one process will map (Fills), else
+/// through a view for the moment, before seals forbid it.
+template <>
+class FilePlanner<Memfd> {
+ public:
+  explicit FilePlanner(PlannerContext& context);
+
+  /// Errors: no room for a view.
+  Result Open(const OpeningSite& site, const std::shared_ptr<const File>& file, const Memfd& memfd,
+              Diagnostics& diag);
+
+  /// Opens the memfd behind `region` in order to map it: a description of its own.
+  Result OpenToMap(const OpeningSite& site, const Region& region, Diagnostics& diag);
+
+  /// Whether `node` fills the memfd behind `region` through that region.
+  bool Fills(std::int32_t node, const Region& region) const;
+
+ private:
+  struct Object {
+    std::int32_t filler = -1;  ///< node; -1: none
+    std::uint64_t filler_start = 0;
+    bool created = false;
+    bool sealed = false;
+  };
+
+  void ChooseFillers();
+  Memfd Describe(std::int32_t index, bool with_seals);
+  std::shared_ptr<File> NewFile(OpenFlags flags, Memfd body);
+  Result Emit(const OpeningSite& site, std::shared_ptr<File> file, std::int32_t index,
+              Diagnostics& diag);
+  Result FillNow(Pid pid, Fd fd, std::int32_t index, Diagnostics& diag);
+
+  PlannerContext& context_;
+  std::vector<Object> objects_;  // beside Snapshot::memfds
+  std::unordered_map<InodeId, std::int32_t> by_inode_;
+};
+
+}  // namespace crgen

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "images/files/file_loader.h"
+
+namespace crgen {
+
+template <>
+class FileLoaderOf<Memfd> : public FileLoader {
+ public:
+  static constexpr std::uint32_t kType = pb::FD_MEMFD;
+  void LoadObjects(Loader& loader) override;
+  Result Convert(const pb::file_entry& entry, const ImageReader& at, Loader& loader,
+                 ConvertedFile* file) override;
+};
+
+}  // namespace crgen

@@ -1,0 +1,42 @@
+#include "images/files/registry.h"
+
+#include <type_traits>
+
+#include "images/files/eventfd.h"
+#include "images/files/memfd.h"
+#include "images/files/regular.h"
+#include "images/files/signalfd.h"
+#include "images/files/timerfd.h"
+
+namespace crgen {
+namespace {
+
+template <typename... Body, typename Function>
+void ForEachBody(std::variant<Body...>*, Function&& function) {
+  (function.template operator()<Body>(), ...);
+}
+
+}  // namespace
+
+FileLoaders::FileLoaders() {
+  ForEachBody(static_cast<FileBody*>(nullptr), [&]<typename Body>() {
+    if constexpr (!std::is_same_v<Body, OtherFile>) {
+      loaders_.emplace(FileLoaderOf<Body>::kType, std::make_unique<FileLoaderOf<Body>>());
+    }
+  });
+}
+
+void FileLoaders::LoadObjects(Loader& loader) {
+  for (auto& [type, one] : loaders_) one->LoadObjects(loader);
+}
+
+FileLoader* FileLoaders::Find(std::uint32_t type) {
+  const auto found = loaders_.find(type);
+  return found == loaders_.end() ? nullptr : found->second.get();
+}
+
+Result MissingMessage(const ImageReader& at, std::uint32_t type, Diagnostics& diag) {
+  return diag.Error(at.Where(), "type " + std::string(kFileTypes[type]) + " without its message");
+}
+
+}  // namespace crgen

@@ -1,0 +1,24 @@
+// The types of files that dumps have, by their numbers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+
+#include "images/files/file_loader.h"
+
+namespace crgen {
+
+/// One loader of each type in FileBody.
+class FileLoaders {
+ public:
+  FileLoaders();
+  void LoadObjects(Loader& loader);
+  /// nullptr: no command says the type.
+  FileLoader* Find(std::uint32_t type);
+
+ private:
+  std::unordered_map<std::uint32_t, std::unique_ptr<FileLoader>> loaders_;
+};
+
+}  // namespace crgen

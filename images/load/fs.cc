@@ -1,0 +1,21 @@
+// fs-<pid>.img: working and root directory, umask.
+#include "images/load/file_checks.h"
+#include "images/load/loader.h"
+
+namespace crgen {
+
+void Loader::LoadFs(std::int32_t index, Attributes* attributes) {
+  const auto pid = static_cast<std::uint64_t>(snapshot.tree.nodes[index].pid);
+  const ImageKind& kind = ImageKindNamed("FS");
+  pb::fs_entry entry;
+  if (Failed(images.ReadSingle(kind, pid, &entry, diag))) return;
+  const std::string where = ImageSet::NameOf(kind, pid) + "[0]";
+  CheckFs(entry, where, diag);
+  FsAttributes fs;
+  const bool cwd = RegularPath(entry.cwd_id(), where + ".cwd_id", &fs.cwd);
+  const bool root = RegularPath(entry.root_id(), where + ".root_id", &fs.root);
+  if (entry.has_umask()) fs.umask = entry.umask();
+  if (cwd && root) attributes->fs = std::move(fs);
+}
+
+}  // namespace crgen

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "model/values.h"
+
+namespace crgen {
+
+/// reg_file_entry: anything that open(2) reaches by a path.
+struct RegularFile {
+  static constexpr std::string_view kType = "REG";
+  Text path;
+  std::optional<std::uint64_t> pos;   ///< bytes; absent: do not seek
+  std::optional<std::uint64_t> size;  ///< bytes; a restorer checks it
+  std::optional<std::uint32_t> mode;  ///< st_mode; a restorer checks it
+  std::optional<Bytes> build_id;      ///< of an ELF file; a restorer checks it
+  friend bool operator==(const RegularFile&, const RegularFile&) = default;
+};
+
+}  // namespace crgen

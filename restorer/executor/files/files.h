@@ -1,0 +1,19 @@
+// Openings that are not open(2), and late state, inside the processes.
+#pragma once
+
+#include "restorer/executor/system.h"
+
+namespace crgen::restorer {
+
+/// Puts the new descriptor `from` at the number that the command wants, with its flags beyond those
+/// that the call itself took.
+void Place(const Caller& caller, long from, const OpenOp& open);
+
+void OpenEventfd(const Caller& caller, const OpenOp& open);
+void OpenSignalfd(const Caller& caller, const OpenOp& open);
+void OpenTimerfd(const Caller& caller, const OpenOp& open);
+
+void SetOwner(const Caller& caller, const OwnerOp& owner);
+void SetTimer(const Caller& caller, const TimerOp& timer);
+
+}  // namespace crgen::restorer

@@ -1,0 +1,47 @@
+#include <fcntl.h>
+
+#include "restorer/executor/files/files.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr int64_t kNsecPerSec = 1000000000;
+constexpr int64_t kMostSec = INT64_MAX;
+constexpr int kAbsolute = 1;                // TFD_TIMER_ABSTIME
+constexpr uint64_t kSetTicks = 0x40085400;  // TFD_IOC_SET_TICKS
+
+/// `left` from now, at most as far as time goes.
+TimeOp Later(const TimeOp& now, const TimeOp& left) {
+  TimeOp sum = {left.sec > kMostSec - now.sec ? kMostSec : now.sec + left.sec,
+                now.nsec + left.nsec};
+  if (sum.nsec >= kNsecPerSec && sum.sec < kMostSec) {
+    sum.nsec -= kNsecPerSec;
+    ++sum.sec;
+  }
+  if (sum.nsec >= kNsecPerSec) sum.nsec = kNsecPerSec - 1;
+  return sum;
+}
+
+}  // namespace
+
+void OpenTimerfd(const Caller& caller, const OpenOp& open) {
+  const long fd =
+      caller.Must("timerfd_create", __NR_timerfd_create, open.clock, open.cloexec ? O_CLOEXEC : 0);
+  Place(caller, fd, open);
+}
+
+void SetTimer(const Caller& caller, const TimerOp& timer) {
+  TimeOp setting[2] = {timer.interval, timer.value};
+  const bool armed = timer.value.sec != 0 || timer.value.nsec != 0;
+  if (armed && (timer.flags & kAbsolute) != 0) {
+    TimeOp now;
+    caller.Must("clock_gettime", __NR_clock_gettime, timer.clock, &now);
+    setting[1] = Later(now, timer.value);
+  }
+  caller.Must("timerfd_settime", __NR_timerfd_settime, timer.fd, timer.flags, setting, 0);
+  if (timer.ticks != 0) {
+    caller.Must("ioctl(TFD_IOC_SET_TICKS)", __NR_ioctl, timer.fd, kSetTicks, &timer.ticks);
+  }
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,51 @@
+// How each type of open file description, and each kind of late state, gets into the script: one
+// specialisation a type.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "model/files/file.h"
+#include "model/files/late.h"
+#include "preflight/host_files.h"
+#include "restorer/arena.h"
+#include "restorer/script.h"
+
+namespace crgen::restorer {
+
+/// What the script refers to outside the arena, as names in the service directory.
+struct Services {
+  const HostFiles* files = nullptr;       ///< what preflight has looked at
+  std::map<InodeId, std::string> memfds;  ///< objects that the supervisor has made
+  Pid helper_tid = 0;                     ///< for helpers that load pages
+};
+
+/// Where an opening is compiled into: `op` has fd, cloexec and flags already.
+struct OpenContext {
+  const File& file;
+  const Services& services;
+  std::int32_t service_fd;
+  Arena& arena;
+  Op& op;
+};
+
+/// Undefined: every type of FileBody has its own, derived from PlainRestorer, with
+///   static void Compile(const Body&, OpenContext&);
+template <typename Body>
+struct FileRestorer;
+
+/// What holds unless a type says otherwise.
+template <typename Body>
+struct PlainRestorer {
+  /// What the supervisor makes before any process exists. The problem, or nothing.
+  static std::string Prepare(const Body&, Services&) { return ""; }
+};
+
+/// Undefined: every kind of LateState has its own, with
+///   static void Compile(Fd, const Late&, const File&, Arena&, Op&);
+/// where the file is what the descriptor refers to.
+template <typename Late>
+struct LateRestorer;
+
+}  // namespace crgen::restorer

@@ -1,0 +1,21 @@
+// Every type of open file description and every kind of late state.
+#pragma once
+
+#include "restorer/files/eventfd.h"
+#include "restorer/files/memfd.h"
+#include "restorer/files/owner.h"
+#include "restorer/files/regular.h"
+#include "restorer/files/signalfd.h"
+#include "restorer/files/timerfd.h"
+
+namespace crgen::restorer {
+
+/// Preflight has refused plans with such files.
+template <>
+struct FileRestorer<OtherFile> : PlainRestorer<OtherFile> {
+  static void Compile(const OtherFile&, OpenContext& context) {
+    context.op.kind = OpKind::kNothing;
+  }
+};
+
+}  // namespace crgen::restorer

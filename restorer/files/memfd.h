@@ -1,0 +1,20 @@
+#pragma once
+
+#include "restorer/files/file_restorer.h"
+
+namespace crgen::restorer {
+
+/// The supervisor makes the objects; descriptions are openings of its descriptors.
+template <>
+struct FileRestorer<Memfd> : PlainRestorer<Memfd> {
+  static std::string Prepare(const Memfd& memfd, Services& services);
+  static void Compile(const Memfd& memfd, OpenContext& context) {
+    OpenOp& open = context.op.open;
+    open.path = context.arena.Text(context.services.memfds.at(memfd.inode_id));
+    open.directory = context.service_fd;
+    if (memfd.pos) open.pos = static_cast<std::int64_t>(*memfd.pos);
+    if (memfd.seals) open.seals = static_cast<std::uint32_t>(memfd.seals->bits);
+  }
+};
+
+}  // namespace crgen::restorer
