@@ -19,12 +19,13 @@ struct Describe<TimeSpan> {
 
 template <>
 struct Describe<TimerfdSetting> {
-  static constexpr auto kFields =
-      std::tuple{Required("value", &TimerfdSetting::value, "time left; zero: disarmed"),
-                 Optional("interval", &TimerfdSetting::interval, "absent: it expires once"),
-                 Optional("settime_flags", &TimerfdSetting::settime_flags,
-                          "how it was armed: TFD_TIMER_ABSTIME; `value` is time left anyway"),
-                 Optional("ticks", &TimerfdSetting::ticks, "expirations that nobody has read")};
+  static constexpr auto kFields = std::tuple{
+      Required("value", &TimerfdSetting::value,
+               "time left; zero: disarmed, or expired where it has `interval` and `ticks`"),
+      Optional("interval", &TimerfdSetting::interval, "absent: it expires once"),
+      Optional("settime_flags", &TimerfdSetting::settime_flags,
+               "how it was armed: TFD_TIMER_ABSTIME; `value` is time left anyway"),
+      Optional("ticks", &TimerfdSetting::ticks, "expirations that nobody has read")};
 };
 
 }  // namespace crgen

@@ -22,8 +22,18 @@ class FileLoaderOf<Eventfd> : public FileLoader {
     file->flags = from.flags();
     file->owner = &from.fown();
     file->body = Eventfd{from.counter(), {}};
+    ++count_;
     return Result::kOk;
   }
+  void Finish(Loader& loader) override {
+    if (count_ == 0) return;
+    loader.diag.Warning("files.img", std::to_string(count_) +
+                                         " of type EVENTFD: no image says which count as a "
+                                         "semaphore (EFD_SEMAPHORE); they come back without");
+  }
+
+ private:
+  std::size_t count_ = 0;
 };
 
 }  // namespace crgen

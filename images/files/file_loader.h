@@ -38,6 +38,8 @@ class FileLoader {
   /// Converts an entry of the type, which `at` gave last. kError: reported.
   virtual Result Convert(const pb::file_entry& entry, const ImageReader& at, Loader& loader,
                          ConvertedFile* file) = 0;
+  /// When all processes are read.
+  virtual void Finish(Loader&) {}
 };
 
 /// Undefined: every type of FileBody has its own, with `kType`, its number in file_entry.type.

@@ -30,6 +30,10 @@ void FileLoaders::LoadObjects(Loader& loader) {
   for (auto& [type, one] : loaders_) one->LoadObjects(loader);
 }
 
+void FileLoaders::Finish(Loader& loader) {
+  for (auto& [type, one] : loaders_) one->Finish(loader);
+}
+
 FileLoader* FileLoaders::Find(std::uint32_t type) {
   const auto found = loaders_.find(type);
   return found == loaders_.end() ? nullptr : found->second.get();

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
-#include <unordered_map>
 
 #include "images/files/file_loader.h"
 
@@ -14,11 +14,12 @@ class FileLoaders {
  public:
   FileLoaders();
   void LoadObjects(Loader& loader);
+  void Finish(Loader& loader);
   /// nullptr: no command says the type.
   FileLoader* Find(std::uint32_t type);
 
  private:
-  std::unordered_map<std::uint32_t, std::unique_ptr<FileLoader>> loaders_;
+  std::map<std::uint32_t, std::unique_ptr<FileLoader>> loaders_;
 };
 
 }  // namespace crgen

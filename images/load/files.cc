@@ -135,6 +135,7 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
 
 /// Late state is of descriptions: an entry that only names a path has none.
 void Loader::FinishFiles() {
+  file_loaders.Finish(*this);
   has_descriptor.resize(snapshot.files.size());
   std::erase_if(snapshot.late, [&](const LateEntry& late) { return !has_descriptor[late.file]; });
 }

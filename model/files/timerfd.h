@@ -26,7 +26,7 @@ struct TimerfdSetting {
   TimerfdFlags settime_flags;  ///< TFD_TIMER_ABSTIME: how it was armed; `value` is time left anyway
   std::uint64_t ticks = 0;     ///< expirations that nobody has read
   TimeSpan interval;
-  TimeSpan value;  ///< time left; zero: disarmed
+  TimeSpan value;  ///< time left; zero: disarmed, or a repeating one that has expired unread
   friend bool operator==(const TimerfdSetting&, const TimerfdSetting&) = default;
 };
 

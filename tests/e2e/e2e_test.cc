@@ -22,6 +22,7 @@ const Program kPrograms[] = {
     {"shared_memory"},
     {"copy_on_write"},
     {"files"},
+    {"events"},
     {"threads"},
     {"signals"},
     {"timers"},

@@ -35,6 +35,14 @@ inline std::function<void(nlohmann::json&)> InAttribute(const std::string& name,
   });
 }
 
+/// Late state without the entries that have the member.
+inline Change WithoutLate(const std::string& member) {
+  return [=](nlohmann::json& late) {
+    std::erase_if(late.get_ref<nlohmann::json::array_t&>(),
+                  [&](const nlohmann::json& entry) { return entry.contains(member); });
+  };
+}
+
 /// Everybody goes without that attribute.
 inline Damage Without(const std::string& program, const std::string& attribute) {
   return {program, "without " + attribute, InEach("SET_ATTR", [=](nlohmann::json& command) {
@@ -176,8 +184,28 @@ inline std::vector<Damage> Damages() {
       {"files", "no O_APPEND",
        InEach("OPEN_FILE",
               [](json& command) { RemoveWord("flags", "O_APPEND")(command["file"]); })},
-      {"files", "no owner",
-       InEach("OPEN_FILE", [](json& command) { command["file"].erase("owner"); })},
+      {"files", "no owner", InAttribute("descriptors", WithoutLate("owner"))},
+      {"events", "no owner", InAttribute("descriptors", WithoutLate("owner"))},
+      {"events", "timers stand still", InAttribute("descriptors", WithoutLate("value"))},
+      {"events", "no expirations",
+       InAttribute("descriptors",
+                   [](json& late) {
+                     for (json& entry : late) entry.erase("ticks");
+                   })},
+      {"events", "a counter of 32 bits",
+       InEach("OPEN_FILE",
+              [](json& command) {
+                json& file = command["file"];
+                if (file["type"] == "EVENTFD") {
+                  file["counter"] = file["counter"].get<std::uint64_t>() & 0xffffffff;
+                }
+              })},
+      {"events", "another mask",
+       InEach("OPEN_FILE",
+              [](json& command) {
+                json& file = command["file"];
+                if (file["type"] == "SIGNALFD") file["mask"] = "0x800";
+              })},
       {"files", "a descriptor too many",
        WithoutLast([](const json& command) { return command["command"] == "CLOSE_FD"; })},
       {"memory", "no stack that grows", InEach("MAP_REGION", RemoveWord("flags", "MAP_GROWSDOWN"))},

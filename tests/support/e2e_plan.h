@@ -71,12 +71,22 @@ class PlanNormalizer {
     }
   }
 
+  /// Of timerfds: time left and expirations. Entries are in the order of CRIU's numbers of files.
+  static void EraseTimes(nlohmann::json& late) {
+    for (nlohmann::json& entry : late) {
+      if (entry.contains("value")) entry["value"] = nullptr;
+      entry.erase("ticks");
+    }
+    std::sort(late.begin(), late.end());
+  }
+
   static void EraseTransient(nlohmann::json& command) {
     command.erase("source");
     if (!command.contains("attributes")) return;
     nlohmann::json& attributes = command["attributes"];
     attributes.erase("registers");
     attributes.erase("fpu");
+    if (attributes.contains("descriptors")) EraseTimes(attributes["descriptors"]);
     std::set<std::string> of_timers = {"SIGALRM", "SIGVTALRM", "SIGPROF"};
     for (const char* kind : {"timers", "posix_timers"}) {
       if (!attributes.contains(kind)) continue;

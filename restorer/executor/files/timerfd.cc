@@ -22,6 +22,8 @@ TimeOp Later(const TimeOp& now, const TimeOp& left) {
   return sum;
 }
 
+bool IsZero(const TimeOp& time) { return time.sec == 0 && time.nsec == 0; }
+
 }  // namespace
 
 void OpenTimerfd(const Caller& caller, const OpenOp& open) {
@@ -31,14 +33,24 @@ void OpenTimerfd(const Caller& caller, const OpenOp& open) {
 }
 
 void SetTimer(const Caller& caller, const TimerOp& timer) {
-  TimeOp setting[2] = {timer.interval, timer.value};
-  const bool armed = timer.value.sec != 0 || timer.value.nsec != 0;
-  if (armed && (timer.flags & kAbsolute) != 0) {
+  // One that repeats stands still from when it has expired until somebody reads it: it has to
+  // expire again, else the reader would start nothing.
+  const bool expired = timer.ticks != 0 && IsZero(timer.value) && !IsZero(timer.interval);
+  TimeOp setting[2] = {timer.interval, expired ? TimeOp{0, 1} : timer.value};
+  if (!IsZero(setting[1]) && (timer.flags & kAbsolute) != 0) {
     TimeOp now;
     caller.Must("clock_gettime", __NR_clock_gettime, timer.clock, &now);
-    setting[1] = Later(now, timer.value);
+    setting[1] = Later(now, setting[1]);
   }
   caller.Must("timerfd_settime", __NR_timerfd_settime, timer.fd, timer.flags, setting, 0);
+  if (expired) {
+    struct {
+      int32_t fd;
+      int16_t events, found;
+    } wait = {timer.fd, 1 /* POLLIN */, 0};
+    while (caller.Try(__NR_poll, &wait, 1, -1) == -4 /* EINTR */) {
+    }
+  }
   if (timer.ticks != 0) {
     caller.Must("ioctl(TFD_IOC_SET_TICKS)", __NR_ioctl, timer.fd, kSetTicks, &timer.ticks);
   }
