@@ -34,6 +34,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   void On(const Fork& fork) {
     NeedCheckpointRestore("processes with given pids");
+    Need(CAP_SYS_PTRACE, "processes that nobody else reaches before they are let go");
     const bool pid_namespace =
         fork.flags.Has(CLONE_NEWPID) || (pid_ == 0 && context_.options.own_numbers);
     if (pid_namespace) Need(CAP_SYS_ADMIN, "a new pid namespace");

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +22,10 @@ constexpr std::uint64_t kDistance = 16 << 20;
 
 std::uint64_t RoundUp(std::uint64_t size) { return (size + kPageSize - 1) & ~(kPageSize - 1); }
 
+std::uint64_t CodeSize() {
+  return static_cast<std::uint64_t>(crgen_executor_end - crgen_executor_begin);
+}
+
 /// The lowest start of `size` free bytes, preferably far from where programs and libraries are.
 std::uint64_t FindGap(std::vector<AddressRange> used, std::uint64_t size) {
   std::sort(used.begin(), used.end());
@@ -39,8 +44,12 @@ std::uint64_t FindGap(std::vector<AddressRange> used, std::uint64_t size) {
 
 }  // namespace
 
-Result Arena::Make(const Program& program, const OwnMaps& maps, std::uint64_t script_size,
-                   std::size_t threads, Diagnostics& diag) {
+Arena::~Arena() {
+  if (sealed_part_ >= 0) close(sealed_part_);
+}
+
+Result Arena::Make(const Program& program, const OwnMaps& maps, const ArenaSizes& sizes,
+                   Diagnostics& diag) {
   std::vector<AddressRange> used;
   for (const AddressRange& range : maps.ranges) {
     used.push_back({range.start - std::min(range.start, kDistance), range.end + kDistance});
@@ -62,19 +71,22 @@ Result Arena::Make(const Program& program, const OwnMaps& maps, std::uint64_t sc
   std::sort(shared_.begin(), shared_.end(),
             [](const auto& a, const auto& b) { return a.id < b.id; });
 
-  const std::uint64_t code =
-      RoundUp(static_cast<std::uint64_t>(crgen_executor_end - crgen_executor_begin));
-  std::uint64_t size = code;
+  std::uint64_t size = 0;
   const auto place = [&](std::uint64_t bytes) {
     const std::uint64_t at = size;
     size += RoundUp(bytes);
     return at;
   };
-  script_ = place(script_size);
+  place(CodeSize());
+  code_end_ = size;
+  script_.next = place(sizes.script);
+  script_.end = size;
+  board_.next = place(sizes.board);
+  board_.end = size;
   vvar_park_ = place(maps.vvar.size());
   vdso_park_ = place(maps.vdso.size());
   place(kPageSize);  // a hole below the stacks
-  stacks_ = place(kStackSize * (threads + 2));
+  stacks_ = place(kStackSize * (sizes.threads + 2));
   for (SharedObject& object : shared_) object.at = place(object.size);
 
   start_ = FindGap(std::move(used), size);
@@ -83,31 +95,56 @@ Result Arena::Make(const Program& program, const OwnMaps& maps, std::uint64_t sc
                                          " free bytes of address space for the restorer itself");
   }
   end_ = start_ + size;
-  script_end_ = start_ + script_ + RoundUp(script_size);
-  for (std::uint64_t* offset : {&script_, &vvar_park_, &vdso_park_, &stacks_}) *offset += start_;
+  for (std::uint64_t* offset : {&code_end_, &script_.next, &script_.end, &board_.next, &board_.end,
+                                &vvar_park_, &vdso_park_, &stacks_}) {
+    *offset += start_;
+  }
   for (SharedObject& object : shared_) object.at += start_;
-  return MapParts(threads, diag);
+  return MapParts(sizes, diag);
 }
 
-Result Arena::MapParts(std::size_t threads, Diagnostics& diag) {
-  const auto map = [&](std::uint64_t at, std::uint64_t size, int flags) {
+Result Arena::MapParts(const ArenaSizes& sizes, Diagnostics& diag) {
+  const auto map = [](std::uint64_t at, std::uint64_t size, int flags, int fd) {
     return mmap(reinterpret_cast<void*>(at), size, PROT_READ | PROT_WRITE,
-                flags | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == reinterpret_cast<void*>(at);
+                flags | MAP_FIXED_NOREPLACE, fd, 0) == reinterpret_cast<void*>(at);
   };
-  const std::size_t code = static_cast<std::size_t>(crgen_executor_end - crgen_executor_begin);
-  bool ok = map(start_, RoundUp(code), MAP_SHARED) &&
-            map(script_, script_end_ - script_, MAP_SHARED | MAP_NORESERVE) &&
-            map(stacks_, kStackSize * (threads + 2), MAP_PRIVATE | MAP_NORESERVE);
+  sealed_part_ = static_cast<int>(syscall(__NR_memfd_create, "crrestore", MFD_CLOEXEC));
+  const std::uint64_t sealed = script_.end - start_;
+  bool ok = sealed_part_ >= 0 && ftruncate(sealed_part_, static_cast<off_t>(sealed)) == 0 &&
+            map(start_, sealed, MAP_SHARED, sealed_part_) &&
+            map(board_.next, board_.end - board_.next, MAP_SHARED | MAP_ANONYMOUS, -1) &&
+            map(stacks_, kStackSize * (sizes.threads + 2),
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
   for (const SharedObject& object : shared_) {
     const int reserve = static_cast<int>(object.flags) & MAP_NORESERVE;
-    ok = ok && map(object.at, object.size, MAP_SHARED | reserve);
+    ok = ok && map(object.at, object.size, MAP_SHARED | MAP_ANONYMOUS | reserve, -1);
   }
-  if (ok) {
-    std::memcpy(reinterpret_cast<void*>(start_), crgen_executor_begin, code);
-    ok = mprotect(reinterpret_cast<void*>(start_), RoundUp(code), PROT_READ | PROT_EXEC) == 0;
-  }
+  if (!ok) return diag.Error("memory for the restorer", std::strerror(errno));
+  std::memcpy(reinterpret_cast<void*>(start_), crgen_executor_begin, CodeSize());
+  return Result::kOk;
+}
+
+Result Arena::Seal(Diagnostics& diag) {
+  // A mapping of a description that is open for reading only can never become writable.
+  const std::string path = "/proc/self/fd/" + std::to_string(sealed_part_);
+  const int readable = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const auto replace = [&](std::uint64_t from, std::uint64_t to, int prot) {
+    return mmap(reinterpret_cast<void*>(from), to - from, prot, MAP_SHARED | MAP_FIXED, readable,
+                static_cast<off_t>(from - start_)) != MAP_FAILED;
+  };
+  const bool ok = readable >= 0 && replace(start_, code_end_, PROT_READ | PROT_EXEC) &&
+                  replace(code_end_, script_.end, PROT_READ);
+  const int error = errno;
+  if (readable >= 0) close(readable);
+  close(std::exchange(sealed_part_, -1));
   if (ok) return Result::kOk;
-  return diag.Error("memory for the restorer", std::strerror(errno));
+  return diag.Error("memory for the restorer", std::strerror(error));
+}
+
+bool Arena::HasText(const char* text) const {
+  const auto at = reinterpret_cast<std::uint64_t>(text);
+  // Behind the last object of the script there is a NUL.
+  return at >= start_ && at < script_.end && std::memchr(text, 0, script_.end - at) != nullptr;
 }
 
 std::uint64_t Arena::shmem(std::uint64_t id) const {
@@ -116,10 +153,10 @@ std::uint64_t Arena::shmem(std::uint64_t id) const {
       ->at;
 }
 
-void* Arena::Allocate(std::size_t size, std::size_t alignment) {
-  const std::uint64_t at = (script_ + alignment - 1) & ~(alignment - 1);
-  if (size > script_end_ - at) throw std::bad_alloc();
-  script_ = at + size;
+void* Arena::Allocate(Part& part, std::size_t size, std::size_t alignment) {
+  const std::uint64_t at = (part.next + alignment - 1) & ~(alignment - 1);
+  if (at > part.end || size > part.end - at) throw std::bad_alloc();
+  part.next = at + size;
   return reinterpret_cast<void*>(at);
 }
 

@@ -31,15 +31,19 @@ class Compiler {
         late_files_(FindLateFiles(program, schedule)) {}
 
   void Run() {
-    PrepareBoard();
+    PrepareSetup();
     done_.resize(schedule_.steps.size());
     for (std::size_t i = 0; i < done_.size(); ++i) {
-      if (schedule_.steps[i].awaited) done_[i] = arena_.New<Word>();
+      if (schedule_.steps[i].awaited) done_[i] = arena_.NewOnBoard<Word>();
     }
     for (const ScheduledProcess& planned : schedule_.processes) {
-      script_.processes.push_back(arena_.New<Process>());
-      script_.processes.back()->pid = planned.pid;
+      Process* process = arena_.New<Process>();
+      process->pid = planned.pid;
+      process->words = arena_.NewOnBoard<ProcessWords>();
+      script_.processes.push_back(process);
     }
+    script_.births.resize(script_.processes.size());
+    FindParents();
     MakeThreads();
     for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
     for (std::size_t i = 1; i < schedule_.processes.size(); ++i) {
@@ -48,33 +52,50 @@ class Compiler {
       process->descriptors = script_.processes[planned.table];
       process->resumes = planned.resumes;
       if (planned.resumes) {
-        ++process->descriptors->users;
-        script_.board->threads += process->thread_count;
+        ++process->descriptors->words->users;
+        script_.setup->threads += process->thread_count;
       }
     }
   }
 
  private:
-  void PrepareBoard() {
-    script_.board = arena_.New<Board>();
-    Board& board = *script_.board;
-    board.service_fd = FirstUnusedFd(program_);
-    board.arena_start = arena_.start();
-    board.arena_end = arena_.end();
-    board.stack_top = arena_.leader_stack_top();
-    board.helper_stack_top = arena_.helper_stack_top();
-    board.helper_tid = services_.helper_tid;
-    board.vdso_at = maps_.vdso.start;
-    board.vvar_at = maps_.vvar.start;
-    board.vdso_park = arena_.vdso_park();
-    board.vvar_park = arena_.vvar_park();
-    board.vdso_sizes = arena_.Copy(maps_.vdso.sizes);
-    board.vvar_sizes = arena_.Copy(maps_.vvar.sizes);
-    board.vdso_pieces = static_cast<std::uint32_t>(maps_.vdso.sizes.size());
-    board.vvar_pieces = static_cast<std::uint32_t>(maps_.vvar.sizes.size());
+  void PrepareSetup() {
+    script_.board = arena_.NewOnBoard<Board>();
+    script_.setup = arena_.New<Setup>();
+    Setup& setup = *script_.setup;
+    setup.board = script_.board;
+    setup.service_fd = FirstUnusedFd(program_);
+    setup.arena_start = arena_.start();
+    setup.arena_end = arena_.end();
+    setup.stack_top = arena_.leader_stack_top();
+    setup.helper_stack_top = arena_.helper_stack_top();
+    setup.helper_tid = services_.helper_tid;
+    setup.vdso_at = maps_.vdso.start;
+    setup.vvar_at = maps_.vvar.start;
+    setup.vdso_park = arena_.vdso_park();
+    setup.vvar_park = arena_.vvar_park();
+    setup.vdso_sizes = arena_.Copy(maps_.vdso.sizes);
+    setup.vvar_sizes = arena_.Copy(maps_.vvar.sizes);
+    setup.vdso_pieces = static_cast<std::uint32_t>(maps_.vdso.sizes.size());
+    setup.vvar_pieces = static_cast<std::uint32_t>(maps_.vvar.sizes.size());
+  }
+
+  /// With whose death a process that is being built dies.
+  void FindParents() {
+    for (std::size_t i = 0; i < program_.size(); ++i) {
+      const auto* fork = std::get_if<Fork>(&program_[i].body);
+      if (fork == nullptr) continue;
+      std::uint32_t parent = schedule_.executor[i];
+      if (fork->flags.Has(CLONE_PARENT)) parent = parents_[parent];
+      parents_[schedule_.child[i]] = parent;
+      const bool stays = parent == 0 || schedule_.processes[parent].resumes;
+      script_.processes[schedule_.child[i]]->parent =
+          stays ? script_.processes[parent]->pid : kParentExits;
+    }
   }
 
   void MakeThreads() {
+    const bool own_numbers = HasOwnNumbers(program_);
     std::vector<std::vector<Pid>> tids(schedule_.processes.size());
     for (std::size_t i = 1; i < tids.size(); ++i) tids[i].push_back(schedule_.processes[i].pid);
     for (std::size_t i = 0; i < program_.size(); ++i) {
@@ -90,6 +111,7 @@ class Compiler {
         Thread& thread = process->threads[t];
         thread.tid = tids[i][t];
         thread.process = process;
+        if (own_numbers) thread.outer_tid = arena_.NewOnBoard<Word>();
         thread.stack_top = t == 0 ? arena_.leader_stack_top() : arena_.thread_stack_top(t - 1);
       }
     }
@@ -123,6 +145,9 @@ class Compiler {
         if (JoinLoad(*load, op, ops)) continue;
       } else {
         std::visit([&](const auto& body) { Translate(body, op); }, program_[command_].body);
+      }
+      if (op.kind == OpKind::kFork) {
+        script_.births[schedule_.child[command_]] = {script_.processes[index], ops.size()};
       }
       if (op.kind != OpKind::kNothing || op.await_count != 0 || op.done != nullptr) {
         ops.push_back(op);
@@ -219,7 +244,7 @@ class Compiler {
     op.open.cloexec = open.cloexec;
     op.open.pos = -1;
     op.open.flags = static_cast<std::uint32_t>(open.file->flags.bits);
-    OpenContext context = {*open.file, services_, script_.board->service_fd, arena_, op};
+    OpenContext context = {*open.file, services_, script_.setup->service_fd, arena_, op};
     std::visit([&]<typename Body>(const Body& body) { FileRestorer<Body>::Compile(body, context); },
                open.file->body);
   }
@@ -253,9 +278,9 @@ class Compiler {
   void TranslateSpecial(const MapRegion& map, Op& op) {
     switch (*map.special) {
       case SpecialRegion::kVdso:
-        return Park(map, maps_.vdso, arena_.vdso_park(), script_.board->vdso_sizes, op);
+        return Park(map, maps_.vdso, arena_.vdso_park(), script_.setup->vdso_sizes, op);
       case SpecialRegion::kVvar:
-        return Park(map, maps_.vvar, arena_.vvar_park(), script_.board->vvar_sizes, op);
+        return Park(map, maps_.vvar, arena_.vvar_park(), script_.setup->vvar_sizes, op);
       case SpecialRegion::kVsyscall:
         op.kind = OpKind::kNothing;  // every process has it
         return;
@@ -346,6 +371,7 @@ class Compiler {
   std::vector<std::vector<const File*>> late_files_;
   std::size_t command_ = 0;
   std::vector<Word*> done_;
+  std::unordered_map<std::uint32_t, std::uint32_t> parents_;  ///< by index of the process
   std::vector<Slice> slices_;
   std::string image_;
   std::uint64_t image_end_ = 0;
@@ -353,6 +379,29 @@ class Compiler {
 };
 
 }  // namespace
+
+ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint64_t text_size) {
+  ArenaSizes sizes;
+  // A script is about four times as large as its text; pages are there only when written.
+  sizes.script = (std::uint64_t{1} << 20) + 64 * text_size;
+  std::size_t all_threads = 0;
+  std::vector<std::size_t> threads(schedule.processes.size());
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    if (!std::holds_alternative<CreateThread>(program[i].body)) continue;
+    sizes.threads = std::max(sizes.threads, ++threads[schedule.executor[i]]);
+    ++all_threads;
+  }
+  sizes.board = sizeof(Board) + sizeof(ProcessWords) * schedule.processes.size() +
+                sizeof(Word) * (schedule.steps.size() + schedule.processes.size() + all_threads);
+  return sizes;
+}
+
+bool HasOwnNumbers(const Program& program) {
+  return std::any_of(program.begin(), program.end(), [](const Command& command) {
+    const auto* fork = std::get_if<Fork>(&command.body);
+    return fork != nullptr && (fork->flags.Has(CLONE_NEWPID) || fork->child_pid == 1);
+  });
+}
 
 Fd FirstUnusedFd(const Program& program) {
   Fd first = 0;

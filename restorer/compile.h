@@ -1,6 +1,9 @@
 // From a program to the script that the processes execute.
 #pragma once
 
+#include <sys/types.h>
+#include <sys/user.h>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -17,6 +20,8 @@ namespace crgen::restorer {
 /// What the supervisor puts into a thread in the moment it resumes. Points into the program.
 struct ThreadStart {
   const Thread* thread = nullptr;
+  pid_t number = 0;                      ///< as this pid namespace has it, when it has arrived
+  user_regs_struct stopped = {};         ///< where it waits in the executor, when it is stopped
   const Registers* registers = nullptr;  ///< null: the thread cannot resume
   const Fpu* fpu = nullptr;
   std::uint64_t signal_mask = 0;
@@ -24,10 +29,18 @@ struct ThreadStart {
   std::uint64_t rseq = 0;
 };
 
+/// The FORK that makes a process: the parent's op with this number.
+struct Birth {
+  const Process* creator = nullptr;
+  std::size_t op = 0;
+};
+
 /// The script, in the arena, and what the supervisor knows beside it.
 struct Script {
-  Board* board = nullptr;
+  Setup* setup = nullptr;
+  Board* board = nullptr;            ///< where processes write: nothing of it is to be believed
   std::vector<Process*> processes;   ///< as in Schedule::processes; the restorer's ops come first
+  std::vector<Birth> births;         ///< of `processes`
   std::vector<ThreadStart> threads;  ///< of all processes that resume
 };
 
@@ -43,6 +56,12 @@ OwnState ReadOwnState();
 /// `program` has passed Preflight. Throws std::bad_alloc if the arena's script is full.
 Script Compile(const Program& program, const Schedule& schedule, const Services& services,
                const OwnState& own, const OwnMaps& maps, Arena& arena);
+
+/// What the arena must have room for, at most. `text_size`: bytes of the program as JSON.
+ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint64_t text_size);
+
+/// Whether processes have other numbers in the pid namespace of the restorer.
+bool HasOwnNumbers(const Program& program);
 
 /// How many descriptors the largest number in the program makes: the first number it never uses.
 Fd FirstUnusedFd(const Program& program);

@@ -270,14 +270,18 @@ void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& 
 void ProcessAttributes::End(const OwnState& own, Arena& arena, bool resumes,
                             std::vector<ThreadStart>* starts) {
   SetProcess(own, arena);
+  bool changes_ids = false;
   for (std::uint32_t i = 0; i < process_->thread_count; ++i) {
     Thread& thread = process_->threads[i];
     ThreadStart start;
     start.thread = &thread;
     SetThread(sets_[thread.tid], own, arena, thread, start);
+    changes_ids |= thread.credentials != nullptr;
     if (!resumes) continue;
     starts->push_back(start);
   }
+  // As the kernel does where the plan is silent: who changes its ids is out of reach.
+  if (process_->dumpable < 0) process_->dumpable = changes_ids ? 0 : 1;
 }
 
 }  // namespace crgen::restorer

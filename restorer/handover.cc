@@ -1,7 +1,9 @@
 #include "restorer/handover.h"
 
 #include <elf.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -12,25 +14,19 @@
 #include <cerrno>
 #include <cstring>
 
+#include "restorer/proc_files.h"
 #include "restorer/registers.h"
 #include "restorer/supervisor_calls.h"
+#include "restorer/watch.h"
 
 namespace crgen::restorer {
 namespace {
 
 constexpr std::size_t kXsaveAtMost = 64 * 1024;
 
-std::string Failed(const ThreadStart& start, const char* call) {
-  const int error = errno;
-  return "thread " + std::to_string(start.thread->tid) + " of process " +
-         std::to_string(start.thread->process->pid) + ": " + call + ": " + std::strerror(error);
-}
-
 bool IsLeader(const ThreadStart& start) {
   return start.thread == &start.thread->process->threads[0];
 }
-
-pid_t Number(const ThreadStart& start) { return start.thread->outer_tid; }
 
 /// A word of code in the arena that is a system call: the executor is full of them.
 std::uint64_t FindSystemCall(const Arena& arena) {
@@ -41,6 +37,22 @@ std::uint64_t FindSystemCall(const Arena& arena) {
 
 }  // namespace
 
+std::string Handover::Failed(const ThreadStart& start, const char* call) const {
+  const int error = errno;
+  std::string what = NameOf(*start.thread) + ": " + call + ": " + std::strerror(error);
+  if (error == ETIMEDOUT) {
+    long number = -1;
+    what += " after " + std::to_string(timeout_) + " s (--timeout), in " +
+            SystemCallOf(start.number, &number);
+  }
+  if (error == EPERM) {
+    const pid_t tracer = TracerOf(start.number);
+    if (tracer != 0 && tracer != getpid())
+      what += ": process " + std::to_string(tracer) + " traces it";
+  }
+  return what;
+}
+
 std::string Handover::Trace() {
   // Suspending takes CAP_SYS_ADMIN: only where there will be filters.
   const bool filtered =
@@ -50,42 +62,99 @@ std::string Handover::Trace() {
   const unsigned long options =
       PTRACE_O_EXITKILL | PTRACE_O_TRACESYSGOOD | (filtered ? PTRACE_O_SUSPEND_SECCOMP : 0);
   for (const ThreadStart& start : script_.threads) {
-    if (Ptrace(PTRACE_SEIZE, Number(start), 0, options) != 0) {
+    if (Ptrace(PTRACE_SEIZE, start.number, 0, options) != 0) {
       return Failed(start, "PTRACE_SEIZE");
     }
   }
   return "";
 }
 
-std::string Handover::AwaitStop(const ThreadStart& start) {
-  int status = 0;
-  if (AwaitChild(Number(start), &status) < 0) return Failed(start, "waitpid");
-  if (WIFSTOPPED(status)) return "";
-  return "thread " + std::to_string(start.thread->tid) + " of process " +
-         std::to_string(start.thread->process->pid) + " died: status " + std::to_string(status);
+/// Until the thread stops as it has been asked to. All signals are blocked: any other stop is
+/// somebody else's, but for the notice that a SIGCONT came, which changes nothing.
+std::string Handover::AwaitStop(const ThreadStart& start, Stop wanted) {
+  const Deadline deadline(timeout_);
+  for (;;) {
+    int status = 0;
+    if (AwaitChild(start.number, &status, deadline) < 0) return Failed(start, "waitpid");
+    if (!WIFSTOPPED(status)) return Interference(*start.thread, status);
+    const bool event = status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) == SIGTRAP;
+    const bool system_call = status >> 16 == 0 && WSTOPSIG(status) == (SIGTRAP | 0x80);
+    if (wanted == Stop::kEvent ? event : system_call) return "";
+    if (!event) return Interference(*start.thread, status);
+    if (Ptrace(PTRACE_SYSCALL, start.number, 0, 0) != 0) return Failed(start, "PTRACE_SYSCALL");
+  }
 }
 
-std::string Handover::UnmapArena(const ThreadStart& start) {
-  user_regs_struct regs = {};
-  if (Ptrace(PTRACE_GETREGS, Number(start), 0, &regs) != 0) return Failed(start, "PTRACE_GETREGS");
-  regs.orig_rax = ~0ull;
-  regs.rax = __NR_munmap;
-  regs.rdi = arena_.start();
-  regs.rsi = arena_.end() - arena_.start();
-  regs.rip = FindSystemCall(arena_);
-  if (Ptrace(PTRACE_SETREGS, Number(start), 0, &regs) != 0) return Failed(start, "PTRACE_SETREGS");
-  for (int stop = 0; stop < 2; ++stop) {  // on the way in, and on the way out
-    if (Ptrace(PTRACE_SYSCALL, Number(start), 0, 0) != 0) return Failed(start, "PTRACE_SYSCALL");
-    if (std::string problem = AwaitStop(start); !problem.empty()) return problem;
+/// All threads stop in pause(2), where they have nothing left to do.
+std::string Handover::StopAll() {
+  std::vector<ThreadStart*> moving;
+  for (ThreadStart& start : script_.threads) moving.push_back(&start);
+  const Deadline deadline(timeout_);
+  while (!moving.empty()) {
+    for (const ThreadStart* start : moving) {
+      if (Ptrace(PTRACE_INTERRUPT, start->number, 0, 0) != 0) {
+        return Failed(*start, "PTRACE_INTERRUPT");
+      }
+    }
+    std::vector<ThreadStart*> not_yet;
+    for (ThreadStart* start : moving) {
+      if (std::string problem = AwaitStop(*start, Stop::kEvent); !problem.empty()) return problem;
+      if (Ptrace(PTRACE_GETREGS, start->number, 0, &start->stopped) != 0) {
+        return Failed(*start, "PTRACE_GETREGS");
+      }
+      if (start->stopped.orig_rax == __NR_pause) continue;
+      if (Ptrace(PTRACE_CONT, start->number, 0, 0) != 0) return Failed(*start, "PTRACE_CONT");
+      not_yet.push_back(start);
+    }
+    moving = std::move(not_yet);
+    errno = ETIMEDOUT;
+    if (!moving.empty() && deadline.Passed()) return Failed(*moving[0], "waiting for pause(2)");
+    sched_yield();
   }
-  if (Ptrace(PTRACE_GETREGS, Number(start), 0, &regs) != 0) return Failed(start, "PTRACE_GETREGS");
-  if (regs.rax == 0) return "";
-  errno = static_cast<int>(-regs.rax);
-  return Failed(start, "munmap of the restorer");
+  return "";
+}
+
+/// All of `threads` at the same time, each on its own in its process.
+std::string Handover::Inject(const std::vector<const ThreadStart*>& threads, const Injected& call) {
+  for (const ThreadStart* start : threads) {
+    user_regs_struct regs = start->stopped;
+    regs.orig_rax = ~0ull;
+    regs.rax = static_cast<std::uint64_t>(call.number);
+    regs.rdi = call.first;
+    regs.rsi = call.second;
+    regs.rdx = regs.r10 = regs.r8 = regs.r9 = 0;
+    regs.rip = FindSystemCall(arena_);
+    if (Ptrace(PTRACE_SETREGS, start->number, 0, &regs) != 0) {
+      return Failed(*start, "PTRACE_SETREGS");
+    }
+  }
+  for (int stop = 0; stop < 2; ++stop) {  // on the way in, and on the way out
+    for (const ThreadStart* start : threads) {
+      if (Ptrace(PTRACE_SYSCALL, start->number, 0, 0) != 0) {
+        return Failed(*start, "PTRACE_SYSCALL");
+      }
+    }
+    for (const ThreadStart* start : threads) {
+      if (std::string problem = AwaitStop(*start, Stop::kSystemCall); !problem.empty()) {
+        return problem;
+      }
+    }
+  }
+  for (const ThreadStart* start : threads) {
+    user_regs_struct regs = {};
+    if (Ptrace(PTRACE_GETREGS, start->number, 0, &regs) != 0) {
+      return Failed(*start, "PTRACE_GETREGS");
+    }
+    if (regs.rax != 0) {
+      errno = static_cast<int>(-regs.rax);
+      return Failed(*start, call.what);
+    }
+  }
+  return "";
 }
 
 std::string Handover::SetRegisters(const ThreadStart& start) {
-  const pid_t tid = Number(start);
+  const pid_t tid = start.number;
   if (start.fpu != nullptr) {
     std::vector<char> area(kXsaveAtMost);
     iovec span = {area.data(), area.size()};
@@ -95,8 +164,8 @@ std::string Handover::SetRegisters(const ThreadStart& start) {
     std::uint64_t missing = 0;
     area = XsaveArea(*start.fpu, span.iov_len, &missing);
     if (missing != 0) {
-      return "thread " + std::to_string(start.thread->tid) + ": fpu.xstate_bv has components " +
-             HexText(missing) + ", which this processor lacks";
+      return NameOf(*start.thread) + ": fpu.xstate_bv has components " + HexText(missing) +
+             ", which this processor lacks";
     }
     span = {area.data(), area.size()};
     if (Ptrace(PTRACE_SETREGSET, tid, NT_X86_XSTATE, &span) != 0) {
@@ -115,17 +184,22 @@ std::string Handover::SetRegisters(const ThreadStart& start) {
 }
 
 std::string Handover::Prepare() {
-  for (const ThreadStart& start : script_.threads) {
-    if (Ptrace(PTRACE_INTERRUPT, Number(start), 0, 0) != 0) {
-      return Failed(start, "PTRACE_INTERRUPT");
-    }
-  }
-  for (const ThreadStart& start : script_.threads) {
-    if (std::string problem = AwaitStop(start); !problem.empty()) return problem;
-  }
+  if (std::string problem = StopAll(); !problem.empty()) return problem;
+  std::vector<const ThreadStart*> leaders, dumpable;
   for (const ThreadStart& start : script_.threads) {
     if (!IsLeader(start)) continue;
-    if (std::string problem = UnmapArena(start); !problem.empty()) return problem;
+    leaders.push_back(&start);
+    if (start.thread->process->dumpable == 1) dumpable.push_back(&start);
+  }
+  // Whoever may debug a process must not find there what belongs to others: all but the executor's
+  // code goes first, and that too in the end.
+  const Injected calls[] = {
+      {"munmap of the restorer", __NR_munmap, arena_.code_end(), arena_.end() - arena_.code_end()},
+      {"prctl(PR_SET_DUMPABLE)", __NR_prctl, PR_SET_DUMPABLE, 1},
+      {"munmap of the executor", __NR_munmap, arena_.start(), arena_.code_end() - arena_.start()}};
+  for (const Injected& call : calls) {
+    const auto& threads = call.number == __NR_prctl ? dumpable : leaders;
+    if (std::string problem = Inject(threads, call); !problem.empty()) return problem;
   }
   for (const ThreadStart& start : script_.threads) {
     if (std::string problem = SetRegisters(start); !problem.empty()) return problem;
@@ -138,13 +212,13 @@ std::string Handover::Release(bool stop_all) {
     const int signal = start.thread->process->stopped != 0 ? start.thread->process->stopped
                        : stop_all                          ? SIGSTOP
                                                            : 0;
-    if (signal != 0 && IsLeader(start) && kill(Number(start), signal) != 0) {
+    if (signal != 0 && IsLeader(start) && kill(start.number, signal) != 0) {
       return Failed(start, "kill");
     }
   }
   bool running = false;
   for (const ThreadStart& start : script_.threads) {
-    const bool detached = Ptrace(PTRACE_DETACH, Number(start), 0, 0) == 0;
+    const bool detached = Ptrace(PTRACE_DETACH, start.number, 0, 0) == 0;
     // Those that run already may kill others, which is no failure of the restore.
     if (!detached && !(running && errno == ESRCH)) return Failed(start, "PTRACE_DETACH");
     running |= detached;

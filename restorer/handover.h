@@ -12,25 +12,38 @@ namespace crgen::restorer {
 
 class Handover {
  public:
-  Handover(const Script& script, const Arena& arena) : script_(script), arena_(arena) {}
+  /// `timeout`: seconds that one thread may take for one step; 0: for ever.
+  Handover(Script& script, const Arena& arena, unsigned timeout)
+      : script_(script), arena_(arena), timeout_(timeout) {}
 
-  /// Traces every thread: from now on they die with the supervisor, and their seccomp filters
-  /// (which come next) do not apply. Empty, or what failed.
+  /// Traces every thread, which has its number: from now on they die with the supervisor, and
+  /// their seccomp filters (which come next) do not apply. Empty, or what failed.
   std::string Trace();
-  /// Stops every thread in the arena, unmaps the arena, sets the registers. Nothing has run yet.
+  /// Stops every thread, which has all attributes, unmaps the arena, lets debuggers reach those
+  /// that are to be `dumpable`, sets the registers. Nothing has run yet.
   std::string Prepare();
   /// Lets everybody go; processes that are to be stopped (`stop_all`: all) stop at once. Nothing
   /// fails from here on but by the death of a process.
   std::string Release(bool stop_all);
 
  private:
-  std::string Interrupt(const ThreadStart& start);
-  std::string AwaitStop(const ThreadStart& start);
-  std::string UnmapArena(const ThreadStart& start);
-  std::string SetRegisters(const ThreadStart& start);
+  /// A system call that a stopped thread is made to execute.
+  struct Injected {
+    const char* what;
+    long number;
+    std::uint64_t first, second;
+  };
+  enum class Stop { kEvent, kSystemCall };
 
-  const Script& script_;
+  std::string StopAll();
+  std::string AwaitStop(const ThreadStart& start, Stop wanted);
+  std::string Inject(const std::vector<const ThreadStart*>& threads, const Injected& call);
+  std::string SetRegisters(const ThreadStart& start);
+  std::string Failed(const ThreadStart& start, const char* call) const;
+
+  Script& script_;
   const Arena& arena_;
+  unsigned timeout_;
 };
 
 }  // namespace crgen::restorer

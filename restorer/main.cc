@@ -14,8 +14,9 @@
 #include "checker/check.h"
 #include "dsl/json/program_json.h"
 #include "preflight/preflight.h"
+#include "restorer/restore.h"
 #include "restorer/schedule.h"
-#include "restorer/supervisor.h"
+#include "restorer/settle.h"
 
 namespace crgen::restorer {
 namespace {
@@ -129,7 +130,12 @@ int Run(const Arguments& arguments) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     return std::fflush(stdout) == 0 ? kOk : kBadInput;
   }
-  const RestoreResult result = Restore(plan.program, plan.size, files, arguments.options);
+  const Schedule schedule = MakeSchedule(plan.program);
+  const bool restorer_ends = arguments.options.detach && !arguments.options.new_pid_namespace;
+  Diagnostics diag;
+  Settle(schedule, restorer_ends, &plan.program, diag);
+  PrintProblems(plan, diag);
+  const RestoreResult result = Restore(plan.program, schedule, plan.size, files, arguments.options);
   if (!result.problem.what.empty()) {
     const std::int64_t command = result.problem.command;
     if (command >= 0 && static_cast<std::size_t>(command) < plan.program.size()) {
@@ -160,6 +166,9 @@ int Main(int argc, char** argv) {
   app.add_flag("--detach", options.detach, "Do not wait for the root to end");
   app.add_flag("--stop", options.stop, "Leave everybody stopped (SIGCONT lets them run)");
   app.add_option("--pidfile", options.pidfile, "Write the root's pid into this file");
+  app.add_option("--timeout", options.timeout,
+                 "Give up when nothing has gone on for so many seconds (0: never)")
+      ->capture_default_str();
   app.add_flag("--dry-run", arguments.dry_run,
                "Print what each process would do, and what it would wait for");
   app.add_flag("-v,--verbose", arguments.verbose, "Say on stderr what is done");

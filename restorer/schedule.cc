@@ -51,6 +51,9 @@ class Scheduler {
       std::visit([&](const auto& body) { Plan(body); }, program_[command_].body);
     }
     WatchZombies();
+    for (std::size_t i = 0; i < nodes_.size(); ++i) {
+      schedule_.processes[i].parent = nodes_[i].parent;
+    }
     return std::move(schedule_);
   }
 

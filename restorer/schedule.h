@@ -22,6 +22,7 @@ struct Step {
 struct ScheduledProcess {
   Pid pid = 0;
   std::vector<std::uint32_t> steps;  ///< numbers in Schedule::steps, in order
+  std::uint32_t parent = 0;          ///< in the end
   std::uint32_t table = 0;  ///< the process whose descriptor table it shares, maybe its own
   bool resumes = false;
 };

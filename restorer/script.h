@@ -1,6 +1,8 @@
 // The script: a restore program in the form that runs inside the processes being restored. It lies
-// in memory that the supervisor and all processes share at the same address, so it is plain data
-// and its pointers are valid in all of them. No standard library here: the executor has none.
+// in memory that the supervisor and all processes have at the same address, so it is plain data
+// and its pointers are valid in all of them. Nobody can write it once it is compiled; what
+// processes write is the board, which the supervisor does not trust. No standard library here:
+// the executor has none.
 #pragma once
 
 #include <stdint.h>
@@ -40,18 +42,19 @@ enum class OpKind : uint32_t {
   kNothing,  ///< only waits and signals
 };
 
+struct Board;
 struct Process;
 struct Thread;
 
 struct ForkOp {
-  Process* child;
+  const Process* child;
   uint64_t flags;  ///< CLONE_ flags
 };
 struct PgidOp {
   int32_t pgid;
 };
 struct ThreadOp {
-  Thread* thread;
+  const Thread* thread;
 };
 struct ExitOp {
   int32_t code;
@@ -229,9 +232,10 @@ struct SchedulingState {
 /// What a thread gets when everything is built; null or unset: as it is.
 struct Thread {
   int32_t tid;
-  int32_t outer_tid;  ///< as the supervisor's pid namespace has it; the thread fills it in
-  uint32_t command;   ///< of its last SET_ATTR, for messages
-  Process* process;
+  /// On the board, if the supervisor's pid namespace has another number: the thread says which.
+  Word* outer_tid;
+  uint32_t command;  ///< of its last SET_ATTR, for messages
+  const Process* process;
   uint64_t stack_top;
   const char* name;
   const CredentialsState* credentials;
@@ -282,19 +286,31 @@ struct MemoryState {
   FileCheck exe_check;
 };
 
+/// What one process writes on the board.
+struct ProcessWords {
+  Word step;     ///< one more than the op that it executes; 0: none yet
+  Word reads;    ///< of page images
+  Word leaving;  ///< it is about to exit
+  Word users;    ///< of its descriptor table: who is last closes the service descriptor
+  Word changed;  ///< threads that have their ids, and still all capabilities
+  Word hidden;   ///< memory is out of reach for these ids: go on
+  Word armed;    ///< threads that have everything but what the leader sets last
+};
+
+constexpr int32_t kParentExits = -1;
+
 /// What a process gets when everything is built.
 struct Process {
   int32_t pid;
-  Word users;  ///< of the table with `descriptors`: who is last closes the service descriptor
-  Process* descriptors;
+  int32_t parent;  ///< it dies with; 0: the supervisor; kParentExits: nobody, its parent exits
+  ProcessWords* words;
+  const Process* descriptors;  ///< the process whose descriptor table it shares, maybe itself
   const Op* ops;
   uint32_t op_count;
-  Word leaving;  ///< it is about to exit
   bool resumes;
   int32_t stopped;  ///< the signal that stops it again; 0: it runs
   Thread* threads;  ///< the leader first
   uint32_t thread_count;
-  Word armed;  ///< threads that have everything but what the leader sets last
   const MemoryState* memory;
   const SignalActionState* actions;
   uint32_t action_count;
@@ -306,7 +322,7 @@ struct Process {
   uint32_t posix_timer_count;
   const uint64_t* interval_timers;  ///< for each: interval sec, usec, value sec, usec
   int64_t personality;              ///< -1: unchanged, as in the next ones
-  int32_t dumpable;
+  int32_t dumpable;                 ///< 0 or 1; the supervisor sets it when the process is let go
   int32_t thp_disabled;
   const char* oom_score_adj;
   const char* loginuid;
@@ -323,34 +339,39 @@ struct Failure {
   const char* path;  ///< or null
 };
 
-/// A range that stays: everything else is unmapped in the root.
+/// What all processes write: the only memory that is shared and writable, but for the plan's own.
 struct Board {
+  Word wake;        ///< the supervisor's futex: changes when all have arrived, or are armed
+  Word arrived;     ///< threads that have nothing left to build
+  Word armed;       ///< threads that only wait for their registers
+  Word arm;         ///< the supervisor traces everybody: go on
+  Word supervisor;  ///< its tid; FUTEX_OWNER_DIED is added when it dies (robust futex)
+  Word helper_busy;
+  Failure failure;
+  Word calls;  ///< made so far; only a build for tests counts them
+};
+
+/// What all processes are told, and none can change.
+struct Setup {
+  Board* board;
+  // The arena stays; everything else is unmapped in the root.
   uint64_t arena_start;
   uint64_t arena_end;
   uint64_t stack_top;  ///< of each process's main thread
   // For loading much at once: a number that neither the program nor the system uses, and a stack.
   int32_t helper_tid;
-  Word helper_busy;
   uint64_t helper_stack_top;
   int32_t service_fd;  ///< /proc/<supervisor>/fd: whatever the supervisor holds can be reopened
-  Word wake;           ///< the supervisor's futex: changes when all have arrived, or are armed
-  Word arrived;        ///< threads that have nothing left to build
-  Word armed;          ///< threads that only wait for their registers
-  Word arm;            ///< the supervisor traces everybody: go on
-  Word supervisor;     ///< its tid; FUTEX_OWNER_DIED is added when it dies (robust futex)
-  Failure failure;
-  uint32_t threads;  ///< of all processes that resume
+  uint32_t threads;    ///< of all processes that resume
   // Where the supervisor has its vdso, and where the arena keeps it.
   uint64_t vdso_at, vvar_at, vdso_park, vvar_park;
   const uint64_t* vdso_sizes;
   const uint64_t* vvar_sizes;
   uint32_t vdso_pieces, vvar_pieces;
-  // Faults on purpose: the n-th system call fails. 0: none. Only a build for tests looks at it.
-  Word calls;
-  Word failing_call;
+  Word failing_call;  ///< faults on purpose: the n-th system call fails. 0: none
 };
 
 /// The executor's first function: runs `process` to its end in the arena; never returns.
-using Entry = void (*)(Board* board, Process* process);
+using Entry = void (*)(const Setup* setup, const Process* process);
 
 }  // namespace crgen::restorer

@@ -1,42 +1,44 @@
-// Runs a script: starts the root, waits until everything is built, hands over, and undoes
-// everything if anything fails.
+// Runs a script: starts the root, waits until everything is built, and hands over.
 #pragma once
 
-#include <sys/types.h>
-
-#include <cstdint>
 #include <functional>
-#include <string>
-#include <vector>
+#include <memory>
 
-#include "dsl/commands.h"
-#include "preflight/host_files.h"
+#include "restorer/arena.h"
+#include "restorer/compile.h"
+#include "restorer/restore.h"
+#include "restorer/watch.h"
 
 namespace crgen::restorer {
 
-struct RestoreOptions {
-  bool new_pid_namespace = false;  ///< a fresh one, with its own /proc
-  bool detach = false;             ///< do not wait for the root to end
-  bool stop = false;               ///< leave everybody stopped
-  std::string pidfile;             ///< gets the root's pid; empty: none
-};
+class Supervisor {
+ public:
+  Supervisor(const Program& program, const Schedule& schedule, const HostFiles& files,
+             const RestoreOptions& options)
+      : program_(program), schedule_(schedule), files_(files), options_(options) {}
 
-/// Which command went wrong, and how: for messages with the place in the plan.
-struct RestoreProblem {
-  std::string what;           ///< empty: none
-  std::int64_t command = -1;  ///< -1: not one command's
-};
+  /// Everything up to running processes. When all are ready and none runs yet, `ready` is called
+  /// with the root's number in this process's pid namespace; false: it has failed. The problem, or
+  /// none.
+  RestoreProblem Run(std::uint64_t text_size, const std::function<bool(pid_t root)>& ready);
 
-struct RestoreResult {
-  RestoreProblem problem;
-  pid_t root = 0;       ///< as this process's pid namespace has it
-  int exit_status = 0;  ///< of the root as a shell gives it, unless detached
-};
+ private:
+  RestoreProblem Build(std::uint64_t text_size);
+  RestoreProblem RunOwnCommands();
+  RestoreProblem StartRoot(const Op& op);
+  RestoreProblem WaitFor(const Op& op);
+  RestoreProblem FindNumbers();
+  void ReportDeath();
 
-/// Restores `program`, which has passed CheckProgram and Preflight; `files` are those that
-/// Preflight holds, and are let go. On failure nothing of it is left: no process, no file. Blocks
-/// until the root ends, unless detached.
-RestoreResult Restore(const Program& program, std::uint64_t text_size, HostFiles& files,
-                      const RestoreOptions& options);
+  const Program& program_;
+  const Schedule& schedule_;
+  const HostFiles& files_;
+  const RestoreOptions& options_;
+  Arena arena_;
+  Script script_;
+  std::unique_ptr<Watch> watch_;
+  int service_ = -1;
+  pid_t root_ = 0;
+};
 
 }  // namespace crgen::restorer

@@ -14,12 +14,12 @@
 namespace crgen::restorer {
 
 #ifdef CRRESTORE_FAULTS
-Board* fault_board = nullptr;
+const Setup* fault_setup = nullptr;
 
 bool FailsOnPurpose() {
-  if (fault_board == nullptr || fault_board->failing_call == 0) return false;
-  const Word call = __atomic_add_fetch(&fault_board->calls, 1, __ATOMIC_SEQ_CST);
-  if (call != fault_board->failing_call) return false;
+  if (fault_setup == nullptr || fault_setup->failing_call == 0) return false;
+  const Word call = __atomic_add_fetch(&fault_setup->board->calls, 1, __ATOMIC_SEQ_CST);
+  if (call != fault_setup->failing_call) return false;
   errno = EIO;
   return true;
 }
@@ -32,11 +32,15 @@ long PtraceCall(int request, pid_t tid, std::uint64_t address, std::uint64_t dat
   return syscall(__NR_ptrace, request, tid, address, data);
 }
 
-pid_t AwaitChild(pid_t pid, int* status) {
+pid_t AwaitChild(pid_t pid, int* status, const Deadline& deadline) {
   if (FailsOnPurpose()) return -1;
   for (;;) {
     const pid_t result = waitpid(pid, status, __WALL);
     if (result >= 0 || errno != EINTR || AskedToStop()) return result;
+    if (deadline.Passed()) {
+      errno = ETIMEDOUT;
+      return -1;
+    }
   }
 }
 

@@ -6,14 +6,16 @@
 
 #include <cstdint>
 
+#include "restorer/deadline.h"
+
 namespace crgen::restorer {
 
 /// ptrace(2): 0, or -1 with errno.
 template <typename Address, typename Data>
 long Ptrace(int request, pid_t tid, Address address, Data data);
 
-/// waitpid(2) with __WALL, through interruptions.
-pid_t AwaitChild(pid_t pid, int* status);
+/// waitpid(2) with __WALL, through interruptions (Ticks). ETIMEDOUT: it takes too long.
+pid_t AwaitChild(pid_t pid, int* status, const Deadline& deadline);
 
 /// In the build for tests: whether the next call is the one that is to fail; errno is EIO then.
 bool FailsOnPurpose();

@@ -15,7 +15,6 @@ constexpr long kInterrupted = -4;  // EINTR
 constexpr long kBadAddress = -14;  // EFAULT
 constexpr int kSignals = 64;
 constexpr uint64_t kAllSignals = ~0ul;
-constexpr uint64_t kChildSignal = 1ul << (17 - 1);  // SIGCHLD
 constexpr uint64_t kUserEnd = 0x7ffffffff000;
 constexpr int kAddSeals = 1033;  // F_ADD_SEALS
 constexpr uint64_t kGuardInstall = 1ul << 63;
@@ -41,36 +40,38 @@ struct Executor : Caller {
   void LeaveSupervisor();
 };
 
-[[noreturn]] void RunProcess(Board* board, Process* process) {
-  Executor executor{{board, process, 0}, nullptr};
+[[noreturn]] void RunProcess(const Setup* setup, const Process* process) {
+  Executor executor{{setup, process, 0}, nullptr};
   executor.Run();
-  FinishThread(board, &process->threads[0]);
+  FinishThread(setup, &process->threads[0]);
 }
 
 /// Goes on as `process` on a fresh stack, however deep the caller was.
-[[noreturn]] void Become(Board* board, Process* process) {
+[[noreturn]] void Become(const Setup* setup, const Process* process) {
   __asm__ volatile(
       "mov %[top], %%rsp\n"
       "xor %%ebp, %%ebp\n"
       "call *%[run]\n"
       :
-      : "D"(board), "S"(process), [top] "r"(board->stack_top), [run] "r"(&RunProcess)
+      : "D"(setup), "S"(process), [top] "r"(setup->stack_top), [run] "r"(&RunProcess)
       : "memory");
   __builtin_unreachable();
 }
 
 void Executor::Run() {
   op = process->ops;
-  if (process->threads[0].outer_tid == 0) ReportNumber(board, &process->threads[0]);
+  DieWithParent(*this);
+  ReportNumber(setup, &process->threads[0]);
   for (uint32_t i = 0; i < process->op_count; ++i) {
     op = &process->ops[i];
     command = op->command;
-    for (uint32_t j = 0; j < op->await_count; ++j) AwaitChange(board, op->await[j], 0);
-    if (op->kind == OpKind::kExit) Signal(&process->leaving, 1);
+    __atomic_store_n(&process->words->step, i + 1, __ATOMIC_RELAXED);
+    for (uint32_t j = 0; j < op->await_count; ++j) AwaitChange(setup, op->await[j], 0);
+    if (op->kind == OpKind::kExit) Signal(&process->words->leaving, 1);
     Execute();
     if (op->done != nullptr) Signal(op->done, 1);
   }
-  RawCall(__NR_rt_sigprocmask, 2 /* SIG_SETMASK */, Argument(&kAllSignals), 0, 8);
+  __atomic_store_n(&process->words->step, process->op_count + 1, __ATOMIC_RELAXED);
 }
 
 void Executor::Execute() {
@@ -84,7 +85,7 @@ void Executor::Execute() {
       Must("setpgid", __NR_setpgid, 0, op->pgid.pgid);
       return;
     case OpKind::kCreateThread:
-      if (const long result = StartThread(board, op->thread.thread); result < 0) {
+      if (const long result = StartThread(setup, op->thread.thread); result < 0) {
         Fail("clone3", result);
       }
       return;
@@ -130,7 +131,7 @@ void Executor::Execute() {
     case OpKind::kProtect:
       return Protect();
     case OpKind::kLoad:
-      return LoadPages(board, process, op);
+      return LoadPages(setup, process, op);
     case OpKind::kSubreaper:
       Must("prctl(PR_SET_CHILD_SUBREAPER)", __NR_prctl, PR_SET_CHILD_SUBREAPER, op->flag.value, 0,
            0, 0);
@@ -150,14 +151,14 @@ void Executor::Execute() {
 }
 
 void Executor::Fork() {
-  Process* child = op->fork.child;
+  const Process* child = op->fork.child;
   clone_args arguments = {};
   arguments.flags = op->fork.flags;
   arguments.exit_signal = (op->fork.flags & CLONE_PARENT) != 0 ? 0 : 17 /* SIGCHLD */;
   arguments.set_tid = (uint64_t)&child->pid;
   arguments.set_tid_size = 1;
   const long result = Must("clone3", __NR_clone3, &arguments, sizeof arguments);
-  if (result == 0) Become(board, child);
+  if (result == 0) Become(setup, child);
 }
 
 void Executor::Exit() {
@@ -258,11 +259,11 @@ void Executor::Move() {
   if (result >= 0) return;
   // To older kernels the region of the vvar is several, and mremap(2) takes one.
   uint64_t whole = 0;
-  for (uint32_t i = 0; i < board->vvar_pieces; ++i) whole += board->vvar_sizes[i];
+  for (uint32_t i = 0; i < setup->vvar_pieces; ++i) whole += setup->vvar_sizes[i];
   if (result != kBadAddress || whole != range.size) Fail("mremap", result);
   uint64_t done = 0;
-  for (uint32_t i = 0; i < board->vvar_pieces; ++i) {
-    const uint64_t size = board->vvar_sizes[i];
+  for (uint32_t i = 0; i < setup->vvar_pieces; ++i) {
+    const uint64_t size = setup->vvar_sizes[i];
     Must("mremap", __NR_mremap, range.start + done, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
          range.to + done);
     done += size;
@@ -289,9 +290,9 @@ void Executor::ChangeDirectories() {
 
 /// The root has all that the supervisor had: leaves only the arena and the service descriptor.
 void Executor::LeaveSupervisor() {
-  const uint64_t mask = kAllSignals & ~kChildSignal;
-  Must("rt_sigprocmask", __NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &mask, 0, 8);
-  const int service = board->service_fd;
+  // Inherited by all: no signal reaches anybody, and none is lost, before the hand-over.
+  Must("rt_sigprocmask", __NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &kAllSignals, 0, 8);
+  const int service = setup->service_fd;
   if (service > 0) Must("close_range", __NR_close_range, 0, service - 1, 0);
   Must("close_range", __NR_close_range, service + 1, ~0u, 0);
   const auto park = [&](uint64_t from, uint64_t to, const uint64_t* sizes, uint32_t pieces) {
@@ -301,16 +302,16 @@ void Executor::LeaveSupervisor() {
       to += sizes[i];
     }
   };
-  park(board->vvar_at, board->vvar_park, board->vvar_sizes, board->vvar_pieces);
-  park(board->vdso_at, board->vdso_park, board->vdso_sizes, board->vdso_pieces);
-  Must("munmap", __NR_munmap, 0, board->arena_start);
-  Must("munmap", __NR_munmap, board->arena_end, kUserEnd - board->arena_end);
+  park(setup->vvar_at, setup->vvar_park, setup->vvar_sizes, setup->vvar_pieces);
+  park(setup->vdso_at, setup->vdso_park, setup->vdso_sizes, setup->vdso_pieces);
+  Must("munmap", __NR_munmap, 0, setup->arena_start);
+  Must("munmap", __NR_munmap, setup->arena_end, kUserEnd - setup->arena_end);
 }
 
-[[noreturn]] __attribute__((used)) void RunRoot(Board* board, Process* process) {
-  Executor executor{{board, process, process->ops->command}, process->ops};
+[[noreturn]] __attribute__((used)) void RunRoot(const Setup* setup, const Process* process) {
+  Executor executor{{setup, process, process->ops->command}, process->ops};
   executor.LeaveSupervisor();
-  RunProcess(board, process);
+  RunProcess(setup, process);
 }
 
 }  // namespace
@@ -318,13 +319,13 @@ void Executor::LeaveSupervisor() {
 
 /// Entry: in the address space of the supervisor's copy that is to become the root.
 extern "C" __attribute__((section(".text.begin"), used)) void Begin(
-    crgen::restorer::Board* board, crgen::restorer::Process* process) {
+    const crgen::restorer::Setup* setup, const crgen::restorer::Process* process) {
   __asm__ volatile(
       "mov %[top], %%rsp\n"
       "xor %%ebp, %%ebp\n"
       "call *%[run]\n"
       :
-      : "D"(board), "S"(process), [top] "r"(board->stack_top), [run] "r"(&crgen::restorer::RunRoot)
+      : "D"(setup), "S"(process), [top] "r"(setup->stack_top), [run] "r"(&crgen::restorer::RunRoot)
       : "memory");
   __builtin_unreachable();
 }

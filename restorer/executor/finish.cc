@@ -18,7 +18,7 @@ constexpr int kTimersAtMost = 1 << 20;
 constexpr int kCapabilities = 64;
 
 struct Finisher : Caller {
-  Thread* thread;
+  const Thread* thread;
 
   template <typename... Arguments>
   void Control(const char* what, int option, Arguments... arguments) const {
@@ -29,7 +29,9 @@ struct Finisher : Caller {
   void SetThread() const;
   void SetProcess() const;
   void SetMemory() const;
-  void SetCredentials() const;
+  void ChangeIds() const;
+  void Hide() const;
+  void DropCapabilities() const;
   void InstallFilters() const;
   void CreateTimers() const;
   void DropChildSignals() const;
@@ -87,14 +89,14 @@ void Finisher::SetMemory() const {
   map.auxv_size = memory.auxv_size;
   // From the supervisor's root: the process may have another one by now.
   const long exe =
-      OpenChecked(*this, board->service_fd, memory.exe, O_RDONLY | O_CLOEXEC, memory.exe_check);
+      OpenChecked(*this, setup->service_fd, memory.exe, O_RDONLY | O_CLOEXEC, memory.exe_check);
   map.exe_fd = (uint32_t)exe;
   Control("prctl(PR_SET_MM_MAP)", PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
   Must("close", __NR_close, exe);
 }
 
 void Finisher::WriteProc(const char* file, const char* text) const {
-  const long fd = Try(__NR_openat, board->service_fd, file, O_WRONLY | O_CLOEXEC, 0);
+  const long fd = Try(__NR_openat, setup->service_fd, file, O_WRONLY | O_CLOEXEC, 0);
   if (fd < 0) Fail("open", fd, file);
   size_t size = 0;
   while (text[size] != 0) ++size;
@@ -147,7 +149,7 @@ void Finisher::InstallFilters() const {
 }
 
 /// With SECBIT_NO_SETUID_FIXUP, changing ids leaves the capabilities alone until they are set.
-void Finisher::SetCredentials() const {
+void Finisher::ChangeIds() const {
   const CredentialsState& c = *thread->credentials;
   for (int i = 0; i < kCapabilities; ++i) {
     const long held = Try(__NR_prctl, PR_CAPBSET_READ, i, 0, 0, 0);
@@ -163,6 +165,30 @@ void Finisher::SetCredentials() const {
   Must("setfsgid", __NR_setfsgid, c.fsgid);
   Must("setresuid", __NR_setresuid, c.uid, c.euid, c.suid);
   Must("setfsuid", __NR_setfsuid, c.fsuid);
+}
+
+/// A change of ids makes the memory of the process as accessible as the administrator says
+/// (fs.suid_dumpable: to a debugger of these ids, if it is 1). No thread that still has all
+/// capabilities can be reached by such a debugger, so none gives them up before all have changed
+/// their ids and memory is out of reach again.
+void Finisher::Hide() const {
+  ProcessWords* words = process->words;
+  if (!leader()) {
+    Increment(&words->changed);
+    Wake(&words->changed);
+    AwaitChange(setup, &words->hidden, 0);
+    return;
+  }
+  for (Word n;
+       (n = __atomic_load_n(&words->changed, __ATOMIC_SEQ_CST)) + 1 != process->thread_count;) {
+    AwaitChange(setup, &words->changed, n);
+  }
+  Control("prctl(PR_SET_DUMPABLE)", PR_SET_DUMPABLE, 0, 0, 0, 0);
+  Signal(&words->hidden, 1);
+}
+
+void Finisher::DropCapabilities() const {
+  const CredentialsState& c = *thread->credentials;
   Control("prctl(PR_SET_SECUREBITS)", PR_SET_SECUREBITS, c.securebits, 0, 0, 0);
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2];
@@ -220,46 +246,66 @@ void Finisher::DropChildSignals() const {
 }
 
 void Finisher::CloseService() const {
-  Word* users = &process->descriptors->users;
+  Word* users = &process->descriptors->words->users;
   if (__atomic_sub_fetch(users, 1, __ATOMIC_SEQ_CST) == 0) {
-    Must("close", __NR_close, board->service_fd);
+    Must("close", __NR_close, setup->service_fd);
   }
 }
 
-void Arrive(Board* board, Word* counter) {
-  if (Increment(counter) != board->threads) return;
-  Increment(&board->wake);
-  Wake(&board->wake);
+void Arrive(const Setup* setup, Word* counter) {
+  if (Increment(counter) != setup->threads) return;
+  Increment(&setup->board->wake);
+  Wake(&setup->board->wake);
+}
+
+/// Answers what the kernel tells nobody but the thread itself, and waits for the tracer, in
+/// registers alone: a thread in pause(2) has securebits in r12, dumpable in r13.
+[[noreturn]] void AwaitTakeover() {
+  __asm__ volatile(
+      "mov %[prctl], %%eax\n"
+      "mov %[securebits], %%edi\n"
+      "syscall\n"
+      "mov %%rax, %%r12\n"
+      "mov %[prctl], %%eax\n"
+      "mov %[dumpable], %%edi\n"
+      "syscall\n"
+      "mov %%rax, %%r13\n"
+      "1:\n"
+      "mov %[pause], %%eax\n"
+      "syscall\n"
+      "jmp 1b\n"
+      :
+      : [prctl] "i"(__NR_prctl), [securebits] "i"(PR_GET_SECUREBITS),
+        [dumpable] "i"(PR_GET_DUMPABLE), [pause] "i"(__NR_pause), "S"(0), "d"(0)
+      : "rax", "rdi", "rcx", "r11", "r12", "r13", "memory");
+  __builtin_unreachable();
 }
 
 }  // namespace
 
-void FinishThread(Board* board, Thread* thread) {
-  const Finisher finisher{{board, thread->process, thread->command}, thread};
-  Process* process = thread->process;
-  Arrive(board, &board->arrived);
-  AwaitChange(board, &board->arm, 0);
+void FinishThread(const Setup* setup, const Thread* thread) {
+  const Finisher finisher{{setup, thread->process, thread->command}, thread};
+  const Process* process = thread->process;
+  Arrive(setup, &setup->board->arrived);
+  AwaitChange(setup, &setup->board->arm, 0);
   if (finisher.leader()) {
     finisher.DropChildSignals();
     finisher.SetProcess();
   }
   finisher.SetThread();
   finisher.InstallFilters();
-  if (thread->credentials != nullptr) finisher.SetCredentials();
-  if (thread->pdeath_signal != 0) {
-    finisher.Control("prctl(PR_SET_PDEATHSIG)", PR_SET_PDEATHSIG, thread->pdeath_signal, 0, 0, 0);
-  }
+  if (thread->credentials != nullptr) finisher.ChangeIds();
+  finisher.Hide();
+  if (thread->credentials != nullptr) finisher.DropCapabilities();
+  // From the supervisor's death the tracer's end saves them all from here on.
+  finisher.Control("prctl(PR_SET_PDEATHSIG)", PR_SET_PDEATHSIG, thread->pdeath_signal, 0, 0, 0);
   if (!finisher.leader()) {
-    Increment(&process->armed);
-    Wake(&process->armed);
+    Increment(&process->words->armed);
+    Wake(&process->words->armed);
   } else {
-    for (Word armed; (armed = __atomic_load_n(&process->armed, __ATOMIC_SEQ_CST)) !=
-                     process->thread_count - 1;) {
-      AwaitChange(board, &process->armed, armed);
-    }
-    // Changed ids have reset it.
-    if (process->dumpable == 0 || process->dumpable == 1) {
-      finisher.Control("prctl(PR_SET_DUMPABLE)", PR_SET_DUMPABLE, process->dumpable, 0, 0, 0);
+    for (Word n; (n = __atomic_load_n(&process->words->armed, __ATOMIC_SEQ_CST)) + 1 !=
+                 process->thread_count;) {
+      AwaitChange(setup, &process->words->armed, n);
     }
     finisher.CloseService();
     finisher.CreateTimers();
@@ -267,8 +313,8 @@ void FinishThread(Board* board, Thread* thread) {
   if (thread->rseq != 0) {
     finisher.Must("rseq", __NR_rseq, thread->rseq, thread->rseq_size, 0, thread->rseq_signature);
   }
-  Arrive(board, &board->armed);
-  Rest(board);
+  Arrive(setup, &setup->board->armed);
+  AwaitTakeover();
 }
 
 }  // namespace crgen::restorer

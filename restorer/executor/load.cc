@@ -14,17 +14,17 @@ constexpr uint64_t kPopulateAtOnce = 256 << 10;
 constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14
 
 struct Range {
-  Process* process;
+  const Process* process;
   const Op* op;
   long fd;
   uint64_t from, to;  ///< bytes of the whole load
 };
 
 /// One part of the load, page by page where a read was short.
-void LoadRange(Board* board, const Range& range) {
+void LoadRange(const Setup* setup, const Range& range) {
   const LoadOp& load = range.op->load;
   const auto fail = [&](const char* what, long error) {
-    Fail(board, range.op->command, range.process->pid, what, error);
+    Fail(setup, range.op->command, range.process->pid, what, error);
   };
   uint32_t slice = 0;
   uint64_t skip = range.from;  // bytes of `slice` that are not this part's, or are there
@@ -45,50 +45,51 @@ void LoadRange(Board* board, const Range& range) {
     const uint64_t offset = load.offset + at;
     const long got =
         count > 1
-            ? Call(board, __NR_preadv, range.fd, load.slices + slice, count, offset, 0)
-            : Call(board, __NR_pread64, range.fd, load.slices[slice].start + skip, size, offset);
+            ? Call(setup, __NR_preadv, range.fd, load.slices + slice, count, offset, 0)
+            : Call(setup, __NR_pread64, range.fd, load.slices[slice].start + skip, size, offset);
     if (got == kInterrupted) continue;
     if (got < 0) fail("pread of the image", got);
     if (got == 0) fail("pread: the image ends", -5 /* EIO */);
+    Increment(&range.process->words->reads);
     at += (uint64_t)got;
     skip += (uint64_t)got;
     while (slice < load.count && skip >= load.slices[slice].size) skip -= load.slices[slice++].size;
   }
 }
 
-void RunHelper(Board* board, void* argument) {
-  LoadRange(board, *static_cast<const Range*>(argument));
+void RunHelper(const Setup* setup, const void* argument) {
+  LoadRange(setup, *static_cast<const Range*>(argument));
   RawCall(__NR_exit, 0);
 }
 
 }  // namespace
 
-void LoadPages(Board* board, Process* process, const Op* op) {
+void LoadPages(const Setup* setup, const Process* process, const Op* op) {
   const long fd =
-      Call(board, __NR_openat, board->service_fd, op->load.image, O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0) Fail(board, op->command, process->pid, "open of the image", fd);
+      Call(setup, __NR_openat, setup->service_fd, op->load.image, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) Fail(setup, op->command, process->pid, "open of the image", fd);
   uint64_t size = 0;
   for (uint32_t i = 0; i < op->load.count; ++i) size += op->load.slices[i].size;
   Range own = {process, op, fd, 0, size};
   Range helped = {process, op, fd, size / 2 & ~uint64_t{4095}, size};
   // One helper at a time, for it has one number; whoever gets none does it all.
   Word running = 0;
-  const bool claimed =
-      size >= kWorthAHelper && __atomic_exchange_n(&board->helper_busy, 1, __ATOMIC_SEQ_CST) == 0;
+  const bool claimed = size >= kWorthAHelper &&
+                       __atomic_exchange_n(&setup->board->helper_busy, 1, __ATOMIC_SEQ_CST) == 0;
   if (claimed) {
     running = 1;
-    const long started = StartThread(board, &board->helper_tid, board->helper_stack_top, &running,
+    const long started = StartThread(setup, &setup->helper_tid, setup->helper_stack_top, &running,
                                      RunHelper, &helped);
     if (started < 0) running = 0;
     if (started >= 0) own.to = helped.from;
   }
-  LoadRange(board, own);
+  LoadRange(setup, own);
   while (const Word helper = __atomic_load_n(&running, __ATOMIC_SEQ_CST)) {
-    AwaitChange(board, &running, helper);
+    AwaitChange(setup, &running, helper);
   }
-  if (claimed) __atomic_store_n(&board->helper_busy, 0, __ATOMIC_SEQ_CST);
-  if (const long result = Call(board, __NR_close, fd); result < 0) {
-    Fail(board, op->command, process->pid, "close", result);
+  if (claimed) __atomic_store_n(&setup->board->helper_busy, 0, __ATOMIC_SEQ_CST);
+  if (const long result = Call(setup, __NR_close, fd); result < 0) {
+    Fail(setup, op->command, process->pid, "close", result);
   }
 }
 

@@ -37,7 +37,7 @@ struct Opener {
     if (type == kFifo || type == kSocket || (type == kLink && (flags & kOnlyPath) == 0)) {
       caller.Fail("open (of another type than the plan says)", kInvalid, path);
     }
-    if (check.held != nullptr && !Same(facts, Look(caller.board->service_fd, check.held, 0))) {
+    if (check.held != nullptr && !Same(facts, Look(caller.setup->service_fd, check.held, 0))) {
       caller.Fail("open (replaced since it was looked at)", kStale, path);
     }
     if ((check.mode != 0 && check.mode != facts.stx_mode) ||
@@ -54,7 +54,7 @@ struct Opener {
     while (look / power >= 10) power *= 10;
     for (; power > 0; power /= 10) name[end++] = (char)('0' + look / power % 10);
     name[end] = 0;
-    return caller.Try(__NR_openat, caller.board->service_fd, name, flags, 0);
+    return caller.Try(__NR_openat, caller.setup->service_fd, name, flags, 0);
   }
 
   /// O_NOFOLLOW stays a flag of the description, and no link of proc(5) is opened with it: by name,

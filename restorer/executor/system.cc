@@ -2,6 +2,7 @@
 
 #include <linux/futex.h>
 #include <linux/sched.h>
+#include <sys/prctl.h>
 
 namespace crgen::restorer {
 namespace {
@@ -22,10 +23,10 @@ int32_t LastNumber(const char* text, long length) {
   return number;
 }
 
-void RunThread(Board* board, void* argument) {
-  Thread* thread = static_cast<Thread*>(argument);
-  ReportNumber(board, thread);
-  FinishThread(board, thread);
+void RunThread(const Setup* setup, const void* argument) {
+  const Thread* thread = static_cast<const Thread*>(argument);
+  ReportNumber(setup, thread);
+  FinishThread(setup, thread);
 }
 
 }  // namespace
@@ -39,18 +40,31 @@ void Wake(Word* word) { Futex(word, FUTEX_WAKE, 0x7fffffff); }
 
 Word Increment(Word* word) { return __atomic_add_fetch(word, 1, __ATOMIC_SEQ_CST); }
 
-void AwaitChange(Board* board, Word* word, Word value) {
+void AwaitChange(const Setup* setup, Word* word, Word value) {
   const uint64_t timeout[2] = {kLookEverySeconds, 0};
   while (__atomic_load_n(word, __ATOMIC_SEQ_CST) == value) {
     Futex(word, FUTEX_WAIT, value, timeout);
-    const Word supervisor = __atomic_load_n(&board->supervisor, __ATOMIC_SEQ_CST);
-    if ((supervisor & FUTEX_OWNER_DIED) != 0) RawCall(__NR_exit_group, 1);
+    if (SupervisorHasDied(setup)) RawCall(__NR_exit_group, 1);
   }
 }
 
-void Fail(Board* board, uint32_t command, int32_t pid, const char* what, long error,
+bool SupervisorHasDied(const Setup* setup) {
+  return (__atomic_load_n(&setup->board->supervisor, __ATOMIC_SEQ_CST) & FUTEX_OWNER_DIED) != 0;
+}
+
+void DieWithParent(const Caller& caller) {
+  const int32_t parent = caller.process->parent;
+  if (parent < 0) return;
+  caller.Must("prctl(PR_SET_PDEATHSIG)", __NR_prctl, PR_SET_PDEATHSIG, 9 /* SIGKILL */, 0, 0, 0);
+  // The parent may have died before: the supervisor's word says so, or there is another parent.
+  if (SupervisorHasDied(caller.setup) || (parent > 0 && RawCall(__NR_getppid) != parent)) {
+    RawCall(__NR_exit_group, 1);
+  }
+}
+
+void Fail(const Setup* setup, uint32_t command, int32_t pid, const char* what, long error,
           const char* path) {
-  Failure& failure = board->failure;
+  Failure& failure = setup->board->failure;
   if (Increment(&failure.claimed) == 1) {  // the first one is told
     failure.command = command;
     failure.pid = pid;
@@ -58,27 +72,28 @@ void Fail(Board* board, uint32_t command, int32_t pid, const char* what, long er
     failure.what = what;
     failure.path = path;
     Signal(&failure.set, 1);
-    Increment(&board->wake);
-    Wake(&board->wake);
+    Increment(&setup->board->wake);
+    Wake(&setup->board->wake);
   }
-  Rest(board);
+  Rest(setup);
 }
 
-void Rest(Board* board) {
+void Rest(const Setup* setup) {
   const Word never = 0;
-  for (;;) AwaitChange(board, const_cast<Word*>(&never), never);
+  for (;;) AwaitChange(setup, const_cast<Word*>(&never), never);
 }
 
-void ReportNumber(Board* board, Thread* thread) {
+void ReportNumber(const Setup* setup, const Thread* thread) {
+  if (thread->outer_tid == nullptr) return;
   char text[64];
   const long length =
-      Call(board, __NR_readlinkat, board->service_fd, "../../thread-self", text, sizeof text);
-  if (length < 0) Fail(board, thread->command, thread->process->pid, "readlinkat", length);
-  thread->outer_tid = LastNumber(text, length);
+      Call(setup, __NR_readlinkat, setup->service_fd, "../../thread-self", text, sizeof text);
+  if (length < 0) Fail(setup, thread->command, thread->process->pid, "readlinkat", length);
+  __atomic_store_n(thread->outer_tid, (Word)LastNumber(text, length), __ATOMIC_SEQ_CST);
 }
 
-long StartThread(Board* board, const int32_t* tid, uint64_t stack_top, Word* ended,
-                 ThreadFunction run, void* argument) {
+long StartThread(const Setup* setup, const int32_t* tid, uint64_t stack_top, Word* ended,
+                 ThreadFunction run, const void* argument) {
   clone_args arguments = {};
   arguments.flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD |
                     CLONE_SYSVSEM | (ended != nullptr ? CLONE_CHILD_CLEARTID : 0);
@@ -88,11 +103,11 @@ long StartThread(Board* board, const int32_t* tid, uint64_t stack_top, Word* end
   arguments.set_tid = (uint64_t)tid;
   arguments.set_tid_size = 1;
 #ifdef CRRESTORE_FAULTS
-  if (const long error = Call(board, -1); error == -5) return error;
+  if (const long error = Call(setup, -1); error == -5) return error;
 #endif
   long result;
   __asm__ volatile(
-      "mov %[board], %%r12\n"
+      "mov %[setup], %%r12\n"
       "mov %[argument], %%r13\n"
       "syscall\n"
       "test %%rax, %%rax\n"
@@ -104,13 +119,13 @@ long StartThread(Board* board, const int32_t* tid, uint64_t stack_top, Word* end
       "1:\n"
       : "=a"(result)
       : "a"(__NR_clone3), "D"(&arguments),
-        "S"(sizeof arguments), [board] "r"(board), [argument] "r"(argument), [run] "r"(run)
+        "S"(sizeof arguments), [setup] "r"(setup), [argument] "r"(argument), [run] "r"(run)
       : "rcx", "r11", "r12", "r13", "memory");
   return result;
 }
 
-long StartThread(Board* board, Thread* thread) {
-  return StartThread(board, &thread->tid, thread->stack_top, nullptr, RunThread, thread);
+long StartThread(const Setup* setup, const Thread* thread) {
+  return StartThread(setup, &thread->tid, thread->stack_top, nullptr, RunThread, thread);
 }
 
 }  // namespace crgen::restorer

@@ -27,12 +27,12 @@ long Argument(T value) {
 }
 
 /// A negative errno, or what the call gives. In the build for tests, the call whose number the
-/// board says fails with EIO instead of being made.
+/// setup says fails with EIO instead of being made.
 template <typename... Arguments>
-long Call([[maybe_unused]] Board* board, long number, Arguments... arguments) {
+long Call([[maybe_unused]] const Setup* setup, long number, Arguments... arguments) {
 #ifdef CRRESTORE_FAULTS
-  if (board->failing_call != 0 &&
-      __atomic_add_fetch(&board->calls, 1, __ATOMIC_SEQ_CST) == board->failing_call) {
+  if (setup->failing_call != 0 &&
+      __atomic_add_fetch(&setup->board->calls, 1, __ATOMIC_SEQ_CST) == setup->failing_call) {
     return -5;
   }
 #endif
@@ -46,46 +46,54 @@ Word Increment(Word* word);
 /// Wakes who waits for `*word`.
 void Wake(Word* word);
 /// Until `*word` is not `value`. Ends this process if the supervisor has died meanwhile.
-void AwaitChange(Board* board, Word* word, Word value);
+void AwaitChange(const Setup* setup, Word* word, Word value);
+
+/// Seen in a futex that the kernel marks (set_robust_list(2)).
+bool SupervisorHasDied(const Setup* setup);
 
 /// Reports that this process cannot go on, and waits to be killed with all others.
-[[noreturn]] void Fail(Board* board, uint32_t command, int32_t pid, const char* what, long error,
-                       const char* path = nullptr);
+[[noreturn]] void Fail(const Setup* setup, uint32_t command, int32_t pid, const char* what,
+                       long error, const char* path = nullptr);
 
 /// The system calls of one process, for one command.
 struct Caller {
-  Board* board;
-  Process* process;
+  const Setup* setup;
+  const Process* process;
   uint32_t command;
 
   [[noreturn]] void Fail(const char* what, long error, const char* path = nullptr) const {
-    restorer::Fail(board, command, process->pid, what, error, path);
+    restorer::Fail(setup, command, process->pid, what, error, path);
   }
   template <typename... Arguments>
   long Try(long number, Arguments... arguments) const {
-    return Call(board, number, arguments...);
+    return Call(setup, number, arguments...);
   }
   /// Makes a call that must succeed.
   template <typename... Arguments>
   long Must(const char* what, long number, Arguments... arguments) const {
-    const long result = Call(board, number, arguments...);
+    const long result = Call(setup, number, arguments...);
     if (result < 0) Fail(what, result);
     return result;
   }
 };
 
-/// Waits to be killed, or to be taken over with ptrace(2).
-[[noreturn]] void Rest(Board* board);
+/// Whoever ends the supervisor ends all others, one after another, whatever they are in. Not those
+/// whose parent is to exit: these look after the supervisor while they wait. A change of ids undoes
+/// it.
+void DieWithParent(const Caller& caller);
 
-/// Starts a thread of this process that has the number `*tid` and runs `run(board, argument)` below
+/// Waits to be killed.
+[[noreturn]] void Rest(const Setup* setup);
+
+/// Starts a thread of this process that has the number `*tid` and runs `run(setup, argument)` below
 /// `stack_top`. `*ended`, if given, becomes 0 when the thread has ended. A negative errno, or the
 /// number.
-using ThreadFunction = void (*)(Board* board, void* argument);
-long StartThread(Board* board, const int32_t* tid, uint64_t stack_top, Word* ended,
-                 ThreadFunction run, void* argument);
+using ThreadFunction = void (*)(const Setup* setup, const void* argument);
+long StartThread(const Setup* setup, const int32_t* tid, uint64_t stack_top, Word* ended,
+                 ThreadFunction run, const void* argument);
 
 /// CREATE_THREAD. A negative errno, or the number.
-long StartThread(Board* board, Thread* thread);
+long StartThread(const Setup* setup, const Thread* thread);
 
 /// Opens what `path` leads to from `directory`, after it has made sure, without opening it, that
 /// this is what `check` says. Only regular files, directories, devices and, with O_PATH, links: it
@@ -94,12 +102,12 @@ long OpenChecked(const Caller& caller, int directory, const char* path, uint32_t
                  const FileCheck& check);
 
 /// LOAD_PAGES: from the image into memory.
-void LoadPages(Board* board, Process* process, const Op* op);
+void LoadPages(const Setup* setup, const Process* process, const Op* op);
 
 /// The rest of a thread's life, from when nothing is left to build.
-[[noreturn]] void FinishThread(Board* board, Thread* thread);
+[[noreturn]] void FinishThread(const Setup* setup, const Thread* thread);
 
-/// The number of this thread as the supervisor sees it.
-void ReportNumber(Board* board, Thread* thread);
+/// The number of this thread as the supervisor sees it, if it is another one.
+void ReportNumber(const Setup* setup, const Thread* thread);
 
 }  // namespace crgen::restorer

@@ -16,6 +16,7 @@ namespace crgen::restorer {
 
 /// What the script refers to outside the arena, as names in the service directory.
 struct Services {
+  int fd = -1;                            ///< /proc/self/fd, where the names are
   const HostFiles* files = nullptr;       ///< what preflight has looked at
   std::map<InodeId, std::string> memfds;  ///< objects that the supervisor has made
   Pid helper_tid = 0;                     ///< for helpers that load pages

@@ -45,24 +45,6 @@ Json Timer(int seconds) {
   return {{"interval_sec", 0}, {"interval_usec", 0}, {"value_sec", seconds}, {"value_usec", 0}};
 }
 
-Json Capabilities(const char* held) {
-  return {{"cap_inh", "0x0"},
-          {"cap_prm", held},
-          {"cap_eff", held},
-          {"cap_bnd", held},
-          {"cap_amb", "0x0"}};
-}
-
-Json Credentials(int id, const char* held) {
-  Json creds = Capabilities(held);
-  for (const char* name : {"uid", "euid", "suid", "fsuid", "gid", "egid", "sgid", "fsgid"}) {
-    creds[name] = id;
-  }
-  creds["groups"] = {id};
-  creds["secbits"] = Json::array();
-  return creds;
-}
-
 class RestorerFaultsTest : public RestorerTest {
  protected:
   /// A tree that takes every kind of step: 6 processes that resume (one with a thread), a zombie,

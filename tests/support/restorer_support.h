@@ -110,6 +110,25 @@ class PlanBuilder {
   std::vector<Json> plan_;
 };
 
+inline Json Capabilities(const char* held) {
+  return {{"cap_inh", "0x0"},
+          {"cap_prm", held},
+          {"cap_eff", held},
+          {"cap_bnd", held},
+          {"cap_amb", "0x0"}};
+}
+
+/// All ids are `id`; the capabilities are `held`.
+inline Json Credentials(int id, const char* held) {
+  Json creds = Capabilities(held);
+  for (const char* name : {"uid", "euid", "suid", "fsuid", "gid", "egid", "sgid", "fsgid"}) {
+    creds[name] = id;
+  }
+  creds["groups"] = {id};
+  creds["secbits"] = Json::array();
+  return creds;
+}
+
 /// What proc(5) says of a process. state 'X': there is none.
 struct ProcessFacts {
   char state = 'X';

@@ -1,3 +1,5 @@
+#include <sys/prctl.h>
+
 #include "restorer/executor/files/files.h"
 
 namespace crgen::restorer {
@@ -21,6 +23,8 @@ void SetOwner(const Caller& caller, const OwnerOp& owner) {
   if (!other_ids) return;
   caller.Must("setresuid", __NR_setresuid, -1, 0, -1);
   caller.Must("setresuid", __NR_setresuid, 0, 0, 0);
+  caller.Must("prctl(PR_SET_DUMPABLE)", __NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
+  DieWithParent(caller);
 }
 
 }  // namespace crgen::restorer

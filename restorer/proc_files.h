@@ -1,0 +1,23 @@
+// What proc(5) says of a process or thread; ids are those of this process's pid namespace.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+namespace crgen::restorer {
+
+/// The state letter; 'X': no such process.
+char StateOf(pid_t pid);
+
+/// Who traces it; 0: nobody.
+pid_t TracerOf(pid_t pid);
+
+/// The system call that it is in, for people: "system call openat", "no system call". `*number`
+/// gets its number, -1: none.
+std::string SystemCallOf(pid_t pid, long* number);
+
+/// Whether `number` is, in the pid namespace of the process `root`, thread `tid` of process `pid`.
+bool IsThreadOf(pid_t root, pid_t number, pid_t pid, pid_t tid);
+
+}  // namespace crgen::restorer

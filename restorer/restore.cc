@@ -1,0 +1,215 @@
+#include "restorer/restore.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fstream>
+#include <new>
+#include <sstream>
+#include <vector>
+
+#include "restorer/cleanup.h"
+#include "restorer/pidfile.h"
+#include "restorer/services.h"
+#include "restorer/supervisor.h"
+
+namespace crgen::restorer {
+namespace {
+
+/// What the process that restores tells the one that the user has started.
+struct Report {
+  std::int64_t command = -1;
+  std::int32_t root = 0;
+  char what[1000] = "";
+};
+
+/// Between the two processes: two reports, and a byte in between.
+void Tell(int channel, const Report& report) {
+  [[maybe_unused]] const ssize_t sent =
+      send(channel, &report, sizeof report, MSG_NOSIGNAL | MSG_EOR);
+}
+
+/// The other one knows the root, and has had its time to fail.
+bool MayGoOn(int channel) {
+  char word = 0;
+  ssize_t got;
+  do {
+    got = read(channel, &word, 1);
+  } while (got < 0 && errno == EINTR && !AskedToStop());
+  return got == 1;
+}
+
+int StatusOf(int status) {
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/// Reaps what this process has adopted until the root ends; the root's status. As init, until
+/// nobody is left.
+int AwaitRoot(pid_t root, bool init) {
+  int root_status = 0, status = 0;
+  for (;;) {
+    const pid_t pid = waitpid(-1, &status, __WALL);
+    if (pid < 0 && errno == EINTR) continue;
+    if (pid < 0) return StatusOf(root_status);
+    if (pid == root) root_status = status;
+    if (pid == root && !init) return StatusOf(root_status);
+  }
+}
+
+/// A /proc of the namespace that this process is the init of.
+bool MountProc() {
+  return mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
+}
+
+[[noreturn]] void BeRestorer(const Program& program, const Schedule& schedule,
+                             std::uint64_t text_size, HostFiles& files,
+                             const RestoreOptions& options, int channel) {
+  Report report;
+  const auto give_up = [&](const RestoreProblem& problem) {
+    KillDescendants();
+    report.command = problem.command;
+    std::strncpy(report.what, problem.what.c_str(), sizeof report.what - 1);
+    Tell(channel, report);
+    _exit(1);
+  };
+  // Whatever comes of this process is out of reach for others from its first moment: of those who
+  // have its ids before it runs, too.
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) give_up({ErrorText("prctl(PR_SET_DUMPABLE)")});
+  if (options.new_pid_namespace && !MountProc()) give_up({ErrorText("mount of /proc")});
+  if (!AdoptDescendants()) give_up({ErrorText("prctl(PR_SET_CHILD_SUBREAPER)")});
+  RestoreProblem problem;
+  try {
+    Supervisor supervisor(program, schedule, files, options);
+    problem = supervisor.Run(text_size, [&](pid_t root) {
+      report.root = root;
+      Tell(channel, report);
+      return MayGoOn(channel);
+    });
+  } catch (const std::bad_alloc&) {
+    problem = {"out of memory"};
+  }
+  if (problem) give_up(problem);
+  Tell(channel, report);
+  close(channel);
+  files.Close();
+  if (!options.new_pid_namespace && options.detach) _exit(0);
+  prctl(PR_SET_PDEATHSIG, 0);
+  DieOfStop();
+  _exit(AwaitRoot(report.root, options.new_pid_namespace));
+}
+
+/// The root's number in this pid namespace, where it is another one: proc(5), NSpid.
+pid_t NumberHere(pid_t restorer, pid_t root) {
+  std::ifstream children("/proc/" + std::to_string(restorer) + "/task/" + std::to_string(restorer) +
+                         "/children");
+  for (pid_t pid = 0; children >> pid;) {
+    std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+    for (std::string line; std::getline(status, line);) {
+      // From here inwards: a root that is init has one number more.
+      std::istringstream words(line);
+      std::string label;
+      pid_t here = 0, there = 0;
+      if (words >> label >> here >> there && label == "NSpid:" && there == root) return pid;
+    }
+  }
+  return 0;
+}
+
+/// Starts the process that restores, with another number than any of the program's; -1: errno.
+pid_t StartRestorer(const Program& program, const Schedule& schedule, std::uint64_t text_size,
+                    HostFiles& files, const RestoreOptions& options, const int channel[2]) {
+  pid_t restorer = -1;
+  std::vector<pid_t> unsuited;  // those that are in use are not given out again
+  for (;;) {
+    clone_args arguments = {};
+    arguments.flags = options.new_pid_namespace ? CLONE_NEWPID | CLONE_NEWNS : 0;
+    arguments.exit_signal = SIGCHLD;
+    restorer = static_cast<pid_t>(syscall(__NR_clone3, &arguments, sizeof arguments));
+    if (restorer == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGTERM);
+      close(channel[0]);
+      if (!options.new_pid_namespace && InProgram(program, getpid())) {
+        for (;;) pause();
+      }
+      BeRestorer(program, schedule, text_size, files, options, channel[1]);
+    }
+    if (restorer < 0 || options.new_pid_namespace || !InProgram(program, restorer)) break;
+    unsuited.push_back(restorer);
+  }
+  for (pid_t pid : unsuited) kill(pid, SIGKILL);
+  return restorer;
+}
+
+/// What the restorer says next; the problem, if it has failed or is gone.
+RestoreProblem Hear(int channel, pid_t restorer, Report* report) {
+  ssize_t got;
+  do {
+    got = recv(channel, report, sizeof *report, 0);
+    if (got < 0 && errno == EINTR && AskedToStop()) kill(restorer, SIGTERM);
+  } while (got < 0 && errno == EINTR);
+  if (got != sizeof *report) return {"the restoring process has died"};
+  return {report->what, report->command};
+}
+
+}  // namespace
+
+RestoreResult Restore(const Program& program, const Schedule& schedule, std::uint64_t text_size,
+                      HostFiles& files, const RestoreOptions& options) {
+  RestoreResult result;
+  Pidfile pidfile;
+  result.problem.what = pidfile.Open(options.pidfile);
+  if (result.problem) return result;
+  int channel[2];
+  if (!AdoptDescendants() || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0) {
+    result.problem = {ErrorText("prctl or socketpair")};
+    return result;
+  }
+  ListenForStop();
+  const pid_t restorer = StartRestorer(program, schedule, text_size, files, options, channel);
+  if (restorer < 0) {
+    result.problem = {ErrorText("clone3")};
+    return result;
+  }
+  files.Close();
+  close(channel[1]);
+
+  Report report;
+  result.problem = Hear(channel[0], restorer, &report);
+  if (!result.problem) {
+    result.root = options.new_pid_namespace ? NumberHere(restorer, report.root) : report.root;
+    result.problem.what = pidfile.Write(result.root);
+  }
+  if (!result.problem) {
+    send(channel[0], "", 1, MSG_NOSIGNAL);
+    result.problem = Hear(channel[0], restorer, &report);
+  }
+  close(channel[0]);
+  if (result.problem) {
+    pidfile.Remove();
+    kill(restorer, SIGKILL);
+    KillDescendants();
+    return result;
+  }
+  int status = 0;
+  if (options.detach) {
+    if (!options.new_pid_namespace) waitpid(restorer, &status, 0);
+    return result;
+  }
+  DieOfStop();
+  while (waitpid(restorer, &status, 0) < 0 && errno == EINTR) {
+  }
+  result.exit_status = StatusOf(status);
+  return result;
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,36 @@
+// A restore as a whole: the process that the user has started, and the one that restores.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+#include "dsl/commands.h"
+#include "preflight/host_files.h"
+#include "restorer/problem.h"
+#include "restorer/schedule.h"
+
+namespace crgen::restorer {
+
+struct RestoreOptions {
+  bool new_pid_namespace = false;  ///< a fresh one, with its own /proc
+  bool detach = false;             ///< do not wait for the root to end
+  bool stop = false;               ///< leave everybody stopped
+  std::string pidfile;             ///< gets the root's pid; empty: none
+  unsigned timeout = 600;          ///< seconds without any progress; 0: as long as it takes
+};
+
+struct RestoreResult {
+  RestoreProblem problem;
+  pid_t root = 0;       ///< as this process's pid namespace has it
+  int exit_status = 0;  ///< of the root as a shell gives it, unless detached
+};
+
+/// Restores `program`, which has passed CheckProgram and Preflight and is settled; `files` are
+/// those that Preflight holds, and are let go. On failure nothing of it is left: no process, no
+/// file. Blocks until the root ends, unless detached.
+RestoreResult Restore(const Program& program, const Schedule& schedule, std::uint64_t text_size,
+                      HostFiles& files, const RestoreOptions& options);
+
+}  // namespace crgen::restorer

@@ -1,0 +1,67 @@
+#include "restorer/services.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "restorer/files/files.h"
+#include "restorer/problem.h"
+
+namespace crgen::restorer {
+namespace {
+
+/// The highest number that nobody has: where the kernel does not give out new ones for long.
+Pid SpareNumber(const Program& program) {
+  Pid number = 32768;
+  std::ifstream("/proc/sys/kernel/pid_max") >> number;
+  do --number;
+  while (number > 1 && (kill(number, 0) == 0 || InProgram(program, number)));
+  return number;
+}
+
+}  // namespace
+
+bool InProgram(const Program& program, pid_t number) {
+  return std::any_of(program.begin(), program.end(), [&](const Command& command) {
+    const auto* fork = std::get_if<Fork>(&command.body);
+    const auto* thread = std::get_if<CreateThread>(&command.body);
+    return (fork != nullptr && fork->child_pid == number) ||
+           (thread != nullptr && thread->tid == number);
+  });
+}
+
+std::string OpenServices(const Program& program, Services* services) {
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    if (open == nullptr) continue;
+    const std::string problem =
+        std::visit([&]<typename Body>(
+                       const Body& body) { return FileRestorer<Body>::Prepare(body, *services); },
+                   open->file->body);
+    if (!problem.empty()) return problem;
+  }
+  services->helper_tid = SpareNumber(program);
+  services->fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+  if (services->fd < 0) return ErrorText("/proc/self/fd");
+  rlimit limit;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  constexpr rlim_t kOwn = 3;  // the service descriptor, and two while a file is opened
+  const rlim_t needed = static_cast<rlim_t>(FirstUnusedFd(program)) + kOwn;
+  if (limit.rlim_cur < needed) {
+    limit.rlim_cur = limit.rlim_max;
+    if (limit.rlim_max < needed || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+      return "the plan has descriptor " + std::to_string(needed - kOwn - 1) +
+             ": RLIMIT_NOFILE is " + std::to_string(limit.rlim_max);
+    }
+  }
+  return "";
+}
+
+}  // namespace crgen::restorer

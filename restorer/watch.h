@@ -1,0 +1,62 @@
+// How the supervisor waits for the processes that it restores: until they have arrived, or until
+// one of them cannot arrive any more, in whatever way, or for too long.
+#pragma once
+
+#include <string>
+
+#include "restorer/compile.h"
+#include "restorer/deadline.h"
+#include "restorer/problem.h"
+
+namespace crgen::restorer {
+
+/// How far it has come, on the last line of a terminal; nothing if stderr is none.
+class Progress {
+ public:
+  ~Progress();
+  void Show(Word done, Word total);
+
+ private:
+  bool shown_ = false;
+};
+
+class Watch {
+ public:
+  /// `timeout`: seconds without any step of any process; 0: for ever.
+  Watch(const Program& program, const Arena& arena, const Script& script, unsigned timeout);
+
+  /// Until `*word` is not `value`. The problem that came first, or none.
+  RestoreProblem AwaitChange(const Word* word, Word value);
+  /// Until all threads have counted themselves.
+  RestoreProblem AwaitAll(Word Board::*counter);
+  /// To be asked in every other wait, a few times a second: what makes it vain, or none.
+  RestoreProblem Look();
+  /// From here on this process traces all threads: stops are reported to it.
+  void Traced() { traced_ = true; }
+
+ private:
+  RestoreProblem TheirProblem() const;
+  RestoreProblem LookForLost() const;
+  RestoreProblem LookForStops() const;
+  RestoreProblem LookForLimit();
+  RestoreProblem Stuck() const;
+  bool Born(std::size_t process) const;
+  bool Built(const Process& process) const;
+  pid_t NumberOf(const Thread& thread) const;
+
+  const Program& program_;
+  const Arena& arena_;
+  const Script& script_;
+  Deadline deadline_;
+  std::uint64_t steps_ = 0;  ///< of all processes together, when last looked
+  bool traced_ = false;
+  Progress progress_;
+};
+
+/// "process 12", "thread 13 of process 12".
+std::string NameOf(const Thread& thread);
+
+/// What a tracer is told of a thread that did not stop as it was asked to.
+std::string Interference(const Thread& thread, int status);
+
+}  // namespace crgen::restorer
