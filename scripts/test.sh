@@ -3,8 +3,9 @@
 # once more under AddressSanitizer and UndefinedBehaviorSanitizer; then each fuzzer for a minute.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
-sanitized="generate_random_test golden_test schema_test images_errors_test images_facts_test images_framing_test
-  images_parents_test images_robustness_test"
+sanitized="generate_random_test golden_test schema_test images_entries_test images_errors_test
+  images_framing_test images_memory_test images_pages_test images_processes_test images_unsupported_test
+  images_parents_test images_robustness_test images_values_test"
 
 "$here/scripts/install-dependencies.sh"
 [ -f "$here/build/build.ninja" ] || cmake -G Ninja -S "$here" -B "$here/build"

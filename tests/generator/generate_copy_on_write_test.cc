@@ -20,7 +20,7 @@ std::string OriginOf(const check::Kernel& kernel, const check::Space& space, std
 
 class Property {
  public:
-  explicit Property(const Dump& dump) : dump_(dump), verdict_(dump) {
+  explicit Property(const MadeDump& dump) : dump_(dump), verdict_(dump) {
     for (std::size_t i = 0; i < dump.snapshot.processes.size(); ++i) {
       index_of_[dump.snapshot.tree.nodes[i].pid] = i;
     }
@@ -34,7 +34,7 @@ class Property {
     }
   }
 
-  const Verdict& verdict() const { return verdict_; }
+  const PlanVerdict& verdict() const { return verdict_; }
   std::size_t alike = 0, pages = 0, contested = 0;
 
   std::string Check() {
@@ -128,8 +128,8 @@ class Property {
                            run.image_offset + page - run.start);
   }
 
-  const Dump& dump_;
-  Verdict verdict_;
+  const MadeDump& dump_;
+  PlanVerdict verdict_;
   std::map<Pid, std::size_t> index_of_;
   std::map<Pid, Pid> creator_of_;
   std::map<Pid, std::set<AddressRange>> mapped_;
@@ -146,7 +146,7 @@ TEST(GenerateCopyOnWriteTest, LikeRegionsAreInherited) {
     HistoryOptions options;
     options.seed = static_cast<std::uint64_t>(seed);
     options.steps = 10 + seed % 80;
-    const Dump dump = History(options).Run();
+    const MadeDump dump = History(options).Run();
     Property property(dump);
     if (property.verdict().outcome != GenerateOutcome::kOk) continue;
     const std::string problems = property.Check();

@@ -8,8 +8,8 @@ namespace {
 
 /// The program for a snapshot, after it was checked.
 std::string Generated(const std::string& tree, const std::string& text) {
-  const Dump dump = SnapshotBuilder::Build(tree, text);
-  const Verdict verdict(dump);
+  const MadeDump dump = SnapshotBuilder::Build(tree, text);
+  const PlanVerdict verdict(dump);
   EXPECT_EQ(verdict.problems, "");
   return "\n" + ProgramText::Of(verdict.program);
 }

@@ -26,19 +26,19 @@ HistoryOptions OptionsOf(std::uint64_t seed) {
 /// What the generator says no to, though it can be reached: tables shared by processes of which
 /// neither is born of the other (siblings by CLONE_PARENT, or a process whose creator, with whom it
 /// shared one, is gone).
-bool IsRefused(const Verdict& verdict) {
+bool IsRefused(const PlanVerdict& verdict) {
   return verdict.outcome == GenerateOutcome::kBadInput &&
          verdict.problems.find("shares its descriptor table") != std::string::npos;
 }
 
-bool Holds(const Verdict& verdict) { return verdict.problems.empty() || IsRefused(verdict); }
+bool Holds(const PlanVerdict& verdict) { return verdict.problems.empty() || IsRefused(verdict); }
 
 /// A history with the same seed and fewer steps is its beginning, so the shortest one that fails
 /// ends with what matters.
 HistoryOptions Shortest(HistoryOptions options) {
   const int steps = options.steps;
   for (options.steps = 0; options.steps < steps; ++options.steps) {
-    if (!Holds(Verdict(History(options).Run()))) break;
+    if (!Holds(PlanVerdict(History(options).Run()))) break;
   }
   return options;
 }
@@ -49,13 +49,13 @@ TEST(GenerateRandomTest, EveryReachableSnapshotIsRestored) {
   std::uint64_t failures = 0, refused = 0;
   for (std::uint64_t seed = first; seed < first + rounds && failures < 5; ++seed) {
     HistoryOptions options = OptionsOf(seed);
-    const Verdict whole(History(options).Run());
+    const PlanVerdict whole(History(options).Run());
     refused += IsRefused(whole) ? 1 : 0;
     if (Holds(whole)) continue;
     ++failures;
     options = Shortest(options);
-    const Dump dump = History(options).Run();
-    const Verdict verdict(dump);
+    const MadeDump dump = History(options).Run();
+    const PlanVerdict verdict(dump);
     ADD_FAILURE() << "CRGEN_SEED=" << seed << ", " << options.steps << " steps\n"
                   << PrintTree(dump.snapshot.tree) << "\n"
                   << verdict.problems << ProgramText::Of(verdict.program);

@@ -7,8 +7,8 @@ namespace crgen::test {
 namespace {
 
 void ExpectRight(const std::string& tree, const std::string& text) {
-  const Dump dump = SnapshotBuilder::Build(tree, text);
-  const Verdict verdict(dump);
+  const MadeDump dump = SnapshotBuilder::Build(tree, text);
+  const PlanVerdict verdict(dump);
   EXPECT_EQ(verdict.problems, "") << ProgramText::Of(verdict.program);
 }
 
@@ -99,13 +99,13 @@ mem 2: 10-12 r file:a)");
 }
 
 TEST(GenerateRegressionTest, SomethingInTheWayFarBelow) {
-  const Dump dump = SnapshotBuilder::Build("1 1 1 [ 2 1 1 [] 4 3 3 [] 5 3 3 [] 6 3 3 [] ]", R"(
+  const MadeDump dump = SnapshotBuilder::Build("1 1 1 [ 2 1 1 [] 4 3 3 [] 5 3 3 [] 6 3 3 [] ]", R"(
 mem 1: 10-14 rw anon 10=1
 mem 2: 10-14 rw anon 10=1
 mem 4: 11-13 rx vdso
 mem 5: 10-14 rw anon 10=1
 mem 6: 11-13 rx vdso)");
-  const Verdict verdict(dump);
+  const PlanVerdict verdict(dump);
   EXPECT_EQ(verdict.problems, "");
   // 2 inherits what 1 has, whatever 3, which made the session, hands on.
   EXPECT_EQ(ProgramText::Of(verdict.program).find("2 MAP_REGION"), std::string::npos);

@@ -69,7 +69,8 @@ class PageImages {
   std::map<std::string, std::vector<std::uint32_t>> pages_;
 };
 
-struct Dump {
+/// A snapshot and the content of the pages that it names.
+struct MadeDump {
   Snapshot snapshot;
   PageImages images;
 
@@ -104,7 +105,7 @@ inline std::shared_ptr<const Attributes> AttributesNamed(const std::string& comm
 
 class SnapshotBuilder {
  public:
-  static Dump Build(const std::string& tree, const std::string& text) {
+  static MadeDump Build(const std::string& tree, const std::string& text) {
     SnapshotBuilder builder;
     Diagnostics diag;
     EXPECT_TRUE(Succeeded(ParseTree(tree, &builder.snapshot().tree, diag))) << tree;
@@ -294,7 +295,7 @@ class SnapshotBuilder {
     }
   }
 
-  Dump dump_;
+  MadeDump dump_;
   std::map<Pid, std::size_t> index_of_;
   std::map<std::string, std::int32_t> file_of_, shmem_of_, memfd_of_;
 };
@@ -402,9 +403,9 @@ class ProgramText {
 };
 
 /// What is wrong with the program that the generator makes of a dump: "" if nothing is.
-class Verdict {
+class PlanVerdict {
  public:
-  explicit Verdict(const Dump& dump) {
+  explicit PlanVerdict(const MadeDump& dump) {
     Diagnostics diag;
     const PageReader reader = dump.images.Reader();
     outcome = GenerateProgram(dump.snapshot, {}, reader, &program, diag);

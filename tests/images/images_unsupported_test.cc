@@ -1,0 +1,99 @@
+// Images and descriptor types that no command describes: each kind of the table of images.
+#include <gtest/gtest.h>
+
+#include "tests/support/image_builder.h"
+
+namespace crgen {
+namespace {
+
+using namespace test;  // NOLINT: the vocabulary of these tests
+
+TEST(UnsupportedImages, TypesOfDescriptors) {
+  std::vector<DumpCase> types;
+  for (std::uint32_t type = 0; type < std::size(kFileTypes); ++type) {
+    if (type == pb::FD_REG || type == pb::FD_MEMFD) continue;
+    const std::string name(kFileTypes[type]);
+    const bool planned =
+        type == pb::FD_EVENTFD || type == pb::FD_SIGNALFD || type == pb::FD_TIMERFD;
+    types.push_back(
+        {name,
+         [=](Dump& d) { d.AddOther(4, type); },
+         {planned ? "error files.img[3]: type " + name + " without its message"
+                  : "unsupported files.img[3]: descriptor of type " + name + ", file 4"}});
+  }
+  RunCases(types);
+}
+
+TEST(UnsupportedImages, Locks) {
+  auto lock = [](std::uint32_t flag) {
+    pb::file_lock_entry entry;
+    entry.set_flag(flag);
+    entry.set_pid(10);
+    entry.set_fd(3);
+    return Entry(BytesOf(entry));
+  };
+  RunCases({{"locks",
+             [&](Dump& d) {
+               d.edits = {Put("filelocks.img", MagicsOf("FILE_LOCKS") + lock(1) + lock(2) +
+                                                   lock(4) + lock(8) + lock(99) + Entry("\x08"))};
+             },
+             {"unsupported filelocks.img[0]: a POSIX lock of pid 10 on fd 3",
+              "unsupported filelocks.img[1]: a flock lock of pid 10 on fd 3",
+              "unsupported filelocks.img[2]: a OFD lock of pid 10 on fd 3",
+              "unsupported filelocks.img[3]: a lease lock of pid 10 on fd 3",
+              "unsupported filelocks.img[4]: a file lock of pid 10 on fd 3",
+              "unsupported filelocks.img[5]: a file lock"}}});
+}
+
+/// Each entry by its number, or the file as a whole.
+TEST(UnsupportedImages, EachEntryByItsNumber) {
+  std::vector<DumpCase> cases;
+  for (const ImageKind& kind : ImageKinds()) {
+    if (kind.treatment != Treatment::kUnsupported || kind.name == "REMAP_FPATH") continue;
+    std::string file(kind.pattern);
+    const std::size_t hole = file.find_first_of("#%");
+    if (hole != std::string::npos) file.replace(hole, 1, "8");
+    std::string note(kind.note);
+    if (kind.name == "FILE_LOCKS") note = "a file lock of pid 0 on fd 0";
+    DumpCase test{file, nullptr, {}};
+    if (kind.payload == Payload::kWholeFile || kind.payload == Payload::kUnlisted) {
+      test.change = [=](Dump& d) { d.edits = {Put(file, "anything")}; };
+      test.expected = {"unsupported " + file + ": " + note};
+    } else {
+      const std::string name(kind.name);
+      test.change = [=](Dump& d) { d.edits = {Put(file, MagicsOf(name) + Entry("") + Entry(""))}; };
+      test.expected = {"unsupported " + file + "[0]: " + note,
+                       "unsupported " + file + "[1]: " + note};
+    }
+    cases.push_back(test);
+  }
+  EXPECT_GT(cases.size(), 50u);
+  RunCases(cases);
+}
+
+TEST(UnsupportedImages, AreReadAllTheSame) {
+  RunCases(
+      {{"what is in cgroup.img",
+        [](Dump& d) { d.edits = {Put("cgroup.img", MagicsOf("CGROUP") + Entry(""))}; },
+        {"unsupported cgroup.img[0]: cgroup membership and settings"}},
+       {"a wrong magic in one of them",
+        [](Dump& d) { d.edits = {Put("utsns-8.img", MagicsOf("PSTREE"))}; },
+        {"error utsns-8.img @0x4: magic is 0x50273030, expected 0x54473203 (UTSNS)"}},
+       {"raw bytes behind entries",
+        [](Dump& d) {
+          // pipe_data_entry: pipe_id 1, bytes 3.
+          const std::string entry = Entry("\x08\x01\x10\x03");
+          d.edits = {Put("pipes-data.img", MagicsOf("PIPES_DATA") + entry + "abc" + entry + "ab")};
+        },
+        {"unsupported pipes-data.img[0]: bytes queued in a pipe",
+         "unsupported pipes-data.img[1]: bytes queued in a pipe",
+         "error pipes-data.img[1]: wants 3 bytes behind it, 2 are left"}},
+       {"one of them cut",
+        [](Dump& d) {
+          d.edits = {Put("utsns-8.img", MagicsOf("UTSNS") + Entry("abc")), CutBy("utsns-8.img", 1)};
+        },
+        {"error utsns-8.img @0x8: entry 0 wants 3 bytes, 2 are left"}}});
+}
+
+}  // namespace
+}  // namespace crgen
