@@ -9,8 +9,8 @@ namespace crgen {
 
 Result FileLoaderOf<Signalfd>::Convert(const pb::file_entry& entry, const ImageReader& at,
                                        Loader& loader, ConvertedFile* file) {
-  constexpr std::uint64_t kNeverTaken =
-      std::uint64_t{1} << (SIGKILL - 1) | std::uint64_t{1} << (SIGSTOP - 1);
+  constexpr std::uint64_t kNeverTaken = std::uint64_t{1} << (SIGKILL - 1) | std::uint64_t{1}
+                                                                                << (SIGSTOP - 1);
   if (!entry.has_sgfd()) return MissingMessage(at, kType, loader.diag);
   const pb::signalfd_entry& from = entry.sgfd();
   const Place place(at, loader.diag, "sgfd");

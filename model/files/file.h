@@ -49,7 +49,9 @@ inline std::string_view TypeOf(const File& file) {
 }
 
 /// The path part of a REG: of what is mapped, executed, or a directory. nullptr: another type.
-inline const RegularFile* AsRegular(const File& file) { return std::get_if<RegularFile>(&file.body); }
+inline const RegularFile* AsRegular(const File& file) {
+  return std::get_if<RegularFile>(&file.body);
+}
 
 /// All types of file_entry, by CRIU's names; the index is the number in the image.
 inline constexpr std::string_view kFileTypes[] = {
