@@ -19,6 +19,7 @@ struct GenerateArguments {
   bool partial = false;
   bool shell_job = false;
   bool no_check = false;
+  std::string namespaces;
   unsigned threads = std::max(1U, std::thread::hardware_concurrency());
 };
 
@@ -37,12 +38,14 @@ ExitCode CodeOf(GenerateOutcome outcome) {
 ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
   auto source = OpenFolder(arguments.dump, diag);
   Snapshot snapshot;
-  if (source == nullptr ||
-      Failed(LoadDump(*source, &snapshot, diag,
-                      {TerminalProgress("reading process"), arguments.threads}))) {
+  if (source == nullptr || Failed(LoadDump(*source, &snapshot, diag,
+                                           {TerminalProgress("reading process"), arguments.threads,
+                                            arguments.namespaces == "caller"}))) {
     return ExitCode::kBadInput;
   }
-  if (diag.Count(Severity::kUnsupported) != 0 && !arguments.partial) return ExitCode::kUnsupported;
+  if (diag.HasEssential() || (diag.Count(Severity::kUnsupported) != 0 && !arguments.partial)) {
+    return ExitCode::kUnsupported;
+  }
   spdlog::info("{} processes, {} descriptor tables, {} files", snapshot.processes.size(),
                snapshot.tables.size(), snapshot.files.size());
 
@@ -58,6 +61,9 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
                                                   &program, diag, check ? &*check : nullptr);
   if (outcome != GenerateOutcome::kOk) return CodeOf(outcome);
   spdlog::info("{} commands", program.size());
+  spdlog::info(
+      "what no dump records (CPU affinity, I/O priority, memory policy …) is in no plan: "
+      "docs/not-in-a-dump.md");
 
   bool wrong = false;
   Output output(arguments.output);
@@ -90,6 +96,11 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
   app.add_flag("--pretty", arguments->pretty, "Indent the program");
   app.add_flag("--partial", arguments->partial,
                "Leave out what is unsupported (listed on stderr) instead of refusing the dump");
+  app.add_option(
+         "--namespaces", arguments->namespaces,
+         "\"caller\": with --partial, namespaces of the tree's own may be left out too; the "
+         "restored processes use the namespaces, mounts and cgroups of the restorer's caller")
+      ->check(CLI::IsMember({"caller"}));
   app.add_flag("--shell-job", arguments->shell_job,
                "The root's session and group, which are not in the dump, are the restorer's");
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");

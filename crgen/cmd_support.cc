@@ -20,25 +20,27 @@ constexpr std::size_t kPieceCommands = 4096;
 constexpr std::size_t kMaxHeld = 32 << 20;
 
 void PrintDropped(const Diagnostics& diag, Severity severity, const char* what) {
-  if (diag.Count(severity) > Diagnostics::kMaxKept) {
-    spdlog::error("and {} more {}", diag.Count(severity) - Diagnostics::kMaxKept, what);
-  }
+  const std::size_t dropped = diag.Dropped(severity);
+  if (dropped != 0) spdlog::error("and {} more {}", dropped, what);
 }
 
 }  // namespace
 
 void PrintDiagnostics(const Diagnostics& diag, bool partial) {
   for (const Diagnostic& entry : diag.entries()) {
+    const std::string more =
+        entry.more == 0 ? "" : " (and " + std::to_string(entry.more) + " more like it)";
+    const bool left_out = partial && !entry.essential;
     switch (entry.severity) {
       case Severity::kError:
-        spdlog::error("{}: {}", entry.where, entry.what);
+        spdlog::error("{}: {}{}", entry.where, entry.what, more);
         break;
       case Severity::kUnsupported:
-        spdlog::log(partial ? spdlog::level::warn : spdlog::level::err, "{}: unsupported: {}",
-                    entry.where, entry.what);
+        spdlog::log(left_out ? spdlog::level::warn : spdlog::level::err, "{}: unsupported: {}{}",
+                    entry.where, entry.what, more);
         break;
       case Severity::kWarning:
-        spdlog::warn("{}: {}", entry.where, entry.what);
+        spdlog::warn("{}: {}{}", entry.where, entry.what, more);
         break;
     }
   }
@@ -163,6 +165,10 @@ Result PrintFindings(const Diagnostics& diag, Diagnostics& errors) {
     json.String(IsUtf8(entry.where) ? entry.where : "?");
     json.Key("what");
     json.String(IsUtf8(entry.what) ? entry.what : "?");
+    if (entry.more != 0) {
+      json.Key("more");
+      json.Number(std::uint64_t{entry.more});
+    }
     json.EndObject();
   }
   json.EndArray();

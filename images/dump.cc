@@ -3,6 +3,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/wire_format_lite.h>
 
+#include <algorithm>
+
 #include "images/load/core_checks.h"
 #include "images/load/loader.h"
 
@@ -42,9 +44,16 @@ std::uint64_t PayloadLength(const ImageKind& kind, std::string_view bytes) {
   return length;
 }
 
+/// Kinds that say what a namespace is: whatever lies in it means another thing outside.
+constexpr std::string_view kContainers[] = {"UTSNS", "PIDNS", "USERNS", "MNTS", "IPC_VAR", "NETNS"};
+
 /// Reports every entry of an image that no command describes.
-void ReportUnsupported(ImageSet& images, const ImageSet::Image& image, Diagnostics& diag) {
+void ReportUnsupported(Loader& loader, const ImageSet::Image& image) {
+  ImageSet& images = loader.images;
+  Diagnostics& diag = loader.diag;
   const ImageKind& kind = *image.kind;
+  const bool container = std::ranges::find(kContainers, kind.name) != std::end(kContainers);
+  const bool queue = kind.name == "PIPES_DATA" || kind.name == "FIFO_DATA";
   if (kind.payload == Payload::kWholeFile || kind.payload == Payload::kUnlisted) {
     diag.Unsupported(image.name, std::string(kind.note));
     return;
@@ -56,12 +65,32 @@ void ReportUnsupported(ImageSet& images, const ImageSet::Image& image, Diagnosti
   if (Failed(reader.ReadMagic(kind, diag))) return;
   while (!reader.AtEnd()) {
     if (Failed(reader.Next(&bytes, diag))) return;
-    diag.Unsupported(reader.Where(),
-                     kind.name == "FILE_LOCKS" ? DescribeLock(bytes) : std::string(kind.note));
-    if (kind.payload == Payload::kFollows &&
-        Failed(reader.Skip(PayloadLength(kind, bytes), diag))) {
-      return;
+    const std::uint64_t payload =
+        kind.payload == Payload::kFollows ? PayloadLength(kind, bytes) : 0;
+    if (container) {
+      loader.UnsupportedContainer(reader.Where(), std::string(kind.note));
+    } else if (!queue || payload != 0) {  // of an empty pipe the image says its capacity alone
+      diag.Unsupported(reader.Where(),
+                       kind.name == "FILE_LOCKS" ? DescribeLock(bytes) : std::string(kind.note));
     }
+    if (Failed(reader.Skip(payload, diag))) return;
+  }
+}
+
+/// A file that calls itself an image, but is of no kind that crgen knows.
+void ReportStranger(ImageSource& source, const std::string& name, Diagnostics& diag) {
+  std::uint64_t size = 0;
+  std::uint32_t magics[2] = {0, 0};
+  if (Failed(source.Size(name, &size, diag))) return;
+  if (size >= sizeof magics &&
+      Failed(source.ReadAt(name, 0, {reinterpret_cast<char*>(magics), sizeof magics}, diag))) {
+    return;
+  }
+  if (magics[0] == kCommonMagic || magics[0] == kServiceMagic) {
+    diag.Unsupported(
+        name, "an image of a kind that this crgen does not know, magic " + HexText(magics[1]));
+  } else {
+    diag.Warning(name, "is called an image, but is none that CRIU itself writes: left alone");
   }
 }
 
@@ -122,11 +151,12 @@ void Loader::LoadProcesses(const LoadProgress& progress) {
 }
 
 void Loader::AccountForTheRest() {
+  for (const std::string& name : images.strangers()) ReportStranger(images.source(), name, diag);
   for (const ImageSet::Image& image : images.images()) {
     if (image.used) continue;
     switch (image.kind->treatment) {
       case Treatment::kUnsupported:
-        ReportUnsupported(images, image, diag);
+        ReportUnsupported(*this, image);
         break;
       case Treatment::kPlanned:
         diag.Warning(image.name, "nothing in this dump refers to it");
@@ -141,7 +171,7 @@ Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
                 const LoadOptions& options) {
   const std::size_t errors = diag.Count(Severity::kError);
   *snapshot = Snapshot{};
-  Loader loader(source, snapshot, diag);
+  Loader loader(source, snapshot, diag, options);
   if (Failed(loader.images.Index(diag)) || Failed(loader.LoadInventory()) ||
       Failed(loader.LoadProcessTree())) {
     return Result::kError;

@@ -17,6 +17,10 @@ using LoadProgress = std::function<void(std::size_t done, std::size_t total)>;
 struct LoadOptions {
   LoadProgress progress = {};
   unsigned threads = 1;  ///< above 1: so many read images ahead of the one that converts them
+  /// Namespaces of the tree's own may be left out: those of the caller of a restore take their
+  /// place. Without it they are essential, for every path and number in the dump means another
+  /// thing outside of them.
+  bool caller_namespaces = false;
 };
 
 /// Reads the image set `source` (x86-64, CRIU 3.17 to 4.2) and checks it for consistency.

@@ -19,10 +19,13 @@ Result ImageSet::Index(Diagnostics& diag) {
     std::uint64_t number = 0;
     if (const ImageKind* kind = FindImageKind(name, &number)) {
       places.push_back({{kind, number}, &name});
+    } else if (name.ends_with(".img")) {
+      strangers_.push_back(name);
     }
   }
   std::sort(places.begin(), places.end(),
             [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::sort(strangers_.begin(), strangers_.end());
   images_.reserve(places.size());
   for (auto& [place, name] : places) {
     images_.push_back({place.first, place.second, std::move(*name)});

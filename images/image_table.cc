@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "images/load/unknown_fields.h"
+
 namespace crgen {
 namespace {
 
@@ -112,7 +114,6 @@ constexpr std::string_view kFieldsNotNeeded =
     "| `task_core_entry.blk_sigset_extended`, `thread_core_entry.blk_sigset_extended`, "
     "`sa_entry.mask_extended` | MIPS only |\n"
     "| `sa_entry.compat_sigaction` | of 32-bit tasks, which are refused by name |\n"
-    "| `task_core_entry.old_seccomp_mode`, `old_seccomp_filter` | before CRIU 3.9 |\n"
     "| `vma_entry.fd` | always -1 |\n"
     "| status bit HEAP of `vma_entry` | the kernel's label; follows from `mm_brk` |\n"
     "| `aio_ring_entry.ring_len` | follows from `nr_req` |\n"
@@ -179,7 +180,7 @@ std::string ImageReference() {
       "name.\n"
       "*not needed*: a restore does without it, for the reason given. *unsupported*: no command\n"
       "says it yet; `crgen` refuses the dump and lists every entry (with `--partial` it plans the\n"
-      "rest). Files that match no row are no images and are left alone.\n\n"
+      "rest). Other files that match no row are no images and are left alone.\n\n"
       "| image | entries | | |\n|---|---|---|---|\n";
   for (const ImageKind& kind : kKinds) {
     text += "| `" + std::string(kind.pattern) + "` | " +
@@ -191,6 +192,7 @@ std::string ImageReference() {
             " |\n";
   }
   text += kFieldsNotNeeded;
+  text += UnknownFieldsReference();
   return text;
 }
 

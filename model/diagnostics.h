@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace crgen {
@@ -24,6 +25,9 @@ struct Diagnostic {
   std::string what;                         ///< the fact: what is, then what was expected
   std::optional<std::size_t> command = {};  ///< of a program: the index that it is about
   std::string advice = {};                  ///< what to do about it; may be empty
+  /// kUnsupported: the rest means something else without it, so that it cannot be left out.
+  bool essential = false;
+  std::size_t more = 0;  ///< how many more of the kind there are, which are not listed
 };
 
 /// Collects everything that is wrong with one input, so that a user sees it all in one run.
@@ -31,7 +35,7 @@ struct Diagnostic {
 /// cannot make it grow.
 class Diagnostics {
  public:
-  static constexpr std::size_t kMaxKept = 10000;
+  static constexpr std::size_t kMaxKept = 1000;
 
   /// Always kError, so that `return diag.Error(…)` reads well.
   Result Error(std::string where, std::string what) {
@@ -41,22 +45,54 @@ class Diagnostics {
   void Unsupported(std::string where, std::string what) {
     Add({Severity::kUnsupported, std::move(where), std::move(what)});
   }
+  /// Likewise what nobody may leave out.
+  void Essential(std::string where, std::string what) {
+    Add({Severity::kUnsupported, std::move(where), std::move(what), {}, {}, true});
+  }
   void Warning(std::string where, std::string what) {
     Add({Severity::kWarning, std::move(where), std::move(what)});
   }
   void Add(Diagnostic entry) {
-    if (counts_[static_cast<int>(entry.severity)]++ < kMaxKept) {
-      entries_.push_back(std::move(entry));
+    essential_ = essential_ || entry.essential;
+    const int severity = static_cast<int>(entry.severity);
+    ++counts_[severity];
+    if (kept_[severity] == kMaxKept) return;
+    ++kept_[severity];
+    entries_.push_back(std::move(entry));
+  }
+
+  /// Of findings with one `kind`, keeps the first and counts the others in it.
+  void AddCounted(const std::string& kind, Diagnostic entry) {
+    auto first = kinds_.find(kind);
+    if (first != kinds_.end()) {
+      ++entries_[first->second].more;
+      ++counts_[static_cast<int>(entry.severity)];
+      return;
     }
+    const std::size_t index = entries_.size();
+    Add(std::move(entry));
+    if (entries_.size() > index) kinds_.emplace(kind, index);
   }
 
   std::size_t Count(Severity severity) const { return counts_[static_cast<int>(severity)]; }
+  /// Findings that are neither kept nor counted in one that is.
+  std::size_t Dropped(Severity severity) const {
+    std::size_t known = 0;
+    for (const Diagnostic& entry : entries_)
+      known += entry.severity == severity ? 1 + entry.more : 0;
+    return Count(severity) - known;
+  }
+  /// Whether something unsupported is essential.
+  bool HasEssential() const { return essential_; }
   bool HasErrors() const { return Count(Severity::kError) != 0; }
   const std::vector<Diagnostic>& entries() const { return entries_; }
 
  private:
   std::vector<Diagnostic> entries_;
+  std::unordered_map<std::string, std::size_t> kinds_;  // of AddCounted(): the entry
+  bool essential_ = false;
   std::size_t counts_[3] = {0, 0, 0};
+  std::size_t kept_[3] = {0, 0, 0};
 };
 
 }  // namespace crgen

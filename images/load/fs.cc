@@ -11,11 +11,17 @@ void Loader::LoadFs(std::int32_t index, Attributes* attributes) {
   if (Failed(images.ReadSingle(kind, pid, &entry, diag))) return;
   const std::string where = ImageSet::NameOf(kind, pid) + "[0]";
   CheckFs(entry, where, diag);
+  const std::size_t errors = diag.Count(Severity::kError);
   FsAttributes fs;
   const bool cwd = RegularPath(entry.cwd_id(), where + ".cwd_id", &fs.cwd);
   const bool root = RegularPath(entry.root_id(), where + ".root_id", &fs.root);
   if (entry.has_umask()) fs.umask = entry.umask();
-  if (cwd && root) attributes->fs = std::move(fs);
+  if (cwd && root) {
+    attributes->fs = std::move(fs);
+  } else if (diag.Count(Severity::kError) == errors && (!root || fs.root.bytes != "/")) {
+    // Whatever the process opens by a path, it would open outside.
+    diag.Essential(where + ".root_id", "a root that cannot be entered");
+  }
 }
 
 }  // namespace crgen

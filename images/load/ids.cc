@@ -53,6 +53,10 @@ void Loader::LoadIds(std::int32_t index) {
   LoadDescriptorTable(index, own.files_id());
 }
 
+void Loader::UnsupportedContainer(const std::string& where, const std::string& what) {
+  diag.Add({Severity::kUnsupported, where, what, {}, {}, !options.caller_namespaces});
+}
+
 void Loader::CheckNamespaces(std::int32_t index, const std::string& where) {
   const pb::task_kobj_ids_entry& own = ids[index];
   const bool root = index == 0;
@@ -63,9 +67,9 @@ void Loader::CheckNamespaces(std::int32_t index, const std::string& where) {
     if (root && ns.field == "pid_ns_id" && snapshot.tree.nodes[0].pid == 1) {
       snapshot.new_pid_namespace = true;
     } else {
-      diag.Unsupported(where + "." + std::string(ns.field),
-                       std::string(ns.name) + (root ? " namespace of the tree's own"
-                                                    : " namespace that is not the root's"));
+      UnsupportedContainer(where + "." + std::string(ns.field),
+                           std::string(ns.name) + (root ? " namespace of the tree's own"
+                                                        : " namespace that is not the root's"));
     }
   }
 }

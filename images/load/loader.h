@@ -14,6 +14,7 @@
 #include "images/files/registry.h"
 #include "images/image_reader.h"
 #include "images/image_table.h"
+#include "images/load/unknown_fields.h"
 #include "images/proto/core.pb.h"
 #include "images/proto/files.pb.h"
 #include "images/proto/inventory.pb.h"
@@ -34,9 +35,9 @@ inline constexpr int kMaxParents = 1024;
 /// tables.
 inline constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 56) - kPageSize;
 
-/// Parses one entry into `*message` (cleared first). Unknown fields are tolerated, a missing
-/// required one is not. Errors name the entry that `at` gave last, in the set that `prefix` leads
-/// to.
+/// Parses one entry into `*message` (cleared first). Fields that are unknown are reported, a
+/// missing required one is an error. Errors name the entry that `at` gave last, in the set that
+/// `prefix` leads to.
 template <typename Message>
 Result ParseMessage(std::string_view entry, const ImageReader& at, Message* message,
                     Diagnostics& diag, const std::string& prefix = "") {
@@ -47,6 +48,7 @@ Result ParseMessage(std::string_view entry, const ImageReader& at, Message* mess
     return diag.Error(prefix + at.Where(), message->GetDescriptor()->name() + " lacks required " +
                                                message->InitializationErrorString());
   }
+  ReportUnknownFields(*message, at, prefix, diag);
   return Result::kOk;
 }
 
@@ -102,10 +104,13 @@ class ImageSet {
 
   ImageSource& source() { return source_; }
   std::vector<Image>& images() { return images_; }
+  /// Files `*.img` that no row of the table matches.
+  const std::vector<std::string>& strangers() const { return strangers_; }
 
  private:
   ImageSource& source_;
   std::vector<Image> images_;  // by kind, then number
+  std::vector<std::string> strangers_;
   std::string content_;
   std::unique_ptr<crgen::ReadAhead> ahead_;
 };
@@ -126,12 +131,13 @@ Result CheckZombies(const TreeSnapshot& tree, Diagnostics& diag);
 
 /// The state of one load.
 struct Loader {
-  Loader(ImageSource& source, Snapshot* out, Diagnostics& d)
-      : images(source), snapshot(*out), diag(d) {}
+  Loader(ImageSource& source, Snapshot* out, Diagnostics& d, const LoadOptions& o = {})
+      : images(source), snapshot(*out), diag(d), options(o) {}
 
   ImageSet images;
   Snapshot& snapshot;
   Diagnostics& diag;
+  LoadOptions options;
   pb::inventory_entry inventory;
 
   // The parts, in the order in which they run.
@@ -184,6 +190,8 @@ struct Loader {
   void FinishFiles();
   void AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at, Pid pid,
                      std::vector<Descriptor>* slots);
+  /// Something that others lie in is unsupported: a namespace, a root.
+  void UnsupportedContainer(const std::string& where, const std::string& what);
   void CheckNamespaces(std::int32_t index, const std::string& where);
   void ReportUnsupportedFiles();
   /// nullptr: no such entry (reported at `where()`).

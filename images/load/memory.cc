@@ -5,16 +5,10 @@
 
 #include "images/load/core_checks.h"
 #include "images/load/loader.h"
+#include "images/load/vma_status.h"
 
 namespace crgen {
 namespace {
-
-// vma_entry.status (CRIU's criu/include/image.h).
-constexpr std::uint32_t kRegular = 0x1, kVsyscall = 0x4, kVdso = 0x8, kHeap = 0x20;
-constexpr std::uint32_t kFilePrivate = 0x40, kFileShared = 0x80, kAnonShared = 0x100;
-constexpr std::uint32_t kAnonPrivate = 0x200, kSysvIpc = 0x400, kSocket = 0x800, kVvar = 0x1000;
-constexpr std::uint32_t kAioRing = 0x2000, kMemfd = 0x4000, kShadowStack = 0x8000;
-constexpr std::uint32_t kGuard = 0x10000, kExtPlugin = 0x8000000, kUnsupportedArea = 0x80000000;
 
 constexpr std::uint64_t kVsyscallStart = 0xffffffffff600000;
 constexpr std::uint64_t kFileEnd = std::uint64_t{1} << 63;
@@ -193,11 +187,17 @@ bool RegionBuilder::AioRing(Region* region) {
 bool RegionBuilder::Kind(const pb::vma_entry& vma, Region* region) {
   const std::uint32_t status = vma.status();
   region->heap = (status & kHeap) != 0;
-  if ((status & (kSocket | kShadowStack | kExtPlugin | kUnsupportedArea)) != 0) {
+  if ((status & ~kKnownStatus) != 0) {
+    diag_.Essential(Where(".status"),
+                    "bits " + HexText(status & ~kKnownStatus) + ", which this crgen does not know");
+    return false;
+  }
+  if ((status & (kSocket | kShadowStack | kExtPlugin | kUnsupportedArea | kUprobes)) != 0) {
     diag_.Unsupported(Where(), (status & kSocket) != 0        ? "a mapping of a packet socket"
                                : (status & kShadowStack) != 0 ? "a shadow stack"
                                : (status & kExtPlugin) != 0   ? "a device mapping of a plugin"
-                                                            : "an area that CRIU does not support");
+                               : (status & kUprobes) != 0     ? "the kernel's area of uprobes"
+                                                          : "an area that CRIU does not support");
     return false;
   }
   if ((status & kVsyscall) != 0) {
@@ -328,6 +328,11 @@ void RegionBuilder::Build() {
     const pb::vma_entry& vma = mm_.vmas(i);
     index_ = i;
     if (!CheckRange(vma)) continue;
+    if (IsContradictory(vma.status())) {
+      (void)diag_.Error(Where(".status"),
+                        HexText(vma.status()) + " says two kinds of area at once");
+      continue;
+    }
     if ((vma.status() & kGuard) != 0) {
       AddGuard(vma);
       continue;

@@ -26,6 +26,23 @@ std::uint32_t FlagsOf(const pb::pagemap_entry& entry) {
   return entry.has_flags() ? entry.flags() : kPresent;
 }
 
+/// What in a run excludes each other; empty: nothing does.
+std::string Contradiction(const pb::pagemap_entry& entry, std::uint32_t flags) {
+  if ((flags & kParent) != 0 && (flags & kPresent) != 0) {
+    return "flags " + HexText(flags) + " say that the pages are here and in the parent";
+  }
+  if (entry.in_parent() && entry.has_flags() && (entry.flags() & kParent) == 0) {
+    return "in_parent says that the pages are in the parent, flags " + HexText(entry.flags()) +
+           " do not";
+  }
+  if (entry.has_nr_pages() && entry.compat_nr_pages() != 0 &&
+      entry.compat_nr_pages() != entry.nr_pages()) {
+    return std::to_string(entry.nr_pages()) + " pages by nr_pages, but " +
+           std::to_string(entry.compat_nr_pages()) + " by compat_nr_pages";
+  }
+  return "";
+}
+
 /// Reads one pagemap image. `prefix` leads from the dump to its set ("parent/").
 class PagemapReader {
  public:
@@ -65,9 +82,23 @@ Result PagemapReader::Entry(const pb::pagemap_entry& entry, const ImageReader& a
     return diag_.Error(
         where(), "begins at " + HexText(raw.run.start) + ", before the end of the run before");
   }
+  const std::uint32_t unknown = raw.flags & ~(kPresent | kParent | kLazy);
+  if (unknown != 0) {
+    diag_.AddCounted("pagemap_entry.flags", {Severity::kUnsupported,
+                                             where() + ".flags",
+                                             "bits " + HexText(unknown) +
+                                                 ", which this crgen does not know: they may say "
+                                                 "where the pages are",
+                                             {},
+                                             {},
+                                             true});
+  }
   if ((raw.flags & (kPresent | kParent | kLazy)) == 0) {
     return diag_.Error(where() + ".flags",
                        HexText(raw.flags) + " does not tell where the pages are");
+  }
+  if (const std::string problem = Contradiction(entry, raw.flags); !problem.empty()) {
+    return diag_.Error(where(), problem);
   }
   if ((raw.flags & kPresent) != 0) pages_ += raw.run.nr_pages;
   if (raw.run.nr_pages != 0) out->runs.push_back(raw);

@@ -35,6 +35,26 @@ std::string ErrnoText() { return std::strerror(errno); }
 /// Images are read whole, and protobuf counts their bytes in an int.
 constexpr std::uint64_t kMaxImage = (std::uint64_t{1} << 31) - 1;
 
+/// A framed image is written from end to end; the holes of a file that was copied sparsely are
+/// few. Memory and work follow what is there, not a size that somebody claims.
+constexpr std::uint64_t kMaxHoles = 1 << 20;
+
+/// Bytes of a file that are not there, or more than kMaxHoles of them.
+std::uint64_t HolesOf(int fd, std::uint64_t size) {
+  std::uint64_t holes = 0;
+  const auto end = static_cast<off_t>(size);
+  for (off_t at = 0; at < end && holes <= kMaxHoles;) {
+    const off_t hole = lseek(fd, at, SEEK_HOLE);
+    if (hole < 0 || hole >= end) break;
+    off_t data = lseek(fd, hole, SEEK_DATA);
+    if (data < 0) data = end;
+    holes += static_cast<std::uint64_t>(data - hole);
+    at = data;
+  }
+  lseek(fd, 0, SEEK_SET);
+  return holes;
+}
+
 /// What makes two paths the same folder.
 struct FolderId {
   dev_t device;
@@ -100,6 +120,10 @@ Result FolderSource::Read(const std::string& name, std::string* content, Diagnos
   if (size > kMaxImage) {
     return diag.Error(name, "has " + std::to_string(size) + " bytes, expected at most " +
                                 std::to_string(kMaxImage));
+  }
+  if (size > kMaxHoles && HolesOf(fd.get(), size) > kMaxHoles) {
+    return diag.Error(
+        name, "has more than " + std::to_string(kMaxHoles) + " bytes of holes, which no image has");
   }
   content->resize(size);
   std::size_t done = 0;

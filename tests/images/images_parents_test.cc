@@ -300,6 +300,15 @@ TEST_F(ImageFolders, WhatIsNoFile) {
   EXPECT_EQ(diag.Count(Severity::kError), 2u);
 }
 
+TEST_F(ImageFolders, AnImageOfHolesIsNotRead) {
+  Write("dump", Dump());
+  std::filesystem::resize_file(path_ / "dump/pstree.img", (std::uint64_t{1} << 31) - 1);
+  EXPECT_EQ(
+      Lines(LoadFolder("dump").diag),
+      std::vector<std::string>{"error pstree.img: has more than 1048576 bytes of holes, which "
+                               "no image has"});
+}
+
 TEST_F(ImageFolders, AFifoDoesNotHang) {
   Write("dump", Dump());
   std::filesystem::remove(path_ / "dump/pstree.img");

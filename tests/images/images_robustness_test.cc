@@ -12,9 +12,7 @@
 #include <cstring>
 #include <new>
 
-#include "checker/check.h"
-#include "generator/generate.h"
-#include "images/dump.h"
+#include "tests/support/dump_judge.h"
 #include "tests/support/image_support.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -103,7 +101,6 @@ class Mutants {
   void Try(const std::string& image, const std::string& content, const char* how, std::size_t at);
   /// What is wrong with how the dump was taken; empty: nothing.
   std::string Judge(const std::string& image, const std::string& content);
-  std::string JudgeProgram(ImageSource& source, Snapshot& snapshot);
 
   const std::string fixture_;
   const Files files_;
@@ -113,57 +110,14 @@ class Mutants {
   int failures_ = 0;
 };
 
-std::string FirstOf(const Diagnostics& diag, Severity severity) {
-  for (const Diagnostic& entry : diag.entries()) {
-    if (entry.severity == severity) return entry.where + ": " + entry.what;
-  }
-  return "(none)";
-}
-
-std::string Mutants::JudgeProgram(ImageSource& source, Snapshot& snapshot) {
-  PageImages images(source);
-  const PageReader read = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
-                              Diagnostics& d) { return images.Read(image, offset, out, d); };
-  Program program;
-  Diagnostics diag;
-  if (GenerateProgram(snapshot, options_, read, &program, diag) != GenerateOutcome::kOk) {
-    ++figures_.refused;
-    for (const Diagnostic& entry : diag.entries()) {
-      if (entry.where.empty() || entry.what.empty()) return "generator: an empty diagnostic";
-    }
-    return diag.HasErrors() ? "" : "no program and no reason";
-  }
-  ++figures_.programs;
-  SimulatedState state;
-  if (Failed(CheckProgram(program, &state, diag))) {
-    return "the program fails: " + FirstOf(diag, Severity::kError);
-  }
-  TreeSnapshot tree;
-  if (Failed(PrepareTree(snapshot.tree, options_, &tree, diag))) return "a tree that is refused";
-  snapshot.tree = std::move(tree);  // with the sessions that a shell job gets
-  if (Failed(CompareWithSnapshot(state, snapshot, read, diag))) {
-    return "the program differs: " + FirstOf(diag, Severity::kError);
-  }
-  return "";
-}
-
 std::string Mutants::Judge(const std::string& image, const std::string& content) {
   ChangedDump source(files_, image, content);
-  Snapshot snapshot;
-  Diagnostics diag;
-  const Result result = LoadDump(source, &snapshot, diag);
-  for (const Diagnostic& entry : diag.entries()) {
-    if (entry.where.find(".img") == std::string::npos || entry.what.empty()) {
-      return "a diagnostic without a place: " + entry.where + ": " + entry.what;
-    }
-  }
-  if (Failed(result) != diag.HasErrors()) return "result and diagnostics contradict each other";
-  if (Failed(result)) {
-    ++figures_.errors;
-    return "";
-  }
-  if (diag.Count(Severity::kUnsupported) != 0) ++figures_.unsupported;
-  return JudgeProgram(source, snapshot);
+  const DumpVerdict verdict = JudgeDump(source, options_);
+  figures_.errors += verdict.fate == DumpFate::kErrors;
+  figures_.refused += verdict.fate == DumpFate::kRefused;
+  figures_.programs += verdict.fate == DumpFate::kProgram;
+  figures_.unsupported += verdict.unsupported;
+  return verdict.complaint;
 }
 
 void Mutants::Try(const std::string& image, const std::string& content, const char* how,

@@ -1,0 +1,168 @@
+#include "images/load/unknown_fields.h"
+
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/unknown_field_set.h>
+
+#include <algorithm>
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace crgen {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::Message;
+using google::protobuf::Reflection;
+using google::protobuf::UnknownFieldSet;
+
+/// They decide where bytes lie, what is mapped, who gets which rights, or what lies in which
+/// namespace.
+constexpr std::string_view kDeciding[] = {"pagemap_head",
+                                          "pagemap_entry",
+                                          "vma_entry",
+                                          "mm_entry",
+                                          "creds_entry",
+                                          "seccomp_filter",
+                                          "seccomp_entry",
+                                          "inventory_entry",
+                                          "pstree_entry",
+                                          "fs_entry",
+                                          "task_kobj_ids_entry",
+                                          "file_entry",
+                                          "reg_file_entry",
+                                          "memfd_file_entry",
+                                          "memfd_inode_entry",
+                                          "fdinfo_entry",
+                                          "rlimit_entry",
+                                          "task_rlimits_entry",
+                                          "remap_file_path_entry"};
+
+/// Fields of CRIU 4.2 that no message of images/proto has, because nothing reads them.
+struct Unread {
+  std::string_view message;
+  int first, last;
+  std::string_view why;
+};
+constexpr Unread kUnread[] = {
+    {"core_entry", 6, 13, "registers of other machines, which are refused by name"},
+    {"inventory_entry", 12, 12, "`plugins_entry`: about the dump itself"},
+    {"file_entry", 4, 22, "descriptor types that are refused by name"},
+};
+
+/// What is to be looked at in the messages of one type.
+struct Shape {
+  bool deciding = false;
+  struct Part {
+    const FieldDescriptor* field;
+    const Shape* shape;
+  };
+  std::vector<Part> parts;
+};
+
+const Shape& ShapeOf(const Descriptor* descriptor) {
+  thread_local std::unordered_map<const Descriptor*, std::unique_ptr<Shape>> shapes;
+  std::unique_ptr<Shape>& shape = shapes[descriptor];
+  if (shape != nullptr) return *shape;
+  shape = std::make_unique<Shape>();
+  Shape& out = *shape;  // `shape` moves when the map grows
+  out.deciding = std::find(std::begin(kDeciding), std::end(kDeciding), descriptor->name()) !=
+                 std::end(kDeciding);
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    const FieldDescriptor* field = descriptor->field(i);
+    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
+    out.parts.push_back({field, &ShapeOf(field->message_type())});
+  }
+  return out;
+}
+
+bool IsUnread(std::string_view message, int field) {
+  return std::any_of(std::begin(kUnread), std::end(kUnread), [&](const Unread& row) {
+    return row.message == message && row.first <= field && field <= row.last;
+  });
+}
+
+class Search {
+ public:
+  Search(const ImageReader& at, const std::string& prefix, Diagnostics& diag)
+      : at_(at), prefix_(prefix), diag_(diag) {}
+
+  void Look(const Message& message, const Shape& shape) {
+    const Reflection* reflection = message.GetReflection();
+    const UnknownFieldSet& unknown = reflection->GetUnknownFields(message);
+    if (!unknown.empty()) Report(unknown, message.GetDescriptor()->name(), shape.deciding);
+    for (const Shape::Part& part : shape.parts) {
+      if (!part.field->is_repeated()) {
+        if (reflection->HasField(message, part.field)) {
+          Look(reflection->GetMessage(message, part.field), *part.shape);
+        }
+        continue;
+      }
+      const int count = reflection->FieldSize(message, part.field);
+      for (int i = 0; i < count; ++i) {
+        Look(reflection->GetRepeatedMessage(message, part.field, i), *part.shape);
+      }
+    }
+  }
+
+ private:
+  void Report(const UnknownFieldSet& unknown, const std::string& message, bool deciding) {
+    for (int i = 0; i < unknown.field_count(); ++i) {
+      const int number = unknown.field(i).number();
+      if (IsUnread(message, number)) continue;
+      const std::string field = "field " + std::to_string(number) + " of " + message;
+      diag_.AddCounted(
+          field, {deciding ? Severity::kUnsupported : Severity::kWarning,
+                  prefix_ + at_.Where(),
+                  deciding ? field + ", which this crgen does not know; the message decides where "
+                                     "bytes lie, what is mapped or who gets which rights"
+                           : field + " is not known to this crgen: what it says is not planned",
+                  {},
+                  {},
+                  deciding});
+    }
+  }
+
+  const ImageReader& at_;
+  const std::string& prefix_;
+  Diagnostics& diag_;
+};
+
+}  // namespace
+
+void ReportUnknownFields(const Message& message, const ImageReader& at, const std::string& prefix,
+                         Diagnostics& diag) {
+  Search(at, prefix, diag).Look(message, ShapeOf(message.GetDescriptor()));
+}
+
+std::string UnknownFieldsReference() {
+  std::string text =
+      "\n## Fields, values and images that are newer than crgen\n\n"
+      "A field that crgen does not know is a warning with its message, its number and how often "
+      "it\n"
+      "occurs. In a message that decides where bytes lie, what is mapped or who gets which rights "
+      "the\ndump is refused, also with `--partial`:\n";
+  for (std::string_view message : kDeciding) {
+    text += (message == kDeciding[0] ? "`" : ", `") + std::string(message) + "`";
+  }
+  text +=
+      ".\nLikewise an unknown number or flag bit: where it decides so, it is refused by name. A "
+      "file\n`*.img` with CRIU's magic that no row matches is refused, one without it is a "
+      "warning.\n\n"
+      "Known fields of CRIU that nothing reads:\n\n| field | why |\n|---|---|\n";
+  for (const Unread& row : kUnread) {
+    text += "| `" + std::string(row.message) + "` " + std::to_string(row.first) +
+            (row.last == row.first ? "" : " to " + std::to_string(row.last)) + " | " +
+            std::string(row.why) + " |\n";
+  }
+  text +=
+      "\nNewer than CRIU 4.2:\n\n| field | what becomes of it |\n|---|---|\n"
+      "| `thread_core_entry` 17 | the timer slack: not planned yet, a warning |\n"
+      "| `pagemap_entry` 6 and more | pages that are compressed (LZ4) do not lie where crgen would "
+      "look: refused |\n";
+  return text;
+}
+
+}  // namespace crgen
