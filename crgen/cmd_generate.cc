@@ -29,6 +29,8 @@ ExitCode CodeOf(GenerateOutcome outcome) {
       return ExitCode::kOk;
     case GenerateOutcome::kBadInput:
       return ExitCode::kBadInput;
+    case GenerateOutcome::kUnsupported:
+      return ExitCode::kUnsupported;
     case GenerateOutcome::kUnreachableTree:
       return ExitCode::kUnreachable;
   }

@@ -46,6 +46,7 @@ class Generation {
  private:
   Result EmitFork(const TreeOp& op, std::int32_t executor, std::int32_t child, Diagnostics& diag);
   void EmitTreeOp(const TreeOp& op, std::int32_t executor);
+  void EmitThreads(std::int32_t node);
   Result FinishPlaces(std::int32_t node, Diagnostics& diag);
   void EmitState(std::int32_t node);
 
@@ -65,6 +66,7 @@ Result Generation::EmitFork(const TreeOp& op, std::int32_t executor, std::int32_
   if (executor < 0) {
     if (snapshot_.new_pid_namespace) fork.flags.bits |= CLONE_NEWPID;
     out_.Emit(op.pid, fork);
+    opener_.proc_files().Appears(fork.child_pid);
     return Result::kOk;
   }
   const std::int32_t time = tree_.nodes[child].birth;
@@ -75,6 +77,7 @@ Result Generation::EmitFork(const TreeOp& op, std::int32_t executor, std::int32_
   }
   if (Failed(memory_.BeforeFork(executor, time, diag))) return Result::kError;
   out_.Emit(op.pid, fork);
+  opener_.proc_files().Appears(fork.child_pid);
   descriptors_.AfterFork(executor, child, out_);
   memory_.AfterFork(executor, child);
   return Result::kOk;
@@ -92,16 +95,20 @@ void Generation::EmitTreeOp(const TreeOp& op, std::int32_t executor) {
   out_.Emit(op.pid, std::move(command.body));
 }
 
+void Generation::EmitThreads(std::int32_t node) {
+  for (const Thread& thread : tree_.Living(snapshot_, node)->threads) {
+    out_.Emit(tree_.nodes[node].pid, CreateThread{thread.tid});
+    opener_.proc_files().Appears(thread.tid);
+  }
+}
+
 /// Descriptors and regions in their places, and threads.
 Result Generation::FinishPlaces(std::int32_t node, Diagnostics& diag) {
-  const Pid pid = tree_.nodes[node].pid;
   if (Failed(descriptors_.Finish(node, opener_, out_, diag)) ||
       Failed(memory_.Finish(node, diag))) {
     return Result::kError;
   }
-  for (const Thread& thread : tree_.Living(snapshot_, node)->threads) {
-    out_.Emit(pid, CreateThread{thread.tid});
-  }
+  if (!opener_.proc_files().WantsThreadsEarly(tree_.nodes[node].pid)) EmitThreads(node);
   return Result::kOk;
 }
 
@@ -139,6 +146,10 @@ Result Generation::Run(Diagnostics& diag) {
   // Where nothing is late, what a process does is found together.
   const bool at_once = snapshot_.late.empty();
   const auto nodes = static_cast<std::int32_t>(tree_.nodes.size());
+  for (std::int32_t n = 0; n < nodes; ++n) {
+    const bool early = opener_.proc_files().WantsThreadsEarly(tree_.nodes[n].pid);
+    if (early && tree_.Living(snapshot_, n) != nullptr) EmitThreads(n);
+  }
   for (std::int32_t n = 0; n < nodes; ++n) {
     if (tree_.Living(snapshot_, n) == nullptr) continue;
     if (Failed(FinishPlaces(n, diag))) return Result::kError;
@@ -210,7 +221,11 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
   }
   program->reserve(ExpectedCommands(snapshot, plan));
   Generation generation(snapshot, plan, read_page, program, follower);
-  if (Failed(generation.Run(diag))) return GenerateOutcome::kBadInput;
+  const std::size_t unsupported = diag.Count(Severity::kUnsupported);
+  if (Failed(generation.Run(diag))) {
+    return diag.Count(Severity::kUnsupported) != unsupported ? GenerateOutcome::kUnsupported
+                                                             : GenerateOutcome::kBadInput;
+  }
   if (follower != nullptr) follower->Complete();
   return GenerateOutcome::kOk;
 }

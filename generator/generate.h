@@ -18,6 +18,7 @@ struct GenerateOptions {
 enum class GenerateOutcome {
   kOk,
   kBadInput,         ///< the snapshot contradicts itself, or page images cannot be read
+  kUnsupported,      ///< something that no command can say is in the way of the rest
   kUnreachableTree,  ///< no sequence of system calls leads to this process tree
 };
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "dsl/references.h"
+#include "model/proc_path.h"
 
 namespace crgen::restorer {
 namespace {
@@ -26,6 +27,8 @@ struct Node {
   bool subreaper = false;
   std::uint32_t arrival = kNone;             ///< the step that brought it into its group
   std::vector<std::uint32_t> relied_on;      ///< joins that need it in its group
+  std::uint32_t birth = kNone;               ///< the step that made it
+  std::vector<std::uint32_t> proc_opened;    ///< steps that open its files of /proc
   std::uint32_t adopted = kNone;             ///< the step after which its parent is its parent
   std::vector<std::uint32_t> siblings_born;  ///< CLONE_PARENT: FORKs of children of this one
   std::unordered_set<std::uint32_t> children;
@@ -91,6 +94,7 @@ class Scheduler {
     child.pgid = self().pgid;
     child.sid = self().sid;
     child.arrival = step_;
+    child.birth = step_;
     if (sibling) {
       nodes_[child.parent].siblings_born.push_back(step_);
       child.adopted = step_;
@@ -141,11 +145,13 @@ class Scheduler {
     AwaitFree(thread.tid);
     used_.insert(thread.tid);
     self().threads.push_back(thread.tid);
+    thread_births_[thread.tid] = step_;
   }
 
   void Plan(const Exit&) {
     Node& node = self();
     node.exited = true;
+    for (std::uint32_t opened : node.proc_opened) Await(step_, opened);
     schedule_.processes[actor_].resumes = false;
     const bool reparents = !node.children.empty();
     if (reparents) {
@@ -173,6 +179,7 @@ class Scheduler {
     const std::uint32_t child = living_.at(wait.child_pid);
     Node& node = nodes_[child];
     Await(step_, node.adopted);
+    for (std::uint32_t opened : node.proc_opened) Await(step_, opened);
     unwatched_.erase(child);
     Leave(child, step_);
     freed_[node.pid].push_back(step_);
@@ -185,6 +192,7 @@ class Scheduler {
     OnTable();
     bool seals = false;
     ForEachOpened(open, [&](Fd, const File& file, bool) {
+      if (const RegularFile* regular = AsRegular(file)) AwaitOwner(*regular);
       ForEachObject(file, [&](ObjectKind kind, std::uint64_t id) {
         const auto [creation, first] = objects_.try_emplace({kind, id}, step_);
         if (!first) Await(step_, creation->second);
@@ -234,6 +242,18 @@ class Scheduler {
   }
 
   void Plan(const Resume&) { schedule_.processes[actor_].resumes = true; }
+
+  /// A file of /proc is there while its process, or thread, is.
+  void AwaitOwner(const RegularFile& file) {
+    const auto owner = ParseProcPath(file.path.bytes);
+    if (!owner) return;
+    const auto thread = thread_births_.find(owner->tid != 0 ? owner->tid : owner->pid);
+    if (thread != thread_births_.end()) Await(step_, thread->second);
+    const auto process = living_.find(owner->pid);
+    if (process == living_.end() || process->second == 0) return;
+    Await(step_, nodes_[process->second].birth);
+    nodes_[process->second].proc_opened.push_back(step_);
+  }
 
   /// Steps on a descriptor table with several users keep their order.
   void OnTable() {
@@ -305,7 +325,8 @@ class Scheduler {
   std::uint32_t step_ = 0;
   std::vector<std::uint32_t> owner_;  ///< of each step, the process
   std::vector<Node> nodes_;
-  std::unordered_map<Pid, std::uint32_t> living_;  ///< zombies included
+  std::unordered_map<Pid, std::uint32_t> living_;         ///< zombies included
+  std::unordered_map<Pid, std::uint32_t> thread_births_;  ///< by tid: the step
   std::unordered_set<Pid> used_;
   std::unordered_map<Pid, std::unordered_set<std::uint32_t>> groups_;
   std::unordered_map<Pid, std::vector<std::uint32_t>> departures_;  ///< from the group

@@ -44,6 +44,7 @@ struct Schedule {
 /// - exits that reparent, and changes of child_subreaper, keep their order; WAIT for an adopted
 ///   child comes after it was adopted;
 /// - a number is free only after whatever used it is gone;
+/// - a file of /proc/PID is opened while the process, or thread, is there;
 /// - commands on a shared descriptor table keep their order; seals come after what was mapped and
 ///   loaded before.
 Schedule MakeSchedule(const Program& program);

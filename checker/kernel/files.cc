@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "checker/kernel/kernel.h"
+#include "model/proc_path.h"
 
 namespace crgen::check {
 
@@ -35,8 +36,39 @@ bool Kernel::CheckNewFile(const std::shared_ptr<const File>& file) {
                             At(used->second));
     return false;
   }
-  return Passes(files.Visit(
-      *file, [&](const auto& rules, const auto& body) { return rules.Check(*file, body); }));
+  if (!Passes(files.Visit(
+          *file, [&](const auto& rules, const auto& body) { return rules.Check(*file, body); }))) {
+    return false;
+  }
+  const RegularFile* regular = AsRegular(*file);
+  return regular == nullptr || CheckProcFile(regular->path.bytes);
+}
+
+/// proc(5): /proc/PID is there only while the process is, /proc/PID/task/TID while the thread is.
+bool Kernel::CheckProcFile(const std::string& path) {
+  const auto owner = ParseProcPath(path);
+  if (!owner) return true;
+  for (const Pid number : {owner->pid, owner->tid}) {
+    const auto use = numbers.find(number);
+    const bool there =
+        use != numbers.end() && (use->second.task != kNoTask || use->second.thread_of != kNoTask);
+    if (number == 0 || there) continue;
+    if (last_of_pid_.contains(number)) {
+      Violation("ENOENT",
+                "nobody has the number " + std::to_string(number) + " of " + path + " any more");
+      return false;
+    }
+    in_proc_.try_emplace(number, command_);  // of somebody outside of the tree, or too early
+  }
+  return true;
+}
+
+void Kernel::CheckTooEarly(Pid number) {
+  const auto asked = in_proc_.find(number);
+  if (asked == in_proc_.end()) return;
+  Violation("ENOENT", "a file of /proc for " + std::to_string(number) +
+                          ", which is there only now, was opened " + At(asked->second));
+  in_proc_.erase(asked);
 }
 
 bool Kernel::Passes(std::optional<Refusal> refused) {

@@ -262,6 +262,8 @@ class Kernel {
   void Execute(const CloseFd& close);
   bool CheckNewSlot(Fd fd);
   bool CheckNewFile(const std::shared_ptr<const File>& file);
+  bool CheckProcFile(const std::string& path);
+  void CheckTooEarly(Pid number);
   bool CheckPeer(const OpenFile& open);
   bool ComesInPairs(const File& file) const;
   /// False, and reported, if there is a refusal.
@@ -317,7 +319,8 @@ class Kernel {
   std::unordered_map<Pid, TaskIndex> last_of_pid_;  ///< gone ones too
   std::unordered_set<Pid> unknown_pids_;            ///< already reported
   std::unordered_map<std::uint64_t, std::size_t> file_ids_;
-  std::optional<std::size_t> first_late_;  ///< the command that set late state first
+  std::unordered_map<Pid, std::size_t> in_proc_;  ///< that nobody had as /proc was asked: command
+  std::optional<std::size_t> first_late_;         ///< the command that set late state first
   std::size_t last_late_ = 0;
   std::size_t last_late_kind_ = 0;
   std::array<std::optional<std::size_t>, 3> special_mapped_;  ///< vdso, vvar, vsyscall: command

@@ -224,6 +224,7 @@ void Kernel::Execute(const Fork& fork) {
   const bool sibling = fork.flags.Has(CLONE_PARENT);
   AddChild(sibling ? ParentOf(caller) : self_, child);
   numbers[fork.child_pid].task = child;
+  if (!in_proc_.empty()) CheckTooEarly(fork.child_pid);
   Enter(child, kGroupList, caller.pgid);
   Enter(child, kSessionList, caller.sid);
   last_of_pid_[fork.child_pid] = child;
@@ -288,6 +289,7 @@ void Kernel::Execute(const CreateThread& create) {
   if (!IsFree(create.tid, &user)) return Violation("EEXIST", user);
   NumberUse& use = numbers[create.tid];
   use.thread_of = self_;
+  if (!in_proc_.empty()) CheckTooEarly(create.tid);
   use.thread_index = self().threads.size();
   if (self().for_threads == nullptr) {
     self().for_threads = InheritAttributes(self().attributes, /*thread=*/true);

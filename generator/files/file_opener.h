@@ -8,6 +8,7 @@
 #include "generator/files/memfd.h"
 #include "generator/files/other.h"
 #include "generator/files/planner.h"
+#include "generator/files/proc_files.h"
 #include "generator/files/regular.h"
 #include "generator/files/signalfd.h"
 #include "generator/files/timerfd.h"
@@ -20,11 +21,14 @@ class FileOpener {
   /// The arguments must outlive the opener.
   FileOpener(const Snapshot& snapshot, const CreationTree& tree, SpareAddresses& spare,
              Emitter& out)
-      : context_{snapshot, tree, spare, out, snapshot.highest_file_id + 1},
+      : proc_files_(snapshot),
+        context_{snapshot, tree, spare, out, snapshot.highest_file_id + 1},
         planners_(MakeAll(static_cast<FileBody*>(nullptr))) {}
 
-  /// Opens a description of the snapshot. Errors: what its planner says.
+  /// Opens a description of the snapshot. Errors: what its planner says; a file of /proc whose
+  /// process is not there yet.
   Result Open(const OpeningSite& site, const std::shared_ptr<const File>& file, Diagnostics& diag) {
+    if (Failed(proc_files_.Check(*file, diag))) return Result::kError;
     return std::visit(
         [&]<typename Body>(const Body& body) {
           return std::get<FilePlanner<Body>>(planners_).Open(site, file, body, diag);
@@ -40,6 +44,9 @@ class FileOpener {
     return Result::kOk;
   }
 
+  /// Which files of /proc can be opened already; it is told of each process and thread.
+  ProcFiles& proc_files() { return proc_files_; }
+
   FilePlanner<Memfd>& memfds() { return std::get<FilePlanner<Memfd>>(planners_); }
 
  private:
@@ -48,6 +55,7 @@ class FileOpener {
     return {FilePlanner<Body>(context_)...};
   }
 
+  ProcFiles proc_files_;
   PlannerContext context_;
   decltype(std::declval<FileOpener>().MakeAll(static_cast<FileBody*>(nullptr))) planners_;
 };

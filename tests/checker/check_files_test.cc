@@ -37,6 +37,30 @@ TEST(CheckFiles, OpenFile) {
   });
 }
 
+TEST(CheckFiles, FilesOfProcessesAreThereWithThem) {
+  const auto open = [](Fd fd, const std::string& path) {
+    return Program{OpenOf(10, fd, RegFile(static_cast<std::uint64_t>(fd), O_RDONLY, path))};
+  };
+  const Program child = {ForkOf(10, 11), ThreadOf(11, 12)};
+  const Program gone = {ExitOf(11), WaitOf(10, 11)};
+  RunCases({
+      {"its own", kRoot + open(3, "/proc/10/status"), ""},
+      {"a child's", kRoot + child + open(3, "/proc/11"), ""},
+      {"a thread's", kRoot + child + open(3, "/proc/11/task/12/stat"), ""},
+      {"a zombie's", kRoot + child + Program{ExitOf(11)} + open(3, "/proc/11/stat"), ""},
+      {"nobody's of the tree", kRoot + open(3, "/proc/77/stat") + child, ""},
+      {"no number", kRoot + open(3, "/proc/11x") + open(4, "/proc/sys") + child, ""},
+      {"before it is born", kRoot + open(3, "/proc/11/stat") + child,
+       "commands[2] FORK pid 10: ENOENT: a file of /proc for 11, which is there only now, was "
+       "opened (commands[1])"},
+      {"before the thread is", kRoot + open(3, "/proc/10/task/12/stat") + child,
+       "commands[3] CREATE_THREAD pid 11: ENOENT: a file of /proc for 12, which is there only now, "
+       "was opened (commands[1])"},
+      {"when it is gone", kRoot + child + gone + open(3, "/proc/11/stat"),
+       "commands[5] OPEN_FILE pid 10: ENOENT: nobody has the number 11 of /proc/11/stat any more"},
+  });
+}
+
 TEST(CheckFiles, PairOfEnds) {
   RunCases({
       {"a pipe", kRoot + Program{OpenPair(10, 3, OtherOf(1), 4, OtherOf(2))}, ""},

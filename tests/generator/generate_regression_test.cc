@@ -111,5 +111,27 @@ mem 6: 11-13 rx vdso)");
   EXPECT_EQ(ProgramText::Of(verdict.program).find("2 MAP_REGION"), std::string::npos);
 }
 
+// proc(5): they are there with their processes and threads.
+TEST(GenerateRegressionTest, FilesOfProcAreOpenedWhenTheirProcessIsThere) {
+  ExpectRight("1 1 1 [ 2 1 1 [] 3 1 1 t=4,5 [] ]", R"(
+fd 1: 3=proc/2/stat 4=proc/3/task/5/stat 5=proc/1 6=proc/77/stat
+fd 2: 3=proc/3/task/4/stat
+fd 3: 3=proc/3/task/4/comm)");
+  ExpectRight("1 1 1 [ 2 1 1 [ 3 1 1 [] ] ]", R"(
+fd 2: 3=proc/2/stat
+fd 3: 3=proc/2/stat)");
+}
+
+TEST(GenerateRegressionTest, AFileOfProcThatIsInheritedTooEarlyIsRefusedByName) {
+  const Verdict verdict(SnapshotBuilder::Build("1 1 1 [ 2 1 1 [] ]", R"(
+fd 1: 3=proc/2/stat
+fd 2: 3=proc/2/stat)"));
+  EXPECT_EQ(verdict.outcome, GenerateOutcome::kUnsupported);
+  EXPECT_NE(verdict.problems.find("file 1: /proc/2/stat is inherited by a process that is born "
+                                  "before 2, whose file it is"),
+            std::string::npos)
+      << verdict.problems;
+}
+
 }  // namespace
 }  // namespace crgen::test

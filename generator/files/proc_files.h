@@ -1,0 +1,31 @@
+// Files of proc(5) among a snapshot's: one can be opened only while its process or thread is there.
+#pragma once
+
+#include <string>
+#include <unordered_set>
+
+#include "model/diagnostics.h"
+#include "model/snapshot.h"
+
+namespace crgen {
+
+/// Knows which processes and threads of the snapshot are there already, if any file asks for that.
+class ProcFiles {
+ public:
+  explicit ProcFiles(const Snapshot& snapshot);
+
+  /// The threads of `pid` are to be there before any descriptor table takes its final form.
+  bool WantsThreadsEarly(Pid pid) const { return early_.contains(pid); }
+
+  /// A process or thread is made.
+  void Appears(Pid number) { absent_.erase(number); }
+
+  /// Unsupported: `file` is opened before what it belongs to is there.
+  Result Check(const File& file, Diagnostics& diag) const;
+
+ private:
+  std::unordered_set<Pid> early_;
+  std::unordered_set<Pid> absent_;  ///< those that files belong to, and are to come
+};
+
+}  // namespace crgen
