@@ -1,6 +1,7 @@
 // The checker: a simulated kernel that executes a restore program, and the comparison of what it
 // ends in with a snapshot. It judges the generator, so it shares no code with it: its rules come
 // from the contract of the 16 commands and from Linux alone.
+// This folder may include: dsl, model.
 #pragma once
 
 #include <cstdint>
@@ -37,11 +38,20 @@ class SimulatedState {
 /// Executes `program` under the kernel's rules and leaves what it ends in in `*state`. Every
 /// violation goes to `diag`: where = "commands[11] SET_SID pid 10", what = "EPERM: …", the errno
 /// that Linux gives and the fact behind it. A command that fails changes nothing; of a process that
-/// cannot execute any more only the first command is reported. At the end every process must have
-/// left the restorer (RESUME) or exited.
+/// cannot execute any more only the first command is reported. A program that leaves processes in
+/// the restorer's hands is a legal fragment.
 /// kOk: no violation. `*state` is filled in both cases.
 /// Cost: O(log n) for each command and O(1) for each fork, whatever it copies; memory likewise.
 Result CheckProgram(const Program& program, SimulatedState* state, Diagnostics& diag);
+
+/// Adds an error for each thing that a fragment may lack, but not what is to be restored: every
+/// process ends in RESUME or EXIT, and who resumes has set rlimits, and creds of each thread, or
+/// said "inherit" (rights that nobody speaks of would be the restorer's).
+/// REQUIRES: CheckProgram found nothing wrong in `program` and filled `state`.
+Result CheckComplete(const Program& program, const SimulatedState& state, Diagnostics& diag);
+
+/// The same as warnings, one for each kind.
+void FindUnfinished(const SimulatedState& state, Diagnostics& diag);
 
 /// CheckProgram for a program that still grows.
 class ProgramCheck {
@@ -67,6 +77,7 @@ class ProgramCheck {
 /// what the program has. Compared are
 /// - processes: pid, parent, group, session, running, stopped or zombie (with its exit status),
 ///   subreaper, threads, attributes;
+/// - objects behind regions and memfds (`shmem.id`, `inode_id`): up to renaming;
 /// - descriptor tables: who shares one, the numbers in use, close-on-exec, which slots of all
 ///   processes refer to one description, and what was opened;
 /// - regions, after neighbours that one mmap(2) could have made were joined: bounds, protection,

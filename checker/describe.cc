@@ -11,6 +11,7 @@
 #include "checker/check.h"
 #include "checker/compare/difference.h"
 #include "checker/kernel/kernel.h"
+#include "model/printable.h"
 
 namespace crgen {
 namespace check {
@@ -117,8 +118,8 @@ class StateWriter {
       out_ += "  " + RangeText(range) + " guard\n";
     });
     task.space->pages.ForEach([this](AddressRange range, const PageSource& source) {
-      out_ += "  " + RangeText(range) + " pages from " + kernel_.images[source.image] + " at " +
-              std::to_string(source.offset) + '\n';
+      out_ += "  " + RangeText(range) + " pages from " + Printable(kernel_.images[source.image]) +
+              " at " + std::to_string(source.offset) + '\n';
     });
   }
 

@@ -3,7 +3,9 @@
 namespace crgen {
 
 CheckBeside::CheckBeside(const Program& program, std::launch policy)
-    : check_(program, findings_), result_(std::async(policy, [this] { return Run(); })) {}
+    : program_(program),
+      check_(program, findings_),
+      result_(std::async(policy, [this] { return Run(); })) {}
 
 CheckBeside::~CheckBeside() {
   const std::lock_guard lock(mutex_);
@@ -34,7 +36,8 @@ Result CheckBeside::Run() {
     const std::lock_guard looking(looking_);
     if (complete) {
       SimulatedState state;
-      return check_.Finish(&state);
+      const Result result = check_.Finish(&state);
+      return Failed(result) ? result : CheckComplete(program_, state, findings_);
     }
     check_.RunTo(count);
     done = count;

@@ -31,6 +31,7 @@ class CheckBeside final : public ProgramFollower {
  private:
   Result Run();
 
+  const Program& program_;
   Diagnostics findings_;
   ProgramCheck check_;
   std::mutex looking_;  // held while commands are read

@@ -1,4 +1,5 @@
 // What the subcommands of crgen share: exit codes, diagnostics, progress, output.
+// This folder may include: checker, dsl, generator, images, model, preflight, terminal.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -6,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "crgen/files.h"
 #include "dsl/json/program_json.h"
 #include "images/dump.h"
 #include "model/diagnostics.h"
@@ -32,39 +34,12 @@ std::function<ExitCode()> AddTree(CLI::App& app);
 std::function<ExitCode()> AddValidate(CLI::App& app);
 std::function<ExitCode()> AddSchema(CLI::App& app);
 
-/// Prints all diagnostics to stderr. Unsupported things are errors unless `partial`.
-void PrintDiagnostics(const Diagnostics& diag, bool partial = false);
+/// Prints all diagnostics to stderr. Where many say the same of different places, the first is
+/// printed, and how many there are; all, if the user wants to know more (-v).
+void PrintDiagnostics(const Diagnostics& diag);
 
 /// Shows how far `what` has come on the last line of a terminal; nothing if stderr is none.
 LoadProgress TerminalProgress(const std::string& what);
-
-/// Where results go: standard output, or a file that appears whole or not at all.
-class Output {
- public:
-  /// `path` empty: standard output.
-  explicit Output(std::string path) : path_(std::move(path)) {}
-  ~Output();
-  /// Errors of the system, reported.
-  Result Open(Diagnostics& diag);
-  /// Nothing becomes visible before `verdict` gives kOk. It is asked once, as late as possible: at
-  /// the end, or when more is held back than memory is worth.
-  void HoldUntil(std::function<Result()> verdict) { verdict_ = std::move(verdict); }
-  Result Write(std::string_view text, Diagnostics& diag);
-  /// Writes what is held back, makes the file appear. Without it, nothing is left behind.
-  Result Commit(Diagnostics& diag);
-
- private:
-  Result Fail(Diagnostics& diag) const;
-  Result WriteNow(std::string_view text, Diagnostics& diag);
-  Result AskAndWriteHeld(Diagnostics& diag);
-
-  std::function<Result()> verdict_;
-  std::vector<std::string> held_;  // pieces
-  std::size_t held_bytes_ = 0;
-  std::string path_;
-  std::string temporary_;
-  int fd_ = 1;
-};
 
 /// Writes `program` piece by piece. With more than one of `threads`, so many turn pieces into text.
 Result WriteProgramTo(const Program& program, Layout layout, unsigned threads, Output& output,
@@ -73,21 +48,5 @@ Result WriteProgramTo(const Program& program, Layout layout, unsigned threads, O
 /// The diagnostics as a JSON array on standard output: severity, where, what, and the index of the
 /// command where there is one. `errors` gets what went wrong with that.
 Result PrintFindings(const Diagnostics& diag, Diagnostics& errors);
-
-/// A file that is read piece by piece, or standard input if `path` is "-".
-class TextFile {
- public:
-  explicit TextFile(std::string path) : path_(std::move(path)) {}
-  ~TextFile();
-  Result Open(Diagnostics& diag);
-  /// Valid as long as the file is. An error of the system ends the text; Close() reports it.
-  ByteReader Reader();
-  Result Close(Diagnostics& diag);
-
- private:
-  std::string path_;
-  int fd_ = -1;
-  int error_ = 0;
-};
 
 }  // namespace crgen

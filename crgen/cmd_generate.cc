@@ -7,6 +7,7 @@
 
 #include "crgen/check_beside.h"
 #include "crgen/cli.h"
+#include "crgen/losses.h"
 #include "generator/generate.h"
 
 namespace crgen {
@@ -15,9 +16,9 @@ namespace {
 struct GenerateArguments {
   std::string dump;
   std::string output;
+  std::vector<std::string> without;
   bool pretty = false;
   bool partial = false;
-  bool shell_job = false;
   bool no_check = false;
   std::string namespaces;
   unsigned threads = std::max(1U, std::thread::hardware_concurrency());
@@ -37,30 +38,19 @@ ExitCode CodeOf(GenerateOutcome outcome) {
   return ExitCode::kInternal;
 }
 
-ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
-  auto source = OpenFolder(arguments.dump, diag);
-  Snapshot snapshot;
-  if (source == nullptr || Failed(LoadDump(*source, &snapshot, diag,
-                                           {TerminalProgress("reading process"), arguments.threads,
-                                            arguments.namespaces == "caller"}))) {
-    return ExitCode::kBadInput;
-  }
-  if (diag.HasEssential() || (diag.Count(Severity::kUnsupported) != 0 && !arguments.partial)) {
-    return ExitCode::kUnsupported;
-  }
-  spdlog::info("{} processes, {} descriptor tables, {} files", snapshot.processes.size(),
-               snapshot.tables.size(), snapshot.files.size());
-
+/// Plans `snapshot`, checks the plan beside that, and writes it. `diag` gets what goes wrong.
+ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
+                   const GenerateOptions& options, ImageSource& source, Diagnostics& diag) {
   Program program;
-  PageImages pages(*source);
+  PageImages pages(source);
   auto read_page = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
                        Diagnostics& d) { return pages.Read(image, offset, out, d); };
   std::optional<CheckBeside> check;
   if (!arguments.no_check) {
     check.emplace(program, arguments.threads > 1 ? std::launch::async : std::launch::deferred);
   }
-  const GenerateOutcome outcome = GenerateProgram(snapshot, {arguments.shell_job}, read_page,
-                                                  &program, diag, check ? &*check : nullptr);
+  const GenerateOutcome outcome =
+      GenerateProgram(snapshot, options, read_page, &program, diag, check ? &*check : nullptr);
   if (outcome != GenerateOutcome::kOk) return CodeOf(outcome);
   spdlog::info("{} commands", program.size());
   spdlog::info(
@@ -87,6 +77,31 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics& diag) {
   return ExitCode::kInternal;
 }
 
+/// `*findings` gets all that there is to say.
+ExitCode Generate(const GenerateArguments& arguments, Diagnostics* findings) {
+  std::set<Loss> losses;
+  std::string wrong;
+  if (Failed(ParseLosses(arguments.without, &losses, &wrong))) {
+    (void)findings->Error("--without",
+                          "nothing is called \"" + wrong + "\" there; known are:\n" + LossHelp());
+    return ExitCode::kUsage;
+  }
+  Diagnostics diag;
+  auto source = OpenDump(arguments.dump, diag);
+  Snapshot snapshot;
+  const bool loaded = source != nullptr &&
+                      Succeeded(LoadDump(*source, &snapshot, diag,
+                                         {TerminalProgress("reading process"), arguments.threads,
+                                          arguments.namespaces == "caller"}));
+  *findings = Accept(diag, losses, arguments.partial);
+  if (!loaded) return ExitCode::kBadInput;
+  if (findings->Count(Severity::kUnsupported) != 0) return ExitCode::kUnsupported;
+  spdlog::info("{} processes, {} descriptor tables, {} files", snapshot.processes.size(),
+               snapshot.tables.size(), snapshot.files.size());
+  WarnOfOutside(snapshot.tree, *findings);
+  return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot.tree)}, *source, *findings);
+}
+
 }  // namespace
 
 std::function<ExitCode()> AddGenerate(CLI::App& app) {
@@ -96,29 +111,33 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
   app.add_option("-o,--output", arguments->output,
                  "Write to this file, whole or not at all, instead of standard output");
   app.add_flag("--pretty", arguments->pretty, "Indent the program");
+  app.add_option("--without", arguments->without,
+                 "Leave out what is unsupported and of these kinds (below), and say so in the plan")
+      ->delimiter(',');
   app.add_flag("--partial", arguments->partial,
-               "Leave out what is unsupported (listed on stderr) instead of refusing the dump");
+               "Leave out all that is unsupported, but for what the rest lies in, instead of "
+               "refusing the dump");
   app.add_option(
          "--namespaces", arguments->namespaces,
          "\"caller\": with --partial, namespaces of the tree's own may be left out too; the "
          "restored processes use the namespaces, mounts and cgroups of the restorer's caller")
       ->check(CLI::IsMember({"caller"}));
-  app.add_flag("--shell-job", arguments->shell_job,
-               "The root's session and group, which are not in the dump, are the restorer's");
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
+  app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.add_option(
          "--threads", arguments->threads,
          "How many threads read images and write text; with 1 nothing runs beside anything else")
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
-  app.footer(
-      "Examples:\n"
-      "  crgen generate dump/ > plan.json\n"
-      "  crgen dump/ --pretty -o plan.json");
+  app.footer("Kinds for --without, e.g. --without=locks,cgroups:\n" + LossHelp() +
+             "\nExamples:\n"
+             "  crgen generate dump/ > plan.json\n"
+             "  crgen dump/ --pretty -o plan.json\n"
+             "  crgen dump/ --without=locks > plan.json");
   return [arguments] {
-    Diagnostics diag;
-    const ExitCode code = Generate(*arguments, diag);
-    PrintDiagnostics(diag, arguments->partial);
+    Diagnostics findings;
+    const ExitCode code = Generate(*arguments, &findings);
+    PrintDiagnostics(findings);
     return code;
   };
 }

@@ -1,10 +1,9 @@
 // crgen tree DUMP|STRING, crgen tree --program DUMP|STRING|-
-#include <sys/stat.h>
-
 #include <string_view>
 #include <vector>
 
 #include "crgen/cli.h"
+#include "crgen/losses.h"
 #include "generator/generate.h"
 #include "generator/tree/analyzer.h"
 #include "generator/tree_answers.h"
@@ -16,28 +15,23 @@ namespace {
 struct TreeArguments {
   std::string tree;
   bool program = false;
-  bool shell_job = false;
 };
 
 constexpr std::size_t kPieceBytes = 1 << 20;
 
-bool IsFolder(const std::string& path) {
-  struct stat info;
-  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
-}
-
 Result LoadTreeFrom(const std::string& argument, TreeSnapshot* tree, Diagnostics& diag) {
   if (!IsFolder(argument)) return ParseTree(argument, tree, diag);
-  auto source = OpenFolder(argument, diag);
+  auto source = OpenDump(argument, diag);
   return source == nullptr ? Result::kError : LoadTree(*source, tree, diag);
 }
 
 ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
   TreeSnapshot loaded, tree;
   if (Failed(LoadTreeFrom(arguments.tree, &loaded, diag))) return ExitCode::kBadInput;
+  WarnOfOutside(loaded, diag);
   TreePlan plan;
   TreeRefusal refusal;
-  const bool prepared = Succeeded(PrepareTree(loaded, {arguments.shell_job}, &tree, &refusal));
+  const bool prepared = Succeeded(PrepareTree(loaded, &tree, &refusal));
   loaded = {};  // a large tree is held once
   if (!prepared || Failed(AnalyzeTree(tree, &plan, &refusal))) {
     (void)diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
@@ -45,7 +39,7 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
   }
   std::string text;
   if (arguments.program) {
-    WriteTreeProgram(plan, Layout::kLines, &text);
+    WriteTreeProgram(tree, plan, Layout::kLines, &text);
   } else {
     text = DescribeDerivation(tree, plan);
   }
@@ -57,8 +51,6 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
 /// answers to it, which are written before more is read: a caller may send a tree and wait.
 class TreeStream {
  public:
-  explicit TreeStream(const GenerateOptions& options) : options_(options) {}
-
   Result Run(const ByteReader& read, Diagnostics& diag) {
     std::vector<char> piece(kPieceBytes);
     while (const std::size_t got = read(piece)) {
@@ -78,10 +70,10 @@ class TreeStream {
   Result Answer(std::string_view end, Diagnostics& diag) {
     ++number_;
     if (line_.empty()) {
-      AnswerTree(end, number_, options_, &answers_);
+      AnswerTree(end, number_, &answers_);
     } else {
       line_.append(end);
-      AnswerTree(line_, number_, options_, &answers_);
+      AnswerTree(line_, number_, &answers_);
       line_.clear();
     }
     return answers_.size() < kPieceBytes ? Result::kOk : Flush(diag);
@@ -93,7 +85,6 @@ class TreeStream {
     return written;
   }
 
-  const GenerateOptions options_;
   Output output_{""};
   std::size_t number_ = 0;
   std::string line_;
@@ -102,8 +93,7 @@ class TreeStream {
 
 ExitCode AnswerTrees(const TreeArguments& arguments, Diagnostics& diag) {
   TextFile input(arguments.tree);
-  const bool failed = Failed(input.Open(diag)) ||
-                      Failed(TreeStream({arguments.shell_job}).Run(input.Reader(), diag)) ||
+  const bool failed = Failed(input.Open(diag)) || Failed(TreeStream().Run(input.Reader(), diag)) ||
                       Failed(input.Close(diag));
   return failed ? ExitCode::kBadInput : ExitCode::kOk;
 }
@@ -126,8 +116,7 @@ std::function<ExitCode()> AddTree(CLI::App& app) {
       ->required();
   app.add_flag("--program", arguments->program,
                "Print the commands that rebuild the tree as a program");
-  app.add_flag("--shell-job", arguments->shell_job,
-               "The root's session and group, which are not in the dump, are the restorer's");
+  app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.footer(
       "A tree as text: `pid pgid sid [children]`, after the sid perhaps z (a zombie), r (a child\n"
       "subreaper), t=5,6 (further threads).\n\n"

@@ -4,16 +4,20 @@
 #include "checker/check.h"
 #include "checker/warnings.h"
 #include "crgen/cli.h"
+#include "crgen/losses.h"
 #include "dsl/json/program_json.h"
 #include "generator/generate.h"
 
 namespace crgen {
 namespace {
 
+constexpr const char* kEmptyPlan =
+    "is empty; where crgen was to write it, its own messages say why it did not";
+
 struct ValidateArguments {
   std::string plan;
   std::string against;
-  bool shell_job = false;
+  bool complete = false;
   bool json = false;
   bool state = false;
 };
@@ -32,32 +36,58 @@ void AddWithLines(const Diagnostics& findings, const std::string& name,
 /// `suspects` gets what is legal, but not needed for that dump.
 Result CompareWithDump(const ValidateArguments& arguments, const Program& program,
                        const SimulatedState& state, Diagnostics& suspects, Diagnostics& diag) {
-  auto source = OpenFolder(arguments.against, diag);
+  Diagnostics loading;
+  auto source = OpenDump(arguments.against, loading);
   Snapshot snapshot;
-  if (source == nullptr ||
-      Failed(LoadDump(*source, &snapshot, diag, {TerminalProgress("reading process")})) ||
-      Failed(PrepareTree(snapshot.tree, {arguments.shell_job}, &snapshot.tree, diag))) {
-    return Result::kError;
-  }
+  const bool loaded =
+      source != nullptr &&
+      Succeeded(LoadDump(*source, &snapshot, loading, {TerminalProgress("reading process")})) &&
+      Succeeded(PrepareTree(snapshot.tree, &snapshot.tree, loading));
+  const Diagnostics left_out = CompareLeftOut(loading, AboutOf(program));
+  for (const Diagnostic& entry : left_out.entries()) diag.Add(entry);
+  if (!loaded) return Result::kError;
   FindSuspects(program, state, &snapshot, suspects);
   PageImages pages(*source);
   auto read_page = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
                        Diagnostics& d) { return pages.Read(image, offset, out, d); };
-  return CompareWithSnapshot(state, snapshot, read_page, diag);
+  const Result compared = CompareWithSnapshot(state, snapshot, read_page, diag);
+  return left_out.HasErrors() ? Result::kError : compared;
 }
 
-/// The first level that finds an error is the last: syntax and schema, then meaning, then the dump.
+Result ReadPlan(const std::string& path, const std::string& name, Program* program,
+                std::vector<std::uint32_t>* lines, Diagnostics& diag) {
+  TextFile text(path);
+  if (Failed(text.Open(diag))) return Result::kError;
+  Diagnostics problems;
+  const Result read = ReadProgram(text.Reader(), name, program, lines, problems);
+  if (Failed(text.Close(diag))) return Result::kError;
+  if (text.IsEmpty()) return diag.Error(name, kEmptyPlan);
+  for (const Diagnostic& entry : problems.entries()) diag.Add(entry);
+  return read;
+}
+
+void SayHowManyMayDo(const Program& program, const SimulatedState& state) {
+  if (!spdlog::should_log(spdlog::level::info)) return;
+  const CommandBound bound = BoundCommands(program, state);
+  spdlog::info("{} commands; of the {} that make processes and openings, {} may do", program.size(),
+               bound.Count(), bound.Least());
+}
+
+/// The first level that finds an error is the last: syntax and schema, then meaning, then whether
+/// that is a whole restore, then the dump.
 ExitCode Validate(const ValidateArguments& arguments, Diagnostics& diag) {
   const std::string name = arguments.plan == "-" ? "standard input" : arguments.plan;
-  TextFile text(arguments.plan);
   Program program;
   std::vector<std::uint32_t> lines;
-  if (Failed(text.Open(diag))) return ExitCode::kBadInput;
-  const Result read = ReadProgram(text.Reader(), name, &program, &lines, diag);
-  if (Failed(text.Close(diag)) || Failed(read)) return ExitCode::kBadInput;
+  if (Failed(ReadPlan(arguments.plan, name, &program, &lines, diag))) return ExitCode::kBadInput;
   SimulatedState state;
   Diagnostics findings;
-  const Result checked = CheckProgram(program, &state, findings);
+  Result checked = CheckProgram(program, &state, findings);
+  if (Succeeded(checked) && (arguments.complete || !arguments.against.empty())) {
+    checked = CheckComplete(program, state, findings);
+  } else if (Succeeded(checked)) {
+    FindUnfinished(state, findings);
+  }
   AddWithLines(findings, name, lines, diag);
   if (arguments.state) {
     Output output("");
@@ -72,11 +102,7 @@ ExitCode Validate(const ValidateArguments& arguments, Diagnostics& diag) {
     compared = CompareWithDump(arguments, program, state, suspects, diag);
   }
   AddWithLines(suspects, name, lines, diag);
-  if (spdlog::should_log(spdlog::level::info)) {
-    const CommandBound bound = BoundCommands(program, state);
-    spdlog::info("{} commands; of the {} that make processes and openings, {} may do",
-                 program.size(), bound.Count(), bound.Least());
-  }
+  SayHowManyMayDo(program, state);
   return Failed(compared) ? ExitCode::kBadInput : ExitCode::kOk;
 }
 
@@ -88,7 +114,11 @@ std::function<ExitCode()> AddValidate(CLI::App& app) {
   app.add_option("PLAN", arguments->plan, "A restore program, - for standard input")->required();
   app.add_option("--against", arguments->against,
                  "Compare where the program ends with this dump, and list each difference");
-  app.add_flag("--shell-job", arguments->shell_job, "With --against: as for the generate command");
+  app.add_flag(
+      "--complete", arguments->complete,
+      "Every process is to end in RESUME or EXIT, with rights that are said; a fragment is "
+      "refused, as crrestore refuses it");
+  app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.add_flag("--json", arguments->json, "Print the findings on standard output, for machines");
   app.add_flag("--state", arguments->state,
                "Print where the program ends: tree, descriptor tables, regions");

@@ -1,4 +1,3 @@
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -6,6 +5,7 @@
 #include <exception>
 
 #include "crgen/cli.h"
+#include "terminal/log.h"
 
 namespace {
 
@@ -70,8 +70,7 @@ ExitCode Run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, reported like others
-  spdlog::set_default_logger(spdlog::stderr_color_mt("crgen"));
-  spdlog::set_pattern("crgen: %^%l%$: %v");
+  crgen::LogToTerminal("crgen");
   try {
     return static_cast<int>(Run(argc, argv));
   } catch (const std::exception& error) {

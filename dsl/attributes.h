@@ -224,7 +224,7 @@ struct Describe<Attributes> {
       Optional("fs", &Attributes::fs, "working and root directory, umask"),
       Optional("mm", &Attributes::mm, "bounds of the address space, executable, auxv"),
       Optional("sigactions", &Attributes::sigactions, "those that are not SIG_DFL"),
-      Optional("rlimits", &Attributes::rlimits),
+      OrInherit("rlimits", &Attributes::rlimits, &Attributes::inherit_rlimits, "getrlimit(2)"),
       Optional("timers", &Attributes::timers, "setitimer(2)"),
       Optional("posix_timers", &Attributes::posix_timers, "timer_create(2)"),
       Optional("personality", &Attributes::personality, "personality(2)"),
@@ -246,7 +246,8 @@ struct Describe<Attributes> {
       Optional("rseq", &Attributes::rseq, "rseq(2)"),
       Optional("clear_tid_addr", &Attributes::clear_tid_addr, "set_tid_address(2)"),
       Optional("tls", &Attributes::tls, "set_thread_area(2); those in use"),
-      Optional("creds", &Attributes::creds, "credentials(7), capabilities(7)"),
+      OrInherit("creds", &Attributes::creds, &Attributes::inherit_creds,
+                "credentials(7), capabilities(7)"),
       Optional("seccomp", &Attributes::seccomp),
       Optional("registers", &Attributes::registers),
       Optional("fpu", &Attributes::fpu)};

@@ -1,5 +1,6 @@
 // THE table of the restore program: its 16 commands, their fields and their meaning. Adding or
 // changing a command is an edit here, plus its meaning in whatever executes it.
+// This folder may include: model.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "dsl/about.h"
 #include "dsl/describe.h"
 #include "model/attributes.h"
 #include "model/files/file.h"
@@ -28,12 +30,14 @@ struct Fork {
       "does not change is inherited as fork(2) does: session, group, descriptors, regions.";
   Pid child_pid = 0;
   CloneFlags flags;
+  std::shared_ptr<const About> about = nullptr;
 };
 template <>
 struct Describe<Fork> {
   static constexpr auto kFields = std::tuple{
       Required("child_pid", &Fork::child_pid, "no process uses it as pid, tid, pgid or sid"),
-      Optional("flags", &Fork::flags, "clone(2) flag names")};
+      Optional("flags", &Fork::flags, "clone(2) flag names"),
+      Optional("about", &Fork::about, "of the root: what the program says of itself")};
 };
 
 struct SetSid {
@@ -304,7 +308,9 @@ struct Resume {
   static constexpr std::string_view kName = "RESUME";
   static constexpr std::string_view kMeaning =
       "The process leaves the restorer: every thread goes on from its registers. The last command "
-      "of every process that does not EXIT.";
+      "of every process that does not EXIT. `rlimits`, and `creds` of each thread, have been set, "
+      "or "
+      "are inherited by the word \"inherit\".";
   std::optional<Signal> stopped;
 };
 template <>
@@ -325,5 +331,11 @@ struct Command {
 };
 
 using Program = std::vector<Command>;
+
+/// What `program` says of itself; null: nothing.
+inline const About* AboutOf(const Program& program) {
+  const auto* root = program.empty() ? nullptr : std::get_if<Fork>(&program.front().body);
+  return root == nullptr ? nullptr : root->about.get();
+}
 
 }  // namespace crgen

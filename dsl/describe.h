@@ -31,6 +31,26 @@ constexpr Field<Struct, Member> Optional(std::string_view name, Member Struct::*
   return {name, member, false, note};
 }
 
+/// An optional member that may also be the word "inherit": what the process was born with, said.
+template <typename Struct, typename Member>
+struct InheritableField : Field<Struct, Member> {
+  bool Struct::*inherited;
+};
+
+inline constexpr std::string_view kInherit = "inherit";
+
+template <typename Struct, typename Member>
+constexpr InheritableField<Struct, Member> OrInherit(std::string_view name, Member Struct::*member,
+                                                     bool Struct::*inherited,
+                                                     std::string_view note) {
+  return {{name, member, false, note}, inherited};
+}
+
+template <typename FieldType>
+concept Inheritable = requires(const FieldType& field) {
+  field.inherited;
+};
+
 /// Two optional members that stand in an object together or not at all.
 struct Together {
   std::string_view one;

@@ -107,6 +107,8 @@ ordered_json SchemaBuilder::Value() {
     return StringMatching(kHexPattern);
   } else if constexpr (std::is_same_v<T, Bytes>) {
     return StringMatching(kBase64Pattern);
+  } else if constexpr (std::is_same_v<T, LanguageVersion>) {
+    return StringMatching(LanguageVersion::kPattern);
   } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Text>) {
     return {{"type", "string"}};
   } else if constexpr (std::is_same_v<T, SpecialRegion>) {
@@ -134,6 +136,9 @@ void SchemaBuilder::AddFields(ordered_json& object) {
     using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
     const std::string name(field.name);
     properties[name] = Value<Member>();
+    if constexpr (Inheritable<std::decay_t<decltype(field)>>) {
+      properties[name] = {{"anyOf", {{{"const", kInherit}}, std::move(properties[name])}}};
+    }
     if (!field.note.empty()) properties[name]["description"] = field.note;
     if constexpr (kIsText<Member>) {
       properties[name + "_base64"] = Value<Bytes>();
@@ -249,7 +254,8 @@ std::string KindName() {
     return "\"0x…\"";
   } else if constexpr (std::is_same_v<T, Bytes>) {
     return "base64 string";
-  } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Text>) {
+  } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Text> ||
+                       std::is_same_v<T, LanguageVersion>) {
     return "string";
   } else {
     return "object";
@@ -261,8 +267,10 @@ std::string FieldTable() {
   std::string rows;
   ForEachField<Struct>([&](const auto& field) {
     using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
-    rows += "| `" + std::string(field.name) + "` | " + KindName<Member>() + " | " +
-            (field.required ? "yes" : "no") + " | " + std::string(field.note) + " |\n";
+    constexpr bool kMayInherit = Inheritable<std::decay_t<decltype(field)>>;
+    rows += "| `" + std::string(field.name) + "` | " + KindName<Member>() +
+            (kMayInherit ? ", or \"inherit\" | " : " | ") + (field.required ? "yes" : "no") +
+            " | " + std::string(field.note) + " |\n";
   });
   if (rows.empty()) return "";
   return "| field | value | required | |\n|---|---|---|---|\n" + rows + "\n";
@@ -364,6 +372,8 @@ std::string CommandReference() {
   });
   text += FileSections() + LateSections();
   text += "## Parts of commands\n\n";
+  text += ObjectSection<About>("`about`") + ObjectSection<LeftOut>("`left_out`, `not_restorable`") +
+          ObjectSection<External>("`external`");
   text += ObjectSection<ExitStatus>("`status`") + ObjectSection<ShmemView>("`shmem`") +
           ObjectSection<ImageSpan>("`source`") + ObjectSection<PeerEnd>("`peer`");
   text += "## Attributes\n\n" + FieldTable<Attributes>() + InnerSections<Attributes>();

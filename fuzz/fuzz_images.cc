@@ -36,7 +36,7 @@ void Try(const ImageInput& input) {
   PageImages pages(*source);
   const PageReader read = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
                               Diagnostics& d) { return pages.Read(image, offset, out, d); };
-  const GenerateOptions options{input.base_dump().shell_job};
+  const GenerateOptions options;
   Program program;
   Diagnostics findings;
   if (GenerateProgram(snapshot, options, read, &program, findings) != GenerateOutcome::kOk) {
@@ -51,7 +51,7 @@ void Try(const ImageInput& input) {
   SimulatedState state;
   Require(CheckProgram(again, &state, findings) == Result::kOk, "the program is wrong:\n" + text,
           findings);
-  Require(PrepareTree(snapshot.tree, options, &snapshot.tree, findings) == Result::kOk,
+  Require(PrepareTree(snapshot.tree, &snapshot.tree, findings) == Result::kOk,
           "a tree that is refused", findings);
   Require(CompareWithSnapshot(state, snapshot, read, findings) == Result::kOk,
           "the program ends elsewhere:\n" + text, findings);

@@ -14,8 +14,7 @@ namespace crgen::fuzz {
 
 /// A fixture and the names of its images that can be changed: all but those that hold raw pages.
 struct Base {
-  explicit Base(const std::string& name)
-      : files(test::ReadFixture(name)), shell_job(name.starts_with("shell_")) {
+  explicit Base(const std::string& name) : files(test::ReadFixture(name)) {
     for (const auto& [file, content] : files) {
       if (file.find("pages-") == std::string::npos) images.push_back(file);
     }
@@ -23,7 +22,6 @@ struct Base {
 
   test::Files files;
   std::vector<std::string> images;
-  bool shell_job;
 };
 
 /// All fixtures, in the order of their names; an input has the index of one, modulo their number.

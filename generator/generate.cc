@@ -31,10 +31,11 @@ std::size_t ExpectedCommands(const Snapshot& snapshot, const TreePlan& plan) {
 /// Emits the program of one snapshot whose tree is planned.
 class Generation {
  public:
-  Generation(const Snapshot& snapshot, const TreePlan& plan, const PageReader& read_page,
-             Program* program, ProgramFollower* follower)
+  Generation(const Snapshot& snapshot, const TreePlan& plan, const GenerateOptions& options,
+             const PageReader& read_page, Program* program, ProgramFollower* follower)
       : snapshot_(snapshot),
         plan_(plan),
+        options_(options),
         tree_(BuildCreationTree(snapshot, plan.ops)),
         out_(program, follower),
         spare_(snapshot),
@@ -52,6 +53,7 @@ class Generation {
 
   const Snapshot& snapshot_;
   const TreePlan& plan_;
+  const GenerateOptions& options_;
   CreationTree tree_;
   Emitter out_;
   SpareAddresses spare_;
@@ -65,6 +67,7 @@ Result Generation::EmitFork(const TreeOp& op, std::int32_t executor, std::int32_
   Fork fork = std::get<Fork>(TreeCommand(op).body);
   if (executor < 0) {
     if (snapshot_.new_pid_namespace) fork.flags.bits |= CLONE_NEWPID;
+    fork.about = options_.about;
     out_.Emit(op.pid, fork);
     opener_.proc_files().Appears(fork.child_pid);
     return Result::kOk;
@@ -165,8 +168,11 @@ Result Generation::Run(Diagnostics& diag) {
 
 }  // namespace
 
-Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, TreeSnapshot* prepared,
-                   TreeRefusal* refusal) {
+bool ReachesOutside(const TreeSnapshot& tree) {
+  return tree.nodes.front().sid != tree.nodes.front().pid;
+}
+
+Result PrepareTree(const TreeSnapshot& tree, TreeSnapshot* prepared, TreeRefusal* refusal) {
   *prepared = tree;
   TreeNode& root = prepared->nodes.front();
   if (root.sid == root.pid) return Result::kOk;
@@ -176,11 +182,6 @@ Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, Tre
   const bool inside = std::any_of(tree.nodes.begin(), tree.nodes.end(),
                                   [&](const TreeNode& node) { return node.pid == root.pgid; });
   const Pid outer_pgid = inside ? outer_sid : root.pgid;
-  if (outer_sid != 0 && !options.shell_job) {
-    *refusal = {root.pid, "the root is in session " + std::to_string(outer_sid) +
-                              ", which is not of the tree; --shell-job takes the restorer's"};
-    return Result::kError;
-  }
   for (const TreeNode& node : tree.nodes) {
     auto taken = [&](Pid number) {
       return number != 0 && (number == outer_sid || number == outer_pgid);
@@ -199,10 +200,9 @@ Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, Tre
   return Result::kOk;
 }
 
-Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, TreeSnapshot* prepared,
-                   Diagnostics& diag) {
+Result PrepareTree(const TreeSnapshot& tree, TreeSnapshot* prepared, Diagnostics& diag) {
   TreeRefusal refusal;
-  if (Succeeded(PrepareTree(tree, options, prepared, &refusal))) return Result::kOk;
+  if (Succeeded(PrepareTree(tree, prepared, &refusal))) return Result::kOk;
   return diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
 }
 
@@ -210,7 +210,7 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
                                 const PageReader& read_page, Program* program, Diagnostics& diag,
                                 ProgramFollower* follower) {
   TreeSnapshot tree;
-  if (Failed(PrepareTree(snapshot.tree, options, &tree, diag))) {
+  if (Failed(PrepareTree(snapshot.tree, &tree, diag))) {
     return GenerateOutcome::kUnreachableTree;
   }
   TreePlan plan;
@@ -220,7 +220,7 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
     return GenerateOutcome::kUnreachableTree;
   }
   program->reserve(ExpectedCommands(snapshot, plan));
-  Generation generation(snapshot, plan, read_page, program, follower);
+  Generation generation(snapshot, plan, options, read_page, program, follower);
   const std::size_t unsupported = diag.Count(Severity::kUnsupported);
   if (Failed(generation.Run(diag))) {
     return diag.Count(Severity::kUnsupported) != unsupported ? GenerateOutcome::kUnsupported

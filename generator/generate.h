@@ -1,4 +1,5 @@
 // From the snapshot to the program: the six steps of the restore program's definition, in order.
+// This folder may include: dsl, model.
 #pragma once
 
 #include "dsl/commands.h"
@@ -11,8 +12,8 @@
 namespace crgen {
 
 struct GenerateOptions {
-  /// Session and group of the root that lead out of the tree are the restorer's own.
-  bool shell_job = false;
+  /// What the root's FORK says of the program; may be null.
+  std::shared_ptr<const About> about;
 };
 
 enum class GenerateOutcome {
@@ -30,12 +31,12 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
                                 const PageReader& read_page, Program* program, Diagnostics& diag,
                                 ProgramFollower* follower = nullptr);
 
-/// The tree as the analyzer wants it: with `shell_job`, a session or group of the root that leads
-/// out of the tree becomes 0. Errors: without `shell_job` there is such a session; the outside
-/// number is a process of the tree.
-Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, TreeSnapshot* prepared,
-                   TreeRefusal* refusal);
-Result PrepareTree(const TreeSnapshot& tree, const GenerateOptions& options, TreeSnapshot* prepared,
-                   Diagnostics& diag);
+/// Whether the session of the root leads out of the tree, and so will be the restorer's.
+bool ReachesOutside(const TreeSnapshot& tree);
+
+/// The tree as the analyzer wants it: a session or group of the root that leads out of the tree
+/// becomes 0. Error: the outside number is a process of the tree.
+Result PrepareTree(const TreeSnapshot& tree, TreeSnapshot* prepared, TreeRefusal* refusal);
+Result PrepareTree(const TreeSnapshot& tree, TreeSnapshot* prepared, Diagnostics& diag);
 
 }  // namespace crgen

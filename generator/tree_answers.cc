@@ -1,7 +1,10 @@
 #include "generator/tree_answers.h"
 
+#include <linux/sched.h>
+
 #include "dsl/json/writer.h"
 #include "generator/tree_commands.h"
+#include "model/printable.h"
 #include "model/tree_text.h"
 
 namespace crgen {
@@ -11,7 +14,7 @@ void WriteRefusal(const TreeRefusal& refusal, std::string* out) {
   JsonWriter json(out, JsonWriter::Style::kLine);
   json.BeginObject();
   json.Key("error");
-  json.String(refusal.reason);
+  json.String(Printable(refusal.reason));
   json.Key("pid");
   json.Number(std::int64_t{refusal.pid});
   json.EndObject();
@@ -20,15 +23,25 @@ void WriteRefusal(const TreeRefusal& refusal, std::string* out) {
 
 }  // namespace
 
-void WriteTreeProgram(const TreePlan& plan, Layout layout, std::string* out) {
+void WriteTreeProgram(const TreeSnapshot& tree, const TreePlan& plan, Layout layout,
+                      std::string* out) {
   ProgramWriter writer(layout);
   writer.Begin(out);
-  for (const TreeOp& op : plan.ops) writer.Add(TreeCommand(op), out);
+  for (const TreeOp& op : plan.ops) {
+    Command command = TreeCommand(op);
+    if (auto* fork = std::get_if<Fork>(&command.body); fork != nullptr && fork->child_pid == 1) {
+      fork->flags.bits |= CLONE_NEWPID;
+    }
+    writer.Add(command, out);
+  }
+  for (const TreeNode& node : tree.nodes) {
+    if (node.zombie) continue;
+    for (const Pid tid : node.tids) writer.Add({node.pid, CreateThread{tid}}, out);
+  }
   writer.End(out);
 }
 
-void AnswerTree(std::string_view text, std::size_t line, const GenerateOptions& options,
-                std::string* out) {
+void AnswerTree(std::string_view text, std::size_t line, std::string* out) {
   TreeSnapshot parsed, tree;
   Diagnostics diag;
   if (Failed(ParseTree(text, &parsed, diag, line))) {
@@ -37,11 +50,10 @@ void AnswerTree(std::string_view text, std::size_t line, const GenerateOptions& 
   }
   TreePlan plan;
   TreeRefusal refusal;
-  if (Failed(PrepareTree(parsed, options, &tree, &refusal)) ||
-      Failed(AnalyzeTree(tree, &plan, &refusal))) {
+  if (Failed(PrepareTree(parsed, &tree, &refusal)) || Failed(AnalyzeTree(tree, &plan, &refusal))) {
     return WriteRefusal(refusal, out);
   }
-  WriteTreeProgram(plan, Layout::kCompact, out);
+  WriteTreeProgram(tree, plan, Layout::kCompact, out);
 }
 
 }  // namespace crgen

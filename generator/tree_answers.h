@@ -11,14 +11,15 @@
 
 namespace crgen {
 
-/// Appends the plan's commands as a program.
-void WriteTreeProgram(const TreePlan& plan, Layout layout, std::string* out);
+/// Appends the plan's commands as a program, with the threads of `tree`. A root whose pid is 1
+/// begins a pid namespace. It is a fragment: who lives is left in the restorer's hands.
+void WriteTreeProgram(const TreeSnapshot& tree, const TreePlan& plan, Layout layout,
+                      std::string* out);
 
 /// Appends one line: the program that rebuilds the tree in `text` (string notation), or
 /// {"error": "...", "pid": n} with the process that cannot be rebuilt; n is 0 and the error has
 /// line, column and what was expected where `text` is not a tree. Lines are counted from `line`.
 /// Cost: that of ParseTree and AnalyzeTree.
-void AnswerTree(std::string_view text, std::size_t line, const GenerateOptions& options,
-                std::string* out);
+void AnswerTree(std::string_view text, std::size_t line, std::string* out);
 
 }  // namespace crgen

@@ -46,6 +46,18 @@ std::uint64_t PayloadLength(const ImageKind& kind, std::string_view bytes) {
 
 /// Kinds that say what a namespace is: whatever lies in it means another thing outside.
 constexpr std::string_view kContainers[] = {"UTSNS", "PIDNS", "USERNS", "MNTS", "IPC_VAR", "NETNS"};
+/// What is lost with an image that no command describes.
+Loss LossOf(const ImageKind& kind) {
+  if (kind.name == "FILE_LOCKS") return Loss::kLocks;
+  if (kind.name == "CGROUP") return Loss::kCgroups;
+  if (kind.name == "APPARMOR") return Loss::kLabels;
+  if (kind.name == "REMAP_FPATH" || kind.name == "GHOST_FILE") return Loss::kUnlinked;
+  for (const std::string_view queue :
+       {"PIPES_DATA", "FIFO_DATA", "SK_QUEUES", "TCP_STREAM", "TTY_DATA", "BPFMAP_DATA"}) {
+    if (kind.name == queue) return Loss::kQueues;
+  }
+  return kind.name == "TTY_INFO" ? Loss::kDescriptors : Loss::kOther;
+}
 
 /// Reports every entry of an image that no command describes.
 void ReportUnsupported(Loader& loader, const ImageSet::Image& image) {
@@ -55,7 +67,7 @@ void ReportUnsupported(Loader& loader, const ImageSet::Image& image) {
   const bool container = std::ranges::find(kContainers, kind.name) != std::end(kContainers);
   const bool queue = kind.name == "PIPES_DATA" || kind.name == "FIFO_DATA";
   if (kind.payload == Payload::kWholeFile || kind.payload == Payload::kUnlisted) {
-    diag.Unsupported(image.name, std::string(kind.note));
+    diag.Unsupported(image.name, std::string(kind.note), LossOf(kind));
     return;
   }
   std::string content;
@@ -71,7 +83,8 @@ void ReportUnsupported(Loader& loader, const ImageSet::Image& image) {
       loader.UnsupportedContainer(reader.Where(), std::string(kind.note));
     } else if (!queue || payload != 0) {  // of an empty pipe the image says its capacity alone
       diag.Unsupported(reader.Where(),
-                       kind.name == "FILE_LOCKS" ? DescribeLock(bytes) : std::string(kind.note));
+                       kind.name == "FILE_LOCKS" ? DescribeLock(bytes) : std::string(kind.note),
+                       LossOf(kind));
     }
     if (Failed(reader.Skip(payload, diag))) return;
   }
@@ -153,16 +166,15 @@ void Loader::LoadProcesses(const LoadProgress& progress) {
 void Loader::AccountForTheRest() {
   for (const std::string& name : images.strangers()) ReportStranger(images.source(), name, diag);
   for (const ImageSet::Image& image : images.images()) {
-    if (image.used) continue;
-    switch (image.kind->treatment) {
-      case Treatment::kUnsupported:
-        ReportUnsupported(*this, image);
-        break;
-      case Treatment::kPlanned:
-        diag.Warning(image.name, "nothing in this dump refers to it");
-        break;
-      case Treatment::kNotNeeded:
-        break;
+    if (!image.used && image.kind->treatment == Treatment::kUnsupported) {
+      ReportUnsupported(*this, image);
+    }
+  }
+  // What is wrong or unsupported may have been what would have referred to an image.
+  if (diag.HasErrors() || diag.Count(Severity::kUnsupported) != 0) return;
+  for (const ImageSet::Image& image : images.images()) {
+    if (!image.used && image.kind->treatment == Treatment::kPlanned) {
+      diag.Warning(image.name, "nothing in this dump refers to it");
     }
   }
 }

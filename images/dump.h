@@ -1,4 +1,5 @@
 // From the images of a dump to the snapshot: the one place that sees both.
+// This folder may include: model.
 #pragma once
 
 #include <functional>

@@ -194,6 +194,7 @@ struct Attributes {
   std::optional<MmAttributes> mm;
   std::vector<SignalAction> sigactions;  ///< those that are not default
   std::vector<Rlimit> rlimits;
+  bool inherit_rlimits = false;  ///< instead: as they are, by intention
   std::optional<IntervalTimers> timers;
   std::vector<PosixTimer> posix_timers;
   std::optional<Hex> personality;
@@ -216,6 +217,7 @@ struct Attributes {
   std::optional<Hex> clear_tid_addr;
   std::vector<TlsDescriptor> tls;
   std::optional<Creds> creds;
+  bool inherit_creds = false;  ///< instead: as they are, by intention
   std::optional<Seccomp> seccomp;
   std::optional<Registers> registers;
   std::optional<Fpu> fpu;

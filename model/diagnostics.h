@@ -1,6 +1,7 @@
 // What went wrong and where. Functions return a Result; the words go to a Diagnostics.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <optional>
 #include <string>
@@ -19,6 +20,17 @@ enum class Severity {
   kWarning,      ///< legal but suspect
 };
 
+/// What is lost where something unsupported is left out: kinds that a user accepts by name.
+enum class Loss {
+  kOther,  ///< has no name of its own
+  kDescriptors,
+  kUnlinked,
+  kQueues,
+  kLocks,
+  kCgroups,
+  kLabels,
+};
+
 struct Diagnostic {
   Severity severity;
   std::string where;                        ///< image and entry and field, or command; never empty
@@ -27,7 +39,8 @@ struct Diagnostic {
   std::string advice = {};                  ///< what to do about it; may be empty
   /// kUnsupported: the rest means something else without it, so that it cannot be left out.
   bool essential = false;
-  std::size_t more = 0;  ///< how many more of the kind there are, which are not listed
+  std::size_t more = 0;      ///< how many more of the kind there are, which are not listed
+  Loss loss = Loss::kOther;  ///< kUnsupported
 };
 
 /// Collects everything that is wrong with one input, so that a user sees it all in one run.
@@ -42,8 +55,10 @@ class Diagnostics {
     Add({Severity::kError, std::move(where), std::move(what)});
     return Result::kError;
   }
-  void Unsupported(std::string where, std::string what) {
-    Add({Severity::kUnsupported, std::move(where), std::move(what)});
+  void Unsupported(std::string where, std::string what, Loss loss = Loss::kOther) {
+    Diagnostic entry = {Severity::kUnsupported, std::move(where), std::move(what)};
+    entry.loss = loss;
+    Add(std::move(entry));
   }
   /// Likewise what nobody may leave out.
   void Essential(std::string where, std::string what) {
@@ -72,6 +87,12 @@ class Diagnostics {
     const std::size_t index = entries_.size();
     Add(std::move(entry));
     if (entries_.size() > index) kinds_.emplace(kind, index);
+  }
+
+  /// Counts what `other` has counted and not kept.
+  void CountDropped(const Diagnostics& other) {
+    for (int i = 0; i < 3; ++i)
+      counts_[i] += other.counts_[i] - std::min(other.counts_[i], kMaxKept);
   }
 
   std::size_t Count(Severity severity) const { return counts_[static_cast<int>(severity)]; }

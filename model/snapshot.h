@@ -1,4 +1,5 @@
 // The snapshot: all that a dump says about a process tree, free of protobuf and of file names.
+// This folder may include: nothing of the other folders.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,6 @@
 // What can be known to fail before any process exists: a library for whoever restores, or wants to
 // know whether this machine could.
+// This folder may include: dsl, model.
 #pragma once
 
 #include <cstddef>

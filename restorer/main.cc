@@ -1,9 +1,9 @@
 // crrestore PLAN: brings a process tree back to life.
-#include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -17,6 +17,7 @@
 #include "restorer/restore.h"
 #include "restorer/schedule.h"
 #include "restorer/settle.h"
+#include "terminal/log.h"
 
 namespace crgen::restorer {
 namespace {
@@ -34,7 +35,10 @@ struct Arguments {
   std::string plan;
   RestoreOptions options;
   std::string images;  ///< the folder of page images
+  bool images_given = false;
   bool images_outside = false;
+  bool partial = false;
+  bool shell_job = false;
   bool dry_run = false;
   bool verbose = false;
 };
@@ -88,6 +92,12 @@ bool ReadPlan(const std::string& path, Plan* plan) {
     spdlog::error("{}: {}", path, std::strerror(errno));
     return false;
   }
+  if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
+    spdlog::error("{}: is a folder, expected a plan; `crgen {}` prints the plan of a dump", path,
+                  path);
+    std::fclose(file);
+    return false;
+  }
   const ByteReader read = [&](std::span<char> out) {
     const std::size_t got = std::fread(out.data(), 1, out.size(), file);
     plan->size += got;
@@ -98,7 +108,44 @@ bool ReadPlan(const std::string& path, Plan* plan) {
   const bool broken = std::ferror(file) != 0;
   if (broken) spdlog::error("{}: {}", plan->name, std::strerror(errno));
   if (file != stdin) std::fclose(file);
+  if (plan->size == 0 && !broken) {
+    spdlog::error("{}: is empty; where crgen was to write it, its own messages say why it did not",
+                  plan->name);
+    return false;
+  }
   return PrintProblems(*plan, diag) == kOk && Succeeded(result) && !broken;
+}
+
+bool NamesImages(const Program& program) {
+  return std::any_of(program.begin(), program.end(), [](const Command& command) {
+    return std::holds_alternative<LoadPages>(command.body);
+  });
+}
+
+/// What the plan says of itself that the user has to know of.
+void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics& diag) {
+  const About* about = AboutOf(program);
+  if (about == nullptr) return;
+  if (!about->machine.empty() && about->machine != "x86_64") {
+    diag.Unsupported("about.machine", about->machine + "; this restorer is for x86_64");
+  }
+  for (const LeftOut& it : about->left_out) {
+    const std::string what = "left out of the plan: " + it.what;
+    if (arguments.partial) {
+      diag.Warning(it.where, what);
+    } else {
+      diag.Unsupported(it.where, what + " (--partial restores the rest)");
+    }
+  }
+  for (const LeftOut& it : about->not_restorable) {
+    diag.Warning(it.where, "nobody restores it: " + it.what);
+  }
+  for (const External& it : about->external) {
+    if (it.kind == External::kSession && arguments.shell_job) continue;
+    diag.Unsupported("about.external", it.kind == External::kSession
+                                           ? it.what + ": --shell-job gives the caller's"
+                                           : it.kind + ": " + it.what);
+  }
 }
 
 ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* files) {
@@ -108,15 +155,21 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* file
     spdlog::error("{}: an empty program: there is nothing to restore", plan.name);
     return kBadInput;
   }
-  if (Failed(CheckProgram(plan.program, &state, diag))) {
+  if (Failed(CheckProgram(plan.program, &state, diag)) ||
+      Failed(CheckComplete(plan.program, state, diag))) {
     PrintProblems(plan, diag);
     return kBadInput;
   }
+  CheckAbout(plan.program, arguments, diag);
   if (arguments.dry_run) return PrintProblems(plan, diag);
   const PreflightOptions options = {arguments.images, arguments.images_outside,
                                     arguments.options.new_pid_namespace};
   const Result result = Preflight(plan.program, options, files, diag);
   const ExitCode code = PrintProblems(plan, diag);
+  if (code == kBadInput && !arguments.images_given && NamesImages(plan.program)) {
+    spdlog::error("page images were looked for in \"{}\"; --images DIR says where the dump is",
+                  arguments.images);
+  }
   return Succeeded(result) ? kOk : code;
 }
 
@@ -160,6 +213,10 @@ int Main(int argc, char** argv) {
   app.add_option(
       "--images", arguments.images,
       "The folder of page images (default: the plan's; for standard input, the current)");
+  app.add_flag("--partial", arguments.partial,
+               "Restore a plan that leaves out things of the dump, without them");
+  app.add_flag("--shell-job", arguments.shell_job,
+               "A root in a session of outside gets the caller's session and group");
   app.add_flag("--images-outside", arguments.images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");
   app.add_flag("--pidns", options.new_pid_namespace, "In a new pid namespace, with its own /proc");
@@ -185,7 +242,8 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kOk : kUsage;
   }
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);
-  if (arguments.images.empty()) {
+  arguments.images_given = !arguments.images.empty();
+  if (!arguments.images_given) {
     const std::string folder = std::filesystem::path(arguments.plan).parent_path().string();
     arguments.images = folder.empty() ? "." : folder;
   }
@@ -196,8 +254,7 @@ int Main(int argc, char** argv) {
 }  // namespace crgen::restorer
 
 int main(int argc, char** argv) {
-  spdlog::set_default_logger(spdlog::stderr_color_mt("crrestore"));
-  spdlog::set_pattern("crrestore: %^%l%$: %v");
+  crgen::LogToTerminal("crrestore");
   try {
     return crgen::restorer::Main(argc, argv);
   } catch (const std::exception& error) {

@@ -1,4 +1,5 @@
 // A restore as a whole: the process that the user has started, and the one that restores.
+// This folder may include: checker, dsl, model, preflight, terminal.
 #pragma once
 
 #include <sys/types.h>

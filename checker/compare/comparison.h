@@ -20,6 +20,26 @@ struct PlainRun {
   bool zero_if_absent = false;  ///< untouched memory here reads as zeros
 };
 
+/// The two sides' numbers for objects of one kind: the first pair that is met tells which is which.
+class Renaming {
+ public:
+  /// False: one of the two stands for another one already.
+  bool Pair(std::uint64_t expected, std::uint64_t found) {
+    const auto there = found_.try_emplace(expected, found).first;
+    const auto back = expected_.try_emplace(found, expected).first;
+    return there->second == found && back->second == expected;
+  }
+  /// What `expected` is called in the program; itself, if nothing tells.
+  std::uint64_t FoundFor(std::uint64_t expected) const {
+    const auto there = found_.find(expected);
+    return there == found_.end() ? expected : there->second;
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, std::uint64_t> found_;
+  std::unordered_map<std::uint64_t, std::uint64_t> expected_;
+};
+
 class Comparison {
  public:
   Comparison(const Kernel& kernel, const Snapshot& snapshot, const PageReader& read_page,
@@ -36,6 +56,7 @@ class Comparison {
   void CompareSlots(const std::string& where, const DescriptorTable& expected, const Table& found);
   void CompareDescription(const std::string& where, std::int32_t file, const Description& found);
   void CompareFile(const std::string& where, const File& expected, const File& found);
+  void CompareObjects(const std::string& where, const File& expected, const File& found);
   void CompareLate(const std::string& where, std::int32_t file, const Description& found);
   void ReportExtraProcesses();
   void Differ(const std::string& where, const std::string& field, const std::string& expected,
@@ -64,6 +85,8 @@ class Comparison {
   std::unordered_map<const Table*, std::int32_t> known_tables_;
   std::unordered_map<std::int32_t, const Description*> description_of_;
   std::unordered_map<const Description*, std::int32_t> known_descriptions_;
+  Renaming shmems_;
+  Renaming memfds_;
 };
 
 }  // namespace crgen::check

@@ -11,6 +11,7 @@
 #include "dsl/commands.h"
 #include "dsl/files/files.h"
 #include "model/diagnostics.h"
+#include "model/printable.h"
 
 namespace crgen::check {
 
@@ -22,8 +23,7 @@ inline std::string ValueText(const std::string& value) { return value; }
 inline std::string ValueText(Hex value) { return HexText(value.value); }
 inline std::string ValueText(const Text& text) {
   constexpr std::size_t kShown = 80;
-  std::string shown = "\"";
-  for (char byte : text.bytes.substr(0, kShown)) shown += byte >= ' ' && byte <= '~' ? byte : '?';
+  const std::string shown = "\"" + Printable(text.bytes.substr(0, kShown));
   return shown + (text.bytes.size() > kShown ? "…\"" : "\"");
 }
 template <typename Kind>

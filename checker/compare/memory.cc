@@ -144,8 +144,9 @@ void CompareChecks(const std::string& where, const Snapshot& snapshot, const Reg
   Compare(where, "file.build_id", expected.build_id, found.build_id, diag);
 }
 
+/// `objects`: by what names the program has the objects of that kind.
 void CompareRegion(const std::string& where, const Snapshot& snapshot, const PlainRegion& expected,
-                   const PlainRegion& found, Diagnostics& diag) {
+                   const PlainRegion& found, Renaming& objects, Diagnostics& diag) {
   if (expected.kind != found.kind) {
     (void)diag.Error(
         where, "backing: expected " + KindText(expected.kind) + ", found " + KindText(found.kind));
@@ -159,7 +160,10 @@ void CompareRegion(const std::string& where, const Snapshot& snapshot, const Pla
   if (expected.file != nullptr && found.file != nullptr) {
     CompareChecks(where, snapshot, *expected.file, *found.file, diag);
   }
-  Compare(where, "object", expected.object, found.object, diag);
+  if (HasObject(expected.kind) && !objects.Pair(expected.object, found.object)) {
+    (void)diag.Error(where, "object: expected " + std::to_string(expected.object) + ", found " +
+                                std::to_string(found.object) + ", which stands for another one");
+  }
   Compare(where, "offset", Hex{expected.offset}, Hex{found.offset}, diag);
   Compare(where, "access mode", OpenFlags{expected.access}, OpenFlags{found.access}, diag);
   Compare(where, "nr_req", expected.nr_req, found.nr_req, diag);
@@ -168,7 +172,7 @@ void CompareRegion(const std::string& where, const Snapshot& snapshot, const Pla
 
 void CompareRegions(const std::string& process, const Snapshot& snapshot,
                     const std::vector<PlainRegion>& expected, const std::vector<PlainRegion>& found,
-                    Diagnostics& diag) {
+                    Renaming& shmems, Renaming& memfds, Diagnostics& diag) {
   auto name = [&](const PlainRegion& region) {
     return process + " region " + RangeText(region.range);
   };
@@ -183,7 +187,8 @@ void CompareRegions(const std::string& process, const Snapshot& snapshot,
     } else if (only_f) {
       (void)diag.Error(name(*f), KindText(f->kind) + ", not expected like this");
     } else {
-      CompareRegion(name(*e), snapshot, *e, *f, diag);
+      Renaming& objects = e->kind == RegionKind::kSharedAnonymous ? shmems : memfds;
+      CompareRegion(name(*e), snapshot, *e, *f, objects, diag);
     }
     if (!only_f) ++e;
     if (!only_e) ++f;
@@ -238,7 +243,7 @@ void Comparison::CompareMemory(const std::string& where, const AddressSpace& exp
     return !regions.empty() && regions.back().kind == RegionKind::kVsyscall;
   };
   if (has_vsyscall(mapped) && !has_vsyscall(wanted)) mapped.pop_back();
-  CompareRegions(where, snapshot_, wanted, mapped, diag_);
+  CompareRegions(where, snapshot_, wanted, mapped, shmems_, memfds_, diag_);
   CompareGuards(where, expected, found);
   ComparePages(where, PrivatePages(expected), Plain(found.pages));
 }
@@ -349,7 +354,8 @@ void Comparison::CompareBytes(const std::string& where, const PlainRun& expected
 void Comparison::CompareMemfds() {
   for (const MemfdObject& expected : snapshot_.memfds) {
     const std::string where = "memfd " + std::to_string(expected.inode_id.value);
-    const auto found = kernel_.files.Of<Memfd>().Find(expected.inode_id);
+    const auto found =
+        kernel_.files.Of<Memfd>().Find(InodeId{memfds_.FoundFor(expected.inode_id.value)});
     if (found == nullptr) {
       (void)diag_.Error(where, "expected, does not exist");
       continue;
@@ -369,7 +375,7 @@ void Comparison::CompareMemfds() {
 void Comparison::CompareShmems() {
   for (const Shmem& expected : snapshot_.shmems) {
     const std::string where = "shmem " + std::to_string(expected.id.value);
-    auto known = kernel_.shmems.find(expected.id);
+    auto known = kernel_.shmems.find(ShmemId{shmems_.FoundFor(expected.id.value)});
     auto found = known == kernel_.shmems.end() ? nullptr : known->second.lock();
     if (found == nullptr) {
       (void)diag_.Error(where, "expected, does not exist");

@@ -6,6 +6,7 @@
 
 #include "checker/compare/comparison.h"
 #include "checker/compare/difference.h"
+#include "dsl/references.h"
 
 namespace crgen {
 namespace check {
@@ -109,6 +110,20 @@ void Comparison::CompareFile(const std::string& where, const File& expected, con
   Compare(where, "file.flags", expected.flags, found.flags, diag_);
   kernel_.files.Visit(expected, [&]<typename Body>(const auto& rules, const Body& body) {
     rules.Compare(where, body, std::get<Body>(found.body), diag_);
+  });
+  CompareObjects(where, expected, found);
+}
+
+/// The objects behind a description: the same ones up to renaming.
+void Comparison::CompareObjects(const std::string& where, const File& expected, const File& found) {
+  std::vector<std::uint64_t> names;
+  ForEachObject(found, [&](ObjectKind, std::uint64_t id) { names.push_back(id); });
+  std::size_t next = 0;
+  ForEachObject(expected, [&](ObjectKind, std::uint64_t id) {
+    const std::uint64_t name = names[next++];
+    if (memfds_.Pair(id, name)) return;
+    Differ(where, "file.inode_id", std::to_string(id),
+           std::to_string(name) + ", which stands for another one");
   });
 }
 

@@ -48,6 +48,7 @@ std::optional<Refusal> RefusedLater(const File& file, const Memfd& memfd,
 
 std::optional<Refusal> FileRules<Memfd>::Check(const File& file, const Memfd& memfd) const {
   if (auto refused = RefusedFlags(file.flags)) return refused;
+  if (auto refused = RefusedPosition(memfd.pos)) return refused;
   if (!objects_.contains(memfd.inode_id)) return RefusedFirst(memfd);
   const std::shared_ptr<MemoryObject> object = Find(memfd.inode_id);
   if (object != nullptr) return RefusedLater(file, memfd, *object);

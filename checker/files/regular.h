@@ -18,7 +18,8 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
     if (regular.path.bytes.find('\0') != std::string::npos) {
       return Refusal{"EINVAL", "the path contains a NUL"};
     }
-    return RefusedFlags(file.flags);
+    if (auto refused = RefusedFlags(file.flags)) return refused;
+    return RefusedPosition(regular.pos);
   }
   std::optional<std::uint64_t> MappedSize(const RegularFile& regular) const {
     return S_ISREG(regular.mode.value_or(S_IFREG)) ? regular.size : std::nullopt;

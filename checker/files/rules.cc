@@ -17,7 +17,15 @@ std::optional<Refusal> RefusedFlags(OpenFlags flags) {
   if ((flags.bits & kCreating) != 0) {
     return Refusal{"EINVAL", "the flags create or truncate the file"};
   }
+  if (flags.Has(O_CLOEXEC)) {
+    return Refusal{"EINVAL", "O_CLOEXEC is the descriptor's: `cloexec` says it"};
+  }
   return std::nullopt;
+}
+
+std::optional<Refusal> RefusedPosition(const std::optional<std::uint64_t>& pos) {
+  if (pos.value_or(0) < std::uint64_t{1} << 63) return std::nullopt;
+  return Refusal{"EINVAL", "pos is " + std::to_string(*pos) + ", where 2^63-1 is the last"};
 }
 
 std::optional<Refusal> RefusedAnonymousFlags(OpenFlags flags) {

@@ -28,8 +28,10 @@ struct Refusal {
 /// What open(2) does once and no description has (do_dentry_open()), and access modes that no
 /// program names. Absent: a description can have `flags`.
 std::optional<Refusal> RefusedFlags(OpenFlags flags);
-/// The same for what a call makes without any path (anon_inode_getfile(3)): O_RDWR, and what
-/// F_SETFL can add.
+/// Absent: a file can have that position.
+std::optional<Refusal> RefusedPosition(const std::optional<std::uint64_t>& pos);
+/// The same as RefusedFlags for what a call makes without any path (anon_inode_getfile(3)): O_RDWR,
+/// and what F_SETFL can add.
 std::optional<Refusal> RefusedAnonymousFlags(OpenFlags flags);
 
 /// The rules of one type. Undefined: every type of FileBody has its own, derived from PlainRules.

@@ -137,25 +137,6 @@ void CompareAttributes(const std::string& where, const Attributes& expected,
   });
 }
 
-namespace {
-
-/// Which of the lists is larger than any kernel has it; empty: none. What is inherited must not be
-/// made large by one command and copied by every FORK after it.
-std::string TooMany(const Attributes& attributes) {
-  for (const SignalAction& action : attributes.sigactions) {
-    if (action.signal.value < 1 || action.signal.value > 64) return "a signal is 1 to 64";
-  }
-  for (const Rlimit& limit : attributes.rlimits) {
-    if (limit.resource.value >= kResources) return "a resource is 0 to 15";
-  }
-  if (attributes.mm && attributes.mm->auxv.size() > kAuxvWords) {
-    return "auxv has " + std::to_string(attributes.mm->auxv.size()) + " words";
-  }
-  return "";
-}
-
-}  // namespace
-
 bool Kernel::CheckAttributes(const SetAttr& set) {
   if (set.attributes == nullptr) {
     Violation("EINVAL", "there are no attributes");
@@ -178,15 +159,20 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
           std::string(name) + " belongs to the process, not to thread " + std::to_string(*set.tid);
     }
   });
+  if (set.tid && attributes.inherit_rlimits) {
+    problem = "rlimits belongs to the process, not to thread " + std::to_string(*set.tid);
+  }
   for (const PosixTimer& timer : attributes.posix_timers) {
     if (timer.notify_tid && !is_thread(*timer.notify_tid)) {
       problem = "posix timer " + std::to_string(timer.id) + " notifies " +
                 std::to_string(*timer.notify_tid) + ", which is no thread of " + Who(self_);
     }
   }
-  if (problem.empty()) problem = TooMany(attributes);
-  if (problem.empty()) return true;
-  Violation("EINVAL", problem);
+  std::optional<Refusal> refusal = RefusedValue(attributes);
+  if (!problem.empty()) refusal = Refusal{"EINVAL", std::move(problem)};
+  if (!refusal) refusal = RefusedByLimit(*self().attributes, attributes);
+  if (!refusal) return true;
+  Violation(refusal->error, std::move(refusal->fact));
   return false;
 }
 
@@ -206,6 +192,12 @@ void Kernel::Execute(const SetAttr& set) {
     MergeAttributes(own, target.get());
   } else {
     MergeAttributes(*set.attributes, target.get());
+  }
+  if (set.attributes->rlimits.size() != 0 || set.attributes->inherit_rlimits) {
+    task.rlimits_said = true;
+  }
+  if (set.attributes->creds || set.attributes->inherit_creds) {
+    (leader ? task.creds_said : task.threads[numbers[*set.tid].thread_index].creds_said) = true;
   }
   if (set.attributes->fs) task.fs->set_by = set.attributes;
   task.for_children.reset();

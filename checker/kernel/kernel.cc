@@ -113,16 +113,14 @@ void Kernel::RunTo(std::size_t end) {
 
 void Kernel::Finish() {
   RunTo(program_->size());
-  CheckEnd();
+  SpreadAllFs();
   program_ = nullptr;
   diag_ = nullptr;
 }
 
-void Kernel::CheckEnd() {
+void Kernel::SpreadAllFs() {
   for (TaskIndex task = kRestorer + 1; task < static_cast<TaskIndex>(tasks.size()); ++task) {
     SpreadFs(tasks[task]);
-    if (tasks[task].state != TaskState::kExecuting) continue;
-    (void)diag_->Error("end of program", Who(task) + " neither resumes nor exits");
   }
 }
 

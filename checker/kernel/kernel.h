@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -129,6 +130,7 @@ struct FsView {
 struct SimulatedThread {
   Pid tid = 0;
   std::shared_ptr<Attributes> attributes;
+  bool creds_said = false;  ///< set, or inherited by that word
 };
 
 struct ListLink {
@@ -149,6 +151,8 @@ struct Task {
   std::size_t ended = 0;   ///< command: RESUME, EXIT
   std::size_t sealed = 0;  ///< command of SET_ATTR creds or seccomp, if `is_sealed`
   bool is_sealed = false;
+  bool creds_said = false;    ///< of the leader: set, or inherited by that word
+  bool rlimits_said = false;  ///< likewise
   ExitStatus exit_status;
   std::optional<Signal> stopped;
   std::shared_ptr<Table> table;
@@ -215,7 +219,7 @@ class Kernel {
  private:
   Task& self() { return tasks[self_]; }
   bool CheckExecutor(Pid pid);
-  void CheckEnd();
+  void SpreadAllFs();
   std::string Where(std::size_t command) const;
   void Violation(std::string_view error, std::string what);
   void Suspect(std::string what);             ///< legal, but hardly meant: a warning
@@ -352,6 +356,12 @@ void MergeAttributes(const Attributes& from, Attributes* to);
 /// Reports each field in which the two differ.
 void CompareAttributes(const std::string& where, const Attributes& expected,
                        const Attributes& found, Diagnostics& diag);
+
+// attribute_rules.cc
+/// The first value that the kernel always refuses, whoever sets it and where.
+std::optional<Refusal> RefusedValue(const Attributes& attributes);
+/// What the limits of a process with attributes `had` forbid of `added`.
+std::optional<Refusal> RefusedByLimit(const Attributes& had, const Attributes& added);
 
 /// "commands[11] SET_SID pid 10"
 std::string CommandPlace(const Program& program, std::size_t command);

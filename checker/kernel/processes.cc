@@ -183,6 +183,10 @@ bool Kernel::CheckFork(const Fork& fork) {
     Violation("EINVAL", "process 1 is the init of its pid namespace and has no siblings");
     return false;
   }
+  if (fork.about != nullptr) {
+    Violation("EINVAL", "only the FORK of the root says what the program is");
+    return false;
+  }
   if (self().is_sealed) {
     Violation("EPERM", "creds or seccomp of the process are set " + At(self().sealed));
     return false;

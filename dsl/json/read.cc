@@ -90,6 +90,8 @@ class Reader {
 
   /// Reads the command that begins in `line`.
   bool Read(const json& in, std::size_t line, const Place& place, Command* out);
+  /// The program says that it is in a language that is not known: no use to read on.
+  bool other_language() const { return other_language_; }
 
  private:
   template <typename T>
@@ -121,6 +123,7 @@ class Reader {
   std::string name_;
   Diagnostics& diag_;
   std::size_t line_ = 0;
+  bool other_language_ = false;
 };
 
 template <typename Integer>
@@ -230,6 +233,11 @@ bool Reader::ReadValue(const json& in, const Place& place, T* out) {
   } else if constexpr (std::is_same_v<T, Bytes>) {
     if (in.is_string() && DecodeBase64(in.get_ref<const std::string&>(), &out->bytes)) return true;
     return Expected(place, "a base64 string", in);
+  } else if constexpr (std::is_same_v<T, LanguageVersion>) {
+    if (in.is_string()) out->text = in.get<std::string>();
+    if (out->IsKnown()) return true;
+    other_language_ = true;
+    return Expected(place, "a version 1.n of the language, which is what this program reads", in);
   } else if constexpr (std::is_same_v<T, std::string>) {
     if (!in.is_string()) return Expected(place, "a string", in);
     *out = in.get<std::string>();
@@ -280,6 +288,10 @@ bool Reader::ReadField(const json& in, const Place& place, const FieldType& fiel
     }
   } else if (found != in.end()) {
     ++*seen;
+    if constexpr (Inheritable<FieldType>) {
+      out->*field.inherited = *found == kInherit;
+      if (out->*field.inherited) return true;
+    }
     return ReadValue(*found, Place{&place, field.name}, &member);
   }
   return !field.required || Fail(place, "lacks \"" + std::string(field.name) + "\"");
@@ -382,6 +394,12 @@ bool Reader::Read(const json& in, std::size_t line, const Place& place, Command*
 
 }  // namespace
 
+bool LanguageVersion::IsKnown() const {
+  constexpr std::string_view kMajor = "1.";
+  return text.starts_with(kMajor) && text.size() > kMajor.size() && text.size() <= 6 &&
+         text.find_first_not_of("0123456789", kMajor.size()) == std::string::npos;
+}
+
 Result ReadProgram(const ByteReader& read, std::string_view name, Program* program,
                    std::vector<std::uint32_t>* lines, Diagnostics& diag) {
   Reader reader(name, diag);
@@ -390,6 +408,7 @@ Result ReadProgram(const ByteReader& read, std::string_view name, Program* progr
   program->clear();
   lines->clear();
   auto element = [&](json& value, std::size_t line) {
+    if (reader.other_language()) return;
     lines->push_back(static_cast<std::uint32_t>(line));
     program->emplace_back();
     good &= reader.Read(value, line, Place{&root, {}, program->size() - 1}, &program->back());

@@ -6,6 +6,7 @@
 #include "dsl/files/files.h"
 #include "dsl/json/program_json.h"
 #include "dsl/json/writer.h"
+#include "model/printable.h"
 
 namespace crgen {
 namespace {
@@ -57,6 +58,7 @@ void WriteOne(JsonWriter& json, std::uint64_t value) { json.Number(value); }
 void WriteOne(JsonWriter& json, Hex value) { json.HexNumber(value.value); }
 void WriteOne(JsonWriter& json, const Bytes& value) { json.Base64(value.bytes); }
 void WriteOne(JsonWriter& json, const std::string& value) { json.String(value); }
+void WriteOne(JsonWriter& json, const LanguageVersion& value) { json.String(value.text); }
 void WriteOne(JsonWriter& json, const File& value) { WriteFile(json, value); }
 void WriteOne(JsonWriter& json, const DescriptorState& value) { WriteDescriptorState(json, value); }
 void WriteOne(JsonWriter& json, PidReference value) { json.Number(std::int64_t{value.value}); }
@@ -129,6 +131,10 @@ bool IsDefault(const std::optional<T>& value) {
   return !value.has_value();
 }
 template <typename T>
+bool IsDefault(const std::shared_ptr<const T>& value) {
+  return value == nullptr;
+}
+template <typename T>
 bool IsDefault(const std::vector<T>& value) {
   return value.empty();
 }
@@ -136,6 +142,12 @@ bool IsDefault(const std::vector<T>& value) {
 template <typename Struct>
 void WriteFields(JsonWriter& json, const Struct& value) {
   ForEachField<Struct>([&](const auto& field) {
+    if constexpr (Inheritable<std::decay_t<decltype(field)>>) {
+      if (value.*field.inherited) {
+        json.Key(field.name);
+        return json.String(kInherit);
+      }
+    }
     const auto& member = value.*field.member;
     if (field.required || !IsDefault(member)) WriteMember(json, field.name, member);
   });

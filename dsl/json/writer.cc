@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "model/flags.h"
+#include "model/printable.h"
 
 namespace crgen {
 namespace {
@@ -18,6 +19,8 @@ constexpr std::array<bool, 256> NeedsEscape() {
   std::array<bool, 256> table{};
   for (int c = 0; c < 0x20; ++c) table[c] = true;
   table['"'] = table['\\'] = table[0x7f] = true;
+  // The first bytes of C1 controls, of U+061C, of U+2000 and above, of the byte order mark.
+  table[0xc2] = table[0xd8] = table[0xe2] = table[0xef] = true;
   return table;
 }
 constexpr std::array<bool, 256> kNeedsEscape = NeedsEscape();
@@ -114,6 +117,15 @@ void JsonWriter::Bool(bool value) {
   out_->append(value ? "true" : "false");
 }
 
+/// Of a character of two or three bytes: it is legal in JSON, and could mislead whoever looks at
+/// it.
+void JsonWriter::AppendEscape(std::string_view character) {
+  std::uint32_t code = static_cast<unsigned char>(character[0]) & (0xffU >> (character.size() + 1));
+  for (const char byte : character.substr(1)) code = code << 6 | (byte & 0x3f);
+  out_->append("\\u");
+  for (int digit = 4; digit-- > 0;) out_->push_back(kHexDigits[code >> (4 * digit) & 15]);
+}
+
 void JsonWriter::String(std::string_view text) {
   BeforeValue();
   out_->push_back('"');
@@ -121,9 +133,13 @@ void JsonWriter::String(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const unsigned char c = static_cast<unsigned char>(text[i]);
     if (!kNeedsEscape[c]) continue;
+    const std::size_t length = c < 0x80 ? 1 : ControlLength(text.substr(i));
+    if (length == 0) continue;
     out_->append(text, start, i - start);
-    start = i + 1;
-    if (c == '"' || c == '\\') {
+    start = i + length;
+    if (length > 1) {
+      AppendEscape(text.substr(i, length));
+    } else if (c == '"' || c == '\\') {
       out_->push_back('\\');
       out_->push_back(static_cast<char>(c));
     } else {
@@ -150,28 +166,6 @@ void JsonWriter::Base64(std::string_view bytes) {
     }
   }
   out_->push_back('"');
-}
-
-bool IsUtf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const unsigned char lead = static_cast<unsigned char>(text[i]);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    const int length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc2 ? 2 : 0;
-    if (length == 0 || lead > 0xf4 || i + length > text.size()) return false;
-    std::uint32_t code = lead & (0xff >> (length + 1));
-    for (int k = 1; k < length; ++k) {
-      const unsigned char next = static_cast<unsigned char>(text[i + k]);
-      if ((next & 0xc0) != 0x80) return false;
-      code = code << 6 | (next & 0x3f);
-    }
-    const std::uint32_t smallest = length == 4 ? 0x10000 : length == 3 ? 0x800 : 0x80;
-    if (code < smallest || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) return false;
-    i += length;
-  }
-  return true;
 }
 
 bool DecodeBase64(std::string_view text, std::string* bytes) {

@@ -30,7 +30,7 @@ class JsonWriter {
   void Number(std::uint64_t value);
   void HexNumber(std::uint64_t value);
   void Bool(bool value);
-  /// `text` must be UTF-8.
+  /// `text` must be UTF-8. What a terminal would not just show is escaped.
   void String(std::string_view text);
   /// The bytes as a base64 string (RFC 4648, with padding).
   void Base64(std::string_view bytes);
@@ -43,6 +43,7 @@ class JsonWriter {
   template <typename Integer>
   void AppendNumber(Integer value);
   void NewLine();
+  void AppendEscape(std::string_view character);
 
   std::string* out_;
   Style style_;
@@ -51,9 +52,6 @@ class JsonWriter {
   bool first_ = true;       // no value in the open container yet
   bool after_key_ = false;  // the next value belongs to the key just written
 };
-
-/// RFC 3629: shortest forms, no surrogates, up to U+10FFFF.
-bool IsUtf8(std::string_view text);
 
 /// RFC 4648 with padding; false if `text` is not of that form.
 bool DecodeBase64(std::string_view text, std::string* bytes);

@@ -15,6 +15,15 @@
 
 namespace crgen {
 
+/// One planner of each type in the variant.
+template <typename Variant>
+struct PlannersOf;
+template <typename... Body>
+struct PlannersOf<std::variant<Body...>> {
+  using Type = std::tuple<FilePlanner<Body>...>;
+  static Type Make(PlannerContext& context) { return {FilePlanner<Body>(context)...}; }
+};
+
 /// Opens files: one planner of each type.
 class FileOpener {
  public:
@@ -23,7 +32,7 @@ class FileOpener {
              Emitter& out)
       : proc_files_(snapshot),
         context_{snapshot, tree, spare, out, snapshot.highest_file_id + 1},
-        planners_(MakeAll(static_cast<FileBody*>(nullptr))) {}
+        planners_(PlannersOf<FileBody>::Make(context_)) {}
 
   /// Opens a description of the snapshot. Errors: what its planner says; a file of /proc whose
   /// process is not there yet.
@@ -50,14 +59,9 @@ class FileOpener {
   FilePlanner<Memfd>& memfds() { return std::get<FilePlanner<Memfd>>(planners_); }
 
  private:
-  template <typename... Body>
-  std::tuple<FilePlanner<Body>...> MakeAll(std::variant<Body...>*) {
-    return {FilePlanner<Body>(context_)...};
-  }
-
   ProcFiles proc_files_;
   PlannerContext context_;
-  decltype(std::declval<FileOpener>().MakeAll(static_cast<FileBody*>(nullptr))) planners_;
+  PlannersOf<FileBody>::Type planners_;
 };
 
 }  // namespace crgen

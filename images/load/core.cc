@@ -1,9 +1,12 @@
 // core-<pid>.img and seccomp.img: from core messages to attributes.
+#include <linux/sched.h>
+
 #include <algorithm>
 #include <cstring>
 
 #include "images/load/core_checks.h"
 #include "images/load/loader.h"
+#include "images/load/place.h"
 
 namespace crgen {
 namespace {
@@ -310,7 +313,8 @@ void Loader::ThreadAttributes(const pb::core_entry& entry, const std::string& wh
         Altstack{{thread.sas().ss_sp()}, thread.sas().ss_size(), {thread.sas().ss_flags()}};
   }
   if (thread.pdeath_sig() != 0) attributes->pdeath_signal = Signal{thread.pdeath_sig()};
-  if (thread.has_sched_policy()) {
+  const std::uint32_t policy = thread.sched_policy() & ~kResetOnFork;
+  if (thread.has_sched_policy() && policy != SCHED_DEADLINE && IsNamed<SchedPolicyKind>(policy)) {
     attributes->sched = Sched{{thread.sched_policy() & ~kResetOnFork},
                               (thread.sched_policy() & kResetOnFork) != 0,
                               thread.sched_nice(),
@@ -328,7 +332,8 @@ void Loader::ThreadAttributes(const pb::core_entry& entry, const std::string& wh
   if (thread.has_creds()) {
     attributes->creds = CredsOf(thread.creds());
     if (thread.creds().has_apparmor_data()) {
-      diag.Unsupported(where + ".thread_core.creds.apparmor_data", "an AppArmor label stack");
+      diag.Unsupported(where + ".thread_core.creds.apparmor_data", "an AppArmor label stack",
+                       Loss::kLabels);
     }
   }
   attributes->seccomp = SeccompOf(thread, where + ".thread_core");
@@ -339,7 +344,8 @@ void Loader::ThreadAttributes(const pb::core_entry& entry, const std::string& wh
                                                    : inventory.root_cg_set();
   if (cg_set != inventory.root_cg_set()) {
     diag.Unsupported(where + (old ? ".tc.cg_set" : ".thread_core.cg_set"),
-                     "cgroup set " + std::to_string(cg_set) + ", not the dumper's own");
+                     "cgroup set " + std::to_string(cg_set) + ", not the dumper's own",
+                     Loss::kCgroups);
   }
 
   const pb::thread_info_x86& info = entry.thread_info();

@@ -163,7 +163,8 @@ void Loader::ReportUnsupportedFiles() {
     if (file.file >= 0 || file.unsupported.empty()) continue;
     diag.Unsupported(file.unsupported_at,
                      file.unsupported + ", file " + std::to_string(id) +
-                         (file.holders.empty() ? "" : " (" + file.holders + ")"));
+                         (file.holders.empty() ? "" : " (" + file.holders + ")"),
+                     file.type == pb::FD_REG ? Loss::kUnlinked : Loss::kDescriptors);
   }
 }
 

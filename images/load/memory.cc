@@ -1,4 +1,6 @@
 // mm-<pid>.img, pagemap-<pid>.img: regions, and the private pages in them.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <optional>
 #include <variant>
@@ -286,6 +288,11 @@ bool RegionBuilder::Advice(Region* region) {
   const std::uint64_t bits = region->madvise.bits;
   if ((bits & kReadAhead) == kReadAhead || (bits & kHugePages) == kHugePages) {
     (void)diag_.Error(Where(".madv"), HexText(bits) + " has advices that exclude each other");
+    return false;
+  }
+  constexpr std::uint64_t kWipeOnFork = MadviseBit(MADV_WIPEONFORK);
+  if ((bits & kWipeOnFork) != 0 && region->kind != RegionKind::kPrivateAnonymous) {
+    (void)diag_.Error(Where(".madv"), "MADV_WIPEONFORK is for private anonymous memory");
     return false;
   }
   const std::uint64_t own = region->kind == RegionKind::kVvar ? kDontDump : 0;

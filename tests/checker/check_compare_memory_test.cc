@@ -161,6 +161,33 @@ TEST_F(CheckCompareMemoryTest, WhatForkLeavesOut) {
             Strings{});
 }
 
+/// Their numbers are the program's own.
+TEST_F(CheckCompareMemoryTest, ObjectsAreComparedUpToRenaming) {
+  EXPECT_EQ(Differences("shmem",
+                        {MapShmem(2, 0x40000, 0x43000, 77, 0x4000), LoadOf(2, 0x40000, 1, 0x200000),
+                         MapShmem(2, 0x44000, 0x46000, 77, std::nullopt, 0x1000),
+                         UnmapOf(2, 0x40000, 0x43000), MoveOf(2, 0x44000, 0x46000, 0x40000)}),
+            Strings{});
+  EXPECT_EQ(Differences("files", {OpenOf(1, 0, RegFile(2, O_RDWR, "/data")),
+                                  OpenOf(1, 3, NewMemfd(4, 70, 2 * kMib)),
+                                  OpenOf(1, 9, RegFile(1000, O_RDONLY, "/lib"))}),
+            Strings{});
+  // Two objects where the dump has one: not by renaming.
+  Region second = snapshot_.processes[1].memory.regions[1];
+  second.range = {0x60000, 0x61000};
+  snapshot_.processes[1].memory.regions.push_back(second);
+  const Program shmem = {MapShmem(2, 0x40000, 0x43000, 77, 0x4000), LoadOf(2, 0x40000, 1, 0x200000),
+                         MapShmem(2, 0x44000, 0x46000, 77, std::nullopt, 0x1000),
+                         UnmapOf(2, 0x40000, 0x43000), MoveOf(2, 0x44000, 0x46000, 0x40000)};
+  EXPECT_EQ(Differences("shmem",
+                        shmem + Program{MapShmem(2, 0x60000, 0x61000, 77, std::nullopt, 0x1000)}),
+            Strings{});
+  EXPECT_EQ(
+      Differences("shmem", shmem + Program{MapShmem(2, 0x60000, 0x61000, 78, 0x4000, 0x1000)}),
+      Strings{"process 2 region 0x60000-0x61000: object: expected 9, found 78, which stands "
+              "for another one"});
+}
+
 TEST_F(CheckCompareMemoryTest, SharedObjects) {
   EXPECT_EQ(Differences("memfd", {MapFd(1, 0x30000, 0x34000, 3, MAP_SHARED)}),
             Strings{"memfd 7 pages 0x1000-0x3000: expected, not present"});

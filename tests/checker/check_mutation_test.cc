@@ -53,14 +53,14 @@ struct Fixture {
 
   bool Load(const std::string& name) {
     Diagnostics diag;
-    const GenerateOptions options = {name.starts_with("shell_")};
+    const GenerateOptions options;
     source = OpenFolder(CRGEN_FIXTURES "/dumps/" + name, diag);
     if (source == nullptr || Failed(LoadDump(*source, &snapshot, diag))) return false;
     pages = std::make_unique<PageImages>(*source);
     read_page = [this](const std::string& image, std::uint64_t offset, std::span<char> out,
                        Diagnostics& d) { return pages->Read(image, offset, out, d); };
     return GenerateProgram(snapshot, options, read_page, &program, diag) == GenerateOutcome::kOk &&
-           Succeeded(PrepareTree(snapshot.tree, options, &snapshot.tree, diag));
+           Succeeded(PrepareTree(snapshot.tree, &snapshot.tree, diag));
   }
 };
 

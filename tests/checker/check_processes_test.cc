@@ -37,9 +37,12 @@ TEST(CheckProcesses, WhoMayExecute) {
 TEST(CheckProcesses, EndOfProgram) {
   SimulatedState state;
   Diagnostics diag;
-  EXPECT_TRUE(Failed(CheckProgram(kRoot, &state, diag)));
-  EXPECT_EQ(Lines(diag), std::vector<std::string>{
-                             "end of program: process 10 (commands[0]) neither resumes nor exits"});
+  EXPECT_TRUE(Succeeded(CheckProgram(kRoot + Program{ForkOf(10, 11), ExitOf(11)}, &state, diag)));
+  EXPECT_EQ(Lines(diag), std::vector<std::string>{});
+  FindUnfinished(state, diag);
+  EXPECT_EQ(Lines(diag),
+            std::vector<std::string>{
+                "end of program: a fragment: process 10 is still in the restorer's hands"});
   Diagnostics good;
   EXPECT_TRUE(Succeeded(CheckProgram(kRoot + Program{ResumeOf(10)}, &state, good)));
   EXPECT_TRUE(Succeeded(CheckProgram(kRoot + Program{ExitOf(10)}, &state, good)));
@@ -326,6 +329,7 @@ TEST(CheckProcesses, AttributeRules) {
   of_process.personality = Hex{1};
   Attributes timer;
   timer.posix_timers.emplace_back().notify_tid = 12;
+  timer.posix_timers.back().signal.value = SIGALRM;
   Attributes actions, limits, bounds;
   actions.sigactions.push_back({Signal{65}, {1}, {}, {}, {}});
   limits.rlimits.push_back({Resource{16}, 1, 1});

@@ -65,10 +65,10 @@ std::string RunCrgen(const std::string& command, const std::string& program) {
   return output;
 }
 
-TEST(Handwritten, ThePageHasThreeProgramsAndThreeMistakes) {
+TEST(Handwritten, ThePageHasThreeProgramsThreeMistakesAndAFragment) {
   std::size_t right = 0, wrong = 0;
   for (const Example& example : ReadExamples()) ++(example.IsWrong() ? wrong : right);
-  EXPECT_EQ(right, 3u);
+  EXPECT_EQ(right, 4u);
   EXPECT_EQ(wrong, 3u);
 }
 
@@ -82,6 +82,8 @@ TEST(Handwritten, ProgramsAreRight) {
     SimulatedState state;
     EXPECT_EQ(CheckProgram(program, &state, diag), Result::kOk);
     EXPECT_EQ(DiagnosticText(diag), "") << example.program;
+    const bool fragment = example.output.find("a fragment") != std::string::npos;
+    EXPECT_EQ(Failed(CheckComplete(program, state, diag)), fragment) << DiagnosticText(diag);
   }
 }
 

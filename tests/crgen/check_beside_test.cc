@@ -27,6 +27,9 @@ Program MakeProgram(std::size_t length, unsigned mistakes, unsigned seed) {
     program.push_back(WaitOf(1, next));
     ++next;
   }
+  Attributes rights;
+  rights.inherit_creds = rights.inherit_rlimits = true;
+  program.push_back(AttrOf(1, rights));
   program.push_back(ResumeOf(1));
   return program;
 }
@@ -51,8 +54,9 @@ TEST(CheckBeside, FindsWhatTheCheckOfTheWholeProgramFinds) {
     const Program program = MakeProgram(kLength, round % 3 * 50, kSeed + round);
     Diagnostics expected;
     SimulatedState state;
-    const Result result = CheckProgram(program, &state, expected);
+    Result result = CheckProgram(program, &state, expected);
     EXPECT_EQ(Succeeded(result), round % 3 == 0);
+    if (Succeeded(result)) result = CheckComplete(program, state, expected);
     for (const std::launch policy : {std::launch::async, std::launch::deferred}) {
       Program emitted;
       Diagnostics found;

@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "checker/check.h"
+#include "crgen/losses.h"
 #include "dsl/json/program_json.h"
 #include "generator/generate.h"
 #include "images/dump.h"
@@ -39,9 +40,6 @@ std::string DiagnosticText(const Diagnostics& diag) {
   return text;
 }
 
-/// Roots that are not session leaders need the restorer's session.
-bool IsShellJob(const std::string& name) { return name.starts_with("shell_"); }
-
 /// One dump on its way to a program.
 class GoldenTest : public ::testing::TestWithParam<std::string> {
  protected:
@@ -52,8 +50,9 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {
     unsupported_ = DiagnosticText(diag_);
     pages_ = std::make_unique<PageImages>(*source_);
     Diagnostics diag;
-    ASSERT_EQ(GenerateProgram(snapshot_, {IsShellJob(GetParam())}, Reader(), &program_, diag),
-              GenerateOutcome::kOk)
+    ASSERT_EQ(
+        GenerateProgram(snapshot_, {AboutPlan(diag_, snapshot_.tree)}, Reader(), &program_, diag),
+        GenerateOutcome::kOk)
         << DiagnosticText(diag);
   }
 
@@ -93,8 +92,7 @@ TEST_P(GoldenTest, EndsInTheSnapshot) {
   SimulatedState state;
   Diagnostics violations, differences;
   EXPECT_EQ(CheckProgram(program_, &state, violations), Result::kOk) << DiagnosticText(violations);
-  ASSERT_EQ(PrepareTree(snapshot_.tree, {IsShellJob(GetParam())}, &snapshot_.tree, diag_),
-            Result::kOk);
+  ASSERT_EQ(PrepareTree(snapshot_.tree, &snapshot_.tree, diag_), Result::kOk);
   EXPECT_EQ(CompareWithSnapshot(state, snapshot_, Reader(), differences), Result::kOk)
       << DiagnosticText(differences);
 }

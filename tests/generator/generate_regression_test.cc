@@ -123,7 +123,7 @@ fd 3: 3=proc/2/stat)");
 }
 
 TEST(GenerateRegressionTest, AFileOfProcThatIsInheritedTooEarlyIsRefusedByName) {
-  const Verdict verdict(SnapshotBuilder::Build("1 1 1 [ 2 1 1 [] ]", R"(
+  const PlanVerdict verdict(SnapshotBuilder::Build("1 1 1 [ 2 1 1 [] ]", R"(
 fd 1: 3=proc/2/stat
 fd 2: 3=proc/2/stat)"));
   EXPECT_EQ(verdict.outcome, GenerateOutcome::kUnsupported);

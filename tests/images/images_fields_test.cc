@@ -40,7 +40,6 @@ class Fields : public ::testing::TestWithParam<std::string> {};
 TEST_P(Fields, AreChanged) {
   for (int number : {SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) signal(number, OnSignal);
   GenerateOptions options;
-  options.shell_job = GetParam().starts_with("shell_");
   ImageMutator mutator(ReadFixture(GetParam()),
                        static_cast<std::uint32_t>(FromEnvironment("CRGEN_SEED", 1)));
   int errors = 0, refused = 0, programs = 0, complaints = 0;

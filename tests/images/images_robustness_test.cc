@@ -89,9 +89,7 @@ struct Figures {
 /// One mutant after the other, of one fixture.
 class Mutants {
  public:
-  explicit Mutants(const std::string& fixture) : fixture_(fixture), files_(ReadFixture(fixture)) {
-    options_.shell_job = fixture.starts_with("shell_");
-  }
+  explicit Mutants(const std::string& fixture) : fixture_(fixture), files_(ReadFixture(fixture)) {}
 
   void Run();
   const Figures& figures() const { return figures_; }

@@ -50,6 +50,8 @@ TEST(UnsupportedImages, EachEntryByItsNumber) {
   std::vector<DumpCase> cases;
   for (const ImageKind& kind : ImageKinds()) {
     if (kind.treatment != Treatment::kUnsupported || kind.name == "REMAP_FPATH") continue;
+    // An empty pipe has no queue: ImagesBeyond.AnEmptyPipeHasNoQueue.
+    if (kind.name == "PIPES_DATA" || kind.name == "FIFO_DATA") continue;
     std::string file(kind.pattern);
     const std::size_t hole = file.find_first_of("#%");
     if (hole != std::string::npos) file.replace(hole, 1, "8");

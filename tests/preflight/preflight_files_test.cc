@@ -95,7 +95,8 @@ TEST_F(PreflightFilesTest, OpensFilesOfProcessesThatThePlanMakes) {
   plan.Fork(Pid(0), Pid(2));
   plan.Add("CREATE_THREAD", Pid(1), {{"tid", Pid(3)}});
   plan.Add("SET_ATTR", Pid(1),
-           {{"tid", Pid(3)}, {"attributes", {{"registers", Plan::Registers(kPause)}}}});
+           {{"tid", Pid(3)},
+            {"attributes", {{"registers", Plan::Registers(kPause)}, {"creds", "inherit"}}}});
   OpenIn(plan, Pid(0), 2, proc(1, "/stat"), {"O_RDONLY"}, {{"mode", 0100444}, {"size", 0}});
   OpenIn(plan, Pid(2), 3, proc(1, "/task/" + std::to_string(Pid(3)) + "/stat"));
   for (int i : {0, 1, 2}) plan.Resume(Pid(i));

@@ -74,6 +74,7 @@ class RestorerFaultsTest : public RestorerTest {
              {{"tid", Pid(5)},
               {"attributes",
                {{"comm", "second"},
+                {"creds", "inherit"},
                 {"signal_mask", "0x200"},
                 {"sched", {{"policy", "SCHED_BATCH"}, {"nice", 3}}},
                 {"robust_list", {{"head", Plan::Hex(kStack)}, {"size", 24}}},

@@ -75,7 +75,8 @@ TEST_F(RestorerTest, LeavesNothingOfItselfInTheAddressSpace) {
   plan.Fork(Pid(0), Pid(1));
   plan.Add("CREATE_THREAD", Pid(0), {{"tid", Pid(2)}});
   plan.Add("SET_ATTR", Pid(0),
-           {{"tid", Pid(2)}, {"attributes", {{"registers", Plan::Registers(kPause)}}}});
+           {{"tid", Pid(2)},
+            {"attributes", {{"registers", Plan::Registers(kPause)}, {"creds", "inherit"}}}});
   plan.Resume(Pid(0));
   plan.Resume(Pid(1));
   const Outcome outcome = Run(plan);
@@ -117,7 +118,10 @@ TEST_F(RestorerTest, StopsAgainWhatWasStopped) {
   Plan plan;
   plan.Fork(0, Pid(0));
   plan.MapProgram(Pid(0));
-  plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"registers", Plan::Registers(kExit, 1)}}}});
+  plan.Add(
+      "SET_ATTR", Pid(0),
+      {{"attributes",
+        {{"registers", Plan::Registers(kExit, 1)}, {"creds", "inherit"}, {"rlimits", "inherit"}}}});
   plan.Add("RESUME", Pid(0), {{"stopped", "SIGSTOP"}});
   ASSERT_EQ(Run(plan).status, 0);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));

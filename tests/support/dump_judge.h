@@ -47,7 +47,7 @@ inline DumpVerdict JudgeSnapshot(ImageSource& source, Snapshot& snapshot,
   TreeSnapshot tree;
   if (Failed(CheckProgram(program, &state, diag))) {
     verdict.complaint = "the program fails: " + FirstFinding(diag, Severity::kError);
-  } else if (Failed(PrepareTree(snapshot.tree, options, &tree, diag))) {
+  } else if (Failed(PrepareTree(snapshot.tree, &tree, diag))) {
     verdict.complaint = "a tree that is refused";
   } else {
     snapshot.tree = std::move(tree);  // with the sessions that a shell job gets

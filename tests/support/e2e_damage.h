@@ -43,10 +43,12 @@ inline Change WithoutLate(const std::string& member) {
   };
 }
 
-/// Everybody goes without that attribute.
+/// Everybody goes without that attribute; what gives rights must be inherited by the word.
 inline Damage Without(const std::string& program, const std::string& attribute) {
   return {program, "without " + attribute, InEach("SET_ATTR", [=](nlohmann::json& command) {
-            command["attributes"].erase(attribute);
+            nlohmann::json& attributes = command["attributes"];
+            const bool rights = attribute == "creds" || attribute == "rlimits";
+            if (attributes.erase(attribute) != 0 && rights) attributes[attribute] = "inherit";
           })};
 }
 

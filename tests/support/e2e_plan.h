@@ -82,6 +82,8 @@ class PlanNormalizer {
 
   static void EraseTransient(nlohmann::json& command) {
     command.erase("source");
+    // Restored in a pid namespace, the tree has mounts of its own.
+    if (command.contains("about")) command["about"].erase("left_out");
     if (!command.contains("attributes")) return;
     nlohmann::json& attributes = command["attributes"];
     attributes.erase("registers");

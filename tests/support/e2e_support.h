@@ -102,7 +102,9 @@ class EndToEnd : public ::testing::Test {
   void MakePlan(const std::string& dump) {
     std::vector<std::string> words = {CRGEN_BINARY, "-o", Plan(dump), Images(dump)};
     // CRIU adds a time namespace, and a pid namespace comes with mounts.
-    if (WithReference() || TheProgram().pid_namespace) words.push_back("--partial");
+    if (WithReference() || TheProgram().pid_namespace) {
+      words.insert(words.end(), {"--partial", "--namespaces=caller"});
+    }
     const Outcome outcome = Execute(words, Log("crgen"));
     ASSERT_EQ(outcome.status, 0) << outcome.output;
   }
@@ -117,7 +119,7 @@ class EndToEnd : public ::testing::Test {
     }
     std::vector<std::string> words = {CRRESTORE_BINARY, Plan(dump),  "--images",
                                       Images(dump),     "--pidfile", pidfile};
-    if (TheProgram().pid_namespace) words.push_back("--pidns");
+    if (TheProgram().pid_namespace) words.insert(words.end(), {"--pidns", "--partial"});
     words.insert(words.end(), options.begin(), options.end());
     return Execute(words, Log("restore"));
   }

@@ -90,6 +90,8 @@ class PlanBuilder {
   /// Registers, further attributes, RESUME.
   void Resume(int pid, Json registers = Registers(kPause), Json attributes = Json::object()) {
     attributes["registers"] = registers;
+    if (!attributes.contains("creds")) attributes["creds"] = "inherit";
+    if (!attributes.contains("rlimits")) attributes["rlimits"] = "inherit";
     Add("SET_ATTR", pid, {{"attributes", attributes}});
     Add("RESUME", pid);
   }

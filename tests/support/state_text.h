@@ -107,7 +107,7 @@ class StateText {
     auto file = std::make_shared<File>(*description.file);
     if (auto* memfd = std::get_if<Memfd>(&file->body)) {
       Memfd own;
-      own.inode_id = memfd->inode_id;
+      own.inode_id.value = NumberOf(*description.object);
       own.pos = memfd->pos;
       *memfd = own;
     }
@@ -127,19 +127,23 @@ class StateText {
     if (auto* regular = std::get_if<RegularFile>(&own.body)) {
       regular->pos.reset();
     } else if (auto* memfd = std::get_if<Memfd>(&own.body)) {
-      Memfd object;
-      object.inode_id = memfd->inode_id;
-      *memfd = object;
+      *memfd = Memfd{};  // the region names its object
     }
     return Json(OpenFile{0, std::make_shared<File>(own), false, nullptr});
   }
 
+  /// Objects are the same up to renaming: numbered as they come.
+  std::size_t NumberOf(const Object& object) const {
+    return numbers_.try_emplace(&object, numbers_.size()).first->second;
+  }
+
   void WriteObject(const Object& object) {
     if (!objects_.try_emplace(&object, true).second) return;
-    Line(object.memfd ? "memfd" : "shmem", object.id);
+    Line(object.memfd ? "memfd" : "shmem", NumberOf(object));
     Line("size", object.size);
     if (object.memfd) {
       Memfd created = object.created;
+      created.inode_id = {};
       created.pos.reset();
       created.seals = object.seals;
       created.uid = created.uid.value_or(0);
@@ -157,7 +161,7 @@ class StateText {
                        std::to_string(region.flags.bits) + " advice " +
                        std::to_string(region.madvise.bits) + " nr_req " +
                        std::to_string(backing.nr_req) + " shmid " + std::to_string(backing.shmid);
-    if (backing.object != nullptr) text += " object " + std::to_string(backing.object->id);
+    if (backing.object != nullptr) text += " object " + std::to_string(NumberOf(*backing.object));
     if (backing.file != nullptr) text += " file " + MappedFile(*backing.file);
     return text;
   }
@@ -231,6 +235,7 @@ class StateText {
   std::string out_;
   std::unordered_map<const check::Table*, Pid> tables_;
   std::unordered_map<const check::Description*, std::size_t> descriptions_;
+  mutable std::unordered_map<const Object*, std::size_t> numbers_;
   std::unordered_map<const Object*, bool> objects_;
 };
 

@@ -1,0 +1,99 @@
+// What a whole restore has at its end, and a fragment may lack.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "checker/check.h"
+#include "checker/kernel/kernel.h"
+
+namespace crgen {
+namespace check {
+namespace {
+
+/// What is left open for one process.
+struct Open {
+  const Task* task;
+  bool executing = false;  ///< neither RESUME nor EXIT
+  bool creds = false;      ///< it resumes, and of a thread's creds nothing was said
+  bool rlimits = false;    ///< likewise
+  Pid thread = 0;          ///< the first such thread
+};
+
+std::vector<Open> FindOpen(const Kernel& kernel) {
+  std::vector<Open> found;
+  for (const Task& task : kernel.tasks) {
+    if (&task == &kernel.tasks[kRestorer]) continue;
+    Open open{&task};
+    open.executing = task.state == TaskState::kExecuting;
+    if (task.state == TaskState::kResumed) {
+      open.rlimits = !task.rlimits_said;
+      const auto silent = std::find_if(task.threads.begin(), task.threads.end(),
+                                       [](const SimulatedThread& it) { return !it.creds_said; });
+      open.creds = !task.creds_said || silent != task.threads.end();
+      open.thread = !task.creds_said || !open.creds ? task.pid : silent->tid;
+    }
+    if (open.executing || open.creds || open.rlimits) found.push_back(open);
+  }
+  return found;
+}
+
+/// "processes 10, 11 and 7 more"
+std::string Names(const std::vector<Open>& all, bool Open::*which) {
+  constexpr std::size_t kNamed = 8;
+  std::size_t count = 0;
+  std::string names;
+  for (const Open& open : all) {
+    if (!(open.*which) || ++count > kNamed) continue;
+    names += (count == 1 ? " " : ", ") + std::to_string(open.task->pid);
+  }
+  if (count == 0) return "";
+  if (count > kNamed) names += " and " + std::to_string(count - kNamed) + " more";
+  return (count == 1 ? "process" : "processes") + names;
+}
+
+}  // namespace
+}  // namespace check
+
+Result CheckComplete(const Program& program, const SimulatedState& state, Diagnostics& diag) {
+  const std::size_t before = diag.Count(Severity::kError);
+  for (const check::Open& open : check::FindOpen(*state.kernel())) {
+    const std::string pid = std::to_string(open.task->pid);
+    if (open.executing) {
+      (void)diag.Error("end of program", "process " + pid + " (commands[" +
+                                             std::to_string(open.task->born) +
+                                             "]) neither resumes nor exits");
+      continue;
+    }
+    const std::string where = check::CommandPlace(program, open.task->ended);
+    const auto report = [&](const std::string& what) {
+      diag.Add({Severity::kError, where,
+                "EPERM: " + what + ": set them, or say \"inherit\" for those of the restorer",
+                open.task->ended});
+    };
+    if (open.creds) {
+      report("of creds of " +
+             (open.thread == open.task->pid ? "process " + pid
+                                            : "thread " + std::to_string(open.thread)) +
+             " nothing is said");
+    }
+    if (open.rlimits) report("of rlimits of process " + pid + " nothing is said");
+  }
+  return diag.Count(Severity::kError) == before ? Result::kOk : Result::kError;
+}
+
+void FindUnfinished(const SimulatedState& state, Diagnostics& diag) {
+  const std::vector<check::Open> all = check::FindOpen(*state.kernel());
+  const auto warn = [&](bool check::Open::*which, const std::string& what) {
+    const std::string names = check::Names(all, which);
+    if (!names.empty()) diag.Warning("end of program", "a fragment: " + names + what);
+  };
+  const bool one = std::count_if(all.begin(), all.end(),
+                                 [](const check::Open& open) { return open.executing; }) == 1;
+  warn(&check::Open::executing,
+       one ? " is still in the restorer's hands" : " are still in the restorer's hands");
+  warn(&check::Open::creds, ": nothing is said of creds, which a restore wants set or \"inherit\"");
+  warn(&check::Open::rlimits,
+       ": nothing is said of rlimits, which a restore wants set or \"inherit\"");
+}
+
+}  // namespace crgen

@@ -1,0 +1,241 @@
+// Values that no kernel takes, whoever asks: setitimer(2), timer_settime(2), setrlimit(2),
+// sigaction(2), rt_sigqueueinfo(2), sched_setattr(2), setresuid(2), setgroups(2), capset(2),
+// prctl(2), personality(2), chdir(2).
+#include <algorithm>
+#include <csignal>
+#include <string>
+
+#include "checker/kernel/kernel.h"
+
+namespace crgen::check {
+namespace {
+
+using Refusals = std::optional<Refusal>;
+
+constexpr std::uint64_t kMostSeconds = (std::uint64_t{1} << 63) - 1;
+constexpr std::size_t kMostGroups = 65536;    // NGROUPS_MAX
+constexpr std::size_t kPathMax = 4096;        // with the NUL
+constexpr std::size_t kCommMax = 15;          // TASK_COMM_LEN without the NUL
+constexpr std::uint32_t kUnchanged = ~0U;     // as uid or gid
+constexpr std::uint64_t kSecurebits = 0xfff;  // SECURE_ALL_BITS, locks, and the unprivileged ones
+constexpr std::uint32_t kLastSignal = 64;
+constexpr std::size_t kFilterWord = 8;          // struct sock_filter
+constexpr std::size_t kMostFilterWords = 4096;  // BPF_MAXINSNS
+constexpr std::uint32_t kSigpending = 11;       // RLIMIT_SIGPENDING
+
+Refusals Invalid(std::string fact) { return Refusal{"EINVAL", std::move(fact)}; }
+
+bool IsTime(std::uint64_t seconds, std::uint64_t part, std::uint64_t parts) {
+  return seconds <= kMostSeconds && part < parts;
+}
+
+Refusals Check(const IntervalTimers& timers) {
+  for (const auto& [name, timer] :
+       {std::pair{"real", &timers.real}, {"virtual", &timers.virt}, {"prof", &timers.prof}}) {
+    if (!IsTime(timer->interval_sec, timer->interval_usec, 1000000) ||
+        !IsTime(timer->value_sec, timer->value_usec, 1000000)) {
+      return Invalid("timers." + std::string(name) +
+                     " has a time with 1,000,000 microseconds or more, or 2^63 seconds or more");
+    }
+  }
+  return std::nullopt;
+}
+
+Refusals Check(const PosixTimer& timer) {
+  const std::string name = "posix timer " + std::to_string(timer.id);
+  constexpr std::uint32_t kNone = SIGEV_NONE;
+  if (!IsTime(timer.interval_sec, timer.interval_nsec, 1000000000) ||
+      !IsTime(timer.value_sec, timer.value_nsec, 1000000000)) {
+    return Invalid(name +
+                   " has a time with 1,000,000,000 nanoseconds or more, or 2^63 seconds or more");
+  }
+  if (timer.id > 0x7fffffff) return Invalid(name + ": an id is at most 2147483647");
+  const bool sends = timer.notify.value != kNone;
+  if (sends && (timer.signal.value < 1 || timer.signal.value > kLastSignal)) {
+    return Invalid(name + " sends signal " + std::to_string(timer.signal.value));
+  }
+  return std::nullopt;
+}
+
+Refusals Check(const SignalAction& action) {
+  if (action.signal.value == SIGKILL || action.signal.value == SIGSTOP) {
+    return Invalid(ValueName(SignalKind::Names(), action.signal.value) + " has no action");
+  }
+  return std::nullopt;
+}
+
+Refusals Check(const PendingSignal& pending) {
+  const std::uint32_t signal = pending.signal.value;
+  if (signal < 1 || signal > kLastSignal) {
+    return Invalid("signal_queue has signal " + std::to_string(signal));
+  }
+  if (signal != SIGKILL && signal != SIGSTOP) return std::nullopt;
+  return Invalid(ValueName(SignalKind::Names(), signal) + " does not stay pending");
+}
+
+Refusals Check(const Rlimit& limit) {
+  if (limit.cur <= limit.max) return std::nullopt;
+  return Invalid(ValueName(ResourceKind::Names(), limit.resource.value) + " has cur " +
+                 std::to_string(limit.cur) + " above max " + std::to_string(limit.max));
+}
+
+Refusals Check(const Sched& sched) {
+  const std::string name = ValueName(SchedPolicyKind::Names(), sched.policy.value);
+  if (name == "SCHED_DEADLINE") {
+    return Invalid("SCHED_DEADLINE without runtime, deadline and period");
+  }
+  if (name.starts_with("0x")) return Invalid("there is no policy " + name);
+  const bool real_time = name == "SCHED_FIFO" || name == "SCHED_RR";
+  if (real_time ? sched.priority < 1 || sched.priority > 99 : sched.priority != 0) {
+    return Invalid("the priority of " + name + " is " + (real_time ? "1 to 99" : "0") + ", not " +
+                   std::to_string(sched.priority));
+  }
+  if (sched.nice >= -20 && sched.nice <= 19) return std::nullopt;
+  return Invalid("nice is -20 to 19, not " + std::to_string(sched.nice));
+}
+
+Refusals Check(const Creds& creds) {
+  const auto is_unchanged = [](std::uint32_t id) { return id == kUnchanged; };
+  for (const std::uint32_t id : {creds.uid, creds.euid, creds.suid, creds.fsuid, creds.gid,
+                                 creds.egid, creds.sgid, creds.fsgid}) {
+    if (is_unchanged(id)) return Invalid("a uid or gid is 4294967295, which is none");
+  }
+  if (creds.groups.size() > kMostGroups) {
+    return Invalid(std::to_string(creds.groups.size()) + " groups, where 65536 are the most");
+  }
+  if (std::any_of(creds.groups.begin(), creds.groups.end(), is_unchanged)) {
+    return Invalid("group 4294967295 is none");
+  }
+  if ((creds.cap_eff.value & ~creds.cap_prm.value) != 0) {
+    return Refusal{"EPERM", "cap_eff has capabilities that cap_prm lacks"};
+  }
+  if ((creds.cap_amb.value & ~(creds.cap_prm.value & creds.cap_inh.value)) != 0) {
+    return Refusal{"EPERM", "cap_amb has capabilities that cap_prm or cap_inh lacks"};
+  }
+  if ((creds.secbits.bits & ~kSecurebits) == 0) return std::nullopt;
+  return Refusal{"EPERM", "secbits has " + HexText(creds.secbits.bits & ~kSecurebits)};
+}
+
+Refusals CheckPath(const char* name, const Text& path) {
+  if (path.bytes.empty() || path.bytes.front() != '/') {
+    return Invalid(std::string(name) + " is not absolute");
+  }
+  if (path.bytes.find('\0') != std::string::npos) {
+    return Invalid(std::string(name) + " contains a NUL");
+  }
+  if (path.bytes.size() < kPathMax) return std::nullopt;
+  return Refusal{"ENAMETOOLONG", std::string(name) + " has " + std::to_string(path.bytes.size()) +
+                                     " bytes, where 4095 are the most"};
+}
+
+Refusals Check(const FsAttributes& fs) {
+  if (Refusals problem = CheckPath("fs.cwd", fs.cwd)) return problem;
+  if (Refusals problem = CheckPath("fs.root", fs.root)) return problem;
+  if (fs.umask.value_or(0) <= 0777) return std::nullopt;
+  return Invalid("a umask has no bits but 0777");
+}
+
+Refusals Check(const MmAttributes& mm) {
+  if (mm.auxv.size() > kAuxvWords) {
+    return Invalid("auxv has " + std::to_string(mm.auxv.size()) + " words");
+  }
+  return CheckPath("mm.exe", mm.exe);
+}
+
+Refusals Check(const Seccomp& seccomp) {
+  for (const SeccompFilter& filter : seccomp.filters) {
+    const std::size_t size = filter.program.bytes.size();
+    if (size != 0 && size % kFilterWord == 0 && size <= kMostFilterWords * kFilterWord) continue;
+    return Invalid("a seccomp filter of " + std::to_string(size) +
+                   " bytes; it has 1 to 4096 words of 8");
+  }
+  return std::nullopt;
+}
+
+template <typename Value>
+Refusals Check(const std::optional<Value>& value) {
+  return value ? Check(*value) : std::nullopt;
+}
+template <typename Value>
+Refusals Check(const std::vector<Value>& values) {
+  for (const Value& value : values) {
+    if (Refusals problem = Check(value)) return problem;
+  }
+  return std::nullopt;
+}
+
+/// Values of one number each.
+Refusals CheckNumbers(const Attributes& attributes) {
+  if (attributes.dumpable && (*attributes.dumpable < 0 || *attributes.dumpable > 2)) {
+    return Invalid("dumpable is 0 to 2, not " + std::to_string(*attributes.dumpable));
+  }
+  const std::int32_t score = attributes.oom_score_adj.value_or(0);
+  if (score < -1000 || score > 1000) {
+    return Invalid("oom_score_adj is -1000 to 1000, not " + std::to_string(score));
+  }
+  // 0xffffffff only asks (personality(2)).
+  if (attributes.personality && attributes.personality->value >= ~std::uint32_t{0}) {
+    return Invalid("there is no personality " + HexText(attributes.personality->value));
+  }
+  if (attributes.pdeath_signal && attributes.pdeath_signal->value > kLastSignal) {
+    return Invalid("pdeath_signal is " + std::to_string(attributes.pdeath_signal->value));
+  }
+  if (attributes.comm && attributes.comm->bytes.size() > kCommMax) {
+    return Invalid("comm has " + std::to_string(attributes.comm->bytes.size()) +
+                   " bytes, where 15 are the most");
+  }
+  return std::nullopt;
+}
+
+/// Which of the lists is larger than any kernel has it. What is inherited must not be made large by
+/// one command and copied by every FORK after it.
+Refusals CheckKeys(const Attributes& attributes) {
+  for (const SignalAction& action : attributes.sigactions) {
+    if (action.signal.value < 1 || action.signal.value > kLastSignal) {
+      return Invalid("a signal is 1 to 64");
+    }
+  }
+  for (const Rlimit& limit : attributes.rlimits) {
+    if (limit.resource.value >= kResources) return Invalid("a resource is 0 to 15");
+  }
+  return std::nullopt;
+}
+
+/// What takes a place among the queued signals of its user, and is refused without one: others
+/// than real-time signals are sent without their siginfo then.
+std::size_t CountQueued(const std::vector<PendingSignal>& queue) {
+  constexpr std::uint32_t kFirstRealTime = 32;
+  return static_cast<std::size_t>(std::count_if(
+      queue.begin(), queue.end(),
+      [](const PendingSignal& pending) { return pending.signal.value >= kFirstRealTime; }));
+}
+
+}  // namespace
+
+std::optional<Refusal> RefusedValue(const Attributes& attributes) {
+  const Refusals checks[] = {
+      CheckKeys(attributes),          Check(attributes.fs),      Check(attributes.mm),
+      Check(attributes.sigactions),   Check(attributes.rlimits), Check(attributes.timers),
+      Check(attributes.posix_timers), CheckNumbers(attributes),  Check(attributes.signal_queue),
+      Check(attributes.sched),        Check(attributes.creds),   Check(attributes.seccomp)};
+  for (const Refusals& check : checks) {
+    if (check) return check;
+  }
+  return std::nullopt;
+}
+
+std::optional<Refusal> RefusedByLimit(const Attributes& had, const Attributes& added) {
+  const std::size_t more = added.posix_timers.size() + CountQueued(added.signal_queue);
+  if (more == 0) return std::nullopt;
+  for (const Rlimit& limit : had.rlimits) {
+    if (limit.resource.value != kSigpending) continue;
+    const std::size_t all = had.posix_timers.size() + CountQueued(had.signal_queue) + more;
+    if (all <= limit.cur) continue;
+    return Refusal{"EAGAIN", std::to_string(all) + " timers and queued signals, but " +
+                                 "RLIMIT_SIGPENDING is " + std::to_string(limit.cur) +
+                                 " already: limits come later"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace crgen::check

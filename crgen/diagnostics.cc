@@ -1,0 +1,90 @@
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <map>
+#include <utility>
+
+#include "crgen/cli.h"
+#include "dsl/json/writer.h"
+#include "model/printable.h"
+
+namespace crgen {
+namespace {
+
+/// So many findings of one cause are printed one by one.
+constexpr std::size_t kFew = 3;
+
+void PrintDropped(const Diagnostics& diag, Severity severity, const char* what) {
+  const std::size_t dropped = diag.Dropped(severity);
+  if (dropped != 0) spdlog::error("and {} more {}", dropped, what);
+}
+
+}  // namespace
+
+void PrintDiagnostics(const Diagnostics& diag) {
+  struct Cause {
+    std::size_t count = 0;
+    bool printed = false;
+  };
+  std::map<std::pair<Severity, std::string_view>, Cause> causes;
+  for (const Diagnostic& entry : diag.entries()) ++causes[{entry.severity, entry.what}].count;
+  const bool all = spdlog::should_log(spdlog::level::info);
+  for (const Diagnostic& entry : diag.entries()) {
+    Cause& cause = causes[{entry.severity, entry.what}];
+    const bool many = cause.count > kFew && !all;
+    if (many && std::exchange(cause.printed, true)) continue;
+    const auto level =
+        entry.severity == Severity::kWarning ? spdlog::level::warn : spdlog::level::err;
+    spdlog::log(
+        level, "{}: {}{}{}{}", entry.where,
+        entry.severity == Severity::kUnsupported ? "unsupported: " : "", entry.what,
+        entry.more == 0 ? "" : " (and " + std::to_string(entry.more) + " more like it)",
+        many ? "; the same of " + std::to_string(cause.count - 1) + " others (-v lists them)" : "");
+  }
+  PrintDropped(diag, Severity::kError, "errors");
+  PrintDropped(diag, Severity::kUnsupported, "unsupported things");
+  PrintDropped(diag, Severity::kWarning, "warnings");
+}
+
+LoadProgress TerminalProgress(const std::string& what) {
+  if (isatty(STDERR_FILENO) == 0) return {};
+  return [what](std::size_t done, std::size_t total) {
+    if (done == total) {
+      std::fprintf(stderr, "\r\033[K");
+    } else {
+      std::fprintf(stderr, "\r%s %zu of %zu", what.c_str(), done, total);
+    }
+    std::fflush(stderr);
+  };
+}
+
+Result PrintFindings(const Diagnostics& diag, Diagnostics& errors) {
+  constexpr const char* kNames[] = {"error", "unsupported", "warning"};
+  std::string text;
+  JsonWriter json(&text, JsonWriter::Style::kIndented);
+  json.BeginArray();
+  for (const Diagnostic& entry : diag.entries()) {
+    json.BeginObject();
+    json.Key("severity");
+    json.String(kNames[static_cast<int>(entry.severity)]);
+    if (entry.command) {
+      json.Key("command");
+      json.Number(std::uint64_t{*entry.command});
+    }
+    json.Key("where");
+    json.String(Printable(entry.where));
+    json.Key("what");
+    json.String(Printable(entry.what));
+    if (entry.more != 0) {
+      json.Key("more");
+      json.Number(std::uint64_t{entry.more});
+    }
+    json.EndObject();
+  }
+  json.EndArray();
+  Output output("");
+  return output.Write(text + "\n", errors);
+}
+
+}  // namespace crgen

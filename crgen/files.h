@@ -1,0 +1,74 @@
+// What the subcommands read and write: texts, results, dumps.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dsl/byte_reader.h"
+#include "images/dump.h"
+#include "model/diagnostics.h"
+
+namespace crgen {
+
+/// Where results go: standard output; a regular file, which appears or changes whole or not at all;
+/// or whatever else has that name (a device, a FIFO), into which is written. Links are followed.
+class Output {
+ public:
+  /// `path` empty: standard output.
+  explicit Output(std::string path) : path_(std::move(path)) {}
+  ~Output();
+  /// A new file is the user's alone; a replaced one keeps its mode, and its owner where that can
+  /// be. Errors of the system, reported.
+  Result Open(Diagnostics& diag);
+  /// Nothing becomes visible before `verdict` gives kOk. It is asked once, as late as possible: at
+  /// the end, or when more is held back than memory is worth.
+  void HoldUntil(std::function<Result()> verdict) { verdict_ = std::move(verdict); }
+  Result Write(std::string_view text, Diagnostics& diag);
+  /// Writes what is held back, makes the file appear. Without it, nothing is left behind.
+  Result Commit(Diagnostics& diag);
+
+ private:
+  Result Fail(Diagnostics& diag) const;
+  Result OpenBeside(const std::string& target, const struct stat* there, Diagnostics& diag);
+  Result WriteNow(std::string_view text, Diagnostics& diag);
+  Result AskAndWriteHeld(Diagnostics& diag);
+
+  std::function<Result()> verdict_;
+  std::vector<std::string> held_;  // pieces
+  std::size_t held_bytes_ = 0;
+  std::string path_;
+  std::string target_;     // what takes the place of, links followed
+  std::string temporary_;  // empty: nothing to rename
+  int fd_ = 1;
+};
+
+/// A file that is read piece by piece, or standard input if `path` is "-".
+class TextFile {
+ public:
+  explicit TextFile(std::string path) : path_(std::move(path)) {}
+  ~TextFile();
+  Result Open(Diagnostics& diag);
+  /// Valid as long as the file is. An error of the system ends the text; Close() reports it.
+  ByteReader Reader();
+  Result Close(Diagnostics& diag);
+  /// Nothing was read.
+  bool IsEmpty() const { return empty_; }
+
+ private:
+  std::string path_;
+  bool empty_ = true;
+  int fd_ = -1;
+  int error_ = 0;
+};
+
+bool IsFolder(const std::string& path);
+
+/// The folder of a dump. Says what else it is that was given for one. nullptr: reported.
+std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag);
+
+}  // namespace crgen

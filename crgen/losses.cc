@@ -1,0 +1,112 @@
+#include "crgen/losses.h"
+
+#include <algorithm>
+
+#include "generator/generate.h"
+#include "model/printable.h"
+
+namespace crgen {
+namespace {
+
+struct LossName {
+  std::string_view name;
+  Loss loss;
+  std::string_view meaning;
+};
+constexpr LossName kLosses[] = {
+    {"cgroups", Loss::kCgroups, "membership in cgroups, and their settings"},
+    {"descriptors", Loss::kDescriptors, "descriptors of types that no command says yet"},
+    {"labels", Loss::kLabels, "labels of AppArmor and SELinux"},
+    {"locks", Loss::kLocks, "file locks"},
+    {"queues", Loss::kQueues, "bytes queued in pipes, sockets and terminals"},
+    {"unlinked", Loss::kUnlinked, "files that are unlinked, or not reachable by their names"},
+};
+
+std::string OutsideText(const TreeSnapshot& tree) {
+  const Pid sid = tree.nodes.front().sid;
+  return sid == 0 ? "the session that the root has from outside"
+                  : "session " + std::to_string(sid) + ", which is not of the tree";
+}
+
+}  // namespace
+
+std::string LossHelp() {
+  std::string text;
+  for (const LossName& row : kLosses) {
+    text += "  " + std::string(row.name) + std::string(13 - row.name.size(), ' ') +
+            std::string(row.meaning) + "\n";
+  }
+  return text;
+}
+
+Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses,
+                   std::string* wrong) {
+  for (const std::string& name : names) {
+    const auto row = std::ranges::find(kLosses, std::string_view(name), &LossName::name);
+    if (row == std::end(kLosses)) {
+      *wrong = name;
+      return Result::kError;
+    }
+    losses->insert(row->loss);
+  }
+  return Result::kOk;
+}
+
+Diagnostics Accept(const Diagnostics& diag, const std::set<Loss>& losses, bool all) {
+  Diagnostics seen;
+  for (Diagnostic entry : diag.entries()) {
+    const bool accepted = !entry.essential && (all || losses.contains(entry.loss));
+    if (entry.severity == Severity::kUnsupported && accepted) {
+      entry.severity = Severity::kWarning;
+      entry.what = "left out: " + entry.what;
+    }
+    seen.Add(std::move(entry));
+  }
+  seen.CountDropped(diag);
+  return seen;
+}
+
+std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const TreeSnapshot& tree) {
+  auto about = std::make_shared<About>();
+  about->version.text = LanguageVersion::kCurrent;
+  about->machine = "x86_64";
+  for (const Diagnostic& entry : diag.entries()) {
+    if (entry.severity != Severity::kUnsupported) continue;
+    about->left_out.push_back({Printable(entry.where), Printable(entry.what)});
+  }
+  const std::size_t more = diag.Count(Severity::kUnsupported) - about->left_out.size();
+  if (more != 0) about->left_out.push_back({"dump", std::to_string(more) + " more things"});
+  if (ReachesOutside(tree)) {
+    about->external.push_back({std::string(External::kSession), OutsideText(tree)});
+  }
+  return about;
+}
+
+Diagnostics CompareLeftOut(const Diagnostics& loading, const About* about) {
+  std::set<std::pair<std::string_view, std::string_view>> named;
+  if (about != nullptr) {
+    for (const LeftOut& it : about->left_out) named.insert({it.where, it.what});
+  }
+  Diagnostics seen;
+  for (Diagnostic entry : loading.entries()) {
+    if (entry.severity == Severity::kUnsupported) {
+      const std::string where = Printable(entry.where), what = Printable(entry.what);
+      const bool is_named = named.contains({where, what});
+      entry.severity = is_named ? Severity::kWarning : Severity::kError;
+      entry.what = (is_named ? "left out, as the plan says: "
+                             : "expected, neither restored nor left out by name: ") +
+                   entry.what;
+    }
+    seen.Add(std::move(entry));
+  }
+  return seen;
+}
+
+void WarnOfOutside(const TreeSnapshot& tree, Diagnostics& diag) {
+  if (!ReachesOutside(tree)) return;
+  diag.Warning("pid " + std::to_string(tree.nodes.front().pid),
+               "the root is in " + OutsideText(tree) +
+                   ": the plan takes the restorer's, and crrestore wants --shell-job for it");
+}
+
+}  // namespace crgen

@@ -1,0 +1,37 @@
+// What a plan may leave out of a dump: accepted by name (--without), or all (--partial).
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "dsl/about.h"
+#include "model/diagnostics.h"
+#include "model/tree.h"
+
+namespace crgen {
+
+/// One line for each kind that has a name.
+std::string LossHelp();
+
+/// The kinds that `names` name. An unknown name: `*wrong` gets it.
+Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses,
+                   std::string* wrong);
+
+/// The findings as a user meets them who accepts `losses` (or, `all`, everything): what is left out
+/// by that is a warning.
+Diagnostics Accept(const Diagnostics& diag, const std::set<Loss>& losses, bool all);
+
+/// What a plan says of itself: the language, the unsupported things of `diag` as left out, the
+/// session that the root of `tree` is in, if that is outside.
+std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const TreeSnapshot& tree);
+
+/// What stands unsupported in `loading` as a comparison with the plan sees it: named by the plan,
+/// or not, which is a difference.
+Diagnostics CompareLeftOut(const Diagnostics& loading, const About* about);
+
+/// Warns that the session or group of the root are not of the tree.
+void WarnOfOutside(const TreeSnapshot& tree, Diagnostics& diag);
+
+}  // namespace crgen

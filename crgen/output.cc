@@ -1,0 +1,131 @@
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+#include "crgen/files.h"
+
+namespace crgen {
+namespace {
+
+constexpr std::size_t kMaxHeld = 32 << 20;
+
+/// The temporary file of this program, for who ends it.
+char unfinished[PATH_MAX];
+
+extern "C" void RemoveUnfinished(int signal) {
+  unlink(unfinished);
+  raise(signal);  // with its default action, as soon as this returns
+}
+
+void RemoveOnSignals(const std::string& path) {
+  if (path.size() >= sizeof unfinished) return;
+  std::memcpy(unfinished, path.c_str(), path.size() + 1);
+  struct sigaction action = {};
+  action.sa_handler = RemoveUnfinished;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  for (const int signal : {SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ}) {
+    struct sigaction old = {};
+    const bool ignored = sigaction(signal, nullptr, &old) == 0 && old.sa_handler == SIG_IGN;
+    if (!ignored) sigaction(signal, &action, nullptr);
+  }
+}
+
+/// What `path` stands for once all links are followed, the last of which may lead to nothing.
+/// False: ELOOP or the like, in errno.
+bool FollowLinks(std::string* path) {
+  constexpr int kMostLinks = 40;  // of path_resolution(7)
+  std::error_code error;
+  for (int links = 0; std::filesystem::is_symlink(*path, error); ++links) {
+    const std::filesystem::path to = std::filesystem::read_symlink(*path, error);
+    if (links == kMostLinks || error) {
+      errno = links == kMostLinks ? ELOOP : error.value();
+      return false;
+    }
+    *path = (std::filesystem::path(*path).parent_path() / to).string();
+  }
+  return true;
+}
+
+}  // namespace
+
+Output::~Output() {
+  if (fd_ != STDOUT_FILENO && fd_ >= 0) close(fd_);
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+Result Output::Fail(Diagnostics& diag) const {
+  return diag.Error(path_.empty() ? "standard output" : path_, std::strerror(errno));
+}
+
+Result Output::Open(Diagnostics& diag) {
+  if (path_.empty()) return Result::kOk;
+  target_ = path_;
+  struct stat there;
+  if (!FollowLinks(&target_)) return Fail(diag);
+  const bool exists = stat(target_.c_str(), &there) == 0;
+  if (!exists && errno != ENOENT) return Fail(diag);
+  if (!exists || S_ISREG(there.st_mode)) {
+    return OpenBeside(target_, exists ? &there : nullptr, diag);
+  }
+  fd_ = open(target_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  return fd_ < 0 ? Fail(diag) : Result::kOk;
+}
+
+Result Output::OpenBeside(const std::string& target, const struct stat* there, Diagnostics& diag) {
+  temporary_ = target + ".XXXXXX";
+  fd_ = mkostemp(temporary_.data(), O_CLOEXEC);  // 0600
+  if (fd_ < 0) {
+    temporary_.clear();
+    return Fail(diag);
+  }
+  RemoveOnSignals(temporary_);
+  if (there == nullptr) return Result::kOk;
+  // Who may not give files away keeps the file, and then shows it to nobody else.
+  if (fchown(fd_, there->st_uid, there->st_gid) != 0) return Result::kOk;
+  return fchmod(fd_, there->st_mode & 0777) == 0 ? Result::kOk : Fail(diag);
+}
+
+Result Output::Write(std::string_view text, Diagnostics& diag) {
+  // A file does not appear before Commit() anyway.
+  if (!verdict_ || !temporary_.empty()) return WriteNow(text, diag);
+  held_.emplace_back(text);
+  held_bytes_ += text.size();
+  return held_bytes_ < kMaxHeld ? Result::kOk : AskAndWriteHeld(diag);
+}
+
+Result Output::AskAndWriteHeld(Diagnostics& diag) {
+  if (!verdict_) return Result::kOk;
+  const std::function<Result()> verdict = std::exchange(verdict_, {});
+  if (Failed(verdict())) return Result::kError;
+  for (const std::string& piece : std::exchange(held_, {})) {
+    if (Failed(WriteNow(piece, diag))) return Result::kError;
+  }
+  return Result::kOk;
+}
+
+Result Output::WriteNow(std::string_view text, Diagnostics& diag) {
+  while (!text.empty()) {
+    const ssize_t written = write(fd_, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return Fail(diag);
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return Result::kOk;
+}
+
+Result Output::Commit(Diagnostics& diag) {
+  if (Failed(AskAndWriteHeld(diag))) return Result::kError;
+  if (temporary_.empty()) return Result::kOk;
+  if (fsync(fd_) != 0 || rename(temporary_.c_str(), target_.c_str()) != 0) return Fail(diag);
+  temporary_.clear();
+  return Result::kOk;
+}
+
+}  // namespace crgen

@@ -1,0 +1,72 @@
+// What a program says of itself: the `about` of the root's FORK.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "dsl/describe.h"
+
+namespace crgen {
+
+/// "1.0": of the language. Readers know their major number only; a minor one adds members.
+struct LanguageVersion {
+  static constexpr std::string_view kCurrent = "1.0";
+  static constexpr std::string_view kPattern = "^1\\.[0-9]{1,4}$";  ///< for the schema
+
+  std::string text;
+  /// Whether kPattern matches.
+  bool IsKnown() const;
+  friend bool operator==(const LanguageVersion&, const LanguageVersion&) = default;
+};
+
+/// Something of the dump that a program does not restore.
+struct LeftOut {
+  std::string where;
+  std::string what;
+  friend bool operator==(const LeftOut&, const LeftOut&) = default;
+};
+template <>
+struct Describe<LeftOut> {
+  static constexpr auto kFields =
+      std::tuple{Required("where", &LeftOut::where, "image, entry and field"),
+                 Required("what", &LeftOut::what, "what stands there")};
+};
+
+/// Something outside the tree that a restored process goes on with.
+struct External {
+  /// The root's session and group are the caller's.
+  static constexpr std::string_view kSession = "session";
+
+  std::string kind;
+  std::string what;
+  friend bool operator==(const External&, const External&) = default;
+};
+template <>
+struct Describe<External> {
+  static constexpr auto kFields =
+      std::tuple{Required("kind", &External::kind, "`session`: a restorer wants to be told to"),
+                 Required("what", &External::what, "for people")};
+};
+
+struct About {
+  LanguageVersion version;
+  std::string machine;
+  std::vector<LeftOut> left_out;
+  std::vector<LeftOut> not_restorable;
+  std::vector<External> external;
+  friend bool operator==(const About&, const About&) = default;
+};
+template <>
+struct Describe<About> {
+  static constexpr auto kFields = std::tuple{
+      Required("version", &About::version, "of this language; another major number is refused"),
+      Optional("machine", &About::machine, "`x86_64`"),
+      Optional("left_out", &About::left_out,
+               "what the dump has and this program omits: a restorer refuses it unless told to"),
+      Optional("not_restorable", &About::not_restorable,
+               "the same for what nobody can restore: a warning"),
+      Optional("external", &About::external, "what is not of the tree, and needed")};
+};
+
+}  // namespace crgen

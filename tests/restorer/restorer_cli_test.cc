@@ -1,0 +1,110 @@
+// crrestore before it restores anything: arguments, what a plan says of itself, messages.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace crgen {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Ran {
+  int code;
+  std::string text;  ///< standard error
+};
+
+class RestorerCliTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "crrestore-cli-XXXXXX").string();
+    ASSERT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  Ran Crrestore(const std::string& arguments) {
+    const std::string errors = (folder_ / "errors").string();
+    const int status =
+        std::system((CRRESTORE_BINARY " " + arguments + " >/dev/null 2>" + errors).c_str());
+    std::ostringstream text;
+    text << std::ifstream(errors).rdbuf();
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text.str()};
+  }
+  std::string Plan(const std::string& text) {
+    std::ofstream(folder_ / "plan.json") << text;
+    return (folder_ / "plan.json").string();
+  }
+  static std::string Golden(const std::string& name) { return CRGEN_GOLDEN "/" + name + ".json"; }
+
+  fs::path folder_;
+};
+
+TEST_F(RestorerCliTest, APartialPlanIsAcceptedByName) {
+  const Ran refused = Crrestore("--dry-run " + Golden("pipeline"));
+  EXPECT_EQ(refused.code, 4);
+  for (const char* lost : {"filelocks.img[0]: unsupported: left out of the plan: a flock lock",
+                           "EVENTPOLL", "--partial"}) {
+    EXPECT_NE(refused.text.find(lost), std::string::npos) << refused.text;
+  }
+  const Ran accepted = Crrestore("--dry-run --partial " + Golden("pipeline"));
+  EXPECT_EQ(accepted.code, 0) << accepted.text;
+  EXPECT_NE(accepted.text.find("warning: filelocks.img[0]: left out"), std::string::npos);
+}
+
+TEST_F(RestorerCliTest, ASessionOfOutsideIsAcceptedByName) {
+  const Ran refused = Crrestore("--dry-run " + Golden("shell_job"));
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_NE(refused.text.find("--shell-job gives the caller's"), std::string::npos);
+  EXPECT_EQ(Crrestore("--dry-run --shell-job " + Golden("shell_job")).code, 0);
+}
+
+TEST_F(RestorerCliTest, WantsAWholePlanWithRights) {
+  const Ran fragment = Crrestore("--dry-run " + Plan(R"([
+    {"command": "FORK", "pid": 0, "child_pid": 10}])"));
+  EXPECT_EQ(fragment.code, 3);
+  EXPECT_NE(fragment.text.find("neither resumes nor exits"), std::string::npos) << fragment.text;
+  const std::string fork = R"([{"command": "FORK", "pid": 0, "child_pid": 10},)";
+  const std::string end = R"({"command": "RESUME", "pid": 10}])";
+  const Ran silent = Crrestore("--dry-run " + Plan(fork + end));
+  EXPECT_EQ(silent.code, 3);
+  EXPECT_NE(silent.text.find("of creds of process 10 nothing is said"), std::string::npos);
+  EXPECT_NE(silent.text.find("of rlimits of process 10 nothing is said"), std::string::npos);
+  EXPECT_EQ(Crrestore("--dry-run " + Plan(fork + R"({"command": "SET_ATTR", "pid": 10,
+              "attributes": {"creds": "inherit", "rlimits": "inherit"}},)" +
+                                          end))
+                .code,
+            0);
+  const Ran other =
+      Crrestore("--dry-run " + Plan(R"([{"command": "FORK", "pid": 0, "child_pid": 10, "about":
+                              {"version": "1.0", "machine": "aarch64", "external":
+                               [{"kind": "moon", "what": "its phase"}]}},
+                              {"command": "EXIT", "pid": 10, "status": {"code": 0}}])"));
+  EXPECT_EQ(other.code, 4);
+  EXPECT_NE(other.text.find("aarch64"), std::string::npos) << other.text;
+  EXPECT_NE(other.text.find("moon: its phase"), std::string::npos) << other.text;
+}
+
+TEST_F(RestorerCliTest, SaysWhatWasGiven) {
+  EXPECT_NE(Crrestore(folder_.string()).text.find("is a folder, expected a plan"),
+            std::string::npos);
+  EXPECT_NE(Crrestore("- </dev/null").text.find("standard input: is empty"), std::string::npos);
+  const Ran images = Crrestore(Golden("threads"));
+  EXPECT_EQ(images.code, 3);
+  EXPECT_NE(images.text.find(std::string("page images were looked for in \"") + CRGEN_GOLDEN +
+                             "\"; --images DIR says where the dump is"),
+            std::string::npos)
+      << images.text;
+}
+
+TEST_F(RestorerCliTest, EscapesNames) {
+  const Ran run = Crrestore("'" + (folder_ / "a\x1b[2J").string() + "'");
+  EXPECT_EQ(run.code, 3);
+  EXPECT_NE(run.text.find("a\\x1b[2J: No such file"), std::string::npos) << run.text;
+}
+
+}  // namespace
+}  // namespace crgen
