@@ -53,14 +53,4 @@ void ForEachOpened(const OpenFile& open, Function&& function) {
   if (open.peer != nullptr) function(open.peer->fd, *open.peer->file, open.peer->cloexec);
 }
 
-/// Calls `function(pid)` for each process, group or thread that the late state names.
-template <typename Function>
-void ForEachProcess(const LateState& state, Function&& function) {
-  std::visit(
-      [&](const auto& late) {
-        ForEachValue<PidReference>(late, [&](PidReference pid) { function(pid.value); });
-      },
-      state);
-}
-
 }  // namespace crgen

@@ -197,7 +197,7 @@ class Compiler {
       Op op = OneOf(last);
       std::visit(
           [&]<typename Late>(const Late& state) {
-            LateRestorer<Late>::Compile(late.fd, state, *late_files_[command_][i], arena_, op);
+            LateRestorer<Late>::Compile(late.fd, state, *late_files_.at(command_)[i], arena_, op);
           },
           late.state);
       ops.push_back(op);
@@ -368,7 +368,7 @@ class Compiler {
   const OwnMaps& maps_;
   Arena& arena_;
   Script& script_;
-  std::vector<std::vector<const File*>> late_files_;
+  LateFiles late_files_;
   std::size_t command_ = 0;
   std::vector<Word*> done_;
   std::unordered_map<std::uint32_t, std::uint32_t> parents_;  ///< by index of the process

@@ -48,9 +48,8 @@ bool HasLateState(const Command& command) {
 
 }  // namespace
 
-std::vector<std::vector<const File*>> FindLateFiles(const Program& program,
-                                                    const Schedule& schedule) {
-  std::vector<std::vector<const File*>> found(program.size());
+LateFiles FindLateFiles(const Program& program, const Schedule& schedule) {
+  LateFiles found;
   if (std::none_of(program.begin(), program.end(), HasLateState)) return found;
   Tables tables(program, schedule);
   for (std::size_t i = 0; i < program.size(); ++i) {

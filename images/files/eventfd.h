@@ -17,10 +17,7 @@ class FileLoaderOf<Eventfd> : public FileLoader {
     const Place place(at, loader.diag, "efd");
     CheckAnonymousFlags(from.flags(), place);
     if (from.counter() == ~std::uint64_t{0}) place.Error(".counter", "no eventfd counts that far");
-    file->field = "efd";
-    file->id = from.id();
-    file->flags = from.flags();
-    file->owner = &from.fown();
+    TakeDescription("efd", from, file);
     file->body = Eventfd{from.counter(), {}};
     ++count_;
     return Result::kOk;

@@ -28,6 +28,16 @@ struct ConvertedFile {
   std::string unsupported;      ///< what it is, if no command says it
 };
 
+/// Takes over what the messages of nearly all types have. `field` is the message's name, `from`
+/// outlives the conversion.
+template <typename Message>
+void TakeDescription(std::string_view field, const Message& from, ConvertedFile* file) {
+  file->field = field;
+  file->id = from.id();
+  file->flags = from.flags();
+  file->owner = &from.fown();
+}
+
 /// One object of each type lives for one load, so that what it reads beside files.img stays with
 /// it.
 class FileLoader {

@@ -58,10 +58,7 @@ Result FileLoaderOf<Memfd>::Convert(const pb::file_entry& entry, const ImageRead
   body.inode_id.value = from.inode_id();
   if (from.pos() != kNoSeek) body.pos = from.pos();
   CheckPosition(from.pos(), Place(at, loader.diag, "memfd"));
-  file->field = "memfd";
-  file->id = from.id();
-  file->flags = from.flags();
-  file->owner = &from.fown();
+  TakeDescription("memfd", from, file);
   file->memfd = object->second;
   file->body = std::move(body);
   return Result::kOk;

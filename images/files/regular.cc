@@ -37,10 +37,7 @@ Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const Ima
                                           Loader& loader, ConvertedFile* file) {
   if (!entry.has_reg()) return MissingMessage(at, kType, loader.diag);
   const pb::reg_file_entry& from = entry.reg();
-  file->field = "reg";
-  file->id = from.id();
-  file->flags = from.flags();
-  file->owner = &from.fown();
+  TakeDescription("reg", from, file);
   file->body = BodyOf(from);
   const Place place(at, loader.diag, "reg");
   CheckPosition(from.pos(), place);

@@ -18,10 +18,7 @@ Result FileLoaderOf<Signalfd>::Convert(const pb::file_entry& entry, const ImageR
   if ((from.signals() & kNeverTaken) != 0) {
     place.Error(".sigmask", HexText(from.signals()) + " has SIGKILL or SIGSTOP");
   }
-  file->field = "sgfd";
-  file->id = from.id();
-  file->flags = from.flags();
-  file->owner = &from.fown();
+  TakeDescription("sgfd", from, file);
   file->body = Signalfd{{from.signals()}};
   return Result::kOk;
 }

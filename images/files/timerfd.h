@@ -38,10 +38,7 @@ class FileLoaderOf<Timerfd> : public FileLoader {
     if (!HasTimerfd(from.clockid())) {
       place.Error(".clockid", std::to_string(from.clockid()) + " is no clock of a timerfd");
     }
-    file->field = "tfd";
-    file->id = from.id();
-    file->flags = from.flags();
-    file->owner = &from.fown();
+    TakeDescription("tfd", from, file);
     file->body = Timerfd{{from.clockid()}};
     file->late.push_back(TimerfdSetting{{from.settime_flags()},
                                         from.ticks(),

@@ -73,7 +73,6 @@ void Loader::AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at,
                     " of pid " + std::to_string(pid);
     return;
   }
-  has_descriptor.resize(snapshot.files.size());
   has_descriptor[file.file] = true;
   slots->push_back({static_cast<Fd>(entry.fd()), (entry.flags() & kCloexec) != 0, file.file});
 }

@@ -13,6 +13,18 @@ namespace {
 constexpr std::uint64_t kOpeningOnly = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
 constexpr std::uint64_t kIoctlOnly = O_ACCMODE;
 
+/// Whoever can own a description, by the number that F_SETOWN_EX takes.
+PossibleOwners OwnersOf(const TreeSnapshot& tree) {
+  PossibleOwners owners;
+  for (const TreeNode& node : tree.nodes) {
+    owners.processes.insert(node.pid);
+    owners.groups.insert(node.pgid);
+    owners.threads.insert(node.pid);
+    owners.threads.insert(node.tids.begin(), node.tids.end());
+  }
+  return owners;
+}
+
 }  // namespace
 
 std::string TypeName(std::uint32_t type) {
@@ -65,15 +77,11 @@ std::optional<OwnerSetting> Loader::OwnerOf(const ConvertedFile& file, const Ima
   if (from.pid() == 0) return setting;
   if (!IsNamed<OwnerTypeKind>(from.pid_type())) return std::nullopt;  // reported
   const auto pid = static_cast<Pid>(from.pid());
-  const bool group = from.pid_type() == F_OWNER_PGRP;
-  const bool inside = std::any_of(
-      snapshot.tree.nodes.begin(), snapshot.tree.nodes.end(), [&](const TreeNode& node) {
-        if (group) return node.pgid == pid;
-        if (node.pid == pid) return true;
-        return from.pid_type() == F_OWNER_TID &&
-               std::find(node.tids.begin(), node.tids.end(), pid) != node.tids.end();
-      });
-  if (!inside) {
+  if (!owners) owners = OwnersOf(snapshot.tree);
+  const std::unordered_set<Pid>& inside = from.pid_type() == F_OWNER_PGRP  ? owners->groups
+                                          : from.pid_type() == F_OWNER_TID ? owners->threads
+                                                                           : owners->processes;
+  if (!inside.contains(pid)) {
     diag.Unsupported(at.Where(std::string(file.field) + ".fown.pid"),
                      "the owner, " + ValueName(OwnerTypeKind::Names(), from.pid_type()) + " " +
                          std::to_string(pid) + ", is not of the tree");
@@ -129,6 +137,7 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
   if (auto owner = OwnerOf(file, at)) snapshot.late.push_back({index, std::move(*owner)});
   for (LateState& state : file.late) snapshot.late.push_back({index, std::move(state)});
   constexpr std::uint64_t kCloexec = O_CLOEXEC;  // never part of a description's flags
+  has_descriptor.push_back(false);
   snapshot.files.push_back(
       std::make_shared<File>(File{{entry.id()}, {file.flags & ~kCloexec}, std::move(file.body)}));
 }
@@ -136,7 +145,6 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
 /// Late state is of descriptions: an entry that only names a path has none.
 void Loader::FinishFiles() {
   file_loaders.Finish(*this);
-  has_descriptor.resize(snapshot.files.size());
   std::erase_if(snapshot.late, [&](const LateEntry& late) { return !has_descriptor[late.file]; });
 }
 

@@ -129,6 +129,13 @@ void KeepThreads(std::int32_t index, std::unordered_set<Pid>& taken, TreeNode& n
 /// A zombie has no children (kernel/exit.c, forget_original_parent).
 Result CheckZombies(const TreeSnapshot& tree, Diagnostics& diag);
 
+/// The numbers of a tree that name an owner of descriptions, one set for each F_OWNER_ type.
+struct PossibleOwners {
+  std::unordered_set<Pid> processes;
+  std::unordered_set<Pid> threads;  ///< leaders too
+  std::unordered_set<Pid> groups;
+};
+
 /// The state of one load.
 struct Loader {
   Loader(ImageSource& source, Snapshot* out, Diagnostics& d, const LoadOptions& o = {})
@@ -217,6 +224,7 @@ struct Loader {
   FileLoaders file_loaders;
   std::map<std::uint32_t, FileEntry> files;
   std::vector<bool> has_descriptor;                        // beside Snapshot::files
+  std::optional<PossibleOwners> owners;                    // made for the first file that has one
   std::map<std::uint32_t, Remap> remaps;                   // by file id
   std::unordered_set<Pid> taken;                           // all pids and tids
   std::unordered_map<std::uint32_t, std::int32_t> tables;  // files_id -> index
