@@ -233,8 +233,8 @@ std::optional<Seccomp> Loader::SeccompOf(const pb::thread_core_entry& thread,
                                          const std::string& where) {
   if (thread.seccomp_mode() == 0) return std::nullopt;
   if (thread.seccomp_mode() > kSeccompFilter) {
-    diag.Unsupported(where + ".seccomp_mode",
-                     "mode " + std::to_string(thread.seccomp_mode()) + ", which has no name");
+    diag.Essential(where + ".seccomp_mode",
+                   "mode " + std::to_string(thread.seccomp_mode()) + ", which has no name");
     return std::nullopt;
   }
   Seccomp seccomp_state;
@@ -292,7 +292,8 @@ void Loader::TaskAttributes(const pb::task_core_entry& task, const std::string& 
     attributes->loginuid = task.loginuid();
   }
   if (task.membarrier_registration_mask() != 0) {
-    attributes->membarrier = Membarrier{task.membarrier_registration_mask()};
+    const std::uint64_t mask = task.membarrier_registration_mask();
+    attributes->membarrier = Membarrier{mask & ~UnknownBits<MembarrierKind>(mask)};
   }
   attributes->comm = Text{task.comm()};
   attributes->signal_mask = Hex{task.blk_sigset()};
@@ -459,6 +460,9 @@ void Loader::SilenceTimersOfDeadThreads(const TreeNode& node, const std::string&
     timer.notify.value = kSigevNone;
     timer.notify_tid.reset();
   }
+  std::erase_if(timers, [](const PosixTimer& timer) {  // reported, by its number in the image
+    return !IsNamed<ClockKind>(timer.clock.value);
+  });
 }
 
 void Loader::LoadExitStatus(const pb::task_core_entry& task, const std::string& where,

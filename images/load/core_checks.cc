@@ -126,7 +126,7 @@ void CheckCapabilities(const pb::creds_entry& creds, const Place& place) {
     }
     const std::uint64_t unknown = SetOf(set.words) & ~kCapabilities;
     if (unknown != 0) {
-      place.Unsupported(set.field, "capabilities " + HexText(unknown) + ", which have no name");
+      place.Essential(set.field, "capabilities " + HexText(unknown) + ", which have no name");
     }
   }
   const std::uint64_t permitted = SetOf(creds.cap_prm());
@@ -161,7 +161,7 @@ void CheckCreds(const pb::creds_entry& creds, const Place& place) {
                 "4294967295 is no id");
   }
   CheckCapabilities(creds, place);
-  place.KnownBits<SecurebitKind>(".secbits", creds.secbits());
+  place.KnownRights<SecurebitKind>(".secbits", creds.secbits());
   place.AtMost(".no_new_privs", creds.no_new_privs(), 1);
 }
 
@@ -340,7 +340,7 @@ void CheckTask(const pb::task_core_entry& task, const std::string& where, Diagno
                                  task.membarrier_registration_mask());
   }
   if (task.old_seccomp_mode() != 0) {
-    at.Unsupported(".old_seccomp_mode", "a seccomp mode as CRIU before 3.9 has it");
+    at.Essential(".old_seccomp_mode", "a seccomp mode as CRIU before 3.9 has it");
   }
 }
 
@@ -354,7 +354,7 @@ void CheckSeccomp(const pb::seccomp_entry& seccomp, Diagnostics& diag) {
       place.Error(".filter", std::to_string(size) + " bytes, expected 1 to " +
                                  std::to_string(kMaxInstructions) + " instructions of 8 bytes");
     }
-    place.KnownBits<SeccompFlagKind>(".flags", filter.flags());
+    place.KnownRights<SeccompFlagKind>(".flags", filter.flags());
   }
 }
 

@@ -50,6 +50,10 @@ class Place {
   void Unsupported(std::string_view field, const std::string& what) const {
     diag_.Unsupported(Text(field), what);
   }
+  /// What the rest means another thing without.
+  void Essential(std::string_view field, const std::string& what) const {
+    diag_.Essential(Text(field), what);
+  }
   /// `value` has to be at most `most`.
   void AtMost(std::string_view field, std::uint64_t value, std::uint64_t most) const {
     if (value > most) {
@@ -60,6 +64,12 @@ class Place {
   void KnownBits(std::string_view field, std::uint64_t bits) const {
     const std::uint64_t unknown = UnknownBits<Kind>(bits);
     if (unknown != 0) Unsupported(field, "bits " + HexText(unknown) + ", which have no name");
+  }
+  /// Likewise where the bits decide about rights.
+  template <typename Kind>
+  void KnownRights(std::string_view field, std::uint64_t bits) const {
+    const std::uint64_t unknown = UnknownBits<Kind>(bits);
+    if (unknown != 0) Essential(field, "bits " + HexText(unknown) + ", which have no name");
   }
 
  private:

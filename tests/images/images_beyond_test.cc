@@ -97,6 +97,20 @@ TEST(ImagesBeyond, WhatDecidesCannotBeLeftOut) {
   EXPECT_TRUE(Load(flags).diag.HasEssential());
 }
 
+TEST(ImagesBeyond, RightsWithoutANameCannotBeLeftOut) {
+  const std::vector<std::function<void(pb::thread_core_entry&)>> changes = {
+      [](auto& thread) { thread.mutable_creds()->set_secbits(0x10000); },
+      [](auto& thread) { thread.mutable_creds()->mutable_cap_bnd()->Resize(2, 0xffffffff); },
+      [](auto& thread) { thread.set_seccomp_mode(3); }};
+  for (const auto& change : changes) {
+    Dump dump;
+    change(*dump.cores[10].mutable_thread_core());
+    const Loaded loaded = Load(dump);
+    EXPECT_EQ(loaded.result, Result::kOk);
+    EXPECT_TRUE(loaded.diag.HasEssential());
+  }
+}
+
 TEST(ImagesBeyond, ImagesOfUnknownKinds) {
   std::string unknown;
   AppendWord(kCommonMagic, &unknown);

@@ -18,7 +18,7 @@ namespace {
 using namespace test;  // NOLINT: the vocabulary of these tests
 
 constexpr unsigned kHangSeconds = 60;
-constexpr int kMutants = 400;
+constexpr int kMutants = 2000;
 constexpr int kMaxComplaints = 20;
 
 std::string g_mutant;  // which one is at work, for a report of a crash
