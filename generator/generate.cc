@@ -28,6 +28,16 @@ std::size_t ExpectedCommands(const Snapshot& snapshot, const TreePlan& plan) {
   return commands;
 }
 
+/// The attributes of a thread, but for filters that the leader's SET_ATTR gives to all threads.
+std::shared_ptr<const Attributes> WithoutSharedFilters(const Process& process,
+                                                       const Thread& thread) {
+  const std::optional<Seccomp>& leader = process.attributes->seccomp;
+  if (!leader || !leader->OfAllThreads()) return thread.attributes;
+  auto attributes = std::make_shared<Attributes>(*thread.attributes);
+  attributes->seccomp.reset();
+  return attributes;
+}
+
 /// Emits the program of one snapshot whose tree is planned.
 class Generation {
  public:
@@ -120,7 +130,7 @@ void Generation::EmitState(std::int32_t node) {
   const Process& process = *tree_.Living(snapshot_, node);
   const Pid pid = tree_.nodes[node].pid;
   for (const Thread& thread : process.threads) {
-    out_.Emit(pid, SetAttr{thread.tid, thread.attributes});
+    out_.Emit(pid, SetAttr{thread.tid, WithoutSharedFilters(process, thread)});
   }
   if (!process.leader_signal_queue.empty()) {
     auto attributes = std::make_shared<Attributes>();

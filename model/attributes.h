@@ -3,6 +3,7 @@
 // creds), where each has its source; an absent optional means "not in the image".
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 namespace crgen {
 
 inline constexpr std::uint32_t kResources = 16;  ///< of getrlimit(2)
+inline constexpr std::uint64_t kSeccompTsync = 1;  ///< SECCOMP_FILTER_FLAG_TSYNC
 inline constexpr std::size_t kAuxvWords = 256;   ///< no kernel saves as many (AT_VECTOR_SIZE)
 
 /// fs-<pid>.img: chdir(2), chroot(2), umask(2).
@@ -141,11 +143,21 @@ struct SeccompFilter {
   friend bool operator==(const SeccompFilter&, const SeccompFilter&) = default;
 };
 
-/// Filters in the order in which they were installed.
+/// Filters in the order in which they were installed. Those up to the last one with
+/// SECCOMP_FILTER_FLAG_TSYNC are one chain that all threads of the process share.
 struct Seccomp {
   SeccompMode mode;
   std::vector<SeccompFilter> filters;
   friend bool operator==(const Seccomp&, const Seccomp&) = default;
+
+  /// What all threads have if this thread has it; empty: nothing is shared.
+  std::optional<Seccomp> OfAllThreads() const {
+    const auto last =
+        std::find_if(filters.rbegin(), filters.rend(),
+                     [](const SeccompFilter& filter) { return filter.flags.Has(kSeccompTsync); });
+    if (last == filters.rend()) return std::nullopt;
+    return Seccomp{mode, {filters.begin(), last.base()}};
+  }
 };
 
 /// user_x86_regs_entry: what rt_sigreturn(2) and arch_prctl(2) put back.

@@ -228,9 +228,7 @@ void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& 
       std::vector<FilterState> filters;
       for (const SeccompFilter& filter : from.seccomp->filters) {
         const std::string& words = filter.program.bytes;
-        // Each thread gets its own chain: nothing to synchronize.
-        filters.push_back({filter.flags.bits & ~std::uint64_t{SECCOMP_FILTER_FLAG_TSYNC},
-                           static_cast<std::uint16_t>(words.size() / 8),
+        filters.push_back({filter.flags.bits, static_cast<std::uint16_t>(words.size() / 8),
                            arena.Copy(std::vector<char>(words.begin(), words.end()))});
       }
       thread.filters = arena.Copy(filters);

@@ -1,5 +1,7 @@
 // Attributes in the simulated kernel: what SET_ATTR may set, what fork(2) and clone(2) hand on, and
 // how two sets of attributes differ.
+#include <linux/seccomp.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -137,6 +139,22 @@ void CompareAttributes(const std::string& where, const Attributes& expected,
   });
 }
 
+namespace {
+
+/// The filters up to the last one with TSYNC.
+std::vector<SeccompFilter> SharedFilters(const Seccomp& seccomp) {
+  std::vector<SeccompFilter> shared, behind;
+  for (const SeccompFilter& filter : seccomp.filters) {
+    behind.push_back(filter);
+    if (!filter.flags.Has(SECCOMP_FILTER_FLAG_TSYNC)) continue;
+    shared.insert(shared.end(), behind.begin(), behind.end());
+    behind.clear();
+  }
+  return shared;
+}
+
+}  // namespace
+
 bool Kernel::CheckAttributes(const SetAttr& set) {
   if (set.attributes == nullptr) {
     Violation("EINVAL", "there are no attributes");
@@ -168,6 +186,7 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
                 std::to_string(*timer.notify_tid) + ", which is no thread of " + Who(self_);
     }
   }
+  if (problem.empty()) problem = FiltersOutOfStep(set);
   std::optional<Refusal> refusal = RefusedValue(attributes);
   if (!problem.empty()) refusal = Refusal{"EINVAL", std::move(problem)};
   if (!refusal) refusal = RefusedByLimit(*self().attributes, attributes);
@@ -176,11 +195,39 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
   return false;
 }
 
+/// SECCOMP_FILTER_FLAG_TSYNC gives the chain of one thread to all others, which have none.
+std::string Kernel::FiltersOutOfStep(const SetAttr& set) {
+  if (!set.attributes->seccomp || SharedFilters(*set.attributes->seccomp).empty()) return "";
+  const Pid tid = set.tid.value_or(self().pid);
+  std::string problem;
+  const auto check = [&](Pid other, const Attributes& attributes) {
+    if (other == tid || !attributes.seccomp) return;
+    problem = "SECCOMP_FILTER_FLAG_TSYNC: thread " + std::to_string(other) +
+              " has filters of its own, or strict mode";
+  };
+  check(self().pid, *self().attributes);
+  for (const SimulatedThread& thread : self().threads) check(thread.tid, *thread.attributes);
+  return problem;
+}
+
+void Kernel::SpreadFilters(const SetAttr& set) {
+  Seccomp shared{set.attributes->seccomp->mode, SharedFilters(*set.attributes->seccomp)};
+  if (shared.filters.empty()) return;
+  const auto spread = [&](Pid other, std::shared_ptr<Attributes>& attributes) {
+    if (other == set.tid.value_or(self().pid)) return;
+    attributes = std::make_shared<Attributes>(*attributes);
+    attributes->seccomp = shared;
+  };
+  spread(self().pid, self().attributes);
+  for (SimulatedThread& thread : self().threads) spread(thread.tid, thread.attributes);
+}
+
 void Kernel::Execute(const SetAttr& set) {
   if (!CheckAttributes(set)) return;
   if (!SetLate(set.attributes->descriptors)) return;
   Task& task = self();
   const bool leader = !set.tid || *set.tid == task.pid;
+  if (set.attributes->seccomp) SpreadFilters(set);
   std::shared_ptr<Attributes>& target =
       leader ? task.attributes : task.threads[numbers[*set.tid].thread_index].attributes;
   if (target.use_count() != 1) target = std::make_shared<Attributes>(*target);

@@ -312,6 +312,8 @@ class Kernel {
   // attributes.cc
   void Execute(const SetAttr& set);
   bool CheckAttributes(const SetAttr& set);
+  std::string FiltersOutOfStep(const SetAttr& set);
+  void SpreadFilters(const SetAttr& set);
   void SpreadFs(Task& task);
 
   const Program* program_ = nullptr;

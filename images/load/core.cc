@@ -443,6 +443,25 @@ void Loader::LoadCore(std::int32_t index) {
   LoadFs(index, attributes.get());
   process.attributes = std::move(attributes);
   for (Pid tid : node.tids) LoadThread(index, tid);
+  ShareFilters(where, process);
+}
+
+/// CRIU writes filters that all threads share to the leader alone, with TSYNC.
+void Loader::ShareFilters(const std::string& where, Process& process) {
+  const std::optional<Seccomp>& own = process.attributes->seccomp;
+  const std::optional<Seccomp> shared = own ? own->OfAllThreads() : std::nullopt;
+  if (!shared) return;
+  for (Thread& thread : process.threads) {
+    if (thread.attributes->seccomp) {
+      (void)diag.Error(where + ".thread_core.seccomp_filter",
+                       "filters of all threads (SECCOMP_FILTER_FLAG_TSYNC), but thread " +
+                           std::to_string(thread.tid) + " has filters of its own");
+      continue;
+    }
+    auto attributes = std::make_shared<Attributes>(*thread.attributes);
+    attributes->seccomp = shared;
+    thread.attributes = std::move(attributes);
+  }
 }
 
 void Loader::SilenceTimersOfDeadThreads(const TreeNode& node, const std::string& where,

@@ -163,6 +163,7 @@ struct Loader {
   void LoadMemory(std::int32_t index, Attributes* attributes);
   void LoadFs(std::int32_t index, Attributes* attributes);
   void LoadThread(std::int32_t index, Pid tid);
+  void ShareFilters(const std::string& where, Process& process);
 
   // Conversions of core messages.
   void TaskAttributes(const pb::task_core_entry& task, const std::string& where,

@@ -144,7 +144,10 @@ void Finisher::InstallFilters() const {
       uint16_t length;
       const void* program;
     } program = {filter.length, filter.program};
-    Must("seccomp", __NR_seccomp, SECCOMP_SET_MODE_FILTER, filter.flags, &program);
+    // A thread that cannot be synchronized is an error, not a positive result.
+    const uint64_t all_or_none =
+        (filter.flags & SECCOMP_FILTER_FLAG_TSYNC) != 0 ? SECCOMP_FILTER_FLAG_TSYNC_ESRCH : 0;
+    Must("seccomp", __NR_seccomp, SECCOMP_SET_MODE_FILTER, filter.flags | all_or_none, &program);
   }
 }
 

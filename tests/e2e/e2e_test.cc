@@ -24,6 +24,7 @@ const Program kPrograms[] = {
     {"files"},
     {"events"},
     {"threads"},
+    {"thread_state"},
     {"signals"},
     {"timers"},
     {"zombies"},
