@@ -204,6 +204,19 @@ struct Describe<Fpu> {
 };
 
 template <>
+struct Describe<ClockReading> {
+  static constexpr auto kFields =
+      std::tuple{Required("sec", &ClockReading::sec), Required("nsec", &ClockReading::nsec)};
+};
+
+template <>
+struct Describe<Clocks> {
+  static constexpr auto kFields =
+      std::tuple{Required("monotonic", &Clocks::monotonic, "CLOCK_MONOTONIC of the dump"),
+                 Required("boottime", &Clocks::boottime, "CLOCK_BOOTTIME of the dump")};
+};
+
+template <>
 struct Describe<TlsDescriptor> {
   static constexpr auto kFields =
       std::tuple{Required("entry_number", &TlsDescriptor::entry_number),
@@ -221,6 +234,9 @@ struct Describe<TlsDescriptor> {
 template <>
 struct Describe<Attributes> {
   static constexpr auto kFields = std::tuple{
+      Optional("time", &Attributes::time,
+               "time_namespaces(7): the root enters a new one, in which these clocks go on, before "
+               "it opens a file, forks or has threads"),
       Optional("fs", &Attributes::fs, "working and root directory, umask"),
       Optional("mm", &Attributes::mm, "bounds of the address space, executable, auxv"),
       Optional("sigactions", &Attributes::sigactions, "those that are not SIG_DFL"),

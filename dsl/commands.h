@@ -183,6 +183,20 @@ struct Describe<ShmemView> {
       Optional("size", &ShmemView::size, "bytes; where the object is created")};
 };
 
+/// Bytes of an image that are no pages.
+struct ImageBytes {
+  std::string image;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+  friend bool operator==(const ImageBytes&, const ImageBytes&) = default;
+};
+template <>
+struct Describe<ImageBytes> {
+  static constexpr auto kFields = std::tuple{
+      Required("image", &ImageBytes::image, "file name, relative to the dump"),
+      Required("offset", &ImageBytes::offset, "bytes"), Required("bytes", &ImageBytes::bytes)};
+};
+
 struct MapRegion {
   static constexpr std::string_view kName = "MAP_REGION";
   static constexpr std::string_view kMeaning = "mmap(2) at exactly that free place.";
@@ -195,6 +209,9 @@ struct MapRegion {
   std::optional<ShmemView> shmem;
   std::optional<SpecialRegion> special;
   std::optional<std::uint32_t> nr_req;
+  std::optional<std::uint32_t> head;
+  std::optional<std::uint32_t> tail;
+  std::optional<ImageBytes> events;
   std::optional<std::uint64_t> shmid;
   Madvise madvise;
 };
@@ -210,6 +227,10 @@ struct Describe<MapRegion> {
       Optional("shmem", &MapRegion::shmem, "shared anonymous memory"),
       Optional("special", &MapRegion::special, "what the kernel provides"),
       Optional("nr_req", &MapRegion::nr_req, "with special `aio`: io_setup(2)"),
+      Optional("head", &MapRegion::head, "of an `aio` ring: the first event to be collected"),
+      Optional("tail", &MapRegion::tail, "of an `aio` ring: the slot behind the last event"),
+      Optional("events", &MapRegion::events,
+               "of an `aio` ring, if `head` is not `tail`: all its slots, from byte 32 on"),
       Optional("shmid", &MapRegion::shmid, "with special `sysvipc`: shmat(2)"),
       Optional("madvise", &MapRegion::madvise, "MADV_ names, in force at once")};
   static constexpr Together kTogether = {"fd", "offset"};

@@ -38,6 +38,14 @@ std::shared_ptr<const Attributes> WithoutSharedFilters(const Process& process,
   return attributes;
 }
 
+/// But for what the root has set at its birth.
+std::shared_ptr<const Attributes> WithoutClocks(const std::shared_ptr<const Attributes>& from) {
+  if (!from->time) return from;
+  auto attributes = std::make_shared<Attributes>(*from);
+  attributes->time.reset();
+  return attributes;
+}
+
 /// Emits the program of one snapshot whose tree is planned.
 class Generation {
  public:
@@ -56,6 +64,7 @@ class Generation {
 
  private:
   Result EmitFork(const TreeOp& op, std::int32_t executor, std::int32_t child, Diagnostics& diag);
+  void EmitClocks(Pid root);
   void EmitTreeOp(const TreeOp& op, std::int32_t executor);
   void EmitThreads(std::int32_t node);
   Result FinishPlaces(std::int32_t node, Diagnostics& diag);
@@ -80,6 +89,7 @@ Result Generation::EmitFork(const TreeOp& op, std::int32_t executor, std::int32_
     fork.about = options_.about;
     out_.Emit(op.pid, fork);
     opener_.proc_files().Appears(fork.child_pid);
+    EmitClocks(fork.child_pid);
     return Result::kOk;
   }
   const std::int32_t time = tree_.nodes[child].birth;
@@ -94,6 +104,16 @@ Result Generation::EmitFork(const TreeOp& op, std::int32_t executor, std::int32_
   descriptors_.AfterFork(executor, child, out_);
   memory_.AfterFork(executor, child);
   return Result::kOk;
+}
+
+/// The root's clocks, before anything that has to do with clocks: children are born into its time
+/// namespace, and timers stay in the one in which they are made.
+void Generation::EmitClocks(Pid root) {
+  const std::shared_ptr<const Attributes>& from = snapshot_.processes.front().attributes;
+  if (from == nullptr || !from->time) return;
+  auto attributes = std::make_shared<Attributes>();
+  attributes->time = from->time;
+  out_.Emit(root, SetAttr{{}, std::move(attributes)});
 }
 
 /// Everything but a fork.
@@ -137,7 +157,7 @@ void Generation::EmitState(std::int32_t node) {
     attributes->signal_queue = process.leader_signal_queue;
     out_.Emit(pid, SetAttr{pid, std::move(attributes)});
   }
-  out_.Emit(pid, SetAttr{{}, process.attributes});
+  out_.Emit(pid, SetAttr{{}, WithoutClocks(process.attributes)});
   Resume resume;
   if (process.state == ProcessState::kStopped) resume.stopped = process.stop_signal;
   out_.Emit(pid, resume);

@@ -42,7 +42,7 @@ constexpr ImageKind kKinds[] = {
     {"BPFMAP_DATA", "bpfmap-data.img", 0x64324033, "bpfmap_data_entry", "bpfmap_data_entry", kFollows, kUnsupported, {2, 3}, "the content of a BPF map"},
     {"CPUINFO", "cpuinfo.img", 0x61404013, "cpuinfo_entry", "", kNone, kNotNeeded, {}, "describes the host of the dump; a restorer compares it with its own CPU if it wants to"},
     {"UTSNS", "utsns-#.img", 0x54473203, "utsns_entry", "", kNone, kUnsupported, {}, "a UTS namespace"},
-    {"TIMENS", "timens-#.img", 0x43114433, "timens_entry", "", kNone, kNotNeeded, {}, "timens-0 holds the clocks of the host at the dump, outside of the tree; a time namespace of the tree itself is refused by its id in the ids image"},
+    {"TIMENS", "timens-#.img", 0x43114433, "timens_entry", "", kNone, kPlanned, {}, "SET_ATTR time: the clocks at the dump, those of the host (timens-0) or of the tree's own time namespace"},
     {"PIDNS", "pidns-#.img", 0x61157326, "pidns_entry", "", kNone, kUnsupported, {}, "an external pid namespace"},
     {"USERNS", "userns-#.img", 0x55474906, "userns_entry", "", kNone, kUnsupported, {}, "a user namespace"},
     {"MNTS", "mountpoints-#.img", 0x55563928, "mnt_entry", "mnt_entry", kNone, kUnsupported, {}, "a mount namespace"},
@@ -117,7 +117,7 @@ constexpr std::string_view kFieldsNotNeeded =
     "| `vma_entry.fd` | always -1 |\n"
     "| status bit HEAP of `vma_entry` | the kernel's label; follows from `mm_brk` |\n"
     "| `aio_ring_entry.ring_len` | follows from `nr_req` |\n"
-    "| pages of vdso, vvar and AIO rings | the kernel provides them |\n"
+    "| pages of vdso and vvar | the kernel provides them |\n"
     "| `reg_file_entry.checksum` and its parameters | a check of the file beside size, mode and "
     "build id |\n"
     "| `reg_file_entry.mnt_id` | tells mounts of a mount namespace apart, which is refused by "

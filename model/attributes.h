@@ -16,9 +16,9 @@
 
 namespace crgen {
 
-inline constexpr std::uint32_t kResources = 16;  ///< of getrlimit(2)
+inline constexpr std::uint32_t kResources = 16;    ///< of getrlimit(2)
 inline constexpr std::uint64_t kSeccompTsync = 1;  ///< SECCOMP_FILTER_FLAG_TSYNC
-inline constexpr std::size_t kAuxvWords = 256;   ///< no kernel saves as many (AT_VECTOR_SIZE)
+inline constexpr std::size_t kAuxvWords = 256;     ///< no kernel saves as many (AT_VECTOR_SIZE)
 
 /// fs-<pid>.img: chdir(2), chroot(2), umask(2).
 struct FsAttributes {
@@ -182,6 +182,19 @@ struct Fpu {
   friend bool operator==(const Fpu&, const Fpu&) = default;
 };
 
+/// timens_entry.monotonic or boottime: what clock_gettime(2) gave.
+struct ClockReading {
+  std::uint64_t sec = 0, nsec = 0;
+  friend bool operator==(const ClockReading&, const ClockReading&) = default;
+};
+
+/// timens_entry: time_namespaces(7). What the clocks of the tree show when it goes on.
+struct Clocks {
+  ClockReading monotonic;
+  ClockReading boottime;
+  friend bool operator==(const Clocks&, const Clocks&) = default;
+};
+
 /// user_desc_t: set_thread_area(2).
 struct TlsDescriptor {
   std::uint32_t entry_number = 0;
@@ -202,6 +215,7 @@ struct DescriptorState {
 /// The attributes of a process, or of one thread. The first part belongs to the process, the
 /// second to a thread (in a process: to its leader).
 struct Attributes {
+  std::optional<Clocks> time;  ///< of the root, for the whole tree
   std::optional<FsAttributes> fs;
   std::optional<MmAttributes> mm;
   std::vector<SignalAction> sigactions;  ///< those that are not default

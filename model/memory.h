@@ -27,6 +27,22 @@ enum class RegionKind : std::uint8_t {
   kAioRing,
 };
 
+/// What is in an AIO ring (struct aio_ring, fs/aio.c) behind its kernel's own part.
+struct AioRing {
+  static constexpr std::uint64_t kHeaderSize = 32, kEventSize = 32;  ///< bytes
+
+  std::uint32_t head = 0;          ///< the first event that nobody has collected
+  std::uint32_t tail = 0;          ///< where the next event goes; equal to `head`: there are none
+  std::uint32_t image = 0;         ///< of all slots, if there are events: in Snapshot::page_images
+  std::uint64_t image_offset = 0;  ///< bytes
+  friend bool operator==(const AioRing&, const AioRing&) = default;
+};
+
+/// How many slots a ring of that many bytes has.
+inline std::uint64_t AioSlots(std::uint64_t ring) {
+  return (ring - AioRing::kHeaderSize) / AioRing::kEventSize;
+}
+
 /// A page-aligned range of an address space with one backing (a kernel vma, vma_entry).
 struct Region {
   AddressRange range;
@@ -40,6 +56,7 @@ struct Region {
   OpenFlags open_flags;      ///< how the file or memfd is opened to be mapped
   std::int32_t object = -1;  ///< index in Snapshot::memfds or Snapshot::shmems
   std::uint32_t nr_req = 0;  ///< kAioRing: io_setup(2)
+  AioRing aio;               ///< kAioRing
   std::uint64_t shmid = 0;   ///< kSysvShm
 
   /// Has pages of its own, which fork(2) shares copy-on-write.

@@ -26,6 +26,9 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
   template <typename Body>
   void On(const Body&) {}
 
+  void On(const MapRegion& map) {
+    if (map.events) CheckSpan({map.events->image, map.events->offset}, map.events->bytes);
+  }
   void On(const LoadPages& load) {
     CheckSpan(load.source, load.pages * kPageSize);  // the checker has bounded `pages`
   }

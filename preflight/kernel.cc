@@ -90,6 +90,10 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     if (profile && !profile->bytes.empty() && profile->bytes != "unconfined") {
       findings_.Unsupported("creds.lsm_profile \"" + profile->bytes + "\"");
     }
+    if (attributes.time && context_.options.time_namespace &&
+        access("/proc/self/ns/time_for_children", F_OK) != 0) {
+      findings_.Wrong("this kernel has no time namespaces", "--no-timens does without");
+    }
     if (attributes.membarrier) CheckMembarrier(attributes.membarrier->bits);
     if (attributes.seccomp) CheckSeccomp(*attributes.seccomp);
     if (attributes.fpu && attributes.fpu->xstate_bv) CheckFpu(attributes.fpu->xstate_bv->value);
@@ -173,6 +177,12 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
   }
 
   void CheckFpu(std::uint64_t components) {
+    constexpr std::uint64_t kCarried = 0x2ff;  // by the members of `fpu`
+    if ((components & ~kCarried) != 0) {
+      return findings_.Unsupported("registers of XSAVE components " +
+                                   HexText(components & ~kCarried) +
+                                   ", which no member of fpu has");
+    }
     const std::uint64_t missing = components & ~MachineComponents();
     if (missing == 0) return;
     findings_.Wrong(

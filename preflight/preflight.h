@@ -16,6 +16,7 @@ struct PreflightOptions {
   std::string images;           ///< the folder of page images
   bool images_outside = false;  ///< links may lead out of it
   bool own_numbers = false;     ///< a new pid namespace: every number is free, /proc is another
+  bool time_namespace = true;   ///< `time` is obeyed
 };
 
 /// Looks at everything outside the program that it needs, as this process sees it:

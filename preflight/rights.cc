@@ -121,6 +121,12 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   /// What nobody gets rid of.
   void CheckConfinement() {
+    constexpr int kGetMdwe = 66;  // PR_GET_MDWE, Linux 6.3
+    if (prctl(kGetMdwe, 0, 0, 0, 0) > 0) {
+      findings_.Wrong(
+          "PR_SET_MDWE is set in crrestore: nobody can unset it, and code cannot be loaded",
+          "run without it");
+    }
     if (own_.seccomp_filters != 0) {
       findings_.Warn("crrestore runs under " + std::to_string(own_.seccomp_filters) +
                          " seccomp filters: so will all that it restores",

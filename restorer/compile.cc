@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 
 #include "dsl/references.h"
 #include "restorer/compile_attributes.h"
+#include "restorer/created_memfds.h"
 #include "restorer/files/files.h"
 #include "restorer/late_files.h"
 
@@ -16,6 +18,11 @@ namespace crgen::restorer {
 namespace {
 
 constexpr std::uint32_t kNobody = ~std::uint32_t{0};
+
+TimeOp Sum(const ClockReading& reading, const TimeOp& offset) {
+  return {static_cast<std::int64_t>(reading.sec) + offset.sec,
+          static_cast<std::int64_t>(reading.nsec) + offset.nsec};
+}
 
 class Compiler {
  public:
@@ -28,7 +35,8 @@ class Compiler {
         maps_(maps),
         arena_(arena),
         script_(script),
-        late_files_(FindLateFiles(program, schedule)) {}
+        late_files_(FindLateFiles(program, schedule)),
+        taken_over_(FindTakenOver(program)) {}
 
   void Run() {
     PrepareSetup();
@@ -45,6 +53,7 @@ class Compiler {
     script_.births.resize(script_.processes.size());
     FindParents();
     MakeThreads();
+    FindCreators();
     for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
     for (std::size_t i = 1; i < schedule_.processes.size(); ++i) {
       const ScheduledProcess& planned = schedule_.processes[i];
@@ -65,6 +74,7 @@ class Compiler {
     Setup& setup = *script_.setup;
     setup.board = script_.board;
     setup.service_fd = FirstUnusedFd(program_);
+    setup.source_fd = setup.service_fd + 1;
     setup.arena_start = arena_.start();
     setup.arena_end = arena_.end();
     setup.stack_top = arena_.leader_stack_top();
@@ -117,6 +127,15 @@ class Compiler {
     }
   }
 
+  void FindCreators() {
+    creator_.resize(schedule_.processes.size(), 0);
+    for (std::size_t i = 0; i < program_.size(); ++i) {
+      if (!std::holds_alternative<Fork>(program_[i].body)) continue;
+      creator_[schedule_.child[i]] = schedule_.executor[i];
+    }
+    loginuids_.resize(schedule_.processes.size(), own_.loginuid);
+  }
+
   void CompileProcess(std::size_t index) {
     const ScheduledProcess& planned = schedule_.processes[index];
     std::vector<Op> ops;
@@ -159,6 +178,10 @@ class Compiler {
     process->op_count = static_cast<std::uint32_t>(ops.size());
     if (index != 0) {
       command_ = kNobody;
+      loginuids_[index] = attributes.loginuid();
+      if (loginuids_[index] != loginuids_[creator_[index]]) {
+        process->loginuid = arena_.Text(std::to_string(loginuids_[index]));
+      }
       attributes.End(own_, arena_, planned.resumes, &script_.threads);
     }
   }
@@ -179,6 +202,12 @@ class Compiler {
     }
     if (attributes.child_subreaper) {
       add(OpKind::kSubreaper, [&](Op& op) { op.flag.value = *attributes.child_subreaper; });
+    }
+    if (attributes.time && services_.time_namespace) {
+      add(OpKind::kClocks, [&](Op& op) {
+        op.clocks.monotonic = Sum(attributes.time->monotonic, own_.monotonic_offset);
+        op.clocks.boottime = Sum(attributes.time->boottime, own_.boottime_offset);
+      });
     }
     if (attributes.fs) {
       add(OpKind::kDirectories, [&](Op& op) {
@@ -244,7 +273,9 @@ class Compiler {
     op.open.cloexec = open.cloexec;
     op.open.pos = -1;
     op.open.flags = static_cast<std::uint32_t>(open.file->flags.bits);
-    OpenContext context = {*open.file, services_, script_.setup->service_fd, arena_, op};
+    op.open.created = -1;
+    OpenContext context = {*open.file, services_, script_.setup->service_fd,
+                           arena_,     op,        taken_over_.contains(command_)};
     std::visit([&]<typename Body>(const Body& body) { FileRestorer<Body>::Compile(body, context); },
                open.file->body);
   }
@@ -287,12 +318,23 @@ class Compiler {
       case SpecialRegion::kAio:
         op.kind = OpKind::kMapAio;
         op.map.number = map.nr_req.value_or(0);
+        op.map.ring = RingOf(map);
         return;
       case SpecialRegion::kSysvIpc:
         op.kind = OpKind::kMapSysvIpc;
         op.map.number = static_cast<std::uint32_t>(map.shmid.value_or(0));
         return;
     }
+  }
+
+  const RingState* RingOf(const MapRegion& map) {
+    RingState* ring = arena_.New<RingState>();
+    ring->head = map.head.value_or(0);
+    ring->tail = map.tail.value_or(0);
+    if (!map.events) return ring;
+    ring->image = ImageName(map.events->image);
+    ring->offset = map.events->offset;
+    return ring;
   }
 
   void Park(const MapRegion& map, const KernelRegion& own, std::uint64_t from,
@@ -369,7 +411,10 @@ class Compiler {
   Arena& arena_;
   Script& script_;
   LateFiles late_files_;
+  const std::unordered_set<std::size_t> taken_over_;
   std::size_t command_ = 0;
+  std::vector<std::uint32_t> creator_;    ///< of each process
+  std::vector<std::uint32_t> loginuids_;  ///< of each process
   std::vector<Word*> done_;
   std::unordered_map<std::uint32_t, std::uint32_t> parents_;  ///< by index of the process
   std::vector<Slice> slices_;

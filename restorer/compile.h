@@ -50,6 +50,9 @@ struct OwnState {
   int nice = 0;
   int oom_score_adj = 0;
   std::uint32_t loginuid = 0;
+  // Offsets of the time namespace that children are born into.
+  TimeOp monotonic_offset = {};
+  TimeOp boottime_offset = {};
 };
 OwnState ReadOwnState();
 

@@ -2,6 +2,7 @@
 
 #include <asm/ldt.h>
 #include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -77,6 +78,8 @@ const MemoryState* MemoryOf(const MmAttributes& mm, const HostFiles& files, Aren
   return to;
 }
 
+constexpr std::uint32_t kUnsetLoginuid = 0xffffffff;
+
 using Seconds = std::pair<std::uint64_t, std::uint64_t>;  ///< and their fraction
 
 /// A periodic timer with no time left has expired as the dump came, and its signal is pending: it
@@ -137,6 +140,12 @@ OwnState ReadOwnState() {
   own.nice = getpriority(PRIO_PROCESS, 0);
   std::ifstream("/proc/self/oom_score_adj") >> own.oom_score_adj;
   std::ifstream("/proc/self/loginuid") >> own.loginuid;
+  own.creds.secbits.bits = static_cast<std::uint64_t>(prctl(PR_GET_SECUREBITS));
+  std::ifstream offsets("/proc/self/timens_offsets");
+  std::string clock;
+  for (TimeOp value; offsets >> clock >> value.sec >> value.nsec;) {
+    (clock == "monotonic" ? own.monotonic_offset : own.boottime_offset) = value;
+  }
   return own;
 }
 
@@ -151,6 +160,14 @@ void ProcessAttributes::Begin(Process* process, const HostFiles& files) {
 void ProcessAttributes::Add(const SetAttr& set, std::size_t command) {
   sets_[set.tid.value_or(process_->pid)].push_back(
       {set.attributes.get(), command, set.tid.has_value()});
+}
+
+std::uint32_t ProcessAttributes::loginuid() const {
+  std::uint32_t last = kUnsetLoginuid;
+  const auto sets = sets_.find(process_->pid);
+  if (sets == sets_.end()) return last;
+  for (const Set& set : sets->second) last = set.attributes->loginuid.value_or(last);
+  return last;
 }
 
 void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
@@ -187,9 +204,6 @@ void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
     if (from.membarrier) process.membarrier = from.membarrier->bits;
     if (from.oom_score_adj && *from.oom_score_adj != own.oom_score_adj) {
       process.oom_score_adj = arena.Text(std::to_string(*from.oom_score_adj));
-    }
-    if (from.loginuid && *from.loginuid != own.loginuid) {
-      process.loginuid = arena.Text(std::to_string(*from.loginuid));
     }
     if (!set.of_thread && !from.signal_queue.empty()) {
       const std::vector<QueuedSignal> queue = QueueOf(from.signal_queue);

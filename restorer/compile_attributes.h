@@ -1,6 +1,7 @@
 // The attributes of one process and its threads, as the last SET_ATTR commands leave them.
 #pragma once
 
+#include <cstdint>
 #include <unordered_map>
 #include <vector>
 
@@ -16,6 +17,8 @@ class ProcessAttributes {
   void Begin(Process* process, const HostFiles& files);
   /// `command`: the index of the SET_ATTR in the program.
   void Add(const SetAttr& set, std::size_t command);
+  /// Absent: not set.
+  std::uint32_t loginuid() const;
   /// Fills in the process and its threads; those that resume are added to `*starts`.
   void End(const OwnState& own, Arena& arena, bool resumes, std::vector<ThreadStart>* starts);
 

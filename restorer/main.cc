@@ -163,7 +163,8 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* file
   CheckAbout(plan.program, arguments, diag);
   if (arguments.dry_run) return PrintProblems(plan, diag);
   const PreflightOptions options = {arguments.images, arguments.images_outside,
-                                    arguments.options.new_pid_namespace};
+                                    arguments.options.new_pid_namespace,
+                                    arguments.options.time_namespace};
   const Result result = Preflight(plan.program, options, files, diag);
   const ExitCode code = PrintProblems(plan, diag);
   if (code == kBadInput && !arguments.images_given && NamesImages(plan.program)) {
@@ -220,6 +221,8 @@ int Main(int argc, char** argv) {
   app.add_flag("--images-outside", arguments.images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");
   app.add_flag("--pidns", options.new_pid_namespace, "In a new pid namespace, with its own /proc");
+  app.add_flag("!--no-timens", options.time_namespace,
+               "In the caller's time namespace: CLOCK_MONOTONIC and CLOCK_BOOTTIME jump");
   app.add_flag("--detach", options.detach, "Do not wait for the root to end");
   app.add_flag("--stop", options.stop, "Leave everybody stopped (SIGCONT lets them run)");
   app.add_option("--pidfile", options.pidfile, "Write the root's pid into this file");

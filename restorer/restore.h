@@ -18,6 +18,7 @@ struct RestoreOptions {
   bool new_pid_namespace = false;  ///< a fresh one, with its own /proc
   bool detach = false;             ///< do not wait for the root to end
   bool stop = false;               ///< leave everybody stopped
+  bool time_namespace = true;      ///< obey `time`: the clocks of the tree go on
   std::string pidfile;             ///< gets the root's pid; empty: none
   unsigned timeout = 600;          ///< seconds without any progress; 0: as long as it takes
 };

@@ -206,7 +206,7 @@ class Scheduler {
   void Plan(const DupFd&) { OnTable(); }
   void Plan(const CloseFd&) { OnTable(); }
   void Plan(const MapRegion& map) {
-    if (map.fd) OnTable();
+    if (map.fd || map.special == SpecialRegion::kAio) OnTable();  // it opens files for the moment
     touched_[actor_] = step_;
   }
   void Plan(const UnmapRegion&) { touched_[actor_] = step_; }

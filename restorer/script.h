@@ -39,6 +39,7 @@ enum class OpKind : uint32_t {
   kDirectories,
   kSetOwner,
   kSetTimer,
+  kClocks,
   kNothing,  ///< only waits and signals
 };
 
@@ -74,6 +75,7 @@ struct FileCheck {
 
 struct OpenOp {
   const char* path;
+  int32_t created;         ///< the supervisor's descriptor to take over instead; -1: none
   const FileCheck* check;  ///< null: what the supervisor has made
   int32_t directory;       ///< AT_FDCWD, or the service descriptor for what the supervisor holds
   int32_t fd;
@@ -96,6 +98,13 @@ struct CloseOp {
   int32_t fd;
 };
 
+/// The content of an AIO ring.
+struct RingState {
+  uint32_t head, tail;
+  const char* image;  ///< name in the service directory of all slots; null: they are empty
+  uint64_t offset;
+};
+
 struct MapOp {
   uint64_t start;
   uint64_t size;
@@ -103,8 +112,9 @@ struct MapOp {
   int32_t fd;       ///< -1: anonymous
   uint32_t prot;
   uint32_t flags;
-  uint32_t number;  ///< kMapAio: nr_req; kMapSysvIpc: shmid
-  uint64_t advice;  ///< bit n: madvise(2) value n; bit 63: MADV_GUARD_INSTALL
+  uint32_t number;        ///< kMapAio: nr_req; kMapSysvIpc: shmid
+  const RingState* ring;  ///< kMapAio
+  uint64_t advice;        ///< bit n: madvise(2) value n; bit 63: MADV_GUARD_INSTALL
 };
 
 /// What the kernel provides to each process, parked in the arena until a command wants it.
@@ -173,6 +183,12 @@ struct TimerOp {
   TimeOp value;
 };
 
+/// Clocks of the initial time namespace that the new one is to show at this moment.
+struct ClocksOp {
+  TimeOp monotonic;
+  TimeOp boottime;
+};
+
 /// One step of one process.
 struct Op {
   OpKind kind;
@@ -198,6 +214,7 @@ struct Op {
     DirectoriesOp directories;
     OwnerOp owner;
     TimerOp timer;
+    ClocksOp clocks;
   };
 };
 
@@ -325,8 +342,8 @@ struct Process {
   int32_t dumpable;                 ///< 0 or 1; the supervisor sets it when the process is let go
   int32_t thp_disabled;
   const char* oom_score_adj;
-  const char* loginuid;
-  uint64_t membarrier;  ///< commands of membarrier(2), as bits
+  const char* loginuid;  ///< set before it has threads: each keeps its own
+  uint64_t membarrier;   ///< commands of membarrier(2), as bits
 };
 
 struct Failure {
@@ -362,6 +379,7 @@ struct Setup {
   int32_t helper_tid;
   uint64_t helper_stack_top;
   int32_t service_fd;  ///< /proc/<supervisor>/fd: whatever the supervisor holds can be reopened
+  int32_t source_fd;   ///< a pidfd of the supervisor, to take over what it holds
   uint32_t threads;    ///< of all processes that resume
   // Where the supervisor has its vdso, and where the arena keeps it.
   uint64_t vdso_at, vvar_at, vdso_park, vvar_park;

@@ -50,9 +50,11 @@ std::string OpenServices(const Program& program, Services* services) {
   services->helper_tid = SpareNumber(program);
   services->fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
   if (services->fd < 0) return ErrorText("/proc/self/fd");
+  services->pidfd = static_cast<int>(syscall(__NR_pidfd_open, getpid(), 0));
+  if (services->pidfd < 0) return ErrorText("pidfd_open");
   rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
-  constexpr rlim_t kOwn = 3;  // the service descriptor, and two while a file is opened
+  constexpr rlim_t kOwn = 4;  // the service descriptors, and two while a file is opened
   const rlim_t needed = static_cast<rlim_t>(FirstUnusedFd(program)) + kOwn;
   if (limit.rlim_cur < needed) {
     limit.rlim_cur = limit.rlim_max;

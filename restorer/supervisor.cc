@@ -15,6 +15,7 @@
 
 #include "restorer/cleanup.h"
 #include "restorer/handover.h"
+#include "restorer/inherited.h"
 #include "restorer/proc_files.h"
 #include "restorer/schedule.h"
 #include "restorer/services.h"
@@ -63,6 +64,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   Raise(&script_.board->arm);
   if (RestoreProblem problem = watch_->AwaitAll(&Board::armed)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
+  for (const int fd : memfds_) close(fd);  // the descriptions are the processes' own now
   if (!ready(root_)) return {"the process that was started has gone", -1};
   BlockStop();
   if (AskedToStop()) return {"interrupted", -1};
@@ -70,14 +72,18 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
 }
 
 RestoreProblem Supervisor::Build(std::uint64_t text_size) {
+  if (std::string problem = ResetInherited(); !problem.empty()) return {problem, -1};
   OwnMaps maps;
   Services services;
   services.files = &files_;
+  services.time_namespace = options_.time_namespace;
   LeaveRseq();
   if (std::string problem = OpenServices(program_, &services); !problem.empty()) {
     return {problem, -1};
   }
   service_ = services.fd;
+  source_ = services.pidfd;
+  for (const auto& [inode, fd] : services.memfds) memfds_.push_back(std::stoi(fd));
   Diagnostics diag;
   if (Failed(ReadOwnMaps(&maps, diag)) ||
       Failed(arena_.Make(program_, maps, SizesFor(program_, schedule_, text_size), diag))) {
@@ -143,7 +149,11 @@ RestoreProblem Supervisor::StartRoot(const Op& op) {
     root_ = static_cast<pid_t>(result);
     return {};
   }
-  if (dup2(service_, script_.setup->service_fd) < 0) _exit(1);
+  ResetOfRoot();
+  if (dup2(service_, script_.setup->service_fd) < 0 ||
+      dup2(source_, script_.setup->source_fd) < 0) {
+    _exit(1);
+  }
   arena_.entry()(script_.setup, root);
   _exit(1);
 }

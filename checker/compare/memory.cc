@@ -27,6 +27,8 @@ struct PlainRegion {
   std::uint64_t object = 0;  ///< inode id or shmem id
   std::uint64_t access = 0;  ///< O_ACCMODE of the opening
   std::uint64_t nr_req = 0;
+  std::uint64_t head = 0, tail = 0;
+  ImageBytes events;
   std::uint64_t shmid = 0;
 };
 
@@ -99,7 +101,15 @@ std::vector<PlainRegion> PlainRegions(const Snapshot& snapshot, const AddressSpa
                          : snapshot.memfds[region.object].inode_id.value;
     }
     if (IsOpened(region.kind)) plain.access = region.open_flags.bits & O_ACCMODE;
-    if (region.kind == RegionKind::kAioRing) plain.nr_req = region.nr_req;
+    if (region.kind == RegionKind::kAioRing) {
+      plain.nr_req = region.nr_req;
+      plain.head = region.aio.head;
+      plain.tail = region.aio.tail;
+      if (plain.head != plain.tail) {
+        plain.events = {snapshot.page_images[region.aio.image], region.aio.image_offset,
+                        AioSlots(region.range.size()) * AioRing::kEventSize};
+      }
+    }
     if (region.kind == RegionKind::kSysvShm) plain.shmid = region.shmid;
     Append(std::move(plain), &regions);
   }
@@ -121,6 +131,9 @@ std::vector<PlainRegion> PlainRegions(const Space& space) {
     if (HasObject(backing.kind)) plain.object = backing.object->id;
     if (IsOpened(backing.kind)) plain.access = backing.file->flags.bits & O_ACCMODE;
     plain.nr_req = backing.nr_req;
+    plain.head = backing.head;
+    plain.tail = backing.tail;
+    plain.events = backing.events;
     plain.shmid = backing.shmid;
     Append(std::move(plain), &regions);
   });
@@ -167,6 +180,10 @@ void CompareRegion(const std::string& where, const Snapshot& snapshot, const Pla
   Compare(where, "offset", Hex{expected.offset}, Hex{found.offset}, diag);
   Compare(where, "access mode", OpenFlags{expected.access}, OpenFlags{found.access}, diag);
   Compare(where, "nr_req", expected.nr_req, found.nr_req, diag);
+  Compare(where, "head", expected.head, found.head, diag);
+  Compare(where, "tail", expected.tail, found.tail, diag);
+  Compare(where, "events.image", Text{expected.events.image}, Text{found.events.image}, diag);
+  Compare(where, "events.offset", expected.events.offset, found.events.offset, diag);
   Compare(where, "shmid", expected.shmid, found.shmid, diag);
 }
 

@@ -72,6 +72,7 @@ void CompareLists(const std::string& where, const std::string& field,
 /// The members that belong to a process as a whole: clone(2) shares them among its threads.
 template <typename Function>
 void ForEachProcessMember(Function&& function) {
+  function("time", &Attributes::time);
   function("fs", &Attributes::fs);
   function("mm", &Attributes::mm);
   function("sigactions", &Attributes::sigactions);
@@ -190,8 +191,31 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
   std::optional<Refusal> refusal = RefusedValue(attributes);
   if (!problem.empty()) refusal = Refusal{"EINVAL", std::move(problem)};
   if (!refusal) refusal = RefusedByLimit(*self().attributes, attributes);
-  if (!refusal) return true;
+  if (!refusal) return !attributes.time || CheckClocks(*attributes.time);
   Violation(refusal->error, std::move(refusal->fact));
+  return false;
+}
+
+/// time_namespaces(7): whoever is in a namespace freezes its offsets, only a process without other
+/// threads can enter one, and what it has opened or born before stays outside.
+bool Kernel::CheckClocks(const Clocks& clocks) {
+  constexpr std::uint64_t kSecond = 1'000'000'000;
+  constexpr std::uint64_t kSecondsAtMost = (std::uint64_t{1} << 63) / kSecond / 2;
+  for (const ClockReading& clock : {clocks.monotonic, clocks.boottime}) {
+    if (clock.nsec < kSecond && clock.sec <= kSecondsAtMost) continue;
+    Violation("ERANGE", "time: " + std::to_string(clock.sec) + " s " + std::to_string(clock.nsec) +
+                            " ns is no reading of a clock");
+    return false;
+  }
+  const Task& task = self();
+  const char* reason = self_ != root_                  ? "only the root has it"
+                       : task.attributes->time         ? "it is set already"
+                       : tasks.size() > 2              ? "the root has forked"
+                       : !task.threads.empty()         ? "the root has other threads"
+                       : task.table->slots.size() != 0 ? "the root has open files"
+                                                       : nullptr;
+  if (reason == nullptr) return true;
+  Violation("EUSERS", std::string("time: ") + reason);
   return false;
 }
 

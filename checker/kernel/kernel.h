@@ -63,6 +63,8 @@ struct Backing {
   std::shared_ptr<const WritableView> writable_view;
   bool may_write = true;  ///< VM_MAYWRITE
   std::uint32_t nr_req = 0;
+  std::uint32_t head = 0, tail = 0;  ///< of an AIO ring
+  ImageBytes events;                 ///< of an AIO ring; no image: none
   std::uint64_t shmid = 0;
 
   bool HasOffset() const { return file != nullptr || object != nullptr; }
@@ -284,6 +286,7 @@ class Kernel {
   void Execute(const MapRegion& map);
   bool CheckPlace(const MapRegion& map);
   bool CheckMapSources(const MapRegion& map);
+  bool CheckRing(const MapRegion& map);
   bool CheckMapFlags(const MapRegion& map);
   bool CheckMapFd(const MapRegion& map);
   bool BackAnonymous(const MapRegion& map, Backing* backing);
@@ -312,6 +315,7 @@ class Kernel {
   // attributes.cc
   void Execute(const SetAttr& set);
   bool CheckAttributes(const SetAttr& set);
+  bool CheckClocks(const Clocks& clocks);
   std::string FiltersOutOfStep(const SetAttr& set);
   void SpreadFilters(const SetAttr& set);
   void SpreadFs(Task& task);

@@ -64,7 +64,33 @@ bool Kernel::CheckMapSources(const MapRegion& map) {
     Violation("EINVAL", "nr_req goes with special aio, shmid with special sysvipc");
     return false;
   }
-  return true;
+  return CheckRing(map);
+}
+
+bool Kernel::CheckRing(const MapRegion& map) {
+  if (!map.head && !map.tail && !map.events) return true;
+  const auto wrong = [&](const std::string& what) {
+    Violation("EINVAL", what);
+    return false;
+  };
+  if (map.special != SpecialRegion::kAio) return wrong("head, tail and events are of an aio ring");
+  if (map.end.value <= map.start.value) return true;  // refused as a place
+  const std::uint64_t slots = AioSlots(map.end.value - map.start.value);
+  const std::uint32_t head = map.head.value_or(0), tail = map.tail.value_or(0);
+  if (head >= slots || tail >= slots) {
+    return wrong("head " + std::to_string(head) + ", tail " + std::to_string(tail) +
+                 ": the ring has " + std::to_string(slots) + " slots");
+  }
+  if (map.events.has_value() != (head != tail)) {
+    return wrong("events go with a head that is not the tail");
+  }
+  if (!map.events) return true;
+  const std::uint64_t bytes = slots * AioRing::kEventSize;
+  if (map.events->bytes != bytes) {
+    return wrong("events of " + std::to_string(map.events->bytes) + " bytes: the slots have " +
+                 std::to_string(bytes));
+  }
+  return CheckSource({map.events->image, map.events->offset}, bytes);
 }
 
 bool Kernel::CheckMapFlags(const MapRegion& map) {
@@ -220,6 +246,9 @@ bool Kernel::BackSpecial(const MapRegion& map, Backing* backing) {
   backing->kind = kKinds[index];
   backing->nr_req = map.nr_req.value_or(0);
   backing->shmid = map.shmid.value_or(0);
+  backing->head = map.head.value_or(0);
+  backing->tail = map.tail.value_or(0);
+  if (map.events) backing->events = *map.events;
   return true;
 }
 

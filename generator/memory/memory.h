@@ -104,6 +104,7 @@ class MemoryPlan {
                        std::vector<bool>* done, Diagnostics& diag);
   Result CreateShmem(std::int32_t node, const Region& region, AddressRange* view,
                      Diagnostics& diag);
+  void DescribeRing(const Region& region, MapRegion* map) const;
   Result MapOne(std::int32_t node, const Job& job, std::optional<Fd> fd, Diagnostics& diag);
   std::vector<PageRun> PagesFor(std::int32_t node, const Job& job) const;
 

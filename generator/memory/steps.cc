@@ -89,6 +89,16 @@ Result MemoryPlan::CreateShmem(std::int32_t node, const Region& region, AddressR
                               spare_, out_, view, diag);
 }
 
+void MemoryPlan::DescribeRing(const Region& region, MapRegion* map) const {
+  const AioRing& ring = region.aio;
+  map->nr_req = region.nr_req;
+  map->head = ring.head;
+  map->tail = ring.tail;
+  if (ring.head == ring.tail) return;
+  map->events = ImageBytes{snapshot_.page_images[ring.image], ring.image_offset,
+                           AioSlots(region.range.size()) * AioRing::kEventSize};
+}
+
 Result MemoryPlan::MapOne(std::int32_t node, const Job& job, std::optional<Fd> fd,
                           Diagnostics& diag) {
   const Region& region = job.region;
@@ -101,7 +111,7 @@ Result MemoryPlan::MapOne(std::int32_t node, const Job& job, std::optional<Fd> f
   map.flags = region.flags;
   map.madvise = region.madvise;
   map.special = SpecialOf(region.kind);
-  if (region.kind == RegionKind::kAioRing) map.nr_req = region.nr_req;
+  if (region.kind == RegionKind::kAioRing) DescribeRing(region, &map);
   if (fd) {
     map.fd = fd;
     map.offset = region.offset;

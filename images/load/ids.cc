@@ -66,6 +66,9 @@ void Loader::CheckNamespaces(std::int32_t index, const std::string& where) {
     if (!(own.*ns.has)() || !(base.*ns.has)() || (own.*ns.get)() == (base.*ns.get)()) continue;
     if (root && ns.field == "pid_ns_id" && snapshot.tree.nodes[0].pid == 1) {
       snapshot.new_pid_namespace = true;
+    } else if (root && ns.field == "time_ns_id" &&
+               images.Has(ImageKindNamed("TIMENS"), own.time_ns_id())) {
+      continue;  // every restore makes one: LoadClocks
     } else {
       UnsupportedContainer(where + "." + std::string(ns.field),
                            std::string(ns.name) + (root ? " namespace of the tree's own"

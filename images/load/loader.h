@@ -162,6 +162,9 @@ struct Loader {
   void LoadDescriptorTable(std::int32_t index, std::uint32_t files_id);
   void LoadMemory(std::int32_t index, Attributes* attributes);
   void LoadFs(std::int32_t index, Attributes* attributes);
+  void LoadAioRing(const std::vector<PageRun>& runs, const std::string& image, Region* ring);
+  void LoadClocks(Attributes* attributes);
+  std::uint32_t TimeNamespace() const;
   void LoadThread(std::int32_t index, Pid tid);
   void ShareFilters(const std::string& where, Process& process);
 

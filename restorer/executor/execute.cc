@@ -31,7 +31,6 @@ struct Executor : Caller {
   void Open();
   void Map();
   void MapView();
-  void MapAio();
   void MoveSpecial();
   void Move();
   void Protect();
@@ -62,6 +61,7 @@ void Executor::Run() {
   op = process->ops;
   DieWithParent(*this);
   ReportNumber(setup, &process->threads[0]);
+  if (process->loginuid != nullptr) WriteProc(*this, "../../self/loginuid", process->loginuid);
   for (uint32_t i = 0; i < process->op_count; ++i) {
     op = &process->ops[i];
     command = op->command;
@@ -118,7 +118,7 @@ void Executor::Execute() {
     case OpKind::kMapSpecial:
       return MoveSpecial();
     case OpKind::kMapAio:
-      return MapAio();
+      return MapAio(*this, op->map);
     case OpKind::kMapSysvIpc:
       Must("shmat", __NR_shmat, op->map.number, op->map.start,
            op->map.prot & PROT_WRITE ? 0 : 010000 /* SHM_RDONLY */);
@@ -145,6 +145,8 @@ void Executor::Execute() {
       return SetOwner(*this, op->owner);
     case OpKind::kSetTimer:
       return SetTimer(*this, op->timer);
+    case OpKind::kClocks:
+      return EnterTimeNamespace(*this, op->clocks);
     case OpKind::kNothing:
       return;
   }
@@ -188,12 +190,17 @@ void Executor::Wait() {
 void Executor::Open() {
   const OpenOp& open = op->open;
   constexpr uint32_t kOwnSignals = 0x2000;  // O_ASYNC: not for open(2)
+  constexpr uint32_t kSettable = O_APPEND | O_NONBLOCK | O_NOATIME | kOwnSignals;
   const uint32_t flags = (open.flags & ~kOwnSignals) | O_NOCTTY | (open.cloexec ? O_CLOEXEC : 0);
-  const long fd = open.check != nullptr
+  const bool taken_over = open.created >= 0;
+  const long fd = taken_over ? Try(__NR_pidfd_getfd, setup->source_fd, open.created, 0)
+                  : open.check != nullptr
                       ? OpenChecked(*this, open.directory, open.path, flags, *open.check)
                       : Try(__NR_openat, open.directory, open.path, flags, 0);
-  if (fd < 0) Fail("open", fd, open.path);
-  if (fd != open.fd) {
+  if (fd < 0) Fail(taken_over ? "pidfd_getfd" : "open", fd, open.path);
+  if (fd == open.fd) {
+    if (taken_over) Must("fcntl(F_SETFD)", __NR_fcntl, fd, F_SETFD, open.cloexec ? FD_CLOEXEC : 0);
+  } else {
     Must("dup3", __NR_dup3, fd, open.fd, open.cloexec ? O_CLOEXEC : 0);
     Must("close", __NR_close, fd);
   }
@@ -203,7 +210,7 @@ void Executor::Open() {
     }
   }
   if (open.seals != 0) Must("fcntl(F_ADD_SEALS)", __NR_fcntl, open.fd, kAddSeals, open.seals);
-  if ((open.flags & kOwnSignals) != 0) {
+  if ((open.flags & (taken_over ? kSettable : kOwnSignals)) != 0) {
     Must("fcntl(F_SETFL)", __NR_fcntl, open.fd, F_SETFL, open.flags);
   }
 }
@@ -233,13 +240,6 @@ void Executor::MapView() {
     Must("mprotect", __NR_mprotect, map.start, map.size, map.prot);
   }
   Advise(map.start, map.size, map.advice);
-}
-
-void Executor::MapAio() {
-  uint64_t ring = 0;
-  Must("io_setup", __NR_io_setup, op->map.number, &ring);
-  Must("mremap", __NR_mremap, ring, op->map.size, op->map.size, MREMAP_MAYMOVE | MREMAP_FIXED,
-       op->map.start);
 }
 
 void Executor::MoveSpecial() {
@@ -294,7 +294,7 @@ void Executor::LeaveSupervisor() {
   Must("rt_sigprocmask", __NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &kAllSignals, 0, 8);
   const int service = setup->service_fd;
   if (service > 0) Must("close_range", __NR_close_range, 0, service - 1, 0);
-  Must("close_range", __NR_close_range, service + 1, ~0u, 0);
+  Must("close_range", __NR_close_range, setup->source_fd + 1, ~0u, 0);
   const auto park = [&](uint64_t from, uint64_t to, const uint64_t* sizes, uint32_t pieces) {
     for (uint32_t i = 0; i < pieces; ++i) {
       Must("mremap", __NR_mremap, from, sizes[i], sizes[i], MREMAP_MAYMOVE | MREMAP_FIXED, to);

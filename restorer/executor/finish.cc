@@ -17,6 +17,10 @@ constexpr int kRestoreTimerIds = 77;  // PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16
 constexpr int kTimersAtMost = 1 << 20;
 constexpr int kCapabilities = 64;
 
+struct CapabilitySets {
+  uint64_t effective, permitted, inheritable;
+};
+
 struct Finisher : Caller {
   const Thread* thread;
 
@@ -32,14 +36,18 @@ struct Finisher : Caller {
   void ChangeIds() const;
   void Hide() const;
   void DropCapabilities() const;
+  CapabilitySets Capabilities() const;
+  void SetCapabilities(const CapabilitySets& sets) const;
+  void DropBounding(uint64_t kept) const;
   void InstallFilters() const;
   void CreateTimers() const;
   void DropChildSignals() const;
-  void WriteProc(const char* file, const char* text) const;
   void CloseService() const;
 };
 
 void Finisher::SetThread() const {
+  // Of the process in plans and images, of each thread in the kernel.
+  if (process->personality >= 0) Must("personality", __NR_personality, process->personality);
   if (thread->name != nullptr) Control("prctl(PR_SET_NAME)", PR_SET_NAME, thread->name, 0, 0, 0);
   if (const SchedulingState* s = thread->scheduling) {
     struct {
@@ -49,6 +57,11 @@ void Finisher::SetThread() const {
       uint32_t priority;
       uint64_t runtime, deadline, period;
     } attributes = {48, s->policy, s->reset_on_fork ? 1u : 0u, s->nice, s->priority, 0, 0, 0};
+    // Of other policies, sched_setattr(2) leaves the niceness for when they end.
+    constexpr uint32_t kOther = 0, kBatch = 3;
+    if (s->policy != kOther && s->policy != kBatch) {
+      Must("setpriority", __NR_setpriority, 0 /* PRIO_PROCESS */, 0, s->nice);
+    }
     Must("sched_setattr", __NR_sched_setattr, 0, &attributes, 0);
   }
   if (thread->has_altstack) {
@@ -95,27 +108,15 @@ void Finisher::SetMemory() const {
   Must("close", __NR_close, exe);
 }
 
-void Finisher::WriteProc(const char* file, const char* text) const {
-  const long fd = Try(__NR_openat, setup->service_fd, file, O_WRONLY | O_CLOEXEC, 0);
-  if (fd < 0) Fail("open", fd, file);
-  size_t size = 0;
-  while (text[size] != 0) ++size;
-  const long written = Try(__NR_write, fd, text, size);
-  if (written < 0) Fail("write", written, file);
-  Must("close", __NR_close, fd);
-}
-
 void Finisher::SetProcess() const {
-  if (process->personality >= 0) Must("personality", __NR_personality, process->personality);
   if (process->memory != nullptr) SetMemory();
   for (uint32_t i = 0; i < process->action_count; ++i) {
     Must("rt_sigaction", __NR_rt_sigaction, process->actions[i].signal,
          &process->actions[i].handler, 0, 8);
   }
   if (process->oom_score_adj != nullptr) {
-    WriteProc("../../self/oom_score_adj", process->oom_score_adj);
+    WriteProc(*this, "../../self/oom_score_adj", process->oom_score_adj);
   }
-  if (process->loginuid != nullptr) WriteProc("../../self/loginuid", process->loginuid);
   if (process->thp_disabled >= 0) {
     Control("prctl(PR_SET_THP_DISABLE)", PR_SET_THP_DISABLE, process->thp_disabled, 0, 0, 0);
   }
@@ -151,17 +152,45 @@ void Finisher::InstallFilters() const {
   }
 }
 
-/// With SECBIT_NO_SETUID_FIXUP, changing ids leaves the capabilities alone until they are set.
-void Finisher::ChangeIds() const {
-  const CredentialsState& c = *thread->credentials;
+CapabilitySets Finisher::Capabilities() const {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2];
+  Must("capget", __NR_capget, &header, data);
+  const auto join = [](uint32_t low, uint32_t high) { return low | (uint64_t)high << 32; };
+  return {join(data[0].effective, data[1].effective), join(data[0].permitted, data[1].permitted),
+          join(data[0].inheritable, data[1].inheritable)};
+}
+
+void Finisher::SetCapabilities(const CapabilitySets& sets) const {
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2];
+  for (int i = 0; i < 2; ++i) {
+    data[i].effective = (uint32_t)(sets.effective >> (32 * i));
+    data[i].permitted = (uint32_t)(sets.permitted >> (32 * i));
+    data[i].inheritable = (uint32_t)(sets.inheritable >> (32 * i));
+  }
+  Must("capset", __NR_capset, &header, data);
+}
+
+void Finisher::DropBounding(uint64_t kept) const {
   for (int i = 0; i < kCapabilities; ++i) {
     const long held = Try(__NR_prctl, PR_CAPBSET_READ, i, 0, 0, 0);
     if (held == -22 /* EINVAL */) break;  // the kernel has no more
     if (held < 0) Fail("prctl(PR_CAPBSET_READ)", held);
-    if (held == 1 && (c.bounding >> i & 1) == 0) {
+    if (held == 1 && (kept >> i & 1) == 0) {
       Control("prctl(PR_CAPBSET_DROP)", PR_CAPBSET_DROP, i, 0, 0, 0);
     }
   }
+}
+
+/// Each step keeps what the later ones need: only what is bounded can become inheritable, secure
+/// bits forbid to raise ambient capabilities and need CAP_SETPCAP themselves, and with
+/// SECBIT_NO_SETUID_FIXUP changed ids leave the capabilities alone.
+void Finisher::ChangeIds() const {
+  const CredentialsState& c = *thread->credentials;
+  const CapabilitySets own = Capabilities();
+  SetCapabilities({own.effective, own.permitted, c.inheritable});
+  DropBounding(c.bounding);
   Control("prctl(PR_SET_SECUREBITS)", PR_SET_SECUREBITS, 1 << SECURE_NO_SETUID_FIXUP, 0, 0, 0);
   Must("setgroups", __NR_setgroups, c.group_count, c.groups);
   Must("setresgid", __NR_setresgid, c.gid, c.egid, c.sgid);
@@ -192,20 +221,16 @@ void Finisher::Hide() const {
 
 void Finisher::DropCapabilities() const {
   const CredentialsState& c = *thread->credentials;
-  Control("prctl(PR_SET_SECUREBITS)", PR_SET_SECUREBITS, c.securebits, 0, 0, 0);
-  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
-  __user_cap_data_struct data[2];
-  for (int i = 0; i < 2; ++i) {
-    data[i].effective = (uint32_t)(c.effective >> (32 * i));
-    data[i].permitted = (uint32_t)(c.permitted >> (32 * i));
-    data[i].inheritable = (uint32_t)(c.inheritable >> (32 * i));
-  }
-  Must("capset", __NR_capset, &header, data);
+  const uint64_t to_the_last = 1ul << CAP_SETPCAP;
+  SetCapabilities({to_the_last, c.permitted | to_the_last, c.inheritable});
+  Control("prctl(PR_CAP_AMBIENT)", PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   for (int i = 0; i < kCapabilities; ++i) {
     if ((c.ambient >> i & 1) != 0) {
       Control("prctl(PR_CAP_AMBIENT)", PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, i, 0, 0);
     }
   }
+  Control("prctl(PR_SET_SECUREBITS)", PR_SET_SECUREBITS, c.securebits, 0, 0, 0);
+  SetCapabilities({c.effective, c.permitted, c.inheritable});
   if (c.no_new_privs) {
     Control("prctl(PR_SET_NO_NEW_PRIVS)", PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   }
@@ -252,6 +277,7 @@ void Finisher::CloseService() const {
   Word* users = &process->descriptors->words->users;
   if (__atomic_sub_fetch(users, 1, __ATOMIC_SEQ_CST) == 0) {
     Must("close", __NR_close, setup->service_fd);
+    Must("close", __NR_close, setup->source_fd);
   }
 }
 

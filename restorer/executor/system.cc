@@ -83,6 +83,17 @@ void Rest(const Setup* setup) {
   for (;;) AwaitChange(setup, const_cast<Word*>(&never), never);
 }
 
+void WriteProc(const Caller& caller, const char* file, const char* text) {
+  constexpr int kWriteOnly = 01, kCloexec = 02000000;
+  const long fd = caller.Try(__NR_openat, caller.setup->service_fd, file, kWriteOnly | kCloexec, 0);
+  if (fd < 0) caller.Fail("open", fd, file);
+  size_t size = 0;
+  while (text[size] != 0) ++size;
+  const long written = caller.Try(__NR_write, fd, text, size);
+  if (written < 0) caller.Fail("write", written, file);
+  caller.Must("close", __NR_close, fd);
+}
+
 void ReportNumber(const Setup* setup, const Thread* thread) {
   if (thread->outer_tid == nullptr) return;
   char text[64];

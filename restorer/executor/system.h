@@ -77,6 +77,15 @@ struct Caller {
   }
 };
 
+/// Writes `text` into a file in /proc; `file` leads there from the service directory.
+void WriteProc(const Caller& caller, const char* file, const char* text);
+
+/// MAP_REGION of an AIO ring.
+void MapAio(const Caller& caller, const MapOp& map);
+
+/// SET_ATTR time.
+void EnterTimeNamespace(const Caller& caller, const ClocksOp& clocks);
+
 /// Whoever ends the supervisor ends all others, one after another, whatever they are in. Not those
 /// whose parent is to exit: these look after the supervisor while they wait. A change of ids undoes
 /// it.

@@ -17,9 +17,11 @@ namespace crgen::restorer {
 /// What the script refers to outside the arena, as names in the service directory.
 struct Services {
   int fd = -1;                            ///< /proc/self/fd, where the names are
+  int pidfd = -1;                         ///< of the supervisor, to take descriptions over
   const HostFiles* files = nullptr;       ///< what preflight has looked at
   std::map<InodeId, std::string> memfds;  ///< objects that the supervisor has made
   Pid helper_tid = 0;                     ///< for helpers that load pages
+  bool time_namespace = true;             ///< `time` is obeyed
 };
 
 /// Where an opening is compiled into: `op` has fd, cloexec and flags already.
@@ -29,6 +31,7 @@ struct OpenContext {
   std::int32_t service_fd;
   Arena& arena;
   Op& op;
+  bool taken_over;  ///< a memfd's: the description that the supervisor has created
 };
 
 /// Undefined: every type of FileBody has its own, derived from PlainRestorer, with

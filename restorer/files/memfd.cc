@@ -14,8 +14,14 @@ std::string FileRestorer<Memfd>::Prepare(const Memfd& memfd, Services& services)
   if (services.memfds.contains(memfd.inode_id)) return "";
   const std::string name = memfd.name ? memfd.name->bytes : "";
   const unsigned huge = memfd.huge ? static_cast<unsigned>(memfd.huge->bits) : 0;
-  const int fd =
-      static_cast<int>(syscall(__NR_memfd_create, name.c_str(), MFD_ALLOW_SEALING | huge));
+  // The system may make memfds that cannot be executed unless that is asked for (Linux 6.3).
+  constexpr unsigned kExecutable = 0x10;
+  const auto create = [&](unsigned flags) {
+    return static_cast<int>(
+        syscall(__NR_memfd_create, name.c_str(), MFD_ALLOW_SEALING | huge | flags));
+  };
+  int fd = create(kExecutable);
+  if (fd < 0 && errno == EINVAL) fd = create(0);
   if (fd < 0 || (memfd.size && ftruncate(fd, static_cast<off_t>(*memfd.size)) != 0) ||
       (memfd.mode && fchmod(fd, *memfd.mode & 07777) != 0) ||
       ((memfd.uid || memfd.gid) && fchown(fd, memfd.uid.value_or(0), memfd.gid.value_or(0)) != 0)) {

@@ -4,7 +4,8 @@
 
 namespace crgen::restorer {
 
-/// The supervisor makes the objects; descriptions are openings of its descriptors.
+/// The supervisor makes the objects; descriptions are those that it has created, or openings of
+/// them.
 template <>
 struct FileRestorer<Memfd> : PlainRestorer<Memfd> {
   static std::string Prepare(const Memfd& memfd, Services& services);
@@ -12,6 +13,7 @@ struct FileRestorer<Memfd> : PlainRestorer<Memfd> {
     OpenOp& open = context.op.open;
     open.path = context.arena.Text(context.services.memfds.at(memfd.inode_id));
     open.directory = context.service_fd;
+    if (context.taken_over) open.created = std::stoi(context.services.memfds.at(memfd.inode_id));
     if (memfd.pos) open.pos = static_cast<std::int64_t>(*memfd.pos);
     if (memfd.seals) open.seals = static_cast<std::uint32_t>(memfd.seals->bits);
   }

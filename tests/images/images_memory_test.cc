@@ -171,15 +171,34 @@ TEST(ImageMemory, AMemfdOfSize0HasNoPages) {
   EXPECT_EQ(LoadGood(dump).memfds.size(), 2u);
 }
 
-TEST(ImageMemory, AnAioRingHasItsNumberOfRequests) {
+/// A dump with an AIO ring of two pages: 255 slots.
+Dump WithRing(std::uint32_t head, std::uint32_t tail) {
   Dump dump;
   dump.AddArea(10, 0x20000, 2, kAioRing).set_flags(kMapShared);
   pb::aio_ring_entry& ring = *dump.mms[10].add_aios();
   ring.set_id(0x20000);
   ring.set_nr_req(31);
-  const Snapshot snapshot = LoadGood(dump);
-  EXPECT_EQ(snapshot.processes[0].memory.regions[1].kind, RegionKind::kAioRing);
-  EXPECT_EQ(snapshot.processes[0].memory.regions[1].nr_req, 31u);
+  dump.pagemaps["pagemap-10.img"].runs = {PagesAt(0x10000, 2), PagesAt(0x20000, 2)};
+  dump.edits.push_back([=](Files& files) {
+    const std::uint32_t header[] = {0, 255, head, tail};
+    files["pages-10.img"].replace(2 * kPage, sizeof header, reinterpret_cast<const char*>(header),
+                                  sizeof header);
+  });
+  return dump;
+}
+
+TEST(ImageMemory, AnAioRingHasItsRequestsAndWhereItsEventsAre) {
+  const Snapshot snapshot = LoadGood(WithRing(250, 3));
+  const Region& ring = snapshot.processes[0].memory.regions[1];
+  EXPECT_EQ(ring.kind, RegionKind::kAioRing);
+  EXPECT_EQ(ring.nr_req, 31u);
+  EXPECT_EQ(ring.aio, (AioRing{250, 3, 0, 2 * kPage + 32}));
+  EXPECT_EQ(snapshot.processes[0].memory.pages.size(), 1u);
+}
+
+TEST(ImageMemory, AnEmptyAioRingHasNoEvents) {
+  const Snapshot snapshot = LoadGood(WithRing(7, 7));
+  EXPECT_EQ(snapshot.processes[0].memory.regions[1].aio, (AioRing{7, 7, 0, 0}));
 }
 
 }  // namespace

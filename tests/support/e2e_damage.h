@@ -167,6 +167,23 @@ inline std::vector<Damage> Damages() {
                    [](json& mask) {
                      if (mask == "0x8000000400000a00") mask = "0x400000a00";
                    })},
+      Without("clocks", "time"),
+      {"clocks", "a clock that jumps",
+       InAttribute("time",
+                   [](json& time) {
+                     time["boottime"]["sec"] = time["boottime"]["sec"].get<std::int64_t>() + 3600;
+                   })},
+      {"thread_state", "filters of the leader alone",
+       InAttribute("seccomp",
+                   [](json& seccomp) {
+                     for (json& filter : seccomp["filters"]) filter["flags"] = json::array();
+                   })},
+      {"aio", "events that were collected",
+       InEach("MAP_REGION",
+              [](json& command) {
+                if (command.contains("events")) command["head"] = command["tail"];
+                command.erase("events");
+              })},
       {"attributes", "one filter",
        InAttribute("seccomp", [](json& seccomp) { seccomp["filters"].erase(1); })},
       {"attributes", "no secure bits",

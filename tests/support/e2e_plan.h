@@ -23,7 +23,8 @@ inline nlohmann::json ReadPlan(const std::filesystem::path& path) {
 /// - numbers of files, memfd inodes and shared memory, which CRIU gives in the order in which it
 ///   meets them, and the order of a process's descriptor commands, which follows from them: those
 ///   between two other commands are sorted, then the first number to appear becomes 1, and so on;
-/// - registers, the time that timers have left, and whether a signal of theirs is pending: the
+/// - registers, the clocks, the time that timers have left, and whether a signal of theirs is
+/// pending: the
 ///   program was running between the dumps;
 /// - the pages of rseq areas, to which the kernel writes on which processor a thread runs: whether
 ///   one differs from that of the process's creator, and so is loaded, is chance. LOAD_PAGES
@@ -84,10 +85,15 @@ class PlanNormalizer {
     command.erase("source");
     // Restored in a pid namespace, the tree has mounts of its own.
     if (command.contains("about")) command["about"].erase("left_out");
+    if (command.contains("events")) {
+      command["events"].erase("image");
+      command["events"].erase("offset");
+    }
     if (!command.contains("attributes")) return;
     nlohmann::json& attributes = command["attributes"];
     attributes.erase("registers");
     attributes.erase("fpu");
+    attributes.erase("time");
     if (attributes.contains("descriptors")) EraseTimes(attributes["descriptors"]);
     std::set<std::string> of_timers = {"SIGALRM", "SIGVTALRM", "SIGPROF"};
     for (const char* kind : {"timers", "posix_timers"}) {

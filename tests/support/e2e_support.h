@@ -101,8 +101,8 @@ class EndToEnd : public ::testing::Test {
 
   void MakePlan(const std::string& dump) {
     std::vector<std::string> words = {CRGEN_BINARY, "-o", Plan(dump), Images(dump)};
-    // CRIU adds a time namespace, and a pid namespace comes with mounts.
-    if (WithReference() || TheProgram().pid_namespace) {
+    // A pid namespace comes with mounts.
+    if (TheProgram().pid_namespace) {
       words.insert(words.end(), {"--partial", "--namespaces=caller"});
     }
     const Outcome outcome = Execute(words, Log("crgen"));

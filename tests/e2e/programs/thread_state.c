@@ -20,10 +20,11 @@ static pthread_barrier_t together;
 
 /// Lines of a status that must come back, without those that count or measure.
 static void ReadStatus(pid_t tid, char* to) {
-  static const char* const kKept[] = {"Name:",     "Umask:",  "Uid:",    "Gid:",    "Groups:",
-                                      "SigPnd:",   "ShdPnd:", "SigBlk:", "SigIgn:", "SigCgt:",
-                                      "CapInh:",   "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:",
-                                      "NoNewPrivs:", "Seccomp:", "Seccomp_filters:", "THP_enabled:"};
+  static const char* const kKept[] = {
+      "Name:",       "Umask:",  "Uid:",    "Gid:",        "Groups:",  "SigPnd:",
+      "ShdPnd:",     "SigBlk:", "SigIgn:", "SigCgt:",     "CapInh:",  "CapPrm:",
+      "CapEff:",     "CapBnd:", "CapAmb:", "NoNewPrivs:", "Seccomp:", "Seccomp_filters:",
+      "THP_enabled:"};
   char path[100], text[STATUS];
   snprintf(path, sizeof path, "/proc/self/task/%d/status", tid);
   ReadFile(path, text, sizeof text);
@@ -33,6 +34,14 @@ static void ReadStatus(pid_t tid, char* to) {
       if (strncmp(line, kKept[i], strlen(kKept[i])) == 0) strcat(strcat(to, line), "\n");
     }
   }
+}
+
+static char loginuid[20];  // of audit: of each thread, though the image has the leader's
+
+static void ReadLoginuid(pid_t tid, char* to) {
+  char path[100];
+  snprintf(path, sizeof path, "/proc/self/task/%d/loginuid", tid);
+  ReadFile(path, to, sizeof loginuid);
 }
 
 /// System call `number` fails with `error`.
@@ -71,6 +80,8 @@ static void LastOfThreads(void) {
   for (int i = 0; i <= THREADS; i++) {
     ReadStatus(tids[i], now);
     EXPECT_TEXT("status of a thread", before[i], now);
+    ReadLoginuid(tids[i], now);
+    EXPECT_TEXT("loginuid of a thread", loginuid, now);
   }
   checking = 1;
   check_thread(0);
@@ -86,6 +97,7 @@ static void LiveWithThreads(void) {
     while (set_up != i) Nap();
   }
   if (of_thread) of_thread(0);
+  ReadLoginuid(tids[0], loginuid);
   for (int i = 0; i <= THREADS; i++) ReadStatus(tids[i], before[i]);
   Live(NULL, LastOfThreads);
 }
@@ -136,6 +148,9 @@ static void CheckOthers(int number) {
 static void Others(void) {
   struct sched_param batch = {0};
   check_thread = CheckOthers;
+  int fd = CHECK(open("/proc/self/loginuid", O_WRONLY));
+  CHECK(write(fd, "1234", 4));
+  CHECK(close(fd));
   CHECK(prctl(PR_SET_SECUREBITS, SECBIT_KEEP_CAPS));
   CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
   CHECK(sched_setscheduler(0, SCHED_BATCH, &batch));

@@ -1,0 +1,53 @@
+// Attributes that stand elsewhere than where they belong: filters of all threads, clocks.
+#include <gtest/gtest.h>
+
+#include "tests/support/image_builder.h"
+
+namespace crgen {
+namespace {
+
+using namespace test;  // NOLINT: the vocabulary of these tests
+
+TEST(ImageAttributes, FiltersWithTsyncAreOfAllThreads) {
+  Dump dump;
+  dump.AddThread(10, 12);
+  pb::seccomp_entry& seccomp = dump.seccomp.emplace();
+  for (const int flags : {1, 1, 0}) {
+    pb::seccomp_filter& filter = *seccomp.add_seccomp_filters();
+    filter.set_filter("program" + std::to_string(seccomp.seccomp_filters_size()));
+    filter.set_flags(flags);
+  }
+  seccomp.mutable_seccomp_filters(0)->set_prev(1);
+  seccomp.mutable_seccomp_filters(1)->set_prev(2);
+  dump.cores[10].mutable_thread_core()->set_seccomp_mode(2);
+  dump.cores[10].mutable_thread_core()->set_seccomp_filter(0);
+  const Snapshot snapshot = LoadGood(dump);
+  EXPECT_EQ(snapshot.processes[0].attributes->seccomp->filters.size(), 3u);
+  const std::optional<Seccomp>& thread = snapshot.processes[0].threads[0].attributes->seccomp;
+  ASSERT_TRUE(thread);
+  ASSERT_EQ(thread->filters.size(), 2u);
+  EXPECT_EQ(thread->filters[1].program.bytes, "program2");
+}
+
+TEST(ImageAttributes, TheClocksAreTheHostsOrThoseOfTheTreesTimeNamespace) {
+  pb::timens_entry entry;
+  entry.mutable_monotonic()->set_tv_sec(5);
+  entry.mutable_monotonic()->set_tv_nsec(6);
+  entry.mutable_boottime()->set_tv_sec(7);
+  entry.mutable_boottime()->set_tv_nsec(8);
+  const Clocks expected = {{5, 6}, {7, 8}};
+  const auto with = [&](const std::string& file) {
+    return [&, file](Files& files) { files[file] = ImageOf("TIMENS", entry); };
+  };
+  Dump dump;
+  EXPECT_FALSE(LoadGood(dump).processes[0].attributes->time);
+  dump.edits = {with("timens-0.img")};
+  EXPECT_EQ(LoadGood(dump).processes[0].attributes->time, expected);
+  dump.inventory.mutable_root_ids()->set_time_ns_id(1);
+  dump.ids[10].set_time_ns_id(9);
+  dump.edits = {with("timens-9.img")};
+  EXPECT_EQ(LoadGood(dump).processes[0].attributes->time, expected);
+}
+
+}  // namespace
+}  // namespace crgen
