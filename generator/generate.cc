@@ -164,7 +164,8 @@ void Generation::EmitState(std::int32_t node) {
 }
 
 Result Generation::Run(Diagnostics& diag) {
-  if (Failed(descriptors_.Build(snapshot_, tree_, diag)) || Failed(memory_.Build(diag))) {
+  if (Failed(descriptors_.Build(snapshot_, tree_, opener_.openings(), diag)) ||
+      Failed(memory_.Build(diag))) {
     return Result::kError;
   }
   std::int32_t born = 0;
@@ -176,15 +177,14 @@ Result Generation::Run(Diagnostics& diag) {
       return Result::kError;
     }
   }
-  // Where nothing is late, what a process does is found together.
-  const bool at_once = snapshot_.late.empty();
+  // Where nothing is late, and nobody relies on another, what a process does is found together.
+  const bool at_once = snapshot_.late.empty() && !descriptors_.HasNeeds();
   const auto nodes = static_cast<std::int32_t>(tree_.nodes.size());
   for (std::int32_t n = 0; n < nodes; ++n) {
     const bool early = opener_.proc_files().WantsThreadsEarly(tree_.nodes[n].pid);
     if (early && tree_.Living(snapshot_, n) != nullptr) EmitThreads(n);
   }
-  for (std::int32_t n = 0; n < nodes; ++n) {
-    if (tree_.Living(snapshot_, n) == nullptr) continue;
+  for (const std::int32_t n : descriptors_.FinishOrder()) {
     if (Failed(FinishPlaces(n, diag))) return Result::kError;
     if (at_once) EmitState(n);
   }

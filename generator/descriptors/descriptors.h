@@ -3,11 +3,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "generator/creation_tree.h"
+#include "generator/descriptors/opening_plan.h"
 #include "generator/descriptors/placement.h"
 #include "generator/emitter.h"
 #include "generator/files/file_opener.h"
@@ -26,12 +28,14 @@ namespace crgen {
 /// needs it is born. After it the table takes its final form: a parallel assignment of what was
 /// inherited, then everything else is closed, then what is the table's own is opened.
 ///
-/// Processes with one table (CLONE_FILES) are one node here.
+/// Processes with one table (CLONE_FILES) are one node here. What one call makes, both ends of a
+/// pair, is opened by the owner of what both are for.
 class DescriptorPlan {
  public:
-  /// `tree` and `snapshot` must outlive the plan. Errors: a table shared by processes that are not
-  /// born of one another.
-  Result Build(const Snapshot& snapshot, const CreationTree& tree, Diagnostics& diag);
+  /// The arguments must outlive the plan. Errors: a table shared by processes that are not born of
+  /// one another.
+  Result Build(const Snapshot& snapshot, const CreationTree& tree, const Openings& openings,
+               Diagnostics& diag);
 
   /// Whether `node` is born with CLONE_FILES.
   bool SharesCreatorsTable(std::int32_t node) const;
@@ -41,6 +45,10 @@ class DescriptorPlan {
                     Diagnostics& diag);
   /// Gives `child` its table, and closes in both what they need no more.
   void AfterFork(std::int32_t node, std::int32_t child, Emitter& out);
+  /// All nodes that are alive at the end, in the order in which their tables take their final form.
+  std::vector<std::int32_t> FinishOrder() const;
+  /// Whether an opening relies on what another process holds.
+  bool HasNeeds() const { return !openings_->needs().empty(); }
   /// The final form of the table of `node`, once for all that share it.
   Result Finish(std::int32_t node, FileOpener& opener, Emitter& out, Diagnostics& diag);
   /// The lowest number that is free now in the table of `node`, other than `besides`.
@@ -50,6 +58,7 @@ class DescriptorPlan {
   struct Table {
     const DescriptorTable* wanted = nullptr;  ///< nullptr: exits, so any content will do
     std::int32_t birth = -1;                  ///< the FORK that made it
+    std::int32_t first_fork = -1;             ///< the first FORK that copies it
     std::int32_t last_fork = -1;              ///< the last FORK that copies it
     CarryList carried;                        ///< by index in items_
     std::vector<FdSlot> slots;                ///< now; ascending by fd
@@ -61,29 +70,44 @@ class DescriptorPlan {
   };
   using Holdings = std::vector<Holding>;
   using ByNumber = std::map<Fd, Holdings>;
+  /// How a description gets from its owner to its holders.
+  struct Way {
+    std::int32_t owner = -1;
+    std::vector<InheritanceLink> links;
+    std::int32_t first = CarriedItem::kNever;  ///< it is opened before that FORK already
+  };
 
   Result GroupTables(Diagnostics& diag);
   Result JoinTable(std::int32_t node, std::int32_t table, std::vector<std::int32_t>& group_of,
                    Diagnostics& diag);
+  std::vector<TableLife> TableLives() const;
+  Result FindCarried(Diagnostics& diag);
   void PlanShared();
   void PlanPrimary(std::int32_t file, const ByNumber& numbers);
   void PlanSecondary(std::int32_t file, const ByNumber& numbers);
-  bool TryItem(Fd fd, std::int32_t file, const std::vector<std::int32_t>& tables,
-               const Holdings& standing);
-  bool IsFree(Fd fd, std::int32_t owner, const std::vector<InheritanceLink>& links) const;
-  void AddItem(const FdSlot& slot, std::int32_t owner, const std::vector<InheritanceLink>& links,
-               const Holdings& standing);
+  Way WayTo(std::vector<std::int32_t> tables, const OpeningPlan::Acquisition* acquisition) const;
+  bool TryItem(Fd fd, std::int32_t file, const Way& way, const Holdings& standing);
+  bool IsFree(Fd fd, const Way& way) const;
+  void AddItem(const FdSlot& slot, const Way& way, const Holdings& standing);
   Fd NewNumber();
 
+  Result Open(std::int32_t node, const FdSlot& slot, std::optional<FdSlot> peer, FileOpener& opener,
+              Emitter& out, Diagnostics& diag);
+  Result OpenOwn(std::int32_t node, std::vector<PlacementStep> steps, FileOpener& opener,
+                 Emitter& out, Diagnostics& diag);
   void CloseStrangers(Table& table, Pid pid, Emitter& out);
   void CloseHandedOn(Table& table, Pid pid, std::int32_t now, Emitter& out);
 
   const Snapshot* snapshot_ = nullptr;
   const CreationTree* tree_ = nullptr;
+  const Openings* openings_ = nullptr;
+  std::optional<OpeningPlan> opening_plan_;
   std::vector<std::int32_t> table_of_;  ///< node -> table
   std::vector<Table> tables_;
   std::vector<std::int32_t> creators_, births_;  ///< of tables
-  std::vector<FdSlot> items_;  ///< numbers and descriptions that several tables have in common
+  std::vector<FdSlot> items_;                    ///< numbers and descriptions that are carried
+  std::vector<std::int32_t> carried_;            ///< descriptions that are opened before a FORK
+  std::unordered_map<std::int32_t, std::int32_t> item_of_end_;  ///< of a pair: where it is opened
   /// Table and number -> item; empty behind Build().
   std::unordered_map<std::uint64_t, std::int32_t, MixedHash> carried_at_;
   std::vector<Fd> wanted_numbers_;  ///< of all tables, ascending

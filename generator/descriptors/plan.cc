@@ -16,9 +16,10 @@ constexpr std::size_t kNumbersTried = 64;
 }  // namespace
 
 Result DescriptorPlan::Build(const Snapshot& snapshot, const CreationTree& tree,
-                             Diagnostics& diag) {
+                             const Openings& openings, Diagnostics& diag) {
   snapshot_ = &snapshot;
   tree_ = &tree;
+  openings_ = &openings;
   if (Failed(GroupTables(diag))) return Result::kError;
   for (const DescriptorTable& table : snapshot.tables) {
     for (const Descriptor& slot : table.slots) wanted_numbers_.push_back(slot.fd);
@@ -26,6 +27,7 @@ Result DescriptorPlan::Build(const Snapshot& snapshot, const CreationTree& tree,
   std::sort(wanted_numbers_.begin(), wanted_numbers_.end());
   wanted_numbers_.erase(std::unique(wanted_numbers_.begin(), wanted_numbers_.end()),
                         wanted_numbers_.end());
+  if (Failed(FindCarried(diag))) return Result::kError;
   PlanShared();
   for (Table& table : tables_) table.carried.Sort();
   carried_at_.clear();
@@ -77,7 +79,11 @@ Result DescriptorPlan::GroupTables(Diagnostics& diag) {
     Table table;
     table.birth = node.birth;
     const std::int32_t creator = node.creator < 0 ? -1 : table_of_[node.creator];
-    if (creator >= 0) tables_[creator].last_fork = std::max(tables_[creator].last_fork, node.birth);
+    if (creator >= 0) {
+      Table& from = tables_[creator];
+      from.last_fork = std::max(from.last_fork, node.birth);
+      if (from.first_fork < 0) from.first_fork = node.birth;
+    }
     creators_.push_back(creator);
     births_.push_back(node.birth);
     tables_.push_back(std::move(table));
@@ -96,36 +102,85 @@ bool DescriptorPlan::SharesCreatorsTable(std::int32_t node) const {
   return creator >= 0 && table_of_[creator] == table_of_[node];
 }
 
-void DescriptorPlan::PlanShared() {
-  std::vector<ByNumber> numbers(snapshot_->files.size());
-  std::vector<std::int32_t> first_table(snapshot_->files.size(), -1);
-  std::vector<std::int32_t> shared;
-  std::vector<std::size_t> holders(snapshot_->files.size());
-  std::vector<bool> is_shared(snapshot_->files.size());
+std::vector<TableLife> DescriptorPlan::TableLives() const {
+  std::vector<TableLife> lives(tables_.size());
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    lives[t] = {creators_[t], births_[t], tables_[t].first_fork, -1};
+  }
+  for (std::size_t n = 0; n < table_of_.size(); ++n) {
+    TableLife& life = lives[table_of_[n]];
+    const bool living = tree_->Living(*snapshot_, static_cast<std::int32_t>(n)) != nullptr;
+    if (living && life.finished < 0) life.finished = static_cast<std::int32_t>(n);
+  }
+  return lives;
+}
+
+/// Finds what is opened before a FORK: what several tables have, both ends of a pair that they
+/// have, and what others wait for.
+Result DescriptorPlan::FindCarried(Diagnostics& diag) {
+  opening_plan_.emplace(*openings_, TableLives());
+  std::vector<std::int32_t> first_table(snapshot_->files.size(), -1);  // by opening
+  std::vector<bool> is_carried(snapshot_->files.size());
+  const auto carry = [&](std::int32_t opening) {
+    if (is_carried[opening]) return;
+    is_carried[opening] = true;
+    carried_.push_back(opening);
+    const std::int32_t peer = openings_->PeerOf(opening);
+    if (peer < 0 || is_carried[peer]) return;
+    is_carried[peer] = true;
+    carried_.push_back(peer);
+  };
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     if (tables_[t].wanted == nullptr) continue;
+    const auto table = static_cast<std::int32_t>(t);
     for (const Descriptor& slot : tables_[t].wanted->slots) {
-      const auto table = static_cast<std::int32_t>(t);
-      if (first_table[slot.file] < 0) first_table[slot.file] = table;
-      if (first_table[slot.file] != table && !is_shared[slot.file]) {
-        is_shared[slot.file] = true;
-        shared.push_back(slot.file);
-      }
+      const std::int32_t opening = openings_->OpeningOf(slot.file);
+      opening_plan_->AddHolder(slot.file, table);
+      if (first_table[opening] < 0) first_table[opening] = table;
+      if (first_table[opening] != table) carry(opening);
     }
   }
+  if (Failed(opening_plan_->Build(*snapshot_, diag))) return Result::kError;
+  for (const std::int32_t opening : opening_plan_->EarlyOpenings()) carry(opening);
+  return Result::kOk;
+}
+
+void DescriptorPlan::PlanShared() {
+  std::vector<ByNumber> numbers(snapshot_->files.size());
+  std::vector<std::size_t> holders(snapshot_->files.size());
+  std::vector<bool> is_carried(snapshot_->files.size());
+  for (std::int32_t file : carried_) is_carried[file] = true;
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     if (tables_[t].wanted == nullptr) continue;
     for (const Descriptor& slot : tables_[t].wanted->slots) {
-      if (!is_shared[slot.file]) continue;
+      if (!is_carried[slot.file]) continue;
       numbers[slot.file][slot.fd].push_back({static_cast<std::int32_t>(t), slot.cloexec});
       ++holders[slot.file];
     }
   }
-  // What many share gets its number first.
-  std::stable_sort(shared.begin(), shared.end(),
-                   [&](std::int32_t a, std::int32_t b) { return holders[a] > holders[b]; });
-  for (std::int32_t file : shared) PlanPrimary(file, numbers[file]);
-  for (std::int32_t file : shared) PlanSecondary(file, numbers[file]);
+  // What is needed first, and of that what many share, gets its number first.
+  const auto rank = [&](std::int32_t file) {
+    const auto* at = opening_plan_->Find(openings_->OpeningOf(file));
+    return at == nullptr ? 0 : at->rank;
+  };
+  std::stable_sort(carried_.begin(), carried_.end(), [&](std::int32_t a, std::int32_t b) {
+    const std::int32_t rank_a = rank(a), rank_b = rank(b);
+    return rank_a != rank_b ? rank_a < rank_b : holders[a] > holders[b];
+  });
+  std::erase_if(carried_, [&](std::int32_t file) { return holders[file] == 0; });
+  for (std::int32_t file : carried_) PlanPrimary(file, numbers[file]);
+  for (std::int32_t file : carried_) PlanSecondary(file, numbers[file]);
+}
+
+DescriptorPlan::Way DescriptorPlan::WayTo(std::vector<std::int32_t> tables,
+                                          const OpeningPlan::Acquisition* acquisition) const {
+  Way way;
+  if (acquisition != nullptr) {
+    way.first = acquisition->first;
+    tables.push_back(acquisition->owner);
+  }
+  way.owner = FindOwner(creators_, births_, std::move(tables), &way.links);
+  return way;
 }
 
 /// Every holder of `file` inherits it at one number: the one that most of them want, if nobody on
@@ -141,13 +196,16 @@ void DescriptorPlan::PlanPrimary(std::int32_t file, const ByNumber& numbers) {
   tables.erase(std::unique(tables.begin(), tables.end()), tables.end());
   std::stable_sort(candidates.begin(), candidates.end(),
                    [](const auto& a, const auto& b) { return a.first > b.first; });
+  const Way way = WayTo(std::move(tables), opening_plan_->Find(openings_->OpeningOf(file)));
+  const auto item = static_cast<std::int32_t>(items_.size());
+  if (openings_->PeerOf(file) >= 0) item_of_end_.emplace(file, item);
   for (const auto& [count, fd] : candidates) {
-    if (TryItem(fd, file, tables, numbers.at(fd))) return;
+    if (TryItem(fd, file, way, numbers.at(fd))) return;
   }
   for (std::size_t i = 0; i < std::min(kNumbersTried, handed_out_.size()); ++i) {
-    if (TryItem(handed_out_[i], file, tables, {})) return;
+    if (TryItem(handed_out_[i], file, way, {})) return;
   }
-  (void)TryItem(NewNumber(), file, tables, {});
+  (void)TryItem(NewNumber(), file, way, {});
 }
 
 /// Further numbers that several tables have in common: duplicated once, by the owner, instead of
@@ -160,50 +218,43 @@ void DescriptorPlan::PlanSecondary(std::int32_t file, const ByNumber& numbers) {
     if (is_primary) continue;
     std::vector<std::int32_t> tables;
     for (const Holding& holding : holdings) tables.push_back(holding.table);
-    std::vector<InheritanceLink> links;
-    const std::int32_t owner = FindOwner(creators_, births_, tables, &links);
+    const Way way = WayTo(tables, nullptr);
     // One DUP_FD for all, and a CLOSE_FD wherever it is only passed on.
     std::size_t cost = 1;
     std::unordered_set<std::int32_t> holders(tables.begin(), tables.end());
     auto passes_on = [&](std::int32_t table) {
       return tables_[table].wanted != nullptr && !holders.contains(table);
     };
-    if (passes_on(owner)) ++cost;
-    for (const InheritanceLink& link : links) cost += passes_on(link.child) ? 1 : 0;
-    if (cost < holdings.size() && IsFree(fd, owner, links)) {
-      (void)TryItem(fd, file, tables, holdings);
-    }
+    if (passes_on(way.owner)) ++cost;
+    for (const InheritanceLink& link : way.links) cost += passes_on(link.child) ? 1 : 0;
+    if (cost < holdings.size()) (void)TryItem(fd, file, way, holdings);
   }
 }
 
-bool DescriptorPlan::IsFree(Fd fd, std::int32_t owner,
-                            const std::vector<InheritanceLink>& links) const {
-  if (carried_at_.contains(TableAndNumber(owner, fd))) return false;
-  return std::none_of(links.begin(), links.end(), [&](const InheritanceLink& link) {
+bool DescriptorPlan::IsFree(Fd fd, const Way& way) const {
+  if (carried_at_.contains(TableAndNumber(way.owner, fd))) return false;
+  return std::none_of(way.links.begin(), way.links.end(), [&](const InheritanceLink& link) {
     return carried_at_.contains(TableAndNumber(link.child, fd));
   });
 }
 
-/// Carries `file` at `fd` to all `tables`, if that number is free on the way. `standing`: those
-/// that want it just there.
-bool DescriptorPlan::TryItem(Fd fd, std::int32_t file, const std::vector<std::int32_t>& tables,
-                             const Holdings& standing) {
-  std::vector<InheritanceLink> links;
-  const std::int32_t owner = FindOwner(creators_, births_, tables, &links);
-  if (!IsFree(fd, owner, links)) return false;
+/// Carries `file` at `fd` that way, if the number is free on it. `standing`: the tables that want
+/// it just there.
+bool DescriptorPlan::TryItem(Fd fd, std::int32_t file, const Way& way, const Holdings& standing) {
+  if (!IsFree(fd, way)) return false;
   std::size_t cloexec = 0;
   for (const Holding& holding : standing) cloexec += holding.cloexec ? 1 : 0;
-  AddItem({fd, file, cloexec * 2 > standing.size()}, owner, links, standing);
+  AddItem({fd, file, cloexec * 2 > standing.size()}, way, standing);
   return true;
 }
 
-void DescriptorPlan::AddItem(const FdSlot& slot, std::int32_t owner,
-                             const std::vector<InheritanceLink>& links, const Holdings& standing) {
+void DescriptorPlan::AddItem(const FdSlot& slot, const Way& way, const Holdings& standing) {
   const auto item = static_cast<std::int32_t>(items_.size());
   items_.push_back(slot);
   std::vector<std::int32_t> holders;
   for (const Holding& holding : standing) holders.push_back(holding.table);
-  for (const auto& [table, carried] : ShareOut(item, owner, links, holders)) {
+  for (auto& [table, carried] : ShareOut(item, way.owner, way.links, holders)) {
+    if (table == way.owner) carried.first = std::min(carried.first, way.first);
     tables_[table].carried.Add(carried);
     carried_at_.emplace(TableAndNumber(table, slot.fd), item);
   }

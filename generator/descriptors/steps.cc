@@ -41,25 +41,53 @@ class NumberOfFile {
 
 }  // namespace
 
+/// Opens what is to be at `slot`, and its peer: both are in the table's slots already. A peer that
+/// no process holds is closed at once.
+Result DescriptorPlan::Open(std::int32_t node, const FdSlot& slot, std::optional<FdSlot> peer,
+                            FileOpener& opener, Emitter& out, Diagnostics& diag) {
+  OpeningSite site{tree_->nodes[node].pid, slot.fd, SpareFd(node), slot.cloexec};
+  const std::int32_t peer_file = openings_->PeerOf(slot.file);
+  const bool is_nobodys = peer_file >= 0 && !peer;
+  if (is_nobodys) {
+    peer = FdSlot{site.other_fd, peer_file, false};
+    site.other_fd = SpareFd(node, peer->fd);
+  }
+  if (peer) {
+    site.peer =
+        std::make_shared<PeerEnd>(PeerEnd{peer->fd, snapshot_->files[peer_file], peer->cloexec});
+  }
+  if (Failed(opener.Open(site, snapshot_->files[slot.file], diag))) return Result::kError;
+  if (is_nobodys) out.Emit(site.pid, CloseFd{peer->fd});
+  return Result::kOk;
+}
+
 Result DescriptorPlan::BeforeFork(std::int32_t node, std::int32_t time, FileOpener& opener,
                                   Emitter& out, Diagnostics& diag) {
   Table& table = tables_[table_of_[node]];
   const Pid pid = tree_->nodes[node].pid;
   NumberOfFile numbers(table.slots);
   Result result = Result::kOk;
+  const auto put = [&](const FdSlot& slot) {
+    table.slots.insert(LowerBound(table.slots, slot.fd), slot);
+    numbers.Add(slot);
+  };
   table.carried.Acquire(time, [&](const CarriedItem& carried) {
     const FdSlot& slot = items_[carried.item];
     auto place = LowerBound(table.slots, slot.fd);
     if (place != table.slots.end() && place->fd == slot.fd) return;  // inherited
     const Fd source = numbers.Find(slot.file);
+    put(slot);
     if (source >= 0) {
       out.Emit(pid, DupFd{source, slot.fd, slot.cloexec});
-    } else if (Failed(opener.Open({pid, slot.fd, SpareFd(node, slot.fd), slot.cloexec},
-                                  snapshot_->files[slot.file], diag))) {
-      result = Result::kError;
+      return;
     }
-    table.slots.insert(place, slot);
-    numbers.Add(slot);
+    std::optional<FdSlot> peer;
+    const auto known = item_of_end_.find(openings_->PeerOf(slot.file));
+    if (known != item_of_end_.end()) {
+      peer = items_[known->second];
+      put(*peer);
+    }
+    if (Failed(Open(node, slot, peer, opener, out, diag))) result = Result::kError;
   });
   return result;
 }
@@ -115,24 +143,66 @@ Result DescriptorPlan::Finish(std::int32_t node, FileOpener& opener, Emitter& ou
   table.slots = std::move(wanted);
   // All that is closed is closed before anything is opened, so what the table does not want is
   // free.
-  const Fd spare = SpareFd(node);
-  for (const PlacementStep& step : steps) {
-    switch (step.kind) {
-      case PlacementStep::Kind::kDup:
-        out.Emit(pid, DupFd{step.old_fd, step.fd, step.cloexec});
-        break;
-      case PlacementStep::Kind::kClose:
-        out.Emit(pid, CloseFd{step.fd});
-        break;
-      case PlacementStep::Kind::kOpen:
-        if (Failed(opener.Open({pid, step.fd, spare, step.cloexec}, snapshot_->files[step.file],
-                               diag))) {
-          return Result::kError;
-        }
-        break;
+  const auto is_open = [](const PlacementStep& step) {
+    return step.kind == PlacementStep::Kind::kOpen;
+  };
+  for (auto step = steps.begin(); step != steps.end(); ++step) {
+    if (is_open(*step)) {
+      const auto end = std::find_if_not(step, steps.end(), is_open);
+      if (Failed(OpenOwn(node, {step, end}, opener, out, diag))) return Result::kError;
+      step = std::prev(end);
+    } else if (step->kind == PlacementStep::Kind::kDup) {
+      out.Emit(pid, DupFd{step->old_fd, step->fd, step->cloexec});
+    } else {
+      out.Emit(pid, CloseFd{step->fd});
     }
   }
   return Result::kOk;
+}
+
+/// Opens what the table alone has: pairs at once, and what is needed first.
+Result DescriptorPlan::OpenOwn(std::int32_t node, std::vector<PlacementStep> steps,
+                               FileOpener& opener, Emitter& out, Diagnostics& diag) {
+  if (HasNeeds()) {
+    const auto rank = [&](const PlacementStep& step) {
+      const auto* at = opening_plan_->Find(openings_->OpeningOf(step.file));
+      return at == nullptr ? 0 : at->rank;
+    };
+    std::stable_sort(
+        steps.begin(), steps.end(),
+        [&](const PlacementStep& a, const PlacementStep& b) { return rank(a) < rank(b); });
+  }
+  std::unordered_map<std::int32_t, FdSlot> ends;  // of pairs, that are still to be opened
+  for (const PlacementStep& step : steps) {
+    if (openings_->PeerOf(step.file) < 0) continue;
+    ends.emplace(step.file, FdSlot{step.fd, step.file, step.cloexec});
+  }
+  for (const PlacementStep& step : steps) {
+    const std::int32_t peer_file = openings_->PeerOf(step.file);
+    std::optional<FdSlot> peer;
+    if (peer_file >= 0) {
+      if (ends.erase(step.file) == 0) continue;  // opened as the other's peer
+      if (const auto end = ends.extract(peer_file)) peer = end.mapped();
+    }
+    const FdSlot slot{step.fd, step.file, step.cloexec};
+    if (Failed(Open(node, slot, peer, opener, out, diag))) return Result::kError;
+  }
+  return Result::kOk;
+}
+
+std::vector<std::int32_t> DescriptorPlan::FinishOrder() const {
+  std::vector<std::int32_t> nodes;
+  for (std::int32_t n = 0; n < static_cast<std::int32_t>(tree_->nodes.size()); ++n) {
+    if (tree_->Living(*snapshot_, n) != nullptr) nodes.push_back(n);
+  }
+  const std::vector<std::int32_t>& order = opening_plan_->finish_order();
+  if (order.empty()) return nodes;
+  std::vector<std::int32_t> turn(tables_.size());
+  for (std::size_t i = 0; i < order.size(); ++i) turn[order[i]] = static_cast<std::int32_t>(i);
+  std::stable_sort(nodes.begin(), nodes.end(), [&](std::int32_t a, std::int32_t b) {
+    return turn[table_of_[a]] < turn[table_of_[b]];
+  });
+  return nodes;
 }
 
 Fd DescriptorPlan::SpareFd(std::int32_t node, Fd besides) const {

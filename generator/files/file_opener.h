@@ -6,6 +6,7 @@
 
 #include "generator/files/eventfd.h"
 #include "generator/files/memfd.h"
+#include "generator/files/opening.h"
 #include "generator/files/other.h"
 #include "generator/files/planner.h"
 #include "generator/files/proc_files.h"
@@ -32,10 +33,15 @@ class FileOpener {
              Emitter& out)
       : proc_files_(snapshot),
         context_{snapshot, tree, spare, out, snapshot.highest_file_id + 1},
-        planners_(PlannersOf<FileBody>::Make(context_)) {}
+        planners_(PlannersOf<FileBody>::Make(context_)) {
+    std::apply([&](auto&... planner) { (planner.PlanOpenings(openings_), ...); }, planners_);
+  }
 
-  /// Opens a description of the snapshot. Errors: what its planner says; a file of /proc whose
-  /// process is not there yet.
+  /// Which descriptions come in pairs, and what they need.
+  const Openings& openings() const { return openings_; }
+
+  /// Opens a description of the snapshot, and its peer. Errors: what its planner says; a file of
+  /// /proc whose process is not there yet.
   Result Open(const OpeningSite& site, const std::shared_ptr<const File>& file, Diagnostics& diag) {
     if (Failed(proc_files_.Check(*file, diag))) return Result::kError;
     return std::visit(
@@ -62,6 +68,7 @@ class FileOpener {
   ProcFiles proc_files_;
   PlannerContext context_;
   PlannersOf<FileBody>::Type planners_;
+  Openings openings_;
 };
 
 }  // namespace crgen

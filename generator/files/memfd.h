@@ -17,6 +17,8 @@ class FilePlanner<Memfd> {
  public:
   explicit FilePlanner(PlannerContext& context);
 
+  void PlanOpenings(Openings&) {}
+
   /// Errors: no room for a view.
   Result Open(const OpeningSite& site, const std::shared_ptr<const File>& file, const Memfd& memfd,
               Diagnostics& diag);

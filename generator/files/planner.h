@@ -6,6 +6,7 @@
 
 #include "generator/creation_tree.h"
 #include "generator/emitter.h"
+#include "generator/files/opening.h"
 #include "generator/memory/spare_addresses.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
@@ -28,6 +29,8 @@ struct OpeningSite {
   Fd fd;        ///< free
   Fd other_fd;  ///< another free number, for what is needed only meanwhile
   bool cloexec = false;
+  /// The other end of a pair; null: it is opened alone.
+  std::shared_ptr<const PeerEnd> peer = nullptr;
 };
 
 /// How descriptions with that body are opened. Undefined: every type of FileBody has its own,
@@ -41,9 +44,12 @@ class PlainPlanner {
  public:
   explicit PlainPlanner(PlannerContext& context) : context_(context) {}
 
+  /// Says which descriptions of the type come in pairs, and what they need. Before any is opened.
+  void PlanOpenings(Openings&) {}
+
   Result Open(const OpeningSite& site, const std::shared_ptr<const File>& file, const Body&,
               Diagnostics&) {
-    context_.out.Emit(site.pid, OpenFile{site.fd, file, site.cloexec, {}});
+    context_.out.Emit(site.pid, OpenFile{site.fd, file, site.cloexec, site.peer});
     return Result::kOk;
   }
 

@@ -1,0 +1,73 @@
+// Who opens what several descriptor tables get from one call, or wait for, and when.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "generator/files/opening.h"
+#include "generator/inheritance.h"
+#include "model/diagnostics.h"
+#include "model/snapshot.h"
+
+namespace crgen {
+
+/// What is to be known of a descriptor table. A creator has a lower index than what it creates.
+struct TableLife {
+  std::int32_t creator = -1;     ///< the table that it is a copy of; -1: it is the first
+  std::int32_t birth = -1;       ///< the FORK that made it
+  std::int32_t first_fork = -1;  ///< the first FORK that copies it; -1: none does
+  std::int32_t finished = -1;    ///< when it takes its final form, among all; -1: never
+};
+
+/// Places openings that come in pairs, or that others need. One that is needed comes first: if need
+/// be, an ancestor makes it before it forks.
+class OpeningPlan {
+ public:
+  struct Acquisition {
+    std::int32_t owner = -1;  ///< the table
+    /// The FORK before which it is made; kNever: when the table takes its final form.
+    std::int32_t first = CarriedItem::kNever;
+    std::int32_t rank = 0;  ///< one more than that of any that it needs
+    bool early() const { return first != CarriedItem::kNever; }
+  };
+
+  /// `openings` must outlive the plan.
+  OpeningPlan(const Openings& openings, std::vector<TableLife> tables);
+
+  /// Tells that `table` holds `file`; tables ascend.
+  void AddHolder(std::int32_t file, std::int32_t table);
+  /// When all holders are told. Errors: a description that needs itself.
+  Result Build(const Snapshot& snapshot, Diagnostics& diag);
+
+  /// By the name of the opening (Openings::OpeningOf); nullptr: nothing was planned for it.
+  const Acquisition* Find(std::int32_t opening) const {
+    const auto found = openings_.find(opening);
+    return found == openings_.end() || found->second.at.owner < 0 ? nullptr : &found->second.at;
+  }
+  /// Those that are opened before a FORK.
+  std::vector<std::int32_t> EarlyOpenings() const;
+  /// In which order tables take their final form; empty: in any.
+  const std::vector<std::int32_t>& finish_order() const { return finish_order_; }
+
+ private:
+  struct Planned {
+    std::vector<std::int32_t> holders;  ///< tables
+    std::vector<std::int32_t> needs, dependants;
+    Acquisition at;
+  };
+
+  bool SortByNeeds(std::vector<std::int32_t>* order);
+  void Place(Planned& planned);
+  bool OrderTables();
+
+  std::vector<TableLife> tables_;
+  std::vector<std::int32_t> creators_, births_;
+  std::unordered_map<std::int32_t, Planned> openings_;
+  const Openings& given_;
+  bool all_early_ = false;  ///< what a table of its own has, and another one needs
+  std::vector<std::int32_t> finish_order_;
+};
+
+}  // namespace crgen
