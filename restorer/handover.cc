@@ -75,7 +75,10 @@ std::string Handover::AwaitStop(const ThreadStart& start, Stop wanted) {
   const Deadline deadline(timeout_);
   for (;;) {
     int status = 0;
-    if (AwaitChild(start.number, &status, deadline) < 0) return Failed(start, "waitpid");
+    if (AwaitChild(start.number, &status, deadline) < 0) {
+      if (errno == ESRCH) return HasDied(*start.thread);
+      return Failed(start, "waitpid");
+    }
     if (!WIFSTOPPED(status)) return Interference(*start.thread, status);
     const bool event = status >> 16 == PTRACE_EVENT_STOP && WSTOPSIG(status) == SIGTRAP;
     const bool system_call = status >> 16 == 0 && WSTOPSIG(status) == (SIGTRAP | 0x80);
@@ -184,7 +187,6 @@ std::string Handover::SetRegisters(const ThreadStart& start) {
 }
 
 std::string Handover::Prepare() {
-  if (std::string problem = StopAll(); !problem.empty()) return problem;
   std::vector<const ThreadStart*> leaders, dumpable;
   for (const ThreadStart& start : script_.threads) {
     if (!IsLeader(start)) continue;

@@ -19,8 +19,10 @@ class Handover {
   /// Traces every thread, which has its number: from now on they die with the supervisor, and
   /// their seccomp filters (which come next) do not apply. Empty, or what failed.
   std::string Trace();
-  /// Stops every thread, which has all attributes, unmaps the arena, lets debuggers reach those
-  /// that are to be `dumpable`, sets the registers. Nothing has run yet.
+  /// Stops every thread, which has all attributes and rests. Its registers go into the script.
+  std::string StopAll();
+  /// Unmaps the arena, lets debuggers reach those that are to be `dumpable`, sets the registers.
+  /// Nothing has run yet.
   std::string Prepare();
   /// Lets everybody go; processes that are to be stopped (`stop_all`: all) stop at once. Nothing
   /// fails from here on but by the death of a process.
@@ -35,7 +37,6 @@ class Handover {
   };
   enum class Stop { kEvent, kSystemCall };
 
-  std::string StopAll();
   std::string AwaitStop(const ThreadStart& start, Stop wanted);
   std::string Inject(const std::vector<const ThreadStart*>& threads, const Injected& call);
   std::string SetRegisters(const ThreadStart& start);

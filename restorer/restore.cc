@@ -71,6 +71,17 @@ bool MountProc() {
          mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
 }
 
+/// Nobody who reads what the caller's programs print, or closes their terminal, waits for this
+/// process or ends it.
+void LetGoOfCaller() {
+  setsid();
+  const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (nothing < 0 || dup2(nothing, fd) < 0) close(fd);
+  }
+  if (nothing > 2) close(nothing);
+}
+
 [[noreturn]] void BeRestorer(const Program& program, const Schedule& schedule,
                              std::uint64_t text_size, HostFiles& files,
                              const RestoreOptions& options, int channel) {
@@ -105,6 +116,7 @@ bool MountProc() {
   if (!options.new_pid_namespace && options.detach) _exit(0);
   prctl(PR_SET_PDEATHSIG, 0);
   DieOfStop();
+  if (options.detach) LetGoOfCaller();
   _exit(AwaitRoot(report.root, options.new_pid_namespace));
 }
 

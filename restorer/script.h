@@ -365,7 +365,9 @@ struct Board {
   Word supervisor;  ///< its tid; FUTEX_OWNER_DIED is added when it dies (robust futex)
   Word helper_busy;
   Failure failure;
-  Word calls;  ///< made so far; only a build for tests counts them
+  // Calls so far, and those at the end; only a build for tests counts them.
+  Word calls;
+  Word last_calls;
 };
 
 /// What all processes are told, and none can change.
@@ -386,7 +388,10 @@ struct Setup {
   const uint64_t* vdso_sizes;
   const uint64_t* vvar_sizes;
   uint32_t vdso_pieces, vvar_pieces;
-  Word failing_call;  ///< faults on purpose: the n-th system call fails. 0: none
+  // Faults on purpose: the n-th system call fails; the n-th at the end, where attributes are set,
+  // is not made and succeeds. 0: none.
+  Word failing_call;
+  Word skipped_call;
 };
 
 /// The executor's first function: runs `process` to its end in the arena; never returns.

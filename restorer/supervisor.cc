@@ -17,6 +17,7 @@
 #include "restorer/handover.h"
 #include "restorer/inherited.h"
 #include "restorer/proc_files.h"
+#include "restorer/read_back.h"
 #include "restorer/schedule.h"
 #include "restorer/services.h"
 #include "restorer/supervisor_calls.h"
@@ -55,6 +56,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   const Ticks ticks;
   if (RestoreProblem problem = Build(text_size)) return problem;
   watch_ = std::make_unique<Watch>(program_, arena_, script_, options_.timeout);
+  ReadBack read_back(program_);
   if (RestoreProblem problem = RunOwnCommands()) return problem;
   if (RestoreProblem problem = watch_->AwaitAll(&Board::arrived)) return problem;
   if (RestoreProblem problem = FindNumbers()) return problem;
@@ -63,6 +65,8 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   watch_->Traced();
   Raise(&script_.board->arm);
   if (RestoreProblem problem = watch_->AwaitAll(&Board::armed)) return problem;
+  if (std::string problem = handover.StopAll(); !problem.empty()) return {problem, -1};
+  if (RestoreProblem problem = read_back.Check(script_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
   for (const int fd : memfds_) close(fd);  // the descriptions are the processes' own now
   if (!ready(root_)) return {"the process that was started has gone", -1};
@@ -95,6 +99,9 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   fault_setup = script_.setup;
   if (const char* call = std::getenv("CRRESTORE_FAILING_CALL")) {
     script_.setup->failing_call = static_cast<Word>(std::atoi(call));
+  }
+  if (const char* call = std::getenv("CRRESTORE_SKIPPED_CALL")) {
+    script_.setup->skipped_call = static_cast<Word>(std::atoi(call));
   }
 #endif
   return Failed(arena_.Seal(diag)) ? FirstOf(diag) : RestoreProblem();

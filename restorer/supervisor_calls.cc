@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "restorer/cleanup.h"
+#include "restorer/proc_files.h"
 #ifdef CRRESTORE_FAULTS
 #include "restorer/script.h"
 #endif
@@ -37,6 +38,12 @@ pid_t AwaitChild(pid_t pid, int* status, const Deadline& deadline) {
   for (;;) {
     const pid_t result = waitpid(pid, status, __WALL);
     if (result >= 0 || errno != EINTR || AskedToStop()) return result;
+    if (StateOf(pid) == 'Z') {
+      const pid_t late = waitpid(pid, status, __WALL | WNOHANG);
+      if (late != 0) return late;
+      errno = ESRCH;
+      return -1;
+    }
     if (deadline.Passed()) {
       errno = ETIMEDOUT;
       return -1;

@@ -14,7 +14,9 @@ namespace crgen::restorer {
 template <typename Address, typename Data>
 long Ptrace(int request, pid_t tid, Address address, Data data);
 
-/// waitpid(2) with __WALL, through interruptions (Ticks). ETIMEDOUT: it takes too long.
+/// waitpid(2) with __WALL, through interruptions (Ticks). ETIMEDOUT: it takes too long. ESRCH: it
+/// is a leader that has died, and waitpid(2) will not say so while other traced threads of the
+/// process are there (delay_group_leader() of the kernel).
 pid_t AwaitChild(pid_t pid, int* status, const Deadline& deadline);
 
 /// In the build for tests: whether the next call is the one that is to fail; errno is EIO then.

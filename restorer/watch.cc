@@ -45,6 +45,11 @@ std::string NameOf(const Thread& thread) {
   return "thread " + std::to_string(thread.tid) + " of " + process;
 }
 
+std::string HasDied(const Thread& thread) {
+  return NameOf(thread) +
+         " has died in the middle of its restore (killed from outside, or no memory)";
+}
+
 std::string Interference(const Thread& thread, int status) {
   const std::string who = NameOf(thread);
   if (WIFSTOPPED(status)) {
@@ -148,7 +153,7 @@ RestoreProblem Watch::LookForLost() const {
       const char state = number <= 0 ? '?' : StateOf(number);
       const std::string who = NameOf(process.threads[t]);
       if (t == 0 && (state == 'X' || state == 'Z') && Load(process.words->leaving) == 0) {
-        return {who + " has died in the middle of its restore (killed from outside, or no memory)"};
+        return {HasDied(process.threads[t])};
       }
       if (state == 'T') {
         return {who + " was stopped in the middle of its restore: somebody else has sent a signal"};

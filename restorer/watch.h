@@ -58,5 +58,7 @@ std::string NameOf(const Thread& thread);
 
 /// What a tracer is told of a thread that did not stop as it was asked to.
 std::string Interference(const Thread& thread, int status);
+/// The same of one that is not there to be asked.
+std::string HasDied(const Thread& thread);
 
 }  // namespace crgen::restorer

@@ -288,7 +288,8 @@ void Arrive(const Setup* setup, Word* counter) {
 }
 
 /// Answers what the kernel tells nobody but the thread itself, and waits for the tracer, in
-/// registers alone: a thread in pause(2) has securebits in r12, dumpable in r13.
+/// registers alone: a thread in pause(2) has securebits in r12, dumpable in r13, the personality in
+/// r14.
 [[noreturn]] void AwaitTakeover() {
   __asm__ volatile(
       "mov %[prctl], %%eax\n"
@@ -299,14 +300,19 @@ void Arrive(const Setup* setup, Word* counter) {
       "mov %[dumpable], %%edi\n"
       "syscall\n"
       "mov %%rax, %%r13\n"
+      "mov %[personality], %%eax\n"
+      "mov $-1, %%edi\n"
+      "syscall\n"
+      "mov %%rax, %%r14\n"
       "1:\n"
       "mov %[pause], %%eax\n"
       "syscall\n"
       "jmp 1b\n"
       :
       : [prctl] "i"(__NR_prctl), [securebits] "i"(PR_GET_SECUREBITS),
-        [dumpable] "i"(PR_GET_DUMPABLE), [pause] "i"(__NR_pause), "S"(0), "d"(0)
-      : "rax", "rdi", "rcx", "r11", "r12", "r13", "memory");
+        [dumpable] "i"(PR_GET_DUMPABLE), [personality] "i"(__NR_personality),
+        [pause] "i"(__NR_pause), "S"(0), "d"(0)
+      : "rax", "rdi", "rcx", "r11", "r12", "r13", "r14", "memory");
   __builtin_unreachable();
 }
 

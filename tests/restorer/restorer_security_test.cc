@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include <atomic>
+#include <random>
 
 #include "tests/support/restorer_support.h"
 
@@ -168,6 +169,150 @@ TEST_F(RestorerSecurityTest, NobodyCanWriteTheScript) {
     KillEverybody();
   }
   EXPECT_EQ(sealed, 2) << "the executor and the script were not seen in " << tries << " tries";
+}
+
+/// "ShdPnd:" and the like of /proc/PID/status.
+std::string StatusLine(int pid, const std::string& label) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind(label, 0) == 0) return line.substr(label.size() + 1);
+  }
+  return "";
+}
+
+TEST_F(RestorerSecurityTest, APendingSignalOfChildrenIsNeverLost) {
+  constexpr int kTries = 25, kThreads = 6;
+  // si_signo SIGCHLD, si_code CLD_EXITED; 128 bytes.
+  const std::string info = "EQAAAAAAAAABAAAA" + std::string(154, 'A') + "A=";
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Fork(Pid(0), Pid(1));
+  plan.Add("EXIT", Pid(1), {{"status", {{"code", 3}}}});
+  for (int i = 0; i < kThreads; ++i) {
+    plan.Add("CREATE_THREAD", Pid(0), {{"tid", Pid(10 + i)}});
+    plan.Add("SET_ATTR", Pid(0),
+             {{"tid", Pid(10 + i)},
+              {"attributes",
+               {{"registers", Plan::Registers(kPause)},
+                {"signal_mask", "0x10000"},
+                {"creds", "inherit"}}}});
+  }
+  plan.Resume(
+      Pid(0), Plan::Registers(kPause),
+      {{"signal_mask", "0x10000"}, {"signal_queue", {{{"signal", "SIGCHLD"}, {"siginfo", info}}}}});
+  for (int i = 0; i < kTries; ++i) {
+    const Outcome outcome = Run(plan);
+    ASSERT_EQ(outcome.status, 0) << outcome.errors;
+    EXPECT_EQ(StatusLine(Pid(0), "ShdPnd:"), "0000000000010000");
+    EXPECT_EQ(FactsOf(Pid(1)).state, 'Z');
+    KillEverybody();
+  }
+}
+
+/// Whatever signal comes to whichever process at whatever moment: all or nothing, and no hang.
+TEST_F(RestorerSecurityTest, SignalsAtAnyMomentLeaveAllOrNothing) {
+  const char* given = getenv("CRGEN_SEED");
+  const unsigned seed =
+      given != nullptr ? static_cast<unsigned>(atoi(given)) : std::random_device()();
+  std::printf("seed %u\n", seed);
+  std::mt19937 random(seed);
+  const std::vector<std::vector<int>> bursts = {{SIGSTOP}, {SIGCONT}, {SIGSTOP, SIGCONT}, {SIGKILL},
+                                                {SIGTSTP}, {SIGCHLD}, {SIGTERM}};
+  std::ofstream(folder_ + "/plan.json") << Victims().Text();
+  int done = 0, undone = 0;
+  for (int round = 0; round < 60; ++round) {
+    SCOPED_TRACE("round " + std::to_string(round));
+    const pid_t restorer = fork();
+    if (restorer == 0) {
+      if (chdir(folder_.c_str()) != 0) _exit(1);
+      std::freopen("/dev/null", "w", stderr);
+      execl(CRRESTORE_BINARY, "crrestore", "plan.json", "--detach", nullptr);
+      _exit(1);
+    }
+    const int target = Pid(static_cast<int>(random() % (2 * kVictims + 1)));
+    const std::vector<int>& burst = bursts[random() % bursts.size()];
+    int status = 0;
+    pid_t ended = 0;
+    while (kill(target, 0) != 0 && ended == 0) ended = waitpid(restorer, &status, WNOHANG);
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 4000));
+    for (const int signal : burst) kill(target, signal);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (ended == 0 && std::chrono::steady_clock::now() < deadline) {
+      ended = waitpid(restorer, &status, WNOHANG);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    ASSERT_EQ(ended, restorer) << "it hangs after signal " << burst[0] << " to " << target;
+    ASSERT_TRUE(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 0) {
+      ++done;
+      const bool root_hit = target == Pid(0);
+      for (int i = root_hit ? 1 : 0; i <= kVictims; ++i) {
+        const bool hit = target == Pid(i) || target == Pid(kVictims + i);
+        EXPECT_TRUE(hit || FactsOf(Pid(i)).state != 'X') << i;
+      }
+    } else {
+      ++undone;
+      EXPECT_EQ(WEXITSTATUS(status), 5);
+      EXPECT_TRUE(Left().empty());
+    }
+    KillEverybody();
+  }
+  std::printf("%d restored, %d undone\n", done, undone);
+}
+
+TEST_F(RestorerSecurityTest, NamesWhoTracesAProcess) {
+  std::ofstream(folder_ + "/plan.json") << Victims().Text();
+  std::string errors;
+  for (int tries = 0; tries < 50 && errors.find("traces") == std::string::npos &&
+                      errors.find("traced by") == std::string::npos;
+       ++tries) {
+    const pid_t restorer = fork();
+    if (restorer == 0) {
+      if (chdir(folder_.c_str()) != 0) _exit(1);
+      std::freopen("errors", "w", stderr);
+      execl(CRRESTORE_BINARY, "crrestore", "plan.json", "--detach", nullptr);
+      _exit(1);
+    }
+    while (ptrace(PTRACE_SEIZE, Pid(1), 0, 0) != 0 && kill(restorer, 0) == 0 &&
+           FactsOf(restorer).state != 'Z') {
+    }
+    ptrace(PTRACE_INTERRUPT, Pid(1), 0, 0);
+    int status = 0;
+    while (waitpid(restorer, &status, WNOHANG) == 0) waitpid(Pid(1), nullptr, WNOHANG | __WALL);
+    std::stringstream text;
+    text << std::ifstream(folder_ + "/errors").rdbuf();
+    errors = text.str();
+    KillEverybody();
+  }
+  EXPECT_NE(errors.find(std::to_string(getpid())), std::string::npos) << errors;
+}
+
+/// open(2) waits as long as somebody has a lease on the file (fcntl(2)).
+TEST_F(RestorerSecurityTest, NamesWhatItHasWaitedForTooLong) {
+  const std::string path = "/dev/shm/crrestore-leased-" + std::to_string(getpid());
+  std::ofstream(path) << "x";
+  const int leased = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  signal(SIGIO, SIG_IGN);
+  ASSERT_EQ(fcntl(leased, F_SETLEASE, F_WRLCK), 0) << strerror(errno);
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Add(
+      "OPEN_FILE", Pid(0),
+      {{"fd", 0}, {"file", {{"type", "REG"}, {"id", 1}, {"path", path}, {"flags", {"O_RDONLY"}}}}});
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan, "--detach --timeout 1");
+  close(leased);
+  unlink(path.c_str());
+  signal(SIGIO, SIG_DFL);
+  EXPECT_EQ(outcome.status, 5);
+  EXPECT_NE(outcome.errors.find(
+                "OPEN_FILE pid " + std::to_string(Pid(0)) + ": process " + std::to_string(Pid(0)) +
+                " has not gone on for 1 s (--timeout): it is in system call openat"),
+            std::string::npos)
+      << outcome.errors;
+  EXPECT_TRUE(Left().empty());
 }
 
 }  // namespace

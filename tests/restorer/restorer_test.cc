@@ -1,4 +1,5 @@
 // The restorer, on plans of its own: what it builds, what it refuses, what it leaves behind.
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -170,6 +171,38 @@ TEST_F(RestorerTest, RestoresAnInit) {
   EXPECT_EQ(Run(plan, "").status, 7);
 }
 
+/// Whoever reads what it prints gets to an end, though the tree is there.
+TEST_F(RestorerTest, ADetachedInitLetsGoOfTheCallersDescriptors) {
+  Plan plan;
+  plan.Fork(0, 1, {"CLONE_NEWPID"});
+  plan.MapProgram(1);
+  plan.Resume(1);
+  std::ofstream(folder_ + "/plan.json") << plan.Text();
+  int output[2];
+  ASSERT_EQ(pipe2(output, O_CLOEXEC), 0);
+  const pid_t restorer = fork();
+  if (restorer == 0) {
+    dup2(output[1], 1);
+    dup2(output[1], 2);
+    if (chdir(folder_.c_str()) != 0) _exit(1);
+    execl(CRRESTORE_BINARY, "crrestore", "plan.json", "--pidns", "--detach", "--pidfile", "pid",
+          nullptr);
+    _exit(1);
+  }
+  close(output[1]);
+  int status = -1;
+  ASSERT_EQ(waitpid(restorer, &status, 0), restorer);
+  ASSERT_EQ(status, 0);
+  pid_t init = 0;
+  std::ifstream(folder_ + "/pid") >> init;
+  ASSERT_GT(init, 1);
+  constexpr int kLimitMs = 10'000;
+  pollfd ended = {output[0], POLLHUP, 0};
+  EXPECT_EQ(poll(&ended, 1, kLimitMs), 1);
+  EXPECT_EQ(kill(init, SIGKILL), 0);
+  close(output[0]);
+}
+
 TEST_F(RestorerTest, RefusesATakenPid) {
   Plan plan;
   plan.Fork(0, getpid());
@@ -290,6 +323,70 @@ TEST_F(RestorerTest, ReadsThePlanFromStandardInput) {
   std::ofstream(folder_ + "/plan.json") << plan.Text();
   const int status = system(("cd " + folder_ + " && " CRRESTORE_BINARY " - < plan.json").c_str());
   EXPECT_EQ(WEXITSTATUS(status), 9);
+}
+
+Plan OneProcess(int pid, Json attributes = Json::object()) {
+  Plan plan;
+  plan.Fork(0, pid);
+  plan.MapProgram(pid);
+  plan.Resume(pid, Plan::Registers(kPause), std::move(attributes));
+  return plan;
+}
+
+TEST_F(RestorerTest, APidfileThatCannotBeWrittenIsAFailureBefore) {
+  const Plan plan = OneProcess(Pid(0));
+  for (const char* path : {"nowhere/pid", "link", "."}) {
+    symlink("target", (folder_ + "/link").c_str());
+    const Outcome outcome = Run(plan, std::string("--detach --pidfile ") + path);
+    EXPECT_EQ(outcome.status, 5) << path;
+    EXPECT_NE(outcome.errors.find(std::string("--pidfile ") + path), std::string::npos)
+        << outcome.errors;
+    EXPECT_TRUE(Left().empty());
+    EXPECT_NE(access((folder_ + "/target").c_str(), F_OK), 0);
+  }
+}
+
+TEST_F(RestorerTest, APidfileIsThereOnlyIfTheTreeIs) {
+  std::ofstream(folder_ + "/pid") << "a longer text than the number";
+  ASSERT_EQ(Run(OneProcess(Pid(0)), "--detach --pidfile pid").status, 0);
+  std::stringstream text;
+  text << std::ifstream(folder_ + "/pid").rdbuf();
+  EXPECT_EQ(text.str(), std::to_string(Pid(0)) + "\n");
+  KillEverybody();
+
+  const Json bad = {{"fs", {{"cwd", folder_ + "/nowhere"}, {"root", "/"}}}};
+  EXPECT_NE(Run(OneProcess(Pid(0), bad), "--detach --pidfile other").status, 0);
+  EXPECT_NE(access((folder_ + "/other").c_str(), F_OK), 0);
+}
+
+TEST_F(RestorerTest, DumpableTwoBecomesNoneAndIsNamed) {
+  const Outcome outcome = Run(OneProcess(Pid(0), {{"dumpable", 2}}));
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_NE(
+      outcome.errors.find("SET_ATTR pid " + std::to_string(Pid(0)) + ": dumpable 2 becomes 0"),
+      std::string::npos)
+      << outcome.errors;
+  // Who is not dumpable belongs to root in proc(5): to be seen when the process is somebody's.
+  KillEverybody();
+  const Json user = {{"creds", Credentials(1000, "0x0")}};
+  for (const int dumpable : {0, 1, 2}) {
+    Json attributes = user;
+    attributes["dumpable"] = dumpable;
+    ASSERT_EQ(Run(OneProcess(Pid(0), attributes)).status, 0);
+    struct stat facts;
+    ASSERT_EQ(stat(("/proc/" + std::to_string(Pid(0)) + "/status").c_str(), &facts), 0);
+    EXPECT_EQ(facts.st_uid, dumpable == 1 ? 1000u : 0u) << dumpable;
+    KillEverybody();
+  }
+}
+
+TEST_F(RestorerTest, ARootOutlivesTheRestorerInSpiteOfItsParentDeathSignal) {
+  const Outcome outcome = Run(OneProcess(Pid(0), {{"pdeath_signal", "SIGKILL"}}));
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("the parent-death signal is left out"), std::string::npos)
+      << outcome.errors;
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  EXPECT_EQ(FactsOf(Pid(0)).state, 'S');
 }
 
 }  // namespace

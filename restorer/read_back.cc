@@ -1,0 +1,254 @@
+#include "restorer/read_back.h"
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "restorer/watch.h"
+
+namespace crgen::restorer {
+namespace {
+
+std::string Text(std::uint64_t value) { return std::to_string(value); }
+std::string Text(std::uint32_t value) { return std::to_string(value); }
+std::string HexText(std::uint64_t value) {
+  char text[24];
+  std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
+  return text;
+}
+template <typename Words>
+std::string ListText(const Words& words) {
+  std::string text;
+  for (const auto word : words) text += (text.empty() ? "" : " ") + std::to_string(word);
+  return text.empty() ? "none" : text;
+}
+std::string Text(const std::vector<std::uint32_t>& words) { return ListText(words); }
+std::string Text(const std::array<std::uint32_t, 4>& words) { return ListText(words); }
+std::string Text(const Scheduling& s) {
+  return "policy " + std::to_string(s.policy) + " nice " + std::to_string(s.nice) + " priority " +
+         std::to_string(s.priority) + (s.reset_on_fork ? " reset_on_fork" : "");
+}
+std::string Text(const Limit& limit) {
+  return std::to_string(limit.first) + " " + std::to_string(limit.second);
+}
+
+}  // namespace
+
+/// The first difference.
+class ReadBack::Comparison {
+ public:
+  template <typename T>
+  void Same(const char* field, const T& planned, const T& found) {
+    if (planned != found) Differ(field, Text(planned), Text(found));
+  }
+  void SameBits(const char* field, std::uint64_t planned, std::uint64_t found) {
+    if (planned != found) Differ(field, HexText(planned), HexText(found));
+  }
+  void Differ(const std::string& field, const std::string& planned, const std::string& found) {
+    if (problem_.empty()) problem_ = field + ": planned " + planned + ", found " + found;
+  }
+  const std::string& problem() const { return problem_; }
+
+ private:
+  std::string problem_;
+};
+
+namespace {
+
+constexpr const char* kLimitNames[kLimits] = {
+    "RLIMIT_CPU",      "RLIMIT_FSIZE", "RLIMIT_DATA",   "RLIMIT_STACK",
+    "RLIMIT_CORE",     "RLIMIT_RSS",   "RLIMIT_NPROC",  "RLIMIT_NOFILE",
+    "RLIMIT_MEMLOCK",  "RLIMIT_AS",    "RLIMIT_LOCKS",  "RLIMIT_SIGPENDING",
+    "RLIMIT_MSGQUEUE", "RLIMIT_NICE",  "RLIMIT_RTPRIO", "RLIMIT_RTTIME"};
+
+}  // namespace
+
+ReadBack::ReadBack(const Program& program) {
+  ReadThread(getpid(), &own_thread_, &own_process_.facts.ignored);
+  ReadLimits(getpid(), &own_process_.facts.limits);
+  ReadNamespaces(getpid(), &own_namespaces_);
+  own_thread_.securebits = static_cast<std::uint32_t>(prctl(PR_GET_SECUREBITS));
+  own_process_.facts.ignored = 0;
+  own_process_.cwd = "/";
+  own_process_.root = "/proc/self/root";
+  processes_[0] = own_process_;
+  for (const Command& command : program) {
+    if (const auto* fork = std::get_if<Fork>(&command.body)) Plan(command.pid, *fork);
+    if (const auto* create = std::get_if<CreateThread>(&command.body)) {
+      threads_[create->tid] = {own_thread_};
+    }
+    if (const auto* set = std::get_if<SetAttr>(&command.body)) Plan(command.pid, *set);
+  }
+}
+
+/// All but the directories is set at the end, when everybody has what the restorer has.
+void ReadBack::Plan(Pid pid, const Fork& fork) {
+  threads_[fork.child_pid] = {own_thread_};
+  PlannedProcess child = own_process_;
+  child.cwd = processes_[pid].cwd;
+  child.root = processes_[pid].root;
+  processes_[fork.child_pid] = std::move(child);
+}
+
+void ReadBack::Plan(Pid pid, const SetAttr& set) {
+  const Pid tid = set.tid.value_or(pid);
+  PlanThread(*set.attributes, threads_[tid]);
+  if (tid == pid) PlanProcess(*set.attributes, processes_[pid]);
+}
+
+void ReadBack::PlanThread(const Attributes& attributes, PlannedThread& thread) const {
+  ThreadFacts& facts = thread.facts;
+  if (attributes.creds) {
+    const Creds& creds = *attributes.creds;
+    facts.uid = {creds.uid, creds.euid, creds.suid, creds.fsuid};
+    facts.gid = {creds.gid, creds.egid, creds.sgid, creds.fsgid};
+    facts.groups = creds.groups;
+    std::sort(facts.groups.begin(), facts.groups.end());
+    facts.inheritable = creds.cap_inh.value;
+    facts.permitted = creds.cap_prm.value;
+    facts.effective = creds.cap_eff.value;
+    facts.bounding = creds.cap_bnd.value;
+    facts.ambient = creds.cap_amb.value;
+    facts.securebits = static_cast<std::uint32_t>(creds.secbits.bits);
+    facts.no_new_privs = creds.no_new_privs || own_thread_.no_new_privs != 0 ? 1 : 0;
+  }
+  if (attributes.personality) facts.personality = attributes.personality->value;
+  if (attributes.sched) {
+    const Sched& sched = *attributes.sched;
+    facts.scheduling = {sched.policy.value, sched.priority, sched.nice, sched.reset_on_fork};
+  }
+  if (attributes.seccomp) {
+    const Seccomp& seccomp = *attributes.seccomp;
+    const bool strict = seccomp.mode.value == SECCOMP_MODE_STRICT;
+    thread.shared_filters = 0;
+    facts.seccomp_filters = own_thread_.seccomp_filters;
+    for (const SeccompFilter& filter : seccomp.filters) {
+      ++facts.seccomp_filters;
+      thread.shared_filters += filter.flags.Has(SECCOMP_FILTER_FLAG_TSYNC);
+    }
+    facts.seccomp_mode = strict                      ? SECCOMP_MODE_STRICT
+                         : facts.seccomp_filters > 0 ? SECCOMP_MODE_FILTER
+                                                     : own_thread_.seccomp_mode;
+  }
+}
+
+void ReadBack::PlanProcess(const Attributes& attributes, PlannedProcess& process) {
+  for (const SignalAction& action : attributes.sigactions) {
+    const std::uint64_t bit = std::uint64_t{1} << (action.signal.value - 1);
+    process.facts.ignored &= ~bit;
+    if (action.handler.value == 1) process.facts.ignored |= bit;
+  }
+  for (const Rlimit& limit : attributes.rlimits) {
+    if (limit.resource.value < kLimits) {
+      process.facts.limits[limit.resource.value] = {limit.cur, limit.max};
+    }
+  }
+  if (attributes.fs) {
+    process.cwd = attributes.fs->cwd.bytes;
+    process.root = attributes.fs->root.bytes;
+  }
+}
+
+/// Of the root alone: nobody is told to leave them, so all that descend from it are in the same.
+void ReadBack::CompareNamespaces(pid_t root, Comparison& comparison) const {
+  Namespaces found = {};
+  if (!ReadNamespaces(root, &found)) comparison.Differ("namespaces", "known", std::strerror(errno));
+  for (std::size_t i = 0; i < kNamespaces.size(); ++i) {
+    comparison.Same(kNamespaces[i], own_namespaces_[i], found[i]);
+  }
+}
+
+RestoreProblem ReadBack::Check(const Script& script) {
+  for (const ThreadStart& start : script.threads) {
+    const Thread& thread = *start.thread;
+    const bool leader = &thread == &thread.process->threads[0];
+    ThreadFacts found;
+    std::uint64_t ignored = 0;
+    if (!ReadThread(start.number, &found, &ignored)) {
+      return {ErrorText("reading back " + NameOf(thread)), -1};
+    }
+    Comparison comparison;
+    CompareThread(start, found, comparison);
+    if (&start == script.threads.data()) CompareNamespaces(start.number, comparison);
+    if (leader) {
+      ProcessFacts process;
+      if (!ReadLimits(start.number, &process.limits)) {
+        return {ErrorText("reading back " + NameOf(thread)), -1};
+      }
+      process.ignored = ignored;
+      CompareProcess(start, process, comparison);
+    }
+    if (!comparison.problem().empty()) {
+      return {NameOf(thread) + " is not what the plan says, read back: " + comparison.problem(),
+              -1};
+    }
+  }
+  return {};
+}
+
+void ReadBack::CompareThread(const ThreadStart& start, ThreadFacts found,
+                             Comparison& comparison) const {
+  found.securebits = static_cast<std::uint32_t>(start.stopped.r12);
+  found.personality = start.stopped.r14;
+  const Pid pid = start.thread->process->pid, tid = start.thread->tid;
+  const PlannedThread& planned = threads_.at(tid);
+  const ThreadFacts& facts = planned.facts;
+  comparison.Same("uid", facts.uid, found.uid);
+  comparison.Same("gid", facts.gid, found.gid);
+  comparison.Same("groups", facts.groups, found.groups);
+  comparison.SameBits("cap_inh", facts.inheritable, found.inheritable);
+  comparison.SameBits("cap_prm", facts.permitted, found.permitted);
+  comparison.SameBits("cap_eff", facts.effective, found.effective);
+  comparison.SameBits("cap_bnd", facts.bounding, found.bounding);
+  comparison.SameBits("cap_amb", facts.ambient, found.ambient);
+  comparison.SameBits("secbits", facts.securebits, found.securebits);
+  comparison.Same("no_new_privs", facts.no_new_privs, found.no_new_privs);
+  const std::uint32_t shared = tid == pid ? 0 : threads_.at(pid).shared_filters;
+  const std::uint32_t mode = shared > 0 ? SECCOMP_MODE_FILTER : facts.seccomp_mode;
+  comparison.Same("seccomp.mode", mode, found.seccomp_mode);
+  comparison.Same("seccomp.filters", facts.seccomp_filters + shared, found.seccomp_filters);
+  comparison.SameBits("personality", threads_.at(pid).facts.personality, found.personality);
+  comparison.Same("sched", facts.scheduling, found.scheduling);
+}
+
+void ReadBack::CompareProcess(const ThreadStart& start, const ProcessFacts& found,
+                              Comparison& comparison) {
+  const Pid pid = start.thread->process->pid;
+  const PlannedProcess& planned = processes_.at(pid);
+  for (std::size_t i = 0; i < kLimits; ++i) {
+    comparison.Same(kLimitNames[i], planned.facts.limits[i], found.limits[i]);
+  }
+  comparison.SameBits("sigactions that ignore", planned.facts.ignored, found.ignored);
+  // Nobody is within reach before the hand-over sets the plan's own.
+  comparison.Same("dumpable before the hand-over", std::uint64_t{0},
+                  std::uint64_t{start.stopped.r13});
+  const std::string folder = "/proc/" + std::to_string(start.number);
+  const std::pair<const char*, const std::string*> directories[] = {{"/cwd", &planned.cwd},
+                                                                    {"/root", &planned.root}};
+  for (const auto& [name, path] : directories) {
+    const auto [place, first] = places_.try_emplace(*path);
+    if (first) place->second = PlaceOf(*path);
+    const std::optional<Place> there = PlaceOf(folder + name);
+    if (there && place->second == there) continue;
+    char text[4096] = "";
+    if (readlink((folder + name).c_str(), text, sizeof text - 1) < 0) text[0] = 0;
+    comparison.Differ(std::string("fs.") + (name + 1), *path, text);
+  }
+}
+
+std::optional<ReadBack::Place> ReadBack::PlaceOf(const std::string& path) {
+  struct statx facts = {};
+  if (statx(AT_FDCWD, path.c_str(), 0, STATX_INO | STATX_MNT_ID, &facts) != 0) return std::nullopt;
+  return Place{std::uint64_t{facts.stx_dev_major} << 32 | facts.stx_dev_minor, facts.stx_ino,
+               facts.stx_mnt_id};
+}
+
+}  // namespace crgen::restorer

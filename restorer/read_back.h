@@ -1,0 +1,65 @@
+// What was set is read back before anything runs, from outside: whatever decides about rights must
+// be what the plan says, or what the process was to inherit.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+
+#include "dsl/commands.h"
+#include "restorer/compile.h"
+#include "restorer/facts.h"
+#include "restorer/problem.h"
+
+namespace crgen::restorer {
+
+class ReadBack {
+ public:
+  /// What `program` says of each process and thread. To be made by the process that the root is
+  /// going to inherit from, when nothing is left there of its caller (ResetInherited).
+  explicit ReadBack(const Program& program);
+
+  /// Every thread, which is stopped and has left its answers in registers: the first difference, or
+  /// none. Named are process, thread, field, what is planned and what was found.
+  RestoreProblem Check(const Script& script);
+
+ private:
+  struct PlannedThread {
+    ThreadFacts facts;
+    std::uint32_t shared_filters = 0;  ///< that all threads of the process have
+  };
+  struct PlannedProcess {
+    ProcessFacts facts;
+    std::string cwd, root;  ///< paths in this process's own root
+  };
+  struct Place {
+    std::uint64_t device = 0, inode = 0, mount = 0;
+    friend bool operator==(const Place&, const Place&) = default;
+  };
+
+  void Plan(Pid pid, const Fork& fork);
+  void Plan(Pid pid, const SetAttr& set);
+  void PlanThread(const Attributes& attributes, PlannedThread& thread) const;
+  static void PlanProcess(const Attributes& attributes, PlannedProcess& process);
+  class Comparison;
+  void CompareNamespaces(pid_t root, Comparison& comparison) const;
+  void CompareThread(const ThreadStart& start, ThreadFacts found, Comparison& comparison) const;
+  void CompareProcess(const ThreadStart& start, const ProcessFacts& found, Comparison& comparison);
+  static std::optional<Place> PlaceOf(const std::string& path);
+
+  using Namespaces = std::array<std::uint64_t, kNamespaces.size()>;
+
+  ThreadFacts own_thread_;
+  Namespaces own_namespaces_ = {};
+  PlannedProcess own_process_;
+  std::unordered_map<Pid, PlannedThread> threads_;  ///< by tid, as the program has it
+  std::unordered_map<Pid, PlannedProcess> processes_;
+  std::map<std::string, std::optional<Place>> places_;
+};
+
+}  // namespace crgen::restorer
