@@ -71,8 +71,9 @@ std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const TreeSnapsh
   about->version.text = LanguageVersion::kCurrent;
   about->machine = "x86_64";
   for (const Diagnostic& entry : diag.entries()) {
-    if (entry.severity != Severity::kUnsupported) continue;
-    about->left_out.push_back({Printable(entry.where), Printable(entry.what)});
+    const LeftOut it = {Printable(entry.where), Printable(entry.what)};
+    if (entry.severity == Severity::kUnsupported) about->left_out.push_back(it);
+    if (entry.lost_anyway) about->not_restorable.push_back(it);
   }
   const std::size_t more = diag.Count(Severity::kUnsupported) - about->left_out.size();
   if (more != 0) about->left_out.push_back({"dump", std::to_string(more) + " more things"});

@@ -283,13 +283,13 @@ std::string ObjectSection(std::string_view title) {
 
 /// The described objects that are members of Struct, each with a table of its own.
 template <typename Struct>
-std::string InnerSections() {
+std::string InnerSections(const std::string& before = "") {
   std::string text;
   ForEachField<Struct>([&](const auto& field) {
     using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
     const auto section = [&]<typename Inner>() {
       if constexpr (Described<Inner>) {
-        text += ObjectSection<Inner>("`" + std::string(field.name) + "`");
+        text += ObjectSection<Inner>(before + "`" + std::string(field.name) + "`");
       }
     };
     if constexpr (InnerOf<Member>::kIsOptional || InnerOf<Member>::kIsVector) {
@@ -321,7 +321,8 @@ std::string LateSections() {
       "process, "
       "and the members of one of these, known by the first.\n\n";
   ForEachAlternative<LateState>([&]<typename Late>() {
-    text += ObjectSection<Late>("`" + std::string(LateKey<Late>()) + "`") + InnerSections<Late>();
+    text +=
+        ObjectSection<Late>("`" + std::string(LateKey<Late>()) + "`") + InnerSections<Late>("in ");
   });
   return text;
 }

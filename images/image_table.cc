@@ -25,7 +25,7 @@ constexpr ImageKind kKinds[] = {
     {"SHMEM_PAGEMAP", "pagemap-shmem-#.img", 0x56084025, "pagemap_head", "pagemap_entry", kNone, kPlanned, {}, "LOAD_PAGES"},
     {"PAGES", "pages-#.img", 0, "", "", kWholeFile, kPlanned, {}, "named as a source by LOAD_PAGES"},
     {"FDINFO", "fdinfo-#.img", 0x56213732, "fdinfo_entry", "fdinfo_entry", kNone, kPlanned, {}, "OPEN_FILE, DUP_FD, CLOSE_FD"},
-    {"FILES", "files.img", 0x56303138, "file_entry", "file_entry", kNone, kPlanned, {}, "OPEN_FILE; types other than REG and MEMFD are refused by name"},
+    {"FILES", "files.img", 0x56303138, "file_entry", "file_entry", kNone, kPlanned, {}, "OPEN_FILE; types that no command says are refused by name"},
     {"REMAP_FPATH", "remap-fpath.img", 0x59133954, "remap_file_path_entry", "remap_file_path_entry", kNone, kUnsupported, {}, "a file that is unlinked or not reachable by its name"},
     {"GHOST_FILE", "ghost-file-%.img", 0x52583605, "ghost_file_entry", "ghost_chunk_entry", kUnlisted, kUnsupported, {}, "the content of an unlinked file"},
     {"PIPES_DATA", "pipes-data.img", 0x56453709, "pipe_data_entry", "pipe_data_entry", kFollows, kUnsupported, {2}, "bytes queued in a pipe"},
@@ -120,6 +120,8 @@ constexpr std::string_view kFieldsNotNeeded =
     "| pages of vdso and vvar | the kernel provides them |\n"
     "| `reg_file_entry.checksum` and its parameters | a check of the file beside size, mode and "
     "build id |\n"
+    "| `eventpoll_tfd_entry.id`, `dev`, `inode`, `pos` | how the dumper found the descriptor of a "
+    "target |\n"
     "| `reg_file_entry.mnt_id` | tells mounts of a mount namespace apart, which is refused by "
     "name |\n"
     "| REG entries of `files.img` that nothing refers to | paths of FIFOs and terminals, which are "

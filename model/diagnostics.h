@@ -41,6 +41,7 @@ struct Diagnostic {
   bool essential = false;
   std::size_t more = 0;      ///< how many more of the kind there are, which are not listed
   Loss loss = Loss::kOther;  ///< kUnsupported
+  bool lost_anyway = false;  ///< kWarning: of the dump, and nobody can restore it
 };
 
 /// Collects everything that is wrong with one input, so that a user sees it all in one run.
@@ -66,6 +67,12 @@ class Diagnostics {
   }
   void Warning(std::string where, std::string what) {
     Add({Severity::kWarning, std::move(where), std::move(what)});
+  }
+  /// Of what a dump says, or does not say, and nobody can restore.
+  void NotRestorable(std::string where, std::string what) {
+    Diagnostic entry = {Severity::kWarning, std::move(where), std::move(what)};
+    entry.lost_anyway = true;
+    Add(std::move(entry));
   }
   void Add(Diagnostic entry) {
     essential_ = essential_ || entry.essential;

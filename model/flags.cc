@@ -7,6 +7,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/timerfd.h>
@@ -155,6 +156,15 @@ constexpr FlagName kSigevNotify[] = {Whole("SIGEV_SIGNAL", 0), Whole("SIGEV_NONE
                                      Whole("SIGEV_THREAD", 2), Whole("SIGEV_THREAD_ID", 4)};
 constexpr FlagName kTimerfd[] = {Bit("TFD_TIMER_ABSTIME", TFD_TIMER_ABSTIME),
                                  Bit("TFD_TIMER_CANCEL_ON_SET", TFD_TIMER_CANCEL_ON_SET)};
+constexpr FlagName kEpollEvent[] = {
+    Bit("EPOLLIN", EPOLLIN),         Bit("EPOLLPRI", EPOLLPRI),
+    Bit("EPOLLOUT", EPOLLOUT),       Bit("EPOLLERR", EPOLLERR),
+    Bit("EPOLLHUP", EPOLLHUP),       Bit("EPOLLRDNORM", EPOLLRDNORM),
+    Bit("EPOLLRDBAND", EPOLLRDBAND), Bit("EPOLLWRNORM", EPOLLWRNORM),
+    Bit("EPOLLWRBAND", EPOLLWRBAND), Bit("EPOLLMSG", EPOLLMSG),
+    Bit("EPOLLRDHUP", EPOLLRDHUP),   Bit("EPOLLEXCLUSIVE", EPOLLEXCLUSIVE),
+    Bit("EPOLLWAKEUP", EPOLLWAKEUP), Bit("EPOLLONESHOT", EPOLLONESHOT),
+    Bit("EPOLLET", EPOLLET)};
 constexpr FlagName kOwnerType[] = {Whole("F_OWNER_TID", 0), Whole("F_OWNER_PID", 1),
                                    Whole("F_OWNER_PGRP", 2)};
 constexpr FlagName kSeccompMode[] = {Whole("SECCOMP_MODE_STRICT", SECCOMP_MODE_STRICT),
@@ -180,6 +190,7 @@ std::span<const FlagName> ClockKind::Names() { return kClock; }
 std::span<const FlagName> SchedPolicyKind::Names() { return kSchedPolicy; }
 std::span<const FlagName> SigevNotifyKind::Names() { return kSigevNotify; }
 std::span<const FlagName> TimerfdFlagKind::Names() { return kTimerfd; }
+std::span<const FlagName> EpollEventKind::Names() { return kEpollEvent; }
 std::span<const FlagName> OwnerTypeKind::Names() { return kOwnerType; }
 std::span<const FlagName> SeccompModeKind::Names() { return kSeccompMode; }
 

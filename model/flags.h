@@ -87,6 +87,10 @@ struct TimerfdFlagKind {  // timerfd_settime(2), TFD_TIMER_*
   static constexpr std::string_view kTitle = "timerfdFlag";
   static std::span<const FlagName> Names();
 };
+struct EpollEventKind {  // epoll_ctl(2)
+  static constexpr std::string_view kTitle = "epollEvent";
+  static std::span<const FlagName> Names();
+};
 struct SignalKind {  // signal(7)
   static constexpr std::string_view kTitle = "signal";
   static std::span<const FlagName> Names();
@@ -129,6 +133,7 @@ using SeccompFlags = Flags<SeccompFlagKind>;
 using Membarrier = Flags<MembarrierKind>;
 using MemfdHuge = Flags<MemfdHugeKind>;
 using TimerfdFlags = Flags<TimerfdFlagKind>;
+using EpollEvents = Flags<EpollEventKind>;
 using Signal = Named<SignalKind>;
 using Resource = Named<ResourceKind>;
 using Clock = Named<ClockKind>;

@@ -47,6 +47,9 @@ struct Process {
 struct LateEntry {
   std::int32_t file = -1;  ///< index in Snapshot::files
   LateState state;
+  /// Index in Snapshot::processes: a holder, in whose numbers the state speaks, so that it alone
+  /// can set it; -1: any holder.
+  std::int32_t process = -1;
 };
 
 /// Processes are in the order of `tree.nodes`: the same index names the same process.

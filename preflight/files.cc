@@ -70,6 +70,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const Eventfd&) {}
   void Open(const File&, const Signalfd&) {}
   void Open(const File&, const Timerfd&) {}
+  void Open(const File&, const Eventpoll&) {}
   void Open(const File&, const OtherFile& other) {
     findings_.Unsupported("files of type " + other.type);
   }

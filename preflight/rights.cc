@@ -92,6 +92,9 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
                                            " below its own " + std::to_string(own_.oom_score_adj));
     }
     if (attributes.loginuid) CheckLoginuid(*attributes.loginuid);
+    for (const DescriptorState& late : attributes.descriptors) {
+      std::visit([&](const auto& state) { Set(state); }, late.state);
+    }
     if (attributes.seccomp) Need(CAP_SYS_ADMIN, "seccomp");  // and to suspend it meanwhile
     CheckQueues(attributes);
   }
@@ -99,6 +102,15 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   void On(const Resume&) { locked_.erase(pid_); }
 
  private:
+  // What the kernel drops in silence from who may not have it.
+  template <typename Late>
+  void Set(const Late&) {}
+  void Set(const EpollTargets& set) {
+    const bool wakes = std::ranges::any_of(
+        set.targets, [](const EpollTarget& target) { return target.events.Has(kEpollWakeup); });
+    if (wakes) Need(CAP_BLOCK_SUSPEND, "EPOLLWAKEUP");
+  }
+
   void Need(int capability, const std::string& reason) {
     if (own_.Has(capability)) return;
     findings_.Wrong(CapabilityName(capability) + " is missing, for " + reason, kGive);

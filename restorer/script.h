@@ -23,6 +23,7 @@ enum class OpKind : uint32_t {
   kOpenEventfd,
   kOpenSignalfd,
   kOpenTimerfd,
+  kOpenEventpoll,
   kDup,
   kClose,
   kMap,
@@ -39,6 +40,7 @@ enum class OpKind : uint32_t {
   kDirectories,
   kSetOwner,
   kSetTimer,
+  kFillEpoll,
   kClocks,
   kNothing,  ///< only waits and signals
 };
@@ -183,6 +185,19 @@ struct TimerOp {
   TimeOp value;
 };
 
+struct WatchedOp {
+  int32_t fd;
+  uint32_t events;
+  uint64_t data;
+  bool fired;  ///< EPOLLONESHOT has
+};
+/// epoll_ctl(2), EPOLL_CTL_ADD.
+struct EpollOp {
+  int32_t fd;
+  uint32_t count;
+  const WatchedOp* watched;  ///< those that have fired come first
+};
+
 /// Clocks of the initial time namespace that the new one is to show at this moment.
 struct ClocksOp {
   TimeOp monotonic;
@@ -214,6 +229,7 @@ struct Op {
     DirectoriesOp directories;
     OwnerOp owner;
     TimerOp timer;
+    EpollOp epoll;
     ClocksOp clocks;
   };
 };

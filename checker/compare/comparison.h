@@ -58,6 +58,12 @@ class Comparison {
   void CompareFile(const std::string& where, const File& expected, const File& found);
   void CompareObjects(const std::string& where, const File& expected, const File& found);
   void CompareLate(const std::string& where, std::int32_t file, const Description& found);
+  // epoll.cc
+  /// What the sets watch, when all descriptions are paired.
+  void CompareEpollSets();
+  void CompareEpollSet(const std::string& where, const LateEntry& expected,
+                       const Description& found);
+
   void ReportExtraProcesses();
   void Differ(const std::string& where, const std::string& field, const std::string& expected,
               const std::string& found);
@@ -85,6 +91,12 @@ class Comparison {
   std::unordered_map<const Table*, std::int32_t> known_tables_;
   std::unordered_map<std::int32_t, const Description*> description_of_;
   std::unordered_map<const Description*, std::int32_t> known_descriptions_;
+  struct EpollPair {
+    std::string where;
+    const LateEntry* expected;
+    const Description* found;
+  };
+  std::vector<EpollPair> epoll_sets_;
   Renaming shmems_;
   Renaming memfds_;
 };

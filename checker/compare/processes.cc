@@ -1,6 +1,7 @@
 // The comparison of processes, threads, attributes and descriptors with a snapshot.
 #include <algorithm>
 #include <memory>
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -148,7 +149,11 @@ void Comparison::CompareLate(const std::string& where, std::int32_t file,
     }
     std::visit(
         [&]<typename Late>(const Late& late) {
-          Compare(where, "late", late, std::get<Late>(*state), diag_);
+          if constexpr (std::is_same_v<Late, EpollTargets>) {
+            epoll_sets_.push_back({where, &*expected, &found});
+          } else {
+            Compare(where, "late", late, std::get<Late>(*state), diag_);
+          }
         },
         expected->state);
     ++state;
@@ -276,6 +281,7 @@ void Comparison::Run() {
   }
   for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) CompareProcess(i);
   ReportExtraProcesses();
+  CompareEpollSets();
   CompareMemfds();
   CompareShmems();
 }

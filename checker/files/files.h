@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "checker/files/eventfd.h"
+#include "checker/files/eventpoll.h"
 #include "checker/files/memfd.h"
 #include "checker/files/other.h"
 #include "checker/files/owner.h"

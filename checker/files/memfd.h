@@ -11,6 +11,7 @@ template <>
 class FileRules<Memfd> : public PlainRules<Memfd> {
  public:
   static constexpr bool kCanBeMapped = true;
+  bool CanBePolled(const Memfd&) const { return false; }
 
   std::optional<Refusal> Check(const File& file, const Memfd& memfd) const;
   std::shared_ptr<MemoryObject> Open(const Memfd& memfd);

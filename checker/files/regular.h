@@ -11,6 +11,13 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
  public:
   static constexpr bool kCanBeMapped = true;
 
+  /// Not on disks; in proc(5) and sysfs(5) some can.
+  bool CanBePolled(const RegularFile& regular) const {
+    const std::uint32_t mode = regular.mode.value_or(S_IFREG);
+    const std::string& path = regular.path.bytes;
+    if (S_ISREG(mode)) return path.starts_with("/proc/") || path.starts_with("/sys/");
+    return !S_ISDIR(mode) && !S_ISLNK(mode);
+  }
   std::optional<Refusal> Check(const File& file, const RegularFile& regular) const {
     if (regular.path.bytes.empty() || regular.path.bytes.front() != '/') {
       return Refusal{"EINVAL", "the path is not absolute"};

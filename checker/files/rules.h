@@ -52,6 +52,8 @@ class PlainRules {
   std::optional<Refusal> Check(const File& file, const Body&) const {
     return RefusedFlags(file.flags);
   }
+  /// Whether epoll_ctl(2) takes it: EPERM without it.
+  bool CanBePolled(const Body&) const { return true; }
   /// It is open: the memory behind it, if it has some.
   std::shared_ptr<MemoryObject> Open(const Body&) { return nullptr; }
   /// Whether something behind the body exists, with or without a descriptor.
@@ -73,6 +75,9 @@ class PlainRules {
 
 /// The rules of one kind of late state. Undefined: every kind of LateState has its own, with
 ///   static std::optional<Refusal> Check(const Kernel&, const Description&, const Late&);
+/// and, where the kernel has to know more of it than that it is set,
+///   static void Apply(const Kernel&, const Description&, const Late&);
+///   static void Undo(const Description&);
 template <typename Late>
 struct LateRules;
 

@@ -179,6 +179,27 @@ bool Kernel::CheckLate(const DescriptorState& entry, const Description* descript
       entry.state));
 }
 
+void Kernel::ApplyLate(const Description& description) const {
+  std::visit(
+      [&]<typename Late>(const Late& late) {
+        if constexpr (requires { LateRules<Late>::Apply(*this, description, late); }) {
+          LateRules<Late>::Apply(*this, description, late);
+        }
+      },
+      description.late.back());
+}
+
+void Kernel::UndoLate(const Description& description) {
+  std::visit(
+      [&]<typename Late>(const Late&) {
+        if constexpr (requires { LateRules<Late>::Undo(description); }) {
+          LateRules<Late>::Undo(description);
+        }
+      },
+      description.late.back());
+  description.late.pop_back();
+}
+
 bool Kernel::SetLate(const std::vector<DescriptorState>& entries) {
   const std::size_t last = last_late_, last_kind = last_late_kind_;
   std::vector<const Description*> set;
@@ -186,12 +207,13 @@ bool Kernel::SetLate(const std::vector<DescriptorState>& entries) {
     const auto* slot = self().table->slots.Find(entry.fd);
     const Description* description = slot == nullptr ? nullptr : slot->value.description.get();
     if (!CheckLate(entry, description)) {
-      for (const Description* done : set) done->late.pop_back();
+      for (; !set.empty(); set.pop_back()) UndoLate(*set.back());
       last_late_ = last;
       last_late_kind_ = last_kind;
       return false;
     }
     description->late.push_back(entry.state);
+    ApplyLate(*description);
     set.push_back(description);
     last_late_ = command_;
     last_late_kind_ = entry.state.index();

@@ -104,6 +104,10 @@ struct Description {
   std::size_t command = 0;               ///< that opened it
   /// Set so far, each kind once. Descriptors share the description itself, so it alone may change.
   mutable std::vector<LateState> late;
+  // Of an EVENTPOLL.
+  mutable std::vector<std::weak_ptr<const Description>> watched;  ///< beside its EpollTargets
+  mutable int watchers = 0;                                       ///< how often other sets watch it
+  mutable int epoll_height = 0;  ///< how many sets are below each other in what it watches
 };
 
 struct Slot {
@@ -217,6 +221,12 @@ class Kernel {
   TaskIndex FindTask(Pid pid) const;  ///< live or zombie; kNoTask
   TaskIndex ParentOf(const Task& task) const { return families[task.in_family].parent; }
   TaskIndex root() const { return root_; }
+  /// In the table of the process that executes a command now; nullptr: not open.
+  std::shared_ptr<const Description> SharedDescriptionAt(Fd fd) const {
+    const auto* slot = tasks[self_].table->slots.Find(fd);
+    return slot == nullptr ? nullptr : slot->value.description;
+  }
+  const Description* DescriptionAt(Fd fd) const { return SharedDescriptionAt(fd).get(); }
 
  private:
   Task& self() { return tasks[self_]; }
@@ -281,6 +291,9 @@ class Kernel {
   /// All of the entries or, if one is refused, none.
   bool SetLate(const std::vector<DescriptorState>& entries);
   bool CheckLate(const DescriptorState& entry, const Description* description);
+  /// What the state set last means to the kernel, or no longer.
+  void ApplyLate(const Description& description) const;
+  static void UndoLate(const Description& description);
 
   // map_region.cc
   void Execute(const MapRegion& map);

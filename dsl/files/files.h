@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dsl/files/eventfd.h"
+#include "dsl/files/eventpoll.h"
 #include "dsl/files/late.h"
 #include "dsl/files/memfd.h"
 #include "dsl/files/other.h"

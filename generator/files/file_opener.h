@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "generator/files/eventfd.h"
+#include "generator/files/eventpoll.h"
 #include "generator/files/memfd.h"
 #include "generator/files/opening.h"
 #include "generator/files/other.h"

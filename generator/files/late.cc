@@ -1,10 +1,14 @@
 #include "generator/files/late.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include "generator/files/eventpoll.h"
 
 namespace crgen {
 namespace {
@@ -30,20 +34,41 @@ std::unordered_map<std::int32_t, Holder> FirstHolders(const Snapshot& snapshot,
   return holders;
 }
 
+/// A process of the snapshot and a file.
+using Holding = std::pair<std::int32_t, std::int32_t>;
+
+/// For state that says by whom it is set: the lowest number of the file there.
+std::map<Holding, Fd> NamedHoldings(const Snapshot& snapshot) {
+  std::map<Holding, Fd> holdings;
+  for (const LateEntry& entry : snapshot.late) {
+    if (entry.process >= 0) holdings.try_emplace({entry.process, entry.file}, -1);
+  }
+  for (auto first = holdings.begin(); first != holdings.end();) {
+    const std::int32_t process = first->first.first;
+    for (const Descriptor& slot : snapshot.tables[snapshot.processes[process].table].slots) {
+      const auto holding = holdings.find({process, slot.file});
+      if (holding != holdings.end() && holding->second < 0) holding->second = slot.fd;
+    }
+    while (first != holdings.end() && first->first.first == process) ++first;
+  }
+  return holdings;
+}
+
 struct LateStep {
   Holder by;
+  int rank;  ///< within a kind lower ones come first
   const LateState* state;
+  auto Stage() const { return std::pair(state->index(), rank); }
 };
 
 /// Kind after kind. Within one whoever was last begins, so that two kinds share a command.
 void Order(std::vector<LateStep>& steps) {
   std::stable_sort(steps.begin(), steps.end(), [](const LateStep& a, const LateStep& b) {
-    return std::pair(a.state->index(), a.by.node) < std::pair(b.state->index(), b.by.node);
+    return std::tuple(a.Stage(), a.by.node) < std::tuple(b.Stage(), b.by.node);
   });
   for (auto kind = steps.begin(); kind != steps.end();) {
-    const auto end = std::find_if(kind, steps.end(), [&](const LateStep& step) {
-      return step.state->index() != kind->state->index();
-    });
+    const auto end = std::find_if(
+        kind, steps.end(), [&](const LateStep& step) { return step.Stage() != kind->Stage(); });
     if (kind != steps.begin()) {
       const std::int32_t last = std::prev(kind)->by.node;
       std::stable_partition(kind, end, [&](const LateStep& step) { return step.by.node == last; });
@@ -60,13 +85,19 @@ Result EmitLateState(const Snapshot& snapshot, const CreationTree& tree, Emitter
   const auto holders = FirstHolders(snapshot, tree);
   std::vector<LateStep> steps;
   steps.reserve(snapshot.late.size());
+  const auto named = NamedHoldings(snapshot);
+  const auto heights = EpollHeights(snapshot);
   for (const LateEntry& entry : snapshot.late) {
-    const Holder& by = holders.at(entry.file);
-    if (by.node < 0) {
+    const Holder by = entry.process < 0 ? holders.at(entry.file)
+                                        : Holder{tree.node_of[entry.process],
+                                                 named.at({entry.process, entry.file})};
+    if (by.node < 0 || by.fd < 0) {
       return diag.Error("file " + std::to_string(snapshot.files[entry.file]->id.value),
                         "has late state, but no process holds it");
     }
-    steps.push_back({by, &entry.state});
+    const auto height = heights.find(entry.file);
+    const bool is_set = std::holds_alternative<EpollTargets>(entry.state);
+    steps.push_back({by, is_set && height != heights.end() ? height->second : 0, &entry.state});
   }
   Order(steps);
   for (auto step = steps.begin(); step != steps.end();) {

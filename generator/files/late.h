@@ -9,7 +9,8 @@
 namespace crgen {
 
 /// Emits Snapshot::late as SET_ATTR `descriptors`: kind after kind, in the order of LateState, each
-/// state by the first process that holds the description, as few commands as that order allows.
+/// state by the process that it says, else the first that holds the description, as few commands as
+/// that order allows; sets of epoll(7) come after the sets in them.
 /// REQUIRES: all descriptor tables have their final form. Errors: a description that no process
 /// holds. Cost: O(n log n) in descriptors, nothing where there is no late state.
 Result EmitLateState(const Snapshot& snapshot, const CreationTree& tree, Emitter& out,

@@ -24,9 +24,9 @@ class FileLoaderOf<Eventfd> : public FileLoader {
   }
   void Finish(Loader& loader) override {
     if (count_ == 0) return;
-    loader.diag.Warning("files.img", std::to_string(count_) +
-                                         " of type EVENTFD: no image says which count as a "
-                                         "semaphore (EFD_SEMAPHORE); they come back without");
+    loader.diag.NotRestorable("files.img", std::to_string(count_) +
+                                               " of type EVENTFD: no image says which count as a "
+                                               "semaphore (EFD_SEMAPHORE); they come back without");
   }
 
  private:

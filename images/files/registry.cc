@@ -3,6 +3,7 @@
 #include <type_traits>
 
 #include "images/files/eventfd.h"
+#include "images/files/eventpoll.h"
 #include "images/files/memfd.h"
 #include "images/files/regular.h"
 #include "images/files/signalfd.h"

@@ -71,6 +71,7 @@ void Loader::AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at,
   if (file.file < 0) {
     file.holders += (file.holders.empty() ? "fd " : ", fd ") + std::to_string(entry.fd()) +
                     " of pid " + std::to_string(pid);
+    left_out.insert(SlotKey(snapshot.tables.size() - 1, static_cast<Fd>(entry.fd())));
     return;
   }
   has_descriptor[file.file] = true;

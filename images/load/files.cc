@@ -134,7 +134,8 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
     return;
   }
   if (index < 0) return;
-  if (auto owner = OwnerOf(file, at)) snapshot.late.push_back({index, std::move(*owner)});
+  if (auto owner = OwnerOf(file, at)) file.late.emplace_back(std::move(*owner));
+  std::ranges::sort(file.late, {}, &LateState::index);
   for (LateState& state : file.late) snapshot.late.push_back({index, std::move(state)});
   constexpr std::uint64_t kCloexec = O_CLOEXEC;  // never part of a description's flags
   has_descriptor.push_back(false);

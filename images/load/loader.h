@@ -226,7 +226,14 @@ struct Loader {
   Result LoadPageRuns(const ImageKind& kind, std::uint64_t number, std::uint64_t limit,
                       std::vector<PageRun>* runs);
 
+  /// Whether a descriptor of an unsupported file is at that number.
+  bool IsLeftOut(std::size_t table, Fd fd) const { return left_out.contains(SlotKey(table, fd)); }
+  static std::uint64_t SlotKey(std::size_t table, Fd fd) {
+    return std::uint64_t{table} << 32 | static_cast<std::uint32_t>(fd);
+  }
+
   FileLoaders file_loaders;
+  std::unordered_set<std::uint64_t> left_out;  // descriptors of unsupported files
   std::map<std::uint32_t, FileEntry> files;
   std::vector<bool> has_descriptor;                        // beside Snapshot::files
   std::optional<PossibleOwners> owners;                    // made for the first file that has one

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/files/eventfd.h"
+#include "model/files/eventpoll.h"
 #include "model/files/memfd.h"
 #include "model/files/other.h"
 #include "model/files/regular.h"
@@ -21,7 +22,7 @@ namespace crgen {
 
 /// The list of types, from which all else follows: what has no row for one of them does not
 /// compile. Each body says of itself `kType`, CRIU's name.
-using FileBody = std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, OtherFile>;
+using FileBody = std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, OtherFile>;
 
 /// An open file description (open(2), NOTES).
 struct File {

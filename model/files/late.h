@@ -6,6 +6,7 @@
 #include <optional>
 #include <variant>
 
+#include "model/files/eventpoll.h"
 #include "model/files/timerfd.h"
 #include "model/flags.h"
 #include "model/ids.h"
@@ -30,6 +31,6 @@ struct OwnerSetting {
 
 /// The kinds of late state, in the order in which a program sets them over the whole tree. An
 /// object of the list `descriptors` has the members of one of them.
-using LateState = std::variant<OwnerSetting, TimerfdSetting>;
+using LateState = std::variant<EpollTargets, OwnerSetting, TimerfdSetting>;
 
 }  // namespace crgen

@@ -101,6 +101,8 @@ void Executor::Execute() {
       return OpenSignalfd(*this, op->open);
     case OpKind::kOpenTimerfd:
       return OpenTimerfd(*this, op->open);
+    case OpKind::kOpenEventpoll:
+      return OpenEventpoll(*this, op->open);
     case OpKind::kDup:
       if (op->dup.old_fd == op->dup.new_fd) {
         Must("fcntl", __NR_fcntl, op->dup.old_fd, F_SETFD, op->dup.cloexec ? FD_CLOEXEC : 0);
@@ -145,6 +147,8 @@ void Executor::Execute() {
       return SetOwner(*this, op->owner);
     case OpKind::kSetTimer:
       return SetTimer(*this, op->timer);
+    case OpKind::kFillEpoll:
+      return FillEpoll(*this, op->epoll);
     case OpKind::kClocks:
       return EnterTimeNamespace(*this, op->clocks);
     case OpKind::kNothing:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "restorer/files/eventfd.h"
+#include "restorer/files/eventpoll.h"
 #include "restorer/files/memfd.h"
 #include "restorer/files/owner.h"
 #include "restorer/files/regular.h"

@@ -1,5 +1,6 @@
 // Descriptors of the checker: every rule kept and broken.
 #include <gtest/gtest.h>
+#include <sys/epoll.h>
 
 #include "tests/support/check_support.h"
 
@@ -145,6 +146,61 @@ TEST(CheckFiles, MemfdObjects) {
       {"not held by a zombie",
        made + Program{ForkOf(10, 11), CloseOf(10, 3), ExitOf(11), OpenOf(10, 4, OldMemfd(2, 7))},
        "commands[5] OPEN_FILE pid 10: ENOENT: memfd 7 is gone: nothing refers to it any more"},
+  });
+}
+
+TEST(CheckFiles, EpollSets) {
+  const Program open = kRoot + Program{OpenOf(10, 3, EpollOf(1)), OpenOf(10, 4, EpollOf(2)),
+                                       OpenOf(10, 5, RegFile(3)), OpenOf(10, 6, NewMemfd(4, 7, 1)),
+                                       OpenOf(10, 7, OtherOf(5))};
+  const auto fill = [](Fd set, Fd target, std::uint64_t events = EPOLLIN) {
+    return FillOf(10, set, {{target, {events}, {1}}});
+  };
+  const std::string at = "commands[6] SET_ATTR pid 10: ", then = "commands[7] SET_ATTR pid 10: ";
+  std::vector<Program> chain = {kRoot};
+  for (std::uint64_t id = 1; id <= 6; ++id) {
+    chain[0].push_back(OpenOf(10, static_cast<Fd>(id), EpollOf(id)));
+  }
+  for (Fd set = 5; set >= 1; --set) chain[0].push_back(fill(set, set + 1));
+  RunCases({
+      {"watch", open + Program{fill(3, 7)}, ""},
+      {"what is not open", open + Program{fill(3, 9)}, at + "EBADF: target fd 9 is not open"},
+      {"no set", open + Program{fill(7, 3)}, at + "EINVAL: file 5 (PIPE) is no EVENTPOLL"},
+      {"a regular file", open + Program{fill(3, 5)},
+       at + "EPERM: target fd 5 is file 3 (REG): nothing comes from it"},
+      {"a memfd", open + Program{fill(3, 6)},
+       at + "EPERM: target fd 6 is file 4 (MEMFD): nothing comes from it"},
+      {"itself", open + Program{fill(3, 3)}, at + "EINVAL: target fd 3 is the set itself"},
+      {"itself by another number", open + Program{DupOf(10, 3, 8), fill(3, 8)},
+       then + "EINVAL: target fd 8 is the set itself"},
+      {"nothing", open + Program{FillOf(10, 3, {})}, at + "EINVAL: there is nothing to watch"},
+      {"twice", open + Program{FillOf(10, 3, {{7, {EPOLLIN}, {1}}, {7, {EPOLLOUT}, {2}}})},
+       at + "EEXIST: target fd 7 stands twice"},
+      {"one file by two numbers",
+       open + Program{DupOf(10, 7, 8), FillOf(10, 3, {{7, {EPOLLIN}, {1}}, {8, {EPOLLIN}, {1}}})},
+       ""},
+      {"filled twice", open + Program{fill(3, 7), fill(3, 7)},
+       then + "EEXIST: this state of file 1 is set already"},
+      {"EPOLLEXCLUSIVE", open + Program{fill(3, 7, EPOLLIN | EPOLLEXCLUSIVE | EPOLLET)}, ""},
+      {"EPOLLEXCLUSIVE and more", open + Program{fill(3, 7, EPOLLPRI | EPOLLEXCLUSIVE)},
+       at + "EINVAL: EPOLLEXCLUSIVE goes neither with sets nor with EPOLLPRI"},
+      {"EPOLLEXCLUSIVE of a set", open + Program{fill(3, 4, EPOLLIN | EPOLLEXCLUSIVE)},
+       at + "EINVAL: EPOLLEXCLUSIVE goes neither with sets nor with none"},
+      {"inner sets first", open + Program{fill(4, 7), fill(3, 4)}, ""},
+      {"inner sets last", open + Program{fill(3, 4), fill(4, 7)},
+       then +
+           "ELOOP: file 2 (EVENTPOLL) is watched by another set already: sets in sets come first"},
+      {"a circle", open + Program{fill(3, 4), fill(4, 3)},
+       then +
+           "ELOOP: file 2 (EVENTPOLL) is watched by another set already: sets in sets come first"},
+      {"five below each other", chain[0],
+       "commands[11] SET_ATTR pid 10: ELOOP: more than 4 sets below each other, with target fd 2"},
+      {"what was refused is forgotten",
+       open + Program{LateOf(10, 3, EpollTargets{{{4, {EPOLLIN}, {1}}, {9, {EPOLLIN}, {1}}}}),
+                      fill(4, 7)},
+       at + "EBADF: target fd 9 is not open"},
+      {"before owners", open + Program{LateOf(10, 3, OwnerSetting{}), fill(4, 7)},
+       then + "EINVAL: the state of fd 4 is of a kind that comes before what is set (commands[6])"},
   });
 }
 

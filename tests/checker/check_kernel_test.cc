@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -53,9 +54,9 @@ unsigned Number(const char* variable, unsigned otherwise) {
 
 /// How often each command ended in which way, counted by all workers.
 struct Tally {
-  static constexpr std::string_view kErrors[] = {"success", "EPERM",  "EEXIST", "EINVAL", "ECHILD",
-                                                 "EAGAIN",  "EBADF",  "ENOENT", "EACCES", "ENODEV",
-                                                 "EBUSY",   "ENOMEM", "EFAULT", "SIGHUP", "other"};
+  static constexpr std::string_view kErrors[] = {
+      "success", "EPERM",  "EEXIST", "EINVAL", "ECHILD", "EAGAIN", "EBADF",  "ENOENT",
+      "EACCES",  "ENODEV", "EBUSY",  "ENOMEM", "EFAULT", "ELOOP",  "SIGHUP", "other"};
   static constexpr std::size_t kCommands = std::variant_size_v<CommandBody>;
   std::atomic<std::size_t> count[kCommands][std::size(kErrors)];
 
@@ -248,6 +249,9 @@ TEST_F(CheckKernelTest, SeesWhatIsWrong) {
   };
   const Program opened = root + Program{OpenOf(2, 3, file(O_RDWR, 5))};
   const Program mapped = root + Program{MapOf(2, kAt, kEnd)};
+  const Program watched =
+      root + Program{OpenOf(2, 3, EpollOf(1)), OpenOf(2, 4, EpollOf(2)), OpenOf(2, 5, EpollOf(3))};
+  const Program watching = watched + Program{FillOf(2, 3, {{4, {EPOLLIN}, {7}}})};
   const std::pair<Program, Program> pairs[] = {
       {root, root + Program{ForkOf(2, 3)}},
       {root + Program{ForkOf(1, 3)}, root + Program{ForkOf(2, 3)}},
@@ -273,8 +277,13 @@ TEST_F(CheckKernelTest, SeesWhatIsWrong) {
        root + Program{OpenOf(2, 3, NewMemfd(1, 1, 1))}},
       {root + Program{OpenOf(2, 3, NewMemfd(1, 1, 0))},
        root + Program{OpenOf(2, 3, NewMemfd(1, 1, 0, F_SEAL_GROW))}},
-      {root + Program{OpenOf(2, 3, OtherOf(1, "EVENTPOLL"))},
+      {root + Program{OpenOf(2, 3, EpollOf(1))},
        root + Program{OpenOf(2, 3, OtherOf(1, "INOTIFY"))}},
+      {watching, watching + Program{CloseOf(2, 4)}},
+      {watching, watched + Program{FillOf(2, 3, {{4, {EPOLLOUT}, {7}}})}},
+      {watching, watched + Program{FillOf(2, 3, {{4, {EPOLLIN}, {8}}})}},
+      {watching, watched + Program{FillOf(2, 3, {{5, {EPOLLIN}, {7}}})}},
+      {watching, watched + Program{DupOf(2, 5, 4), FillOf(2, 3, {{4, {EPOLLIN}, {7}}})}},
       {root, mapped},
       {mapped, root + Program{MapOf(2, kAt, kAt + kPageSize)}},
       {mapped, mapped + Program{ProtectOf(2, kAt, kAt + kPageSize, PROT_READ)}},

@@ -23,6 +23,7 @@ const Program kPrograms[] = {
     {"copy_on_write"},
     {"files"},
     {"events"},
+    {"epoll"},
     {"threads"},
     {"thread_state"},
     {"clocks"},

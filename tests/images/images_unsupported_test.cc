@@ -13,8 +13,8 @@ TEST(UnsupportedImages, TypesOfDescriptors) {
   for (std::uint32_t type = 0; type < std::size(kFileTypes); ++type) {
     if (type == pb::FD_REG || type == pb::FD_MEMFD) continue;
     const std::string name(kFileTypes[type]);
-    const bool planned =
-        type == pb::FD_EVENTFD || type == pb::FD_SIGNALFD || type == pb::FD_TIMERFD;
+    const bool planned = type == pb::FD_EVENTFD || type == pb::FD_SIGNALFD ||
+                         type == pb::FD_TIMERFD || type == pb::FD_EVENTPOLL;
     types.push_back(
         {name,
          [=](Dump& d) { d.AddOther(4, type); },

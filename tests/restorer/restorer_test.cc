@@ -296,11 +296,11 @@ TEST_F(RestorerTest, NamesWhatItCannotDo) {
   Plan plan;
   plan.Fork(0, Pid(0));
   plan.MapProgram(Pid(0));
-  plan.Add("OPEN_FILE", Pid(0), {{"fd", 0}, {"file", {{"type", "EVENTPOLL"}, {"id", 1}}}});
+  plan.Add("OPEN_FILE", Pid(0), {{"fd", 0}, {"file", {{"type", "EXT"}, {"id", 1}}}});
   plan.Resume(Pid(0));
   const Outcome outcome = Run(plan);
   EXPECT_EQ(outcome.status, 4);
-  EXPECT_NE(outcome.errors.find("unsupported: files of type EVENTPOLL"), std::string::npos)
+  EXPECT_NE(outcome.errors.find("unsupported: files of type EXT"), std::string::npos)
       << outcome.errors;
 }
 

@@ -133,6 +133,19 @@ inline Command LoadOf(Pid pid, std::uint64_t start, std::uint64_t pages, std::ui
 inline Command AttrOf(Pid pid, Attributes attributes, std::optional<Pid> tid = std::nullopt) {
   return {pid, SetAttr{tid, std::make_shared<const Attributes>(std::move(attributes))}};
 }
+inline std::shared_ptr<const File> EpollOf(std::uint64_t id) {
+  return std::make_shared<const File>(File{{id}, {O_RDWR}, Eventpoll{}});
+}
+/// Late state of one description.
+template <typename Late>
+Command LateOf(Pid pid, Fd fd, Late late) {
+  Attributes attributes;
+  attributes.descriptors.push_back({fd, std::move(late)});
+  return AttrOf(pid, std::move(attributes));
+}
+inline Command FillOf(Pid pid, Fd fd, std::vector<EpollTarget> targets) {
+  return LateOf(pid, fd, EpollTargets{std::move(targets)});
+}
 inline Command SubreaperOf(Pid pid, bool on) {
   Attributes attributes;
   attributes.child_subreaper = on;

@@ -98,6 +98,16 @@ inline Change RemoveWord(const std::string& field, const std::string& word) {
   };
 }
 
+/// Changes each target of the sets of epoll(7).
+inline std::function<void(nlohmann::json&)> InEachTarget(const Change& change) {
+  return InAttribute("descriptors", [=](nlohmann::json& late) {
+    for (nlohmann::json& entry : late) {
+      if (!entry.contains("epoll")) continue;
+      for (nlohmann::json& target : entry["epoll"]) change(target);
+    }
+  });
+}
+
 /// Makes the last view of a shared object one of an object of its own.
 inline void SplitObject(nlohmann::json& plan) {
   for (std::size_t i = plan.size(); i-- > 0;) {
@@ -225,6 +235,24 @@ inline std::vector<Damage> Damages() {
                 json& file = command["file"];
                 if (file["type"] == "SIGNALFD") file["mask"] = "0x800";
               })},
+      {"epoll", "nothing is watched", InAttribute("descriptors", WithoutLate("epoll"))},
+      {"epoll", "what has fired is armed", InEachTarget([](json& target) {
+         if (target["events"] == json{"EPOLLONESHOT"}) target["events"].push_back("EPOLLIN");
+       })},
+      {"epoll", "no edges", InEachTarget(RemoveWord("events", "EPOLLET"))},
+      {"epoll", "other data",
+       InEachTarget([](json& target) { target["data"] = "0xfedcba9876540000"; })},
+      {"epoll", "other types", InEachTarget(RemoveWord("events", "EPOLLIN"))},
+      {"epoll", "another number", InEachTarget([](json& target) {
+         if (target["fd"] == 24) target["fd"] = 15;
+       })},
+      {"epoll", "a target too few",
+       InAttribute("descriptors",
+                   [](json& late) {
+                     for (json& entry : late) {
+                       if (entry.value("fd", 0) == 21) entry["epoll"].erase(0);
+                     }
+                   })},
       {"files", "a descriptor too many",
        WithoutLast([](const json& command) { return command["command"] == "CLOSE_FD"; })},
       {"memory", "no stack that grows", InEach("MAP_REGION", RemoveWord("flags", "MAP_GROWSDOWN"))},

@@ -77,6 +77,8 @@ class PlanNormalizer {
     for (nlohmann::json& entry : late) {
       if (entry.contains("value")) entry["value"] = nullptr;
       entry.erase("ticks");
+      // In the order of the kernel's addresses.
+      if (entry.contains("epoll")) std::sort(entry["epoll"].begin(), entry["epoll"].end());
     }
     std::sort(late.begin(), late.end());
   }

@@ -12,6 +12,7 @@
 
 #include "dsl/commands.h"
 #include "tests/support/kernel_files.h"
+#include "tests/support/kernel_late.h"
 #include "tests/support/kernel_memory.h"
 #include "tests/support/pid_namespace.h"
 
@@ -26,7 +27,8 @@ namespace crgen::test {
 /// - MOVE_REGION moves one region or a part of one, else EFAULT; mremap(2) moves several
 /// since 6.17;
 /// - LOAD_PAGES fills all pages or none;
-/// - MAP_REGION of a shmem that has been created needs a view of it in the same process.
+/// - MAP_REGION of a shmem that has been created needs a view of it in the same process;
+/// - a set of epoll(7) is filled at once, once, and before others watch it, else EEXIST and ELOOP.
 /// All this is decided by what /proc and system calls tell at that moment, not by what was
 /// executed.
 class Executor {
@@ -142,7 +144,7 @@ class Executor {
       if (sigaction(static_cast<int>(action.signal.value), &it, nullptr) < 0) return errno;
       if (action.signal.value == SIGCHLD) objects_->ignores_sigchld.store(1);
     }
-    return 0;
+    return SetLateForReal(set.attributes->descriptors, proc_);
   }
 
   int ExecuteOne(const OpenFile& open) { return OpenForReal(open, proc_, objects_); }

@@ -120,7 +120,6 @@ inline int OpenMemfd(const File& file, const Memfd& memfd, int proc, SharedObjec
 }
 
 inline int OpenOther(const OtherFile& file) {
-  if (file.type == "EVENTPOLL") return epoll_create1(0);
   if (file.type == "INOTIFY") return inotify_init1(0);
   errno = ENOSYS;
   return -1;
@@ -160,6 +159,9 @@ inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
   } else if (const auto* timer = std::get_if<Timerfd>(&open.file->body)) {
     fd = Aside(timerfd_create(static_cast<int>(timer->clock.value), 0));
+    if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
+  } else if (std::holds_alternative<Eventpoll>(open.file->body)) {
+    fd = Aside(epoll_create1(0));
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
   } else if (open.peer == nullptr) {
     fd = Aside(OpenOther(std::get<OtherFile>(open.file->body)));

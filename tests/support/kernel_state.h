@@ -27,6 +27,7 @@ class RealLines {
     if (!ReadProcesses(view_.proc, &processes)) return std::nullopt;
     if (view_.init_is_outside) processes.erase(1);
     for (const auto& [pid, entry] : processes) WriteProcess(pid, entry);
+    for (const KnownSlot& set : descriptions_["anon_inode:[eventpoll]"]) WriteEpollSet(set);
     return std::move(lines_);
   }
 
@@ -102,10 +103,7 @@ class RealLines {
   static std::string FileName(const std::string& link, const char* info, std::uint64_t flags,
                               std::uint64_t pos) {
     constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
-        {"pipe:", "PIPE"},
-        {"socket:", "UNIXSK"},
-        {"anon_inode:[eventpoll]", "EVENTPOLL"},
-        {"anon_inode:inotify", "INOTIFY"}};
+        {"pipe:", "PIPE"}, {"socket:", "UNIXSK"}, {"anon_inode:inotify", "INOTIFY"}};
     for (const auto& [start, type] : kOthers) {
       if (link.starts_with(start)) return std::string(type);
     }
@@ -119,7 +117,44 @@ class RealLines {
     if (link.starts_with("anon_inode:[timerfd]")) {
       return StateLines::TimerfdText(Number(info, "clockid:", 10), flags);
     }
+    if (link == "anon_inode:[eventpoll]") return StateLines::EventpollText(flags);
     return StateLines::FileText(link, flags, pos);
+  }
+
+  /// What is watched, by the descriptions that kcmp(2) finds.
+  void WriteEpollSet(const KnownSlot& set) {
+    const std::string path = std::to_string(set.pid) + "/fdinfo/" + std::to_string(set.fd);
+    std::map<std::uint32_t, std::uint32_t> seen;  ///< of each number: it may stand several times
+    for (const std::string& line : LinesOf(view_.proc, path)) {
+      kcmp_epoll_slot slot = {static_cast<std::uint32_t>(set.fd), 0, 0};
+      std::uint32_t events = 0;
+      unsigned long long data = 0;
+      if (std::sscanf(line.c_str(), "tfd: %u events: %x data: %llx", &slot.tfd, &events, &data) !=
+          3)
+        continue;
+      slot.toff = seen[slot.tfd]++;
+      lines_.AddEpollTarget(StateLines::SlotName(set.pid, set.fd), static_cast<Fd>(slot.tfd),
+                            events, data, NameOfWatched(set.pid, slot));
+    }
+  }
+  static std::vector<std::string> LinesOf(int proc, const std::string& path) {
+    std::vector<std::string> lines;
+    const int fd = openat(proc, path.c_str(), O_RDONLY | O_CLOEXEC);
+    FILE* file = fd < 0 ? nullptr : fdopen(fd, "r");
+    if (file == nullptr) return lines;
+    for (char line[512]; std::fgets(line, sizeof line, file) != nullptr;) lines.emplace_back(line);
+    std::fclose(file);
+    return lines;
+  }
+  std::string NameOfWatched(Pid pid, const kcmp_epoll_slot& slot) const {
+    for (const auto& [link, known] : descriptions_) {
+      for (const KnownSlot& it : known) {
+        if (syscall(SYS_kcmp, it.pid, pid, KCMP_EPOLL_TFD, it.fd, &slot) == 0) {
+          return StateLines::SlotName(it.pid, it.fd);
+        }
+      }
+    }
+    return "nobody";
   }
 
   void WriteMemfd(Pid pid, Fd fd, const std::string& link) {

@@ -2,6 +2,8 @@
 // of each command.
 #pragma once
 
+#include <sys/epoll.h>
+
 #include <algorithm>
 #include <iterator>
 #include <memory>
@@ -40,8 +42,11 @@ class ProgramMaker {
     Try(test::ForkOf(0, root));
     if (Below(4) != 0) Try(test::SidOf(root));
     for (int i = 0; topic == Topic::kMemory && i < 4; ++i) Try(AnyOpening(root));
+    // Late state comes when everything else is there.
+    const bool late = topic != Topic::kProcesses && topic != Topic::kMemory && OneIn(2);
     for (std::vector<Pid> pids = Living(); program_.size() < length && !pids.empty();) {
-      Try(OneOf(Any(pids)));
+      const bool is_late = late && program_.size() > length / 2;
+      Try(is_late ? OneOfLate(Any(pids)) : OneOf(Any(pids)));
       // The kernel executes that command, and what is left is not what a program was to have.
       if (errors_.back() == "SIGHUP") break;
       pids = Living();
@@ -114,6 +119,12 @@ class ProgramMaker {
       // written to the object later.
       const bool locked = map->flags.Has(MAP_LOCKED) && map->flags.Has(MAP_PRIVATE);
       return !(locked && map->fd);
+    }
+    if (const auto* close = std::get_if<CloseFd>(&command.body)) {
+      return MayLetGo(command.pid, close->fd);
+    }
+    if (const auto* dup = std::get_if<DupFd>(&command.body)) {
+      return MayLetGo(command.pid, dup->new_fd);
     }
     if (const auto* load = std::get_if<LoadPages>(&command.body)) {
       const AddressRange range = {load->start.value, load->start.value + load->pages * kPageSize};
@@ -251,7 +262,7 @@ class ProgramMaker {
   std::shared_ptr<const File> AnyAnonymous() {
     const OpenFlags flags = {std::uint64_t{O_RDWR} | Any({0, 0, 0, O_NONBLOCK, O_APPEND})};
     FileBody body;
-    switch (Below(3)) {
+    switch (Below(5)) {
       case 0:
         body = Eventfd{Any({0UL, 1UL, 7UL, 0xffffffffUL, 0x100000000UL, ~0UL - 1, ~0UL}),
                        OneIn(2) ? std::optional(OneIn(2)) : std::nullopt};
@@ -259,8 +270,11 @@ class ProgramMaker {
       case 1:
         body = Signalfd{{Any({0UL, 1UL, 0xffffUL & ~0x100UL, 1UL << 63})}};
         break;
-      default:
+      case 2:
         body = Timerfd{{static_cast<std::uint32_t>(Below(12))}};
+        break;
+      default:
+        body = Eventpoll{};
     }
     return std::make_shared<const File>(File{{++files_}, flags, body});
   }
@@ -269,8 +283,8 @@ class ProgramMaker {
     const bool cloexec = OneIn(3);
     switch (Below(7)) {
       case 0:
-        if (OneIn(2)) return OpenOf(pid, AnyFd(), AnyAnonymous(), cloexec);
-        return OpenOf(pid, AnyFd(), OtherOf(++files_, Any({"EVENTPOLL", "INOTIFY"})), cloexec);
+        if (!OneIn(4)) return OpenOf(pid, AnyFd(), AnyAnonymous(), cloexec);
+        return OpenOf(pid, AnyFd(), OtherOf(++files_, "INOTIFY"), cloexec);
       case 1: {
         const char* type = Any({"PIPE", "UNIXSK"});
         auto peer =
@@ -295,6 +309,47 @@ class ProgramMaker {
       default:
         return AnyOpening(pid);
     }
+  }
+
+  // ---- late state
+
+  EpollTarget AnyTarget(Pid pid) {
+    EpollTarget target;
+    target.fd = OpenFd(pid);
+    target.events = {Any({std::uint64_t{EPOLLIN}, std::uint64_t{EPOLLOUT | EPOLLET},
+                          std::uint64_t{EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLONESHOT},
+                          std::uint64_t{EPOLLONESHOT}, std::uint64_t{0}, std::uint64_t{1} << 20})};
+    if (OneIn(6)) target.events.bits |= EPOLLEXCLUSIVE;
+    if (OneIn(8)) target.events.bits |= EPOLLWAKEUP;
+    target.data = {Any({0UL, 1UL, ~0UL})};
+    return target;
+  }
+  /// A set that is not filled yet, mostly.
+  Fd SetFd(Pid pid) {
+    std::vector<Fd> sets;
+    TaskOf(pid).table->slots.ForEach([&](Fd fd, const check::Slot& slot) {
+      const check::Description& it = *slot.description;
+      if (std::holds_alternative<Eventpoll>(it.file->body) && it.late.empty()) sets.push_back(fd);
+    });
+    return sets.empty() || OneIn(8) ? OpenFd(pid) : Any(sets);
+  }
+  Command OneOfLate(Pid pid) {
+    if (OneIn(8)) return test::CloseOf(pid, OpenFd(pid));
+    if (OneIn(8)) return test::DupOf(pid, OpenFd(pid), AnyFd(), OneIn(3));
+    auto attributes = std::make_shared<Attributes>();
+    do {
+      EpollTargets set;
+      for (std::uint32_t i = Below(4); OneIn(30) ? false : i < 4; ++i) {
+        set.targets.push_back(AnyTarget(pid));
+      }
+      attributes->descriptors.push_back({SetFd(pid), std::move(set)});
+    } while (OneIn(4));
+    return {pid, SetAttr{{}, std::move(attributes)}};
+  }
+  /// How deep sets lie is a matter of those that are open.
+  bool MayLetGo(Pid pid, Fd fd) const {
+    const auto* slot = TaskOf(pid).table->slots.Find(fd);
+    return slot == nullptr || slot->value.description->watchers == 0;
   }
 
   // ---- memory

@@ -1,6 +1,7 @@
 // The simulated kernel's state as lines.
 #pragma once
 
+#include <sys/epoll.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -27,6 +28,7 @@ class SimulatedLines {
       if (task.pid != 0 && task.state != check::TaskState::kGone) tasks[task.pid] = &task;
     }
     for (const auto& [pid, task] : tasks) WriteTask(*task);
+    for (const auto& [description, name] : descriptions_) WriteEpollSet(*description, name);
     return std::move(lines_);
   }
 
@@ -66,6 +68,20 @@ class SimulatedLines {
     });
   }
 
+  void WriteEpollSet(const check::Description& description, const std::string& name) {
+    for (const LateState& state : description.late) {
+      const auto* set = std::get_if<EpollTargets>(&state);
+      for (std::size_t i = 0; set != nullptr && i < set->targets.size(); ++i) {
+        const auto target = description.watched[i].lock();
+        if (target == nullptr) continue;  // closed by everybody
+        const EpollTarget& it = set->targets[i];
+        // epoll_ctl(2), unlike a program, arms what has fired.
+        lines_.AddEpollTarget(name, it.fd, it.events.bits | EPOLLERR | EPOLLHUP, it.data.value,
+                              descriptions_.at(target.get()));
+      }
+    }
+  }
+
   static std::string AnonymousName(const File& file) {
     const std::uint64_t flags = file.flags.bits;
     if (const auto* event = std::get_if<Eventfd>(&file.body)) {
@@ -74,6 +90,7 @@ class SimulatedLines {
     if (const auto* signals = std::get_if<Signalfd>(&file.body)) {
       return StateLines::SignalfdText(signals->mask.value, flags);
     }
+    if (std::holds_alternative<Eventpoll>(file.body)) return StateLines::EventpollText(flags);
     if (const auto* timer = std::get_if<Timerfd>(&file.body)) {
       return StateLines::TimerfdText(timer->clock.value, flags);
     }

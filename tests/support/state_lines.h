@@ -41,6 +41,14 @@ class StateLines {
     return name + " flags " + HexText(flags & ~(kLargeFile | O_CLOEXEC)) + " pos " +
            std::to_string(pos);
   }
+  void AddEpollTarget(const std::string& set, Fd fd, std::uint64_t events, std::uint64_t data,
+                      const std::string& target) {
+    // A kernel without CONFIG_PM_SLEEP keeps no EPOLLWAKEUP.
+    lines_.insert("epoll set " + set + " watches fd " + std::to_string(fd) + " " +
+                  HexText(events & ~kEpollWakeup) + " " + HexText(data) + ", description of " +
+                  target);
+  }
+  static std::string EventpollText(std::uint64_t flags) { return FileText("EVENTPOLL", flags, 0); }
   static std::string EventfdText(std::uint64_t counter, bool semaphore, std::uint64_t flags) {
     return FileText("EVENTFD " + HexText(counter) + (semaphore ? " semaphore" : ""), flags, 0);
   }

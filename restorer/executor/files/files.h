@@ -12,8 +12,10 @@ void Place(const Caller& caller, long from, const OpenOp& open);
 void OpenEventfd(const Caller& caller, const OpenOp& open);
 void OpenSignalfd(const Caller& caller, const OpenOp& open);
 void OpenTimerfd(const Caller& caller, const OpenOp& open);
+void OpenEventpoll(const Caller& caller, const OpenOp& open);
 
 void SetOwner(const Caller& caller, const OwnerOp& owner);
 void SetTimer(const Caller& caller, const TimerOp& timer);
+void FillEpoll(const Caller& caller, const EpollOp& epoll);
 
 }  // namespace crgen::restorer

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+
+#include "generator/files/planner.h"
+
+namespace crgen {
+
+template <>
+class FilePlanner<Eventpoll> : public PlainPlanner<Eventpoll> {
+ public:
+  using PlainPlanner::PlainPlanner;
+};
+
+/// Of each set of the snapshot, by file, how many sets are below each other in what it watches: in
+/// this order they are filled. Sets that watch none are left out. Cost: O(n log n) in targets.
+std::unordered_map<std::int32_t, int> EpollHeights(const Snapshot& snapshot);
+
+}  // namespace crgen

@@ -1,0 +1,242 @@
+#include "images/files/eventpoll.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "images/load/file_checks.h"
+#include "images/load/loader.h"
+
+namespace crgen {
+namespace {
+
+constexpr std::uint64_t kAlways = EPOLLERR | EPOLLHUP;
+
+/// What no epoll_ctl(2) leaves behind.
+void CheckEvents(std::uint32_t events, const Place& at) {
+  constexpr std::uint64_t kWithExclusive =
+      EPOLLIN | EPOLLOUT | kAlways | EPOLLWAKEUP | EPOLLET | EPOLLEXCLUSIVE;
+  const bool fired = EpollTarget{0, {events}, {}}.HasFired();
+  if (!fired && (events & kAlways) != kAlways) {
+    at.Error(".events", HexText(events) + " lacks EPOLLERR or EPOLLHUP, which the kernel adds");
+  }
+  if ((events & EPOLLEXCLUSIVE) != 0 && (events & ~kWithExclusive) != 0) {
+    at.Error(".events", HexText(events) + ": what EPOLLEXCLUSIVE does not go with");
+  }
+}
+
+/// The first process with each file; -1: nobody.
+std::vector<std::int32_t> FirstHolders(const Snapshot& snapshot) {
+  std::vector<std::int32_t> first(snapshot.files.size(), -1);
+  std::vector<bool> seen(snapshot.tables.size());
+  for (std::size_t p = 0; p < snapshot.processes.size(); ++p) {
+    const std::int32_t table = snapshot.processes[p].table;
+    if (table < 0 || seen[table]) continue;
+    seen[table] = true;
+    for (const Descriptor& slot : snapshot.tables[table].slots) {
+      if (first[slot.file] < 0) first[slot.file] = static_cast<std::int32_t>(p);
+    }
+  }
+  return first;
+}
+
+struct Resolved {
+  EpollTarget target;
+  std::int32_t file;
+  int index;  ///< in the image
+};
+
+/// The targets of all sets, and what of them no kernel allows.
+class SetResolver {
+ public:
+  SetResolver(Loader& loader, const std::unordered_map<std::uint64_t, std::string>& places)
+      : loader_(loader), snapshot_(loader.snapshot), places_(places) {}
+
+  void Resolve(LateEntry& entry) {
+    std::vector<EpollTarget>& targets = std::get<EpollTargets>(entry.state).targets;
+    const std::string& place = places_.at(snapshot_.files[entry.file]->id.value);
+    const std::int32_t table = snapshot_.processes[entry.process].table;
+    std::vector<Resolved> resolved;
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+      const Fd fd = targets[i].fd;
+      if (fd < 0 || loader_.IsLeftOut(table, fd)) continue;  // reported
+      const Resolved one = {targets[i], FileAt(table, fd), static_cast<int>(i)};
+      if (CheckTarget(entry, one, At(place, one))) resolved.push_back(one);
+    }
+    TellApart(table, place, resolved);
+    targets.clear();
+    for (const Resolved& one : resolved) {
+      targets.push_back(one.target);
+      if (IsSet(one.file)) inner_[entry.file].push_back(one.file);
+    }
+  }
+
+  /// Sets in sets.
+  void CheckNests() {
+    for (const auto& [set, inner] : inner_) Height(set, 0);
+  }
+
+ private:
+  enum { kOpen = -2, kWrong = -1 };
+
+  bool IsSet(std::int32_t file) const {
+    return std::holds_alternative<Eventpoll>(snapshot_.files[file]->body);
+  }
+
+  std::int32_t FileAt(std::int32_t table, Fd fd) const {
+    const std::vector<Descriptor>& slots = snapshot_.tables[table].slots;
+    const auto slot = std::ranges::lower_bound(slots, fd, {}, &Descriptor::fd);
+    return slot == slots.end() || slot->fd != fd ? -1 : slot->file;
+  }
+
+  Place At(const std::string& place, const Resolved& one) const {
+    return {place, loader_.diag, "tfd", one.index};
+  }
+
+  bool CheckTarget(const LateEntry& entry, const Resolved& one, const Place& at) const {
+    const std::string name = "fd " + std::to_string(one.target.fd);
+    if (one.file < 0) {
+      at.Unsupported(".tfd", name + ", which pid " +
+                                 std::to_string(snapshot_.tree.nodes[entry.process].pid) +
+                                 ", the first that has the set, does not have open");
+      return false;
+    }
+    if (one.file == entry.file) {
+      at.Error(".tfd", name + " is the set itself");
+      return false;
+    }
+    if (one.target.events.Has(EPOLLEXCLUSIVE) && IsSet(one.file)) {
+      at.Error(".events", "EPOLLEXCLUSIVE, and " + name + " is a set");
+      return false;
+    }
+    if (CanBePolled(*snapshot_.files[one.file])) return true;
+    at.Unsupported(".tfd", name + ": a file that epoll_ctl(2) does not take (EPERM)");
+    return false;
+  }
+
+  /// Files on disks cannot, those of proc(5) and sysfs(5) may. No image tells who is on FUSE.
+  static bool CanBePolled(const File& file) {
+    const RegularFile* regular = AsRegular(file);
+    if (regular == nullptr) return !std::holds_alternative<Memfd>(file.body);
+    const std::uint32_t mode = regular->mode.value_or(S_IFREG);
+    const std::string& path = regular->path.bytes;
+    const bool of_kernel = path.starts_with("/proc/") || path.starts_with("/sys/");
+    return !file.flags.Has(O_PATH) && !S_ISDIR(mode) && (!S_ISREG(mode) || of_kernel);
+  }
+
+  /// A file that is watched by several of its numbers stands with one number in the image: others
+  /// that it has in the table take the places of the later ones.
+  void TellApart(std::int32_t table, const std::string& place,
+                 std::vector<Resolved>& resolved) const {
+    std::unordered_set<Fd> used;
+    std::unordered_map<std::int32_t, std::vector<Fd>> spare;  // by file, highest first
+    std::vector<Resolved*> doubles;
+    for (Resolved& one : resolved) {
+      if (used.insert(one.target.fd).second) continue;
+      doubles.push_back(&one);
+      spare[one.file];
+    }
+    if (doubles.empty()) return;
+    const std::vector<Descriptor>& slots = snapshot_.tables[table].slots;
+    for (auto slot = slots.rbegin(); slot != slots.rend(); ++slot) {
+      const auto file = spare.find(slot->file);
+      if (file != spare.end() && !used.contains(slot->fd)) file->second.push_back(slot->fd);
+    }
+    for (Resolved* one : doubles) {
+      std::vector<Fd>& numbers = spare[one->file];
+      if (numbers.empty()) {
+        At(place, *one)
+            .Unsupported(".tfd", "fd " + std::to_string(one->target.fd) +
+                                     " stands twice: it was watched by a number that is closed");
+        one->file = -1;
+        continue;
+      }
+      one->target.fd = numbers.back();
+      numbers.pop_back();
+    }
+    std::erase_if(resolved, [](const Resolved& one) { return one.file < 0; });
+  }
+
+  /// How many sets are below each other in `set`; kWrong: reported.
+  int Height(std::int32_t set, int depth) {
+    const auto inner = inner_.find(set);
+    if (inner == inner_.end()) return 0;
+    const auto [known, fresh] = heights_.try_emplace(set, kOpen);
+    if (!fresh && known->second != kOpen) return known->second;
+    const std::string& place = places_.at(snapshot_.files[set]->id.value);
+    if (!fresh) {
+      (void)loader_.diag.Error(place + "tfd", "sets that watch each other in a circle");
+      return heights_[set] = kWrong;
+    }
+    int height = 0;
+    for (const std::int32_t below : inner->second) {
+      const int one = depth > kEpollNests ? kEpollNests : Height(below, depth + 1);
+      if (one == kWrong) return heights_[set] = kWrong;
+      height = std::max(height, one + 1);
+    }
+    if (height > kEpollNests) {
+      loader_.diag.Unsupported(place + "tfd",
+                               "more than " + std::to_string(kEpollNests) +
+                                   " sets below each other, which kernels since Linux 6.17 refuse");
+      height = kWrong;
+    }
+    return heights_[set] = height;
+  }
+
+  Loader& loader_;
+  Snapshot& snapshot_;
+  const std::unordered_map<std::uint64_t, std::string>& places_;
+  std::map<std::int32_t, std::vector<std::int32_t>> inner_;  ///< sets that a set watches
+  std::unordered_map<std::int32_t, int> heights_;
+};
+
+}  // namespace
+
+Result FileLoaderOf<Eventpoll>::Convert(const pb::file_entry& entry, const ImageReader& at,
+                                        Loader& loader, ConvertedFile* file) {
+  if (!entry.has_epfd()) return MissingMessage(at, kType, loader.diag);
+  const pb::eventpoll_file_entry& from = entry.epfd();
+  CheckAnonymousFlags(from.flags(), Place(at, loader.diag, "epfd"));
+  TakeDescription("epfd", from, file);
+  file->body = Eventpoll{};
+  if (from.tfd_size() == 0) return Result::kOk;
+  EpollTargets set;
+  set.targets.reserve(static_cast<std::size_t>(from.tfd_size()));
+  for (int i = 0; i < from.tfd_size(); ++i) {
+    const pb::eventpoll_tfd_entry& target = from.tfd(i);
+    const Place place(at, loader.diag, "epfd.tfd");
+    CheckEvents(target.events(), place.At("epfd.tfd", i));
+    const bool is_number = target.tfd() < static_cast<std::uint32_t>(kFdLimit);
+    if (!is_number) {
+      place.At("epfd.tfd", i)
+          .Error(".tfd", std::to_string(target.tfd()) + " is no descriptor number");
+    }
+    const Fd fd = is_number ? static_cast<Fd>(target.tfd()) : -1;
+    set.targets.push_back({fd, {target.events()}, {target.data()}});
+  }
+  file->late.emplace_back(std::move(set));
+  places_.emplace(entry.id(), at.Where("epfd") + ".");
+  return Result::kOk;
+}
+
+void FileLoaderOf<Eventpoll>::Finish(Loader& loader) {
+  if (places_.empty()) return;
+  Snapshot& snapshot = loader.snapshot;
+  const std::vector<std::int32_t> holders = FirstHolders(snapshot);
+  SetResolver resolver(loader, places_);
+  for (LateEntry& entry : snapshot.late) {
+    if (!std::holds_alternative<EpollTargets>(entry.state)) continue;
+    entry.process = holders[entry.file];
+    if (entry.process >= 0) resolver.Resolve(entry);
+  }
+  std::erase_if(snapshot.late, [](const LateEntry& entry) {
+    const auto* set = std::get_if<EpollTargets>(&entry.state);
+    return set != nullptr && set->targets.empty();
+  });
+  resolver.CheckNests();
+}
+
+}  // namespace crgen

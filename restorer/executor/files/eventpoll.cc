@@ -1,0 +1,47 @@
+#include <fcntl.h>
+
+#include "restorer/executor/files/files.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr int kAdd = 1, kModify = 3;        // EPOLL_CTL_ADD, EPOLL_CTL_MOD
+constexpr uint32_t kAllTypes = 0x000023df;  // EPOLLIN to EPOLLWRBAND, EPOLLRDHUP
+
+struct __attribute__((packed)) EpollEvent {
+  uint32_t events;
+  uint64_t data;
+};
+
+/// Without a type the kernel would go on to report errors and hang-ups: only an event disarms
+/// EPOLLONESHOT. So the target is watched for all there is; one from which nothing comes stays
+/// armed for these two.
+void AddFired(const Caller& caller, int32_t set, const WatchedOp& target) {
+  EpollEvent event = {target.events | kAllTypes, target.data};
+  caller.Must("epoll_ctl(EPOLL_CTL_ADD)", __NR_epoll_ctl, set, kAdd, target.fd, &event);
+  EpollEvent come;
+  if (caller.Must("epoll_wait", __NR_epoll_wait, set, &come, 1, 0) != 0) return;
+  event.events = target.events;
+  caller.Must("epoll_ctl(EPOLL_CTL_MOD)", __NR_epoll_ctl, set, kModify, target.fd, &event);
+}
+
+}  // namespace
+
+void OpenEventpoll(const Caller& caller, const OpenOp& open) {
+  const long fd = caller.Must("epoll_create1", __NR_epoll_create1, open.cloexec ? O_CLOEXEC : 0);
+  Place(caller, fd, open);
+}
+
+void FillEpoll(const Caller& caller, const EpollOp& epoll) {
+  for (uint32_t i = 0; i < epoll.count; ++i) {
+    const WatchedOp& target = epoll.watched[i];
+    if (target.fired) {
+      AddFired(caller, epoll.fd, target);
+      continue;
+    }
+    const EpollEvent event = {target.events, target.data};
+    caller.Must("epoll_ctl(EPOLL_CTL_ADD)", __NR_epoll_ctl, epoll.fd, kAdd, target.fd, &event);
+  }
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,92 @@
+// SET_ATTR descriptors for real.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#include <cerrno>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "dsl/commands.h"
+#include "tests/support/kernel_files.h"
+
+namespace crgen::test {
+
+/// What is known of a set of epoll(7) is kept where all its holders find it: in the signal that
+/// F_SETSIG gives its description.
+class EpollMark {
+ public:
+  static constexpr int kFilled = 1, kWatched = 2;
+  explicit EpollMark(Fd fd) : fd_(fd), before_(fcntl(fd, F_GETSIG)) {}
+  bool Has(int mark) const { return (before_ & mark) != 0; }
+  void Add(int mark) const { fcntl(fd_, F_SETSIG, before_ | mark); }
+  void Restore() const { fcntl(fd_, F_SETSIG, before_); }
+
+ private:
+  Fd fd_;
+  int before_;
+};
+
+inline bool IsEpollSet(Fd fd, int proc) {
+  return LinkText(proc, "self/fd/" + std::to_string(fd)) == "anon_inode:[eventpoll]";
+}
+
+/// Fills sets; what fails leaves nothing behind.
+class LateExecutor {
+ public:
+  explicit LateExecutor(int proc) : proc_(proc) {}
+
+  int Fill(Fd fd, const EpollTargets& set) {
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0) return EBADF;
+    if ((flags & O_PATH) != 0) return EBADF;  // it has no signal either
+    const EpollMark mark(fd);
+    if (mark.Has(EpollMark::kFilled)) return EEXIST;
+    if (set.targets.empty()) return EINVAL;
+    if (mark.Has(EpollMark::kWatched)) return ELOOP;
+    for (const EpollTarget& target : set.targets) {
+      epoll_event event = {};
+      event.events = static_cast<std::uint32_t>(target.events.bits);
+      event.data.u64 = target.data.value;
+      if (epoll_ctl(fd, EPOLL_CTL_ADD, target.fd, &event) < 0) return errno;
+      added_.push_back({fd, target.fd});
+      if (IsEpollSet(target.fd, proc_)) Mark(target.fd, EpollMark::kWatched);
+    }
+    Mark(fd, EpollMark::kFilled);
+    return 0;
+  }
+
+  void Undo() {
+    for (const Added& it : added_) epoll_ctl(it.set, EPOLL_CTL_DEL, it.fd, nullptr);
+    for (auto mark = marks_.rbegin(); mark != marks_.rend(); ++mark) mark->Restore();
+  }
+
+ private:
+  struct Added {
+    Fd set;
+    Fd fd;
+  };
+  void Mark(Fd fd, int mark) {
+    marks_.emplace_back(fd);
+    marks_.back().Add(mark);
+  }
+
+  int proc_;
+  std::vector<Added> added_;
+  std::vector<EpollMark> marks_;
+};
+
+inline int SetLateForReal(const std::vector<DescriptorState>& entries, int proc) {
+  LateExecutor executor(proc);
+  for (const DescriptorState& late : entries) {
+    const int error = executor.Fill(late.fd, std::get<EpollTargets>(late.state));
+    if (error == 0) continue;
+    executor.Undo();
+    return error;
+  }
+  return 0;
+}
+
+}  // namespace crgen::test
