@@ -26,7 +26,7 @@ class TreeMaker {
     node.pid = Next();
     node.pgid = pgid;
     node.sid = sid;
-    node.parent = parent;
+    node.parent = ProcessIndex(parent);
     tree_.nodes.push_back(node);
     return Size() - 1;
   }
@@ -45,7 +45,7 @@ class TreeMaker {
       stack.pop_back();
       const auto place = static_cast<std::int32_t>(ordered.nodes.size());
       ordered.nodes.push_back(At(i));
-      ordered.nodes.back().parent = parent;
+      ordered.nodes.back().parent = ProcessIndex(parent);
       for (std::int32_t child : children[static_cast<std::size_t>(i)]) {
         stack.push_back({child, place});
       }

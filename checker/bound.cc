@@ -44,7 +44,7 @@ class OpeningsLeft {
   std::unordered_set<const File*> files_;
 };
 
-bool HasBrothers(const Program& program) {
+bool HasSiblings(const Program& program) {
   return std::any_of(program.begin(), program.end(), [](const Command& command) {
     const auto* fork = std::get_if<Fork>(&command.body);
     return fork != nullptr && fork->flags.Has(CLONE_PARENT);
@@ -85,12 +85,12 @@ class ProcessesLeft {
     for (const Pid session : sessions_) groups_.erase(session);
   }
 
-  void Bound(bool has_brothers, Kinds* kinds) const {
+  void Bound(bool has_siblings, Kinds* kinds) const {
     std::size_t births = left_.size();
     for (const Task* task : left_) (*kinds)[CommandBound::kThread].least += task->threads.size();
     for (const Pid session : sessions_) births += IsGone(session);
     for (const auto& [group, session] : groups_) births += IsGone(group);
-    if (!has_brothers) births += CountMoreDead();
+    if (!has_siblings) births += CountMoreDead();
     (*kinds)[CommandBound::kFork].least = births;
     (*kinds)[CommandBound::kEnd].least = births;
     (*kinds)[CommandBound::kSetSid].least = sessions_.size();
@@ -147,7 +147,7 @@ class ProcessesLeft {
 CommandBound BoundCommands(const Program& program, const SimulatedState& state) {
   CommandBound bound;
   check::CountCommands(program, check::OpeningsLeft(*state.kernel()), &bound.kinds);
-  check::ProcessesLeft(*state.kernel()).Bound(check::HasBrothers(program), &bound.kinds);
+  check::ProcessesLeft(*state.kernel()).Bound(check::HasSiblings(program), &bound.kinds);
   return bound;
 }
 

@@ -59,12 +59,12 @@ Result CheckComplete(const Program& program, const SimulatedState& state, Diagno
   for (const check::Open& open : check::FindOpen(*state.kernel())) {
     const std::string pid = std::to_string(open.task->pid);
     if (open.executing) {
-      (void)diag.Error("end of program", "process " + pid + " (commands[" +
-                                             std::to_string(open.task->born) +
-                                             "]) neither resumes nor exits");
+      diag.Error("end of program", "process " + pid + " (commands[" +
+                                       std::to_string(open.task->born) +
+                                       "]) neither resumes nor exits");
       continue;
     }
-    const std::string where = check::CommandPlace(program, open.task->ended);
+    const std::string where = CommandPlace(program[open.task->ended], open.task->ended);
     const auto report = [&](const std::string& what) {
       diag.Add({Severity::kError, where,
                 "EPERM: " + what + ": set them, or say \"inherit\" for those of the restorer",

@@ -119,7 +119,7 @@ class UnusedSlots {
   }
 
   void Warn(std::string what, std::size_t put) {
-    diag_.Add({Severity::kWarning, CommandPlace(program_, command_),
+    diag_.Add({Severity::kWarning, CommandPlace(program_[command_], command_),
                std::move(what) +
                    ", which nobody has mapped, duplicated or inherited since commands[" +
                    std::to_string(put) + "]",
@@ -151,8 +151,8 @@ void FindUnreaped(const Program& program, const Kernel& kernel, const Snapshot* 
     const std::string fact = snapshot == nullptr
                                  ? "it is left to the restorer, outside the tree"
                                  : "the dump has no zombie " + std::to_string(task.pid);
-    diag.Add({Severity::kWarning, CommandPlace(program, task.ended), "no WAIT follows, and " + fact,
-              task.ended});
+    diag.Add({Severity::kWarning, CommandPlace(program[task.ended], task.ended),
+              "no WAIT follows, and " + fact, task.ended});
   }
 }
 

@@ -73,7 +73,7 @@ ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
     return ExitCode::kOk;
   }
   if (!wrong) return ExitCode::kBadInput;
-  (void)diag.Error(arguments.dump, "the program for it is wrong: a defect of crgen");
+  diag.Error(arguments.dump, "the program for it is wrong: a defect of crgen");
   return ExitCode::kInternal;
 }
 
@@ -82,8 +82,8 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics* findings) {
   std::set<Loss> losses;
   std::string wrong;
   if (Failed(ParseLosses(arguments.without, &losses, &wrong))) {
-    (void)findings->Error("--without",
-                          "nothing is called \"" + wrong + "\" there; known are:\n" + LossHelp());
+    findings->Error("--without",
+                    "nothing is called \"" + wrong + "\" there; known are:\n" + LossHelp());
     return ExitCode::kUsage;
   }
   Diagnostics diag;

@@ -34,7 +34,7 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
   const bool prepared = Succeeded(PrepareTree(loaded, &tree, &refusal));
   loaded = {};  // a large tree is held once
   if (!prepared || Failed(AnalyzeTree(tree, &plan, &refusal))) {
-    (void)diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
+    diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
     return ExitCode::kUnreachable;
   }
   std::string text;
@@ -101,7 +101,7 @@ ExitCode AnswerTrees(const TreeArguments& arguments, Diagnostics& diag) {
 ExitCode RunTree(const TreeArguments& arguments, Diagnostics& diag) {
   if (arguments.tree != "-") return ShowTree(arguments, diag);
   if (arguments.program) return AnswerTrees(arguments, diag);
-  (void)diag.Error("-", "trees are read from standard input with --program");
+  diag.Error("-", "trees are read from standard input with --program");
   return ExitCode::kUsage;
 }
 

@@ -61,7 +61,7 @@ Result ReadPlan(const std::string& path, const std::string& name, Program* progr
   Diagnostics problems;
   const Result read = ReadProgram(text.Reader(), name, program, lines, problems);
   if (Failed(text.Close(diag))) return Result::kError;
-  if (text.IsEmpty()) return diag.Error(name, kEmptyPlan);
+  if (text.IsEmpty()) return diag.Fail(name, kEmptyPlan);
   for (const Diagnostic& entry : problems.entries()) diag.Add(entry);
   return read;
 }

@@ -22,10 +22,10 @@ TextFile::~TextFile() {
 
 Result TextFile::Open(Diagnostics& diag) {
   fd_ = path_ == "-" ? dup(STDIN_FILENO) : open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd_ < 0) return diag.Error(path_, std::strerror(errno));
+  if (fd_ < 0) return diag.Fail(path_, std::strerror(errno));
   if (!IsFolder(path_)) return Result::kOk;
-  return diag.Error(
-      path_, "is a folder, expected a file; `crgen " + path_ + "` prints the plan of a dump");
+  return diag.Fail(path_,
+                   "is a folder, expected a file; `crgen " + path_ + "` prints the plan of a dump");
 }
 
 ByteReader TextFile::Reader() {
@@ -42,7 +42,7 @@ ByteReader TextFile::Reader() {
 }
 
 Result TextFile::Close(Diagnostics& diag) {
-  return error_ != 0 ? diag.Error(path_, std::strerror(error_)) : Result::kOk;
+  return error_ != 0 ? diag.Fail(path_, std::strerror(error_)) : Result::kOk;
 }
 
 std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag) {
@@ -50,14 +50,14 @@ std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag
   namespace fs = std::filesystem;
   std::error_code error;
   if (fs::exists(path, error) && !IsFolder(path)) {
-    (void)diag.Error(path, "is a file, expected the folder of a dump; unpack an archive first");
+    diag.Error(path, "is a file, expected the folder of a dump; unpack an archive first");
     return nullptr;
   }
   if (!fs::exists(fs::path(path) / kFirst, error)) {
     for (fs::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
       std::error_code ignored;
       if (!fs::exists(at->path() / kFirst, ignored)) continue;
-      (void)diag.Error(path, "is no dump, but " + at->path().string() + " is one");
+      diag.Error(path, "is no dump, but " + at->path().string() + " is one");
       return nullptr;
     }
   }

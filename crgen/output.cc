@@ -61,7 +61,7 @@ Output::~Output() {
 }
 
 Result Output::Fail(Diagnostics& diag) const {
-  return diag.Error(path_.empty() ? "standard output" : path_, std::strerror(errno));
+  return diag.Fail(path_.empty() ? "standard output" : path_, std::strerror(errno));
 }
 
 Result Output::Open(Diagnostics& diag) {

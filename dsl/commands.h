@@ -353,6 +353,9 @@ struct Command {
 
 using Program = std::vector<Command>;
 
+/// "commands[11] SET_SID pid 10": how findings and errors name a command.
+std::string CommandPlace(const Command& command, std::size_t index);
+
 /// What `program` says of itself; null: nothing.
 inline const About* AboutOf(const Program& program) {
   const auto* root = program.empty() ? nullptr : std::get_if<Fork>(&program.front().body);

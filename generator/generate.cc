@@ -63,12 +63,12 @@ class Generation {
   Result Run(Diagnostics& diag);
 
  private:
-  Result EmitFork(const TreeOp& op, std::int32_t executor, std::int32_t child, Diagnostics& diag);
+  Result EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex child, Diagnostics& diag);
   void EmitClocks(Pid root);
-  void EmitTreeOp(const TreeOp& op, std::int32_t executor);
-  void EmitThreads(std::int32_t node);
-  Result FinishPlaces(std::int32_t node, Diagnostics& diag);
-  void EmitState(std::int32_t node);
+  void EmitTreeOp(const TreeOp& op, NodeIndex executor);
+  void EmitThreads(NodeIndex node);
+  Result FinishPlaces(NodeIndex node, Diagnostics& diag);
+  void EmitState(NodeIndex node);
 
   const Snapshot& snapshot_;
   const TreePlan& plan_;
@@ -81,7 +81,7 @@ class Generation {
   MemoryPlan memory_;
 };
 
-Result Generation::EmitFork(const TreeOp& op, std::int32_t executor, std::int32_t child,
+Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex child,
                             Diagnostics& diag) {
   Fork fork = std::get<Fork>(TreeCommand(op).body);
   if (executor < 0) {
@@ -117,7 +117,7 @@ void Generation::EmitClocks(Pid root) {
 }
 
 /// Everything but a fork.
-void Generation::EmitTreeOp(const TreeOp& op, std::int32_t executor) {
+void Generation::EmitTreeOp(const TreeOp& op, NodeIndex executor) {
   Command command = TreeCommand(op);
   const std::int32_t process = executor < 0 ? -1 : tree_.nodes[executor].process;
   if (op.kind == TreeOp::Kind::kExit && process >= 0) {
@@ -128,7 +128,7 @@ void Generation::EmitTreeOp(const TreeOp& op, std::int32_t executor) {
   out_.Emit(op.pid, std::move(command.body));
 }
 
-void Generation::EmitThreads(std::int32_t node) {
+void Generation::EmitThreads(NodeIndex node) {
   for (const Thread& thread : tree_.Living(snapshot_, node)->threads) {
     out_.Emit(tree_.nodes[node].pid, CreateThread{thread.tid});
     opener_.proc_files().Appears(thread.tid);
@@ -136,7 +136,7 @@ void Generation::EmitThreads(std::int32_t node) {
 }
 
 /// Descriptors and regions in their places, and threads.
-Result Generation::FinishPlaces(std::int32_t node, Diagnostics& diag) {
+Result Generation::FinishPlaces(NodeIndex node, Diagnostics& diag) {
   if (Failed(descriptors_.Finish(node, opener_, out_, diag)) ||
       Failed(memory_.Finish(node, diag))) {
     return Result::kError;
@@ -146,7 +146,7 @@ Result Generation::FinishPlaces(std::int32_t node, Diagnostics& diag) {
 }
 
 /// Attributes, and off it goes.
-void Generation::EmitState(std::int32_t node) {
+void Generation::EmitState(NodeIndex node) {
   const Process& process = *tree_.Living(snapshot_, node);
   const Pid pid = tree_.nodes[node].pid;
   for (const Thread& thread : process.threads) {
@@ -168,29 +168,30 @@ Result Generation::Run(Diagnostics& diag) {
       Failed(memory_.Build(diag))) {
     return Result::kError;
   }
-  std::int32_t born = 0;
+  NodeIndex born(0);
   for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
     const TreeOp& op = plan_.ops[i];
     if (op.kind != TreeOp::Kind::kFork) {
       EmitTreeOp(op, tree_.executor[i]);
-    } else if (Failed(EmitFork(op, tree_.executor[i], born++, diag))) {
-      return Result::kError;
+    } else {
+      if (Failed(EmitFork(op, tree_.executor[i], born, diag))) return Result::kError;
+      ++born;
     }
   }
   // Where nothing is late, and nobody relies on another, what a process does is found together.
   const bool at_once = snapshot_.late.empty() && !descriptors_.HasNeeds();
   const auto nodes = static_cast<std::int32_t>(tree_.nodes.size());
-  for (std::int32_t n = 0; n < nodes; ++n) {
+  for (NodeIndex n(0); n < nodes; ++n) {
     const bool early = opener_.proc_files().WantsThreadsEarly(tree_.nodes[n].pid);
     if (early && tree_.Living(snapshot_, n) != nullptr) EmitThreads(n);
   }
-  for (const std::int32_t n : descriptors_.FinishOrder()) {
+  for (const NodeIndex n : descriptors_.FinishOrder()) {
     if (Failed(FinishPlaces(n, diag))) return Result::kError;
     if (at_once) EmitState(n);
   }
   if (at_once) return Result::kOk;
   if (Failed(EmitLateState(snapshot_, tree_, out_, diag))) return Result::kError;
-  for (std::int32_t n = 0; n < nodes; ++n) {
+  for (NodeIndex n(0); n < nodes; ++n) {
     if (tree_.Living(snapshot_, n) != nullptr) EmitState(n);
   }
   return Result::kOk;
@@ -233,7 +234,7 @@ Result PrepareTree(const TreeSnapshot& tree, TreeSnapshot* prepared, TreeRefusal
 Result PrepareTree(const TreeSnapshot& tree, TreeSnapshot* prepared, Diagnostics& diag) {
   TreeRefusal refusal;
   if (Succeeded(PrepareTree(tree, prepared, &refusal))) return Result::kOk;
-  return diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
+  return diag.Fail("pid " + std::to_string(refusal.pid), refusal.reason);
 }
 
 GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions& options,
@@ -246,7 +247,7 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
   TreePlan plan;
   TreeRefusal refusal;
   if (Failed(AnalyzeTree(tree, &plan, &refusal))) {
-    (void)diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
+    diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
     return GenerateOutcome::kUnreachableTree;
   }
   program->reserve(ExpectedCommands(snapshot, plan));

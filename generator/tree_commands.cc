@@ -1,19 +1,19 @@
 #include "generator/tree_commands.h"
 
+#include <linux/sched.h>
+
 #include <memory>
 #include <utility>
 
 namespace crgen {
 namespace {
 
-constexpr std::uint64_t kCloneParent = 0x8000;
-
 CommandBody Body(const TreeOp& op) {
   switch (op.kind) {
     case TreeOp::Kind::kFork: {
       Fork fork;
       fork.child_pid = op.arg;
-      if (op.clone_parent) fork.flags.bits |= kCloneParent;
+      if (op.clone_parent) fork.flags.bits |= std::uint64_t{CLONE_PARENT};
       return fork;
     }
     case TreeOp::Kind::kSetSid:

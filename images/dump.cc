@@ -158,7 +158,7 @@ void Loader::LoadProcesses(const LoadProgress& progress) {
   const std::size_t count = snapshot.processes.size();
   for (std::size_t i = 0; i < count; ++i) {
     if (progress && i % kProgressStep == 0) progress(i, count);
-    LoadCore(static_cast<std::int32_t>(i));
+    LoadCore(ProcessIndex(i));
   }
   if (progress) progress(count, count);
 }

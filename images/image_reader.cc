@@ -9,7 +9,7 @@ namespace crgen {
 template <typename What>
 Result ImageReader::ReadWord(What&& what, std::uint32_t* word, Diagnostics& diag) {
   if (content_.size() - offset_ < sizeof *word) {
-    return diag.Error(
+    return diag.Fail(
         std::string(name_) + " @" + HexText(offset_),
         what() + " wants 4 bytes, " + std::to_string(content_.size() - offset_) + " are left");
   }
@@ -26,16 +26,16 @@ Result ImageReader::ReadMagic(const ImageKind& kind, Diagnostics& diag) {
     if (Failed(ReadWord([] { return std::string("head magic"); }, &magic, diag)))
       return Result::kError;
     if (magic != expected) {
-      return diag.Error(std::string(name_) + " @0x0",
-                        "head magic is " + HexText(magic) + ", expected " + HexText(expected));
+      return diag.Fail(std::string(name_) + " @0x0",
+                       "head magic is " + HexText(magic) + ", expected " + HexText(expected));
     }
   }
   const std::size_t at = offset_;
   if (Failed(ReadWord([] { return std::string("magic"); }, &magic, diag))) return Result::kError;
   if (magic != kind.magic) {
-    return diag.Error(std::string(name_) + " @" + HexText(at),
-                      "magic is " + HexText(magic) + ", expected " + HexText(kind.magic) + " (" +
-                          std::string(kind.name) + ")");
+    return diag.Fail(std::string(name_) + " @" + HexText(at),
+                     "magic is " + HexText(magic) + ", expected " + HexText(kind.magic) + " (" +
+                         std::string(kind.name) + ")");
   }
   return Result::kOk;
 }
@@ -48,9 +48,9 @@ Result ImageReader::Next(std::string_view* entry, Diagnostics& diag) {
     return Result::kError;
   }
   if (length > content_.size() - offset_) {
-    return diag.Error(std::string(name_) + " @" + HexText(at),
-                      "entry " + std::to_string(count_) + " wants " + std::to_string(length) +
-                          " bytes, " + std::to_string(content_.size() - offset_) + " are left");
+    return diag.Fail(std::string(name_) + " @" + HexText(at),
+                     "entry " + std::to_string(count_) + " wants " + std::to_string(length) +
+                         " bytes, " + std::to_string(content_.size() - offset_) + " are left");
   }
   *entry = content_.substr(offset_, length);
   offset_ += length;
@@ -60,8 +60,8 @@ Result ImageReader::Next(std::string_view* entry, Diagnostics& diag) {
 
 Result ImageReader::Skip(std::uint64_t bytes, Diagnostics& diag) {
   if (bytes > content_.size() - offset_) {
-    return diag.Error(Where(), "wants " + std::to_string(bytes) + " bytes behind it, " +
-                                   std::to_string(content_.size() - offset_) + " are left");
+    return diag.Fail(Where(), "wants " + std::to_string(bytes) + " bytes behind it, " +
+                                  std::to_string(content_.size() - offset_) + " are left");
   }
   offset_ += bytes;
   return Result::kOk;

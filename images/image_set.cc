@@ -51,7 +51,7 @@ bool ImageSet::Use(const ImageKind& kind, std::uint64_t number) {
 Result ImageSet::Open(const ImageKind& kind, std::uint64_t number, ImageReader* reader,
                       Diagnostics& diag) {
   Image* image = Find(kind, number);
-  if (image == nullptr) return diag.Error(NameOf(kind, number), "is missing");
+  if (image == nullptr) return diag.Fail(NameOf(kind, number), "is missing");
   image->used = true;
   const bool ahead = ahead_ != nullptr && image->ahead >= 0 &&
                      ahead_->Take(static_cast<std::size_t>(image->ahead), &content_);

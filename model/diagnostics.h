@@ -51,9 +51,12 @@ class Diagnostics {
  public:
   static constexpr std::size_t kMaxKept = 1000;
 
-  /// Always kError, so that `return diag.Error(…)` reads well.
-  Result Error(std::string where, std::string what) {
+  void Error(std::string where, std::string what) {
     Add({Severity::kError, std::move(where), std::move(what)});
+  }
+  /// The same for a function that ends with it: `return diag.Fail(…)`. Always kError.
+  Result Fail(std::string where, std::string what) {
+    Error(std::move(where), std::move(what));
     return Result::kError;
   }
   void Unsupported(std::string where, std::string what, Loss loss = Loss::kOther) {

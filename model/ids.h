@@ -41,6 +41,34 @@ using ShmemId = ObjectId<struct ShmemIdTag>;  ///< a shared anonymous object, vm
 
 inline constexpr std::uint64_t kPageSize = 4096;
 
+/// The end of user space (arch/x86, TASK_SIZE_MAX): with five-level page tables, the most that any
+/// address space has; and with four levels, behind which the kernel maps nothing unasked
+/// (DEFAULT_MAP_WINDOW).
+inline constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 56) - kPageSize;
+inline constexpr std::uint64_t kDefaultUserEnd = (std::uint64_t{1} << 47) - kPageSize;
+
+/// The place of something in one list. Each list has a tag of its own, so that the index of a file
+/// is not taken for that of a table. Becomes a number by itself, for the list; a number becomes an
+/// index only where that is said. Below 0: nothing.
+template <typename Tag>
+struct Index {
+  std::int32_t value = -1;
+  constexpr Index() = default;
+  template <typename Integer>
+  constexpr explicit Index(Integer number) : value(static_cast<std::int32_t>(number)) {}
+  constexpr operator std::int32_t() const { return value; }
+  constexpr Index& operator++() {
+    ++value;
+    return *this;
+  }
+};
+
+using FileIndex = Index<struct FileIndexTag>;    ///< in Snapshot::files
+using TableIndex = Index<struct TableIndexTag>;  ///< in Snapshot::tables
+using ProcessIndex =
+    Index<struct ProcessIndexTag>;                 ///< in Snapshot::processes, TreeSnapshot::nodes
+using ObjectIndex = Index<struct ObjectIndexTag>;  ///< in Snapshot::memfds or Snapshot::shmems
+
 /// A half-open range of addresses [start, end).
 struct AddressRange {
   std::uint64_t start = 0;
@@ -54,6 +82,13 @@ struct AddressRange {
 };
 
 }  // namespace crgen
+
+template <typename Tag>
+struct std::hash<crgen::Index<Tag>> {
+  std::size_t operator()(crgen::Index<Tag> index) const noexcept {
+    return std::hash<std::int32_t>{}(index.value);
+  }
+};
 
 template <typename Tag>
 struct std::hash<crgen::ObjectId<Tag>> {

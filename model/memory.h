@@ -44,17 +44,18 @@ inline std::uint64_t AioSlots(std::uint64_t ring) {
 }
 
 /// A page-aligned range of an address space with one backing (a kernel vma, vma_entry).
+inline constexpr std::uint64_t kMapDroppable = 0x8;  ///< MAP_DROPPABLE, since Linux 6.11
+
 struct Region {
   AddressRange range;
   RegionKind kind = RegionKind::kPrivateAnonymous;
-  bool heap = false;  ///< labelled so by the kernel; for information
   Prot prot;
   MapFlags flags;
   Madvise madvise;
   std::uint64_t offset = 0;  ///< bytes into the file or object
-  std::int32_t file = -1;    ///< index in Snapshot::files (REG): its path is mapped
+  FileIndex file;            ///< a REG: its path is mapped
   OpenFlags open_flags;      ///< how the file or memfd is opened to be mapped
-  std::int32_t object = -1;  ///< index in Snapshot::memfds or Snapshot::shmems
+  ObjectIndex object;
   std::uint32_t nr_req = 0;  ///< kAioRing: io_setup(2)
   AioRing aio;               ///< kAioRing
   std::uint64_t shmid = 0;   ///< kSysvShm
@@ -88,7 +89,7 @@ struct AddressSpace {
   std::vector<Region> regions;       ///< ascending, without overlap
   std::vector<AddressRange> guards;  ///< MADV_GUARD_INSTALL ranges inside regions, ascending
   std::vector<PageRun> pages;        ///< ascending, without overlap, each run inside one region
-  std::int32_t exe = -1;             ///< index in Snapshot::files
+  FileIndex exe;
 };
 
 /// Whether `region`, a view of a shared object, shows all `pages` of it; false if there are none.

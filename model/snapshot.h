@@ -33,9 +33,9 @@ struct Thread {
 /// What belongs to one process besides its place in the tree.
 struct Process {
   ProcessState state = ProcessState::kRunning;
-  ExitStatus exit_status;   ///< kZombie
-  Signal stop_signal;       ///< kStopped
-  std::int32_t table = -1;  ///< index in Snapshot::tables; -1: a zombie
+  ExitStatus exit_status;  ///< kZombie
+  Signal stop_signal;      ///< kStopped
+  TableIndex table;        ///< none: a zombie
   AddressSpace memory;
   std::vector<Thread> threads;
   std::shared_ptr<const Attributes> attributes;  ///< of a zombie: its name alone
@@ -45,11 +45,10 @@ struct Process {
 
 /// Late state of one open file description.
 struct LateEntry {
-  std::int32_t file = -1;  ///< index in Snapshot::files
+  FileIndex file;
   LateState state;
-  /// Index in Snapshot::processes: a holder, in whose numbers the state speaks, so that it alone
-  /// can set it; -1: any holder.
-  std::int32_t process = -1;
+  /// A holder, in whose numbers the state speaks, so that it alone can set it; none: any holder.
+  ProcessIndex process = {};
 };
 
 /// Processes are in the order of `tree.nodes`: the same index names the same process.

@@ -14,7 +14,7 @@ struct TreeNode {
   Pid pid = 0;
   Pid pgid = 0;
   Pid sid = 0;
-  std::int32_t parent = -1;  ///< index in TreeSnapshot::nodes, lower than the own one; -1: the root
+  ProcessIndex parent;  ///< lower than the own one; none: the root
   bool zombie = false;
   bool subreaper = false;  ///< PR_SET_CHILD_SUBREAPER is on
   std::vector<Pid> tids;   ///< further threads, without the leader

@@ -33,7 +33,7 @@ class Parser {
   /// pid pgid sid marks '['
   Result ParseProcess(std::int32_t parent) {
     TreeNode node;
-    node.parent = parent;
+    node.parent = ProcessIndex(parent);
     if (Failed(ParseNumber("a pid", 1, &node.pid)) ||
         Failed(ParseNumber("a pgid", 0, &node.pgid)) ||
         Failed(ParseNumber("a sid", 0, &node.sid)) || Failed(ParseMarks(&node))) {
@@ -110,8 +110,8 @@ class Parser {
 
   Result FailAt(const std::string& found, const std::string& expected) {
     out_->nodes.clear();
-    return diag_.Error("line " + std::to_string(line_) + ", column " + std::to_string(column_),
-                       "Parsing error: found " + found + ", expected " + expected);
+    return diag_.Fail("line " + std::to_string(line_) + ", column " + std::to_string(column_),
+                      "Parsing error: found " + found + ", expected " + expected);
   }
 
   bool At(char c) const { return position_ < text_.size() && text_[position_] == c; }

@@ -7,11 +7,6 @@
 #include <string_view>
 
 namespace crgen {
-namespace {
-
-constexpr std::uint64_t kUserEnd = 0x7ffffffff000;
-
-}  // namespace
 
 std::uint64_t KernelRegion::size() const {
   return std::accumulate(sizes.begin(), sizes.end(), std::uint64_t{0});
@@ -26,7 +21,7 @@ Result ReadOwnMaps(OwnMaps* maps, Diagnostics& diag) {
     auto parsed = std::from_chars(text, end, range.start, 16);
     if (parsed.ptr == end || *parsed.ptr != '-') continue;
     parsed = std::from_chars(parsed.ptr + 1, end, range.end, 16);
-    if (range.start >= kUserEnd) continue;  // the vsyscall page, the same in all processes
+    if (range.start >= kDefaultUserEnd) continue;  // the vsyscall page, the same in all processes
     maps->ranges.push_back(range);
     const auto is = [&](std::string_view name) { return line.ends_with(name); };
     KernelRegion* kernel = is("[vdso]")                          ? &maps->vdso
@@ -36,7 +31,7 @@ Result ReadOwnMaps(OwnMaps* maps, Diagnostics& diag) {
     if (kernel->sizes.empty()) kernel->start = range.start;
     kernel->sizes.push_back(range.size());
   }
-  if (maps->ranges.empty()) return diag.Error("/proc/self/maps", "cannot be read");
+  if (maps->ranges.empty()) return diag.Fail("/proc/self/maps", "cannot be read");
   return Result::kOk;
 }
 

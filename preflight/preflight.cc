@@ -11,13 +11,7 @@ namespace preflight {
 
 void Findings::Add(Severity severity, const std::string& what, const std::string& advice) {
   if (!said_.insert(what).second) return;
-  const Command& command = (*program_)[index_];
-  std::string_view name;
-  std::visit([&](const auto& body) { name = body.kName; }, command.body);
-  diag_.Add({severity,
-             "commands[" + std::to_string(index_) + "] " + std::string(name) + " pid " +
-                 std::to_string(command.pid),
-             what, index_, advice});
+  diag_.Add({severity, CommandPlace((*program_)[index_], index_), what, index_, advice});
 }
 
 namespace {

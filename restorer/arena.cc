@@ -16,7 +16,6 @@ namespace crgen::restorer {
 namespace {
 
 constexpr std::uint64_t kUserStart = 0x10000;
-constexpr std::uint64_t kUserEnd = 0x7ffffffff000;
 /// Away from other regions: none grows into the arena, or is merged with what is in it.
 constexpr std::uint64_t kDistance = 16 << 20;
 
@@ -37,7 +36,7 @@ std::uint64_t FindGap(std::vector<AddressRange> used, std::uint64_t size) {
       if (range.start >= at && range.start - at >= size) break;
       at = range.end;
     }
-    if (at < kUserEnd && kUserEnd - at >= size) return at;
+    if (at < kDefaultUserEnd && kDefaultUserEnd - at >= size) return at;
   }
   return 0;
 }
@@ -55,7 +54,7 @@ Result Arena::Make(const Program& program, const OwnMaps& maps, const ArenaSizes
     used.push_back({range.start - std::min(range.start, kDistance), range.end + kDistance});
   }
   const auto use = [&](std::uint64_t start, std::uint64_t size) {
-    if (start >= kUserEnd) return;
+    if (start >= kDefaultUserEnd) return;
     used.push_back({start - std::min(start, kDistance), start + size + kDistance});
   };
   for (const Command& command : program) {
@@ -91,8 +90,8 @@ Result Arena::Make(const Program& program, const OwnMaps& maps, const ArenaSizes
 
   start_ = FindGap(std::move(used), size);
   if (start_ == 0) {
-    return diag.Error("the program", "its regions leave no " + std::to_string(size) +
-                                         " free bytes of address space for the restorer itself");
+    return diag.Fail("the program", "its regions leave no " + std::to_string(size) +
+                                        " free bytes of address space for the restorer itself");
   }
   end_ = start_ + size;
   for (std::uint64_t* offset : {&code_end_, &script_.next, &script_.end, &board_.next, &board_.end,
@@ -119,7 +118,7 @@ Result Arena::MapParts(const ArenaSizes& sizes, Diagnostics& diag) {
     const int reserve = static_cast<int>(object.flags) & MAP_NORESERVE;
     ok = ok && map(object.at, object.size, MAP_SHARED | MAP_ANONYMOUS | reserve, -1);
   }
-  if (!ok) return diag.Error("memory for the restorer", std::strerror(errno));
+  if (!ok) return diag.Fail("memory for the restorer", std::strerror(errno));
   std::memcpy(reinterpret_cast<void*>(start_), crgen_executor_begin, CodeSize());
   return Result::kOk;
 }
@@ -138,7 +137,7 @@ Result Arena::Seal(Diagnostics& diag) {
   if (readable >= 0) close(readable);
   close(std::exchange(sealed_part_, -1));
   if (ok) return Result::kOk;
-  return diag.Error("memory for the restorer", std::strerror(error));
+  return diag.Fail("memory for the restorer", std::strerror(error));
 }
 
 bool Arena::HasText(const char* text) const {

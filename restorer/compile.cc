@@ -77,6 +77,7 @@ class Compiler {
     setup.source_fd = setup.service_fd + 1;
     setup.arena_start = arena_.start();
     setup.arena_end = arena_.end();
+    setup.user_end = kDefaultUserEnd;
     setup.stack_top = arena_.leader_stack_top();
     setup.helper_stack_top = arena_.helper_stack_top();
     setup.helper_tid = services_.helper_tid;

@@ -58,12 +58,8 @@ std::string Placed(const Plan& plan, std::int64_t command, const std::string& wh
 }
 
 std::string Where(const Plan& plan, std::int64_t index) {
-  const Command& command = plan.program[static_cast<std::size_t>(index)];
-  std::string name;
-  std::visit([&](const auto& body) { name = body.kName; }, command.body);
-  return Placed(
-      plan, index,
-      "commands[" + std::to_string(index) + "] " + name + " pid " + std::to_string(command.pid));
+  const auto at = static_cast<std::size_t>(index);
+  return Placed(plan, index, CommandPlace(plan.program[at], at));
 }
 
 /// Prints what was found; the exit code that it means.

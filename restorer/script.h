@@ -392,6 +392,7 @@ struct Setup {
   // The arena stays; everything else is unmapped in the root.
   uint64_t arena_start;
   uint64_t arena_end;
+  uint64_t user_end;
   uint64_t stack_top;  ///< of each process's main thread
   // For loading much at once: a number that neither the program nor the system uses, and a stack.
   int32_t helper_tid;

@@ -17,9 +17,7 @@ void Settle(const Schedule& schedule, bool restorer_ends, Program* program, Diag
     auto* set = std::get_if<SetAttr>(&command.body);
     if (set == nullptr) continue;
     const auto warn = [&](const std::string& what) {
-      Diagnostic entry = {
-          Severity::kWarning,
-          "commands[" + std::to_string(i) + "] SET_ATTR pid " + std::to_string(command.pid), what};
+      Diagnostic entry = {Severity::kWarning, CommandPlace(command, i), what};
       entry.command = i;
       diag.Add(std::move(entry));
     };

@@ -54,10 +54,10 @@ class Comparison {
   void CompareThreads(const std::string& where, const crgen::Process& process, const Task& task);
   void CompareTable(std::size_t index, const Task& task);
   void CompareSlots(const std::string& where, const DescriptorTable& expected, const Table& found);
-  void CompareDescription(const std::string& where, std::int32_t file, const Description& found);
+  void CompareDescription(const std::string& where, FileIndex file, const Description& found);
   void CompareFile(const std::string& where, const File& expected, const File& found);
   void CompareObjects(const std::string& where, const File& expected, const File& found);
-  void CompareLate(const std::string& where, std::int32_t file, const Description& found);
+  void CompareLate(const std::string& where, FileIndex file, const Description& found);
   // epoll.cc
   /// What the sets watch, when all descriptions are paired.
   void CompareEpollSets();
@@ -87,10 +87,10 @@ class Comparison {
   const PageReader& read_page_;
   Diagnostics& diag_;
   // The two sides' names for one thing: tables and descriptions.
-  std::unordered_map<std::int32_t, const Table*> table_of_;
-  std::unordered_map<const Table*, std::int32_t> known_tables_;
-  std::unordered_map<std::int32_t, const Description*> description_of_;
-  std::unordered_map<const Description*, std::int32_t> known_descriptions_;
+  std::unordered_map<TableIndex, const Table*> table_of_;
+  std::unordered_map<const Table*, TableIndex> known_tables_;
+  std::unordered_map<FileIndex, const Description*> description_of_;
+  std::unordered_map<const Description*, FileIndex> known_descriptions_;
   struct EpollPair {
     std::string where;
     const LateEntry* expected;

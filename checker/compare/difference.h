@@ -89,8 +89,7 @@ void CompareInner(const std::string& where, const std::string& field, const Valu
               found.*member.member, diag);
     });
   } else {
-    (void)diag.Error(where,
-                     field + ": expected " + ValueText(expected) + ", found " + ValueText(found));
+    diag.Error(where, field + ": expected " + ValueText(expected) + ", found " + ValueText(found));
   }
 }
 template <typename Value>
@@ -98,15 +97,14 @@ void CompareInner(const std::string& where, const std::string& field,
                   const std::optional<Value>& expected, const std::optional<Value>& found,
                   Diagnostics& diag) {
   if (expected && found) return CompareInner(where, field, *expected, *found, diag);
-  (void)diag.Error(where, field + (expected ? ": expected, not set" : ": set, not expected"));
+  diag.Error(where, field + (expected ? ": expected, not set" : ": set, not expected"));
 }
 template <typename Entry>
 void CompareInner(const std::string& where, const std::string& field,
                   const std::vector<Entry>& expected, const std::vector<Entry>& found,
                   Diagnostics& diag) {
   if (expected.size() != found.size()) {
-    (void)diag.Error(where,
-                     field + ": expected " + ValueText(expected) + ", found " + ValueText(found));
+    diag.Error(where, field + ": expected " + ValueText(expected) + ", found " + ValueText(found));
     return;
   }
   for (std::size_t i = 0; i < expected.size(); ++i) {

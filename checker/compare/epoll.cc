@@ -45,15 +45,14 @@ void Comparison::CompareEpollSet(const std::string& where, const LateEntry& expe
     const auto there =
         watched.find({known == description_of_.end() ? nullptr : known->second, target.fd});
     if (there == watched.end()) {
-      (void)diag_.Error(where, name + ": expected, not watched");
+      diag_.Error(where, name + ": expected, not watched");
       continue;
     }
     Compare(where, name, AsKept(target), AsKept(*there->second), diag_);
     watched.erase(there);
   }
   for (const auto& [key, target] : watched) {
-    (void)diag_.Error(where,
-                      "epoll target fd " + std::to_string(target->fd) + ": watched, not expected");
+    diag_.Error(where, "epoll target fd " + std::to_string(target->fd) + ": watched, not expected");
   }
 }
 

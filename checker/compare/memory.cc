@@ -161,8 +161,8 @@ void CompareChecks(const std::string& where, const Snapshot& snapshot, const Reg
 void CompareRegion(const std::string& where, const Snapshot& snapshot, const PlainRegion& expected,
                    const PlainRegion& found, Renaming& objects, Diagnostics& diag) {
   if (expected.kind != found.kind) {
-    (void)diag.Error(
-        where, "backing: expected " + KindText(expected.kind) + ", found " + KindText(found.kind));
+    diag.Error(where,
+               "backing: expected " + KindText(expected.kind) + ", found " + KindText(found.kind));
     return;
   }
   Compare(where, "end", Hex{expected.range.end}, Hex{found.range.end}, diag);
@@ -174,8 +174,8 @@ void CompareRegion(const std::string& where, const Snapshot& snapshot, const Pla
     CompareChecks(where, snapshot, *expected.file, *found.file, diag);
   }
   if (HasObject(expected.kind) && !objects.Pair(expected.object, found.object)) {
-    (void)diag.Error(where, "object: expected " + std::to_string(expected.object) + ", found " +
-                                std::to_string(found.object) + ", which stands for another one");
+    diag.Error(where, "object: expected " + std::to_string(expected.object) + ", found " +
+                          std::to_string(found.object) + ", which stands for another one");
   }
   Compare(where, "offset", Hex{expected.offset}, Hex{found.offset}, diag);
   Compare(where, "access mode", OpenFlags{expected.access}, OpenFlags{found.access}, diag);
@@ -200,9 +200,9 @@ void CompareRegions(const std::string& process, const Snapshot& snapshot,
         f == found.end() || (e != expected.end() && e->range.start < f->range.start);
     const bool only_f = !only_e && (e == expected.end() || f->range.start < e->range.start);
     if (only_e) {
-      (void)diag.Error(name(*e), "expected " + KindText(e->kind) + ", not mapped like this");
+      diag.Error(name(*e), "expected " + KindText(e->kind) + ", not mapped like this");
     } else if (only_f) {
-      (void)diag.Error(name(*f), KindText(f->kind) + ", not expected like this");
+      diag.Error(name(*f), KindText(f->kind) + ", not expected like this");
     } else {
       Renaming& objects = e->kind == RegionKind::kSharedAnonymous ? shmems : memfds;
       CompareRegion(name(*e), snapshot, *e, *f, objects, diag);
@@ -243,11 +243,11 @@ void Comparison::CompareGuards(const std::string& where, const AddressSpace& exp
   const std::vector<AddressRange> wanted = Joined(expected.guards);
   for (const AddressRange& range : wanted) {
     if (std::binary_search(ranges.begin(), ranges.end(), range)) continue;
-    (void)diag_.Error(where + " guard " + RangeText(range), "expected, not installed like this");
+    diag_.Error(where + " guard " + RangeText(range), "expected, not installed like this");
   }
   for (const AddressRange& range : ranges) {
     if (std::binary_search(wanted.begin(), wanted.end(), range)) continue;
-    (void)diag_.Error(where + " guard " + RangeText(range), "installed, not expected like this");
+    diag_.Error(where + " guard " + RangeText(range), "installed, not expected like this");
   }
 }
 
@@ -321,7 +321,7 @@ void Comparison::ComparePages(const std::string& where, const std::vector<PlainR
     } else if (only_f) {
       const std::uint64_t limit = i == expected.size() ? f.range.end : e.range.start;
       const PlainRun extra = Split(&f, std::min(f.range.end, limit) - f.range.start);
-      (void)diag_.Error(where + " pages " + RangeText(extra.range), "present, not expected");
+      diag_.Error(where + " pages " + RangeText(extra.range), "present, not expected");
     } else {
       const std::uint64_t bytes = std::min(e.range.size(), f.range.size());
       const PlainRun wanted = Split(&e, bytes);
@@ -344,7 +344,7 @@ void Comparison::CheckAbsent(const std::string& where, const PlainRun& expected)
                       Read(expected.image, expected.offset + at, &bytes) &&
                       std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; });
     if (zero) continue;
-    (void)diag_.Error(where + " pages " + RangeText(expected.range), "expected, not present");
+    diag_.Error(where + " pages " + RangeText(expected.range), "expected, not present");
     return;
   }
 }
@@ -374,7 +374,7 @@ void Comparison::CompareMemfds() {
     const auto found =
         kernel_.files.Of<Memfd>().Find(InodeId{memfds_.FoundFor(expected.inode_id.value)});
     if (found == nullptr) {
-      (void)diag_.Error(where, "expected, does not exist");
+      diag_.Error(where, "expected, does not exist");
       continue;
     }
     const Memfd& created = found->created;
@@ -395,7 +395,7 @@ void Comparison::CompareShmems() {
     auto known = kernel_.shmems.find(ShmemId{shmems_.FoundFor(expected.id.value)});
     auto found = known == kernel_.shmems.end() ? nullptr : known->second.lock();
     if (found == nullptr) {
-      (void)diag_.Error(where, "expected, does not exist");
+      diag_.Error(where, "expected, does not exist");
       continue;
     }
     Compare(where, "size", expected.size, found->size, diag_);

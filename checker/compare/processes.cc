@@ -38,7 +38,7 @@ Comparison::Comparison(const Kernel& kernel, const Snapshot& snapshot, const Pag
 
 void Comparison::Differ(const std::string& where, const std::string& field,
                         const std::string& expected, const std::string& found) {
-  (void)diag_.Error(where, field + ": expected " + expected + ", found " + found);
+  diag_.Error(where, field + ": expected " + expected + ", found " + found);
 }
 
 void Comparison::ComparePlace(const std::string& where, const TreeNode& node, const Task& task) {
@@ -86,7 +86,7 @@ void Comparison::CompareThreads(const std::string& where, const crgen::Process& 
     auto it = found.find(thread.tid);
     const std::string name = where + " thread " + std::to_string(thread.tid);
     if (it == found.end()) {
-      (void)diag_.Error(name, "expected, does not exist");
+      diag_.Error(name, "expected, does not exist");
       continue;
     }
     if (thread.attributes != nullptr) {
@@ -96,7 +96,7 @@ void Comparison::CompareThreads(const std::string& where, const crgen::Process& 
   }
   for (const SimulatedThread& thread : task.threads) {
     if (found.count(thread.tid) == 0) continue;
-    (void)diag_.Error(where + " thread " + std::to_string(thread.tid), "exists, not expected");
+    diag_.Error(where + " thread " + std::to_string(thread.tid), "exists, not expected");
   }
 }
 
@@ -129,11 +129,10 @@ void Comparison::CompareObjects(const std::string& where, const File& expected, 
 }
 
 /// The late state of the description: kinds in the order of LateState on both sides.
-void Comparison::CompareLate(const std::string& where, std::int32_t file,
-                             const Description& found) {
+void Comparison::CompareLate(const std::string& where, FileIndex file, const Description& found) {
   auto expected = std::lower_bound(
       snapshot_.late.begin(), snapshot_.late.end(), file,
-      [](const LateEntry& entry, std::int32_t number) { return entry.file < number; });
+      [](const LateEntry& entry, FileIndex number) { return entry.file < number; });
   auto state = found.late.begin();
   const auto name = [](const LateState& late) {
     return std::visit([]<typename Late>(const Late&) { return std::string(LateKey<Late>()); },
@@ -141,10 +140,10 @@ void Comparison::CompareLate(const std::string& where, std::int32_t file,
   };
   for (; expected != snapshot_.late.end() && expected->file == file; ++expected) {
     while (state != found.late.end() && state->index() < expected->state.index()) {
-      (void)diag_.Error(where, name(*state++) + ": set, not expected");
+      diag_.Error(where, name(*state++) + ": set, not expected");
     }
     if (state == found.late.end() || state->index() != expected->state.index()) {
-      (void)diag_.Error(where, name(expected->state) + ": expected, not set");
+      diag_.Error(where, name(expected->state) + ": expected, not set");
       continue;
     }
     std::visit(
@@ -159,11 +158,11 @@ void Comparison::CompareLate(const std::string& where, std::int32_t file,
     ++state;
   }
   for (; state != found.late.end(); ++state) {
-    (void)diag_.Error(where, name(*state) + ": set, not expected");
+    diag_.Error(where, name(*state) + ": set, not expected");
   }
 }
 
-void Comparison::CompareDescription(const std::string& where, std::int32_t file,
+void Comparison::CompareDescription(const std::string& where, FileIndex file,
                                     const Description& found) {
   const File& expected = *snapshot_.files[file];
   auto [description, first_seen] = description_of_.try_emplace(file, &found);
@@ -193,7 +192,7 @@ void Comparison::CompareSlots(const std::string& where, const DescriptorTable& e
     const std::string name = where + " fd " + std::to_string(slot.fd);
     const auto* other = found.slots.Find(slot.fd);
     if (other == nullptr) {
-      (void)diag_.Error(name, "expected " + FileText(*snapshot_.files[slot.file]) + ", not open");
+      diag_.Error(name, "expected " + FileText(*snapshot_.files[slot.file]) + ", not open");
       continue;
     }
     if (slot.cloexec != other->value.cloexec) {
@@ -205,15 +204,15 @@ void Comparison::CompareSlots(const std::string& where, const DescriptorTable& e
     auto at = std::lower_bound(expected.slots.begin(), expected.slots.end(), fd,
                                [](const Descriptor& it, Fd number) { return it.fd < number; });
     if (at != expected.slots.end() && at->fd == fd) return;
-    (void)diag_.Error(where + " fd " + std::to_string(fd),
-                      "open, not expected: " + FileText(*slot.description->file));
+    diag_.Error(where + " fd " + std::to_string(fd),
+                "open, not expected: " + FileText(*slot.description->file));
   });
 }
 
 void Comparison::CompareTable(std::size_t index, const Task& task) {
   static const DescriptorTable kNoSlots;
   const std::string where = "process " + std::to_string(task.pid);
-  const std::int32_t table = snapshot_.processes[index].table;
+  const TableIndex table = snapshot_.processes[index].table;
   const Table* found = task.table.get();
   if (table < 0) return CompareSlots(where, kNoSlots, *found);
   auto [expected, first_seen] = table_of_.try_emplace(table, found);
@@ -234,7 +233,7 @@ void Comparison::CompareProcess(std::size_t index) {
   const std::string where = "process " + std::to_string(node.pid);
   const TaskIndex at = kernel_.FindTask(node.pid);
   if (at == kNoTask) {
-    (void)diag_.Error(where, "expected, does not exist");
+    diag_.Error(where, "expected, does not exist");
     return;
   }
   const Task& task = kernel_.tasks[at];
@@ -264,7 +263,7 @@ void Comparison::ReportExtraProcesses() {
     const Task& task = kernel_.tasks[at];
     if (task.state == TaskState::kGone || expected.count(task.pid) != 0) continue;
     const char* state = task.state == TaskState::kZombie ? "is a zombie" : "exists";
-    (void)diag_.Error(
+    diag_.Error(
         "process " + std::to_string(task.pid),
         std::string(state) + ", not expected (commands[" + std::to_string(task.born) + "])");
   }
@@ -272,7 +271,7 @@ void Comparison::ReportExtraProcesses() {
 
 void Comparison::Run() {
   if (snapshot_.processes.size() != snapshot_.tree.nodes.size()) {
-    (void)diag_.Error("snapshot", "tree and processes differ in number");
+    diag_.Error("snapshot", "tree and processes differ in number");
     return;
   }
   if (snapshot_.new_pid_namespace != kernel_.new_pid_namespace) {

@@ -1,6 +1,11 @@
 // Values that no kernel takes, whoever asks: setitimer(2), timer_settime(2), setrlimit(2),
 // sigaction(2), rt_sigqueueinfo(2), sched_setattr(2), setresuid(2), setgroups(2), capset(2),
 // prctl(2), personality(2), chdir(2).
+#include <linux/filter.h>
+#include <linux/limits.h>
+#include <linux/securebits.h>
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <csignal>
 #include <string>
@@ -13,15 +18,10 @@ namespace {
 using Refusals = std::optional<Refusal>;
 
 constexpr std::uint64_t kMostSeconds = (std::uint64_t{1} << 63) - 1;
-constexpr std::size_t kMostGroups = 65536;    // NGROUPS_MAX
-constexpr std::size_t kPathMax = 4096;        // with the NUL
 constexpr std::size_t kCommMax = 15;          // TASK_COMM_LEN without the NUL
 constexpr std::uint32_t kUnchanged = ~0U;     // as uid or gid
 constexpr std::uint64_t kSecurebits = 0xfff;  // SECURE_ALL_BITS, locks, and the unprivileged ones
 constexpr std::uint32_t kLastSignal = 64;
-constexpr std::size_t kFilterWord = 8;          // struct sock_filter
-constexpr std::size_t kMostFilterWords = 4096;  // BPF_MAXINSNS
-constexpr std::uint32_t kSigpending = 11;       // RLIMIT_SIGPENDING
 
 Refusals Invalid(std::string fact) { return Refusal{"EINVAL", std::move(fact)}; }
 
@@ -100,7 +100,7 @@ Refusals Check(const Creds& creds) {
                                  creds.egid, creds.sgid, creds.fsgid}) {
     if (is_unchanged(id)) return Invalid("a uid or gid is 4294967295, which is none");
   }
-  if (creds.groups.size() > kMostGroups) {
+  if (creds.groups.size() > std::size_t{NGROUPS_MAX}) {
     return Invalid(std::to_string(creds.groups.size()) + " groups, where 65536 are the most");
   }
   if (std::any_of(creds.groups.begin(), creds.groups.end(), is_unchanged)) {
@@ -123,7 +123,7 @@ Refusals CheckPath(const char* name, const Text& path) {
   if (path.bytes.find('\0') != std::string::npos) {
     return Invalid(std::string(name) + " contains a NUL");
   }
-  if (path.bytes.size() < kPathMax) return std::nullopt;
+  if (path.bytes.size() < std::size_t{PATH_MAX}) return std::nullopt;
   return Refusal{"ENAMETOOLONG", std::string(name) + " has " + std::to_string(path.bytes.size()) +
                                      " bytes, where 4095 are the most"};
 }
@@ -145,7 +145,10 @@ Refusals Check(const MmAttributes& mm) {
 Refusals Check(const Seccomp& seccomp) {
   for (const SeccompFilter& filter : seccomp.filters) {
     const std::size_t size = filter.program.bytes.size();
-    if (size != 0 && size % kFilterWord == 0 && size <= kMostFilterWords * kFilterWord) continue;
+    if (size != 0 && size % sizeof(sock_filter) == 0 &&
+        size <= std::size_t{BPF_MAXINSNS} * sizeof(sock_filter)) {
+      continue;
+    }
     return Invalid("a seccomp filter of " + std::to_string(size) +
                    " bytes; it has 1 to 4096 words of 8");
   }
@@ -228,7 +231,7 @@ std::optional<Refusal> RefusedByLimit(const Attributes& had, const Attributes& a
   const std::size_t more = added.posix_timers.size() + CountQueued(added.signal_queue);
   if (more == 0) return std::nullopt;
   for (const Rlimit& limit : had.rlimits) {
-    if (limit.resource.value != kSigpending) continue;
+    if (limit.resource.value != std::uint32_t{__RLIMIT_SIGPENDING}) continue;
     const std::size_t all = had.posix_timers.size() + CountQueued(had.signal_queue) + more;
     if (all <= limit.cur) continue;
     return Refusal{"EAGAIN", std::to_string(all) + " timers and queued signals, but " +

@@ -45,18 +45,14 @@ std::string Kernel::Who(TaskIndex task) const {
   return text + std::to_string(it.pid) + " " + At(it.born);
 }
 
-std::string CommandPlace(const Program& program, std::size_t command) {
-  const Command& at = program[command];
-  std::string name = std::visit([](const auto& body) { return std::string(body.kName); }, at.body);
-  return "commands[" + std::to_string(command) + "] " + name + " pid " + std::to_string(at.pid);
+std::string Kernel::Where(std::size_t command) const {
+  return CommandPlace((*program_)[command], command);
 }
-
-std::string Kernel::Where(std::size_t command) const { return CommandPlace(*program_, command); }
 
 void Kernel::Violation(std::string_view error, std::string what) {
   // Behind the limit nobody reads it.
   if (diag_->Count(Severity::kError) >= Diagnostics::kMaxKept) {
-    (void)diag_->Error({}, {});
+    diag_->Error({}, {});
     return;
   }
   diag_->Add(

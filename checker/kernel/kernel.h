@@ -27,8 +27,6 @@ inline constexpr TaskIndex kRestorer = 0;  ///< pid 0; never in a list of tasks
 
 // ---- memory
 
-inline constexpr std::uint64_t kMapDroppable = 0x8;  ///< MAP_DROPPABLE, since Linux 6.11
-
 /// Where consecutive pages have their bytes. `image` is an index in Kernel::images.
 struct PageSource {
   std::uint32_t image = 0;
@@ -382,8 +380,6 @@ std::optional<Refusal> RefusedValue(const Attributes& attributes);
 /// What the limits of a process with attributes `had` forbid of `added`.
 std::optional<Refusal> RefusedByLimit(const Attributes& had, const Attributes& added);
 
-/// "commands[11] SET_SID pid 10"
-std::string CommandPlace(const Program& program, std::size_t command);
 std::string RangeText(AddressRange range);  ///< "0x1000-0x3000"
 std::string ExitText(const ExitStatus& status);
 

@@ -12,9 +12,7 @@
 namespace crgen::check {
 namespace {
 
-constexpr std::uint64_t kMapTypes = 0xf;
-/// The largest TASK_SIZE of x86-64 (five-level page tables, arch/x86/include/asm/page_64_types.h).
-constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 56) - kPageSize;
+constexpr std::uint64_t kMapTypes = MAP_TYPE;
 constexpr AddressRange kVsyscallPlace = {0xffffffffff600000, 0xffffffffff601000};
 
 bool IsVsyscall(const MapRegion& map) { return map.special == SpecialRegion::kVsyscall; }

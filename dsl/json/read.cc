@@ -111,8 +111,7 @@ class Reader {
   bool ReadHex(const json& in, const Place& place, std::uint64_t* out);
 
   bool Fail(const Place& place, std::string what) {
-    (void)diag_.Error(name_ + ":" + std::to_string(line_) + ": " + place.Pointer(),
-                      std::move(what));
+    diag_.Error(name_ + ":" + std::to_string(line_) + ": " + place.Pointer(), std::move(what));
     return false;
   }
   bool Expected(const Place& place, std::string_view what, const json& found) {

@@ -122,7 +122,7 @@ class ElementBuilder : public json::json_sax_t {
 
  private:
   bool Fail(const std::string& what) {
-    (void)diag_.Error(std::string(name_) + ":" + std::to_string(cursor_.line()), what);
+    diag_.Error(std::string(name_) + ":" + std::to_string(cursor_.line()), what);
     return false;
   }
 

@@ -38,21 +38,21 @@ class DescriptorPlan {
                Diagnostics& diag);
 
   /// Whether `node` is born with CLONE_FILES.
-  bool SharesCreatorsTable(std::int32_t node) const;
+  bool SharesCreatorsTable(NodeIndex node) const;
 
   /// Opens what is to be inherited by the child that the FORK `time` of `node` makes.
-  Result BeforeFork(std::int32_t node, std::int32_t time, FileOpener& opener, Emitter& out,
+  Result BeforeFork(NodeIndex node, std::int32_t time, FileOpener& opener, Emitter& out,
                     Diagnostics& diag);
   /// Gives `child` its table, and closes in both what they need no more.
-  void AfterFork(std::int32_t node, std::int32_t child, Emitter& out);
+  void AfterFork(NodeIndex node, NodeIndex child, Emitter& out);
   /// All nodes that are alive at the end, in the order in which their tables take their final form.
-  std::vector<std::int32_t> FinishOrder() const;
+  std::vector<NodeIndex> FinishOrder() const;
   /// Whether an opening relies on what another process holds.
   bool HasNeeds() const { return !openings_->needs().empty(); }
   /// The final form of the table of `node`, once for all that share it.
-  Result Finish(std::int32_t node, FileOpener& opener, Emitter& out, Diagnostics& diag);
+  Result Finish(NodeIndex node, FileOpener& opener, Emitter& out, Diagnostics& diag);
   /// The lowest number that is free now in the table of `node`, other than `besides`.
-  Fd SpareFd(std::int32_t node, Fd besides = -1) const;
+  Fd SpareFd(NodeIndex node, Fd besides = -1) const;
 
  private:
   struct Table {
@@ -78,23 +78,23 @@ class DescriptorPlan {
   };
 
   Result GroupTables(Diagnostics& diag);
-  Result JoinTable(std::int32_t node, std::int32_t table, std::vector<std::int32_t>& group_of,
+  Result JoinTable(NodeIndex node, std::int32_t table, std::vector<std::int32_t>& group_of,
                    Diagnostics& diag);
   std::vector<TableLife> TableLives() const;
   Result FindCarried(Diagnostics& diag);
   void PlanShared();
-  void PlanPrimary(std::int32_t file, const ByNumber& numbers);
-  void PlanSecondary(std::int32_t file, const ByNumber& numbers);
+  void PlanPrimary(FileIndex file, const ByNumber& numbers);
+  void PlanSecondary(FileIndex file, const ByNumber& numbers);
   Way WayTo(std::vector<std::int32_t> tables, const OpeningPlan::Acquisition* acquisition) const;
-  bool TryItem(Fd fd, std::int32_t file, const Way& way, const Holdings& standing);
+  bool TryItem(Fd fd, FileIndex file, const Way& way, const Holdings& standing);
   bool IsFree(Fd fd, const Way& way) const;
   void AddItem(const FdSlot& slot, const Way& way, const Holdings& standing);
   Fd NewNumber();
 
-  Result Open(std::int32_t node, const FdSlot& slot, std::optional<FdSlot> peer, FileOpener& opener,
+  Result Open(NodeIndex node, const FdSlot& slot, std::optional<FdSlot> peer, FileOpener& opener,
               Emitter& out, Diagnostics& diag);
-  Result OpenOwn(std::int32_t node, std::vector<PlacementStep> steps, FileOpener& opener,
-                 Emitter& out, Diagnostics& diag);
+  Result OpenOwn(NodeIndex node, std::vector<PlacementStep> steps, FileOpener& opener, Emitter& out,
+                 Diagnostics& diag);
   void CloseStrangers(Table& table, Pid pid, Emitter& out);
   void CloseHandedOn(Table& table, Pid pid, std::int32_t now, Emitter& out);
 
@@ -106,7 +106,7 @@ class DescriptorPlan {
   std::vector<Table> tables_;
   std::vector<std::int32_t> creators_, births_;  ///< of tables
   std::vector<FdSlot> items_;                    ///< numbers and descriptions that are carried
-  std::vector<std::int32_t> carried_;            ///< descriptions that are opened before a FORK
+  std::vector<FileIndex> carried_;               ///< descriptions that are opened before a FORK
   std::unordered_map<std::int32_t, std::int32_t> item_of_end_;  ///< of a pair: where it is opened
   /// Table and number -> item; empty behind Build().
   std::unordered_map<std::uint64_t, std::int32_t, MixedHash> carried_at_;

@@ -17,16 +17,16 @@ OpeningPlan::OpeningPlan(const Openings& openings, std::vector<TableLife> tables
   }
   for (const auto& [file, peer] : openings.pairs()) openings_[openings.OpeningOf(file)];
   for (const auto& [file, earlier] : openings.needs()) {
-    const std::int32_t opening = openings.OpeningOf(file);
-    for (const std::int32_t one : earlier) {
-      const std::int32_t needed = openings.OpeningOf(one);
+    const FileIndex opening = openings.OpeningOf(file);
+    for (const FileIndex one : earlier) {
+      const FileIndex needed = openings.OpeningOf(one);
       openings_[opening].needs.push_back(needed);
       openings_[needed].dependants.push_back(opening);
     }
   }
 }
 
-void OpeningPlan::AddHolder(std::int32_t file, std::int32_t table) {
+void OpeningPlan::AddHolder(FileIndex file, std::int32_t table) {
   if (openings_.empty()) return;
   const auto found = openings_.find(given_.OpeningOf(file));
   if (found == openings_.end()) return;
@@ -35,15 +35,15 @@ void OpeningPlan::AddHolder(std::int32_t file, std::int32_t table) {
 }
 
 /// Dependants come before what they need. False: some need each other.
-bool OpeningPlan::SortByNeeds(std::vector<std::int32_t>* order) {
-  std::unordered_map<std::int32_t, std::size_t> waiting_for;
+bool OpeningPlan::SortByNeeds(std::vector<FileIndex>* order) {
+  std::unordered_map<FileIndex, std::size_t> waiting_for;
   for (const auto& [opening, planned] : openings_) {
     waiting_for[opening] = planned.dependants.size();
     if (planned.dependants.empty()) order->push_back(opening);
   }
   std::sort(order->begin(), order->end());
   for (std::size_t i = 0; i < order->size(); ++i) {
-    for (const std::int32_t needed : openings_.at((*order)[i]).needs) {
+    for (const FileIndex needed : openings_.at((*order)[i]).needs) {
       if (--waiting_for.at(needed) == 0) order->push_back(needed);
     }
   }
@@ -52,25 +52,25 @@ bool OpeningPlan::SortByNeeds(std::vector<std::int32_t>* order) {
 
 Result OpeningPlan::Build(const Snapshot& snapshot, Diagnostics& diag) {
   if (openings_.empty()) return Result::kOk;
-  std::vector<std::int32_t> order;
+  std::vector<FileIndex> order;
   if (!SortByNeeds(&order)) {
-    const std::unordered_set<std::int32_t> sorted(order.begin(), order.end());
+    const std::unordered_set<FileIndex> sorted(order.begin(), order.end());
     const auto cyclic = std::find_if(openings_.begin(), openings_.end(),
                                      [&](const auto& one) { return !sorted.contains(one.first); });
-    return diag.Error("file " + std::to_string(snapshot.files[cyclic->first]->id.value),
-                      "can be opened only when it is open already");
+    return diag.Fail("file " + std::to_string(snapshot.files[cyclic->first]->id.value),
+                     "can be opened only when it is open already");
   }
   for (auto opening = order.rbegin(); opening != order.rend(); ++opening) {
     Planned& planned = openings_.at(*opening);
-    for (const std::int32_t needed : planned.needs) {
+    for (const FileIndex needed : planned.needs) {
       planned.at.rank = std::max(planned.at.rank, openings_.at(needed).at.rank + 1);
     }
   }
-  for (const std::int32_t opening : order) Place(openings_.at(opening));
+  for (const FileIndex opening : order) Place(openings_.at(opening));
   if (OrderTables()) return Result::kOk;
   // Tables wait for each other: so none waits for another's final form.
   all_early_ = true;
-  for (const std::int32_t opening : order) Place(openings_.at(opening));
+  for (const FileIndex opening : order) Place(openings_.at(opening));
   return Result::kOk;
 }
 
@@ -90,7 +90,7 @@ void OpeningPlan::Place(Planned& planned) {
   place(planned.holders);
   std::vector<std::int32_t> waiting;  // tables that open what needs this before it is there
   bool before_any_finish = false;
-  for (const std::int32_t one : planned.dependants) {
+  for (const FileIndex one : planned.dependants) {
     const Acquisition& dependant = openings_.at(one).at;
     if (dependant.owner < 0 || dependant.first >= at.first) {
       before_any_finish |=
@@ -102,7 +102,7 @@ void OpeningPlan::Place(Planned& planned) {
   if (!waiting.empty()) {
     waiting.insert(waiting.end(), planned.holders.begin(), planned.holders.end());
     place(std::move(waiting));
-    for (const std::int32_t one : planned.dependants) {
+    for (const FileIndex one : planned.dependants) {
       const Acquisition& dependant = openings_.at(one).at;
       if (dependant.owner == at.owner) at.first = std::min(at.first, dependant.first);
     }
@@ -118,7 +118,7 @@ bool OpeningPlan::OrderTables() {
   std::vector<std::pair<std::int32_t, std::int32_t>> edges;  // the first before the second
   for (const auto& [opening, planned] : openings_) {
     if (planned.at.owner < 0 || planned.at.early()) continue;
-    for (const std::int32_t needed : planned.needs) {
+    for (const FileIndex needed : planned.needs) {
       const Acquisition& at = openings_.at(needed).at;
       const bool waits = at.owner >= 0 && !at.early() && at.owner != planned.at.owner;
       if (waits) edges.emplace_back(at.owner, planned.at.owner);
@@ -151,8 +151,8 @@ bool OpeningPlan::OrderTables() {
   return false;
 }
 
-std::vector<std::int32_t> OpeningPlan::EarlyOpenings() const {
-  std::vector<std::int32_t> early;
+std::vector<FileIndex> OpeningPlan::EarlyOpenings() const {
+  std::vector<FileIndex> early;
   for (const auto& [opening, planned] : openings_) {
     if (planned.at.early()) early.push_back(opening);
   }

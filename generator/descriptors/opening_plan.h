@@ -37,34 +37,34 @@ class OpeningPlan {
   OpeningPlan(const Openings& openings, std::vector<TableLife> tables);
 
   /// Tells that `table` holds `file`; tables ascend.
-  void AddHolder(std::int32_t file, std::int32_t table);
+  void AddHolder(FileIndex file, std::int32_t table);
   /// When all holders are told. Errors: a description that needs itself.
   Result Build(const Snapshot& snapshot, Diagnostics& diag);
 
   /// By the name of the opening (Openings::OpeningOf); nullptr: nothing was planned for it.
-  const Acquisition* Find(std::int32_t opening) const {
+  const Acquisition* Find(FileIndex opening) const {
     const auto found = openings_.find(opening);
     return found == openings_.end() || found->second.at.owner < 0 ? nullptr : &found->second.at;
   }
   /// Those that are opened before a FORK.
-  std::vector<std::int32_t> EarlyOpenings() const;
+  std::vector<FileIndex> EarlyOpenings() const;
   /// In which order tables take their final form; empty: in any.
   const std::vector<std::int32_t>& finish_order() const { return finish_order_; }
 
  private:
   struct Planned {
     std::vector<std::int32_t> holders;  ///< tables
-    std::vector<std::int32_t> needs, dependants;
+    std::vector<FileIndex> needs, dependants;
     Acquisition at;
   };
 
-  bool SortByNeeds(std::vector<std::int32_t>* order);
+  bool SortByNeeds(std::vector<FileIndex>* order);
   void Place(Planned& planned);
   bool OrderTables();
 
   std::vector<TableLife> tables_;
   std::vector<std::int32_t> creators_, births_;
-  std::unordered_map<std::int32_t, Planned> openings_;
+  std::unordered_map<FileIndex, Planned> openings_;
   const Openings& given_;
   bool all_early_ = false;  ///< what a table of its own has, and another one needs
   std::vector<std::int32_t> finish_order_;

@@ -34,24 +34,24 @@ class Placer {
   void Sort();
   void Copy();
   void CopyTo(const FdSlot& target);
-  void Last(std::int32_t file, Fd fd);
+  void Last(FileIndex file, Fd fd);
   void Unblock();
   void BreakCycle(Fd fd);
   void CloseAndOpen();
   bool IsBlocked(Fd fd) const;
   bool IsNeeded(const FdSlot& slot) const;
-  const Fd* OtherWanter(std::int32_t file, Fd besides) const;
+  const Fd* OtherWanter(FileIndex file, Fd besides) const;
   Fd Spare() const;
 
   std::span<const FdSlot> now_;
   std::span<const FdSlot> wanted_;
   std::vector<PlacementStep> steps_;
-  std::unordered_map<std::int32_t, Source> sources_;  // of all that is there now
-  std::map<Fd, FdSlot> pending_;                      // to be copied
-  std::unordered_map<Fd, std::int32_t> holds_;        // what is at those numbers now
+  std::unordered_map<FileIndex, Source> sources_;  // of all that is there now
+  std::map<Fd, FdSlot> pending_;                   // to be copied
+  std::unordered_map<Fd, FileIndex> holds_;        // what is at those numbers now
   std::vector<FdSlot> ready_;
   std::vector<FdSlot> to_open_;
-  std::unordered_map<std::int32_t, Fd> opened_at_;
+  std::unordered_map<FileIndex, Fd> opened_at_;
   std::optional<FdSlot> deferred_;  // written at the end, a spare slot until then
   Fd spare_ = -1;
 };
@@ -108,7 +108,7 @@ bool Placer::IsBlocked(Fd fd) const {
 }
 
 /// From now on `file` can be had at `fd`, so what it held up can be written.
-void Placer::Last(std::int32_t file, Fd fd) {
+void Placer::Last(FileIndex file, Fd fd) {
   Source& source = sources_.at(file);
   source.lasting = fd;
   for (Fd held_up : source.passing) {
@@ -132,7 +132,7 @@ void Placer::CopyTo(const FdSlot& target) {
   if (source.lasting < 0 || source.lasting == spare_) Last(target.file, target.fd);
 }
 
-const Fd* Placer::OtherWanter(std::int32_t file, Fd besides) const {
+const Fd* Placer::OtherWanter(FileIndex file, Fd besides) const {
   for (const Fd& fd : sources_.at(file).wanters) {
     if (fd != besides && pending_.contains(fd)) return &fd;
   }
@@ -147,7 +147,7 @@ void Placer::Unblock() {
   std::unordered_map<std::int32_t, std::size_t> seen;  // what is held -> length of the path there
   Fd fd = pending_.begin()->first;
   while (true) {
-    const std::int32_t file = holds_.at(fd);
+    const FileIndex file = holds_.at(fd);
     path.push_back(fd);
     auto [known, is_new] = seen.emplace(file, path.size());
     if (is_new) {
@@ -157,7 +157,7 @@ void Placer::Unblock() {
     const std::span<const Fd> cycle = std::span(path).subspan(known->second);
     const Fd* outside = nullptr;
     for (std::size_t i = 0; i < cycle.size(); ++i) {
-      const std::int32_t held = holds_.at(cycle[i]);
+      const FileIndex held = holds_.at(cycle[i]);
       if (sources_.at(held).passing.size() > 1) {
         ready_.push_back(pending_.extract(cycle[i]).mapped());
         return;

@@ -12,7 +12,7 @@ namespace crgen {
 /// A descriptor number and the open file description it refers to.
 struct FdSlot {
   Fd fd = 0;
-  std::int32_t file = -1;  ///< index in Snapshot::files
+  FileIndex file;
   bool cloexec = false;
   friend bool operator==(const FdSlot&, const FdSlot&) = default;
 };
@@ -27,7 +27,7 @@ struct PlacementStep {
   Fd fd;
   Fd old_fd = -1;
   bool cloexec = false;
-  std::int32_t file = -1;  ///< kOpen
+  FileIndex file = {};  ///< kOpen
   friend bool operator==(const PlacementStep&, const PlacementStep&) = default;
 };
 

@@ -36,14 +36,14 @@ Result DescriptorPlan::Build(const Snapshot& snapshot, const CreationTree& tree,
 
 /// Adds `node` to the nodes that share `table`, with those between it and them, which pass the
 /// table on and exit.
-Result DescriptorPlan::JoinTable(std::int32_t node, std::int32_t table,
+Result DescriptorPlan::JoinTable(NodeIndex node, std::int32_t table,
                                  std::vector<std::int32_t>& group_of, Diagnostics& diag) {
   group_of[node] = table;
-  for (std::int32_t at = tree_->nodes[node].creator; at < 0 || group_of[at] != table;
+  for (NodeIndex at = tree_->nodes[node].creator; at < 0 || group_of[at] != table;
        at = tree_->nodes[at].creator) {
     if (at < 0 || tree_->Living(*snapshot_, at) != nullptr || group_of[at] >= 0) {
-      return diag.Error("pid " + std::to_string(tree_->nodes[node].pid),
-                        "shares its descriptor table with a process that it is not born of");
+      return diag.Fail("pid " + std::to_string(tree_->nodes[node].pid),
+                       "shares its descriptor table with a process that it is not born of");
     }
     group_of[at] = table;
   }
@@ -58,7 +58,7 @@ Result DescriptorPlan::GroupTables(Diagnostics& diag) {
   }
   std::vector<std::int32_t> group_of(count, -1);
   std::vector<bool> has_first(snapshot_->tables.size());
-  for (std::int32_t n = 0; n < count; ++n) {
+  for (NodeIndex n(0); n < count; ++n) {
     const Process* process = tree_->Living(*snapshot_, n);
     if (process == nullptr || process->table < 0 || members[process->table] < 2) continue;
     if (!has_first[process->table]) {
@@ -69,7 +69,7 @@ Result DescriptorPlan::GroupTables(Diagnostics& diag) {
     }
   }
   table_of_.resize(count);
-  for (std::int32_t n = 0; n < count; ++n) {
+  for (NodeIndex n(0); n < count; ++n) {
     const CreationNode& node = tree_->nodes[n];
     if (node.creator >= 0 && group_of[n] >= 0 && group_of[node.creator] == group_of[n]) {
       table_of_[n] = table_of_[node.creator];
@@ -88,7 +88,7 @@ Result DescriptorPlan::GroupTables(Diagnostics& diag) {
     births_.push_back(node.birth);
     tables_.push_back(std::move(table));
   }
-  for (std::int32_t n = 0; n < count; ++n) {
+  for (NodeIndex n(0); n < count; ++n) {
     const Process* process = tree_->Living(*snapshot_, n);
     if (process != nullptr && process->table >= 0) {
       tables_[table_of_[n]].wanted = &snapshot_->tables[process->table];
@@ -97,8 +97,8 @@ Result DescriptorPlan::GroupTables(Diagnostics& diag) {
   return Result::kOk;
 }
 
-bool DescriptorPlan::SharesCreatorsTable(std::int32_t node) const {
-  const std::int32_t creator = tree_->nodes[node].creator;
+bool DescriptorPlan::SharesCreatorsTable(NodeIndex node) const {
+  const NodeIndex creator = tree_->nodes[node].creator;
   return creator >= 0 && table_of_[creator] == table_of_[node];
 }
 
@@ -109,7 +109,7 @@ std::vector<TableLife> DescriptorPlan::TableLives() const {
   }
   for (std::size_t n = 0; n < table_of_.size(); ++n) {
     TableLife& life = lives[table_of_[n]];
-    const bool living = tree_->Living(*snapshot_, static_cast<std::int32_t>(n)) != nullptr;
+    const bool living = tree_->Living(*snapshot_, NodeIndex(n)) != nullptr;
     if (living && life.finished < 0) life.finished = static_cast<std::int32_t>(n);
   }
   return lives;
@@ -121,11 +121,11 @@ Result DescriptorPlan::FindCarried(Diagnostics& diag) {
   opening_plan_.emplace(*openings_, TableLives());
   std::vector<std::int32_t> first_table(snapshot_->files.size(), -1);  // by opening
   std::vector<bool> is_carried(snapshot_->files.size());
-  const auto carry = [&](std::int32_t opening) {
+  const auto carry = [&](FileIndex opening) {
     if (is_carried[opening]) return;
     is_carried[opening] = true;
     carried_.push_back(opening);
-    const std::int32_t peer = openings_->PeerOf(opening);
+    const FileIndex peer = openings_->PeerOf(opening);
     if (peer < 0 || is_carried[peer]) return;
     is_carried[peer] = true;
     carried_.push_back(peer);
@@ -134,14 +134,14 @@ Result DescriptorPlan::FindCarried(Diagnostics& diag) {
     if (tables_[t].wanted == nullptr) continue;
     const auto table = static_cast<std::int32_t>(t);
     for (const Descriptor& slot : tables_[t].wanted->slots) {
-      const std::int32_t opening = openings_->OpeningOf(slot.file);
+      const FileIndex opening = openings_->OpeningOf(slot.file);
       opening_plan_->AddHolder(slot.file, table);
       if (first_table[opening] < 0) first_table[opening] = table;
       if (first_table[opening] != table) carry(opening);
     }
   }
   if (Failed(opening_plan_->Build(*snapshot_, diag))) return Result::kError;
-  for (const std::int32_t opening : opening_plan_->EarlyOpenings()) carry(opening);
+  for (const FileIndex opening : opening_plan_->EarlyOpenings()) carry(opening);
   return Result::kOk;
 }
 
@@ -149,7 +149,7 @@ void DescriptorPlan::PlanShared() {
   std::vector<ByNumber> numbers(snapshot_->files.size());
   std::vector<std::size_t> holders(snapshot_->files.size());
   std::vector<bool> is_carried(snapshot_->files.size());
-  for (std::int32_t file : carried_) is_carried[file] = true;
+  for (FileIndex file : carried_) is_carried[file] = true;
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     if (tables_[t].wanted == nullptr) continue;
     for (const Descriptor& slot : tables_[t].wanted->slots) {
@@ -159,17 +159,17 @@ void DescriptorPlan::PlanShared() {
     }
   }
   // What is needed first, and of that what many share, gets its number first.
-  const auto rank = [&](std::int32_t file) {
+  const auto rank = [&](FileIndex file) {
     const auto* at = opening_plan_->Find(openings_->OpeningOf(file));
     return at == nullptr ? 0 : at->rank;
   };
-  std::stable_sort(carried_.begin(), carried_.end(), [&](std::int32_t a, std::int32_t b) {
+  std::stable_sort(carried_.begin(), carried_.end(), [&](FileIndex a, FileIndex b) {
     const std::int32_t rank_a = rank(a), rank_b = rank(b);
     return rank_a != rank_b ? rank_a < rank_b : holders[a] > holders[b];
   });
-  std::erase_if(carried_, [&](std::int32_t file) { return holders[file] == 0; });
-  for (std::int32_t file : carried_) PlanPrimary(file, numbers[file]);
-  for (std::int32_t file : carried_) PlanSecondary(file, numbers[file]);
+  std::erase_if(carried_, [&](FileIndex file) { return holders[file] == 0; });
+  for (FileIndex file : carried_) PlanPrimary(file, numbers[file]);
+  for (FileIndex file : carried_) PlanSecondary(file, numbers[file]);
 }
 
 DescriptorPlan::Way DescriptorPlan::WayTo(std::vector<std::int32_t> tables,
@@ -185,7 +185,7 @@ DescriptorPlan::Way DescriptorPlan::WayTo(std::vector<std::int32_t> tables,
 
 /// Every holder of `file` inherits it at one number: the one that most of them want, if nobody on
 /// the way needs that for something else.
-void DescriptorPlan::PlanPrimary(std::int32_t file, const ByNumber& numbers) {
+void DescriptorPlan::PlanPrimary(FileIndex file, const ByNumber& numbers) {
   std::vector<std::int32_t> tables;
   std::vector<std::pair<std::size_t, Fd>> candidates;
   for (const auto& [fd, holdings] : numbers) {
@@ -210,7 +210,7 @@ void DescriptorPlan::PlanPrimary(std::int32_t file, const ByNumber& numbers) {
 
 /// Further numbers that several tables have in common: duplicated once, by the owner, instead of
 /// in each, where that costs less.
-void DescriptorPlan::PlanSecondary(std::int32_t file, const ByNumber& numbers) {
+void DescriptorPlan::PlanSecondary(FileIndex file, const ByNumber& numbers) {
   for (const auto& [fd, holdings] : numbers) {
     if (holdings.size() < 2) continue;
     auto carried = carried_at_.find(TableAndNumber(holdings.front().table, fd));
@@ -240,7 +240,7 @@ bool DescriptorPlan::IsFree(Fd fd, const Way& way) const {
 
 /// Carries `file` at `fd` that way, if the number is free on it. `standing`: the tables that want
 /// it just there.
-bool DescriptorPlan::TryItem(Fd fd, std::int32_t file, const Way& way, const Holdings& standing) {
+bool DescriptorPlan::TryItem(Fd fd, FileIndex file, const Way& way, const Holdings& standing) {
   if (!IsFree(fd, way)) return false;
   std::size_t cloexec = 0;
   for (const Holding& holding : standing) cloexec += holding.cloexec ? 1 : 0;

@@ -21,7 +21,7 @@ class NumberOfFile {
   explicit NumberOfFile(const std::vector<Slot>& slots) : slots_(slots) {}
 
   /// -1: nowhere.
-  Fd Find(std::int32_t file) {
+  Fd Find(FileIndex file) {
     if (!std::exchange(made_, true)) {
       for (const Slot& slot : slots_) numbers_.emplace(slot.file, slot.fd);
     }
@@ -35,7 +35,7 @@ class NumberOfFile {
 
  private:
   const std::vector<Slot>& slots_;
-  std::unordered_map<std::int32_t, Fd> numbers_;
+  std::unordered_map<FileIndex, Fd> numbers_;
   bool made_ = false;
 };
 
@@ -43,10 +43,10 @@ class NumberOfFile {
 
 /// Opens what is to be at `slot`, and its peer: both are in the table's slots already. A peer that
 /// no process holds is closed at once.
-Result DescriptorPlan::Open(std::int32_t node, const FdSlot& slot, std::optional<FdSlot> peer,
+Result DescriptorPlan::Open(NodeIndex node, const FdSlot& slot, std::optional<FdSlot> peer,
                             FileOpener& opener, Emitter& out, Diagnostics& diag) {
   OpeningSite site{tree_->nodes[node].pid, slot.fd, SpareFd(node), slot.cloexec};
-  const std::int32_t peer_file = openings_->PeerOf(slot.file);
+  const FileIndex peer_file = openings_->PeerOf(slot.file);
   const bool is_nobodys = peer_file >= 0 && !peer;
   if (is_nobodys) {
     peer = FdSlot{site.other_fd, peer_file, false};
@@ -61,7 +61,7 @@ Result DescriptorPlan::Open(std::int32_t node, const FdSlot& slot, std::optional
   return Result::kOk;
 }
 
-Result DescriptorPlan::BeforeFork(std::int32_t node, std::int32_t time, FileOpener& opener,
+Result DescriptorPlan::BeforeFork(NodeIndex node, std::int32_t time, FileOpener& opener,
                                   Emitter& out, Diagnostics& diag) {
   Table& table = tables_[table_of_[node]];
   const Pid pid = tree_->nodes[node].pid;
@@ -94,7 +94,7 @@ Result DescriptorPlan::BeforeFork(std::int32_t node, std::int32_t time, FileOpen
 
 /// Closes what a new table got only because its creator held it at that moment.
 void DescriptorPlan::CloseStrangers(Table& table, Pid pid, Emitter& out) {
-  std::unordered_map<Fd, std::int32_t> carried;
+  std::unordered_map<Fd, FileIndex> carried;
   for (const CarriedItem& item : table.carried.items()) {
     carried.emplace(items_[item.item].fd, items_[item.item].file);
   }
@@ -118,7 +118,7 @@ void DescriptorPlan::CloseHandedOn(Table& table, Pid pid, std::int32_t now, Emit
   });
 }
 
-void DescriptorPlan::AfterFork(std::int32_t node, std::int32_t child, Emitter& out) {
+void DescriptorPlan::AfterFork(NodeIndex node, NodeIndex child, Emitter& out) {
   if (table_of_[child] == table_of_[node]) return;
   Table& from = tables_[table_of_[node]];
   Table& to = tables_[table_of_[child]];
@@ -128,8 +128,7 @@ void DescriptorPlan::AfterFork(std::int32_t node, std::int32_t child, Emitter& o
   if (to.last_fork >= 0) CloseStrangers(to, tree_->nodes[child].pid, out);
 }
 
-Result DescriptorPlan::Finish(std::int32_t node, FileOpener& opener, Emitter& out,
-                              Diagnostics& diag) {
+Result DescriptorPlan::Finish(NodeIndex node, FileOpener& opener, Emitter& out, Diagnostics& diag) {
   Table& table = tables_[table_of_[node]];
   if (table.finished || table.wanted == nullptr) return Result::kOk;
   table.finished = true;
@@ -161,8 +160,8 @@ Result DescriptorPlan::Finish(std::int32_t node, FileOpener& opener, Emitter& ou
 }
 
 /// Opens what the table alone has: pairs at once, and what is needed first.
-Result DescriptorPlan::OpenOwn(std::int32_t node, std::vector<PlacementStep> steps,
-                               FileOpener& opener, Emitter& out, Diagnostics& diag) {
+Result DescriptorPlan::OpenOwn(NodeIndex node, std::vector<PlacementStep> steps, FileOpener& opener,
+                               Emitter& out, Diagnostics& diag) {
   if (HasNeeds()) {
     const auto rank = [&](const PlacementStep& step) {
       const auto* at = opening_plan_->Find(openings_->OpeningOf(step.file));
@@ -172,13 +171,13 @@ Result DescriptorPlan::OpenOwn(std::int32_t node, std::vector<PlacementStep> ste
         steps.begin(), steps.end(),
         [&](const PlacementStep& a, const PlacementStep& b) { return rank(a) < rank(b); });
   }
-  std::unordered_map<std::int32_t, FdSlot> ends;  // of pairs, that are still to be opened
+  std::unordered_map<FileIndex, FdSlot> ends;  // of pairs, that are still to be opened
   for (const PlacementStep& step : steps) {
     if (openings_->PeerOf(step.file) < 0) continue;
     ends.emplace(step.file, FdSlot{step.fd, step.file, step.cloexec});
   }
   for (const PlacementStep& step : steps) {
-    const std::int32_t peer_file = openings_->PeerOf(step.file);
+    const FileIndex peer_file = openings_->PeerOf(step.file);
     std::optional<FdSlot> peer;
     if (peer_file >= 0) {
       if (ends.erase(step.file) == 0) continue;  // opened as the other's peer
@@ -190,22 +189,22 @@ Result DescriptorPlan::OpenOwn(std::int32_t node, std::vector<PlacementStep> ste
   return Result::kOk;
 }
 
-std::vector<std::int32_t> DescriptorPlan::FinishOrder() const {
-  std::vector<std::int32_t> nodes;
-  for (std::int32_t n = 0; n < static_cast<std::int32_t>(tree_->nodes.size()); ++n) {
+std::vector<NodeIndex> DescriptorPlan::FinishOrder() const {
+  std::vector<NodeIndex> nodes;
+  for (NodeIndex n(0); n < static_cast<std::int32_t>(tree_->nodes.size()); ++n) {
     if (tree_->Living(*snapshot_, n) != nullptr) nodes.push_back(n);
   }
   const std::vector<std::int32_t>& order = opening_plan_->finish_order();
   if (order.empty()) return nodes;
   std::vector<std::int32_t> turn(tables_.size());
   for (std::size_t i = 0; i < order.size(); ++i) turn[order[i]] = static_cast<std::int32_t>(i);
-  std::stable_sort(nodes.begin(), nodes.end(), [&](std::int32_t a, std::int32_t b) {
+  std::stable_sort(nodes.begin(), nodes.end(), [&](NodeIndex a, NodeIndex b) {
     return turn[table_of_[a]] < turn[table_of_[b]];
   });
   return nodes;
 }
 
-Fd DescriptorPlan::SpareFd(std::int32_t node, Fd besides) const {
+Fd DescriptorPlan::SpareFd(NodeIndex node, Fd besides) const {
   const std::vector<FdSlot>& slots = tables_[table_of_[node]].slots;
   // Numbers ascend, so those below the lowest free one are their own indices; behind `besides`, one
   // more than these.

@@ -6,7 +6,7 @@
 namespace crgen {
 namespace {
 
-using Inner = std::unordered_map<std::int32_t, std::vector<std::int32_t>>;
+using Inner = std::unordered_map<FileIndex, std::vector<FileIndex>>;
 
 Inner SetsInSets(const Snapshot& snapshot) {
   Inner inner;
@@ -24,12 +24,12 @@ Inner SetsInSets(const Snapshot& snapshot) {
 }
 
 /// There are no circles, and at most kEpollNests below each other.
-int Height(const Inner& inner, std::int32_t set, std::unordered_map<std::int32_t, int>& heights) {
+int Height(const Inner& inner, FileIndex set, std::unordered_map<FileIndex, int>& heights) {
   const auto below = inner.find(set);
   if (below == inner.end()) return 0;
   if (const auto known = heights.find(set); known != heights.end()) return known->second;
   int height = 0;
-  for (const std::int32_t one : below->second) {
+  for (const FileIndex one : below->second) {
     height = std::max(height, Height(inner, one, heights) + 1);
   }
   return heights[set] = height;
@@ -37,9 +37,9 @@ int Height(const Inner& inner, std::int32_t set, std::unordered_map<std::int32_t
 
 }  // namespace
 
-std::unordered_map<std::int32_t, int> EpollHeights(const Snapshot& snapshot) {
+std::unordered_map<FileIndex, int> EpollHeights(const Snapshot& snapshot) {
   const Inner inner = SetsInSets(snapshot);
-  std::unordered_map<std::int32_t, int> heights;
+  std::unordered_map<FileIndex, int> heights;
   for (const auto& [set, below] : inner) Height(inner, set, heights);
   return heights;
 }

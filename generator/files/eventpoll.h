@@ -15,6 +15,6 @@ class FilePlanner<Eventpoll> : public PlainPlanner<Eventpoll> {
 
 /// Of each set of the snapshot, by file, how many sets are below each other in what it watches: in
 /// this order they are filled. Sets that watch none are left out. Cost: O(n log n) in targets.
-std::unordered_map<std::int32_t, int> EpollHeights(const Snapshot& snapshot);
+std::unordered_map<FileIndex, int> EpollHeights(const Snapshot& snapshot);
 
 }  // namespace crgen

@@ -14,16 +14,16 @@ namespace crgen {
 namespace {
 
 struct Holder {
-  std::int32_t node;
-  Fd fd;
+  NodeIndex node;
+  Fd fd = -1;
 };
 
 /// The first holder of each file, in the order of births, and its lowest number there.
-std::unordered_map<std::int32_t, Holder> FirstHolders(const Snapshot& snapshot,
-                                                      const CreationTree& tree) {
-  std::unordered_map<std::int32_t, Holder> holders;
-  for (const LateEntry& entry : snapshot.late) holders.try_emplace(entry.file, Holder{-1, -1});
-  for (std::int32_t n = 0; n < static_cast<std::int32_t>(tree.nodes.size()); ++n) {
+std::unordered_map<FileIndex, Holder> FirstHolders(const Snapshot& snapshot,
+                                                   const CreationTree& tree) {
+  std::unordered_map<FileIndex, Holder> holders;
+  for (const LateEntry& entry : snapshot.late) holders.try_emplace(entry.file);
+  for (NodeIndex n(0); n < static_cast<std::int32_t>(tree.nodes.size()); ++n) {
     const Process* process = tree.Living(snapshot, n);
     if (process == nullptr) continue;
     for (const Descriptor& slot : snapshot.tables[process->table].slots) {
@@ -35,7 +35,7 @@ std::unordered_map<std::int32_t, Holder> FirstHolders(const Snapshot& snapshot,
 }
 
 /// A process of the snapshot and a file.
-using Holding = std::pair<std::int32_t, std::int32_t>;
+using Holding = std::pair<ProcessIndex, FileIndex>;
 
 /// For state that says by whom it is set: the lowest number of the file there.
 std::map<Holding, Fd> NamedHoldings(const Snapshot& snapshot) {
@@ -44,7 +44,7 @@ std::map<Holding, Fd> NamedHoldings(const Snapshot& snapshot) {
     if (entry.process >= 0) holdings.try_emplace({entry.process, entry.file}, -1);
   }
   for (auto first = holdings.begin(); first != holdings.end();) {
-    const std::int32_t process = first->first.first;
+    const ProcessIndex process = first->first.first;
     for (const Descriptor& slot : snapshot.tables[snapshot.processes[process].table].slots) {
       const auto holding = holdings.find({process, slot.file});
       if (holding != holdings.end() && holding->second < 0) holding->second = slot.fd;
@@ -70,7 +70,7 @@ void Order(std::vector<LateStep>& steps) {
     const auto end = std::find_if(
         kind, steps.end(), [&](const LateStep& step) { return step.Stage() != kind->Stage(); });
     if (kind != steps.begin()) {
-      const std::int32_t last = std::prev(kind)->by.node;
+      const NodeIndex last = std::prev(kind)->by.node;
       std::stable_partition(kind, end, [&](const LateStep& step) { return step.by.node == last; });
     }
     kind = end;
@@ -92,8 +92,8 @@ Result EmitLateState(const Snapshot& snapshot, const CreationTree& tree, Emitter
                                         : Holder{tree.node_of[entry.process],
                                                  named.at({entry.process, entry.file})};
     if (by.node < 0 || by.fd < 0) {
-      return diag.Error("file " + std::to_string(snapshot.files[entry.file]->id.value),
-                        "has late state, but no process holds it");
+      return diag.Fail("file " + std::to_string(snapshot.files[entry.file]->id.value),
+                       "has late state, but no process holds it");
     }
     const auto height = heights.find(entry.file);
     const bool is_set = std::holds_alternative<EpollTargets>(entry.state);
@@ -101,7 +101,7 @@ Result EmitLateState(const Snapshot& snapshot, const CreationTree& tree, Emitter
   }
   Order(steps);
   for (auto step = steps.begin(); step != steps.end();) {
-    const std::int32_t node = step->by.node;
+    const NodeIndex node = step->by.node;
     auto attributes = std::make_shared<Attributes>();
     for (; step != steps.end() && step->by.node == node; ++step) {
       attributes->descriptors.push_back({step->by.fd, *step->state});

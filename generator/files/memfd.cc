@@ -20,14 +20,14 @@ constexpr std::uint64_t kForbidsWriting = F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 FilePlanner<Memfd>::FilePlanner(PlannerContext& context)
     : context_(context), objects_(context.snapshot.memfds.size()) {
   for (std::size_t i = 0; i < objects_.size(); ++i) {
-    by_inode_.emplace(context.snapshot.memfds[i].inode_id, static_cast<std::int32_t>(i));
+    by_inode_.emplace(context.snapshot.memfds[i].inode_id, ObjectIndex(i));
   }
   ChooseFillers();
 }
 
 void FilePlanner<Memfd>::ChooseFillers() {
   const auto nodes = static_cast<std::int32_t>(context_.tree.nodes.size());
-  for (std::int32_t n = 0; n < nodes; ++n) {
+  for (NodeIndex n(0); n < nodes; ++n) {
     const Process* process = context_.tree.Living(context_.snapshot, n);
     if (process == nullptr) continue;
     for (const Region& region : process->memory.regions) {
@@ -43,7 +43,7 @@ void FilePlanner<Memfd>::ChooseFillers() {
   }
 }
 
-bool FilePlanner<Memfd>::Fills(std::int32_t node, const Region& region) const {
+bool FilePlanner<Memfd>::Fills(NodeIndex node, const Region& region) const {
   const Object& object = objects_[region.object];
   return object.filler == node && object.filler_start == region.range.start;
 }
@@ -52,7 +52,7 @@ std::shared_ptr<File> FilePlanner<Memfd>::NewFile(OpenFlags flags, Memfd body) {
   return std::make_shared<File>(File{{context_.next_file_id++}, flags, std::move(body)});
 }
 
-Memfd FilePlanner<Memfd>::Describe(std::int32_t index, bool with_seals) {
+Memfd FilePlanner<Memfd>::Describe(ObjectIndex index, bool with_seals) {
   const MemfdObject& memfd = context_.snapshot.memfds[index];
   Object& object = objects_[index];
   Memfd body;
@@ -75,7 +75,7 @@ Memfd FilePlanner<Memfd>::Describe(std::int32_t index, bool with_seals) {
 }
 
 /// Creates the object and fills it through a view for the moment, if nobody else is to do that.
-Result FilePlanner<Memfd>::FillNow(Pid pid, Fd fd, std::int32_t index, Diagnostics& diag) {
+Result FilePlanner<Memfd>::FillNow(Pid pid, Fd fd, ObjectIndex index, Diagnostics& diag) {
   context_.out.Emit(pid, OpenFile{fd, NewFile({O_RDWR}, Describe(index, false)), false, {}});
   MapRegion mapping;
   mapping.flags.bits = MAP_SHARED;
@@ -90,7 +90,7 @@ Result FilePlanner<Memfd>::FillNow(Pid pid, Fd fd, std::int32_t index, Diagnosti
 }
 
 Result FilePlanner<Memfd>::Emit(const OpeningSite& site, std::shared_ptr<File> file,
-                                std::int32_t index, Diagnostics& diag) {
+                                ObjectIndex index, Diagnostics& diag) {
   const Object& object = objects_[index];
   const MemfdObject& memfd = context_.snapshot.memfds[index];
   const bool fill = !object.created && object.filler < 0 && !memfd.pages.empty();
@@ -114,7 +114,7 @@ Result FilePlanner<Memfd>::Emit(const OpeningSite& site, std::shared_ptr<File> f
 
 Result FilePlanner<Memfd>::Open(const OpeningSite& site, const std::shared_ptr<const File>& file,
                                 const Memfd& memfd, Diagnostics& diag) {
-  const std::int32_t index = by_inode_.at(memfd.inode_id);
+  const ObjectIndex index = by_inode_.at(memfd.inode_id);
   if (!objects_[index].sealed) return Emit(site, std::make_shared<File>(*file), index, diag);
   context_.out.Emit(site.pid, OpenFile{site.fd, file, site.cloexec, {}});
   return Result::kOk;

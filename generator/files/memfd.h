@@ -27,26 +27,26 @@ class FilePlanner<Memfd> {
   Result OpenToMap(const OpeningSite& site, const Region& region, Diagnostics& diag);
 
   /// Whether `node` fills the memfd behind `region` through that region.
-  bool Fills(std::int32_t node, const Region& region) const;
+  bool Fills(NodeIndex node, const Region& region) const;
 
  private:
   struct Object {
-    std::int32_t filler = -1;  ///< node; -1: none
+    NodeIndex filler;
     std::uint64_t filler_start = 0;
     bool created = false;
     bool sealed = false;
   };
 
   void ChooseFillers();
-  Memfd Describe(std::int32_t index, bool with_seals);
+  Memfd Describe(ObjectIndex index, bool with_seals);
   std::shared_ptr<File> NewFile(OpenFlags flags, Memfd body);
-  Result Emit(const OpeningSite& site, std::shared_ptr<File> file, std::int32_t index,
+  Result Emit(const OpeningSite& site, std::shared_ptr<File> file, ObjectIndex index,
               Diagnostics& diag);
-  Result FillNow(Pid pid, Fd fd, std::int32_t index, Diagnostics& diag);
+  Result FillNow(Pid pid, Fd fd, ObjectIndex index, Diagnostics& diag);
 
   PlannerContext& context_;
   std::vector<Object> objects_;  // beside Snapshot::memfds
-  std::unordered_map<InodeId, std::int32_t> by_inode_;
+  std::unordered_map<InodeId, ObjectIndex> by_inode_;
 };
 
 }  // namespace crgen

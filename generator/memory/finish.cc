@@ -37,7 +37,7 @@ struct MemoryPlan::Final {
   std::vector<Mapped> stay;
 };
 
-void MemoryPlan::Match(std::int32_t node, Final& state) const {
+void MemoryPlan::Match(NodeIndex node, Final& state) const {
   const std::vector<Region>& wanted = state.process->memory.regions;
   state.have.assign(wanted.size(), false);
   std::vector<Mapped> loose;
@@ -82,7 +82,7 @@ void MemoryPlan::Match(std::int32_t node, Final& state) const {
 
 /// Moves regions to their places, which may be where others still are: a cycle goes through
 /// addresses that nobody uses.
-Result MemoryPlan::MoveIntoPlace(std::int32_t node, Final& state, Diagnostics& diag) {
+Result MemoryPlan::MoveIntoPlace(NodeIndex node, Final& state, Diagnostics& diag) {
   const Pid pid = tree_.nodes[node].pid;
   const std::vector<Region>& wanted = state.process->memory.regions;
   // A helper in the way of anything wanted goes first.
@@ -120,13 +120,13 @@ Result MemoryPlan::MoveIntoPlace(std::int32_t node, Final& state, Diagnostics& d
     pending.erase(next);
   }
   for (const Final::Move& move : state.moves) {
-    Mapped mapped{-1, move.wanted->range, move.prot, -1, true, false};
+    Mapped mapped{-1, move.wanted->range, move.prot, {}, true, false};
     if (Failed(Adopt(node, mapped, diag))) return Result::kError;
   }
   return Result::kOk;
 }
 
-Result MemoryPlan::Finish(std::int32_t node, Diagnostics& diag) {
+Result MemoryPlan::Finish(NodeIndex node, Diagnostics& diag) {
   Final state;
   state.process = tree_.Living(snapshot_, node);
   const Pid pid = tree_.nodes[node].pid;

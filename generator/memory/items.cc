@@ -1,4 +1,6 @@
 // Which regions are carried from whom to whom.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <tuple>
 #include <unordered_set>
@@ -9,10 +11,8 @@
 namespace crgen {
 namespace {
 
-constexpr std::uint64_t kLocked = 0x2000;  // MAP_LOCKED: not inherited
-// MAP_DROPPABLE, MAP_LOCKED, MAP_HUGETLB: fork(2) drops the contents or the flag, or shares in
-// other units.
-constexpr std::uint64_t kNotAlike = 0x8 | kLocked | 0x40000;
+// fork(2) drops the contents or the flag, or shares in other units.
+constexpr std::uint64_t kNotAlike = kMapDroppable | MAP_LOCKED | MAP_HUGETLB;
 
 bool CanBeAlike(const Region& region) {
   return region.IsPrivate() && (region.madvise.bits & MemoryPlan::kNotInherited) == 0 &&
@@ -27,7 +27,7 @@ bool IsSpecial(RegionKind kind) {
 class PathNumbers {
  public:
   explicit PathNumbers(const Snapshot& snapshot) : snapshot_(snapshot) {}
-  std::int32_t Of(std::int32_t file) {
+  std::int32_t Of(FileIndex file) {
     if (file < 0) return -1;
     if (numbers_.size() <= static_cast<std::size_t>(file)) numbers_.resize(file + 1, -1);
     std::int32_t& number = numbers_[file];
@@ -50,7 +50,9 @@ class PathNumbers {
 /// executable for the likeness of their history).
 struct MemoryPlan::Key {
   std::uint64_t start, end, offset, flags, madvise, open_flags;
-  std::int32_t file, object, exe;
+  std::int32_t file;  // by PathNumbers
+  ObjectIndex object;
+  std::int32_t exe;
   RegionKind kind;
   friend bool operator==(const Key&, const Key&) = default;
 };
@@ -93,7 +95,7 @@ Result MemoryPlan::Build(Diagnostics& diag) {
   return Result::kOk;
 }
 
-bool MemoryPlan::IsFreeIn(const AddressRange& range, std::int32_t node) const {
+bool MemoryPlan::IsFreeIn(const AddressRange& range, NodeIndex node) const {
   const auto& taken = spaces_[node].taken;
   auto next = taken.lower_bound(range.start);
   if (next != taken.end() && next->first < range.end) return false;
@@ -102,9 +104,10 @@ bool MemoryPlan::IsFreeIn(const AddressRange& range, std::int32_t node) const {
 
 bool MemoryPlan::IsFree(const AddressRange& range, std::int32_t owner,
                         const std::vector<InheritanceLink>& links) const {
-  return IsFreeIn(range, owner) &&
-         std::all_of(links.begin(), links.end(),
-                     [&](const InheritanceLink& link) { return IsFreeIn(range, link.child); });
+  return IsFreeIn(range, NodeIndex(owner)) &&
+         std::all_of(links.begin(), links.end(), [&](const InheritanceLink& link) {
+           return IsFreeIn(range, NodeIndex(link.child));
+         });
 }
 
 /// Carries `item` to all nodes in `all`; those in `standing` have it in just that place at the
@@ -135,7 +138,7 @@ Result MemoryPlan::PlanSpecials(Diagnostics& diag) {
       places;  // kind and size -> address -> nodes
   std::map<std::pair<RegionKind, std::uint64_t>, std::vector<std::int32_t>> all;
   std::map<std::pair<RegionKind, std::uint64_t>, Region> regions;
-  for (std::int32_t n = 0; n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
+  for (NodeIndex n(0); n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
     const Process* process = tree_.Living(snapshot_, n);
     if (process == nullptr) continue;
     for (const Region& region : process->memory.regions) {
@@ -151,7 +154,7 @@ Result MemoryPlan::PlanSpecials(Diagnostics& diag) {
     auto most = std::max_element(
         by_address.begin(), by_address.end(),
         [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
-    Item item{regions.at(key), all[key].front()};
+    Item item{regions.at(key), NodeIndex(all[key].front())};
     item.region.range = {most->first, most->first + key.second};
     if (TryCarry(item, all[key], most->second)) continue;
     if (Failed(spare_.Take(key.second, &item.region.range, diag))) return Result::kError;
@@ -167,8 +170,8 @@ void MemoryPlan::PlanPrivate() {
   std::vector<const Region*> regions;
   const auto count = static_cast<std::int32_t>(tree_.nodes.size());
   std::vector<std::int32_t> living_ancestor(count, -1);
-  for (std::int32_t n = 0; n < count; ++n) {
-    const std::int32_t creator = creators_[n];
+  for (NodeIndex n(0); n < count; ++n) {
+    const NodeIndex creator = tree_.nodes[n].creator;
     if (creator >= 0) {
       const bool living = tree_.Living(snapshot_, creator) != nullptr;
       living_ancestor[n] = living ? creator : living_ancestor[creator];
@@ -243,17 +246,19 @@ void MemoryPlan::PlanPrivateHolders(const std::vector<std::int32_t>& all, const 
     work.pop_back();
     std::vector<InheritanceLink> links;
     const std::int32_t owner = FindOwner(creators_, births_, holders, &links);
-    Item item{region, holders.front()};
-    if (const Region* own = RegionAt(holders.front(), region.range)) item.region = *own;
+    const NodeIndex first(holders.front());
+    Item item{region, first};
+    if (const Region* own = RegionAt(first, region.range)) item.region = *own;
     if (PaysOff(owner, links, holders) && TryCarry(item, owner, links, holders)) continue;
     // Something else is in the way: try it without those below, and those for themselves. With the
     // owner that is each of its children.
-    const bool owner_free = IsFreeIn(item.region.range, owner) && PaysOff(owner, links, holders);
+    const bool owner_free =
+        IsFreeIn(item.region.range, NodeIndex(owner)) && PaysOff(owner, links, holders);
     std::unordered_map<std::int32_t, std::int32_t> part_of{{owner, owner}};
     std::map<std::int32_t, std::vector<std::int32_t>> parts;
     for (auto link = links.rbegin(); link != links.rend(); ++link) {  // from the owner down
       const bool parts_here =
-          owner_free ? !IsFreeIn(item.region.range, link->child) : link->parent == owner;
+          owner_free ? !IsFreeIn(item.region.range, NodeIndex(link->child)) : link->parent == owner;
       part_of[link->child] = parts_here ? link->child : part_of.at(link->parent);
     }
     for (std::int32_t n : holders) {
@@ -267,7 +272,7 @@ void MemoryPlan::PlanPrivateHolders(const std::vector<std::int32_t>& all, const 
 
 Result MemoryPlan::PlanObjects(Diagnostics& diag) {
   std::vector<std::vector<std::int32_t>> holders(snapshot_.shmems.size());
-  for (std::int32_t n = 0; n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
+  for (NodeIndex n(0); n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
     const Process* process = tree_.Living(snapshot_, n);
     if (process == nullptr) continue;
     for (const Region& region : process->memory.regions) {
@@ -278,7 +283,7 @@ Result MemoryPlan::PlanObjects(Diagnostics& diag) {
   }
   for (std::size_t object = 0; object < holders.size(); ++object) {
     if (holders[object].size() < 2) continue;
-    if (Failed(PlanViews(static_cast<std::int32_t>(object), holders[object], diag))) {
+    if (Failed(PlanViews(ObjectIndex(object), holders[object], diag))) {
       return Result::kError;
     }
   }
@@ -287,7 +292,7 @@ Result MemoryPlan::PlanObjects(Diagnostics& diag) {
 
 /// Hands on one view of a shared object to all its holders, the one that most of them have, and
 /// every other view that several have.
-Result MemoryPlan::PlanViews(std::int32_t object, const std::vector<std::int32_t>& holders,
+Result MemoryPlan::PlanViews(ObjectIndex object, const std::vector<std::int32_t>& holders,
                              Diagnostics& diag) {
   struct View {
     Region region;
@@ -297,11 +302,11 @@ Result MemoryPlan::PlanViews(std::int32_t object, const std::vector<std::int32_t
            View>
       views;
   for (std::int32_t n : holders) {
-    for (Region region : tree_.Living(snapshot_, n)->memory.regions) {
+    for (Region region : tree_.Living(snapshot_, NodeIndex(n))->memory.regions) {
       if (region.kind != RegionKind::kSharedAnonymous || region.object != object) continue;
       region.madvise.bits &= ~kNotInherited;
-      const bool locked = (region.flags.bits & kLocked) != 0;
-      region.flags.bits &= ~kLocked;
+      const bool locked = (region.flags.bits & MAP_LOCKED) != 0;
+      region.flags.bits &= ~MAP_LOCKED;
       View& view = views[{region.range.start, region.range.end, region.offset, region.flags.bits,
                           region.madvise.bits}];
       view.region = region;
@@ -314,7 +319,7 @@ Result MemoryPlan::PlanViews(std::int32_t object, const std::vector<std::int32_t
                    [](const View* a, const View* b) { return a->nodes.size() > b->nodes.size(); });
   bool has_primary = false;
   for (const View* view : by_holders) {
-    const Item item{view->region, holders.front()};
+    const Item item{view->region, NodeIndex(holders.front())};
     if (!has_primary) {
       has_primary = TryCarry(item, holders, view->nodes);
     } else if (view->nodes.size() > 1) {
@@ -324,7 +329,7 @@ Result MemoryPlan::PlanViews(std::int32_t object, const std::vector<std::int32_t
     }
   }
   if (has_primary) return Result::kOk;
-  Item item{by_holders.front()->region, holders.front()};
+  Item item{by_holders.front()->region, NodeIndex(holders.front())};
   if (Failed(spare_.Take(item.region.range.size(), &item.region.range, diag)))
     return Result::kError;
   (void)TryCarry(item, holders, {});
@@ -334,7 +339,7 @@ Result MemoryPlan::PlanViews(std::int32_t object, const std::vector<std::int32_t
 /// Decides who fills each shared object: the first process with a view that shows all its pages.
 void MemoryPlan::ChooseFillers() {
   fillers_.resize(snapshot_.shmems.size());
-  for (std::int32_t n = 0; n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
+  for (NodeIndex n(0); n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
     const Process* process = tree_.Living(snapshot_, n);
     if (process == nullptr) continue;
     for (const Region& region : process->memory.regions) {

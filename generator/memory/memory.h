@@ -40,31 +40,31 @@ class MemoryPlan {
   Result Build(Diagnostics& diag);
 
   /// Maps what is to be inherited by the child that the FORK `time` of `node` makes.
-  Result BeforeFork(std::int32_t node, std::int32_t time, Diagnostics& diag);
+  Result BeforeFork(NodeIndex node, std::int32_t time, Diagnostics& diag);
   /// Gives `child` its regions and unmaps in both what they need no more.
-  void AfterFork(std::int32_t node, std::int32_t child);
+  void AfterFork(NodeIndex node, NodeIndex child);
   /// The final address space of `node`, which is alive.
-  Result Finish(std::int32_t node, Diagnostics& diag);
+  Result Finish(NodeIndex node, Diagnostics& diag);
 
  private:
   /// A region that several processes have in common, as it is carried.
   struct Item {
-    Region region;       ///< of the first holder; its range is where it is carried
-    std::int32_t model;  ///< node of the process whose pages its owner loads
+    Region region;    ///< of the first holder; its range is where it is carried
+    NodeIndex model;  ///< of the process whose pages its owner loads
   };
   /// A carried region that is mapped in a process now.
   struct Mapped {
     std::int32_t item;
     AddressRange range;
     Prot prot;
-    std::int32_t content;  ///< node of the process whose pages it has
-    bool holder;           ///< the process has it there at the end
-    bool filled;           ///< the process has loaded the shared object behind it, if that is on it
+    NodeIndex content;  ///< of the process whose pages it has
+    bool holder;        ///< the process has it there at the end
+    bool filled;        ///< the process has loaded the shared object behind it, if that is on it
   };
   /// A region to be mapped now.
   struct Job {
     Region region;
-    std::int32_t content;  ///< node of the process whose pages it gets; -1: none
+    NodeIndex content;  ///< of the process whose pages it gets; none: none
   };
   struct Space {
     CarryList carried;
@@ -85,33 +85,31 @@ class MemoryPlan {
   /// Likewise, with what FindOwner() gave for all nodes.
   bool TryCarry(const Item& item, std::int32_t owner, const std::vector<InheritanceLink>& links,
                 const std::vector<std::int32_t>& standing);
-  Result PlanViews(std::int32_t object, const std::vector<std::int32_t>& holders,
-                   Diagnostics& diag);
+  Result PlanViews(ObjectIndex object, const std::vector<std::int32_t>& holders, Diagnostics& diag);
   void ChooseFillers();
   bool PaysOff(std::int32_t owner, const std::vector<InheritanceLink>& links,
                const std::vector<std::int32_t>& holders) const;
-  bool IsFreeIn(const AddressRange& range, std::int32_t node) const;
+  bool IsFreeIn(const AddressRange& range, NodeIndex node) const;
   bool IsFree(const AddressRange& range, std::int32_t owner,
               const std::vector<InheritanceLink>& links) const;
 
   // memory_steps.cc
-  const Region* RegionAt(std::int32_t node, const AddressRange& range) const;
-  bool IsOfUse(std::int32_t node, const Region& carried) const;
-  Result Adopt(std::int32_t node, Mapped& mapped, Diagnostics& diag);
-  void UnmapIf(std::int32_t node, const std::function<bool(const Mapped&)>& drop);
-  Result MapAll(std::int32_t node, const std::vector<Job>& jobs, Diagnostics& diag);
-  Result MapFileBacked(std::int32_t node, const std::vector<Job>& jobs, std::size_t from,
+  const Region* RegionAt(NodeIndex node, const AddressRange& range) const;
+  bool IsOfUse(NodeIndex node, const Region& carried) const;
+  Result Adopt(NodeIndex node, Mapped& mapped, Diagnostics& diag);
+  void UnmapIf(NodeIndex node, const std::function<bool(const Mapped&)>& drop);
+  Result MapAll(NodeIndex node, const std::vector<Job>& jobs, Diagnostics& diag);
+  Result MapFileBacked(NodeIndex node, const std::vector<Job>& jobs, std::size_t from,
                        std::vector<bool>* done, Diagnostics& diag);
-  Result CreateShmem(std::int32_t node, const Region& region, AddressRange* view,
-                     Diagnostics& diag);
+  Result CreateShmem(NodeIndex node, const Region& region, AddressRange* view, Diagnostics& diag);
   void DescribeRing(const Region& region, MapRegion* map) const;
-  Result MapOne(std::int32_t node, const Job& job, std::optional<Fd> fd, Diagnostics& diag);
-  std::vector<PageRun> PagesFor(std::int32_t node, const Job& job) const;
+  Result MapOne(NodeIndex node, const Job& job, std::optional<Fd> fd, Diagnostics& diag);
+  std::vector<PageRun> PagesFor(NodeIndex node, const Job& job) const;
 
   // memory_finish.cc
   struct Final;
-  void Match(std::int32_t node, Final& state) const;
-  Result MoveIntoPlace(std::int32_t node, Final& state, Diagnostics& diag);
+  void Match(NodeIndex node, Final& state) const;
+  Result MoveIntoPlace(NodeIndex node, Final& state, Diagnostics& diag);
 
   const Snapshot& snapshot_;
   const CreationTree& tree_;
@@ -127,10 +125,10 @@ class MemoryPlan {
   /// Which process fills a shared anonymous object, through which of its regions; -1: nobody has a
   /// view of all pages, so whoever creates it fills it through a view for the moment.
   struct Filler {
-    std::int32_t node = -1;
+    NodeIndex node;
     AddressRange range;
     std::uint64_t offset = 0;
-    bool Is(std::int32_t n, const Region& region) const {
+    bool Is(NodeIndex n, const Region& region) const {
       return n == node && region.range == range && region.offset == offset;
     }
   };

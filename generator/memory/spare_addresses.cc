@@ -5,8 +5,7 @@
 namespace crgen {
 namespace {
 
-constexpr std::uint64_t kLowest = 0x10000;          // vm.mmap_min_addr
-constexpr std::uint64_t kHighest = 0x7ffffffff000;  // TASK_SIZE with four-level page tables
+constexpr std::uint64_t kLowest = 0x10000;  // vm.mmap_min_addr
 
 }  // namespace
 
@@ -18,11 +17,11 @@ SpareAddresses::SpareAddresses(const Snapshot& snapshot) {
   std::sort(used.begin(), used.end());
   std::uint64_t at = kLowest;
   for (const AddressRange& range : used) {
-    const std::uint64_t end = std::min(range.start, kHighest);
+    const std::uint64_t end = std::min(range.start, kDefaultUserEnd);
     if (end > at) gaps_.push_back({at, end});
     at = std::max(at, range.end);
   }
-  if (at < kHighest) gaps_.push_back({at, kHighest});
+  if (at < kDefaultUserEnd) gaps_.push_back({at, kDefaultUserEnd});
   // The largest first: nothing that fits anywhere is refused for long.
   std::sort(gaps_.begin(), gaps_.end(), [](const AddressRange& a, const AddressRange& b) {
     return a.size() != b.size() ? a.size() > b.size() : a.start < b.start;
@@ -36,8 +35,8 @@ Result SpareAddresses::Take(std::uint64_t size, AddressRange* range, Diagnostics
     gap.start += size;
     return Result::kOk;
   }
-  return diag.Error("address space",
-                    "no " + std::to_string(size) + " bytes are free in all processes at once");
+  return diag.Fail("address space",
+                   "no " + std::to_string(size) + " bytes are free in all processes at once");
 }
 
 }  // namespace crgen

@@ -1,4 +1,6 @@
 // The commands of address spaces around a FORK.
+#include <sys/mman.h>
+
 #include <algorithm>
 
 #include "generator/memory/fill.h"
@@ -7,8 +9,7 @@
 namespace crgen {
 namespace {
 
-constexpr std::uint64_t kProtWrite = 2;
-constexpr std::uint64_t kDontNeed = MadviseBit(4);  // MADV_DONTNEED
+constexpr std::uint64_t kDontNeed = MadviseBit(MADV_DONTNEED);
 
 std::optional<SpecialRegion> SpecialOf(RegionKind kind) {
   switch (kind) {
@@ -48,7 +49,7 @@ std::vector<PageRun> PagesInView(const Region& view, std::vector<PageRun> pages)
 
 }  // namespace
 
-const Region* MemoryPlan::RegionAt(std::int32_t node, const AddressRange& range) const {
+const Region* MemoryPlan::RegionAt(NodeIndex node, const AddressRange& range) const {
   const Process* process = tree_.Living(snapshot_, node);
   if (process == nullptr) return nullptr;
   const auto& regions = process->memory.regions;
@@ -58,7 +59,7 @@ const Region* MemoryPlan::RegionAt(std::int32_t node, const AddressRange& range)
   return found != regions.end() && found->range == range ? &*found : nullptr;
 }
 
-std::vector<PageRun> MemoryPlan::PagesFor(std::int32_t node, const Job& job) const {
+std::vector<PageRun> MemoryPlan::PagesFor(NodeIndex node, const Job& job) const {
   const Region& region = job.region;
   if (region.IsPrivate()) {
     if (job.content < 0) return {};
@@ -75,7 +76,7 @@ std::vector<PageRun> MemoryPlan::PagesFor(std::int32_t node, const Job& job) con
 
 /// Creates the object behind `region` and fills it through `*view`, if no view of the snapshot
 /// can do that; `*view` stays empty if one can.
-Result MemoryPlan::CreateShmem(std::int32_t node, const Region& region, AddressRange* view,
+Result MemoryPlan::CreateShmem(NodeIndex node, const Region& region, AddressRange* view,
                                Diagnostics& diag) {
   const Shmem& object = snapshot_.shmems[region.object];
   if (shmem_created_[region.object] || object.pages.empty() || fillers_[region.object].node >= 0) {
@@ -99,15 +100,14 @@ void MemoryPlan::DescribeRing(const Region& region, MapRegion* map) const {
                            AioSlots(region.range.size()) * AioRing::kEventSize};
 }
 
-Result MemoryPlan::MapOne(std::int32_t node, const Job& job, std::optional<Fd> fd,
-                          Diagnostics& diag) {
+Result MemoryPlan::MapOne(NodeIndex node, const Job& job, std::optional<Fd> fd, Diagnostics& diag) {
   const Region& region = job.region;
   const Pid pid = tree_.nodes[node].pid;
   MapRegion map;
   map.start.value = region.range.start;
   map.end.value = region.range.end;
   map.prot = region.prot;
-  if (!PagesFor(node, job).empty()) map.prot.bits |= kProtWrite;
+  if (!PagesFor(node, job).empty()) map.prot.bits |= std::uint64_t{PROT_WRITE};
   map.flags = region.flags;
   map.madvise = region.madvise;
   map.special = SpecialOf(region.kind);
@@ -130,7 +130,7 @@ Result MemoryPlan::MapOne(std::int32_t node, const Job& job, std::optional<Fd> f
 }
 
 /// Opens what backs jobs[from], maps every job that it backs, and closes it.
-Result MemoryPlan::MapFileBacked(std::int32_t node, const std::vector<Job>& jobs, std::size_t from,
+Result MemoryPlan::MapFileBacked(NodeIndex node, const std::vector<Job>& jobs, std::size_t from,
                                  std::vector<bool>* done, Diagnostics& diag) {
   const Pid pid = tree_.nodes[node].pid;
   const Fd fd = descriptors_.SpareFd(node);
@@ -152,7 +152,7 @@ Result MemoryPlan::MapFileBacked(std::int32_t node, const std::vector<Job>& jobs
 
 /// Maps all jobs (ascending), fills them, then takes back the permission to write where it was
 /// given for that alone. Loads and protections of neighbours are one command.
-Result MemoryPlan::MapAll(std::int32_t node, const std::vector<Job>& jobs, Diagnostics& diag) {
+Result MemoryPlan::MapAll(NodeIndex node, const std::vector<Job>& jobs, Diagnostics& diag) {
   const Pid pid = tree_.nodes[node].pid;
   std::vector<bool> done(jobs.size());
   for (std::size_t i = 0; i < jobs.size(); ++i) {
@@ -168,7 +168,7 @@ Result MemoryPlan::MapAll(std::int32_t node, const std::vector<Job>& jobs, Diagn
     const std::vector<PageRun> pages = PagesFor(node, job);
     if (pages.empty()) continue;
     for (const PageRun& run : pages) AppendRun(run, &loads);
-    if ((job.region.prot.bits & kProtWrite) != 0) continue;
+    if ((job.region.prot.bits & std::uint64_t{PROT_WRITE}) != 0) continue;
     if (!protects.empty() && protects.back().first.end == job.region.range.start &&
         protects.back().second == job.region.prot) {
       protects.back().first.end = job.region.range.end;
@@ -184,7 +184,7 @@ Result MemoryPlan::MapAll(std::int32_t node, const std::vector<Job>& jobs, Diagn
 }
 
 /// Whether `node` wants at the end what only `carried`, or another view like it, can give.
-bool MemoryPlan::IsOfUse(std::int32_t node, const Region& carried) const {
+bool MemoryPlan::IsOfUse(NodeIndex node, const Region& carried) const {
   const Process* process = tree_.Living(snapshot_, node);
   if (process == nullptr || carried.IsPrivate()) return false;
   const auto& regions = process->memory.regions;
@@ -194,12 +194,12 @@ bool MemoryPlan::IsOfUse(std::int32_t node, const Region& carried) const {
 }
 
 /// Makes an inherited region the process's own: its pages, its protection.
-Result MemoryPlan::Adopt(std::int32_t node, Mapped& mapped, Diagnostics& diag) {
+Result MemoryPlan::Adopt(NodeIndex node, Mapped& mapped, Diagnostics& diag) {
   const Region& region = *RegionAt(node, mapped.range);
   const Pid pid = tree_.nodes[node].pid;
   PageChanges changes;
   if (!region.IsPrivate()) {
-    if (!mapped.filled) changes.loads = PagesFor(node, {region, -1});
+    if (!mapped.filled) changes.loads = PagesFor(node, {region, {}});
     mapped.filled = true;
   } else if (mapped.content != node) {
     const auto& present = tree_.Living(snapshot_, mapped.content)->memory.pages;
@@ -213,8 +213,8 @@ Result MemoryPlan::Adopt(std::int32_t node, Mapped& mapped, Diagnostics& diag) {
   for (const AddressRange& range : changes.drops) {
     out_.Emit(pid, ProtectRegion{{range.start}, {range.end}, std::nullopt, {kDontNeed}});
   }
-  if (!changes.loads.empty() && !mapped.prot.Has(kProtWrite)) {
-    mapped.prot = Prot{region.prot.bits | kProtWrite};
+  if (!changes.loads.empty() && !mapped.prot.Has(std::uint64_t{PROT_WRITE})) {
+    mapped.prot = Prot{region.prot.bits | std::uint64_t{PROT_WRITE}};
     out_.Emit(pid, ProtectRegion{{mapped.range.start}, {mapped.range.end}, mapped.prot, {}});
   }
   EmitLoads(pid, changes.loads, 0, snapshot_, out_);
@@ -226,7 +226,7 @@ Result MemoryPlan::Adopt(std::int32_t node, Mapped& mapped, Diagnostics& diag) {
 }
 
 /// Unmaps what `drop` names; neighbours among the mapped regions go in one command.
-void MemoryPlan::UnmapIf(std::int32_t node, const std::function<bool(const Mapped&)>& drop) {
+void MemoryPlan::UnmapIf(NodeIndex node, const std::function<bool(const Mapped&)>& drop) {
   std::vector<Mapped>& mapped = spaces_[node].mapped;
   std::vector<Mapped> kept;
   AddressRange span;  // empty: none
@@ -251,7 +251,7 @@ void MemoryPlan::UnmapIf(std::int32_t node, const std::function<bool(const Mappe
   mapped = std::move(kept);
 }
 
-Result MemoryPlan::BeforeFork(std::int32_t node, std::int32_t time, Diagnostics& diag) {
+Result MemoryPlan::BeforeFork(NodeIndex node, std::int32_t time, Diagnostics& diag) {
   Space& space = spaces_[node];
   std::vector<Job> jobs;
   std::vector<Mapped> added;
@@ -281,7 +281,7 @@ Result MemoryPlan::BeforeFork(std::int32_t node, std::int32_t time, Diagnostics&
   return Failed(MapAll(node, jobs, diag)) ? Result::kError : result;
 }
 
-void MemoryPlan::AfterFork(std::int32_t node, std::int32_t child) {
+void MemoryPlan::AfterFork(NodeIndex node, NodeIndex child) {
   Space& from = spaces_[node];
   Space& to = spaces_[child];
   to.mapped = from.mapped;

@@ -18,8 +18,8 @@ constexpr std::int32_t kNobody = -1;
 /// How often moving one process may ask to move another one first.
 constexpr int kMaxDepth = 8;
 
-/// How many children of an adopter are looked at for a brother of an orphan.
-constexpr int kMaxBrothers = 100;
+/// How many children of an adopter are looked at for a sibling of an orphan.
+constexpr int kMaxSiblings = 100;
 
 class Adopter {
  public:
@@ -269,7 +269,7 @@ class Adopter {
     if (!fork || !leads) served = adopter;
   }
 
-  /// An exit hands all children to one adopter; brothers need none.
+  /// An exit hands all children to one adopter; siblings need none.
   bool MayServe(std::int32_t dead, std::int32_t adopter) const {
     return served_[Index(dead)] == kNobody || served_[Index(dead)] == adopter ||
            (siblings_ && IsBornAsChild(tree_, dead, adopter));
@@ -284,18 +284,18 @@ class Adopter {
     return fits && MayServe(founder, family.adopter) ? founder : kNobody;
   }
 
-  /// Process i, an orphan so far, is forked by a brother of the session, best one of its group.
+  /// Process i, an orphan so far, is forked by a sibling of the session, best one of its group.
   bool BearSibling(std::int32_t i) {
     Birth& birth = tree_.At(i);
     if (!siblings_ || anchor_[Index(i)] != kNobody) return false;
     std::int32_t best = kNobody;
     int looked_at = 0;
     for (auto c = first_child_[Index(birth.adopter)]; c != kNobody; c = next_child_[Index(c)]) {
-      if (++looked_at > kMaxBrothers) break;
-      const Birth& brother = tree_.At(c);
-      if (c == i || brother.adopter != kNobody || Below(c, i)) continue;
-      if (brother.sid != birth.birth_sid && brother.birth_sid != birth.birth_sid) continue;
-      if (best == kNobody || brother.pgid == birth.pgid) best = c;
+      if (++looked_at > kMaxSiblings) break;
+      const Birth& sibling = tree_.At(c);
+      if (c == i || sibling.adopter != kNobody || Below(c, i)) continue;
+      if (sibling.sid != birth.birth_sid && sibling.birth_sid != birth.birth_sid) continue;
+      if (best == kNobody || sibling.pgid == birth.pgid) best = c;
     }
     if (best == kNobody) return false;
     birth.parent = best;

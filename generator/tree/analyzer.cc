@@ -6,10 +6,10 @@
 
 #include "generator/tree/adoption.h"
 #include "generator/tree/births.h"
-#include "generator/tree/check.h"
+#include "generator/tree/consistency.h"
 #include "generator/tree/groups.h"
 #include "generator/tree/orphans.h"
-#include "generator/tree/schedule.h"
+#include "generator/tree/sequence.h"
 #include "generator/tree/simulate.h"
 
 namespace crgen {
@@ -40,27 +40,27 @@ Result PlanBirths(const TreeSnapshot& snapshot, BirthTree* tree, TreePlan* plan,
   return Result::kOk;
 }
 
-/// The root, and only it, adopts orphans. *brothers: whether they may fork each other; afterwards
+/// The root, and only it, adopts orphans. *siblings: whether they may fork each other; afterwards
 /// whether that made a difference.
-Result PlanFlat(const TreeSnapshot& snapshot, bool* brothers, TreePlan* plan,
+Result PlanFlat(const TreeSnapshot& snapshot, bool* siblings, TreePlan* plan,
                 TreeRefusal* refusal) {
   BirthTree tree(snapshot.nodes.size());
   if (Failed(CheckTree(snapshot, &tree.numbers, refusal)) ||
-      Failed(BuildBirthTree(snapshot, *brothers, &tree, refusal))) {
+      Failed(BuildBirthTree(snapshot, *siblings, &tree, refusal))) {
     return Result::kError;
   }
-  *brothers = tree.brothers;
+  *siblings = tree.siblings;
   return PlanBirths(snapshot, &tree, plan, refusal);
 }
 
-/// With brothers where that takes fewer commands.
-Result PlanFlatBest(const TreeSnapshot& snapshot, bool brothers, TreePlan* plan,
+/// With siblings where that takes fewer commands.
+Result PlanFlatBest(const TreeSnapshot& snapshot, bool siblings, TreePlan* plan,
                     TreeRefusal* refusal) {
   bool none = false;
-  if (!brothers || Failed(PlanFlat(snapshot, &brothers, plan, refusal))) {
+  if (!siblings || Failed(PlanFlat(snapshot, &siblings, plan, refusal))) {
     return PlanFlat(snapshot, &none, plan, refusal);
   }
-  if (!brothers || snapshot.nodes.size() > kLarge) return Result::kOk;
+  if (!siblings || snapshot.nodes.size() > kLarge) return Result::kOk;
   TreePlan other;
   TreeRefusal ignored;
   if (Succeeded(PlanFlat(snapshot, &none, &other, &ignored)) &&
@@ -70,11 +70,11 @@ Result PlanFlatBest(const TreeSnapshot& snapshot, bool brothers, TreePlan* plan,
   return Result::kOk;
 }
 
-Result PlanDeep(const TreeSnapshot& snapshot, unsigned attempt, bool brothers, TreePlan* plan,
+Result PlanDeep(const TreeSnapshot& snapshot, unsigned attempt, bool siblings, TreePlan* plan,
                 TreeRefusal* refusal) {
   BirthTree tree(snapshot.nodes.size());
   if (Failed(CheckTree(snapshot, &tree.numbers, refusal)) ||
-      Failed(BuildDeepBirthTree(snapshot, attempt, brothers, &tree, refusal))) {
+      Failed(BuildDeepBirthTree(snapshot, attempt, siblings, &tree, refusal))) {
     return Result::kError;
   }
   return PlanBirths(snapshot, &tree, plan, refusal);

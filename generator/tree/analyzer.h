@@ -43,7 +43,7 @@ struct TreeRefusal {
 /// What a plan may use beside fork, setsid, setpgid, exit and wait.
 struct TreeRules {
   bool subreapers = true;    ///< orphans of others than the root (PR_SET_CHILD_SUBREAPER)
-  bool clone_parent = true;  ///< brothers that fork brothers (CLONE_PARENT)
+  bool clone_parent = true;  ///< siblings that fork siblings (CLONE_PARENT)
   unsigned attempts = 16;  ///< orders in which orphans of other adopters than the reaper are tried
 };
 

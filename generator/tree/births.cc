@@ -135,7 +135,7 @@ bool CanBeBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q) {
 void ForkForAdopter(std::int32_t i, BirthTree* tree) {
   Birth& birth = tree->At(i);
   if (!IsBornAsChild(*tree, birth.parent, birth.adopter)) tree->At(birth.parent).sibling = true;
-  birth.sibling = tree->brothers = true;
+  birth.sibling = tree->siblings = true;
   birth.adopter = -1;
 }
 
@@ -169,13 +169,13 @@ void InventDeadGroupLeaders(BirthTree* tree) {
   }
 }
 
-Result BuildBirthTree(const TreeSnapshot& snapshot, bool brothers, BirthTree* tree,
+Result BuildBirthTree(const TreeSnapshot& snapshot, bool siblings, BirthTree* tree,
                       TreeRefusal* refusal) {
   std::vector<std::int32_t> orphans;
   if (Failed(SessionResolver(snapshot, tree, refusal).Run(&orphans))) return Result::kError;
-  if (Failed(PlaceOrphans(orphans, brothers, tree, refusal))) return Result::kError;
+  if (Failed(PlaceOrphans(orphans, siblings, tree, refusal))) return Result::kError;
   const TreeNode& root = snapshot.nodes[kRoot];
-  if (brothers && root.pid != 1 && !root.subreaper) SpareRootFromAdopting(tree);
+  if (siblings && root.pid != 1 && !root.subreaper) SpareRootFromAdopting(tree);
   return Result::kOk;
 }
 

@@ -46,7 +46,7 @@ struct BirthTree {
   std::vector<std::int32_t> place;        ///< of births[i] in `order`
   std::vector<std::int32_t> subtree_end;  ///< one behind its last descendant in `order`
   bool deep = false;                      ///< others than the root adopt orphans too
-  bool brothers = false;  ///< some fork each other, or others were placed first for their sake
+  bool siblings = false;  ///< some fork each other, or others were placed first for their sake
 
   Birth& At(std::int32_t i) { return births[static_cast<std::size_t>(i)]; }
   const Birth& At(std::int32_t i) const { return births[static_cast<std::size_t>(i)]; }
@@ -60,11 +60,11 @@ struct BirthTree {
 
 /// Gives every process a parent and a session to be born in, and invents the processes that are
 /// gone: dead session leaders, dead group leaders, and parents of orphans, as few as it can. Here
-/// nobody but the root adopts orphans; adoption.h goes further. `brothers`: children of the root
+/// nobody but the root adopts orphans; adoption.h goes further. `siblings`: children of the root
 /// may be forked by others of them (CLONE_PARENT). REQUIRES: CheckTree() filled tree->numbers.
 /// Errors: *refusal has the process and the rule. Cost: O(n log n). Rules: process-tree grammar
 /// (fork, setsid, exit); ksys_setsid; forget_original_parent.
-Result BuildBirthTree(const TreeSnapshot& snapshot, bool brothers, BirthTree* tree,
+Result BuildBirthTree(const TreeSnapshot& snapshot, bool siblings, BirthTree* tree,
                       TreeRefusal* refusal);
 
 /// The snapshot's processes as births with their own parents; birth_sid of leaders is left open.

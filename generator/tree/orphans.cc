@@ -22,10 +22,10 @@ std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 class OrphanPlacer {
  public:
-  OrphanPlacer(const std::vector<std::int32_t>& orphans, bool brothers, BirthTree* tree,
+  OrphanPlacer(const std::vector<std::int32_t>& orphans, bool siblings, BirthTree* tree,
                TreeRefusal* refusal)
       : orphans_(orphans),
-        brothers_(brothers),
+        siblings_(siblings),
         tree_(*tree),
         numbers_(tree->numbers),
         refusal_(refusal) {}
@@ -45,7 +45,7 @@ class OrphanPlacer {
     likes_.emplace(tree_);
     CutPieces();
     ListTheDead();
-    ListBrothers();
+    ListSiblings();
     for (std::int32_t orphan : OrphansInOrder()) {
       if (Failed(Place(orphan))) return Result::kError;
     }
@@ -126,83 +126,83 @@ class OrphanPlacer {
     }
   }
 
-  /// Children of the root that lead a session. They can fork its orphans as brothers, and those
-  /// further ones. What a brother forks while its own parent has yet to exit comes to the root too.
-  void ListBrothers() {
-    brother_in_group_.assign(numbers_.size(), kNobody);
-    brother_in_session_.assign(numbers_.size(), kNobody);
-    for (std::int32_t i = 1; brothers_ && i < nr_processes_; ++i) {
+  /// Children of the root that lead a session. They can fork its orphans as siblings, and those
+  /// further ones. What a sibling forks while its own parent has yet to exit comes to the root too.
+  void ListSiblings() {
+    sibling_in_group_.assign(numbers_.size(), kNobody);
+    sibling_in_session_.assign(numbers_.size(), kNobody);
+    for (std::int32_t i = 1; siblings_ && i < nr_processes_; ++i) {
       const Birth& birth = tree_.At(i);
       if (!birth.leader()) continue;
-      if (birth.parent == kRoot || birth.adopter == kRoot) ListBrother(i);
+      if (birth.parent == kRoot || birth.adopter == kRoot) ListSibling(i);
     }
   }
 
-  void ListBrother(std::int32_t i) {
+  void ListSibling(std::int32_t i) {
     const Birth& birth = tree_.At(i);
-    const auto list = [i](std::int32_t& brother) {
-      if (brother == kNobody) brother = i;
+    const auto list = [i](std::int32_t& sibling) {
+      if (sibling == kNobody) sibling = i;
     };
-    list(brother_in_session_[Index(birth.sid)]);
-    list(brother_in_group_[Index(birth.pgid)]);
-    if (FoundsGroup(i)) list(brother_in_group_[Index(birth.pid)]);
+    list(sibling_in_session_[Index(birth.sid)]);
+    list(sibling_in_group_[Index(birth.pgid)]);
+    if (FoundsGroup(i)) list(sibling_in_group_[Index(birth.pid)]);
   }
 
-  /// Brothers that others of their group can be forked by come first.
+  /// Siblings that others of their group can be forked by come first.
   std::vector<std::int32_t> OrphansInOrder() {
     std::vector<std::int32_t> orphans = orphans_;
     std::stable_partition(orphans.begin(), orphans.end(), [&](std::int32_t orphan) {
       return FoundsGroup(orphan) && !tree_.At(orphan).dies &&
-             FindBrotherInSession(orphan) != kNobody;
+             FindSiblingInSession(orphan) != kNobody;
     });
-    tree_.brothers = orphans != orphans_;
+    tree_.siblings = orphans != orphans_;
     return orphans;
   }
 
   bool FoundsGroup(std::int32_t i) const { return numbers_[tree_.At(i).pid].nr_members > 0; }
 
-  /// Finds a process that can have forked `orphan`: a dead one or a brother, best one in a group
+  /// Finds a process that can have forked `orphan`: a dead one or a sibling, best one in a group
   /// that the orphan likes.
   Result Place(std::int32_t orphan) {
     std::int32_t dead = FindInLikedGroup(orphan);
     if (dead == kNobody) dead = FindInSession(orphan, true);
-    std::int32_t brother = dead == kNobody ? FindBrotherInLikedGroup(orphan) : kNobody;
-    if (dead == kNobody && brother == kNobody) {
+    std::int32_t sibling = dead == kNobody ? FindSiblingInLikedGroup(orphan) : kNobody;
+    if (dead == kNobody && sibling == kNobody) {
       dead = FindInSession(orphan, false);
-      if (dead == kNobody) brother = FindBrotherInSession(orphan);
+      if (dead == kNobody) sibling = FindSiblingInSession(orphan);
     }
-    if (brother != kNobody) dead = FindSpareLeader(orphan);
-    if (brother != kNobody && dead == kNobody) return HangOnBrother(orphan, brother);
+    if (sibling != kNobody) dead = FindSpareLeader(orphan);
+    if (sibling != kNobody && dead == kNobody) return HangOnSibling(orphan, sibling);
     if (dead == kNobody) dead = FindOrInventParent(orphan);
     if (dead == kNobody) return Refuse(orphan, "no pid number is left for its dead parent");
     Hang(orphan, dead);
     return Result::kOk;
   }
 
-  std::int32_t FindBrotherInLikedGroup(std::int32_t orphan) const {
+  std::int32_t FindSiblingInLikedGroup(std::int32_t orphan) const {
     for (Slot group : likes_->Liked(orphan)) {
-      std::int32_t brother = brother_in_group_[Index(group)];
-      if (brother == kNobody || brother == orphan || HangsBelow(brother, orphan)) continue;
-      if (numbers_[group].group_session == tree_.At(orphan).birth_sid) return brother;
+      std::int32_t sibling = sibling_in_group_[Index(group)];
+      if (sibling == kNobody || sibling == orphan || HangsBelow(sibling, orphan)) continue;
+      if (numbers_[group].group_session == tree_.At(orphan).birth_sid) return sibling;
     }
     return kNobody;
   }
 
-  Result HangOnBrother(std::int32_t orphan, std::int32_t brother) {
+  Result HangOnSibling(std::int32_t orphan, std::int32_t sibling) {
     Birth& birth = tree_.At(orphan);
-    birth.parent = brother;
+    birth.parent = sibling;
     birth.adopter = kNobody;
-    birth.sibling = tree_.brothers = true;
-    if (birth.sid == birth.birth_sid) ListBrother(orphan);
+    birth.sibling = tree_.siblings = true;
+    if (birth.sid == birth.birth_sid) ListSibling(orphan);
     return Result::kOk;
   }
 
-  std::int32_t FindBrotherInSession(std::int32_t orphan) const {
-    std::int32_t brother = brother_in_session_[Index(tree_.At(orphan).birth_sid)];
-    return brother == kNobody || HangsBelow(brother, orphan) ? kNobody : brother;
+  std::int32_t FindSiblingInSession(std::int32_t orphan) const {
+    std::int32_t sibling = sibling_in_session_[Index(tree_.At(orphan).birth_sid)];
+    return sibling == kNobody || HangsBelow(sibling, orphan) ? kNobody : sibling;
   }
 
-  /// A leader that is invented anyway and can fork the orphan as well as a brother can.
+  /// A leader that is invented anyway and can fork the orphan as well as a sibling can.
   std::int32_t FindSpareLeader(std::int32_t orphan) {
     Slot session = tree_.At(orphan).birth_sid;
     std::int32_t& leader = invented_for_[Index(session)];
@@ -382,7 +382,7 @@ class OrphanPlacer {
   std::string Name(Slot slot) const { return std::to_string(numbers_[slot].value); }
 
   const std::vector<std::int32_t>& orphans_;
-  const bool brothers_;
+  const bool siblings_;
   BirthTree& tree_;
   NumberTable& numbers_;
   TreeRefusal* refusal_;
@@ -393,8 +393,8 @@ class OrphanPlacer {
   std::vector<std::int32_t> dead_near_group_;   ///< by slot: one whose parent is in the group
   std::vector<std::int32_t> dead_in_session_;   ///< by slot of the session; goes on in next_dead_
   std::vector<std::int32_t> invented_for_;      ///< by slot of the session
-  std::vector<std::int32_t> brother_in_group_;  ///< by slot: a child of the root
-  std::vector<std::int32_t> brother_in_session_;
+  std::vector<std::int32_t> sibling_in_group_;  ///< by slot: a child of the root
+  std::vector<std::int32_t> sibling_in_session_;
   std::vector<std::int32_t> next_dead_;
   std::vector<Slot> wanted_;  ///< the group that an invented process is to be placed in
   std::optional<GroupLikes> likes_;
@@ -403,9 +403,9 @@ class OrphanPlacer {
 
 }  // namespace
 
-Result PlaceOrphans(const std::vector<std::int32_t>& orphans, bool brothers, BirthTree* tree,
+Result PlaceOrphans(const std::vector<std::int32_t>& orphans, bool siblings, BirthTree* tree,
                     TreeRefusal* refusal) {
-  return OrphanPlacer(orphans, brothers, tree, refusal).Run();
+  return OrphanPlacer(orphans, siblings, tree, refusal).Run();
 }
 
 std::string InventionReason(const BirthTree& tree, std::int32_t i) {
@@ -416,9 +416,9 @@ std::string InventionReason(const BirthTree& tree, std::int32_t i) {
       break;
     case Origin::kDeadSessionLeader: {
       std::string reason = "leader of session " + name(birth.pid) + ", gone (heuristic 1)";
-      for (auto c = tree.first_child[Index(i)];
+      for (auto c = tree.first_child[static_cast<std::size_t>(i)];
            c < tree.first_child[static_cast<std::size_t>(i) + 1]; ++c) {
-        const Birth& child = tree.At(tree.children[Index(c)]);
+        const Birth& child = tree.At(tree.children[static_cast<std::size_t>(c)]);
         if (child.birth_sid == birth.pid) continue;
         return reason + "; before its setsid parent of orphans of session " + name(birth.birth_sid);
       }

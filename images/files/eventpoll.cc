@@ -28,16 +28,16 @@ void CheckEvents(std::uint32_t events, const Place& at) {
   }
 }
 
-/// The first process with each file; -1: nobody.
-std::vector<std::int32_t> FirstHolders(const Snapshot& snapshot) {
-  std::vector<std::int32_t> first(snapshot.files.size(), -1);
+/// The first process with each file; none: nobody.
+std::vector<ProcessIndex> FirstHolders(const Snapshot& snapshot) {
+  std::vector<ProcessIndex> first(snapshot.files.size());
   std::vector<bool> seen(snapshot.tables.size());
   for (std::size_t p = 0; p < snapshot.processes.size(); ++p) {
-    const std::int32_t table = snapshot.processes[p].table;
+    const TableIndex table = snapshot.processes[p].table;
     if (table < 0 || seen[table]) continue;
     seen[table] = true;
     for (const Descriptor& slot : snapshot.tables[table].slots) {
-      if (first[slot.file] < 0) first[slot.file] = static_cast<std::int32_t>(p);
+      if (first[slot.file] < 0) first[slot.file] = ProcessIndex(p);
     }
   }
   return first;
@@ -45,7 +45,7 @@ std::vector<std::int32_t> FirstHolders(const Snapshot& snapshot) {
 
 struct Resolved {
   EpollTarget target;
-  std::int32_t file;
+  FileIndex file;
   int index;  ///< in the image
 };
 
@@ -58,7 +58,7 @@ class SetResolver {
   void Resolve(LateEntry& entry) {
     std::vector<EpollTarget>& targets = std::get<EpollTargets>(entry.state).targets;
     const std::string& place = places_.at(snapshot_.files[entry.file]->id.value);
-    const std::int32_t table = snapshot_.processes[entry.process].table;
+    const TableIndex table = snapshot_.processes[entry.process].table;
     std::vector<Resolved> resolved;
     for (std::size_t i = 0; i < targets.size(); ++i) {
       const Fd fd = targets[i].fd;
@@ -82,14 +82,14 @@ class SetResolver {
  private:
   enum { kOpen = -2, kWrong = -1 };
 
-  bool IsSet(std::int32_t file) const {
+  bool IsSet(FileIndex file) const {
     return std::holds_alternative<Eventpoll>(snapshot_.files[file]->body);
   }
 
-  std::int32_t FileAt(std::int32_t table, Fd fd) const {
+  FileIndex FileAt(TableIndex table, Fd fd) const {
     const std::vector<Descriptor>& slots = snapshot_.tables[table].slots;
     const auto slot = std::ranges::lower_bound(slots, fd, {}, &Descriptor::fd);
-    return slot == slots.end() || slot->fd != fd ? -1 : slot->file;
+    return slot == slots.end() || slot->fd != fd ? FileIndex() : slot->file;
   }
 
   Place At(const std::string& place, const Resolved& one) const {
@@ -129,10 +129,10 @@ class SetResolver {
 
   /// A file that is watched by several of its numbers stands with one number in the image: others
   /// that it has in the table take the places of the later ones.
-  void TellApart(std::int32_t table, const std::string& place,
+  void TellApart(TableIndex table, const std::string& place,
                  std::vector<Resolved>& resolved) const {
     std::unordered_set<Fd> used;
-    std::unordered_map<std::int32_t, std::vector<Fd>> spare;  // by file, highest first
+    std::unordered_map<FileIndex, std::vector<Fd>> spare;  // by file, highest first
     std::vector<Resolved*> doubles;
     for (Resolved& one : resolved) {
       if (used.insert(one.target.fd).second) continue;
@@ -151,7 +151,7 @@ class SetResolver {
         At(place, *one)
             .Unsupported(".tfd", "fd " + std::to_string(one->target.fd) +
                                      " stands twice: it was watched by a number that is closed");
-        one->file = -1;
+        one->file = {};
         continue;
       }
       one->target.fd = numbers.back();
@@ -161,18 +161,18 @@ class SetResolver {
   }
 
   /// How many sets are below each other in `set`; kWrong: reported.
-  int Height(std::int32_t set, int depth) {
+  int Height(FileIndex set, int depth) {
     const auto inner = inner_.find(set);
     if (inner == inner_.end()) return 0;
     const auto [known, fresh] = heights_.try_emplace(set, kOpen);
     if (!fresh && known->second != kOpen) return known->second;
     const std::string& place = places_.at(snapshot_.files[set]->id.value);
     if (!fresh) {
-      (void)loader_.diag.Error(place + "tfd", "sets that watch each other in a circle");
+      loader_.diag.Error(place + "tfd", "sets that watch each other in a circle");
       return heights_[set] = kWrong;
     }
     int height = 0;
-    for (const std::int32_t below : inner->second) {
+    for (const FileIndex below : inner->second) {
       const int one = depth > kEpollNests ? kEpollNests : Height(below, depth + 1);
       if (one == kWrong) return heights_[set] = kWrong;
       height = std::max(height, one + 1);
@@ -189,8 +189,8 @@ class SetResolver {
   Loader& loader_;
   Snapshot& snapshot_;
   const std::unordered_map<std::uint64_t, std::string>& places_;
-  std::map<std::int32_t, std::vector<std::int32_t>> inner_;  ///< sets that a set watches
-  std::unordered_map<std::int32_t, int> heights_;
+  std::map<FileIndex, std::vector<FileIndex>> inner_;  ///< sets that a set watches
+  std::unordered_map<FileIndex, int> heights_;
 };
 
 }  // namespace
@@ -225,7 +225,7 @@ Result FileLoaderOf<Eventpoll>::Convert(const pb::file_entry& entry, const Image
 void FileLoaderOf<Eventpoll>::Finish(Loader& loader) {
   if (places_.empty()) return;
   Snapshot& snapshot = loader.snapshot;
-  const std::vector<std::int32_t> holders = FirstHolders(snapshot);
+  const std::vector<ProcessIndex> holders = FirstHolders(snapshot);
   SetResolver resolver(loader, places_);
   for (LateEntry& entry : snapshot.late) {
     if (!std::holds_alternative<EpollTargets>(entry.state)) continue;

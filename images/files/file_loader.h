@@ -24,8 +24,8 @@ struct ConvertedFile {
   const pb::fown_entry* owner = nullptr;
   FileBody body;
   std::vector<LateState> late;  ///< without the owner
-  std::int32_t memfd = -1;      ///< index in Snapshot::memfds
-  std::string unsupported;      ///< what it is, if no command says it
+  ObjectIndex memfd;
+  std::string unsupported;  ///< what it is, if no command says it
 };
 
 /// Takes over what the messages of nearly all types have. `field` is the message's name, `from`

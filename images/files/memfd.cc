@@ -20,16 +20,15 @@ void FileLoaderOf<Memfd>::LoadObjects(Loader& loader) {
     if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
     const auto inode = static_cast<std::uint32_t>(entry.inode_id());
     if (entry.inode_id() != inode || entry.size() > kUserEnd) {
-      (void)diag.Error(reader.Where(), "inode id " + std::to_string(entry.inode_id()) +
-                                           " or size " + std::to_string(entry.size()) +
-                                           " is out of range");
+      diag.Error(reader.Where(), "inode id " + std::to_string(entry.inode_id()) + " or size " +
+                                     std::to_string(entry.size()) + " is out of range");
       continue;
     }
     MemfdObject object;
     object.inode_id.value = inode;
-    const auto index = static_cast<std::int32_t>(loader.snapshot.memfds.size());
+    const ObjectIndex index(loader.snapshot.memfds.size());
     if (!loader.memfds.emplace(object.inode_id, index).second) {
-      (void)diag.Error(reader.Where("inode_id"), std::to_string(inode) + " stands twice");
+      diag.Error(reader.Where("inode_id"), std::to_string(inode) + " stands twice");
       continue;
     }
     object.name.bytes = entry.name();
@@ -51,8 +50,8 @@ Result FileLoaderOf<Memfd>::Convert(const pb::file_entry& entry, const ImageRead
   const pb::memfd_file_entry& from = entry.memfd();
   const auto object = loader.memfds.find(InodeId{from.inode_id()});
   if (object == loader.memfds.end()) {
-    return loader.diag.Error(at.Where("memfd.inode_id"),
-                             "no object " + std::to_string(from.inode_id()) + " in memfd.img");
+    return loader.diag.Fail(at.Where("memfd.inode_id"),
+                            "no object " + std::to_string(from.inode_id()) + " in memfd.img");
   }
   Memfd body;
   body.inode_id.value = from.inode_id();

@@ -41,7 +41,7 @@ FileLoader* FileLoaders::Find(std::uint32_t type) {
 }
 
 Result MissingMessage(const ImageReader& at, std::uint32_t type, Diagnostics& diag) {
-  return diag.Error(at.Where(), "type " + std::string(kFileTypes[type]) + " without its message");
+  return diag.Fail(at.Where(), "type " + std::string(kFileTypes[type]) + " without its message");
 }
 
 }  // namespace crgen

@@ -53,9 +53,9 @@ Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const Ima
         "file " + from.name() + " is not reachable by its name: " +
         std::string(type < std::size(kRemapNames) ? kRemapNames[type] : "it is remapped");
   } else if (!from.name().starts_with('/')) {
-    return loader.diag.Error(at.Where("reg.name"), "\"" + from.name() + "\" is no absolute path");
+    return loader.diag.Fail(at.Where("reg.name"), "\"" + from.name() + "\" is no absolute path");
   } else if (from.name().find('\0') != std::string::npos) {
-    return loader.diag.Error(at.Where("reg.name"), "contains a NUL");
+    return loader.diag.Fail(at.Where("reg.name"), "contains a NUL");
   }
   return Result::kOk;
 }

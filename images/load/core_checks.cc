@@ -1,6 +1,12 @@
 #include "images/load/core_checks.h"
 
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/limits.h>
+#include <linux/sched.h>
+
 #include <algorithm>
+#include <csignal>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -14,22 +20,18 @@
 namespace crgen {
 namespace {
 
-constexpr std::uint32_t kNoId = 0xffffffff;             // "unchanged" for setresuid(2)
-constexpr int kMaxGroups = 65536;                       // NGROUPS_MAX
-constexpr std::uint64_t kCapabilities = 0x1ffffffffff;  // up to CAP_CHECKPOINT_RESTORE
+constexpr std::uint32_t kNoId = 0xffffffff;  // "unchanged" for setresuid(2)
+constexpr std::uint64_t kCapabilities = (std::uint64_t{1} << (CAP_LAST_CAP + 1)) - 1;
 constexpr std::size_t kMaxComm = 15;
 constexpr std::uint32_t kMaxSignal = 64;
 constexpr std::uint64_t kMicroseconds = 1000000, kNanoseconds = 1000000000;
 constexpr std::uint64_t kMaxSeconds = (std::uint64_t{1} << 63) - 1;
-constexpr std::uint32_t kSigevNone = 1, kSigevThreadId = 4;
 constexpr std::uint32_t kMaxTimerId = 0x7fffffff;
-constexpr std::uint32_t kFifo = 1, kRoundRobin = 2, kDeadline = 6, kResetOnFork = 0x40000000;
-constexpr std::uint32_t kAltstackOn = 1, kAltstackOff = 2, kAltstackAutodisarm = 0x80000000;
-constexpr std::uint64_t kMinAltstack = 2048;                      // MINSIGSTKSZ
-constexpr std::uint32_t kRobustListSize = 24, kRseqSize = 32;     // and its alignment
-constexpr std::uint32_t kFirstTls = 12, kLastTls = 14;            // GDT_ENTRY_TLS_*
-constexpr std::uint64_t kFxsaveArea = 3, kXsaveCet = 0x800;       // by bit of xstate_bv
-constexpr std::size_t kInstruction = 8, kMaxInstructions = 4096;  // BPF_MAXINSNS
+constexpr std::uint32_t kAltstackAutodisarm = 0x80000000;      // SS_AUTODISARM
+constexpr std::uint64_t kMinAltstack = 2048;                   // MINSIGSTKSZ of the kernel
+constexpr std::uint32_t kRobustListSize = 24, kRseqSize = 32;  // and its alignment
+constexpr std::uint32_t kFirstTls = 12, kLastTls = 14;         // GDT_ENTRY_TLS_*
+constexpr std::uint64_t kFxsaveArea = 3, kXsaveCet = 0x800;    // by bit of xstate_bv
 constexpr std::uint64_t kVsyscallPage = 0xffffffffff600000;
 
 void CheckComm(const std::string& comm, std::string_view field, const Place& at) {
@@ -82,10 +84,10 @@ void CheckPosixTimer(const pb::posix_timer_entry& timer, const Place& place) {
     place.Error(".it_sigev_notify", std::to_string(notify) +
                                         ", expected SIGEV_SIGNAL (0), SIGEV_NONE (1), "
                                         "SIGEV_THREAD (2) or SIGEV_THREAD_ID (4)");
-  } else if (notify == kSigevThreadId && !timer.has_notify_thread_id()) {
+  } else if (notify == SIGEV_THREAD_ID && !timer.has_notify_thread_id()) {
     place.Error(".notify_thread_id", "absent, but the timer is SIGEV_THREAD_ID");
   }
-  if (timer.si_signo() > kMaxSignal || (timer.si_signo() == 0 && notify != kSigevNone)) {
+  if (timer.si_signo() > kMaxSignal || (timer.si_signo() == 0 && notify != SIGEV_NONE)) {
     place.Error(".si_signo", std::to_string(timer.si_signo()) + ", expected a signal 1 to 64");
   }
 }
@@ -151,9 +153,9 @@ void CheckCreds(const pb::creds_entry& creds, const Place& place) {
         Id{".sgid", creds.sgid()}, Id{".fsgid", creds.fsgid()}}) {
     if (id.value == kNoId) place.Error(id.field, "4294967295 is no id, it means \"unchanged\"");
   }
-  if (creds.groups_size() > kMaxGroups) {
+  if (creds.groups_size() > NGROUPS_MAX) {
     place.Error(".groups", std::to_string(creds.groups_size()) + " groups, expected at most " +
-                               std::to_string(kMaxGroups));
+                               std::to_string(NGROUPS_MAX));
   }
   const auto none = std::find(creds.groups().begin(), creds.groups().end(), kNoId);
   if (none != creds.groups().end()) {
@@ -166,11 +168,11 @@ void CheckCreds(const pb::creds_entry& creds, const Place& place) {
 }
 
 void CheckSched(const pb::thread_core_entry& thread, const Place& place) {
-  const std::uint32_t policy = thread.sched_policy() & ~kResetOnFork;
-  const bool real_time = policy == kFifo || policy == kRoundRobin;
-  if (!IsNamed<SchedPolicyKind>(policy) || policy == kDeadline) {
+  const std::uint32_t policy = thread.sched_policy() & ~std::uint32_t{SCHED_RESET_ON_FORK};
+  const bool real_time = policy == SCHED_FIFO || policy == SCHED_RR;
+  if (!IsNamed<SchedPolicyKind>(policy) || policy == SCHED_DEADLINE) {
     place.Unsupported(".sched_policy",
-                      policy == kDeadline
+                      policy == SCHED_DEADLINE
                           ? "SCHED_DEADLINE, whose parameters no image has"
                           : "policy " + std::to_string(policy) + ", which has no name");
   } else if (real_time ? thread.sched_prio() < 1 || thread.sched_prio() > 99
@@ -186,9 +188,9 @@ void CheckSched(const pb::thread_core_entry& thread, const Place& place) {
 
 void CheckAltstack(const pb::thread_sas_entry& stack, const Place& place) {
   const std::uint32_t mode = stack.ss_flags() & ~kAltstackAutodisarm;
-  if (mode != 0 && mode != kAltstackOn && mode != kAltstackOff) {
+  if (mode != 0 && mode != SS_ONSTACK && mode != SS_DISABLE) {
     place.Error(".ss_flags", HexText(stack.ss_flags()) + " is no mode of sigaltstack(2)");
-  } else if (mode != kAltstackOff && stack.ss_size() < kMinAltstack) {
+  } else if (mode != SS_DISABLE && stack.ss_size() < kMinAltstack) {
     place.Error(".ss_size", std::to_string(stack.ss_size()) + ", expected at least " +
                                 std::to_string(kMinAltstack));
   }
@@ -360,9 +362,11 @@ void CheckSeccomp(const pb::seccomp_entry& seccomp, Diagnostics& diag) {
     const pb::seccomp_filter& filter = seccomp.seccomp_filters(i);
     const Place place(where, diag, ".seccomp_filters", i);
     const std::size_t size = filter.filter().size();
-    if (size == 0 || size % kInstruction != 0 || size > kMaxInstructions * kInstruction) {
+    if (size == 0 || size % sizeof(sock_filter) != 0 ||
+        size > std::size_t{BPF_MAXINSNS} * sizeof(sock_filter)) {
       place.Error(".filter", std::to_string(size) + " bytes, expected 1 to " +
-                                 std::to_string(kMaxInstructions) + " instructions of 8 bytes");
+                                 std::to_string(std::size_t{BPF_MAXINSNS}) +
+                                 " instructions of 8 bytes");
     }
     place.KnownRights<SeccompFlagKind>(".flags", filter.flags());
   }

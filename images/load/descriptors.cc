@@ -1,4 +1,6 @@
 // fdinfo-<files_id>.img: descriptor tables.
+#include <fcntl.h>
+
 #include <algorithm>
 
 #include "images/load/loader.h"
@@ -6,19 +8,18 @@
 namespace crgen {
 namespace {
 
-constexpr std::uint32_t kCloexec = 1;  // fdinfo_entry.flags
+constexpr std::uint32_t kCloexec = FD_CLOEXEC;
 
 }  // namespace
 
-void Loader::LoadDescriptorTable(std::int32_t index, std::uint32_t files_id) {
+void Loader::LoadDescriptorTable(ProcessIndex index, std::uint32_t files_id) {
   const TreeNode& node = snapshot.tree.nodes[index];
-  auto [known, added] = tables.emplace(files_id, static_cast<std::int32_t>(snapshot.tables.size()));
+  auto [known, added] = tables.emplace(files_id, TableIndex(snapshot.tables.size()));
   snapshot.processes[index].table = known->second;
   if (!added) {
     if (node.parent < 0 || snapshot.processes[node.parent].table != known->second) {
-      (void)diag.Error(
-          "ids-" + std::to_string(node.pid) + ".img[0].files_id",
-          std::to_string(files_id) + " is shared with a process that is not the parent");
+      diag.Error("ids-" + std::to_string(node.pid) + ".img[0].files_id",
+                 std::to_string(files_id) + " is shared with a process that is not the parent");
     }
     return;
   }
@@ -39,8 +40,8 @@ void Loader::LoadDescriptorTable(std::int32_t index, std::uint32_t files_id) {
             [](const Descriptor& a, const Descriptor& b) { return a.fd < b.fd; });
   for (std::size_t i = 1; i < slots.size(); ++i) {
     if (slots[i].fd == slots[i - 1].fd) {
-      (void)diag.Error(ImageSet::NameOf(kind, files_id),
-                       "fd " + std::to_string(slots[i].fd) + " stands twice");
+      diag.Error(ImageSet::NameOf(kind, files_id),
+                 "fd " + std::to_string(slots[i].fd) + " stands twice");
     }
   }
 }
@@ -48,21 +49,20 @@ void Loader::LoadDescriptorTable(std::int32_t index, std::uint32_t files_id) {
 void Loader::AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at, Pid pid,
                            std::vector<Descriptor>* slots) {
   if (entry.fd() >= static_cast<std::uint32_t>(kFdLimit)) {
-    (void)diag.Error(at.Where("fd"), std::to_string(entry.fd()) + " is no descriptor number");
+    diag.Error(at.Where("fd"), std::to_string(entry.fd()) + " is no descriptor number");
     return;
   }
   auto found = files.find(entry.id());
   if (found == files.end()) {
-    (void)diag.Error(at.Where("id"), "no file " + std::to_string(entry.id()) +
-                                         " in files.img (fd " + std::to_string(entry.fd()) +
-                                         " of pid " + std::to_string(pid) + ")");
+    diag.Error(at.Where("id"), "no file " + std::to_string(entry.id()) + " in files.img (fd " +
+                                   std::to_string(entry.fd()) + " of pid " + std::to_string(pid) +
+                                   ")");
     return;
   }
   FileEntry& file = found->second;
   if (file.type != entry.type()) {
-    (void)diag.Error(at.Where("type"), TypeName(entry.type()) + ", but file " +
-                                           std::to_string(entry.id()) + " is " +
-                                           TypeName(file.type));
+    diag.Error(at.Where("type"), TypeName(entry.type()) + ", but file " +
+                                     std::to_string(entry.id()) + " is " + TypeName(file.type));
     return;
   }
   if (entry.has_xattr_security_selinux()) {

@@ -61,7 +61,7 @@ void Loader::LoadFiles() {
   }
   for (const auto& [id, remap] : remaps) {
     if (!files.contains(id)) {
-      (void)diag.Error(remap.where + ".orig_id", "no file " + std::to_string(id) + " in files.img");
+      diag.Error(remap.where + ".orig_id", "no file " + std::to_string(id) + " in files.img");
     }
   }
 }
@@ -107,30 +107,30 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
     CheckDescription(file, Place(at, diag, file.field));
   }
   if ((file.flags & kOpeningOnly) != 0) {
-    (void)diag.Error(at.Where(),
-                     "flags " + HexText(file.flags) + " hold some that no open description has");
+    diag.Error(at.Where(),
+               "flags " + HexText(file.flags) + " hold some that no open description has");
     return;
   }
   if (file.unsupported.empty() && (file.flags & O_ACCMODE) == kIoctlOnly) {
     file.unsupported = "file opened with access mode 3, for ioctl(2) alone";
   }
   if (file.id != entry.id()) {
-    (void)diag.Error(at.Where(), "id " + std::to_string(entry.id()) + " but its message has id " +
-                                     std::to_string(file.id));
+    diag.Error(at.Where(), "id " + std::to_string(entry.id()) + " but its message has id " +
+                               std::to_string(file.id));
     return;
   }
   FileEntry known;
   known.type = entry.type();
   known.memfd = file.memfd;
   if (file.unsupported.empty()) {
-    known.file = static_cast<std::int32_t>(snapshot.files.size());
+    known.file = FileIndex(snapshot.files.size());
   } else {
     known.unsupported_at = at.Where();
     known.unsupported = file.unsupported;
   }
-  const std::int32_t index = known.file;
+  const FileIndex index = known.file;
   if (!files.emplace(entry.id(), std::move(known)).second) {
-    (void)diag.Error(at.Where("id"), "file " + std::to_string(entry.id()) + " stands twice");
+    diag.Error(at.Where("id"), "file " + std::to_string(entry.id()) + " stands twice");
     return;
   }
   if (index < 0) return;
@@ -149,13 +149,12 @@ void Loader::FinishFiles() {
   std::erase_if(snapshot.late, [&](const LateEntry& late) { return !has_descriptor[late.file]; });
 }
 
-bool Loader::RegularPath(std::uint32_t id, const std::string& where, Text* path,
-                         std::int32_t* file) {
+bool Loader::RegularPath(std::uint32_t id, const std::string& where, Text* path, FileIndex* file) {
   const FileEntry* entry = FindFile(id, [&] { return where; });
   if (entry == nullptr) return false;
   if (entry->type != pb::FD_REG) {
-    (void)diag.Error(
-        where, "file " + std::to_string(id) + " is a " + TypeName(entry->type) + ", expected REG");
+    diag.Error(where,
+               "file " + std::to_string(id) + " is a " + TypeName(entry->type) + ", expected REG");
     return false;
   }
   if (entry->file < 0) {

@@ -4,7 +4,7 @@
 
 namespace crgen {
 
-void Loader::LoadFs(std::int32_t index, Attributes* attributes) {
+void Loader::LoadFs(ProcessIndex index, Attributes* attributes) {
   const auto pid = static_cast<std::uint64_t>(snapshot.tree.nodes[index].pid);
   const ImageKind& kind = ImageKindNamed("FS");
   pb::fs_entry entry;

@@ -31,7 +31,7 @@ constexpr NamespaceId kNamespaces[] = {
 
 }  // namespace
 
-void Loader::LoadIds(std::int32_t index) {
+void Loader::LoadIds(ProcessIndex index) {
   const TreeNode& node = snapshot.tree.nodes[index];
   pb::task_kobj_ids_entry& own = ids[index];
   const ImageKind& kind = ImageKindNamed("IDS");
@@ -41,9 +41,9 @@ void Loader::LoadIds(std::int32_t index) {
                     std::string_view field) {
     auto [user, added] = users.emplace(id, node.pid);
     if (!added) {
-      (void)diag.Error(where + "." + std::string(field),
-                       std::to_string(id) + " is pid " + std::to_string(user->second) +
-                           "'s too; no dump shares it between processes");
+      diag.Error(where + "." + std::string(field),
+                 std::to_string(id) + " is pid " + std::to_string(user->second) +
+                     "'s too; no dump shares it between processes");
     }
   };
   unique(vm_ids, own.vm_id(), "vm_id");
@@ -57,7 +57,7 @@ void Loader::UnsupportedContainer(const std::string& where, const std::string& w
   diag.Add({Severity::kUnsupported, where, what, {}, {}, !options.caller_namespaces});
 }
 
-void Loader::CheckNamespaces(std::int32_t index, const std::string& where) {
+void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
   const pb::task_kobj_ids_entry& own = ids[index];
   const bool root = index == 0;
   const pb::task_kobj_ids_entry& base = root ? inventory.root_ids() : ids[0];

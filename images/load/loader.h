@@ -31,10 +31,6 @@ namespace crgen {
 /// How many sets an incremental dump may have behind it.
 inline constexpr int kMaxParents = 1024;
 
-/// No address, and no object's size, is beyond it: the end of user space with five-level page
-/// tables.
-inline constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 56) - kPageSize;
-
 /// Parses one entry into `*message` (cleared first). Fields that are unknown are reported, a
 /// missing required one is an error. Errors name the entry that `at` gave last, in the set that
 /// `prefix` leads to.
@@ -42,11 +38,11 @@ template <typename Message>
 Result ParseMessage(std::string_view entry, const ImageReader& at, Message* message,
                     Diagnostics& diag, const std::string& prefix = "") {
   if (!message->ParsePartialFromArray(entry.data(), static_cast<int>(entry.size()))) {
-    return diag.Error(prefix + at.Where(), "is not a valid " + message->GetDescriptor()->name());
+    return diag.Fail(prefix + at.Where(), "is not a valid " + message->GetDescriptor()->name());
   }
   if (!message->IsInitialized()) {
-    return diag.Error(prefix + at.Where(), message->GetDescriptor()->name() + " lacks required " +
-                                               message->InitializationErrorString());
+    return diag.Fail(prefix + at.Where(), message->GetDescriptor()->name() + " lacks required " +
+                                              message->InitializationErrorString());
   }
   ReportUnknownFields(*message, at, prefix, diag);
   return Result::kOk;
@@ -85,11 +81,11 @@ class ImageSet {
     ImageReader reader{"", ""};
     std::string_view entry;
     if (Failed(Open(kind, number, &reader, diag))) return Result::kError;
-    if (reader.AtEnd()) return diag.Error(NameOf(kind, number), "has no entry");
+    if (reader.AtEnd()) return diag.Fail(NameOf(kind, number), "has no entry");
     if (Failed(reader.Next(&entry, diag)) || Failed(ParseMessage(entry, reader, message, diag))) {
       return Result::kError;
     }
-    if (!reader.AtEnd()) return diag.Error(reader.Where(), "more follows, expected one entry");
+    if (!reader.AtEnd()) return diag.Fail(reader.Where(), "more follows, expected one entry");
     return Result::kOk;
   }
 
@@ -123,7 +119,7 @@ std::string TypeName(std::uint32_t type);
 
 /// The thread list of a live process begins with its pid; a zombie's is undefined. Keeps the
 /// other tids in `node`, adds them to `taken`, and reports those that cannot be.
-void KeepThreads(std::int32_t index, std::unordered_set<Pid>& taken, TreeNode& node,
+void KeepThreads(ProcessIndex index, std::unordered_set<Pid>& taken, TreeNode& node,
                  Diagnostics& diag);
 
 /// A zombie has no children (kernel/exit.c, forget_original_parent).
@@ -157,15 +153,15 @@ struct Loader {
   void AccountForTheRest();
 
   // Parts of LoadProcesses, for process `index`.
-  void LoadCore(std::int32_t index);
-  void LoadIds(std::int32_t index);
-  void LoadDescriptorTable(std::int32_t index, std::uint32_t files_id);
-  void LoadMemory(std::int32_t index, Attributes* attributes);
-  void LoadFs(std::int32_t index, Attributes* attributes);
+  void LoadCore(ProcessIndex index);
+  void LoadIds(ProcessIndex index);
+  void LoadDescriptorTable(ProcessIndex index, std::uint32_t files_id);
+  void LoadMemory(ProcessIndex index, Attributes* attributes);
+  void LoadFs(ProcessIndex index, Attributes* attributes);
   void LoadAioRing(const std::vector<PageRun>& runs, const std::string& image, Region* ring);
   void LoadClocks(Attributes* attributes);
   std::uint32_t TimeNamespace() const;
-  void LoadThread(std::int32_t index, Pid tid);
+  void LoadThread(ProcessIndex index, Pid tid);
   void ShareFilters(const std::string& where, Process& process);
 
   // Conversions of core messages.
@@ -186,8 +182,8 @@ struct Loader {
   /// whoever refers to it leaves it out, since the entry itself was reported.
   struct FileEntry {
     std::uint32_t type = 0;
-    std::int32_t file = -1;
-    std::int32_t memfd = -1;     ///< index in Snapshot::memfds
+    FileIndex file;
+    ObjectIndex memfd;
     std::string unsupported;     ///< what it is, if it is not supported
     std::string unsupported_at;  ///< its place
     std::string holders;         ///< then, which descriptors refer to it
@@ -204,19 +200,19 @@ struct Loader {
                      std::vector<Descriptor>* slots);
   /// Something that others lie in is unsupported: a namespace, a root.
   void UnsupportedContainer(const std::string& where, const std::string& what);
-  void CheckNamespaces(std::int32_t index, const std::string& where);
+  void CheckNamespaces(ProcessIndex index, const std::string& where);
   void ReportUnsupportedFiles();
   /// nullptr: no such entry (reported at `where()`).
   template <typename Where>
   const FileEntry* FindFile(std::uint32_t id, Where&& where) {
     auto found = files.find(id);
     if (found != files.end()) return &found->second;
-    (void)diag.Error(where(), "no file " + std::to_string(id) + " in files.img");
+    diag.Error(where(), "no file " + std::to_string(id) + " in files.img");
     return nullptr;
   }
   /// The path of a REG entry; empty and reported if it is none. Sets `*file` if not null.
   bool RegularPath(std::uint32_t id, const std::string& where, Text* path,
-                   std::int32_t* file = nullptr);
+                   FileIndex* file = nullptr);
 
   /// The set `depth` links behind the dump's own parent; nullptr: there is none.
   ImageSet* Parent(std::size_t depth);
@@ -235,14 +231,14 @@ struct Loader {
   FileLoaders file_loaders;
   std::unordered_set<std::uint64_t> left_out;  // descriptors of unsupported files
   std::map<std::uint32_t, FileEntry> files;
-  std::vector<bool> has_descriptor;                        // beside Snapshot::files
-  std::optional<PossibleOwners> owners;                    // made for the first file that has one
-  std::map<std::uint32_t, Remap> remaps;                   // by file id
-  std::unordered_set<Pid> taken;                           // all pids and tids
-  std::unordered_map<std::uint32_t, std::int32_t> tables;  // files_id -> index
-  std::unordered_map<std::uint64_t, std::int32_t> shmems;  // ANON_SHARED shmid -> index
-  std::unordered_map<InodeId, std::int32_t> memfds;        // -> index
-  std::vector<std::uint64_t> memfd_shmids;                 // beside Snapshot::memfds
+  std::vector<bool> has_descriptor;                       // beside Snapshot::files
+  std::optional<PossibleOwners> owners;                   // made for the first file that has one
+  std::map<std::uint32_t, Remap> remaps;                  // by file id
+  std::unordered_set<Pid> taken;                          // all pids and tids
+  std::unordered_map<std::uint32_t, TableIndex> tables;   // files_id -> index
+  std::unordered_map<std::uint64_t, ObjectIndex> shmems;  // ANON_SHARED shmid -> index
+  std::unordered_map<InodeId, ObjectIndex> memfds;        // -> index
+  std::vector<std::uint64_t> memfd_shmids;                // beside Snapshot::memfds
   std::unordered_map<std::string, std::uint32_t> page_image_index;
   std::vector<pb::task_kobj_ids_entry> ids;                            // beside Snapshot::processes
   std::unordered_map<std::uint64_t, Pid> vm_ids, fs_ids, sighand_ids;  // id -> its one user

@@ -1,5 +1,7 @@
 // mm-<pid>.img, pagemap-<pid>.img: regions, and the private pages in them.
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <optional>
@@ -14,21 +16,22 @@ namespace {
 
 constexpr std::uint64_t kVsyscallStart = 0xffffffffff600000;
 constexpr std::uint64_t kFileEnd = std::uint64_t{1} << 63;
-constexpr std::uint32_t kFileType = 0170000, kRegularFile = 0100000;  ///< of st_mode
-constexpr std::uint32_t kMapShared = 1, kMapPrivate = 2, kMapDroppable = 8, kMapType = 0xf;
-constexpr std::uint32_t kMapFixed = 0x10, kMapAnonymous = 0x20;
-constexpr std::uint64_t kMapFlags = std::uint64_t{kMapType} | kMapAnonymous |
-                                    0x100 /* GROWSDOWN */ | 0x2000 /* LOCKED */ |
-                                    0x4000 /* NORESERVE */ | 0xfc040000 /* HUGETLB and the size */;
-constexpr std::uint64_t kSealWrite = 8, kSealFutureWrite = 16;
-constexpr std::uint32_t kAccessMode = 3, kReadOnly = 0, kReadWrite = 2;
-constexpr std::uint64_t kProtWrite = 2, kProtAll = 7;
+constexpr std::uint32_t kFileType = S_IFMT, kRegularFile = S_IFREG;  ///< of st_mode
+constexpr std::uint32_t kMapShared = MAP_SHARED, kMapPrivate = MAP_PRIVATE;
+constexpr std::uint32_t kMapType = MAP_TYPE;
+constexpr std::uint32_t kMapFixed = MAP_FIXED, kMapAnonymous = MAP_ANONYMOUS;
+constexpr std::uint64_t kMapFlags = std::uint64_t{kMapType} | kMapAnonymous | MAP_GROWSDOWN |
+                                    MAP_LOCKED | MAP_NORESERVE | MAP_HUGETLB |
+                                    std::uint64_t{MAP_HUGE_MASK} << MAP_HUGE_SHIFT;
+constexpr std::uint64_t kSealWrite = F_SEAL_WRITE, kSealFutureWrite = F_SEAL_FUTURE_WRITE;
+constexpr std::uint32_t kAccessMode = O_ACCMODE, kReadOnly = O_RDONLY, kReadWrite = O_RDWR;
+constexpr std::uint64_t kProtWrite = PROT_WRITE, kProtAll = PROT_READ | PROT_WRITE | PROT_EXEC;
 // Advice that an area keeps.
-constexpr std::uint64_t kReadAhead = MadviseBit(1) | MadviseBit(2);    // RANDOM, SEQUENTIAL
-constexpr std::uint64_t kHugePages = MadviseBit(14) | MadviseBit(15);  // HUGEPAGE, NOHUGEPAGE
-constexpr std::uint64_t kDontDump = MadviseBit(16);
-constexpr std::uint64_t kAdvice =
-    kReadAhead | kHugePages | kDontDump | MadviseBit(10) | MadviseBit(12) | MadviseBit(18);
+constexpr std::uint64_t kReadAhead = MadviseBit(MADV_RANDOM) | MadviseBit(MADV_SEQUENTIAL);
+constexpr std::uint64_t kHugePages = MadviseBit(MADV_HUGEPAGE) | MadviseBit(MADV_NOHUGEPAGE);
+constexpr std::uint64_t kDontDump = MadviseBit(MADV_DONTDUMP);
+constexpr std::uint64_t kAdvice = kReadAhead | kHugePages | kDontDump | MadviseBit(MADV_DONTFORK) |
+                                  MadviseBit(MADV_MERGEABLE) | MadviseBit(MADV_WIPEONFORK);
 
 bool IsKernelArea(const Region& region) {
   return region.kind == RegionKind::kVdso || region.kind == RegionKind::kVvar ||
@@ -80,14 +83,14 @@ class RegionBuilder {
 bool RegionBuilder::CheckRange(const pb::vma_entry& vma) {
   if ((vma.status() & kVsyscall) != 0) {
     if (vma.start() == kVsyscallStart && vma.end() == kVsyscallStart + kPageSize) return true;
-    (void)diag_.Error(Where(), HexText(vma.start()) + " to " + HexText(vma.end()) +
-                                   " is not the place of vsyscall, " + HexText(kVsyscallStart));
+    diag_.Error(Where(), HexText(vma.start()) + " to " + HexText(vma.end()) +
+                             " is not the place of vsyscall, " + HexText(kVsyscallStart));
     return false;
   }
   if (vma.start() % kPageSize != 0 || vma.end() % kPageSize != 0 || vma.start() >= vma.end() ||
       vma.end() > kUserEnd) {
-    (void)diag_.Error(Where(), HexText(vma.start()) + " to " + HexText(vma.end()) +
-                                   " is no range of whole pages below " + HexText(kUserEnd));
+    diag_.Error(Where(), HexText(vma.start()) + " to " + HexText(vma.end()) +
+                             " is no range of whole pages below " + HexText(kUserEnd));
     return false;
   }
   return true;
@@ -99,14 +102,14 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, Region* region) {
   const Loader::FileEntry* file =
       vma.shmid() == id ? loader_.FindFile(id, [&] { return Where(".shmid"); }) : nullptr;
   if (file == nullptr) {
-    if (vma.shmid() != id) (void)diag_.Error(Where(".shmid"), "is no file id");
+    if (vma.shmid() != id) diag_.Error(Where(".shmid"), "is no file id");
     return false;
   }
   const std::uint32_t wanted = (vma.status() & kMemfd) != 0 ? pb::FD_MEMFD : pb::FD_REG;
   if (file->type != wanted) {
-    (void)diag_.Error(Where(".shmid"), "file " + std::to_string(id) + " has type " +
-                                           TypeName(file->type) + ", expected " +
-                                           std::string(kFileTypes[wanted]));
+    diag_.Error(Where(".shmid"), "file " + std::to_string(id) + " has type " +
+                                     TypeName(file->type) + ", expected " +
+                                     std::string(kFileTypes[wanted]));
     return false;
   }
   if (wanted == pb::FD_MEMFD) {
@@ -115,10 +118,10 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, Region* region) {
     if (file->memfd < 0) return false;
     const Seals seals = loader_.snapshot.memfds[file->memfd].seals;
     if (shared && (vma.prot() & kProtWrite) != 0 && seals.Has(kSealWrite)) {
-      (void)diag_.Error(Where(".prot"),
-                        "a shared view for writing of a memfd that is sealed "
-                        "against it, file " +
-                            std::to_string(id));
+      diag_.Error(Where(".prot"),
+                  "a shared view for writing of a memfd that is sealed "
+                  "against it, file " +
+                      std::to_string(id));
       return false;
     }
     // It would have to be mapped in all processes before anybody seals the object.
@@ -145,8 +148,8 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, Region* region) {
   }
   const std::uint32_t mode = vma.fdflags() & kAccessMode;
   if (mode != kReadWrite && (mode != kReadOnly || writes)) {
-    (void)diag_.Error(Where(".fdflags"), "a file opened with access mode " + std::to_string(mode) +
-                                             " cannot be mapped like this");
+    diag_.Error(Where(".fdflags"), "a file opened with access mode " + std::to_string(mode) +
+                                       " cannot be mapped like this");
     return false;
   }
   region->open_flags.bits = mode;
@@ -161,14 +164,14 @@ bool RegionBuilder::SharedObject(const pb::vma_entry& vma, Region* region) {
     return false;
   }
   region->kind = RegionKind::kSharedAnonymous;
-  auto [known, added] = loader_.shmems.emplace(
-      vma.shmid(), static_cast<std::int32_t>(loader_.snapshot.shmems.size()));
+  auto [known, added] =
+      loader_.shmems.emplace(vma.shmid(), ObjectIndex(loader_.snapshot.shmems.size()));
   if (added) loader_.snapshot.shmems.push_back({{vma.shmid()}, 0, {}});
   region->object = known->second;
   Shmem& object = loader_.snapshot.shmems[known->second];
   const std::uint64_t size = vma.end() - vma.start();
   if (vma.pgoff() > kUserEnd - size) {
-    (void)diag_.Error(Where(".pgoff"), HexText(vma.pgoff()) + " is beyond any object");
+    diag_.Error(Where(".pgoff"), HexText(vma.pgoff()) + " is beyond any object");
     return false;
   }
   object.size = std::max(object.size, vma.pgoff() + size);
@@ -182,13 +185,12 @@ bool RegionBuilder::AioRing(Region* region) {
     region->nr_req = ring.nr_req();
     return true;
   }
-  (void)diag_.Error(Where(), "an AIO ring that mm_entry.aios does not list");
+  diag_.Error(Where(), "an AIO ring that mm_entry.aios does not list");
   return false;
 }
 
 bool RegionBuilder::Kind(const pb::vma_entry& vma, Region* region) {
   const std::uint32_t status = vma.status();
-  region->heap = (status & kHeap) != 0;
   if ((status & ~kKnownStatus) != 0) {
     diag_.Essential(Where(".status"),
                     "bits " + HexText(status & ~kKnownStatus) + ", which this crgen does not know");
@@ -225,7 +227,7 @@ bool RegionBuilder::Kind(const pb::vma_entry& vma, Region* region) {
 
 bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, Region* region) {
   if ((vma.prot() & ~kProtAll) != 0) {
-    (void)diag_.Error(Where(".prot"), HexText(vma.prot()) + " is no protection");
+    diag_.Error(Where(".prot"), HexText(vma.prot()) + " is no protection");
     return false;
   }
   if (region->kind == RegionKind::kAioRing) return true;
@@ -238,9 +240,9 @@ bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, Region* region) {
   const bool good = type == (shared ? kMapShared : kMapPrivate) ||
                     (region->kind == RegionKind::kPrivateAnonymous && type == kMapDroppable);
   if (!good || ((vma.flags() & kMapAnonymous) != 0) != anonymous) {
-    (void)diag_.Error(Where(".flags"), HexText(vma.flags()) + ", but by its status the area is " +
-                                           (shared ? "shared, " : "private, ") +
-                                           (anonymous ? "anonymous" : "of a file"));
+    diag_.Error(Where(".flags"), HexText(vma.flags()) + ", but by its status the area is " +
+                                     (shared ? "shared, " : "private, ") +
+                                     (anonymous ? "anonymous" : "of a file"));
     return false;
   }
   const std::uint64_t known =
@@ -256,7 +258,7 @@ bool RegionBuilder::CheckOffset(const pb::vma_entry& vma) {
   if (vma.pgoff() % kPageSize == 0 && vma.pgoff() <= kFileEnd - (vma.end() - vma.start())) {
     return true;
   }
-  (void)diag_.Error(Where(".pgoff"), HexText(vma.pgoff()) + " is no offset of a page in a file");
+  diag_.Error(Where(".pgoff"), HexText(vma.pgoff()) + " is no offset of a page in a file");
   return false;
 }
 
@@ -271,13 +273,13 @@ bool RegionBuilder::CheckKernelArea(const Region& region) {
     return false;
   }
   if (region.range.size() != first.size) {
-    (void)diag_.Error(Where(), "vdso or vvar has " + HexText(region.range.size()) + " bytes, but " +
-                                   HexText(first.size) + of_pid());
+    diag_.Error(Where(), "vdso or vvar has " + HexText(region.range.size()) + " bytes, but " +
+                             HexText(first.size) + of_pid());
     return false;
   }
   if (region.kind == RegionKind::kVsyscall && number != first.prot) {
-    (void)diag_.Error(Where(".prot"), "of vsyscall is " + HexText(number) + ", but " +
-                                          HexText(first.prot) + of_pid());
+    diag_.Error(Where(".prot"),
+                "of vsyscall is " + HexText(number) + ", but " + HexText(first.prot) + of_pid());
     return false;
   }
   return true;
@@ -287,12 +289,12 @@ bool RegionBuilder::CheckKernelArea(const Region& region) {
 bool RegionBuilder::Advice(Region* region) {
   const std::uint64_t bits = region->madvise.bits;
   if ((bits & kReadAhead) == kReadAhead || (bits & kHugePages) == kHugePages) {
-    (void)diag_.Error(Where(".madv"), HexText(bits) + " has advices that exclude each other");
+    diag_.Error(Where(".madv"), HexText(bits) + " has advices that exclude each other");
     return false;
   }
   constexpr std::uint64_t kWipeOnFork = MadviseBit(MADV_WIPEONFORK);
   if ((bits & kWipeOnFork) != 0 && region->kind != RegionKind::kPrivateAnonymous) {
-    (void)diag_.Error(Where(".madv"), "MADV_WIPEONFORK is for private anonymous memory");
+    diag_.Error(Where(".madv"), "MADV_WIPEONFORK is for private anonymous memory");
     return false;
   }
   const std::uint64_t own = region->kind == RegionKind::kVvar ? kDontDump : 0;
@@ -308,7 +310,7 @@ bool RegionBuilder::Advice(Region* region) {
 void RegionBuilder::AddGuard(const pb::vma_entry& vma) {
   AddressRange guard{vma.start(), vma.end()};
   if (!memory_.guards.empty() && guard.start < memory_.guards.back().end) {
-    (void)diag_.Error(Where(), "guard ranges overlap or do not ascend");
+    diag_.Error(Where(), "guard ranges overlap or do not ascend");
     return;
   }
   // Every page of the guard lies in some region; neighbours may share it.
@@ -323,7 +325,7 @@ void RegionBuilder::AddGuard(const pb::vma_entry& vma) {
   if (covered < guard.end) {
     const bool known = std::any_of(left_out_.begin(), left_out_.end(),
                                    [&](const AddressRange& r) { return r.Overlaps(guard); });
-    if (!known) (void)diag_.Error(Where(), "a guard range outside of all areas");
+    if (!known) diag_.Error(Where(), "a guard range outside of all areas");
     return;
   }
   memory_.guards.push_back(guard);
@@ -336,8 +338,7 @@ void RegionBuilder::Build() {
     index_ = i;
     if (!CheckRange(vma)) continue;
     if (IsContradictory(vma.status())) {
-      (void)diag_.Error(Where(".status"),
-                        HexText(vma.status()) + " says two kinds of area at once");
+      diag_.Error(Where(".status"), HexText(vma.status()) + " says two kinds of area at once");
       continue;
     }
     if ((vma.status() & kGuard) != 0) {
@@ -345,8 +346,8 @@ void RegionBuilder::Build() {
       continue;
     }
     if (vma.start() < last_end_) {
-      (void)diag_.Error(Where(), "begins at " + HexText(vma.start()) +
-                                     ", before the end of the area before, " + HexText(last_end_));
+      diag_.Error(Where(), "begins at " + HexText(vma.start()) +
+                               ", before the end of the area before, " + HexText(last_end_));
       continue;
     }
     last_end_ = vma.end();
@@ -392,15 +393,15 @@ void FitPages(std::vector<PageRun> runs, const Snapshot& snapshot, AddressSpace*
   for (PageRun run : runs) {
     while (guard != memory->guards.end() && guard->end <= run.start) ++guard;
     if (guard != memory->guards.end() && guard->start < run.end()) {
-      (void)diag.Error(image, "pages at " + HexText(std::max(guard->start, run.start)) +
-                                  " lie in a guard range");
+      diag.Error(image, "pages at " + HexText(std::max(guard->start, run.start)) +
+                            " lie in a guard range");
     }
     while (run.nr_pages != 0) {
       while (region != memory->regions.end() && region->range.end <= run.start) ++region;
       if (region == memory->regions.end() || run.start < region->range.start) {
         // With areas left out, their pages have no place.
         if (complete) {
-          (void)diag.Error(image, "pages at " + HexText(run.start) + " lie in no area of mm");
+          diag.Error(image, "pages at " + HexText(run.start) + " lie in no area of mm");
         }
         const std::uint64_t next =
             region == memory->regions.end() ? run.end() : std::min(run.end(), region->range.start);
@@ -417,13 +418,12 @@ void FitPages(std::vector<PageRun> runs, const Snapshot& snapshot, AddressSpace*
         const auto end = EndOfFile(snapshot, *region);
         if (end && offset + part.nr_pages * kPageSize > *end) {
           const std::uint64_t first = std::max(offset, *end) - offset + run.start;
-          (void)diag.Error(image,
-                           "pages at " + HexText(first) + " lie behind the end of their file");
+          diag.Error(image, "pages at " + HexText(first) + " lie behind the end of their file");
         }
         memory->pages.push_back(part);
       } else if (region->kind != RegionKind::kVdso && region->kind != RegionKind::kVvar &&
                  region->kind != RegionKind::kAioRing) {
-        (void)diag.Error(image, "pages at " + HexText(run.start) + " lie in a shared area");
+        diag.Error(image, "pages at " + HexText(run.start) + " lie in a shared area");
       }
       run.start += part.nr_pages * kPageSize;
       run.image_offset += part.nr_pages * kPageSize;
@@ -434,47 +434,7 @@ void FitPages(std::vector<PageRun> runs, const Snapshot& snapshot, AddressSpace*
 
 }  // namespace
 
-/// What of a ring the kernel does not make itself: events that nobody has collected.
-void Loader::LoadAioRing(const std::vector<PageRun>& runs, const std::string& image, Region* ring) {
-  const AddressRange range = ring->range;
-  auto run = std::upper_bound(runs.begin(), runs.end(), range.start,
-                              [](std::uint64_t at, const PageRun& r) { return at < r.start; });
-  const auto lacks = [&](std::uint64_t from) {
-    diag.Unsupported(image, "the AIO ring at " + HexText(range.start) +
-                                " has no content in one piece: not at " + HexText(from));
-  };
-  if (run == runs.begin() || (--run)->end() <= range.start) return lacks(range.start);
-  const PageRun first = run->Part(range.start, std::min(run->end(), range.end));
-  std::uint32_t header[AioRing::kHeaderSize / sizeof(std::uint32_t)];  // id, nr, head, tail, …
-  const std::span<char> bytes(reinterpret_cast<char*>(header), sizeof header);
-  PageImages pages(images.source());
-  const std::string& name = snapshot.page_images[first.image];
-  if (Failed(pages.Read(name, first.image_offset, bytes, diag))) return;
-  ring->aio = {header[2], header[3], first.image, first.image_offset + AioRing::kHeaderSize};
-  const std::uint64_t slots = AioSlots(range.size());
-  if (header[1] != slots || ring->aio.head >= slots || ring->aio.tail >= slots) {
-    (void)diag.Error(name, "the AIO ring of " + image + " at " + HexText(range.start) + " has " +
-                               std::to_string(header[1]) + " slots, head " +
-                               std::to_string(ring->aio.head) + ", tail " +
-                               std::to_string(ring->aio.tail) + "; its size is that of " +
-                               std::to_string(slots));
-    return;
-  }
-  if (ring->aio.head == ring->aio.tail) {
-    ring->aio.image = 0, ring->aio.image_offset = 0;
-    return;
-  }
-  PageRun all = first;
-  while (all.end() < range.end) {
-    if (++run == runs.end() || run->start != all.end() || run->image != all.image ||
-        run->image_offset != all.image_offset + all.nr_pages * kPageSize) {
-      return lacks(all.end());
-    }
-    all.nr_pages += run->nr_pages;
-  }
-}
-
-void Loader::LoadMemory(std::int32_t index, Attributes* attributes) {
+void Loader::LoadMemory(ProcessIndex index, Attributes* attributes) {
   const Pid pid = snapshot.tree.nodes[index].pid;
   Process& process = snapshot.processes[index];
   const auto number = static_cast<std::uint64_t>(pid);
@@ -502,9 +462,9 @@ void Loader::LoadMemory(std::int32_t index, Attributes* attributes) {
   bounds.env_start.value = mm.mm_env_start();
   bounds.env_end.value = mm.mm_env_end();
   if (static_cast<std::size_t>(mm.mm_saved_auxv_size()) > kAuxvWords) {
-    (void)diag.Error(image + "[0].mm_saved_auxv", std::to_string(mm.mm_saved_auxv_size()) +
-                                                      " words, expected at most " +
-                                                      std::to_string(kAuxvWords));
+    diag.Error(image + "[0].mm_saved_auxv", std::to_string(mm.mm_saved_auxv_size()) +
+                                                " words, expected at most " +
+                                                std::to_string(kAuxvWords));
   }
   for (std::uint64_t word : mm.mm_saved_auxv()) bounds.auxv.push_back({word});
   if (mm.has_dumpable()) attributes->dumpable = mm.dumpable();

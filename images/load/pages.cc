@@ -75,12 +75,12 @@ Result PagemapReader::Entry(const pb::pagemap_entry& entry, const ImageReader& a
   raw.flags = FlagsOf(entry);
   if (raw.run.start % kPageSize != 0 || raw.run.start > limit ||
       raw.run.nr_pages > (limit - raw.run.start + kPageSize - 1) / kPageSize) {
-    return diag_.Error(where(), std::to_string(raw.run.nr_pages) + " pages at " +
-                                    HexText(raw.run.start) + " are not below " + HexText(limit));
+    return diag_.Fail(where(), std::to_string(raw.run.nr_pages) + " pages at " +
+                                   HexText(raw.run.start) + " are not below " + HexText(limit));
   }
   if (!out->runs.empty() && raw.run.start < out->runs.back().run.end()) {
-    return diag_.Error(
-        where(), "begins at " + HexText(raw.run.start) + ", before the end of the run before");
+    return diag_.Fail(where(),
+                      "begins at " + HexText(raw.run.start) + ", before the end of the run before");
   }
   const std::uint32_t unknown = raw.flags & ~(kPresent | kParent | kLazy);
   if (unknown != 0) {
@@ -94,11 +94,11 @@ Result PagemapReader::Entry(const pb::pagemap_entry& entry, const ImageReader& a
                                              true});
   }
   if ((raw.flags & (kPresent | kParent | kLazy)) == 0) {
-    return diag_.Error(where() + ".flags",
-                       HexText(raw.flags) + " does not tell where the pages are");
+    return diag_.Fail(where() + ".flags",
+                      HexText(raw.flags) + " does not tell where the pages are");
   }
   if (const std::string problem = Contradiction(entry, raw.flags); !problem.empty()) {
-    return diag_.Error(where(), problem);
+    return diag_.Fail(where(), problem);
   }
   if ((raw.flags & kPresent) != 0) pages_ += raw.run.nr_pages;
   if (raw.run.nr_pages != 0) out->runs.push_back(raw);
@@ -114,7 +114,7 @@ Result PagemapReader::Read(const ImageKind& kind, std::uint64_t number, std::uin
   pb::pagemap_entry entry;
   if (Failed(images_.Open(kind, number, &reader, diag_))) return Result::kError;
   const std::string name = prefix_ + ImageSet::NameOf(kind, number);
-  if (reader.AtEnd()) return diag_.Error(name, "has no entry, expected pagemap_head");
+  if (reader.AtEnd()) return diag_.Fail(name, "has no entry, expected pagemap_head");
   if (Failed(reader.Next(&bytes, diag_)) ||
       Failed(ParseMessage(bytes, reader, &head, diag_, prefix_))) {
     return Result::kError;
@@ -130,14 +130,14 @@ Result PagemapReader::Read(const ImageKind& kind, std::uint64_t number, std::uin
   const std::string pages_name = ImageSet::NameOf(pages_kind, head.pages_id());
   if (!images_.Use(pages_kind, head.pages_id())) {
     if (pages_ == 0) return Result::kOk;
-    return diag_.Error(prefix_ + pages_name,
-                       "is missing, " + name + " wants " + std::to_string(pages_) + " pages of it");
+    return diag_.Fail(prefix_ + pages_name,
+                      "is missing, " + name + " wants " + std::to_string(pages_) + " pages of it");
   }
   std::uint64_t size = 0;
   if (Failed(images_.source().Size(pages_name, &size, diag_))) return Result::kError;
   if (size != pages_ * kPageSize) {
-    return diag_.Error(prefix_ + pages_name, "has " + std::to_string(size) + " bytes, " + name +
-                                                 " wants " + std::to_string(pages_ * kPageSize));
+    return diag_.Fail(prefix_ + pages_name, "has " + std::to_string(size) + " bytes, " + name +
+                                                " wants " + std::to_string(pages_ * kPageSize));
   }
   if (pages_ == 0) return Result::kOk;
   const std::uint32_t image = image_index(prefix_ + pages_name);
@@ -163,10 +163,10 @@ Result Loader::LoadPageRuns(const ImageKind& kind, std::uint64_t number, std::ui
     ImageSet* set = own ? &images : Parent(depth - 1);
     const std::string prefix = own ? "" : ParentPrefix(depth);
     if (set == nullptr || !set->Has(kind, number)) {
-      return diag.Error(prefix + ImageSet::NameOf(kind, number),
-                        "is missing" + (own ? std::string()
-                                            : ", pages at " + HexText(wanted[0].start) +
-                                                  " are to be found there"));
+      return diag.Fail(prefix + ImageSet::NameOf(kind, number),
+                       "is missing" + (own ? std::string()
+                                           : ", pages at " + HexText(wanted[0].start) +
+                                                 " are to be found there"));
     }
     RawPagemap pagemap;
     if (Failed(
@@ -194,10 +194,10 @@ Result Loader::LoadPageRuns(const ImageKind& kind, std::uint64_t number, std::ui
         }
       }
       if (!own && covered < range.end) {
-        return diag.Error(prefix + ImageSet::NameOf(kind, number),
-                          "has no pages at " + HexText(covered) +
-                              ", where its child set expects "
-                              "them");
+        return diag.Fail(prefix + ImageSet::NameOf(kind, number),
+                         "has no pages at " + HexText(covered) +
+                             ", where its child set expects "
+                             "them");
       }
     }
     wanted = std::move(left);
@@ -238,7 +238,7 @@ Result PageImages::Read(const std::string& image, std::uint64_t offset, std::spa
   while (parents_.size() < depth) {
     ImageSource& child = parents_.empty() ? source_ : *parents_.back();
     auto parent = child.Parent();
-    if (parent == nullptr) return diag.Error(image, "there is no parent set");
+    if (parent == nullptr) return diag.Fail(image, "there is no parent set");
     parents_.push_back(std::move(parent));
   }
   ImageSource& set = depth == 0 ? source_ : *parents_[depth - 1];

@@ -45,7 +45,7 @@ class Place {
   }
 
   void Error(std::string_view field, const std::string& what) const {
-    (void)diag_.Error(Text(field), what);
+    diag_.Error(Text(field), what);
   }
   void Unsupported(std::string_view field, const std::string& what) const {
     diag_.Unsupported(Text(field), what);

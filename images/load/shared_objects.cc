@@ -1,4 +1,6 @@
 // memfd.img, pagemap-shmem-<id>.img: the objects that regions share.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <unordered_set>
 
@@ -7,16 +9,16 @@
 namespace crgen {
 namespace {
 
-constexpr std::uint32_t kMapShared = 1, kMapAnonymous = 0x20;
+constexpr std::uint32_t kMapShared = MAP_SHARED, kMapAnonymous = MAP_ANONYMOUS;
 
 enum class MemfdUse : std::uint8_t { kNone, kMappedShared, kFile };
 
 /// How each memfd object is used. What is only mapped shared and named /dev/zero is plain
 /// MAP_SHARED|MAP_ANONYMOUS memory, as CRIU 3.14 and later dump it.
 std::vector<MemfdUse> MemfdUses(const Snapshot& snapshot,
-                                const std::unordered_map<InodeId, std::int32_t>& memfds) {
+                                const std::unordered_map<InodeId, ObjectIndex>& memfds) {
   std::vector<MemfdUse> uses(snapshot.memfds.size());
-  auto use = [&](std::int32_t object, MemfdUse how) { uses[object] = std::max(uses[object], how); };
+  auto use = [&](ObjectIndex object, MemfdUse how) { uses[object] = std::max(uses[object], how); };
   for (const DescriptorTable& table : snapshot.tables) {
     for (const Descriptor& slot : table.slots) {
       const auto* memfd = std::get_if<Memfd>(&snapshot.files[slot.file]->body);
@@ -45,7 +47,7 @@ void Loader::FinishSharedMemory() {
   std::unordered_set<std::uint64_t> numbers;  // of the objects that have pages
   for (const Shmem& object : snapshot.shmems) numbers.insert(object.id.value);
   std::vector<bool> plain(uses.size());
-  std::vector<std::int32_t> new_index(uses.size());  // among the shmems if plain, else the memfds
+  std::vector<ObjectIndex> new_index(uses.size());  // among the shmems if plain, else the memfds
   std::vector<MemfdObject> real;
   for (std::size_t i = 0; i < uses.size(); ++i) {
     MemfdObject& memfd = snapshot.memfds[i];
@@ -55,19 +57,19 @@ void Loader::FinishSharedMemory() {
       continue;
     }
     if (memfd.size != 0 && !numbers.insert(memfd_shmids[i]).second) {
-      (void)diag.Error("memfd.img[" + std::to_string(i) + "].shmid",
-                       std::to_string(memfd_shmids[i]) + " is another object's too");
+      diag.Error("memfd.img[" + std::to_string(i) + "].shmid",
+                 std::to_string(memfd_shmids[i]) + " is another object's too");
     }
     plain[i] = uses[i] == MemfdUse::kMappedShared && memfd.name.bytes == "/dev/zero";
     if (images.Has(kind, memfd_shmids[i])) {
       (void)LoadPageRuns(kind, memfd_shmids[i], memfd.size, &memfd.pages);
     }
     if (!plain[i]) {
-      new_index[i] = static_cast<std::int32_t>(real.size());
+      new_index[i] = ObjectIndex(real.size());
       real.push_back(std::move(memfd));
       continue;
     }
-    new_index[i] = static_cast<std::int32_t>(snapshot.shmems.size());
+    new_index[i] = ObjectIndex(snapshot.shmems.size());
     snapshot.shmems.push_back({{memfd_shmids[i]}, memfd.size, std::move(memfd.pages)});
   }
   snapshot.memfds = std::move(real);

@@ -21,42 +21,43 @@ class TreeBuilder {
   bool Number(std::uint32_t value, std::uint32_t smallest, const ImageReader& at,
               std::string_view field) {
     if (value >= smallest && value < static_cast<std::uint32_t>(kPidLimit)) return true;
-    (void)diag_.Error(at.Where(field), std::to_string(value) + " is no pid number, expected " +
-                                           std::to_string(smallest) + " to " +
-                                           std::to_string(kPidLimit - 1));
+    diag_.Error(at.Where(field), std::to_string(value) + " is no pid number, expected " +
+                                     std::to_string(smallest) + " to " +
+                                     std::to_string(kPidLimit - 1));
     return false;
   }
 
   std::vector<TreeNode>& nodes_;
   Diagnostics& diag_;
-  std::unordered_map<Pid, std::int32_t> by_pid_;
+  std::unordered_map<Pid, ProcessIndex> by_pid_;
 };
 
 void TreeBuilder::Add(const pb::pstree_entry& entry, const ImageReader& at) {
-  const bool good = Number(entry.pid(), 1, at, "pid") & Number(entry.pgid(), 0, at, "pgid") &
-                    Number(entry.sid(), 0, at, "sid");
-  if (!good) return;
+  const bool good_pid = Number(entry.pid(), 1, at, "pid");
+  const bool good_pgid = Number(entry.pgid(), 0, at, "pgid");
+  const bool good_sid = Number(entry.sid(), 0, at, "sid");
+  if (!good_pid || !good_pgid || !good_sid) return;
   TreeNode node;
   node.pid = static_cast<Pid>(entry.pid());
   node.pgid = static_cast<Pid>(entry.pgid());
   node.sid = static_cast<Pid>(entry.sid());
   if (nodes_.empty()) {
     if (entry.ppid() != 0) {
-      (void)diag_.Error(at.Where("ppid"),
-                        "the root has parent " + std::to_string(entry.ppid()) + ", expected 0");
+      diag_.Error(at.Where("ppid"),
+                  "the root has parent " + std::to_string(entry.ppid()) + ", expected 0");
     }
   } else {
     auto parent = by_pid_.find(static_cast<Pid>(entry.ppid()));
     if (parent == by_pid_.end()) {
-      (void)diag_.Error(at.Where("ppid"), "parent " + std::to_string(entry.ppid()) + " of pid " +
-                                              std::to_string(node.pid) +
-                                              " is not among the entries before");
+      diag_.Error(at.Where("ppid"), "parent " + std::to_string(entry.ppid()) + " of pid " +
+                                        std::to_string(node.pid) +
+                                        " is not among the entries before");
       return;
     }
-    node.parent = parent->second;
+    node.parent = ProcessIndex(parent->second);
   }
-  if (!by_pid_.emplace(node.pid, static_cast<std::int32_t>(nodes_.size())).second) {
-    (void)diag_.Error(at.Where("pid"), "pid " + std::to_string(node.pid) + " stands twice");
+  if (!by_pid_.emplace(node.pid, ProcessIndex(nodes_.size())).second) {
+    diag_.Error(at.Where("pid"), "pid " + std::to_string(node.pid) + " stands twice");
     return;
   }
   // For a zombie this is one undefined value; which processes are zombies is known later.
@@ -76,7 +77,7 @@ Result ReadTree(ImageSet& images, TreeSnapshot* tree, Diagnostics& diag) {
     if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
     builder.Add(entry, reader);
   }
-  if (reader.count() == 0) return diag.Error("pstree.img", "has no entry, expected the root");
+  if (reader.count() == 0) return diag.Fail("pstree.img", "has no entry, expected the root");
   return diag.Count(Severity::kError) == errors ? Result::kOk : Result::kError;
 }
 
@@ -96,14 +97,14 @@ Result MarkStates(ImageSet& images, TreeSnapshot* tree, Diagnostics& diag) {
       node.zombie = IsZombieState(core.tc().task_state());
       node.subreaper = core.tc().child_subreaper();
     }
-    KeepThreads(static_cast<std::int32_t>(i), taken, node, diag);
+    KeepThreads(ProcessIndex(i), taken, node, diag);
   }
   return diag.Count(Severity::kError) == errors ? Result::kOk : Result::kError;
 }
 
 }  // namespace
 
-void KeepThreads(std::int32_t index, std::unordered_set<Pid>& taken, TreeNode& node,
+void KeepThreads(ProcessIndex index, std::unordered_set<Pid>& taken, TreeNode& node,
                  Diagnostics& diag) {
   if (node.zombie) {
     node.tids.clear();
@@ -111,7 +112,7 @@ void KeepThreads(std::int32_t index, std::unordered_set<Pid>& taken, TreeNode& n
   }
   const std::string where = "pstree.img[" + std::to_string(index) + "].threads";
   if (node.tids.empty() || node.tids[0] != node.pid) {
-    (void)diag.Error(where, "does not begin with the leader, pid " + std::to_string(node.pid));
+    diag.Error(where, "does not begin with the leader, pid " + std::to_string(node.pid));
     node.tids.clear();
     return;
   }
@@ -119,9 +120,9 @@ void KeepThreads(std::int32_t index, std::unordered_set<Pid>& taken, TreeNode& n
   if (node.tids.empty()) node.tids.shrink_to_fit();  // of most processes, and there may be millions
   for (Pid tid : node.tids) {
     if (tid <= 0 || tid >= kPidLimit) {
-      (void)diag.Error(where, std::to_string(static_cast<std::uint32_t>(tid)) + " is no tid");
+      diag.Error(where, std::to_string(static_cast<std::uint32_t>(tid)) + " is no tid");
     } else if (!taken.insert(tid).second) {
-      (void)diag.Error(where, "tid " + std::to_string(tid) + " stands twice");
+      diag.Error(where, "tid " + std::to_string(tid) + " stands twice");
     }
   }
 }
@@ -129,10 +130,10 @@ void KeepThreads(std::int32_t index, std::unordered_set<Pid>& taken, TreeNode& n
 Result CheckZombies(const TreeSnapshot& tree, Diagnostics& diag) {
   bool good = true;
   for (std::size_t i = 0; i < tree.nodes.size(); ++i) {
-    const std::int32_t parent = tree.nodes[i].parent;
+    const ProcessIndex parent = tree.nodes[i].parent;
     if (parent < 0 || !tree.nodes[parent].zombie) continue;
     good = false;
-    (void)diag.Error(
+    diag.Error(
         "pstree.img[" + std::to_string(i) + "].ppid",
         "parent " + std::to_string(tree.nodes[parent].pid) + " is a zombie, which has no children");
   }
@@ -142,21 +143,21 @@ Result CheckZombies(const TreeSnapshot& tree, Diagnostics& diag) {
 Result Loader::LoadInventory() {
   const ImageKind& kind = ImageKindNamed("INVENTORY");
   if (!images.Has(kind)) {
-    return diag.Error("inventory.img", "is missing: the dump was cut short, or this is no dump");
+    return diag.Fail("inventory.img", "is missing: the dump was cut short, or this is no dump");
   }
   if (Failed(images.ReadSingle(kind, 0, &inventory, diag))) return Result::kError;
   if (inventory.img_version() == 0) {
-    return diag.Error("inventory.img[0].img_version",
-                      "0: a pre-dump, which can only be the parent of a dump");
+    return diag.Fail("inventory.img[0].img_version",
+                     "0: a pre-dump, which can only be the parent of a dump");
   }
   if (inventory.img_version() != kImageVersion) {
-    return diag.Error(
+    return diag.Fail(
         "inventory.img[0].img_version",
         std::to_string(inventory.img_version()) + ", expected " + std::to_string(kImageVersion));
   }
   if (!inventory.fdinfo_per_id()) {
-    return diag.Error("inventory.img[0].fdinfo_per_id",
-                      "not set: descriptor tables by pid are from before CRIU 3.17");
+    return diag.Fail("inventory.img[0].fdinfo_per_id",
+                     "not set: descriptor tables by pid are from before CRIU 3.17");
   }
   return Result::kOk;
 }

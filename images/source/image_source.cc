@@ -95,8 +95,8 @@ Result FolderSource::Open(const std::string& name, ScopedFd* fd, std::uint64_t* 
   // O_NONBLOCK: a FIFO of that name must not hang us before it is refused.
   *fd = ScopedFd(openat(folder_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat info;
-  if (fd->get() < 0 || fstat(fd->get(), &info) != 0) return diag.Error(name, ErrnoText());
-  if (!S_ISREG(info.st_mode)) return diag.Error(name, "is not a regular file");
+  if (fd->get() < 0 || fstat(fd->get(), &info) != 0) return diag.Fail(name, ErrnoText());
+  if (!S_ISREG(info.st_mode)) return diag.Fail(name, "is not a regular file");
   *size = static_cast<std::uint64_t>(info.st_size);
   return Result::kOk;
 }
@@ -104,7 +104,7 @@ Result FolderSource::Open(const std::string& name, ScopedFd* fd, std::uint64_t* 
 Result FolderSource::List(std::vector<std::string>* names, Diagnostics& diag) {
   // A second descriptor: fdopendir() takes it over.
   DIR* dir = fdopendir(openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (dir == nullptr) return diag.Error(path_, ErrnoText());
+  if (dir == nullptr) return diag.Fail(path_, ErrnoText());
   while (const dirent* entry = readdir(dir)) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names->emplace_back(name);
@@ -118,11 +118,11 @@ Result FolderSource::Read(const std::string& name, std::string* content, Diagnos
   std::uint64_t size = 0;
   if (Failed(Open(name, &fd, &size, diag))) return Result::kError;
   if (size > kMaxImage) {
-    return diag.Error(name, "has " + std::to_string(size) + " bytes, expected at most " +
-                                std::to_string(kMaxImage));
+    return diag.Fail(name, "has " + std::to_string(size) + " bytes, expected at most " +
+                               std::to_string(kMaxImage));
   }
   if (size > kMaxHoles && HolesOf(fd.get(), size) > kMaxHoles) {
-    return diag.Error(
+    return diag.Fail(
         name, "has more than " + std::to_string(kMaxHoles) + " bytes of holes, which no image has");
   }
   content->resize(size);
@@ -130,7 +130,7 @@ Result FolderSource::Read(const std::string& name, std::string* content, Diagnos
   while (done < size) {
     const ssize_t got = read(fd.get(), content->data() + done, size - done);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return diag.Error(name, ErrnoText());
+    if (got < 0) return diag.Fail(name, ErrnoText());
     if (got == 0) break;
     done += static_cast<std::size_t>(got);
   }
@@ -140,8 +140,8 @@ Result FolderSource::Read(const std::string& name, std::string* content, Diagnos
 
 Result FolderSource::Size(const std::string& name, std::uint64_t* size, Diagnostics& diag) {
   struct stat info;
-  if (fstatat(folder_.get(), name.c_str(), &info, 0) != 0) return diag.Error(name, ErrnoText());
-  if (!S_ISREG(info.st_mode)) return diag.Error(name, "is not a regular file");
+  if (fstatat(folder_.get(), name.c_str(), &info, 0) != 0) return diag.Fail(name, ErrnoText());
+  if (!S_ISREG(info.st_mode)) return diag.Fail(name, "is not a regular file");
   *size = static_cast<std::uint64_t>(info.st_size);
   return Result::kOk;
 }
@@ -163,9 +163,9 @@ Result FolderSource::ReadAt(const std::string& name, std::uint64_t offset, std::
     const ssize_t got = pread(image->fd.get(), out.data() + done, out.size() - done,
                               static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return diag.Error(name, ErrnoText());
+    if (got < 0) return diag.Fail(name, ErrnoText());
     if (got == 0) {
-      return diag.Error(name, "ends before byte " + std::to_string(offset + out.size()));
+      return diag.Fail(name, "ends before byte " + std::to_string(offset + out.size()));
     }
     done += static_cast<std::size_t>(got);
   }
@@ -197,22 +197,22 @@ class MemorySource : public ImageSource {
   }
   Result Read(const std::string& name, std::string* content, Diagnostics& diag) override {
     auto file = files_.find(name);
-    if (file == files_.end()) return diag.Error(name, "no such file");
+    if (file == files_.end()) return diag.Fail(name, "no such file");
     *content = file->second;
     return Result::kOk;
   }
   Result Size(const std::string& name, std::uint64_t* size, Diagnostics& diag) override {
     auto file = files_.find(name);
-    if (file == files_.end()) return diag.Error(name, "no such file");
+    if (file == files_.end()) return diag.Fail(name, "no such file");
     *size = file->second.size();
     return Result::kOk;
   }
   Result ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
                 Diagnostics& diag) override {
     auto file = files_.find(name);
-    if (file == files_.end()) return diag.Error(name, "no such file");
+    if (file == files_.end()) return diag.Fail(name, "no such file");
     if (offset > file->second.size() || out.size() > file->second.size() - offset) {
-      return diag.Error(name, "ends before byte " + std::to_string(offset + out.size()));
+      return diag.Fail(name, "ends before byte " + std::to_string(offset + out.size()));
     }
     std::copy_n(file->second.begin() + static_cast<std::ptrdiff_t>(offset), out.size(),
                 out.begin());
@@ -236,7 +236,7 @@ class MemorySource : public ImageSource {
 std::unique_ptr<ImageSource> OpenFolder(const std::string& path, Diagnostics& diag) {
   ScopedFd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (folder.get() < 0) {
-    (void)diag.Error(path, ErrnoText());
+    diag.Error(path, ErrnoText());
     return nullptr;
   }
   return std::make_unique<FolderSource>(path, std::move(folder), std::vector<FolderId>());

@@ -64,7 +64,7 @@ inline constexpr std::string_view kFileTypes[] = {
 struct Descriptor {
   Fd fd = 0;
   bool cloexec = false;
-  std::int32_t file = -1;  ///< index in Snapshot::files
+  FileIndex file;
   friend bool operator==(const Descriptor&, const Descriptor&) = default;
 };
 

@@ -1,5 +1,6 @@
 // AIO rings. The kernel counts the ring's tail for itself, so it cannot be written: requests that
 // do nothing are completed until it is where it was. Then events and head are written.
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/mman.h>
@@ -9,7 +10,6 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr long kAgain = -11, kInterrupted = -4, kInvalid = -22;  // EAGAIN, EINTR, EINVAL
 constexpr uint32_t kAtOnce = 32;
 
 struct RingHeader {
@@ -36,9 +36,9 @@ struct Ring : Caller {
     while (count > 0) {
       const uint32_t at_once = count < kAtOnce ? count : kAtOnce;
       const long done = Try(__NR_io_submit, context, at_once, requests);
-      if (done < 0 && done != kAgain) Fail("io_submit", done);
+      if (done < 0 && done != -EAGAIN) Fail("io_submit", done);
       if (done > 0) count -= (uint32_t)done;
-      if (collect || done == kAgain) Collect(kAtOnce);
+      if (collect || done == -EAGAIN) Collect(kAtOnce);
     }
   }
 };
@@ -49,7 +49,7 @@ void LoadEvents(const Caller& caller, const RingState& state, uint64_t to, uint6
   if (fd < 0) caller.Fail("open of the image", fd);
   for (uint64_t at = 0; at < bytes;) {
     const long got = caller.Try(__NR_pread64, fd, to + at, bytes - at, state.offset + at);
-    if (got == kInterrupted) continue;
+    if (got == -EINTR) continue;
     if (got <= 0) caller.Fail("pread of the image", got < 0 ? got : -5 /* EIO */);
     at += (uint64_t)got;
   }
@@ -63,7 +63,7 @@ void MapAio(const Caller& caller, const MapOp& map) {
   caller.Must("io_setup", __NR_io_setup, map.number, &made);
   const uint64_t slots = (map.size - sizeof(RingHeader)) / sizeof(io_event);
   // It depends on the number of processors, too.
-  if (((const RingHeader*)made)->slots != slots) caller.Fail("io_setup: another size", kInvalid);
+  if (((const RingHeader*)made)->slots != slots) caller.Fail("io_setup: another size", -EINVAL);
   caller.Must("mremap", __NR_mremap, made, map.size, map.size, MREMAP_MAYMOVE | MREMAP_FIXED,
               map.start);
   const RingState& state = *map.ring;
@@ -77,7 +77,7 @@ void MapAio(const Caller& caller, const MapOp& map) {
   const uint32_t waiting = (uint32_t)((state.tail + slots - state.head) % slots);
   ring.Complete(waiting, false);
   caller.Must("close", __NR_close, empty);
-  if (ring.header()->tail != state.tail) caller.Fail("io_submit: another tail", kInvalid);
+  if (ring.header()->tail != state.tail) caller.Fail("io_submit: another tail", -EINVAL);
   if (state.image != nullptr) {
     LoadEvents(caller, state, map.start + sizeof(RingHeader), slots * sizeof(io_event));
   }

@@ -1,4 +1,5 @@
 // One command after another, in the process that executes it.
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <linux/sched.h>
@@ -11,12 +12,8 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr long kInterrupted = -4;  // EINTR
-constexpr long kBadAddress = -14;  // EFAULT
 constexpr int kSignals = 64;
 constexpr uint64_t kAllSignals = ~0ul;
-constexpr uint64_t kUserEnd = 0x7ffffffff000;
-constexpr int kAddSeals = 1033;  // F_ADD_SEALS
 constexpr uint64_t kGuardInstall = 1ul << 63;
 constexpr int kGuardInstallAdvice = 102;
 
@@ -187,13 +184,13 @@ void Executor::Wait() {
   long result;
   do {
     result = Try(__NR_waitid, 1 /* P_PID */, op->wait.pid, info, options, 0);
-  } while (result == kInterrupted);
+  } while (result == -EINTR);
   if (result < 0) Fail("waitid", result);
 }
 
 void Executor::Open() {
   const OpenOp& open = op->open;
-  constexpr uint32_t kOwnSignals = 0x2000;  // O_ASYNC: not for open(2)
+  constexpr uint32_t kOwnSignals = O_ASYNC;  // not for open(2)
   constexpr uint32_t kSettable = O_APPEND | O_NONBLOCK | O_NOATIME | kOwnSignals;
   const uint32_t flags = (open.flags & ~kOwnSignals) | O_NOCTTY | (open.cloexec ? O_CLOEXEC : 0);
   const bool taken_over = open.created >= 0;
@@ -213,7 +210,7 @@ void Executor::Open() {
       Fail("lseek", result, open.path);
     }
   }
-  if (open.seals != 0) Must("fcntl(F_ADD_SEALS)", __NR_fcntl, open.fd, kAddSeals, open.seals);
+  if (open.seals != 0) Must("fcntl(F_ADD_SEALS)", __NR_fcntl, open.fd, F_ADD_SEALS, open.seals);
   if ((open.flags & (taken_over ? kSettable : kOwnSignals)) != 0) {
     Must("fcntl(F_SETFL)", __NR_fcntl, open.fd, F_SETFL, open.flags);
   }
@@ -264,7 +261,7 @@ void Executor::Move() {
   // To older kernels the region of the vvar is several, and mremap(2) takes one.
   uint64_t whole = 0;
   for (uint32_t i = 0; i < setup->vvar_pieces; ++i) whole += setup->vvar_sizes[i];
-  if (result != kBadAddress || whole != range.size) Fail("mremap", result);
+  if (result != -EFAULT || whole != range.size) Fail("mremap", result);
   uint64_t done = 0;
   for (uint32_t i = 0; i < setup->vvar_pieces; ++i) {
     const uint64_t size = setup->vvar_sizes[i];
@@ -309,7 +306,7 @@ void Executor::LeaveSupervisor() {
   park(setup->vvar_at, setup->vvar_park, setup->vvar_sizes, setup->vvar_pieces);
   park(setup->vdso_at, setup->vdso_park, setup->vdso_sizes, setup->vdso_pieces);
   Must("munmap", __NR_munmap, 0, setup->arena_start);
-  Must("munmap", __NR_munmap, setup->arena_end, kUserEnd - setup->arena_end);
+  Must("munmap", __NR_munmap, setup->arena_end, setup->user_end - setup->arena_end);
 }
 
 [[noreturn]] __attribute__((used)) void RunRoot(const Setup* setup, const Process* process) {

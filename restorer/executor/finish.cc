@@ -1,10 +1,13 @@
 // What a process gets when nothing is left to build and the supervisor traces it: all that takes
 // rights away, that the clock runs against, or that a signal could reach too early.
+#include <asm/ldt.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/prctl.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <signal.h>
 
 #include "restorer/executor/system.h"
 
@@ -12,7 +15,7 @@ namespace crgen::restorer {
 namespace {
 
 constexpr uint64_t kAllSignals = ~0ul;
-constexpr uint64_t kChildSignal = 1ul << (17 - 1);
+constexpr uint64_t kChildSignal = 1ul << (SIGCHLD - 1);
 constexpr int kRestoreTimerIds = 77;  // PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16
 constexpr int kTimersAtMost = 1 << 20;
 constexpr int kCapabilities = 64;
@@ -58,8 +61,7 @@ void Finisher::SetThread() const {
       uint64_t runtime, deadline, period;
     } attributes = {48, s->policy, s->reset_on_fork ? 1u : 0u, s->nice, s->priority, 0, 0, 0};
     // Of other policies, sched_setattr(2) leaves the niceness for when they end.
-    constexpr uint32_t kOther = 0, kBatch = 3;
-    if (s->policy != kOther && s->policy != kBatch) {
+    if (s->policy != SCHED_NORMAL && s->policy != SCHED_BATCH) {
       Must("setpriority", __NR_setpriority, 0 /* PRIO_PROCESS */, 0, s->nice);
     }
     Must("sched_setattr", __NR_sched_setattr, 0, &attributes, 0);
@@ -79,8 +81,7 @@ void Finisher::SetThread() const {
     Must("set_tid_address", __NR_set_tid_address, thread->clear_tid_address);
   }
   for (uint32_t i = 0; i < thread->tls_count; ++i) {
-    constexpr uint32_t kDescriptorSize = 16;  // struct user_desc
-    Must("set_thread_area", __NR_set_thread_area, (const char*)thread->tls + i * kDescriptorSize);
+    Must("set_thread_area", __NR_set_thread_area, (const char*)thread->tls + i * sizeof(user_desc));
   }
   for (uint32_t i = 0; i < thread->queue_count; ++i) {
     const QueuedSignal& queued = thread->queue[i];

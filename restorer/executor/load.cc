@@ -1,17 +1,17 @@
 // Page images into memory. Much at once is read by two threads: what takes the time is the kernel
 // giving out and copying pages, which it does for both side by side.
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/mman.h>
 
 #include "restorer/executor/system.h"
 
 namespace crgen::restorer {
 namespace {
 
-constexpr long kInterrupted = -4;         // EINTR
 constexpr uint32_t kSlicesAtOnce = 1024;  // IOV_MAX
 constexpr uint64_t kWorthAHelper = 4 << 20;
 constexpr uint64_t kPopulateAtOnce = 256 << 10;
-constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, Linux 5.14
 
 struct Range {
   const Process* process;
@@ -40,14 +40,15 @@ void LoadRange(const Setup* setup, const Range& range) {
     if (count == 1 && size > kPopulateAtOnce) size = kPopulateAtOnce;
     if (count == 1 && size == kPopulateAtOnce) {
       // Cheaper than a fault for each page; where the kernel cannot, the faults come.
-      RawCall(__NR_madvise, (long)(load.slices[slice].start + skip), (long)size, kPopulateWrite);
+      RawCall(__NR_madvise, (long)(load.slices[slice].start + skip), (long)size,
+              MADV_POPULATE_WRITE);
     }
     const uint64_t offset = load.offset + at;
     const long got =
         count > 1
             ? Call(setup, __NR_preadv, range.fd, load.slices + slice, count, offset, 0)
             : Call(setup, __NR_pread64, range.fd, load.slices[slice].start + skip, size, offset);
-    if (got == kInterrupted) continue;
+    if (got == -EINTR) continue;
     if (got < 0) fail("pread of the image", got);
     if (got == 0) fail("pread: the image ends", -5 /* EIO */);
     Increment(&range.process->words->reads);

@@ -1,5 +1,6 @@
 // Files that the plan names by their path. Between what is looked at and what is opened, no name is
 // looked up again.
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/stat.h>
 
@@ -8,13 +9,7 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr long kStale = -116;   // ESTALE
-constexpr long kInvalid = -22;  // EINVAL
-constexpr uint32_t kPathOnly = 0x200000 /* O_PATH */ | 0x20000 /* O_NOFOLLOW */ | O_DIRECTORY;
-constexpr uint32_t kNoFollow = 0x20000;
-constexpr uint32_t kOnlyPath = 0x200000;
-constexpr uint32_t kType = 0170000, kFifo = 0010000, kSocket = 0140000, kLink = 0120000;
-constexpr int kEmptyPath = 0x1000;  // AT_EMPTY_PATH
+constexpr uint32_t kPathOnly = O_PATH | O_NOFOLLOW | O_DIRECTORY;
 
 struct Opener {
   const Caller& caller;
@@ -33,16 +28,16 @@ struct Opener {
   }
 
   void Check(const struct statx& facts, uint32_t flags, const FileCheck& check) const {
-    const uint32_t type = facts.stx_mode & kType;
-    if (type == kFifo || type == kSocket || (type == kLink && (flags & kOnlyPath) == 0)) {
-      caller.Fail("open (of another type than the plan says)", kInvalid, path);
+    const uint32_t type = facts.stx_mode & S_IFMT;
+    if (type == S_IFIFO || type == S_IFSOCK || (type == S_IFLNK && (flags & O_PATH) == 0)) {
+      caller.Fail("open (of another type than the plan says)", -EINVAL, path);
     }
     if (check.held != nullptr && !Same(facts, Look(caller.setup->service_fd, check.held, 0))) {
-      caller.Fail("open (replaced since it was looked at)", kStale, path);
+      caller.Fail("open (replaced since it was looked at)", -ESTALE, path);
     }
     if ((check.mode != 0 && check.mode != facts.stx_mode) ||
         (check.size >= 0 && (uint64_t)check.size != facts.stx_size)) {
-      caller.Fail("open (changed: size or mode is not the plan's)", kStale, path);
+      caller.Fail("open (changed: size or mode is not the plan's)", -ESTALE, path);
     }
   }
 
@@ -62,8 +57,8 @@ struct Opener {
   long OpenNoFollow(int directory, uint32_t flags, const struct statx& expected) const {
     const long fd = caller.Try(__NR_openat, directory, path, flags | O_NONBLOCK, 0);
     if (fd < 0) return fd;
-    if (!Same(expected, Look(fd, "", kEmptyPath))) {
-      caller.Fail("open (replaced since it was looked at)", kStale, path);
+    if (!Same(expected, Look(fd, "", AT_EMPTY_PATH))) {
+      caller.Fail("open (replaced since it was looked at)", -ESTALE, path);
     }
     if ((flags & O_NONBLOCK) == 0) {
       caller.Must("fcntl(F_SETFL)", __NR_fcntl, fd, F_SETFL, flags & ~O_CLOEXEC);
@@ -77,16 +72,16 @@ struct Opener {
 long OpenChecked(const Caller& caller, int directory, const char* path, uint32_t flags,
                  const FileCheck& check) {
   const Opener opener{caller, path};
-  const uint32_t look_flags = (flags & kPathOnly) | kOnlyPath;
-  const bool only_path = (flags & kOnlyPath) != 0;
+  const uint32_t look_flags = (flags & kPathOnly) | O_PATH;
+  const bool only_path = (flags & O_PATH) != 0;
   const long look = caller.Try(__NR_openat, directory, path,
                                look_flags | (only_path ? flags & O_CLOEXEC : O_CLOEXEC), 0);
   if (look < 0) caller.Fail("open", look, path);
-  const struct statx facts = opener.Look(look, "", kEmptyPath);
+  const struct statx facts = opener.Look(look, "", AT_EMPTY_PATH);
   opener.Check(facts, flags, check);
   if (only_path) return look;
-  const long fd = (flags & kNoFollow) != 0 ? opener.OpenNoFollow(directory, flags, facts)
-                                           : opener.Reopen(look, flags);
+  const long fd = (flags & O_NOFOLLOW) != 0 ? opener.OpenNoFollow(directory, flags, facts)
+                                            : opener.Reopen(look, flags);
   if (fd < 0) caller.Fail("open", fd, path);
   caller.Must("close", __NR_close, look);
   return fd;

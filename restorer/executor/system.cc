@@ -1,5 +1,6 @@
 #include "restorer/executor/system.h"
 
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
 #include <sys/prctl.h>
@@ -84,8 +85,7 @@ void Rest(const Setup* setup) {
 }
 
 void WriteProc(const Caller& caller, const char* file, const char* text) {
-  constexpr int kWriteOnly = 01, kCloexec = 02000000;
-  const long fd = caller.Try(__NR_openat, caller.setup->service_fd, file, kWriteOnly | kCloexec, 0);
+  const long fd = caller.Try(__NR_openat, caller.setup->service_fd, file, O_WRONLY | O_CLOEXEC, 0);
   if (fd < 0) caller.Fail("open", fd, file);
   size_t size = 0;
   while (text[size] != 0) ++size;

@@ -1,5 +1,6 @@
 // The root's way into a time namespace whose clocks go on where those of the dump were.
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <time.h>
 
 #include "restorer/executor/system.h"
@@ -7,7 +8,6 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr int kNewTime = 0x80;  // CLONE_NEWTIME
 constexpr int64_t kSecond = 1000000000;
 
 /// Puts text together, e.g. of a file in /proc.
@@ -46,7 +46,7 @@ void AddOffset(const Caller& caller, Writer& writer, const char* name, int clock
 }  // namespace
 
 void EnterTimeNamespace(const Caller& caller, const ClocksOp& clocks) {
-  caller.Must("unshare(CLONE_NEWTIME)", __NR_unshare, kNewTime);
+  caller.Must("unshare(CLONE_NEWTIME)", __NR_unshare, CLONE_NEWTIME);
   const char* const kOffsets = "../../self/timens_offsets";
   long fd = caller.Try(__NR_openat, caller.setup->service_fd, kOffsets, O_WRONLY | O_CLOEXEC, 0);
   if (fd < 0) caller.Fail("open", fd, kOffsets);
@@ -60,7 +60,7 @@ void EnterTimeNamespace(const Caller& caller, const ClocksOp& clocks) {
   const char* const kNamespace = "../../self/ns/time_for_children";
   fd = caller.Try(__NR_openat, caller.setup->service_fd, kNamespace, O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) caller.Fail("open", fd, kNamespace);
-  caller.Must("setns(CLONE_NEWTIME)", __NR_setns, fd, kNewTime);
+  caller.Must("setns(CLONE_NEWTIME)", __NR_setns, fd, CLONE_NEWTIME);
   caller.Must("close", __NR_close, fd);
 }
 

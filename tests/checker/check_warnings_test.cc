@@ -168,10 +168,10 @@ TEST(Bound, CountsWhoDiedForAnOrphan) {
                       ResumeOf(12),          ResumeOf(10)};
   EXPECT_EQ(BoundOf(invented).kinds[CommandBound::kFork].least, 4u);
   EXPECT_EQ(Warnings(invented), Expected{});
-  const Program brothers =
+  const Program siblings =
       kRoot + Program{ForkOf(10, 11), SidOf(11),    ForkOf(11, 12, CLONE_PARENT),
                       ResumeOf(11),   ResumeOf(12), ResumeOf(10)};
-  EXPECT_EQ(BoundOf(brothers).kinds[CommandBound::kFork].least, 3u);
+  EXPECT_EQ(BoundOf(siblings).kinds[CommandBound::kFork].least, 3u);
 }
 
 TEST(Bound, NamesEveryExcess) {

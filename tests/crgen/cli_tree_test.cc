@@ -17,9 +17,9 @@ TEST_F(CliTest, ExplainsATree) {
   const Ran dump = Crgen("tree " + Dump("sessions"));
   EXPECT_EQ(dump.code, 0) << dump.err;
   EXPECT_NE(dump.out.find("31000"), std::string::npos);
-  const Ran brother = Crgen("tree '1 1 1 [ 5 4 3 []  3 3 3 [ 4 4 3 []  9 3 3 [] ] ]'");
-  EXPECT_EQ(brother.code, 0) << brother.err;
-  EXPECT_NE(brother.out.find("sibling 5 (CLONE_PARENT)"), std::string::npos) << brother.out;
+  const Ran sibling = Crgen("tree '1 1 1 [ 5 4 3 []  3 3 3 [ 4 4 3 []  9 3 3 [] ] ]'");
+  EXPECT_EQ(sibling.code, 0) << sibling.err;
+  EXPECT_NE(sibling.out.find("sibling 5 (CLONE_PARENT)"), std::string::npos) << sibling.out;
   const Ran invented = Crgen("tree '1 1 1 [ 3 2 2 [] ]'");
   EXPECT_EQ(invented.code, 0) << invented.err;
   EXPECT_NE(invented.out.find("invented: 1"), std::string::npos) << invented.out;

@@ -86,7 +86,7 @@ Slots Unpack(Packed table) {
   for (int fd = 0; fd < kNumbers; ++fd) {
     const Packed slot = SlotOf(table, fd);
     if (slot == 0) continue;
-    slots.push_back({fd, static_cast<std::int32_t>((slot - 1) / 2), (slot - 1) % 2 == 1});
+    slots.push_back({fd, FileIndex((slot - 1) / 2), (slot - 1) % 2 == 1});
   }
   return slots;
 }
@@ -233,7 +233,7 @@ TEST(PlacementTest, LargeRandomTablesAreRight) {
       Slots slots;
       for (Fd fd = 0; fd < numbers; ++fd) {
         if (random() % 5 == 0) continue;
-        slots.push_back({fd, static_cast<std::int32_t>(random() % files), random() % 4 == 0});
+        slots.push_back({fd, FileIndex(random() % files), random() % 4 == 0});
       }
       return slots;
     };
@@ -246,7 +246,7 @@ TEST(PlacementTest, LargeRandomTablesAreRight) {
     std::vector<std::int32_t> order;
     for (const FdSlot& slot : now) order.push_back(slot.file);
     std::shuffle(order.begin(), order.end(), random);
-    for (std::size_t i = 0; i < order.size(); ++i) permuted[i].file = order[i];
+    for (std::size_t i = 0; i < order.size(); ++i) permuted[i].file = FileIndex(order[i]);
     if (random() % 2 == 0) permuted.push_back({numbers, order.empty() ? 0 : order[0], false});
     Expect(now, permuted, -1);
   }

@@ -172,10 +172,10 @@ TEST(ImagesBeyond, AnEmptyPipeHasNoQueue) {
            {"pipes-data.img", "PIPES_DATA"}, {"fifo-data.img", "FIFO_DATA"}}) {
     Dump empty;
     empty.edits = {Put(file, MagicsOf(kind) + PipeData("") + PipeData(""))};
-    EXPECT_EQ(Lines(Load(empty).diag), std::vector<std::string>()) << file;
+    EXPECT_EQ(GradedLines(Load(empty).diag), std::vector<std::string>()) << file;
     Dump full;
     full.edits = {Put(file, MagicsOf(kind) + PipeData("") + PipeData("abc"))};
-    ASSERT_EQ(Lines(Load(full).diag).size(), 1u) << file;
+    ASSERT_EQ(GradedLines(Load(full).diag).size(), 1u) << file;
     EXPECT_EQ(Load(full).diag.entries()[0].where, file + "[1]");
   }
 }

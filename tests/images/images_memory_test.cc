@@ -18,7 +18,7 @@ TEST(ImageMemory, TheFileOfAMappingNeedNotBeOpen) {
   ASSERT_EQ(memory.regions.size(), 3u);
   EXPECT_EQ(snapshot.files[memory.regions[1].file]->id.value, 4u);
   EXPECT_EQ(snapshot.files[memory.regions[2].file]->id.value, 3u) << "open as fd 0 too";
-  EXPECT_EQ(snapshot.tables[0].slots, (std::vector<Descriptor>{{0, false, 2}}));
+  EXPECT_EQ(snapshot.tables[0].slots, (std::vector<Descriptor>{{0, false, FileIndex(2)}}));
   EXPECT_EQ(snapshot.files[memory.exe]->id.value, 1u);
 }
 

@@ -110,7 +110,7 @@ TEST(ImageParents, BytesOfPages) {
   EXPECT_EQ(images.Read("parent/pages-3.img", 4096, {&byte, 1}, diag), Result::kError);
   EXPECT_EQ(images.Read("pages-9.img", 0, {&byte, 1}, diag), Result::kError);
   EXPECT_EQ(images.Read("parent/parent/parent/pages-1.img", 0, {&byte, 1}, diag), Result::kError);
-  EXPECT_EQ(Lines(diag),
+  EXPECT_EQ(GradedLines(diag),
             (std::vector<std::string>{"error pages-3.img: ends before byte 4097",
                                       "error pages-9.img: no such file",
                                       "error parent/parent/parent/pages-1.img: there is no parent "
@@ -214,7 +214,7 @@ TEST_F(ImageFolders, AChainOfFolders) {
     }
   }
   const Loaded loaded = LoadFolder("0");
-  EXPECT_EQ(Lines(loaded.diag), std::vector<std::string>());
+  EXPECT_EQ(GradedLines(loaded.diag), std::vector<std::string>());
   EXPECT_EQ(
       RunsOf(loaded.snapshot),
       (std::vector<std::string>{"0x10000 +1 pages-10.img @0", "0x11000 +1 parent/pages-10.img @0",
@@ -226,14 +226,14 @@ TEST_F(ImageFolders, ParentsInARing) {
   const Dump dump = WithRuns({PagesAt(0x10000, 6, kInParent)});
   Write("self", dump);
   std::filesystem::create_symlink(".", path_ / "self/parent");
-  EXPECT_EQ(Lines(LoadFolder("self").diag),
+  EXPECT_EQ(GradedLines(LoadFolder("self").diag),
             std::vector<std::string>{"error parent/pagemap-10.img: is missing, pages at 0x10000 "
                                      "are to be found there"});
   Write("a", dump);
   Write("b", dump);
   std::filesystem::create_symlink("../b", path_ / "a/parent");
   std::filesystem::create_symlink("../a", path_ / "b/parent");
-  EXPECT_EQ(Lines(LoadFolder("a").diag),
+  EXPECT_EQ(GradedLines(LoadFolder("a").diag),
             std::vector<std::string>{"error parent/parent/pagemap-10.img: is missing, pages at "
                                      "0x10000 are to be found there"});
 }
@@ -256,7 +256,7 @@ class Endless : public ImageSource {
   }
   Result ReadAt(const std::string& name, std::uint64_t, std::span<char>,
                 Diagnostics& diag) override {
-    return diag.Error(name, "is not to be read");
+    return diag.Fail(name, "is not to be read");
   }
   std::unique_ptr<ImageSource> Parent() override {
     return std::make_unique<Endless>(files_, opened_);
@@ -271,7 +271,7 @@ TEST_F(ImageFolders, ThereIsAnEndToParents) {
   const Files files = WithRuns({PagesAt(0x10000, 6, kInParent)}).Build();
   int opened = 0;
   Endless source(files, &opened);
-  const std::vector<std::string> lines = Lines(Load(source).diag);
+  const std::vector<std::string> lines = GradedLines(Load(source).diag);
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_TRUE(lines[0].ends_with("is missing, pages at 0x10000 are to be found there"));
   EXPECT_LE(opened, 1025);
@@ -287,7 +287,7 @@ TEST_F(ImageFolders, WhatIsNoFile) {
   std::filesystem::create_directory(dump / "folder");
   std::filesystem::resize_file(dump / "files.img", std::uint64_t{1} << 40);
   EXPECT_EQ(
-      Lines(LoadFolder("dump").diag),
+      GradedLines(LoadFolder("dump").diag),
       (std::vector<std::string>{
           "error files.img: has 1099511627776 bytes, expected at most 2147483647",
           "error fdinfo-10.img[0].id: no file 3 in files.img (fd 0 of pid 10)",
@@ -302,7 +302,7 @@ TEST_F(ImageFolders, AnImageOfHolesIsNotRead) {
   Write("dump", Dump());
   std::filesystem::resize_file(path_ / "dump/pstree.img", (std::uint64_t{1} << 31) - 1);
   EXPECT_EQ(
-      Lines(LoadFolder("dump").diag),
+      GradedLines(LoadFolder("dump").diag),
       std::vector<std::string>{"error pstree.img: has more than 1048576 bytes of holes, which "
                                "no image has"});
 }
@@ -311,7 +311,7 @@ TEST_F(ImageFolders, AFifoDoesNotHang) {
   Write("dump", Dump());
   std::filesystem::remove(path_ / "dump/pstree.img");
   ASSERT_EQ(mkfifo((path_ / "dump/pstree.img").c_str(), 0600), 0);
-  EXPECT_EQ(Lines(LoadFolder("dump").diag),
+  EXPECT_EQ(GradedLines(LoadFolder("dump").diag),
             std::vector<std::string>{"error pstree.img: is not a regular file"});
 }
 

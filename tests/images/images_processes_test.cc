@@ -68,7 +68,8 @@ TEST(ImageProcesses, DescriptorTables) {
   EXPECT_EQ(snapshot.processes[0].table, snapshot.processes[2].table) << "a chain";
   EXPECT_NE(snapshot.processes[0].table, snapshot.processes[3].table);
   EXPECT_EQ(snapshot.tables[0].slots,
-            (std::vector<Descriptor>{{0, false, 2}, {2, false, 1}, {7, true, 2}}));
+            (std::vector<Descriptor>{
+                {0, false, FileIndex(2)}, {2, false, FileIndex(1)}, {7, true, FileIndex(2)}}));
   EXPECT_TRUE(snapshot.tables[1].slots.empty());
 }
 
@@ -230,7 +231,7 @@ TEST(ImageProcesses, TheTreeAlone) {
     Diagnostics diag;
     TreeSnapshot tree;
     EXPECT_EQ(LoadTree(*OpenMemory(files), &tree, diag), Result::kOk);
-    EXPECT_EQ(Lines(diag), std::vector<std::string>());
+    EXPECT_EQ(GradedLines(diag), std::vector<std::string>());
     ASSERT_EQ(tree.nodes.size(), 3u);
     EXPECT_EQ(tree.nodes[0].tids, std::vector<Pid>{12});
     EXPECT_EQ(tree.nodes[1].subreaper, cores);

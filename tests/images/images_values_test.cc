@@ -113,7 +113,7 @@ TEST(ImageValues, ATimerWhoseThreadHasEndedNotifiesNobody) {
     }
     const Loaded loaded = Load(dump);
     EXPECT_EQ(
-        Lines(loaded.diag),
+        GradedLines(loaded.diag),
         std::vector<std::string>(
             {"warning core-10.img[0].tc.timers.posix[0].notify_thread_id: " + std::to_string(tid) +
              " is no thread of pid 10 any more: the timer runs on and notifies nobody "

@@ -75,9 +75,11 @@ class CheckCompareTest : public ::testing::Test {
     snapshot_.files = {RegFile(1, O_RDONLY, "/lib"), RegFile(2, O_RDWR, "/data"), OtherOf(3),
                        SnapshotMemfd(4, 7)};
     snapshot_.tables = {
-        {{{0, false, 1}, {3, false, 3}}}, {{{0, false, 1}, {5, true, 1}, {6, false, 2}}}, {{}}};
+        {{{0, false, FileIndex(1)}, {3, false, FileIndex(3)}}},
+        {{{0, false, FileIndex(1)}, {5, true, FileIndex(1)}, {6, false, FileIndex(2)}}},
+        {{}}};
     const int tables[] = {0, 1, 1, -1, 2};
-    for (int i = 0; i < 5; ++i) snapshot_.processes[i].table = tables[i];
+    for (int i = 0; i < 5; ++i) snapshot_.processes[i].table = TableIndex(tables[i]);
   }
 
   void MakeMemory() {
@@ -92,10 +94,10 @@ class CheckCompareTest : public ::testing::Test {
 
     AddressSpace& root = snapshot_.processes[0].memory;
     Region lib = RegionOf(0x10000, 0x14000, RegionKind::kPrivateFile, PROT_READ, MAP_PRIVATE);
-    lib.file = 0;
+    lib.file = FileIndex(0);
     lib.offset = 0x2000;
     Region shared = RegionOf(0x30000, 0x34000, RegionKind::kSharedMemfd, kRw, MAP_SHARED);
-    shared.object = 0;
+    shared.object = ObjectIndex(0);
     shared.open_flags = {O_RDWR};
     root.regions = {lib, RegionOf(0x20000, 0x28000, RegionKind::kPrivateAnonymous), shared,
                     RegionOf(0x50000, 0x52000, RegionKind::kVdso, PROT_READ | PROT_EXEC)};
@@ -105,7 +107,7 @@ class CheckCompareTest : public ::testing::Test {
 
     AddressSpace& child = snapshot_.processes[1].memory;
     Region view = RegionOf(0x40000, 0x42000, RegionKind::kSharedAnonymous, kRw, MAP_SHARED);
-    view.object = 0;
+    view.object = ObjectIndex(0);
     view.offset = 0x1000;
     child.regions = {RegionOf(0x20000, 0x28000, RegionKind::kPrivateAnonymous), view};
     child.regions[0].madvise = {MadviseBit(MADV_DONTDUMP)};

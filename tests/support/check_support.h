@@ -14,6 +14,7 @@
 
 #include "checker/check.h"
 #include "dsl/commands.h"
+#include "tests/support/lines.h"
 
 namespace crgen::test {
 
@@ -165,12 +166,6 @@ inline Command CredsOf(Pid pid, std::optional<Pid> tid = std::nullopt) {
   Attributes attributes;
   attributes.creds = Creds{};
   return AttrOf(pid, attributes, tid);
-}
-
-inline std::vector<std::string> Lines(const Diagnostics& diag) {
-  std::vector<std::string> lines;
-  for (const Diagnostic& entry : diag.entries()) lines.push_back(entry.where + ": " + entry.what);
-  return lines;
 }
 
 /// All violations of `program`, which may be a fragment.

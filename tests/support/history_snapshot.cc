@@ -4,14 +4,14 @@
 namespace crgen::test {
 
 MadeDump History::MakeDump() {
-  AddNode(*tasks_[0], -1);
+  AddNode(*tasks_[0], {});
   snapshot().processes.resize(order_.size());
   for (std::size_t i = 0; i < order_.size(); ++i) AddProcess(*order_[i], &snapshot().processes[i]);
   return std::move(dump_);
 }
 
-void History::AddNode(Task& task, std::int32_t parent) {
-  const auto index = static_cast<std::int32_t>(order_.size());
+void History::AddNode(Task& task, ProcessIndex parent) {
+  const ProcessIndex index(order_.size());
   order_.push_back(&task);
   snapshot().tree.nodes.push_back(
       {task.pid, task.pgid, task.sid, parent, task.zombie, task.subreaper, task.tids});
@@ -36,24 +36,24 @@ void History::AddProcess(Task& task, Process* process) {
   AddSpace(task, &process->memory);
 }
 
-std::int32_t History::AddTable(Table& table) {
+TableIndex History::AddTable(Table& table) {
   if (table.index >= 0) return table.index;
   DescriptorTable result;
   for (auto& [fd, slot] : table.slots) {
     result.slots.push_back({fd, slot.cloexec, AddDescription(*slot.description)});
   }
-  table.index = static_cast<std::int32_t>(snapshot().tables.size());
+  table.index = TableIndex(snapshot().tables.size());
   snapshot().tables.push_back(std::move(result));
   return table.index;
 }
 
-std::int32_t History::AddFile(File file) {
+FileIndex History::AddFile(File file) {
   file.id.value = ++snapshot().highest_file_id;
   snapshot().files.push_back(std::make_shared<const File>(std::move(file)));
-  return static_cast<std::int32_t>(snapshot().files.size()) - 1;
+  return FileIndex(snapshot().files.size() - 1);
 }
 
-std::int32_t History::AddDescription(Description& description) {
+FileIndex History::AddDescription(Description& description) {
   if (description.index >= 0) return description.index;
   File file;
   if (description.object != nullptr) {
@@ -75,7 +75,7 @@ std::int32_t History::AddDescription(Description& description) {
   return description.index = AddFile(std::move(file));
 }
 
-std::int32_t History::AddPath(const std::string& path) {
+FileIndex History::AddPath(const std::string& path) {
   auto known = path_files_.find(path);
   if (known != path_files_.end() && Chance(70)) return known->second;
   RegularFile body;
@@ -86,7 +86,7 @@ std::int32_t History::AddPath(const std::string& path) {
   return path_files_[path] = AddFile(std::move(file));
 }
 
-std::int32_t History::AddObject(Object& object) {
+ObjectIndex History::AddObject(Object& object) {
   if (object.index >= 0) return object.index;
   std::vector<PageRun> runs;
   const std::string image = "pages-shmem-" + std::to_string(object.id) + ".img";
@@ -100,10 +100,10 @@ std::int32_t History::AddObject(Object& object) {
     memfd.size = object.size * kPageSize;
     memfd.seals.bits = object.seals;
     memfd.pages = std::move(runs);
-    object.index = static_cast<std::int32_t>(snapshot().memfds.size());
+    object.index = ObjectIndex(snapshot().memfds.size());
     snapshot().memfds.push_back(std::move(memfd));
   } else {
-    object.index = static_cast<std::int32_t>(snapshot().shmems.size());
+    object.index = ObjectIndex(snapshot().shmems.size());
     snapshot().shmems.push_back({{object.id}, object.size * kPageSize, std::move(runs)});
   }
   return object.index;

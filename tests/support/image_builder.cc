@@ -260,18 +260,12 @@ Loaded Load(ImageSource& source) {
   return loaded;
 }
 
-std::vector<std::string> Lines(const Diagnostics& diag) {
-  std::vector<std::string> lines;
-  for (const Diagnostic& entry : diag.entries()) lines.push_back(::testing::PrintToString(entry));
-  return lines;
-}
-
 void RunCases(const std::vector<DumpCase>& cases) {
   for (const DumpCase& test : cases) {
     Dump dump;
     test.change(dump);
     const Loaded loaded = Load(dump);
-    EXPECT_EQ(Lines(loaded.diag), test.expected) << test.name;
+    EXPECT_EQ(GradedLines(loaded.diag), test.expected) << test.name;
     EXPECT_EQ(Failed(loaded.result), loaded.diag.HasErrors()) << test.name;
   }
 }
@@ -288,7 +282,7 @@ std::vector<Numbers> PagesOf(const Snapshot& snapshot, std::size_t process) {
 
 Snapshot LoadGood(const Dump& dump) {
   Loaded loaded = Load(dump);
-  EXPECT_EQ(Lines(loaded.diag), std::vector<std::string>());
+  EXPECT_EQ(GradedLines(loaded.diag), std::vector<std::string>());
   return std::move(loaded.snapshot);
 }
 

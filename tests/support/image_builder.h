@@ -140,9 +140,6 @@ Loaded Load(ImageSource& source);
 inline Loaded Load(const Files& files) { return Load(*OpenMemory(files)); }
 inline Loaded Load(const Dump& dump) { return Load(dump.Build()); }
 
-/// One string for each diagnostic: "error files.img[2].id: file 3 stands twice".
-std::vector<std::string> Lines(const Diagnostics& diag);
-
 /// A dump that was changed, and all that is to be said of it.
 struct DumpCase {
   std::string name;

@@ -13,14 +13,9 @@
 #include <vector>
 
 #include "images/source/image_source.h"
+#include "tests/support/lines.h"
 
 namespace crgen {
-
-inline void PrintTo(const Diagnostic& diagnostic, std::ostream* out) {
-  constexpr std::string_view kNames[] = {"error", "unsupported", "warning"};
-  *out << kNames[static_cast<int>(diagnostic.severity)] << " " << diagnostic.where << ": "
-       << diagnostic.what;
-}
 
 namespace test {
 
@@ -74,22 +69,22 @@ class ChangedDump : public ImageSource {
   }
   Result Read(const std::string& name, std::string* content, Diagnostics& diag) override {
     const std::string* found = Find(name);
-    if (found == nullptr) return diag.Error(name, "no such file");
+    if (found == nullptr) return diag.Fail(name, "no such file");
     *content = *found;
     return Result::kOk;
   }
   Result Size(const std::string& name, std::uint64_t* size, Diagnostics& diag) override {
     const std::string* found = Find(name);
-    if (found == nullptr) return diag.Error(name, "no such file");
+    if (found == nullptr) return diag.Fail(name, "no such file");
     *size = found->size();
     return Result::kOk;
   }
   Result ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
                 Diagnostics& diag) override {
     const std::string* found = Find(name);
-    if (found == nullptr) return diag.Error(name, "no such file");
+    if (found == nullptr) return diag.Fail(name, "no such file");
     if (offset > found->size() || out.size() > found->size() - offset) {
-      return diag.Error(name, "ends before byte " + std::to_string(offset + out.size()));
+      return diag.Fail(name, "ends before byte " + std::to_string(offset + out.size()));
     }
     std::copy_n(found->data() + offset, out.size(), out.begin());
     return Result::kOk;

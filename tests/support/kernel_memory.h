@@ -40,8 +40,8 @@ struct MemoryFeatures {
       }
     }
     munmap(page, kPageSize);
-    page = mmap(nullptr, kPageSize, PROT_READ,
-                MAP_ANONYMOUS | static_cast<int>(check::kMapDroppable), -1, 0);
+    page =
+        mmap(nullptr, kPageSize, PROT_READ, MAP_ANONYMOUS | static_cast<int>(kMapDroppable), -1, 0);
     droppable = page != MAP_FAILED;
     if (droppable) munmap(page, kPageSize);
     if (!droppable) missing += " MAP_DROPPABLE";
@@ -59,9 +59,6 @@ inline int MakePageSource() {
   }
   return fd;
 }
-
-/// TASK_SIZE with four-level page tables.
-inline constexpr std::uint64_t kUserEnd = (std::uint64_t{1} << 47) - kPageSize;
 
 inline void* Address(std::uint64_t at) { return reinterpret_cast<void*>(at); }
 inline int MapAt(AddressRange at, int prot, int flags, int fd, std::uint64_t offset) {
@@ -187,7 +184,8 @@ inline int MoveForReal(const MoveRegion& move, int proc) {
   const AddressRange from = {move.start.value, move.end.value};
   const AddressRange to = {move.to.value, move.to.value + from.size()};
   const bool aligned = from.start % kPageSize == 0 && to.start % kPageSize == 0;
-  const bool user = from.end <= kUserEnd && to.start < kUserEnd && to.end <= kUserEnd;
+  const bool user =
+      from.end <= kDefaultUserEnd && to.start < kDefaultUserEnd && to.end <= kDefaultUserEnd;
   // Here the kernel looks at the addresses alone.
   if (!aligned || !user || from.size() == 0 || from.Overlaps(to)) {
     return MovePiece(from, to.start);

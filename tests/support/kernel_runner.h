@@ -262,12 +262,9 @@ class KernelRunner {
     const Step& step = steps_[Index(s)];
     const std::string name = error == 0 ? "" : strerrorname_np(error);
     if (name == step.error) return;
-    const auto command =
-        std::visit([](const auto& body) { return std::string(body.kName); }, step.command->body);
     auto text = [](const std::string& it) { return it.empty() ? "success" : it; };
-    GiveUp(Verdict::Kind::kRefused, "commands[" + std::to_string(s) + "] " + command + " pid " +
-                                        std::to_string(step.command->pid) + ": " + text(name) +
-                                        ", not " + text(step.error));
+    GiveUp(Verdict::Kind::kRefused,
+           CommandPlace(*step.command, Index(s)) + ": " + text(name) + ", not " + text(step.error));
   }
 
   /// The first verdict counts. Init ends, and takes everybody with it.

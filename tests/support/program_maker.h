@@ -411,7 +411,7 @@ class ProgramMaker {
     } else if (OneIn(30)) {
       map.flags.bits ^= Any({MAP_ANONYMOUS, MAP_PRIVATE});
     } else if (features_.droppable && OneIn(12)) {
-      map.flags.bits ^= MAP_PRIVATE | check::kMapDroppable;
+      map.flags.bits ^= MAP_PRIVATE | kMapDroppable;
     }
     return {pid, map};
   }

@@ -41,7 +41,7 @@ class RandomWorld {
       node.sid = t.sid;
       node.zombie = t.zombie;
       node.subreaper = t.subreaper;
-      node.parent = t.parent < 0 ? -1 : index[static_cast<std::size_t>(t.parent)];
+      node.parent = ProcessIndex(t.parent < 0 ? -1 : index[static_cast<std::size_t>(t.parent)]);
       snapshot.nodes.push_back(node);
       for (std::size_t k = tasks_.size(); k-- > 1;) {
         if (!tasks_[k].gone && tasks_[k].parent == static_cast<int>(task)) stack.push_back(k);

@@ -124,7 +124,7 @@ class SimulatedLines {
     } else if (backing.file != nullptr) {
       vma.path = std::get<RegularFile>(backing.file->body).path.bytes;
     }
-    const bool droppable = region.flags.Has(check::kMapDroppable);
+    const bool droppable = region.flags.Has(kMapDroppable);
     auto has = [&](int advice) { return region.madvise.Has(MadviseBit(advice)); };
     // In the order of kVmaFlags.
     const bool set[] = {!backing.IsPrivate() && backing.may_write,

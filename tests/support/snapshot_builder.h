@@ -56,7 +56,7 @@ class PageImages {
       const std::uint64_t end = offset + out.size();
       if (found == pages_.end() || end > found->second.size() * kPageSize || end % kPageSize != 0 ||
           offset % kPageSize != 0) {
-        return diag.Error(image, "no bytes at " + std::to_string(offset));
+        return diag.Fail(image, "no bytes at " + std::to_string(offset));
       }
       for (std::uint64_t at = 0; at < out.size(); at += kPageSize) {
         Fill(found->second[(offset + at) / kPageSize], &out[at]);
@@ -130,7 +130,7 @@ class SnapshotBuilder {
         continue;
       }
       process.attributes = AttributesNamed("process");
-      process.table = static_cast<std::int32_t>(snapshot().tables.size());
+      process.table = TableIndex(snapshot().tables.size());
       snapshot().tables.emplace_back();
       for (Pid tid : node.tids) process.threads.push_back({tid, AttributesNamed("thread")});
     }
@@ -171,7 +171,7 @@ class SnapshotBuilder {
     } else if (head[0] == "exe") {
       ProcessOf(head[1]).memory.exe = FileOf("exe:" + words[0], "/" + words[0], O_RDONLY);
     } else if (head[0] == "shm") {
-      shmem_of_[head[1]] = static_cast<std::int32_t>(snapshot().shmems.size());
+      shmem_of_[head[1]] = ObjectIndex(snapshot().shmems.size());
       Shmem object{100 + snapshot().shmems.size(), Number(words[0]) * kPageSize, {}};
       AddPages("shm-" + head[1] + ".img", words, 1, &object.pages);
       snapshot().shmems.push_back(object);
@@ -186,7 +186,7 @@ class SnapshotBuilder {
   }
 
   void AddMemfd(const std::string& name, const std::vector<std::string>& words) {
-    memfd_of_[name] = static_cast<std::int32_t>(snapshot().memfds.size());
+    memfd_of_[name] = ObjectIndex(snapshot().memfds.size());
     MemfdObject object;
     object.inode_id.value = 50 + snapshot().memfds.size();
     object.name = {name};
@@ -198,7 +198,7 @@ class SnapshotBuilder {
     snapshot().memfds.push_back(std::move(object));
   }
 
-  std::int32_t FileOf(const std::string& key, const std::string& path, std::uint64_t flags) {
+  FileIndex FileOf(const std::string& key, const std::string& path, std::uint64_t flags) {
     auto [known, added] = file_of_.emplace(key, snapshot().files.size());
     if (!added) return known->second;
     auto file = std::make_shared<File>();
@@ -219,7 +219,7 @@ class SnapshotBuilder {
   }
 
   void AddTable(const std::vector<std::string>& pids, const std::vector<std::string>& words) {
-    const std::int32_t table = ProcessOf(pids[0]).table;
+    const TableIndex table = ProcessOf(pids[0]).table;
     for (const std::string& pid : pids) ProcessOf(pid).table = table;
     auto& slots = snapshot().tables[static_cast<std::size_t>(table)].slots;
     for (const std::string& word : words) {
@@ -297,7 +297,8 @@ class SnapshotBuilder {
 
   MadeDump dump_;
   std::map<Pid, std::size_t> index_of_;
-  std::map<std::string, std::int32_t> file_of_, shmem_of_, memfd_of_;
+  std::map<std::string, FileIndex> file_of_;
+  std::map<std::string, ObjectIndex> shmem_of_, memfd_of_;
 };
 
 /// Programs as lines `pid COMMAND …`; numbers of pages are hexadecimal.

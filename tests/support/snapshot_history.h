@@ -32,14 +32,14 @@ class History {
     bool memfd = false;
     std::uint64_t id = 0, size = 0, seals = 0;  // size in pages
     std::map<std::uint64_t, std::uint32_t> pages;
-    std::int32_t index = -1;  // in the snapshot
+    ObjectIndex index;  // in the snapshot
   };
   struct Description {
     std::string path;  // of a REG; empty: `object`, or of another type
     std::uint64_t access = O_RDWR;
     std::shared_ptr<Object> object;
     std::uint64_t pos = 0;
-    std::int32_t index = -1;
+    FileIndex index;
   };
   struct Slot {
     std::shared_ptr<Description> description;
@@ -47,7 +47,7 @@ class History {
   };
   struct Table {
     std::map<Fd, Slot> slots;
-    std::int32_t index = -1;
+    TableIndex index;
   };
   struct Vma {
     std::uint64_t start = 0, end = 0, offset = 0;  // pages
@@ -145,14 +145,14 @@ class History {
 
   MadeDump MakeDump();
   Snapshot& snapshot() { return dump_.snapshot; }
-  void AddNode(Task& task, std::int32_t parent);
+  void AddNode(Task& task, ProcessIndex parent);
   void AddProcess(Task& task, Process* process);
-  std::int32_t AddTable(Table& table);
-  std::int32_t AddFile(File file);
-  std::int32_t AddDescription(Description& description);
+  TableIndex AddTable(Table& table);
+  FileIndex AddFile(File file);
+  FileIndex AddDescription(Description& description);
   /// The same path may stand in several entries, as in a dump.
-  std::int32_t AddPath(const std::string& path);
-  std::int32_t AddObject(Object& object);
+  FileIndex AddPath(const std::string& path);
+  ObjectIndex AddObject(Object& object);
   void AddSpace(Task& task, AddressSpace* memory);
 
   HistoryOptions options_;
@@ -164,7 +164,7 @@ class History {
 
   MadeDump dump_;
   std::vector<Task*> order_;
-  std::map<std::string, std::int32_t> path_files_;
+  std::map<std::string, FileIndex> path_files_;
 };
 
 }  // namespace crgen::test

@@ -139,7 +139,7 @@ inline TreeSnapshot ToSnapshot(const std::string& text, Pid first_pid = 1) {
     node.pid = number(task.pid);
     node.pgid = number(task.pgid);
     node.sid = number(task.sid);
-    node.parent = i == root ? -1 : task.parent - root;
+    node.parent = ProcessIndex(i == root ? -1 : task.parent - root);
     node.zombie = task.zombie;
     node.subreaper = task.subreaper;
     snapshot.nodes.push_back(node);

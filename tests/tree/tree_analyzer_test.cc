@@ -134,12 +134,12 @@ TEST(TreeAnalyzerTest, FinalFlags) {
   EXPECT_EQ(Analyzed("1 1 1 [ 2 1 1 r [] ]"), "0 fork 1 | 1 setsid | 1 fork 2 | 2 subreaper 1");
 }
 
-TEST(TreeAnalyzerTest, BrothersForkBrothersBelowOthersThanTheReaper) {
+TEST(TreeAnalyzerTest, SiblingsForkSiblingsBelowOthersThanTheReaper) {
   EXPECT_EQ(Analyzed("1 1 1 [ 2 1 1 [ 3 3 3 [] 4 3 3 [] ] ]"),
             "0 fork 1 | 1 setsid | 1 fork 2 | 2 fork 3 | 3 setsid | 3 fork+parent 4");
 }
 
-TEST(TreeAnalyzerTest, BrothersForkOrphansOfTheReaper) {
+TEST(TreeAnalyzerTest, SiblingsForkOrphansOfTheReaper) {
   EXPECT_EQ(Analyzed("1 1 1 [ 2 2 2 [] 3 2 2 [] ]"),
             "0 fork 1 | 1 setsid | 1 fork 2 | 2 setsid | 2 fork+parent 3");
   // The founder of group 4 comes first, and forks the others, who inherit it.
@@ -148,7 +148,7 @@ TEST(TreeAnalyzerTest, BrothersForkOrphansOfTheReaper) {
             "4 fork+parent 3 | 4 fork+parent 5");
 }
 
-/// Commands with brothers, and without.
+/// Commands with siblings, and without.
 void ExpectCommandsOfBoth(const std::string& text, std::size_t with, std::size_t without) {
   ExpectCommands(text, with);
   ExpectCommands(text, without, {.clone_parent = false});
@@ -232,7 +232,7 @@ TEST(TreeAnalyzerTest, DeepChainsNeedNoStack) {
     TreeNode node;
     node.pid = i + 1;
     node.pgid = node.sid = i % 3 == 0 ? node.pid : snapshot.nodes.back().sid;
-    node.parent = i - 1;
+    node.parent = ProcessIndex(i - 1);
     snapshot.nodes.push_back(node);
   }
   TreePlan plan;

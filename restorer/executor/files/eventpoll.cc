@@ -1,28 +1,23 @@
 #include <fcntl.h>
+#include <sys/epoll.h>
 
 #include "restorer/executor/files/files.h"
 
 namespace crgen::restorer {
 namespace {
 
-constexpr int kAdd = 1, kModify = 3;        // EPOLL_CTL_ADD, EPOLL_CTL_MOD
 constexpr uint32_t kAllTypes = 0x000023df;  // EPOLLIN to EPOLLWRBAND, EPOLLRDHUP
-
-struct __attribute__((packed)) EpollEvent {
-  uint32_t events;
-  uint64_t data;
-};
 
 /// Without a type the kernel would go on to report errors and hang-ups: only an event disarms
 /// EPOLLONESHOT. So the target is watched for all there is; one from which nothing comes stays
 /// armed for these two.
 void AddFired(const Caller& caller, int32_t set, const WatchedOp& target) {
-  EpollEvent event = {target.events | kAllTypes, target.data};
-  caller.Must("epoll_ctl(EPOLL_CTL_ADD)", __NR_epoll_ctl, set, kAdd, target.fd, &event);
-  EpollEvent come;
+  epoll_event event = {target.events | kAllTypes, {.u64 = target.data}};
+  caller.Must("epoll_ctl(EPOLL_CTL_ADD)", __NR_epoll_ctl, set, EPOLL_CTL_ADD, target.fd, &event);
+  epoll_event come;
   if (caller.Must("epoll_wait", __NR_epoll_wait, set, &come, 1, 0) != 0) return;
   event.events = target.events;
-  caller.Must("epoll_ctl(EPOLL_CTL_MOD)", __NR_epoll_ctl, set, kModify, target.fd, &event);
+  caller.Must("epoll_ctl(EPOLL_CTL_MOD)", __NR_epoll_ctl, set, EPOLL_CTL_MOD, target.fd, &event);
 }
 
 }  // namespace
@@ -39,8 +34,9 @@ void FillEpoll(const Caller& caller, const EpollOp& epoll) {
       AddFired(caller, epoll.fd, target);
       continue;
     }
-    const EpollEvent event = {target.events, target.data};
-    caller.Must("epoll_ctl(EPOLL_CTL_ADD)", __NR_epoll_ctl, epoll.fd, kAdd, target.fd, &event);
+    const epoll_event event = {target.events, {.u64 = target.data}};
+    caller.Must("epoll_ctl(EPOLL_CTL_ADD)", __NR_epoll_ctl, epoll.fd, EPOLL_CTL_ADD, target.fd,
+                &event);
   }
 }
 

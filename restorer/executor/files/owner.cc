@@ -1,25 +1,21 @@
+#include <fcntl.h>
 #include <sys/prctl.h>
 
 #include "restorer/executor/files/files.h"
 
 namespace crgen::restorer {
-namespace {
-
-constexpr int kSetOwnerEx = 15, kSetSignal = 10;  // F_SETOWN_EX, F_SETSIG
-
-}  // namespace
 
 /// The kernel keeps the ids of who sets the owner (f_modown()): those that the signal is sent with.
 /// The saved id stays 0, so that the way back is open.
 void SetOwner(const Caller& caller, const OwnerOp& owner) {
   if (owner.signal != 0) {
-    caller.Must("fcntl(F_SETSIG)", __NR_fcntl, owner.fd, kSetSignal, owner.signal);
+    caller.Must("fcntl(F_SETSIG)", __NR_fcntl, owner.fd, F_SETSIG, owner.signal);
   }
   if (!owner.has_owner) return;
   const bool other_ids = owner.uid != 0 || owner.euid != 0;
   if (other_ids) caller.Must("setresuid", __NR_setresuid, owner.uid, owner.euid, 0);
   const int32_t target[2] = {owner.type, owner.pid};
-  caller.Must("fcntl(F_SETOWN_EX)", __NR_fcntl, owner.fd, kSetOwnerEx, target);
+  caller.Must("fcntl(F_SETOWN_EX)", __NR_fcntl, owner.fd, F_SETOWN_EX, target);
   if (!other_ids) return;
   caller.Must("setresuid", __NR_setresuid, -1, 0, -1);
   caller.Must("setresuid", __NR_setresuid, 0, 0, 0);

@@ -1,4 +1,8 @@
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/timerfd.h>
 
 #include "restorer/executor/files/files.h"
 
@@ -7,8 +11,7 @@ namespace {
 
 constexpr int64_t kNsecPerSec = 1000000000;
 constexpr int64_t kMostSec = INT64_MAX;
-constexpr int kAbsolute = 1;                // TFD_TIMER_ABSTIME
-constexpr uint64_t kSetTicks = 0x40085400;  // TFD_IOC_SET_TICKS
+constexpr uint64_t kSetTicks = _IOW('T', 0, uint64_t);  // TFD_IOC_SET_TICKS
 
 /// `left` from now, at most as far as time goes.
 TimeOp Later(const TimeOp& now, const TimeOp& left) {
@@ -37,18 +40,15 @@ void SetTimer(const Caller& caller, const TimerOp& timer) {
   // expire again, else the reader would start nothing.
   const bool expired = timer.ticks != 0 && IsZero(timer.value) && !IsZero(timer.interval);
   TimeOp setting[2] = {timer.interval, expired ? TimeOp{0, 1} : timer.value};
-  if (!IsZero(setting[1]) && (timer.flags & kAbsolute) != 0) {
+  if (!IsZero(setting[1]) && (timer.flags & TFD_TIMER_ABSTIME) != 0) {
     TimeOp now;
     caller.Must("clock_gettime", __NR_clock_gettime, timer.clock, &now);
     setting[1] = Later(now, setting[1]);
   }
   caller.Must("timerfd_settime", __NR_timerfd_settime, timer.fd, timer.flags, setting, 0);
   if (expired) {
-    struct {
-      int32_t fd;
-      int16_t events, found;
-    } wait = {timer.fd, 1 /* POLLIN */, 0};
-    while (caller.Try(__NR_poll, &wait, 1, -1) == -4 /* EINTR */) {
+    pollfd wait = {timer.fd, POLLIN, 0};
+    while (caller.Try(__NR_poll, &wait, 1, -1) == -EINTR) {
     }
   }
   if (timer.ticks != 0) {

@@ -1,4 +1,4 @@
-#include "generator/tree/schedule.h"
+#include "generator/tree/sequence.h"
 
 #include <algorithm>
 #include <deque>

@@ -1,4 +1,4 @@
-#include "generator/tree/check.h"
+#include "generator/tree/consistency.h"
 
 #include <string>
 
@@ -7,9 +7,9 @@ namespace {
 
 std::string Text(Pid pid) { return std::to_string(pid); }
 
-class Checker {
+class Consistency {
  public:
-  Checker(const TreeSnapshot& snapshot, NumberTable* numbers, TreeRefusal* refusal)
+  Consistency(const TreeSnapshot& snapshot, NumberTable* numbers, TreeRefusal* refusal)
       : nodes_(snapshot.nodes), numbers_(*numbers), refusal_(refusal) {}
 
   Result Run() {
@@ -158,7 +158,7 @@ class Checker {
 }  // namespace
 
 Result CheckTree(const TreeSnapshot& snapshot, NumberTable* numbers, TreeRefusal* refusal) {
-  return Checker(snapshot, numbers, refusal).Run();
+  return Consistency(snapshot, numbers, refusal).Run();
 }
 
 }  // namespace crgen

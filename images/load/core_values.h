@@ -1,0 +1,21 @@
+// Values of core messages in the form that the model has. Private to images/.
+#pragma once
+
+#include <cstdint>
+
+#include "images/proto/core.pb.h"
+#include "model/attributes.h"
+
+namespace crgen {
+
+/// The hex text of procfs was read as a decimal number: 00040000 became 40000.
+Hex PersonalityOf(std::uint32_t decimal);
+
+Registers RegistersOf(const pb::user_x86_regs_entry& from);
+Fpu FpuOf(const pb::user_x86_fpregs_entry& from);
+TlsDescriptor TlsOf(const pb::user_desc_t& from);
+Creds CredsOf(const pb::creds_entry& from);
+IntervalTimer TimerOf(const pb::itimer_entry& from);
+PosixTimer TimerOf(const pb::posix_timer_entry& from);
+
+}  // namespace crgen
