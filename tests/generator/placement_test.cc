@@ -189,32 +189,33 @@ TEST(PlacementTest, Cases) {
     Slots now, wanted;
     const char* steps;
   };
+  constexpr FileIndex a(0), b(1), c(2);
   const Case cases[] = {
-      {"nothing to do", {{0, 0, false}}, {{0, 0, false}}, ""},
-      {"only the flag", {{0, 0, false}}, {{0, 0, true}}, "dup 0 0+c; "},
+      {"nothing to do", {{0, a, false}}, {{0, a, false}}, ""},
+      {"only the flag", {{0, a, false}}, {{0, a, true}}, "dup 0 0+c; "},
       {"overwritten, not closed",
-       {{0, 0, false}, {1, 1, false}},
-       {{0, 1, false}},
+       {{0, a, false}, {1, b, false}},
+       {{0, b, false}},
        "dup 1 0; close 1; "},
       {"swap through a free number",
-       {{0, 0, false}, {1, 1, false}},
-       {{0, 1, false}, {1, 0, false}},
+       {{0, a, false}, {1, b, false}},
+       {{0, b, false}, {1, a, false}},
        "dup 1 2; dup 0 1; dup 2 0; close 2; "},
       {"swap through a slot that gets its own at the end",
-       {{0, 0, false}, {1, 1, false}, {2, 2, false}},
-       {{0, 0, false}, {1, 2, false}, {2, 1, false}, {3, 0, false}},
+       {{0, a, false}, {1, b, false}, {2, c, false}},
+       {{0, a, false}, {1, c, false}, {2, b, false}, {3, a, false}},
        "dup 2 3; dup 1 2; dup 3 1; dup 0 3; "},
       {"swap through what is closed anyway",
-       {{0, 0, false}, {1, 1, false}, {7, 2, false}},
-       {{0, 1, false}, {1, 0, false}},
+       {{0, a, false}, {1, b, false}, {7, c, false}},
+       {{0, b, false}, {1, a, false}},
        "dup 1 7; dup 0 1; dup 7 0; close 7; "},
       {"a second copy saves the spare slot",
-       {{0, 0, false}, {1, 0, false}, {2, 1, false}},
-       {{0, 1, false}, {1, 2, false}, {2, 0, false}},
+       {{0, a, false}, {1, a, false}, {2, b, false}},
+       {{0, b, false}, {1, c, false}, {2, a, false}},
        "dup 2 0; dup 1 2; close 1; open 1; "},
       {"opened where it is free, copied over the rest",
-       {{1, 0, false}},
-       {{0, 1, false}, {1, 1, false}},
+       {{1, a, false}},
+       {{0, b, false}, {1, b, false}},
        "open 0; dup 0 1; "},
   };
   for (const Case& it : cases) {
@@ -247,7 +248,9 @@ TEST(PlacementTest, LargeRandomTablesAreRight) {
     for (const FdSlot& slot : now) order.push_back(slot.file);
     std::shuffle(order.begin(), order.end(), random);
     for (std::size_t i = 0; i < order.size(); ++i) permuted[i].file = FileIndex(order[i]);
-    if (random() % 2 == 0) permuted.push_back({numbers, order.empty() ? 0 : order[0], false});
+    if (random() % 2 == 0) {
+      permuted.push_back({numbers, FileIndex(order.empty() ? 0 : order[0]), false});
+    }
     Expect(now, permuted, -1);
   }
 }

@@ -50,11 +50,11 @@ class CheckCompareTest : public ::testing::Test {
   }
 
   void MakeTree() {
-    snapshot_.tree.nodes = {{1, 1, 1, -1, false, false, {}},
-                            {2, 2, 1, 0, false, true, {6}},
-                            {3, 2, 1, 1, false, false, {}},
-                            {4, 1, 1, 0, true, false, {}},
-                            {5, 5, 5, 0, false, false, {}}};
+    snapshot_.tree.nodes = {{1, 1, 1, {}, false, false, {}},
+                            {2, 2, 1, ProcessIndex(0), false, true, {6}},
+                            {3, 2, 1, ProcessIndex(1), false, false, {}},
+                            {4, 1, 1, ProcessIndex(0), true, false, {}},
+                            {5, 5, 5, ProcessIndex(0), false, false, {}}};
     snapshot_.processes.resize(5);
     snapshot_.processes[3].state = ProcessState::kZombie;
     snapshot_.processes[3].exit_status.code = 7;
