@@ -1,0 +1,416 @@
+#!/usr/bin/python3
+"""A small restorer: processes, plain files and private memory, on Linux and x86-64.
+
+    small_restorer.py PLAN IMAGES
+
+Written from docs/restorer-contract.md alone; numbers in comments are its paragraphs. It executes one
+command after another (10), in processes that it has stopped: ptrace(2) lets a process make the
+system call that the command is. What it does not know it refuses by name before it begins (8.12).
+"""
+import ctypes
+import json
+import os
+import signal
+import struct
+import sys
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.syscall.restype = LIBC.ptrace.restype = ctypes.c_long
+LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+REGISTERS = ("r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss "
+             "fs_base gs_base ds es fs gs").split()
+CALLS = dict(close=3, mmap=9, mprotect=10, munmap=11, rt_sigaction=13, mremap=25, exit_group=231,
+             lseek=8, dup3=292, fcntl=72, setpgid=109, setsid=112, prctl=157, chdir=80, chroot=161,
+             umask=95, wait4=61, openat=257, clone3=435, close_range=436, kill=62,
+             prlimit64=302, rt_sigtimedwait=128, set_robust_list=273)
+OPEN = dict(O_RDONLY=0, O_WRONLY=1, O_RDWR=2, O_APPEND=0x400, O_NONBLOCK=0x800, O_DIRECTORY=0x10000,
+            O_LARGEFILE=0x8000, O_NOFOLLOW=0x20000, O_NOATIME=0x40000, O_PATH=0x200000)  # 1.6
+PROT = dict(PROT_READ=1, PROT_WRITE=2, PROT_EXEC=4)
+MAP = dict(MAP_PRIVATE=2, MAP_ANONYMOUS=0x20)
+CLONE = dict(CLONE_FILES=0x400, CLONE_FS=0x200, CLONE_PARENT=0x8000)
+ATTRIBUTES = {"comm", "fs", "child_subreaper", "signal_mask", "registers", "creds", "rlimits"}
+STUB = 0x7ff000000000  # two pages that no plan of this restorer may use: code, and arguments
+OPTIONS = 0x100000 | 1 | 2 | 4 | 8  # EXITKILL, TRACESYSGOOD, TRACEFORK, TRACEVFORK, TRACECLONE
+ALL_SIGNALS = 2**64 - 1
+WALL = 0x40000000
+
+
+class Refused(Exception):
+    pass
+
+
+def checked(result, what):
+    if result < 0:
+        raise Refused(what + ": " + os.strerror(ctypes.get_errno()))
+    return result
+
+
+def bits(names, values, where):
+    unknown = [name for name in names if name not in values]
+    if unknown:
+        raise Refused("%s has %s, which this restorer does not know" % (where, ", ".join(unknown)))
+    return sum(values[name] for name in names)
+
+
+class Process:
+    """One that is stopped, and makes system calls when it is asked to."""
+
+    def __init__(self, pid, parent):
+        self.pid, self.parent = pid, parent
+        self.mask, self.registers, self.stopped = 0, None, None
+
+    def trace(self, request, address=0, data=0):
+        if not isinstance(data, int):
+            data = ctypes.cast(data, ctypes.c_void_p)
+        return checked(LIBC.ptrace(request, self.pid, address, data), "ptrace of %d" % self.pid)
+
+    def set_registers(self, values):
+        words = (ctypes.c_uint64 * 27)(*[values[name] % 2**64 for name in REGISTERS])
+        self.trace(13, 0, words)
+
+    def get_registers(self):
+        words = (ctypes.c_uint64 * 27)()
+        self.trace(12, 0, words)
+        return dict(zip(REGISTERS, words))
+
+    def write(self, address, data):
+        with open("/proc/%d/mem" % self.pid, "rb+", buffering=0) as memory:
+            memory.seek(address)
+            if memory.write(data) != len(data):
+                raise Refused("%d bytes at 0x%x cannot be written" % (len(data), address))
+
+    def enter(self, name, *arguments):
+        """Bytes among the arguments are put beside the code."""
+        values, at = dict.fromkeys(REGISTERS, 0), STUB + 4096
+        values.update(ax=CALLS[name], orig_ax=-1, ip=STUB, sp=STUB + 8192, cs=0x33, ss=0x2b,
+                      flags=0x202)
+        for register, argument in zip(("di", "si", "dx", "r10", "r8", "r9"), arguments):
+            if isinstance(argument, bytes):
+                self.write(at, argument + b"\0")
+                values[register] = at
+                at += len(argument) // 8 * 8 + 16
+            else:
+                values[register] = argument
+        self.set_registers(values)
+
+    def call(self, name, *arguments, may_fail=False):
+        self.enter(name, *arguments)
+        for _ in range(2):  # on the way in, and on the way out
+            self.trace(24)
+            self.await_stop(lambda status: status >> 8 == signal.SIGTRAP | 0x80)
+        result = ctypes.c_int64(self.get_registers()["ax"]).value
+        if result < 0 and not may_fail:
+            raise Refused("%s: %s" % (name, os.strerror(-result)))
+        return result
+
+    def await_stop(self, wanted):
+        while True:
+            _, status = os.waitpid(self.pid, WALL)
+            if not os.WIFSTOPPED(status):
+                raise Refused("process %d has died" % self.pid)
+            if wanted(status):
+                return
+            self.trace(24)  # the event of a clone3(2) on its way
+
+
+class Restorer:
+    def __init__(self, plan, images):
+        self.plan, self.images = plan, images
+        self.living, self.started = {}, []
+        self.roots = {}  # of those that have another root directory, or were born into one
+
+    # Before anything is done.
+    def check(self):
+        if not self.plan or self.plan[0].get("command") != "FORK":
+            raise Refused("the plan does not begin with a FORK")
+        about = self.plan[0].get("about", {})
+        if about.get("version", "1.0").split(".")[0] != "1":  # 1.1
+            raise Refused("version %s is not known" % about["version"])
+        if about.get("machine", "x86_64") != "x86_64":
+            raise Refused("machine %s" % about["machine"])
+        for it in about.get("left_out", []) + about.get("external", []):  # 1.2
+            raise Refused("left out, or needed from outside: %s" % it["what"])
+        ends, said = {}, {}
+        for number, command in enumerate(self.plan):
+            try:
+                self.check_command(command)
+            except Refused as problem:
+                raise Refused("commands[%d] %s: %s" % (number, command["command"], problem))
+            pid = command.get("child_pid", 0) if command["command"] == "FORK" else command["pid"]
+            ends[pid] = command["command"]
+            if command["command"] == "FORK":
+                said[pid] = set()
+            said.setdefault(pid, set()).update(command.get("attributes", {}))
+            if command["command"] == "RESUME" and not {"creds", "rlimits", "registers"} <= said[pid]:
+                raise Refused("commands[%d]: of %s of process %d nothing is said" % (  # 1.4, 1.5
+                    number, ", ".join({"creds", "rlimits", "registers"} - said[pid]), pid))
+        for pid, last in ends.items():
+            if pid and last not in ("RESUME", "EXIT"):
+                raise Refused("process %d neither resumes nor exits" % pid)
+
+    def check_command(self, command):
+        name, where = command["command"], command["command"]
+        if not hasattr(self, name):
+            raise Refused("this restorer has no %s" % name)
+        if name == "FORK":
+            bits(command.get("flags", []), CLONE, where)
+        if name == "OPEN_FILE":
+            if command["file"]["type"] != "REG" or "peer" in command:
+                raise Refused("a file of type %s" % command["file"]["type"])
+            bits(command["file"]["flags"], OPEN, where)  # 8.2
+        if name in ("MAP_REGION", "PROTECT_REGION"):
+            if set(command) & {"fd", "shmem", "special", "madvise"}:
+                raise Refused("memory that is not private, or advice")
+            bits(command.get("flags", []), MAP, where)
+        self.check_paths(command)
+        if name == "SET_ATTR":
+            unknown = set(command["attributes"]) - ATTRIBUTES
+            if unknown or "tid" in command:
+                raise Refused("attributes %s" % ", ".join(unknown or ["of a thread"]))
+            for rights in ("creds", "rlimits"):
+                if command["attributes"].get(rights, "inherit") != "inherit":
+                    raise Refused("%s other than the restorer's" % rights)
+
+    def check_paths(self, command):
+        """7.2: who has another root looks up no path."""
+        pid, fs = command["pid"], command.get("attributes", {}).get("fs")
+        if pid in self.roots and (fs or command["command"] == "OPEN_FILE"):
+            raise Refused("the process has the root %s by then" % self.roots[pid])
+        if fs and fs["root"] != "/":
+            self.roots[pid] = fs["root"]
+        if command["command"] == "FORK" and pid in self.roots:
+            self.roots[command["child_pid"]] = self.roots[pid]
+
+    # The root, and how the others are born.
+    def start_root(self, pid):
+        numbers = (ctypes.c_int32 * 1)(pid)
+        arguments = struct.pack("=11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0,
+                                ctypes.addressof(numbers), 1, 0)
+        born = LIBC.syscall(CALLS["clone3"], arguments, len(arguments))
+        if born == 0:
+            self.be_root()
+        checked(born, "clone3")
+        root = Process(pid, 0)
+        self.started.append(pid)
+        os.waitpid(pid, 0)
+        root.trace(0x4200, 0, OPTIONS)
+        self.clear(root)
+        return root
+
+    def be_root(self):
+        """The baseline (2.2), as far as a process can do it that still has its libraries."""
+        for number in range(1, 65):
+            LIBC.syscall(CALLS["rt_sigaction"], number, b"\0" * 32, None, 8)
+        LIBC.setpriority(0, 0, 0)
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+            score.write("0")
+        os.chdir("/")
+        os.umask(0o022)
+        LIBC.mmap.restype = ctypes.c_void_p
+        LIBC.mmap(ctypes.c_void_p(STUB), ctypes.c_size_t(8192), 7, 0x100022, -1, ctypes.c_long(0))
+        ctypes.memmove(STUB, b"\x0f\x05\xeb\xfe", 4)  # syscall; jmp .
+        LIBC.ptrace(0, 0, None, None)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(1)
+
+    def clear(self, root):
+        root.trace(0x420b, 8, ctypes.byref(ctypes.c_uint64(ALL_SIGNALS)))
+        root.call("close_range", 0, 2**32 - 1, 0)
+        root.call("set_robust_list", 0, 24)
+        root.call("munmap", 0, STUB)
+        root.call("munmap", STUB + 8192, 0x7ffffffff000 - STUB - 8192)
+
+    # Commands.
+    def FORK(self, command):
+        child, maker = command["child_pid"], self.living.get(command["pid"])
+        if maker is None:
+            self.living[child] = self.start_root(child)
+            return
+        flags = bits(command.get("flags", []), CLONE, "FORK")
+        sibling = flags & CLONE["CLONE_PARENT"]
+        arguments = struct.pack("=11Q", flags, 0, 0, 0, 0 if sibling else signal.SIGCHLD, 0, 0, 0,
+                                STUB + 4096 + 256, 1, 0)  # 3.1, 3.3
+        maker.write(STUB + 4096 + 256, struct.pack("=i", child))
+        try:
+            maker.call("clone3", arguments, len(arguments))
+        except Refused as problem:
+            raise Refused("process %d: %s" % (child, problem)) from problem
+        born = Process(child, maker.parent if sibling else maker.pid)
+        self.started.append(child)
+        born.await_stop(lambda status: True)
+        self.living[child] = born
+
+    def SET_SID(self, command):
+        self.living[command["pid"]].call("setsid")
+
+    def SET_PGID(self, command):
+        self.living[command["pid"]].call("setpgid", 0, command["pgid"])
+
+    def EXIT(self, command):
+        dying = self.living.pop(command["pid"])
+        status = command["status"]
+        if "signal" in status:
+            number = getattr(signal, status["signal"])
+            dying.call("prlimit64", 0, 4, b"\0" * 16, 0)  # RLIMIT_CORE
+            dying.trace(0x420b, 8, ctypes.byref(ctypes.c_uint64(ALL_SIGNALS ^ 1 << number - 1)))
+            dying.enter("kill", dying.pid, number)
+            dying.trace(7)
+            if number != signal.SIGKILL:
+                os.waitpid(dying.pid, WALL)
+                dying.trace(7, 0, number)
+        else:
+            dying.enter("exit_group", status["code"])
+            dying.trace(7)
+        # A tracer that is not the parent leaves the zombie to the parent (3.5).
+        keep = os.WNOWAIT if dying.parent == 0 else 0
+        os.waitid(os.P_PID, dying.pid, os.WEXITED | WALL | keep)
+        for orphan in self.living.values():
+            with open("/proc/%d/stat" % orphan.pid, encoding="utf-8") as stat:
+                parent = int(stat.read().rpartition(")")[2].split()[1])
+            orphan.parent = parent if parent in self.started else 0
+
+    def WAIT(self, command):
+        if command["pid"] == 0:
+            os.waitpid(command["child_pid"], WALL)
+        else:
+            waited = self.living[command["pid"]].call("wait4", command["child_pid"], 0, WALL | 1, 0)
+            if waited == 0:
+                raise Refused("process %d has not exited" % command["child_pid"])
+        self.started.remove(command["child_pid"])
+
+    def OPEN_FILE(self, command):
+        file, opener = command["file"], self.living[command["pid"]]
+        path = os.stat(file["path"])  # 8.5
+        if file.get("size", path.st_size) != path.st_size or \
+                file.get("mode", path.st_mode) != path.st_mode or "build_id" in file or \
+                path.st_mode & 0o170000 in (0o010000, 0o140000):
+            raise Refused("%s is not the file that it was" % file["path"])
+        if opener.call("fcntl", command["fd"], 1, may_fail=True) >= 0:
+            raise Refused("descriptor %d is taken" % command["fd"])
+        flags = bits(file["flags"], OPEN, "OPEN_FILE") | 0x100  # O_NOCTTY
+        cloexec = 0x80000 if command.get("cloexec") else 0
+        fd = opener.call("openat", -100, os.fsencode(file["path"]), flags | cloexec, 0)
+        if fd != command["fd"]:
+            opener.call("dup3", fd, command["fd"], cloexec)
+            opener.call("close", fd)
+        if "pos" in file and "O_PATH" not in file["flags"]:
+            opener.call("lseek", command["fd"], file["pos"], 0)
+
+    def DUP_FD(self, command):
+        old, new, cloexec = command["old_fd"], command["new_fd"], command.get("cloexec", False)
+        if old == new:  # 8.3
+            self.living[command["pid"]].call("fcntl", old, 2, int(cloexec))
+        else:
+            self.living[command["pid"]].call("dup3", old, new, 0x80000 if cloexec else 0)
+
+    def CLOSE_FD(self, command):
+        self.living[command["pid"]].call("close", command["fd"])
+
+    def MAP_REGION(self, command):
+        start, end = int(command["start"], 16), int(command["end"], 16)
+        self.living[command["pid"]].call(
+            "mmap", start, end - start, bits(command["prot"], PROT, "prot"),
+            bits(command["flags"], MAP, "flags") | 0x100000, -1, 0)  # MAP_FIXED_NOREPLACE, 9.1
+
+    def UNMAP_REGION(self, command):
+        start, end = int(command["start"], 16), int(command["end"], 16)
+        self.living[command["pid"]].call("munmap", start, end - start)
+
+    def MOVE_REGION(self, command):
+        start, end = int(command["start"], 16), int(command["end"], 16)
+        self.living[command["pid"]].call("mremap", start, end - start, end - start, 3,
+                                         int(command["to"], 16))
+
+    def PROTECT_REGION(self, command):
+        start, end = int(command["start"], 16), int(command["end"], 16)
+        self.living[command["pid"]].call("mprotect", start, end - start,
+                                         bits(command["prot"], PROT, "prot"))
+
+    def LOAD_PAGES(self, command):
+        source = command["source"]
+        if source["image"].startswith("/") or ".." in source["image"].split("/"):  # 7.3
+            raise Refused("image %s is not in the folder" % source["image"])
+        with open(os.path.join(self.images, source["image"]), "rb") as image:
+            image.seek(source["offset"])
+            data = image.read(command["pages"] * 4096)
+        if len(data) != command["pages"] * 4096:
+            raise Refused("image %s is too short" % source["image"])
+        self.living[command["pid"]].write(int(command["start"], 16), data)
+
+    def SET_ATTR(self, command):
+        process, said = self.living[command["pid"]], command["attributes"]
+        if "comm" in said:
+            process.call("prctl", 15, said["comm"].encode())
+        if "child_subreaper" in said:
+            process.call("prctl", 36, int(said["child_subreaper"]))
+        if "fs" in said:  # 7.1
+            process.call("chdir", os.fsencode(said["fs"]["cwd"]))
+            if said["fs"]["root"] != "/":
+                process.call("chroot", os.fsencode(said["fs"]["root"]))
+            if "umask" in said["fs"]:
+                process.call("umask", said["fs"]["umask"])
+        if "signal_mask" in said:
+            process.mask = int(said["signal_mask"], 16)
+        process.registers = said.get("registers", process.registers)
+
+    def RESUME(self, command):
+        self.living[command["pid"]].stopped = command.get("stopped")  # 6.1: a mark
+
+    # The hand-over (6).
+    def hand_over(self):
+        for process in self.living.values():
+            chld = struct.pack("=Q", 1 << signal.SIGCHLD - 1)
+            while process.call("rt_sigtimedwait", chld, 0, b"\0" * 16, 8, may_fail=True) > 0:  # 6.2
+                pass
+            process.call("munmap", STUB, 8192)
+            values = {name: int(word, 16) for name, word in process.registers.items()}
+            process.set_registers(dict(values, orig_ax=-1))  # 6.5
+            process.trace(0x420b, 8, ctypes.byref(ctypes.c_uint64(process.mask)))
+        for process in self.living.values():
+            if process.stopped:
+                os.kill(process.pid, getattr(signal, process.stopped))
+        for process in self.living.values():
+            process.trace(17)
+
+    def run(self):
+        self.check()
+        checked(LIBC.prctl(36, 1, 0, 0, 0), "prctl")  # 3.4
+        for number, command in enumerate(self.plan):
+            try:
+                getattr(self, command["command"])(command)
+            except (Refused, OSError, KeyError) as problem:
+                raise Refused("commands[%d] %s pid %d: %s" % (  # 11.3
+                    number, command["command"], command["pid"], problem)) from problem
+        self.hand_over()
+
+    def give_up(self):
+        """Nothing is left (11.1)."""
+        for pid in self.started:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        while True:
+            try:
+                os.waitpid(-1, WALL)
+            except ChildProcessError:
+                return
+
+
+def main():
+    if os.environ.get("GLIBC_TUNABLES") != "glibc.pthread.rseq=0":  # 2.2: no rseq is inherited
+        os.environ["GLIBC_TUNABLES"] = "glibc.pthread.rseq=0"
+        os.execv(sys.executable, [sys.executable] + sys.argv)
+    with open(sys.argv[1], encoding="utf-8") as file:
+        restorer = Restorer(json.load(file), sys.argv[2])
+    try:
+        restorer.run()
+    except (Refused, OSError, KeyError) as problem:
+        restorer.give_up()
+        print("%s: nothing is restored" % problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+#!/usr/bin/python3
+"""The suite sees faults: `broken_test.py CRRESTORE` breaks a restorer in many places, one at a time.
+
+Each fault has a case that must fail by it, and the message that the suite must give. Most are made
+by editing the plan before crrestore gets it: what it leaves out is then what the restorer forgets.
+"""
+import json
+import os
+import subprocess
+import sys
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+
+# (case, what is edited, what the suite has to say)
+FAULTS = [
+    ("tree-job", "drop SET_PGID", "process 202, group"),
+    ("tree-orphan", "drop SET_SID of 201", "process 202, session"),
+    ("tree-orphan", "drop child_subreaper", "process 202, parent"),
+    ("tree-two-subreapers", "drop WAIT", "too many"),
+    ("tree-zombies", "set EXIT.status to {\"code\": 0}", "exit_status"),
+    ("tree-clone-parent", "drop FORK.flags", "process 202, parent"),
+    ("fd-shared-table", "drop FORK.flags", "status"),
+    ("fs-shared", "drop FORK.flags", "process 200, cwd"),
+    ("threads", "drop comm", "comm"),
+    ("threads", "drop sched", "scheduling"),
+    ("threads", "drop signal_mask", "blocked"),
+    ("fork-hands-on-early-attributes", "drop fs", "umask"),
+    ("fork-hands-on-no-late-attributes", "copy attributes to the children", "process 201"),
+    ("fork-hands-on-no-late-attributes", "drop personality", "personality"),
+    ("fork-hands-on-no-late-attributes", "drop oom_score_adj", "oom_score_adj"),
+    ("fork-hands-on-no-late-attributes", "drop thp_disabled", "thp_enabled"),
+    ("fork-hands-on-no-late-attributes", "drop dumpable", "dumpable"),
+    ("attributes", "drop robust_list", "robust_list"),
+    ("attributes", "drop rseq", "rseq"),
+    ("signals", "drop sigaltstack", "altstack"),
+    ("signals", "drop sigactions", "caught"),
+    ("signal-queue", "drop signal_queue", "pending"),
+    ("timers", "drop timers", "interval_timers"),
+    ("timers", "drop posix_timers", "posix_timers"),
+    ("credentials", "drop creds.no_new_privs", "no_new_privs"),
+    ("credentials", "set creds.groups to []", "groups"),
+    ("credentials", "set creds.cap_amb to \"0x0\"", "capabilities"),
+    ("credentials-then-others", "drop pdeath_signal", "parent_death_signal"),
+    ("seccomp", "drop seccomp", "seccomp"),
+    ("memory-bounds", "set mm.auxv to []", "auxv"),
+    ("clocks", "drop time", "time_namespace"),
+    ("fpu", "drop fpu", "xsave"),
+    ("registers", "set registers.r15 to \"0x0\"", "registers"),
+    ("stopped", "drop RESUME.stopped", "state"),
+    ("fd-flags-and-positions", "drop OPEN_FILE.file.pos", "fdinfo"),
+    ("fd-flags-and-positions", "drop OPEN_FILE.cloexec", "fdinfo"),
+    ("fd-flags-and-positions", "set OPEN_FILE.file.flags to [\"O_RDWR\"]", "fdinfo"),
+    ("fd-shared-description", "drop CLOSE_FD of 201", "status"),
+    ("fd-dup", "drop DUP_FD.cloexec", "fdinfo"),
+    ("memfd", "drop OPEN_FILE.file.seals", "seals"),
+    ("memfd", "drop OPEN_FILE.file.uid", "files"),
+    ("eventfd", "set OPEN_FILE.file.counter to 5", "fdinfo"),
+    ("signalfd", "set OPEN_FILE.file.mask to \"0x200\"", "fdinfo"),
+    ("timerfd", "drop descriptors", "fdinfo"),
+    ("fd-owner", "drop descriptors", "owners"),
+    ("memory", "drop PROTECT_REGION of the data", "maps"),
+    ("memory", "set LOAD_PAGES.source.offset to 8192 in pages.img", "pages"),
+    ("memory-copy-on-write", "load everything twice", "frame"),
+    ("memory-advice", "drop MAP_REGION.madvise", "maps"),
+    ("memory-unmapped-and-dropped", "drop UNMAP_REGION", "maps"),
+    ("memory-moved", "set MOVE_REGION.to to \"0x800000\"", "maps"),
+    # Faults that no edit of a plan makes.
+    ("tree-job", "succeed without doing anything", "there is no process 200"),
+    ("tree-job", "restore, and fail", "status 1"),
+    ("baseline", "restore, and stay as a child", "too many"),
+    ("fails-in-the-middle", "restore what there is before the failure", "is left"),
+    ("fails-left-out", "restore all the same", "should have failed"),
+    ("fails-changed-size", "fail without a word", "should name"),
+    ("resume-is-a-mark", "let them run at once", "there is no process 203"),
+]
+
+
+def drop(value, path):
+    """Takes the member at the end of `path` out of an object."""
+    for name in path[:-1]:
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, dict):
+        value.pop(path[-1], None)
+
+
+def place(value, path, new):
+    for name in path[:-1]:
+        value = value.get(name) if isinstance(value, dict) else None
+    if isinstance(value, dict) and path[-1] in value:
+        value[path[-1]] = new
+
+
+def paths(word):
+    """COMMAND.member…, or a member of the attributes."""
+    names = word.split(".")
+    if names[0].isupper():
+        return names[0], names[1:]
+    return "SET_ATTR", ["attributes"] + names
+
+
+def dropped(plan, rest):
+    words = rest.split()
+    if rest == "the first sigactions":
+        first = next(c for c in plan if "sigactions" in c.get("attributes", {}))
+        del first["attributes"]["sigactions"]
+    elif words[-1].isdigit():
+        plan = [c for c in plan if c["command"] != words[0] or c["pid"] != int(words[-1])]
+    elif rest.endswith("of the data"):
+        plan = [c for c in plan if c["command"] != words[0] or c["start"] == "0x400000"]
+    elif rest.isupper() or rest.replace("_", "").isupper():
+        plan = [c for c in plan if c["command"] != rest]
+    else:
+        command, path = paths(rest)
+        for entry in plan:
+            if entry["command"] != command:
+                continue
+            drop(entry, path)
+    return plan
+
+
+def edited(plan, what):
+    verb, _, rest = what.partition(" ")
+    if verb == "drop":
+        return dropped(plan, rest)
+    if verb == "set":
+        name, _, value = rest.partition(" to ")
+        value, _, image = value.partition(" in ")
+        command, path = paths(name)
+        for entry in plan:
+            if entry["command"] == command and (
+                    not image or entry["source"]["image"] == image):
+                place(entry, path, json.loads(value))
+    if verb == "copy":
+        first = next(c for c in plan if "personality" in c.get("attributes", {}))
+        at = next(i for i, c in enumerate(plan) if c["command"] == "FORK" and c["pid"] != 0)
+        copied = dict(first, pid=plan[at]["child_pid"])
+        plan.insert(at + 1, copied)
+    if verb == "load":
+        fork = next(i for i, c in enumerate(plan) if c["command"] == "FORK" and c["pid"] != 0)
+        loads = [c for c in plan[:fork] if c["command"] == "LOAD_PAGES" and c["start"] != "0x400000"]
+        plan[fork + 1:fork + 1] = [dict(c, pid=plan[fork]["child_pid"]) for c in loads]
+    return plan
+
+
+def restore(what, plan, line):
+    """What the broken restorer does."""
+    if what == "succeed without doing anything":
+        return 0
+    if what == "restore, and fail":
+        return subprocess.call(line) or 1
+    if what == "restore, and stay as a child":
+        status = subprocess.call(line)
+        if status == 0 and os.fork() == 0:
+            os.closerange(0, 64)
+            os.execvp("sleep", ["sleep", "60"])
+        return status
+    if what == "restore what there is before the failure":
+        plan = [c for c in plan if not str(c.get("file", {}).get("path")).startswith("/proc")]
+        run_edited(plan, line)
+        return 1
+    if what == "restore all the same":
+        return subprocess.call(line + ["--partial"])
+    if what == "fail without a word":
+        return subprocess.call(line, stderr=subprocess.DEVNULL)
+    if what == "let them run at once":
+        # As if 201 had killed 202 before its FORK.
+        plan = [c for c in plan if c["pid"] != 203 and c.get("child_pid") != 203]
+        return run_edited(plan, line)
+    return run_edited(edited(plan, what), line)
+
+
+def run_edited(plan, line):
+    # The world of the case: README.md.
+    with open("/mnt/edited.json", "w", encoding="utf-8") as file:
+        json.dump(plan, file)
+    return subprocess.call([line[0], "/mnt/edited.json"] + line[2:])
+
+
+def be_broken(what, line):
+    with open(line[1], encoding="utf-8") as file:
+        plan = json.load(file)
+    return restore(what, plan, line)
+
+
+def main():
+    if len(sys.argv) > 2:
+        return be_broken(sys.argv[1], sys.argv[2:])
+    crrestore = sys.argv[1]
+    unseen = 0
+    for case, what, message in FAULTS:
+        line = [os.path.join(FOLDER, "run"), "--only", case, "--settle", "0.5", os.path.abspath(__file__), what,
+                crrestore, "{plan}", "--images", "{images}", "--detach"]
+        run = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=False)
+        if run.returncode == 77:
+            print(run.stdout)
+            return 77
+        seen = run.returncode == 1 and message in run.stdout
+        print("%s %s: %s" % ("seen" if seen else "UNSEEN", case, what), flush=True)
+        if not seen:
+            print(run.stdout)
+            unseen += 1
+    print("%d faults, %d unseen" % (len(FAULTS), unseen))
+    return 1 if unseen else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""System calls that Python's library has not, for x86-64."""
+import ctypes
+import os
+import struct
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+_libc.ptrace.restype = ctypes.c_long
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+
+CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
+MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
+KCMP_FILE, KCMP_VM, KCMP_FILES, KCMP_FS = 0, 1, 2, 3
+KCMP = {"description": KCMP_FILE, "table": KCMP_FILES, "fs": KCMP_FS, "memory": KCMP_VM}
+
+# The places that every plan of the suite has: a system call instruction, and room to write.
+SYSCALL_AT, SCRATCH = 0x400005, 0x500000
+
+REGISTERS = ("r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss "
+             "fs_base gs_base ds es fs gs").split()
+
+
+def check(result, what):
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, what + ": " + os.strerror(error))
+    return result
+
+
+def call(number, *arguments):
+    words = [ctypes.c_long(a) if isinstance(a, int) else a for a in arguments]
+    return check(_libc.syscall(ctypes.c_long(number), *words), "system call %d" % number)
+
+
+def unshare(flags):
+    check(_libc.unshare(flags), "unshare")
+
+
+def mount(source, target, kind, flags=0):
+    text = [s.encode() if s else None for s in (source, target, kind)]
+    check(_libc.mount(*text, ctypes.c_ulong(flags), None), "mount " + target)
+
+
+def kcmp(kind, pid1, pid2, first=0, second=0):
+    """Whether two processes have the same object."""
+    return call(312, pid1, pid2, kind, first, second) == 0
+
+
+def copy_of_descriptor(pid, fd):
+    pidfd = os.pidfd_open(pid)
+    try:
+        return call(438, pidfd, fd, 0)
+    finally:
+        os.close(pidfd)
+
+
+def scheduling(tid):
+    attributes = ctypes.create_string_buffer(56)
+    call(315, tid, attributes, 56, 0)
+    _, policy, flags, _, priority = struct.unpack_from("=IIQiI", attributes.raw)
+    return {"policy": policy, "priority": priority, "reset_on_fork": bool(flags & 1),
+            "nice": os.getpriority(os.PRIO_PROCESS, tid)}
+
+
+def robust_list(tid):
+    head, size = ctypes.c_uint64(), ctypes.c_uint64()
+    call(274, tid, ctypes.byref(head), ctypes.byref(size))
+    return head.value
+
+
+class Tracer:
+    """A thread, stopped while the object lives. It leaves the thread as it was."""
+    SEIZE, INTERRUPT, DETACH, STEP = 0x4206, 0x4207, 17, 9
+    GETREGS, SETREGS, GETREGSET, PEEKSIGINFO, RSEQ = 12, 13, 0x4204, 0x4209, 0x420f
+    XSTATE = 0x202
+
+    def __init__(self, tid):
+        self.tid = tid
+
+    def __enter__(self):
+        self._trace(self.SEIZE)
+        self._trace(self.INTERRUPT)
+        os.waitpid(self.tid, 0x40000000)
+        return self
+
+    def __exit__(self, *_):
+        self._trace(self.DETACH)
+
+    def _trace(self, request, address=None, data=None):
+        if data is not None and not isinstance(data, int):
+            data = ctypes.cast(data, ctypes.c_void_p)
+        return check(_libc.ptrace(request, self.tid, address, data), "ptrace of %d" % self.tid)
+
+    def words(self):
+        words = (ctypes.c_uint64 * len(REGISTERS))()
+        self._trace(self.GETREGS, None, words)
+        return words
+
+    def registers(self):
+        return dict(zip(REGISTERS, self.words()))
+
+    def xsave(self):
+        area = ctypes.create_string_buffer(1 << 16)
+        span = (ctypes.c_uint64 * 2)(ctypes.addressof(area), len(area))
+        self._trace(self.GETREGSET, self.XSTATE, span)
+        return area.raw[:span[1]]
+
+    def pending(self, of_process):
+        """The siginfo of each pending signal, in order."""
+        wanted = struct.pack("=QIi", 0, int(of_process), 64)
+        infos = ctypes.create_string_buffer(128 * 64)
+        count = self._trace(self.PEEKSIGINFO, ctypes.cast(ctypes.c_char_p(wanted),
+                                                          ctypes.c_void_p), infos)
+        return [infos.raw[128 * i:128 * (i + 1)] for i in range(count)]
+
+    def rseq(self):
+        answer = ctypes.create_string_buffer(24)
+        self._trace(self.RSEQ, 24, answer)
+        return struct.unpack_from("=QII", answer.raw)
+
+    def ask(self, number, *arguments):
+        """The thread itself makes a system call; what it returns."""
+        saved, changed = self.words(), self.words()
+        values = dict(zip(("di", "si", "dx", "r10", "r8", "r9"), arguments),
+                      ax=number, orig_ax=2**64 - 1, ip=SYSCALL_AT)
+        for name, value in values.items():
+            changed[REGISTERS.index(name)] = value % 2**64
+        self._trace(self.SETREGS, None, changed)
+        self._trace(self.STEP)
+        os.waitpid(self.tid, 0x40000000)
+        result = ctypes.c_int64(self.words()[REGISTERS.index("ax")]).value
+        self._trace(self.SETREGS, None, saved)
+        return result
+
+    def ask_bytes(self, number, size, *arguments):
+        """Likewise; "out" among the arguments is a place for `size` bytes, which are given back."""
+        with open("/proc/%d/mem" % self.tid, "rb+", buffering=0) as memory:
+            memory.seek(SCRATCH)
+            before = memory.read(size)
+            result = self.ask(number, *(SCRATCH if a == "out" else a for a in arguments))
+            memory.seek(SCRATCH)
+            answer = memory.read(size)
+            memory.seek(SCRATCH)
+            memory.write(before)
+        if result < 0:
+            raise OSError(-result, "system call %d in %d" % (number, self.tid))
+        return answer
