@@ -201,8 +201,8 @@ TEST(ImagesBeyond, WhatOthersLieInCannotBeLeftOut) {
     EXPECT_FALSE(essential(dump, true));
   }
   Dump descriptor;
-  descriptor.AddOther(4, pb::FD_EVENTPOLL);
-  descriptor.AddDescriptor(10, 4, 4, pb::FD_EVENTPOLL);
+  descriptor.AddOther(4, pb::FD_TTY);
+  descriptor.AddDescriptor(10, 4, 4, pb::FD_TTY);
   EXPECT_FALSE(essential(descriptor, false));
 }
 
