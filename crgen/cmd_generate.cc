@@ -98,8 +98,8 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics* findings) {
   if (findings->Count(Severity::kUnsupported) != 0) return ExitCode::kUnsupported;
   spdlog::info("{} processes, {} descriptor tables, {} files", snapshot.processes.size(),
                snapshot.tables.size(), snapshot.files.size());
-  WarnOfOutside(snapshot.tree, *findings);
-  return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot.tree)}, *source, *findings);
+  WarnOfOutside(snapshot, *findings);
+  return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot)}, *source, *findings);
 }
 
 }  // namespace

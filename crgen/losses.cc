@@ -28,6 +28,18 @@ std::string OutsideText(const TreeSnapshot& tree) {
                   : "session " + std::to_string(sid) + ", which is not of the tree";
 }
 
+/// Of the descriptions that processes hold.
+std::set<std::string> ExternalKeys(const Snapshot& snapshot) {
+  std::set<std::string> keys;
+  for (const DescriptorTable& table : snapshot.tables) {
+    for (const Descriptor& slot : table.slots) {
+      const auto& external = snapshot.files[slot.file]->external;
+      if (external) keys.insert(Printable(*external));
+    }
+  }
+  return keys;
+}
+
 }  // namespace
 
 std::string LossHelp() {
@@ -66,7 +78,7 @@ Diagnostics Accept(const Diagnostics& diag, const std::set<Loss>& losses, bool a
   return seen;
 }
 
-std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const TreeSnapshot& tree) {
+std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& snapshot) {
   auto about = std::make_shared<About>();
   about->version.text = LanguageVersion::kCurrent;
   about->machine = "x86_64";
@@ -77,8 +89,11 @@ std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const TreeSnapsh
   }
   const std::size_t more = diag.Count(Severity::kUnsupported) - about->left_out.size();
   if (more != 0) about->left_out.push_back({"dump", std::to_string(more) + " more things"});
-  if (ReachesOutside(tree)) {
-    about->external.push_back({std::string(External::kSession), OutsideText(tree)});
+  if (ReachesOutside(snapshot.tree)) {
+    about->external.push_back({std::string(External::kSession), OutsideText(snapshot.tree)});
+  }
+  for (const std::string& key : ExternalKeys(snapshot)) {
+    about->external.push_back({std::string(External::kDescriptor), key});
   }
   return about;
 }
@@ -101,6 +116,16 @@ Diagnostics CompareLeftOut(const Diagnostics& loading, const About* about) {
     seen.Add(std::move(entry));
   }
   return seen;
+}
+
+void WarnOfOutside(const Snapshot& snapshot, Diagnostics& diag) {
+  WarnOfOutside(snapshot.tree, diag);
+  for (const std::string& key : ExternalKeys(snapshot)) {
+    diag.Warning(key,
+                 "comes from outside: whoever restores hands it over, crrestore --inherit-fd "
+                 "fd[N]:" +
+                     key);
+  }
 }
 
 void WarnOfOutside(const TreeSnapshot& tree, Diagnostics& diag) {

@@ -8,7 +8,7 @@
 
 #include "dsl/about.h"
 #include "model/diagnostics.h"
-#include "model/tree.h"
+#include "model/snapshot.h"
 
 namespace crgen {
 
@@ -24,14 +24,17 @@ Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses
 Diagnostics Accept(const Diagnostics& diag, const std::set<Loss>& losses, bool all);
 
 /// What a plan says of itself: the language, the unsupported things of `diag` as left out, the
-/// session that the root of `tree` is in, if that is outside.
-std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const TreeSnapshot& tree);
+/// session that the root is in, if that is outside, and what a restore is handed over.
+std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& snapshot);
 
 /// What stands unsupported in `loading` as a comparison with the plan sees it: named by the plan,
 /// or not, which is a difference.
 Diagnostics CompareLeftOut(const Diagnostics& loading, const About* about);
 
-/// Warns that the session or group of the root are not of the tree.
+/// Warns that the session or group of the root are not of the tree, and names what a restore has to
+/// be handed over.
+void WarnOfOutside(const Snapshot& snapshot, Diagnostics& diag);
+/// The same for a tree alone.
 void WarnOfOutside(const TreeSnapshot& tree, Diagnostics& diag);
 
 }  // namespace crgen

@@ -37,6 +37,8 @@ struct Describe<LeftOut> {
 struct External {
   /// The root's session and group are the caller's.
   static constexpr std::string_view kSession = "session";
+  /// A description that the caller of a restore hands over: `what` is its key.
+  static constexpr std::string_view kDescriptor = "descriptor";
 
   std::string kind;
   std::string what;
@@ -44,9 +46,10 @@ struct External {
 };
 template <>
 struct Describe<External> {
-  static constexpr auto kFields =
-      std::tuple{Required("kind", &External::kind, "`session`: a restorer wants to be told to"),
-                 Required("what", &External::what, "for people")};
+  static constexpr auto kFields = std::tuple{
+      Required("kind", &External::kind,
+               "`session`: a restorer wants to be told to; `descriptor`: it is handed over"),
+      Required("what", &External::what, "for people; of a `descriptor` its key")};
 };
 
 struct About {

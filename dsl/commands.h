@@ -13,6 +13,7 @@
 
 #include "dsl/about.h"
 #include "dsl/describe.h"
+#include "dsl/image_bytes.h"
 #include "model/attributes.h"
 #include "model/files/file.h"
 #include "model/flags.h"
@@ -183,20 +184,6 @@ struct Describe<ShmemView> {
       Optional("size", &ShmemView::size, "bytes; where the object is created")};
 };
 
-/// Bytes of an image that are no pages.
-struct ImageBytes {
-  std::string image;
-  std::uint64_t offset = 0;
-  std::uint64_t bytes = 0;
-  friend bool operator==(const ImageBytes&, const ImageBytes&) = default;
-};
-template <>
-struct Describe<ImageBytes> {
-  static constexpr auto kFields = std::tuple{
-      Required("image", &ImageBytes::image, "file name, relative to the dump"),
-      Required("offset", &ImageBytes::offset, "bytes"), Required("bytes", &ImageBytes::bytes)};
-};
-
 struct MapRegion {
   static constexpr std::string_view kName = "MAP_REGION";
   static constexpr std::string_view kMeaning = "mmap(2) at exactly that free place.";
@@ -280,18 +267,6 @@ struct Describe<ProtectRegion> {
                  Optional("prot", &ProtectRegion::prot, "PROT_ names"),
                  Optional("madvise", &ProtectRegion::madvise,
                           "e.g. MADV_DONTNEED to drop inherited pages, MADV_GUARD_INSTALL")};
-};
-
-/// Bytes in an image file.
-struct ImageSpan {
-  std::string image;
-  std::uint64_t offset = 0;
-};
-template <>
-struct Describe<ImageSpan> {
-  static constexpr auto kFields = std::tuple{
-      Required("image", &ImageSpan::image, "relative to the dump, never absolute, never with `..`"),
-      Required("offset", &ImageSpan::offset, "bytes")};
 };
 
 struct LoadPages {

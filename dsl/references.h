@@ -38,12 +38,14 @@ void ForEachValueOf(const File& file, Function&& function) {
 }
 
 /// The kinds of objects behind open file descriptions.
-enum class ObjectKind { kMemfd };
+enum class ObjectKind { kMemfd, kPipe, kFifo };
 
 /// Calls `function(kind, id)` for each object that the description names.
 template <typename Function>
 void ForEachObject(const File& file, Function&& function) {
   ForEachValueOf<InodeId>(file, [&](InodeId id) { function(ObjectKind::kMemfd, id.value); });
+  ForEachValueOf<PipeId>(file, [&](PipeId id) { function(ObjectKind::kPipe, id.value); });
+  ForEachValueOf<FifoId>(file, [&](FifoId id) { function(ObjectKind::kFifo, id.value); });
 }
 
 /// Calls `function(fd, file, cloexec)` for each description that the command makes.

@@ -165,6 +165,7 @@ ordered_json SchemaBuilder::FileOfType() {
   if constexpr (kHasFlags<Body>) {
     object["properties"]["flags"] = Value<OpenFlags>();
     object["properties"]["flags"]["description"] = kFileFlagsNote;
+    object["properties"]["external"] = true;
     object["required"] = {"flags"};
   }
   AddFields<Body>(object);
@@ -187,12 +188,14 @@ ordered_json SchemaBuilder::FileValue() {
     cases.push_back(
         {{"if", {{"properties", {{"type", std::move(of_type)}}}}}, {"then", FileOfType<Body>()}});
   });
-  definitions_["file"] = {
-      {"description", "An open file description, by type"},
-      {"type", "object"},
-      {"properties", {{"type", {{"enum", kFileTypes}}}, {"id", Value<std::uint64_t>()}}},
-      {"required", {"type", "id"}},
-      {"allOf", std::move(cases)}};
+  definitions_["file"] = {{"description", "An open file description, by type"},
+                          {"type", "object"},
+                          {"properties",
+                           {{"type", {{"enum", kFileTypes}}},
+                            {"id", Value<std::uint64_t>()},
+                            {"external", Value<std::string>()}}},
+                          {"required", {"type", "id"}},
+                          {"allOf", std::move(cases)}};
   return {{"$ref", "#/definitions/file"}};
 }
 
@@ -305,7 +308,8 @@ std::string FileSections() {
   std::string text =
       "## Files\n\nEvery `file` has `type`, `id` and, unless its type is known by name alone, "
       "`flags` (" +
-      std::string(kFileFlagsNote) + ").\n\n";
+      std::string(kFileFlagsNote) +
+      "), and may have `external`: the key of what the caller of a restore hands over instead.\n\n";
   ForEachAlternative<FileBody>([&]<typename Body>() {
     if constexpr (kHasFlags<Body>) {
       text += ObjectSection<Body>("`" + std::string(Body::kType) + "`");

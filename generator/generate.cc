@@ -179,7 +179,7 @@ Result Generation::Run(Diagnostics& diag) {
     }
   }
   // Where nothing is late, and nobody relies on another, what a process does is found together.
-  const bool at_once = snapshot_.late.empty() && !descriptors_.HasNeeds();
+  const bool at_once = snapshot_.late.empty() && !descriptors_.RelyOnEachOther();
   const auto nodes = static_cast<std::int32_t>(tree_.nodes.size());
   for (NodeIndex n(0); n < nodes; ++n) {
     const bool early = opener_.proc_files().WantsThreadsEarly(tree_.nodes[n].pid);

@@ -52,8 +52,7 @@ Loss LossOf(const ImageKind& kind) {
   if (kind.name == "CGROUP") return Loss::kCgroups;
   if (kind.name == "APPARMOR") return Loss::kLabels;
   if (kind.name == "REMAP_FPATH" || kind.name == "GHOST_FILE") return Loss::kUnlinked;
-  for (const std::string_view queue :
-       {"PIPES_DATA", "FIFO_DATA", "SK_QUEUES", "TCP_STREAM", "TTY_DATA", "BPFMAP_DATA"}) {
+  for (const std::string_view queue : {"SK_QUEUES", "TCP_STREAM", "TTY_DATA", "BPFMAP_DATA"}) {
     if (kind.name == queue) return Loss::kQueues;
   }
   return kind.name == "TTY_INFO" ? Loss::kDescriptors : Loss::kOther;
@@ -65,7 +64,6 @@ void ReportUnsupported(Loader& loader, const ImageSet::Image& image) {
   Diagnostics& diag = loader.diag;
   const ImageKind& kind = *image.kind;
   const bool container = std::ranges::find(kContainers, kind.name) != std::end(kContainers);
-  const bool queue = kind.name == "PIPES_DATA" || kind.name == "FIFO_DATA";
   if (kind.payload == Payload::kWholeFile || kind.payload == Payload::kUnlisted) {
     diag.Unsupported(image.name, std::string(kind.note), LossOf(kind));
     return;
@@ -81,7 +79,7 @@ void ReportUnsupported(Loader& loader, const ImageSet::Image& image) {
         kind.payload == Payload::kFollows ? PayloadLength(kind, bytes) : 0;
     if (container) {
       loader.UnsupportedContainer(reader.Where(), std::string(kind.note));
-    } else if (!queue || payload != 0) {  // of an empty pipe the image says its capacity alone
+    } else {
       diag.Unsupported(reader.Where(),
                        kind.name == "FILE_LOCKS" ? DescribeLock(bytes) : std::string(kind.note),
                        LossOf(kind));

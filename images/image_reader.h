@@ -30,6 +30,9 @@ class ImageReader {
   /// Steps over raw bytes behind the entry that Next() gave last.
   Result Skip(std::uint64_t bytes, Diagnostics& diag);
 
+  /// Where the next bytes are in the file.
+  std::uint64_t offset() const { return offset_; }
+
   /// "files.img[2]": the entry that Next() gave last.
   std::string Where() const;
   /// "files.img[2].reg.name".

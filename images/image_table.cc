@@ -28,8 +28,8 @@ constexpr ImageKind kKinds[] = {
     {"FILES", "files.img", 0x56303138, "file_entry", "file_entry", kNone, kPlanned, {}, "OPEN_FILE; types that no command says are refused by name"},
     {"REMAP_FPATH", "remap-fpath.img", 0x59133954, "remap_file_path_entry", "remap_file_path_entry", kNone, kUnsupported, {}, "a file that is unlinked or not reachable by its name"},
     {"GHOST_FILE", "ghost-file-%.img", 0x52583605, "ghost_file_entry", "ghost_chunk_entry", kUnlisted, kUnsupported, {}, "the content of an unlinked file"},
-    {"PIPES_DATA", "pipes-data.img", 0x56453709, "pipe_data_entry", "pipe_data_entry", kFollows, kUnsupported, {2}, "bytes queued in a pipe"},
-    {"FIFO_DATA", "fifo-data.img", 0x59333054, "pipe_data_entry", "pipe_data_entry", kFollows, kUnsupported, {2}, "bytes queued in a FIFO"},
+    {"PIPES_DATA", "pipes-data.img", 0x56453709, "pipe_data_entry", "pipe_data_entry", kFollows, kPlanned, {2}, "OPEN_FILE PIPE: `capacity`, `data`"},
+    {"FIFO_DATA", "fifo-data.img", 0x59333054, "pipe_data_entry", "pipe_data_entry", kFollows, kPlanned, {2}, "OPEN_FILE FIFO: `capacity`, `data`"},
     {"SK_QUEUES", "sk-queues.img", 0x56264026, "sk_packet_entry", "sk_packet_entry", kFollows, kUnsupported, {2}, "a message queued in a unix socket"},
     {"TCP_STREAM", "tcp-stream-%.img", 0x51465506, "tcp_stream_entry", "", kFollows, kUnsupported, {1, 3}, "the state and queues of a TCP connection"},
     {"TTY_INFO", "tty-info.img", 0x59453036, "tty_info_entry", "tty_info_entry", kNone, kUnsupported, {}, "a terminal"},
@@ -124,8 +124,7 @@ constexpr std::string_view kFieldsNotNeeded =
     "target |\n"
     "| `reg_file_entry.mnt_id` | tells mounts of a mount namespace apart, which is refused by "
     "name |\n"
-    "| REG entries of `files.img` that nothing refers to | paths of FIFOs and terminals, which are "
-    "refused by name |\n";
+    "| REG entries of `files.img` that no descriptor refers to | paths of FIFOs and terminals |\n";
 
 /// Matches `pattern` against all of `name`; a number may not have a sign or leading zeros.
 bool Matches(std::string_view pattern, std::string_view name, std::uint64_t* number) {

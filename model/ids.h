@@ -37,6 +37,8 @@ struct PidReference {
 
 using FileId = ObjectId<struct FileIdTag>;    ///< an open file description, file_entry.id
 using InodeId = ObjectId<struct InodeIdTag>;  ///< a memfd object, memfd_inode_entry.inode_id
+using PipeId = ObjectId<struct PipeIdTag>;    ///< a pipe, pipe_entry.pipe_id
+using FifoId = ObjectId<struct FifoIdTag>;    ///< what a FIFO holds, fifo_entry.pipe_id
 using ShmemId = ObjectId<struct ShmemIdTag>;  ///< a shared anonymous object, vma_entry.shmid
 
 inline constexpr std::uint64_t kPageSize = 4096;

@@ -2,6 +2,7 @@
 // This folder may include: nothing of the other folders.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -60,6 +61,8 @@ struct Snapshot {
   std::vector<LateEntry> late;        ///< ascending by file, kinds in the order of LateState
   std::uint64_t highest_file_id = 0;  ///< of all files in the dump, unsupported ones included
   std::vector<MemfdObject> memfds;
+  std::map<PipeId, PipeContent> pipes;  ///< of those that the tree has made
+  std::map<FifoId, PipeContent> fifos;
   std::vector<Shmem> shmems;
   std::vector<std::string> page_images;  ///< names relative to the dump
   bool new_pid_namespace = false;        ///< the root is born with CLONE_NEWPID

@@ -52,7 +52,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   void On(const OpenFile& open) {
     ForEachOpened(open, [&](Fd, const File& file, bool) {
-      std::visit([&](const auto& body) { Open(file, body); }, file.body);
+      if (!file.external) std::visit([&](const auto& body) { Open(file, body); }, file.body);
     });
   }
 
@@ -71,6 +71,18 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const Signalfd&) {}
   void Open(const File&, const Timerfd&) {}
   void Open(const File&, const Eventpoll&) {}
+  void Open(const File&, const Pipe&) {}
+  void Open(const File& description, const Fifo& fifo) {
+    const std::string& path = fifo.path.bytes;
+    if (Later(path)) return;
+    const Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
+    if (facts.error != 0) return findings_.Wrong(path + ": " + std::strerror(facts.error));
+    if (!S_ISFIFO(facts.status.st_mode)) {
+      return findings_.Wrong(path + " is no FIFO", "mkfifo " + path);
+    }
+    // For both sides, whatever the plan says: so that nobody waits for the other one.
+    CheckAccess({O_RDWR}, path, facts);
+  }
   void Open(const File&, const OtherFile& other) {
     findings_.Unsupported("files of type " + other.type);
   }
@@ -86,7 +98,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
                              ": the plan says REG");
     }
     CheckUnchanged(file, facts);
-    if (!description.flags.Has(O_PATH)) CheckAccess(description.flags, file, facts);
+    if (!description.flags.Has(O_PATH)) CheckAccess(description.flags, path, facts);
   }
 
   void CheckUnchanged(const RegularFile& file, Facts& facts) {
@@ -114,14 +126,13 @@ class FileQuestion : public QuestionOn<FileQuestion> {
             Hexadecimal(file.build_id->bytes));
   }
 
-  void CheckAccess(OpenFlags flags, const RegularFile& file, const Facts& facts) {
+  void CheckAccess(OpenFlags flags, const std::string& path, const Facts& facts) {
     const std::uint64_t mode = flags.bits & O_ACCMODE;
     const auto may_not = [&](const char* what, const char* capability) {
       const bool read_only = errno == EROFS;
-      findings_.Wrong(
-          file.path.bytes + " cannot be opened for " + what + ": " + std::strerror(errno),
-          read_only ? "mount the file system writable"
-                    : std::string("run as its owner, or with ") + capability);
+      findings_.Wrong(path + " cannot be opened for " + what + ": " + std::strerror(errno),
+                      read_only ? "mount the file system writable"
+                                : std::string("run as its owner, or with ") + capability);
     };
     if (mode != O_WRONLY && !Allows(facts, R_OK)) may_not("reading", "CAP_DAC_READ_SEARCH");
     if (mode != O_RDONLY && !Allows(facts, W_OK)) may_not("writing", "CAP_DAC_OVERRIDE");

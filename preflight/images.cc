@@ -8,6 +8,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "dsl/references.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -28,6 +29,11 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
 
   void On(const MapRegion& map) {
     if (map.events) CheckSpan({map.events->image, map.events->offset}, map.events->bytes);
+  }
+  void On(const OpenFile& open) {
+    ForEachValueOf<ImageBytes>(*open.file, [&](const ImageBytes& data) {
+      CheckSpan({data.image, data.offset}, data.bytes);
+    });
   }
   void On(const LoadPages& load) {
     CheckSpan(load.source, load.pages * kPageSize);  // the checker has bounded `pages`

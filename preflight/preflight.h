@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <string>
 
 #include "dsl/commands.h"
@@ -17,12 +18,14 @@ struct PreflightOptions {
   bool images_outside = false;  ///< links may lead out of it
   bool own_numbers = false;     ///< a new pid namespace: every number is free, /proc is another
   bool time_namespace = true;   ///< `time` is obeyed
+  std::map<std::string, int> inherited;  ///< descriptors that the caller hands over, by key
 };
 
 /// Looks at everything outside the program that it needs, as this process sees it:
 /// - files (files.cc): regular files, executables, directories: there, of the type, size, mode and
 ///   build id that they had, with the access that the program wants;
 /// - page images (images.cc): regular files below the folder, long enough;
+/// - what the caller hands over (inherited.cc): all of it, of the right kind, and nothing else;
 /// - numbers (numbers.cc): pids that are free, and how many the system has room for;
 /// - rights (rights.cc): capabilities, ids and limits that this process must have;
 /// - the kernel (kernel.cc): its vdso, its features, and what no restorer can do.

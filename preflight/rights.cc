@@ -27,6 +27,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   explicit RightsQuestion(Context& context) : QuestionOn(context), own_(ReadCredentials()) {
     std::ifstream("/proc/sys/fs/nr_open") >> nr_open_;
     std::ifstream("/proc/sys/vm/mmap_min_addr") >> lowest_address_;
+    std::ifstream("/proc/sys/fs/pipe-max-size") >> most_in_pipe_;
   }
 
   template <typename Body>
@@ -66,6 +67,9 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
       Need(CAP_WAKE_ALARM, "a timer that wakes the machine");
     }
   }
+
+  void Make(const Pipe& pipe) { CheckCapacity(pipe.capacity.value_or(0)); }
+  void Make(const Fifo& fifo) { CheckCapacity(fifo.capacity.value_or(0)); }
 
   void On(const MapRegion& map) {
     if (map.start.value < lowest_address_) {
@@ -144,6 +148,12 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
                          " seccomp filters: so will all that it restores",
                      "run outside of them");
     }
+  }
+
+  void CheckCapacity(std::uint64_t capacity) {
+    if (capacity <= most_in_pipe_ || most_in_pipe_ == 0) return;
+    NeedEverywhere(CAP_SYS_RESOURCE,
+                   "a pipe of " + std::to_string(capacity) + " bytes, above fs.pipe-max-size");
   }
 
   bool InGroup(std::uint32_t gid) const {
@@ -267,6 +277,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   const Credentials own_;
   std::uint64_t nr_open_ = 0;
   std::uint64_t lowest_address_ = 0;
+  std::uint64_t most_in_pipe_ = 0;
   std::uint64_t pending_ = 0;
   std::unordered_map<Pid, std::uint64_t> locked_;  ///< bytes, by process
 };

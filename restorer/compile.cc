@@ -275,8 +275,14 @@ class Compiler {
     op.open.pos = -1;
     op.open.flags = static_cast<std::uint32_t>(open.file->flags.bits);
     op.open.created = -1;
-    OpenContext context = {*open.file, services_, script_.setup->service_fd,
-                           arena_,     op,        taken_over_.contains(command_)};
+    if (open.file->external) {
+      // The caller's description, as it is.
+      op.open.flags = 0;
+      op.open.created = services_.inherited.at(*open.file->external);
+      return;
+    }
+    OpenContext context = {*open.file, services_,       script_.setup->service_fd,     arena_,
+                           op,         open.peer.get(), taken_over_.contains(command_)};
     std::visit([&]<typename Body>(const Body& body) { FileRestorer<Body>::Compile(body, context); },
                open.file->body);
   }

@@ -74,7 +74,7 @@ const MemoryState* MemoryOf(const MmAttributes& mm, const HostFiles& files, Aren
   to->auxv_size = static_cast<std::uint32_t>(auxv.size() * sizeof(std::uint64_t));
   to->exe = arena.Text("../root" + mm.exe.bytes);
   const int held = files.file(mm.exe.bytes);
-  to->exe_check = {held < 0 ? nullptr : arena.Text(std::to_string(held)), -1, 0};
+  to->exe_check = {held < 0 ? nullptr : arena.Text(std::to_string(held)), -1, 0, false};
   return to;
 }
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -13,6 +14,7 @@
 
 #include "checker/check.h"
 #include "dsl/json/program_json.h"
+#include "dsl/references.h"
 #include "preflight/preflight.h"
 #include "restorer/restore.h"
 #include "restorer/schedule.h"
@@ -35,6 +37,7 @@ struct Arguments {
   std::string plan;
   RestoreOptions options;
   std::string images;  ///< the folder of page images
+  std::vector<std::string> inherit;
   bool images_given = false;
   bool images_outside = false;
   bool partial = false;
@@ -114,7 +117,12 @@ bool ReadPlan(const std::string& path, Plan* plan) {
 
 bool NamesImages(const Program& program) {
   return std::any_of(program.begin(), program.end(), [](const Command& command) {
-    return std::holds_alternative<LoadPages>(command.body);
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    bool data = false;
+    if (open != nullptr) {
+      ForEachValueOf<ImageBytes>(*open->file, [&](const ImageBytes&) { data = true; });
+    }
+    return data || std::holds_alternative<LoadPages>(command.body);
   });
 }
 
@@ -138,6 +146,7 @@ void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics&
   }
   for (const External& it : about->external) {
     if (it.kind == External::kSession && arguments.shell_job) continue;
+    if (it.kind == External::kDescriptor) continue;  // preflight asks for it
     diag.Unsupported("about.external", it.kind == External::kSession
                                            ? it.what + ": --shell-job gives the caller's"
                                            : it.kind + ": " + it.what);
@@ -160,7 +169,7 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* file
   if (arguments.dry_run) return PrintProblems(plan, diag);
   const PreflightOptions options = {arguments.images, arguments.images_outside,
                                     arguments.options.new_pid_namespace,
-                                    arguments.options.time_namespace};
+                                    arguments.options.time_namespace, arguments.options.inherited};
   const Result result = Preflight(plan.program, options, files, diag);
   const ExitCode code = PrintProblems(plan, diag);
   if (code == kBadInput && !arguments.images_given && NamesImages(plan.program)) {
@@ -200,6 +209,30 @@ int Run(const Arguments& arguments) {
   return arguments.options.detach ? kOk : result.exit_status;
 }
 
+/// "fd[N]:KEY", as CRIU has it: the descriptor N of this process stands for what the plan calls
+/// KEY.
+bool ReadInherited(const std::vector<std::string>& given, std::map<std::string, int>* inherited) {
+  for (const std::string& text : given) {
+    const std::size_t end = text.find("]:");
+    int fd = -1;
+    bool good = text.starts_with("fd[") && end != text.npos && end + 2 < text.size();
+    if (good) {
+      const char* const last = text.data() + end;
+      const auto [rest, error] = std::from_chars(text.data() + 3, last, fd);
+      good = error == std::errc() && rest == last && fd >= 0;
+    }
+    if (!good) {
+      spdlog::error("--inherit-fd {}: expected fd[N]:KEY, such as fd[1]:pipe:[4711]", text);
+      return false;
+    }
+    if (!inherited->emplace(text.substr(end + 2), fd).second) {
+      spdlog::error("--inherit-fd {}: this key stands twice", text);
+      return false;
+    }
+  }
+  return true;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Executes a restore program: brings the processes of a dump back to life",
                "crrestore");
@@ -214,6 +247,10 @@ int Main(int argc, char** argv) {
                "Restore a plan that leaves out things of the dump, without them");
   app.add_flag("--shell-job", arguments.shell_job,
                "A root in a session of outside gets the caller's session and group");
+  app.add_option(
+      "--inherit-fd", arguments.inherit,
+      "fd[N]:KEY: hand over the descriptor N for what the plan has from outside and calls "
+      "KEY, e.g. fd[1]:pipe:[4711]");
   app.add_flag("--images-outside", arguments.images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");
   app.add_flag("--pidns", options.new_pid_namespace, "In a new pid namespace, with its own /proc");
@@ -240,6 +277,7 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kOk : kUsage;
   }
+  if (!ReadInherited(arguments.inherit, &options.inherited)) return kUsage;
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);
   arguments.images_given = !arguments.images.empty();
   if (!arguments.images_given) {

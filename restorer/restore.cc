@@ -193,6 +193,9 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     return result;
   }
   files.Close();
+  for (const auto& [key, fd] : options.inherited) {
+    if (fd > STDERR_FILENO) close(fd);  // the tree's alone
+  }
   close(channel[1]);
 
   Report report;

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 
 #include "dsl/commands.h"
@@ -19,8 +20,10 @@ struct RestoreOptions {
   bool detach = false;             ///< do not wait for the root to end
   bool stop = false;               ///< leave everybody stopped
   bool time_namespace = true;      ///< obey `time`: the clocks of the tree go on
-  std::string pidfile;             ///< gets the root's pid; empty: none
-  unsigned timeout = 600;          ///< seconds without any progress; 0: as long as it takes
+  std::map<std::string, int>
+      inherited;           ///< descriptors of this process that are handed over, by key
+  std::string pidfile;     ///< gets the root's pid; empty: none
+  unsigned timeout = 600;  ///< seconds without any progress; 0: as long as it takes
 };
 
 struct RestoreResult {

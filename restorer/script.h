@@ -24,6 +24,8 @@ enum class OpKind : uint32_t {
   kOpenSignalfd,
   kOpenTimerfd,
   kOpenEventpoll,
+  kOpenPipe,
+  kOpenFifo,
   kDup,
   kClose,
   kMap,
@@ -73,6 +75,20 @@ struct FileCheck {
   const char* held;  ///< its name in the service directory; null: nobody has looked at it before
   int64_t size;      ///< -1: any
   uint32_t mode;     ///< st_mode; 0: any
+  bool fifo;         ///< it must be one, else it must be none
+};
+
+/// kOpenPipe, kOpenFifo: what is beside the description.
+struct PipeOp {
+  int32_t held[2];        ///< the supervisor's ends, to read and to write; -1: it has none
+  const char* held_name;  ///< of the end for this description, in the service directory
+  bool exists;            ///< and only one more description is wanted
+  uint64_t capacity;      ///< 0: as the kernel makes it
+  const char* image;      ///< name in the service directory of what was queued
+  uint64_t offset, bytes;
+  int32_t peer_fd;  ///< -1: the other end is nobody's
+  uint32_t peer_flags;
+  bool peer_cloexec;
 };
 
 struct OpenOp {
@@ -85,6 +101,7 @@ struct OpenOp {
   bool cloexec;
   int64_t pos;  ///< -1: do not seek
   uint32_t seals;
+  const PipeOp* pipe;  ///< kOpenPipe, kOpenFifo
   // kOpenEventfd, kOpenSignalfd, kOpenTimerfd, which have no path.
   bool semaphore;
   int32_t clock;

@@ -47,6 +47,7 @@ std::string OpenServices(const Program& program, Services* services) {
                    open->file->body);
     if (!problem.empty()) return problem;
   }
+  if (std::string problem = PreparePipes(program, services); !problem.empty()) return problem;
   services->helper_tid = SpareNumber(program);
   services->fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
   if (services->fd < 0) return ErrorText("/proc/self/fd");
@@ -54,7 +55,7 @@ std::string OpenServices(const Program& program, Services* services) {
   if (services->pidfd < 0) return ErrorText("pidfd_open");
   rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
-  constexpr rlim_t kOwn = 4;  // the service descriptors, and two while a file is opened
+  constexpr rlim_t kOwn = 6;  // the service descriptors, and four while a pipe is opened
   const rlim_t needed = static_cast<rlim_t>(FirstUnusedFd(program)) + kOwn;
   if (limit.rlim_cur < needed) {
     limit.rlim_cur = limit.rlim_max;

@@ -68,7 +68,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (std::string problem = handover.StopAll(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = read_back.Check(script_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
-  for (const int fd : memfds_) close(fd);  // the descriptions are the processes' own now
+  for (const int fd : made_) close(fd);  // the descriptions are the processes' own now
   if (!ready(root_)) return {"the process that was started has gone", -1};
   BlockStop();
   if (AskedToStop()) return {"interrupted", -1};
@@ -81,13 +81,20 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   Services services;
   services.files = &files_;
   services.time_namespace = options_.time_namespace;
+  services.inherited = options_.inherited;
   LeaveRseq();
   if (std::string problem = OpenServices(program_, &services); !problem.empty()) {
     return {problem, -1};
   }
   service_ = services.fd;
   source_ = services.pidfd;
-  for (const auto& [inode, fd] : services.memfds) memfds_.push_back(std::stoi(fd));
+  for (const auto& [inode, fd] : services.memfds) made_.push_back(std::stoi(fd));
+  for (const auto& [id, pipe] : services.pipes) {
+    made_.insert(made_.end(), pipe.ends.begin(), pipe.ends.end());
+  }
+  for (const auto& [key, fd] : options_.inherited) {
+    if (fd > STDERR_FILENO) made_.push_back(fd);
+  }
   Diagnostics diag;
   if (Failed(ReadOwnMaps(&maps, diag)) ||
       Failed(arena_.Make(program_, maps, SizesFor(program_, schedule_, text_size), diag))) {

@@ -38,8 +38,8 @@ class Supervisor {
   Script script_;
   std::unique_ptr<Watch> watch_;
   int service_ = -1;
-  int source_ = -1;          ///< a pidfd of this process
-  std::vector<int> memfds_;  ///< the created descriptions, until the processes have them
+  int source_ = -1;        ///< a pidfd of this process
+  std::vector<int> made_;  ///< descriptions for the processes, until they have them
   pid_t root_ = 0;
 };
 

@@ -57,6 +57,7 @@ class Comparison {
   void CompareDescription(const std::string& where, FileIndex file, const Description& found);
   void CompareFile(const std::string& where, const File& expected, const File& found);
   void CompareObjects(const std::string& where, const File& expected, const File& found);
+  void ComparePipe(const std::string& where, const File& expected, const Description& found);
   void CompareLate(const std::string& where, FileIndex file, const Description& found);
   // epoll.cc
   /// What the sets watch, when all descriptions are paired.
@@ -99,6 +100,8 @@ class Comparison {
   std::vector<EpollPair> epoll_sets_;
   Renaming shmems_;
   Renaming memfds_;
+  Renaming pipes_;
+  Renaming fifos_;
 };
 
 }  // namespace crgen::check

@@ -112,7 +112,22 @@ void Comparison::CompareFile(const std::string& where, const File& expected, con
   kernel_.files.Visit(expected, [&]<typename Body>(const auto& rules, const Body& body) {
     rules.Compare(where, body, std::get<Body>(found.body), diag_);
   });
+  Compare(where, "file.external", expected.external, found.external, diag_);
   CompareObjects(where, expected, found);
+}
+
+/// What is in a pipe or FIFO.
+void Comparison::ComparePipe(const std::string& where, const File& expected,
+                             const Description& found) {
+  if (found.pipe == nullptr || expected.external) return;
+  const auto compare = [&](const auto& contents, auto id) {
+    const auto known = contents.find(id);
+    const PipeContent content = known == contents.end() ? PipeContent() : known->second;
+    Compare(where, "file.capacity", content.capacity, found.pipe->content.capacity, diag_);
+    Compare(where, "file.data", content.data, found.pipe->content.data, diag_);
+  };
+  if (const auto* pipe = std::get_if<Pipe>(&expected.body)) compare(snapshot_.pipes, pipe->pipe_id);
+  if (const auto* fifo = std::get_if<Fifo>(&expected.body)) compare(snapshot_.fifos, fifo->pipe_id);
 }
 
 /// The objects behind a description: the same ones up to renaming.
@@ -120,10 +135,13 @@ void Comparison::CompareObjects(const std::string& where, const File& expected, 
   std::vector<std::uint64_t> names;
   ForEachObject(found, [&](ObjectKind, std::uint64_t id) { names.push_back(id); });
   std::size_t next = 0;
-  ForEachObject(expected, [&](ObjectKind, std::uint64_t id) {
+  ForEachObject(expected, [&](ObjectKind kind, std::uint64_t id) {
     const std::uint64_t name = names[next++];
-    if (memfds_.Pair(id, name)) return;
-    Differ(where, "file.inode_id", std::to_string(id),
+    Renaming& renaming = kind == ObjectKind::kPipe   ? pipes_
+                         : kind == ObjectKind::kFifo ? fifos_
+                                                     : memfds_;
+    if (renaming.Pair(id, name)) return;
+    Differ(where, kind == ObjectKind::kMemfd ? "file.inode_id" : "file.pipe_id", std::to_string(id),
            std::to_string(name) + ", which stands for another one");
   });
 }
@@ -171,6 +189,7 @@ void Comparison::CompareDescription(const std::string& where, FileIndex file,
     if (!first_seen) return;
     CompareFile(where, expected, *found.file);
     CompareLate(where, file, found);
+    ComparePipe(where, expected, found);
     return;
   }
   const std::string opened =

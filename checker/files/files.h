@@ -9,6 +9,7 @@
 #include "checker/files/memfd.h"
 #include "checker/files/other.h"
 #include "checker/files/owner.h"
+#include "checker/files/pipe.h"
 #include "checker/files/regular.h"
 #include "checker/files/signalfd.h"
 #include "checker/files/timerfd.h"

@@ -19,12 +19,7 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
     return !S_ISDIR(mode) && !S_ISLNK(mode);
   }
   std::optional<Refusal> Check(const File& file, const RegularFile& regular) const {
-    if (regular.path.bytes.empty() || regular.path.bytes.front() != '/') {
-      return Refusal{"EINVAL", "the path is not absolute"};
-    }
-    if (regular.path.bytes.find('\0') != std::string::npos) {
-      return Refusal{"EINVAL", "the path contains a NUL"};
-    }
+    if (auto refused = RefusedPath(regular.path)) return refused;
     if (auto refused = RefusedFlags(file.flags)) return refused;
     return RefusedPosition(regular.pos);
   }

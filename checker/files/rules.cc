@@ -23,6 +23,16 @@ std::optional<Refusal> RefusedFlags(OpenFlags flags) {
   return std::nullopt;
 }
 
+std::optional<Refusal> RefusedPath(const Text& path) {
+  if (path.bytes.empty() || path.bytes.front() != '/') {
+    return Refusal{"EINVAL", "the path is not absolute"};
+  }
+  if (path.bytes.find('\0') != std::string::npos) {
+    return Refusal{"EINVAL", "the path contains a NUL"};
+  }
+  return std::nullopt;
+}
+
 std::optional<Refusal> RefusedPosition(const std::optional<std::uint64_t>& pos) {
   if (pos.value_or(0) < std::uint64_t{1} << 63) return std::nullopt;
   return Refusal{"EINVAL", "pos is " + std::to_string(*pos) + ", where 2^63-1 is the last"};

@@ -28,6 +28,8 @@ struct Refusal {
 /// What open(2) does once and no description has (do_dentry_open()), and access modes that no
 /// program names. Absent: a description can have `flags`.
 std::optional<Refusal> RefusedFlags(OpenFlags flags);
+/// Absent: it is an absolute path.
+std::optional<Refusal> RefusedPath(const Text& path);
 /// Absent: a file can have that position.
 std::optional<Refusal> RefusedPosition(const std::optional<std::uint64_t>& pos);
 /// The same as RefusedFlags for what a call makes without any path (anon_inode_getfile(3)): O_RDWR,
@@ -54,6 +56,12 @@ class PlainRules {
   }
   /// Whether epoll_ctl(2) takes it: EPERM without it.
   bool CanBePolled(const Body&) const { return true; }
+  /// Whether the process that executes can open it so; `peer`: the other end, if there is one.
+  std::optional<Refusal> CheckOpening(const Kernel&, const File&, const Body&, const File*) const {
+    return std::nullopt;
+  }
+  /// Both ends are open; `peer` is nullptr if there is one only.
+  void Opened(const Kernel&, Description&, const Body&, Description*) {}
   /// It is open: the memory behind it, if it has some.
   std::shared_ptr<MemoryObject> Open(const Body&) { return nullptr; }
   /// Whether something behind the body exists, with or without a descriptor.

@@ -7,6 +7,8 @@
 #include <variant>
 
 #include "checker/kernel/kernel.h"
+#include "model/files/external.h"
+#include "model/printable.h"
 #include "model/proc_path.h"
 
 namespace crgen::check {
@@ -34,6 +36,11 @@ bool Kernel::CheckNewFile(const std::shared_ptr<const File>& file) {
   if (used != file_ids_.end()) {
     Violation("EEXIST", "file id " + std::to_string(file->id.value) + " names another opening " +
                             At(used->second));
+    return false;
+  }
+  if (file->external && !IsKeyOf(*file->external, TypeOf(*file))) {
+    Violation("EINVAL", "\"" + Printable(*file->external) + "\" is no key of a " +
+                            std::string(TypeOf(*file)) + " from outside");
     return false;
   }
   if (!Passes(files.Visit(
@@ -77,14 +84,16 @@ bool Kernel::Passes(std::optional<Refusal> refused) {
   return false;
 }
 
-void Kernel::Install(Fd fd, const std::shared_ptr<const File>& file, bool cloexec) {
+std::shared_ptr<Description> Kernel::Install(Fd fd, const std::shared_ptr<const File>& file,
+                                             bool cloexec) {
   auto description = std::make_shared<Description>();
   description->file = file;
   description->command = command_;
   description->object =
       files.Visit(*file, [](auto& rules, const auto& body) { return rules.Open(body); });
   file_ids_[file->id.value] = command_;
-  self().table->slots.Set(fd, Slot{std::move(description), cloexec});
+  self().table->slots.Set(fd, Slot{description, cloexec});
+  return description;
 }
 
 bool Kernel::ComesInPairs(const File& file) const {
@@ -119,11 +128,19 @@ void Kernel::Execute(const OpenFile& open) {
   }
   if (!CheckBeforeLate()) return;
   if (!CheckNewSlot(open.fd) || !CheckNewFile(open.file)) return;
-  if (open.peer != nullptr) {
-    if (!CheckPeer(open)) return;
-    Install(open.peer->fd, open.peer->file, open.peer->cloexec);
+  if (open.peer != nullptr && !CheckPeer(open)) return;
+  const File* other = open.peer == nullptr ? nullptr : open.peer->file.get();
+  if (!Passes(files.Visit(*open.file, [&](const auto& rules, const auto& body) {
+        return rules.CheckOpening(*this, *open.file, body, other);
+      }))) {
+    return;
   }
-  Install(open.fd, open.file, open.cloexec);
+  std::shared_ptr<Description> peer;
+  if (other != nullptr) peer = Install(open.peer->fd, open.peer->file, open.peer->cloexec);
+  const std::shared_ptr<Description> description = Install(open.fd, open.file, open.cloexec);
+  files.Visit(*open.file, [&](auto& rules, const auto& body) {
+    rules.Opened(*this, *description, body, peer.get());
+  });
 }
 
 void Kernel::Execute(const DupFd& dup) {

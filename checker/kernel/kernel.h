@@ -99,6 +99,7 @@ struct Space {
 struct Description {
   std::shared_ptr<const File> file;
   std::shared_ptr<MemoryObject> object;  ///< MEMFD
+  std::shared_ptr<PipeObject> pipe;      ///< PIPE, FIFO
   std::size_t command = 0;               ///< that opened it
   /// Set so far, each kind once. Descriptors share the description itself, so it alone may change.
   mutable std::vector<LateState> late;
@@ -282,7 +283,8 @@ class Kernel {
   bool ComesInPairs(const File& file) const;
   /// False, and reported, if there is a refusal.
   bool Passes(std::optional<Refusal> refused);
-  void Install(Fd fd, const std::shared_ptr<const File>& file, bool cloexec);
+  std::shared_ptr<Description> Install(Fd fd, const std::shared_ptr<const File>& file,
+                                       bool cloexec);
 
   /// False, and reported, once late state has been set.
   bool CheckBeforeLate();

@@ -6,6 +6,7 @@
 #include "dsl/files/late.h"
 #include "dsl/files/memfd.h"
 #include "dsl/files/other.h"
+#include "dsl/files/pipe.h"
 #include "dsl/files/regular.h"
 #include "dsl/files/signalfd.h"
 #include "dsl/files/timerfd.h"

@@ -300,7 +300,8 @@ template <typename Struct>
 bool Reader::ReadFields(const json& in, const Place& place, Struct* out,
                         std::initializer_list<std::string_view> also_known) {
   if (!in.is_object()) return Expected(place, "an object", in);
-  std::size_t seen = also_known.size();
+  std::size_t seen = 0;
+  for (const std::string_view key : also_known) seen += in.contains(key) ? 1 : 0;
   bool good = true;
   ForEachField<Struct>([&](const auto& field) { good &= ReadField(in, place, field, out, &seen); });
   if constexpr (requires { Describe<Struct>::kTogether; }) {
@@ -331,6 +332,11 @@ bool Reader::ReadFile(const json& in, const Place& place, File* out) {
   if (type == in.end() || !type->is_string()) return Fail(place, "lacks \"type\"");
   if (id == in.end()) return Fail(place, "lacks \"id\"");
   if (!ReadValue(*id, Place{&place, "id"}, &out->id)) return false;
+  const auto external = in.find("external");
+  if (external != in.end() &&
+      !ReadValue(*external, Place{&place, "external"}, &out->external.emplace())) {
+    return false;
+  }
   const std::string& name = type->get_ref<const std::string&>();
   bool known = false, good = false;
   ForEachAlternative<FileBody>([&]<typename Body>() {
@@ -340,7 +346,8 @@ bool Reader::ReadFile(const json& in, const Place& place, File* out) {
       const auto flags = in.find("flags");
       good = flags == in.end() ? Fail(place, "lacks \"flags\"")
                                : ReadValue(*flags, Place{&place, "flags"}, &out->flags);
-      good &= ReadFields(in, place, &out->body.emplace<Body>(), {"type", "id", "flags"});
+      good &=
+          ReadFields(in, place, &out->body.emplace<Body>(), {"type", "id", "flags", "external"});
     }
   });
   if (known) return good;

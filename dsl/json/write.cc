@@ -39,6 +39,10 @@ void WriteFile(JsonWriter& json, const File& file) {
         WriteFields(json, body);
       },
       file.body);
+  if (file.external) {
+    json.Key("external");
+    json.String(*file.external);
+  }
   json.EndObject();
 }
 

@@ -48,7 +48,7 @@ class DescriptorPlan {
   /// All nodes that are alive at the end, in the order in which their tables take their final form.
   std::vector<NodeIndex> FinishOrder() const;
   /// Whether an opening relies on what another process holds.
-  bool HasNeeds() const { return !openings_->needs().empty(); }
+  bool RelyOnEachOther() const { return openings_->rely_on_each_other(); }
   /// The final form of the table of `node`, once for all that share it.
   Result Finish(NodeIndex node, FileOpener& opener, Emitter& out, Diagnostics& diag);
   /// The lowest number that is free now in the table of `node`, other than `besides`.
@@ -83,7 +83,7 @@ class DescriptorPlan {
   std::vector<TableLife> TableLives() const;
   Result FindCarried(Diagnostics& diag);
   void PlanShared();
-  void PlanPrimary(FileIndex file, const ByNumber& numbers);
+  void PlanPrimary(FileIndex file, const ByNumber& numbers, const ByNumber* other_end);
   void PlanSecondary(FileIndex file, const ByNumber& numbers);
   Way WayTo(std::vector<std::int32_t> tables, const OpeningPlan::Acquisition* acquisition) const;
   bool TryItem(Fd fd, FileIndex file, const Way& way, const Holdings& standing);

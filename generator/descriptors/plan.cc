@@ -13,6 +13,32 @@ std::uint64_t TableAndNumber(std::int32_t table, Fd fd) {
 /// Numbers that carry for others are used again if that can be seen quickly.
 constexpr std::size_t kNumbersTried = 64;
 
+/// How many holders want a description at that number.
+struct WantedNumber {
+  std::size_t holders;
+  Fd fd;
+};
+
+/// What most want first.
+template <typename ByNumber>
+std::vector<WantedNumber> WantedNumbers(const ByNumber& numbers) {
+  std::vector<WantedNumber> wanted;
+  for (const auto& [fd, holdings] : numbers) wanted.push_back({holdings.size(), fd});
+  std::stable_sort(wanted.begin(), wanted.end(), [](const WantedNumber& a, const WantedNumber& b) {
+    return a.holders > b.holders;
+  });
+  return wanted;
+}
+
+/// Two ends that are wanted at one number, first of all: one gets its second choice, if both
+/// together come off better so.
+void LeaveRoom(std::vector<WantedNumber>& own, const std::vector<WantedNumber>& other) {
+  if (own.empty() || other.empty() || own.front().fd != other.front().fd) return;
+  const std::size_t own_loss = own.front().holders - (own.size() > 1 ? own[1].holders : 0);
+  const std::size_t loss = other.front().holders - (other.size() > 1 ? other[1].holders : 0);
+  if (own_loss < loss) own.erase(own.begin());
+}
+
 }  // namespace
 
 Result DescriptorPlan::Build(const Snapshot& snapshot, const CreationTree& tree,
@@ -168,7 +194,11 @@ void DescriptorPlan::PlanShared() {
     return rank_a != rank_b ? rank_a < rank_b : holders[a] > holders[b];
   });
   std::erase_if(carried_, [&](FileIndex file) { return holders[file] == 0; });
-  for (FileIndex file : carried_) PlanPrimary(file, numbers[file]);
+  for (FileIndex file : carried_) {
+    const FileIndex peer = openings_->PeerOf(file);
+    const bool first = peer >= 0 && holders[peer] != 0 && !item_of_end_.contains(peer);
+    PlanPrimary(file, numbers[file], first ? &numbers[peer] : nullptr);
+  }
   for (FileIndex file : carried_) PlanSecondary(file, numbers[file]);
 }
 
@@ -184,23 +214,24 @@ DescriptorPlan::Way DescriptorPlan::WayTo(std::vector<std::int32_t> tables,
 }
 
 /// Every holder of `file` inherits it at one number: the one that most of them want, if nobody on
-/// the way needs that for something else.
-void DescriptorPlan::PlanPrimary(FileIndex file, const ByNumber& numbers) {
+/// the way needs that for something else. `other_end`: the numbers of the other end of a pair,
+/// which is still to be planned; null: there is none.
+void DescriptorPlan::PlanPrimary(FileIndex file, const ByNumber& numbers,
+                                 const ByNumber* other_end) {
   std::vector<std::int32_t> tables;
-  std::vector<std::pair<std::size_t, Fd>> candidates;
   for (const auto& [fd, holdings] : numbers) {
-    candidates.emplace_back(holdings.size(), fd);
     for (const Holding& holding : holdings) tables.push_back(holding.table);
   }
   std::sort(tables.begin(), tables.end());
   tables.erase(std::unique(tables.begin(), tables.end()), tables.end());
-  std::stable_sort(candidates.begin(), candidates.end(),
-                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<WantedNumber> candidates = WantedNumbers(numbers);
   const Way way = WayTo(std::move(tables), opening_plan_->Find(openings_->OpeningOf(file)));
+  std::erase_if(candidates, [&](const WantedNumber& it) { return !IsFree(it.fd, way); });
+  if (other_end != nullptr) LeaveRoom(candidates, WantedNumbers(*other_end));
   const auto item = static_cast<std::int32_t>(items_.size());
   if (openings_->PeerOf(file) >= 0) item_of_end_.emplace(file, item);
-  for (const auto& [count, fd] : candidates) {
-    if (TryItem(fd, file, way, numbers.at(fd))) return;
+  for (const WantedNumber& it : candidates) {
+    if (TryItem(it.fd, file, way, numbers.at(it.fd))) return;
   }
   for (std::size_t i = 0; i < std::min(kNumbersTried, handed_out_.size()); ++i) {
     if (TryItem(handed_out_[i], file, way, {})) return;

@@ -162,7 +162,7 @@ Result DescriptorPlan::Finish(NodeIndex node, FileOpener& opener, Emitter& out, 
 /// Opens what the table alone has: pairs at once, and what is needed first.
 Result DescriptorPlan::OpenOwn(NodeIndex node, std::vector<PlacementStep> steps, FileOpener& opener,
                                Emitter& out, Diagnostics& diag) {
-  if (HasNeeds()) {
+  if (!openings_->needs().empty()) {
     const auto rank = [&](const PlacementStep& step) {
       const auto* at = opening_plan_->Find(openings_->OpeningOf(step.file));
       return at == nullptr ? 0 : at->rank;

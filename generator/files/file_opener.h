@@ -9,6 +9,7 @@
 #include "generator/files/memfd.h"
 #include "generator/files/opening.h"
 #include "generator/files/other.h"
+#include "generator/files/pipe.h"
 #include "generator/files/planner.h"
 #include "generator/files/proc_files.h"
 #include "generator/files/regular.h"

@@ -23,6 +23,11 @@ class Openings {
   /// in the tree.
   void Need(FileIndex file, FileIndex earlier) { needs_[file].push_back(earlier); }
 
+  /// Some openings rely on what other processes have opened, whichever of them comes first.
+  void RelyOnEachOther() { rely_ = true; }
+  /// Whether nobody may go on before everything is open.
+  bool rely_on_each_other() const { return rely_ || !needs_.empty(); }
+
   /// None: it is opened alone.
   FileIndex PeerOf(FileIndex file) const {
     const auto found = peers_.find(file);
@@ -43,6 +48,7 @@ class Openings {
  private:
   std::unordered_map<FileIndex, FileIndex> peers_;
   std::unordered_map<FileIndex, std::vector<FileIndex>> needs_;
+  bool rely_ = false;
 };
 
 }  // namespace crgen

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,7 +26,8 @@ struct ConvertedFile {
   FileBody body;
   std::vector<LateState> late;  ///< without the owner
   ObjectIndex memfd;
-  std::string unsupported;  ///< what it is, if no command says it
+  std::string unsupported;              ///< what it is, if no command says it
+  std::optional<std::string> external;  ///< what the caller of a restore hands over
 };
 
 /// Takes over what the messages of nearly all types have. `field` is the message's name, `from`

@@ -5,6 +5,7 @@
 #include "images/files/eventfd.h"
 #include "images/files/eventpoll.h"
 #include "images/files/memfd.h"
+#include "images/files/pipe.h"
 #include "images/files/regular.h"
 #include "images/files/signalfd.h"
 #include "images/files/timerfd.h"

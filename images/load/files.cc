@@ -139,8 +139,8 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
   for (LateState& state : file.late) snapshot.late.push_back({index, std::move(state)});
   constexpr std::uint64_t kCloexec = O_CLOEXEC;  // never part of a description's flags
   has_descriptor.push_back(false);
-  snapshot.files.push_back(
-      std::make_shared<File>(File{{entry.id()}, {file.flags & ~kCloexec}, std::move(file.body)}));
+  snapshot.files.push_back(std::make_shared<File>(File{
+      {entry.id()}, {file.flags & ~kCloexec}, std::move(file.body), std::move(file.external)}));
 }
 
 /// Late state is of descriptions: an entry that only names a path has none.

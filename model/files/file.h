@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -12,6 +13,7 @@
 #include "model/files/eventpoll.h"
 #include "model/files/memfd.h"
 #include "model/files/other.h"
+#include "model/files/pipe.h"
 #include "model/files/regular.h"
 #include "model/files/signalfd.h"
 #include "model/files/timerfd.h"
@@ -22,13 +24,17 @@ namespace crgen {
 
 /// The list of types, from which all else follows: what has no row for one of them does not
 /// compile. Each body says of itself `kType`, CRIU's name.
-using FileBody = std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, OtherFile>;
+using FileBody =
+    std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Pipe, Fifo, OtherFile>;
 
 /// An open file description (open(2), NOTES).
 struct File {
   FileId id;
   OpenFlags flags;  ///< those that F_GETFL shows; of an OtherFile unknown
   FileBody body;
+  /// What the caller of a restore hands over, by its key (model/files/external.h); absent: it is
+  /// made.
+  std::optional<std::string> external = std::nullopt;
   friend bool operator==(const File&, const File&) = default;
 };
 

@@ -100,6 +100,10 @@ void Executor::Execute() {
       return OpenTimerfd(*this, op->open);
     case OpKind::kOpenEventpoll:
       return OpenEventpoll(*this, op->open);
+    case OpKind::kOpenPipe:
+      return OpenPipe(*this, op->open);
+    case OpKind::kOpenFifo:
+      return OpenFifo(*this, op->open);
     case OpKind::kDup:
       if (op->dup.old_fd == op->dup.new_fd) {
         Must("fcntl", __NR_fcntl, op->dup.old_fd, F_SETFD, op->dup.cloexec ? FD_CLOEXEC : 0);

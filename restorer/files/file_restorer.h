@@ -2,6 +2,7 @@
 // specialisation a type.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -14,14 +15,22 @@
 
 namespace crgen::restorer {
 
+/// A pipe that the supervisor has made, because several commands open it.
+struct HeldPipe {
+  std::array<int, 2> ends;    ///< to read, to write
+  std::size_t first_command;  ///< that opens it
+};
+
 /// What the script refers to outside the arena, as names in the service directory.
 struct Services {
   int fd = -1;                            ///< /proc/self/fd, where the names are
   int pidfd = -1;                         ///< of the supervisor, to take descriptions over
   const HostFiles* files = nullptr;       ///< what preflight has looked at
   std::map<InodeId, std::string> memfds;  ///< objects that the supervisor has made
-  Pid helper_tid = 0;                     ///< for helpers that load pages
-  bool time_namespace = true;             ///< `time` is obeyed
+  std::map<PipeId, HeldPipe> pipes;
+  std::map<std::string, int> inherited;  ///< what the caller hands over, by key
+  Pid helper_tid = 0;                    ///< for helpers that load pages
+  bool time_namespace = true;            ///< `time` is obeyed
 };
 
 /// Where an opening is compiled into: `op` has fd, cloexec and flags already.
@@ -31,7 +40,8 @@ struct OpenContext {
   std::int32_t service_fd;
   Arena& arena;
   Op& op;
-  bool taken_over;  ///< a memfd's: the description that the supervisor has created
+  const PeerEnd* peer;  ///< null: it is opened alone
+  bool taken_over;      ///< a memfd's: the description that the supervisor has created
 };
 
 /// Undefined: every type of FileBody has its own, derived from PlainRestorer, with

@@ -5,6 +5,7 @@
 #include "restorer/files/eventpoll.h"
 #include "restorer/files/memfd.h"
 #include "restorer/files/owner.h"
+#include "restorer/files/pipe.h"
 #include "restorer/files/regular.h"
 #include "restorer/files/signalfd.h"
 #include "restorer/files/timerfd.h"

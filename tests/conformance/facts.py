@@ -3,6 +3,7 @@
 A fact is a function of a process. Those in DEFAULTS are looked at in every process of every case;
 others where a case names them.
 """
+import fcntl
 import os
 import struct
 
@@ -236,6 +237,22 @@ class Seen:
             found[name] = path.split(":")[0] if path.startswith("anon_inode:") else path
             if path.startswith("anon_inode:"):
                 found[name] = path[len("anon_inode:"):].strip("[]")
+            elif path.startswith("pipe:["):
+                found[name] = "pipe"
+        return found
+
+    def queued(self, fds):
+        """Of pipes and FIFOs: the capacity, the bytes in them, and whether the end comes then. Reads them."""
+        found = {}
+        for fd in fds:
+            reading = os.open("/proc/%d/fd/%s" % (self.pid, fd), os.O_RDONLY | os.O_NONBLOCK)
+            capacity, got = fcntl.fcntl(reading, 1032), len(os.read(reading, 1 << 20))
+            try:
+                after = "end" if os.read(reading, 1) == b"" else "more"
+            except BlockingIOError:
+                after = "goes on"
+            os.close(reading)
+            found[fd] = [capacity, got, after]
         return found
 
     def fdinfo(self, fd):

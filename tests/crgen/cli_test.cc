@@ -84,8 +84,7 @@ TEST_F(CliTest, RefusesUnsupportedThingsByName) {
   const Ran run = Crgen(Dump("pipeline"));
   EXPECT_EQ(run.code, 4);
   EXPECT_EQ(run.out, "");
-  for (const char* name :
-       {"PIPE", "UNIXSK", "INOTIFY", "FIFO", "flock lock of pid", "is unlinked"}) {
+  for (const char* name : {"UNIXSK", "INOTIFY", "flock lock of pid", "is unlinked"}) {
     EXPECT_NE(run.err.find(name), std::string::npos) << name;
   }
 }
@@ -98,12 +97,30 @@ TEST_F(CliTest, PlansTheRestOnRequest) {
   EXPECT_NE(run.err.find("UNIXSK"), std::string::npos);
 }
 
+/// descriptors.json of a runtime tells which pipes are not of the tree.
+TEST_F(CliTest, NamesWhatComesFromOutside) {
+  const std::string plan = Crgen(Dump("pipeline") + " --partial").out;
+  const std::size_t at = plan.find("\"pipe_id\": ");
+  ASSERT_NE(at, std::string::npos);
+  const std::string key = "pipe:[" + std::to_string(std::stoul(plan.substr(at + 11))) + "]";
+  EXPECT_EQ(plan.find("external"), std::string::npos);
+  const std::filesystem::path dump = folder_ / "dump";
+  std::filesystem::copy(Dump("pipeline"), dump, std::filesystem::copy_options::recursive);
+  std::ofstream(dump / "descriptors.json") << "[\"/dev/null\", \"" << key << "\"]";
+  const Ran run = Crgen(dump.string() + " --partial");
+  EXPECT_EQ(run.code, 0);
+  EXPECT_NE(run.out.find("{\"kind\": \"descriptor\", \"what\": \"" + key + "\"}"),
+            std::string::npos);
+  EXPECT_NE(run.out.find("\"external\": \"" + key + "\"}"), std::string::npos);
+  EXPECT_NE(run.err.find("crrestore --inherit-fd fd[N]:" + key), std::string::npos) << run.err;
+}
+
 TEST_F(CliTest, LeavesOutWhatIsNamed) {
   const Ran some = Crgen(Dump("pipeline") + " --without=locks,unlinked");
   EXPECT_EQ(some.code, 4);
   EXPECT_EQ(some.out, "");
   EXPECT_NE(some.err.find("warning: filelocks.img[0]: left out: a flock"), std::string::npos);
-  EXPECT_NE(some.err.find("error: files.img[2]: unsupported: "), std::string::npos) << some.err;
+  EXPECT_NE(some.err.find("unsupported: descriptor of type "), std::string::npos) << some.err;
   const Ran all =
       Crgen(Dump("pipeline") + " --without=locks,unlinked,descriptors --without queues");
   EXPECT_EQ(all.code, 0) << all.err;

@@ -50,9 +50,8 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {
     unsupported_ = DiagnosticText(diag_);
     pages_ = std::make_unique<PageImages>(*source_);
     Diagnostics diag;
-    ASSERT_EQ(
-        GenerateProgram(snapshot_, {AboutPlan(diag_, snapshot_.tree)}, Reader(), &program_, diag),
-        GenerateOutcome::kOk)
+    ASSERT_EQ(GenerateProgram(snapshot_, {AboutPlan(diag_, snapshot_)}, Reader(), &program_, diag),
+              GenerateOutcome::kOk)
         << DiagnosticText(diag);
   }
 

@@ -24,6 +24,8 @@ const Program kPrograms[] = {
     {"files"},
     {"events"},
     {"epoll"},
+    {"pipes"},
+    {"fifos"},
     {"threads"},
     {"thread_state"},
     {"clocks"},

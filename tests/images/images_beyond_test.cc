@@ -162,24 +162,6 @@ TEST(ImagesBeyond, Contradictions) {
   RunCases(cases);
 }
 
-/// An entry of pipe_data_entry: pipe id, bytes, capacity; then the bytes.
-std::string PipeData(const std::string& bytes) {
-  return Entry(std::string("\x08\x05\x10") + static_cast<char>(bytes.size()) + "\x18\x40") + bytes;
-}
-
-TEST(ImagesBeyond, AnEmptyPipeHasNoQueue) {
-  for (const auto& [file, kind] : std::vector<std::pair<std::string, std::string>>{
-           {"pipes-data.img", "PIPES_DATA"}, {"fifo-data.img", "FIFO_DATA"}}) {
-    Dump empty;
-    empty.edits = {Put(file, MagicsOf(kind) + PipeData("") + PipeData(""))};
-    EXPECT_EQ(GradedLines(Load(empty).diag), std::vector<std::string>()) << file;
-    Dump full;
-    full.edits = {Put(file, MagicsOf(kind) + PipeData("") + PipeData("abc"))};
-    ASSERT_EQ(GradedLines(Load(full).diag).size(), 1u) << file;
-    EXPECT_EQ(Load(full).diag.entries()[0].where, file + "[1]");
-  }
-}
-
 TEST(ImagesBeyond, WhatOthersLieInCannotBeLeftOut) {
   auto essential = [](const Dump& dump, bool caller) {
     Snapshot snapshot;

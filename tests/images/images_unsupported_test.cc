@@ -14,7 +14,8 @@ TEST(UnsupportedImages, TypesOfDescriptors) {
     if (type == pb::FD_REG || type == pb::FD_MEMFD) continue;
     const std::string name(kFileTypes[type]);
     const bool planned = type == pb::FD_EVENTFD || type == pb::FD_SIGNALFD ||
-                         type == pb::FD_TIMERFD || type == pb::FD_EVENTPOLL;
+                         type == pb::FD_TIMERFD || type == pb::FD_EVENTPOLL ||
+                         type == pb::FD_PIPE || type == pb::FD_FIFO;
     types.push_back(
         {name,
          [=](Dump& d) { d.AddOther(4, type); },
@@ -50,8 +51,6 @@ TEST(UnsupportedImages, EachEntryByItsNumber) {
   std::vector<DumpCase> cases;
   for (const ImageKind& kind : ImageKinds()) {
     if (kind.treatment != Treatment::kUnsupported || kind.name == "REMAP_FPATH") continue;
-    // An empty pipe has no queue: ImagesBeyond.AnEmptyPipeHasNoQueue.
-    if (kind.name == "PIPES_DATA" || kind.name == "FIFO_DATA") continue;
     std::string file(kind.pattern);
     const std::size_t hole = file.find_first_of("#%");
     if (hole != std::string::npos) file.replace(hole, 1, "8");
@@ -83,13 +82,13 @@ TEST(UnsupportedImages, AreReadAllTheSame) {
         {"error utsns-8.img @0x4: magic is 0x50273030, expected 0x54473203 (UTSNS)"}},
        {"raw bytes behind entries",
         [](Dump& d) {
-          // pipe_data_entry: pipe_id 1, bytes 3.
+          // sk_packet_entry: id_for 1, length 3.
           const std::string entry = Entry("\x08\x01\x10\x03");
-          d.edits = {Put("pipes-data.img", MagicsOf("PIPES_DATA") + entry + "abc" + entry + "ab")};
+          d.edits = {Put("sk-queues.img", MagicsOf("SK_QUEUES") + entry + "abc" + entry + "ab")};
         },
-        {"unsupported pipes-data.img[0]: bytes queued in a pipe",
-         "unsupported pipes-data.img[1]: bytes queued in a pipe",
-         "error pipes-data.img[1]: wants 3 bytes behind it, 2 are left"}},
+        {"unsupported sk-queues.img[0]: a message queued in a unix socket",
+         "unsupported sk-queues.img[1]: a message queued in a unix socket",
+         "error sk-queues.img[1]: wants 3 bytes behind it, 2 are left"}},
        {"one of them cut",
         [](Dump& d) {
           d.edits = {Put("utsns-8.img", MagicsOf("UTSNS") + Entry("abc")), CutBy("utsns-8.img", 1)};

@@ -3,6 +3,7 @@
 #include <elf.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <random>
@@ -59,6 +60,7 @@ class RestorerFaultsTest : public RestorerTest {
     plan.Add("SET_ATTR", root, {{"attributes", {{"child_subreaper", true}}}});
     plan.MapProgram(root);
     Files(plan, root);
+    Pipes(plan, root);
     Memory(plan, root);
     plan.Fork(root, Pid(1));
     plan.Fork(Pid(1), Pid(2));
@@ -126,6 +128,32 @@ class RestorerFaultsTest : public RestorerTest {
                 {"inode_id", 7},
                 {"flags", {"O_RDWR"}},
                 {"seals", {"F_SEAL_SHRINK"}}}}});
+  }
+
+  /// A pipe with a further description, one without, a FIFO.
+  void Pipes(Plan& plan, int pid) {
+    const Json data = {{"image", "code.img"}, {"offset", 0}, {"bytes", 4096}};
+    const auto end = [&](int id, int pipe, Json flags, Json more = Json::object()) {
+      Json file = {{"type", "PIPE"}, {"id", id}, {"flags", flags}, {"pipe_id", pipe}};
+      file.update(more);
+      return file;
+    };
+    plan.Add("OPEN_FILE", pid,
+             {{"fd", 10},
+              {"file", end(10, 1, {"O_RDONLY"}, {{"capacity", 8192}, {"data", data}})},
+              {"peer", {{"fd", 11}, {"file", end(11, 1, {"O_WRONLY", "O_NONBLOCK"})}}}});
+    plan.Add("OPEN_FILE", pid, {{"fd", 12}, {"file", end(12, 1, {"O_RDWR", "O_LARGEFILE"})}});
+    plan.Add("OPEN_FILE", pid, {{"fd", 13}, {"file", end(13, 2, {"O_RDONLY"}, {{"data", data}})}});
+    ASSERT_EQ(mkfifo((folder_ + "/fifo").c_str(), 0600), 0);
+    plan.Add("OPEN_FILE", pid,
+             {{"fd", 14},
+              {"file",
+               {{"type", "FIFO"},
+                {"id", 14},
+                {"flags", {"O_WRONLY"}},
+                {"pipe_id", 3},
+                {"path", folder_ + "/fifo"},
+                {"data", data}}}});
   }
 
   void Memory(Plan& plan, int pid) {

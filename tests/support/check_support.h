@@ -61,6 +61,14 @@ inline std::shared_ptr<const File> OldMemfd(std::uint64_t id, std::uint64_t inod
   if (seals != 0) body.seals = Seals{seals};
   return std::make_shared<const File>(File{{id}, {flags}, body});
 }
+inline std::shared_ptr<const File> PipeEnd(std::uint64_t id, std::uint64_t flags,
+                                           std::uint64_t pipe = 7,
+                                           std::optional<std::uint64_t> capacity = {},
+                                           std::optional<std::uint64_t> bytes = {}) {
+  Pipe body{{pipe}, capacity, {}};
+  if (bytes) body.data = ImageBytes{"pipes-data.img", 20, *bytes};
+  return std::make_shared<const File>(File{{id}, {flags}, body});
+}
 inline Command OpenOf(Pid pid, Fd fd, std::shared_ptr<const File> file, bool cloexec = false) {
   return {pid, OpenFile{fd, std::move(file), cloexec, nullptr}};
 }

@@ -351,6 +351,27 @@ const Verb kVerbs[] = {
        const std::string name = words.Quoted();
        dump.AddMemfd(id, inode, shmid, name, words.Number());
      }},
+    {"pipe",
+     [](Words& words, Dump& dump) {
+       pb::file_entry& file = dump.AddOther(U32(words), pb::FD_PIPE);
+       file.mutable_pipe()->set_id(file.id());
+       file.mutable_pipe()->set_pipe_id(U32(words));
+       file.mutable_pipe()->set_flags(U32(words));
+     }},
+    {"fifo",
+     [](Words& words, Dump& dump) {
+       pb::file_entry& file = dump.AddOther(U32(words), pb::FD_FIFO);
+       file.mutable_fifo()->set_id(file.id());
+       file.mutable_fifo()->set_pipe_id(U32(words));
+       file.mutable_fifo()->set_regf_id(U32(words));
+     }},
+    {"queue",
+     [](Words& words, Dump& dump) {
+       const std::string kind(words.Word());
+       const std::uint32_t pipe = U32(words), bytes = U32(words);
+       dump.AddQueue(kind, pipe, bytes,
+                     words.Empty() ? std::nullopt : std::optional<std::uint32_t>(U32(words)));
+     }},
     {"descriptor",
      [](Words& words, Dump& dump) {
        const std::uint32_t table = U32(words), fd = U32(words), file = U32(words);

@@ -117,6 +117,17 @@ inline void SplitObject(nlohmann::json& plan) {
   }
 }
 
+/// Changes each description of a pipe or FIFO.
+inline Change InPipes(const Change& change) {
+  return InEach("OPEN_FILE", [=](nlohmann::json& command) {
+    const auto of = [&](nlohmann::json& file) {
+      if (file["type"] == "PIPE" || file["type"] == "FIFO") change(file);
+    };
+    of(command["file"]);
+    if (command.contains("peer")) of(command["peer"]["file"]);
+  });
+}
+
 inline nlohmann::json& LargestLoad(nlohmann::json& plan) {
   nlohmann::json* largest = nullptr;
   for (nlohmann::json& command : plan) {
@@ -253,6 +264,20 @@ inline std::vector<Damage> Damages() {
                        if (entry.value("fd", 0) == 21) entry["epoll"].erase(0);
                      }
                    })},
+      {"pipes", "fewer bytes in flight", InPipes([](json& file) {
+         if (file.contains("data")) Add(-1, file["data"]["bytes"]);
+       })},
+      {"pipes", "bytes of another place", InPipes([](json& file) {
+         if (file.contains("data")) Add(-8, file["data"]["offset"]);
+       })},
+      {"pipes", "another capacity", InPipes([](json& file) {
+         if (file.contains("capacity")) file["capacity"] = 2 * file["capacity"].get<int>();
+       })},
+      {"pipes", "ends that block", InPipes([](json& file) {
+         std::erase(file["flags"].get_ref<json::array_t&>(), "O_NONBLOCK");
+       })},
+      {"pipes", "no owner", InAttribute("descriptors", WithoutLate("owner"))},
+      {"fifos", "nothing in flight", InPipes([](json& file) { file.erase("data"); })},
       {"files", "a descriptor too many",
        WithoutLast([](const json& command) { return command["command"] == "CLOSE_FD"; })},
       {"memory", "no stack that grows", InEach("MAP_REGION", RemoveWord("flags", "MAP_GROWSDOWN"))},

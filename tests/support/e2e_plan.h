@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace crgen::test {
 
@@ -20,7 +21,8 @@ inline nlohmann::json ReadPlan(const std::filesystem::path& path) {
 
 /// Takes out of a plan what is another in every dump of one and the same tree:
 /// - where page contents lie, because page images are written anew;
-/// - numbers of files, memfd inodes and shared memory, which CRIU gives in the order in which it
+/// - numbers of files, memfd inodes, pipes and shared memory, which CRIU gives in the order in
+/// which it
 ///   meets them, and the order of a process's descriptor commands, which follows from them: those
 ///   between two other commands are sorted, then the first number to appear becomes 1, and so on;
 /// - registers, the clocks, the time that timers have left, and whether a signal of theirs is
@@ -85,6 +87,9 @@ class PlanNormalizer {
 
   static void EraseTransient(nlohmann::json& command) {
     command.erase("source");
+    for (nlohmann::json* file : FilesOf(command)) {
+      if (file->contains("data")) (*file)["data"].erase("offset");
+    }
     // Restored in a pid namespace, the tree has mounts of its own.
     if (command.contains("about")) command["about"].erase("left_out");
     if (command.contains("events")) {
@@ -120,10 +125,16 @@ class PlanNormalizer {
     return name == "OPEN_FILE" || name == "DUP_FD" || name == "CLOSE_FD";
   }
 
+  static std::vector<nlohmann::json*> FilesOf(nlohmann::json& command) {
+    std::vector<nlohmann::json*> files;
+    if (command.contains("file")) files.push_back(&command["file"]);
+    if (command.contains("peer")) files.push_back(&command["peer"]["file"]);
+    return files;
+  }
+
   static std::string TextWithoutNumbers(nlohmann::json command) {
-    if (command.contains("file")) {
-      command["file"].erase("id");
-      command["file"].erase("inode_id");
+    for (nlohmann::json* file : FilesOf(command)) {
+      for (const char* number : {"id", "inode_id", "pipe_id"}) file->erase(number);
     }
     return command.dump();
   }
@@ -147,15 +158,16 @@ class PlanNormalizer {
   }
 
   void Renumber(nlohmann::json& command) {
-    if (command.contains("file")) {
-      Renumber(command["file"], "id", files_);
-      Renumber(command["file"], "inode_id", inodes_);
+    for (nlohmann::json* file : FilesOf(command)) {
+      Renumber(*file, "id", files_);
+      Renumber(*file, "inode_id", inodes_);
+      Renumber(*file, "pipe_id", (*file)["type"] == "FIFO" ? fifos_ : pipes_);
     }
     if (command.contains("shmem")) Renumber(command["shmem"], "id", shared_);
   }
 
   std::set<std::pair<std::int64_t, std::uint64_t>> rseq_pages_;  ///< pid, number of the page
-  Numbers files_, inodes_, shared_;
+  Numbers files_, inodes_, pipes_, fifos_, shared_;
 };
 
 /// What is different in the first command in which the plans differ, or "".

@@ -15,6 +15,29 @@ void History::Open(Task& task, Fd fd) {
   task.table->slots[fd] = {std::move(description), Chance(30)};
 }
 
+/// pipe(2), or open(2) of a FIFO; both ends may be put at one number.
+void History::OpenPipe(Task& task) {
+  const std::uint64_t id = ++last_object_;
+  for (const std::uint64_t access : {O_RDONLY, O_WRONLY}) {
+    auto end = std::make_shared<Description>();
+    end->pipe = id;
+    end->access = access;
+    task.table->slots[AnyFd()] = {std::move(end), Chance(30)};
+  }
+  if (!Chance(50)) return;
+  PipeContent& content = snapshot().pipes[PipeId{id}];
+  content.capacity = std::uint64_t{4096} << Below(5);
+  if (Chance(50)) content.data = ImageBytes{"pipes-data.img", id, 1 + Below(4096)};
+}
+
+/// Through /proc/PID/fd.
+void History::ReopenPipe(Slot& slot) {
+  constexpr std::uint64_t kLargeFile = 0100000;
+  auto again = std::make_shared<Description>(*slot.description);
+  again->access = Below(3) | kLargeFile;
+  slot.description = std::move(again);
+}
+
 std::shared_ptr<History::Object> History::NewMemfd() {
   auto object = std::make_shared<Object>();
   object->memfd = true;
@@ -30,6 +53,8 @@ void History::ChangeTable(Task& task) {
   auto& slots = task.table->slots;
   if (slots.empty()) return Open(task, AnyFd());
   auto& [fd, slot] = Any(slots);
+  if (slot.description->pipe != 0 && Chance(25)) return ReopenPipe(slot);
+  if (Chance(15)) return OpenPipe(task);
   switch (Below(6)) {
     case 0: {
       const Slot copy = slot;

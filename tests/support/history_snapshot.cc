@@ -56,7 +56,10 @@ FileIndex History::AddFile(File file) {
 FileIndex History::AddDescription(Description& description) {
   if (description.index >= 0) return description.index;
   File file;
-  if (description.object != nullptr) {
+  if (description.pipe != 0) {
+    file.flags = {description.access};
+    file.body = Pipe{{description.pipe}, {}, {}};
+  } else if (description.object != nullptr) {
     AddObject(*description.object);
     Memfd body;
     body.inode_id.value = description.object->id;
@@ -70,7 +73,7 @@ FileIndex History::AddDescription(Description& description) {
     body.pos = description.pos;
     file.body = body;
   } else {
-    file.body = OtherFile{"PIPE"};
+    file.body = OtherFile{"INETSK"};
   }
   return description.index = AddFile(std::move(file));
 }

@@ -170,6 +170,17 @@ pb::memfd_inode_entry& Dump::AddMemfd(std::uint32_t id, std::uint32_t inode, std
   return object;
 }
 
+void Dump::AddQueue(const std::string& kind, std::uint32_t pipe, std::uint32_t bytes,
+                    std::optional<std::uint32_t> capacity) {
+  pb::pipe_data_entry entry;
+  entry.set_pipe_id(pipe);
+  entry.set_bytes(bytes);
+  if (capacity) entry.set_size(*capacity);
+  std::string& queue = queues[kind];
+  AppendEntry(BytesOf(entry), &queue);
+  queue.append(bytes, 'x');
+}
+
 pb::fdinfo_entry& Dump::AddDescriptor(std::uint32_t table, std::uint32_t fd, std::uint32_t file,
                                       std::uint32_t type) {
   pb::fdinfo_entry& entry = tables[table].emplace_back();
@@ -212,6 +223,9 @@ Files Dump::Build() const {
   out["files.img"] = ImageOfAll("FILES", files);
   if (!memfds.empty()) out["memfd.img"] = ImageOfAll("MEMFD_INODE", memfds);
   if (!remaps.empty()) out["remap-fpath.img"] = ImageOfAll("REMAP_FPATH", remaps);
+  for (const auto& [kind, queue] : queues) {
+    out[std::string(ImageKindNamed(kind).pattern)] = MagicsOf(kind) + queue;
+  }
   if (seccomp) out["seccomp.img"] = ImageOf("SECCOMP", *seccomp);
   for (const auto& [name, pagemap] : pagemaps) AddPagemap(name, pagemap, &out);
   for (const auto& edit : edits) edit(out);

@@ -94,6 +94,10 @@ class Dump {
   pb::memfd_inode_entry& AddMemfd(std::uint32_t id, std::uint32_t inode, std::uint32_t shmid,
                                   const std::string& name, std::uint64_t pages);
 
+  /// What is queued in a pipe (PIPES_DATA) or FIFO (FIFO_DATA): `bytes` times 'x'.
+  void AddQueue(const std::string& kind, std::uint32_t pipe, std::uint32_t bytes,
+                std::optional<std::uint32_t> capacity);
+
   pb::fdinfo_entry& AddDescriptor(std::uint32_t table, std::uint32_t fd, std::uint32_t file,
                                   std::uint32_t type = pb::FD_REG);
 
@@ -117,7 +121,8 @@ class Dump {
   std::vector<pb::memfd_inode_entry> memfds;
   std::vector<pb::remap_file_path_entry> remaps;
   std::optional<pb::seccomp_entry> seccomp;
-  std::map<std::string, Pagemap> pagemaps;  // by file name, "parent/" in front if it is one
+  std::map<std::string, std::string> queues;  // by kind: entries and bytes
+  std::map<std::string, Pagemap> pagemaps;    // by file name, "parent/" in front if it is one
   std::vector<std::function<void(Files&)>> edits;
 
  private:

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 
 #include <algorithm>
@@ -25,12 +26,14 @@ namespace crgen::test {
 struct SharedObjects {
   static constexpr std::size_t kMax = 16;
   Word memfd_created[kMax];                      ///< by inode id
+  std::atomic<std::uint64_t> pipe_inode[kMax];   ///< by pipe id; 0: not created
   std::atomic<std::uint64_t> shmem_inode[kMax];  ///< by shmem id; 0: not created
   Word ignores_sigchld;                          ///< somebody does, or did
 
   void Clear() {
     for (Word& it : memfd_created) it.store(0);
     for (auto& it : shmem_inode) it.store(0);
+    for (auto& it : pipe_inode) it.store(0);
     ignores_sigchld.store(0);
   }
 };
@@ -119,6 +122,112 @@ inline int OpenMemfd(const File& file, const Memfd& memfd, int proc, SharedObjec
   return -1;
 }
 
+inline std::uint64_t InodeOf(int fd) {
+  struct stat status = {};
+  fstat(fd, &status);
+  return status.st_ino;
+}
+
+/// Opens the pipe with that inode anew, through any process that has an end.
+inline int ReopenPipe(std::uint64_t inode, int flags, int proc) {
+  const std::string wanted = "pipe:[" + std::to_string(inode) + "]";
+  for (const std::string& pid : NamesIn(proc, ".")) {
+    if (pid.find_first_not_of("0123456789") != pid.npos) continue;
+    for (const std::string& name : NamesIn(proc, pid + "/fd")) {
+      const std::string path = pid + "/fd/" + name;
+      if (LinkText(proc, path) == wanted) return Aside(openat(proc, path.c_str(), flags));
+    }
+  }
+  errno = ENOENT;
+  return -1;
+}
+
+/// F_SETFL takes some flags and ignores all others, which are an error in a program.
+inline bool SetFlags(int fd, const File& file) {
+  fcntl(fd, F_SETFL, static_cast<int>(file.flags.bits));
+  constexpr std::uint64_t kLargeFile = 0100000;
+  const auto got = static_cast<std::uint64_t>(fcntl(fd, F_GETFL));
+  if ((got & ~kLargeFile) == (file.flags.bits & ~kLargeFile)) return true;
+  errno = EINVAL;
+  return false;
+}
+
+/// F_SETPIPE_SZ rounds up, which is an error in a program, as is what the pipe has no room for.
+inline bool FillPipe(int fd, const Pipe& pipe) {
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  const auto bytes = static_cast<long>(pipe.capacity.value_or(0));
+  if (pipe.capacity) {
+    const int size = fcntl(fd, F_SETPIPE_SZ, bytes);
+    if (size < 0) return false;
+    if (size != bytes) {
+      errno = EINVAL;
+      return false;
+    }
+  }
+  if (!pipe.data) return true;
+  const std::string data(pipe.data->bytes, 'x');
+  const ssize_t put = data.empty() ? -1 : write(fd, data.data(), data.size());
+  if (put != static_cast<ssize_t>(data.size())) errno = data.empty() ? EINVAL : EAGAIN;
+  return put == static_cast<ssize_t>(data.size());
+}
+
+/// The descriptions of a pipe: those that pipe(2) makes, those that are opened.
+inline int OpenPipe(const OpenFile& open, int proc, SharedObjects* objects, int* peer) {
+  const Pipe& pipe = std::get<Pipe>(open.file->body);
+  std::atomic<std::uint64_t>& known = objects->pipe_inode[pipe.pipe_id.value];
+  const auto flags = static_cast<int>(open.file->flags.bits);
+  // F_SETFL sets these, and open(2) does not take them.
+  const int opening = flags & ~(O_ASYNC | O_DIRECT);
+  // What one call makes are two ends of one pipe, whatever a program calls them.
+  const auto* other = open.peer == nullptr ? nullptr : std::get_if<Pipe>(&open.peer->file->body);
+  if (other != nullptr && (other->pipe_id != pipe.pipe_id || IsReopenedEnd(open.file->flags) ||
+                           IsReopenedEnd(open.peer->file->flags))) {
+    errno = EINVAL;
+    return -1;
+  }
+  if (known.load() != 0) {
+    const int fd = ReopenPipe(known.load(), opening, proc);
+    if (fd < 0) return -1;
+    // No system call makes a pipe, or its ends, a second time.
+    const bool again =
+        pipe.capacity || pipe.data || open.peer != nullptr || !IsReopenedEnd(open.file->flags);
+    if (!again && SetFlags(fd, *open.file)) return fd;
+    const int error = again ? EEXIST : errno;
+    close(fd);
+    errno = error;
+    return -1;
+  }
+  int ends[2];
+  if (pipe2(ends, 0) != 0) return -1;
+  for (int& end : ends) end = Aside(end);
+  const auto give_up = [&] {
+    const int error = errno;
+    close(ends[0]);
+    close(ends[1]);
+    errno = error;
+    return -1;
+  };
+  if (!FillPipe(ends[1], pipe)) return give_up();
+  const int own = (flags & O_ACCMODE) == O_RDONLY ? 0 : 1;
+  int fd = ends[own];
+  const std::uint64_t inode = InodeOf(fd);
+  if (IsReopenedEnd(open.file->flags)) {
+    fd = ReopenPipe(inode, opening, proc);
+    if (fd < 0 || !SetFlags(fd, *open.file)) return give_up();
+    close(ends[own]);
+  } else if (!SetFlags(fd, *open.file)) {
+    return give_up();
+  }
+  if (open.peer == nullptr) {
+    close(ends[1 - own]);
+  } else {
+    *peer = ends[1 - own];
+    if (!SetFlags(*peer, *open.peer->file)) return give_up();
+  }
+  known.store(inode);
+  return fd;
+}
+
 inline int OpenOther(const OtherFile& file) {
   if (file.type == "INOTIFY") return inotify_init1(0);
   errno = ENOSYS;
@@ -163,13 +272,13 @@ inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int
   } else if (std::holds_alternative<Eventpoll>(open.file->body)) {
     fd = Aside(epoll_create1(0));
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
+  } else if (std::holds_alternative<Pipe>(open.file->body)) {
+    return OpenPipe(open, proc, objects, peer);
   } else if (open.peer == nullptr) {
     fd = Aside(OpenOther(std::get<OtherFile>(open.file->body)));
   } else {
     int ends[2];
-    const bool is_pipe = std::get<OtherFile>(open.file->body).type == "PIPE";
-    const int made = is_pipe ? pipe2(ends, 0) : socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
-    if (made < 0) return -1;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) return -1;
     fd = Aside(ends[0]);
     *peer = Aside(ends[1]);
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <linux/kcmp.h>
+#include <sys/ioctl.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -90,7 +91,9 @@ class RealLines {
     unsigned long pos = 0, flags = 0;
     std::sscanf(text, "pos: %lu flags: %lo", &pos, &flags);
     lines_.AddSlot(pid, fd, StateLines::SlotName(first.pid, first.fd), (flags & O_CLOEXEC) != 0,
-                   FileName(link, text, flags, pos));
+                   link.starts_with("pipe:")
+                       ? PipeName(std::to_string(pid) + "/fd/" + std::to_string(fd), flags)
+                       : FileName(link, text, flags, pos));
     if (link.starts_with("/memfd:m")) WriteMemfd(pid, fd, link);
   }
 
@@ -100,10 +103,21 @@ class RealLines {
     return found == nullptr ? 0 : std::strtoull(found + std::strlen(label), nullptr, base);
   }
 
+  /// What F_GETPIPE_SZ and FIONREAD say of the pipe at that path.
+  std::string PipeName(const std::string& path, std::uint64_t flags) const {
+    const int pipe = openat(view_.proc, path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    int queued = 0;
+    ioctl(pipe, FIONREAD, &queued);
+    const int capacity = fcntl(pipe, F_GETPIPE_SZ);
+    close(pipe);
+    return StateLines::PipeText(static_cast<std::uint64_t>(capacity),
+                                static_cast<std::uint64_t>(queued), flags);
+  }
+
   static std::string FileName(const std::string& link, const char* info, std::uint64_t flags,
                               std::uint64_t pos) {
     constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
-        {"pipe:", "PIPE"}, {"socket:", "UNIXSK"}, {"anon_inode:inotify", "INOTIFY"}};
+        {"socket:", "UNIXSK"}, {"anon_inode:inotify", "INOTIFY"}};
     for (const auto& [start, type] : kOthers) {
       if (link.starts_with(start)) return std::string(type);
     }

@@ -278,6 +278,44 @@ class ProgramMaker {
     }
     return std::make_shared<const File>(File{{++files_}, flags, body});
   }
+  /// An end of a pipe, mostly one that can be made. `alone`: nothing else is wrong with the
+  /// command, so its values may be.
+  std::shared_ptr<const File> AnyPipeEnd(PipeId id, bool first, bool alone, std::uint64_t access) {
+    constexpr std::uint64_t kLargeFile = 0100000;
+    Pipe body{id, {}, {}};
+    OpenFlags flags = {access | Any({0, 0, 0, O_NONBLOCK, O_APPEND, O_DIRECT})};
+    if (first != OneIn(8)) {
+      const bool wrong = first && alone && OneIn(6);
+      if (OneIn(2)) body.capacity = wrong ? Any({4097, 0, 4096}) : Any({8192, 16384, 65536});
+      if (OneIn(2)) {
+        body.data = ImageBytes{"pipes-data.img", 8,
+                               wrong ? Any({5000UL, 65537UL}) : Any({1UL, 4096UL, 8192UL})};
+      }
+    } else {
+      flags.bits |= OneIn(6) ? 0 : kLargeFile | Any({0, 0, O_SYNC});
+    }
+    return std::make_shared<const File>(File{{++files_}, flags, body});
+  }
+  Command AnyPipe(Pid pid) {
+    const PipeId id = {Below(6)};
+    const bool first = !kernel().files.Of<Pipe>().Knows(id);
+    const bool pair = OneIn(first ? 2 : 10);
+    const std::uint64_t access = AnyAccess(first);
+    OpenFile open{AnyFd(), AnyPipeEnd(id, first, !pair, access), OneIn(3), {}};
+    if (pair) {
+      const std::uint64_t other = OneIn(12) ? access : access == O_RDONLY ? O_WRONLY : O_RDONLY;
+      const PipeId same = OneIn(20) ? PipeId{Below(6)} : id;
+      auto peer = std::make_shared<const File>(
+          File{{++files_}, {other | Any({0, 0, O_NONBLOCK})}, Pipe{same, {}, {}}});
+      open.peer = std::make_shared<const PeerEnd>(PeerEnd{AnyFd(), std::move(peer), OneIn(2)});
+    }
+    return {pid, std::move(open)};
+  }
+  /// O_RDWR is of those that are opened only.
+  std::uint64_t AnyAccess(bool first) {
+    return first && !OneIn(6) ? Any({O_RDONLY, O_WRONLY}) : AccessMode();
+  }
+
   Command AnyOpening(Pid pid) {
     using namespace test;  // NOLINT
     const bool cloexec = OneIn(3);
@@ -286,7 +324,8 @@ class ProgramMaker {
         if (!OneIn(4)) return OpenOf(pid, AnyFd(), AnyAnonymous(), cloexec);
         return OpenOf(pid, AnyFd(), OtherOf(++files_, "INOTIFY"), cloexec);
       case 1: {
-        const char* type = Any({"PIPE", "UNIXSK"});
+        if (OneIn(2)) return AnyPipe(pid);
+        const char* type = "UNIXSK";
         auto peer =
             std::make_shared<const PeerEnd>(PeerEnd{AnyFd(), OtherOf(++files_, type), OneIn(2)});
         return {pid, OpenFile{AnyFd(), OtherOf(++files_, type), cloexec, peer}};

@@ -61,7 +61,7 @@ class SimulatedLines {
       const check::Description& description = *slot.description;
       const std::string name = StateLines::SlotName(task.pid, fd);
       const std::string first = descriptions_.try_emplace(&description, name).first->second;
-      lines_.AddSlot(task.pid, fd, first, slot.cloexec, FileName(*description.file));
+      lines_.AddSlot(task.pid, fd, first, slot.cloexec, FileName(description));
       if (const check::MemoryObject* object = description.object.get(); object != nullptr) {
         lines_.AddSeals(object->id, object->size, object->seals.bits);
       }
@@ -97,7 +97,14 @@ class SimulatedLines {
     return std::string(TypeOf(file));
   }
 
-  static std::string FileName(const File& file) {
+  static std::string FileName(const check::Description& description) {
+    constexpr std::uint64_t kDefault = 65536;
+    const File& file = *description.file;
+    if (description.pipe != nullptr) {
+      const PipeContent& content = description.pipe->content;
+      return StateLines::PipeText(content.capacity.value_or(kDefault),
+                                  content.data ? content.data->bytes : 0, file.flags.bits);
+    }
     if (const auto* regular = std::get_if<RegularFile>(&file.body)) {
       return StateLines::FileText(regular->path.bytes, file.flags.bits, regular->pos.value_or(0));
     }

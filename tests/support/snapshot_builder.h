@@ -3,6 +3,9 @@
 //   tree   PrintTree()'s notation
 //   fd 1,2: 0=a 5=b+c       the table of 1 and 2 (one table); +c: close-on-exec. Equal names are
 //                           one description, of the file "/name" or of the memfd `name`
+//                           p< and p>: the ends of pipe `p` that pipe(2) makes; p<<, p>> and p<>:
+//                           those that open(2) makes; f/< f/> f/<>: openings of the FIFO "/f"
+//   pipe p: 4096 7          its capacity, or -, and so many bytes queued
 //   mem 2: 10-14 rw anon 10=3 11-13=4 dontfork
 //                           a region; numbers of pages, hexadecimal; then its pages and their
 //                           contents. Backings: anon, file:a+2 (private), sfile:a, memfd:m
@@ -177,6 +180,13 @@ class SnapshotBuilder {
       snapshot().shmems.push_back(object);
     } else if (head[0] == "memfd") {
       AddMemfd(head[1], words);
+    } else if (head[0] == "pipe") {
+      PipeContent content;
+      if (words[0] != "-") content.capacity = std::stoul(words[0]);
+      if (words.size() > 1) {
+        content.data = ImageBytes{"pipes-data.img", 100, std::stoul(words[1])};
+      }
+      snapshot().pipes[PipeOf(head[1])] = content;
     } else if (head[0] == "stop") {
       ProcessOf(head[1]).state = ProcessState::kStopped;
       ProcessOf(head[1]).stop_signal = {SIGSTOP};
@@ -198,6 +208,27 @@ class SnapshotBuilder {
     snapshot().memfds.push_back(std::move(object));
   }
 
+  PipeId PipeOf(const std::string& name) {
+    return {pipe_of_.emplace(name, 70 + pipe_of_.size()).first->second};
+  }
+
+  /// An end of a pipe, or an opening of a FIFO; false: `key` is none.
+  bool FileOfPipe(const std::string& key, File* file) {
+    const std::size_t sign = key.find_first_of("<>");
+    if (sign == std::string::npos) return false;
+    constexpr std::uint64_t kLargeFile = 0100000;
+    const std::string signs = key.substr(sign), name = key.substr(0, sign);
+    const bool fifo = name.ends_with('/');
+    file->flags.bits = signs == "<>" ? O_RDWR : signs[0] == '<' ? O_RDONLY : O_WRONLY;
+    if (fifo || signs.size() > 1) file->flags.bits |= kLargeFile;
+    if (fifo) {
+      file->body = Fifo{{PipeOf(name).value}, {"/" + name.substr(0, name.size() - 1)}, {}, {}};
+    } else {
+      file->body = Pipe{PipeOf(name), {}, {}};
+    }
+    return true;
+  }
+
   FileIndex FileOf(const std::string& key, const std::string& path, std::uint64_t flags) {
     auto [known, added] = file_of_.emplace(key, snapshot().files.size());
     if (!added) return known->second;
@@ -205,7 +236,8 @@ class SnapshotBuilder {
     file->id.value = ++snapshot().highest_file_id;
     file->flags = {flags};
     auto memfd = memfd_of_.find(key);
-    if (memfd != memfd_of_.end()) {
+    if (FileOfPipe(key, file.get())) {
+    } else if (memfd != memfd_of_.end()) {
       Memfd body;
       body.inode_id = snapshot().memfds[memfd->second].inode_id;
       file->body = body;
@@ -299,6 +331,7 @@ class SnapshotBuilder {
   std::map<Pid, std::size_t> index_of_;
   std::map<std::string, FileIndex> file_of_;
   std::map<std::string, ObjectIndex> shmem_of_, memfd_of_;
+  std::map<std::string, std::uint64_t> pipe_of_;
 };
 
 /// Programs as lines `pid COMMAND …`; numbers of pages are hexadecimal.
@@ -350,6 +383,16 @@ class ProgramText {
       if (memfd->seals && memfd->seals->bits != 0) text += " sealed";
       return text;
     }
+    if (const auto* pipe = std::get_if<Pipe>(&file.body)) {
+      const std::uint64_t access = file.flags.bits & O_ACCMODE;
+      std::string text = "pipe " + std::to_string(pipe->pipe_id.value);
+      text += access == O_RDWR ? "<>" : access == O_RDONLY ? "<" : ">";
+      if (access != O_RDWR && IsReopenedEnd(file.flags)) text += text.back();
+      if (pipe->capacity) text += " capacity " + std::to_string(*pipe->capacity);
+      if (pipe->data) text += " data " + std::to_string(pipe->data->bytes);
+      return text;
+    }
+    if (const auto* fifo = std::get_if<Fifo>(&file.body)) return "FIFO " + fifo->path.bytes;
     return std::string(TypeOf(file));
   }
 
@@ -366,8 +409,11 @@ class ProgramText {
   static std::string Line(const Exit&) { return "EXIT"; }
   static std::string Line(const Wait& wait) { return "WAIT " + std::to_string(wait.child_pid); }
   static std::string Line(const OpenFile& open) {
-    return "OPEN_FILE " + std::to_string(open.fd) + " " + FileText(*open.file) +
-           (open.cloexec ? " cloexec" : "");
+    std::string text = "OPEN_FILE " + std::to_string(open.fd) + " " + FileText(*open.file) +
+                       (open.cloexec ? " cloexec" : "");
+    if (open.peer == nullptr) return text;
+    return text + ", " + std::to_string(open.peer->fd) + " " + FileText(*open.peer->file) +
+           (open.peer->cloexec ? " cloexec" : "");
   }
   static std::string Line(const DupFd& dup) {
     return "DUP_FD " + std::to_string(dup.old_fd) + " " + std::to_string(dup.new_fd) +

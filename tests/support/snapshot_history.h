@@ -38,6 +38,7 @@ class History {
     std::string path;  // of a REG; empty: `object`, or of another type
     std::uint64_t access = O_RDWR;
     std::shared_ptr<Object> object;
+    std::uint64_t pipe = 0;  // 0: it is none
     std::uint64_t pos = 0;
     FileIndex index;
   };
@@ -120,6 +121,8 @@ class History {
   // ---- descriptors: history_descriptors.cc
 
   void Open(Task& task, Fd fd);
+  void OpenPipe(Task& task);
+  void ReopenPipe(Slot& slot);
   std::shared_ptr<Object> NewMemfd();
   void ChangeTable(Task& task);
   void ChangeMemfd(Task& task);

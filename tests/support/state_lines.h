@@ -58,6 +58,10 @@ class StateLines {
   static std::string TimerfdText(std::uint64_t clock, std::uint64_t flags) {
     return FileText("TIMERFD clock " + std::to_string(clock), flags, 0);
   }
+  static std::string PipeText(std::uint64_t capacity, std::uint64_t queued, std::uint64_t flags) {
+    return FileText("PIPE of " + std::to_string(capacity) + " with " + std::to_string(queued),
+                    flags, 0);
+  }
   /// `vma` contains `page`; `word`: the first eight bytes, if they can be read.
   void AddPage(Pid pid, std::uint64_t page, const Vma& vma, std::optional<std::uint64_t> word) {
     std::string text = HexText(page) + " " + vma.access + vma.flags + " " + vma.path;

@@ -13,6 +13,8 @@ void OpenEventfd(const Caller& caller, const OpenOp& open);
 void OpenSignalfd(const Caller& caller, const OpenOp& open);
 void OpenTimerfd(const Caller& caller, const OpenOp& open);
 void OpenEventpoll(const Caller& caller, const OpenOp& open);
+void OpenPipe(const Caller& caller, const OpenOp& open);
+void OpenFifo(const Caller& caller, const OpenOp& open);
 
 void SetOwner(const Caller& caller, const OwnerOp& owner);
 void SetTimer(const Caller& caller, const TimerOp& timer);

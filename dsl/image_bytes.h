@@ -1,0 +1,23 @@
+// Bytes that programs leave in images.
+#pragma once
+
+#include "dsl/describe.h"
+#include "model/image_bytes.h"
+
+namespace crgen {
+
+template <>
+struct Describe<ImageBytes> {
+  static constexpr auto kFields = std::tuple{
+      Required("image", &ImageBytes::image, "file name, relative to the dump"),
+      Required("offset", &ImageBytes::offset, "bytes"), Required("bytes", &ImageBytes::bytes)};
+};
+
+template <>
+struct Describe<ImageSpan> {
+  static constexpr auto kFields = std::tuple{
+      Required("image", &ImageSpan::image, "relative to the dump, never absolute, never with `..`"),
+      Required("offset", &ImageSpan::offset, "bytes")};
+};
+
+}  // namespace crgen

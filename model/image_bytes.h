@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace crgen {
+
+/// Bytes of an image that are no pages.
+struct ImageBytes {
+  std::string image;
+  std::uint64_t offset = 0;
+  std::uint64_t bytes = 0;
+  friend bool operator==(const ImageBytes&, const ImageBytes&) = default;
+};
+
+/// Where bytes of an image begin.
+struct ImageSpan {
+  std::string image;
+  std::uint64_t offset = 0;
+  friend bool operator==(const ImageSpan&, const ImageSpan&) = default;
+};
+
+}  // namespace crgen

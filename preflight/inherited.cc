@@ -1,0 +1,86 @@
+// Descriptors that the caller hands over: `external`.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <unordered_set>
+
+#include "dsl/references.h"
+#include "model/printable.h"
+#include "preflight/question.h"
+
+namespace crgen::preflight {
+namespace {
+
+class InheritedQuestion : public QuestionOn<InheritedQuestion> {
+ public:
+  using QuestionOn::QuestionOn;
+
+  template <typename Body>
+  void On(const Body&) {}
+
+  void On(const OpenFile& open) {
+    ForEachOpened(open, [&](Fd, const File& file, bool) {
+      if (file.external) Check(file);
+    });
+  }
+
+  void Finish() override {
+    for (const auto& [key, fd] : context_.options.inherited) {
+      if (known_.contains(key)) continue;
+      findings_.Wrong("--inherit-fd fd[" + std::to_string(fd) + "]:" + Printable(key) +
+                          ": nothing in the plan has that key",
+                      "leave it out");
+    }
+  }
+
+ private:
+  void Check(const File& file) {
+    const std::string& key = *file.external;
+    const std::string name = Printable(key);
+    known_.insert(key);
+    const auto handed_over = context_.options.inherited.find(key);
+    if (handed_over == context_.options.inherited.end()) {
+      return findings_.Wrong(name + " comes from outside, and is not handed over",
+                             "--inherit-fd fd[N]:" + name);
+    }
+    const int fd = handed_over->second;
+    const std::string at = "descriptor " + std::to_string(fd) + ", handed over as " + name + ", ";
+    struct stat status;
+    const int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fstat(fd, &status) != 0) {
+      return findings_.Wrong(at + "is not open: " + std::strerror(errno));
+    }
+    if (!IsOfKind(file, status)) {
+      return findings_.Wrong(at + "is no " + std::string(TypeOf(file)));
+    }
+    const auto access = static_cast<std::uint64_t>(flags) & O_ACCMODE;
+    const std::uint64_t wanted = file.flags.bits & O_ACCMODE;
+    if (access != wanted && access != O_RDWR) {
+      findings_.Wrong(at + "is not open for " +
+                      (wanted == O_RDONLY   ? "reading"
+                       : wanted == O_WRONLY ? "writing"
+                                            : "both"));
+    }
+  }
+
+  static bool IsOfKind(const File& file, const struct stat& status) {
+    const std::string_view type = TypeOf(file);
+    if (type == Pipe::kType || type == Fifo::kType) return S_ISFIFO(status.st_mode);
+    if (type == RegularFile::kType) return !S_ISSOCK(status.st_mode) && !S_ISFIFO(status.st_mode);
+    if (type == "TTY") return S_ISCHR(status.st_mode);
+    return S_ISSOCK(status.st_mode);
+  }
+
+  std::unordered_set<std::string> known_;  ///< keys that the program has
+};
+
+}  // namespace
+
+std::unique_ptr<Question> AskForInherited(Context& context) {
+  return std::make_unique<InheritedQuestion>(context);
+}
+
+}  // namespace crgen::preflight

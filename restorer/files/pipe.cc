@@ -1,0 +1,79 @@
+#include "restorer/files/pipe.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <unordered_map>
+
+#include "dsl/references.h"
+#include "restorer/problem.h"
+
+namespace crgen::restorer {
+namespace {
+
+/// What both kinds of pipes have.
+PipeOp* MakePipeOp(const auto& body, OpenContext& context) {
+  PipeOp* op = context.arena.New<PipeOp>();
+  op->held[0] = op->held[1] = -1;
+  op->capacity = body.capacity.value_or(0);
+  op->peer_fd = -1;
+  if (!body.data) return op;
+  op->image = context.arena.Text(std::to_string(context.services.files->image(body.data->image)));
+  op->offset = body.data->offset;
+  op->bytes = body.data->bytes;
+  return op;
+}
+
+}  // namespace
+
+std::string PreparePipes(const Program& program, Services* services) {
+  std::unordered_map<PipeId, std::size_t> first_commands;
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    const auto* open = std::get_if<OpenFile>(&program[i].body);
+    const auto* pipe = open == nullptr ? nullptr : std::get_if<Pipe>(&open->file->body);
+    if (pipe == nullptr || open->file->external) continue;
+    const auto [first, is_new] = first_commands.try_emplace(pipe->pipe_id, i);
+    if (is_new || services->pipes.contains(pipe->pipe_id)) continue;
+    std::array<int, 2> ends;
+    if (pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+      return ErrorText("pipe " + std::to_string(pipe->pipe_id.value));
+    }
+    services->pipes.emplace(pipe->pipe_id, HeldPipe{ends, first->second});
+  }
+  return "";
+}
+
+void FileRestorer<Pipe>::Compile(const Pipe& pipe, OpenContext& context) {
+  context.op.kind = OpKind::kOpenPipe;
+  PipeOp* op = MakePipeOp(pipe, context);
+  context.op.open.pipe = op;
+  const auto held = context.services.pipes.find(pipe.pipe_id);
+  if (held != context.services.pipes.end()) {
+    op->held[0] = held->second.ends[0];
+    op->held[1] = held->second.ends[1];
+    op->exists = context.op.command != held->second.first_command;
+  }
+  const bool writes = (context.op.open.flags & O_ACCMODE) != O_RDONLY;
+  op->held_name = context.arena.Text(std::to_string(op->held[writes ? 1 : 0]));
+  if (context.peer == nullptr) return;
+  op->peer_fd = context.peer->fd;
+  op->peer_flags = static_cast<std::uint32_t>(context.peer->file->flags.bits);
+  op->peer_cloexec = context.peer->cloexec;
+}
+
+void FileRestorer<Fifo>::Compile(const Fifo& fifo, OpenContext& context) {
+  context.op.kind = OpKind::kOpenFifo;
+  OpenOp& open = context.op.open;
+  open.pipe = MakePipeOp(fifo, context);
+  open.path = context.arena.Text(fifo.path.bytes);
+  FileCheck* check = context.arena.New<FileCheck>();
+  const bool link = context.file.flags.Has(O_NOFOLLOW);
+  const HostFiles& files = *context.services.files;
+  const int held = link ? files.link(fifo.path.bytes) : files.file(fifo.path.bytes);
+  check->held = held < 0 ? nullptr : context.arena.Text(std::to_string(held));
+  check->size = -1;
+  check->fifo = true;
+  open.check = check;
+}
+
+}  // namespace crgen::restorer
