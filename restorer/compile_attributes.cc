@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <sstream>
 
 namespace crgen::restorer {
@@ -43,9 +44,9 @@ const CredentialsState* CredentialsOf(const Creds& from, Arena& arena) {
   return to;
 }
 
-const user_desc* TlsOf(const std::vector<TlsDescriptor>& from, Arena& arena) {
+const user_desc* TlsOf(const std::map<std::uint32_t, TlsDescriptor>& from, Arena& arena) {
   std::vector<user_desc> to;
-  for (const TlsDescriptor& entry : from) {
+  for (const auto& [number, entry] : from) {
     user_desc out = {};
     out.entry_number = entry.entry_number;
     out.base_addr = static_cast<unsigned>(entry.base_addr.value);
@@ -99,20 +100,54 @@ const std::uint64_t* IntervalTimersOf(const IntervalTimers& timers, Arena& arena
   return armed ? arena.Copy(words) : nullptr;
 }
 
-std::vector<PosixTimerState> PosixTimersOf(const std::vector<PosixTimer>& from) {
+std::vector<PosixTimerState> PosixTimersOf(const std::map<std::uint32_t, PosixTimer>& from) {
   std::vector<PosixTimerState> timers;
-  for (const PosixTimer& timer : from) {
+  for (const auto& [id, timer] : from) {
     const auto [seconds, nanoseconds] =
         TimeLeft({timer.interval_sec, timer.interval_nsec}, {timer.value_sec, timer.value_nsec});
-    timers.push_back(
-        {static_cast<std::int32_t>(timer.id), static_cast<std::int32_t>(timer.clock.value),
-         static_cast<std::int32_t>(timer.signal.value),
-         static_cast<std::int32_t>(timer.notify.value), timer.notify_tid.value_or(0),
-         timer.sigev_value.value, timer.interval_sec, timer.interval_nsec, seconds, nanoseconds});
+    timers.push_back({static_cast<std::int32_t>(id), static_cast<std::int32_t>(timer.clock.value),
+                      static_cast<std::int32_t>(timer.signal.value),
+                      static_cast<std::int32_t>(timer.notify.value), timer.notify_tid.value_or(0),
+                      timer.sigev_value.value, timer.interval_sec, timer.interval_nsec, seconds,
+                      nanoseconds});
   }
-  std::sort(timers.begin(), timers.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
   return timers;
 }
+
+void AddQueue(const std::vector<PendingSignal>& from, std::vector<QueuedSignal>* queue) {
+  const std::vector<QueuedSignal> more = QueueOf(from);
+  queue->insert(queue->end(), more.begin(), more.end());
+}
+
+/// What several SET_ATTR add to. Of one key the last is in force.
+struct Lists {
+  std::vector<SignalActionState> actions;
+  std::vector<LimitState> limits;
+  std::map<std::uint32_t, PosixTimer> timers;  ///< by id
+  std::vector<QueuedSignal> queue;
+
+  template <typename Entry, typename Key>
+  static void Put(std::vector<Entry>* list, const Entry& entry, Key Entry::*key) {
+    const auto had = std::find_if(list->begin(), list->end(),
+                                  [&](const Entry& it) { return it.*key == entry.*key; });
+    if (had != list->end()) list->erase(had);
+    list->push_back(entry);
+  }
+
+  void Add(const Attributes& from, bool of_thread) {
+    for (const SignalAction& action : from.sigactions) {
+      Put(&actions,
+          {static_cast<std::int32_t>(action.signal.value), action.handler.value, action.flags.bits,
+           action.restorer.value, action.mask.value},
+          &SignalActionState::signal);
+    }
+    for (const Rlimit& limit : from.rlimits) {
+      Put(&limits, {limit.resource.value, limit.cur, limit.max}, &LimitState::resource);
+    }
+    for (const PosixTimer& timer : from.posix_timers) timers[timer.id] = timer;
+    if (!of_thread) AddQueue(from.signal_queue, &queue);
+  }
+};
 
 }  // namespace
 
@@ -172,32 +207,12 @@ std::uint32_t ProcessAttributes::loginuid() const {
 
 void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
   Process& process = *process_;
+  Lists lists;
   for (const Set& set : sets_[process.pid]) {
     const Attributes& from = *set.attributes;
     if (from.mm) process.memory = MemoryOf(*from.mm, *files_, arena);
-    if (!from.sigactions.empty()) {
-      std::vector<SignalActionState> actions;
-      for (const SignalAction& action : from.sigactions) {
-        actions.push_back({static_cast<std::int32_t>(action.signal.value), action.handler.value,
-                           action.flags.bits, action.restorer.value, action.mask.value});
-      }
-      process.actions = arena.Copy(actions);
-      process.action_count = static_cast<std::uint32_t>(actions.size());
-    }
-    if (!from.rlimits.empty()) {
-      std::vector<LimitState> limits;
-      for (const Rlimit& limit : from.rlimits) {
-        limits.push_back({limit.resource.value, limit.cur, limit.max});
-      }
-      process.limits = arena.Copy(limits);
-      process.limit_count = static_cast<std::uint32_t>(limits.size());
-    }
+    lists.Add(from, set.of_thread);
     if (from.timers) process.interval_timers = IntervalTimersOf(*from.timers, arena);
-    if (!from.posix_timers.empty()) {
-      const std::vector<PosixTimerState> timers = PosixTimersOf(from.posix_timers);
-      process.posix_timers = arena.Copy(timers);
-      process.posix_timer_count = static_cast<std::uint32_t>(timers.size());
-    }
     if (from.personality) process.personality = static_cast<std::int64_t>(from.personality->value);
     if (from.dumpable) process.dumpable = *from.dumpable;
     if (from.thp_disabled && *from.thp_disabled) process.thp_disabled = 1;
@@ -205,17 +220,23 @@ void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
     if (from.oom_score_adj && *from.oom_score_adj != own.oom_score_adj) {
       process.oom_score_adj = arena.Text(std::to_string(*from.oom_score_adj));
     }
-    if (!set.of_thread && !from.signal_queue.empty()) {
-      const std::vector<QueuedSignal> queue = QueueOf(from.signal_queue);
-      process.queue = arena.Copy(queue);
-      process.queue_count = static_cast<std::uint32_t>(queue.size());
-    }
   }
+  process.actions = arena.Copy(lists.actions);
+  process.action_count = static_cast<std::uint32_t>(lists.actions.size());
+  process.limits = arena.Copy(lists.limits);
+  process.limit_count = static_cast<std::uint32_t>(lists.limits.size());
+  const std::vector<PosixTimerState> timers = PosixTimersOf(lists.timers);
+  process.posix_timers = arena.Copy(timers);
+  process.posix_timer_count = static_cast<std::uint32_t>(timers.size());
+  process.queue = arena.Copy(lists.queue);
+  process.queue_count = static_cast<std::uint32_t>(lists.queue.size());
 }
 
 void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& own, Arena& arena,
                                   Thread& thread, ThreadStart& start) {
   const bool leader = thread.tid == process_->pid;
+  std::vector<QueuedSignal> queue;
+  std::map<std::uint32_t, TlsDescriptor> tls;
   for (const Set& set : sets) {
     const Attributes& from = *set.attributes;
     thread.command = static_cast<std::uint32_t>(set.command);
@@ -232,11 +253,8 @@ void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& 
         thread.scheduling = to;
       }
     }
-    if (set.of_thread && !from.signal_queue.empty()) {
-      const std::vector<QueuedSignal> queue = QueueOf(from.signal_queue);
-      thread.queue = arena.Copy(queue);
-      thread.queue_count = static_cast<std::uint32_t>(queue.size());
-    }
+    if (set.of_thread) AddQueue(from.signal_queue, &queue);
+    for (const TlsDescriptor& entry : from.tls) tls[entry.entry_number] = entry;
     if (from.seccomp) {
       thread.seccomp_strict = from.seccomp->mode.value == SECCOMP_MODE_STRICT;
       std::vector<FilterState> filters;
@@ -269,14 +287,14 @@ void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& 
       thread.altstack_flags =
           static_cast<std::uint32_t>(from.sigaltstack->flags.bits) & kAltstackFlags;
     }
-    if (!from.tls.empty()) {
-      thread.tls = TlsOf(from.tls, arena);
-      thread.tls_count = static_cast<std::uint32_t>(from.tls.size());
-    }
     if (from.signal_mask) start.signal_mask = from.signal_mask->value;
     if (from.registers) start.registers = &*from.registers;
     if (from.fpu) start.fpu = &*from.fpu;
   }
+  thread.queue = arena.Copy(queue);
+  thread.queue_count = static_cast<std::uint32_t>(queue.size());
+  thread.tls = TlsOf(tls, arena);
+  thread.tls_count = static_cast<std::uint32_t>(tls.size());
 }
 
 void ProcessAttributes::End(const OwnState& own, Arena& arena, bool resumes,

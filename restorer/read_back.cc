@@ -1,6 +1,7 @@
 #include "restorer/read_back.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -77,8 +78,7 @@ ReadBack::ReadBack(const Program& program) {
   ReadNamespaces(getpid(), &own_namespaces_);
   own_thread_.securebits = static_cast<std::uint32_t>(prctl(PR_GET_SECUREBITS));
   own_process_.facts.ignored = 0;
-  own_process_.cwd = "/";
-  own_process_.root = "/proc/self/root";
+  own_process_.directories = std::make_shared<Directories>(Directories{"/", "/proc/self/root"});
   processes_[0] = own_process_;
   for (const Command& command : program) {
     if (const auto* fork = std::get_if<Fork>(&command.body)) Plan(command.pid, *fork);
@@ -93,14 +93,17 @@ ReadBack::ReadBack(const Program& program) {
 void ReadBack::Plan(Pid pid, const Fork& fork) {
   threads_[fork.child_pid] = {own_thread_};
   PlannedProcess child = own_process_;
-  child.cwd = processes_[pid].cwd;
-  child.root = processes_[pid].root;
+  child.directories = processes_[pid].directories;
+  if (!fork.flags.Has(CLONE_FS)) {
+    child.directories = std::make_shared<Directories>(*child.directories);
+  }
   processes_[fork.child_pid] = std::move(child);
 }
 
 void ReadBack::Plan(Pid pid, const SetAttr& set) {
   const Pid tid = set.tid.value_or(pid);
   PlanThread(*set.attributes, threads_[tid]);
+  if (threads_[tid].shared_filters > 0) processes_[pid].filtering = tid;
   if (tid == pid) PlanProcess(*set.attributes, processes_[pid]);
 }
 
@@ -129,10 +132,12 @@ void ReadBack::PlanThread(const Attributes& attributes, PlannedThread& thread) c
     const Seccomp& seccomp = *attributes.seccomp;
     const bool strict = seccomp.mode.value == SECCOMP_MODE_STRICT;
     thread.shared_filters = 0;
+    std::uint32_t installed = 0;
     facts.seccomp_filters = own_thread_.seccomp_filters;
     for (const SeccompFilter& filter : seccomp.filters) {
       ++facts.seccomp_filters;
-      thread.shared_filters += filter.flags.Has(SECCOMP_FILTER_FLAG_TSYNC);
+      ++installed;
+      if (filter.flags.Has(SECCOMP_FILTER_FLAG_TSYNC)) thread.shared_filters = installed;
     }
     facts.seccomp_mode = strict                      ? SECCOMP_MODE_STRICT
                          : facts.seccomp_filters > 0 ? SECCOMP_MODE_FILTER
@@ -152,8 +157,7 @@ void ReadBack::PlanProcess(const Attributes& attributes, PlannedProcess& process
     }
   }
   if (attributes.fs) {
-    process.cwd = attributes.fs->cwd.bytes;
-    process.root = attributes.fs->root.bytes;
+    *process.directories = {attributes.fs->cwd.bytes, attributes.fs->root.bytes};
   }
 }
 
@@ -211,7 +215,8 @@ void ReadBack::CompareThread(const ThreadStart& start, ThreadFacts found,
   comparison.SameBits("cap_amb", facts.ambient, found.ambient);
   comparison.SameBits("secbits", facts.securebits, found.securebits);
   comparison.Same("no_new_privs", facts.no_new_privs, found.no_new_privs);
-  const std::uint32_t shared = tid == pid ? 0 : threads_.at(pid).shared_filters;
+  const Pid from = processes_.at(pid).filtering;
+  const std::uint32_t shared = from == 0 || from == tid ? 0 : threads_.at(from).shared_filters;
   const std::uint32_t mode = shared > 0 ? SECCOMP_MODE_FILTER : facts.seccomp_mode;
   comparison.Same("seccomp.mode", mode, found.seccomp_mode);
   comparison.Same("seccomp.filters", facts.seccomp_filters + shared, found.seccomp_filters);
@@ -231,8 +236,8 @@ void ReadBack::CompareProcess(const ThreadStart& start, const ProcessFacts& foun
   comparison.Same("dumpable before the hand-over", std::uint64_t{0},
                   std::uint64_t{start.stopped.r13});
   const std::string folder = "/proc/" + std::to_string(start.number);
-  const std::pair<const char*, const std::string*> directories[] = {{"/cwd", &planned.cwd},
-                                                                    {"/root", &planned.root}};
+  const std::pair<const char*, const std::string*> directories[] = {
+      {"/cwd", &planned.directories->cwd}, {"/root", &planned.directories->root}};
   for (const auto& [name, path] : directories) {
     const auto [place, first] = places_.try_emplace(*path);
     if (first) place->second = PlaceOf(*path);

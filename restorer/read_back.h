@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -31,11 +32,15 @@ class ReadBack {
  private:
   struct PlannedThread {
     ThreadFacts facts;
-    std::uint32_t shared_filters = 0;  ///< that all threads of the process have
+    std::uint32_t shared_filters = 0;  ///< its first ones, which it gives to all other threads
+  };
+  struct Directories {
+    std::string cwd, root;  ///< paths in this process's own root
   };
   struct PlannedProcess {
     ProcessFacts facts;
-    std::string cwd, root;  ///< paths in this process's own root
+    Pid filtering = 0;                         ///< the thread that gives filters to all others
+    std::shared_ptr<Directories> directories;  ///< several processes' with CLONE_FS
   };
   struct Place {
     std::uint64_t device = 0, inode = 0, mount = 0;

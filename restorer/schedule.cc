@@ -42,6 +42,7 @@ class Scheduler {
     schedule_.child.assign(program.size(), kNone);
     schedule_.executor.assign(program.size(), 0);
     nodes_.emplace_back();
+    fs_.push_back(0);
     nodes_[0].subreaper = true;
     living_[0] = 0;
   }
@@ -87,6 +88,7 @@ class Scheduler {
     const bool sibling = fork.flags.Has(CLONE_PARENT);
     AwaitFree(fork.child_pid);
     OnTable();
+    OnFs();
     const auto number = static_cast<std::uint32_t>(nodes_.size());
     Node child;
     child.pid = fork.child_pid;
@@ -103,6 +105,8 @@ class Scheduler {
     ScheduledProcess process;
     process.pid = fork.child_pid;
     process.table = number;
+    fs_.push_back(fork.flags.Has(CLONE_FS) && actor_ != 0 ? fs_[actor_] : number);
+    if (fs_.back() != number) shared_fs_.try_emplace(fs_.back(), step_);
     if (fork.flags.Has(CLONE_FILES) && actor_ != 0) {
       process.table = schedule_.processes[actor_].table;
       shared_.try_emplace(process.table, step_);
@@ -219,6 +223,7 @@ class Scheduler {
 
   void Plan(const SetAttr& set) {
     if (!set.attributes->descriptors.empty()) PlanLate();
+    if (set.attributes->fs) OnFs();
     if (!set.attributes->child_subreaper) return;
     self().subreaper = *set.attributes->child_subreaper;
     Await(step_, reparenting_);
@@ -256,9 +261,12 @@ class Scheduler {
   }
 
   /// Steps on a descriptor table with several users keep their order.
-  void OnTable() {
-    const auto shared = shared_.find(schedule_.processes[actor_].table);
-    if (shared == shared_.end()) return;
+  void OnTable() { OnShared(shared_, schedule_.processes[actor_].table); }
+  /// Likewise on a working directory, root and umask.
+  void OnFs() { OnShared(shared_fs_, fs_[actor_]); }
+  void OnShared(std::unordered_map<std::uint32_t, std::uint32_t>& last, std::uint32_t what) {
+    const auto shared = last.find(what);
+    if (shared == last.end()) return;
     Await(step_, shared->second);
     shared->second = step_;
   }
@@ -332,6 +340,8 @@ class Scheduler {
   std::unordered_map<Pid, std::vector<std::uint32_t>> departures_;  ///< from the group
   std::unordered_map<Pid, std::vector<std::uint32_t>> freed_;       ///< pid reaped, session left
   std::unordered_map<std::uint32_t, std::uint32_t> shared_;         ///< table: its last step
+  std::vector<std::uint32_t> fs_;  ///< of each process: the one that it has cwd, root, umask with
+  std::unordered_map<std::uint32_t, std::uint32_t> shared_fs_;  ///< its last step
   std::unordered_map<std::uint32_t, std::uint32_t> touched_;  ///< process: its last step on memory
   /// The step that creates an object behind descriptions.
   std::map<std::pair<ObjectKind, std::uint64_t>, std::uint32_t> objects_;

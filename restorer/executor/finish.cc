@@ -19,6 +19,7 @@ constexpr uint64_t kChildSignal = 1ul << (SIGCHLD - 1);
 constexpr int kRestoreTimerIds = 77;  // PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16
 constexpr int kTimersAtMost = 1 << 20;
 constexpr int kCapabilities = 64;
+constexpr uint32_t kPendingSignals = 11;  // RLIMIT_SIGPENDING
 
 struct CapabilitySets {
   uint64_t effective, permitted, inheritable;
@@ -43,7 +44,10 @@ struct Finisher : Caller {
   void SetCapabilities(const CapabilitySets& sets) const;
   void DropBounding(uint64_t kept) const;
   void InstallFilters() const;
+  void SetLimit(const LimitState& limit) const;
+  void RaiseToTimers(LimitState limit) const;
   void CreateTimers() const;
+  void LowerFromTimers() const;
   void DropChildSignals() const;
   void CloseService() const;
 };
@@ -131,9 +135,26 @@ void Finisher::SetProcess() const {
          process->queue[i].info);
   }
   for (uint32_t i = 0; i < process->limit_count; ++i) {
-    Must("prlimit64", __NR_prlimit64, 0, process->limits[i].resource, &process->limits[i].current,
-         0);
+    if (process->limits[i].resource == kPendingSignals) {
+      RaiseToTimers(process->limits[i]);
+    } else {
+      SetLimit(process->limits[i]);
+    }
   }
+}
+
+void Finisher::SetLimit(const LimitState& limit) const {
+  Must("prlimit64", __NR_prlimit64, 0, limit.resource, &limit.current, 0);
+}
+
+/// Timers take places among the pending signals, and are created when no right is left to raise a
+/// limit; to lower one takes none.
+void Finisher::RaiseToTimers(LimitState limit) const {
+  uint64_t own[2];
+  Must("prlimit64", __NR_prlimit64, 0, limit.resource, 0, own);
+  if (limit.current < own[0]) limit.current = own[0];
+  if (limit.maximum < own[1]) limit.maximum = own[1];
+  SetLimit(limit);
 }
 
 void Finisher::InstallFilters() const {
@@ -267,6 +288,12 @@ void Finisher::CreateTimers() const {
   if (by_id) Control("prctl(PR_TIMER_CREATE_RESTORE_IDS)", kRestoreTimerIds, 0, 0, 0, 0);
 }
 
+void Finisher::LowerFromTimers() const {
+  for (uint32_t i = 0; i < process->limit_count; ++i) {
+    if (process->limits[i].resource == kPendingSignals) SetLimit(process->limits[i]);
+  }
+}
+
 /// What the deaths of children on the way have left pending.
 void Finisher::DropChildSignals() const {
   const uint64_t no_time[2] = {0, 0};
@@ -345,6 +372,7 @@ void FinishThread(const Setup* setup, const Thread* thread) {
     }
     finisher.CloseService();
     finisher.CreateTimers();
+    finisher.LowerFromTimers();
   }
   if (thread->rseq != 0) {
     finisher.Must("rseq", __NR_rseq, thread->rseq, thread->rseq_size, 0, thread->rseq_signature);

@@ -30,6 +30,7 @@ FAULTS = [
     ("fork-hands-on-no-late-attributes", "drop oom_score_adj", "oom_score_adj"),
     ("fork-hands-on-no-late-attributes", "drop thp_disabled", "thp_enabled"),
     ("fork-hands-on-no-late-attributes", "drop dumpable", "dumpable"),
+    ("attributes-lists-add", "drop the first sigactions", "ignored"),
     ("attributes", "drop robust_list", "robust_list"),
     ("attributes", "drop rseq", "rseq"),
     ("signals", "drop sigaltstack", "altstack"),
