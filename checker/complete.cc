@@ -16,6 +16,7 @@ struct Open {
   bool executing = false;  ///< neither RESUME nor EXIT
   bool creds = false;      ///< it resumes, and of a thread's creds nothing was said
   bool rlimits = false;    ///< likewise
+  bool registers = false;  ///< likewise of a thread's registers
   Pid thread = 0;          ///< the first such thread
 };
 
@@ -30,9 +31,13 @@ std::vector<Open> FindOpen(const Kernel& kernel) {
       const auto silent = std::find_if(task.threads.begin(), task.threads.end(),
                                        [](const SimulatedThread& it) { return !it.creds_said; });
       open.creds = !task.creds_said || silent != task.threads.end();
+      open.registers =
+          !task.attributes->registers ||
+          std::any_of(task.threads.begin(), task.threads.end(),
+                      [](const SimulatedThread& it) { return !it.attributes->registers; });
       open.thread = !task.creds_said || !open.creds ? task.pid : silent->tid;
     }
-    if (open.executing || open.creds || open.rlimits) found.push_back(open);
+    if (open.executing || open.creds || open.rlimits || open.registers) found.push_back(open);
   }
   return found;
 }
@@ -94,6 +99,9 @@ void FindUnfinished(const SimulatedState& state, Diagnostics& diag) {
   warn(&check::Open::creds, ": nothing is said of creds, which a restore wants set or \"inherit\"");
   warn(&check::Open::rlimits,
        ": nothing is said of rlimits, which a restore wants set or \"inherit\"");
+  const std::string names = check::Names(all, &check::Open::registers);
+  if (names.empty()) return;
+  diag.Warning("end of program", names + ": nothing is said of registers, which a restore wants");
 }
 
 }  // namespace crgen

@@ -85,9 +85,8 @@ ExitCode Validate(const ValidateArguments& arguments, Diagnostics& diag) {
   Result checked = CheckProgram(program, &state, findings);
   if (Succeeded(checked) && (arguments.complete || !arguments.against.empty())) {
     checked = CheckComplete(program, state, findings);
-  } else if (Succeeded(checked)) {
-    FindUnfinished(state, findings);
   }
+  if (Succeeded(checked)) FindUnfinished(state, findings);
   AddWithLines(findings, name, lines, diag);
   if (arguments.state) {
     Output output("");

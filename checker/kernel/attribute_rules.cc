@@ -4,7 +4,6 @@
 #include <linux/filter.h>
 #include <linux/limits.h>
 #include <linux/securebits.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <csignal>
@@ -204,15 +203,6 @@ Refusals CheckKeys(const Attributes& attributes) {
   return std::nullopt;
 }
 
-/// What takes a place among the queued signals of its user, and is refused without one: others
-/// than real-time signals are sent without their siginfo then.
-std::size_t CountQueued(const std::vector<PendingSignal>& queue) {
-  constexpr std::uint32_t kFirstRealTime = 32;
-  return static_cast<std::size_t>(std::count_if(
-      queue.begin(), queue.end(),
-      [](const PendingSignal& pending) { return pending.signal.value >= kFirstRealTime; }));
-}
-
 }  // namespace
 
 std::optional<Refusal> RefusedValue(const Attributes& attributes) {
@@ -223,20 +213,6 @@ std::optional<Refusal> RefusedValue(const Attributes& attributes) {
       Check(attributes.sched),        Check(attributes.creds),   Check(attributes.seccomp)};
   for (const Refusals& check : checks) {
     if (check) return check;
-  }
-  return std::nullopt;
-}
-
-std::optional<Refusal> RefusedByLimit(const Attributes& had, const Attributes& added) {
-  const std::size_t more = added.posix_timers.size() + CountQueued(added.signal_queue);
-  if (more == 0) return std::nullopt;
-  for (const Rlimit& limit : had.rlimits) {
-    if (limit.resource.value != std::uint32_t{__RLIMIT_SIGPENDING}) continue;
-    const std::size_t all = had.posix_timers.size() + CountQueued(had.signal_queue) + more;
-    if (all <= limit.cur) continue;
-    return Refusal{"EAGAIN", std::to_string(all) + " timers and queued signals, but " +
-                                 "RLIMIT_SIGPENDING is " + std::to_string(limit.cur) +
-                                 " already: limits come later"};
   }
   return std::nullopt;
 }

@@ -91,30 +91,13 @@ void ForEachProcessMember(Function&& function) {
 
 }  // namespace
 
+/// Only what takes effect at once (docs/restorer-contract.md, 4 and 5): the rest is set at the
+/// hand-over, when nobody is born any more.
 std::shared_ptr<Attributes> InheritAttributes(const std::shared_ptr<Attributes>& from,
                                               bool thread) {
   auto to = std::make_shared<Attributes>();
   to->comm = from->comm;
-  to->signal_mask = from->signal_mask;
-  if (!from->sched || !from->sched->reset_on_fork) to->sched = from->sched;
-  to->tls = from->tls;
-  to->creds = from->creds;
-  to->seccomp = from->seccomp;
-  if (thread) return to;
-  // fork(2): timers, pending signals, the subreaper and parent-death settings, the robust list and
-  // clear_tid start anew. Registers are named here by SET_ATTR alone.
-  to->fs = from->fs;
-  to->mm = from->mm;
-  to->sigactions = from->sigactions;
-  to->rlimits = from->rlimits;
-  to->personality = from->personality;
-  to->oom_score_adj = from->oom_score_adj;
-  to->loginuid = from->loginuid;
-  to->dumpable = from->dumpable;
-  to->thp_disabled = from->thp_disabled;
-  to->membarrier = from->membarrier;
-  to->sigaltstack = from->sigaltstack;
-  to->rseq = from->rseq;
+  if (!thread) to->fs = from->fs;
   return to;
 }
 
@@ -190,7 +173,6 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
   if (problem.empty()) problem = FiltersOutOfStep(set);
   std::optional<Refusal> refusal = RefusedValue(attributes);
   if (!problem.empty()) refusal = Refusal{"EINVAL", std::move(problem)};
-  if (!refusal) refusal = RefusedByLimit(*self().attributes, attributes);
   if (!refusal) return !attributes.time || CheckClocks(*attributes.time);
   Violation(refusal->error, std::move(refusal->fact));
   return false;
@@ -248,6 +230,7 @@ void Kernel::SpreadFilters(const SetAttr& set) {
 
 void Kernel::Execute(const SetAttr& set) {
   if (!CheckAttributes(set)) return;
+  if (set.attributes->fs && !CheckLookup()) return;
   if (!SetLate(set.attributes->descriptors)) return;
   Task& task = self();
   const bool leader = !set.tid || *set.tid == task.pid;
@@ -278,6 +261,17 @@ void Kernel::Execute(const SetAttr& set) {
     task.is_sealed = true;
     task.sealed = command_;
   }
+}
+
+/// Paths of a program begin in the restorer's root directory: whoever has another one looks up
+/// none.
+bool Kernel::CheckLookup() {
+  SpreadFs(self());
+  const std::optional<FsAttributes>& fs = self().attributes->fs;
+  if (!fs || fs->root.bytes == "/") return true;
+  Violation("EINVAL", "a path is looked up in the restorer's root directory, and the process has " +
+                          ValueText(fs->root) + " by now: fs comes later");
+  return false;
 }
 
 /// Gives `task` what a process that shares its cwd, root and umask has set last.

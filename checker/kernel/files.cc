@@ -48,7 +48,7 @@ bool Kernel::CheckNewFile(const std::shared_ptr<const File>& file) {
     return false;
   }
   const RegularFile* regular = AsRegular(*file);
-  return regular == nullptr || CheckProcFile(regular->path.bytes);
+  return regular == nullptr || (CheckLookup() && CheckProcFile(regular->path.bytes));
 }
 
 /// proc(5): /proc/PID is there only while the process is, /proc/PID/task/TID while the thread is.

@@ -253,12 +253,10 @@ class Kernel {
   void Leave(TaskIndex task, ListKind kind, Pid number);
   void AddChild(TaskIndex parent, TaskIndex child);
   void RemoveChild(TaskIndex child);
-  void ReapZombies(std::int32_t family);
   void MergeFamily(std::int32_t from, std::int32_t to);
   void Reparent(TaskIndex dying, TaskIndex heir);
   TaskIndex HeirOf(TaskIndex dying) const;
   void Reap(TaskIndex zombie);
-  bool IgnoresSigchld(const Task& task) const;
 
   // orphans.cc
   bool Links(TaskIndex parent, const NumberUse& group) const;
@@ -332,6 +330,7 @@ class Kernel {
   std::string FiltersOutOfStep(const SetAttr& set);
   void SpreadFilters(const SetAttr& set);
   void SpreadFs(Task& task);
+  bool CheckLookup();
 
   const Program* program_ = nullptr;
   Diagnostics* diag_ = nullptr;
@@ -379,8 +378,6 @@ void CompareAttributes(const std::string& where, const Attributes& expected,
 // attribute_rules.cc
 /// The first value that the kernel always refuses, whoever sets it and where.
 std::optional<Refusal> RefusedValue(const Attributes& attributes);
-/// What the limits of a process with attributes `had` forbid of `added`.
-std::optional<Refusal> RefusedByLimit(const Attributes& had, const Attributes& added);
 
 std::string RangeText(AddressRange range);  ///< "0x1000-0x3000"
 std::string ExitText(const ExitStatus& status);

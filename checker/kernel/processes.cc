@@ -309,23 +309,6 @@ TaskIndex Kernel::HeirOf(TaskIndex dying) const {
   return tasks[root_].pid == kInit ? root_ : kRestorer;
 }
 
-bool Kernel::IgnoresSigchld(const Task& task) const {
-  if (task.attributes == nullptr) return false;
-  for (const SignalAction& action : task.attributes->sigactions) {
-    if (action.signal.value != SIGCHLD) continue;
-    return action.handler.value == 1 || action.flags.Has(SA_NOCLDWAIT);
-  }
-  return false;
-}
-
-/// Reaps the zombies among the children, in the order of the children.
-void Kernel::ReapZombies(std::int32_t family) {
-  std::vector<TaskIndex> zombies = std::exchange(families[family].zombies, {});
-  std::erase_if(zombies, [&](TaskIndex it) { return tasks[it].state == TaskState::kGone; });
-  std::ranges::sort(zombies, {}, [&](TaskIndex it) { return tasks[it].place; });
-  for (TaskIndex zombie : zombies) Reap(zombie);
-}
-
 /// Moves the contents of the family `from` to `to`.
 void Kernel::MergeFamily(std::int32_t from, std::int32_t to) {
   Family source = std::exchange(families[from], {});
@@ -345,7 +328,6 @@ void Kernel::MergeFamily(std::int32_t from, std::int32_t to) {
 void Kernel::Reparent(TaskIndex dying, TaskIndex heir) {
   const std::int32_t own = tasks[dying].family;
   if (own < 0 || families[own].children.empty()) return;
-  if (IgnoresSigchld(tasks[heir])) ReapZombies(own);
   // An heir in the session is as good a link as the dying, but for the groups of the two.
   const auto count_links = [&](TaskIndex parent, int by) {
     if (tasks[dying].sid != tasks[heir].sid) return CountAllLinks(parent, by);
@@ -400,7 +382,6 @@ void Kernel::Execute(const Exit& exit) {
   families[task.in_family].zombies.push_back(self_);
   task.exit_status = exit.status;
   task.ended = command_;
-  if (IgnoresSigchld(tasks[ParentOf(task)])) Reap(self_);
 }
 
 void Kernel::Execute(const Wait& wait) {

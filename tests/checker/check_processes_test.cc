@@ -1,6 +1,10 @@
 // Processes of the checker: every rule kept and broken.
 #include <gtest/gtest.h>
+#include <sched.h>
 
+#include <algorithm>
+
+#include "checker/kernel/kernel.h"
 #include "tests/support/check_support.h"
 
 namespace crgen {
@@ -256,25 +260,62 @@ TEST(CheckProcesses, Reparenting) {
   });
 }
 
-TEST(CheckProcesses, IgnoredSigchld) {
+/// Dispositions take effect at the hand-over, when all zombies are there.
+TEST(CheckProcesses, WhoIsToIgnoreSigchldHasZombies) {
   const Program two = kRoot + Program{ForkOf(10, 11)};
-  const std::string reaped = "commands[4] WAIT pid 10: ECHILD: process 11 is reaped already";
+  const std::string there = "commands[4] FORK pid 10: EEXIST: zombie 11 (commands[1]) exists";
   RunCases({
-      {"SIG_IGN leaves no zombie", two + Program{SigchldOf(10, 1), ExitOf(11), WaitOf(10, 11)},
-       reaped},
-      {"SA_NOCLDWAIT neither",
-       two + Program{SigchldOf(10, 0x1000, SA_NOCLDWAIT), ExitOf(11), WaitOf(10, 11)}, reaped},
-      {"its pid is free", two + Program{SigchldOf(10, 1), ExitOf(11), ForkOf(10, 11)}, ""},
-      {"a handler leaves one", two + Program{SigchldOf(10, 0x1000), ExitOf(11), WaitOf(10, 11)},
+      {"SIG_IGN", two + Program{SigchldOf(10, 1), ExitOf(11), WaitOf(10, 11)}, ""},
+      {"SA_NOCLDWAIT",
+       two + Program{SigchldOf(10, 0x1000, SA_NOCLDWAIT), ExitOf(11), WaitOf(10, 11)}, ""},
+      {"its pid is taken", two + Program{SigchldOf(10, 1), ExitOf(11), ForkOf(10, 11)}, there},
+      {"a zombie that moves to such a parent",
+       kInitRoot + Program{SigchldOf(1, 1), ForkOf(1, 2), ForkOf(2, 3), ExitOf(3), ExitOf(2),
+                           WaitOf(1, 3), ForkOf(1, 3)},
        ""},
-      {"ignoring later leaves it", two + Program{ExitOf(11), SigchldOf(10, 1), WaitOf(10, 11)}, ""},
-      {"the disposition is inherited",
-       kRoot +
-           Program{SigchldOf(10, 1), ForkOf(10, 11), ForkOf(11, 12), ExitOf(12), WaitOf(11, 12)},
-       "commands[5] WAIT pid 11: ECHILD: process 12 is reaped already"},
-      {"a zombie that moves to such a parent is reaped",
-       kInitRoot + Program{SigchldOf(1, 1), ForkOf(1, 2), SigchldOf(2, 0), ForkOf(2, 3), ExitOf(3),
-                           ExitOf(2), ForkOf(1, 3), ForkOf(1, 2)},
+  });
+}
+
+TEST(CheckProcesses, ForkHandsOnWhatIsInForceAtOnce) {
+  Attributes attributes;
+  attributes.comm = Text{"name"};
+  attributes.fs = FsAttributes{{"/tmp"}, {"/"}, 0};
+  attributes.personality = Hex{0x40000};
+  attributes.signal_mask = Hex{1};
+  const Program plan = kRoot + Program{AttrOf(10, attributes), ForkOf(10, 11), ThreadOf(10, 12)};
+  SimulatedState state;
+  Diagnostics diag;
+  ASSERT_EQ(CheckProgram(plan, &state, diag), Result::kOk);
+  const auto of = [&](Pid pid) {
+    const auto& tasks = state.kernel()->tasks;
+    return std::find_if(tasks.begin(), tasks.end(), [&](const auto& it) { return it.pid == pid; });
+  };
+  const Attributes& child = *of(11)->attributes;
+  EXPECT_EQ(child.comm, attributes.comm);
+  EXPECT_EQ(child.fs, attributes.fs);
+  EXPECT_FALSE(child.personality.has_value());
+  EXPECT_FALSE(child.signal_mask.has_value());
+  const Attributes& thread = *of(10)->threads.at(0).attributes;
+  EXPECT_EQ(thread.comm, attributes.comm);
+  EXPECT_FALSE(thread.signal_mask.has_value());
+}
+
+TEST(CheckProcesses, PathsBeginInTheRestorersRoot) {
+  Attributes jailed, plain;
+  jailed.fs = FsAttributes{{"/jail"}, {"/jail"}, 0};
+  plain.fs = FsAttributes{{"/tmp"}, {"/"}, 0};
+  const std::string late =
+      "EINVAL: a path is looked up in the restorer's root directory, and the process has "
+      "\"/jail\" by now: fs comes later";
+  RunCases({
+      {"a file", kRoot + Program{AttrOf(10, jailed), OpenOf(10, 0, RegFile(1))},
+       "commands[2] OPEN_FILE pid 10: " + late},
+      {"of a child", kRoot + Program{AttrOf(10, jailed), ForkOf(10, 11), AttrOf(11, plain)},
+       "commands[3] SET_ATTR pid 11: " + late},
+      {"of who shares it",
+       kRoot + Program{ForkOf(10, 11, CLONE_FS), AttrOf(11, jailed), OpenOf(10, 0, RegFile(1))},
+       "commands[3] OPEN_FILE pid 10: " + late},
+      {"before", kRoot + Program{AttrOf(10, plain), OpenOf(10, 0, RegFile(1)), AttrOf(10, jailed)},
        ""},
   });
 }

@@ -97,22 +97,6 @@ class Executor {
     return false;
   }
 
-  /// Children of who ignores SIGCHLD are reaped a moment after they are dead: waits for the end of
-  /// that.
-  bool AwaitReaping(const Deadline& deadline) const {
-    if (objects_->ignores_sigchld.load() == 0) return true;
-    // The kernel decides between zombie and reaped under a lock that this takes too.
-    waitid(P_ALL, 0, nullptr, WEXITED | WNOHANG | WNOWAIT);
-    while (deadline.MillisecondsLeft() > 0) {
-      std::map<Pid, ProcEntry> processes;
-      const bool whole = ReadProcesses(proc_, &processes);
-      const bool settled = std::none_of(processes.begin(), processes.end(),
-                                        [](const auto& it) { return it.second.state == 'X'; });
-      if (whole && settled) return true;
-    }
-    return false;
-  }
-
  private:
   template <typename Function>
   static void WhileTaken(bool repeat, Function&& function) {
@@ -133,16 +117,10 @@ class Executor {
     const pid_t reaped = waitpid(wait.child_pid, nullptr, __WALL | WNOHANG);
     return reaped < 0 ? errno : reaped == 0 ? EAGAIN : 0;
   }
+  /// The rest is set at the hand-over.
   int ExecuteOne(const SetAttr& set) {
     if (set.attributes->child_subreaper) {
       if (prctl(PR_SET_CHILD_SUBREAPER, *set.attributes->child_subreaper) < 0) return errno;
-    }
-    for (const SignalAction& action : set.attributes->sigactions) {
-      struct sigaction it = {};
-      it.sa_handler = action.handler.value == 1 ? SIG_IGN : SIG_DFL;
-      it.sa_flags = static_cast<int>(action.flags.bits);
-      if (sigaction(static_cast<int>(action.signal.value), &it, nullptr) < 0) return errno;
-      if (action.signal.value == SIGCHLD) objects_->ignores_sigchld.store(1);
     }
     return SetLateForReal(set.attributes->descriptors, proc_);
   }
