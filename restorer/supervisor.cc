@@ -164,8 +164,10 @@ RestoreProblem Supervisor::StartRoot(const Op& op) {
     return {};
   }
   ResetOfRoot();
-  if (dup2(service_, script_.setup->service_fd) < 0 ||
-      dup2(source_, script_.setup->source_fd) < 0) {
+  // Either number may be the other's place.
+  const int source = fcntl(source_, F_DUPFD, script_.setup->source_fd);
+  if (source < 0 || dup2(service_, script_.setup->service_fd) < 0 ||
+      dup2(source, script_.setup->source_fd) < 0) {
     _exit(1);
   }
   arena_.entry()(script_.setup, root);

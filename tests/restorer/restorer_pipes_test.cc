@@ -68,6 +68,27 @@ class RestorerPipesTest : public RestorerTest {
   }
 };
 
+/// The supervisor's own descriptors come to lie on every number that a process has them at.
+TEST_F(RestorerPipesTest, AreMadeWhateverElseTheCallerHasOpen) {
+  std::vector<int> open;
+  for (int i = 0; i < 12; ++i) {
+    const Outcome outcome =
+        Run(PlanWith([&](Plan& plan) {
+              plan.Add("OPEN_FILE", Pid(0),
+                       {{"fd", 12},
+                        {"file", End(1, 7, {"O_WRONLY"})},
+                        {"peer", {{"fd", 11}, {"file", End(2, 7, {"O_RDONLY"})}}}});
+              plan.Add("OPEN_FILE", Pid(0),
+                       {{"fd", 1}, {"file", End(3, 7, {"O_RDWR", "O_LARGEFILE"})}});
+            }),
+            "--detach");
+    EXPECT_EQ(outcome.status, 0) << i << " more: " << outcome.errors;
+    KillEverybody();
+    open.push_back(dup(STDIN_FILENO));
+  }
+  for (const int fd : open) close(fd);
+}
+
 TEST_F(RestorerPipesTest, HoldWhatWasQueued) {
   const Outcome outcome = Run(PlanWith([&](Plan& plan) {
     plan.Add(
