@@ -23,11 +23,23 @@ class OpeningsLeft {
     std::unordered_set<const void*> seen;
     for (const Task& task : kernel.tasks) {
       if (task.table == nullptr || task.space == nullptr) continue;
-      task.table->slots.ForEachOnce(
-          &seen, [&](Fd, const Slot& slot) { files_.insert(slot.description->file.get()); });
+      task.table->slots.ForEachOnce(&seen, [&](Fd, const Slot& slot) { Add(*slot.description); });
       task.space->regions.ForEachOnce(&seen, [&](AddressRange, const MappedRegion& region) {
         files_.insert(region.backing->file.get());
       });
+    }
+  }
+
+  /// With what is in flight in it.
+  void Add(const Description& description) {
+    std::vector<const Description*> reached = {&description};
+    while (!reached.empty()) {
+      const Description& one = *reached.back();
+      reached.pop_back();
+      if (!files_.insert(one.file.get()).second || one.socket == nullptr) continue;
+      for (const SocketMessage& message : one.socket->queue) {
+        for (const auto& right : message.rights) reached.push_back(right.get());
+      }
     }
   }
 

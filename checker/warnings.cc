@@ -86,6 +86,18 @@ class UnusedSlots {
       Warn("closes fd " + std::to_string(close.fd), closed->second);
     own.unused.erase(closed);
   }
+  void Follow(Pid pid, const SetAttr& set) {
+    if (set.attributes->descriptors.empty()) return;
+    Table& own = TableOf(pid);
+    for (const DescriptorState& late : set.attributes->descriptors) {
+      own.unused.erase(late.fd);
+      const auto* sent = std::get_if<QueueSetting>(&late.state);
+      if (sent == nullptr) continue;
+      for (const SentMessage& message : sent->queue) {
+        for (const Fd fd : message.rights) own.unused.erase(fd);
+      }
+    }
+  }
   void Follow(Pid pid, const MapRegion& map) {
     if (map.fd) TableOf(pid).unused.erase(*map.fd);
   }

@@ -380,7 +380,9 @@ std::string CommandReference() {
   text += ObjectSection<About>("`about`") + ObjectSection<LeftOut>("`left_out`, `not_restorable`") +
           ObjectSection<External>("`external`");
   text += ObjectSection<ExitStatus>("`status`") + ObjectSection<ShmemView>("`shmem`") +
-          ObjectSection<ImageSpan>("`source`") + ObjectSection<PeerEnd>("`peer`");
+          ObjectSection<ImageSpan>("`source`") + ObjectSection<PeerEnd>("`peer`") +
+          ObjectSection<FilePermissions>("`permissions`") +
+          ObjectSection<SocketTimeout>("`so_sndtimeo`, `so_rcvtimeo`");
   text += "## Attributes\n\n" + FieldTable<Attributes>() + InnerSections<Attributes>();
   text.pop_back();
   return text;

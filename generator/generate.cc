@@ -9,6 +9,7 @@
 #include "generator/emitter.h"
 #include "generator/files/file_opener.h"
 #include "generator/files/late.h"
+#include "generator/files/socket_plan.h"
 #include "generator/memory/memory.h"
 #include "generator/memory/spare_addresses.h"
 #include "generator/tree_commands.h"
@@ -49,9 +50,11 @@ std::shared_ptr<const Attributes> WithoutClocks(const std::shared_ptr<const Attr
 /// Emits the program of one snapshot whose tree is planned.
 class Generation {
  public:
-  Generation(const Snapshot& snapshot, const TreePlan& plan, const GenerateOptions& options,
-             const PageReader& read_page, Program* program, ProgramFollower* follower)
+  Generation(const Snapshot& snapshot, const std::vector<TemporarySlot>& temporary,
+             const TreePlan& plan, const GenerateOptions& options, const PageReader& read_page,
+             Program* program, ProgramFollower* follower)
       : snapshot_(snapshot),
+        temporary_(temporary),
         plan_(plan),
         options_(options),
         tree_(BuildCreationTree(snapshot, plan.ops)),
@@ -71,6 +74,7 @@ class Generation {
   void EmitState(NodeIndex node);
 
   const Snapshot& snapshot_;
+  const std::vector<TemporarySlot>& temporary_;
   const TreePlan& plan_;
   const GenerateOptions& options_;
   CreationTree tree_;
@@ -179,7 +183,8 @@ Result Generation::Run(Diagnostics& diag) {
     }
   }
   // Where nothing is late, and nobody relies on another, what a process does is found together.
-  const bool at_once = snapshot_.late.empty() && !descriptors_.RelyOnEachOther();
+  const bool at_once =
+      snapshot_.late.empty() && temporary_.empty() && !descriptors_.RelyOnEachOther();
   const auto nodes = static_cast<std::int32_t>(tree_.nodes.size());
   for (NodeIndex n(0); n < nodes; ++n) {
     const bool early = opener_.proc_files().WantsThreadsEarly(tree_.nodes[n].pid);
@@ -190,7 +195,7 @@ Result Generation::Run(Diagnostics& diag) {
     if (at_once) EmitState(n);
   }
   if (at_once) return Result::kOk;
-  if (Failed(EmitLateState(snapshot_, tree_, out_, diag))) return Result::kError;
+  if (Failed(EmitLateState(snapshot_, temporary_, tree_, out_, diag))) return Result::kError;
   for (NodeIndex n(0); n < nodes; ++n) {
     if (tree_.Living(snapshot_, n) != nullptr) EmitState(n);
   }
@@ -251,9 +256,16 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
     return GenerateOutcome::kUnreachableTree;
   }
   program->reserve(ExpectedCommands(snapshot, plan));
-  Generation generation(snapshot, plan, options, read_page, program, follower);
   const std::size_t unsupported = diag.Count(Severity::kUnsupported);
-  if (Failed(generation.Run(diag))) {
+  Snapshot with_temporary;
+  std::vector<TemporarySlot> temporary;
+  const bool has_sockets = HasUnixSockets(snapshot);
+  if (has_sockets) with_temporary = snapshot;
+  const Snapshot& planned = has_sockets ? with_temporary : snapshot;
+  const bool prepared = !has_sockets || Succeeded(PlanSockets(&with_temporary, &temporary, diag));
+  if (!prepared ||
+      Failed(
+          Generation(planned, temporary, plan, options, read_page, program, follower).Run(diag))) {
     return diag.Count(Severity::kUnsupported) != unsupported ? GenerateOutcome::kUnsupported
                                                              : GenerateOutcome::kBadInput;
   }

@@ -52,7 +52,7 @@ Loss LossOf(const ImageKind& kind) {
   if (kind.name == "CGROUP") return Loss::kCgroups;
   if (kind.name == "APPARMOR") return Loss::kLabels;
   if (kind.name == "REMAP_FPATH" || kind.name == "GHOST_FILE") return Loss::kUnlinked;
-  for (const std::string_view queue : {"SK_QUEUES", "TCP_STREAM", "TTY_DATA", "BPFMAP_DATA"}) {
+  for (const std::string_view queue : {"TCP_STREAM", "TTY_DATA", "BPFMAP_DATA"}) {
     if (kind.name == queue) return Loss::kQueues;
   }
   return kind.name == "TTY_INFO" ? Loss::kDescriptors : Loss::kOther;

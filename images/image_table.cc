@@ -30,7 +30,7 @@ constexpr ImageKind kKinds[] = {
     {"GHOST_FILE", "ghost-file-%.img", 0x52583605, "ghost_file_entry", "ghost_chunk_entry", kUnlisted, kUnsupported, {}, "the content of an unlinked file"},
     {"PIPES_DATA", "pipes-data.img", 0x56453709, "pipe_data_entry", "pipe_data_entry", kFollows, kPlanned, {2}, "OPEN_FILE PIPE: `capacity`, `data`"},
     {"FIFO_DATA", "fifo-data.img", 0x59333054, "pipe_data_entry", "pipe_data_entry", kFollows, kPlanned, {2}, "OPEN_FILE FIFO: `capacity`, `data`"},
-    {"SK_QUEUES", "sk-queues.img", 0x56264026, "sk_packet_entry", "sk_packet_entry", kFollows, kUnsupported, {2}, "a message queued in a unix socket"},
+    {"SK_QUEUES", "sk-queues.img", 0x56264026, "sk_packet_entry", "sk_packet_entry", kFollows, kPlanned, {2}, "SET_ATTR descriptors: `queue`"},
     {"TCP_STREAM", "tcp-stream-%.img", 0x51465506, "tcp_stream_entry", "", kFollows, kUnsupported, {1, 3}, "the state and queues of a TCP connection"},
     {"TTY_INFO", "tty-info.img", 0x59453036, "tty_info_entry", "tty_info_entry", kNone, kUnsupported, {}, "a terminal"},
     {"TTY_DATA", "tty-data.img", 0x59413026, "tty_data_entry", "tty_data_entry", kNone, kUnsupported, {}, "input that a terminal has not delivered"},
@@ -124,6 +124,10 @@ constexpr std::string_view kFieldsNotNeeded =
     "target |\n"
     "| `reg_file_entry.mnt_id` | tells mounts of a mount namespace apart, which is refused by "
     "name |\n"
+    "| `unix_sk_entry.mnt_id` | likewise |\n"
+    "| `unix_sk_entry.backlog` of what does not listen | bytes that it has sent, which the "
+    "receiver's queue has |\n"
+    "| `unix_sk_entry.file_perms` of an unlinked name | of whatever else has the name |\n"
     "| REG entries of `files.img` that no descriptor refers to | paths of FIFOs and terminals |\n";
 
 /// Matches `pattern` against all of `name`; a number may not have a sign or leading zeros.

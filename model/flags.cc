@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 
 #include <array>
@@ -170,6 +171,14 @@ constexpr FlagName kOwnerType[] = {Whole("F_OWNER_TID", 0), Whole("F_OWNER_PID",
 constexpr FlagName kSeccompMode[] = {Whole("SECCOMP_MODE_STRICT", SECCOMP_MODE_STRICT),
                                      Whole("SECCOMP_MODE_FILTER", SECCOMP_MODE_FILTER)};
 
+constexpr FlagName kSocketType[] = {Whole("SOCK_STREAM", SOCK_STREAM),
+                                    Whole("SOCK_DGRAM", SOCK_DGRAM), Whole("SOCK_RAW", SOCK_RAW),
+                                    Whole("SOCK_SEQPACKET", SOCK_SEQPACKET)};
+constexpr FlagName kShutdown[] = {Whole("SHUT_RD", 1), Whole("SHUT_WR", 2), Whole("SHUT_RDWR", 3)};
+constexpr FlagName kBufferLock[] = {Bit("SOCK_SNDBUF_LOCK", 1), Bit("SOCK_RCVBUF_LOCK", 2)};
+constexpr FlagName kUnixState[] = {Whole("connected", 1), Whole("unconnected", 7),
+                                   Whole("listening", 10)};
+
 }  // namespace
 
 std::span<const FlagName> OpenFlagKind::Names() { return kOpen; }
@@ -192,6 +201,10 @@ std::span<const FlagName> SigevNotifyKind::Names() { return kSigevNotify; }
 std::span<const FlagName> TimerfdFlagKind::Names() { return kTimerfd; }
 std::span<const FlagName> EpollEventKind::Names() { return kEpollEvent; }
 std::span<const FlagName> OwnerTypeKind::Names() { return kOwnerType; }
+std::span<const FlagName> SocketTypeKind::Names() { return kSocketType; }
+std::span<const FlagName> ShutdownKind::Names() { return kShutdown; }
+std::span<const FlagName> BufferLockKind::Names() { return kBufferLock; }
+std::span<const FlagName> UnixStateKind::Names() { return kUnixState; }
 std::span<const FlagName> SeccompModeKind::Names() { return kSeccompMode; }
 
 std::vector<std::string> FlagNames(std::span<const FlagName> names, std::uint64_t bits) {

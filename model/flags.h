@@ -115,6 +115,22 @@ struct OwnerTypeKind {  // fcntl(2), F_SETOWN_EX
   static constexpr std::string_view kTitle = "ownerType";
   static std::span<const FlagName> Names();
 };
+struct SocketTypeKind {  // socket(2), SOCK_*
+  static constexpr std::string_view kTitle = "socketType";
+  static std::span<const FlagName> Names();
+};
+struct ShutdownKind {  // shutdown(2); the number is one more than the system call's
+  static constexpr std::string_view kTitle = "shutdown";
+  static std::span<const FlagName> Names();
+};
+struct BufferLockKind {  // socket(7), SO_BUF_LOCK
+  static constexpr std::string_view kTitle = "bufferLock";
+  static std::span<const FlagName> Names();
+};
+struct UnixStateKind {  // what a unix socket is to others
+  static constexpr std::string_view kTitle = "unixState";
+  static std::span<const FlagName> Names();
+};
 struct SeccompModeKind {  // seccomp(2)
   static constexpr std::string_view kTitle = "seccompMode";
   static std::span<const FlagName> Names();
@@ -141,6 +157,10 @@ using SchedPolicy = Named<SchedPolicyKind>;
 using SigevNotify = Named<SigevNotifyKind>;
 using OwnerType = Named<OwnerTypeKind>;
 using SeccompMode = Named<SeccompModeKind>;
+using SocketType = Named<SocketTypeKind>;
+using Shutdown = Named<ShutdownKind>;
+using BufferLocks = Flags<BufferLockKind>;
+using UnixState = Named<UnixStateKind>;
 
 /// MADV_GUARD_INSTALL (102) as a Madvise bit: the one value that is no bit number of its own.
 inline constexpr std::uint64_t kGuardInstall = std::uint64_t{1} << 63;

@@ -41,6 +41,10 @@ using PipeId = ObjectId<struct PipeIdTag>;    ///< a pipe, pipe_entry.pipe_id
 using FifoId = ObjectId<struct FifoIdTag>;    ///< what a FIFO holds, fifo_entry.pipe_id
 using ShmemId = ObjectId<struct ShmemIdTag>;  ///< a shared anonymous object, vma_entry.shmid
 
+using SocketId = ObjectId<struct SocketIdTag>;  ///< a socket: its inode
+/// The id of a socket that something else refers to.
+using SocketReference = ObjectId<struct SocketReferenceTag>;
+
 inline constexpr std::uint64_t kPageSize = 4096;
 
 /// The end of user space (arch/x86, TASK_SIZE_MAX): with five-level page tables, the most that any

@@ -10,6 +10,7 @@
 #include "model/attributes.h"
 #include "model/files/file.h"
 #include "model/ids.h"
+#include "model/image_bytes.h"
 #include "model/memory.h"
 #include "model/tree.h"
 
@@ -52,14 +53,35 @@ struct LateEntry {
   ProcessIndex process = {};
 };
 
+/// Two ends of one connection, or of one socketpair(2).
+struct SocketPair {
+  FileIndex one;
+  FileIndex other;
+};
+
+/// A message in the queue of a socket.
+struct QueuedMessage {
+  ImageSpan source;
+  std::uint64_t bytes = 0;
+  std::vector<FileIndex> rights;  ///< in flight with it
+};
+
+/// What a socket has not yet received.
+struct SocketQueue {
+  FileIndex file;
+  std::vector<QueuedMessage> messages;
+};
+
 /// Processes are in the order of `tree.nodes`: the same index names the same process.
 struct Snapshot {
   TreeSnapshot tree;
   std::vector<Process> processes;
   std::vector<DescriptorTable> tables;
   std::vector<std::shared_ptr<const File>> files;
-  std::vector<LateEntry> late;        ///< ascending by file, kinds in the order of LateState
-  std::uint64_t highest_file_id = 0;  ///< of all files in the dump, unsupported ones included
+  std::vector<LateEntry> late;             ///< ascending by file, kinds in the order of LateState
+  std::vector<SocketPair> socket_pairs;    ///< each socket in at most one
+  std::vector<SocketQueue> socket_queues;  ///< ascending by file
+  std::uint64_t highest_file_id = 0;       ///< of all files in the dump, unsupported ones included
   std::vector<MemfdObject> memfds;
   std::map<PipeId, PipeContent> pipes;  ///< of those that the tree has made
   std::map<FifoId, PipeContent> fifos;

@@ -8,12 +8,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <unordered_map>
 
 #include "dsl/references.h"
 #include "model/proc_path.h"
 #include "preflight/question.h"
+#include "preflight/socket_files.h"
 
 namespace crgen::preflight {
 namespace {
@@ -83,6 +85,42 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     // For both sides, whatever the plan says: so that nobody waits for the other one.
     CheckAccess({O_RDWR}, path, facts);
   }
+  void Open(const File&, const UnixSocket& socket) {
+    if (socket.backlog) CheckBacklog(*socket.backlog);
+    if (!socket.HasFile() || socket.accept_from) return;
+    const std::string& name = socket.name->bytes;
+    const bool relative = !name.starts_with('/');
+    const std::string path = relative ? socket.name_directory->bytes + "/" + name : name;
+    if (Later(path)) return;
+    const std::string folder = path.substr(0, path.rfind('/') + 1);
+    const Facts& facts = Look(folder, false);
+    if (facts.error != 0) {
+      return findings_.Wrong("the directory of the socket " + path + ": " +
+                             std::strerror(facts.error));
+    }
+    if (!Allows(facts, W_OK | X_OK)) {
+      findings_.Wrong("the socket " + path + " cannot be made: " + std::strerror(errno),
+                      errno == EROFS ? "mount the file system writable"
+                                     : "run as the directory's owner, or with CAP_DAC_OVERRIDE");
+    }
+    const NameState state = LookAtName(path);
+    if (state == NameState::kOther) {
+      findings_.Wrong(path + " is another file: the plan has a socket of that name",
+                      "move it away");
+    } else if (state == NameState::kInUse) {
+      findings_.Wrong(path + " is the socket of somebody who runs", "end who has it");
+    }
+  }
+
+  /// listen(2) takes no more than that.
+  void CheckBacklog(std::uint32_t backlog) {
+    if (most_pending_ < 0) std::ifstream("/proc/sys/net/core/somaxconn") >> most_pending_;
+    if (most_pending_ < 0 || backlog <= static_cast<std::uint64_t>(most_pending_)) return;
+    findings_.Wrong("a backlog of " + std::to_string(backlog) + " is above net.core.somaxconn, " +
+                        std::to_string(most_pending_),
+                    "sysctl net.core.somaxconn=" + std::to_string(backlog));
+  }
+
   void Open(const File&, const OtherFile& other) {
     findings_.Unsupported("files of type " + other.type);
   }
@@ -186,6 +224,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
 
   std::unordered_map<std::string, Facts> files_, links_;  ///< by path
+  std::int64_t most_pending_ = -1;
 };
 
 }  // namespace

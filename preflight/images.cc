@@ -35,6 +35,13 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
       CheckSpan({data.image, data.offset}, data.bytes);
     });
   }
+  void On(const SetAttr& set) {
+    for (const DescriptorState& late : set.attributes->descriptors) {
+      const auto* sent = std::get_if<QueueSetting>(&late.state);
+      if (sent == nullptr) continue;
+      for (const SentMessage& message : sent->queue) CheckSpan(message.source, message.bytes);
+    }
+  }
   void On(const LoadPages& load) {
     CheckSpan(load.source, load.pages * kPageSize);  // the checker has bounded `pages`
   }

@@ -46,7 +46,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   void On(const OpenFile& open) {
     ForEachOpened(open, [&](Fd, const File& file, bool) {
       if (file.flags.Has(O_NOATIME) && own_.uid[1] != 0) Need(CAP_FOWNER, "O_NOATIME");
-      std::visit([&](const auto& body) { Make(body); }, file.body);
+      if (!file.external) std::visit([&](const auto& body) { Make(body); }, file.body);
     });
   }
 
@@ -70,6 +70,33 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   void Make(const Pipe& pipe) { CheckCapacity(pipe.capacity.value_or(0)); }
   void Make(const Fifo& fifo) { CheckCapacity(fifo.capacity.value_or(0)); }
+  void Make(const UnixSocket& socket) {
+    if (socket.unlinked_name && !socket.accept_from) {
+      Need(CAP_SYS_CHROOT, "the name of a unix socket that no path leads to");
+      Need(CAP_SYS_ADMIN, "the name of a unix socket that no path leads to");
+    }
+    if (!socket.permissions) return;
+    const FilePermissions& permissions = *socket.permissions;
+    CheckId(own_.uid_map, "uid", permissions.uid);
+    CheckId(own_.gid_map, "gid", permissions.gid);
+    if (permissions.uid != own_.uid[3] ||
+        (permissions.gid != own_.gid[3] && !InGroup(permissions.gid))) {
+      Need(CAP_CHOWN, "a socket file of uid " + std::to_string(permissions.uid) + ", gid " +
+                          std::to_string(permissions.gid));
+    }
+  }
+
+  template <typename Late>
+  void MakeLate(const Late&) {}
+  void MakeLate(const QueueSetting&) { Need(CAP_NET_ADMIN, "messages on their way"); }
+  void MakeLate(const SocketOptionsSetting& setting) {
+    const SocketOptions& options = setting.options;
+    constexpr std::uint32_t kHighestFree = 6;  // SO_PRIORITY
+    if (options.so_sndbuf || options.so_rcvbuf) Need(CAP_NET_ADMIN, "the buffer size of a socket");
+    if (options.so_mark) Need(CAP_NET_ADMIN, "SO_MARK of a socket");
+    if (options.so_priority.value_or(0) > kHighestFree) Need(CAP_NET_ADMIN, "SO_PRIORITY above 6");
+    if (options.so_bindtodevice) Need(CAP_NET_RAW, "SO_BINDTODEVICE of a socket");
+  }
 
   void On(const MapRegion& map) {
     if (map.start.value < lowest_address_) {
@@ -101,6 +128,9 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     }
     if (attributes.seccomp) Need(CAP_SYS_ADMIN, "seccomp");  // and to suspend it meanwhile
     CheckQueues(attributes);
+    for (const DescriptorState& late : attributes.descriptors) {
+      std::visit([&](const auto& state) { MakeLate(state); }, late.state);
+    }
   }
 
   void On(const Resume&) { locked_.erase(pid_); }

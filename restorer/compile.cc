@@ -227,7 +227,8 @@ class Compiler {
       Op op = OneOf(last);
       std::visit(
           [&]<typename Late>(const Late& state) {
-            LateRestorer<Late>::Compile(late.fd, state, *late_files_.at(command_)[i], arena_, op);
+            LateContext context = {services_, arena_};
+            LateRestorer<Late>::Compile(late.fd, state, *late_files_.at(command_)[i], context, op);
           },
           late.state);
       ops.push_back(op);

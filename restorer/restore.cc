@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "restorer/cleanup.h"
+#include "restorer/files/unix_socket.h"
 #include "restorer/pidfile.h"
 #include "restorer/services.h"
 #include "restorer/supervisor.h"
@@ -213,6 +214,7 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     pidfile.Remove();
     kill(restorer, SIGKILL);
     KillDescendants();
+    RemoveSocketFiles(program);
     return result;
   }
   int status = 0;

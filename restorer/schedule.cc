@@ -201,11 +201,19 @@ class Scheduler {
         const auto [creation, first] = objects_.try_emplace({kind, id}, step_);
         if (!first) Await(step_, creation->second);
       });
+      ForEachValueOf<SocketReference>(file, [&](SocketReference to) { Connect(to); });
       ForEachValueOf<Seals>(file, [&](Seals added) { seals |= added.bits != 0; });
     });
     if (!seals) return;
     for (const auto& [process, last] : touched_) Await(step_, last);
     touched_.clear();
+  }
+  /// Connections to one socket keep their order: a listener accepts the first.
+  void Connect(SocketReference to) {
+    const auto made = objects_.find({ObjectKind::kSocket, to.value});
+    if (made != objects_.end()) Await(step_, made->second);
+    const auto [last, first] = connections_.try_emplace(to.value, step_);
+    if (!first) Await(step_, std::exchange(last->second, step_));
   }
   void Plan(const DupFd&) { OnTable(); }
   void Plan(const CloseFd&) { OnTable(); }
@@ -237,9 +245,11 @@ class Scheduler {
     } else {
       for (std::uint32_t process = 1; process < schedule_.processes.size(); ++process) {
         const std::vector<std::uint32_t>& steps = schedule_.processes[process].steps;
-        if (process == actor_ || steps.empty()) continue;
-        schedule_.steps[step_].await.push_back(steps.back());
-        schedule_.steps[steps.back()].awaited = true;
+        // Nobody tells of an EXIT.
+        const std::size_t told = steps.size() - (nodes_[process].exited ? 1 : 0);
+        if (process == actor_ || told == 0) continue;
+        schedule_.steps[step_].await.push_back(steps[told - 1]);
+        schedule_.steps[steps[told - 1]].awaited = true;
       }
     }
     OnTable();
@@ -345,6 +355,7 @@ class Scheduler {
   std::unordered_map<std::uint32_t, std::uint32_t> touched_;  ///< process: its last step on memory
   /// The step that creates an object behind descriptions.
   std::map<std::pair<ObjectKind, std::uint64_t>, std::uint32_t> objects_;
+  std::unordered_map<std::uint64_t, std::uint32_t> connections_;  ///< to a socket: the last step
   std::unordered_set<std::uint32_t> unwatched_;
   std::uint32_t reparenting_ = kNone;
   std::uint32_t late_ = kNone;  ///< the last step that sets late state

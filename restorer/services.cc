@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <fstream>
 
+#include "dsl/references.h"
 #include "restorer/files/files.h"
 #include "restorer/problem.h"
 
@@ -41,10 +42,14 @@ std::string OpenServices(const Program& program, Services* services) {
   for (const Command& command : program) {
     const auto* open = std::get_if<OpenFile>(&command.body);
     if (open == nullptr) continue;
-    const std::string problem =
-        std::visit([&]<typename Body>(
-                       const Body& body) { return FileRestorer<Body>::Prepare(body, *services); },
-                   open->file->body);
+    std::string problem;
+    ForEachOpened(*open, [&](Fd, const File& file, bool) {
+      if (!problem.empty() || file.external) return;
+      problem =
+          std::visit([&]<typename Body>(
+                         const Body& body) { return FileRestorer<Body>::Prepare(body, *services); },
+                     file.body);
+    });
     if (!problem.empty()) return problem;
   }
   if (std::string problem = PreparePipes(program, services); !problem.empty()) return problem;
@@ -55,7 +60,8 @@ std::string OpenServices(const Program& program, Services* services) {
   if (services->pidfd < 0) return ErrorText("pidfd_open");
   rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
-  constexpr rlim_t kOwn = 6;  // the service descriptors, and four while a pipe is opened
+  // The service descriptors, and while a socket is made, two ends, a place, and the way back.
+  constexpr rlim_t kOwn = 8;
   const rlim_t needed = static_cast<rlim_t>(FirstUnusedFd(program)) + kOwn;
   if (limit.rlim_cur < needed) {
     limit.rlim_cur = limit.rlim_max;

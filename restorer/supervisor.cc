@@ -14,6 +14,7 @@
 #include <csignal>
 
 #include "restorer/cleanup.h"
+#include "restorer/files/unix_socket.h"
 #include "restorer/handover.h"
 #include "restorer/inherited.h"
 #include "restorer/proc_files.h"
@@ -69,6 +70,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (RestoreProblem problem = read_back.Check(script_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
   for (const int fd : made_) close(fd);  // the descriptions are the processes' own now
+  for (const auto& [socket, root] : name_roots_) RemoveNameRoot(socket, root);
   if (!ready(root_)) return {"the process that was started has gone", -1};
   BlockStop();
   if (AskedToStop()) return {"interrupted", -1};
@@ -94,6 +96,9 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   }
   for (const auto& [key, fd] : options_.inherited) {
     if (fd > STDERR_FILENO) made_.push_back(fd);
+  }
+  for (const auto& [id, fd] : services.name_roots) {
+    name_roots_.emplace_back(services.sockets.at(id), std::stoi(fd));
   }
   Diagnostics diag;
   if (Failed(ReadOwnMaps(&maps, diag)) ||

@@ -40,6 +40,7 @@ class Supervisor {
   int service_ = -1;
   int source_ = -1;        ///< a pidfd of this process
   std::vector<int> made_;  ///< descriptions for the processes, until they have them
+  std::vector<std::pair<UnixSocket, int>> name_roots_;  ///< until their names are bound
   pid_t root_ = 0;
 };
 

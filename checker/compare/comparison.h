@@ -69,6 +69,12 @@ class Comparison {
   void Differ(const std::string& where, const std::string& field, const std::string& expected,
               const std::string& found);
 
+  // sockets.cc
+  void CompareSockets();
+  void CompareQueue(const SocketQueue& expected, const SocketObject& found,
+                    const std::string& where);
+  void ComparePeers();
+
   // memory.cc
   void CompareMemory(const std::string& where, const AddressSpace& expected, const Space& found);
   void CompareGuards(const std::string& where, const AddressSpace& expected, const Space& found);
@@ -102,6 +108,7 @@ class Comparison {
   Renaming memfds_;
   Renaming pipes_;
   Renaming fifos_;
+  Renaming sockets_;
 };
 
 }  // namespace crgen::check

@@ -28,6 +28,14 @@ bool SameStatus(const ExitStatus& a, const ExitStatus& b) {
          a.core_dumped.value_or(false) == b.core_dumped.value_or(false);
 }
 
+/// What was sent is compared where it arrived.
+std::vector<LateState> WithoutQueues(const std::vector<LateState>& states) {
+  std::vector<LateState> others;
+  std::copy_if(states.begin(), states.end(), std::back_inserter(others),
+               [](const LateState& state) { return !std::holds_alternative<QueueSetting>(state); });
+  return others;
+}
+
 std::string FileText(const File& file) { return "file " + std::to_string(file.id.value); }
 
 }  // namespace
@@ -137,11 +145,15 @@ void Comparison::CompareObjects(const std::string& where, const File& expected, 
   std::size_t next = 0;
   ForEachObject(expected, [&](ObjectKind kind, std::uint64_t id) {
     const std::uint64_t name = names[next++];
-    Renaming& renaming = kind == ObjectKind::kPipe   ? pipes_
-                         : kind == ObjectKind::kFifo ? fifos_
-                                                     : memfds_;
+    Renaming& renaming = kind == ObjectKind::kPipe     ? pipes_
+                         : kind == ObjectKind::kFifo   ? fifos_
+                         : kind == ObjectKind::kSocket ? sockets_
+                                                       : memfds_;
     if (renaming.Pair(id, name)) return;
-    Differ(where, kind == ObjectKind::kMemfd ? "file.inode_id" : "file.pipe_id", std::to_string(id),
+    const char* field = kind == ObjectKind::kMemfd    ? "file.inode_id"
+                        : kind == ObjectKind::kSocket ? "file.socket_id"
+                                                      : "file.pipe_id";
+    Differ(where, field, std::to_string(id),
            std::to_string(name) + ", which stands for another one");
   });
 }
@@ -151,16 +163,17 @@ void Comparison::CompareLate(const std::string& where, FileIndex file, const Des
   auto expected = std::lower_bound(
       snapshot_.late.begin(), snapshot_.late.end(), file,
       [](const LateEntry& entry, FileIndex number) { return entry.file < number; });
-  auto state = found.late.begin();
+  const std::vector<LateState> states = WithoutQueues(found.late);
+  auto state = states.begin();
   const auto name = [](const LateState& late) {
     return std::visit([]<typename Late>(const Late&) { return std::string(LateKey<Late>()); },
                       late);
   };
   for (; expected != snapshot_.late.end() && expected->file == file; ++expected) {
-    while (state != found.late.end() && state->index() < expected->state.index()) {
+    while (state != states.end() && state->index() < expected->state.index()) {
       diag_.Error(where, name(*state++) + ": set, not expected");
     }
-    if (state == found.late.end() || state->index() != expected->state.index()) {
+    if (state == states.end() || state->index() != expected->state.index()) {
       diag_.Error(where, name(expected->state) + ": expected, not set");
       continue;
     }
@@ -175,7 +188,7 @@ void Comparison::CompareLate(const std::string& where, FileIndex file, const Des
         expected->state);
     ++state;
   }
-  for (; state != found.late.end(); ++state) {
+  for (; state != states.end(); ++state) {
     diag_.Error(where, name(*state) + ": set, not expected");
   }
 }
@@ -300,6 +313,7 @@ void Comparison::Run() {
   for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) CompareProcess(i);
   ReportExtraProcesses();
   CompareEpollSets();
+  CompareSockets();
   CompareMemfds();
   CompareShmems();
 }

@@ -12,7 +12,9 @@
 #include "checker/files/pipe.h"
 #include "checker/files/regular.h"
 #include "checker/files/signalfd.h"
+#include "checker/files/socket_options.h"
 #include "checker/files/timerfd.h"
+#include "checker/files/unix_socket.h"
 
 namespace crgen::check {
 

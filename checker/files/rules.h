@@ -18,6 +18,7 @@ namespace crgen::check {
 class Kernel;
 struct Description;
 struct MemoryObject;
+struct SocketObject;
 
 /// Why the kernel refuses something: the name of the errno, and the fact behind it.
 struct Refusal {

@@ -100,6 +100,7 @@ struct Description {
   std::shared_ptr<const File> file;
   std::shared_ptr<MemoryObject> object;  ///< MEMFD
   std::shared_ptr<PipeObject> pipe;      ///< PIPE, FIFO
+  std::shared_ptr<SocketObject> socket;  ///< UNIXSK
   std::size_t command = 0;               ///< that opened it
   /// Set so far, each kind once. Descriptors share the description itself, so it alone may change.
   mutable std::vector<LateState> late;

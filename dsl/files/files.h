@@ -10,3 +10,5 @@
 #include "dsl/files/regular.h"
 #include "dsl/files/signalfd.h"
 #include "dsl/files/timerfd.h"
+#include "dsl/files/unix_socket.h"
+#include "dsl/socket_options.h"

@@ -93,6 +93,7 @@ class DescriptorPlan {
 
   Result Open(NodeIndex node, const FdSlot& slot, std::optional<FdSlot> peer, FileOpener& opener,
               Emitter& out, Diagnostics& diag);
+  Fd NumberOf(std::int32_t table, FileIndex file);
   Result OpenOwn(NodeIndex node, std::vector<PlacementStep> steps, FileOpener& opener, Emitter& out,
                  Diagnostics& diag);
   void CloseStrangers(Table& table, Pid pid, Emitter& out);
@@ -110,6 +111,8 @@ class DescriptorPlan {
   std::unordered_map<std::int32_t, std::int32_t> item_of_end_;  ///< of a pair: where it is opened
   /// Table and number -> item; empty behind Build().
   std::unordered_map<std::uint64_t, std::int32_t, MixedHash> carried_at_;
+  /// Table and file -> where NumberOf() has found it last.
+  std::map<std::pair<std::int32_t, FileIndex>, Fd> last_number_;
   std::vector<Fd> wanted_numbers_;  ///< of all tables, ascending
   std::vector<Fd> handed_out_;      ///< numbers that no table wants, used to carry
   Fd next_number_ = 0;

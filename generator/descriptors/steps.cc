@@ -41,6 +41,17 @@ class NumberOfFile {
 
 }  // namespace
 
+/// Who asks does so for one file again and again, so where it was is looked at first.
+Fd DescriptorPlan::NumberOf(std::int32_t table, FileIndex file) {
+  std::vector<FdSlot>& slots = tables_[table].slots;
+  Fd& last = last_number_[{table, file}];
+  const auto there = LowerBound(slots, last);
+  if (there != slots.end() && there->fd == last && there->file == file) return last;
+  const auto found = std::find_if(slots.begin(), slots.end(),
+                                  [&](const FdSlot& slot) { return slot.file == file; });
+  return found == slots.end() ? -1 : last = found->fd;
+}
+
 /// Opens what is to be at `slot`, and its peer: both are in the table's slots already. A peer that
 /// no process holds is closed at once.
 Result DescriptorPlan::Open(NodeIndex node, const FdSlot& slot, std::optional<FdSlot> peer,
@@ -56,6 +67,7 @@ Result DescriptorPlan::Open(NodeIndex node, const FdSlot& slot, std::optional<Fd
     site.peer =
         std::make_shared<PeerEnd>(PeerEnd{peer->fd, snapshot_->files[peer_file], peer->cloexec});
   }
+  site.number_of = [this, node](FileIndex file) { return NumberOf(table_of_[node], file); };
   if (Failed(opener.Open(site, snapshot_->files[slot.file], diag))) return Result::kError;
   if (is_nobodys) out.Emit(site.pid, CloseFd{peer->fd});
   return Result::kOk;

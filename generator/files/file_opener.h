@@ -15,6 +15,7 @@
 #include "generator/files/regular.h"
 #include "generator/files/signalfd.h"
 #include "generator/files/timerfd.h"
+#include "generator/files/unix_socket.h"
 
 namespace crgen {
 

@@ -79,9 +79,8 @@ void Order(std::vector<LateStep>& steps) {
 
 }  // namespace
 
-Result EmitLateState(const Snapshot& snapshot, const CreationTree& tree, Emitter& out,
-                     Diagnostics& diag) {
-  if (snapshot.late.empty()) return Result::kOk;
+Result EmitLateState(const Snapshot& snapshot, const std::vector<TemporarySlot>& temporary,
+                     const CreationTree& tree, Emitter& out, Diagnostics& diag) {
   const auto holders = FirstHolders(snapshot, tree);
   std::vector<LateStep> steps;
   steps.reserve(snapshot.late.size());
@@ -107,6 +106,9 @@ Result EmitLateState(const Snapshot& snapshot, const CreationTree& tree, Emitter
       attributes->descriptors.push_back({step->by.fd, *step->state});
     }
     out.Emit(tree.nodes[node].pid, SetAttr{{}, std::move(attributes)});
+  }
+  for (const TemporarySlot& slot : temporary) {
+    out.Emit(tree.nodes[tree.node_of[slot.process]].pid, CloseFd{slot.fd});
   }
   return Result::kOk;
 }

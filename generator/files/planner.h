@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "generator/creation_tree.h"
@@ -31,6 +32,8 @@ struct OpeningSite {
   bool cloexec = false;
   /// The other end of a pair; null: it is opened alone.
   std::shared_ptr<const PeerEnd> peer = nullptr;
+  /// Where the process has a description of the snapshot; -1: nowhere.
+  std::function<Fd(FileIndex)> number_of = nullptr;
 };
 
 /// How descriptions with that body are opened. Undefined: every type of FileBody has its own,

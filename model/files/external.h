@@ -14,6 +14,11 @@ inline std::string PipeKey(std::uint64_t pipe_id) {
   return "pipe:[" + std::to_string(pipe_id) + "]";
 }
 
+/// "socket:[88]"
+inline std::string SocketKey(std::uint64_t inode) {
+  return "socket:[" + std::to_string(inode) + "]";
+}
+
 /// The number in "pipe:[4711]"; none: it is another key.
 inline std::optional<std::uint32_t> PipeOfKey(std::string_view key) {
   constexpr std::string_view kHead = "pipe:[";

@@ -17,6 +17,7 @@
 #include "model/files/regular.h"
 #include "model/files/signalfd.h"
 #include "model/files/timerfd.h"
+#include "model/files/unix_socket.h"
 #include "model/flags.h"
 #include "model/ids.h"
 
@@ -24,8 +25,8 @@ namespace crgen {
 
 /// The list of types, from which all else follows: what has no row for one of them does not
 /// compile. Each body says of itself `kType`, CRIU's name.
-using FileBody =
-    std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Pipe, Fifo, OtherFile>;
+using FileBody = std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Pipe, Fifo,
+                              UnixSocket, OtherFile>;
 
 /// An open file description (open(2), NOTES).
 struct File {

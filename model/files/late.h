@@ -8,8 +8,10 @@
 
 #include "model/files/eventpoll.h"
 #include "model/files/timerfd.h"
+#include "model/files/unix_socket.h"
 #include "model/flags.h"
 #include "model/ids.h"
+#include "model/socket_options.h"
 
 namespace crgen {
 
@@ -31,6 +33,7 @@ struct OwnerSetting {
 
 /// The kinds of late state, in the order in which a program sets them over the whole tree. An
 /// object of the list `descriptors` has the members of one of them.
-using LateState = std::variant<EpollTargets, OwnerSetting, TimerfdSetting>;
+using LateState = std::variant<QueueSetting, ShutdownSetting, SocketOptionsSetting, EpollTargets,
+                               OwnerSetting, TimerfdSetting>;
 
 }  // namespace crgen

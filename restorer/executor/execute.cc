@@ -104,6 +104,8 @@ void Executor::Execute() {
       return OpenPipe(*this, op->open);
     case OpKind::kOpenFifo:
       return OpenFifo(*this, op->open);
+    case OpKind::kOpenSocket:
+      return OpenSocket(*this, *op->socket);
     case OpKind::kDup:
       if (op->dup.old_fd == op->dup.new_fd) {
         Must("fcntl", __NR_fcntl, op->dup.old_fd, F_SETFD, op->dup.cloexec ? FD_CLOEXEC : 0);
@@ -152,6 +154,13 @@ void Executor::Execute() {
       return FillEpoll(*this, op->epoll);
     case OpKind::kClocks:
       return EnterTimeNamespace(*this, op->clocks);
+    case OpKind::kSend:
+      return SendQueue(*this, op->send);
+    case OpKind::kShutdown:
+      Must("shutdown", __NR_shutdown, op->shutdown.fd, op->shutdown.how);
+      return;
+    case OpKind::kSetOptions:
+      return SetSocketOptions(*this, op->options);
     case OpKind::kNothing:
       return;
   }

@@ -16,7 +16,7 @@ struct FileRestorer<Eventpoll> : PlainRestorer<Eventpoll> {
 
 template <>
 struct LateRestorer<EpollTargets> {
-  static void Compile(Fd fd, const EpollTargets& set, const File&, Arena& arena, Op& op) {
+  static void Compile(Fd fd, const EpollTargets& set, const File&, LateContext& context, Op& op) {
     std::vector<WatchedOp> watched;
     for (const EpollTarget& target : set.targets) {
       watched.push_back({target.fd, static_cast<std::uint32_t>(target.events.bits),
@@ -25,7 +25,7 @@ struct LateRestorer<EpollTargets> {
     // They are made to fire, so nothing else may be in the set then.
     std::ranges::stable_partition(watched, &WatchedOp::fired);
     op.kind = OpKind::kFillEpoll;
-    op.epoll = {fd, static_cast<std::uint32_t>(watched.size()), arena.Copy(watched)};
+    op.epoll = {fd, static_cast<std::uint32_t>(watched.size()), context.arena.Copy(watched)};
   }
 };
 

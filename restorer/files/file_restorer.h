@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "dsl/commands.h"
 #include "model/files/file.h"
 #include "model/files/late.h"
 #include "preflight/host_files.h"
@@ -28,9 +29,11 @@ struct Services {
   const HostFiles* files = nullptr;       ///< what preflight has looked at
   std::map<InodeId, std::string> memfds;  ///< objects that the supervisor has made
   std::map<PipeId, HeldPipe> pipes;
-  std::map<std::string, int> inherited;  ///< what the caller hands over, by key
-  Pid helper_tid = 0;                    ///< for helpers that load pages
-  bool time_namespace = true;            ///< `time` is obeyed
+  std::map<std::string, int> inherited;        ///< what the caller hands over, by key
+  std::map<SocketId, UnixSocket> sockets;      ///< all that have a name
+  std::map<SocketId, std::string> name_roots;  ///< for names that no path leads to
+  Pid helper_tid = 0;                          ///< for helpers that load pages
+  bool time_namespace = true;                  ///< `time` is obeyed
 };
 
 /// Where an opening is compiled into: `op` has fd, cloexec and flags already.
@@ -56,8 +59,14 @@ struct PlainRestorer {
   static std::string Prepare(const Body&, Services&) { return ""; }
 };
 
+/// What late state is compiled with.
+struct LateContext {
+  const Services& services;
+  Arena& arena;
+};
+
 /// Undefined: every kind of LateState has its own, with
-///   static void Compile(Fd, const Late&, const File&, Arena&, Op&);
+///   static void Compile(Fd, const Late&, const File&, LateContext&, Op&);
 /// where the file is what the descriptor refers to.
 template <typename Late>
 struct LateRestorer;

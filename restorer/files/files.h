@@ -8,7 +8,9 @@
 #include "restorer/files/pipe.h"
 #include "restorer/files/regular.h"
 #include "restorer/files/signalfd.h"
+#include "restorer/files/socket_options.h"
 #include "restorer/files/timerfd.h"
+#include "restorer/files/unix_socket.h"
 
 namespace crgen::restorer {
 

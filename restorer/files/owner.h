@@ -6,7 +6,7 @@ namespace crgen::restorer {
 
 template <>
 struct LateRestorer<OwnerSetting> {
-  static void Compile(Fd fd, const OwnerSetting& setting, const File&, Arena&, Op& op) {
+  static void Compile(Fd fd, const OwnerSetting& setting, const File&, LateContext&, Op& op) {
     const FileOwner& owner = setting.owner;
     op.kind = OpKind::kSetOwner;
     op.owner = {};

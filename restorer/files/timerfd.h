@@ -14,7 +14,8 @@ struct FileRestorer<Timerfd> : PlainRestorer<Timerfd> {
 
 template <>
 struct LateRestorer<TimerfdSetting> {
-  static void Compile(Fd fd, const TimerfdSetting& setting, const File& file, Arena&, Op& op) {
+  static void Compile(Fd fd, const TimerfdSetting& setting, const File& file, LateContext&,
+                      Op& op) {
     op.kind = OpKind::kSetTimer;
     op.timer.fd = fd;
     op.timer.clock = static_cast<std::int32_t>(std::get<Timerfd>(file.body).clock.value);

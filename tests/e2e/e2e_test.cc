@@ -26,6 +26,7 @@ const Program kPrograms[] = {
     {"epoll"},
     {"pipes"},
     {"fifos"},
+    {"sockets"},
     {"threads"},
     {"thread_state"},
     {"clocks"},

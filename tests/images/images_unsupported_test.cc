@@ -15,7 +15,7 @@ TEST(UnsupportedImages, TypesOfDescriptors) {
     const std::string name(kFileTypes[type]);
     const bool planned = type == pb::FD_EVENTFD || type == pb::FD_SIGNALFD ||
                          type == pb::FD_TIMERFD || type == pb::FD_EVENTPOLL ||
-                         type == pb::FD_PIPE || type == pb::FD_FIFO;
+                         type == pb::FD_PIPE || type == pb::FD_FIFO || type == pb::FD_UNIXSK;
     types.push_back(
         {name,
          [=](Dump& d) { d.AddOther(4, type); },
@@ -82,13 +82,14 @@ TEST(UnsupportedImages, AreReadAllTheSame) {
         {"error utsns-8.img @0x4: magic is 0x50273030, expected 0x54473203 (UTSNS)"}},
        {"raw bytes behind entries",
         [](Dump& d) {
-          // sk_packet_entry: id_for 1, length 3.
-          const std::string entry = Entry("\x08\x01\x10\x03");
-          d.edits = {Put("sk-queues.img", MagicsOf("SK_QUEUES") + entry + "abc" + entry + "ab")};
+          // bpfmap_data_entry: map_id 1, keys_bytes 1, values_bytes 2.
+          const std::string entry = Entry("\x08\x01\x10\x01\x18\x02");
+          d.edits = {
+              Put("bpfmap-data.img", MagicsOf("BPFMAP_DATA") + entry + "abc" + entry + "ab")};
         },
-        {"unsupported sk-queues.img[0]: a message queued in a unix socket",
-         "unsupported sk-queues.img[1]: a message queued in a unix socket",
-         "error sk-queues.img[1]: wants 3 bytes behind it, 2 are left"}},
+        {"unsupported bpfmap-data.img[0]: the content of a BPF map",
+         "unsupported bpfmap-data.img[1]: the content of a BPF map",
+         "error bpfmap-data.img[1]: wants 3 bytes behind it, 2 are left"}},
        {"one of them cut",
         [](Dump& d) {
           d.edits = {Put("utsns-8.img", MagicsOf("UTSNS") + Entry("abc")), CutBy("utsns-8.img", 1)};

@@ -1,8 +1,13 @@
 // Files and images are what the plan says, once: what is judged is what is opened.
 #include <fcntl.h>
 #include <sys/fanotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <filesystem>
 
 #include "tests/support/restorer_support.h"
 
@@ -50,6 +55,123 @@ class PreflightFilesTest : public RestorerTest {
 
   int next_id_ = 1;
 };
+
+/// What has the name of a socket stays, unless it is a socket file that nobody has any more.
+TEST_F(PreflightFilesTest, SocketsDestroyNothing) {
+  const std::string path = folder_ + "/name";
+  const auto plan_with = [&](const std::string& name, Json more = Json::object()) {
+    Json file = {{"type", "UNIXSK"},
+                 {"id", 1},
+                 {"socket_id", 1},
+                 {"name", name},
+                 {"socket_type", "SOCK_STREAM"},
+                 {"state", "listening"},
+                 {"backlog", 1},
+                 {"flags", {"O_RDWR"}}};
+    file.update(more);
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add("OPEN_FILE", Pid(0), {{"fd", 0}, {"file", file}});
+    plan.Resume(Pid(0));
+    return plan;
+  };
+  std::ofstream(path) << "a letter";
+  ExpectRefused(plan_with(path), path + " is another file: the plan has a socket of that name");
+  EXPECT_EQ(std::filesystem::file_size(path), 8u);
+  ExpectRefused(plan_with("name", {{"name_directory", folder_}}), path + " is another file");
+  unlink(path.c_str());
+  ASSERT_EQ(symlink("nowhere", path.c_str()), 0);
+  ExpectRefused(plan_with(path), path + " is another file");
+  unlink(path.c_str());
+  ExpectRefused(plan_with(folder_ + "/none/name"),
+                "the directory of the socket " + folder_ + "/none/name: No such file");
+  ExpectRefused(plan_with(path, {{"backlog", 1000000000}}), "is above net.core.somaxconn");
+
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, path.c_str());
+  for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
+    const int other = socket(AF_UNIX, type, 0);
+    ASSERT_EQ(bind(other, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    ExpectRefused(plan_with(path), path + " is the socket of somebody who runs");
+    close(other);
+    const Outcome outcome = Run(plan_with(path));  // left by nobody
+    EXPECT_EQ(outcome.status, 0) << outcome.errors;
+    const int client = socket(AF_UNIX, SOCK_STREAM, 0);
+    EXPECT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    close(client);
+    KillEverybody();
+    unlink(path.c_str());
+  }
+}
+
+/// Whose peer is not of the tree: it is handed over, or refused by name.
+TEST_F(PreflightFilesTest, TakesASocketFromOutside) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Add("OPEN_FILE", Pid(0),
+           {{"fd", 3},
+            {"file",
+             {{"type", "UNIXSK"},
+              {"id", 1},
+              {"socket_id", 77},
+              {"external", "socket:[77]"},
+              {"socket_type", "SOCK_STREAM"},
+              {"state", "connected"},
+              {"flags", {"O_RDWR"}}}}});
+  plan.Resume(Pid(0));
+  ExpectRefused(plan, "socket:[77] comes from outside, and is not handed over");
+  int ends[2];
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+  const int handed_over = fcntl(ends[0], F_DUPFD, 50);
+  struct stat status;
+  fstat(handed_over, &status);
+  const Outcome outcome =
+      Run(plan, "--detach --inherit-fd 'fd[" + std::to_string(handed_over) + "]:socket:[77]'");
+  for (const int fd : {ends[0], ends[1], handed_over}) close(fd);
+  EXPECT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(LinkOf(Pid(0), 3), "socket:[" + std::to_string(status.st_ino) + "]");
+}
+
+/// A name that no path leads to is in nobody's way.
+TEST_F(PreflightFilesTest, NamesThatNoPathLeadsToTouchNothing) {
+  const std::string path = folder_ + "/name";
+  std::ofstream(path) << "a letter";
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Add("OPEN_FILE", Pid(0),
+           {{"fd", 0},
+            {"file",
+             {{"type", "UNIXSK"},
+              {"id", 1},
+              {"socket_id", 1},
+              {"name", path},
+              {"unlinked_name", true},
+              {"socket_type", "SOCK_STREAM"},
+              {"state", "listening"},
+              {"backlog", 1},
+              {"flags", {"O_RDWR"}}}}});
+  plan.Add("OPEN_FILE", Pid(0),
+           {{"fd", 1},
+            {"file",
+             {{"type", "UNIXSK"},
+              {"id", 2},
+              {"socket_id", 2},
+              {"connect_to", 1},
+              {"socket_type", "SOCK_STREAM"},
+              {"state", "connected"},
+              {"flags", {"O_RDWR"}}}}});
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan);
+  EXPECT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(std::filesystem::file_size(path), 8u);
+  std::stringstream sockets;
+  sockets << std::ifstream("/proc/" + std::to_string(Pid(0)) + "/net/unix").rdbuf();
+  EXPECT_NE(sockets.str().find(path), std::string::npos);
+}
 
 TEST_F(PreflightFilesTest, KeepsALinkThatWasOpenedItself) {
   const std::string path = folder_ + "/link";

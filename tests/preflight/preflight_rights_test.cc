@@ -84,7 +84,42 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
   };
   Json filter = {{"program", "BgAAAAAA/38="},
                  {"flags", Json::array()}};  // BPF_RET, SECCOMP_RET_ALLOW
+  const auto with_socket = [&](Json members, Json late = Json::array()) {
+    Json file = {{"type", "UNIXSK"},       {"id", 1},
+                 {"socket_id", 1},         {"socket_type", "SOCK_DGRAM"},
+                 {"state", "unconnected"}, {"flags", {"O_RDWR"}}};
+    file.update(members);
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add("OPEN_FILE", Pid(0), {{"fd", 0}, {"file", file}});
+    if (!late.empty()) plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"descriptors", late}}}});
+    plan.Resume(Pid(0));
+    return plan;
+  };
+  const std::string name = folder_ + "/socket";
   const Kind kinds[] = {
+      {"a socket",
+       {kRestore},
+       [&] {
+         return with_socket({{"name", name}});
+       }},
+      {"a socket file of somebody",
+       {kRestore, "chown"},
+       [&] {
+         return with_socket(
+             {{"name", name}, {"permissions", {{"mode", 0140644}, {"uid", 1000}, {"gid", 0}}}});
+       }},
+      {"a socket's buffer",
+       {kRestore, "net_admin"},
+       [&] {
+         return with_socket(Json::object(), {{{"fd", 0}, {"options", {{"so_sndbuf", 10000}}}}});
+       }},
+      {"a socket whose name no path leads to",
+       {"sys_admin", "sys_chroot"},
+       [&] {
+         return with_socket({{"name", name}, {"unlinked_name", true}});
+       }},
       {"processes", {kRestore}, [&] { return PlanWith({}); }},
       {"another root",
        {kRestore, "sys_chroot"},

@@ -61,6 +61,7 @@ class RestorerFaultsTest : public RestorerTest {
     plan.MapProgram(root);
     Files(plan, root);
     Pipes(plan, root);
+    Sockets(plan, root);
     Memory(plan, root);
     plan.Fork(root, Pid(1));
     plan.Fork(Pid(1), Pid(2));
@@ -73,6 +74,7 @@ class RestorerFaultsTest : public RestorerTest {
     plan.Add("DUP_FD", Pid(4), {{"old_fd", 0}, {"new_fd", 9}});
     plan.Add("CLOSE_FD", root, {{"fd", 9}});
     plan.Add("CREATE_THREAD", root, {{"tid", Pid(5)}});
+    LateSockets(plan, root);
     plan.Add("SET_ATTR", root,
              {{"tid", Pid(5)},
               {"attributes",
@@ -155,6 +157,63 @@ class RestorerFaultsTest : public RestorerTest {
                 {"path", folder_ + "/fifo"},
                 {"data", data}}}});
   }
+  static Json Socket(int id, const char* type, const char* state, Json more = Json::object()) {
+    Json file = {{"type", "UNIXSK"}, {"id", id},       {"flags", {"O_RDWR"}},
+                 {"socket_id", id},  {"state", state}, {"socket_type", type}};
+    file.update(more);
+    return file;
+  }
+  static void Pair(Plan& plan, int pid, int fd, Json one, Json other) {
+    plan.Add("OPEN_FILE", pid,
+             {{"fd", fd}, {"file", one}, {"peer", {{"fd", fd + 1}, {"file", other}}}});
+  }
+  /// A listener with a connection that it has accepted and one that waits, a name that no path
+  /// leads to, and pairs.
+  void Sockets(Plan& plan, int pid) {
+    const Json name = {{"name", SocketName()}};
+    Json listener =
+        Socket(30, "SOCK_STREAM", "listening",
+               {{"backlog", 3}, {"permissions", {{"mode", 0140600}, {"uid", 5}, {"gid", 6}}}});
+    listener.update(name);
+    plan.Add("OPEN_FILE", pid, {{"fd", 30}, {"file", listener}});
+    Json accepted = Socket(32, "SOCK_STREAM", "connected", {{"accept_from", 30}});
+    accepted.update(name);
+    Pair(plan, pid, 31,
+         Socket(31, "SOCK_STREAM", "connected",
+                {{"connect_to", 30}, {"shutdown_before", "SHUT_RD"}}),
+         accepted);
+    plan.Add("OPEN_FILE", pid,
+             {{"fd", 33}, {"file", Socket(33, "SOCK_STREAM", "connected", {{"connect_to", 30}})}});
+    plan.Add("OPEN_FILE", pid,
+             {{"fd", 34},
+              {"file", Socket(34, "SOCK_DGRAM", "unconnected",
+                              {{"name", "gone"},
+                               {"name_directory", "/no/such/folder"},
+                               {"unlinked_name", true}})}});
+    plan.Add("OPEN_FILE", pid,
+             {{"fd", 35}, {"file", Socket(35, "SOCK_DGRAM", "connected", {{"connect_to", 34}})}});
+    Pair(plan, pid, 36, Socket(36, "SOCK_SEQPACKET", "connected"),
+         Socket(37, "SOCK_SEQPACKET", "connected"));
+    Pair(plan, pid, 38, Socket(38, "SOCK_DGRAM", "connected"),
+         Socket(39, "SOCK_DGRAM", "unconnected"));
+  }
+  void LateSockets(Plan& plan, int pid) {
+    const auto message = [](int bytes, Json rights = Json::array()) {
+      Json one = {{"source", {{"image", "code.img"}, {"offset", 1}}}, {"bytes", bytes}};
+      if (!rights.empty()) one["rights"] = rights;
+      return one;
+    };
+    Json late = Json::array();
+    for (const int fd : {36, 35, 38}) {
+      late.push_back({{"fd", fd}, {"queue", {message(300, {3, fd}), message(1)}}});
+    }
+    late.push_back({{"fd", 36}, {"shutdown", "SHUT_WR"}});
+    late.push_back(
+        {{"fd", 37},
+         {"options", {{"so_sndbuf", 100000}, {"so_rcvtimeo", {{"sec", 5}, {"usec", 0}}}}}});
+    plan.Add("SET_ATTR", pid, {{"attributes", {{"descriptors", late}}}});
+  }
+  std::string SocketName() const { return folder_ + "/socket"; }
 
   void Memory(Plan& plan, int pid) {
     const auto map = [&](std::uint64_t start, std::uint64_t end, Json more) {
@@ -253,6 +312,7 @@ TEST_F(RestorerFaultsTest, AnyFailingCallLeavesNothing) {
                                 CRRESTORE_FAULTY_BINARY);
     if (outcome.status == 0) {
       ExpectRestored();
+      EXPECT_EQ(access(SocketName().c_str(), F_OK), 0);
       KillEverybody();
       // A few calls are allowed to fail. Twenty in a row: there are no more of them.
       if (call > last_failure + 20) break;
@@ -264,6 +324,7 @@ TEST_F(RestorerFaultsTest, AnyFailingCallLeavesNothing) {
     EXPECT_NE(outcome.errors.find("Input/output error"), std::string::npos) << outcome.errors;
     EXPECT_NE(outcome.errors.find("nothing is restored"), std::string::npos) << outcome.errors;
     ASSERT_TRUE(Left().empty());
+    ASSERT_NE(access(SocketName().c_str(), F_OK), 0);
   }
   std::printf("%d calls, each made to fail once\n", failures);
   EXPECT_GT(failures, 100);

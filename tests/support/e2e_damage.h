@@ -278,6 +278,37 @@ inline std::vector<Damage> Damages() {
        })},
       {"pipes", "no owner", InAttribute("descriptors", WithoutLate("owner"))},
       {"fifos", "nothing in flight", InPipes([](json& file) { file.erase("data"); })},
+      {"sockets", "nothing on its way", InAttribute("descriptors", WithoutLate("queue"))},
+      {"sockets", "nothing shut down", InAttribute("descriptors", WithoutLate("shutdown"))},
+      {"sockets", "no options", InAttribute("descriptors", WithoutLate("options"))},
+      {"sockets", "no descriptors in flight",
+       InAttribute("descriptors",
+                   [](json& late) {
+                     for (json& entry : late) {
+                       if (!entry.contains("queue")) continue;
+                       for (json& message : entry["queue"]) message.erase("rights");
+                     }
+                   })},
+      {"sockets", "other permissions",
+       InEach("OPEN_FILE",
+              [](json& command) {
+                json& file = command["file"];
+                if (file.contains("permissions")) file["permissions"]["mode"] = 49560;
+              })},
+      {"sockets", "another name",
+       InEach("OPEN_FILE",
+              [](json& command) {
+                json& file = command["file"];
+                if (file.value("name", "").starts_with('\0')) file["name"] = std::string("\0x", 2);
+              })},
+      {"sockets", "a peer that notices",
+       InEach("OPEN_FILE", [](json& command) { command["file"].erase("shutdown_before"); })},
+      {"sockets", "a name that a path leads to",
+       InEach("OPEN_FILE",
+              [](json& command) {
+                json& file = command["file"];
+                if (file.contains("unlinked_name")) file["unlinked_name"] = false;
+              })},
       {"files", "a descriptor too many",
        WithoutLast([](const json& command) { return command["command"] == "CLOSE_FD"; })},
       {"memory", "no stack that grows", InEach("MAP_REGION", RemoveWord("flags", "MAP_GROWSDOWN"))},

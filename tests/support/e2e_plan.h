@@ -81,6 +81,8 @@ class PlanNormalizer {
       entry.erase("ticks");
       // In the order of the kernel's addresses.
       if (entry.contains("epoll")) std::sort(entry["epoll"].begin(), entry["epoll"].end());
+      if (!entry.contains("queue")) continue;
+      for (nlohmann::json& message : entry["queue"]) message.erase("source");
     }
     std::sort(late.begin(), late.end());
   }
@@ -134,7 +136,9 @@ class PlanNormalizer {
 
   static std::string TextWithoutNumbers(nlohmann::json command) {
     for (nlohmann::json* file : FilesOf(command)) {
-      for (const char* number : {"id", "inode_id", "pipe_id"}) file->erase(number);
+      for (const char* number : {"id", "inode_id", "pipe_id", "socket_id", "connect_to"}) {
+        file->erase(number);
+      }
     }
     return command.dump();
   }
@@ -162,12 +166,14 @@ class PlanNormalizer {
       Renumber(*file, "id", files_);
       Renumber(*file, "inode_id", inodes_);
       Renumber(*file, "pipe_id", (*file)["type"] == "FIFO" ? fifos_ : pipes_);
+      Renumber(*file, "socket_id", sockets_);
+      Renumber(*file, "connect_to", sockets_);
     }
     if (command.contains("shmem")) Renumber(command["shmem"], "id", shared_);
   }
 
   std::set<std::pair<std::int64_t, std::uint64_t>> rseq_pages_;  ///< pid, number of the page
-  Numbers files_, inodes_, pipes_, fifos_, shared_;
+  Numbers files_, inodes_, pipes_, fifos_, sockets_, shared_;
 };
 
 /// What is different in the first command in which the plans differ, or "".

@@ -15,9 +15,12 @@ void OpenTimerfd(const Caller& caller, const OpenOp& open);
 void OpenEventpoll(const Caller& caller, const OpenOp& open);
 void OpenPipe(const Caller& caller, const OpenOp& open);
 void OpenFifo(const Caller& caller, const OpenOp& open);
+void OpenSocket(const Caller& caller, const SocketOp& socket);
 
 void SetOwner(const Caller& caller, const OwnerOp& owner);
 void SetTimer(const Caller& caller, const TimerOp& timer);
 void FillEpoll(const Caller& caller, const EpollOp& epoll);
+void SendQueue(const Caller& caller, const SendOp& send);
+void SetSocketOptions(const Caller& caller, const SocketOptionsOp& options);
 
 }  // namespace crgen::restorer

@@ -1,0 +1,15 @@
+#pragma once
+
+#include "checker/files/rules.h"
+#include "model/socket_options.h"
+
+namespace crgen::check {
+
+/// setsockopt(2), SOL_SOCKET.
+template <>
+struct LateRules<SocketOptionsSetting> {
+  static std::optional<Refusal> Check(const Kernel& kernel, const Description& description,
+                                      const SocketOptionsSetting& setting);
+};
+
+}  // namespace crgen::check

@@ -1,0 +1,74 @@
+#include "generator/files/unix_socket.h"
+
+#include <map>
+#include <utility>
+
+namespace crgen {
+
+void FilePlanner<UnixSocket>::PlanOpenings(Openings& openings) {
+  const Snapshot& snapshot = context_.snapshot;
+  for (std::size_t i = 0; i < snapshot.files.size(); ++i) {
+    const auto* socket = std::get_if<UnixSocket>(&snapshot.files[i]->body);
+    if (socket != nullptr) {
+      file_of_.emplace(socket->socket_id.value, FileIndex(i));
+    }
+  }
+  for (const SocketPair& pair : snapshot.socket_pairs) openings.Pair(pair.one, pair.other);
+  std::map<FileIndex, Clients> clients;
+  for (std::size_t i = 0; i < snapshot.files.size(); ++i) {
+    const FileIndex file(i);
+    const auto* socket = std::get_if<UnixSocket>(&snapshot.files[i]->body);
+    if (socket == nullptr || !socket->connect_to) continue;
+    const auto target = file_of_.find(socket->connect_to->value);
+    if (target == file_of_.end() || target->second == file) continue;
+    openings.Need(file, target->second);
+    Clients& of_target = clients[target->second];
+    (openings.PeerOf(file) >= 0 ? of_target.accepted : of_target.waiting).push_back(file);
+  }
+  for (const auto& [target, of_target] : clients) PutAcceptedFirst(of_target, openings);
+}
+
+/// A listener accepts whoever has waited longest: so all that it has accepted come before any that
+/// waits, one after another.
+void FilePlanner<UnixSocket>::PutAcceptedFirst(const Clients& clients, Openings& openings) {
+  if (clients.accepted.empty() || clients.waiting.empty()) return;
+  for (std::size_t i = 1; i < clients.accepted.size(); ++i) {
+    openings.Need(clients.accepted[i], clients.accepted[i - 1]);
+  }
+  for (const FileIndex waiting : clients.waiting) {
+    openings.Need(waiting, clients.accepted.back());
+  }
+}
+
+Result FilePlanner<UnixSocket>::Open(const OpeningSite& site,
+                                     const std::shared_ptr<const File>& file,
+                                     const UnixSocket& socket, Diagnostics& diag) {
+  OpenFile open{site.fd, file, site.cloexec, site.peer};
+  if (site.peer == nullptr) {
+    context_.out.Emit(site.pid, std::move(open));
+    return Result::kOk;
+  }
+  const auto& other = std::get<UnixSocket>(site.peer->file->body);
+  if (other.connect_to || socket.state == kUnconnected) {  // the one that connects comes first
+    open = {site.peer->fd, site.peer->file, site.peer->cloexec,
+            std::make_shared<PeerEnd>(PeerEnd{site.fd, file, site.cloexec})};
+  }
+  const auto& client = std::get<UnixSocket>(open.file->body);
+  if (client.connect_to) {
+    auto accepted = std::make_shared<File>(*open.peer->file);
+    auto& body = std::get<UnixSocket>(accepted->body);
+    const Fd listener = site.number_of(file_of_.at(client.connect_to->value));
+    if (listener < 0) {
+      return diag.Fail("file " + std::to_string(accepted->id.value),
+                       "is accepted by a process that does not hold the listener");
+    }
+    body.accept_from = listener;
+    body.permissions.reset();  // those of the listener
+    open.peer =
+        std::make_shared<PeerEnd>(PeerEnd{open.peer->fd, std::move(accepted), open.peer->cloexec});
+  }
+  context_.out.Emit(site.pid, std::move(open));
+  return Result::kOk;
+}
+
+}  // namespace crgen

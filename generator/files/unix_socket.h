@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "generator/files/planner.h"
+
+namespace crgen {
+
+/// Connections are pairs: socketpair(2), or connect(2) and accept(2) by a process that holds the
+/// listener (PlanSockets() sees to that).
+template <>
+class FilePlanner<UnixSocket> : public PlainPlanner<UnixSocket> {
+ public:
+  using PlainPlanner::PlainPlanner;
+
+  void PlanOpenings(Openings& openings);
+  Result Open(const OpeningSite& site, const std::shared_ptr<const File>& file,
+              const UnixSocket& socket, Diagnostics& diag);
+
+ private:
+  /// Of one socket.
+  struct Clients {
+    std::vector<FileIndex> accepted, waiting;
+  };
+
+  static void PutAcceptedFirst(const Clients& clients, Openings& openings);
+
+  std::unordered_map<std::uint64_t, FileIndex> file_of_;  ///< by socket id
+};
+
+}  // namespace crgen

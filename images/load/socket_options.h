@@ -1,0 +1,14 @@
+// Options of sockets, which the messages of several types have.
+#pragma once
+
+#include "images/load/place.h"
+#include "images/proto/sockets.pb.h"
+#include "model/socket_options.h"
+
+namespace crgen {
+
+/// What differs from a new socket of the kernel's. Reports what no socket has; `at` is the place of
+/// the socket's message.
+SocketOptions SocketOptionsOf(const pb::sk_opts_entry& from, const Place& at);
+
+}  // namespace crgen

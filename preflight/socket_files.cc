@@ -1,0 +1,42 @@
+#include "preflight/socket_files.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace crgen {
+namespace {
+
+/// Through a descriptor: the path may be longer than an address.
+bool HasSocket(int file) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, ("/proc/self/fd/" + std::to_string(file)).c_str());
+  const int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (probe < 0) return true;
+  const bool none = connect(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 &&
+                    errno == ECONNREFUSED;
+  close(probe);
+  return !none;
+}
+
+}  // namespace
+
+NameState LookAtName(const std::string& path) {
+  const int file = open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (file < 0) return errno == ENOENT ? NameState::kFree : NameState::kOther;
+  struct stat status;
+  NameState state = NameState::kOther;
+  if (fstat(file, &status) == 0 && S_ISSOCK(status.st_mode)) {
+    state = HasSocket(file) ? NameState::kInUse : NameState::kStale;
+  }
+  close(file);
+  return state;
+}
+
+}  // namespace crgen

@@ -1,0 +1,20 @@
+// What is at the path that a unix socket is to have.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace crgen {
+
+enum class NameState : std::uint8_t {
+  kFree,   ///< nothing
+  kStale,  ///< a socket file that no socket has any more
+  kInUse,  ///< a socket file, and somebody has the socket
+  kOther,  ///< another file
+};
+
+/// Looks without touching: a socket of another type is told from one that nobody has by what
+/// connect(2) says, and who listens does not notice.
+NameState LookAtName(const std::string& path);
+
+}  // namespace crgen

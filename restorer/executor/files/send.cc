@@ -1,0 +1,92 @@
+#include <fcntl.h>
+#include <linux/mman.h>
+#include <sys/socket.h>
+
+#include "restorer/executor/files/files.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr long kInterrupted = -4, kInputOutput = -5;  // EINTR, EIO
+constexpr uint32_t kMostRights = 253;                 // SCM_MAX_FD
+constexpr int32_t kMostBuffer = 0x3fffffff;
+constexpr int kBufferLock = 72;  // SO_BUF_LOCK
+
+void SetOption(const Caller& caller, int fd, int name, int32_t value) {
+  caller.Must("setsockopt", __NR_setsockopt, fd, SOL_SOCKET, name, &value, sizeof value);
+}
+
+void Read(const Caller& caller, const MessageOp& message, uint64_t to) {
+  const long fd =
+      caller.Try(__NR_openat, caller.setup->service_fd, message.image, O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) caller.Fail("open of the image", fd);
+  for (uint64_t at = 0; at < message.bytes;) {
+    const long got = caller.Try(__NR_pread64, fd, to + at, message.bytes - at, message.offset + at);
+    if (got == kInterrupted) continue;
+    if (got <= 0) caller.Fail("pread of the image", got < 0 ? got : kInputOutput);
+    at += (uint64_t)got;
+  }
+  caller.Must("close", __NR_close, fd);
+}
+
+/// A stream may take a message in pieces; what it carries goes with the first.
+void Send(const Caller& caller, int fd, const MessageOp& message, uint64_t bytes_at) {
+  struct {  // struct cmsghdr and what follows it
+    uint64_t length;
+    int32_t level, type;
+    int32_t rights[kMostRights];
+  } control;
+  for (uint32_t i = 0; i < message.right_count; ++i) control.rights[i] = message.rights[i];
+  control.level = SOL_SOCKET;
+  control.type = SCM_RIGHTS;
+  control.length = sizeof(cmsghdr) + sizeof(int32_t) * message.right_count;
+  uint64_t done = 0;
+  do {
+    iovec bytes = {(void*)(bytes_at + done), message.bytes - done};
+    msghdr header = {};
+    header.msg_iov = &bytes;
+    header.msg_iovlen = 1;
+    if (done == 0 && message.right_count != 0) {
+      header.msg_control = &control;
+      header.msg_controllen = (control.length + 7) & ~7ul;
+    }
+    const long sent = caller.Try(__NR_sendmsg, fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (sent == kInterrupted) continue;
+    if (sent < 0) caller.Fail("sendmsg", sent);
+    done += (uint64_t)sent;
+  } while (done < message.bytes);
+}
+
+}  // namespace
+
+/// The sender's buffer bounds what is on its way: it is made large for this time.
+void SendQueue(const Caller& caller, const SendOp& send) {
+  int32_t usual = 0;
+  uint32_t size = sizeof usual;
+  caller.Must("getsockopt(SO_SNDBUF)", __NR_getsockopt, send.fd, SOL_SOCKET, SO_SNDBUF, &usual,
+              &size);
+  SetOption(caller, send.fd, SO_SNDBUFFORCE, kMostBuffer);
+  uint64_t most = 1;
+  for (uint32_t i = 0; i < send.count; ++i) {
+    if (send.messages[i].bytes > most) most = send.messages[i].bytes;
+  }
+  const long buffer = caller.Must("mmap", __NR_mmap, 0, most, PROT_READ | PROT_WRITE,
+                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  for (uint32_t i = 0; i < send.count; ++i) {
+    Read(caller, send.messages[i], (uint64_t)buffer);
+    Send(caller, send.fd, send.messages[i], (uint64_t)buffer);
+  }
+  caller.Must("munmap", __NR_munmap, buffer, most);
+  SetOption(caller, send.fd, SO_SNDBUFFORCE, usual / 2);
+  SetOption(caller, send.fd, kBufferLock, 0);
+}
+
+void SetSocketOptions(const Caller& caller, const SocketOptionsOp& options) {
+  for (uint32_t i = 0; i < options.count; ++i) {
+    const SocketOptionOp& one = options.options[i];
+    caller.Must("setsockopt", __NR_setsockopt, options.fd, one.level, one.name, one.value,
+                one.size);
+  }
+}
+
+}  // namespace crgen::restorer

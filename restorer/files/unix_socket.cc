@@ -1,0 +1,147 @@
+#include "restorer/files/unix_socket.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "dsl/references.h"
+#include "preflight/socket_files.h"
+#include "restorer/problem.h"
+
+namespace crgen::restorer {
+namespace {
+
+bool NeedsRoot(const UnixSocket& socket) {
+  return socket.name && socket.unlinked_name && !socket.accept_from;
+}
+
+/// A file system that is mounted nowhere; -1: errno.
+int MakeNameRoot() {
+  const int context = static_cast<int>(syscall(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC));
+  if (context < 0) return -1;
+  int root = -1;
+  if (syscall(__NR_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0) {
+    root = static_cast<int>(syscall(__NR_fsmount, context, FSMOUNT_CLOEXEC, 0));
+  }
+  close(context);
+  return root;
+}
+
+/// From the root that the name is below.
+std::string PathOf(const UnixSocket& socket) {
+  const std::string& name = socket.name->bytes;
+  if (name.starts_with('/')) return name;
+  return (socket.name_directory ? socket.name_directory->bytes : "") + "/" + name;
+}
+
+/// nullptr: it has none.
+const SocketName* NameOf(const UnixSocket& socket, const Services& services, Arena& arena) {
+  if (!socket.name) return nullptr;
+  const std::string& bytes = socket.name->bytes;
+  SocketName* name = arena.New<SocketName>();
+  sockaddr_un* address = arena.New<sockaddr_un>();
+  address->sun_family = AF_UNIX;
+  std::memcpy(address->sun_path, bytes.data(), bytes.size());
+  name->address = address;
+  name->length = static_cast<std::uint32_t>(offsetof(sockaddr_un, sun_path) + bytes.size());
+  name->has_file = !socket.IsAbstract();
+  if (!name->has_file) return name;
+  name->path = arena.Text(bytes);
+  if (!bytes.starts_with('/')) {
+    name->directory =
+        arena.Text(socket.name_directory ? socket.name_directory->bytes : std::string("/"));
+  }
+  if (socket.unlinked_name) name->root = arena.Text(services.name_roots.at(socket.socket_id));
+  if (socket.permissions) {
+    name->has_permissions = true;
+    name->mode = socket.permissions->mode;
+    name->uid = socket.permissions->uid;
+    name->gid = socket.permissions->gid;
+  }
+  return name;
+}
+
+}  // namespace
+
+std::string FileRestorer<UnixSocket>::Prepare(const UnixSocket& socket, Services& services) {
+  if (!socket.name || socket.accept_from) return "";
+  services.sockets.emplace(socket.socket_id, socket);
+  if (!NeedsRoot(socket)) return "";
+  const int root = MakeNameRoot();
+  if (root < 0) return ErrorText("fsmount of a tmpfs, for the name of a unix socket");
+  services.name_roots.emplace(socket.socket_id, std::to_string(root));
+  return "";
+}
+
+void FileRestorer<UnixSocket>::Compile(const UnixSocket& socket, OpenContext& context) {
+  SocketOp* op = context.arena.New<SocketOp>();
+  op->type = static_cast<std::int32_t>(socket.socket_type.value);
+  op->end = {context.op.open.fd, context.op.open.flags, context.op.open.cloexec,
+             NameOf(socket, context.services, context.arena)};
+  op->backlog = socket.backlog ? static_cast<std::int32_t>(*socket.backlog) : -1;
+  op->shutdown_before =
+      socket.shutdown_before ? static_cast<std::int32_t>(socket.shutdown_before->value) : 0;
+  op->accept_from = -1;
+  op->peer.fd = -1;
+  if (socket.connect_to) {
+    const SocketId target{socket.connect_to->value};
+    op->target = NameOf(context.services.sockets.at(target), context.services, context.arena);
+  }
+  if (context.peer != nullptr) {
+    const UnixSocket& peer = std::get<UnixSocket>(context.peer->file->body);
+    op->peer = {context.peer->fd, static_cast<std::uint32_t>(context.peer->file->flags.bits),
+                context.peer->cloexec, nullptr};
+    if (peer.accept_from) {
+      op->accept_from = *peer.accept_from;
+    } else {
+      op->peer.name = NameOf(peer, context.services, context.arena);
+    }
+    op->peer_unconnected = peer.state == kUnconnected;
+  }
+  context.op.kind = OpKind::kOpenSocket;
+  context.op.socket = op;
+}
+
+void LateRestorer<QueueSetting>::Compile(Fd fd, const QueueSetting& setting, const File&,
+                                         LateContext& context, Op& op) {
+  std::vector<MessageOp> messages;
+  for (const SentMessage& message : setting.queue) {
+    MessageOp to = {};
+    to.image =
+        context.arena.Text(std::to_string(context.services.files->image(message.source.image)));
+    to.offset = message.source.offset;
+    to.bytes = message.bytes;
+    to.rights = context.arena.Copy(message.rights);
+    to.right_count = static_cast<std::uint32_t>(message.rights.size());
+    messages.push_back(to);
+  }
+  op.kind = OpKind::kSend;
+  op.send = {fd, context.arena.Copy(messages), static_cast<std::uint32_t>(messages.size())};
+}
+
+void RemoveNameRoot(const UnixSocket& socket, int root) {
+  unlinkat(root, PathOf(socket).c_str() + 1, 0);
+  close(root);
+}
+
+void RemoveSocketFiles(const Program& program) {
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    if (open == nullptr) continue;
+    ForEachOpened(*open, [](Fd, const File& file, bool) {
+      const auto* socket = std::get_if<UnixSocket>(&file.body);
+      const bool made = socket != nullptr && socket->HasFile() && !socket->accept_from;
+      if (!made || file.external) return;
+      const std::string path = PathOf(*socket);
+      if (LookAtName(path) == NameState::kStale) unlink(path.c_str());
+    });
+  }
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,27 @@
+#pragma once
+
+#include "dsl/commands.h"
+#include "restorer/files/file_restorer.h"
+
+namespace crgen::restorer {
+
+/// Names that no path leads to are bound below a root of their own, which the supervisor makes.
+template <>
+struct FileRestorer<UnixSocket> : PlainRestorer<UnixSocket> {
+  static std::string Prepare(const UnixSocket& socket, Services& services);
+  static void Compile(const UnixSocket& socket, OpenContext& context);
+};
+
+template <>
+struct LateRestorer<QueueSetting> {
+  static void Compile(Fd fd, const QueueSetting& setting, const File& file, LateContext& context,
+                      Op& op);
+};
+
+/// The name has done its work; closes `root`.
+void RemoveNameRoot(const UnixSocket& socket, int root);
+
+/// After a restore that failed, when all its processes are gone: the socket files that it made.
+void RemoveSocketFiles(const Program& program);
+
+}  // namespace crgen::restorer
