@@ -99,6 +99,7 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics* findings) {
   spdlog::info("{} processes, {} descriptor tables, {} files", snapshot.processes.size(),
                snapshot.tables.size(), snapshot.files.size());
   WarnOfOutside(snapshot, *findings);
+  WarnOfLocks(snapshot, *findings);
   return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot)}, *source, *findings);
 }
 

@@ -135,4 +135,16 @@ void WarnOfOutside(const TreeSnapshot& tree, Diagnostics& diag) {
                    ": the plan takes the restorer's, and crrestore wants --shell-job for it");
 }
 
+void WarnOfLocks(const Snapshot& snapshot, Diagnostics& diag) {
+  std::size_t locks = 0;
+  for (const LateEntry& late : snapshot.late) {
+    if (const auto* setting = std::get_if<LockSetting>(&late.state)) locks += setting->locks.size();
+    if (std::holds_alternative<LeaseSetting>(late.state)) ++locks;
+  }
+  if (locks == 0) return;
+  diag.Warning("filelocks.img", std::to_string(locks) +
+                                    (locks == 1 ? " file lock" : " file locks") +
+                                    ", which others see: crrestore wants --file-locks for that");
+}
+
 }  // namespace crgen

@@ -9,6 +9,7 @@
 #include "dsl/about.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
+#include "model/tree.h"
 
 namespace crgen {
 
@@ -30,6 +31,9 @@ std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& 
 /// What stands unsupported in `loading` as a comparison with the plan sees it: named by the plan,
 /// or not, which is a difference.
 Diagnostics CompareLeftOut(const Diagnostics& loading, const About* about);
+
+/// Warns that a restore sets file locks.
+void WarnOfLocks(const Snapshot& snapshot, Diagnostics& diag);
 
 /// Warns that the session or group of the root are not of the tree, and names what a restore has to
 /// be handed over.

@@ -28,6 +28,8 @@ struct Describe<MmAttributes> {
                  Required("env_start", &MmAttributes::env_start),
                  Required("env_end", &MmAttributes::env_end),
                  Required("exe", &MmAttributes::exe, "path of the executable"),
+                 Optional("exe_unlinked", &MmAttributes::exe_unlinked,
+                          "its id, where it is unlinked: an OPEN_FILE has created it"),
                  Required("auxv", &MmAttributes::auxv, "type, value, type, value, …")};
 };
 

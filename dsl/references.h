@@ -38,7 +38,7 @@ void ForEachValueOf(const File& file, Function&& function) {
 }
 
 /// The kinds of objects behind open file descriptions.
-enum class ObjectKind { kMemfd, kPipe, kFifo, kSocket };
+enum class ObjectKind { kMemfd, kPipe, kFifo, kSocket, kUnlinked };
 
 /// Calls `function(kind, id)` for each object that the description names.
 template <typename Function>
@@ -47,6 +47,8 @@ void ForEachObject(const File& file, Function&& function) {
   ForEachValueOf<PipeId>(file, [&](PipeId id) { function(ObjectKind::kPipe, id.value); });
   ForEachValueOf<FifoId>(file, [&](FifoId id) { function(ObjectKind::kFifo, id.value); });
   ForEachValueOf<SocketId>(file, [&](SocketId id) { function(ObjectKind::kSocket, id.value); });
+  ForEachValueOf<UnlinkedId>(file,
+                             [&](UnlinkedId id) { function(ObjectKind::kUnlinked, id.value); });
 }
 
 /// Calls `function(fd, file, cloexec)` for each description that the command makes.

@@ -206,7 +206,7 @@ ordered_json SchemaBuilder::DescriptorStateValue() {
   definitions_["descriptorState"] = nullptr;
   ordered_json cases = ordered_json::array();
   ordered_json keys = ordered_json::array();
-  ForEachAlternative<LateState>([&]<typename Late>() {
+  ForEachLateKey([&]<typename Late>() {
     const std::string key(LateKey<Late>());
     keys.push_back({{"required", {key}}});
     ordered_json object = {{"properties", {{"fd", true}}}};
@@ -312,7 +312,8 @@ std::string FileSections() {
       "), and may have `external`: the key of what the caller of a restore hands over instead.\n\n";
   ForEachAlternative<FileBody>([&]<typename Body>() {
     if constexpr (kHasFlags<Body>) {
-      text += ObjectSection<Body>("`" + std::string(Body::kType) + "`");
+      text +=
+          ObjectSection<Body>("`" + std::string(Body::kType) + "`") + InnerSections<Body>("in ");
     }
   });
   return text;
@@ -324,7 +325,7 @@ std::string LateSections() {
       "## Late state\n\nAn object of the attribute `descriptors` has `fd`, a descriptor of the "
       "process, "
       "and the members of one of these, known by the first.\n\n";
-  ForEachAlternative<LateState>([&]<typename Late>() {
+  ForEachLateKey([&]<typename Late>() {
     text +=
         ObjectSection<Late>("`" + std::string(LateKey<Late>()) + "`") + InnerSections<Late>("in ");
   });

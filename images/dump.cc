@@ -13,18 +13,6 @@ namespace {
 
 constexpr std::size_t kProgressStep = 256;
 
-constexpr std::string_view kLockKinds[] = {"", "POSIX", "flock", "", "OFD", "", "", "", "lease"};
-
-std::string DescribeLock(std::string_view bytes) {
-  pb::file_lock_entry lock;
-  if (!lock.ParsePartialFromArray(bytes.data(), static_cast<int>(bytes.size())))
-    return "a file lock";
-  const std::uint32_t kind = lock.flag();
-  const std::string_view name = kind < std::size(kLockKinds) ? kLockKinds[kind] : "";
-  return "a " + std::string(name.empty() ? "file" : name) + " lock of pid " +
-         std::to_string(lock.pid()) + " on fd " + std::to_string(lock.fd());
-}
-
 /// The sum of the integer fields that `kind` names for the length of the raw bytes behind an entry.
 std::uint64_t PayloadLength(const ImageKind& kind, std::string_view bytes) {
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()),
@@ -48,10 +36,8 @@ std::uint64_t PayloadLength(const ImageKind& kind, std::string_view bytes) {
 constexpr std::string_view kContainers[] = {"UTSNS", "PIDNS", "USERNS", "MNTS", "IPC_VAR", "NETNS"};
 /// What is lost with an image that no command describes.
 Loss LossOf(const ImageKind& kind) {
-  if (kind.name == "FILE_LOCKS") return Loss::kLocks;
   if (kind.name == "CGROUP") return Loss::kCgroups;
   if (kind.name == "APPARMOR") return Loss::kLabels;
-  if (kind.name == "REMAP_FPATH" || kind.name == "GHOST_FILE") return Loss::kUnlinked;
   for (const std::string_view queue : {"TCP_STREAM", "TTY_DATA", "BPFMAP_DATA"}) {
     if (kind.name == queue) return Loss::kQueues;
   }
@@ -80,9 +66,7 @@ void ReportUnsupported(Loader& loader, const ImageSet::Image& image) {
     if (container) {
       loader.UnsupportedContainer(reader.Where(), std::string(kind.note));
     } else {
-      diag.Unsupported(reader.Where(),
-                       kind.name == "FILE_LOCKS" ? DescribeLock(bytes) : std::string(kind.note),
-                       LossOf(kind));
+      diag.Unsupported(reader.Where(), std::string(kind.note), LossOf(kind));
     }
     if (Failed(reader.Skip(payload, diag))) return;
   }
@@ -119,6 +103,7 @@ void Load(Loader& loader, const LoadOptions& options) {
   loader.LoadProcesses(options.progress);
   loader.images.StopReadingAhead();
   (void)CheckZombies(loader.snapshot.tree, diag);
+  loader.LoadLocks();
   loader.FinishFiles();
   loader.FinishSharedMemory();
   loader.ReportUnsupportedFiles();

@@ -73,6 +73,8 @@ std::string ImageSet::NameOf(const ImageKind& kind, std::uint64_t number) {
   std::string name(kind.pattern);
   const std::size_t hole = name.find('#');
   if (hole != std::string::npos) name.replace(hole, 1, std::to_string(number));
+  const std::size_t hex = name.find('%');
+  if (hex != std::string::npos) name.replace(hex, 1, HexText(number).substr(2));
   return name;
 }
 

@@ -33,7 +33,8 @@ struct MmAttributes {
   Hex start_code, end_code, start_data, end_data, start_stack, start_brk, brk;
   Hex arg_start, arg_end, env_start, env_end;
   Text exe;
-  std::vector<Hex> auxv;  ///< type, value, type, value, …
+  std::optional<UnlinkedId> exe_unlinked;  ///< where it has no name any more
+  std::vector<Hex> auxv;                   ///< type, value, type, value, …
   friend bool operator==(const MmAttributes&, const MmAttributes&) = default;
 };
 

@@ -168,6 +168,11 @@ constexpr FlagName kEpollEvent[] = {
     Bit("EPOLLET", EPOLLET)};
 constexpr FlagName kOwnerType[] = {Whole("F_OWNER_TID", 0), Whole("F_OWNER_PID", 1),
                                    Whole("F_OWNER_PGRP", 2)};
+// The values are those of file_lock_entry.flag.
+constexpr FlagName kLockKind[] = {Whole("POSIX", 1), Whole("FLOCK", 2), Whole("OFD", 4),
+                                  Whole("LEASE", 8)};
+constexpr FlagName kLockType[] = {Whole("F_RDLCK", F_RDLCK), Whole("F_WRLCK", F_WRLCK),
+                                  Whole("F_UNLCK", F_UNLCK)};
 constexpr FlagName kSeccompMode[] = {Whole("SECCOMP_MODE_STRICT", SECCOMP_MODE_STRICT),
                                      Whole("SECCOMP_MODE_FILTER", SECCOMP_MODE_FILTER)};
 
@@ -205,6 +210,8 @@ std::span<const FlagName> SocketTypeKind::Names() { return kSocketType; }
 std::span<const FlagName> ShutdownKind::Names() { return kShutdown; }
 std::span<const FlagName> BufferLockKind::Names() { return kBufferLock; }
 std::span<const FlagName> UnixStateKind::Names() { return kUnixState; }
+std::span<const FlagName> LockKindKind::Names() { return kLockKind; }
+std::span<const FlagName> LockTypeKind::Names() { return kLockType; }
 std::span<const FlagName> SeccompModeKind::Names() { return kSeccompMode; }
 
 std::vector<std::string> FlagNames(std::span<const FlagName> names, std::uint64_t bits) {

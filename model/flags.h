@@ -131,6 +131,14 @@ struct UnixStateKind {  // what a unix socket is to others
   static constexpr std::string_view kTitle = "unixState";
   static std::span<const FlagName> Names();
 };
+struct LockKindKind {  // fcntl(2), flock(2)
+  static constexpr std::string_view kTitle = "lockKind";
+  static std::span<const FlagName> Names();
+};
+struct LockTypeKind {  // fcntl(2), F_*LCK
+  static constexpr std::string_view kTitle = "lockType";
+  static std::span<const FlagName> Names();
+};
 struct SeccompModeKind {  // seccomp(2)
   static constexpr std::string_view kTitle = "seccompMode";
   static std::span<const FlagName> Names();
@@ -156,6 +164,8 @@ using Clock = Named<ClockKind>;
 using SchedPolicy = Named<SchedPolicyKind>;
 using SigevNotify = Named<SigevNotifyKind>;
 using OwnerType = Named<OwnerTypeKind>;
+using LockKind = Named<LockKindKind>;
+using LockType = Named<LockTypeKind>;
 using SeccompMode = Named<SeccompModeKind>;
 using SocketType = Named<SocketTypeKind>;
 using Shutdown = Named<ShutdownKind>;

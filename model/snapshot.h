@@ -49,7 +49,8 @@ struct Process {
 struct LateEntry {
   FileIndex file;
   LateState state;
-  /// A holder, in whose numbers the state speaks, so that it alone can set it; none: any holder.
+  /// A holder, in whose numbers the state speaks or whose it is (POSIX locks), so that it alone can
+  /// set it; none: any holder.
   ProcessIndex process = {};
 };
 
@@ -85,6 +86,9 @@ struct Snapshot {
   std::vector<MemfdObject> memfds;
   std::map<PipeId, PipeContent> pipes;  ///< of those that the tree has made
   std::map<FifoId, PipeContent> fifos;
+  /// Files without a name, by the id of their first one, with all of their content. RegularFile has
+  /// `id` and, for further names, `link_of` alone.
+  std::map<std::uint64_t, Unlinked> unlinked;
   std::vector<Shmem> shmems;
   std::vector<std::string> page_images;  ///< names relative to the dump
   bool new_pid_namespace = false;        ///< the root is born with CLONE_NEWPID

@@ -60,7 +60,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   void On(const SetAttr& set) {
     const Attributes& attributes = *set.attributes;
-    if (attributes.mm) CheckExecutable(attributes.mm->exe.bytes);
+    if (attributes.mm && !attributes.mm->exe_unlinked) CheckExecutable(attributes.mm->exe.bytes);
     if (!attributes.fs) return;
     CheckDirectory(attributes.fs->root.bytes);
     CheckDirectory(attributes.fs->cwd.bytes);
@@ -126,7 +126,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
 
   void Open(const File& description, const RegularFile& file) {
-    const std::string& path = file.path.bytes;
+    if (file.unlinked || file.opened_by) CheckNameIsFree(file.path.bytes);
+    if (file.unlinked) return CheckRoom(file);
+    const std::string& path = file.opened_by ? file.opened_by->bytes : file.path.bytes;
     if (Later(path)) return;
     Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
     if (facts.error != 0) return findings_.Wrong(path + ": " + std::strerror(facts.error));
@@ -139,8 +141,51 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (!description.flags.Has(O_PATH)) CheckAccess(description.flags, path, facts);
   }
 
+  /// A file without a name gets its old one back for a moment, which must not be another file's.
+  void CheckNameIsFree(const std::string& path) {
+    struct stat status;
+    if (lstat(path.c_str(), &status) == 0) {
+      return findings_.Wrong(path + " is another file now, " + std::to_string(status.st_size) +
+                                 " bytes, mode " + Octal(status.st_mode) + ", inode " +
+                                 std::to_string(status.st_ino) +
+                                 ": the unlinked one of that name is made there for a moment",
+                             "move it away for the restore");
+    }
+    if (errno != ENOENT) return findings_.Wrong(path + ": " + std::strerror(errno));
+    const std::string folder = path.substr(0, path.rfind('/') + 1);
+    const Facts& facts = Look(folder, false);
+    if (facts.error != 0) {
+      return findings_.Wrong("the folder of " + path + ": " + std::strerror(facts.error));
+    }
+    if (Allows(facts, W_OK | X_OK)) return;
+    const bool read_only = errno == EROFS;
+    findings_.Wrong(path + " cannot be made for a moment: " + std::strerror(errno),
+                    read_only ? "mount the file system writable"
+                              : "run as the folder's owner, or with CAP_DAC_OVERRIDE");
+  }
+
+  /// For what all unlinked files of a file system have.
+  void CheckRoom(const RegularFile& file) {
+    const std::string folder = file.path.bytes.substr(0, file.path.bytes.rfind('/') + 1);
+    const Facts& facts = Look(folder, false);
+    if (facts.error != 0) return;  // told
+    std::uint64_t& wanted = wanted_[facts.status.st_dev];
+    const std::uint64_t before = wanted;
+    for (const UnlinkedContent& part : file.unlinked->content) wanted += part.bytes;
+    struct statvfs system = {};
+    if (wanted == before || fstatvfs(facts.fd, &system) != 0) return;
+    const std::uint64_t free =
+        static_cast<std::uint64_t>(geteuid() == 0 ? system.f_bfree : system.f_bavail) *
+        system.f_frsize;
+    if (before <= free && wanted > free) {
+      findings_.Wrong("the file system of " + folder + " has " + std::to_string(free) +
+                          " bytes left, and the unlinked files take " + std::to_string(wanted),
+                      "make room");
+    }
+  }
+
   void CheckUnchanged(const RegularFile& file, Facts& facts) {
-    const std::string& path = file.path.bytes;
+    const std::string& path = file.opened_by ? file.opened_by->bytes : file.path.bytes;
     const auto changed = [&](const char* what, const std::string& is, const std::string& was) {
       findings_.Wrong(
           path + " has changed: " + what + " is " + is + ", was " + was + " when it was dumped",
@@ -225,6 +270,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   std::unordered_map<std::string, Facts> files_, links_;  ///< by path
   std::int64_t most_pending_ = -1;
+  std::unordered_map<dev_t, std::uint64_t> wanted_;  ///< bytes of unlinked files
 };
 
 }  // namespace

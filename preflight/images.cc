@@ -34,6 +34,10 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     ForEachValueOf<ImageBytes>(*open.file, [&](const ImageBytes& data) {
       CheckSpan({data.image, data.offset}, data.bytes);
     });
+    ForEachOpened(open, [&](Fd, const File& file, bool) {
+      ForEachValueOf<UnlinkedContent>(
+          file, [&](const UnlinkedContent& part) { CheckSpan(part.source, part.bytes); });
+    });
   }
   void On(const SetAttr& set) {
     for (const DescriptorState& late : set.attributes->descriptors) {

@@ -26,6 +26,7 @@ struct PreflightOptions {
 ///   build id that they had, with the access that the program wants;
 /// - page images (images.cc): regular files below the folder, long enough;
 /// - what the caller hands over (inherited.cc): all of it, of the right kind, and nothing else;
+/// - locks (locks.cc): held by nobody outside, as far as /proc/locks shows;
 /// - numbers (numbers.cc): pids that are free, and how many the system has room for;
 /// - rights (rights.cc): capabilities, ids and limits that this process must have;
 /// - the kernel (kernel.cc): its vdso, its features, and what no restorer can do.

@@ -79,6 +79,7 @@ class QuestionOn : public Question {
 std::unique_ptr<Question> AskForFiles(Context& context);
 std::unique_ptr<Question> AskForImages(Context& context);
 std::unique_ptr<Question> AskForInherited(Context& context);
+std::unique_ptr<Question> AskForLocks(Context& context);
 std::unique_ptr<Question> AskForNumbers(Context& context);
 std::unique_ptr<Question> AskForRights(Context& context);
 std::unique_ptr<Question> AskTheKernel(Context& context);

@@ -53,12 +53,17 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   /// What making an object of a type takes; nothing for most.
   template <typename Body>
   void Make(const Body&) {}
-  void Make(const Memfd& memfd) {
-    const std::uint32_t uid = memfd.uid.value_or(0), gid = memfd.gid.value_or(0);
+  void Make(const Memfd& memfd) { Own("a memfd", memfd.uid.value_or(0), memfd.gid.value_or(0)); }
+  void Make(const RegularFile& file) {
+    if (file.unlinked && file.unlinked->uid) {
+      Own("an unlinked file", *file.unlinked->uid, file.unlinked->gid.value_or(0));
+    }
+  }
+  void Own(const std::string& what, std::uint32_t uid, std::uint32_t gid) {
     CheckId(own_.uid_map, "uid", uid);
     CheckId(own_.gid_map, "gid", gid);
     if (uid != own_.uid[3] || (gid != own_.gid[3] && !InGroup(gid))) {
-      Need(CAP_CHOWN, "a memfd of uid " + std::to_string(uid) + ", gid " + std::to_string(gid));
+      Need(CAP_CHOWN, what + " of uid " + std::to_string(uid) + ", gid " + std::to_string(gid));
     }
   }
   void Make(const Timerfd& timer) {

@@ -13,6 +13,7 @@
 #include "restorer/created_memfds.h"
 #include "restorer/files/files.h"
 #include "restorer/late_files.h"
+#include "restorer/lease_breaks.h"
 
 namespace crgen::restorer {
 namespace {
@@ -35,8 +36,9 @@ class Compiler {
         maps_(maps),
         arena_(arena),
         script_(script),
-        late_files_(FindLateFiles(program, schedule)),
-        taken_over_(FindTakenOver(program)) {}
+        late_files_(FindLateFiles(program)),
+        taken_over_(FindTakenOver(program)),
+        lease_breaks_(FindLeaseBreaks(program, late_files_, services)) {}
 
   void Run() {
     PrepareSetup();
@@ -142,7 +144,7 @@ class Compiler {
     std::vector<Op> ops;
     ops.reserve(planned.steps.size());
     ProcessAttributes attributes;
-    attributes.Begin(script_.processes[index], *services_.files);
+    attributes.Begin(script_.processes[index], services_);
     for (std::uint32_t number : planned.steps) {
       const Step& step = schedule_.steps[number];
       command_ = step.command;
@@ -220,6 +222,16 @@ class Compiler {
     }
   }
 
+  /// When all leases are there.
+  void AddLeaseBreaks(Op& last, std::vector<Op>& ops) {
+    for (const LeaseBreak& it : lease_breaks_.all) {
+      Op op = OneOf(last);
+      op.kind = OpKind::kBreakLease;
+      op.lease_break = {arena_.Text(it.held), it.flags, arena_.Text(it.path)};
+      ops.push_back(op);
+    }
+  }
+
   /// Late state of descriptions: they are all there, since the step awaits everybody.
   void AddLate(const SetAttr& set, Op& last, std::vector<Op>& ops) {
     for (std::size_t i = 0; i < set.attributes->descriptors.size(); ++i) {
@@ -232,6 +244,7 @@ class Compiler {
           },
           late.state);
       ops.push_back(op);
+      if (lease_breaks_.after == std::pair(command_, i)) AddLeaseBreaks(last, ops);
     }
   }
 
@@ -420,6 +433,7 @@ class Compiler {
   Script& script_;
   LateFiles late_files_;
   const std::unordered_set<std::size_t> taken_over_;
+  const LeaseBreaks lease_breaks_;
   std::size_t command_ = 0;
   std::vector<std::uint32_t> creator_;    ///< of each process
   std::vector<std::uint32_t> loginuids_;  ///< of each process

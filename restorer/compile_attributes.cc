@@ -62,7 +62,7 @@ const user_desc* TlsOf(const std::map<std::uint32_t, TlsDescriptor>& from, Arena
   return arena.Copy(to);
 }
 
-const MemoryState* MemoryOf(const MmAttributes& mm, const HostFiles& files, Arena& arena) {
+const MemoryState* MemoryOf(const MmAttributes& mm, const Services& services, Arena& arena) {
   const std::uint64_t bounds[] = {mm.start_code.value,  mm.end_code.value,  mm.start_data.value,
                                   mm.end_data.value,    mm.start_brk.value, mm.brk.value,
                                   mm.start_stack.value, mm.arg_start.value, mm.arg_end.value,
@@ -73,8 +73,13 @@ const MemoryState* MemoryOf(const MmAttributes& mm, const HostFiles& files, Aren
   for (const Hex& word : mm.auxv) auxv.push_back(word.value);
   to->auxv = arena.Copy(auxv);
   to->auxv_size = static_cast<std::uint32_t>(auxv.size() * sizeof(std::uint64_t));
+  if (mm.exe_unlinked) {
+    to->exe = arena.Text(services.unlinked.at(*mm.exe_unlinked));
+    to->exe_check = {nullptr, -1, 0, false};
+    return to;
+  }
   to->exe = arena.Text("../root" + mm.exe.bytes);
-  const int held = files.file(mm.exe.bytes);
+  const int held = services.files->file(mm.exe.bytes);
   to->exe_check = {held < 0 ? nullptr : arena.Text(std::to_string(held)), -1, 0, false};
   return to;
 }
@@ -184,8 +189,8 @@ OwnState ReadOwnState() {
   return own;
 }
 
-void ProcessAttributes::Begin(Process* process, const HostFiles& files) {
-  files_ = &files;
+void ProcessAttributes::Begin(Process* process, const Services& services) {
+  services_ = &services;
   process_ = process;
   process->personality = -1;
   process->dumpable = -1;
@@ -210,7 +215,7 @@ void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
   Lists lists;
   for (const Set& set : sets_[process.pid]) {
     const Attributes& from = *set.attributes;
-    if (from.mm) process.memory = MemoryOf(*from.mm, *files_, arena);
+    if (from.mm) process.memory = MemoryOf(*from.mm, *services_, arena);
     lists.Add(from, set.of_thread);
     if (from.timers) process.interval_timers = IntervalTimersOf(*from.timers, arena);
     if (from.personality) process.personality = static_cast<std::int64_t>(from.personality->value);

@@ -13,8 +13,8 @@ namespace crgen::restorer {
 class ProcessAttributes {
  public:
   /// Before the first Add(). The restorer itself (pid 0) has no threads, and no attributes.
-  /// `files`, where executables are, must outlive this.
-  void Begin(Process* process, const HostFiles& files);
+  /// `services`, which hold executables, must outlive this.
+  void Begin(Process* process, const Services& services);
   /// `command`: the index of the SET_ATTR in the program.
   void Add(const SetAttr& set, std::size_t command);
   /// Absent: not set.
@@ -33,7 +33,7 @@ class ProcessAttributes {
                  ThreadStart& start);
 
   Process* process_ = nullptr;
-  const HostFiles* files_ = nullptr;
+  const Services* services_ = nullptr;
   std::unordered_map<Pid, std::vector<Set>> sets_;  ///< by tid, in order
 };
 

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "dsl/commands.h"
-#include "restorer/schedule.h"
 
 namespace crgen::restorer {
 
@@ -15,6 +14,6 @@ using LateFiles = std::unordered_map<std::size_t, std::vector<const File*>>;
 
 /// REQUIRES: the program has passed CheckProgram. Cost: one look at each command where there is no
 /// late state, else that of copying each table that a FORK copies.
-LateFiles FindLateFiles(const Program& program, const Schedule& schedule);
+LateFiles FindLateFiles(const Program& program);
 
 }  // namespace crgen::restorer

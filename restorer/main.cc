@@ -42,6 +42,7 @@ struct Arguments {
   bool images_outside = false;
   bool partial = false;
   bool shell_job = false;
+  bool file_locks = false;
   bool dry_run = false;
   bool verbose = false;
 };
@@ -153,6 +154,33 @@ void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics&
   }
 }
 
+/// Others see locks: they are set only where the user says so, as with CRIU.
+void CheckConsent(const Program& program, const Arguments& arguments, Diagnostics& diag) {
+  if (arguments.file_locks) return;
+  std::size_t locks = 0;
+  std::optional<std::size_t> first;
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    const auto* set = std::get_if<SetAttr>(&program[i].body);
+    if (set == nullptr) continue;
+    for (const DescriptorState& late : set->attributes->descriptors) {
+      std::visit(
+          [&](const auto& state) {
+            ForEachValue<FileLock>(state, [&](const FileLock&) {
+              ++locks;
+              if (!first) first = i;
+            });
+          },
+          late.state);
+    }
+  }
+  if (!first) return;
+  diag.Add({Severity::kUnsupported,
+            "commands[" + std::to_string(*first) + "] SET_ATTR pid " +
+                std::to_string(program[*first].pid),
+            std::to_string(locks) + (locks == 1 ? " file lock" : " file locks"), *first,
+            "--file-locks sets them"});
+}
+
 ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* files) {
   Diagnostics diag;
   SimulatedState state;
@@ -166,6 +194,7 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* file
     return kBadInput;
   }
   CheckAbout(plan.program, arguments, diag);
+  CheckConsent(plan.program, arguments, diag);
   if (arguments.dry_run) return PrintProblems(plan, diag);
   const PreflightOptions options = {arguments.images, arguments.images_outside,
                                     arguments.options.new_pid_namespace,
@@ -251,6 +280,8 @@ int Main(int argc, char** argv) {
       "--inherit-fd", arguments.inherit,
       "fd[N]:KEY: hand over the descriptor N for what the plan has from outside and calls "
       "KEY, e.g. fd[1]:pipe:[4711]");
+  app.add_flag("--file-locks", arguments.file_locks,
+               "Restore a plan with file locks and leases, which others can see");
   app.add_flag("--images-outside", arguments.images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");
   app.add_flag("--pidns", options.new_pid_namespace, "In a new pid namespace, with its own /proc");

@@ -41,6 +41,8 @@ enum class OpKind : uint32_t {
   kSubreaper,
   kName,
   kDirectories,
+  kLock,
+  kBreakLease,
   kSetOwner,
   kSetTimer,
   kFillEpoll,
@@ -179,6 +181,27 @@ struct DirectoriesOp {
   int32_t umask;     ///< -1: unchanged
 };
 
+/// fcntl(2) F_SETLK, F_OFD_SETLK, F_SETLEASE, flock(2).
+struct LockState {
+  uint32_t kind;  ///< as in file_lock_entry
+  int16_t type;
+  int64_t start;
+  int64_t length;
+};
+struct LockOp {
+  int32_t fd;
+  const LockState* locks;
+  uint32_t count;
+  const char* path;  ///< for messages; or null
+};
+
+/// Opens what is leased, as somebody did who wants the lease to end.
+struct BreakOp {
+  const char* held;  ///< its name in the service directory
+  uint32_t flags;    ///< of open(2)
+  const char* path;
+};
+
 /// fcntl(2) F_SETOWN_EX, F_SETSIG; the ids that the signal is sent with.
 struct OwnerOp {
   int32_t fd;
@@ -312,6 +335,8 @@ struct Op {
     FlagOp flag;
     NameOp name;
     DirectoriesOp directories;
+    LockOp lock;
+    BreakOp lease_break;
     OwnerOp owner;
     TimerOp timer;
     EpollOp epoll;

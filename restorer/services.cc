@@ -14,6 +14,7 @@
 #include "dsl/references.h"
 #include "restorer/files/files.h"
 #include "restorer/problem.h"
+#include "restorer/unlinked.h"
 
 namespace crgen::restorer {
 namespace {
@@ -53,6 +54,7 @@ std::string OpenServices(const Program& program, Services* services) {
     if (!problem.empty()) return problem;
   }
   if (std::string problem = PreparePipes(program, services); !problem.empty()) return problem;
+  if (std::string problem = MakeUnlinked(program, services); !problem.empty()) return problem;
   services->helper_tid = SpareNumber(program);
   services->fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
   if (services->fd < 0) return ErrorText("/proc/self/fd");

@@ -22,6 +22,7 @@
 #include "restorer/schedule.h"
 #include "restorer/services.h"
 #include "restorer/supervisor_calls.h"
+#include "restorer/unlinked.h"
 
 namespace crgen::restorer {
 
@@ -74,7 +75,11 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (!ready(root_)) return {"the process that was started has gone", -1};
   BlockStop();
   if (AskedToStop()) return {"interrupted", -1};
-  return {handover.Release(options_.stop), -1};
+  if (std::string problem = handover.Release(options_.stop); !problem.empty()) {
+    return {problem, -1};
+  }
+  RemoveLinks(links_);
+  return {};
 }
 
 RestoreProblem Supervisor::Build(std::uint64_t text_size) {
@@ -100,6 +105,9 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   for (const auto& [id, fd] : services.name_roots) {
     name_roots_.emplace_back(services.sockets.at(id), std::stoi(fd));
   }
+  for (const auto& [id, fd] : services.unlinked) made_.push_back(std::stoi(fd));
+  for (const auto& [key, fd] : services.linked) made_.push_back(std::stoi(fd));
+  links_ = services.links;
   Diagnostics diag;
   if (Failed(ReadOwnMaps(&maps, diag)) ||
       Failed(arena_.Make(program_, maps, SizesFor(program_, schedule_, text_size), diag))) {

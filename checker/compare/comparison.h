@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "checker/check.h"
@@ -66,6 +67,14 @@ class Comparison {
                        const Description& found);
 
   void ReportExtraProcesses();
+
+  // unlinked.cc
+  void CompareUnlinked(const std::string& where, const RegularFile& expected,
+                       const RegularFile& found);
+
+  // locks.cc
+  void CompareLocks();
+
   void Differ(const std::string& where, const std::string& field, const std::string& expected,
               const std::string& found);
 
@@ -109,6 +118,8 @@ class Comparison {
   Renaming pipes_;
   Renaming fifos_;
   Renaming sockets_;
+  Renaming unlinked_names_, unlinked_files_;
+  std::unordered_set<std::uint64_t> compared_unlinked_;
 };
 
 }  // namespace crgen::check

@@ -60,12 +60,18 @@ Text PathOf(const PlainRegion& region) {
   return region.file == nullptr ? Text{} : region.file->path;
 }
 
+std::optional<UnlinkedId> UnlinkedOf(const PlainRegion& region) {
+  if (region.file == nullptr || !region.file->unlinked) return std::nullopt;
+  return region.file->unlinked->id;
+}
+
 /// One mmap(2) could have made both; the two sides may be cut in different places.
 bool Joins(const PlainRegion& first, const PlainRegion& next) {
   const bool alike = first.range.end == next.range.start && first.kind == next.kind &&
                      first.prot == next.prot && first.flags == next.flags &&
                      first.madvise == next.madvise && PathOf(first) == PathOf(next) &&
-                     first.object == next.object && first.access == next.access;
+                     UnlinkedOf(first) == UnlinkedOf(next) && first.object == next.object &&
+                     first.access == next.access;
   if (!alike) return false;
   if (first.kind == RegionKind::kPrivateAnonymous) return true;
   return (HasFile(first.kind) || HasObject(first.kind)) &&
@@ -261,6 +267,15 @@ void Comparison::CompareMemory(const std::string& where, const AddressSpace& exp
   };
   if (has_vsyscall(mapped) && !has_vsyscall(wanted)) mapped.pop_back();
   CompareRegions(where, snapshot_, wanted, mapped, shmems_, memfds_, diag_);
+  for (const PlainRegion& region : wanted) {
+    const auto other = std::ranges::lower_bound(mapped, region.range.start, {},
+                                                [](const auto& it) { return it.range.start; });
+    if (region.file == nullptr || other == mapped.end() || other->file == nullptr ||
+        other->range.start != region.range.start) {
+      continue;
+    }
+    CompareUnlinked(where + " region " + RangeText(region.range), *region.file, *other->file);
+  }
   CompareGuards(where, expected, found);
   ComparePages(where, PrivatePages(expected), Plain(found.pages));
 }

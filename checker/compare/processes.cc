@@ -140,6 +140,9 @@ void Comparison::ComparePipe(const std::string& where, const File& expected,
 
 /// The objects behind a description: the same ones up to renaming.
 void Comparison::CompareObjects(const std::string& where, const File& expected, const File& found) {
+  if (const RegularFile* regular = AsRegular(expected); regular != nullptr) {
+    return CompareUnlinked(where, *regular, *AsRegular(found));
+  }
   std::vector<std::uint64_t> names;
   ForEachObject(found, [&](ObjectKind, std::uint64_t id) { names.push_back(id); });
   std::size_t next = 0;
@@ -170,6 +173,7 @@ void Comparison::CompareLate(const std::string& where, FileIndex file, const Des
                       late);
   };
   for (; expected != snapshot_.late.end() && expected->file == file; ++expected) {
+    if (std::holds_alternative<LockSetting>(expected->state)) continue;  // CompareLocks()
     while (state != states.end() && state->index() < expected->state.index()) {
       diag_.Error(where, name(*state++) + ": set, not expected");
     }
@@ -314,6 +318,7 @@ void Comparison::Run() {
   ReportExtraProcesses();
   CompareEpollSets();
   CompareSockets();
+  CompareLocks();
   CompareMemfds();
   CompareShmems();
 }

@@ -25,6 +25,7 @@ class FileRules<Memfd> : public PlainRules<Memfd> {
                Diagnostics& diag) const {
     check::Compare(where, "file.pos", expected.pos, found.pos, diag);
   }
+  std::optional<std::string> Inode(const Memfd& memfd) const { return "memfd " + Text(memfd); }
   std::string Text(const Memfd& memfd) const { return std::to_string(memfd.inode_id.value); }
 
   /// nullptr: there is none, or nothing refers to it any more.

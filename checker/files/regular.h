@@ -2,10 +2,13 @@
 
 #include <sys/stat.h>
 
+#include <unordered_map>
+
 #include "checker/files/rules.h"
 
 namespace crgen::check {
 
+/// open(2). Unlinked files are objects that live until the program ends: a restorer holds them.
 template <>
 class FileRules<RegularFile> : public PlainRules<RegularFile> {
  public:
@@ -18,15 +21,43 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
     if (S_ISREG(mode)) return path.starts_with("/proc/") || path.starts_with("/sys/");
     return !S_ISDIR(mode) && !S_ISLNK(mode);
   }
-  std::optional<Refusal> Check(const File& file, const RegularFile& regular) const {
-    if (auto refused = RefusedPath(regular.path)) return refused;
-    if (auto refused = RefusedFlags(file.flags)) return refused;
-    return RefusedPosition(regular.pos);
-  }
+  std::optional<Refusal> Check(const File& file, const RegularFile& regular) const;
+  std::shared_ptr<MemoryObject> Open(const RegularFile& regular);
+  bool ObjectLives(const RegularFile& regular) const { return regular.unlinked.has_value(); }
   std::optional<std::uint64_t> MappedSize(const RegularFile& regular) const {
     return S_ISREG(regular.mode.value_or(S_IFREG)) ? regular.size : std::nullopt;
   }
-  std::string Text(const RegularFile& regular) const { return ValueText(regular.path); }
+  /// Files without a name are compared once for all their descriptions.
+  void Compare(const std::string& where, const RegularFile& expected, const RegularFile& found,
+               Diagnostics& diag) const;
+  std::optional<std::string> Inode(const RegularFile& regular) const {
+    if (!regular.unlinked) return regular.path.bytes;
+    return "unlinked " + std::to_string(FileOf(regular.unlinked->id));
+  }
+  std::string Text(const RegularFile& regular) const {
+    return ValueText(regular.path) + (regular.unlinked ? " (deleted)" : "");
+  }
+
+  /// What the first opening of the file behind that name has said; nullptr: there is none.
+  const Unlinked* Created(UnlinkedId id) const {
+    const auto known = created_.find(FileOf(id));
+    return known == created_.end() ? nullptr : &known->second;
+  }
+  /// The id by which the file of that name was created.
+  std::uint64_t FileOf(UnlinkedId id) const {
+    const auto known = names_.find(id);
+    return known == names_.end() ? id.value : known->second.file;
+  }
+
+ private:
+  struct Name {
+    std::uint64_t file;
+    std::string path;
+  };
+  std::optional<Refusal> CheckUnlinked(const RegularFile& regular) const;
+
+  std::unordered_map<UnlinkedId, Name> names_;
+  std::unordered_map<std::uint64_t, Unlinked> created_;
 };
 
 }  // namespace crgen::check

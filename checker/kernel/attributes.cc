@@ -232,6 +232,7 @@ void Kernel::Execute(const SetAttr& set) {
   if (!CheckAttributes(set)) return;
   if (set.attributes->fs && !CheckLookup()) return;
   if (!SetLate(set.attributes->descriptors)) return;
+  if (set.attributes->mm && !CheckExecutable(*set.attributes->mm)) return;
   Task& task = self();
   const bool leader = !set.tid || *set.tid == task.pid;
   if (set.attributes->seccomp) SpreadFilters(set);

@@ -1,5 +1,7 @@
 // Descriptor tables and open file descriptions of the simulated kernel, and their late state.
 // Rules: open(2), dup3(2), close(2); those of each type stand in checker/files/.
+#include <fcntl.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -152,14 +154,22 @@ void Kernel::Execute(const DupFd& dup) {
     return Violation("EBADF", "fd " + std::to_string(dup.new_fd) + " is not in 0 to " +
                                   std::to_string(kFdLimit - 1));
   }
-  self().table->slots.Set(dup.new_fd, Slot{old_slot->value.description, dup.cloexec});
+  const std::shared_ptr<const Description> description = old_slot->value.description;
+  const auto* replaced = self().table->slots.Find(dup.new_fd);
+  const std::shared_ptr<const Description> closed =
+      replaced == nullptr || dup.old_fd == dup.new_fd ? nullptr : replaced->value.description;
+  self().table->slots.Set(dup.new_fd, Slot{description, dup.cloexec});
+  if (closed != nullptr) Unlock(*closed->file);
 }
 
 void Kernel::Execute(const CloseFd& close) {
-  if (self().table->slots.Find(close.fd) == nullptr) {
+  const auto* slot = self().table->slots.Find(close.fd);
+  if (slot == nullptr) {
     return Violation("EBADF", "fd " + std::to_string(close.fd) + " is not open");
   }
+  const std::shared_ptr<const Description> closed = slot->value.description;
   self().table->slots.Erase(close.fd);
+  Unlock(*closed->file);
 }
 
 // ---- late state
@@ -182,7 +192,9 @@ bool Kernel::CheckLate(const DescriptorState& entry, const Description* descript
                             " is of a kind that comes before what is set " + At(last_late_));
     return false;
   }
-  const bool twice = std::any_of(description->late.begin(), description->late.end(),
+  // Locks are of ranges, and POSIX ones of each table: those add up.
+  const bool twice = !std::holds_alternative<LockSetting>(entry.state) &&
+                     std::any_of(description->late.begin(), description->late.end(),
                                  [&](const LateState& state) { return state.index() == kind; });
   if (twice) {
     Violation("EEXIST", "this state of file " + std::to_string(description->file->id.value) +
@@ -217,21 +229,107 @@ void Kernel::UndoLate(const Description& description) {
   description.late.pop_back();
 }
 
+bool Kernel::Lock(const LockSetting& setting,
+                  const std::shared_ptr<const Description>& description) {
+  const std::string inode = *InodeOf(*description->file);
+  for (const FileLock& lock : setting.locks) {
+    const std::shared_ptr<const void> owner =
+        lock.kind.value == kPosixLock ? std::shared_ptr<const void>(self().table) : description;
+    if (!Passes(locks.Add(inode, lock, owner, description))) return false;
+  }
+  return true;
+}
+
+void Kernel::Unlock(const File& file) {
+  if (locks.empty() || file.flags.Has(O_PATH)) return;
+  const auto inode = InodeOf(file);
+  if (!inode || !locks.Close(*inode, self().table)) return;
+  Suspect("closes a descriptor of file " + std::to_string(file.id.value) +
+          ": the POSIX locks on it that the table had are gone");
+}
+
+/// prctl(2), PR_SET_MM_EXE_FILE, opens and closes it.
+bool Kernel::CheckExecutable(const MmAttributes& mm) {
+  const auto& regular = files.Of<RegularFile>();
+  if (mm.exe_unlinked && regular.Created(*mm.exe_unlinked) == nullptr) {
+    Violation("ENOENT", "the executable, unlinked file " + std::to_string(mm.exe_unlinked->value) +
+                            ", does not exist");
+    return false;
+  }
+  if (locks.empty()) return true;
+  const std::string inode = ExecutableInode(mm);
+  if (locks.BreaksLease(inode)) {
+    Violation("EAGAIN", mm.exe.bytes + " is leased: to make it the executable, it is opened");
+    return false;
+  }
+  if (!locks.Close(inode, self().table)) return true;
+  Suspect("makes " + mm.exe.bytes +
+          " the executable, which closes a descriptor of it: the POSIX locks on it that the table "
+          "had are gone");
+  return true;
+}
+
+std::string Kernel::ExecutableInode(const MmAttributes& mm) const {
+  RegularFile regular;
+  regular.path = mm.exe;
+  if (mm.exe_unlinked) regular.unlinked = Unlinked{*mm.exe_unlinked, {}, {}, {}, {}, {}, {}, {}};
+  return *files.Of<RegularFile>().Inode(regular);
+}
+
+Openings Kernel::OpeningsOf(const std::string& inode) const {
+  if (!openings_) {
+    openings_.emplace();
+    std::unordered_set<const void*> seen;
+    std::unordered_set<const Description*> known;
+    const auto add = [&](const std::shared_ptr<const Description>& it) {
+      if (it == nullptr || it->file->flags.Has(O_PATH) || !known.insert(it.get()).second) return;
+      if (const auto name = InodeOf(*it->file)) (*openings_)[*name].descriptions.push_back(it);
+    };
+    for (const Task& task : tasks) {
+      if (task.table == nullptr || task.space == nullptr) continue;
+      task.table->slots.ForEachOnce(&seen, [&](Fd, const Slot& slot) { add(slot.description); });
+      task.space->regions.ForEachOnce(
+          &seen, [&](AddressRange, const MappedRegion& it) { add(it.backing->opened); });
+      const auto& mm = task.attributes->mm;
+      if (mm) (*openings_)[ExecutableInode(*mm)].executed = true;
+    }
+  }
+  Openings found;
+  const auto known = openings_->find(inode);
+  if (known == openings_->end()) return found;
+  found.executed = known->second.executed;
+  for (const auto& it : known->second.descriptions) {
+    const auto description = it.lock();
+    if (description == nullptr) continue;
+    const bool writes = (description->file->flags.bits & O_ACCMODE) != O_RDONLY;
+    ++(writes ? found.writers : found.readers);
+  }
+  return found;
+}
+
 bool Kernel::SetLate(const std::vector<DescriptorState>& entries) {
   const std::size_t last = last_late_, last_kind = last_late_kind_;
   std::vector<const Description*> set;
+  const auto give_up = [&] {
+    for (; !set.empty(); set.pop_back()) UndoLate(*set.back());
+    last_late_ = last;
+    last_late_kind_ = last_kind;
+    return false;
+  };
   for (const DescriptorState& entry : entries) {
     const auto* slot = self().table->slots.Find(entry.fd);
-    const Description* description = slot == nullptr ? nullptr : slot->value.description.get();
-    if (!CheckLate(entry, description)) {
-      for (; !set.empty(); set.pop_back()) UndoLate(*set.back());
-      last_late_ = last;
-      last_late_kind_ = last_kind;
-      return false;
+    const auto description = slot == nullptr ? nullptr : slot->value.description;
+    if (!CheckLate(entry, description.get())) return give_up();
+    if (const auto* setting = std::get_if<LockSetting>(&entry.state)) {
+      if (!Lock(*setting, description)) return give_up();
+    } else {
+      description->late.push_back(entry.state);
+      ApplyLate(*description);
+      set.push_back(description.get());
     }
-    description->late.push_back(entry.state);
-    ApplyLate(*description);
-    set.push_back(description);
+    if (const auto* lease = std::get_if<LeaseSetting>(&entry.state)) {
+      locks.AddLease(*InodeOf(*description->file), lease->locks.front(), description);
+    }
     last_late_ = command_;
     last_late_kind_ = entry.state.index();
   }

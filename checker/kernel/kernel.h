@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "checker/files/files.h"
+#include "checker/kernel/locks.h"
 #include "checker/kernel/range_map.h"
 #include "dsl/commands.h"
 #include "model/diagnostics.h"
@@ -56,7 +57,8 @@ struct MemoryObject {
 /// What is mapped, common to all pieces and inherited copies of one MAP_REGION.
 struct Backing {
   RegionKind kind = RegionKind::kPrivateAnonymous;
-  std::shared_ptr<const File> file;  ///< the opening that was mapped
+  std::shared_ptr<const File> file;           ///< the opening that was mapped
+  std::shared_ptr<const Description> opened;  ///< lives as long as the mapping
   std::shared_ptr<MemoryObject> object;
   std::shared_ptr<const WritableView> writable_view;
   bool may_write = true;  ///< VM_MAYWRITE
@@ -108,6 +110,13 @@ struct Description {
   mutable std::vector<std::weak_ptr<const Description>> watched;  ///< beside its EpollTargets
   mutable int watchers = 0;                                       ///< how often other sets watch it
   mutable int epoll_height = 0;  ///< how many sets are below each other in what it watches
+};
+
+/// How a file is open, in descriptors and mappings.
+struct Openings {
+  std::size_t writers = 0;
+  std::size_t readers = 0;  ///< that do not write
+  bool executed = false;
 };
 
 struct Slot {
@@ -214,6 +223,7 @@ class Kernel {
   std::vector<Family> families;
   std::unordered_map<Pid, NumberUse> numbers;
   AllFileRules files;
+  FileLocks locks;
   std::unordered_map<ShmemId, std::weak_ptr<MemoryObject>> shmems;
   std::vector<std::string> images;
   bool new_pid_namespace = false;  ///< the root was born with CLONE_NEWPID
@@ -227,6 +237,13 @@ class Kernel {
     return slot == nullptr ? nullptr : slot->value.description;
   }
   const Description* DescriptionAt(Fd fd) const { return SharedDescriptionAt(fd).get(); }
+
+  /// FileRules::Inode() of a file.
+  std::optional<std::string> InodeOf(const File& file) const {
+    return files.Visit(file, [](const auto& rules, const auto& body) { return rules.Inode(body); });
+  }
+  /// How it is open now. REQUIRES: late state has been set, so that nothing is opened any more.
+  Openings OpeningsOf(const std::string& inode) const;
 
  private:
   Task& self() { return tasks[self_]; }
@@ -293,6 +310,11 @@ class Kernel {
   /// What the state set last means to the kernel, or no longer.
   void ApplyLate(const Description& description) const;
   static void UndoLate(const Description& description);
+  bool Lock(const LockSetting& setting, const std::shared_ptr<const Description>& description);
+  /// A descriptor of this table is gone, and with it POSIX locks.
+  void Unlock(const File& file);
+  bool CheckExecutable(const MmAttributes& mm);
+  std::string ExecutableInode(const MmAttributes& mm) const;
 
   // map_region.cc
   void Execute(const MapRegion& map);
@@ -346,6 +368,12 @@ class Kernel {
   std::optional<std::size_t> first_late_;         ///< the command that set late state first
   std::size_t last_late_ = 0;
   std::size_t last_late_kind_ = 0;
+  struct KnownOpenings {
+    std::vector<std::weak_ptr<const Description>> descriptions;
+    bool executed = false;
+  };
+  /// Made for the first lease.
+  mutable std::optional<std::unordered_map<std::string, KnownOpenings>> openings_;
   std::array<std::optional<std::size_t>, 3> special_mapped_;  ///< vdso, vvar, vsyscall: command
   std::unordered_map<std::string, std::uint32_t> image_index_;
 };

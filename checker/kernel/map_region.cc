@@ -170,7 +170,8 @@ bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
     Violation("EINVAL", name + " does not back anonymous memory");
     return false;
   }
-  const Description& description = *self().table->slots.Find(*map.fd)->value.description;
+  const auto& opened = self().table->slots.Find(*map.fd)->value.description;
+  const Description& description = *opened;
   const bool can_be_mapped = files.Visit(
       *description.file, [](const auto& rules, const auto&) { return rules.kCanBeMapped; });
   if (!can_be_mapped) {
@@ -185,6 +186,7 @@ bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
     return false;
   }
   backing->file = description.file;
+  backing->opened = opened;
   backing->may_write = !shared || access == O_RDWR;
   backing->kind = shared ? RegionKind::kSharedFile : RegionKind::kPrivateFile;
   return description.object == nullptr || BackMemfd(map, description, backing);

@@ -4,6 +4,7 @@
 #include "dsl/files/eventfd.h"
 #include "dsl/files/eventpoll.h"
 #include "dsl/files/late.h"
+#include "dsl/files/lock.h"
 #include "dsl/files/memfd.h"
 #include "dsl/files/other.h"
 #include "dsl/files/pipe.h"
@@ -12,3 +13,4 @@
 #include "dsl/files/timerfd.h"
 #include "dsl/files/unix_socket.h"
 #include "dsl/socket_options.h"
+#include "dsl/files/unlinked.h"

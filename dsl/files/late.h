@@ -27,4 +27,20 @@ constexpr std::string_view LateKey() {
   return std::get<0>(Describe<Late>::kFields).name;
 }
 
+/// Calls `function.template operator()<Late>()` for the kinds of late state that differ by their
+/// keys: a lease looks like a lock.
+template <typename Function>
+constexpr void ForEachLateKey(Function&& function) {
+  ForEachAlternative<LateState>([&]<typename Late>() {
+    if constexpr (!std::is_same_v<Late, LeaseSetting>) function.template operator()<Late>();
+  });
+}
+
+/// Of what was read by its key, the kind that its content says.
+inline void SettleKind(LateState& state) {
+  auto* locks = std::get_if<LockSetting>(&state);
+  if (locks == nullptr || locks->locks.size() != 1 || locks->locks[0].kind.value != kLease) return;
+  state = LeaseSetting{std::move(locks->locks)};
+}
+
 }  // namespace crgen

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "dsl/describe.h"
+#include "dsl/files/unlinked.h"
 #include "model/files/regular.h"
 
 namespace crgen {
@@ -12,7 +13,13 @@ struct Describe<RegularFile> {
                  Optional("pos", &RegularFile::pos, "bytes; absent: do not seek"),
                  Optional("size", &RegularFile::size, "bytes; the file must have it"),
                  Optional("mode", &RegularFile::mode, "st_mode; the file must have it"),
-                 Optional("build_id", &RegularFile::build_id, "of the ELF file; it must have it")};
+                 Optional("build_id", &RegularFile::build_id, "of the ELF file; it must have it"),
+                 Optional("unlinked", &RegularFile::unlinked,
+                          "the file has no name any more: it is made under its old one, which is "
+                          "free, and unlinked"),
+                 Optional("opened_by", &RegularFile::opened_by,
+                          "a hard link that the dumper left: opened in its place, and removed when "
+                          "all is done")};
 };
 
 }  // namespace crgen

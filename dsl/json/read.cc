@@ -364,12 +364,13 @@ bool Reader::ReadDescriptorState(const json& in, const Place& place, DescriptorS
   if (!ReadValue(*fd, Place{&place, "fd"}, &out->fd)) return false;
   bool known = false, good = false;
   std::string keys;
-  ForEachAlternative<LateState>([&]<typename Late>() {
+  ForEachLateKey([&]<typename Late>() {
     keys += (keys.empty() ? "\"" : ", \"") + std::string(LateKey<Late>()) + "\"";
     if (known || !in.contains(LateKey<Late>())) return;
     known = true;
     good = ReadFields(in, place, &out->state.emplace<Late>(), {"fd"});
   });
+  if (known) SettleKind(out->state);
   return known ? good : Fail(place, "lacks one of " + keys);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <string_view>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -54,6 +55,48 @@ std::map<Holding, Fd> NamedHoldings(const Snapshot& snapshot) {
   return holdings;
 }
 
+/// A POSIX lock is gone when its process closes any description of the file: as it does to make it
+/// its executable, and with one that was only opened to be sent.
+Result CheckPosixLocks(const Snapshot& snapshot, const std::vector<TemporarySlot>& temporary,
+                       Diagnostics& diag) {
+  struct Closing {
+    std::string_view path;
+    const char* why;
+  };
+  std::unordered_map<TableIndex, std::vector<Closing>> closings;
+  const auto is_posix = [](const LateEntry& entry) {
+    return entry.process >= 0 && std::holds_alternative<LockSetting>(entry.state);
+  };
+  if (std::none_of(snapshot.late.begin(), snapshot.late.end(), is_posix)) return Result::kOk;
+  for (const Process& process : snapshot.processes) {
+    if (process.table < 0 || process.attributes == nullptr || !process.attributes->mm) continue;
+    closings[process.table].push_back(
+        {process.attributes->mm->exe.bytes, "a process whose executable it is"});
+  }
+  for (const TemporarySlot& slot : temporary) {
+    const TableIndex table = snapshot.processes[slot.process].table;
+    for (const Descriptor& descriptor : snapshot.tables[table].slots) {
+      if (descriptor.fd != slot.fd) continue;
+      const RegularFile* regular = AsRegular(*snapshot.files[descriptor.file]);
+      if (regular == nullptr) break;
+      closings[table].push_back(
+          {regular->path.bytes, "a process that opens it once more to send it through a socket"});
+    }
+  }
+  for (const LateEntry& entry : snapshot.late) {
+    const RegularFile* regular = AsRegular(*snapshot.files[entry.file]);
+    if (!is_posix(entry) || regular == nullptr) continue;
+    const auto& of_table = closings[snapshot.processes[entry.process].table];
+    const auto closing = std::ranges::find(of_table, regular->path.bytes, &Closing::path);
+    if (closing == of_table.end()) continue;
+    diag.Unsupported("file " + std::to_string(snapshot.files[entry.file]->id.value),
+                     "a POSIX lock of " + regular->path.bytes + " by " + closing->why,
+                     Loss::kLocks);
+    return Result::kError;
+  }
+  return Result::kOk;
+}
+
 struct LateStep {
   Holder by;
   int rank;  ///< within a kind lower ones come first
@@ -81,6 +124,8 @@ void Order(std::vector<LateStep>& steps) {
 
 Result EmitLateState(const Snapshot& snapshot, const std::vector<TemporarySlot>& temporary,
                      const CreationTree& tree, Emitter& out, Diagnostics& diag) {
+  if (snapshot.late.empty() && temporary.empty()) return Result::kOk;
+  if (Failed(CheckPosixLocks(snapshot, temporary, diag))) return Result::kError;
   const auto holders = FirstHolders(snapshot, tree);
   std::vector<LateStep> steps;
   steps.reserve(snapshot.late.size());

@@ -14,7 +14,8 @@ namespace crgen {
 /// that order allows; sets of epoll(7) come after the sets in them. Then `temporary` slots
 /// are closed.
 /// REQUIRES: all descriptor tables have their final form. Errors: a description that no process
-/// holds. Cost: O(n log n) in descriptors, nothing where there is no late state.
+/// holds; a lock that would not last. Cost: O(n log n) in descriptors, nothing where there is no
+/// late state.
 Result EmitLateState(const Snapshot& snapshot, const std::vector<TemporarySlot>& temporary,
                      const CreationTree& tree, Emitter& out, Diagnostics& diag);
 

@@ -212,6 +212,7 @@ Result FileLoaderOf<Fifo>::Convert(const pb::file_entry& entry, const ImageReade
   body.path = regular.path;
   file->body = std::move(body);
   file->flags = path.flags.bits;
+  if (loader.remaps.contains(from.regf_id())) file->unsupported = "FIFO that is unlinked";
   if (path.flags.Has(O_PATH)) file->unsupported = "FIFO that is open as a path only";
   // Who owns the description stands with the path.
   for (auto late = loader.snapshot.late.rbegin();

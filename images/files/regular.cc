@@ -1,6 +1,7 @@
 #include "images/files/regular.h"
 
-#include <string_view>
+#include <fcntl.h>
+#include <sys/stat.h>
 
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"
@@ -10,9 +11,7 @@ namespace {
 
 constexpr std::uint64_t kNoSeek = ~std::uint64_t{0}, kMaxOffset = kNoSeek >> 1;
 constexpr std::uint32_t kMaxMode = 0177777;
-
-constexpr std::string_view kRemapNames[] = {"a hard link left by the dumper stands for it",
-                                            "it is unlinked", "it belonged to a dead process"};
+constexpr std::uint64_t kTmpfile = 020000000;  // __O_TMPFILE
 
 RegularFile BodyOf(const pb::reg_file_entry& from) {
   RegularFile to;
@@ -43,19 +42,43 @@ Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const Ima
   CheckPosition(from.pos(), place);
   if (from.has_size()) place.AtMost(".size", from.size(), kMaxOffset);
   if (from.has_mode()) place.AtMost(".mode", from.mode(), kMaxMode);
-  const auto remap = loader.remaps.find(entry.id());
   if (from.ext()) {
     file->unsupported =
         "external file " + from.name() + ", which the caller of a restore hands over";
-  } else if (remap != loader.remaps.end()) {
-    const std::uint32_t type = remap->second.type;
-    file->unsupported =
-        "file " + from.name() + " is not reachable by its name: " +
-        std::string(type < std::size(kRemapNames) ? kRemapNames[type] : "it is remapped");
-  } else if (!from.name().starts_with('/')) {
+    return Result::kOk;
+  }
+  if (!from.name().starts_with('/')) {
     return loader.diag.Fail(at.Where("reg.name"), "\"" + from.name() + "\" is no absolute path");
-  } else if (from.name().find('\0') != std::string::npos) {
+  }
+  if (from.name().find('\0') != std::string::npos) {
     return loader.diag.Fail(at.Where("reg.name"), "contains a NUL");
+  }
+  const auto remap = loader.remaps.find(entry.id());
+  return remap == loader.remaps.end() ? Result::kOk : Reach(remap->second, loader, file);
+}
+
+/// A file that its name does not reach.
+Result FileLoaderOf<RegularFile>::Reach(const Loader::Remap& remap, Loader& loader,
+                                        ConvertedFile* file) {
+  auto& body = std::get<RegularFile>(file->body);
+  std::string why;
+  if (remap.type == pb::REMAP_PROCFS) {
+    why = "it belonged to a dead process";
+  } else if (remap.type != pb::REMAP_GHOST && remap.type != pb::REMAP_LINKED) {
+    why = "it is remapped";
+  } else if ((file->flags & (O_NOFOLLOW | kTmpfile)) != 0) {
+    why = (file->flags & O_NOFOLLOW) != 0 ? "it is unlinked, and opened with O_NOFOLLOW"
+                                          : "it is unlinked, and opened with O_TMPFILE";
+  } else if (remap.type == pb::REMAP_LINKED && !S_ISREG(body.mode.value_or(S_IFREG))) {
+    why = "it is unlinked, and no regular file";
+  } else if (remap.type == pb::REMAP_GHOST) {
+    const Loader::Ghost& ghost = loader.GhostOf(remap);
+    why = ghost.unsupported;
+    if (why.empty() && !ghost.file) return Result::kError;  // reported
+    if (why.empty()) body.unlinked = loader.NameUnlinked(remap, body.path.bytes);
+  }
+  if (!why.empty()) {
+    file->unsupported = "file " + body.path.bytes + " is not reachable by its name: " + why;
   }
   return Result::kOk;
 }

@@ -32,6 +32,19 @@ std::string TypeName(std::uint32_t type) {
                                       : "type " + std::to_string(type);
 }
 
+/// Images of the first releases have no type: the top bit of the id says what it is.
+void Loader::AddRemap(const pb::remap_file_path_entry& entry, const ImageReader& at) {
+  constexpr std::uint32_t kGhostBit = 0x80000000;
+  Remap remap = {at.Where(), entry.remap_type(), entry.remap_id()};
+  if (!entry.has_remap_type() && (remap.id & kGhostBit) != 0) {
+    remap.type = pb::REMAP_GHOST;
+    remap.id &= ~kGhostBit;
+  }
+  if (!remaps.emplace(entry.orig_id(), std::move(remap)).second) {
+    diag.Error(at.Where("orig_id"), "file " + std::to_string(entry.orig_id()) + " stands twice");
+  }
+}
+
 void Loader::LoadRemaps() {
   const ImageKind& kind = ImageKindNamed("REMAP_FPATH");
   if (!images.Has(kind)) return;
@@ -42,7 +55,7 @@ void Loader::LoadRemaps() {
   while (!reader.AtEnd()) {
     if (Failed(reader.Next(&bytes, diag))) return;
     if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
-    remaps.emplace(entry.orig_id(), Remap{reader.Where(), entry.remap_type()});
+    AddRemap(entry, reader);
   }
 }
 
@@ -59,6 +72,7 @@ void Loader::LoadFiles() {
     if (Failed(ParseMessage(bytes, reader, &entry, diag))) continue;
     AddFile(entry, reader);
   }
+  ResolveLinks();
   for (const auto& [id, remap] : remaps) {
     if (!files.contains(id)) {
       diag.Error(remap.where + ".orig_id", "no file " + std::to_string(id) + " in files.img");
@@ -165,7 +179,12 @@ bool Loader::RegularPath(std::uint32_t id, const std::string& where, Text* path,
     diag.Unsupported(where, entry->unsupported);
     return false;
   }
-  *path = AsRegular(*snapshot.files[entry->file])->path;
+  const RegularFile& regular = *AsRegular(*snapshot.files[entry->file]);
+  if (regular.opened_by || (regular.unlinked && file == nullptr)) {
+    diag.Unsupported(where, regular.path.bytes + " is not reachable by its name", Loss::kUnlinked);
+    return false;
+  }
+  *path = regular.path;
   if (file != nullptr) *file = entry->file;
   return true;
 }

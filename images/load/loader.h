@@ -190,12 +190,26 @@ struct Loader {
   };
   struct Remap {
     std::string where;
-    std::uint32_t type;
+    std::uint32_t type = 0;
+    std::uint32_t id = 0;  ///< of a ghost, of a file entry, or a pid
   };
+  /// ghost-file-<number>.img, read once.
+  struct Ghost {
+    std::optional<Unlinked> file;  ///< absent: reported, or `unsupported`
+    std::string unsupported;
+    std::map<std::string, std::uint64_t> names;  ///< ids by path
+  };
+  const Ghost& GhostOf(const Remap& remap);
+  void ReadGhost(std::uint32_t number, const std::string& where, Ghost* ghost);
+  /// The name `path` of the file without a name; its first one carries what is known of it.
+  Unlinked NameUnlinked(const Remap& remap, const std::string& path);
+  void ResolveLinks();
   void LoadRemaps();
+  void AddRemap(const pb::remap_file_path_entry& entry, const ImageReader& at);
   void AddFile(const pb::file_entry& entry, const ImageReader& at);
   std::optional<OwnerSetting> OwnerOf(const ConvertedFile& file, const ImageReader& at);
   void FinishFiles();
+  void LoadLocks();
   void AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at, Pid pid,
                      std::vector<Descriptor>* slots);
   /// Something that others lie in is unsupported: a namespace, a root.
@@ -234,6 +248,8 @@ struct Loader {
   std::vector<bool> has_descriptor;                       // beside Snapshot::files
   std::optional<PossibleOwners> owners;                   // made for the first file that has one
   std::map<std::uint32_t, Remap> remaps;                  // by file id
+  std::map<std::uint32_t, Ghost> ghosts;                  // by number
+  std::uint64_t unlinked_names = 0;                       // ids given out
   std::unordered_set<Pid> taken;                          // all pids and tids
   std::unordered_map<std::uint32_t, TableIndex> tables;   // files_id -> index
   std::unordered_map<std::uint64_t, ObjectIndex> shmems;  // ANON_SHARED shmid -> index

@@ -470,6 +470,8 @@ void Loader::LoadMemory(ProcessIndex index, Attributes* attributes) {
   if (mm.has_dumpable()) attributes->dumpable = mm.dumpable();
   if (mm.thp_disabled()) attributes->thp_disabled = true;
   if (RegularPath(mm.exe_file_id(), image + "[0].exe_file_id", &bounds.exe, &process.memory.exe)) {
+    const RegularFile& exe = *AsRegular(*snapshot.files[process.memory.exe]);
+    if (exe.unlinked) bounds.exe_unlinked = exe.unlinked->id;
     attributes->mm = std::move(bounds);
   }
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "model/files/unlinked.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -16,6 +17,8 @@ struct RegularFile {
   std::optional<std::uint64_t> size;  ///< bytes; a restorer checks it
   std::optional<std::uint32_t> mode;  ///< st_mode; a restorer checks it
   std::optional<Bytes> build_id;      ///< of an ELF file; a restorer checks it
+  std::optional<Unlinked> unlinked;   ///< it has no name any more, and is made anew
+  std::optional<Text> opened_by;      ///< a hard link that the dumper has left
   friend bool operator==(const RegularFile&, const RegularFile&) = default;
 };
 

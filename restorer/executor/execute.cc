@@ -146,6 +146,10 @@ void Executor::Execute() {
       return;
     case OpKind::kDirectories:
       return ChangeDirectories();
+    case OpKind::kLock:
+      return SetLocks(*this, op->lock);
+    case OpKind::kBreakLease:
+      return BreakLease(*this, op->lease_break);
     case OpKind::kSetOwner:
       return SetOwner(*this, op->owner);
     case OpKind::kSetTimer:

@@ -15,7 +15,7 @@ namespace crgen::restorer {
 namespace {
 
 constexpr uint64_t kAllSignals = ~0ul;
-constexpr uint64_t kChildSignal = 1ul << (SIGCHLD - 1);
+constexpr uint64_t kOwnSignals = 1ul << (SIGCHLD - 1) | 1ul << (SIGIO - 1);
 constexpr int kRestoreTimerIds = 77;  // PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16
 constexpr int kTimersAtMost = 1 << 20;
 constexpr int kCapabilities = 64;
@@ -48,7 +48,7 @@ struct Finisher : Caller {
   void RaiseToTimers(LimitState limit) const;
   void CreateTimers() const;
   void LowerFromTimers() const;
-  void DropChildSignals() const;
+  void DropOwnSignals() const;
   void CloseService() const;
 };
 
@@ -294,10 +294,10 @@ void Finisher::LowerFromTimers() const {
   }
 }
 
-/// What the deaths of children on the way have left pending.
-void Finisher::DropChildSignals() const {
+/// What the restore itself has left pending: deaths of children, leases that were broken.
+void Finisher::DropOwnSignals() const {
   const uint64_t no_time[2] = {0, 0};
-  while (RawCall(__NR_rt_sigtimedwait, Argument(&kChildSignal), 0, Argument(no_time), 8) > 0) {
+  while (RawCall(__NR_rt_sigtimedwait, Argument(&kOwnSignals), 0, Argument(no_time), 8) > 0) {
   }
 }
 
@@ -352,7 +352,7 @@ void FinishThread(const Setup* setup, const Thread* thread) {
   Arrive(setup, &setup->board->arrived);
   AwaitChange(setup, &setup->board->arm, 0);
   if (finisher.leader()) {
-    finisher.DropChildSignals();
+    finisher.DropOwnSignals();
     finisher.SetProcess();
   }
   finisher.SetThread();

@@ -2,10 +2,13 @@
 // specialisation a type.
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "dsl/commands.h"
 #include "model/files/file.h"
@@ -22,6 +25,18 @@ struct HeldPipe {
   std::size_t first_command;  ///< that opens it
 };
 
+/// A hard link that the dumper has left.
+struct DumpersLink {
+  std::string path;
+  dev_t device;
+  ino_t inode;
+};
+
+/// Of which opening a link is held.
+inline std::string LinkKey(const RegularFile& file) {
+  return file.path.bytes + '\0' + file.opened_by->bytes;
+}
+
 /// What the script refers to outside the arena, as names in the service directory.
 struct Services {
   int fd = -1;                            ///< /proc/self/fd, where the names are
@@ -32,6 +47,9 @@ struct Services {
   std::map<std::string, int> inherited;        ///< what the caller hands over, by key
   std::map<SocketId, UnixSocket> sockets;      ///< all that have a name
   std::map<SocketId, std::string> name_roots;  ///< for names that no path leads to
+  std::map<UnlinkedId, std::string> unlinked;  ///< by name: what has no name any more
+  std::map<std::string, std::string> linked;   ///< by LinkKey(): what hard links lead to
+  std::vector<DumpersLink> links;              ///< to be removed when all is done
   Pid helper_tid = 0;                          ///< for helpers that load pages
   bool time_namespace = true;                  ///< `time` is obeyed
 };

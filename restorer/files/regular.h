@@ -10,9 +10,12 @@ template <>
 struct FileRestorer<RegularFile> : PlainRestorer<RegularFile> {
   static void Compile(const RegularFile& file, OpenContext& context) {
     OpenOp& open = context.op.open;
-    open.path = context.arena.Text(file.path.bytes);
+    const bool held = file.unlinked || file.opened_by;
+    open.path = context.arena.Text(!held           ? file.path.bytes
+                                   : file.unlinked ? context.services.unlinked.at(file.unlinked->id)
+                                                   : context.services.linked.at(LinkKey(file)));
     open.check = CheckOf(file, context);
-    open.directory = AT_FDCWD;
+    open.directory = held ? context.service_fd : AT_FDCWD;
     if (file.pos) open.pos = static_cast<std::int64_t>(*file.pos);
   }
 
@@ -21,7 +24,9 @@ struct FileRestorer<RegularFile> : PlainRestorer<RegularFile> {
     FileCheck* check = context.arena.New<FileCheck>();
     const HostFiles& files = *context.services.files;
     const bool link = context.file.flags.Has(O_NOFOLLOW);
-    const int held = link ? files.link(file.path.bytes) : files.file(file.path.bytes);
+    const int held = file.unlinked || file.opened_by ? -1
+                     : link                          ? files.link(file.path.bytes)
+                                                     : files.file(file.path.bytes);
     check->held = held < 0 ? nullptr : context.arena.Text(std::to_string(held));
     check->size = file.size ? static_cast<std::int64_t>(*file.size) : -1;
     check->mode = file.mode.value_or(0);

@@ -7,12 +7,14 @@
 #include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <iterator>
 #include <map>
 #include <memory>
@@ -55,8 +57,8 @@ unsigned Number(const char* variable, unsigned otherwise) {
 /// How often each command ended in which way, counted by all workers.
 struct Tally {
   static constexpr std::string_view kErrors[] = {
-      "success", "EPERM",  "EEXIST", "EINVAL", "ECHILD", "EAGAIN", "EBADF",  "ENOENT",
-      "EACCES",  "ENODEV", "EBUSY",  "ENOMEM", "EFAULT", "ELOOP",  "SIGHUP", "other"};
+      "success", "EPERM", "EEXIST", "EINVAL", "ECHILD", "EAGAIN", "EBADF",     "ENOENT", "EACCES",
+      "ENODEV",  "EBUSY", "ENOMEM", "EFAULT", "ELOOP",  "SIGHUP", "EOVERFLOW", "other"};
   static constexpr std::size_t kCommands = std::variant_size_v<CommandBody>;
   std::atomic<std::size_t> count[kCommands][std::size(kErrors)];
 
@@ -80,23 +82,14 @@ class CheckKernelTest : public ::testing::Test {
       std::printf("not tried, because this kernel does not have it:%s\n",
                   features_->missing.c_str());
     }
-    for (int i = 0; i < 3; ++i) {
-      const int fd = open(FilePath(i).c_str(), O_WRONLY | O_CREAT, 0644);
-      for (std::uint64_t page = 0; page < test::kFilePages; ++page) {
-        const std::uint64_t word = test::FileWord(page);
-        ASSERT_EQ(pwrite(fd, &word, sizeof word, static_cast<off_t>(page * kPageSize)), 8);
-      }
-      ASSERT_EQ(ftruncate(fd, test::kFilePages * kPageSize), 0);
-      close(fd);
-    }
+    ASSERT_TRUE(MakeFiles(folder_));
     void* memory =
         mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     ASSERT_NE(memory, MAP_FAILED);
     tally_ = new (memory) Tally;
   }
   static void TearDownTestSuite() {
-    for (int i = 0; i < 3; ++i) unlink(FilePath(i).c_str());
-    rmdir(folder_.c_str());
+    std::filesystem::remove_all(folder_);
     munmap(tally_, sizeof(Tally));
   }
 
@@ -108,6 +101,29 @@ class CheckKernelTest : public ::testing::Test {
       GTEST_SKIP() << "this machine does not run programs in a pid namespace: " << probe.text;
     }
     ASSERT_EQ(probe.kind, Kind::kSame) << probe.text;
+  }
+
+  static bool MakeFiles(const std::string& folder) {
+    bool made = true;
+    for (int i = 0; i < 3; ++i) {
+      const std::string path = folder + "/" + std::to_string(i);
+      const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+      for (std::uint64_t page = 0; page < test::kFilePages; ++page) {
+        const std::uint64_t word = test::FileWord(page);
+        made &= pwrite(fd, &word, sizeof word, static_cast<off_t>(page * kPageSize)) == 8;
+      }
+      made &= ftruncate(fd, test::kFilePages * kPageSize) == 0;
+      close(fd);
+    }
+    return made;
+  }
+
+  /// Programs that run at the same time would see each other's locks.
+  static std::string FolderFor(Topic topic, std::size_t program) {
+    if (topic != Topic::kLocks) return folder_;
+    const std::string folder = folder_ + "/" + std::to_string(program) + "-files";
+    if (mkdir(folder.c_str(), 0755) == 0) MakeFiles(folder);
+    return folder;
   }
 
   static std::string FilePath(int i) { return folder_ + "/" + std::to_string(i); }
@@ -155,7 +171,7 @@ class CheckKernelTest : public ::testing::Test {
     const std::size_t count = kProgramsPerRound * rounds;
     auto seed = [&](std::size_t i) { return first_seed + static_cast<unsigned>(i); };
     auto make = [&](std::size_t i) {
-      auto maker = std::make_shared<ProgramMaker>(seed(i), folder_, *features_);
+      auto maker = std::make_shared<ProgramMaker>(seed(i), FolderFor(topic, i), *features_);
       MakeProgram(topic, seed(i), maker.get());
       auto compare = [maker](const KernelView& view) {
         std::string difference = Compare(view, maker->kernel(), maker->errors());
@@ -172,7 +188,7 @@ class CheckKernelTest : public ::testing::Test {
       if (verdict.kind == Kind::kSame) {
         ++same;
       } else if (++shown <= 5) {
-        ProgramMaker maker(seed(i), folder_, *features_);
+        ProgramMaker maker(seed(i), FolderFor(topic, i), *features_);
         MakeProgram(topic, seed(i), &maker);
         ADD_FAILURE() << "program " << i << ", seed " << seed(i) << ": "
                       << (verdict.kind == Kind::kNone ? "not run" : verdict.text) << "\n"
@@ -318,6 +334,7 @@ TEST_F(CheckKernelTest, SeesWhatIsWrong) {
 TEST_F(CheckKernelTest, Processes) { RunMany("processes", Topic::kProcesses); }
 TEST_F(CheckKernelTest, Files) { RunMany("files", Topic::kFiles); }
 TEST_F(CheckKernelTest, Memory) { RunMany("memory", Topic::kMemory); }
+TEST_F(CheckKernelTest, Locks) { RunMany("locks", Topic::kLocks); }
 TEST_F(CheckKernelTest, All) {
   RunMany("all commands", Topic::kAll);
   for (std::size_t command = 0; command < Tally::kCommands; ++command) {

@@ -17,7 +17,7 @@ TEST_F(CliTest, TellsAPartialPlanFromAWholeOne) {
   const std::string golden = std::string(CRGEN_GOLDEN) + "/pipeline.json";
   const Ran partial = Crgen("validate " + golden + " --against " + Dump("pipeline"));
   EXPECT_EQ(partial.code, 0) << partial.err;
-  EXPECT_NE(partial.err.find("warning: filelocks.img[0]: left out, as the plan says"),
+  EXPECT_NE(partial.err.find("warning: sk-queues.img[0]: left out, as the plan says"),
             std::string::npos)
       << partial.err;
   // The same plan without a word of that.
@@ -29,7 +29,7 @@ TEST_F(CliTest, TellsAPartialPlanFromAWholeOne) {
   const Ran run =
       Crgen("validate " + (folder_ / "silent.json").string() + " --against " + Dump("pipeline"));
   EXPECT_EQ(run.code, 3);
-  EXPECT_NE(run.err.find("error: filelocks.img[0]: expected, neither restored nor left out"),
+  EXPECT_NE(run.err.find("error: sk-queues.img[0]: expected, neither restored nor left out"),
             std::string::npos)
       << run.err;
 }

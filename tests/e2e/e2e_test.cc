@@ -27,6 +27,8 @@ const Program kPrograms[] = {
     {"pipes"},
     {"fifos"},
     {"sockets"},
+    {"locks"},
+    {"unlinked"},
     {"threads"},
     {"thread_state"},
     {"clocks"},

@@ -25,37 +25,15 @@ TEST(UnsupportedImages, TypesOfDescriptors) {
   RunCases(types);
 }
 
-TEST(UnsupportedImages, Locks) {
-  auto lock = [](std::uint32_t flag) {
-    pb::file_lock_entry entry;
-    entry.set_flag(flag);
-    entry.set_pid(10);
-    entry.set_fd(3);
-    return Entry(BytesOf(entry));
-  };
-  RunCases({{"locks",
-             [&](Dump& d) {
-               d.edits = {Put("filelocks.img", MagicsOf("FILE_LOCKS") + lock(1) + lock(2) +
-                                                   lock(4) + lock(8) + lock(99) + Entry("\x08"))};
-             },
-             {"unsupported filelocks.img[0]: a POSIX lock of pid 10 on fd 3",
-              "unsupported filelocks.img[1]: a flock lock of pid 10 on fd 3",
-              "unsupported filelocks.img[2]: a OFD lock of pid 10 on fd 3",
-              "unsupported filelocks.img[3]: a lease lock of pid 10 on fd 3",
-              "unsupported filelocks.img[4]: a file lock of pid 10 on fd 3",
-              "unsupported filelocks.img[5]: a file lock"}}});
-}
-
 /// Each entry by its number, or the file as a whole.
 TEST(UnsupportedImages, EachEntryByItsNumber) {
   std::vector<DumpCase> cases;
   for (const ImageKind& kind : ImageKinds()) {
-    if (kind.treatment != Treatment::kUnsupported || kind.name == "REMAP_FPATH") continue;
+    if (kind.treatment != Treatment::kUnsupported) continue;
     std::string file(kind.pattern);
     const std::size_t hole = file.find_first_of("#%");
     if (hole != std::string::npos) file.replace(hole, 1, "8");
-    std::string note(kind.note);
-    if (kind.name == "FILE_LOCKS") note = "a file lock of pid 0 on fd 0";
+    const std::string note(kind.note);
     DumpCase test{file, nullptr, {}};
     if (kind.payload == Payload::kWholeFile || kind.payload == Payload::kUnlisted) {
       test.change = [=](Dump& d) { d.edits = {Put(file, "anything")}; };

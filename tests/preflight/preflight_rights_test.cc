@@ -175,6 +175,23 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
        {kRestore, "dac_read_search"},
        [&] { return opening("O_RDONLY"); }},
       {"writing a file of somebody", {kRestore, "dac_override"}, [&] { return opening("O_RDWR"); }},
+      {"a lease of a file of somebody",
+       {kRestore, "dac_read_search", "lease"},
+       [&] {
+         Plan plan;
+         plan.Fork(0, Pid(0));
+         plan.MapProgram(Pid(0));
+         plan.Add(
+             "OPEN_FILE", Pid(0),
+             {{"fd", 0},
+              {"file", {{"type", "REG"}, {"id", 1}, {"path", theirs}, {"flags", {"O_RDONLY"}}}}});
+         const Json lease = {{"kind", "LEASE"}, {"type", "F_RDLCK"}};
+         plan.Add("SET_ATTR", Pid(0),
+                  {{"attributes", {{"descriptors", {{{"fd", 0}, {"locks", {lease}}}}}}}});
+         plan.Resume(Pid(0));
+         return plan;
+       },
+       "--detach --file-locks"},
       {"a new pid namespace", {"sys_admin"}, [&] { return PlanWith({}); }, "--detach --pidns"},
   };
   for (const Kind& kind : kinds) {

@@ -44,15 +44,15 @@ class RestorerCliTest : public ::testing::Test {
 };
 
 TEST_F(RestorerCliTest, APartialPlanIsAcceptedByName) {
-  const Ran refused = Crrestore("--dry-run " + Golden("pipeline"));
+  const Ran refused = Crrestore("--dry-run --file-locks " + Golden("pipeline"));
   EXPECT_EQ(refused.code, 4);
-  for (const char* lost : {"filelocks.img[0]: unsupported: left out of the plan: a flock lock",
-                           "UNIXSK", "--partial"}) {
+  for (const char* lost :
+       {"sk-queues.img[0]: unsupported: left out of the plan: a message", "UNIXSK", "--partial"}) {
     EXPECT_NE(refused.text.find(lost), std::string::npos) << refused.text;
   }
-  const Ran accepted = Crrestore("--dry-run --partial " + Golden("pipeline"));
+  const Ran accepted = Crrestore("--dry-run --partial --file-locks " + Golden("pipeline"));
   EXPECT_EQ(accepted.code, 0) << accepted.text;
-  EXPECT_NE(accepted.text.find("warning: filelocks.img[0]: left out"), std::string::npos);
+  EXPECT_NE(accepted.text.find("warning: sk-queues.img[0]: left out"), std::string::npos);
 }
 
 TEST_F(RestorerCliTest, ASessionOfOutsideIsAcceptedByName) {

@@ -137,6 +137,8 @@ bool WithEntries(Dump& dump, const std::string& image, std::uint32_t number, Use
     use(dump.memfds);
   } else if (image == "remap-fpath.img") {
     use(dump.remaps);
+  } else if (image == "filelocks.img") {
+    use(dump.locks);
   } else if (image.starts_with("fdinfo-")) {
     use(dump.tables[number]);
   } else {
@@ -148,6 +150,7 @@ bool WithEntries(Dump& dump, const std::string& image, std::uint32_t number, Use
 Message* SingleEntry(Dump& dump, const std::string& image, std::uint32_t number) {
   if (image == "inventory.img") return &dump.inventory;
   if (image == "seccomp.img") return dump.seccomp ? &*dump.seccomp : &dump.seccomp.emplace();
+  if (image.starts_with("ghost-file-")) return &dump.ghosts[number].entry;
   if (image.starts_with("core-")) return &dump.cores[number];
   if (image.starts_with("ids-")) return &dump.ids[number];
   if (image.starts_with("mm-")) return &dump.mms[number];
@@ -320,6 +323,36 @@ struct Verb {
 std::uint32_t U32(Words& words) { return static_cast<std::uint32_t>(words.Number()); }
 
 const Verb kVerbs[] = {
+    {"ghost",
+     [](Words& words, Dump& dump) {
+       pb::remap_file_path_entry& remap = dump.remaps.emplace_back();
+       remap.set_orig_id(U32(words));
+       dump.AddFile(remap.orig_id(), words.Quoted());
+       remap.set_remap_id(U32(words));
+       remap.set_remap_type(1);
+       Dump::Ghost& ghost = dump.ghosts[remap.remap_id()];
+       ghost.entry.set_mode(0100644);
+       ghost.rest = words.Quoted();
+     }},
+    {"piece",
+     [](Words& words, Dump& dump) {
+       Dump::Ghost& ghost = dump.ghosts[U32(words)];
+       ghost.entry.set_chunks(true);
+       pb::ghost_chunk_entry piece;
+       piece.set_off(words.Number());
+       piece.set_len(words.Number());
+       ghost.rest += Entry(BytesOf(piece)) + words.Quoted();
+     }},
+    {"lock",
+     [](Words& words, Dump& dump) {
+       pb::file_lock_entry& lock = dump.locks.emplace_back();
+       lock.set_pid(static_cast<std::int32_t>(U32(words)));
+       lock.set_fd(static_cast<std::int32_t>(U32(words)));
+       lock.set_flag(U32(words));
+       lock.set_type(U32(words));
+       lock.set_start(static_cast<std::int64_t>(words.Number()));
+       lock.set_len(static_cast<std::int64_t>(words.Number()));
+     }},
     {"process",
      [](Words& words, Dump& dump) {
        const std::uint32_t pid = U32(words);

@@ -43,6 +43,24 @@ inline Change WithoutLate(const std::string& member) {
   };
 }
 
+/// Changes what each opening says of a file without a name.
+inline std::function<void(nlohmann::json&)> InUnlinked(const Change& change) {
+  return InEach("OPEN_FILE", [=](nlohmann::json& command) {
+    if (command["file"].contains("unlinked")) change(command["file"]["unlinked"]);
+  });
+}
+
+/// Changes each list of locks.
+inline std::function<void(nlohmann::json&)> InLocks(const Change& change) {
+  return InEach("SET_ATTR", [=](nlohmann::json& command) {
+    nlohmann::json& attributes = command["attributes"];
+    if (!attributes.contains("descriptors")) return;
+    for (nlohmann::json& late : attributes["descriptors"]) {
+      if (late.contains("locks")) change(late["locks"]);
+    }
+  });
+}
+
 /// Everybody goes without that attribute; what gives rights must be inherited by the word.
 inline Damage Without(const std::string& program, const std::string& attribute) {
   return {program, "without " + attribute, InEach("SET_ATTR", [=](nlohmann::json& command) {
@@ -225,6 +243,53 @@ inline std::vector<Damage> Damages() {
        InEach("OPEN_FILE",
               [](json& command) { RemoveWord("flags", "O_APPEND")(command["file"]); })},
       {"files", "no owner", InAttribute("descriptors", WithoutLate("owner"))},
+      {"unlinked", "nothing in them", InUnlinked([](json& it) { it.erase("content"); })},
+      {"unlinked", "another owner", InUnlinked([](json& it) { it["uid"] = 0; })},
+      {"unlinked", "another time", InUnlinked([](json& it) { it.erase("times"); })},
+      {"unlinked", "two files of one",
+       [](json& plan) {
+         json whole;
+         InUnlinked([&](json& it) {
+           if (it.value("size", 0) == 4 && it.contains("mode")) whole = it;
+         })(plan);
+         InUnlinked([&](json& it) {
+           if (!it.contains("link_of")) return;
+           const json id = it["id"];
+           it = whole;
+           it["id"] = id;
+         })(plan);
+       }},
+      {"unlinked", "a content shifted", InUnlinked([](json& it) {
+         if (!it.contains("content")) return;
+         for (json& part : it["content"]) {
+           if (part["bytes"] == 1 << 20) Add(-1, part["source"]["offset"]);
+         }
+       })},
+      {"locks", "no locks at all", InAttribute("descriptors", WithoutLate("locks"))},
+      {"locks", "no POSIX locks", InLocks([](json& locks) {
+         std::erase_if(locks.get_ref<json::array_t&>(),
+                       [](const json& lock) { return lock["kind"] == "POSIX"; });
+         if (locks.empty()) locks = {{{"kind", "POSIX"}, {"type", "F_RDLCK"}, {"start", 77777}}};
+       })},
+      {"locks", "a lock that is shared", InLocks([](json& locks) {
+         for (json& lock : locks) {
+           if (lock["kind"] == "FLOCK") lock["type"] = "F_RDLCK";
+         }
+       })},
+      {"locks", "another range", InLocks([](json& locks) {
+         for (json& lock : locks) {
+           if (lock["kind"] == "OFD") lock["length"] = 9;
+         }
+       })},
+      {"locks", "a lock of the description", InLocks([](json& locks) {
+         for (json& lock : locks) {
+           if (lock["kind"] == "POSIX" && lock.value("start", 0) == 20) lock["kind"] = "OFD";
+         }
+       })},
+      {"locks", "no lease is broken", InLocks([](json& locks) {
+         for (json& lock : locks) lock.erase("breaking");
+       })},
+      {"locks", "no owner", InAttribute("descriptors", WithoutLate("owner"))},
       {"events", "no owner", InAttribute("descriptors", WithoutLate("owner"))},
       {"events", "timers stand still", InAttribute("descriptors", WithoutLate("value"))},
       {"events", "no expirations",

@@ -98,6 +98,13 @@ class PlanNormalizer {
       command["events"].erase("image");
       command["events"].erase("offset");
     }
+    if (command.contains("file") && command["file"].contains("unlinked")) {
+      nlohmann::json& unlinked = command["file"]["unlinked"];
+      if (unlinked.contains("times")) unlinked["times"].erase("access");
+      if (unlinked.contains("content")) {
+        for (nlohmann::json& part : unlinked["content"]) part.erase("source");
+      }
+    }
     if (!command.contains("attributes")) return;
     nlohmann::json& attributes = command["attributes"];
     attributes.erase("registers");
@@ -139,6 +146,8 @@ class PlanNormalizer {
       for (const char* number : {"id", "inode_id", "pipe_id", "socket_id", "connect_to"}) {
         file->erase(number);
       }
+      if (!file->contains("unlinked")) continue;
+      for (const char* number : {"id", "link_of"}) (*file)["unlinked"].erase(number);
     }
     return command.dump();
   }
@@ -168,12 +177,18 @@ class PlanNormalizer {
       Renumber(*file, "pipe_id", (*file)["type"] == "FIFO" ? fifos_ : pipes_);
       Renumber(*file, "socket_id", sockets_);
       Renumber(*file, "connect_to", sockets_);
+      if (!file->contains("unlinked")) continue;
+      Renumber((*file)["unlinked"], "id", unlinked_);
+      Renumber((*file)["unlinked"], "link_of", unlinked_);
+    }
+    if (command.contains("attributes") && command["attributes"].contains("mm")) {
+      Renumber(command["attributes"]["mm"], "exe_unlinked", unlinked_);
     }
     if (command.contains("shmem")) Renumber(command["shmem"], "id", shared_);
   }
 
   std::set<std::pair<std::int64_t, std::uint64_t>> rseq_pages_;  ///< pid, number of the page
-  Numbers files_, inodes_, pipes_, fifos_, sockets_, shared_;
+  Numbers files_, inodes_, pipes_, fifos_, sockets_, shared_, unlinked_;
 };
 
 /// What is different in the first command in which the plans differ, or "".

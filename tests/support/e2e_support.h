@@ -90,9 +90,10 @@ class EndToEnd : public ::testing::Test {
     for (int attempt = 0; attempt < 3 && outcome.status != 0; attempt++) {
       fs::remove_all(Images(dump));
       fs::create_directories(Images(dump));
-      outcome = Execute({Machine().criu, "dump", "-t", std::to_string(root_), "-D", Images(dump),
-                         "-o", "dump.log", "-v4"},
-                        Log(dump));
+      outcome =
+          Execute({Machine().criu, "dump", "-t", std::to_string(root_), "-D", Images(dump), "-o",
+                   "dump.log", "-v4", "--file-locks", "--link-remap", "--ghost-limit", "64M"},
+                  Log(dump));
       if (ReadText(Images(dump) / "dump.log").find("Unseizable") == std::string::npos) break;
     }
     ASSERT_EQ(outcome.status, 0) << outcome.output << Errors(Images(dump) / "dump.log");
@@ -114,11 +115,11 @@ class EndToEnd : public ::testing::Test {
     fs::remove(pidfile);
     if (WithReference()) {
       return Execute({Machine().criu, "restore", "-d", "-D", Images(dump), "-o", "restore.log",
-                      "-v4", "--pidfile", pidfile},
+                      "-v4", "--file-locks", "--pidfile", pidfile},
                      Log("restore"));
     }
-    std::vector<std::string> words = {CRRESTORE_BINARY, Plan(dump),  "--images",
-                                      Images(dump),     "--pidfile", pidfile};
+    std::vector<std::string> words = {CRRESTORE_BINARY, Plan(dump), "--images",    Images(dump),
+                                      "--pidfile",      pidfile,    "--file-locks"};
     if (TheProgram().pid_namespace) words.insert(words.end(), {"--pidns", "--partial"});
     words.insert(words.end(), options.begin(), options.end());
     return Execute(words, Log("restore"));

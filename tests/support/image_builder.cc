@@ -226,6 +226,12 @@ Files Dump::Build() const {
   for (const auto& [kind, queue] : queues) {
     out[std::string(ImageKindNamed(kind).pattern)] = MagicsOf(kind) + queue;
   }
+  for (const auto& [number, ghost] : ghosts) {
+    std::string name = HexText(number).substr(2);
+    name = "ghost-file-" + name + ".img";
+    out[name] = ImageOf("GHOST_FILE", ghost.entry) + ghost.rest;
+  }
+  if (!locks.empty()) out["filelocks.img"] = ImageOfAll("FILE_LOCKS", locks);
   if (seccomp) out["seccomp.img"] = ImageOf("SECCOMP", *seccomp);
   for (const auto& [name, pagemap] : pagemaps) AddPagemap(name, pagemap, &out);
   for (const auto& edit : edits) edit(out);

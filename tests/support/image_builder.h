@@ -120,6 +120,12 @@ class Dump {
   std::vector<pb::file_entry> files;
   std::vector<pb::memfd_inode_entry> memfds;
   std::vector<pb::remap_file_path_entry> remaps;
+  std::vector<pb::file_lock_entry> locks;
+  struct Ghost {
+    pb::ghost_file_entry entry;
+    std::string rest;  ///< raw, or chunks
+  };
+  std::map<std::uint32_t, Ghost> ghosts;  // by number
   std::optional<pb::seccomp_entry> seccomp;
   std::map<std::string, std::string> queues;  // by kind: entries and bytes
   std::map<std::string, Pagemap> pagemaps;    // by file name, "parent/" in front if it is one

@@ -27,6 +27,7 @@ namespace crgen::test {
 /// - MOVE_REGION moves one region or a part of one, else EFAULT; mremap(2) moves several
 /// since 6.17;
 /// - LOAD_PAGES fills all pages or none;
+/// - nobody is born and nothing is opened once late state has been set (EINVAL);
 /// - MAP_REGION of a shmem that has been created needs a view of it in the same process;
 /// - a set of epoll(7) is filled at once, once, and before others watch it, else EEXIST and ELOOP.
 /// All this is decided by what /proc and system calls tell at that moment, not by what was
@@ -60,6 +61,7 @@ class Executor {
 
   /// Returns twice: 0 in the child, else its pid or -errno.
   long Bear(const Fork& fork, bool repeat) {
+    if (objects_->late.load() != 0) return -EINVAL;
     long child = 0;
     WhileTaken(repeat, [&] {
       child = Clone3(fork.flags.bits, fork.child_pid);
@@ -110,6 +112,7 @@ class Executor {
   int ExecuteOne(const SetSid&) { return setsid() < 0 ? errno : 0; }
   int ExecuteOne(const SetPgid& set) { return setpgid(0, set.pgid) < 0 ? errno : 0; }
   int ExecuteOne(const CreateThread& create) {
+    if (objects_->late.load() != 0) return EINVAL;
     const long thread = CloneSleepingThread(create.tid);
     return thread < 0 ? static_cast<int>(-thread) : 0;
   }
@@ -122,10 +125,14 @@ class Executor {
     if (set.attributes->child_subreaper) {
       if (prctl(PR_SET_CHILD_SUBREAPER, *set.attributes->child_subreaper) < 0) return errno;
     }
-    return SetLateForReal(set.attributes->descriptors, proc_);
+    const int error = SetLateForReal(set.attributes->descriptors, proc_);
+    if (error == 0 && !set.attributes->descriptors.empty()) objects_->late.store(1);
+    return error;
   }
 
-  int ExecuteOne(const OpenFile& open) { return OpenForReal(open, proc_, objects_); }
+  int ExecuteOne(const OpenFile& open) {
+    return objects_->late.load() != 0 ? EINVAL : OpenForReal(open, proc_, objects_);
+  }
   int ExecuteOne(const DupFd& dup) {
     if (dup.old_fd != dup.new_fd) {
       return dup3(dup.old_fd, dup.new_fd, dup.cloexec ? O_CLOEXEC : 0) < 0 ? errno : 0;

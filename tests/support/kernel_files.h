@@ -28,10 +28,12 @@ struct SharedObjects {
   Word memfd_created[kMax];                      ///< by inode id
   std::atomic<std::uint64_t> pipe_inode[kMax];   ///< by pipe id; 0: not created
   std::atomic<std::uint64_t> shmem_inode[kMax];  ///< by shmem id; 0: not created
+  Word late;                                     ///< late state has been set
 
   void Clear() {
     for (Word& it : memfd_created) it.store(0);
     for (auto& it : shmem_inode) it.store(0);
+    late.store(0);
     for (auto& it : pipe_inode) it.store(0);
   }
 };

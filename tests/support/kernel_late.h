@@ -11,6 +11,7 @@
 
 #include "dsl/commands.h"
 #include "tests/support/kernel_files.h"
+#include "tests/support/kernel_locks.h"
 
 namespace crgen::test {
 
@@ -33,7 +34,7 @@ inline bool IsEpollSet(Fd fd, int proc) {
   return LinkText(proc, "self/fd/" + std::to_string(fd)) == "anon_inode:[eventpoll]";
 }
 
-/// Fills sets; what fails leaves nothing behind.
+/// Fills sets, which leaves nothing behind where it fails, and locks files.
 class LateExecutor {
  public:
   explicit LateExecutor(int proc) : proc_(proc) {}
@@ -56,6 +57,13 @@ class LateExecutor {
     }
     Mark(fd, EpollMark::kFilled);
     return 0;
+  }
+
+  int Fill(Fd fd, const LockSetting& setting) { return LockForReal(fd, setting.locks); }
+  int Fill(Fd fd, const LeaseSetting& setting) { return LockForReal(fd, setting.locks); }
+  template <typename Late>
+  int Fill(Fd, const Late&) {
+    return ENOSYS;
   }
 
   void Undo() {
@@ -81,7 +89,8 @@ class LateExecutor {
 inline int SetLateForReal(const std::vector<DescriptorState>& entries, int proc) {
   LateExecutor executor(proc);
   for (const DescriptorState& late : entries) {
-    const int error = executor.Fill(late.fd, std::get<EpollTargets>(late.state));
+    const int error =
+        std::visit([&](const auto& state) { return executor.Fill(late.fd, state); }, late.state);
     if (error == 0) continue;
     executor.Undo();
     return error;

@@ -68,6 +68,8 @@ class RealLines {
       const Fd number = std::atoi(fd.c_str());
       if (number < kFirstOwnFd) links[number] = LinkText(view_.proc, name + "/fd/" + fd);
     }
+    // Looking at a memfd closes it again, and with that the looker's own POSIX locks are gone.
+    for (const auto& [fd, link] : links) WriteLocks(pid, fd);
     for (const auto& [fd, link] : links) WriteSlot(pid, fd, link);
   }
 
@@ -83,11 +85,8 @@ class RealLines {
       if (Same(slot.pid, pid, KCMP_FILE, slot.fd, fd)) first = slot;
     }
     if (first.pid == pid && first.fd == fd) known.push_back(first);
-    const std::string path = std::to_string(pid) + "/fdinfo/" + std::to_string(fd);
-    char text[512] = "";
-    const int info = openat(view_.proc, path.c_str(), O_RDONLY | O_CLOEXEC);
-    (void)!read(info, text, sizeof text - 1);
-    close(info);
+    char text[8192];
+    ReadInfo(pid, fd, text, sizeof text);
     unsigned long pos = 0, flags = 0;
     std::sscanf(text, "pos: %lu flags: %lo", &pos, &flags);
     lines_.AddSlot(pid, fd, StateLines::SlotName(first.pid, first.fd), (flags & O_CLOEXEC) != 0,
@@ -95,6 +94,28 @@ class RealLines {
                        ? PipeName(std::to_string(pid) + "/fd/" + std::to_string(fd), flags)
                        : FileName(link, text, flags, pos));
     if (link.starts_with("/memfd:m")) WriteMemfd(pid, fd, link);
+  }
+
+  void ReadInfo(Pid pid, Fd fd, char* text, std::size_t size) const {
+    const std::string path = std::to_string(pid) + "/fdinfo/" + std::to_string(fd);
+    const int info = openat(view_.proc, path.c_str(), O_RDONLY | O_CLOEXEC);
+    const ssize_t got = read(info, text, size - 1);
+    text[got < 0 ? 0 : got] = '\0';
+    close(info);
+  }
+
+  void WriteLocks(Pid pid, Fd fd) {
+    char text[8192];
+    ReadInfo(pid, fd, text, sizeof text);
+    for (const char* line = text; (line = std::strstr(line, "lock:")) != nullptr; ++line) {
+      char kind[16], mode[16], type[16], last[32];
+      unsigned long first = 0;
+      const int found = std::sscanf(line, "lock: %*d: %15s %15s %15s %*d %*s %lu %31s", kind, mode,
+                                    type, &first, last);
+      if (found != 5) continue;
+      lines_.AddLock(pid, fd,
+                     std::string(kind) + " " + type + " " + std::to_string(first) + " " + last);
+    }
   }
 
   /// The number behind `label` in fdinfo (proc(5)).

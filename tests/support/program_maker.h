@@ -18,12 +18,13 @@
 #include "tests/support/kernel_files.h"
 #include "tests/support/kernel_maps.h"
 #include "tests/support/kernel_memory.h"
+#include "tests/support/lock_maker.h"
 #include "tests/support/state_lines.h"
 
 namespace crgen::test {
 
 /// What a program is mostly about.
-enum class Topic { kProcesses, kFiles, kMemory, kAll };
+enum class Topic { kProcesses, kFiles, kMemory, kAll, kLocks };
 
 /// Makes one program. Commands are chosen by what the checker says of the program so far, so that
 /// about two thirds of them are legal. Left out, because DSL.md gives them another meaning than the
@@ -41,12 +42,15 @@ class ProgramMaker {
     const Pid root = Below(2) == 0 ? 1 : 5;
     Try(test::ForkOf(0, root));
     if (Below(4) != 0) Try(test::SidOf(root));
+    leases_ = OneIn(3);
     for (int i = 0; topic == Topic::kMemory && i < 4; ++i) Try(AnyOpening(root));
     // Late state comes when everything else is there.
     const bool late = topic != Topic::kProcesses && topic != Topic::kMemory && OneIn(2);
     for (std::vector<Pid> pids = Living(); program_.size() < length && !pids.empty();) {
       const bool is_late = late && program_.size() > length / 2;
-      Try(is_late ? OneOfLate(Any(pids)) : OneOf(Any(pids)));
+      Try(topic == Topic::kLocks ? OneOfLocks(Any(pids), program_.size() < length / 3)
+          : is_late              ? OneOfLate(Any(pids))
+                                 : OneOf(Any(pids)));
       // The kernel executes that command, and what is left is not what a program was to have.
       if (errors_.back() == "SIGHUP") break;
       pids = Living();
@@ -92,6 +96,9 @@ class ProgramMaker {
       return;
     }
     errors_.push_back(error);
+    const auto* set = std::get_if<SetAttr>(&command.body);
+    has_leases_ |= error.empty() && set != nullptr && !set->attributes->descriptors.empty() &&
+                   std::holds_alternative<LeaseSetting>(set->attributes->descriptors[0].state);
     state_ = std::move(state);
     if (!error.empty() && std::holds_alternative<ProtectRegion>(command.body)) {
       // mprotect(2) and madvise(2) that fail have done the part before; a program's command has
@@ -132,6 +139,10 @@ class ProgramMaker {
     }
     if (const auto* move = std::get_if<MoveRegion>(&command.body)) {
       return MayMove(command.pid, {move->start.value, move->end.value});
+    }
+    if (const auto* set = std::get_if<SetAttr>(&command.body);
+        set != nullptr && !set->attributes->descriptors.empty()) {
+      return MayLock(command.pid, set->attributes->descriptors.front());
     }
     return true;
   }
@@ -487,6 +498,25 @@ class ProgramMaker {
     }
   }
 
+  // ---- locks
+
+  /// Processes and openings first, then what sets locks, and takes them away.
+  Command OneOfLocks(Pid pid, bool first) {
+    if (first && OneIn(4)) return test::ForkOf(pid, NewPid(), OneIn(3) ? CLONE_FILES : 0);
+    if (first) return test::OpenOf(pid, AnyFd(), OneIn(5) ? AnyMemfd() : AnyRegular());
+    if (pid != kernel().tasks[kernel().root()].pid && OneIn(25)) return test::ExitOf(pid);
+    return OneIn(6) ? OneOfFiles(pid) : AnyLock(pid);
+  }
+  Command AnyLock(Pid pid) {
+    Attributes attributes;
+    attributes.descriptors.push_back(test::AnyLock(random_, OpenFd(pid), leases_));
+    return test::AttrOf(pid, attributes);
+  }
+  bool MayLock(Pid pid, const DescriptorState& late) const {
+    const auto* slot = TaskOf(pid).table->slots.Find(late.fd);
+    return slot == nullptr || IsJudged(kernel(), *slot->value.description, late.state, has_leases_);
+  }
+
   Command OneOf(Pid pid) {
     // Every topic needs processes, and memory needs files to map.
     switch (topic_) {
@@ -497,6 +527,7 @@ class ProgramMaker {
       case Topic::kMemory:
         return OneIn(6) ? OneOfProcesses(pid) : OneIn(4) ? OneOfFiles(pid) : OneOfMemory(pid);
       case Topic::kAll:
+      case Topic::kLocks:
         break;
     }
     return OneIn(3) ? OneOfProcesses(pid) : OneIn(2) ? OneOfFiles(pid) : OneOfMemory(pid);
@@ -507,6 +538,7 @@ class ProgramMaker {
   const MemoryFeatures& features_;
   Topic topic_ = Topic::kAll;
   bool loads_private_files_ = false;
+  bool leases_ = false, has_leases_ = false;
   std::uint64_t files_ = 0;
   Program program_;
   std::vector<std::string> errors_;

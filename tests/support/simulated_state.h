@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "checker/kernel/kernel.h"
+#include "tests/support/kernel_locks.h"
 #include "tests/support/kernel_memory.h"
 #include "tests/support/state_lines.h"
 
@@ -27,6 +28,10 @@ class SimulatedLines {
     for (const check::Task& task : kernel_.tasks) {
       if (task.pid != 0 && task.state != check::TaskState::kGone) tasks[task.pid] = &task;
     }
+    kernel_.locks.ForEach([&](const FileLock& lock, const check::LockOwner& owner,
+                              const check::Description* description) {
+      locks_[description].push_back({lock, owner.lock().get()});
+    });
     for (const auto& [pid, task] : tasks) WriteTask(*task);
     for (const auto& [description, name] : descriptions_) WriteEpollSet(*description, name);
     return std::move(lines_);
@@ -62,6 +67,10 @@ class SimulatedLines {
       const std::string name = StateLines::SlotName(task.pid, fd);
       const std::string first = descriptions_.try_emplace(&description, name).first->second;
       lines_.AddSlot(task.pid, fd, first, slot.cloexec, FileName(description));
+      for (const auto& [lock, lock_owner] : locks_[&description]) {
+        const bool other = lock.kind.value == kPosixLock && lock_owner != task.table.get();
+        if (!other) lines_.AddLock(task.pid, fd, LockText(lock));
+      }
       if (const check::MemoryObject* object = description.object.get(); object != nullptr) {
         lines_.AddSeals(object->id, object->size, object->seals.bits);
       }
@@ -105,8 +114,13 @@ class SimulatedLines {
       return StateLines::PipeText(content.capacity.value_or(kDefault),
                                   content.data ? content.data->bytes : 0, file.flags.bits);
     }
+    const bool leased = std::any_of(
+        description.late.begin(), description.late.end(),
+        [](const LateState& late) { return std::holds_alternative<LeaseSetting>(late); });
     if (const auto* regular = std::get_if<RegularFile>(&file.body)) {
-      return StateLines::FileText(regular->path.bytes, file.flags.bits, regular->pos.value_or(0));
+      // F_SETLEASE enters the description among those that signals are sent for.
+      const std::uint64_t flags = file.flags.bits | (leased ? O_ASYNC : 0);
+      return StateLines::FileText(regular->path.bytes, flags, regular->pos.value_or(0));
     }
     if (const auto* memfd = std::get_if<Memfd>(&file.body)) {
       return StateLines::FileText(MemfdLink(memfd->inode_id.value), file.flags.bits,
@@ -177,8 +191,14 @@ class SimulatedLines {
     return FileWord(offset / kPageSize);
   }
 
+  struct OwnedLock {
+    FileLock lock;
+    const void* owner;
+  };
+
   const check::Kernel& kernel_;
   StateLines lines_;
+  std::unordered_map<const check::Description*, std::vector<OwnedLock>> locks_;
   std::unordered_map<const check::Table*, Pid> tables_;
   std::unordered_map<const check::Description*, std::string> descriptions_;
 };

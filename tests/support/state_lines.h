@@ -33,6 +33,9 @@ class StateLines {
     Add(pid, "fd " + std::to_string(fd) + (cloexec ? " cloexec" : "") + " description of " +
                  same_as + " " + file);
   }
+  void AddLock(Pid pid, Fd fd, const std::string& lock) {
+    Add(pid, "fd " + std::to_string(fd) + " lock " + lock);
+  }
   static std::string SlotName(Pid pid, Fd fd) {
     return std::to_string(pid) + "/" + std::to_string(fd);
   }

@@ -17,6 +17,8 @@ void OpenPipe(const Caller& caller, const OpenOp& open);
 void OpenFifo(const Caller& caller, const OpenOp& open);
 void OpenSocket(const Caller& caller, const SocketOp& socket);
 
+void SetLocks(const Caller& caller, const LockOp& op);
+void BreakLease(const Caller& caller, const BreakOp& it);
 void SetOwner(const Caller& caller, const OwnerOp& owner);
 void SetTimer(const Caller& caller, const TimerOp& timer);
 void FillEpoll(const Caller& caller, const EpollOp& epoll);

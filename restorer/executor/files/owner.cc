@@ -11,7 +11,11 @@ void SetOwner(const Caller& caller, const OwnerOp& owner) {
   if (owner.signal != 0) {
     caller.Must("fcntl(F_SETSIG)", __NR_fcntl, owner.fd, F_SETSIG, owner.signal);
   }
-  if (!owner.has_owner) return;
+  if (!owner.has_owner) {  // not even the one that F_SETLEASE has made
+    const int32_t nobody[2] = {F_OWNER_PID, 0};
+    caller.Must("fcntl(F_SETOWN_EX)", __NR_fcntl, owner.fd, F_SETOWN_EX, nobody);
+    return;
+  }
   const bool other_ids = owner.uid != 0 || owner.euid != 0;
   if (other_ids) caller.Must("setresuid", __NR_setresuid, owner.uid, owner.euid, 0);
   const int32_t target[2] = {owner.type, owner.pid};

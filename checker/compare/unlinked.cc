@@ -1,0 +1,31 @@
+// Files without a name of a final state against those of a snapshot.
+#include "checker/compare/comparison.h"
+
+namespace crgen::check {
+
+/// The same name and the same file, up to renaming; the file as its first opening made it.
+void Comparison::CompareUnlinked(const std::string& where, const RegularFile& expected,
+                                 const RegularFile& found) {
+  if (expected.unlinked.has_value() != found.unlinked.has_value()) {
+    return Differ(where, "file.unlinked", expected.unlinked ? "without a name" : "none",
+                  found.unlinked ? "without a name" : "none");
+  }
+  if (!expected.unlinked) return;
+  const auto& rules = kernel_.files.Of<RegularFile>();
+  const UnlinkedId id = found.unlinked->id;
+  const std::uint64_t file = expected.unlinked->link_of.value_or(expected.unlinked->id.value);
+  if (!unlinked_names_.Pair(expected.unlinked->id.value, id.value) ||
+      !unlinked_files_.Pair(file, rules.FileOf(id))) {
+    Differ(where, "file.unlinked", "file " + std::to_string(file),
+           std::to_string(rules.FileOf(id)) + ", which stands for another one");
+    return;
+  }
+  if (!compared_unlinked_.insert(file).second) return;
+  const auto it = snapshot_.unlinked.find(file);
+  if (it == snapshot_.unlinked.end()) return;
+  Unlinked created = *rules.Created(id);
+  created.id = it->second.id;
+  Compare(where, "file.unlinked", it->second, created, diag_);
+}
+
+}  // namespace crgen::check

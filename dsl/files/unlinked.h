@@ -1,0 +1,36 @@
+#pragma once
+
+#include "dsl/describe.h"
+#include "dsl/files/timerfd.h"
+#include "dsl/image_bytes.h"
+#include "model/files/unlinked.h"
+
+namespace crgen {
+
+template <>
+struct Describe<UnlinkedContent> {
+  static constexpr auto kFields = std::tuple{
+      Required("at", &UnlinkedContent::at, "bytes; what no entry covers is a hole"),
+      Required("source", &UnlinkedContent::source), Required("bytes", &UnlinkedContent::bytes)};
+};
+
+template <>
+struct Describe<FileTimes> {
+  static constexpr auto kFields = std::tuple{Required("access", &FileTimes::access),
+                                             Required("modification", &FileTimes::modification)};
+};
+
+template <>
+struct Describe<Unlinked> {
+  static constexpr auto kFields = std::tuple{
+      Required("id", &Unlinked::id, "the name; its file is created by the first OPEN_FILE"),
+      Optional("link_of", &Unlinked::link_of, "the id of another name, which created the file"),
+      Optional("mode", &Unlinked::mode, "where it is created: st_mode of a regular file"),
+      Optional("uid", &Unlinked::uid, "where it is created"),
+      Optional("gid", &Unlinked::gid, "where it is created"),
+      Optional("size", &Unlinked::size, "where it is created: bytes"),
+      Optional("times", &Unlinked::times, "where it is created: utimensat(2)"),
+      Optional("content", &Unlinked::content, "where it is created: what is no hole")};
+};
+
+}  // namespace crgen

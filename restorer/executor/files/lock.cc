@@ -1,0 +1,41 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "restorer/executor/files/files.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr uint32_t kPosix = 1, kFlock = 2, kOfd = 4;  // file_lock_entry.flag
+
+void SetOne(const Caller& caller, const LockOp& op, const LockState& lock) {
+  const char* what = "fcntl(F_SETLEASE)";
+  long result;
+  if (lock.kind == kFlock) {
+    what = "flock";
+    result = caller.Try(__NR_flock, op.fd, (lock.type == F_RDLCK ? LOCK_SH : LOCK_EX) | LOCK_NB);
+  } else if (lock.kind == kPosix || lock.kind == kOfd) {
+    const struct flock range = {lock.type, SEEK_SET, lock.start, lock.length, 0};
+    what = lock.kind == kPosix ? "fcntl(F_SETLK)" : "fcntl(F_OFD_SETLK)";
+    result = caller.Try(__NR_fcntl, op.fd, lock.kind == kPosix ? F_SETLK : F_OFD_SETLK, &range);
+  } else {
+    result = caller.Try(__NR_fcntl, op.fd, F_SETLEASE, lock.type);
+  }
+  if (result < 0) caller.Fail(what, result, op.path);
+}
+
+}  // namespace
+
+void SetLocks(const Caller& caller, const LockOp& op) {
+  for (uint32_t i = 0; i < op.count; ++i) SetOne(caller, op, op.locks[i]);
+}
+
+void BreakLease(const Caller& caller, const BreakOp& it) {
+  const long fd = caller.Try(__NR_openat, caller.setup->service_fd, it.held,
+                             it.flags | O_NONBLOCK | O_CLOEXEC, 0);
+  if (fd == -EWOULDBLOCK) return;
+  caller.Fail("open (that was to break a lease)", fd < 0 ? fd : -EINVAL, it.path);
+}
+
+}  // namespace crgen::restorer

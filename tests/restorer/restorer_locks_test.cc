@@ -1,0 +1,187 @@
+// File locks and leases: set where the user says so, refused by name where others hold them, and
+// all or nothing.
+#include <fcntl.h>
+#include <sys/file.h>
+
+#include "tests/support/restorer_support.h"
+
+namespace crgen::test {
+namespace {
+
+using Plan = PlanBuilder;
+
+class RestorerLocksTest : public RestorerTest {
+ protected:
+  void SetUp() override {
+    RestorerTest::SetUp();
+    for (const char* name : {"data", "leased", "broken"}) std::ofstream(Path(name)) << "hello";
+  }
+  std::string Path(const std::string& name) const { return folder_ + "/" + name; }
+
+  static Json Lock(const std::string& kind, const std::string& type, int start = 0,
+                   int length = 0) {
+    Json lock = {{"kind", kind}, {"type", type}};
+    if (start != 0) lock["start"] = start;
+    if (length != 0) lock["length"] = length;
+    return lock;
+  }
+  static Json At(int fd, Json locks) { return {{"fd", fd}, {"locks", std::move(locks)}}; }
+
+  void Open(Plan& plan, int pid, int fd, const std::string& name, const char* access) {
+    plan.Add("OPEN_FILE", pid,
+             {{"fd", fd},
+              {"file", {{"type", "REG"}, {"id", fd}, {"path", Path(name)}, {"flags", {access}}}}});
+  }
+  static void Late(Plan& plan, int pid, Json entries) {
+    plan.Add("SET_ATTR", pid, {{"attributes", {{"descriptors", std::move(entries)}}}});
+  }
+
+  /// Two processes with every kind of lock.
+  Plan Rich() {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    Open(plan, Pid(0), 3, "data", "O_RDWR");
+    Open(plan, Pid(0), 4, "leased", "O_RDONLY");
+    Open(plan, Pid(0), 5, "broken", "O_RDWR");
+    plan.Fork(Pid(0), Pid(1));
+    plan.Add("CLOSE_FD", Pid(1), {{"fd", 5}});
+    Late(plan, Pid(0),
+         {At(3, {Lock("POSIX", "F_WRLCK", 10, 5), Lock("POSIX", "F_RDLCK", 100),
+                 Lock("FLOCK", "F_WRLCK")})});
+    Late(plan, Pid(1), {At(3, {Lock("POSIX", "F_WRLCK", 20, 5), Lock("OFD", "F_RDLCK", 50, 5)})});
+    Json lease = Lock("LEASE", "F_WRLCK");
+    lease["breaking"] = "F_UNLCK";
+    Late(plan, Pid(0), {At(4, {Lock("LEASE", "F_RDLCK")}), At(5, {lease})});
+    plan.Resume(Pid(0));
+    plan.Resume(Pid(1));
+    return plan;
+  }
+
+  /// What fdinfo shows, each lock as kind, state, type and range.
+  static std::string LocksOf(int pid, int fd) {
+    std::ifstream info("/proc/" + std::to_string(pid) + "/fdinfo/" + std::to_string(fd));
+    std::string found;
+    for (std::string line; std::getline(info, line);) {
+      std::istringstream words(line);
+      std::string label, number, kind, state, type, owner, file, first, last;
+      words >> label >> number >> kind >> state >> type >> owner >> file >> first >> last;
+      if (label == "lock:")
+        found += kind + " " + state + " " + type + " " + first + "-" + last + "\n";
+    }
+    return found;
+  }
+  void ExpectRich() {
+    EXPECT_EQ(LocksOf(Pid(0), 3),
+              "FLOCK ADVISORY WRITE 0-EOF\n"
+              "OFDLCK ADVISORY READ 50-54\n"
+              "POSIX ADVISORY WRITE 10-14\n"
+              "POSIX ADVISORY READ 100-EOF\n");
+    EXPECT_EQ(LocksOf(Pid(1), 3),
+              "FLOCK ADVISORY WRITE 0-EOF\n"
+              "OFDLCK ADVISORY READ 50-54\n"
+              "POSIX ADVISORY WRITE 20-24\n");
+    EXPECT_EQ(LocksOf(Pid(0), 4), "LEASE ACTIVE READ 0-EOF\n");
+    EXPECT_EQ(LocksOf(Pid(0), 5), "LEASE BREAKING UNLCK 0-EOF\n");
+  }
+  /// Nobody has anything locked.
+  void ExpectFree() {
+    std::ifstream locks("/proc/locks");
+    for (std::string line; std::getline(locks, line);) {
+      for (int pid = Pid(0); pid < Pid(10); ++pid) {
+        EXPECT_EQ(line.find(" " + std::to_string(pid) + " "), std::string::npos) << line;
+      }
+    }
+  }
+};
+
+TEST_F(RestorerLocksTest, SetsEveryKind) {
+  const Outcome outcome = Run(Rich(), "--detach --file-locks");
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  ExpectRich();
+  std::string pending;
+  std::ifstream status("/proc/" + std::to_string(Pid(0)) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("ShdPnd:")) pending = line;
+  }
+  EXPECT_EQ(pending, "ShdPnd:\t0000000000000000") << "the signal of the break that it made itself";
+}
+
+TEST_F(RestorerLocksTest, WantsToBeToldTo) {
+  const Outcome outcome = Run(Rich());
+  EXPECT_EQ(outcome.status, 4);
+  EXPECT_NE(outcome.errors.find("unsupported: 7 file locks (--file-locks sets them)"),
+            std::string::npos)
+      << outcome.errors;
+  EXPECT_TRUE(Left().empty());
+}
+
+TEST_F(RestorerLocksTest, SaysWhoIsInTheWay) {
+  const int fd = open(Path("data").c_str(), O_RDWR | O_CLOEXEC);
+  const std::string self = "process " + std::to_string(getpid());
+  const auto refused = [&](const std::string& kind) {
+    const Outcome outcome = Run(Rich(), "--detach --file-locks");
+    EXPECT_EQ(outcome.status, 3) << outcome.errors;
+    EXPECT_NE(outcome.errors.find(Path("data") + ": " + self), std::string::npos) << outcome.errors;
+    EXPECT_NE(outcome.errors.find("holds a " + kind + " lock on it"), std::string::npos)
+        << outcome.errors;
+    EXPECT_TRUE(Left().empty());
+  };
+  struct flock range = {};
+  range.l_type = F_RDLCK;
+  range.l_start = 12;
+  range.l_len = 1;
+  ASSERT_EQ(fcntl(fd, F_SETLK, &range), 0);
+  refused("POSIX read");
+  range.l_type = F_UNLCK;
+  ASSERT_EQ(fcntl(fd, F_SETLK, &range), 0);
+  ASSERT_EQ(flock(fd, LOCK_SH), 0);
+  refused("FLOCK read");
+  ASSERT_EQ(flock(fd, LOCK_UN), 0);
+  range.l_type = F_WRLCK;
+  range.l_start = 15;
+  ASSERT_EQ(fcntl(fd, F_SETLK, &range), 0);
+  const Outcome beside = Run(Rich(), "--detach --file-locks");
+  EXPECT_EQ(beside.status, 0) << beside.errors;
+  close(fd);
+}
+
+/// An opening that nobody can know of makes the lease fail, by its path, and nothing is left.
+TEST_F(RestorerLocksTest, NamesTheFileThatCannotBeLeased) {
+  const int fd = open(Path("leased").c_str(), O_WRONLY | O_CLOEXEC);
+  const Outcome outcome = Run(Rich(), "--detach --file-locks");
+  EXPECT_EQ(outcome.status, 5);
+  EXPECT_NE(outcome.errors.find("fcntl(F_SETLEASE) " + Path("leased") + ": EAGAIN"),
+            std::string::npos)
+      << outcome.errors;
+  EXPECT_TRUE(Left().empty());
+  ExpectFree();
+  close(fd);
+}
+
+TEST_F(RestorerLocksTest, AnyFailingCallLeavesNothing) {
+  const Plan plan = Rich();
+  int failures = 0, last_failure = 0;
+  for (int call = 1; call <= last_failure + 15; ++call) {
+    SCOPED_TRACE("call " + std::to_string(call));
+    const Outcome outcome =
+        Run(plan, "--detach --file-locks", "CRRESTORE_FAILING_CALL=" + std::to_string(call),
+            CRRESTORE_FAULTY_BINARY);
+    if (outcome.status == 0) {
+      KillEverybody();
+      continue;
+    }
+    ++failures;
+    last_failure = call;
+    ASSERT_EQ(outcome.status, 5) << outcome.errors;
+    ASSERT_TRUE(Left().empty());
+    ExpectFree();
+  }
+  std::printf("%d calls, each made to fail once\n", failures);
+  EXPECT_GT(failures, 50);
+}
+
+}  // namespace
+}  // namespace crgen::test
+
+int main(int argc, char** argv) { return crgen::test::MainInNewPidNamespace(argc, argv); }
