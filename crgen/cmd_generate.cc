@@ -98,6 +98,7 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics* findings) {
   if (findings->Count(Severity::kUnsupported) != 0) return ExitCode::kUnsupported;
   spdlog::info("{} processes, {} descriptor tables, {} files", snapshot.processes.size(),
                snapshot.tables.size(), snapshot.files.size());
+  WarnOfConnections(snapshot, *findings);
   WarnOfOutside(snapshot, *findings);
   WarnOfLocks(snapshot, *findings);
   return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot)}, *source, *findings);

@@ -95,6 +95,7 @@ std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& 
   for (const std::string& key : ExternalKeys(snapshot)) {
     about->external.push_back({std::string(External::kDescriptor), key});
   }
+  about->network_lock = snapshot.network_lock;
   return about;
 }
 
@@ -145,6 +146,28 @@ void WarnOfLocks(const Snapshot& snapshot, Diagnostics& diag) {
   diag.Warning("filelocks.img", std::to_string(locks) +
                                     (locks == 1 ? " file lock" : " file locks") +
                                     ", which others see: crrestore wants --file-locks for that");
+}
+
+void WarnOfConnections(const Snapshot& snapshot, Diagnostics& diag) {
+  std::set<std::string> ends;
+  std::vector<std::string> peers;
+  const auto text = [](const InetAddress& from, const InetAddress& to) {
+    return from.address + " " + std::to_string(from.port) + " to " + to.address + " " +
+           std::to_string(to.port);
+  };
+  for (const auto& file : snapshot.files) {
+    const auto* socket = std::get_if<InetSocket>(&file->body);
+    if (socket == nullptr || !socket->stream || !socket->source || !socket->destination) continue;
+    ends.insert(text(*socket->source, *socket->destination));
+    peers.push_back(text(*socket->destination, *socket->source));
+  }
+  if (peers.empty()) return;
+  const auto outside = std::count_if(peers.begin(), peers.end(),
+                                     [&](const std::string& peer) { return !ends.contains(peer); });
+  diag.Warning("files.img", std::to_string(peers.size()) + " TCP connections, the other end of " +
+                                std::to_string(outside) +
+                                " outside of the tree: crrestore wants --tcp-established to go on "
+                                "with them, or --tcp-close to close them");
 }
 
 }  // namespace crgen

@@ -25,7 +25,8 @@ Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses
 Diagnostics Accept(const Diagnostics& diag, const std::set<Loss>& losses, bool all);
 
 /// What a plan says of itself: the language, the unsupported things of `diag` as left out, the
-/// session that the root is in, if that is outside, and what a restore is handed over.
+/// session that the root is in, if that is outside, what a restore is handed over, and the lock
+/// that the dump has left.
 std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& snapshot);
 
 /// What stands unsupported in `loading` as a comparison with the plan sees it: named by the plan,
@@ -40,5 +41,8 @@ void WarnOfLocks(const Snapshot& snapshot, Diagnostics& diag);
 void WarnOfOutside(const Snapshot& snapshot, Diagnostics& diag);
 /// The same for a tree alone.
 void WarnOfOutside(const TreeSnapshot& tree, Diagnostics& diag);
+
+/// Warns of TCP connections, which crrestore wants to be told of.
+void WarnOfConnections(const Snapshot& snapshot, Diagnostics& diag);
 
 }  // namespace crgen

@@ -1,11 +1,13 @@
 // What a program says of itself: the `about` of the root's FORK.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "dsl/describe.h"
+#include "model/network_lock.h"
 
 namespace crgen {
 
@@ -52,12 +54,20 @@ struct Describe<External> {
       Required("what", &External::what, "for people; of a `descriptor` its key")};
 };
 
+template <>
+struct Describe<NetworkLock> {
+  static constexpr auto kFields =
+      std::tuple{Required("method", &NetworkLock::method),
+                 Optional("table", &NetworkLock::table, "nftables: its name in the family inet")};
+};
+
 struct About {
   LanguageVersion version;
   std::string machine;
   std::vector<LeftOut> left_out;
   std::vector<LeftOut> not_restorable;
   std::vector<External> external;
+  std::optional<NetworkLock> network_lock;
   friend bool operator==(const About&, const About&) = default;
 };
 template <>
@@ -69,7 +79,9 @@ struct Describe<About> {
                "what the dump has and this program omits: a restorer refuses it unless told to"),
       Optional("not_restorable", &About::not_restorable,
                "the same for what nobody can restore: a warning"),
-      Optional("external", &About::external, "what is not of the tree, and needed")};
+      Optional("external", &About::external, "what is not of the tree, and needed"),
+      Optional("network_lock", &About::network_lock,
+               "rules by which the dump has stopped its connections: removed when they go on")};
 };
 
 }  // namespace crgen

@@ -25,8 +25,11 @@ class DescriptorTables {
   /// What `fd` of the process refers to; REQUIRES: something.
   const File& At(Pid pid, Fd fd) const { return *tables_.at(pid)->at(fd); }
 
- private:
   using Table = std::map<Fd, const File*>;
+  /// All descriptors of the process; REQUIRES: it was born.
+  const Table& Of(Pid pid) const { return *tables_.at(pid); }
+
+ private:
 
   template <typename Body>
   void On(const Body&) {}

@@ -284,7 +284,8 @@ std::string ObjectSection(std::string_view title) {
   return "### " + std::string(title) + "\n\n" + FieldTable<Struct>();
 }
 
-/// The described objects that are members of Struct, each with a table of its own.
+/// The described objects that are members of Struct, and those in them, each with a table of its
+/// own.
 template <typename Struct>
 std::string InnerSections(const std::string& before = "") {
   std::string text;
@@ -292,7 +293,8 @@ std::string InnerSections(const std::string& before = "") {
     using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
     const auto section = [&]<typename Inner>() {
       if constexpr (Described<Inner>) {
-        text += ObjectSection<Inner>(before + "`" + std::string(field.name) + "`");
+        text += ObjectSection<Inner>(before + "`" + std::string(field.name) + "`") +
+                InnerSections<Inner>(before);
       }
     };
     if constexpr (InnerOf<Member>::kIsOptional || InnerOf<Member>::kIsVector) {

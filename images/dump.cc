@@ -38,7 +38,7 @@ constexpr std::string_view kContainers[] = {"UTSNS", "PIDNS", "USERNS", "MNTS", 
 Loss LossOf(const ImageKind& kind) {
   if (kind.name == "CGROUP") return Loss::kCgroups;
   if (kind.name == "APPARMOR") return Loss::kLabels;
-  for (const std::string_view queue : {"TCP_STREAM", "TTY_DATA", "BPFMAP_DATA"}) {
+  for (const std::string_view queue : {"TTY_DATA", "BPFMAP_DATA"}) {
     if (kind.name == queue) return Loss::kQueues;
   }
   return kind.name == "TTY_INFO" ? Loss::kDescriptors : Loss::kOther;

@@ -31,7 +31,7 @@ constexpr ImageKind kKinds[] = {
     {"PIPES_DATA", "pipes-data.img", 0x56453709, "pipe_data_entry", "pipe_data_entry", kFollows, kPlanned, {2}, "OPEN_FILE PIPE: `capacity`, `data`"},
     {"FIFO_DATA", "fifo-data.img", 0x59333054, "pipe_data_entry", "pipe_data_entry", kFollows, kPlanned, {2}, "OPEN_FILE FIFO: `capacity`, `data`"},
     {"SK_QUEUES", "sk-queues.img", 0x56264026, "sk_packet_entry", "sk_packet_entry", kFollows, kPlanned, {2}, "SET_ATTR descriptors: `queue`"},
-    {"TCP_STREAM", "tcp-stream-%.img", 0x51465506, "tcp_stream_entry", "", kFollows, kUnsupported, {1, 3}, "the state and queues of a TCP connection"},
+    {"TCP_STREAM", "tcp-stream-%.img", 0x51465506, "tcp_stream_entry", "", kFollows, kPlanned, {1, 3}, "OPEN_FILE INETSK: `stream`"},
     {"TTY_INFO", "tty-info.img", 0x59453036, "tty_info_entry", "tty_info_entry", kNone, kUnsupported, {}, "a terminal"},
     {"TTY_DATA", "tty-data.img", 0x59413026, "tty_data_entry", "tty_data_entry", kNone, kUnsupported, {}, "input that a terminal has not delivered"},
     {"MEMFD_INODE", "memfd.img", 0x48453499, "memfd_inode_entry", "memfd_inode_entry", kNone, kPlanned, {}, "MAP_REGION shmem, OPEN_FILE MEMFD"},
@@ -106,10 +106,8 @@ constexpr ImageKind kKinds[] = {
 constexpr std::string_view kFieldsNotNeeded =
     "\n## Fields that a restore does not need\n\n"
     "| field | why |\n|---|---|\n"
-    "| `inventory_entry.dump_uptime`, `pre_dump_mode`, `dump_criu_run_id`, `plugins_entry`, "
+    "| `inventory_entry.dump_uptime`, `pre_dump_mode`, `plugins_entry`, "
     "`allow_uprobes`, `lsmtype` | about the dump itself |\n"
-    "| `inventory_entry.tcp_close`, `network_lock_method` | about sockets, which are refused by "
-    "name |\n"
     "| `task_core_entry.flags` | the kernel's own state of the task (PF_ flags) |\n"
     "| `task_core_entry.blk_sigset_extended`, `thread_core_entry.blk_sigset_extended`, "
     "`sa_entry.mask_extended` | MIPS only |\n"

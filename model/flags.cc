@@ -7,6 +7,8 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -176,11 +178,27 @@ constexpr FlagName kLockType[] = {Whole("F_RDLCK", F_RDLCK), Whole("F_WRLCK", F_
 constexpr FlagName kSeccompMode[] = {Whole("SECCOMP_MODE_STRICT", SECCOMP_MODE_STRICT),
                                      Whole("SECCOMP_MODE_FILTER", SECCOMP_MODE_FILTER)};
 
+constexpr FlagName kSocketFamily[] = {Whole("AF_INET", AF_INET), Whole("AF_INET6", AF_INET6)};
 constexpr FlagName kSocketType[] = {Whole("SOCK_STREAM", SOCK_STREAM),
                                     Whole("SOCK_DGRAM", SOCK_DGRAM), Whole("SOCK_RAW", SOCK_RAW),
                                     Whole("SOCK_SEQPACKET", SOCK_SEQPACKET)};
+constexpr FlagName kInetProtocol[] = {
+    Whole("IPPROTO_TCP", IPPROTO_TCP),         Whole("IPPROTO_UDP", IPPROTO_UDP),
+    Whole("IPPROTO_ICMP", IPPROTO_ICMP),       Whole("IPPROTO_ICMPV6", IPPROTO_ICMPV6),
+    Whole("IPPROTO_UDPLITE", IPPROTO_UDPLITE), Whole("IPPROTO_RAW", IPPROTO_RAW)};
+constexpr FlagName kInetState[] = {Whole("TCP_ESTABLISHED", TCP_ESTABLISHED),
+                                   Whole("TCP_SYN_SENT", TCP_SYN_SENT),
+                                   Whole("TCP_FIN_WAIT1", TCP_FIN_WAIT1),
+                                   Whole("TCP_FIN_WAIT2", TCP_FIN_WAIT2),
+                                   Whole("TCP_CLOSE", TCP_CLOSE),
+                                   Whole("TCP_CLOSE_WAIT", TCP_CLOSE_WAIT),
+                                   Whole("TCP_LAST_ACK", TCP_LAST_ACK),
+                                   Whole("TCP_LISTEN", TCP_LISTEN),
+                                   Whole("TCP_CLOSING", TCP_CLOSING)};
 constexpr FlagName kShutdown[] = {Whole("SHUT_RD", 1), Whole("SHUT_WR", 2), Whole("SHUT_RDWR", 3)};
 constexpr FlagName kBufferLock[] = {Bit("SOCK_SNDBUF_LOCK", 1), Bit("SOCK_RCVBUF_LOCK", 2)};
+constexpr FlagName kNetworkLock[] = {Whole("iptables", 0), Whole("nftables", 1)};
+constexpr FlagName kRepairMode[] = {Whole("off", 0)};
 constexpr FlagName kUnixState[] = {Whole("connected", 1), Whole("unconnected", 7),
                                    Whole("listening", 10)};
 
@@ -206,9 +224,14 @@ std::span<const FlagName> SigevNotifyKind::Names() { return kSigevNotify; }
 std::span<const FlagName> TimerfdFlagKind::Names() { return kTimerfd; }
 std::span<const FlagName> EpollEventKind::Names() { return kEpollEvent; }
 std::span<const FlagName> OwnerTypeKind::Names() { return kOwnerType; }
+std::span<const FlagName> SocketFamilyKind::Names() { return kSocketFamily; }
 std::span<const FlagName> SocketTypeKind::Names() { return kSocketType; }
+std::span<const FlagName> InetProtocolKind::Names() { return kInetProtocol; }
+std::span<const FlagName> InetStateKind::Names() { return kInetState; }
 std::span<const FlagName> ShutdownKind::Names() { return kShutdown; }
 std::span<const FlagName> BufferLockKind::Names() { return kBufferLock; }
+std::span<const FlagName> NetworkLockKind::Names() { return kNetworkLock; }
+std::span<const FlagName> RepairModeKind::Names() { return kRepairMode; }
 std::span<const FlagName> UnixStateKind::Names() { return kUnixState; }
 std::span<const FlagName> LockKindKind::Names() { return kLockKind; }
 std::span<const FlagName> LockTypeKind::Names() { return kLockType; }

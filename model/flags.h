@@ -115,8 +115,20 @@ struct OwnerTypeKind {  // fcntl(2), F_SETOWN_EX
   static constexpr std::string_view kTitle = "ownerType";
   static std::span<const FlagName> Names();
 };
+struct SocketFamilyKind {  // socket(2), AF_*
+  static constexpr std::string_view kTitle = "socketFamily";
+  static std::span<const FlagName> Names();
+};
 struct SocketTypeKind {  // socket(2), SOCK_*
   static constexpr std::string_view kTitle = "socketType";
+  static std::span<const FlagName> Names();
+};
+struct InetProtocolKind {  // <netinet/in.h>, IPPROTO_*
+  static constexpr std::string_view kTitle = "inetProtocol";
+  static std::span<const FlagName> Names();
+};
+struct InetStateKind {  // <netinet/tcp.h>, TCP_*
+  static constexpr std::string_view kTitle = "inetState";
   static std::span<const FlagName> Names();
 };
 struct ShutdownKind {  // shutdown(2); the number is one more than the system call's
@@ -137,6 +149,14 @@ struct LockKindKind {  // fcntl(2), flock(2)
 };
 struct LockTypeKind {  // fcntl(2), F_*LCK
   static constexpr std::string_view kTitle = "lockType";
+  static std::span<const FlagName> Names();
+};
+struct NetworkLockKind {  // inventory_entry.network_lock_method
+  static constexpr std::string_view kTitle = "networkLock";
+  static std::span<const FlagName> Names();
+};
+struct RepairModeKind {  // <netinet/tcp.h>, TCP_REPAIR
+  static constexpr std::string_view kTitle = "repairMode";
   static std::span<const FlagName> Names();
 };
 struct SeccompModeKind {  // seccomp(2)
@@ -167,9 +187,14 @@ using OwnerType = Named<OwnerTypeKind>;
 using LockKind = Named<LockKindKind>;
 using LockType = Named<LockTypeKind>;
 using SeccompMode = Named<SeccompModeKind>;
+using SocketFamily = Named<SocketFamilyKind>;
 using SocketType = Named<SocketTypeKind>;
+using InetProtocol = Named<InetProtocolKind>;
+using InetState = Named<InetStateKind>;
 using Shutdown = Named<ShutdownKind>;
 using BufferLocks = Flags<BufferLockKind>;
+using NetworkLockMethod = Named<NetworkLockKind>;
+using RepairMode = Named<RepairModeKind>;
 using UnixState = Named<UnixStateKind>;
 
 /// MADV_GUARD_INSTALL (102) as a Madvise bit: the one value that is no bit number of its own.

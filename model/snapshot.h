@@ -12,6 +12,7 @@
 #include "model/ids.h"
 #include "model/image_bytes.h"
 #include "model/memory.h"
+#include "model/network_lock.h"
 #include "model/tree.h"
 
 namespace crgen {
@@ -79,10 +80,11 @@ struct Snapshot {
   std::vector<Process> processes;
   std::vector<DescriptorTable> tables;
   std::vector<std::shared_ptr<const File>> files;
-  std::vector<LateEntry> late;             ///< ascending by file, kinds in the order of LateState
-  std::vector<SocketPair> socket_pairs;    ///< each socket in at most one
-  std::vector<SocketQueue> socket_queues;  ///< ascending by file
-  std::uint64_t highest_file_id = 0;       ///< of all files in the dump, unsupported ones included
+  std::optional<NetworkLock> network_lock;  ///< that the dump has left
+  std::vector<LateEntry> late;              ///< ascending by file, kinds in the order of LateState
+  std::vector<SocketPair> socket_pairs;     ///< each socket in at most one
+  std::vector<SocketQueue> socket_queues;   ///< ascending by file
+  std::uint64_t highest_file_id = 0;        ///< of all files in the dump, unsupported ones included
   std::vector<MemfdObject> memfds;
   std::map<PipeId, PipeContent> pipes;  ///< of those that the tree has made
   std::map<FifoId, PipeContent> fifos;

@@ -121,6 +121,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
                     "sysctl net.core.somaxconn=" + std::to_string(backlog));
   }
 
+  void Open(const File&, const InetSocket&) {}  // sockets.cc
   void Open(const File&, const OtherFile& other) {
     findings_.Unsupported("files of type " + other.type);
   }

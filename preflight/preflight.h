@@ -18,6 +18,8 @@ struct PreflightOptions {
   bool images_outside = false;  ///< links may lead out of it
   bool own_numbers = false;     ///< a new pid namespace: every number is free, /proc is another
   bool time_namespace = true;   ///< `time` is obeyed
+  bool tcp_close = false;       ///< connections come back closed
+  bool network_locked = true;   ///< the rules that the dump has left are removed
   std::map<std::string, int> inherited;  ///< descriptors that the caller hands over, by key
 };
 
@@ -28,6 +30,8 @@ struct PreflightOptions {
 /// - what the caller hands over (inherited.cc): all of it, of the right kind, and nothing else;
 /// - locks (locks.cc): held by nobody outside, as far as /proc/locks shows;
 /// - numbers (numbers.cc): pids that are free, and how many the system has room for;
+/// - sockets (sockets.cc): ports that are free, addresses and interfaces of this host, connections
+///   that nobody has, the tool that removes the network lock;
 /// - rights (rights.cc): capabilities, ids and limits that this process must have;
 /// - the kernel (kernel.cc): its vdso, its features, and what no restorer can do.
 ///

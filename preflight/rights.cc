@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <fstream>
@@ -19,6 +20,7 @@
 namespace crgen::preflight {
 namespace {
 
+constexpr std::uint32_t kEstablished = 1, kSynSent = 2, kFinWait1 = 4;  // TCP_ states
 constexpr std::uint32_t kNoId = ~std::uint32_t{0};
 constexpr const char* kGive = "run with that capability: as root, outside of what drops it";
 
@@ -28,6 +30,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     std::ifstream("/proc/sys/fs/nr_open") >> nr_open_;
     std::ifstream("/proc/sys/vm/mmap_min_addr") >> lowest_address_;
     std::ifstream("/proc/sys/fs/pipe-max-size") >> most_in_pipe_;
+    std::ifstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") >> lowest_port_;
   }
 
   template <typename Body>
@@ -103,6 +106,19 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     if (options.so_bindtodevice) Need(CAP_NET_RAW, "SO_BINDTODEVICE of a socket");
   }
 
+  void Make(const InetSocket& socket) {
+    MakeLate(SocketOptionsSetting{socket.options});
+    if (socket.stream) Need(CAP_NET_ADMIN, "TCP connections");
+    if (socket.socket_type.value == SOCK_RAW) Need(CAP_NET_RAW, "raw sockets");
+    const std::uint32_t state = socket.state.value;
+    if (socket.stream && state != kEstablished && state != kSynSent && state != kFinWait1) {
+      Need(CAP_NET_RAW, "TCP connections that are half closed");
+    }
+    if (socket.source && socket.source->port != 0 && socket.source->port < lowest_port_) {
+      Need(CAP_NET_BIND_SERVICE, "port " + std::to_string(socket.source->port) + " below " +
+                                     std::to_string(lowest_port_));
+    }
+  }
   void On(const MapRegion& map) {
     if (map.start.value < lowest_address_) {
       NeedEverywhere(CAP_SYS_RAWIO, "memory below vm.mmap_min_addr");
@@ -313,6 +329,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   std::uint64_t nr_open_ = 0;
   std::uint64_t lowest_address_ = 0;
   std::uint64_t most_in_pipe_ = 0;
+  std::uint32_t lowest_port_ = 1024;
   std::uint64_t pending_ = 0;
   std::unordered_map<Pid, std::uint64_t> locked_;  ///< bytes, by process
 };

@@ -12,6 +12,7 @@
 #include "restorer/compile_attributes.h"
 #include "restorer/created_memfds.h"
 #include "restorer/files/files.h"
+#include "restorer/held_connections.h"
 #include "restorer/late_files.h"
 #include "restorer/lease_breaks.h"
 
@@ -57,6 +58,9 @@ class Compiler {
     MakeThreads();
     FindCreators();
     for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
+    if (!services_.tcp_close) {
+      script_.connections = FindHeldConnections(program_, schedule_, late_files_);
+    }
     for (std::size_t i = 1; i < schedule_.processes.size(); ++i) {
       const ScheduledProcess& planned = schedule_.processes[i];
       Process* process = script_.processes[i];

@@ -35,6 +35,15 @@ struct Birth {
   std::size_t op = 0;
 };
 
+/// A connection that goes on at the hand-over, and who has it then.
+struct HeldConnection {
+  std::size_t process = 0;  ///< index in Script::processes
+  Fd fd = 0;
+  const InetSocket* socket = nullptr;  ///< of the program
+  SocketOptions options;               ///< the late ones too
+  bool shut_for_reading = false;
+};
+
 /// The script, in the arena, and what the supervisor knows beside it.
 struct Script {
   Setup* setup = nullptr;
@@ -42,6 +51,7 @@ struct Script {
   std::vector<Process*> processes;   ///< as in Schedule::processes; the restorer's ops come first
   std::vector<Birth> births;         ///< of `processes`
   std::vector<ThreadStart> threads;  ///< of all processes that resume
+  std::vector<HeldConnection> connections;
 };
 
 /// What this process has and the root inherits: attributes that are the same need no system call.

@@ -16,6 +16,7 @@
 #include "dsl/json/program_json.h"
 #include "dsl/references.h"
 #include "preflight/preflight.h"
+#include "restorer/files/inet_socket.h"
 #include "restorer/restore.h"
 #include "restorer/schedule.h"
 #include "restorer/settle.h"
@@ -43,6 +44,7 @@ struct Arguments {
   bool partial = false;
   bool shell_job = false;
   bool file_locks = false;
+  bool tcp_established = false;
   bool dry_run = false;
   bool verbose = false;
 };
@@ -181,6 +183,20 @@ void CheckConsent(const Program& program, const Arguments& arguments, Diagnostic
             "--file-locks sets them"});
 }
 
+/// Whoever restores connections must want it: their peers are outside of the plan's reach.
+void CheckConnections(const Program& program, const Arguments& arguments, Diagnostics& diag) {
+  if (arguments.tcp_established || arguments.options.tcp_close) return;
+  std::size_t count = 0;
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    count += open != nullptr && IsConnection(*open->file);
+  }
+  if (count == 0) return;
+  diag.Unsupported("the plan", std::to_string(count) +
+                                   " TCP connections: --tcp-established goes on with them, "
+                                   "--tcp-close closes them");
+}
+
 ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* files) {
   Diagnostics diag;
   SimulatedState state;
@@ -195,10 +211,15 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* file
   }
   CheckAbout(plan.program, arguments, diag);
   CheckConsent(plan.program, arguments, diag);
+  CheckConnections(plan.program, arguments, diag);
   if (arguments.dry_run) return PrintProblems(plan, diag);
-  const PreflightOptions options = {arguments.images, arguments.images_outside,
+  const PreflightOptions options = {arguments.images,
+                                    arguments.images_outside,
                                     arguments.options.new_pid_namespace,
-                                    arguments.options.time_namespace, arguments.options.inherited};
+                                    arguments.options.time_namespace,
+                                    arguments.options.tcp_close,
+                                    arguments.options.network_locked,
+                                    arguments.options.inherited};
   const Result result = Preflight(plan.program, options, files, diag);
   const ExitCode code = PrintProblems(plan, diag);
   if (code == kBadInput && !arguments.images_given && NamesImages(plan.program)) {
@@ -282,6 +303,14 @@ int Main(int argc, char** argv) {
       "KEY, e.g. fd[1]:pipe:[4711]");
   app.add_flag("--file-locks", arguments.file_locks,
                "Restore a plan with file locks and leases, which others can see");
+  app.add_flag("--tcp-established", arguments.tcp_established,
+               "Go on with TCP connections: their peers must be as the dump left them");
+  app.add_flag("--tcp-close", options.tcp_close, "TCP connections come back closed");
+  app.add_option_function<std::string>(
+         "--network-lock",
+         [&options](const std::string& method) { options.network_locked = method != "skip"; },
+         "skip: leave the rules alone by which the dump has stopped its connections")
+      ->check(CLI::IsMember({"iptables", "nftables", "skip"}));
   app.add_flag("--images-outside", arguments.images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");
   app.add_flag("--pidns", options.new_pid_namespace, "In a new pid namespace, with its own /proc");

@@ -20,6 +20,8 @@ struct RestoreOptions {
   bool detach = false;             ///< do not wait for the root to end
   bool stop = false;               ///< leave everybody stopped
   bool time_namespace = true;      ///< obey `time`: the clocks of the tree go on
+  bool tcp_close = false;          ///< connections come back closed
+  bool network_locked = true;      ///< the rules of the dump are to be removed
   std::map<std::string, int>
       inherited;           ///< descriptors of this process that are handed over, by key
   std::string pidfile;     ///< gets the root's pid; empty: none

@@ -14,9 +14,11 @@
 #include <csignal>
 
 #include "restorer/cleanup.h"
+#include "restorer/connections.h"
 #include "restorer/files/unix_socket.h"
 #include "restorer/handover.h"
 #include "restorer/inherited.h"
+#include "restorer/network_lock.h"
 #include "restorer/proc_files.h"
 #include "restorer/read_back.h"
 #include "restorer/schedule.h"
@@ -75,7 +77,13 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (!ready(root_)) return {"the process that was started has gone", -1};
   BlockStop();
   if (AskedToStop()) return {"interrupted", -1};
-  if (std::string problem = handover.Release(options_.stop); !problem.empty()) {
+  Connections connections(script_, files_);
+  std::string problem = connections.Take();
+  if (problem.empty()) problem = connections.Start();
+  if (problem.empty()) problem = UnlockNetwork(program_, options_);
+  if (problem.empty()) problem = handover.Release(options_.stop);
+  if (!problem.empty()) {
+    connections.Hold();
     return {problem, -1};
   }
   RemoveLinks(links_);
@@ -89,6 +97,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   services.files = &files_;
   services.time_namespace = options_.time_namespace;
   services.inherited = options_.inherited;
+  services.tcp_close = options_.tcp_close;
   LeaveRseq();
   if (std::string problem = OpenServices(program_, &services); !problem.empty()) {
     return {problem, -1};

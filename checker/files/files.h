@@ -6,6 +6,7 @@
 
 #include "checker/files/eventfd.h"
 #include "checker/files/eventpoll.h"
+#include "checker/files/inet_socket.h"
 #include "checker/files/lock.h"
 #include "checker/files/memfd.h"
 #include "checker/files/other.h"

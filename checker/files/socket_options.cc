@@ -1,5 +1,7 @@
 #include "checker/files/socket_options.h"
 
+#include <net/if.h>
+
 #include "checker/kernel/kernel.h"
 
 namespace crgen::check {
@@ -25,31 +27,42 @@ std::optional<Refusal> RefusedTimeout(const std::optional<SocketTimeout>& timeou
 
 }  // namespace
 
-std::optional<Refusal> LateRules<SocketOptionsSetting>::Check(const Kernel&,
-                                                              const Description& description,
-                                                              const SocketOptionsSetting& setting) {
-  const SocketOptions& options = setting.options;
-  if (description.socket == nullptr) {
-    return Refusal{"ENOTSOCK", "file " + std::to_string(description.file->id.value) + " is a " +
-                                   std::string(TypeOf(*description.file))};
-  }
-  if (options == SocketOptions()) return Refusal{"EINVAL", "no option is named"};
-  if (auto refused = RefusedBuffer(options.so_sndbuf, "so_sndbuf", kLeastSend)) return refused;
-  if (auto refused = RefusedBuffer(options.so_rcvbuf, "so_rcvbuf", kLeastReceive)) return refused;
+std::optional<Refusal> RefusedOptions(const SocketOptions& options) {
   if (auto refused = RefusedTimeout(options.so_sndtimeo, "so_sndtimeo")) return refused;
   if (auto refused = RefusedTimeout(options.so_rcvtimeo, "so_rcvtimeo")) return refused;
+  if (options.so_sndbuf.value_or(0) > kMost) return Refusal{"EINVAL", "so_sndbuf is too high"};
+  if (options.so_rcvbuf.value_or(0) > kMost) return Refusal{"EINVAL", "so_rcvbuf is too high"};
   if (options.so_rcvlowat.value_or(1) > kMost) return Refusal{"EINVAL", "so_rcvlowat is too high"};
   if (options.so_buf_lock && (options.so_buf_lock->bits & ~std::uint64_t{3}) != 0) {
     return Refusal{"EINVAL", "so_buf_lock is " + ValueText(*options.so_buf_lock)};
   }
-  if (options.so_reuseport.value_or(false)) {
-    return Refusal{"EOPNOTSUPP", "so_reuseport is of internet sockets"};
+  if (options.so_bindtodevice && options.so_bindtodevice->size() >= IFNAMSIZ) {
+    return Refusal{"ENODEV", "no interface has so long a name"};
   }
   if (options.so_filter.size() > kMostFilter) {
     return Refusal{"EINVAL", "so_filter has " + std::to_string(options.so_filter.size()) +
                                  " instructions, at most " + std::to_string(kMostFilter)};
   }
   return std::nullopt;
+}
+
+std::optional<Refusal> LateRules<SocketOptionsSetting>::Check(const Kernel&,
+                                                              const Description& description,
+                                                              const SocketOptionsSetting& setting) {
+  const SocketOptions& options = setting.options;
+  const bool inet = std::holds_alternative<InetSocket>(description.file->body);
+  if (description.socket == nullptr && !inet) {
+    return Refusal{"ENOTSOCK", "file " + std::to_string(description.file->id.value) + " is a " +
+                                   std::string(TypeOf(*description.file))};
+  }
+  if (options == SocketOptions()) return Refusal{"EINVAL", "no option is named"};
+  if (inet) return RefusedOptions(options);
+  if (auto refused = RefusedBuffer(options.so_sndbuf, "so_sndbuf", kLeastSend)) return refused;
+  if (auto refused = RefusedBuffer(options.so_rcvbuf, "so_rcvbuf", kLeastReceive)) return refused;
+  if (options.so_reuseport.value_or(false)) {
+    return Refusal{"EOPNOTSUPP", "so_reuseport is of internet sockets"};
+  }
+  return RefusedOptions(options);
 }
 
 }  // namespace crgen::check

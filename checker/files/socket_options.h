@@ -5,6 +5,9 @@
 
 namespace crgen::check {
 
+/// What setsockopt(2) refuses of the options of any socket.
+std::optional<Refusal> RefusedOptions(const SocketOptions& options);
+
 /// setsockopt(2), SOL_SOCKET.
 template <>
 struct LateRules<SocketOptionsSetting> {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "checker/files/inet_socket.h"
 #include "checker/kernel/kernel.h"
 
 namespace crgen::check {
@@ -351,6 +352,9 @@ void LateRules<QueueSetting>::Undo(const Description& description) {
 std::optional<Refusal> LateRules<ShutdownSetting>::Check(const Kernel&,
                                                          const Description& description,
                                                          const ShutdownSetting& setting) {
+  if (const auto* inet = std::get_if<InetSocket>(&description.file->body)) {
+    return RefusedShutdown(*inet, setting);
+  }
   if (auto refused = NotSocket(description)) return refused;
   if (setting.shutdown.value - 1 < kBoth) return std::nullopt;
   return Invalid("shutdown is SHUT_RD, SHUT_WR or SHUT_RDWR");
@@ -358,6 +362,7 @@ std::optional<Refusal> LateRules<ShutdownSetting>::Check(const Kernel&,
 
 void LateRules<ShutdownSetting>::Apply(const Kernel&, const Description& description,
                                        const ShutdownSetting& setting) {
+  if (description.socket == nullptr) return;  // an internet socket: nobody else sees it
   SocketObject& socket = *description.socket;
   socket.earlier_shutdown = {socket.shutdown, 0};
   socket.shutdown |= setting.shutdown.value;
@@ -368,6 +373,7 @@ void LateRules<ShutdownSetting>::Apply(const Kernel&, const Description& descrip
 }
 
 void LateRules<ShutdownSetting>::Undo(const Description& description) {
+  if (description.socket == nullptr) return;
   SocketObject& socket = *description.socket;
   socket.shutdown = socket.earlier_shutdown.first;
   const auto peer = socket.peer.lock();

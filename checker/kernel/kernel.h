@@ -98,7 +98,7 @@ struct Space {
 
 // ---- files
 
-struct Description {
+struct Description : std::enable_shared_from_this<Description> {
   std::shared_ptr<const File> file;
   std::shared_ptr<MemoryObject> object;  ///< MEMFD
   std::shared_ptr<PipeObject> pipe;      ///< PIPE, FIFO

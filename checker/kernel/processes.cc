@@ -154,7 +154,16 @@ bool Kernel::CheckRootFork(const Fork& fork) {
               "the first process of a pid namespace is 1, not " + std::to_string(fork.child_pid));
     return false;
   }
-  return true;
+  if (fork.about == nullptr || !fork.about->network_lock) return true;
+  const NetworkLock& lock = *fork.about->network_lock;
+  const bool nftables = lock.method.value == 1, iptables = lock.method.value == 0;
+  const bool plain = std::all_of(lock.table.begin(), lock.table.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+  });
+  if (iptables ? lock.table.empty() : nftables && plain && !lock.table.empty()) return true;
+  Violation("EINVAL",
+            "about.network_lock: iptables has no table, nftables one of letters, digits and -");
+  return false;
 }
 
 bool Kernel::CheckFork(const Fork& fork) {

@@ -3,6 +3,7 @@
 
 #include "dsl/files/eventfd.h"
 #include "dsl/files/eventpoll.h"
+#include "dsl/files/inet_socket.h"
 #include "dsl/files/late.h"
 #include "dsl/files/lock.h"
 #include "dsl/files/memfd.h"

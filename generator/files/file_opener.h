@@ -6,6 +6,7 @@
 
 #include "generator/files/eventfd.h"
 #include "generator/files/eventpoll.h"
+#include "generator/files/inet_socket.h"
 #include "generator/files/memfd.h"
 #include "generator/files/opening.h"
 #include "generator/files/other.h"

@@ -4,6 +4,7 @@
 
 #include "images/files/eventfd.h"
 #include "images/files/eventpoll.h"
+#include "images/files/inet_socket.h"
 #include "images/files/memfd.h"
 #include "images/files/pipe.h"
 #include "images/files/regular.h"

@@ -188,15 +188,9 @@ void FileLoaderOf<UnixSocket>::FindFiles(Loader& loader) {
   }
 }
 
-/// A socket stays in the network namespace of who made it.
 void FileLoaderOf<UnixSocket>::CheckNamespaces(Loader& loader) {
-  if (loader.ids.empty()) return;
-  const std::uint32_t own = loader.ids.front().net_ns_id();
   for (const Socket& socket : sockets_) {
-    if (socket.file < 0 || socket.namespace_id == 0 || own == 0) continue;
-    if (socket.namespace_id == own) continue;
-    loader.UnsupportedContainer(socket.where + ".ns_id",
-                                "a socket of a network namespace that is not the root's");
+    if (socket.file >= 0) loader.CheckSocketNamespace(socket.namespace_id, socket.where);
   }
 }
 
@@ -298,6 +292,14 @@ bool FileLoaderOf<UnixSocket>::TakeRights(const Packet& packet, Loader& loader,
     if (file->file < 0) {
       loader.diag.Unsupported(packet.where + ".scm.rights",
                               "a message that carries " + file->unsupported, Loss::kQueues);
+      return false;
+    }
+    // At the hand-over a connection is taken over from who has it.
+    const auto* inet = std::get_if<InetSocket>(&loader.snapshot.files[file->file]->body);
+    if (inet != nullptr && inet->stream && !loader.has_descriptor[file->file]) {
+      loader.diag.Unsupported(packet.where + ".scm.rights",
+                              "a message that carries a TCP connection, which nobody else has",
+                              Loss::kQueues);
       return false;
     }
     files->push_back(file->file);

@@ -20,31 +20,16 @@ using google::protobuf::UnknownFieldSet;
 
 /// They decide where bytes lie, what is mapped, who gets which rights, or what lies in which
 /// namespace.
-constexpr std::string_view kDeciding[] = {"pagemap_head",
-                                          "pagemap_entry",
-                                          "vma_entry",
-                                          "mm_entry",
-                                          "creds_entry",
-                                          "seccomp_filter",
-                                          "seccomp_entry",
-                                          "inventory_entry",
-                                          "pstree_entry",
-                                          "fs_entry",
-                                          "task_kobj_ids_entry",
-                                          "file_entry",
-                                          "reg_file_entry",
-                                          "memfd_file_entry",
-                                          "pipe_entry",
-                                          "fifo_entry",
-                                          "pipe_data_entry",
-                                          "memfd_inode_entry",
-                                          "unix_sk_entry",
-                                          "sk_packet_entry",
-                                          "scm_entry",
-                                          "fdinfo_entry",
-                                          "rlimit_entry",
-                                          "task_rlimits_entry",
-                                          "remap_file_path_entry"};
+constexpr std::string_view kDeciding[] = {
+    "pagemap_head",   "pagemap_entry",       "vma_entry",
+    "mm_entry",       "creds_entry",         "seccomp_filter",
+    "seccomp_entry",  "inventory_entry",     "pstree_entry",
+    "fs_entry",       "task_kobj_ids_entry", "file_entry",
+    "reg_file_entry", "memfd_file_entry",    "pipe_entry",
+    "fifo_entry",     "pipe_data_entry",     "memfd_inode_entry",
+    "unix_sk_entry",  "sk_packet_entry",     "scm_entry",
+    "inet_sk_entry",  "tcp_stream_entry",    "fdinfo_entry",
+    "rlimit_entry",   "task_rlimits_entry",  "remap_file_path_entry"};
 
 /// Fields of CRIU 4.2 that no message of images/proto has, because nothing reads them.
 struct Unread {

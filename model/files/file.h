@@ -11,6 +11,7 @@
 
 #include "model/files/eventfd.h"
 #include "model/files/eventpoll.h"
+#include "model/files/inet_socket.h"
 #include "model/files/memfd.h"
 #include "model/files/other.h"
 #include "model/files/pipe.h"
@@ -26,7 +27,7 @@ namespace crgen {
 /// The list of types, from which all else follows: what has no row for one of them does not
 /// compile. Each body says of itself `kType`, CRIU's name.
 using FileBody = std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Pipe, Fifo,
-                              UnixSocket, OtherFile>;
+                              UnixSocket, InetSocket, OtherFile>;
 
 /// An open file description (open(2), NOTES).
 struct File {

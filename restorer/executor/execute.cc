@@ -106,6 +106,8 @@ void Executor::Execute() {
       return OpenFifo(*this, op->open);
     case OpKind::kOpenSocket:
       return OpenSocket(*this, *op->socket);
+    case OpKind::kOpenInetSocket:
+      return OpenInetSocket(*this, op->open);
     case OpKind::kDup:
       if (op->dup.old_fd == op->dup.new_fd) {
         Must("fcntl", __NR_fcntl, op->dup.old_fd, F_SETFD, op->dup.cloexec ? FD_CLOEXEC : 0);
@@ -156,13 +158,12 @@ void Executor::Execute() {
       return SetTimer(*this, op->timer);
     case OpKind::kFillEpoll:
       return FillEpoll(*this, op->epoll);
+    case OpKind::kShutdown:
+      return ShutDown(*this, op->shutdown.fd, op->shutdown.how);
     case OpKind::kClocks:
       return EnterTimeNamespace(*this, op->clocks);
     case OpKind::kSend:
       return SendQueue(*this, op->send);
-    case OpKind::kShutdown:
-      Must("shutdown", __NR_shutdown, op->shutdown.fd, op->shutdown.how);
-      return;
     case OpKind::kSetOptions:
       return SetSocketOptions(*this, op->options);
     case OpKind::kNothing:

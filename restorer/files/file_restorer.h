@@ -52,6 +52,7 @@ struct Services {
   std::vector<DumpersLink> links;              ///< to be removed when all is done
   Pid helper_tid = 0;                          ///< for helpers that load pages
   bool time_namespace = true;                  ///< `time` is obeyed
+  bool tcp_close = false;                      ///< connections come back closed
 };
 
 /// Where an opening is compiled into: `op` has fd, cloexec and flags already.

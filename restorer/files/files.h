@@ -3,6 +3,7 @@
 
 #include "restorer/files/eventfd.h"
 #include "restorer/files/eventpoll.h"
+#include "restorer/files/inet_socket.h"
 #include "restorer/files/lock.h"
 #include "restorer/files/memfd.h"
 #include "restorer/files/owner.h"

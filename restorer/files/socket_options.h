@@ -12,10 +12,8 @@ struct LateRestorer<SocketOptionsSetting> {
 
 template <>
 struct LateRestorer<ShutdownSetting> {
-  static void Compile(Fd fd, const ShutdownSetting& setting, const File&, LateContext&, Op& op) {
-    op.kind = OpKind::kShutdown;
-    op.shutdown = {fd, static_cast<std::int32_t>(setting.shutdown.value) - 1};
-  }
+  static void Compile(Fd fd, const ShutdownSetting& setting, const File& file, LateContext& context,
+                      Op& op);
 };
 
 }  // namespace crgen::restorer

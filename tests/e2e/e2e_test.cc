@@ -2,9 +2,14 @@
 // started, dumped and thereby killed, planned, restored, and must finish with PASS.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstring>
+#include <thread>
+
 #include "tests/support/e2e_damage.h"
 #include "tests/support/e2e_plan.h"
 #include "tests/support/e2e_support.h"
+#include "tests/support/network.h"
 
 namespace crgen::test {
 
@@ -29,6 +34,7 @@ const Program kPrograms[] = {
     {"sockets"},
     {"locks"},
     {"unlinked"},
+    {"inet", true, false, true},
     {"threads"},
     {"thread_state"},
     {"clocks"},
@@ -45,6 +51,11 @@ const Program kPrograms[] = {
     {"births_before_setsid", false},
     {"init", true, true},
 };
+
+Program ProgramNamed(const std::string& name) {
+  return *std::find_if(std::begin(kPrograms), std::end(kPrograms),
+                       [&](const Program& program) { return program.name == name; });
+}
 
 std::vector<Program> RefusedByCriu() {
   std::vector<Program> refused;
@@ -135,6 +146,79 @@ TEST_F(OptionsTest, WithoutDetachTheRestorerEndsAsTheRootDoes) {
   EXPECT_TRUE(NobodyLeft());
 }
 
+/// A connection whose other end is here.
+class OutsideTest : public EndToEnd {
+ protected:
+  void SetUp() override {
+    std::thread connector([&] { Connect(); });
+    EndToEnd::SetUp();
+    given_up_ = IsSkipped() || HasFatalFailure();
+    connector.join();
+  }
+  void TearDown() override {
+    EndToEnd::TearDown();
+    if (peer_ >= 0) close(peer_);
+  }
+  const Program& TheProgram() const override { return program_; }
+
+  /// As `Fill` of the programs has it.
+  static std::string Pattern(std::uint64_t seed, std::size_t bytes) {
+    std::string text(bytes, 0);
+    for (std::size_t i = 0; i < bytes / 8; ++i) {
+      std::uint64_t x = (seed << 40) + i + 1;
+      x ^= x >> 29;
+      x *= 0xbf58476d1ce4e5b9;
+      x ^= x >> 32;
+      std::memcpy(text.data() + 8 * i, &x, sizeof x);
+    }
+    return text;
+  }
+  void Send(const std::string& text) {
+    EXPECT_EQ(send(peer_, text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(text.size()));
+  }
+  /// All that comes, to the end.
+  std::string ReadAll() {
+    std::string text;
+    char piece[4096];
+    ssize_t got;
+    while ((got = read(peer_, piece, sizeof piece)) > 0) text.append(piece, got);
+    EXPECT_EQ(got, 0) << std::strerror(errno);
+    return text;
+  }
+
+ private:
+  void Connect() {
+    sockaddr_in to = {};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(21100);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    for (bool done = false; !done && !given_up_;) {
+      peer_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+      done = connect(peer_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0;
+      if (done) return Send(Pattern(1, 60000));
+      close(peer_);
+      peer_ = -1;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+
+  const Program program_ = {"inet_outside", true, false, true};
+  std::atomic<bool> given_up_ = false;
+  int peer_ = -1;
+};
+
+TEST_F(OutsideTest, TheConnectionGoesOn) {
+  for (const char* dump : {"first", "second"}) {
+    ASSERT_NO_FATAL_FAILURE(Dump(dump));
+    ASSERT_NO_FATAL_FAILURE(MakePlan(dump));
+    ASSERT_NO_FATAL_FAILURE(Restore(dump));
+  }
+  Send(Pattern(3, 1000));
+  Finish();
+  EXPECT_EQ(ReadAll(), Pattern(2, 3000) + Pattern(4, 5000));
+}
+
 /// The programs do notice it when they are restored wrong.
 class DamageTest : public EndToEnd, public ::testing::WithParamInterface<Damage> {
  protected:
@@ -145,7 +229,7 @@ class DamageTest : public EndToEnd, public ::testing::WithParamInterface<Damage>
   const Program& TheProgram() const override { return program_; }
 
  private:
-  const Program program_ = {GetParam().program};
+  const Program program_ = ProgramNamed(GetParam().program);
 };
 
 TEST_P(DamageTest, IsNoticed) {
@@ -183,6 +267,8 @@ int main(int argc, char** argv) {
   const auto run = [&] {
     machine.criu =
         crgen::test::FindCriu(CRGEN_FIXTURES "/get-criu.sh", CRGEN_CRIU_FOLDER, &machine.missing);
+    if (!crgen::test::EnterOwnNetwork())
+      machine.missing = crgen::test::Failed("unshare(CLONE_NEWNET)");
     const int status = RUN_ALL_TESTS();
     return status == 0 && !machine.missing.empty() ? kAllSkipped : status;
   };

@@ -15,7 +15,8 @@ TEST(UnsupportedImages, TypesOfDescriptors) {
     const std::string name(kFileTypes[type]);
     const bool planned = type == pb::FD_EVENTFD || type == pb::FD_SIGNALFD ||
                          type == pb::FD_TIMERFD || type == pb::FD_EVENTPOLL ||
-                         type == pb::FD_PIPE || type == pb::FD_FIFO || type == pb::FD_UNIXSK;
+                         type == pb::FD_PIPE || type == pb::FD_FIFO || type == pb::FD_UNIXSK ||
+                         type == pb::FD_INETSK;
     types.push_back(
         {name,
          [=](Dump& d) { d.AddOther(4, type); },

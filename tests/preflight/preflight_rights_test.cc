@@ -97,6 +97,19 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
     plan.Resume(Pid(0));
     return plan;
   };
+  const auto with_inet = [&](const char* type, const char* protocol, Json members) {
+    Json file = {{"type", "INETSK"},    {"id", 1},
+                 {"flags", {"O_RDWR"}}, {"family", "AF_INET"},
+                 {"socket_type", type}, {"protocol", protocol},
+                 {"state", "TCP_CLOSE"}};
+    file.update(members);
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add("OPEN_FILE", Pid(0), {{"fd", 0}, {"file", file}});
+    plan.Resume(Pid(0));
+    return plan;
+  };
   const std::string name = folder_ + "/socket";
   const Kind kinds[] = {
       {"a socket",
@@ -120,6 +133,23 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
        [&] {
          return with_socket({{"name", name}, {"unlinked_name", true}});
        }},
+      {"an internet socket",
+       {kRestore},
+       [&] { return with_inet("SOCK_STREAM", "IPPROTO_TCP", {}); }},
+      {"its buffers",
+       {kRestore, "net_admin"},
+       [&] {
+         return with_inet("SOCK_STREAM", "IPPROTO_TCP", {{"options", {{"so_rcvbuf", 100000}}}});
+       }},
+      {"a low port",
+       {kRestore, "net_bind_service"},
+       [&] {
+         return with_inet("SOCK_DGRAM", "IPPROTO_UDP",
+                          {{"source", {{"address", "127.0.0.1"}, {"port", 987}}}});
+       }},
+      {"a raw socket",
+       {kRestore, "net_raw"},
+       [&] { return with_inet("SOCK_RAW", "IPPROTO_ICMP", {}); }},
       {"processes", {kRestore}, [&] { return PlanWith({}); }},
       {"another root",
        {kRestore, "sys_chroot"},

@@ -4,6 +4,8 @@
 #include <fstream>
 #include <set>
 
+#include "tests/support/inet_images.h"
+
 namespace crgen::test {
 namespace {
 
@@ -321,6 +323,11 @@ struct Verb {
 };
 
 std::uint32_t U32(Words& words) { return static_cast<std::uint32_t>(words.Number()); }
+std::array<std::uint32_t, 6> Six(Words& words) {
+  std::array<std::uint32_t, 6> numbers;
+  for (std::uint32_t& number : numbers) number = U32(words);
+  return numbers;
+}
 
 const Verb kVerbs[] = {
     {"ghost",
@@ -405,6 +412,8 @@ const Verb kVerbs[] = {
        dump.AddQueue(kind, pipe, bytes,
                      words.Empty() ? std::nullopt : std::optional<std::uint32_t>(U32(words)));
      }},
+    {"inet", [](Words& words, Dump& dump) { AddInetSocket(dump, Six(words)); }},
+    {"stream", [](Words& words, Dump& dump) { AddTcpStream(dump, Six(words)); }},
     {"descriptor",
      [](Words& words, Dump& dump) {
        const std::uint32_t table = U32(words), fd = U32(words), file = U32(words);

@@ -90,6 +90,13 @@ inline bool Opens(const nlohmann::json& command, const std::string& file) {
          command["file"]["path"].get<std::string>().ends_with(file);
 }
 
+/// Changes each internet socket.
+inline Change InSockets(const Change& change) {
+  return InEach("OPEN_FILE", [=](nlohmann::json& command) {
+    if (command["file"]["type"] == "INETSK") change(command["file"]);
+  });
+}
+
 /// Replaces the first opening of `file` and its copy by two openings: the position is not shared.
 inline void Unshare(nlohmann::json& plan, const std::string& file) {
   for (std::size_t i = 0; i < plan.size(); i++) {
@@ -377,6 +384,25 @@ inline std::vector<Damage> Damages() {
       {"files", "a descriptor too many",
        WithoutLast([](const json& command) { return command["command"] == "CLOSE_FD"; })},
       {"memory", "no stack that grows", InEach("MAP_REGION", RemoveWord("flags", "MAP_GROWSDOWN"))},
+      {"inet", "no option",
+       InSockets([](json& socket) { socket["options"].erase("so_broadcast"); })},
+      {"inet", "another limit of hops", InSockets([](json& socket) {
+         if (socket["ip"].contains("ttl")) socket["ip"]["ttl"] = 64;
+       })},
+      {"inet", "no filter", InSockets([](json& socket) { socket["options"].erase("so_filter"); })},
+      {"inet", "both families", InSockets([](json& socket) { socket.erase("v6only"); })},
+      {"inet", "options of sharing stay", InAttribute("descriptors", WithoutLate("options"))},
+      {"inet", "a byte of a queue is lost", InSockets([](json& socket) {
+         if (!socket.contains("stream") || !socket["stream"].contains("in")) return;
+         Add(1, socket["stream"]["in"]["offset"]);
+       })},
+      {"inet", "what was not sent is lost", InSockets([](json& socket) {
+         if (socket.contains("stream")) socket["stream"].erase("unsent");
+       })},
+      {"inet", "an open end", InSockets([](json& socket) {
+         if (socket["state"] == "TCP_CLOSE_WAIT") socket["state"] = "TCP_ESTABLISHED";
+       })},
+      {"inet", "nobody goes on", InAttribute("descriptors", WithoutLate("repair"))},
       {"memory", "no protection", WithoutLast([](const json& command) {
          return command["command"] == "PROTECT_REGION" && command.contains("prot");
        })},

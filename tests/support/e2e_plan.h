@@ -87,11 +87,22 @@ class PlanNormalizer {
     std::sort(late.begin(), late.end());
   }
 
+  /// Of connections: how far they have come, and the buffers, which the kernel tunes.
+  static void EraseProgress(nlohmann::json& file) {
+    if (!file.contains("stream")) return;
+    for (const char* field : {"in_seq", "out_seq", "in", "out", "unsent", "timestamp", "window"}) {
+      file["stream"].erase(field);
+    }
+    file["options"].erase("so_sndbuf");
+    file["options"].erase("so_rcvbuf");
+  }
+
   static void EraseTransient(nlohmann::json& command) {
     command.erase("source");
     for (nlohmann::json* file : FilesOf(command)) {
       if (file->contains("data")) (*file)["data"].erase("offset");
     }
+    if (command.contains("file")) EraseProgress(command["file"]);
     // Restored in a pid namespace, the tree has mounts of its own.
     if (command.contains("about")) command["about"].erase("left_out");
     if (command.contains("events")) {

@@ -35,6 +35,7 @@ struct Program {
   std::string name;
   bool criu_restores = true;   ///< or refuses to
   bool pid_namespace = false;  ///< the root is init of a pid namespace of its own
+  bool connections = false;    ///< it has TCP connections
 };
 
 /// One program on its way through dump, plan and restore.
@@ -90,10 +91,15 @@ class EndToEnd : public ::testing::Test {
     for (int attempt = 0; attempt < 3 && outcome.status != 0; attempt++) {
       fs::remove_all(Images(dump));
       fs::create_directories(Images(dump));
-      outcome =
-          Execute({Machine().criu, "dump", "-t", std::to_string(root_), "-D", Images(dump), "-o",
-                   "dump.log", "-v4", "--file-locks", "--link-remap", "--ghost-limit", "64M"},
-                  Log(dump));
+      std::vector<std::string> words = {
+          Machine().criu, "dump",     "-t",  std::to_string(root_), "-D",           Images(dump),
+          "-o",           "dump.log", "-v4", "--file-locks",        "--link-remap", "--ghost-limit",
+          "64M"};
+      // Nothing is sent meanwhile that a rule would have to stop.
+      if (TheProgram().connections) {
+        words.insert(words.end(), {"--tcp-established", "--network-lock", "skip"});
+      }
+      outcome = Execute(words, Log(dump));
       if (ReadText(Images(dump) / "dump.log").find("Unseizable") == std::string::npos) break;
     }
     ASSERT_EQ(outcome.status, 0) << outcome.output << Errors(Images(dump) / "dump.log");
@@ -114,13 +120,16 @@ class EndToEnd : public ::testing::Test {
     const path pidfile = folder_ / "pid";
     fs::remove(pidfile);
     if (WithReference()) {
-      return Execute({Machine().criu, "restore", "-d", "-D", Images(dump), "-o", "restore.log",
-                      "-v4", "--file-locks", "--pidfile", pidfile},
-                     Log("restore"));
+      std::vector<std::string> words = {Machine().criu, "restore",   "-d",          "-D",
+                                        Images(dump),   "-o",        "restore.log", "-v4",
+                                        "--file-locks", "--pidfile", pidfile};
+      if (TheProgram().connections) words.push_back("--tcp-established");
+      return Execute(words, Log("restore"));
     }
     std::vector<std::string> words = {CRRESTORE_BINARY, Plan(dump), "--images",    Images(dump),
                                       "--pidfile",      pidfile,    "--file-locks"};
     if (TheProgram().pid_namespace) words.insert(words.end(), {"--pidns", "--partial"});
+    if (TheProgram().connections) words.push_back("--tcp-established");
     words.insert(words.end(), options.begin(), options.end());
     return Execute(words, Log("restore"));
   }

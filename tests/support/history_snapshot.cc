@@ -73,7 +73,7 @@ FileIndex History::AddDescription(Description& description) {
     body.pos = description.pos;
     file.body = body;
   } else {
-    file.body = OtherFile{"INETSK"};
+    file.body = OtherFile{"INOTIFY"};
   }
   return description.index = AddFile(std::move(file));
 }

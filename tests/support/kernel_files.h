@@ -1,6 +1,9 @@
 // OPEN_FILE for real.
 #pragma once
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
@@ -250,6 +253,39 @@ inline int OpenSignalfd(const Signalfd& body) {
   return static_cast<int>(syscall(__NR_signalfd4, -1, &body.mask.value, 8, 0));
 }
 
+/// Nobody can tell a socket that listens from what it is without asking it; a connection comes
+/// about in repair mode (tcp(7)), so nobody has to answer.
+inline int OpenInetSocket(const InetSocket& body) {
+  const auto family = static_cast<int>(body.family.value);
+  const int fd = socket(family, static_cast<int>(body.socket_type.value),
+                        static_cast<int>(body.protocol.value));
+  const auto set = [&](int level, int name, int value) {
+    return setsockopt(fd, level, name, &value, sizeof value) == 0;
+  };
+  const auto with = [&](const InetAddress& address, auto call) {
+    sockaddr_in four = {};
+    sockaddr_in6 six = {};
+    four.sin_family = AF_INET;
+    six.sin6_family = AF_INET6;
+    four.sin_port = six.sin6_port = htons(static_cast<std::uint16_t>(address.port));
+    inet_pton(AF_INET, address.address.c_str(), &four.sin_addr);
+    inet_pton(AF_INET6, address.address.c_str(), &six.sin6_addr);
+    return family == AF_INET ? call(fd, reinterpret_cast<sockaddr*>(&four), sizeof four) == 0
+                             : call(fd, reinterpret_cast<sockaddr*>(&six), sizeof six) == 0;
+  };
+  const bool made = fd >= 0 && (family == AF_INET || set(IPPROTO_IPV6, IPV6_V6ONLY, body.v6only)) &&
+                    set(SOL_SOCKET, SO_REUSEADDR, body.options.so_reuseaddr.value_or(false)) &&
+                    set(SOL_SOCKET, SO_REUSEPORT, body.options.so_reuseport.value_or(false)) &&
+                    (!body.stream || set(IPPROTO_TCP, TCP_REPAIR, 1)) && with(*body.source, bind) &&
+                    (!body.backlog || listen(fd, static_cast<int>(*body.backlog)) == 0) &&
+                    (!body.destination || with(*body.destination, connect));
+  if (made || fd < 0) return fd;
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
 /// What the command opens, aside; -1: errno. `*peer` is the other end, if there is one.
 inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int* peer) {
   int fd = -1;
@@ -274,6 +310,8 @@ inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
   } else if (std::holds_alternative<Pipe>(open.file->body)) {
     return OpenPipe(open, proc, objects, peer);
+  } else if (const auto* inet = std::get_if<InetSocket>(&open.file->body)) {
+    fd = Aside(OpenInetSocket(*inet));
   } else if (open.peer == nullptr) {
     fd = Aside(OpenOther(std::get<OtherFile>(open.file->body)));
   } else {

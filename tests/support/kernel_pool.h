@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "tests/support/kernel_runner.h"
+#include "tests/support/network.h"
 
 namespace crgen::test {
 
@@ -72,6 +73,7 @@ class KernelPool {
     // A group that the kernel does not call orphaned as long as its parent lives, and which a
     // program that makes it one does not share with the test.
     setpgid(0, 0);
+    EnterOwnNetwork();  // ports are its own; where it is refused, somebody may have one
     KernelRunner runner;
     for (;;) {
       const std::size_t i = shared_->next.fetch_add(1);

@@ -2,7 +2,9 @@
 // of each command.
 #pragma once
 
+#include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <iterator>
@@ -327,11 +329,39 @@ class ProgramMaker {
     return first && !OneIn(6) ? Any({O_RDONLY, O_WRONLY}) : AccessMode();
   }
 
+  static constexpr std::uint32_t kConnected = 1, kClosed = 7, kListening = 10;  // TCP_ states
+  /// Internet sockets that get in each other's way.
+  std::shared_ptr<const File> AnySocket() {
+    InetSocket socket;
+    const bool six = OneIn(2), stream = OneIn(2);
+    socket.family.value = six ? AF_INET6 : AF_INET;
+    socket.socket_type.value = stream ? SOCK_STREAM : SOCK_DGRAM;
+    socket.protocol.value = stream ? IPPROTO_TCP : IPPROTO_UDP;
+    socket.state.value = kClosed;
+    socket.v6only = six && OneIn(3);
+    const char* address = six ? Any({"::", "::1", "::ffff:127.0.0.1", "::ffff:127.0.0.2"})
+                              : Any({"0.0.0.0", "127.0.0.1", "127.0.0.2"});
+    socket.source = InetAddress{address, 22000 + Below(2)};
+    if (OneIn(2)) socket.options.so_reuseaddr = true;
+    if (OneIn(3)) socket.options.so_reuseport = true;
+    if (stream && OneIn(2)) {
+      socket.state.value = kListening;
+      socket.backlog = 1;
+    } else if (OneIn(3)) {
+      const bool own = socket.source->address == "::1";
+      socket.state.value = kConnected;
+      socket.source->address = own ? "::1" : six ? "::ffff:127.0.0.1" : "127.0.0.1";
+      socket.destination = InetAddress{socket.source->address, 22010 + Below(2)};
+      if (stream) socket.stream.emplace().mss = 1400;
+    }
+    return std::make_shared<const File>(File{{++files_}, {O_RDWR}, socket});
+  }
   Command AnyOpening(Pid pid) {
     using namespace test;  // NOLINT
     const bool cloexec = OneIn(3);
     switch (Below(7)) {
       case 0:
+        if (OneIn(2)) return OpenOf(pid, AnyFd(), AnySocket(), cloexec);
         if (!OneIn(4)) return OpenOf(pid, AnyFd(), AnyAnonymous(), cloexec);
         return OpenOf(pid, AnyFd(), OtherOf(++files_, "INOTIFY"), cloexec);
       case 1: {

@@ -103,7 +103,8 @@ class SimulatedLines {
     if (const auto* timer = std::get_if<Timerfd>(&file.body)) {
       return StateLines::TimerfdText(timer->clock.value, flags);
     }
-    return std::string(TypeOf(file));
+    // Of which family a socket is stands nowhere in /proc/PID.
+    return std::holds_alternative<InetSocket>(file.body) ? "UNIXSK" : std::string(TypeOf(file));
   }
 
   static std::string FileName(const check::Description& description) {

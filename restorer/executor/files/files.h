@@ -16,6 +16,7 @@ void OpenEventpoll(const Caller& caller, const OpenOp& open);
 void OpenPipe(const Caller& caller, const OpenOp& open);
 void OpenFifo(const Caller& caller, const OpenOp& open);
 void OpenSocket(const Caller& caller, const SocketOp& socket);
+void OpenInetSocket(const Caller& caller, const OpenOp& open);
 
 void SetLocks(const Caller& caller, const LockOp& op);
 void BreakLease(const Caller& caller, const BreakOp& it);
@@ -24,5 +25,7 @@ void SetTimer(const Caller& caller, const TimerOp& timer);
 void FillEpoll(const Caller& caller, const EpollOp& epoll);
 void SendQueue(const Caller& caller, const SendOp& send);
 void SetSocketOptions(const Caller& caller, const SocketOptionsOp& options);
+/// Also of a socket that is not connected, which keeps it although the call fails.
+void ShutDown(const Caller& caller, long fd, int how);
 
 }  // namespace crgen::restorer

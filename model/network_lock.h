@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+
+#include "model/flags.h"
+
+namespace crgen {
+
+/// How the dumper has stopped the packets of connections: rules that whoever restores removes.
+struct NetworkLock {
+  NetworkLockMethod method;
+  std::string table;  ///< nftables: name of the table in the family inet
+  friend bool operator==(const NetworkLock&, const NetworkLock&) = default;
+};
+
+}  // namespace crgen

@@ -1,0 +1,271 @@
+// Sockets: ports that are free, addresses and interfaces of this host, connections that nobody has,
+// and the tool that removes the network lock.
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+#include <unordered_map>
+#include <vector>
+
+#include "dsl/references.h"
+#include "preflight/question.h"
+
+namespace crgen::preflight {
+namespace {
+
+constexpr const char* kTimeWait = "06";
+
+std::string EndText(const InetAddress& end) {
+  return "port " + std::to_string(end.port) + " of " + end.address;
+}
+
+/// One socket of /proc/net/tcp and the like.
+struct Line {
+  std::string local, remote;  ///< as they stand there
+  std::string state;
+  std::string inode;
+};
+
+std::vector<Line> ReadTable(const std::string& name) {
+  std::vector<Line> lines;
+  std::ifstream table("/proc/net/" + name);
+  std::string text;
+  std::getline(table, text);  // titles
+  while (std::getline(table, text)) {
+    std::istringstream words(text);
+    Line line;
+    std::string word;
+    words >> word >> line.local >> line.remote >> line.state;
+    for (int skipped = 0; skipped < 5 && words >> word; ++skipped) {
+    }
+    words >> line.inode;
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+/// An end as /proc/net has it: words of the address in the machine's order, port.
+std::string TableText(const InetSocket& socket, const InetAddress& end) {
+  const bool six = socket.family.value == AF_INET6;
+  std::uint32_t words[4] = {};
+  inet_pton(six ? AF_INET6 : AF_INET, end.address.c_str(), words);
+  std::string text;
+  char piece[16];
+  for (int i = 0; i < (six ? 4 : 1); ++i) {
+    std::snprintf(piece, sizeof piece, "%08X", words[i]);
+    text += piece;
+  }
+  std::snprintf(piece, sizeof piece, ":%04X", end.port);
+  return text + piece;
+}
+
+/// ", by process 12 (redis-server)": who holds the socket; empty: nobody that can be seen.
+std::string HolderOf(const std::string& inode) {
+  const std::string wanted = "socket:[" + inode + "]";
+  DIR* proc = opendir("/proc");
+  std::string found;
+  while (const dirent* entry = proc == nullptr ? nullptr : readdir(proc)) {
+    if (std::atoi(entry->d_name) <= 0) continue;
+    const std::string process = std::string("/proc/") + entry->d_name;
+    DIR* descriptors = opendir((process + "/fd").c_str());
+    if (descriptors == nullptr) continue;
+    while (const dirent* fd = readdir(descriptors)) {
+      char link[64];
+      const ssize_t size = readlinkat(dirfd(descriptors), fd->d_name, link, sizeof link);
+      if (size != static_cast<ssize_t>(wanted.size()) ||
+          wanted.compare(0, wanted.size(), link, wanted.size()) != 0) {
+        continue;
+      }
+      std::string name;
+      std::getline(std::ifstream(process + "/comm"), name);
+      found = ", by process " + std::string(entry->d_name) + " (" + name + ")";
+      break;
+    }
+    closedir(descriptors);
+    if (!found.empty()) break;
+  }
+  if (proc != nullptr) closedir(proc);
+  return found;
+}
+
+bool IsInPath(const std::string& tool) {
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (access((folder + "/" + tool).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
+
+class SocketQuestion : public QuestionOn<SocketQuestion> {
+ public:
+  using QuestionOn::QuestionOn;
+
+  template <typename Body>
+  void On(const Body&) {}
+
+  void On(const Fork& fork) {
+    if (fork.about == nullptr || !fork.about->network_lock || !context_.options.network_locked) {
+      return;
+    }
+    constexpr std::uint32_t kIptables = 0;
+    if (fork.about->network_lock->method.value != kIptables) return NeedTool("nft");
+    NeedTool("iptables-save");
+    NeedTool("iptables-restore");
+  }
+
+  void On(const OpenFile& open) {
+    ForEachOpened(open, [&](Fd, const File& file, bool) {
+      const auto* socket = std::get_if<InetSocket>(&file.body);
+      if (socket != nullptr && !file.external) Look(*socket);
+    });
+  }
+
+ private:
+  void NeedTool(const std::string& tool) {
+    if (IsInPath(tool)) return;
+    findings_.Wrong("the dump has locked the network, and " + tool + " is not here to unlock it",
+                    "install it, or, on a machine that has no such rules, --network-lock skip");
+  }
+
+  void Look(const InetSocket& socket) {
+    if (socket.stream && context_.options.tcp_close) return;
+    const std::string device = socket.options.so_bindtodevice.value_or("");
+    for (const std::string& name : {device, socket.interface.value_or("")}) {
+      if (!name.empty() && if_nametoindex(name.c_str()) == 0) {
+        return findings_.Wrong("there is no interface " + name);
+      }
+    }
+    if (socket.socket_type.value == SOCK_RAW || !socket.source) return;
+    if (socket.stream && IsConnected(socket)) return;
+    Bind(socket);
+  }
+
+  /// Asks the kernel: binds a socket of the same kind there, and closes it.
+  void Bind(const InetSocket& socket) {
+    const bool six = socket.family.value == AF_INET6;
+    const int fd = ::socket(static_cast<int>(socket.family.value),
+                            static_cast<int>(socket.socket_type.value) | SOCK_CLOEXEC,
+                            static_cast<int>(socket.protocol.value));
+    if (fd < 0) {
+      return findings_.Wrong(ValueName(InetProtocolKind::Names(), socket.protocol.value) +
+                             " sockets: " + std::strerror(errno));
+    }
+    const auto set = [&](int level, int name, int value) {
+      setsockopt(fd, level, name, &value, sizeof value);
+    };
+    // Who takes a port together with others, connections too, is told so by the kernel alone.
+    if (socket.stream || socket.options.so_reuseaddr.value_or(false)) {
+      set(SOL_SOCKET, SO_REUSEADDR, 1);
+    }
+    if (socket.options.so_reuseport.value_or(false)) set(SOL_SOCKET, SO_REUSEPORT, 1);
+    if (six) set(IPPROTO_IPV6, IPV6_V6ONLY, socket.v6only);
+    if (socket.ip.freebind.value_or(false)) {
+      constexpr int kFreebind6 = 78;  // IPV6_FREEBIND
+      set(six ? int{IPPROTO_IPV6} : int{IPPROTO_IP}, six ? kFreebind6 : IP_FREEBIND, 1);
+    }
+    if (socket.options.so_bindtodevice) {
+      const std::string& device = *socket.options.so_bindtodevice;
+      setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device.c_str(),
+                 static_cast<socklen_t>(device.size() + 1));
+    }
+    // A connection shares its port even with who listens there.
+    InetAddress asked = *socket.source;
+    if (socket.stream) asked.port = 0;
+    const int error = BindTo(fd, socket, asked);
+    close(fd);
+    if (error == EADDRNOTAVAIL) {
+      return findings_.Wrong("the address " + socket.source->address + " is not of this host",
+                             "give it the address for the restore");
+    }
+    if (error == EADDRINUSE) {
+      return findings_.Wrong(EndText(*socket.source) + " is taken" + UserOf(socket),
+                             "end who has it");
+    }
+    if (error == EACCES) return;  // rights.cc
+    if (error != 0) findings_.Wrong(EndText(*socket.source) + ": " + std::strerror(error));
+  }
+
+  static int BindTo(int fd, const InetSocket& socket, const InetAddress& address) {
+    if (socket.family.value == AF_INET) {
+      sockaddr_in to = {};
+      to.sin_family = AF_INET;
+      to.sin_port = htons(static_cast<std::uint16_t>(address.port));
+      inet_pton(AF_INET, address.address.c_str(), &to.sin_addr);
+      return bind(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0 ? 0 : errno;
+    }
+    sockaddr_in6 to = {};
+    to.sin6_family = AF_INET6;
+    to.sin6_port = htons(static_cast<std::uint16_t>(address.port));
+    inet_pton(AF_INET6, address.address.c_str(), &to.sin6_addr);
+    if (socket.interface && IN6_IS_ADDR_LINKLOCAL(&to.sin6_addr)) {
+      to.sin6_scope_id = if_nametoindex(socket.interface->c_str());
+    }
+    return bind(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0 ? 0 : errno;
+  }
+
+  std::string TableOf(const InetSocket& socket, bool six) const {
+    const std::string name = socket.protocol.value == IPPROTO_TCP       ? "tcp"
+                             : socket.protocol.value == IPPROTO_UDPLITE ? "udplite"
+                             : socket.protocol.value == IPPROTO_UDP     ? "udp"
+                                                                        : "icmp";
+    return name + (six ? "6" : "");
+  }
+
+  /// Who has the port, as well as it can be seen.
+  std::string UserOf(const InetSocket& socket) const {
+    char port[8];
+    std::snprintf(port, sizeof port, ":%04X", socket.source->port);
+    for (const bool six : {false, true}) {
+      for (const Line& line : ReadTable(TableOf(socket, six))) {
+        if (line.local.ends_with(port) && line.state != kTimeWait) return HolderOf(line.inode);
+      }
+    }
+    return "";
+  }
+
+  /// Told, if the connection is there already.
+  bool IsConnected(const InetSocket& socket) {
+    const bool six = socket.family.value == AF_INET6;
+    const std::string local = TableText(socket, *socket.source);
+    const std::string remote = TableText(socket, *socket.destination);
+    const auto there = Connections(six).find(local + " " + remote);
+    if (there == connections_[six].end()) return false;
+    findings_.Wrong("the connection from " + EndText(*socket.source) + " to " +
+                        EndText(*socket.destination) + " is there already" +
+                        HolderOf(there->second),
+                    "end who has it");
+    return true;
+  }
+
+  /// Inodes of all, by both ends.
+  const std::unordered_map<std::string, std::string>& Connections(bool six) {
+    if (read_[six]) return connections_[six];
+    read_[six] = true;
+    for (const Line& line : ReadTable(six ? "tcp6" : "tcp")) {
+      if (line.state != kTimeWait)
+        connections_[six].emplace(line.local + " " + line.remote, line.inode);
+    }
+    return connections_[six];
+  }
+
+  bool read_[2] = {};
+  std::unordered_map<std::string, std::string> connections_[2];  ///< of tcp, of tcp6
+};
+
+}  // namespace
+
+std::unique_ptr<Question> AskForSockets(Context& context) {
+  return std::make_unique<SocketQuestion>(context);
+}
+
+}  // namespace crgen::preflight

@@ -1,0 +1,335 @@
+#include "restorer/connections.h"
+
+#include <fcntl.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "restorer/files/inet_socket.h"
+#include "restorer/forged_segment.h"
+#include "restorer/problem.h"
+#include "restorer/supervisor_calls.h"
+
+namespace crgen::restorer {
+namespace {
+
+// <netinet/tcp.h>, which does not go together with <linux/tcp.h>.
+enum State : std::uint32_t {
+  kEstablished = 1,
+  kSynSent = 2,
+  kFinWait1 = 4,
+  kFinWait2 = 5,
+  kClose = 7,
+  kCloseWait = 8,
+  kLastAck = 9,
+  kClosing = 11
+};
+
+// Of a segment's options, TCPOPT_ of the same header.
+constexpr std::uint32_t kMaxSegment = 2, kWindowScale = 3, kSackPermitted = 4, kTimestamps = 8;
+
+constexpr int kBufferLock = 72;          // SO_BUF_LOCK
+constexpr int kMostBuffer = 0x3fffffff;  // twice as much is set
+
+bool IsIn(const InetSocket& socket, std::initializer_list<State> states) {
+  return std::any_of(states.begin(), states.end(),
+                     [&](State state) { return socket.state.value == state; });
+}
+
+bool HasReceivedFin(const InetSocket& socket) {
+  return IsIn(socket, {kCloseWait, kLastAck, kClosing, kClose});
+}
+bool HasSentFin(const InetSocket& socket) {
+  return IsIn(socket, {kFinWait1, kFinWait2, kLastAck, kClosing, kClose});
+}
+
+std::uint32_t SizeOf(const std::optional<ImageBytes>& range) {
+  return range ? static_cast<std::uint32_t>(range->bytes) : 0;
+}
+
+std::string NameOf(const InetSocket& socket) {
+  const auto end = [](const InetAddress& address) {
+    return address.address + " " + std::to_string(address.port);
+  };
+  return "the connection from " + end(*socket.source) + " to " + end(*socket.destination);
+}
+
+}  // namespace
+
+struct Connections::Socket {
+  const HeldConnection* held;
+  int fd;
+  bool repaired = true;  ///< it is in repair mode
+
+  const InetSocket& body() const { return *held->socket; }
+  const TcpStream& stream() const { return *held->socket->stream; }
+
+  /// What failed: errno says why.
+  std::string Failed(const char* call) const { return NameOf(body()) + ": " + ErrorText(call); }
+
+  /// A system call, or a failure on purpose.
+  template <typename Call>
+  std::string Try(const char* what, Call&& call) const {
+    return !FailsOnPurpose() && call() >= 0 ? "" : Failed(what);
+  }
+  template <typename Value>
+  std::string Set(const char* what, int level, int name, const Value& value) const {
+    return Try(what, [&] { return setsockopt(fd, level, name, &value, sizeof value); });
+  }
+  std::string SetTcp(const char* what, int name, int value) const {
+    return Set(what, IPPROTO_TCP, name, value);
+  }
+  std::string SetSequence(int queue, std::uint32_t number) const {
+    std::string problem = SetTcp("TCP_REPAIR_QUEUE", TCP_REPAIR_QUEUE, queue);
+    if (problem.empty()) problem = Set("TCP_QUEUE_SEQ", IPPROTO_TCP, TCP_QUEUE_SEQ, number);
+    return problem;
+  }
+  std::string SetAgreed() const;
+  std::string SetBuffers() const;
+  std::string Forge(bool fin) const;
+  std::string AwaitState(std::initializer_list<State> states) const;
+};
+
+Connections::Connections(const Script& script, const HostFiles& files)
+    : script_(script), files_(files) {}
+
+Connections::~Connections() {
+  for (const Socket& socket : sockets_) close(socket.fd);
+}
+
+std::string Connections::Take() {
+  for (const HeldConnection& held : script_.connections) {
+    const Thread* leader = &script_.processes[held.process]->threads[0];
+    const auto start = std::find_if(script_.threads.begin(), script_.threads.end(),
+                                    [&](const ThreadStart& it) { return it.thread == leader; });
+    const int process =
+        FailsOnPurpose() ? -1 : static_cast<int>(syscall(__NR_pidfd_open, start->number, 0));
+    if (process < 0) return NameOf(*held.socket) + ": " + ErrorText("pidfd_open");
+    const int fd =
+        FailsOnPurpose() ? -1 : static_cast<int>(syscall(__NR_pidfd_getfd, process, held.fd, 0));
+    const std::string problem = ErrorText("pidfd_getfd");
+    close(process);
+    if (fd < 0) return NameOf(*held.socket) + ": " + problem;
+    sockets_.push_back({&held, fd});
+  }
+  return "";
+}
+
+/// What the two ends have agreed upon.
+std::string Connections::Socket::SetAgreed() const {
+  std::vector<tcp_repair_opt> options;
+  options.push_back({kMaxSegment, stream().mss});
+  if (stream().scale) {
+    options.push_back({kWindowScale, stream().scale->send | stream().scale->receive << 16});
+  }
+  if (stream().sack) options.push_back({kSackPermitted, 0});
+  if (stream().timestamp) options.push_back({kTimestamps, 0});
+  std::string problem = Try("TCP_REPAIR_OPTIONS", [&] {
+    return setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_OPTIONS, options.data(),
+                      static_cast<socklen_t>(options.size() * sizeof options[0]));
+  });
+  if (!problem.empty() || !stream().timestamp) return problem;
+  return Set("TCP_TIMESTAMP", IPPROTO_TCP, TCP_TIMESTAMP, *stream().timestamp);
+}
+
+std::string Connections::Socket::SetBuffers() const {
+  const SocketOptions& options = held->options;
+  const auto size = [](std::uint32_t bytes) { return static_cast<int>(bytes / 2); };
+  std::string problem;
+  if (options.so_sndbuf) {
+    problem = Set("SO_SNDBUFFORCE", SOL_SOCKET, SO_SNDBUFFORCE, size(*options.so_sndbuf));
+  }
+  if (problem.empty() && options.so_rcvbuf) {
+    problem = Set("SO_RCVBUFFORCE", SOL_SOCKET, SO_RCVBUFFORCE, size(*options.so_rcvbuf));
+  }
+  if (!problem.empty()) return problem;
+  const BufferLocks locks = options.so_buf_lock.value_or(BufferLocks{});
+  return Set("SO_BUF_LOCK", SOL_SOCKET, kBufferLock, static_cast<int>(locks.bits));
+}
+
+/// The bytes of `range` into a queue of the socket; TCP_NO_QUEUE: out of repair mode, to the peer.
+std::string Connections::Fill(Socket& socket, const ImageBytes& range, int queue) {
+  constexpr std::uint64_t kAtOnce = 64 * 1024;
+  std::string problem;
+  if (queue != TCP_NO_QUEUE) {
+    problem = socket.SetTcp("TCP_REPAIR_QUEUE", TCP_REPAIR_QUEUE, queue);
+  }
+  if (!problem.empty()) return problem;
+  const int image = Reopen(files_.image(range.image), O_RDONLY | O_CLOEXEC);
+  if (image < 0) return range.image + ": " + ErrorText("open");
+  std::vector<char> bytes(std::min(range.bytes, kAtOnce));
+  for (std::uint64_t at = 0; at < range.bytes && problem.empty();) {
+    const std::size_t wanted = std::min<std::uint64_t>(bytes.size(), range.bytes - at);
+    const ssize_t got = FailsOnPurpose() ? -1
+                                         : pread(image, bytes.data(), wanted,
+                                                 static_cast<off_t>(range.offset + at));
+    if (got <= 0) {
+      problem = range.image + ": " + (got < 0 ? ErrorText("pread") : "pread: the image ends");
+      break;
+    }
+    for (ssize_t sent = 0; sent < got && problem.empty();) {
+      problem = socket.Try("send", [&] {
+        const ssize_t done =
+            send(socket.fd, bytes.data() + sent, static_cast<std::size_t>(got - sent),
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent += std::max<ssize_t>(done, 0);
+        return done;
+      });
+    }
+    at += static_cast<std::uint64_t>(got);
+  }
+  close(image);
+  return problem;
+}
+
+/// Everything up to an established connection with its queues. Nothing leaves this machine.
+std::string Connections::Connect(Socket& socket) {
+  const TcpStream& stream = socket.stream();
+  const bool fin_in = HasReceivedFin(socket.body()), fin_out = HasSentFin(socket.body());
+  const bool pending = IsIn(socket.body(), {kSynSent});
+  const std::uint32_t in = stream.in_seq - fin_in - SizeOf(stream.in);
+  const std::uint32_t out =
+      stream.out_seq - (fin_out || pending) - SizeOf(stream.out) - SizeOf(stream.unsent);
+  std::string problem = socket.SetSequence(TCP_SEND_QUEUE, out);
+  if (!problem.empty() || pending) return problem;
+  if (problem = socket.SetSequence(TCP_RECV_QUEUE, in); !problem.empty()) return problem;
+  problem = socket.Try("connect", [&] {
+    sockaddr_storage to;
+    const socklen_t size = SockaddrOf(socket.body(), *socket.body().destination, &to);
+    return connect(socket.fd, reinterpret_cast<const sockaddr*>(&to), size);
+  });
+  if (problem.empty()) problem = socket.SetAgreed();
+  if (problem.empty()) {
+    problem = socket.Set("SO_SNDBUFFORCE", SOL_SOCKET, SO_SNDBUFFORCE, kMostBuffer);
+  }
+  if (problem.empty()) {
+    problem = socket.Set("SO_RCVBUFFORCE", SOL_SOCKET, SO_RCVBUFFORCE, kMostBuffer);
+  }
+  if (problem.empty() && stream.in) problem = Fill(socket, *stream.in, TCP_RECV_QUEUE);
+  if (problem.empty() && stream.out) problem = Fill(socket, *stream.out, TCP_SEND_QUEUE);
+  // Behind a FIN nothing is written: it is sent again as if it had been sent before.
+  if (problem.empty() && stream.unsent && fin_out) {
+    problem = Fill(socket, *stream.unsent, TCP_SEND_QUEUE);
+  }
+  if (!problem.empty() || !stream.window) return problem;
+  const TcpWindow& window = *stream.window;
+  // The FIN that is still to come is part of what has been promised and acknowledged.
+  const tcp_repair_window repaired = {window.snd_wl1, window.snd_wnd, window.max_window,
+                                      window.rcv_wnd + fin_in, window.rcv_wup - fin_in};
+  return socket.Set("TCP_REPAIR_WINDOW", IPPROTO_TCP, TCP_REPAIR_WINDOW, repaired);
+}
+
+/// A segment as if the peer had sent it: a FIN, or what acknowledges everything.
+std::string Connections::Socket::Forge(bool fin) const {
+  const std::uint32_t queued = SizeOf(stream().out) + SizeOf(stream().unsent);
+  ForgedSegment segment;
+  segment.socket = &body();
+  segment.fin = fin;
+  segment.sequence = stream().in_seq - (fin ? 1 : 0);
+  segment.acknowledged =
+      fin ? stream().out_seq - (HasSentFin(body()) ? 1 : 0) - queued : stream().out_seq;
+  const std::uint32_t window = stream().window ? stream().window->snd_wnd : 0xffff;
+  const std::uint32_t scaled = window >> (stream().scale ? stream().scale->send : 0);
+  segment.window = static_cast<std::uint16_t>(std::min<std::uint32_t>(scaled, 0xffff));
+  std::string problem = FailsOnPurpose() ? ErrorText("send") : SendForged(segment);
+  return problem.empty() ? "" : NameOf(body()) + ": " + problem;
+}
+
+/// Until a forged segment has come through the loopback device.
+std::string Connections::Socket::AwaitState(std::initializer_list<State> states) const {
+  constexpr int kLooks = 1000;
+  for (int look = 0; look < kLooks; ++look) {
+    tcp_info info = {};
+    socklen_t size = sizeof info;
+    if (FailsOnPurpose() || getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) {
+      return Failed("TCP_INFO");
+    }
+    if (std::ranges::find(states, static_cast<State>(info.tcpi_state)) != states.end()) return "";
+    poll(nullptr, 0, 1);
+  }
+  errno = ETIMEDOUT;
+  return Failed("a segment that brings it into its state (does a rule drop packets to it?)");
+}
+
+/// Brings an established connection into its state: shutdown(2) puts a FIN into the send queue, a
+/// forged segment one behind the receive queue. What the ends of the tree acknowledge to each other
+/// on the way may bring them further, as it would have without the dump.
+std::string Connections::CloseEnds(Socket& socket) {
+  const InetSocket& body = socket.body();
+  const auto shut = [&](int how) {
+    std::string problem = socket.SetTcp("TCP_REPAIR_QUEUE", TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
+    if (!problem.empty()) return problem;
+    return socket.Try("shutdown", [&] { return shutdown(socket.fd, how); });
+  };
+  const auto forge = [&](bool fin, std::initializer_list<State> states) {
+    std::string problem = socket.Forge(fin);
+    return problem.empty() ? socket.AwaitState(states) : problem;
+  };
+  std::string problem;
+  if (IsIn(body, {kFinWait1, kFinWait2, kClosing})) problem = shut(SHUT_WR);
+  if (problem.empty() && IsIn(body, {kClosing})) problem = forge(true, {kClosing, kClose});
+  if (problem.empty() && IsIn(body, {kCloseWait, kLastAck, kClose})) {
+    problem = forge(true, {kCloseWait});
+  }
+  if (problem.empty() && IsIn(body, {kLastAck, kClose})) problem = shut(SHUT_WR);
+  if (problem.empty() && IsIn(body, {kFinWait2})) problem = forge(false, {kFinWait2});
+  if (problem.empty() && IsIn(body, {kClose})) problem = forge(false, {kClose});
+  if (problem.empty() && socket.held->shut_for_reading) problem = shut(SHUT_RD);
+  return problem;
+}
+
+/// connect(2) again: the same request, with the same sequence number.
+std::string Connections::Request(Socket& socket) {
+  const int flags = fcntl(socket.fd, F_GETFL);
+  fcntl(socket.fd, F_SETFL, flags | O_NONBLOCK);
+  std::string problem = socket.Try("connect", [&] {
+    sockaddr_storage to;
+    const socklen_t size = SockaddrOf(socket.body(), *socket.body().destination, &to);
+    const int result = connect(socket.fd, reinterpret_cast<const sockaddr*>(&to), size);
+    return result < 0 && errno == EINPROGRESS ? 0 : result;
+  });
+  fcntl(socket.fd, F_SETFL, flags);
+  return problem;
+}
+
+std::string Connections::LetGo(Socket& socket) {
+  std::string problem = socket.SetTcp("TCP_REPAIR", TCP_REPAIR, TCP_REPAIR_OFF);
+  if (!problem.empty()) return problem;
+  socket.repaired = false;
+  if (IsIn(socket.body(), {kSynSent})) problem = Request(socket);
+  if (!problem.empty()) return problem;
+  const std::optional<ImageBytes>& unsent = socket.stream().unsent;
+  if (unsent && !HasSentFin(socket.body())) problem = Fill(socket, *unsent, TCP_NO_QUEUE);
+  if (problem.empty()) problem = socket.SetBuffers();
+  if (!problem.empty()) return problem;
+  return socket.Set("SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR,
+                    static_cast<int>(socket.held->options.so_reuseaddr.value_or(false)));
+}
+
+std::string Connections::Start() {
+  using Action = std::string (Connections::*)(Socket&);
+  for (const Action action :
+       {&Connections::Connect, &Connections::CloseEnds, &Connections::LetGo}) {
+    for (Socket& socket : sockets_) {
+      if (std::string problem = (this->*action)(socket); !problem.empty()) return problem;
+    }
+  }
+  return "";
+}
+
+void Connections::Hold() {
+  const int on = TCP_REPAIR_ON;
+  for (Socket& socket : sockets_) {
+    if (!socket.repaired) setsockopt(socket.fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof on);
+    socket.repaired = true;
+  }
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,41 @@
+// TCP connections at the hand-over: from bound sockets in repair mode (tcp(7), TCP_REPAIR) to
+// connections that talk to their peers. All of them take each step together: one end of a
+// connection may be in the tree as well as the other, and a packet that finds no peer ends it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "preflight/host_files.h"
+#include "restorer/compile.h"
+
+namespace crgen::restorer {
+
+class Connections {
+ public:
+  Connections(const Script& script, const HostFiles& files);
+  /// As they are.
+  ~Connections();
+
+  /// Takes the sockets over from their processes, which this process traces. Empty, or what failed.
+  std::string Take();
+  /// Connects, fills the queues, and lets them go on. Empty, or what failed: then Hold().
+  std::string Start();
+  /// Back into repair mode, in which a socket is closed without a word to its peer.
+  void Hold();
+
+ private:
+  struct Socket;
+
+  std::string Connect(Socket& socket);
+  std::string Fill(Socket& socket, const ImageBytes& range, int queue);
+  std::string CloseEnds(Socket& socket);
+  std::string LetGo(Socket& socket);
+  std::string Request(Socket& socket);
+
+  const Script& script_;
+  const HostFiles& files_;
+  std::vector<Socket> sockets_;
+};
+
+}  // namespace crgen::restorer

@@ -1,0 +1,37 @@
+#include <fcntl.h>
+
+#include "restorer/executor/files/files.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr int kCloexec = O_CLOEXEC;   // SOCK_CLOEXEC
+constexpr long kNotConnected = -107;  // ENOTCONN
+constexpr int kBothDirections = 2;    // SHUT_RDWR
+
+}  // namespace
+
+void ShutDown(const Caller& caller, long fd, int how) {
+  const long result = caller.Try(__NR_shutdown, fd, how);
+  if (result < 0 && result != kNotConnected) caller.Fail("shutdown", result);
+}
+
+void OpenInetSocket(const Caller& caller, const OpenOp& open) {
+  const InetState& socket = *open.inet;
+  const long fd = caller.Must("socket", __NR_socket, socket.family,
+                              socket.type | (open.cloexec ? kCloexec : 0), socket.protocol);
+  SocketOptionsOp options = socket.options;
+  options.fd = (int32_t)fd;
+  SetSocketOptions(caller, options);
+  if (socket.source.bytes != nullptr) {
+    caller.Must("bind", __NR_bind, fd, socket.source.bytes, socket.source.size);
+  }
+  if (socket.backlog >= 0) caller.Must("listen", __NR_listen, fd, socket.backlog);
+  if (socket.destination.bytes != nullptr) {
+    caller.Must("connect", __NR_connect, fd, socket.destination.bytes, socket.destination.size);
+  }
+  if (socket.shut) ShutDown(caller, fd, kBothDirections);
+  Place(caller, fd, open);
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,109 @@
+#include "restorer/files/inet_socket.h"
+
+#include <arpa/inet.h>
+#include <linux/in.h>
+#include <linux/in6.h>
+#include <linux/tcp.h>
+#include <net/if.h>
+#include <netinet/icmp6.h>
+
+#include <cstring>
+
+#include "restorer/files/socket_option_list.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr int kRawLevel = 255, kIcmpFilter = 1;  // SOL_RAW, ICMP_FILTER
+
+void AddIp(const InetSocket& socket, SocketOptionWriter& options) {
+  const IpOptions& ip = socket.ip;
+  const bool four = socket.family.value == AF_INET;
+  const int level = four ? int{IPPROTO_IP} : int{IPPROTO_IPV6};
+  const auto add = [&](int name, const auto& value) {
+    if (value) options.Add(level, name, static_cast<int>(*value));
+  };
+  if (!four) options.Add(level, IPV6_V6ONLY, socket.v6only);
+  add(four ? IP_FREEBIND : IPV6_FREEBIND, ip.freebind);
+  add(four ? IP_PKTINFO : IPV6_RECVPKTINFO, ip.pktinfo);
+  add(IP_TOS, ip.tos);
+  add(IP_TTL, ip.ttl);
+  add(four ? IP_HDRINCL : IPV6_HDRINCL, ip.hdrincl);
+  add(IP_NODEFRAG, ip.nodefrag);
+  if (ip.icmp_filter.empty()) return;
+  std::vector<std::uint32_t> words;
+  for (const Hex word : ip.icmp_filter) words.push_back(static_cast<std::uint32_t>(word.value));
+  options.AddBytes(four ? kRawLevel : int{IPPROTO_ICMPV6}, four ? kIcmpFilter : ICMP6_FILTER,
+                   words.data(), words.size() * sizeof words[0]);
+}
+
+void AddTcp(const TcpOptions& tcp, SocketOptionWriter& options) {
+  const auto add = [&](int name, const auto& value) {
+    if (value) options.Add(IPPROTO_TCP, name, static_cast<int>(*value));
+  };
+  add(TCP_CORK, tcp.cork);
+  add(TCP_NODELAY, tcp.nodelay);
+  add(TCP_KEEPCNT, tcp.keepcnt);
+  add(TCP_KEEPIDLE, tcp.keepidle);
+  add(TCP_KEEPINTVL, tcp.keepintvl);
+}
+
+SocketAddress AddressOf(const InetSocket& socket, const std::optional<InetAddress>& address,
+                        Arena& arena) {
+  if (!address) return {nullptr, 0};
+  auto* copy = arena.New<sockaddr_storage>();
+  return {copy, SockaddrOf(socket, *address, copy)};
+}
+
+}  // namespace
+
+bool IsConnection(const File& file) {
+  const auto* socket = std::get_if<InetSocket>(&file.body);
+  return socket != nullptr && socket->stream && !file.external;
+}
+
+socklen_t SockaddrOf(const InetSocket& socket, const InetAddress& address, sockaddr_storage* out) {
+  std::memset(out, 0, sizeof *out);
+  const auto port = htons(static_cast<std::uint16_t>(address.port));
+  if (socket.family.value == AF_INET) {
+    sockaddr_in four = {};
+    four.sin_family = AF_INET;
+    four.sin_port = port;
+    inet_pton(AF_INET, address.address.c_str(), &four.sin_addr);
+    std::memcpy(out, &four, sizeof four);
+    return sizeof four;
+  }
+  sockaddr_in6 six = {};
+  six.sin6_family = AF_INET6;
+  six.sin6_port = port;
+  inet_pton(AF_INET6, address.address.c_str(), &six.sin6_addr);
+  const bool link_local = six.sin6_addr.s6_addr[0] == 0xfe && (six.sin6_addr.s6_addr[1] >> 6) == 2;
+  if (socket.interface && link_local) six.sin6_scope_id = if_nametoindex(socket.interface->c_str());
+  std::memcpy(out, &six, sizeof six);
+  return sizeof six;
+}
+
+void FileRestorer<InetSocket>::Compile(const InetSocket& socket, OpenContext& context) {
+  InetState* state = context.arena.New<InetState>();
+  const bool closed = socket.stream && context.services.tcp_close;
+  const bool connection = socket.stream && !closed;
+  SocketOptionWriter options(context.arena);
+  if (connection) options.Add(IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON);
+  SocketOptions own = socket.options;
+  if (connection) own.so_reuseaddr.reset();  // TCP_REPAIR has its own way
+  AddIp(socket, options);
+  options.AddAll(own, !connection);
+  AddTcp(socket.tcp, options);
+  state->family = static_cast<std::int32_t>(socket.family.value);
+  state->type = static_cast<std::int32_t>(socket.socket_type.value);
+  state->protocol = static_cast<std::int32_t>(socket.protocol.value);
+  state->options = options.Finish(-1);
+  state->backlog = socket.backlog ? static_cast<std::int32_t>(*socket.backlog) : -1;
+  state->shut = closed;
+  if (!closed) state->source = AddressOf(socket, socket.source, context.arena);
+  if (!socket.stream) state->destination = AddressOf(socket, socket.destination, context.arena);
+  context.op.kind = OpKind::kOpenInetSocket;
+  context.op.open.inet = state;
+}
+
+}  // namespace crgen::restorer

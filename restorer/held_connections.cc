@@ -1,0 +1,72 @@
+#include "restorer/held_connections.h"
+
+#include <unordered_map>
+
+#include "dsl/descriptor_tables.h"
+#include "restorer/files/inet_socket.h"
+
+namespace crgen::restorer {
+namespace {
+
+/// What late state says of one connection.
+struct LateConnection {
+  SocketOptions options;
+  bool shut_for_reading = false;
+  bool goes_on = false;
+};
+using LateConnections = std::unordered_map<const File*, LateConnection>;
+
+/// `from` laid over `*to`, as far as the supervisor sets it.
+void Merge(const SocketOptions& from, SocketOptions* to) {
+  if (from.so_reuseaddr) to->so_reuseaddr = from.so_reuseaddr;
+  if (from.so_sndbuf) to->so_sndbuf = from.so_sndbuf;
+  if (from.so_rcvbuf) to->so_rcvbuf = from.so_rcvbuf;
+  if (from.so_buf_lock) to->so_buf_lock = from.so_buf_lock;
+}
+
+LateConnections FindLate(const Program& program, const LateFiles& late) {
+  LateConnections found;
+  for (const auto& [command, files] : late) {
+    const auto& entries = std::get<SetAttr>(program[command].body).attributes->descriptors;
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      if (!IsConnection(*files[i])) continue;
+      LateConnection& connection = found[files[i]];
+      if (const auto* set = std::get_if<SocketOptionsSetting>(&entries[i].state)) {
+        Merge(set->options, &connection.options);
+      }
+      connection.shut_for_reading |= std::holds_alternative<ShutdownSetting>(entries[i].state);
+      connection.goes_on |= std::holds_alternative<RepairSetting>(entries[i].state);
+    }
+  }
+  return found;
+}
+
+}  // namespace
+
+std::vector<HeldConnection> FindHeldConnections(const Program& program, const Schedule& schedule,
+                                                const LateFiles& late) {
+  std::vector<HeldConnection> held;
+  LateConnections connections = FindLate(program, late);
+  if (connections.empty()) return held;
+  DescriptorTables tables;
+  for (const Command& command : program) tables.Follow(command);
+  for (std::size_t i = 0; i < schedule.processes.size(); ++i) {
+    if (!schedule.processes[i].resumes) continue;
+    for (const auto& [fd, file] : tables.Of(schedule.processes[i].pid)) {
+      const auto known = connections.find(file);
+      if (known == connections.end() || !known->second.goes_on) continue;
+      HeldConnection connection;
+      connection.process = i;
+      connection.fd = fd;
+      connection.socket = &std::get<InetSocket>(file->body);
+      connection.options = connection.socket->options;
+      Merge(known->second.options, &connection.options);
+      connection.shut_for_reading = known->second.shut_for_reading;
+      held.push_back(std::move(connection));
+      connections.erase(known);
+    }
+  }
+  return held;
+}
+
+}  // namespace crgen::restorer
