@@ -10,6 +10,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -168,6 +170,59 @@ constexpr FlagName kEpollEvent[] = {
     Bit("EPOLLRDHUP", EPOLLRDHUP),   Bit("EPOLLEXCLUSIVE", EPOLLEXCLUSIVE),
     Bit("EPOLLWAKEUP", EPOLLWAKEUP), Bit("EPOLLONESHOT", EPOLLONESHOT),
     Bit("EPOLLET", EPOLLET)};
+constexpr FlagName kInotifyMask[] = {Bit("IN_ACCESS", IN_ACCESS),
+                                     Bit("IN_MODIFY", IN_MODIFY),
+                                     Bit("IN_ATTRIB", IN_ATTRIB),
+                                     Bit("IN_CLOSE_WRITE", IN_CLOSE_WRITE),
+                                     Bit("IN_CLOSE_NOWRITE", IN_CLOSE_NOWRITE),
+                                     Bit("IN_OPEN", IN_OPEN),
+                                     Bit("IN_MOVED_FROM", IN_MOVED_FROM),
+                                     Bit("IN_MOVED_TO", IN_MOVED_TO),
+                                     Bit("IN_CREATE", IN_CREATE),
+                                     Bit("IN_DELETE", IN_DELETE),
+                                     Bit("IN_DELETE_SELF", IN_DELETE_SELF),
+                                     Bit("IN_MOVE_SELF", IN_MOVE_SELF),
+                                     Bit("IN_EXCL_UNLINK", IN_EXCL_UNLINK),
+                                     Bit("IN_ONESHOT", IN_ONESHOT)};
+constexpr FlagName kFanotifyInit[] = {Bit("FAN_CLOEXEC", FAN_CLOEXEC),
+                                      Bit("FAN_NONBLOCK", FAN_NONBLOCK),
+                                      Bit("FAN_CLASS_CONTENT", FAN_CLASS_CONTENT),
+                                      Bit("FAN_CLASS_PRE_CONTENT", FAN_CLASS_PRE_CONTENT),
+                                      Bit("FAN_UNLIMITED_QUEUE", FAN_UNLIMITED_QUEUE),
+                                      Bit("FAN_UNLIMITED_MARKS", FAN_UNLIMITED_MARKS),
+                                      Bit("FAN_ENABLE_AUDIT", FAN_ENABLE_AUDIT),
+                                      Bit("FAN_REPORT_PIDFD", FAN_REPORT_PIDFD),
+                                      Bit("FAN_REPORT_TID", FAN_REPORT_TID),
+                                      Bit("FAN_REPORT_FID", FAN_REPORT_FID),
+                                      Bit("FAN_REPORT_DIR_FID", FAN_REPORT_DIR_FID),
+                                      Bit("FAN_REPORT_NAME", FAN_REPORT_NAME),
+                                      Bit("FAN_REPORT_TARGET_FID", FAN_REPORT_TARGET_FID)};
+constexpr FlagName kFanotifyMask[] = {Bit("FAN_ACCESS", FAN_ACCESS),
+                                      Bit("FAN_MODIFY", FAN_MODIFY),
+                                      Bit("FAN_ATTRIB", FAN_ATTRIB),
+                                      Bit("FAN_CLOSE_WRITE", FAN_CLOSE_WRITE),
+                                      Bit("FAN_CLOSE_NOWRITE", FAN_CLOSE_NOWRITE),
+                                      Bit("FAN_OPEN", FAN_OPEN),
+                                      Bit("FAN_MOVED_FROM", FAN_MOVED_FROM),
+                                      Bit("FAN_MOVED_TO", FAN_MOVED_TO),
+                                      Bit("FAN_CREATE", FAN_CREATE),
+                                      Bit("FAN_DELETE", FAN_DELETE),
+                                      Bit("FAN_DELETE_SELF", FAN_DELETE_SELF),
+                                      Bit("FAN_MOVE_SELF", FAN_MOVE_SELF),
+                                      Bit("FAN_OPEN_EXEC", FAN_OPEN_EXEC),
+                                      Bit("FAN_FS_ERROR", FAN_FS_ERROR),
+                                      Bit("FAN_OPEN_PERM", FAN_OPEN_PERM),
+                                      Bit("FAN_ACCESS_PERM", FAN_ACCESS_PERM),
+                                      Bit("FAN_OPEN_EXEC_PERM", FAN_OPEN_EXEC_PERM),
+                                      Bit("FAN_EVENT_ON_CHILD", FAN_EVENT_ON_CHILD),
+                                      Bit("FAN_RENAME", FAN_RENAME),
+                                      Bit("FAN_ONDIR", FAN_ONDIR)};
+constexpr FlagName kFanotifyMarkFlag[] = {
+    Bit("FAN_MARK_IGNORED_SURV_MODIFY", FAN_MARK_IGNORED_SURV_MODIFY),
+    Bit("FAN_MARK_EVICTABLE", FAN_MARK_EVICTABLE), Bit("FAN_MARK_IGNORE", FAN_MARK_IGNORE)};
+constexpr FlagName kFanotifyMarkType[] = {Whole("FAN_MARK_INODE", FAN_MARK_INODE),
+                                          Whole("FAN_MARK_MOUNT", FAN_MARK_MOUNT),
+                                          Whole("FAN_MARK_FILESYSTEM", FAN_MARK_FILESYSTEM)};
 constexpr FlagName kOwnerType[] = {Whole("F_OWNER_TID", 0), Whole("F_OWNER_PID", 1),
                                    Whole("F_OWNER_PGRP", 2)};
 // The values are those of file_lock_entry.flag.
@@ -223,6 +278,11 @@ std::span<const FlagName> SchedPolicyKind::Names() { return kSchedPolicy; }
 std::span<const FlagName> SigevNotifyKind::Names() { return kSigevNotify; }
 std::span<const FlagName> TimerfdFlagKind::Names() { return kTimerfd; }
 std::span<const FlagName> EpollEventKind::Names() { return kEpollEvent; }
+std::span<const FlagName> InotifyMaskKind::Names() { return kInotifyMask; }
+std::span<const FlagName> FanotifyInitKind::Names() { return kFanotifyInit; }
+std::span<const FlagName> FanotifyMaskKind::Names() { return kFanotifyMask; }
+std::span<const FlagName> FanotifyMarkFlagKind::Names() { return kFanotifyMarkFlag; }
+std::span<const FlagName> FanotifyMarkTypeKind::Names() { return kFanotifyMarkType; }
 std::span<const FlagName> OwnerTypeKind::Names() { return kOwnerType; }
 std::span<const FlagName> SocketFamilyKind::Names() { return kSocketFamily; }
 std::span<const FlagName> SocketTypeKind::Names() { return kSocketType; }

@@ -91,6 +91,26 @@ struct EpollEventKind {  // epoll_ctl(2)
   static constexpr std::string_view kTitle = "epollEvent";
   static std::span<const FlagName> Names();
 };
+struct InotifyMaskKind {  // inotify_add_watch(2)
+  static constexpr std::string_view kTitle = "inotifyMask";
+  static std::span<const FlagName> Names();
+};
+struct FanotifyInitKind {  // fanotify_init(2)
+  static constexpr std::string_view kTitle = "fanotifyInit";
+  static std::span<const FlagName> Names();
+};
+struct FanotifyMaskKind {  // fanotify_mark(2), events
+  static constexpr std::string_view kTitle = "fanotifyMask";
+  static std::span<const FlagName> Names();
+};
+struct FanotifyMarkFlagKind {  // fanotify_mark(2), flags that stay
+  static constexpr std::string_view kTitle = "fanotifyMarkFlag";
+  static std::span<const FlagName> Names();
+};
+struct FanotifyMarkTypeKind {  // fanotify_mark(2)
+  static constexpr std::string_view kTitle = "fanotifyMarkType";
+  static std::span<const FlagName> Names();
+};
 struct SignalKind {  // signal(7)
   static constexpr std::string_view kTitle = "signal";
   static std::span<const FlagName> Names();
@@ -178,6 +198,11 @@ using Membarrier = Flags<MembarrierKind>;
 using MemfdHuge = Flags<MemfdHugeKind>;
 using TimerfdFlags = Flags<TimerfdFlagKind>;
 using EpollEvents = Flags<EpollEventKind>;
+using InotifyMask = Flags<InotifyMaskKind>;
+using FanotifyInit = Flags<FanotifyInitKind>;
+using FanotifyMask = Flags<FanotifyMaskKind>;
+using FanotifyMarkFlags = Flags<FanotifyMarkFlagKind>;
+using FanotifyMarkType = Named<FanotifyMarkTypeKind>;
 using Signal = Named<SignalKind>;
 using Resource = Named<ResourceKind>;
 using Clock = Named<ClockKind>;

@@ -16,6 +16,7 @@
 #include "model/proc_path.h"
 #include "preflight/question.h"
 #include "preflight/socket_files.h"
+#include "preflight/watched_inodes.h"
 
 namespace crgen::preflight {
 namespace {
@@ -60,6 +61,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   void On(const SetAttr& set) {
     const Attributes& attributes = *set.attributes;
+    for (const DescriptorState& late : attributes.descriptors) {
+      std::visit([&](const auto& state) { Set(state); }, late.state);
+    }
     if (attributes.mm && !attributes.mm->exe_unlinked) CheckExecutable(attributes.mm->exe.bytes);
     if (!attributes.fs) return;
     CheckDirectory(attributes.fs->root.bytes);
@@ -121,9 +125,32 @@ class FileQuestion : public QuestionOn<FileQuestion> {
                     "sysctl net.core.somaxconn=" + std::to_string(backlog));
   }
 
+  void Open(const File&, const Inotify&) {}
+  void Open(const File&, const Fanotify&) {}
+  void Open(const File&, const Pidfd&) {}
   void Open(const File&, const InetSocket&) {}  // sockets.cc
   void Open(const File&, const OtherFile& other) {
     findings_.Unsupported("files of type " + other.type);
+  }
+
+  template <typename Late>
+  void Set(const Late&) {}
+  void Set(const InotifyWatches& watches) {
+    for (const InotifyWatch& watch : watches.watches) {
+      Hold("watch " + std::to_string(watch.wd), watch.path, watch.handle);
+    }
+  }
+  void Set(const FanotifyMarks& marks) {
+    for (const FanotifyMark& mark : marks.marks) Hold("a mark", mark.path, mark.handle);
+  }
+  void Hold(const std::string& name, const std::optional<Text>& path,
+            const std::optional<InodeHandle>& handle) {
+    const std::string key = WatchedKey(path, handle);
+    if (context_.files.watched(key) >= 0) return;
+    const WatchedInodes::Found found = inodes_.Find(path, handle);
+    if (found.fd < 0) return findings_.Wrong(name + " is on " + found.problem);
+    if (!found.problem.empty()) findings_.Warn(name + " is on " + found.problem);
+    context_.files.HoldWatched(key, found.fd);
   }
 
   void Open(const File& description, const RegularFile& file) {
@@ -272,6 +299,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   std::unordered_map<std::string, Facts> files_, links_;  ///< by path
   std::int64_t most_pending_ = -1;
   std::unordered_map<dev_t, std::uint64_t> wanted_;  ///< bytes of unlinked files
+  WatchedInodes inodes_;
 };
 
 }  // namespace

@@ -50,10 +50,18 @@ std::string BuildIdNote(const std::vector<char>& notes) {
 }  // namespace
 
 void HostFiles::Close() {
-  for (Descriptors* all : {&images_, &files_, &links_}) {
+  for (Descriptors* all : {&images_, &files_, &links_, &watched_}) {
     for (const auto& [name, fd] : *all) close(fd);
     all->clear();
   }
+}
+
+std::string WatchedKey(const std::optional<Text>& path, const std::optional<InodeHandle>& handle) {
+  std::string key = path ? "path " + path->bytes : "";
+  key += '\0';
+  if (!handle) return key;
+  return key + std::to_string(handle->device) + " " + std::to_string(handle->inode) + " " +
+         std::to_string(handle->type) + " " + handle->bytes.bytes;
 }
 
 int OpenPath(int folder, const std::string& path, int flags, unsigned long long resolve) {

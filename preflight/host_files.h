@@ -1,9 +1,13 @@
 // Files of this machine that a restore needs, held open so that they stay what they were judged by.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+
+#include "model/files/inode_handle.h"
+#include "model/values.h"
 
 namespace crgen {
 
@@ -25,6 +29,9 @@ class HostFiles {
   /// Take over `fd`.
   void HoldImage(const std::string& name, int fd) { images_.emplace(name, fd); }
   void HoldFile(const std::string& path, int fd) { files_.emplace(path, fd); }
+  /// Likewise of what is watched, by WatchedKey().
+  int watched(const std::string& key) const { return Find(watched_, key); }
+  void HoldWatched(const std::string& key, int fd) { watched_.emplace(key, fd); }
   void HoldLink(const std::string& path, int fd) { links_.emplace(path, fd); }
 
   /// All of them.
@@ -37,8 +44,11 @@ class HostFiles {
     return found == among.end() ? -1 : found->second;
   }
 
-  Descriptors images_, files_, links_;
+  Descriptors images_, files_, links_, watched_;
 };
+
+/// The same for watches that name one inode in one way.
+std::string WatchedKey(const std::optional<Text>& path, const std::optional<InodeHandle>& handle);
 
 /// openat2(2) with O_PATH: opens nothing but the way to it, so it neither waits for a FIFO nor
 /// wakes a device. `flags`: O_NOFOLLOW, O_DIRECTORY; `resolve`: RESOLVE_ flags. Raises the soft

@@ -69,6 +69,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
       Need(CAP_CHOWN, what + " of uid " + std::to_string(uid) + ", gid " + std::to_string(gid));
     }
   }
+  void Make(const Fanotify&) { Need(CAP_SYS_ADMIN, "fanotify_init(2)"); }
   void Make(const Timerfd& timer) {
     const auto clock = static_cast<int>(timer.clock.value);
     if (clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) {

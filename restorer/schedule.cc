@@ -197,6 +197,7 @@ class Scheduler {
     bool seals = false;
     ForEachOpened(open, [&](Fd, const File& file, bool) {
       if (const RegularFile* regular = AsRegular(file)) AwaitOwner(*regular);
+      ForEachValueOf<PidReference>(file, [&](PidReference pid) { AwaitNumber(pid.value); });
       ForEachObject(file, [&](ObjectKind kind, std::uint64_t id) {
         const auto [creation, first] = objects_.try_emplace({kind, id}, step_);
         if (!first) Await(step_, creation->second);
@@ -264,7 +265,17 @@ class Scheduler {
     if (!owner) return;
     const auto thread = thread_births_.find(owner->tid != 0 ? owner->tid : owner->pid);
     if (thread != thread_births_.end()) Await(step_, thread->second);
-    const auto process = living_.find(owner->pid);
+    AwaitProcess(owner->pid);
+  }
+  /// A process or thread is named.
+  void AwaitNumber(Pid number) {
+    const auto thread = thread_births_.find(number);
+    if (thread != thread_births_.end()) Await(step_, thread->second);
+    AwaitProcess(number);
+  }
+  /// It is there, and not gone before this step.
+  void AwaitProcess(Pid pid) {
+    const auto process = living_.find(pid);
     if (process == living_.end() || process->second == 0) return;
     Await(step_, nodes_[process->second].birth);
     nodes_[process->second].proc_opened.push_back(step_);

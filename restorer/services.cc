@@ -28,6 +28,25 @@ Pid SpareNumber(const Program& program) {
   return number;
 }
 
+/// What the supervisor makes before any process exists.
+std::string PrepareFiles(const Program& program, Services* services) {
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    if (open == nullptr) continue;
+    std::string problem;
+    ForEachOpened(*open, [&](Fd, const File& file, bool) {
+      if (!problem.empty() || file.external) return;
+      problem = std::visit(
+          [&]<typename Body>(const Body& body) {
+            return FileRestorer<Body>::Prepare(file, body, *services);
+          },
+          file.body);
+    });
+    if (!problem.empty()) return problem;
+  }
+  return "";
+}
+
 }  // namespace
 
 bool InProgram(const Program& program, pid_t number) {
@@ -40,21 +59,13 @@ bool InProgram(const Program& program, pid_t number) {
 }
 
 std::string OpenServices(const Program& program, Services* services) {
-  for (const Command& command : program) {
-    const auto* open = std::get_if<OpenFile>(&command.body);
-    if (open == nullptr) continue;
-    std::string problem;
-    ForEachOpened(*open, [&](Fd, const File& file, bool) {
-      if (!problem.empty() || file.external) return;
-      problem =
-          std::visit([&]<typename Body>(
-                         const Body& body) { return FileRestorer<Body>::Prepare(body, *services); },
-                     file.body);
-    });
-    if (!problem.empty()) return problem;
-  }
-  if (std::string problem = PreparePipes(program, services); !problem.empty()) return problem;
-  if (std::string problem = MakeUnlinked(program, services); !problem.empty()) return problem;
+  std::string problem = PrepareFiles(program, services);
+  EndDying(*services);
+  if (!problem.empty()) return problem;
+  problem = PreparePipes(program, services);
+  if (!problem.empty()) return problem;
+  problem = MakeUnlinked(program, services);
+  if (!problem.empty()) return problem;
   services->helper_tid = SpareNumber(program);
   services->fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
   if (services->fd < 0) return ErrorText("/proc/self/fd");

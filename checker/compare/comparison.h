@@ -10,6 +10,7 @@
 
 #include "checker/check.h"
 #include "checker/kernel/kernel.h"
+#include "dsl/references.h"
 
 namespace crgen::check {
 
@@ -57,6 +58,7 @@ class Comparison {
   void CompareSlots(const std::string& where, const DescriptorTable& expected, const Table& found);
   void CompareDescription(const std::string& where, FileIndex file, const Description& found);
   void CompareFile(const std::string& where, const File& expected, const File& found);
+  Renaming& RenamingOf(ObjectKind kind);
   void CompareObjects(const std::string& where, const File& expected, const File& found);
   void ComparePipe(const std::string& where, const File& expected, const Description& found);
   void CompareLate(const std::string& where, FileIndex file, const Description& found);
@@ -120,6 +122,7 @@ class Comparison {
   Renaming sockets_;
   Renaming unlinked_names_, unlinked_files_;
   std::unordered_set<std::uint64_t> compared_unlinked_;
+  Renaming dead_;
 };
 
 }  // namespace crgen::check

@@ -38,6 +38,22 @@ std::vector<LateState> WithoutQueues(const std::vector<LateState>& states) {
 
 std::string FileText(const File& file) { return "file " + std::to_string(file.id.value); }
 
+/// Which field of a description says what object of that kind is behind it.
+std::string FieldOf(ObjectKind kind) {
+  switch (kind) {
+    case ObjectKind::kMemfd:
+      return "file.inode_id";
+    case ObjectKind::kPipe:
+    case ObjectKind::kFifo:
+      return "file.pipe_id";
+    case ObjectKind::kSocket:
+      return "file.socket_id";
+    case ObjectKind::kDead:
+      return "file.dead";
+  }
+  __builtin_unreachable();
+}
+
 }  // namespace
 
 Comparison::Comparison(const Kernel& kernel, const Snapshot& snapshot, const PageReader& read_page,
@@ -138,6 +154,24 @@ void Comparison::ComparePipe(const std::string& where, const File& expected,
   if (const auto* fifo = std::get_if<Fifo>(&expected.body)) compare(snapshot_.fifos, fifo->pipe_id);
 }
 
+Renaming& Comparison::RenamingOf(ObjectKind kind) {
+  switch (kind) {
+    case ObjectKind::kMemfd:
+      return memfds_;
+    case ObjectKind::kPipe:
+      return pipes_;
+    case ObjectKind::kFifo:
+      return fifos_;
+    case ObjectKind::kSocket:
+      return sockets_;
+    case ObjectKind::kUnlinked:
+      return unlinked_names_;
+    case ObjectKind::kDead:
+      return dead_;
+  }
+  __builtin_unreachable();
+}
+
 /// The objects behind a description: the same ones up to renaming.
 void Comparison::CompareObjects(const std::string& where, const File& expected, const File& found) {
   if (const RegularFile* regular = AsRegular(expected); regular != nullptr) {
@@ -147,16 +181,11 @@ void Comparison::CompareObjects(const std::string& where, const File& expected, 
   ForEachObject(found, [&](ObjectKind, std::uint64_t id) { names.push_back(id); });
   std::size_t next = 0;
   ForEachObject(expected, [&](ObjectKind kind, std::uint64_t id) {
+    if (next == names.size()) return;  // reported: it has none
     const std::uint64_t name = names[next++];
-    Renaming& renaming = kind == ObjectKind::kPipe     ? pipes_
-                         : kind == ObjectKind::kFifo   ? fifos_
-                         : kind == ObjectKind::kSocket ? sockets_
-                                                       : memfds_;
+    Renaming& renaming = RenamingOf(kind);
     if (renaming.Pair(id, name)) return;
-    const char* field = kind == ObjectKind::kMemfd    ? "file.inode_id"
-                        : kind == ObjectKind::kSocket ? "file.socket_id"
-                                                      : "file.pipe_id";
-    Differ(where, field, std::to_string(id),
+    Differ(where, FieldOf(kind), std::to_string(id),
            std::to_string(name) + ", which stands for another one");
   });
 }
@@ -207,6 +236,9 @@ void Comparison::CompareDescription(const std::string& where, FileIndex file,
     CompareFile(where, expected, *found.file);
     CompareLate(where, file, found);
     ComparePipe(where, expected, found);
+    if (kernel_.HasLostTarget(found)) {
+      diag_.Error(where, "file.target: the process that was meant is gone");
+    }
     return;
   }
   const std::string opened =

@@ -38,10 +38,13 @@ std::optional<Refusal> RefusedPosition(const std::optional<std::uint64_t>& pos) 
   return Refusal{"EINVAL", "pos is " + std::to_string(*pos) + ", where 2^63-1 is the last"};
 }
 
-std::optional<Refusal> RefusedAnonymousFlags(OpenFlags flags) {
+std::optional<Refusal> RefusedAnonymousFlags(OpenFlags flags, std::uint64_t access) {
   constexpr std::uint64_t kSettable = O_APPEND | O_NONBLOCK | O_ASYNC | O_NOATIME;  // SETFL_MASK
-  if ((flags.bits & O_ACCMODE) != O_RDWR) return Refusal{"EINVAL", "it is always O_RDWR"};
-  const OpenFlags others = {flags.bits & ~(O_RDWR | kSettable)};
+  if ((flags.bits & O_ACCMODE) != access) {
+    return Refusal{"EINVAL",
+                   std::string("it is always ") + (access == O_RDWR ? "O_RDWR" : "O_RDONLY")};
+  }
+  const OpenFlags others = {flags.bits & ~(access | kSettable)};
   if (others.bits == 0) return std::nullopt;
   return Refusal{"EINVAL", "no such description has " + ValueText(others)};
 }

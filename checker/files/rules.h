@@ -2,6 +2,8 @@
 // specialisation a type: what the kernel refuses, what is compared, how it reads in words.
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -33,9 +35,9 @@ std::optional<Refusal> RefusedFlags(OpenFlags flags);
 std::optional<Refusal> RefusedPath(const Text& path);
 /// Absent: a file can have that position.
 std::optional<Refusal> RefusedPosition(const std::optional<std::uint64_t>& pos);
-/// The same as RefusedFlags for what a call makes without any path (anon_inode_getfile(3)): O_RDWR,
-/// and what F_SETFL can add.
-std::optional<Refusal> RefusedAnonymousFlags(OpenFlags flags);
+/// The same as RefusedFlags for what a call makes without any path (anon_inode_getfile(3)): one
+/// access mode, and what F_SETFL can add.
+std::optional<Refusal> RefusedAnonymousFlags(OpenFlags flags, std::uint64_t access = O_RDWR);
 
 /// The rules of one type. Undefined: every type of FileBody has its own, derived from PlainRules.
 /// The kernel has one object of each, so rules may keep what they know of the objects behind.

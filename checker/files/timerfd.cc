@@ -36,10 +36,7 @@ std::optional<Refusal> FileRules<Timerfd>::Check(const File& file, const Timerfd
 std::optional<Refusal> LateRules<TimerfdSetting>::Check(const Kernel&,
                                                         const Description& description,
                                                         const TimerfdSetting& setting) {
-  if (TypeOf(*description.file) != Timerfd::kType) {
-    return Refusal{"EINVAL", "file " + std::to_string(description.file->id.value) + " is a " +
-                                 std::string(TypeOf(*description.file)) + ", no TIMERFD"};
-  }
+  if (auto refused = RefusedForType<Timerfd>(description)) return refused;
   if (!IsTime(setting.value) || !IsTime(setting.interval)) {
     return Refusal{"EINVAL", "nsec is 0 to 999999999, sec below 2^63"};
   }

@@ -104,6 +104,7 @@ struct Description : std::enable_shared_from_this<Description> {
   std::shared_ptr<PipeObject> pipe;      ///< PIPE, FIFO
   std::shared_ptr<SocketObject> socket;  ///< UNIXSK
   std::size_t command = 0;               ///< that opened it
+  TaskIndex referent = kNoTask;          ///< of a PIDFD: the process of its target
   /// Set so far, each kind once. Descriptors share the description itself, so it alone may change.
   mutable std::vector<LateState> late;
   // Of an EVENTPOLL.
@@ -127,6 +128,15 @@ struct Slot {
 struct Table {
   PersistentMap<Fd, Slot> slots;
 };
+
+/// "file 3 is a REG, no TIMERFD": EINVAL for late state of another type. Absent: it is that type.
+template <typename Body>
+std::optional<Refusal> RefusedForType(const Description& description) {
+  if (std::holds_alternative<Body>(description.file->body)) return std::nullopt;
+  return Refusal{"EINVAL", "file " + std::to_string(description.file->id.value) + " is a " +
+                               std::string(TypeOf(*description.file)) + ", no " +
+                               std::string(Body::kType)};
+}
 
 // ---- processes
 
@@ -231,6 +241,13 @@ class Kernel {
   TaskIndex FindTask(Pid pid) const;  ///< live or zombie; kNoTask
   TaskIndex ParentOf(const Task& task) const { return families[task.in_family].parent; }
   TaskIndex root() const { return root_; }
+  /// Whether a PIDFD's target is there no more: reaped, or a thread that ended with its process.
+  bool HasLostTarget(const Description& pidfd) const {
+    if (pidfd.referent == kNoTask) return false;
+    const Task& task = tasks[pidfd.referent];
+    const bool leader = std::get<Pidfd>(pidfd.file->body).target->value == task.pid;
+    return task.state == TaskState::kGone || (task.state == TaskState::kZombie && !leader);
+  }
   /// In the table of the process that executes a command now; nullptr: not open.
   std::shared_ptr<const Description> SharedDescriptionAt(Fd fd) const {
     const auto* slot = tasks[self_].table->slots.Find(fd);

@@ -6,10 +6,13 @@
 
 #include "generator/files/eventfd.h"
 #include "generator/files/eventpoll.h"
+#include "generator/files/fanotify.h"
 #include "generator/files/inet_socket.h"
+#include "generator/files/inotify.h"
 #include "generator/files/memfd.h"
 #include "generator/files/opening.h"
 #include "generator/files/other.h"
+#include "generator/files/pidfd.h"
 #include "generator/files/pipe.h"
 #include "generator/files/planner.h"
 #include "generator/files/proc_files.h"

@@ -1,20 +1,41 @@
 #include "generator/files/proc_files.h"
 
+#include <algorithm>
+
 #include "model/proc_path.h"
 
 namespace crgen {
 namespace {
 
-std::optional<ProcPath> OwnerOf(const File& file) {
+using Threads = std::unordered_map<Pid, Pid>;  ///< further threads and their processes
+
+/// What a file wants to be there: of a REG in /proc its process or thread, of a PIDFD its target.
+std::optional<ProcPath> OwnerOf(const File& file, const Threads& threads) {
   const RegularFile* regular = AsRegular(file);
-  return regular == nullptr ? std::nullopt : ParseProcPath(regular->path.bytes);
+  if (regular != nullptr) return ParseProcPath(regular->path.bytes);
+  const auto* pidfd = std::get_if<Pidfd>(&file.body);
+  if (pidfd == nullptr || !pidfd->target) return std::nullopt;
+  const auto thread = threads.find(pidfd->target->value);
+  if (thread == threads.end()) return ProcPath{pidfd->target->value, 0};
+  return ProcPath{thread->second, thread->first};
+}
+
+std::string NameOf(const File& file) {
+  const RegularFile* regular = AsRegular(file);
+  return regular == nullptr ? "the PIDFD" : regular->path.bytes;
 }
 
 }  // namespace
 
 ProcFiles::ProcFiles(const Snapshot& snapshot) {
+  const bool pidfds = std::ranges::any_of(
+      snapshot.files, [](const auto& file) { return std::holds_alternative<Pidfd>(file->body); });
+  for (const TreeNode& node : snapshot.tree.nodes) {
+    if (!pidfds) break;
+    for (const Pid tid : node.tids) threads_.emplace(tid, node.pid);
+  }
   for (const auto& file : snapshot.files) {
-    const auto owner = OwnerOf(*file);
+    const auto owner = OwnerOf(*file, threads_);
     if (!owner) continue;
     absent_.insert(owner->pid);
     if (owner->tid == 0 || owner->tid == owner->pid) continue;
@@ -32,12 +53,12 @@ ProcFiles::ProcFiles(const Snapshot& snapshot) {
 
 Result ProcFiles::Check(const File& file, Diagnostics& diag) const {
   if (absent_.empty()) return Result::kOk;
-  const auto owner = OwnerOf(file);
+  const auto owner = OwnerOf(file, threads_);
   if (!owner) return Result::kOk;
   const Pid number = absent_.contains(owner->pid) ? owner->pid : owner->tid;
   if (!absent_.contains(number)) return Result::kOk;
   diag.Unsupported("file " + std::to_string(file.id.value),
-                   AsRegular(file)->path.bytes + " is inherited by a process that is born before " +
+                   NameOf(file) + " is inherited by a process that is born before " +
                        std::to_string(number) + ", whose file it is");
   return Result::kError;
 }

@@ -1,7 +1,9 @@
-// Files of proc(5) among a snapshot's: one can be opened only while its process or thread is there.
+// Files of proc(5) and descriptors of processes among a snapshot's: one can be opened only while
+// its process or thread is there.
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "model/diagnostics.h"
@@ -24,6 +26,7 @@ class ProcFiles {
   Result Check(const File& file, Diagnostics& diag) const;
 
  private:
+  std::unordered_map<Pid, Pid> threads_;  ///< further threads and their processes
   std::unordered_set<Pid> early_;
   std::unordered_set<Pid> absent_;  ///< those that files belong to, and are to come
 };

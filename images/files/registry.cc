@@ -4,8 +4,11 @@
 
 #include "images/files/eventfd.h"
 #include "images/files/eventpoll.h"
+#include "images/files/fanotify.h"
 #include "images/files/inet_socket.h"
+#include "images/files/inotify.h"
 #include "images/files/memfd.h"
+#include "images/files/pidfd.h"
 #include "images/files/pipe.h"
 #include "images/files/regular.h"
 #include "images/files/signalfd.h"

@@ -42,10 +42,10 @@ void CheckPosition(std::uint64_t pos, const Place& at) {
   }
 }
 
-void CheckAnonymousFlags(std::uint64_t flags, const Place& at) {
+void CheckAnonymousFlags(std::uint64_t flags, const Place& at, std::uint64_t access) {
   constexpr std::uint64_t kPossible =
       O_RDWR | O_APPEND | O_NONBLOCK | O_ASYNC | O_NOATIME | O_CLOEXEC;
-  if ((flags & O_ACCMODE) != O_RDWR || (flags & ~kPossible) != 0) {
+  if ((flags & O_ACCMODE) != access || (flags & ~kPossible) != 0) {
     at.Error(".flags", HexText(flags) + ": no description of this type has them");
   }
 }

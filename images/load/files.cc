@@ -80,6 +80,11 @@ void Loader::LoadFiles() {
   }
 }
 
+const PossibleOwners& Loader::Numbers() {
+  if (!owners) owners = OwnersOf(snapshot.tree);
+  return *owners;
+}
+
 /// Who gets the signals of O_ASYNC; a process of outside has no number that a program could name.
 std::optional<OwnerSetting> Loader::OwnerOf(const ConvertedFile& file, const ImageReader& at) {
   if (file.owner == nullptr) return std::nullopt;
@@ -91,10 +96,9 @@ std::optional<OwnerSetting> Loader::OwnerOf(const ConvertedFile& file, const Ima
   if (from.pid() == 0) return setting;
   if (!IsNamed<OwnerTypeKind>(from.pid_type())) return std::nullopt;  // reported
   const auto pid = static_cast<Pid>(from.pid());
-  if (!owners) owners = OwnersOf(snapshot.tree);
-  const std::unordered_set<Pid>& inside = from.pid_type() == F_OWNER_PGRP  ? owners->groups
-                                          : from.pid_type() == F_OWNER_TID ? owners->threads
-                                                                           : owners->processes;
+  const std::unordered_set<Pid>& inside = from.pid_type() == F_OWNER_PGRP  ? Numbers().groups
+                                          : from.pid_type() == F_OWNER_TID ? Numbers().threads
+                                                                           : Numbers().processes;
   if (!inside.contains(pid)) {
     diag.Unsupported(at.Where(std::string(file.field) + ".fown.pid"),
                      "the owner, " + ValueName(OwnerTypeKind::Names(), from.pid_type()) + " " +

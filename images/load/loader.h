@@ -210,6 +210,8 @@ struct Loader {
   std::optional<OwnerSetting> OwnerOf(const ConvertedFile& file, const ImageReader& at);
   void FinishFiles();
   void LoadLocks();
+  /// All numbers of the tree.
+  const PossibleOwners& Numbers();
   void AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at, Pid pid,
                      std::vector<Descriptor>* slots);
   /// Something that others lie in is unsupported: a namespace, a root.

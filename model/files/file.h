@@ -11,9 +11,12 @@
 
 #include "model/files/eventfd.h"
 #include "model/files/eventpoll.h"
+#include "model/files/fanotify.h"
 #include "model/files/inet_socket.h"
+#include "model/files/inotify.h"
 #include "model/files/memfd.h"
 #include "model/files/other.h"
+#include "model/files/pidfd.h"
 #include "model/files/pipe.h"
 #include "model/files/regular.h"
 #include "model/files/signalfd.h"
@@ -26,8 +29,9 @@ namespace crgen {
 
 /// The list of types, from which all else follows: what has no row for one of them does not
 /// compile. Each body says of itself `kType`, CRIU's name.
-using FileBody = std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Pipe, Fifo,
-                              UnixSocket, InetSocket, OtherFile>;
+using FileBody =
+    std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify,
+                 Pidfd, Pipe, Fifo, UnixSocket, InetSocket, OtherFile>;
 
 /// An open file description (open(2), NOTES).
 struct File {

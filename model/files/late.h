@@ -7,7 +7,9 @@
 #include <variant>
 
 #include "model/files/eventpoll.h"
+#include "model/files/fanotify.h"
 #include "model/files/inet_socket.h"
+#include "model/files/inotify.h"
 #include "model/files/lock.h"
 #include "model/files/timerfd.h"
 #include "model/files/unix_socket.h"
@@ -35,8 +37,8 @@ struct OwnerSetting {
 
 /// The kinds of late state, in the order in which a program sets them over the whole tree. An
 /// object of the list `descriptors` has the members of one of them.
-using LateState =
-    std::variant<QueueSetting, ShutdownSetting, SocketOptionsSetting, EpollTargets, LockSetting,
-                 LeaseSetting, OwnerSetting, TimerfdSetting, RepairSetting>;
+using LateState = std::variant<QueueSetting, ShutdownSetting, SocketOptionsSetting, EpollTargets,
+                               LockSetting, LeaseSetting, OwnerSetting, InotifyWatches,
+                               FanotifyMarks, TimerfdSetting, RepairSetting>;
 
 }  // namespace crgen

@@ -50,6 +50,8 @@ struct Services {
   std::map<UnlinkedId, std::string> unlinked;  ///< by name: what has no name any more
   std::map<std::string, std::string> linked;   ///< by LinkKey(): what hard links lead to
   std::vector<DumpersLink> links;              ///< to be removed when all is done
+  std::map<DeadId, pid_t> dying;               ///< processes that are to die for PIDFDs
+  std::map<FileId, int> dead_pidfds;           ///< their descriptors
   Pid helper_tid = 0;                          ///< for helpers that load pages
   bool time_namespace = true;                  ///< `time` is obeyed
   bool tcp_close = false;                      ///< connections come back closed
@@ -75,7 +77,7 @@ struct FileRestorer;
 template <typename Body>
 struct PlainRestorer {
   /// What the supervisor makes before any process exists. The problem, or nothing.
-  static std::string Prepare(const Body&, Services&) { return ""; }
+  static std::string Prepare(const File&, const Body&, Services&) { return ""; }
 };
 
 /// What late state is compiled with.

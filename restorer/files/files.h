@@ -3,10 +3,13 @@
 
 #include "restorer/files/eventfd.h"
 #include "restorer/files/eventpoll.h"
+#include "restorer/files/fanotify.h"
 #include "restorer/files/inet_socket.h"
+#include "restorer/files/inotify.h"
 #include "restorer/files/lock.h"
 #include "restorer/files/memfd.h"
 #include "restorer/files/owner.h"
+#include "restorer/files/pidfd.h"
 #include "restorer/files/pipe.h"
 #include "restorer/files/regular.h"
 #include "restorer/files/signalfd.h"

@@ -10,7 +10,7 @@
 
 namespace crgen::restorer {
 
-std::string FileRestorer<Memfd>::Prepare(const Memfd& memfd, Services& services) {
+std::string FileRestorer<Memfd>::Prepare(const File&, const Memfd& memfd, Services& services) {
   if (services.memfds.contains(memfd.inode_id)) return "";
   const std::string name = memfd.name ? memfd.name->bytes : "";
   const unsigned huge = memfd.huge ? static_cast<unsigned>(memfd.huge->bits) : 0;

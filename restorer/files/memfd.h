@@ -8,7 +8,7 @@ namespace crgen::restorer {
 /// them.
 template <>
 struct FileRestorer<Memfd> : PlainRestorer<Memfd> {
-  static std::string Prepare(const Memfd& memfd, Services& services);
+  static std::string Prepare(const File& file, const Memfd& memfd, Services& services);
   static void Compile(const Memfd& memfd, OpenContext& context) {
     OpenOp& open = context.op.open;
     open.path = context.arena.Text(context.services.memfds.at(memfd.inode_id));

@@ -69,7 +69,8 @@ const SocketName* NameOf(const UnixSocket& socket, const Services& services, Are
 
 }  // namespace
 
-std::string FileRestorer<UnixSocket>::Prepare(const UnixSocket& socket, Services& services) {
+std::string FileRestorer<UnixSocket>::Prepare(const File&, const UnixSocket& socket,
+                                              Services& services) {
   if (!socket.name || socket.accept_from) return "";
   services.sockets.emplace(socket.socket_id, socket);
   if (!NeedsRoot(socket)) return "";

@@ -8,7 +8,7 @@ namespace crgen::restorer {
 /// Names that no path leads to are bound below a root of their own, which the supervisor makes.
 template <>
 struct FileRestorer<UnixSocket> : PlainRestorer<UnixSocket> {
-  static std::string Prepare(const UnixSocket& socket, Services& services);
+  static std::string Prepare(const File& file, const UnixSocket& socket, Services& services);
   static void Compile(const UnixSocket& socket, OpenContext& context);
 };
 

@@ -1,6 +1,8 @@
 // Descriptors of the checker: every rule kept and broken.
 #include <gtest/gtest.h>
 #include <sys/epoll.h>
+#include <sys/fanotify.h>
+#include <sys/inotify.h>
 
 #include "tests/support/check_support.h"
 
@@ -201,6 +203,87 @@ TEST(CheckFiles, EpollSets) {
        at + "EBADF: target fd 9 is not open"},
       {"before owners", open + Program{LateOf(10, 3, OwnerSetting{}), fill(4, 7)},
        then + "EINVAL: the state of fd 4 is of a kind that comes before what is set (commands[6])"},
+  });
+}
+
+TEST(CheckFiles, Watches) {
+  const Program open = kRoot + Program{OpenOf(10, 3, InotifyOf(1)), OpenOf(10, 4, EpollOf(2))};
+  const auto watch = [](std::int32_t wd, std::string path, std::uint64_t mask = IN_OPEN) {
+    return InotifyWatch{wd, {mask}, Text{std::move(path)}, {}};
+  };
+  const auto add = [](Fd fd, std::vector<InotifyWatch> watches) {
+    return LateOf(10, fd, InotifyWatches{std::move(watches)});
+  };
+  const std::string at = "commands[3] SET_ATTR pid 10: ";
+  const InotifyWatch nowhere = {1, {IN_OPEN}, {}, {}};
+  const InotifyWatch by_handle = {1, {IN_OPEN}, {}, InodeHandle{1, 2, 3, Bytes{"four"}}};
+  RunCases({
+      {"watch", open + Program{add(3, {watch(7, "/a"), watch(3, "/b"), by_handle})}, ""},
+      {"no INOTIFY", open + Program{add(4, {watch(1, "/a")})},
+       at + "EINVAL: file 2 is a EVENTPOLL, no INOTIFY"},
+      {"nothing", open + Program{add(3, {})}, at + "EINVAL: there is nothing to watch"},
+      {"number 0", open + Program{add(3, {watch(0, "/a")})},
+       at + "EINVAL: wd 0: they begin with 1"},
+      {"a number twice", open + Program{add(3, {watch(1, "/a"), watch(1, "/b")})},
+       at + "EEXIST: wd 1 stands twice"},
+      {"an inode twice", open + Program{add(3, {watch(1, "/a"), watch(2, "/a")})},
+       at + "EEXIST: wd 2 is on an inode that another watch is on"},
+      {"flags of the way", open + Program{add(3, {watch(1, "/a", IN_OPEN | IN_ONLYDIR)})},
+       at + "EINVAL: wd 1: no watch has 0x1000000"},
+      {"nowhere", open + Program{add(3, {nowhere})},
+       at + "EINVAL: neither path nor handle says what is watched"},
+      {"a relative path", open + Program{add(3, {watch(1, "a")})},
+       at + "EINVAL: the path \"a\" is not absolute, or has a NUL"},
+  });
+}
+
+TEST(CheckFiles, Marks) {
+  const auto group = [](std::uint64_t id, std::uint64_t init) {
+    return std::make_shared<const File>(File{{id}, {O_RDWR}, Fanotify{{init}, {O_RDONLY}}});
+  };
+  const Program open =
+      kRoot + Program{OpenOf(10, 3, group(1, 0)), OpenOf(10, 4, group(2, FAN_CLASS_CONTENT))};
+  const auto add = [](Fd fd, std::uint32_t type, std::uint64_t mask, std::uint64_t ignored) {
+    FanotifyMark mark = {{type}, {mask}, {ignored}, {}, Text{"/a"}, {}};
+    return LateOf(10, fd, FanotifyMarks{{mark}});
+  };
+  const std::string at = "commands[3] SET_ATTR pid 10: ";
+  RunCases({
+      {"mark", open + Program{add(3, FAN_MARK_INODE, FAN_OPEN, 0)}, ""},
+      {"ignore", open + Program{add(3, FAN_MARK_MOUNT, 0, FAN_OPEN)}, ""},
+      {"nothing", open + Program{add(3, FAN_MARK_INODE, 0, 0)},
+       at + "EINVAL: a mark on nothing: neither mask nor ignored_mask"},
+      {"another type", open + Program{add(3, 1, FAN_OPEN, 0)}, at + "EINVAL: there is no type 0x1"},
+      {"permissions", open + Program{add(4, FAN_MARK_INODE, FAN_OPEN_PERM, 0)}, ""},
+      {"permissions for a class that has none",
+       open + Program{add(3, FAN_MARK_INODE, FAN_OPEN_PERM, 0)},
+       at + "EINVAL: permission events want FAN_CLASS_CONTENT or FAN_CLASS_PRE_CONTENT"},
+      {"events of names", open + Program{add(3, FAN_MARK_INODE, FAN_CREATE, 0)},
+       at + "EINVAL: FAN_CREATE wants FAN_REPORT_FID among init_flags"},
+      {"two classes", kRoot + Program{OpenOf(10, 3, group(1, 0xc))},
+       "commands[1] OPEN_FILE pid 10: EINVAL: init_flags have two classes"},
+  });
+}
+
+TEST(CheckFiles, Pidfds) {
+  const Program tree =
+      kRoot + Program{ForkOf(10, 11), ThreadOf(10, 12), ForkOf(10, 13), ExitOf(13)};
+  const std::string at = "commands[5] OPEN_FILE pid 10: ";
+  RunCases({
+      {"itself", tree + Program{OpenOf(10, 3, PidfdOf(1, 10))}, ""},
+      {"a child", tree + Program{OpenOf(10, 3, PidfdOf(1, 11))}, ""},
+      {"a zombie", tree + Program{OpenOf(10, 3, PidfdOf(1, 13))}, ""},
+      {"a thread", tree + Program{OpenOf(10, 3, PidfdOf(1, 12, true))}, ""},
+      {"a leader as a thread", tree + Program{OpenOf(10, 3, PidfdOf(1, 11, true))}, ""},
+      {"a thread as a process", tree + Program{OpenOf(10, 3, PidfdOf(1, 12))},
+       at + "ENOENT: there is no process 12"},
+      {"nobody", tree + Program{OpenOf(10, 3, PidfdOf(1, 14))},
+       at + "ESRCH: there is no process 14"},
+      {"who was reaped", tree + Program{WaitOf(10, 13), OpenOf(10, 3, PidfdOf(1, 13))},
+       "commands[6] OPEN_FILE pid 10: ESRCH: there is no process 13"},
+      {"neither",
+       tree + Program{OpenOf(10, 3, std::make_shared<const File>(File{{1}, {O_RDWR}, Pidfd{}}))},
+       at + "EINVAL: it has either `target` or `dead`"},
   });
 }
 

@@ -34,6 +34,8 @@ const Program kPrograms[] = {
     {"sockets"},
     {"locks"},
     {"unlinked"},
+    {"watches"},
+    {"pidfds"},
     {"inet", true, false, true},
     {"threads"},
     {"thread_state"},

@@ -145,6 +145,13 @@ inline Command AttrOf(Pid pid, Attributes attributes, std::optional<Pid> tid = s
 inline std::shared_ptr<const File> EpollOf(std::uint64_t id) {
   return std::make_shared<const File>(File{{id}, {O_RDWR}, Eventpoll{}});
 }
+inline std::shared_ptr<const File> InotifyOf(std::uint64_t id) {
+  return std::make_shared<const File>(File{{id}, {O_RDONLY}, Inotify{}});
+}
+inline std::shared_ptr<const File> PidfdOf(std::uint64_t id, Pid target, bool thread = false) {
+  return std::make_shared<const File>(
+      File{{id}, {O_RDWR}, Pidfd{PidReference{target}, {}, thread}});
+}
 /// Late state of one description.
 template <typename Late>
 Command LateOf(Pid pid, Fd fd, Late late) {

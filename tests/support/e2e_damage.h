@@ -318,6 +318,44 @@ inline std::vector<Damage> Damages() {
                 json& file = command["file"];
                 if (file["type"] == "SIGNALFD") file["mask"] = "0x800";
               })},
+      {"watches", "nothing is watched", InAttribute("descriptors", WithoutLate("watches"))},
+      {"watches", "nothing is marked", InAttribute("descriptors", WithoutLate("marks"))},
+      {"watches", "other numbers",
+       InAttribute("descriptors",
+                   [](json& late) {
+                     for (json& entry : late) {
+                       if (!entry.contains("watches")) continue;
+                       for (json& watch : entry["watches"]) Add(1, watch["wd"]);
+                     }
+                   })},
+      {"watches", "not once",
+       InAttribute("descriptors",
+                   [](json& late) {
+                     for (json& entry : late) {
+                       if (!entry.contains("watches")) continue;
+                       for (json& watch : entry["watches"]) RemoveWord("mask", "IN_ONESHOT")(watch);
+                     }
+                   })},
+      {"pidfds", "another process",
+       InEach("OPEN_FILE",
+              [](json& command) {
+                json& file = command["file"];
+                if (command["fd"] == 10 && file["type"] == "PIDFD") {
+                  Add(1, file["target"]);
+                }
+              })},
+      {"pidfds", "all the same dead",
+       InEach("OPEN_FILE",
+              [](json& command) {
+                json& file = command["file"];
+                if (file.contains("dead")) file["dead"] = 1;
+              })},
+      {"pidfds", "no thread",
+       InEach("OPEN_FILE",
+              [](json& command) {
+                json& file = command["file"];
+                if (file.contains("thread")) file["target"] = command["pid"];
+              })},
       {"epoll", "nothing is watched", InAttribute("descriptors", WithoutLate("epoll"))},
       {"epoll", "what has fired is armed", InEachTarget([](json& target) {
          if (target["events"] == json{"EPOLLONESHOT"}) target["events"].push_back("EPOLLIN");

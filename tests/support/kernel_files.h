@@ -6,6 +6,7 @@
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -231,12 +232,6 @@ inline int OpenPipe(const OpenFile& open, int proc, SharedObjects* objects, int*
   return fd;
 }
 
-inline int OpenOther(const OtherFile& file) {
-  if (file.type == "INOTIFY") return inotify_init1(0);
-  errno = ENOSYS;
-  return -1;
-}
-
 /// eventfd2(2) takes 32 bits of the counter, write(2) the rest.
 inline int OpenEventfd(const Eventfd& body) {
   const std::uint64_t first = std::min<std::uint64_t>(body.counter, 0xffffffff);
@@ -308,12 +303,26 @@ inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int
   } else if (std::holds_alternative<Eventpoll>(open.file->body)) {
     fd = Aside(epoll_create1(0));
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
+  } else if (std::holds_alternative<Inotify>(open.file->body)) {
+    fd = Aside(inotify_init1(0));
+    if (fd < 0 || SetFlags(fd, *open.file)) return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
+  } else if (const auto* fan = std::get_if<Fanotify>(&open.file->body)) {
+    fd = Aside(fanotify_init(static_cast<unsigned>(fan->init_flags.bits),
+                             static_cast<unsigned>(fan->event_flags.bits)));
+    if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
+  } else if (const auto* pidfd = std::get_if<Pidfd>(&open.file->body)) {
+    fd = Aside(static_cast<int>(
+        syscall(SYS_pidfd_open, pidfd->target->value, pidfd->thread ? O_EXCL : 0)));
+    if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
   } else if (std::holds_alternative<Pipe>(open.file->body)) {
     return OpenPipe(open, proc, objects, peer);
   } else if (const auto* inet = std::get_if<InetSocket>(&open.file->body)) {
     fd = Aside(OpenInetSocket(*inet));
   } else if (open.peer == nullptr) {
-    fd = Aside(OpenOther(std::get<OtherFile>(open.file->body)));
+    errno = ENOSYS;
   } else {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) return -1;

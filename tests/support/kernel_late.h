@@ -3,6 +3,8 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
 
 #include <cerrno>
 #include <string>
@@ -64,6 +66,31 @@ class LateExecutor {
   template <typename Late>
   int Fill(Fd, const Late&) {
     return ENOSYS;
+  }
+  /// The kernel keeps no flags but those of the watch, and changes a watch that is there already.
+  int Fill(Fd fd, const InotifyWatches& watches) {
+    if (fcntl(fd, F_GETFD) < 0) return EBADF;
+    const EpollMark mark(fd);
+    const bool inotify = LinkText(proc_, "self/fd/" + std::to_string(fd)) == "anon_inode:inotify";
+    if (inotify && mark.Has(EpollMark::kFilled)) return EEXIST;
+    if (!inotify || watches.watches.empty()) return EINVAL;
+    std::vector<int> added;
+    const auto fail = [&](int error) {
+      for (const int wd : added) inotify_rm_watch(fd, wd);
+      return error;
+    };
+    for (const InotifyWatch& watch : watches.watches) {
+      std::int32_t next = watch.wd;
+      if (ioctl(fd, _IOW('I', 0, std::int32_t), next) < 0) return fail(errno);
+      if ((watch.mask.bits & (IN_ONLYDIR | IN_DONT_FOLLOW)) != 0) return fail(EINVAL);
+      const auto mask = static_cast<std::uint32_t>(watch.mask.bits) | IN_MASK_CREATE;
+      const int wd = inotify_add_watch(fd, watch.path->bytes.c_str(), mask);
+      if (wd < 0) return fail(errno);
+      added.push_back(wd);
+      if (wd != watch.wd) return fail(EEXIST);
+    }
+    Mark(fd, EpollMark::kFilled);
+    return 0;
   }
 
   void Undo() {

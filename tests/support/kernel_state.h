@@ -29,6 +29,7 @@ class RealLines {
     if (view_.init_is_outside) processes.erase(1);
     for (const auto& [pid, entry] : processes) WriteProcess(pid, entry);
     for (const KnownSlot& set : descriptions_["anon_inode:[eventpoll]"]) WriteEpollSet(set);
+    for (const KnownSlot& group : descriptions_["anon_inode:inotify"]) WriteWatches(group);
     return std::move(lines_);
   }
 
@@ -137,8 +138,7 @@ class RealLines {
 
   static std::string FileName(const std::string& link, const char* info, std::uint64_t flags,
                               std::uint64_t pos) {
-    constexpr std::pair<std::string_view, std::string_view> kOthers[] = {
-        {"socket:", "UNIXSK"}, {"anon_inode:inotify", "INOTIFY"}};
+    constexpr std::pair<std::string_view, std::string_view> kOthers[] = {{"socket:", "UNIXSK"}};
     for (const auto& [start, type] : kOthers) {
       if (link.starts_with(start)) return std::string(type);
     }
@@ -152,8 +152,34 @@ class RealLines {
     if (link.starts_with("anon_inode:[timerfd]")) {
       return StateLines::TimerfdText(Number(info, "clockid:", 10), flags);
     }
+    if (link == "anon_inode:inotify") return StateLines::InotifyText(flags);
+    if (link == "anon_inode:[fanotify]") {
+      constexpr std::uint64_t kNoNotify = 0x4000000;  // of older kernels
+      return StateLines::FanotifyText(Number(info, "fanotify flags:", 16),
+                                      Number(info, "event-flags:", 16), flags & ~kNoNotify);
+    }
+    if (link.starts_with("anon_inode:[pidfd]") || link.starts_with("pidfd:")) {
+      const char* target = std::strstr(info, "NSpid:");
+      return StateLines::PidfdText(target == nullptr ? 0 : std::atoi(target + 6),
+                                   (flags & O_EXCL) != 0, flags & ~std::uint64_t{O_EXCL});
+    }
     if (link == "anon_inode:[eventpoll]") return StateLines::EventpollText(flags);
     return StateLines::FileText(link, flags, pos);
+  }
+
+  void WriteWatches(const KnownSlot& group) {
+    const std::string path = std::to_string(group.pid) + "/fdinfo/" + std::to_string(group.fd);
+    for (const std::string& line : LinesOf(view_.proc, path)) {
+      int wd = 0;
+      unsigned long inode = 0;
+      unsigned mask = 0;
+      if (std::sscanf(line.c_str(), "inotify wd:%x ino:%lx sdev:%*x mask:%x", &wd, &inode, &mask) !=
+          3) {
+        continue;
+      }
+      lines_.AddWatch(StateLines::SlotName(group.pid, group.fd),
+                      StateLines::WatchText(wd, mask, inode));
+    }
   }
 
   /// What is watched, by the descriptions that kcmp(2) finds.

@@ -4,6 +4,7 @@
 
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 
 #include "checker/kernel/kernel.h"
 #include "tests/support/check_support.h"
+#include "tests/support/file_maker.h"
 #include "tests/support/kernel_files.h"
 #include "tests/support/kernel_maps.h"
 #include "tests/support/kernel_memory.h"
@@ -32,11 +34,11 @@ enum class Topic { kProcesses, kFiles, kMemory, kAll, kLocks };
 /// about two thirds of them are legal. Left out, because DSL.md gives them another meaning than the
 /// kernel, or none: whatever the restorer does but the root's birth and WAIT; init's EXIT; RESUME;
 /// ids and sizes that are only the program's own book-keeping.
-class ProgramMaker {
+class ProgramMaker : private FileMaker {
  public:
   /// `folder` has the files "0" to "2" of kFilePages pages.
   ProgramMaker(unsigned seed, std::string folder, const MemoryFeatures& features)
-      : random_(seed), folder_(std::move(folder)), features_(features) {}
+      : FileMaker(seed, std::move(folder)), features_(features) {}
 
   void Make(Topic topic, std::size_t length) {
     topic_ = topic;
@@ -67,17 +69,6 @@ class ProgramMaker {
   static constexpr std::uint64_t kPages = 24;
   static constexpr std::uint64_t kKernelPart = ~std::uint64_t{0} << 40;
   static_assert(kPages * kPageSize == kArena.end - kArena.start);
-
-  std::uint32_t Below(std::uint32_t limit) { return random_() % limit; }
-  bool OneIn(std::uint32_t n) { return Below(n) == 0; }
-  template <typename Value>
-  Value Any(const std::vector<Value>& list) {
-    return list[Below(static_cast<std::uint32_t>(list.size()))];
-  }
-  template <typename Value, std::uint32_t kSize>
-  Value Any(const Value (&list)[kSize]) {
-    return list[Below(kSize)];
-  }
 
   /// Appends the command and has the program checked, unless it is one that must not be executed.
   void Try(const Command& command) {
@@ -248,49 +239,6 @@ class ProgramMaker {
     TaskOf(pid).table->slots.ForEach([&](Fd fd, const check::Slot&) { open.push_back(fd); });
     return open.empty() || OneIn(8) ? AnyFd() : Any(open);
   }
-  std::uint64_t AccessMode() { return Any({O_RDONLY, O_WRONLY, O_RDWR, O_RDWR, O_RDWR}); }
-
-  std::shared_ptr<const File> AnyRegular() {
-    RegularFile body;
-    body.path = {folder_ + "/" + std::to_string(Below(3))};
-    const OpenFlags flags = {OneIn(12) ? O_PATH
-                                       : AccessMode() | Any({0, 0, 0, O_APPEND, O_NONBLOCK})};
-    if (OneIn(2) && !flags.Has(O_PATH)) body.pos = Below(9000);
-    body.size = kFilePages * kPageSize;
-    return std::make_shared<const File>(File{{++files_}, flags, body});
-  }
-  std::shared_ptr<const File> AnyMemfd() {
-    Memfd body;
-    body.inode_id.value = Below(4);
-    const OpenFlags flags = {AccessMode() | Any({0, 0, 0, O_APPEND})};
-    if (OneIn(3)) body.pos = Below(9000);
-    if (OneIn(3)) body.seals = Seals{Below(32)};
-    if (!kernel().files.Of<Memfd>().Find(body.inode_id) && !OneIn(10)) {
-      body.name = Text{"memory"};
-      body.size = Below(6) * 0x1000 + Any({0, 0, 1});
-    }
-    return std::make_shared<const File>(File{{++files_}, flags, body});
-  }
-  /// What has no path; now and then with flags or values that no such description has.
-  std::shared_ptr<const File> AnyAnonymous() {
-    const OpenFlags flags = {std::uint64_t{O_RDWR} | Any({0, 0, 0, O_NONBLOCK, O_APPEND})};
-    FileBody body;
-    switch (Below(5)) {
-      case 0:
-        body = Eventfd{Any({0UL, 1UL, 7UL, 0xffffffffUL, 0x100000000UL, ~0UL - 1, ~0UL}),
-                       OneIn(2) ? std::optional(OneIn(2)) : std::nullopt};
-        break;
-      case 1:
-        body = Signalfd{{Any({0UL, 1UL, 0xffffUL & ~0x100UL, 1UL << 63})}};
-        break;
-      case 2:
-        body = Timerfd{{static_cast<std::uint32_t>(Below(12))}};
-        break;
-      default:
-        body = Eventpoll{};
-    }
-    return std::make_shared<const File>(File{{++files_}, flags, body});
-  }
   /// An end of a pipe, mostly one that can be made. `alone`: nothing else is wrong with the
   /// command, so its values may be.
   std::shared_ptr<const File> AnyPipeEnd(PipeId id, bool first, bool alone, std::uint64_t access) {
@@ -362,8 +310,8 @@ class ProgramMaker {
     switch (Below(7)) {
       case 0:
         if (OneIn(2)) return OpenOf(pid, AnyFd(), AnySocket(), cloexec);
-        if (!OneIn(4)) return OpenOf(pid, AnyFd(), AnyAnonymous(), cloexec);
-        return OpenOf(pid, AnyFd(), OtherOf(++files_, "INOTIFY"), cloexec);
+        if (OneIn(2)) return OpenOf(pid, AnyFd(), AnyAnonymous(), cloexec);
+        return OpenOf(pid, AnyFd(), AnyWatcher(), cloexec);
       case 1: {
         if (OneIn(2)) return AnyPipe(pid);
         const char* type = "UNIXSK";
@@ -374,7 +322,7 @@ class ProgramMaker {
       case 2:
       case 3:
       case 4:
-        return OpenOf(pid, AnyFd(), AnyMemfd(), cloexec);
+        return OpenOf(pid, AnyFd(), AnyMemfd(kernel()), cloexec);
       default:
         return OpenOf(pid, AnyFd(), AnyRegular(), cloexec);
     }
@@ -413,10 +361,36 @@ class ProgramMaker {
     });
     return sets.empty() || OneIn(8) ? OpenFd(pid) : Any(sets);
   }
+  InotifyWatches AnyWatches() {
+    InotifyWatches watches;
+    for (std::uint32_t i = Below(3); OneIn(30) ? false : i < 3; ++i) {
+      InotifyWatch watch;
+      watch.wd = static_cast<std::int32_t>(OneIn(20) ? 0 : 1 + Below(OneIn(3) ? 4 : 1000));
+      watch.mask = {Any({std::uint64_t{IN_CREATE}, std::uint64_t{IN_ALL_EVENTS},
+                         std::uint64_t{IN_MODIFY | IN_EXCL_UNLINK},
+                         std::uint64_t{IN_OPEN} | std::uint64_t{IN_ONESHOT}})};
+      if (OneIn(20)) watch.mask.bits |= IN_ONLYDIR;
+      watch.path = Text{folder_ + "/" + std::to_string(Below(3))};
+      watches.watches.push_back(watch);
+    }
+    return watches;
+  }
+  Fd WatcherFd(Pid pid) {
+    std::vector<Fd> watchers;
+    TaskOf(pid).table->slots.ForEach([&](Fd fd, const check::Slot& slot) {
+      if (std::holds_alternative<Inotify>(slot.description->file->body)) watchers.push_back(fd);
+    });
+    return watchers.empty() || OneIn(8) ? OpenFd(pid) : Any(watchers);
+  }
   Command OneOfLate(Pid pid) {
     if (OneIn(8)) return test::CloseOf(pid, OpenFd(pid));
     if (OneIn(8)) return test::DupOf(pid, OpenFd(pid), AnyFd(), OneIn(3));
     auto attributes = std::make_shared<Attributes>();
+    if (watching_ || OneIn(12)) {
+      watching_ = true;
+      attributes->descriptors.push_back({WatcherFd(pid), AnyWatches()});
+      return {pid, SetAttr{{}, std::move(attributes)}};
+    }
     do {
       EpollTargets set;
       for (std::uint32_t i = Below(4); OneIn(30) ? false : i < 4; ++i) {
@@ -563,15 +537,13 @@ class ProgramMaker {
     return OneIn(3) ? OneOfProcesses(pid) : OneIn(2) ? OneOfFiles(pid) : OneOfMemory(pid);
   }
 
-  std::mt19937 random_;
-  std::string folder_;
   const MemoryFeatures& features_;
   Topic topic_ = Topic::kAll;
   bool loads_private_files_ = false;
   bool leases_ = false, has_leases_ = false;
-  std::uint64_t files_ = 0;
   Program program_;
   std::vector<std::string> errors_;
+  bool watching_ = false;  ///< late state is at watches
   SimulatedState state_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <map>
@@ -33,7 +34,10 @@ class SimulatedLines {
       locks_[description].push_back({lock, owner.lock().get()});
     });
     for (const auto& [pid, task] : tasks) WriteTask(*task);
-    for (const auto& [description, name] : descriptions_) WriteEpollSet(*description, name);
+    for (const auto& [description, name] : descriptions_) {
+      WriteEpollSet(*description, name);
+      WriteWatches(*description, name);
+    }
     return std::move(lines_);
   }
 
@@ -91,6 +95,25 @@ class SimulatedLines {
     }
   }
 
+  void WriteWatches(const check::Description& description, const std::string& name) {
+    for (const LateState& state : description.late) {
+      const auto* watches = std::get_if<InotifyWatches>(&state);
+      for (std::size_t i = 0; watches != nullptr && i < watches->watches.size(); ++i) {
+        const InotifyWatch& it = watches->watches[i];
+        struct stat status = {};
+        stat(it.path->bytes.c_str(), &status);
+        lines_.AddWatch(name, StateLines::WatchText(it.wd, it.mask.bits, status.st_ino));
+      }
+    }
+  }
+
+  /// A PIDFD tells of its target while that is there.
+  std::string PidfdName(const check::Description& description, const Pidfd& pidfd,
+                        std::uint64_t flags) const {
+    const Pid target = kernel_.HasLostTarget(description) ? -1 : pidfd.target->value;
+    return StateLines::PidfdText(target, pidfd.thread, flags);
+  }
+
   static std::string AnonymousName(const File& file) {
     const std::uint64_t flags = file.flags.bits;
     if (const auto* event = std::get_if<Eventfd>(&file.body)) {
@@ -98,6 +121,10 @@ class SimulatedLines {
     }
     if (const auto* signals = std::get_if<Signalfd>(&file.body)) {
       return StateLines::SignalfdText(signals->mask.value, flags);
+    }
+    if (std::holds_alternative<Inotify>(file.body)) return StateLines::InotifyText(flags);
+    if (const auto* fan = std::get_if<Fanotify>(&file.body)) {
+      return StateLines::FanotifyText(fan->init_flags.bits, fan->event_flags.bits, flags);
     }
     if (std::holds_alternative<Eventpoll>(file.body)) return StateLines::EventpollText(flags);
     if (const auto* timer = std::get_if<Timerfd>(&file.body)) {
@@ -107,13 +134,16 @@ class SimulatedLines {
     return std::holds_alternative<InetSocket>(file.body) ? "UNIXSK" : std::string(TypeOf(file));
   }
 
-  static std::string FileName(const check::Description& description) {
+  std::string FileName(const check::Description& description) const {
     constexpr std::uint64_t kDefault = 65536;
     const File& file = *description.file;
     if (description.pipe != nullptr) {
       const PipeContent& content = description.pipe->content;
       return StateLines::PipeText(content.capacity.value_or(kDefault),
                                   content.data ? content.data->bytes : 0, file.flags.bits);
+    }
+    if (const auto* pidfd = std::get_if<Pidfd>(&file.body)) {
+      return PidfdName(description, *pidfd, file.flags.bits);
     }
     const bool leased = std::any_of(
         description.late.begin(), description.late.end(),

@@ -52,6 +52,19 @@ class StateLines {
                   target);
   }
   static std::string EventpollText(std::uint64_t flags) { return FileText("EVENTPOLL", flags, 0); }
+  void AddWatch(const std::string& group, const std::string& watch) {
+    lines_.insert("watcher " + group + " " + watch);
+  }
+  static std::string InotifyText(std::uint64_t flags) { return FileText("INOTIFY", flags, 0); }
+  static std::string FanotifyText(std::uint64_t init, std::uint64_t event, std::uint64_t flags) {
+    return FileText("FANOTIFY " + HexText(init) + " " + HexText(event), flags, 0);
+  }
+  static std::string PidfdText(Pid target, bool thread, std::uint64_t flags) {
+    return FileText("PIDFD " + std::to_string(target) + (thread ? " thread" : ""), flags, 0);
+  }
+  static std::string WatchText(std::int32_t wd, std::uint64_t mask, std::uint64_t inode) {
+    return "wd " + std::to_string(wd) + " " + HexText(mask) + " inode " + std::to_string(inode);
+  }
   static std::string EventfdText(std::uint64_t counter, bool semaphore, std::uint64_t flags) {
     return FileText("EVENTFD " + HexText(counter) + (semaphore ? " semaphore" : ""), flags, 0);
   }

@@ -1,0 +1,24 @@
+#include "checker/files/watched.h"
+
+namespace crgen::check {
+
+std::optional<Refusal> RefusedInode(const std::optional<Text>& path,
+                                    const std::optional<InodeHandle>& handle) {
+  constexpr std::size_t kMostBytes = 128;  // MAX_HANDLE_SZ
+  if (!path && !handle) return Refusal{"EINVAL", "neither path nor handle says what is watched"};
+  if (path && (!path->bytes.starts_with('/') || path->bytes.find('\0') != std::string::npos)) {
+    return Refusal{"EINVAL", "the path " + ValueText(*path) + " is not absolute, or has a NUL"};
+  }
+  if (handle && (handle->bytes.bytes.empty() || handle->bytes.bytes.size() > kMostBytes)) {
+    return Refusal{"EINVAL", "a handle has 1 to 128 bytes"};
+  }
+  return std::nullopt;
+}
+
+std::string InodeKey(const std::optional<Text>& path, const std::optional<InodeHandle>& handle) {
+  if (!handle) return "path " + path->bytes;
+  return "device " + std::to_string(handle->device) + " inode " + std::to_string(handle->inode) +
+         " type " + std::to_string(handle->type) + " " + handle->bytes.bytes;
+}
+
+}  // namespace crgen::check

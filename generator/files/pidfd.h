@@ -1,0 +1,13 @@
+#pragma once
+
+#include "generator/files/planner.h"
+
+namespace crgen {
+
+template <>
+class FilePlanner<Pidfd> : public PlainPlanner<Pidfd> {
+ public:
+  using PlainPlanner::PlainPlanner;
+};
+
+}  // namespace crgen

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "images/files/file_loader.h"
+
+namespace crgen {
+
+template <>
+class FileLoaderOf<Pidfd> : public FileLoader {
+ public:
+  static constexpr std::uint32_t kType = pb::FD_PIDFD;
+  Result Convert(const pb::file_entry& entry, const ImageReader& at, Loader& loader,
+                 ConvertedFile* file) override;
+  void Finish(Loader& loader) override;
+
+ private:
+  std::size_t dead_ = 0;
+};
+
+}  // namespace crgen

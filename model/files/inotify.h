@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "model/files/inode_handle.h"
+#include "model/flags.h"
+#include "model/values.h"
+
+namespace crgen {
+
+/// inotify_file_entry: inotify_init1(2).
+struct Inotify {
+  static constexpr std::string_view kType = "INOTIFY";
+  friend bool operator==(const Inotify&, const Inotify&) = default;
+};
+
+struct InotifyWatch {
+  std::int32_t wd = 0;
+  InotifyMask mask;
+  std::optional<Text> path;  ///< it counts if it leads to what `handle` says
+  std::optional<InodeHandle> handle;
+  friend bool operator==(const InotifyWatch&, const InotifyWatch&) = default;
+};
+
+/// Late state of an INOTIFY: inotify_add_watch(2).
+struct InotifyWatches {
+  std::vector<InotifyWatch> watches;
+  friend bool operator==(const InotifyWatches&, const InotifyWatches&) = default;
+};
+
+}  // namespace crgen

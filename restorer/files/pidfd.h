@@ -1,0 +1,22 @@
+#pragma once
+
+#include "restorer/files/file_restorer.h"
+
+namespace crgen::restorer {
+
+/// Of a process that is gone, the supervisor makes the descriptions: a helper of its own dies.
+template <>
+struct FileRestorer<Pidfd> : PlainRestorer<Pidfd> {
+  static std::string Prepare(const File& file, const Pidfd& pidfd, Services& services);
+  static void Compile(const Pidfd& pidfd, OpenContext& context) {
+    context.op.kind = OpKind::kOpenPidfd;
+    context.op.open.target = pidfd.target ? pidfd.target->value : 0;
+    context.op.open.thread = pidfd.thread;
+    if (pidfd.dead) context.op.open.created = context.services.dead_pidfds.at(context.file.id);
+  }
+};
+
+/// Kills those that are to be gone when all descriptors of them are there.
+void EndDying(Services& services);
+
+}  // namespace crgen::restorer
