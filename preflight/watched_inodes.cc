@@ -35,6 +35,12 @@ std::string Unescaped(const std::string& text) {
 
 }  // namespace
 
+WatchedInodes::~WatchedInodes() {
+  for (const auto& [device, fd] : descriptors_) {
+    if (fd >= 0) close(fd);
+  }
+}
+
 void WatchedInodes::ReadMounts() {
   if (read_) return;
   read_ = true;

@@ -14,6 +14,11 @@ namespace crgen::preflight {
 
 class WatchedInodes {
  public:
+  WatchedInodes() = default;
+  WatchedInodes(const WatchedInodes&) = delete;
+  WatchedInodes& operator=(const WatchedInodes&) = delete;
+  ~WatchedInodes();
+
   struct Found {
     int fd = -1;          ///< made with O_PATH; -1: there is nothing
     std::string problem;  ///< why not, or what is doubtful about what was found

@@ -26,8 +26,6 @@ enum class OpKind : uint32_t {
   kOpenSignalfd,
   kOpenTimerfd,
   kOpenEventpoll,
-  kOpenInotify,
-  kOpenFanotify,
   kOpenPidfd,
   kOpenPipe,
   kOpenFifo,
@@ -117,9 +115,8 @@ struct OpenOp {
   // kOpenEventfd, kOpenSignalfd, kOpenTimerfd, which have no path.
   bool semaphore;
   int32_t clock;
-  uint32_t init_flags, event_flags;  ///< kOpenFanotify
-  int32_t target;                    ///< kOpenPidfd; `created` instead: who is gone
-  bool thread;
+  int32_t target;  ///< kOpenPidfd
+  bool thread;     ///< likewise
   uint64_t counter;
   uint64_t mask;
   const InetState* inet;  ///< kOpenInetSocket

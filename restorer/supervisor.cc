@@ -72,7 +72,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (RestoreProblem problem = watch_->AwaitAll(&Board::armed)) return problem;
   if (std::string problem = handover.StopAll(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = read_back.Check(script_)) return problem;
-  if (RestoreProblem problem = SetWatches(program_, script_, files_)) return problem;
+  if (RestoreProblem problem = SetWatches(program_, schedule_, groups_, files_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
   for (const int fd : made_) close(fd);  // the descriptions are the processes' own now
   for (const auto& [socket, root] : name_roots_) RemoveNameRoot(socket, root);
@@ -107,7 +107,8 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   service_ = services.fd;
   source_ = services.pidfd;
   for (const auto& [inode, fd] : services.memfds) made_.push_back(std::stoi(fd));
-  for (const auto& [file, fd] : services.dead_pidfds) made_.push_back(fd);
+  for (const auto& [file, fd] : services.made) made_.push_back(fd);
+  groups_ = services.made;
   for (const auto& [id, pipe] : services.pipes) {
     made_.insert(made_.end(), pipe.ends.begin(), pipe.ends.end());
   }

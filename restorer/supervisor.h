@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 
 #include "restorer/arena.h"
@@ -38,8 +39,9 @@ class Supervisor {
   Script script_;
   std::unique_ptr<Watch> watch_;
   int service_ = -1;
-  int source_ = -1;        ///< a pidfd of this process
-  std::vector<int> made_;  ///< descriptions for the processes, until they have them
+  int source_ = -1;               ///< a pidfd of this process
+  std::vector<int> made_;         ///< descriptions for the processes, until they have them
+  std::map<FileId, int> groups_;  ///< of them, those that watch
   std::vector<std::pair<UnixSocket, int>> name_roots_;  ///< until their names are bound
   std::vector<DumpersLink> links_;
   pid_t root_ = 0;

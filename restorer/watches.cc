@@ -4,13 +4,14 @@
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <string>
-#include <unordered_map>
+#include <variant>
+#include <vector>
 
+#include "restorer/late_files.h"
 #include "restorer/supervisor_calls.h"
 
 namespace crgen::restorer {
@@ -22,38 +23,32 @@ constexpr int kMostAttempts = 1 << 16;
 
 class Watcher {
  public:
-  Watcher(const Script& script, const HostFiles& files) : files_(files) {
-    for (const ThreadStart& start : script.threads) {
-      if (start.thread == &start.thread->process->threads[0]) {
-        numbers_[start.thread->tid] = start.number;
-      }
-    }
-  }
+  explicit Watcher(const HostFiles& files) : files_(files) {}
 
   /// What failed; empty: nothing.
-  std::string Set(Pid pid, const DescriptorState& late) {
-    return std::visit([&](const auto& state) { return Set(pid, late.fd, state); }, late.state);
-  }
-
- private:
-  template <typename Late>
-  std::string Set(Pid, Fd, const Late&) {
+  std::string Set(int group, const InotifyWatches& watches) const {
+    for (const InotifyWatch& watch : watches.watches) {
+      if (const char* failed = Add(group, watch)) {
+        return std::string(failed) + " of watch " + std::to_string(watch.wd);
+      }
+    }
     return "";
   }
 
-  std::string Set(Pid pid, Fd fd, const InotifyWatches& watches) {
-    return WithDescription(pid, fd, [&](int group) {
-      for (const InotifyWatch& watch : watches.watches) {
-        if (const char* failed = Add(group, watch)) {
-          return std::string(failed) + " of watch " + std::to_string(watch.wd);
-        }
+  std::string Set(int group, const FanotifyMarks& marks) const {
+    for (std::size_t i = 0; i < marks.marks.size(); ++i) {
+      const FanotifyMark& mark = marks.marks[i];
+      if (!Add(group, mark, mark.mask.bits, false) ||
+          !Add(group, mark, mark.ignored_mask.bits, true)) {
+        return "fanotify_mark of mark " + std::to_string(i);
       }
-      return std::string();
-    });
+    }
+    return "";
   }
 
+ private:
   /// nullptr, or the call that failed.
-  const char* Add(int group, const InotifyWatch& watch) {
+  const char* Add(int group, const InotifyWatch& watch) const {
     const std::string path = PathOf(watch.path, watch.handle);
     // A watch without any event is made by asking for a flag that none has.
     const auto mask = static_cast<std::uint32_t>(watch.mask.bits == 0 ? IN_ISDIR : watch.mask.bits);
@@ -78,20 +73,7 @@ class Watcher {
     }
   }
 
-  std::string Set(Pid pid, Fd fd, const FanotifyMarks& marks) {
-    return WithDescription(pid, fd, [&](int group) {
-      for (std::size_t i = 0; i < marks.marks.size(); ++i) {
-        const FanotifyMark& mark = marks.marks[i];
-        if (Add(group, mark, mark.mask.bits, false) &&
-            Add(group, mark, mark.ignored_mask.bits, true))
-          continue;
-        return "fanotify_mark of mark " + std::to_string(i);
-      }
-      return std::string();
-    });
-  }
-
-  bool Add(int group, const FanotifyMark& mark, std::uint64_t mask, bool ignored) {
+  bool Add(int group, const FanotifyMark& mark, std::uint64_t mask, bool ignored) const {
     constexpr std::uint64_t kOfIgnored = FAN_MARK_IGNORED_SURV_MODIFY | 0x400 /* FAN_MARK_IGNORE */;
     if (mask == 0) return true;
     std::uint64_t flags = FAN_MARK_ADD | mark.type.value | (mark.flags.bits & ~kOfIgnored);
@@ -109,37 +91,29 @@ class Watcher {
     return "/proc/self/fd/" + std::to_string(files_.watched(WatchedKey(path, handle)));
   }
 
-  /// `use` with the description at `fd` of process `pid`.
-  template <typename Use>
-  std::string WithDescription(Pid pid, Fd fd, Use&& use) {
-    const int process = Failing(SYS_pidfd_open, numbers_.at(pid), 0, 0);
-    if (process < 0) return "pidfd_open";
-    const int description = Failing(SYS_pidfd_getfd, process, fd, 0);
-    close(process);
-    if (description < 0) return "pidfd_getfd of fd " + std::to_string(fd);
-    std::string failed = use(description);
-    const int error = errno;
-    close(description);
-    errno = error;
-    return failed;
-  }
-  static int Failing(long call, long a, long b, long c) {
-    return FailsOnPurpose() ? -1 : static_cast<int>(syscall(call, a, b, c));
-  }
-
   const HostFiles& files_;
-  std::unordered_map<Pid, pid_t> numbers_;  ///< of leaders, as this pid namespace has them
 };
 
 }  // namespace
 
-RestoreProblem SetWatches(const Program& program, const Script& script, const HostFiles& files) {
-  Watcher watcher(script, files);
+RestoreProblem SetWatches(const Program& program, const Schedule& schedule,
+                          const std::map<FileId, int>& groups, const HostFiles& files) {
+  if (groups.empty()) return {};
+  const LateFiles late_files = FindLateFiles(program, schedule);
+  const Watcher watcher(files);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* set = std::get_if<SetAttr>(&program[i].body);
     if (set == nullptr) continue;
-    for (const DescriptorState& late : set->attributes->descriptors) {
-      const std::string failed = watcher.Set(program[i].pid, late);
+    const std::vector<DescriptorState>& entries = set->attributes->descriptors;
+    for (std::size_t k = 0; k < entries.size(); ++k) {
+      const std::string failed = std::visit(
+          [&](const auto& late) -> std::string {
+            if constexpr (requires { watcher.Set(0, late); }) {
+              return watcher.Set(groups.at(late_files.at(i)[k]->id), late);
+            }
+            return "";
+          },
+          entries[k].state);
       if (!failed.empty()) return {ErrorText(failed), static_cast<std::uint32_t>(i)};
     }
   }

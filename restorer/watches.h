@@ -3,15 +3,17 @@
 // nobody waits for a listener that does not answer yet.
 #pragma once
 
+#include <map>
+
 #include "dsl/commands.h"
 #include "preflight/host_files.h"
-#include "restorer/compile.h"
 #include "restorer/problem.h"
-#include "restorer/restore.h"
+#include "restorer/schedule.h"
 
 namespace crgen::restorer {
 
-/// REQUIRES: all threads have their numbers, and are stopped. The problem, or none.
-RestoreProblem SetWatches(const Program& program, const Script& script, const HostFiles& files);
+/// `groups`: the descriptions that watch. REQUIRES: all threads are stopped. The problem, or none.
+RestoreProblem SetWatches(const Program& program, const Schedule& schedule,
+                          const std::map<FileId, int>& groups, const HostFiles& files);
 
 }  // namespace crgen::restorer

@@ -48,6 +48,8 @@ std::string FieldOf(ObjectKind kind) {
       return "file.pipe_id";
     case ObjectKind::kSocket:
       return "file.socket_id";
+    case ObjectKind::kUnlinked:
+      return "file.unlinked.id";
     case ObjectKind::kDead:
       return "file.dead";
   }

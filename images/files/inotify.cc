@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/inotify.h>
 
+#include <algorithm>
 #include <string>
 #include <unordered_set>
 #include <utility>

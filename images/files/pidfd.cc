@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 
-#include <algorithm>
-
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"
 

@@ -100,10 +100,6 @@ void Executor::Execute() {
       return OpenTimerfd(*this, op->open);
     case OpKind::kOpenEventpoll:
       return OpenEventpoll(*this, op->open);
-    case OpKind::kOpenInotify:
-      return OpenInotify(*this, op->open);
-    case OpKind::kOpenFanotify:
-      return OpenFanotify(*this, op->open);
     case OpKind::kOpenPidfd:
       return OpenPidfd(*this, op->open);
     case OpKind::kOpenPipe:

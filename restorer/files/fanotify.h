@@ -4,16 +4,15 @@
 
 namespace crgen::restorer {
 
+/// As of INOTIFY.
 template <>
 struct FileRestorer<Fanotify> : PlainRestorer<Fanotify> {
-  static void Compile(const Fanotify& fanotify, OpenContext& context) {
-    context.op.kind = OpKind::kOpenFanotify;
-    context.op.open.init_flags = static_cast<std::uint32_t>(fanotify.init_flags.bits);
-    context.op.open.event_flags = static_cast<std::uint32_t>(fanotify.event_flags.bits);
+  static std::string Prepare(const File& file, const Fanotify& fanotify, Services& services);
+  static void Compile(const Fanotify&, OpenContext& context) {
+    context.op.open.created = context.services.made.at(context.file.id);
   }
 };
 
-/// The supervisor sets them, see watches.h.
 template <>
 struct LateRestorer<FanotifyMarks> {
   static void Compile(Fd, const FanotifyMarks&, const File&, LateContext&, Op& op) {

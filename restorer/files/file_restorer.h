@@ -51,7 +51,7 @@ struct Services {
   std::map<std::string, std::string> linked;   ///< by LinkKey(): what hard links lead to
   std::vector<DumpersLink> links;              ///< to be removed when all is done
   std::map<DeadId, pid_t> dying;               ///< processes that are to die for PIDFDs
-  std::map<FileId, int> dead_pidfds;           ///< their descriptors
+  std::map<FileId, int> made;                  ///< descriptions that it has made
   Pid helper_tid = 0;                          ///< for helpers that load pages
   bool time_namespace = true;                  ///< `time` is obeyed
   bool tcp_close = false;                      ///< connections come back closed

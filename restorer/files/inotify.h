@@ -4,14 +4,16 @@
 
 namespace crgen::restorer {
 
+/// The supervisor makes them and keeps them until it has set what they watch, see watches.h: a
+/// process may have closed its descriptor by then, or sent it away.
 template <>
 struct FileRestorer<Inotify> : PlainRestorer<Inotify> {
+  static std::string Prepare(const File& file, const Inotify&, Services& services);
   static void Compile(const Inotify&, OpenContext& context) {
-    context.op.kind = OpKind::kOpenInotify;
+    context.op.open.created = context.services.made.at(context.file.id);
   }
 };
 
-/// The supervisor sets them, see watches.h.
 template <>
 struct LateRestorer<InotifyWatches> {
   static void Compile(Fd, const InotifyWatches&, const File&, LateContext&, Op& op) {

@@ -32,7 +32,7 @@ std::string FileRestorer<Pidfd>::Prepare(const File& file, const Pidfd& pidfd, S
   const unsigned flags = pidfd.thread ? O_EXCL : 0;  // PIDFD_THREAD
   const int fd = static_cast<int>(syscall(SYS_pidfd_open, helper, flags));
   if (fd < 0) return problem("pidfd_open");
-  services.dead_pidfds[file.id] = fd;
+  services.made[file.id] = fd;
   return "";
 }
 

@@ -9,10 +9,13 @@ template <>
 struct FileRestorer<Pidfd> : PlainRestorer<Pidfd> {
   static std::string Prepare(const File& file, const Pidfd& pidfd, Services& services);
   static void Compile(const Pidfd& pidfd, OpenContext& context) {
+    if (pidfd.dead) {
+      context.op.open.created = context.services.made.at(context.file.id);
+      return;
+    }
     context.op.kind = OpKind::kOpenPidfd;
-    context.op.open.target = pidfd.target ? pidfd.target->value : 0;
+    context.op.open.target = pidfd.target->value;
     context.op.open.thread = pidfd.thread;
-    if (pidfd.dead) context.op.open.created = context.services.dead_pidfds.at(context.file.id);
   }
 };
 

@@ -154,7 +154,7 @@ class PlanNormalizer {
 
   static std::string TextWithoutNumbers(nlohmann::json command) {
     for (nlohmann::json* file : FilesOf(command)) {
-      for (const char* number : {"id", "inode_id", "pipe_id", "socket_id", "connect_to"}) {
+      for (const char* number : {"id", "inode_id", "pipe_id", "socket_id", "connect_to", "dead"}) {
         file->erase(number);
       }
       if (!file->contains("unlinked")) continue;
@@ -188,6 +188,7 @@ class PlanNormalizer {
       Renumber(*file, "pipe_id", (*file)["type"] == "FIFO" ? fifos_ : pipes_);
       Renumber(*file, "socket_id", sockets_);
       Renumber(*file, "connect_to", sockets_);
+      Renumber(*file, "dead", dead_);
       if (!file->contains("unlinked")) continue;
       Renumber((*file)["unlinked"], "id", unlinked_);
       Renumber((*file)["unlinked"], "link_of", unlinked_);
@@ -199,7 +200,7 @@ class PlanNormalizer {
   }
 
   std::set<std::pair<std::int64_t, std::uint64_t>> rseq_pages_;  ///< pid, number of the page
-  Numbers files_, inodes_, pipes_, fifos_, sockets_, shared_, unlinked_;
+  Numbers files_, inodes_, pipes_, fifos_, sockets_, dead_, shared_, unlinked_;
 };
 
 /// What is different in the first command in which the plans differ, or "".

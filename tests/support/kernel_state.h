@@ -155,8 +155,10 @@ class RealLines {
     if (link == "anon_inode:inotify") return StateLines::InotifyText(flags);
     if (link == "anon_inode:[fanotify]") {
       constexpr std::uint64_t kNoNotify = 0x4000000;  // of older kernels
+      constexpr std::uint64_t kLargeFile = 0100000;   // the kernel adds it
       return StateLines::FanotifyText(Number(info, "fanotify flags:", 16),
-                                      Number(info, "event-flags:", 16), flags & ~kNoNotify);
+                                      Number(info, "event-flags:", 16) & ~kLargeFile,
+                                      flags & ~kNoNotify);
     }
     if (link.starts_with("anon_inode:[pidfd]") || link.starts_with("pidfd:")) {
       const char* target = std::strstr(info, "NSpid:");

@@ -13,8 +13,6 @@ void OpenEventfd(const Caller& caller, const OpenOp& open);
 void OpenSignalfd(const Caller& caller, const OpenOp& open);
 void OpenTimerfd(const Caller& caller, const OpenOp& open);
 void OpenEventpoll(const Caller& caller, const OpenOp& open);
-void OpenInotify(const Caller& caller, const OpenOp& open);
-void OpenFanotify(const Caller& caller, const OpenOp& open);
 void OpenPidfd(const Caller& caller, const OpenOp& open);
 void OpenPipe(const Caller& caller, const OpenOp& open);
 void OpenFifo(const Caller& caller, const OpenOp& open);
