@@ -30,7 +30,6 @@ class DescriptorTables {
   const Table& Of(Pid pid) const { return *tables_.at(pid); }
 
  private:
-
   template <typename Body>
   void On(const Body&) {}
   void On(const Fork& fork) {

@@ -96,10 +96,10 @@ class Watcher {
 
 }  // namespace
 
-RestoreProblem SetWatches(const Program& program, const Schedule& schedule,
-                          const std::map<FileId, int>& groups, const HostFiles& files) {
+RestoreProblem SetWatches(const Program& program, const std::map<FileId, int>& groups,
+                          const HostFiles& files) {
   if (groups.empty()) return {};
-  const LateFiles late_files = FindLateFiles(program, schedule);
+  const LateFiles late_files = FindLateFiles(program);
   const Watcher watcher(files);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* set = std::get_if<SetAttr>(&program[i].body);

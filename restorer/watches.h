@@ -8,12 +8,11 @@
 #include "dsl/commands.h"
 #include "preflight/host_files.h"
 #include "restorer/problem.h"
-#include "restorer/schedule.h"
 
 namespace crgen::restorer {
 
 /// `groups`: the descriptions that watch. REQUIRES: all threads are stopped. The problem, or none.
-RestoreProblem SetWatches(const Program& program, const Schedule& schedule,
-                          const std::map<FileId, int>& groups, const HostFiles& files);
+RestoreProblem SetWatches(const Program& program, const std::map<FileId, int>& groups,
+                          const HostFiles& files);
 
 }  // namespace crgen::restorer

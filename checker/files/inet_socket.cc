@@ -96,11 +96,11 @@ std::optional<Refusal> RefusedAddresses(const InetSocket& socket) {
   if (socket.v6only && socket.family.value != AF_INET6) {
     return Refusal{"ENOPROTOOPT", "v6only of a socket that is not AF_INET6"};
   }
-  if (socket.v6only && socket.destination && ParseAddress(socket, *socket.destination)->is_four) {
-    return Refusal{"ENETUNREACH", "v6only, and " + socket.destination->address + " is IPv4"};
-  }
   if (socket.v6only && socket.source && ParseAddress(socket, *socket.source)->is_four) {
     return Invalid("v6only, and " + socket.source->address + " is IPv4");
+  }
+  if (socket.v6only && socket.destination && ParseAddress(socket, *socket.destination)->is_four) {
+    return Refusal{"ENETUNREACH", "v6only, and " + socket.destination->address + " is IPv4"};
   }
   if (socket.source && socket.destination &&
       ParseAddress(socket, *socket.source)->is_four !=

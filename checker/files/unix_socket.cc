@@ -167,7 +167,9 @@ std::optional<Refusal> FileRules<UnixSocket>::RefusedTarget(const UnixSocket& so
   if (target == nullptr) return Refusal{"ECONNREFUSED", name + " is not there"};
   if (!target->opened.name) return Refusal{"ECONNREFUSED", name + " has no name"};
   if (!(target->opened.socket_type == socket.socket_type)) {
-    return Refusal{"EPROTOTYPE", name + " is of type " + ValueText(target->opened.socket_type)};
+    // Abstract names are looked for among those of the type (unix_find_abstract()).
+    return Refusal{target->opened.IsAbstract() ? "ECONNREFUSED" : "EPROTOTYPE",
+                   name + " is of type " + ValueText(target->opened.socket_type)};
   }
   if (IsDatagram(socket)) {
     if (target->peer.expired() && !(target->opened.state == kConnected)) return std::nullopt;

@@ -88,6 +88,7 @@ bool Kernel::Passes(std::optional<Refusal> refused) {
 
 std::shared_ptr<Description> Kernel::Install(Fd fd, const std::shared_ptr<const File>& file,
                                              bool cloexec) {
+  openings_.reset();
   auto description = std::make_shared<Description>();
   description->file = file;
   description->command = command_;
@@ -250,6 +251,7 @@ void Kernel::Unlock(const File& file) {
 
 /// prctl(2), PR_SET_MM_EXE_FILE, opens and closes it.
 bool Kernel::CheckExecutable(const MmAttributes& mm) {
+  openings_.reset();
   const auto& regular = files.Of<RegularFile>();
   if (mm.exe_unlinked && regular.Created(*mm.exe_unlinked) == nullptr) {
     Violation("ENOENT", "the executable, unlinked file " + std::to_string(mm.exe_unlinked->value) +

@@ -368,6 +368,7 @@ void Kernel::Reap(TaskIndex zombie) {
 }
 
 void Kernel::Execute(const Exit& exit) {
+  openings_.reset();
   const std::string bad = BadStatus(exit.status);
   if (!bad.empty()) return Violation("EINVAL", bad);
   Task& task = self();

@@ -16,5 +16,5 @@
 #include "dsl/files/signalfd.h"
 #include "dsl/files/timerfd.h"
 #include "dsl/files/unix_socket.h"
-#include "dsl/socket_options.h"
 #include "dsl/files/unlinked.h"
+#include "dsl/socket_options.h"

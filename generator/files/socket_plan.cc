@@ -198,7 +198,10 @@ class Planner {
       for (const FileIndex file : message.rights) sent.rights.push_back(Hold(process, file));
       setting.queue.push_back(std::move(sent));
     }
-    snapshot_.late.push_back({sender, std::move(setting), process});
+    LateEntry& entry = snapshot_.late.emplace_back();
+    entry.file = sender;
+    entry.state = std::move(setting);
+    entry.process = process;
   }
 
   /// An end whose peer is gone is made with one, which is closed.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/fanotify.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -59,6 +60,8 @@ Result FileLoaderOf<Fanotify>::Convert(const pb::file_entry& entry, const ImageR
   for (int i = 0; i < from.mark_size(); ++i) {
     marks.marks.push_back(MarkOf(from.mark(i), place.At("ffy.mark", i)));
   }
+  // The kernel lists what was added last first.
+  std::reverse(marks.marks.begin(), marks.marks.end());
   file->late.emplace_back(std::move(marks));
   return Result::kOk;
 }

@@ -40,10 +40,10 @@ class FileLoaderOf<Timerfd> : public FileLoader {
     }
     TakeDescription("tfd", from, file);
     file->body = Timerfd{{from.clockid()}};
-    file->late.push_back(TimerfdSetting{{from.settime_flags()},
-                                        from.ticks(),
-                                        {from.isec(), from.insec()},
-                                        {from.vsec(), from.vnsec()}});
+    file->late.emplace_back(TimerfdSetting{{from.settime_flags()},
+                                           from.ticks(),
+                                           {from.isec(), from.insec()},
+                                           {from.vsec(), from.vnsec()}});
     return Result::kOk;
   }
 };

@@ -23,6 +23,15 @@ constexpr std::size_t kMostRights = 253;  // SCM_MAX_FD
 constexpr std::uint32_t kRead = 1, kWrite = 2, kBoth = kRead | kWrite;
 constexpr std::uint32_t kMostMode = 0177777;
 
+constexpr std::uint32_t kLeastSend = 4608, kLeastReceive = 2304;  // SOCK_MIN_SNDBUF, _RCVBUF
+
+void CheckBuffer(const char* field, const std::optional<std::uint32_t>& bytes, std::uint32_t least,
+                 const Place& place) {
+  if (!bytes || (*bytes >= least && *bytes % 2 == 0)) return;
+  place.Error(field, std::to_string(*bytes) + ": buffers are twice what is set, at least " +
+                         std::to_string(least));
+}
+
 bool IsConnected(UnixState state) { return state == kConnected; }
 bool IsDatagram(const UnixSocket& socket) { return socket.socket_type.value == SOCK_DGRAM; }
 
@@ -140,6 +149,8 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
   TakeName(from, place, &body);
   if (file->unsupported.empty()) {
     SocketOptions options = SocketOptionsOf(from.opts(), place);
+    CheckBuffer(".opts.so_sndbuf", options.so_sndbuf, kLeastSend, place);
+    CheckBuffer(".opts.so_rcvbuf", options.so_rcvbuf, kLeastReceive, place);
     // What net.core.wmem_default and rmem_default are, unless somebody has set them.
     constexpr std::uint32_t kDefaultBuffer = 212992;
     if (options.so_sndbuf == kDefaultBuffer) options.so_sndbuf.reset();
@@ -387,15 +398,15 @@ void FileLoaderOf<UnixSocket>::Warn(Loader& loader) {
   for (const SocketQueue& queue : loader.snapshot.socket_queues) messages += queue.messages.size();
   if (connections != 0) {
     loader.diag.NotRestorable("files.img",
-                        std::to_string(connections) +
-                            " of type UNIXSK: no image says who made the connection "
-                            "(SO_PEERCRED); they come back with the ids of the restorer");
+                              std::to_string(connections) +
+                                  " of type UNIXSK: no image says who made the connection "
+                                  "(SO_PEERCRED); they come back with the ids of the restorer");
   }
   if (messages != 0) {
-    loader.diag.NotRestorable("sk-queues.img",
-                        std::to_string(messages) +
-                            " messages: no image has the address and the credentials of who sent "
-                            "them; they come back with those of the restorer");
+    loader.diag.NotRestorable(
+        "sk-queues.img", std::to_string(messages) +
+                             " messages: no image has the address and the credentials of who sent "
+                             "them; they come back with those of the restorer");
   }
 }
 

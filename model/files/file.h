@@ -29,9 +29,8 @@ namespace crgen {
 
 /// The list of types, from which all else follows: what has no row for one of them does not
 /// compile. Each body says of itself `kType`, CRIU's name.
-using FileBody =
-    std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify,
-                 Pidfd, Pipe, Fifo, UnixSocket, InetSocket, OtherFile>;
+using FileBody = std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify,
+                              Fanotify, Pidfd, Pipe, Fifo, UnixSocket, InetSocket, OtherFile>;
 
 /// An open file description (open(2), NOTES).
 struct File {

@@ -22,16 +22,18 @@ inline void CompileLocks(Fd fd, const std::vector<FileLock>& locks, const File& 
 
 template <>
 struct LateRestorer<LockSetting> {
-  static void Compile(Fd fd, const LockSetting& setting, const File& file, Arena& arena, Op& op) {
-    CompileLocks(fd, setting.locks, file, arena, op);
+  static void Compile(Fd fd, const LockSetting& setting, const File& file, LateContext& context,
+                      Op& op) {
+    CompileLocks(fd, setting.locks, file, context.arena, op);
   }
 };
 
 /// As it was before it was broken: the compiler adds that.
 template <>
 struct LateRestorer<LeaseSetting> {
-  static void Compile(Fd fd, const LeaseSetting& setting, const File& file, Arena& arena, Op& op) {
-    CompileLocks(fd, setting.locks, file, arena, op);
+  static void Compile(Fd fd, const LeaseSetting& setting, const File& file, LateContext& context,
+                      Op& op) {
+    CompileLocks(fd, setting.locks, file, context.arena, op);
   }
 };
 

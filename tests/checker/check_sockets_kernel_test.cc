@@ -144,7 +144,8 @@ class Run {
     std::string text, carried;
     for (const check::SocketMessage& message : socket.queue) {
       for (const auto& right : message.rights) {
-        (stream ? carried : text) += "[" + std::to_string(real_.inode_of[right->socket->opened.socket_id.value]) + "]";
+        (stream ? carried : text) +=
+            "[" + std::to_string(real_.inode_of[right->socket->opened.socket_id.value]) + "]";
       }
       for (std::uint64_t i = 0; i < message.bytes; ++i) {
         text.push_back(test::ByteOfImage(message.source.offset + i));

@@ -14,22 +14,23 @@ namespace crgen::test {
 namespace {
 
 TEST_F(CliTest, TellsAPartialPlanFromAWholeOne) {
-  const std::string golden = std::string(CRGEN_GOLDEN) + "/pipeline.json";
-  const Ran partial = Crgen("validate " + golden + " --against " + Dump("pipeline"));
+  const std::string dump = WithUnsupported();
+  const std::string plan = Crgen(dump + " --partial").out;
+  std::ofstream(folder_ / "plan.json") << plan;
+  const Ran partial = Crgen("validate " + (folder_ / "plan.json").string() + " --against " + dump);
   EXPECT_EQ(partial.code, 0) << partial.err;
-  EXPECT_NE(partial.err.find("warning: sk-queues.img[0]: left out, as the plan says"),
+  EXPECT_NE(partial.err.find("warning: bpfmap-data.img[0]: left out, as the plan says"),
             std::string::npos)
       << partial.err;
   // The same plan without a word of that.
-  std::string silent = ReadFileText(golden);
+  std::string silent = plan;
   const std::size_t start = silent.find(", \"left_out\": [");
   ASSERT_NE(start, std::string::npos);
   silent.erase(start, silent.find("}]", start) + 2 - start);
   std::ofstream(folder_ / "silent.json") << silent;
-  const Ran run =
-      Crgen("validate " + (folder_ / "silent.json").string() + " --against " + Dump("pipeline"));
+  const Ran run = Crgen("validate " + (folder_ / "silent.json").string() + " --against " + dump);
   EXPECT_EQ(run.code, 3);
-  EXPECT_NE(run.err.find("error: sk-queues.img[0]: expected, neither restored nor left out"),
+  EXPECT_NE(run.err.find("error: bpfmap-data.img[0]: expected, neither restored nor left out"),
             std::string::npos)
       << run.err;
 }

@@ -152,6 +152,8 @@ TEST_F(OptionsTest, WithoutDetachTheRestorerEndsAsTheRootDoes) {
 class OutsideTest : public EndToEnd {
  protected:
   void SetUp() override {
+    has_own_network_ = EnterOwnNetwork();
+    ASSERT_TRUE(has_own_network_) << Failed("unshare(CLONE_NEWNET)");
     std::thread connector([&] { Connect(); });
     EndToEnd::SetUp();
     given_up_ = IsSkipped() || HasFatalFailure();

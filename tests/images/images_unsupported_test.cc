@@ -13,11 +13,11 @@ TEST(UnsupportedImages, TypesOfDescriptors) {
   for (std::uint32_t type = 0; type < std::size(kFileTypes); ++type) {
     if (type == pb::FD_REG || type == pb::FD_MEMFD) continue;
     const std::string name(kFileTypes[type]);
-    const bool planned =
-        type == pb::FD_EVENTFD || type == pb::FD_SIGNALFD || type == pb::FD_TIMERFD ||
-        type == pb::FD_EVENTPOLL || type == pb::FD_INOTIFY || type == pb::FD_FANOTIFY ||
-        type == pb::FD_PIDFD || type == pb::FD_PIPE || type == pb::FD_FIFO ||
-        type == pb::FD_UNIXSK || type == pb::FD_INETSK;
+    const bool planned = type == pb::FD_EVENTFD || type == pb::FD_SIGNALFD ||
+                         type == pb::FD_TIMERFD || type == pb::FD_EVENTPOLL ||
+                         type == pb::FD_INOTIFY || type == pb::FD_FANOTIFY ||
+                         type == pb::FD_PIDFD || type == pb::FD_PIPE || type == pb::FD_FIFO ||
+                         type == pb::FD_UNIXSK || type == pb::FD_INETSK;
     types.push_back(
         {name,
          [=](Dump& d) { d.AddOther(4, type); },

@@ -135,7 +135,7 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
        }},
       {"an internet socket",
        {kRestore},
-       [&] { return with_inet("SOCK_STREAM", "IPPROTO_TCP", {}); }},
+       [&] { return with_inet("SOCK_STREAM", "IPPROTO_TCP", Json::object()); }},
       {"its buffers",
        {kRestore, "net_admin"},
        [&] {
@@ -149,7 +149,7 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
        }},
       {"a raw socket",
        {kRestore, "net_raw"},
-       [&] { return with_inet("SOCK_RAW", "IPPROTO_ICMP", {}); }},
+       [&] { return with_inet("SOCK_RAW", "IPPROTO_ICMP", Json::object()); }},
       {"processes", {kRestore}, [&] { return PlanWith({}); }},
       {"another root",
        {kRestore, "sys_chroot"},

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <set>
+
 #include "tests/support/restorer_support.h"
 
 namespace crgen::test {
@@ -59,24 +61,27 @@ class RestorerLocksTest : public RestorerTest {
   }
 
   /// What fdinfo shows, each lock as kind, state, type and range.
+  /// Sorted: the kernel lists those of one owner together, in the order in which they came.
   static std::string LocksOf(int pid, int fd) {
     std::ifstream info("/proc/" + std::to_string(pid) + "/fdinfo/" + std::to_string(fd));
-    std::string found;
+    std::multiset<std::string> locks;
     for (std::string line; std::getline(info, line);) {
       std::istringstream words(line);
       std::string label, number, kind, state, type, owner, file, first, last;
       words >> label >> number >> kind >> state >> type >> owner >> file >> first >> last;
       if (label == "lock:")
-        found += kind + " " + state + " " + type + " " + first + "-" + last + "\n";
+        locks.insert(kind + " " + state + " " + type + " " + first + "-" + last + "\n");
     }
+    std::string found;
+    for (const std::string& lock : locks) found += lock;
     return found;
   }
   void ExpectRich() {
     EXPECT_EQ(LocksOf(Pid(0), 3),
               "FLOCK ADVISORY WRITE 0-EOF\n"
               "OFDLCK ADVISORY READ 50-54\n"
-              "POSIX ADVISORY WRITE 10-14\n"
-              "POSIX ADVISORY READ 100-EOF\n");
+              "POSIX ADVISORY READ 100-EOF\n"
+              "POSIX ADVISORY WRITE 10-14\n");
     EXPECT_EQ(LocksOf(Pid(1), 3),
               "FLOCK ADVISORY WRITE 0-EOF\n"
               "OFDLCK ADVISORY READ 50-54\n"

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
+#include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -54,6 +55,19 @@ class CliTest : public ::testing::Test {
   fs::path CopyOf(const std::string& name) {
     fs::copy(Dump(name), folder_ / name, fs::copy_options::recursive);
     return folder_ / name;
+  }
+
+  /// A copy of the dump "pipeline" with what no command says: the content of a BPF map, and labels.
+  fs::path WithUnsupported() {
+    const fs::path dump = CopyOf("pipeline");
+    const auto write = [&](const char* image, std::uint32_t magic) {
+      const std::uint32_t words[] = {0x54564319, magic, 0};  // the common magic; an empty entry
+      std::ofstream(dump / image, std::ios::binary)
+          .write(reinterpret_cast<const char*>(words), sizeof words);
+    };
+    write("bpfmap-data.img", 0x64324033);
+    write("apparmor.img", 0x59423047);
+    return dump;
   }
 
   fs::path folder_;

@@ -168,7 +168,10 @@ class Place {
     image_ = text.substr(0, bracket);
     rest_ = text.substr(std::min(bracket, text.size()));
     const std::size_t dash = image_.rfind('-'), dot = image_.rfind('.');
-    if (dash < dot && std::isdigit(static_cast<unsigned char>(image_[dash + 1])) != 0) {
+    if (image_.starts_with("ghost-file-")) {
+      number_ = static_cast<std::uint32_t>(
+          Words::ParseNumber("0x" + image_.substr(dash + 1, dot - dash - 1)));
+    } else if (dash < dot && std::isdigit(static_cast<unsigned char>(image_[dash + 1])) != 0) {
       number_ = static_cast<std::uint32_t>(
           Words::ParseNumber(std::string_view(image_).substr(dash + 1, dot - dash - 1)));
     }

@@ -251,7 +251,9 @@ inline std::vector<Damage> Damages() {
               [](json& command) { RemoveWord("flags", "O_APPEND")(command["file"]); })},
       {"files", "no owner", InAttribute("descriptors", WithoutLate("owner"))},
       {"unlinked", "nothing in them", InUnlinked([](json& it) { it.erase("content"); })},
-      {"unlinked", "another owner", InUnlinked([](json& it) { it["uid"] = 0; })},
+      {"unlinked", "another owner", InUnlinked([](json& it) {
+         if (it.contains("uid")) it["uid"] = 0;
+       })},
       {"unlinked", "another time", InUnlinked([](json& it) { it.erase("times"); })},
       {"unlinked", "two files of one",
        [](json& plan) {
@@ -340,21 +342,13 @@ inline std::vector<Damage> Damages() {
        InEach("OPEN_FILE",
               [](json& command) {
                 json& file = command["file"];
-                if (command["fd"] == 10 && file["type"] == "PIDFD") {
-                  Add(1, file["target"]);
-                }
+                if (command["fd"] == 11 && file["type"] == "PIDFD") file["target"] = command["pid"];
               })},
       {"pidfds", "all the same dead",
        InEach("OPEN_FILE",
               [](json& command) {
                 json& file = command["file"];
                 if (file.contains("dead")) file["dead"] = 1;
-              })},
-      {"pidfds", "no thread",
-       InEach("OPEN_FILE",
-              [](json& command) {
-                json& file = command["file"];
-                if (file.contains("thread")) file["target"] = command["pid"];
               })},
       {"epoll", "nothing is watched", InAttribute("descriptors", WithoutLate("epoll"))},
       {"epoll", "what has fired is armed", InEachTarget([](json& target) {
@@ -425,14 +419,14 @@ inline std::vector<Damage> Damages() {
       {"inet", "no option",
        InSockets([](json& socket) { socket["options"].erase("so_broadcast"); })},
       {"inet", "another limit of hops", InSockets([](json& socket) {
-         if (socket["ip"].contains("ttl")) socket["ip"]["ttl"] = 64;
+         if (socket.contains("ip") && socket["ip"].contains("ttl")) socket["ip"]["ttl"] = 64;
        })},
       {"inet", "no filter", InSockets([](json& socket) { socket["options"].erase("so_filter"); })},
       {"inet", "both families", InSockets([](json& socket) { socket.erase("v6only"); })},
       {"inet", "options of sharing stay", InAttribute("descriptors", WithoutLate("options"))},
-      {"inet", "a byte of a queue is lost", InSockets([](json& socket) {
+      {"inet", "a queue is shifted by a byte", InSockets([](json& socket) {
          if (!socket.contains("stream") || !socket["stream"].contains("in")) return;
-         Add(1, socket["stream"]["in"]["offset"]);
+         Add(-1, socket["stream"]["in"]["offset"]);
        })},
       {"inet", "what was not sent is lost", InSockets([](json& socket) {
          if (socket.contains("stream")) socket["stream"].erase("unsent");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/support/e2e_machine.h"
+#include "tests/support/network.h"
 
 namespace crgen::test {
 
@@ -43,6 +44,8 @@ class EndToEnd : public ::testing::Test {
  protected:
   virtual const Program& TheProgram() const = 0;
 
+  bool has_own_network_ = false;  ///< else programs with connections get one
+
   void SetUp() override {
     if (!Machine().missing.empty()) GTEST_SKIP() << Machine().missing;
     std::string folder = (fs::temp_directory_path() / "crgen-restore-XXXXXX").string();
@@ -50,6 +53,10 @@ class EndToEnd : public ::testing::Test {
     folder_ = folder;
     fs::permissions(folder_, fs::perms::others_exec, fs::perm_options::add);
     fs::create_directories(Home());
+    // Nothing of an earlier test has its ports, not even as TIME_WAIT.
+    if (TheProgram().connections && !has_own_network_) {
+      ASSERT_TRUE(EnterOwnNetwork()) << Failed("unshare(CLONE_NEWNET)");
+    }
     ASSERT_NO_FATAL_FAILURE(Start());
   }
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -90,7 +91,16 @@ class RealSockets {
     return errno;
   }
 
-  int Single(const UnixSocket& socket, int* fd) {
+  /// Whether `fd` is `to`, where `socket` could connect to, and somebody waits there.
+  bool IsWaitedFor(Fd fd, const UnixSocket& to, const UnixSocket& socket) {
+    struct stat status;
+    if (fstat(fd, &status) < 0 || status.st_ino != inode_of[to.socket_id.value]) return false;
+    pollfd waiting = {fd, POLLIN, 0};
+    return to.socket_type == socket.socket_type && to.state == kListening &&
+           poll(&waiting, 1, 0) > 0;
+  }
+
+  int Single(const UnixSocket& socket, int* fd, std::optional<Fd> accept_from = {}) {
     const int type = static_cast<int>(socket.socket_type.value);
     *fd = Aside(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (*fd < 0) return errno;
@@ -103,6 +113,8 @@ class RealSockets {
       const bool own = socket.connect_to->value == socket.socket_id.value;
       const UnixSocket* to = own ? &socket : target == sockets_.end() ? nullptr : &target->second;
       if (to == nullptr || !to->name) return ECONNREFUSED;
+      // accept(2) would give another connection, which has waited longer.
+      if (accept_from && IsWaitedFor(*accept_from, *to, socket)) return EINVAL;
       socklen_t size = 0;
       const sockaddr_un address = Address(*to, &size);
       if (connect(*fd, reinterpret_cast<const sockaddr*>(&address), size) < 0) return errno;
@@ -113,7 +125,7 @@ class RealSockets {
 
   int Pair(const UnixSocket& one, const UnixSocket& other, std::array<int, 2>* ends) {
     if (one.connect_to) {
-      if (const int error = Single(one, &(*ends)[0]); error != 0) return error;
+      if (const int error = Single(one, &(*ends)[0], other.accept_from); error != 0) return error;
       const int got = accept4(*other.accept_from, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
       if (got < 0) return errno;
       (*ends)[1] = Aside(got);
@@ -189,6 +201,7 @@ inline std::string Drain(Fd fd, bool stream) {
     header.msg_control = control;
     header.msg_controllen = sizeof control;
     const ssize_t got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got < 0 && errno == ECONNRESET) continue;  // told once: its peer had not read everything
     if (got < 0 || (stream && got == 0)) return text + carried;
     if (got == 0 && header.msg_controllen == 0) {
       pollfd end = {fd, POLLRDHUP, 0};

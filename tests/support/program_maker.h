@@ -445,6 +445,13 @@ class ProgramMaker : private FileMaker {
     return OneIn(4) ? MadviseBit(Any({MADV_DONTFORK, MADV_DONTNEED})) : Any(features_.advice);
   }
 
+  /// TCP gives its sockets to mmap(2), to be read from (tcp_mmap()); the checker refuses them all.
+  bool IsTcp(Pid pid, Fd fd) const {
+    const auto* slot = TaskOf(pid).table->slots.Find(fd);
+    const auto* socket =
+        slot == nullptr ? nullptr : std::get_if<InetSocket>(&slot->value.description->file->body);
+    return socket != nullptr && socket->protocol.value == IPPROTO_TCP;
+  }
   Command AnyMapping(Pid pid) {
     const AddressRange range = EmptyOr(AnyRange());
     MapRegion map = test::Mapping(range.start, range.end, AnyProt());
@@ -461,6 +468,7 @@ class ProgramMaker : private FileMaker {
       map.flags.bits ^= MAP_ANONYMOUS;
       if (OneIn(2)) map.flags.bits ^= MAP_PRIVATE | MAP_SHARED;
       map.fd = OpenFd(pid);
+      if (IsTcp(pid, *map.fd)) map.fd = -1;
       map.offset = Below(8) * kPageSize + (OneIn(40) ? 1 : 0);
     } else if (OneIn(30)) {
       map.flags.bits ^= Any({MAP_ANONYMOUS, MAP_PRIVATE});
@@ -507,7 +515,7 @@ class ProgramMaker : private FileMaker {
   /// Processes and openings first, then what sets locks, and takes them away.
   Command OneOfLocks(Pid pid, bool first) {
     if (first && OneIn(4)) return test::ForkOf(pid, NewPid(), OneIn(3) ? CLONE_FILES : 0);
-    if (first) return test::OpenOf(pid, AnyFd(), OneIn(5) ? AnyMemfd() : AnyRegular());
+    if (first) return test::OpenOf(pid, AnyFd(), OneIn(5) ? AnyMemfd(kernel()) : AnyRegular());
     if (pid != kernel().tasks[kernel().root()].pid && OneIn(25)) return test::ExitOf(pid);
     return OneIn(6) ? OneOfFiles(pid) : AnyLock(pid);
   }

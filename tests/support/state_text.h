@@ -34,6 +34,7 @@ class StateText {
     }
     std::sort(tasks.begin(), tasks.end(), [](auto* a, auto* b) { return a->pid < b->pid; });
     for (const check::Task* task : tasks) WriteTask(*task);
+    WriteLocks();
     return std::move(out_);
   }
 
@@ -103,8 +104,43 @@ class StateText {
     });
   }
 
+  /// POSIX locks belong to a table and a file, others to a description.
+  void WriteLocks() {
+    std::vector<std::string> lines;
+    kernel_.locks.ForEach([&](const FileLock& lock, const check::LockOwner& owner,
+                              const check::Description* description) {
+      const auto holder = owner.lock();
+      if (holder == nullptr) return;
+      auto attributes = std::make_shared<Attributes>();
+      attributes->descriptors.push_back({0, LockSetting{{lock}}});
+      std::string text = Json(SetAttr{{}, std::move(attributes)});
+      const auto table = tables_.find(static_cast<const check::Table*>(holder.get()));
+      const RegularFile* regular = AsRegular(*description->file);
+      if (table == tables_.end()) {
+        text += " description " + std::to_string(descriptions_[description]);
+      } else {
+        text += " table of " + std::to_string(table->second) + " file " +
+                (regular == nullptr ? "" : regular->path.bytes);
+      }
+      lines.push_back(std::move(text));
+    });
+    std::sort(lines.begin(), lines.end());
+    for (const std::string& line : lines) Line("lock", line);
+  }
+
+  /// What is only a name for an object: numbered as it comes.
+  static void Renumber(std::uint64_t* id, std::unordered_map<std::uint64_t, std::size_t>* numbers) {
+    *id = numbers->try_emplace(*id, numbers->size()).first->second;
+  }
+
   void WriteFile(const check::Description& description) {
     auto file = std::make_shared<File>(*description.file);
+    if (auto* fifo = std::get_if<Fifo>(&file->body)) Renumber(&fifo->pipe_id.value, &fifos_);
+    auto* regular = std::get_if<RegularFile>(&file->body);
+    if (regular != nullptr && regular->unlinked) {
+      Renumber(&regular->unlinked->id.value, &unlinked_);
+      if (regular->unlinked->link_of) Renumber(&*regular->unlinked->link_of, &unlinked_);
+    }
     if (auto* memfd = std::get_if<Memfd>(&file->body)) {
       Memfd own;
       own.inode_id.value = NumberOf(*description.object);
@@ -236,6 +272,7 @@ class StateText {
   std::unordered_map<const check::Table*, Pid> tables_;
   std::unordered_map<const check::Description*, std::size_t> descriptions_;
   mutable std::unordered_map<const Object*, std::size_t> numbers_;
+  std::unordered_map<std::uint64_t, std::size_t> fifos_, unlinked_;
   std::unordered_map<const Object*, bool> objects_;
 };
 

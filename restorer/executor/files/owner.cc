@@ -12,7 +12,7 @@ void SetOwner(const Caller& caller, const OwnerOp& owner) {
     caller.Must("fcntl(F_SETSIG)", __NR_fcntl, owner.fd, F_SETSIG, owner.signal);
   }
   if (!owner.has_owner) {  // not even the one that F_SETLEASE has made
-    const int32_t nobody[2] = {F_OWNER_PID, 0};
+    const int32_t nobody[2] = {F_OWNER_TID, 0};
     caller.Must("fcntl(F_SETOWN_EX)", __NR_fcntl, owner.fd, F_SETOWN_EX, nobody);
     return;
   }

@@ -1,14 +1,12 @@
-// Descriptors of processes: of itself, a child, a thread, a zombie, processes that are gone, of
-// which one has two; inherited by a child that is born later.
+// Descriptors of processes: of itself, a child, a zombie, processes that are gone, of which one has
+// two; inherited by a child that is born later. CRIU refuses those of threads.
 #include <linux/kcmp.h>
 #include <poll.h>
-#include <pthread.h>
 
 #include "program.h"
 
-enum { SELF = 10, CHILD, THREAD, ZOMBIE, DEAD, DEAD_AGAIN, OTHER_DEAD, SECOND };
+enum { SELF = 10, CHILD, ZOMBIE, DEAD, DEAD_AGAIN, OTHER_DEAD, SECOND };
 static pid_t root_pid, child_pid, second_pid, zombie_pid;
-static volatile pid_t thread_tid;
 
 static void At(int wanted, int fd) {
   CHECK(dup2(fd, wanted));
@@ -34,12 +32,6 @@ static int Ended(int fd) {
   return wait.revents & POLLIN;
 }
 
-static void* Sleep(void* unused) {
-  thread_tid = gettid();
-  for (;;) pause();
-  return unused;
-}
-
 static void LastOfSecond(void) {
   EXPECT("the sibling", child_pid, Target(CHILD));
   EXPECT("one description", 0, syscall(SYS_kcmp, getpid(), root_pid, KCMP_FILE, CHILD, CHILD));
@@ -52,7 +44,6 @@ static void LastOfRoot(void) {
   AwaitStep("second_looked");
   EXPECT("itself", root_pid, Target(SELF));
   EXPECT("the child", child_pid, Target(CHILD));
-  EXPECT("the thread", thread_tid, Target(THREAD));
   EXPECT("the zombie", zombie_pid, Target(ZOMBIE));
   EXPECT("the second child", second_pid, Target(SECOND));
   EXPECT("who is gone", -1, Target(DEAD));
@@ -63,7 +54,6 @@ static void LastOfRoot(void) {
   EXPECT("two descriptions", 1,
          syscall(SYS_kcmp, root_pid, root_pid, KCMP_FILE, DEAD, DEAD_AGAIN) != 0);
   EXPECT("flags of the child's", O_RDWR | O_NONBLOCK, fcntl(CHILD, F_GETFL));
-  EXPECT("flags of the thread's", O_RDWR | O_EXCL, fcntl(THREAD, F_GETFL));
   EXPECT("close-on-exec", FD_CLOEXEC, fcntl(SECOND, F_GETFD));
   EXPECT("none", 0, fcntl(SELF, F_GETFD));
   EXPECT("who is gone has ended", POLLIN, Ended(DEAD));
@@ -93,10 +83,6 @@ int main(void) {
   At(CHILD, Open(child_pid, O_NONBLOCK));
   second_pid = Spawn(0, "second", Second);
   CHECK(dup3(Open(second_pid, 0), SECOND, O_CLOEXEC));
-  pthread_t thread;
-  EXPECT("a thread", 0, pthread_create(&thread, NULL, Sleep, NULL));
-  while (!thread_tid) Nap();
-  At(THREAD, Open(thread_tid, O_EXCL));
   zombie_pid = Dies(5);
   At(ZOMBIE, Open(zombie_pid, 0));
   const pid_t dead = Dies(0);
