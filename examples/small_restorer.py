@@ -5,7 +5,9 @@
 
 Written from docs/restorer-contract.md alone; numbers in comments are its paragraphs. It executes one
 command after another (10), in processes that it has stopped: ptrace(2) lets a process make the
-system call that the command is. What it does not know it refuses by name before it begins (8.12).
+system call that the command is. What it does not know it refuses by name before it begins (8.13).
+
+Exit status: 0 restored; 1 failed, and nothing is left; 4 refused.
 """
 import ctypes
 import json
@@ -28,6 +30,7 @@ OPEN = dict(O_RDONLY=0, O_WRONLY=1, O_RDWR=2, O_APPEND=0x400, O_NONBLOCK=0x800, 
 PROT = dict(PROT_READ=1, PROT_WRITE=2, PROT_EXEC=4)
 MAP = dict(MAP_PRIVATE=2, MAP_ANONYMOUS=0x20)
 CLONE = dict(CLONE_FILES=0x400, CLONE_FS=0x200, CLONE_PARENT=0x8000)
+FILE = {"type", "id", "path", "flags", "pos", "size", "mode", "build_id"}
 ATTRIBUTES = {"comm", "fs", "child_subreaper", "signal_mask", "registers", "creds", "rlimits"}
 STUB = 0x7ff000000000  # two pages that no plan of this restorer may use: code, and arguments
 OPTIONS = 0x100000 | 1 | 2 | 4 | 8  # EXITKILL, TRACESYSGOOD, TRACEFORK, TRACEVFORK, TRACECLONE
@@ -36,7 +39,7 @@ WALL = 0x40000000
 
 
 class Refused(Exception):
-    pass
+    """The plan, or one of its commands."""
 
 
 def checked(result, what):
@@ -155,8 +158,11 @@ class Restorer:
         if name == "FORK":
             bits(command.get("flags", []), CLONE, where)
         if name == "OPEN_FILE":
-            if command["file"]["type"] != "REG" or "peer" in command:
+            if command["file"]["type"] != "REG":
                 raise Refused("a file of type %s" % command["file"]["type"])
+            unknown = set(command["file"]) - FILE
+            if unknown:
+                raise Refused("%s, with %s" % (command["file"]["path"], ", ".join(sorted(unknown))))
             bits(command["file"]["flags"], OPEN, where)  # 8.2
         if name in ("MAP_REGION", "PROTECT_REGION"):
             if set(command) & {"fd", "shmem", "special", "madvise"}:
@@ -166,7 +172,7 @@ class Restorer:
         if name == "SET_ATTR":
             unknown = set(command["attributes"]) - ATTRIBUTES
             if unknown or "tid" in command:
-                raise Refused("attributes %s" % ", ".join(unknown or ["of a thread"]))
+                raise Refused("attributes %s" % ", ".join(sorted(unknown) or ["of a thread"]))
             for rights in ("creds", "rlimits"):
                 if command["attributes"].get(rights, "inherit") != "inherit":
                     raise Refused("%s other than the restorer's" % rights)
@@ -373,7 +379,6 @@ class Restorer:
             process.trace(17)
 
     def run(self):
-        self.check()
         checked(LIBC.prctl(36, 1, 0, 0, 0), "prctl")  # 3.4
         for number, command in enumerate(self.plan):
             try:
@@ -403,6 +408,11 @@ def main():
         os.execv(sys.executable, [sys.executable] + sys.argv)
     with open(sys.argv[1], encoding="utf-8") as file:
         restorer = Restorer(json.load(file), sys.argv[2])
+    try:
+        restorer.check()
+    except Refused as problem:
+        print("%s: this plan is refused" % problem, file=sys.stderr)
+        return 4
     try:
         restorer.run()
     except (Refused, OSError, KeyError) as problem:
