@@ -59,6 +59,34 @@ FAULTS = [
     ("signalfd", "set OPEN_FILE.file.mask to \"0x200\"", "fdinfo"),
     ("timerfd", "drop descriptors", "fdinfo"),
     ("fd-owner", "drop descriptors", "owners"),
+    ("unix-pairs", "forget queue", "sockets"),
+    ("unix-pairs", "forget rights", "sockets"),
+    ("unix-pairs", "forget shutdown", "sockets"),
+    ("unix-pairs", "forget options", "sockets"),
+    ("unix-names", "drop OPEN_FILE.file.permissions", "/mnt/dir/server"),
+    ("unix-names", "drop OPEN_FILE.file.shutdown_before", "sockets"),
+    ("unix-names", "let the last one wait first", "sockets"),
+    ("unix-name-that-is-gone", "drop OPEN_FILE.file.unlinked_name", "status"),
+    ("inet-sockets", "drop OPEN_FILE.file.ip", "sockets"),
+    ("inet-sockets", "drop OPEN_FILE.file.tcp", "sockets"),
+    ("inet-sockets", "set OPEN_FILE.file.backlog to 1", "sockets"),
+    ("inet-sockets", "forget options", "sockets"),
+    ("inet-connections", "drop OPEN_FILE.file.stream.unsent", "sockets"),
+    ("inet-connections", "drop OPEN_FILE.file.stream.sack", "sockets"),
+    ("inet-connections", "set OPEN_FILE.file.stream.in_seq to 7", "sockets"),
+    ("inet-connections", "forget repair", "sockets"),
+    ("unlinked", "drop OPEN_FILE.file.unlinked.times", "files"),
+    ("unlinked", "set OPEN_FILE.file.unlinked.uid to 0", "files"),
+    ("unlinked", "drop OPEN_FILE.file.unlinked.content", "contents"),
+    ("unlinked", "open each as a file of its own", "file of"),
+    ("locks", "forget locks", "locks"),
+    ("locks", "forget breaking", "locks"),
+    ("inotify", "forget watches", "watches"),
+    ("fanotify", "forget marks", "watches"),
+    ("fanotify", "set OPEN_FILE.file.event_flags to [\"O_RDWR\"]", "watches"),
+    ("pidfds", "set OPEN_FILE.file.dead to 1", "file of"),
+    ("fails-late-twice", "forget value", "should have failed"),
+    ("fails-late-kinds-out-of-order", "forget value", "should have failed"),
     ("memory", "drop PROTECT_REGION of the data", "maps"),
     ("memory", "set LOAD_PAGES.source.offset to 8192 in pages.img", "pages"),
     ("memory-copy-on-write", "load everything twice", "frame"),
@@ -72,6 +100,10 @@ FAULTS = [
     ("fails-in-the-middle", "restore what there is before the failure", "is left"),
     ("fails-left-out", "restore all the same", "should have failed"),
     ("fails-changed-size", "fail without a word", "should name"),
+    ("inotify", "restore, and open what is watched", "unread"),
+    ("unlinked", "restore, and leave a name", "/mnt/dir/gone"),
+    ("unlinked-opened-by-a-link", "restore, and keep the link", "/mnt/link_remap.1"),
+    ("fails-with-dumpers-link", "fail, and remove the link", "/mnt/link_remap.1"),
     ("resume-is-a-mark", "let them run at once", "there is no process 203"),
 ]
 
@@ -119,8 +151,32 @@ def dropped(plan, rest):
     return plan
 
 
+def forget(plan, what):
+    """Late state of that kind, or that member of it."""
+    for command in plan:
+        entries = command.get("attributes", {}).get("descriptors", [])
+        entries[:] = [entry for entry in entries if what not in entry]
+        for entry in entries:
+            for part in entry.get("locks", []) + entry.get("queue", []):
+                part.pop(what, None)
+        if not entries:
+            command.get("attributes", {}).pop("descriptors", None)
+    return plan
+
+
 def edited(plan, what):
     verb, _, rest = what.partition(" ")
+    if verb == "forget":
+        return forget(plan, rest)
+    if verb == "let":
+        waiting = [i for i, c in enumerate(plan) if "connect_to" in c.get("file", {}) and
+                   "peer" not in c and c["file"]["socket_type"] == "SOCK_STREAM"]
+        plan.insert(waiting[0], plan.pop(waiting[-1]))
+    if verb == "open":
+        first = next(c["file"]["unlinked"] for c in plan if "unlinked" in c.get("file", {}))
+        for number, command in enumerate(plan):
+            if "unlinked" in command.get("file", {}):
+                command["file"]["unlinked"] = dict(first, id=number)
     if verb == "drop":
         return dropped(plan, rest)
     if verb == "set":
@@ -161,6 +217,23 @@ def restore(what, plan, line):
         return 1
     if what == "restore all the same":
         return subprocess.call(line + ["--partial"])
+    if what == "restore, and open what is watched":
+        status = subprocess.call(line)
+        with open("/mnt/secret", "rb"):
+            return status
+    if what == "restore, and leave a name":
+        status = subprocess.call(line)
+        with open("/mnt/dir/gone", "wb"):
+            return status
+    if what == "restore, and keep the link":
+        os.link("/mnt/b", "/mnt/kept")
+        status = subprocess.call(line)
+        os.rename("/mnt/kept", "/mnt/link_remap.1")
+        return status
+    if what == "fail, and remove the link":
+        status = subprocess.call(line)
+        os.unlink("/mnt/link_remap.1")
+        return status
     if what == "fail without a word":
         return subprocess.call(line, stderr=subprocess.DEVNULL)
     if what == "let them run at once":
@@ -190,7 +263,8 @@ def main():
     unseen = 0
     for case, what, message in FAULTS:
         line = [os.path.join(FOLDER, "run"), "--only", case, "--settle", "0.5", os.path.abspath(__file__), what,
-                crrestore, "{plan}", "--images", "{images}", "--detach"]
+                crrestore, "{plan}", "--images", "{images}", "--detach", "--file-locks",
+                "--tcp-established"]
         run = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=False)
         if run.returncode == 77:
             print(run.stdout)

@@ -8,6 +8,7 @@ import os
 import struct
 
 import kernel
+import socket_facts
 
 # The program that all processes of the suite run: README.md, "Images".
 PROGRAM = ["0x400000-0x401000 r-xp", "0x500000-0x502000 rw-p"]
@@ -237,8 +238,8 @@ class Seen:
             found[name] = path.split(":")[0] if path.startswith("anon_inode:") else path
             if path.startswith("anon_inode:"):
                 found[name] = path[len("anon_inode:"):].strip("[]")
-            elif path.startswith("pipe:["):
-                found[name] = "pipe"
+            elif path.startswith(("pipe:[", "socket:[")):
+                found[name] = path.split(":")[0]
         return found
 
     def queued(self, fds):
@@ -258,6 +259,59 @@ class Seen:
     def fdinfo(self, fd):
         rows = dict(line.split(":", 1) for line in self._read("fdinfo/%s" % fd).splitlines())
         return {key: value.strip() for key, value in rows.items()}
+
+    def unread(self, fds):
+        """The bytes that a read(2) would find now."""
+        found = {}
+        for fd in fds:
+            copy = kernel.copy_of_descriptor(self.pid, int(fd))
+            found[fd] = struct.unpack("=i", fcntl.ioctl(copy, 0x541b, b"\0" * 4))[0]  # FIONREAD
+            os.close(copy)
+        return found
+
+    def pidfds(self, fds):
+        """By descriptor: whose pidfd it is, "gone", or both for a thread's."""
+        found = {}
+        for fd in fds:
+            rows = self.fdinfo(fd)
+            pid = int(rows["Pid"])
+            found[fd] = "gone" if pid == -1 else int(rows["NSpid"].split()[-1])
+            if int(rows["flags"], 8) & os.O_EXCL:
+                found[fd] = "thread %s" % found[fd]
+        return found
+
+    def locks(self, fds):
+        """By descriptor, what it has locked: kind, whether it is being broken, type, range."""
+        found = {}
+        for fd in fds:
+            rows = [line.split() for line in self._read("fdinfo/%s" % fd).splitlines()]
+            found[fd] = sorted(" ".join(row[2:5] + ["-".join(row[7:])]) for row in rows
+                               if row[0] == "lock:")
+        return found
+
+    def watches(self, fds):
+        """The rows of fdinfo of what inotify(7) and fanotify(7) watch, with the case's paths for inodes."""
+        found = {}
+        for fd, rows in fds.items():
+            paths = {os.lstat(row[0]).st_ino: row[0] for row in rows if row[0].startswith("/")}
+            found[fd] = []
+            for line in self._read("fdinfo/%s" % fd).splitlines():
+                if not line.startswith(("inotify ", "fanotify ")):
+                    continue
+                row = dict(word.split(":", 1) for word in line.split() if ":" in word)
+                if "ino" in row:
+                    names = ("wd", "mask") if "wd" in row else ("mflags", "mask", "ignored_mask")
+                    found[fd].append([paths.get(int(row["ino"], 16), "another")] +
+                                     ["%s %s" % (name, row[name]) for name in names])
+                elif "mnt_id" in row:
+                    found[fd].append(["mount", "mask " + row["mask"]])
+                else:  # of the group
+                    found[fd].append(["%s %s" % pair for pair in row.items()])
+            found[fd].sort()
+        return found
+
+    def sockets(self, wanted):
+        return socket_facts.of(self, wanted)
 
     def epoll(self, sets):
         """Of each set, what it watches: descriptor, events, data."""
