@@ -1,0 +1,99 @@
+"""What a case begins with, and who calls the restorer: README.md."""
+import fcntl
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+
+import kernel
+
+PATH = "/mnt"
+HELD = []  # what somebody else has, for as long as the case lasts
+
+
+def make(end):
+    """A file system that every case begins with, where plans find their files."""
+    kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
+    kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    kernel.mount("conformance", PATH, "tmpfs")
+    kernel.bring_up_loopback()
+    os.umask(0)
+    for name, mode, text in (("a", 0o644, "0123456789abcdef"), ("b", 0o600, "b" * 8192),
+                             ("log", 0o644, "log\n"), ("mark", 0o644, ""),
+                             ("program", 0o755, "no ELF file"), ("secret", 0o600, "x")):
+        path = os.path.join(PATH, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        os.chmod(path, mode)
+    os.link(os.path.join(PATH, "b"), os.path.join(PATH, "link_remap.1"))
+    for name in ("dir", "jail", "jail/inside"):
+        os.mkdir(os.path.join(PATH, name), 0o755)
+    os.mkfifo(os.path.join(PATH, "fifo"))
+    os.mknod(os.path.join(PATH, "socket"), 0o140644)
+    with open(os.path.join(PATH, "jail", "a"), "w", encoding="ascii") as file:
+        file.write("of the jail")
+    for path in end.get("locked", []):
+        HELD.append(open(path, "rb"))
+        fcntl.flock(HELD[-1], fcntl.LOCK_EX)
+    for path in end.get("bound", []):
+        HELD.append(socket.socket(socket.AF_UNIX))
+        HELD[-1].bind(path)
+    for table in end.get("nft_tables", {}):
+        subprocess.run(["nft", "add", "table", "inet", table], check=True)
+    for pid in end.get("taken", []):
+        take_number(pid)
+
+
+def take_number(pid):
+    with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as last:
+        last.write(str(pid - 1))
+    child = os.fork()
+    if child == 0:
+        while True:
+            signal.pause()
+    if child != pid:
+        raise RuntimeError("number %d could not be taken" % pid)
+
+
+def be_odd():
+    """A caller with much of its own, none of which a restored process may get."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    os.umask(0o077)
+    os.nice(3)
+    os.chdir(os.path.join(PATH, "dir"))
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
+        score.write("100")
+    resource.setrlimit(resource.RLIMIT_CORE, (4096, 8192))
+
+
+def fill_in(case):
+    """What only this kernel, and this file system, can say: the places of `fill`, and handles."""
+    fill = case.end.get("fill", {})
+    with open(case.plan, encoding="utf-8") as plan:
+        text = plan.read()
+    text = re.sub('"@handle of ([^@]*)@"', lambda of: json.dumps(kernel.file_handle(of[1])), text)
+    end = json.dumps(case.end)
+    sizes = sizes_of_maps()
+    for name, start in fill.items():
+        place = "0x%x" % (int(start, 16) + sizes[name])
+        text, end = (it.replace("@%s_end@" % name, place) for it in (text, end))
+    case.plan = os.path.join(PATH, "plan.json")
+    with open(case.plan, "w", encoding="utf-8") as plan:
+        plan.write(text)
+    case.end = json.loads(end)
+
+
+def sizes_of_maps():
+    """The vdso has the size that this kernel gives it."""
+    sizes = {}
+    with open("/proc/self/maps", encoding="utf-8") as maps:
+        for line in maps:
+            place, name = line.split()[0], line.split()[-1].strip("[]")
+            start, end = (int(word, 16) for word in place.split("-"))
+            name = "vvar" if name.startswith("vvar") else name
+            sizes[name] = sizes.get(name, 0) + end - start
+    return sizes
