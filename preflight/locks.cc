@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <tuple>
 #include <vector>
@@ -69,6 +70,10 @@ class LockQuestion : public QuestionOn<LockQuestion> {
   template <typename Body>
   void On(const Body&) {}
   void On(const SetAttr& set) {
+    if (set.attributes->mm) {
+      executables_[pid_] = set.attributes->mm->exe.bytes;
+      CheckExecutable();
+    }
     for (const DescriptorState& late : set.attributes->descriptors) {
       if (const auto* setting = std::get_if<LockSetting>(&late.state)) {
         for (const FileLock& lock : setting->locks) Look(late.fd, lock);
@@ -83,6 +88,10 @@ class LockQuestion : public QuestionOn<LockQuestion> {
     const RegularFile* regular = AsRegular(tables_.At(pid_, fd));
     if (regular == nullptr) return;  // nobody outside has it
     const std::string& path = regular->path.bytes;
+    if (lock.kind.value == kPosixLock) {
+      locked_[pid_].insert(path);
+      CheckExecutable();
+    }
     const int held_file = context_.files.file(path);
     struct stat status;
     if (held_file < 0 || fstat(held_file, &status) != 0) return;
@@ -97,6 +106,14 @@ class LockQuestion : public QuestionOn<LockQuestion> {
                           (held.kind == "LEASE" ? "" : " lock") + " on it",
                       "end that process, or wait for it");
     }
+  }
+
+  /// PR_SET_MM_EXE_FILE comes last, and opens and closes the file: its POSIX locks would be gone.
+  void CheckExecutable() {
+    const auto exe = executables_.find(pid_);
+    if (exe == executables_.end() || !locked_[pid_].contains(exe->second)) return;
+    findings_.Unsupported("a POSIX lock of " + exe->second +
+                          " by a process whose executable it is");
   }
 
   void CheckRight(const std::string& path, std::uint32_t owner) {
@@ -129,6 +146,8 @@ class LockQuestion : public QuestionOn<LockQuestion> {
   const bool any_;
   bool read_ = false;
   DescriptorTables tables_;
+  std::map<Pid, std::string> executables_;
+  std::map<Pid, std::set<std::string>> locked_;  ///< by POSIX locks
   std::map<Inode, std::vector<HeldLock>> held_;
 };
 

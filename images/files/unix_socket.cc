@@ -27,7 +27,8 @@ constexpr std::uint32_t kLeastSend = 4608, kLeastReceive = 2304;  // SOCK_MIN_SN
 
 void CheckBuffer(const char* field, const std::optional<std::uint32_t>& bytes, std::uint32_t least,
                  const Place& place) {
-  if (!bytes || (*bytes >= least && *bytes % 2 == 0)) return;
+  constexpr std::uint32_t kMost = 0x7fffffff;  // beyond: SocketOptionsOf()
+  if (!bytes || *bytes > kMost || (*bytes >= least && *bytes % 2 == 0)) return;
   place.Error(field, std::to_string(*bytes) + ": buffers are twice what is set, at least " +
                          std::to_string(least));
 }

@@ -65,6 +65,9 @@ class Run {
   int Queue(Fd fd, const QueueSetting& setting) {
     if (!queued_.insert(Inode(fd)).second) return EEXIST;
     const int error = real_.Send(fd, setting);
+    for (const SentMessage& message : setting.queue) {
+      for (const Fd right : message.rights) in_flight_.insert(Inode(right));
+    }
     if (error != 0) queued_.erase(Inode(fd));
     // A datagram socket forgets a peer that is gone when it is told, and a program knows of that no
     // more than of any other command that fails.
@@ -81,6 +84,17 @@ class Run {
     return status.st_ino;
   }
 
+  /// Linux 6.10 to 6.18 may throw away the queue of a socket in flight though somebody holds it,
+  /// and ends its peer with that ("af_unix: Initialise scc_index in unix_add_edge()" mends it).
+  bool MayBeCollected(const check::SocketObject& socket) {
+    const auto was_in_flight = [this](const check::SocketObject& it) {
+      return in_flight_.contains(real_.inode_of[it.opened.socket_id.value]);
+    };
+    if (in_flight_.empty()) return false;
+    const auto peer = socket.peer.lock();
+    return was_in_flight(socket) || peer == nullptr || was_in_flight(*peer);
+  }
+
   std::string Compare() {
     const check::Table* table = nullptr;
     for (const check::Task& task : maker_.kernel().tasks) {
@@ -94,6 +108,7 @@ class Run {
     for (Fd fd = 0; fd < test::kSocketFds; ++fd) {
       const auto* slot = table->slots.Find(fd);
       if (slot == nullptr) continue;
+      if (MayBeCollected(*slot->value.description->socket)) continue;
       const std::string difference = CompareSocket(fd, *slot->value.description);
       if (!difference.empty()) return "fd " + std::to_string(fd) + ": " + difference;
     }
@@ -102,7 +117,7 @@ class Run {
       if (slot == nullptr) continue;
       const check::SocketObject& socket = *slot->value.description->socket;
       const bool stream = socket.opened.socket_type.value == SOCK_STREAM;
-      if (!drained_.insert(Inode(fd)).second) continue;
+      if (!drained_.insert(Inode(fd)).second || MayBeCollected(socket)) continue;
       const std::string found = test::Drain(fd, stream), expected = Queue(socket, stream);
       if (found != expected) {
         return "fd " + std::to_string(fd) + " has received " + std::to_string(found.size()) +
@@ -157,6 +172,7 @@ class Run {
 
   const SocketProgramMaker& maker_;
   RealSockets real_;
+  std::set<ino_t> in_flight_;
   std::set<ino_t> queued_, shut_, drained_, forgotten_;
 };
 

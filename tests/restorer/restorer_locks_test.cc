@@ -152,6 +152,27 @@ TEST_F(RestorerLocksTest, SaysWhoIsInTheWay) {
 }
 
 /// An opening that nobody can know of makes the lease fail, by its path, and nothing is left.
+/// Setting the executable would end it.
+TEST_F(RestorerLocksTest, RefusesAPosixLockOfTheExecutable) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  std::ofstream(Path("program")) << "x";
+  chmod(Path("program").c_str(), 0755);
+  Open(plan, Pid(0), 3, "program", "O_RDONLY");
+  Late(plan, Pid(0), {At(3, {Lock("POSIX", "F_RDLCK")})});
+  Json mm = {{"exe", Path("program")}, {"auxv", Json::array()}};
+  for (const char* name : {"start_code", "end_code", "start_data", "end_data", "start_brk", "brk",
+                           "start_stack", "arg_start", "arg_end", "env_start", "env_end"}) {
+    mm[name] = Plan::Hex(kStack);
+  }
+  plan.Resume(Pid(0), Plan::Registers(kPause), {{"mm", mm}});
+  const Outcome outcome = Run(plan, "--detach --file-locks");
+  EXPECT_EQ(outcome.status, 4) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("a process whose executable it is"), std::string::npos)
+      << outcome.errors;
+}
+
 TEST_F(RestorerLocksTest, NamesTheFileThatCannotBeLeased) {
   const int fd = open(Path("leased").c_str(), O_WRONLY | O_CLOEXEC);
   const Outcome outcome = Run(Rich(), "--detach --file-locks");

@@ -91,15 +91,15 @@ class RealSockets {
     return errno;
   }
 
-  /// Whether `fd` is `to`, where `socket` could connect to, and somebody waits there.
-  bool IsWaitedFor(Fd fd, const UnixSocket& to, const UnixSocket& socket) {
+  /// A descriptor of the socket, or -1.
+  Fd FdOf(const UnixSocket& socket) {
+    constexpr Fd kMost = 64;
     struct stat status;
-    if (fstat(fd, &status) < 0 || status.st_ino != inode_of[to.socket_id.value]) return false;
-    pollfd waiting = {fd, POLLIN, 0};
-    return to.socket_type == socket.socket_type && to.state == kListening &&
-           poll(&waiting, 1, 0) > 0;
+    for (Fd fd = 0; fd < kMost; ++fd) {
+      if (fstat(fd, &status) == 0 && status.st_ino == inode_of[socket.socket_id.value]) return fd;
+    }
+    return -1;
   }
-
   int Single(const UnixSocket& socket, int* fd, std::optional<Fd> accept_from = {}) {
     const int type = static_cast<int>(socket.socket_type.value);
     *fd = Aside(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -114,10 +114,16 @@ class RealSockets {
       const UnixSocket* to = own ? &socket : target == sockets_.end() ? nullptr : &target->second;
       if (to == nullptr || !to->name) return ECONNREFUSED;
       // accept(2) would give another connection, which has waited longer.
-      if (accept_from && IsWaitedFor(*accept_from, *to, socket)) return EINVAL;
+      const bool can_connect = to->socket_type == socket.socket_type && to->state == kListening;
+      if (accept_from && can_connect && waiting_[to->socket_id.value] != 0) {
+        return EINVAL;
+      }
+      // Another one of that name, which is not meant.
+      if (to->IsAbstract() && !(to->socket_type == socket.socket_type)) return ECONNREFUSED;
       socklen_t size = 0;
       const sockaddr_un address = Address(*to, &size);
       if (connect(*fd, reinterpret_cast<const sockaddr*>(&address), size) < 0) return errno;
+      if (!accept_from && can_connect) ++waiting_[to->socket_id.value];
     }
     if (socket.backlog && listen(*fd, static_cast<int>(*socket.backlog)) < 0) return errno;
     return 0;
@@ -125,8 +131,15 @@ class RealSockets {
 
   int Pair(const UnixSocket& one, const UnixSocket& other, std::array<int, 2>* ends) {
     if (one.connect_to) {
+      struct stat status;
+      const bool is_open = fstat(*other.accept_from, &status) == 0;
       if (const int error = Single(one, &(*ends)[0], other.accept_from); error != 0) return error;
-      const int got = accept4(*other.accept_from, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      const Fd listener = FdOf(sockets_.at(one.connect_to->value));
+      const int got = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+      if (!is_open || status.st_ino != inode_of[one.connect_to->value]) {
+        close(got);
+        return is_open ? EINVAL : EBADF;
+      }
       if (got < 0) return errno;
       (*ends)[1] = Aside(got);
       return 0;
@@ -181,10 +194,14 @@ class RealSockets {
       rights->cmsg_len = CMSG_LEN(size);
       std::memcpy(CMSG_DATA(rights), message.rights.data(), size);
     }
-    return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? errno : 0;
+    for (;;) {
+      if (sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return 0;
+      if (errno != ECONNRESET) return errno;  // told once: its peer had not read everything
+    }
   }
 
   std::map<std::uint64_t, UnixSocket> sockets_;
+  std::map<std::uint64_t, int> waiting_;  ///< connections that nobody has accepted, by listener
 };
 
 /// All that a socket has received, as text: bytes, and the inodes of what came along. A stream may

@@ -368,7 +368,7 @@ class ProgramMaker : private FileMaker {
       watch.wd = static_cast<std::int32_t>(OneIn(20) ? 0 : 1 + Below(OneIn(3) ? 4 : 1000));
       watch.mask = {Any({std::uint64_t{IN_CREATE}, std::uint64_t{IN_ALL_EVENTS},
                          std::uint64_t{IN_MODIFY | IN_EXCL_UNLINK},
-                         std::uint64_t{IN_OPEN} | std::uint64_t{IN_ONESHOT}})};
+                         std::uint64_t{IN_OPEN} | std::uint64_t{IN_EXCL_UNLINK}})};
       if (OneIn(20)) watch.mask.bits |= IN_ONLYDIR;
       watch.path = Text{folder_ + "/" + std::to_string(Below(3))};
       watches.watches.push_back(watch);
