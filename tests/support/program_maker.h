@@ -239,24 +239,6 @@ class ProgramMaker : private FileMaker {
     TaskOf(pid).table->slots.ForEach([&](Fd fd, const check::Slot&) { open.push_back(fd); });
     return open.empty() || OneIn(8) ? AnyFd() : Any(open);
   }
-  /// An end of a pipe, mostly one that can be made. `alone`: nothing else is wrong with the
-  /// command, so its values may be.
-  std::shared_ptr<const File> AnyPipeEnd(PipeId id, bool first, bool alone, std::uint64_t access) {
-    constexpr std::uint64_t kLargeFile = 0100000;
-    Pipe body{id, {}, {}};
-    OpenFlags flags = {access | Any({0, 0, 0, O_NONBLOCK, O_APPEND, O_DIRECT})};
-    if (first != OneIn(8)) {
-      const bool wrong = first && alone && OneIn(6);
-      if (OneIn(2)) body.capacity = wrong ? Any({4097, 0, 4096}) : Any({8192, 16384, 65536});
-      if (OneIn(2)) {
-        body.data = ImageBytes{"pipes-data.img", 8,
-                               wrong ? Any({5000UL, 65537UL}) : Any({1UL, 4096UL, 8192UL})};
-      }
-    } else {
-      flags.bits |= OneIn(6) ? 0 : kLargeFile | Any({0, 0, O_SYNC});
-    }
-    return std::make_shared<const File>(File{{++files_}, flags, body});
-  }
   Command AnyPipe(Pid pid) {
     const PipeId id = {Below(6)};
     const bool first = !kernel().files.Of<Pipe>().Knows(id);
@@ -271,38 +253,6 @@ class ProgramMaker : private FileMaker {
       open.peer = std::make_shared<const PeerEnd>(PeerEnd{AnyFd(), std::move(peer), OneIn(2)});
     }
     return {pid, std::move(open)};
-  }
-  /// O_RDWR is of those that are opened only.
-  std::uint64_t AnyAccess(bool first) {
-    return first && !OneIn(6) ? Any({O_RDONLY, O_WRONLY}) : AccessMode();
-  }
-
-  static constexpr std::uint32_t kConnected = 1, kClosed = 7, kListening = 10;  // TCP_ states
-  /// Internet sockets that get in each other's way.
-  std::shared_ptr<const File> AnySocket() {
-    InetSocket socket;
-    const bool six = OneIn(2), stream = OneIn(2);
-    socket.family.value = six ? AF_INET6 : AF_INET;
-    socket.socket_type.value = stream ? SOCK_STREAM : SOCK_DGRAM;
-    socket.protocol.value = stream ? IPPROTO_TCP : IPPROTO_UDP;
-    socket.state.value = kClosed;
-    socket.v6only = six && OneIn(3);
-    const char* address = six ? Any({"::", "::1", "::ffff:127.0.0.1", "::ffff:127.0.0.2"})
-                              : Any({"0.0.0.0", "127.0.0.1", "127.0.0.2"});
-    socket.source = InetAddress{address, 22000 + Below(2)};
-    if (OneIn(2)) socket.options.so_reuseaddr = true;
-    if (OneIn(3)) socket.options.so_reuseport = true;
-    if (stream && OneIn(2)) {
-      socket.state.value = kListening;
-      socket.backlog = 1;
-    } else if (OneIn(3)) {
-      const bool own = socket.source->address == "::1";
-      socket.state.value = kConnected;
-      socket.source->address = own ? "::1" : six ? "::ffff:127.0.0.1" : "127.0.0.1";
-      socket.destination = InetAddress{socket.source->address, 22010 + Below(2)};
-      if (stream) socket.stream.emplace().mss = 1400;
-    }
-    return std::make_shared<const File>(File{{++files_}, {O_RDWR}, socket});
   }
   Command AnyOpening(Pid pid) {
     using namespace test;  // NOLINT
@@ -360,20 +310,6 @@ class ProgramMaker : private FileMaker {
       if (std::holds_alternative<Eventpoll>(it.file->body) && it.late.empty()) sets.push_back(fd);
     });
     return sets.empty() || OneIn(8) ? OpenFd(pid) : Any(sets);
-  }
-  InotifyWatches AnyWatches() {
-    InotifyWatches watches;
-    for (std::uint32_t i = Below(3); OneIn(30) ? false : i < 3; ++i) {
-      InotifyWatch watch;
-      watch.wd = static_cast<std::int32_t>(OneIn(20) ? 0 : 1 + Below(OneIn(3) ? 4 : 1000));
-      watch.mask = {Any({std::uint64_t{IN_CREATE}, std::uint64_t{IN_ALL_EVENTS},
-                         std::uint64_t{IN_MODIFY | IN_EXCL_UNLINK},
-                         std::uint64_t{IN_OPEN} | std::uint64_t{IN_EXCL_UNLINK}})};
-      if (OneIn(20)) watch.mask.bits |= IN_ONLYDIR;
-      watch.path = Text{folder_ + "/" + std::to_string(Below(3))};
-      watches.watches.push_back(watch);
-    }
-    return watches;
   }
   Fd WatcherFd(Pid pid) {
     std::vector<Fd> watchers;
