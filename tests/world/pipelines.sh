@@ -5,49 +5,8 @@
 # usage: pipelines.sh CRGEN CRRESTORE GET_CRIU CRIU_FOLDER
 # Exit status 77: skipped, as root, a CRIU or a package is missing; it says which.
 set -u
-crgen=$1 crrestore=$2 get_criu=$3 criu_folder=$4
-
-skip() { echo "skipped: $*"; exit 77; }
-
-if [ "${IN_NAMESPACE:-}" = "" ]; then
-  [ "$(id -u)" = 0 ] || skip "takes root"
-  for program in tar gzip sha256sum bash setsid unshare; do
-    [ -n "$(command -v $program)" ] || skip "there is no $program"
-  done
-  criu=${CRIU:-$(command -v criu)}
-  [ -n "$criu" ] || { "$get_criu" "$criu_folder" >/dev/null 2>&1 && criu=$criu_folder/criu; }
-  [ -x "$criu" ] || skip "there is no CRIU"
-  export IN_NAMESPACE=yes CRIU=$criu
-  # Pids are free here, and nobody outlives it.
-  exec unshare --pid --fork --mount-proc --kill-child "$0" "$@"
-fi
-
-# What the caller had open would be dumped as well.
-for fd in /proc/$$/fd/*; do
-  fd=${fd##*/}
-  [ "$fd" -le 2 ] || [ "$fd" = 255 ] || eval "exec $fd>&-"
-done
-
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-failures=0
-
-fail() {
-  echo "FAIL: $1: $2"
-  failures=$((failures + 1))
-}
-
-await() { # SECONDS COMMAND...
-  local tries=$((20 * $1))
-  shift
-  until "$@"; do
-    [ $((tries -= 1)) -gt 0 ] || return 1
-    sleep 0.05
-  done
-}
-
-is_gone() { ! kill -0 "$1" 2>/dev/null; }
-has() { [ -s "$1" ]; }
+. "$(dirname "$0")/common.sh"
+enter_namespaces --pid tar gzip sha256sum bash setsid unshare -- "$@"
 
 # try NAME SCRIPT: bash runs the script, which writes `begun` when it is at work and `end` when it
 # is done. What it writes must be what it writes undisturbed.
