@@ -113,8 +113,9 @@ class DescriptorPlan {
   std::unordered_map<std::uint64_t, std::int32_t, MixedHash> carried_at_;
   /// Table and file -> where NumberOf() has found it last.
   std::map<std::pair<std::int32_t, FileIndex>, Fd> last_number_;
-  std::vector<Fd> wanted_numbers_;  ///< of all tables, ascending
-  std::vector<Fd> handed_out_;      ///< numbers that no table wants, used to carry
+  std::unordered_set<Fd> unplaced_;  ///< while a table gets its final form: not there yet
+  std::vector<Fd> wanted_numbers_;   ///< of all tables, ascending
+  std::vector<Fd> handed_out_;       ///< numbers that no table wants, used to carry
   Fd next_number_ = 0;
 };
 

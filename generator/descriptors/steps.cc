@@ -46,9 +46,11 @@ Fd DescriptorPlan::NumberOf(std::int32_t table, FileIndex file) {
   std::vector<FdSlot>& slots = tables_[table].slots;
   Fd& last = last_number_[{table, file}];
   const auto there = LowerBound(slots, last);
-  if (there != slots.end() && there->fd == last && there->file == file) return last;
-  const auto found = std::find_if(slots.begin(), slots.end(),
-                                  [&](const FdSlot& slot) { return slot.file == file; });
+  const auto is_there = [&](const FdSlot& slot) {
+    return slot.file == file && !unplaced_.contains(slot.fd);
+  };
+  if (there != slots.end() && there->fd == last && is_there(*there)) return last;
+  const auto found = std::find_if(slots.begin(), slots.end(), is_there);
   return found == slots.end() ? -1 : last = found->fd;
 }
 
@@ -152,6 +154,11 @@ Result DescriptorPlan::Finish(NodeIndex node, FileOpener& opener, Emitter& out, 
   }
   const std::vector<PlacementStep> steps = PlaceDescriptors(table.slots, wanted);
   table.slots = std::move(wanted);
+  if (!openings_->needs().empty()) {
+    for (const PlacementStep& step : steps) {
+      if (step.kind != PlacementStep::Kind::kClose) unplaced_.insert(step.fd);
+    }
+  }
   // All that is closed is closed before anything is opened, so what the table does not want is
   // free.
   const auto is_open = [](const PlacementStep& step) {
@@ -164,10 +171,12 @@ Result DescriptorPlan::Finish(NodeIndex node, FileOpener& opener, Emitter& out, 
       step = std::prev(end);
     } else if (step->kind == PlacementStep::Kind::kDup) {
       out.Emit(pid, DupFd{step->old_fd, step->fd, step->cloexec});
+      unplaced_.erase(step->fd);
     } else {
       out.Emit(pid, CloseFd{step->fd});
     }
   }
+  unplaced_.clear();
   return Result::kOk;
 }
 
@@ -197,6 +206,8 @@ Result DescriptorPlan::OpenOwn(NodeIndex node, std::vector<PlacementStep> steps,
     }
     const FdSlot slot{step.fd, step.file, step.cloexec};
     if (Failed(Open(node, slot, peer, opener, out, diag))) return Result::kError;
+    unplaced_.erase(slot.fd);
+    if (peer) unplaced_.erase(peer->fd);
   }
   return Result::kOk;
 }
