@@ -10,6 +10,7 @@ system call that the command is. What it does not know it refuses by name before
 Exit status: 0 restored; 1 failed, and nothing is left; 4 refused.
 """
 import ctypes
+import errno
 import json
 import os
 import signal
@@ -375,8 +376,14 @@ class Restorer:
         for process in self.living.values():
             if process.stopped:
                 os.kill(process.pid, getattr(signal, process.stopped))
+        running = False
         for process in self.living.values():
-            process.trace(17)
+            try:
+                process.trace(17)
+            except Refused:
+                if not running or ctypes.get_errno() != errno.ESRCH:  # one that runs may kill others
+                    raise
+            running = True
 
     def run(self):
         checked(LIBC.prctl(36, 1, 0, 0, 0), "prctl")  # 3.4
