@@ -18,6 +18,7 @@
 
 #include "dsl/references.h"
 #include "preflight/question.h"
+#include "preflight/socket_address.h"
 
 namespace crgen::preflight {
 namespace {
@@ -117,8 +118,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     if (fork.about == nullptr || !fork.about->network_lock || !context_.options.network_locked) {
       return;
     }
-    constexpr std::uint32_t kIptables = 0;
-    if (fork.about->network_lock->method.value != kIptables) return NeedTool("nft");
+    if (!(fork.about->network_lock->method == kIptables)) return NeedTool("nft");
     NeedTool("iptables-save");
     NeedTool("iptables-restore");
   }
@@ -170,8 +170,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     if (socket.options.so_reuseport.value_or(false)) set(SOL_SOCKET, SO_REUSEPORT, 1);
     if (six) set(IPPROTO_IPV6, IPV6_V6ONLY, socket.v6only);
     if (socket.ip.freebind.value_or(false)) {
-      constexpr int kFreebind6 = 78;  // IPV6_FREEBIND
-      set(six ? int{IPPROTO_IPV6} : int{IPPROTO_IP}, six ? kFreebind6 : IP_FREEBIND, 1);
+      set(six ? int{IPPROTO_IPV6} : int{IPPROTO_IP}, six ? IPV6_FREEBIND : IP_FREEBIND, 1);
     }
     if (socket.options.so_bindtodevice) {
       const std::string& device = *socket.options.so_bindtodevice;
@@ -196,21 +195,9 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
   }
 
   static int BindTo(int fd, const InetSocket& socket, const InetAddress& address) {
-    if (socket.family.value == AF_INET) {
-      sockaddr_in to = {};
-      to.sin_family = AF_INET;
-      to.sin_port = htons(static_cast<std::uint16_t>(address.port));
-      inet_pton(AF_INET, address.address.c_str(), &to.sin_addr);
-      return bind(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0 ? 0 : errno;
-    }
-    sockaddr_in6 to = {};
-    to.sin6_family = AF_INET6;
-    to.sin6_port = htons(static_cast<std::uint16_t>(address.port));
-    inet_pton(AF_INET6, address.address.c_str(), &to.sin6_addr);
-    if (socket.interface && IN6_IS_ADDR_LINKLOCAL(&to.sin6_addr)) {
-      to.sin6_scope_id = if_nametoindex(socket.interface->c_str());
-    }
-    return bind(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0 ? 0 : errno;
+    sockaddr_storage to;
+    const socklen_t size = SockaddrOf(socket, address, &to);
+    return bind(fd, reinterpret_cast<const sockaddr*>(&to), size) == 0 ? 0 : errno;
   }
 
   std::string TableOf(const InetSocket& socket, bool six) const {

@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <unordered_map>
 
+#include "preflight/socket_address.h"
 #include "restorer/files/inet_socket.h"
 #include "restorer/forged_segment.h"
 #include "restorer/problem.h"
@@ -35,7 +37,6 @@ enum State : std::uint32_t {
 // Of a segment's options, TCPOPT_ of the same header.
 constexpr std::uint32_t kMaxSegment = 2, kWindowScale = 3, kSackPermitted = 4, kTimestamps = 8;
 
-constexpr int kBufferLock = 72;          // SO_BUF_LOCK
 constexpr int kMostBuffer = 0x3fffffff;  // twice as much is set
 
 bool IsIn(const InetSocket& socket, std::initializer_list<State> states) {
@@ -105,12 +106,13 @@ Connections::~Connections() {
 }
 
 std::string Connections::Take() {
+  if (script_.connections.empty()) return "";
+  std::unordered_map<const Thread*, pid_t> numbers;
+  for (const ThreadStart& start : script_.threads) numbers.emplace(start.thread, start.number);
   for (const HeldConnection& held : script_.connections) {
-    const Thread* leader = &script_.processes[held.process]->threads[0];
-    const auto start = std::find_if(script_.threads.begin(), script_.threads.end(),
-                                    [&](const ThreadStart& it) { return it.thread == leader; });
+    const pid_t leader = numbers.at(&script_.processes[held.process]->threads[0]);
     const int process =
-        FailsOnPurpose() ? -1 : static_cast<int>(syscall(__NR_pidfd_open, start->number, 0));
+        FailsOnPurpose() ? -1 : static_cast<int>(syscall(__NR_pidfd_open, leader, 0));
     if (process < 0) return NameOf(*held.socket) + ": " + ErrorText("pidfd_open");
     const int fd =
         FailsOnPurpose() ? -1 : static_cast<int>(syscall(__NR_pidfd_getfd, process, held.fd, 0));
@@ -151,7 +153,7 @@ std::string Connections::Socket::SetBuffers() const {
   }
   if (!problem.empty()) return problem;
   const BufferLocks locks = options.so_buf_lock.value_or(BufferLocks{});
-  return Set("SO_BUF_LOCK", SOL_SOCKET, kBufferLock, static_cast<int>(locks.bits));
+  return Set("SO_BUF_LOCK", SOL_SOCKET, SO_BUF_LOCK, static_cast<int>(locks.bits));
 }
 
 /// The bytes of `range` into a queue of the socket; TCP_NO_QUEUE: out of repair mode, to the peer.

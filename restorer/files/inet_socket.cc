@@ -4,11 +4,9 @@
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/tcp.h>
-#include <net/if.h>
 #include <netinet/icmp6.h>
 
-#include <cstring>
-
+#include "preflight/socket_address.h"
 #include "restorer/files/socket_option_list.h"
 
 namespace crgen::restorer {
@@ -60,27 +58,6 @@ SocketAddress AddressOf(const InetSocket& socket, const std::optional<InetAddres
 bool IsConnection(const File& file) {
   const auto* socket = std::get_if<InetSocket>(&file.body);
   return socket != nullptr && socket->stream && !file.external;
-}
-
-socklen_t SockaddrOf(const InetSocket& socket, const InetAddress& address, sockaddr_storage* out) {
-  std::memset(out, 0, sizeof *out);
-  const auto port = htons(static_cast<std::uint16_t>(address.port));
-  if (socket.family.value == AF_INET) {
-    sockaddr_in four = {};
-    four.sin_family = AF_INET;
-    four.sin_port = port;
-    inet_pton(AF_INET, address.address.c_str(), &four.sin_addr);
-    std::memcpy(out, &four, sizeof four);
-    return sizeof four;
-  }
-  sockaddr_in6 six = {};
-  six.sin6_family = AF_INET6;
-  six.sin6_port = port;
-  inet_pton(AF_INET6, address.address.c_str(), &six.sin6_addr);
-  const bool link_local = six.sin6_addr.s6_addr[0] == 0xfe && (six.sin6_addr.s6_addr[1] >> 6) == 2;
-  if (socket.interface && link_local) six.sin6_scope_id = if_nametoindex(socket.interface->c_str());
-  std::memcpy(out, &six, sizeof six);
-  return sizeof six;
 }
 
 void FileRestorer<InetSocket>::Compile(const InetSocket& socket, OpenContext& context) {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/socket.h>
-
 #include "restorer/files/file_restorer.h"
 
 namespace crgen::restorer {
@@ -16,9 +14,6 @@ struct FileRestorer<InetSocket> : PlainRestorer<InetSocket> {
 
 /// Whether the supervisor connects it.
 bool IsConnection(const File& file);
-
-/// `address` as bind(2) and connect(2) take it, and its size.
-socklen_t SockaddrOf(const InetSocket& socket, const InetAddress& address, sockaddr_storage* out);
 
 /// The supervisor's, at the hand-over.
 template <>
