@@ -6,6 +6,9 @@
 
 namespace crgen {
 
+/// Methods that leave rules behind, inventory_entry.network_lock_method.
+inline constexpr NetworkLockMethod kIptables = {0}, kNftables = {1};
+
 /// How the dumper has stopped the packets of connections: rules that whoever restores removes.
 struct NetworkLock {
   NetworkLockMethod method;

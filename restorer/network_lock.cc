@@ -21,8 +21,6 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr std::uint32_t kIptables = 0;  // NetworkLockKind
-
 /// What a tool has done.
 struct Outcome {
   std::string problem;  ///< it could not be run
@@ -138,7 +136,7 @@ std::string DeletionOf(const std::string& saved,
 std::string UnlockNetwork(const Program& program, const RestoreOptions& options) {
   const About* about = AboutOf(program);
   if (about == nullptr || !about->network_lock || !options.network_locked) return "";
-  if (about->network_lock->method.value != kIptables) {
+  if (!(about->network_lock->method == kIptables)) {
     return UnlockNftables(about->network_lock->table);
   }
   std::vector<const InetSocket*> four, six;

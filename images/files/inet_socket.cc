@@ -201,21 +201,21 @@ void CheckWindow(const TcpStream& stream, const std::string& where, Diagnostics&
 
 /// The rules stop connections one by one, so a dump without any has left none.
 void TakeNetworkLock(Loader& loader) {
-  constexpr std::uint32_t kIptables = 0, kNftables = 1, kSkip = 2;
+  constexpr std::uint32_t kSkip = 2;
   const std::uint32_t method = loader.inventory.network_lock_method();
   const std::string where = "inventory.img[0].network_lock_method";
   if (method > kSkip) {
     loader.diag.Unsupported(where, std::to_string(method) + ": this lock has no name");
   }
-  if (method == kIptables) loader.snapshot.network_lock = NetworkLock{{kIptables}, ""};
-  if (method != kNftables) return;
+  if (method == kIptables.value) loader.snapshot.network_lock = NetworkLock{kIptables, ""};
+  if (method != kNftables.value) return;
   const std::string& id = loader.inventory.dump_criu_run_id();
   const bool named = std::all_of(id.begin(), id.end(), [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-';
   });
   if (!named) loader.diag.Error("inventory.img[0].dump_criu_run_id", "is no identifier");
   const std::string pid = std::to_string(loader.snapshot.tree.nodes.front().pid);
-  loader.snapshot.network_lock = NetworkLock{{kNftables}, "CRIU-" + (id.empty() ? pid : id)};
+  loader.snapshot.network_lock = NetworkLock{kNftables, "CRIU-" + (id.empty() ? pid : id)};
 }
 
 }  // namespace
@@ -406,10 +406,6 @@ void FileLoaderOf<InetSocket>::SharePorts(Loader& loader) {
     loader.snapshot.files[i] = std::move(shared);
     loader.snapshot.late.push_back({FileIndex(i), std::move(late)});
   }
-  std::stable_sort(loader.snapshot.late.begin(), loader.snapshot.late.end(),
-                   [](const LateEntry& a, const LateEntry& b) {
-                     return std::pair(a.file, a.state.index()) < std::pair(b.file, b.state.index());
-                   });
 }
 
 void FileLoaderOf<InetSocket>::Finish(Loader& loader) {

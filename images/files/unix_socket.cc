@@ -23,8 +23,6 @@ constexpr std::size_t kMostRights = 253;  // SCM_MAX_FD
 constexpr std::uint32_t kRead = 1, kWrite = 2, kBoth = kRead | kWrite;
 constexpr std::uint32_t kMostMode = 0177777;
 
-constexpr std::uint32_t kLeastSend = 4608, kLeastReceive = 2304;  // SOCK_MIN_SNDBUF, _RCVBUF
-
 void CheckBuffer(const char* field, const std::optional<std::uint32_t>& bytes, std::uint32_t least,
                  const Place& place) {
   constexpr std::uint32_t kMost = 0x7fffffff;  // beyond: SocketOptionsOf()
@@ -150,8 +148,8 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
   TakeName(from, place, &body);
   if (file->unsupported.empty()) {
     SocketOptions options = SocketOptionsOf(from.opts(), place);
-    CheckBuffer(".opts.so_sndbuf", options.so_sndbuf, kLeastSend, place);
-    CheckBuffer(".opts.so_rcvbuf", options.so_rcvbuf, kLeastReceive, place);
+    CheckBuffer(".opts.so_sndbuf", options.so_sndbuf, kLeastSendBuffer, place);
+    CheckBuffer(".opts.so_rcvbuf", options.so_rcvbuf, kLeastReceiveBuffer, place);
     // What net.core.wmem_default and rmem_default are, unless somebody has set them.
     constexpr std::uint32_t kDefaultBuffer = 212992;
     if (options.so_sndbuf == kDefaultBuffer) options.so_sndbuf.reset();

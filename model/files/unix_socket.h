@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -40,6 +41,11 @@ struct UnixSocket {
   bool IsAbstract() const { return name && !name->bytes.empty() && name->bytes.front() == '\0'; }
   /// Whether a file has the name.
   bool HasFile() const { return name && !IsAbstract() && !unlinked_name; }
+  /// From the root that the name is below. REQUIRES: a name that is not abstract.
+  std::string Path() const {
+    if (name->bytes.starts_with('/')) return name->bytes;
+    return (name_directory ? name_directory->bytes : "") + "/" + name->bytes;
+  }
   friend bool operator==(const UnixSocket&, const UnixSocket&) = default;
 };
 

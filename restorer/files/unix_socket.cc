@@ -33,13 +33,6 @@ int MakeNameRoot() {
   return root;
 }
 
-/// From the root that the name is below.
-std::string PathOf(const UnixSocket& socket) {
-  const std::string& name = socket.name->bytes;
-  if (name.starts_with('/')) return name;
-  return (socket.name_directory ? socket.name_directory->bytes : "") + "/" + name;
-}
-
 /// nullptr: it has none.
 const SocketName* NameOf(const UnixSocket& socket, const Services& services, Arena& arena) {
   if (!socket.name) return nullptr;
@@ -127,7 +120,7 @@ void LateRestorer<QueueSetting>::Compile(Fd fd, const QueueSetting& setting, con
 }
 
 void RemoveNameRoot(const UnixSocket& socket, int root) {
-  unlinkat(root, PathOf(socket).c_str() + 1, 0);
+  unlinkat(root, socket.Path().c_str() + 1, 0);
   close(root);
 }
 
@@ -139,7 +132,7 @@ void RemoveSocketFiles(const Program& program) {
       const auto* socket = std::get_if<UnixSocket>(&file.body);
       const bool made = socket != nullptr && socket->HasFile() && !socket->accept_from;
       if (!made || file.external) return;
-      const std::string path = PathOf(*socket);
+      const std::string path = socket->Path();
       if (LookAtName(path) == NameState::kStale) unlink(path.c_str());
     });
   }
