@@ -92,21 +92,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const UnixSocket& socket) {
     if (socket.backlog) CheckBacklog(*socket.backlog);
     if (!socket.HasFile() || socket.accept_from) return;
-    const std::string& name = socket.name->bytes;
-    const bool relative = !name.starts_with('/');
-    const std::string path = relative ? socket.name_directory->bytes + "/" + name : name;
+    const std::string path = socket.Path();
     if (Later(path)) return;
-    const std::string folder = path.substr(0, path.rfind('/') + 1);
-    const Facts& facts = Look(folder, false);
-    if (facts.error != 0) {
-      return findings_.Wrong("the directory of the socket " + path + ": " +
-                             std::strerror(facts.error));
-    }
-    if (!Allows(facts, W_OK | X_OK)) {
-      findings_.Wrong("the socket " + path + " cannot be made: " + std::strerror(errno),
-                      errno == EROFS ? "mount the file system writable"
-                                     : "run as the directory's owner, or with CAP_DAC_OVERRIDE");
-    }
+    if (!CheckFolderOf(path, "directory", "the socket " + path, "")) return;
     const NameState state = LookAtName(path);
     if (state == NameState::kOther) {
       findings_.Wrong(path + " is another file: the plan has a socket of that name",
@@ -180,16 +168,24 @@ class FileQuestion : public QuestionOn<FileQuestion> {
                              "move it away for the restore");
     }
     if (errno != ENOENT) return findings_.Wrong(path + ": " + std::strerror(errno));
-    const std::string folder = path.substr(0, path.rfind('/') + 1);
-    const Facts& facts = Look(folder, false);
+    CheckFolderOf(path, "folder", path, " for a moment");
+  }
+
+  /// `file` is to be made there. False: there is no folder. `folder` and `file`: as messages have
+  /// it; `when`: " for a moment", or nothing.
+  bool CheckFolderOf(const std::string& path, const std::string& folder, const std::string& file,
+                     const std::string& when) {
+    const Facts& facts = Look(path.substr(0, path.rfind('/') + 1), false);
     if (facts.error != 0) {
-      return findings_.Wrong("the folder of " + path + ": " + std::strerror(facts.error));
+      findings_.Wrong("the " + folder + " of " + file + ": " + std::strerror(facts.error));
+      return false;
     }
-    if (Allows(facts, W_OK | X_OK)) return;
+    if (Allows(facts, W_OK | X_OK)) return true;
     const bool read_only = errno == EROFS;
-    findings_.Wrong(path + " cannot be made for a moment: " + std::strerror(errno),
+    findings_.Wrong(file + " cannot be made" + when + ": " + std::strerror(errno),
                     read_only ? "mount the file system writable"
-                              : "run as the folder's owner, or with CAP_DAC_OVERRIDE");
+                              : "run as the " + folder + "'s owner, or with CAP_DAC_OVERRIDE");
+    return true;
   }
 
   /// For what all unlinked files of a file system have.

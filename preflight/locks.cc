@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <tuple>
@@ -89,8 +90,7 @@ class LockQuestion : public QuestionOn<LockQuestion> {
     if (regular == nullptr) return;  // nobody outside has it
     const std::string& path = regular->path.bytes;
     if (lock.kind.value == kPosixLock) {
-      locked_[pid_].insert(path);
-      CheckExecutable();
+      if (locked_[pid_].insert(path).second) CheckExecutable();
     }
     const int held_file = context_.files.file(path);
     struct stat status;
@@ -117,8 +117,8 @@ class LockQuestion : public QuestionOn<LockQuestion> {
   }
 
   void CheckRight(const std::string& path, std::uint32_t owner) {
-    const Credentials own = ReadCredentials();
-    if (owner == own.uid[3] || own.Has(CAP_LEASE)) return;
+    if (!own_) own_ = ReadCredentials();
+    if (owner == own_->uid[3] || own_->Has(CAP_LEASE)) return;
     findings_.Wrong("CAP_LEASE is missing, for a lease of " + path + ", which is another user's",
                     "run with that capability: as root, outside of what drops it");
   }
@@ -145,6 +145,7 @@ class LockQuestion : public QuestionOn<LockQuestion> {
 
   const bool any_;
   bool read_ = false;
+  std::optional<Credentials> own_;  ///< read for the first lease
   DescriptorTables tables_;
   std::map<Pid, std::string> executables_;
   std::map<Pid, std::set<std::string>> locked_;  ///< by POSIX locks

@@ -3,6 +3,7 @@
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <linux/securebits.h>
+#include <netinet/tcp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -20,7 +21,6 @@
 namespace crgen::preflight {
 namespace {
 
-constexpr std::uint32_t kEstablished = 1, kSynSent = 2, kFinWait1 = 4;  // TCP_ states
 constexpr std::uint32_t kNoId = ~std::uint32_t{0};
 constexpr const char* kGive = "run with that capability: as root, outside of what drops it";
 
@@ -85,14 +85,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
       Need(CAP_SYS_ADMIN, "the name of a unix socket that no path leads to");
     }
     if (!socket.permissions) return;
-    const FilePermissions& permissions = *socket.permissions;
-    CheckId(own_.uid_map, "uid", permissions.uid);
-    CheckId(own_.gid_map, "gid", permissions.gid);
-    if (permissions.uid != own_.uid[3] ||
-        (permissions.gid != own_.gid[3] && !InGroup(permissions.gid))) {
-      Need(CAP_CHOWN, "a socket file of uid " + std::to_string(permissions.uid) + ", gid " +
-                          std::to_string(permissions.gid));
-    }
+    Own("a socket file", socket.permissions->uid, socket.permissions->gid);
   }
 
   template <typename Late>
@@ -112,7 +105,8 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     if (socket.stream) Need(CAP_NET_ADMIN, "TCP connections");
     if (socket.socket_type.value == SOCK_RAW) Need(CAP_NET_RAW, "raw sockets");
     const std::uint32_t state = socket.state.value;
-    if (socket.stream && state != kEstablished && state != kSynSent && state != kFinWait1) {
+    if (socket.stream && state != TCP_ESTABLISHED && state != TCP_SYN_SENT &&
+        state != TCP_FIN_WAIT1) {
       Need(CAP_NET_RAW, "TCP connections that are half closed");
     }
     if (socket.source && socket.source->port != 0 && socket.source->port < lowest_port_) {
