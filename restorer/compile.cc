@@ -37,9 +37,8 @@ class Compiler {
         maps_(maps),
         arena_(arena),
         script_(script),
-        late_files_(FindLateFiles(program)),
         taken_over_(FindTakenOver(program)),
-        lease_breaks_(FindLeaseBreaks(program, late_files_, services)) {}
+        lease_breaks_(FindLeaseBreaks(program, script.late_files, services)) {}
 
   void Run() {
     PrepareSetup();
@@ -59,7 +58,7 @@ class Compiler {
     FindCreators();
     for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
     if (!services_.tcp_close) {
-      script_.connections = FindHeldConnections(program_, schedule_, late_files_);
+      script_.connections = FindHeldConnections(program_, schedule_, script_.late_files);
     }
     for (std::size_t i = 1; i < schedule_.processes.size(); ++i) {
       const ScheduledProcess& planned = schedule_.processes[i];
@@ -244,7 +243,8 @@ class Compiler {
       std::visit(
           [&]<typename Late>(const Late& state) {
             LateContext context = {services_, arena_};
-            LateRestorer<Late>::Compile(late.fd, state, *late_files_.at(command_)[i], context, op);
+            LateRestorer<Late>::Compile(late.fd, state, *script_.late_files.at(command_)[i],
+                                        context, op);
           },
           late.state);
       ops.push_back(op);
@@ -435,7 +435,6 @@ class Compiler {
   const OwnMaps& maps_;
   Arena& arena_;
   Script& script_;
-  LateFiles late_files_;
   const std::unordered_set<std::size_t> taken_over_;
   const LeaseBreaks lease_breaks_;
   std::size_t command_ = 0;
@@ -490,6 +489,7 @@ Fd FirstUnusedFd(const Program& program) {
 Script Compile(const Program& program, const Schedule& schedule, const Services& services,
                const OwnState& own, const OwnMaps& maps, Arena& arena) {
   Script script;
+  script.late_files = FindLateFiles(program);
   Compiler(program, schedule, services, own, maps, arena, script).Run();
   return script;
 }

@@ -12,6 +12,7 @@
 #include "preflight/host_files.h"
 #include "restorer/arena.h"
 #include "restorer/files/file_restorer.h"
+#include "restorer/late_files.h"
 #include "restorer/schedule.h"
 #include "restorer/script.h"
 
@@ -51,6 +52,7 @@ struct Script {
   std::vector<Process*> processes;   ///< as in Schedule::processes; the restorer's ops come first
   std::vector<Birth> births;         ///< of `processes`
   std::vector<ThreadStart> threads;  ///< of all processes that resume
+  LateFiles late_files;
   std::vector<HeldConnection> connections;
 };
 

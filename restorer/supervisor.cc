@@ -72,7 +72,8 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (RestoreProblem problem = watch_->AwaitAll(&Board::armed)) return problem;
   if (std::string problem = handover.StopAll(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = read_back.Check(script_)) return problem;
-  if (RestoreProblem problem = SetWatches(program_, groups_, files_)) return problem;
+  if (RestoreProblem problem = SetWatches(program_, script_.late_files, groups_, files_))
+    return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
   for (const int fd : made_) close(fd);  // the descriptions are the processes' own now
   for (const auto& [socket, root] : name_roots_) RemoveNameRoot(socket, root);

@@ -41,7 +41,7 @@ class Supervisor {
   int service_ = -1;
   int source_ = -1;               ///< a pidfd of this process
   std::vector<int> made_;         ///< descriptions for the processes, until they have them
-  std::map<FileId, int> groups_;  ///< of them, those that watch
+  std::map<FileId, int> groups_;  ///< of them, what it has made itself
   std::vector<std::pair<UnixSocket, int>> name_roots_;  ///< until their names are bound
   std::vector<DumpersLink> links_;
   pid_t root_ = 0;

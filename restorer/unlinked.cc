@@ -11,6 +11,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "dsl/references.h"
@@ -207,7 +208,7 @@ std::string OpenLink(const RegularFile& file, Services* services) {
 
 std::string MakeUnlinked(const Program& program, Services* services) {
   std::map<std::uint64_t, std::pair<const Unlinked*, std::vector<Name>>> files;
-  std::map<UnlinkedId, bool> known;
+  std::set<UnlinkedId> known;
   std::string problem;
   for (const Command& command : program) {
     const auto* open = std::get_if<OpenFile>(&command.body);
@@ -216,7 +217,7 @@ std::string MakeUnlinked(const Program& program, Services* services) {
       const RegularFile* regular = AsRegular(file);
       if (regular == nullptr || !problem.empty()) return;
       if (regular->opened_by) problem = OpenLink(*regular, services);
-      if (!regular->unlinked || !known.emplace(regular->unlinked->id, true).second) return;
+      if (!regular->unlinked || !known.insert(regular->unlinked->id).second) return;
       const Unlinked& it = *regular->unlinked;
       auto& [created, names] = files[it.link_of.value_or(it.id.value)];
       if (!it.link_of) created = &it;

@@ -11,7 +11,6 @@
 #include <variant>
 #include <vector>
 
-#include "restorer/late_files.h"
 #include "restorer/supervisor_calls.h"
 
 namespace crgen::restorer {
@@ -96,10 +95,9 @@ class Watcher {
 
 }  // namespace
 
-RestoreProblem SetWatches(const Program& program, const std::map<FileId, int>& groups,
-                          const HostFiles& files) {
+RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
+                          const std::map<FileId, int>& groups, const HostFiles& files) {
   if (groups.empty()) return {};
-  const LateFiles late_files = FindLateFiles(program);
   const Watcher watcher(files);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* set = std::get_if<SetAttr>(&program[i].body);

@@ -7,12 +7,14 @@
 
 #include "dsl/commands.h"
 #include "preflight/host_files.h"
+#include "restorer/late_files.h"
 #include "restorer/problem.h"
 
 namespace crgen::restorer {
 
-/// `groups`: the descriptions that watch. REQUIRES: all threads are stopped. The problem, or none.
-RestoreProblem SetWatches(const Program& program, const std::map<FileId, int>& groups,
-                          const HostFiles& files);
+/// `late_files` are of the program; `groups`: the descriptions that watch. REQUIRES: all threads
+/// are stopped. The problem, or none.
+RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
+                          const std::map<FileId, int>& groups, const HostFiles& files);
 
 }  // namespace crgen::restorer

@@ -10,13 +10,14 @@
 #include <cerrno>
 #include <cstring>
 
+#include "restorer/problem.h"
+
 namespace crgen::restorer {
 
 std::string FileRestorer<Pidfd>::Prepare(const File& file, const Pidfd& pidfd, Services& services) {
   if (!pidfd.dead) return "";
   const auto problem = [&](const char* call) {
-    return "pidfd of dead process " + std::to_string(pidfd.dead->value) + ": " + call + ": " +
-           std::strerror(errno);
+    return "pidfd of dead process " + std::to_string(pidfd.dead->value) + ": " + ErrorText(call);
   };
   pid_t& helper = services.dying[*pidfd.dead];
   if (helper == 0) {

@@ -7,12 +7,6 @@
 #include <cstring>
 
 namespace crgen::restorer {
-namespace {
-
-constexpr int kBufferLock = 72;  // SO_BUF_LOCK
-
-}  // namespace
-
 void SocketOptionWriter::AddBytes(int level, int name, const void* bytes, std::size_t size) {
   char* copy = arena_.New<char>(size);
   std::memcpy(copy, bytes, size);
@@ -61,7 +55,7 @@ void SocketOptionWriter::AddAll(const SocketOptions& options, bool with_buffers)
     // Setting a size locks it.
     if (options.so_buf_lock || options.so_sndbuf || options.so_rcvbuf) {
       const BufferLocks locks = options.so_buf_lock.value_or(BufferLocks{});
-      Add(SOL_SOCKET, kBufferLock, static_cast<int>(locks.bits));
+      Add(SOL_SOCKET, SO_BUF_LOCK, static_cast<int>(locks.bits));
     }
   }
   add_time(SO_SNDTIMEO, options.so_sndtimeo);

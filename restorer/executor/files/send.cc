@@ -10,7 +10,6 @@ namespace {
 constexpr long kInterrupted = -4, kInputOutput = -5;  // EINTR, EIO
 constexpr uint32_t kMostRights = 253;                 // SCM_MAX_FD
 constexpr int32_t kMostBuffer = 0x3fffffff;
-constexpr int kBufferLock = 72;  // SO_BUF_LOCK
 
 void SetOption(const Caller& caller, int fd, int name, int32_t value) {
   caller.Must("setsockopt", __NR_setsockopt, fd, SOL_SOCKET, name, &value, sizeof value);
@@ -78,15 +77,7 @@ void SendQueue(const Caller& caller, const SendOp& send) {
   }
   caller.Must("munmap", __NR_munmap, buffer, most);
   SetOption(caller, send.fd, SO_SNDBUFFORCE, usual / 2);
-  SetOption(caller, send.fd, kBufferLock, 0);
-}
-
-void SetSocketOptions(const Caller& caller, const SocketOptionsOp& options) {
-  for (uint32_t i = 0; i < options.count; ++i) {
-    const SocketOptionOp& one = options.options[i];
-    caller.Must("setsockopt", __NR_setsockopt, options.fd, one.level, one.name, one.value,
-                one.size);
-  }
+  SetOption(caller, send.fd, SO_BUF_LOCK, 0);
 }
 
 }  // namespace crgen::restorer
