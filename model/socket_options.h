@@ -20,6 +20,9 @@ struct SocketTimeout {
 
 /// sk_opts_entry: setsockopt(2), SOL_SOCKET (socket(7)). Absent: as socket(2) makes it. As late
 /// state: absent ones stay.
+/// SO_SNDBUF and SO_RCVBUF are never less: SOCK_MIN_SNDBUF, SOCK_MIN_RCVBUF of the kernel.
+inline constexpr std::uint32_t kLeastSendBuffer = 4608, kLeastReceiveBuffer = 2304;
+
 struct SocketOptions {
   std::optional<bool> so_reuseaddr;
   std::optional<bool> so_reuseport;

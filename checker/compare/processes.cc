@@ -29,10 +29,11 @@ bool SameStatus(const ExitStatus& a, const ExitStatus& b) {
 }
 
 /// What was sent is compared where it arrived.
-std::vector<LateState> WithoutQueues(const std::vector<LateState>& states) {
-  std::vector<LateState> others;
-  std::copy_if(states.begin(), states.end(), std::back_inserter(others),
-               [](const LateState& state) { return !std::holds_alternative<QueueSetting>(state); });
+std::vector<const LateState*> WithoutQueues(const std::vector<LateState>& states) {
+  std::vector<const LateState*> others;
+  for (const LateState& state : states) {
+    if (!std::holds_alternative<QueueSetting>(state)) others.push_back(&state);
+  }
   return others;
 }
 
@@ -197,7 +198,7 @@ void Comparison::CompareLate(const std::string& where, FileIndex file, const Des
   auto expected = std::lower_bound(
       snapshot_.late.begin(), snapshot_.late.end(), file,
       [](const LateEntry& entry, FileIndex number) { return entry.file < number; });
-  const std::vector<LateState> states = WithoutQueues(found.late);
+  const std::vector<const LateState*> states = WithoutQueues(found.late);
   auto state = states.begin();
   const auto name = [](const LateState& late) {
     return std::visit([]<typename Late>(const Late&) { return std::string(LateKey<Late>()); },
@@ -205,10 +206,10 @@ void Comparison::CompareLate(const std::string& where, FileIndex file, const Des
   };
   for (; expected != snapshot_.late.end() && expected->file == file; ++expected) {
     if (std::holds_alternative<LockSetting>(expected->state)) continue;  // CompareLocks()
-    while (state != states.end() && state->index() < expected->state.index()) {
-      diag_.Error(where, name(*state++) + ": set, not expected");
+    while (state != states.end() && (*state)->index() < expected->state.index()) {
+      diag_.Error(where, name(**state++) + ": set, not expected");
     }
-    if (state == states.end() || state->index() != expected->state.index()) {
+    if (state == states.end() || (*state)->index() != expected->state.index()) {
       diag_.Error(where, name(expected->state) + ": expected, not set");
       continue;
     }
@@ -217,14 +218,14 @@ void Comparison::CompareLate(const std::string& where, FileIndex file, const Des
           if constexpr (std::is_same_v<Late, EpollTargets>) {
             epoll_sets_.push_back({where, &*expected, &found});
           } else {
-            Compare(where, "late", late, std::get<Late>(*state), diag_);
+            Compare(where, "late", late, std::get<Late>(**state), diag_);
           }
         },
         expected->state);
     ++state;
   }
   for (; state != states.end(); ++state) {
-    diag_.Error(where, name(*state) + ": set, not expected");
+    diag_.Error(where, name(**state) + ": set, not expected");
   }
 }
 

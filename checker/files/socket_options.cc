@@ -2,12 +2,12 @@
 
 #include <net/if.h>
 
+#include "checker/files/unix_socket.h"
 #include "checker/kernel/kernel.h"
 
 namespace crgen::check {
 namespace {
 
-constexpr std::uint32_t kLeastSend = 4608, kLeastReceive = 2304;  // SOCK_MIN_SNDBUF, _RCVBUF
 constexpr std::uint32_t kMost = 0x7fffffff;
 constexpr std::uint64_t kMostUsec = 999'999;
 constexpr std::size_t kMostFilter = 4096;  // BPF_MAXINSNS
@@ -51,14 +51,15 @@ std::optional<Refusal> LateRules<SocketOptionsSetting>::Check(const Kernel&,
                                                               const SocketOptionsSetting& setting) {
   const SocketOptions& options = setting.options;
   const bool inet = std::holds_alternative<InetSocket>(description.file->body);
-  if (description.socket == nullptr && !inet) {
-    return Refusal{"ENOTSOCK", "file " + std::to_string(description.file->id.value) + " is a " +
-                                   std::string(TypeOf(*description.file))};
+  if (!inet) {
+    if (auto refused = RefusedNonSocket(description)) return refused;
   }
   if (options == SocketOptions()) return Refusal{"EINVAL", "no option is named"};
   if (inet) return RefusedOptions(options);
-  if (auto refused = RefusedBuffer(options.so_sndbuf, "so_sndbuf", kLeastSend)) return refused;
-  if (auto refused = RefusedBuffer(options.so_rcvbuf, "so_rcvbuf", kLeastReceive)) return refused;
+  if (auto refused = RefusedBuffer(options.so_sndbuf, "so_sndbuf", kLeastSendBuffer))
+    return refused;
+  if (auto refused = RefusedBuffer(options.so_rcvbuf, "so_rcvbuf", kLeastReceiveBuffer))
+    return refused;
   if (options.so_reuseport.value_or(false)) {
     return Refusal{"EOPNOTSUPP", "so_reuseport is of internet sockets"};
   }

@@ -74,12 +74,6 @@ std::optional<Refusal> RefusedState(const UnixSocket& socket) {
   return std::nullopt;
 }
 
-std::optional<Refusal> NotSocket(const Description& description) {
-  if (description.socket != nullptr) return std::nullopt;
-  return Refusal{"ENOTSOCK", "file " + std::to_string(description.file->id.value) + " is a " +
-                                 std::string(TypeOf(*description.file))};
-}
-
 /// Who gets what the socket sends.
 std::optional<Refusal> RefusedSender(const SocketObject& socket) {
   const std::string name = NameOf(socket.opened.socket_id);
@@ -107,6 +101,12 @@ std::uint32_t SeenByPeer(std::uint32_t shutdown) {
 }
 
 }  // namespace
+
+std::optional<Refusal> RefusedNonSocket(const Description& description) {
+  if (description.socket != nullptr) return std::nullopt;
+  return Refusal{"ENOTSOCK", "file " + std::to_string(description.file->id.value) + " is a " +
+                                 std::string(TypeOf(*description.file))};
+}
 
 FileRules<UnixSocket>::~FileRules() {
   for (const auto& [id, object] : objects_) {
@@ -215,7 +215,7 @@ std::optional<Refusal> FileRules<UnixSocket>::RefusedPair(const Kernel& kernel,
   if (listener == nullptr) {
     return Refusal{"EBADF", "fd " + std::to_string(*peer.accept_from) + " is not open"};
   }
-  if (auto refused = NotSocket(*listener)) return refused;
+  if (auto refused = RefusedNonSocket(*listener)) return refused;
   const UnixSocket& from = listener->socket->opened;
   if (from.socket_id.value != socket.connect_to->value) {
     return Invalid("fd " + std::to_string(*peer.accept_from) + " is " +
@@ -312,7 +312,7 @@ void FileRules<UnixSocket>::Compare(const std::string& where, const UnixSocket& 
 std::optional<Refusal> LateRules<QueueSetting>::Check(const Kernel& kernel,
                                                       const Description& description,
                                                       const QueueSetting& setting) {
-  if (auto refused = NotSocket(description)) return refused;
+  if (auto refused = RefusedNonSocket(description)) return refused;
   if (setting.queue.empty()) return Invalid("there is no message");
   const bool stream = description.socket->opened.socket_type.value == SOCK_STREAM;
   for (const SentMessage& message : setting.queue) {
@@ -357,7 +357,7 @@ std::optional<Refusal> LateRules<ShutdownSetting>::Check(const Kernel&,
   if (const auto* inet = std::get_if<InetSocket>(&description.file->body)) {
     return RefusedShutdown(*inet, setting);
   }
-  if (auto refused = NotSocket(description)) return refused;
+  if (auto refused = RefusedNonSocket(description)) return refused;
   if (setting.shutdown.value - 1 < kBoth) return std::nullopt;
   return Invalid("shutdown is SHUT_RD, SHUT_WR or SHUT_RDWR");
 }

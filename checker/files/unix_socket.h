@@ -71,6 +71,9 @@ class FileRules<UnixSocket> : public PlainRules<UnixSocket> {
   std::map<Name, std::weak_ptr<SocketObject>> names_;
 };
 
+/// ENOTSOCK of what is no unix socket. Absent: it is one.
+std::optional<Refusal> RefusedNonSocket(const Description& description);
+
 /// sendmsg(2).
 template <>
 struct LateRules<QueueSetting> {

@@ -259,7 +259,7 @@ class Kernel {
   std::optional<std::string> InodeOf(const File& file) const {
     return files.Visit(file, [](const auto& rules, const auto& body) { return rules.Inode(body); });
   }
-  /// How it is open now. REQUIRES: late state has been set, so that nothing is opened any more.
+  /// How it is open now. Cost: once for all leases that nothing is opened between.
   Openings OpeningsOf(const std::string& inode) const;
 
  private:
@@ -389,7 +389,7 @@ class Kernel {
     std::vector<std::weak_ptr<const Description>> descriptions;
     bool executed = false;
   };
-  /// Made for the first lease.
+  /// Made for a lease; gone when anything is opened, executed or ends.
   mutable std::optional<std::unordered_map<std::string, KnownOpenings>> openings_;
   std::array<std::optional<std::size_t>, 3> special_mapped_;  ///< vdso, vvar, vsyscall: command
   std::unordered_map<std::string, std::uint32_t> image_index_;

@@ -156,7 +156,7 @@ bool Kernel::CheckRootFork(const Fork& fork) {
   }
   if (fork.about == nullptr || !fork.about->network_lock) return true;
   const NetworkLock& lock = *fork.about->network_lock;
-  const bool nftables = lock.method.value == 1, iptables = lock.method.value == 0;
+  const bool nftables = lock.method == kNftables, iptables = lock.method == kIptables;
   const bool plain = std::all_of(lock.table.begin(), lock.table.end(), [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
   });
