@@ -59,38 +59,31 @@ std::map<Holding, Fd> NamedHoldings(const Snapshot& snapshot) {
 /// its executable, and with one that was only opened to be sent.
 Result CheckPosixLocks(const Snapshot& snapshot, const std::vector<TemporarySlot>& temporary,
                        Diagnostics& diag) {
-  struct Closing {
-    std::string_view path;
-    const char* why;
-  };
-  std::unordered_map<TableIndex, std::vector<Closing>> closings;
   const auto is_posix = [](const LateEntry& entry) {
     return entry.process >= 0 && std::holds_alternative<LockSetting>(entry.state);
   };
   if (std::none_of(snapshot.late.begin(), snapshot.late.end(), is_posix)) return Result::kOk;
+  /// By table and path: who closes it there.
+  std::map<std::pair<TableIndex, std::string_view>, const char*> closings;
   for (const Process& process : snapshot.processes) {
     if (process.table < 0 || process.attributes == nullptr || !process.attributes->mm) continue;
-    closings[process.table].push_back(
-        {process.attributes->mm->exe.bytes, "a process whose executable it is"});
+    closings.try_emplace({process.table, process.attributes->mm->exe.bytes},
+                         "a process whose executable it is");
   }
   for (const TemporarySlot& slot : temporary) {
-    const TableIndex table = snapshot.processes[slot.process].table;
-    for (const Descriptor& descriptor : snapshot.tables[table].slots) {
-      if (descriptor.fd != slot.fd) continue;
-      const RegularFile* regular = AsRegular(*snapshot.files[descriptor.file]);
-      if (regular == nullptr) break;
-      closings[table].push_back(
-          {regular->path.bytes, "a process that opens it once more to send it through a socket"});
-    }
+    const RegularFile* regular = AsRegular(*snapshot.files[slot.file]);
+    if (regular == nullptr) continue;
+    closings.try_emplace({snapshot.processes[slot.process].table, regular->path.bytes},
+                         "a process that opens it once more to send it through a socket");
   }
   for (const LateEntry& entry : snapshot.late) {
     const RegularFile* regular = AsRegular(*snapshot.files[entry.file]);
     if (!is_posix(entry) || regular == nullptr) continue;
-    const auto& of_table = closings[snapshot.processes[entry.process].table];
-    const auto closing = std::ranges::find(of_table, regular->path.bytes, &Closing::path);
-    if (closing == of_table.end()) continue;
+    const auto closing =
+        closings.find({snapshot.processes[entry.process].table, regular->path.bytes});
+    if (closing == closings.end()) continue;
     diag.Unsupported("file " + std::to_string(snapshot.files[entry.file]->id.value),
-                     "a POSIX lock of " + regular->path.bytes + " by " + closing->why,
+                     "a POSIX lock of " + regular->path.bytes + " by " + closing->second,
                      Loss::kLocks);
     return Result::kError;
   }

@@ -107,7 +107,7 @@ class Planner {
                                                                  : holders.front().fd;
     used.emplace(fd, file);
     snapshot_.tables[table].slots.push_back({fd, false, file});
-    temporary_.push_back({process, fd});
+    temporary_.push_back({process, fd, file});
     holders.insert(
         std::upper_bound(holders.begin(), holders.end(), process,
                          [](ProcessIndex p, const Holding& one) { return p < one.process; }),

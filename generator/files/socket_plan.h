@@ -14,6 +14,7 @@ namespace crgen {
 struct TemporarySlot {
   ProcessIndex process;
   Fd fd;
+  FileIndex file;
 };
 
 bool HasUnixSockets(const Snapshot& snapshot);

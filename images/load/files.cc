@@ -165,10 +165,13 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
 void Loader::FinishFiles() {
   file_loaders.Finish(*this);
   std::erase_if(snapshot.late, [&](const LateEntry& late) { return !has_descriptor[late.file]; });
-  std::stable_sort(snapshot.late.begin(), snapshot.late.end(),
-                   [](const LateEntry& a, const LateEntry& b) {
-                     return std::pair(a.file, a.state.index()) < std::pair(b.file, b.state.index());
-                   });
+  SortLate();
+}
+
+void Loader::SortLate() {
+  std::ranges::stable_sort(snapshot.late, {}, [](const LateEntry& late) {
+    return std::pair(late.file, late.state.index());
+  });
 }
 
 bool Loader::RegularPath(std::uint32_t id, const std::string& where, Text* path, FileIndex* file) {

@@ -209,6 +209,8 @@ struct Loader {
   void AddFile(const pb::file_entry& entry, const ImageReader& at);
   std::optional<OwnerSetting> OwnerOf(const ConvertedFile& file, const ImageReader& at);
   void FinishFiles();
+  /// By file, then in the order in which a program sets the kinds.
+  void SortLate();
   void LoadLocks();
   /// All numbers of the tree.
   const PossibleOwners& Numbers();

@@ -163,6 +163,12 @@ void LockReader::Finish() {
     return std::tuple(it.kind.value, it.start, it.length, it.type.value);
   };
   const auto whole = [](const FileLock& it) { return it.kind.value == kFlock; };
+  const auto add = [&](FileIndex file, auto&& state, ProcessIndex process = {}) {
+    LateEntry& entry = snapshot_.late.emplace_back();
+    entry.file = file;
+    entry.state = std::forward<decltype(state)>(state);
+    entry.process = process;
+  };
   bool breaking = false;
   for (auto& [where, all] : locks_) {
     const auto [file, process, is_lease] = where;
@@ -176,17 +182,15 @@ void LockReader::Finish() {
       continue;
     }
     if (!is_lease) {
-      snapshot_.late.push_back({file, LockSetting{std::move(all)}, process});
+      add(file, LockSetting{std::move(all)}, process);
       continue;
     }
     breaking |= all[0].breaking.has_value();
-    snapshot_.late.push_back({file, LeaseSetting{std::move(all)}});
+    add(file, LeaseSetting{std::move(all)});
     // F_SETLEASE makes an owner; that of the dump has gone.
-    if (!owned_.contains(file)) snapshot_.late.push_back({file, OwnerSetting{}});
+    if (!owned_.contains(file)) add(file, OwnerSetting{});
   }
-  std::ranges::stable_sort(snapshot_.late, {}, [](const LateEntry& late) {
-    return std::pair(late.file, late.state.index());
-  });
+  loader_.SortLate();
   if (!breaking) return;
   loader_.diag.Warning("filelocks.img",
                        "no image says how long leases have been broken: their "
