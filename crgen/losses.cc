@@ -1,6 +1,7 @@
 #include "crgen/losses.h"
 
 #include <algorithm>
+#include <map>
 
 #include "generator/generate.h"
 #include "model/printable.h"
@@ -38,6 +39,34 @@ std::set<std::string> ExternalKeys(const Snapshot& snapshot) {
     }
   }
   return keys;
+}
+
+/// Terminals of the tree that somebody outside has, in words, and the option of crrestore that says
+/// what becomes of them.
+std::map<std::string, std::string> OutsideTerminals(const Snapshot& snapshot) {
+  std::set<TtyId> with_master;
+  std::map<std::string, std::string> terminals;
+  const auto for_each = [&](auto&& function) {
+    for (const DescriptorTable& table : snapshot.tables) {
+      for (const Descriptor& slot : table.slots) {
+        const auto* tty = std::get_if<Tty>(&snapshot.files[slot.file]->body);
+        if (tty != nullptr) function(*tty);
+      }
+    }
+  };
+  for_each([&](const Tty& tty) {
+    if (IsPtyMaster(tty)) with_master.insert(tty.tty_id);
+  });
+  for_each([&](const Tty& tty) {
+    if (tty.driver == kCurrentTerminal) {
+      terminals.emplace("a terminal of outside, which becomes that of who restores", "--shell-job");
+    } else if (tty.driver == kPtySlave && !with_master.contains(tty.tty_id) &&
+               !snapshot.terminals.at(tty.tty_id).state.hung_up) {
+      terminals.emplace("pty " + std::to_string(*tty.index) + ", whose master is outside",
+                        "--console-socket");
+    }
+  });
+  return terminals;
 }
 
 }  // namespace
@@ -95,6 +124,9 @@ std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& 
   for (const std::string& key : ExternalKeys(snapshot)) {
     about->external.push_back({std::string(External::kDescriptor), key});
   }
+  for (const auto& [what, option] : OutsideTerminals(snapshot)) {
+    about->external.push_back({std::string(External::kTerminal), what});
+  }
   about->network_lock = snapshot.network_lock;
   return about;
 }
@@ -126,6 +158,9 @@ void WarnOfOutside(const Snapshot& snapshot, Diagnostics& diag) {
                  "comes from outside: whoever restores hands it over, crrestore --inherit-fd "
                  "fd[N]:" +
                      key);
+  }
+  for (const auto& [what, option] : OutsideTerminals(snapshot)) {
+    diag.Warning("tty-info.img", what + ": crrestore wants " + option + " for it");
   }
 }
 

@@ -41,6 +41,8 @@ struct External {
   static constexpr std::string_view kSession = "session";
   /// A description that the caller of a restore hands over: `what` is its key.
   static constexpr std::string_view kDescriptor = "descriptor";
+  /// The caller's terminal, or a pty whose master the caller gets.
+  static constexpr std::string_view kTerminal = "terminal";
 
   std::string kind;
   std::string what;
@@ -49,8 +51,9 @@ struct External {
 template <>
 struct Describe<External> {
   static constexpr auto kFields = std::tuple{
-      Required("kind", &External::kind,
-               "`session`: a restorer wants to be told to; `descriptor`: it is handed over"),
+      Required(
+          "kind", &External::kind,
+          "`session`, `terminal`: a restorer wants to be told to; `descriptor`: it is handed over"),
       Required("what", &External::what, "for people; of a `descriptor` its key")};
 };
 

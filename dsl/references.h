@@ -38,7 +38,7 @@ void ForEachValueOf(const File& file, Function&& function) {
 }
 
 /// The kinds of objects behind open file descriptions.
-enum class ObjectKind { kMemfd, kPipe, kFifo, kSocket, kUnlinked, kDead };
+enum class ObjectKind { kMemfd, kPipe, kFifo, kSocket, kUnlinked, kDead, kTerminal };
 
 /// Calls `function(kind, id)` for each object that the description names.
 template <typename Function>
@@ -50,6 +50,7 @@ void ForEachObject(const File& file, Function&& function) {
   ForEachValueOf<UnlinkedId>(file,
                              [&](UnlinkedId id) { function(ObjectKind::kUnlinked, id.value); });
   ForEachValueOf<DeadId>(file, [&](DeadId id) { function(ObjectKind::kDead, id.value); });
+  ForEachValueOf<TtyId>(file, [&](TtyId id) { function(ObjectKind::kTerminal, id.value); });
 }
 
 /// Calls `function(fd, file, cloexec)` for each description that the command makes.

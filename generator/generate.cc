@@ -130,6 +130,9 @@ void Generation::EmitTreeOp(const TreeOp& op, NodeIndex executor) {
     std::get<Exit>(command.body).status = zombie.exit_status;
   }
   out_.Emit(op.pid, std::move(command.body));
+  const bool founds = op.kind == TreeOp::Kind::kSetSid && executor >= 0;
+  if (!founds || tree_.Living(snapshot_, executor) == nullptr) return;
+  opener_.terminals().TakeTerminal(op.pid, descriptors_.SpareFd(executor));
 }
 
 void Generation::EmitThreads(NodeIndex node) {

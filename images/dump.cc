@@ -38,10 +38,7 @@ constexpr std::string_view kContainers[] = {"UTSNS", "PIDNS", "USERNS", "MNTS", 
 Loss LossOf(const ImageKind& kind) {
   if (kind.name == "CGROUP") return Loss::kCgroups;
   if (kind.name == "APPARMOR") return Loss::kLabels;
-  for (const std::string_view queue : {"TTY_DATA", "BPFMAP_DATA"}) {
-    if (kind.name == queue) return Loss::kQueues;
-  }
-  return kind.name == "TTY_INFO" ? Loss::kDescriptors : Loss::kOther;
+  return kind.name == "BPFMAP_DATA" ? Loss::kQueues : Loss::kOther;
 }
 
 /// Reports every entry of an image that no command describes.

@@ -256,6 +256,9 @@ constexpr FlagName kNetworkLock[] = {Whole("iptables", 0), Whole("nftables", 1)}
 constexpr FlagName kRepairMode[] = {Whole("off", 0)};
 constexpr FlagName kUnixState[] = {Whole("connected", 1), Whole("unconnected", 7),
                                    Whole("listening", 10)};
+constexpr FlagName kTtyDriver[] = {Whole("ptm", 0),      Whole("pts", 1),    Whole("console", 2),
+                                   Whole("vt", 3),       Whole("serial", 4), Whole("current", 5),
+                                   Whole("external", 6), Whole("tty", 7)};
 
 }  // namespace
 
@@ -293,6 +296,7 @@ std::span<const FlagName> BufferLockKind::Names() { return kBufferLock; }
 std::span<const FlagName> NetworkLockKind::Names() { return kNetworkLock; }
 std::span<const FlagName> RepairModeKind::Names() { return kRepairMode; }
 std::span<const FlagName> UnixStateKind::Names() { return kUnixState; }
+std::span<const FlagName> TtyDriverKind::Names() { return kTtyDriver; }
 std::span<const FlagName> LockKindKind::Names() { return kLockKind; }
 std::span<const FlagName> LockTypeKind::Names() { return kLockType; }
 std::span<const FlagName> SeccompModeKind::Names() { return kSeccompMode; }

@@ -163,6 +163,10 @@ struct UnixStateKind {  // what a unix socket is to others
   static constexpr std::string_view kTitle = "unixState";
   static std::span<const FlagName> Names();
 };
+struct TtyDriverKind {  // what a terminal is
+  static constexpr std::string_view kTitle = "ttyDriver";
+  static std::span<const FlagName> Names();
+};
 struct LockKindKind {  // fcntl(2), flock(2)
   static constexpr std::string_view kTitle = "lockKind";
   static std::span<const FlagName> Names();
@@ -221,6 +225,7 @@ using BufferLocks = Flags<BufferLockKind>;
 using NetworkLockMethod = Named<NetworkLockKind>;
 using RepairMode = Named<RepairModeKind>;
 using UnixState = Named<UnixStateKind>;
+using TtyDriver = Named<TtyDriverKind>;
 
 /// MADV_GUARD_INSTALL (102) as a Madvise bit: the one value that is no bit number of its own.
 inline constexpr std::uint64_t kGuardInstall = std::uint64_t{1} << 63;

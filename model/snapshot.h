@@ -74,6 +74,14 @@ struct SocketQueue {
   std::vector<QueuedMessage> messages;
 };
 
+/// A terminal as all of its descriptions have it, and who it controls.
+struct Terminal {
+  TerminalState state;
+  TerminalEnd ends[2];  ///< of a pty the slave, the master; of others the first alone
+  Tty name;             ///< how it is opened to be somebody's controlling terminal
+  Pid leader = 0;       ///< of the session that it controls, in the tree; 0: of none
+};
+
 /// Processes are in the order of `tree.nodes`: the same index names the same process.
 struct Snapshot {
   TreeSnapshot tree;
@@ -88,6 +96,7 @@ struct Snapshot {
   std::vector<MemfdObject> memfds;
   std::map<PipeId, PipeContent> pipes;  ///< of those that the tree has made
   std::map<FifoId, PipeContent> fifos;
+  std::map<TtyId, Terminal> terminals;  ///< but those that the caller hands over
   /// Files without a name, by the id of their first one, with all of their content. RegularFile has
   /// `id` and, for further names, `link_of` alone.
   std::map<std::uint64_t, Unlinked> unlinked;

@@ -116,6 +116,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const Inotify&) {}
   void Open(const File&, const Fanotify&) {}
   void Open(const File&, const Pidfd&) {}
+  void Open(const File&, const Tty&) {}         // terminals.cc
   void Open(const File&, const InetSocket&) {}  // sockets.cc
   void Open(const File&, const OtherFile& other) {
     findings_.Unsupported("files of type " + other.type);

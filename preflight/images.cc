@@ -41,6 +41,9 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
   }
   void On(const SetAttr& set) {
     for (const DescriptorState& late : set.attributes->descriptors) {
+      if (const auto* unread = std::get_if<TtyInput>(&late.state)) {
+        CheckSpan({unread->input.image, unread->input.offset}, unread->input.bytes);
+      }
       const auto* sent = std::get_if<QueueSetting>(&late.state);
       if (sent == nullptr) continue;
       for (const SentMessage& message : sent->queue) CheckSpan(message.source, message.bytes);

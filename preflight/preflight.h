@@ -32,6 +32,7 @@ struct PreflightOptions {
 /// - numbers (numbers.cc): pids that are free, and how many the system has room for;
 /// - sockets (sockets.cc): ports that are free, addresses and interfaces of this host, connections
 ///   that nobody has, the tool that removes the network lock;
+/// - terminals (terminals.cc): indices of ptys that are free, devices that are what they were;
 /// - rights (rights.cc): capabilities, ids and limits that this process must have;
 /// - the kernel (kernel.cc): its vdso, its features, and what no restorer can do.
 ///

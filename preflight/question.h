@@ -83,6 +83,7 @@ std::unique_ptr<Question> AskForLocks(Context& context);
 std::unique_ptr<Question> AskForNumbers(Context& context);
 std::unique_ptr<Question> AskForRights(Context& context);
 std::unique_ptr<Question> AskForSockets(Context& context);
+std::unique_ptr<Question> AskForTerminals(Context& context);
 std::unique_ptr<Question> AskTheKernel(Context& context);
 
 }  // namespace crgen::preflight

@@ -69,6 +69,17 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
       Need(CAP_CHOWN, what + " of uid " + std::to_string(uid) + ", gid " + std::to_string(gid));
     }
   }
+  void Make(const Tty& tty) {
+    if (tty.uid || tty.gid) {
+      Own("a pty", tty.uid.value_or(own_.uid[3]), tty.gid.value_or(own_.gid[3]));
+    }
+    if (!tty.locked_termios) return;
+    const Termios& locked = *tty.locked_termios;
+    bool any =
+        (locked.iflag.value | locked.oflag.value | locked.cflag.value | locked.lflag.value) != 0;
+    for (const std::uint32_t bits : locked.cc) any = any || bits != 0;
+    if (any) NeedCheckpointRestore("locked termios");
+  }
   void Make(const Fanotify&) { Need(CAP_SYS_ADMIN, "fanotify_init(2)"); }
   void Make(const Timerfd& timer) {
     const auto clock = static_cast<int>(timer.clock.value);

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <unordered_map>
 
 #include "checker/check.h"
 #include "dsl/json/program_json.h"
@@ -45,6 +46,7 @@ struct Arguments {
   bool shell_job = false;
   bool file_locks = false;
   bool tcp_established = false;
+  bool orphan_master = false;
   bool dry_run = false;
   bool verbose = false;
 };
@@ -150,6 +152,7 @@ void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics&
   for (const External& it : about->external) {
     if (it.kind == External::kSession && arguments.shell_job) continue;
     if (it.kind == External::kDescriptor) continue;  // preflight asks for it
+    if (it.kind == External::kTerminal) continue;    // CheckTerminals()
     diag.Unsupported("about.external", it.kind == External::kSession
                                            ? it.what + ": --shell-job gives the caller's"
                                            : it.kind + ": " + it.what);
@@ -183,6 +186,31 @@ void CheckConsent(const Program& program, const Arguments& arguments, Diagnostic
             "--file-locks sets them"});
 }
 
+/// What goes on on the caller's terminal, and who gets the masters that no process has.
+void CheckTerminals(const Program& program, const Arguments& arguments, Diagnostics& diag) {
+  std::unordered_map<TtyId, bool> has_master;  // of ptys that are not hung up
+  bool callers = false;
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    const auto* tty = open == nullptr ? nullptr : std::get_if<Tty>(&open->file->body);
+    if (tty == nullptr) continue;
+    callers |= tty->driver == kCurrentTerminal;
+    if (IsPty(*tty)) {
+      bool& known = has_master[tty->tty_id];
+      known |= IsPtyMaster(*tty) || tty->hung_up;
+    }
+  }
+  if (callers && !arguments.shell_job) {
+    diag.Unsupported("the plan", "it goes on on a terminal of outside: --shell-job gives this one");
+  }
+  const auto orphans = std::count_if(has_master.begin(), has_master.end(),
+                                     [](const auto& pty) { return !pty.second; });
+  if (orphans == 0 || !arguments.options.console_socket.empty()) return;
+  diag.Unsupported("the plan", std::to_string(orphans) +
+                                   " terminals whose masters no process has: --console-socket "
+                                   "names who listens for them");
+}
+
 /// Whoever restores connections must want it: their peers are outside of the plan's reach.
 void CheckConnections(const Program& program, const Arguments& arguments, Diagnostics& diag) {
   if (arguments.tcp_established || arguments.options.tcp_close) return;
@@ -212,6 +240,7 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* file
   CheckAbout(plan.program, arguments, diag);
   CheckConsent(plan.program, arguments, diag);
   CheckConnections(plan.program, arguments, diag);
+  CheckTerminals(plan.program, arguments, diag);
   if (arguments.dry_run) return PrintProblems(plan, diag);
   const PreflightOptions options = {arguments.images,
                                     arguments.images_outside,
@@ -296,11 +325,19 @@ int Main(int argc, char** argv) {
   app.add_flag("--partial", arguments.partial,
                "Restore a plan that leaves out things of the dump, without them");
   app.add_flag("--shell-job", arguments.shell_job,
-               "A root in a session of outside gets the caller's session and group");
+               "A root in a session of outside gets the caller's session, group and terminal");
   app.add_option(
       "--inherit-fd", arguments.inherit,
       "fd[N]:KEY: hand over the descriptor N for what the plan has from outside and calls "
       "KEY, e.g. fd[1]:pipe:[4711]");
+  auto* console = app.add_option("--console-socket", options.console_socket,
+                                 "The unix socket of who gets the masters of terminals that no "
+                                 "process of the plan has");
+  app.add_flag("--orphan-pts-master", arguments.orphan_master,
+               "Make terminals whose masters no process of the plan has")
+      ->needs(console);
+  app.add_flag("!--no-redraw", options.redraw,
+               "Do not tell who has a terminal to draw its screen again (SIGWINCH)");
   app.add_flag("--file-locks", arguments.file_locks,
                "Restore a plan with file locks and leases, which others can see");
   app.add_flag("--tcp-established", arguments.tcp_established,

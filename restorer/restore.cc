@@ -17,6 +17,7 @@
 #include <sstream>
 #include <vector>
 
+#include "restorer/caller_terminal.h"
 #include "restorer/cleanup.h"
 #include "restorer/files/unix_socket.h"
 #include "restorer/pidfile.h"
@@ -54,12 +55,16 @@ int StatusOf(int status) {
 }
 
 /// Reaps what this process has adopted until the root ends; the root's status. As init, until
-/// nobody is left.
-int AwaitRoot(pid_t root, bool init) {
+/// nobody is left. Stops as the root does, where that has the caller's terminal.
+int AwaitRoot(pid_t root, bool init, const CallerTerminal& terminal) {
   int root_status = 0, status = 0;
   for (;;) {
-    const pid_t pid = waitpid(-1, &status, __WALL);
+    const pid_t pid = waitpid(-1, &status, __WALL | (terminal.used() ? WUNTRACED : 0));
     if (pid < 0 && errno == EINTR) continue;
+    if (pid > 0 && WIFSTOPPED(status)) {
+      if (pid == root) terminal.StopAlong(root);
+      continue;
+    }
     if (pid < 0) return StatusOf(root_status);
     if (pid == root) root_status = status;
     if (pid == root && !init) return StatusOf(root_status);
@@ -85,7 +90,8 @@ void LetGoOfCaller() {
 
 [[noreturn]] void BeRestorer(const Program& program, const Schedule& schedule,
                              std::uint64_t text_size, HostFiles& files,
-                             const RestoreOptions& options, int channel) {
+                             const RestoreOptions& options, const CallerTerminal& terminal,
+                             int channel) {
   Report report;
   const auto give_up = [&](const RestoreProblem& problem) {
     KillDescendants();
@@ -118,7 +124,7 @@ void LetGoOfCaller() {
   prctl(PR_SET_PDEATHSIG, 0);
   DieOfStop();
   if (options.detach) LetGoOfCaller();
-  _exit(AwaitRoot(report.root, options.new_pid_namespace));
+  _exit(AwaitRoot(report.root, options.new_pid_namespace, terminal));
 }
 
 /// The root's number in this pid namespace, where it is another one: proc(5), NSpid.
@@ -140,7 +146,8 @@ pid_t NumberHere(pid_t restorer, pid_t root) {
 
 /// Starts the process that restores, with another number than any of the program's; -1: errno.
 pid_t StartRestorer(const Program& program, const Schedule& schedule, std::uint64_t text_size,
-                    HostFiles& files, const RestoreOptions& options, const int channel[2]) {
+                    HostFiles& files, const RestoreOptions& options, const CallerTerminal& terminal,
+                    const int channel[2]) {
   pid_t restorer = -1;
   std::vector<pid_t> unsuited;  // those that are in use are not given out again
   for (;;) {
@@ -154,7 +161,7 @@ pid_t StartRestorer(const Program& program, const Schedule& schedule, std::uint6
       if (!options.new_pid_namespace && InProgram(program, getpid())) {
         for (;;) pause();
       }
-      BeRestorer(program, schedule, text_size, files, options, channel[1]);
+      BeRestorer(program, schedule, text_size, files, options, terminal, channel[1]);
     }
     if (restorer < 0 || options.new_pid_namespace || !InProgram(program, restorer)) break;
     unsuited.push_back(restorer);
@@ -188,7 +195,9 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     return result;
   }
   ListenForStop();
-  const pid_t restorer = StartRestorer(program, schedule, text_size, files, options, channel);
+  const CallerTerminal terminal(program);
+  const pid_t restorer =
+      StartRestorer(program, schedule, text_size, files, options, terminal, channel);
   if (restorer < 0) {
     result.problem = {ErrorText("clone3")};
     return result;
@@ -215,6 +224,7 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     kill(restorer, SIGKILL);
     KillDescendants();
     RemoveSocketFiles(program);
+    terminal.TakeBack();
     return result;
   }
   int status = 0;
@@ -225,6 +235,7 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   DieOfStop();
   while (waitpid(restorer, &status, 0) < 0 && errno == EINTR) {
   }
+  terminal.TakeBack();
   result.exit_status = StatusOf(status);
   return result;
 }

@@ -22,10 +22,12 @@ struct RestoreOptions {
   bool time_namespace = true;      ///< obey `time`: the clocks of the tree go on
   bool tcp_close = false;          ///< connections come back closed
   bool network_locked = true;      ///< the rules of the dump are to be removed
+  bool redraw = true;              ///< SIGWINCH to who is in the foreground of a terminal
   std::map<std::string, int>
-      inherited;           ///< descriptors of this process that are handed over, by key
-  std::string pidfile;     ///< gets the root's pid; empty: none
-  unsigned timeout = 600;  ///< seconds without any progress; 0: as long as it takes
+      inherited;               ///< descriptors of this process that are handed over, by key
+  std::string console_socket;  ///< gets the masters that no process has; empty: none
+  std::string pidfile;         ///< gets the root's pid; empty: none
+  unsigned timeout = 600;      ///< seconds without any progress; 0: as long as it takes
 };
 
 struct RestoreResult {

@@ -50,6 +50,7 @@ enum class OpKind : uint32_t {
   kSetOwner,
   kSetTimer,
   kFillEpoll,
+  kSetForeground,
   kSend,
   kShutdown,
   kSetOptions,
@@ -120,6 +121,7 @@ struct OpenOp {
   uint64_t counter;
   uint64_t mask;
   const InetState* inet;  ///< kOpenInetSocket
+  bool controlling;       ///< it becomes the terminal of the session
 };
 struct DupOp {
   int32_t old_fd;
@@ -236,6 +238,12 @@ struct TimerOp {
   TimeOp value;
 };
 
+/// TIOCSPGRP of ioctl_tty(2).
+struct ForegroundOp {
+  int32_t fd;
+  int32_t pgid;
+};
+
 struct WatchedOp {
   int32_t fd;
   uint32_t events;
@@ -283,6 +291,7 @@ struct Op {
     OwnerOp owner;
     TimerOp timer;
     EpollOp epoll;
+    ForegroundOp foreground;
     const SocketOp* socket;
     SendOp send;
     ClocksOp clocks;

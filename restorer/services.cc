@@ -61,6 +61,7 @@ bool InProgram(const Program& program, pid_t number) {
 std::string OpenServices(const Program& program, Services* services) {
   std::string problem = PrepareFiles(program, services);
   EndDying(*services);
+  services->terminals.HangUp();
   if (!problem.empty()) return problem;
   problem = PreparePipes(program, services);
   if (!problem.empty()) return problem;

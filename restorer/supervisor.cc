@@ -74,12 +74,19 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (RestoreProblem problem = read_back.Check(script_)) return problem;
   if (RestoreProblem problem = SetWatches(program_, script_.late_files, groups_, files_))
     return problem;
+  if (RestoreProblem problem = terminals_.Set(program_, files_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
   for (const int fd : made_) close(fd);  // the descriptions are the processes' own now
   for (const auto& [socket, root] : name_roots_) RemoveNameRoot(socket, root);
   if (!ready(root_)) return {"the process that was started has gone", -1};
   BlockStop();
   if (AskedToStop()) return {"interrupted", -1};
+  if (!options_.console_socket.empty()) {
+    const std::string problem = terminals_.SendOrphans(options_.console_socket);
+    if (!problem.empty()) return {problem, -1};
+  }
+  const std::vector<pid_t> shown = terminals_.Foreground();
+  terminals_.Close();
   Connections connections(script_, files_);
   std::string problem = connections.Take();
   if (problem.empty()) problem = connections.Start();
@@ -90,6 +97,9 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
     return {problem, -1};
   }
   RemoveLinks(links_);
+  if (options_.redraw && !options_.stop) {
+    for (const pid_t group : shown) kill(-group, SIGWINCH);
+  }
   return {};
 }
 
@@ -122,6 +132,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   for (const auto& [id, fd] : services.unlinked) made_.push_back(std::stoi(fd));
   for (const auto& [key, fd] : services.linked) made_.push_back(std::stoi(fd));
   links_ = services.links;
+  terminals_ = services.terminals;
   Diagnostics diag;
   if (Failed(ReadOwnMaps(&maps, diag)) ||
       Failed(arena_.Make(program_, maps, SizesFor(program_, schedule_, text_size), diag))) {

@@ -44,6 +44,7 @@ class Supervisor {
   std::map<FileId, int> groups_;  ///< of them, what it has made itself
   std::vector<std::pair<UnixSocket, int>> name_roots_;  ///< until their names are bound
   std::vector<DumpersLink> links_;
+  Terminals terminals_;
   pid_t root_ = 0;
 };
 

@@ -61,6 +61,9 @@ class Comparison {
   Renaming& RenamingOf(ObjectKind kind);
   void CompareObjects(const std::string& where, const File& expected, const File& found);
   void ComparePipe(const std::string& where, const File& expected, const Description& found);
+  // terminals.cc
+  void CompareTerminal(const std::string& where, const File& expected, const File& found);
+  void CompareSessions();
   void CompareLate(const std::string& where, FileIndex file, const Description& found);
   // epoll.cc
   /// What the sets watch, when all descriptions are paired.
@@ -123,6 +126,8 @@ class Comparison {
   Renaming unlinked_names_, unlinked_files_;
   std::unordered_set<std::uint64_t> compared_unlinked_;
   Renaming dead_;
+  Renaming terminals_;
+  std::unordered_set<std::uint64_t> compared_terminals_;
 };
 
 }  // namespace crgen::check

@@ -53,6 +53,8 @@ std::string FieldOf(ObjectKind kind) {
       return "file.unlinked.id";
     case ObjectKind::kDead:
       return "file.dead";
+    case ObjectKind::kTerminal:
+      return "file.tty_id";
   }
   __builtin_unreachable();
 }
@@ -171,6 +173,8 @@ Renaming& Comparison::RenamingOf(ObjectKind kind) {
       return unlinked_names_;
     case ObjectKind::kDead:
       return dead_;
+    case ObjectKind::kTerminal:
+      return terminals_;
   }
   __builtin_unreachable();
 }
@@ -239,6 +243,7 @@ void Comparison::CompareDescription(const std::string& where, FileIndex file,
     CompareFile(where, expected, *found.file);
     CompareLate(where, file, found);
     ComparePipe(where, expected, found);
+    CompareTerminal(where, expected, *found.file);
     if (kernel_.HasLostTarget(found)) {
       diag_.Error(where, "file.target: the process that was meant is gone");
     }
@@ -351,6 +356,7 @@ void Comparison::Run() {
   }
   for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) CompareProcess(i);
   ReportExtraProcesses();
+  CompareSessions();
   CompareEpollSets();
   CompareSockets();
   CompareLocks();

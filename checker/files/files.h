@@ -19,6 +19,7 @@
 #include "checker/files/signalfd.h"
 #include "checker/files/socket_options.h"
 #include "checker/files/timerfd.h"
+#include "checker/files/tty.h"
 #include "checker/files/unix_socket.h"
 
 namespace crgen::check {

@@ -144,6 +144,8 @@ void Kernel::Execute(const OpenFile& open) {
   files.Visit(*open.file, [&](auto& rules, const auto& body) {
     rules.Opened(*this, *description, body, peer.get());
   });
+  const auto* tty = std::get_if<Tty>(&open.file->body);
+  if (tty != nullptr && tty->controlling) self().terminal = tty->tty_id;
 }
 
 void Kernel::Execute(const DupFd& dup) {

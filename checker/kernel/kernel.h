@@ -180,6 +180,7 @@ struct Task {
   bool rlimits_said = false;  ///< likewise
   ExitStatus exit_status;
   std::optional<Signal> stopped;
+  std::optional<TtyId> terminal;  ///< the controlling one, if the program has set it
   std::shared_ptr<Table> table;
   std::unique_ptr<Space> space;
   std::shared_ptr<FsView> fs;  ///< several with CLONE_FS
@@ -241,6 +242,8 @@ class Kernel {
   TaskIndex FindTask(Pid pid) const;  ///< live or zombie; kNoTask
   TaskIndex ParentOf(const Task& task) const { return families[task.in_family].parent; }
   TaskIndex root() const { return root_; }
+  /// Who executes the command.
+  const Task& executor() const { return tasks[self_]; }
   /// Whether a PIDFD's target is there no more: reaped, or a thread that ended with its process.
   bool HasLostTarget(const Description& pidfd) const {
     if (pidfd.referent == kNoTask) return false;

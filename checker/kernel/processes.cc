@@ -217,6 +217,7 @@ void Kernel::Execute(const Fork& fork) {
   Task& caller = self();
   task.pid = fork.child_pid;
   task.born = command_;
+  task.terminal = caller.terminal;
   if (caller.for_children == nullptr) {
     caller.for_children = InheritAttributes(caller.attributes, /*thread=*/false);
   }
@@ -258,6 +259,7 @@ void Kernel::Execute(const SetSid&) {
   Leave(self_, kSessionList, self().sid);
   Enter(self_, kGroupList, pid);
   Enter(self_, kSessionList, pid);
+  self().terminal.reset();
   CountAllLinks(self_, 1);
 }
 
@@ -375,6 +377,10 @@ void Kernel::Execute(const Exit& exit) {
   if (task.pid == kInit) {
     return Violation("SIGKILL",
                      "process 1 is the init of its pid namespace: all others die with it");
+  }
+  if (task.terminal && task.sid == task.pid) {
+    return Violation("SIGHUP", "terminal " + std::to_string(task.terminal->value) +
+                                   ", which controls the session, hangs up");
   }
   const bool has_children = task.family >= 0 && !families[task.family].children.empty();
   const TaskIndex heir = has_children ? HeirOf(self_) : kRestorer;

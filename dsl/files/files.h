@@ -15,6 +15,7 @@
 #include "dsl/files/regular.h"
 #include "dsl/files/signalfd.h"
 #include "dsl/files/timerfd.h"
+#include "dsl/files/tty.h"
 #include "dsl/files/unix_socket.h"
 #include "dsl/files/unlinked.h"
 #include "dsl/socket_options.h"

@@ -19,6 +19,7 @@
 #include "generator/files/regular.h"
 #include "generator/files/signalfd.h"
 #include "generator/files/timerfd.h"
+#include "generator/files/tty.h"
 #include "generator/files/unix_socket.h"
 
 namespace crgen {
@@ -68,6 +69,8 @@ class FileOpener {
 
   /// Which files of /proc can be opened already; it is told of each process and thread.
   ProcFiles& proc_files() { return proc_files_; }
+
+  FilePlanner<Tty>& terminals() { return std::get<FilePlanner<Tty>>(planners_); }
 
   FilePlanner<Memfd>& memfds() { return std::get<FilePlanner<Memfd>>(planners_); }
 

@@ -13,6 +13,7 @@
 #include "images/files/regular.h"
 #include "images/files/signalfd.h"
 #include "images/files/timerfd.h"
+#include "images/files/tty.h"
 #include "images/files/unix_socket.h"
 
 namespace crgen {

@@ -21,6 +21,7 @@
 #include "model/files/regular.h"
 #include "model/files/signalfd.h"
 #include "model/files/timerfd.h"
+#include "model/files/tty.h"
 #include "model/files/unix_socket.h"
 #include "model/flags.h"
 #include "model/ids.h"
@@ -30,7 +31,7 @@ namespace crgen {
 /// The list of types, from which all else follows: what has no row for one of them does not
 /// compile. Each body says of itself `kType`, CRIU's name.
 using FileBody = std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify,
-                              Fanotify, Pidfd, Pipe, Fifo, UnixSocket, InetSocket, OtherFile>;
+                              Fanotify, Pidfd, Pipe, Fifo, UnixSocket, InetSocket, Tty, OtherFile>;
 
 /// An open file description (open(2), NOTES).
 struct File {

@@ -12,6 +12,7 @@
 #include "model/files/inotify.h"
 #include "model/files/lock.h"
 #include "model/files/timerfd.h"
+#include "model/files/tty.h"
 #include "model/files/unix_socket.h"
 #include "model/flags.h"
 #include "model/ids.h"
@@ -37,8 +38,9 @@ struct OwnerSetting {
 
 /// The kinds of late state, in the order in which a program sets them over the whole tree. An
 /// object of the list `descriptors` has the members of one of them.
-using LateState = std::variant<QueueSetting, ShutdownSetting, SocketOptionsSetting, EpollTargets,
-                               LockSetting, LeaseSetting, OwnerSetting, InotifyWatches,
-                               FanotifyMarks, TimerfdSetting, RepairSetting>;
+using LateState =
+    std::variant<QueueSetting, TtyInput, ShutdownSetting, SocketOptionsSetting, EpollTargets,
+                 LockSetting, TtyForeground, TtyLock, LeaseSetting, OwnerSetting, InotifyWatches,
+                 FanotifyMarks, TimerfdSetting, RepairSetting>;
 
 }  // namespace crgen

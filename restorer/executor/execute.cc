@@ -160,6 +160,8 @@ void Executor::Execute() {
       return SetTimer(*this, op->timer);
     case OpKind::kFillEpoll:
       return FillEpoll(*this, op->epoll);
+    case OpKind::kSetForeground:
+      return SetForeground(*this, op->foreground);
     case OpKind::kShutdown:
       return ShutDown(*this, op->shutdown.fd, op->shutdown.how);
     case OpKind::kClocks:
@@ -225,6 +227,7 @@ void Executor::Open() {
     Must("dup3", __NR_dup3, fd, open.fd, open.cloexec ? O_CLOEXEC : 0);
     Must("close", __NR_close, fd);
   }
+  if (open.controlling) TakeTerminal(*this, open.fd);
   if (open.pos >= 0 && (open.flags & O_PATH) == 0) {  // which has no position
     if (const long result = Try(__NR_lseek, open.fd, open.pos, 0); result < 0) {
       Fail("lseek", result, open.path);

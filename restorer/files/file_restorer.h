@@ -16,6 +16,7 @@
 #include "preflight/host_files.h"
 #include "restorer/arena.h"
 #include "restorer/script.h"
+#include "restorer/terminals.h"
 
 namespace crgen::restorer {
 
@@ -52,9 +53,10 @@ struct Services {
   std::vector<DumpersLink> links;              ///< to be removed when all is done
   std::map<DeadId, pid_t> dying;               ///< processes that are to die for PIDFDs
   std::map<FileId, int> made;                  ///< descriptions that it has made
-  Pid helper_tid = 0;                          ///< for helpers that load pages
-  bool time_namespace = true;                  ///< `time` is obeyed
-  bool tcp_close = false;                      ///< connections come back closed
+  Terminals terminals;
+  Pid helper_tid = 0;          ///< for helpers that load pages
+  bool time_namespace = true;  ///< `time` is obeyed
+  bool tcp_close = false;      ///< connections come back closed
 };
 
 /// Where an opening is compiled into: `op` has fd, cloexec and flags already.

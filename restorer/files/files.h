@@ -15,6 +15,7 @@
 #include "restorer/files/signalfd.h"
 #include "restorer/files/socket_options.h"
 #include "restorer/files/timerfd.h"
+#include "restorer/files/tty.h"
 #include "restorer/files/unix_socket.h"
 
 namespace crgen::restorer {

@@ -36,6 +36,7 @@ const Program kPrograms[] = {
     {"unlinked"},
     {"watches"},
     {"pidfds"},
+    {"ptys"},
     {"inet", true, false, true},
     {"threads"},
     {"thread_state"},

@@ -183,8 +183,8 @@ TEST(ImagesBeyond, WhatOthersLieInCannotBeLeftOut) {
     EXPECT_FALSE(essential(dump, true));
   }
   Dump descriptor;
-  descriptor.AddOther(4, pb::FD_TTY);
-  descriptor.AddDescriptor(10, 4, 4, pb::FD_TTY);
+  descriptor.AddOther(4, pb::FD_TUNF);
+  descriptor.AddDescriptor(10, 4, 4, pb::FD_TUNF);
   EXPECT_FALSE(essential(descriptor, false));
 }
 

@@ -5,6 +5,7 @@
 
 #include "tests/support/edit_words.h"
 #include "tests/support/inet_images.h"
+#include "tests/support/tty_images.h"
 
 namespace crgen::test {
 namespace {
@@ -80,6 +81,10 @@ bool WithEntries(Dump& dump, const std::string& image, std::uint32_t number, Use
     use(dump.remaps);
   } else if (image == "filelocks.img") {
     use(dump.locks);
+  } else if (image == "tty-info.img") {
+    use(dump.terminals);
+  } else if (image == "tty-data.img") {
+    use(dump.unread);
   } else if (image.starts_with("fdinfo-")) {
     use(dump.tables[number]);
   } else {
@@ -353,6 +358,16 @@ const Verb kVerbs[] = {
        const std::uint32_t pipe = U32(words), bytes = U32(words);
        dump.AddQueue(kind, pipe, bytes,
                      words.Empty() ? std::nullopt : std::optional<std::uint32_t>(U32(words)));
+     }},
+    {"terminal",
+     [](Words& words, Dump& dump) {
+       const std::uint32_t id = U32(words), type = U32(words), session = U32(words);
+       AddTerminal(dump, {id, type, session, U32(words)});
+     }},
+    {"tty",
+     [](Words& words, Dump& dump) {
+       const std::uint32_t id = U32(words);
+       AddTty(dump, id, U32(words));
      }},
     {"inet", [](Words& words, Dump& dump) { AddInetSocket(dump, Six(words)); }},
     {"stream", [](Words& words, Dump& dump) { AddTcpStream(dump, Six(words)); }},

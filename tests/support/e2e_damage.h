@@ -90,6 +90,13 @@ inline bool Opens(const nlohmann::json& command, const std::string& file) {
          command["file"]["path"].get<std::string>().ends_with(file);
 }
 
+/// Changes each description of a terminal.
+inline Change InTerminals(const Change& change) {
+  return InEach("OPEN_FILE", [=](nlohmann::json& command) {
+    if (command["file"]["type"] == "TTY") change(command["file"]);
+  });
+}
+
 /// Changes each internet socket.
 inline Change InSockets(const Change& change) {
   return InEach("OPEN_FILE", [=](nlohmann::json& command) {
@@ -350,6 +357,21 @@ inline std::vector<Damage> Damages() {
                 json& file = command["file"];
                 if (file.contains("dead")) file["dead"] = 1;
               })},
+      {"ptys", "other modes", InTerminals([](json& tty) {
+         if (tty.contains("termios")) tty["termios"]["lflag"] = "0x0";
+       })},
+      {"ptys", "another size", InTerminals([](json& tty) {
+         if (tty.contains("winsize")) Add(1, tty["winsize"]["rows"]);
+       })},
+      {"ptys", "nothing is locked", InTerminals([](json& tty) { tty.erase("locked_termios"); })},
+      {"ptys", "everybody may open it", InTerminals([](json& tty) { tty.erase("exclusive"); })},
+      {"ptys", "no packets", InTerminals([](json& tty) { tty.erase("packet"); })},
+      {"ptys", "another mode", InTerminals([](json& tty) { tty.erase("mode"); })},
+      {"ptys", "another owner", InTerminals([](json& tty) { tty.erase("uid"); })},
+      {"ptys", "no controlling terminal", InTerminals([](json& tty) { tty.erase("controlling"); })},
+      {"ptys", "another foreground", InAttribute("descriptors", WithoutLate("foreground"))},
+      {"ptys", "nothing is unread", InAttribute("descriptors", WithoutLate("input"))},
+      {"ptys", "an unlocked slave", InAttribute("descriptors", WithoutLate("locked"))},
       {"epoll", "nothing is watched", InAttribute("descriptors", WithoutLate("epoll"))},
       {"epoll", "what has fired is armed", InEachTarget([](json& target) {
          if (target["events"] == json{"EPOLLONESHOT"}) target["events"].push_back("EPOLLIN");

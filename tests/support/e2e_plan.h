@@ -81,6 +81,7 @@ class PlanNormalizer {
       entry.erase("ticks");
       // In the order of the kernel's addresses.
       if (entry.contains("epoll")) std::sort(entry["epoll"].begin(), entry["epoll"].end());
+      if (entry.contains("input")) entry["input"].erase("offset");
       if (!entry.contains("queue")) continue;
       for (nlohmann::json& message : entry["queue"]) message.erase("source");
     }

@@ -232,6 +232,8 @@ Files Dump::Build() const {
     out[name] = ImageOf("GHOST_FILE", ghost.entry) + ghost.rest;
   }
   if (!locks.empty()) out["filelocks.img"] = ImageOfAll("FILE_LOCKS", locks);
+  if (!terminals.empty()) out["tty-info.img"] = ImageOfAll("TTY_INFO", terminals);
+  if (!unread.empty()) out["tty-data.img"] = ImageOfAll("TTY_DATA", unread);
   if (seccomp) out["seccomp.img"] = ImageOf("SECCOMP", *seccomp);
   for (const auto& [name, pagemap] : pagemaps) AddPagemap(name, pagemap, &out);
   for (const auto& edit : edits) edit(out);

@@ -121,6 +121,8 @@ class Dump {
   std::vector<pb::memfd_inode_entry> memfds;
   std::vector<pb::remap_file_path_entry> remaps;
   std::vector<pb::file_lock_entry> locks;
+  std::vector<pb::tty_info_entry> terminals;
+  std::vector<pb::tty_data_entry> unread;  ///< in terminals
   struct Ghost {
     pb::ghost_file_entry entry;
     std::string rest;  ///< raw, or chunks

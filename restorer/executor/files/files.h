@@ -24,6 +24,9 @@ void BreakLease(const Caller& caller, const BreakOp& it);
 void SetOwner(const Caller& caller, const OwnerOp& owner);
 void SetTimer(const Caller& caller, const TimerOp& timer);
 void FillEpoll(const Caller& caller, const EpollOp& epoll);
+/// TIOCSCTTY.
+void TakeTerminal(const Caller& caller, int32_t fd);
+void SetForeground(const Caller& caller, const ForegroundOp& op);
 void SendQueue(const Caller& caller, const SendOp& send);
 void SetSocketOptions(const Caller& caller, const SocketOptionsOp& options);
 /// Also of a socket that is not connected, which keeps it although the call fails.

@@ -1,0 +1,383 @@
+#include "images/files/tty.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <termios.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <optional>
+#include <utility>
+
+#include "images/load/file_checks.h"
+#include "images/load/loader.h"
+
+namespace crgen {
+namespace {
+
+constexpr std::uint32_t kMostIndex = 1000;  // of a pty, to the dumper
+constexpr std::uint64_t kMostUnread = 16384;
+/// What one read(2) of a terminal gives (N_TTY_BUF_SIZE).
+constexpr std::uint64_t kOneRead = 4096;
+
+Termios TermiosOf(const pb::termios_entry& from) {
+  Termios to;
+  to.iflag.value = from.c_iflag();
+  to.oflag.value = from.c_oflag();
+  to.cflag.value = from.c_cflag();
+  to.lflag.value = from.c_lflag();
+  to.line = from.c_line();
+  to.ispeed = from.c_ispeed();
+  to.ospeed = from.c_ospeed();
+  // The dumper writes its memory: the characters are the bytes of the first words, and behind them
+  // comes what happens to be there.
+  for (std::size_t i = 0; i < kControlCharacters; ++i) {
+    const std::size_t word = i / 4;
+    const std::uint32_t four =
+        word < static_cast<std::size_t>(from.c_cc_size()) ? from.c_cc(static_cast<int>(word)) : 0;
+    to.cc.push_back(four >> (i % 4 * 8) & 0xff);
+  }
+  return to;
+}
+
+bool IsNothing(const Termios& locked) {
+  const Hex words[] = {locked.iflag, locked.oflag, locked.cflag, locked.lflag};
+  return locked.line == 0 && std::ranges::all_of(words, [](Hex bits) { return bits.value == 0; }) &&
+         std::ranges::all_of(locked.cc, [](std::uint32_t bits) { return bits == 0; });
+}
+
+void CheckTermios(const pb::termios_entry& from, const Place& at) {
+  if (from.c_cc_size() != static_cast<int>(kControlCharacters)) {
+    at.Error(".c_cc", std::to_string(from.c_cc_size()) + " words, expected " +
+                          std::to_string(kControlCharacters));
+  }
+  at.AtMost(".c_line", from.c_line(), 0xff);
+}
+
+/// CRIU's key, with device numbers in hex.
+std::string TtyKey(const pb::tty_info_entry& info) {
+  char text[32];
+  std::snprintf(text, sizeof text, "tty[%x:%x]", info.rdev(), info.dev());
+  return text;
+}
+
+bool IsMasterId(std::uint32_t id) { return (id & 1) != 0; }
+
+}  // namespace
+
+void FileLoaderOf<Tty>::CheckInfo(const pb::tty_info_entry& entry, const Place& at) {
+  if (entry.has_termios()) CheckTermios(entry.termios(), at.At("termios"));
+  if (entry.has_termios_locked()) CheckTermios(entry.termios_locked(), at.At("termios_locked"));
+  if (entry.has_winsize()) {
+    const auto& size = entry.winsize();
+    for (const std::uint32_t cells :
+         {size.ws_row(), size.ws_col(), size.ws_xpixel(), size.ws_ypixel()}) {
+      at.AtMost("winsize", cells, 0xffff);
+    }
+  }
+  constexpr std::uint32_t kNoId = 0xffffffff, kMostPid = 0x7fffffff;
+  if (entry.uid() == kNoId) at.Error("uid", "4294967295 is no id");
+  if (entry.gid() == kNoId) at.Error("gid", "4294967295 is no id");
+  at.AtMost("sid", entry.sid(), kMostPid);
+  at.AtMost("pgrp", entry.pgrp(), kMostPid);
+  if (entry.type() != pb::TTY_PTY) return;
+  const std::uint32_t index = entry.pty().index();
+  at.AtMost("pty.index", index, kMostIndex);
+  if (!entry.has_pty() || entry.id() / 2 != index) {
+    at.Error("id", std::to_string(entry.id()) +
+                       ", expected twice pty.index, and one more for a "
+                       "master");
+  }
+}
+
+void FileLoaderOf<Tty>::LoadInfos(Loader& loader) {
+  const ImageKind& kind = ImageKindNamed("TTY_INFO");
+  if (!loader.images.Has(kind)) return;
+  ImageReader reader{"", ""};
+  if (Failed(loader.images.Open(kind, 0, &reader, loader.diag))) return;
+  std::string_view bytes;
+  while (!reader.AtEnd()) {
+    Info info;
+    if (Failed(reader.Next(&bytes, loader.diag))) return;
+    if (Failed(ParseMessage(bytes, reader, &info.entry, loader.diag))) continue;
+    info.where = reader.Where();
+    CheckInfo(info.entry, Place(reader, loader.diag, ""));
+    const std::uint32_t id = info.entry.id();
+    if (!infos_.emplace(id, std::move(info)).second) {
+      loader.diag.Error(reader.Where("id"), "terminal " + std::to_string(id) + " stands twice");
+    }
+  }
+  for (auto& [id, info] : infos_) info.driver = DriverOf(info.entry, loader);
+}
+
+void FileLoaderOf<Tty>::LoadUnread(Loader& loader) {
+  const ImageKind& kind = ImageKindNamed("TTY_DATA");
+  if (!loader.images.Has(kind)) return;
+  ImageReader reader{"", ""};
+  if (Failed(loader.images.Open(kind, 0, &reader, loader.diag))) return;
+  pb::tty_data_entry entry;
+  std::string_view bytes;
+  while (!reader.AtEnd()) {
+    if (Failed(reader.Next(&bytes, loader.diag))) return;
+    if (Failed(ParseMessage(bytes, reader, &entry, loader.diag))) continue;
+    const Place at(reader, loader.diag, "");
+    const std::string& data = entry.data();
+    at.AtMost("data", data.size(), kMostUnread);
+    if (data.empty()) continue;
+    if (!bytes.ends_with(data)) {
+      at.Error("data", "does not stand at the end of the entry, where CRIU writes it");
+      continue;
+    }
+    Unread unread{reader.Where(),
+                  {ImageSet::NameOf(kind, 0), reader.offset() - data.size(), data.size()},
+                  data.substr(0, 2)};
+    if (!unread_.emplace(entry.tty_id(), std::move(unread)).second) {
+      at.Error("tty_id", std::to_string(entry.tty_id()) + " stands twice");
+    }
+  }
+}
+
+void FileLoaderOf<Tty>::LoadObjects(Loader& loader) {
+  LoadInfos(loader);
+  LoadUnread(loader);
+}
+
+/// 0: nobody of the tree leads that session.
+Pid FileLoaderOf<Tty>::LeaderIn(const Loader& loader, std::uint32_t sid) {
+  const auto pid = static_cast<Pid>(sid);
+  const bool leads =
+      sid != 0 && std::ranges::any_of(loader.snapshot.tree.nodes, [&](const auto& node) {
+        return node.pid == pid && node.sid == pid && !node.zombie;
+      });
+  return leads ? pid : 0;
+}
+
+/// A slave whose master is outside is the terminal of who restores, unless a session of the tree
+/// lives on it.
+TtyDriver FileLoaderOf<Tty>::DriverOf(const pb::tty_info_entry& entry, const Loader& loader) const {
+  switch (entry.type()) {
+    case pb::TTY_PTY:
+      if (IsMasterId(entry.id())) return kPtyMaster;
+      if (!entry.has_termios() || OtherEnd(entry.id()) != nullptr) return kPtySlave;
+      return LeaderIn(loader, entry.sid()) != 0 ? kPtySlave : kCurrentTerminal;
+    case pb::TTY_CONSOLE:
+      return kConsole;
+    case pb::TTY_VT:
+      return kVirtualTerminal;
+    case pb::TTY_SERIAL:
+      return kSerialLine;
+    case pb::TTY_CTTY:
+      return kOwnTerminal;
+    default:
+      return kExternalTerminal;
+  }
+}
+
+const FileLoaderOf<Tty>::Info* FileLoaderOf<Tty>::OtherEnd(std::uint32_t id) const {
+  const auto other = infos_.find(id ^ 1);
+  return other == infos_.end() || other->second.entry.type() != pb::TTY_PTY ? nullptr
+                                                                            : &other->second;
+}
+
+/// What both ends say of the pty is the same, but that each says it only if it could.
+void FileLoaderOf<Tty>::AddTerminal(Info& info, const Tty& name, Loader& loader) {
+  const pb::tty_info_entry& entry = info.entry;
+  Terminal& terminal = loader.snapshot.terminals[name.tty_id];
+  TerminalState& state = terminal.state;
+  if (entry.has_termios() && !state.termios) state.termios = TermiosOf(entry.termios());
+  if (name.driver == kCurrentTerminal) return;  // its size and the rest are what they are
+  if (entry.has_termios_locked() && !state.locked_termios) {
+    const Termios locked = TermiosOf(entry.termios_locked());
+    if (!IsNothing(locked)) state.locked_termios = locked;
+  }
+  if (entry.has_winsize() && !state.winsize) {
+    const auto& size = entry.winsize();
+    state.winsize = Winsize{size.ws_row(), size.ws_col(), size.ws_xpixel(), size.ws_ypixel()};
+  }
+  const bool master = name.driver == kPtyMaster;
+  if (name.driver == kPtySlave && !entry.has_termios()) state.hung_up = true;
+  if (state.hung_up) return;
+  TerminalEnd& end = terminal.ends[master ? 1 : 0];
+  end.exclusive = entry.exclusive();
+  end.packet = master && entry.packet_mode();
+  if (name.driver == kPtySlave) {
+    if (entry.has_uid()) end.uid = entry.uid();
+    if (entry.has_gid()) end.gid = entry.gid();
+  }
+  if (entry.sid() != 0) {
+    terminal.leader = LeaderIn(loader, entry.sid());
+    if (terminal.leader == 0) {
+      loader.diag.Unsupported(info.where + ".sid", "a terminal of the tree that controls session " +
+                                                       std::to_string(entry.sid()) +
+                                                       ", whose leader is not of the tree");
+    }
+  }
+  terminal.name = name;
+  if (master) terminal.name.driver = kPtySlave;
+}
+
+Result FileLoaderOf<Tty>::Convert(const pb::file_entry& entry, const ImageReader& at,
+                                  Loader& loader, ConvertedFile* file) {
+  if (!entry.has_tty()) return MissingMessage(at, kType, loader.diag);
+  const pb::tty_file_entry& from = entry.tty();
+  TakeDescription("tty", from, file);
+  const auto known = infos_.find(from.tty_info_id());
+  if (known == infos_.end()) {
+    return loader.diag.Fail(
+        at.Where("tty.tty_info_id"),
+        "no terminal " + std::to_string(from.tty_info_id()) + " in tty-info.img");
+  }
+  Info& info = known->second;
+  Tty body;
+  body.tty_id = TtyId{info.entry.id() / 2};
+  body.driver = info.driver;
+  if (IsPty(body)) body.index = info.entry.pty().index();
+  const auto path = loader.files.find(from.regf_id());
+  const bool has_path = from.has_regf_id() && path != loader.files.end() &&
+                        path->second.type == pb::FD_REG && path->second.file >= 0;
+  const RegularFile* regular =
+      has_path ? AsRegular(*loader.snapshot.files[path->second.file]) : nullptr;
+  const bool by_path =
+      body.driver == kConsole || body.driver == kVirtualTerminal || body.driver == kSerialLine;
+  if (by_path) {
+    if (regular == nullptr) {
+      return loader.diag.Fail(at.Where("tty.regf_id"), "no file " + std::to_string(from.regf_id()) +
+                                                           " of type REG before this entry");
+    }
+    body.path = regular->path;
+    body.rdev = info.entry.rdev();
+  }
+  if (info.entry.type() == pb::TTY_UNKNOWN || info.entry.type() > pb::TTY_SERIAL) {
+    file->unsupported = "terminal of type " + std::to_string(info.entry.type());
+  } else if (info.entry.type() == pb::TTY_EXT_TTY) {
+    file->external = TtyKey(info.entry);
+  } else if (body.driver == kPtyMaster && !info.entry.has_termios()) {
+    file->unsupported = "master of a pty that is hung up";
+  } else if (body.driver == kPtySlave && !info.entry.has_termios() &&
+             OtherEnd(info.entry.id()) != nullptr) {
+    file->unsupported = "slave of a pty that is hung up, although it has a master";
+  } else if (by_path && !info.entry.has_termios()) {
+    file->unsupported = "terminal that is hung up";
+  } else if ((from.flags() & O_PATH) != 0) {
+    file->unsupported = "terminal that is open as a path only";
+  } else if (body.driver == kPtyMaster && (from.flags() & O_ACCMODE) != O_RDWR) {
+    file->unsupported = "master of a pty that is not open for both, reading and writing";
+  } else if (body.driver == kPtyMaster && !info.descriptions.empty()) {
+    return loader.diag.Fail(at.Where("tty.tty_info_id"),
+                            "a second description of the master of pty " +
+                                std::to_string(info.entry.pty().index()) + ": open(2) makes none");
+  }
+  if (file->unsupported.empty()) {
+    info.descriptions.push_back(entry.id());
+    const bool described = !file->external && body.driver != kOwnTerminal;
+    if (described && !std::exchange(info.known_to_snapshot, true)) {
+      AddTerminal(info, body, loader);
+      TerminalEnd& end = loader.snapshot.terminals[body.tty_id].ends[0];
+      if (body.driver == kPtySlave && end.uid && regular != nullptr && regular->mode) {
+        end.mode = *regular->mode & 07777;
+      }
+    }
+  }
+  file->body = std::move(body);
+  return Result::kOk;
+}
+
+/// A description that a process has, if possible one that is open for writing; none: nobody has the
+/// end.
+FileIndex FileLoaderOf<Tty>::HeldFile(const Info* info, const Loader& loader) {
+  FileIndex held;
+  if (info == nullptr) return held;
+  for (const std::uint32_t id : info->descriptions) {
+    const auto known = loader.files.find(id);
+    if (known == loader.files.end() || known->second.file < 0) continue;
+    if (!loader.has_descriptor[known->second.file]) continue;
+    const std::uint64_t flags = loader.snapshot.files[known->second.file]->flags.bits;
+    if ((flags & O_ACCMODE) != O_RDONLY) return known->second.file;
+    held = known->second.file;
+  }
+  return held;
+}
+
+void FileLoaderOf<Tty>::FinishUnread(std::uint32_t id, Unread unread, Loader& loader) {
+  const auto reader = infos_.find(id);
+  const FileIndex writer = HeldFile(OtherEnd(id), loader);
+  if (reader == infos_.end() || writer < 0 || HeldFile(&reader->second, loader) < 0) {
+    loader.diag.Warning(unread.where, "nothing that is planned refers to both ends of terminal " +
+                                          std::to_string(id));
+    return;
+  }
+  if (reader->second.entry.packet_mode()) {
+    // Each read(2) has had a byte of its own before the data: TIOCPKT_DATA, or what has happened.
+    if (unread.bytes.bytes > kOneRead) {
+      loader.diag.Unsupported(unread.where,
+                              "more than one packet in a terminal in packet mode: no image says "
+                              "where one ends",
+                              Loss::kQueues);
+      return;
+    }
+    const std::uint64_t control =
+        unread.head[0] == 0 ? 1 : std::min<std::uint64_t>(unread.head.size(), 2);
+    unread.bytes.offset += control;
+    unread.bytes.bytes -= control;
+    if (unread.bytes.bytes == 0) return;
+  }
+  loader.snapshot.late.push_back({writer, TtyInput{std::move(unread.bytes)}});
+}
+
+/// A controlling terminal has its leader's group in the foreground, unless that is changed.
+void FileLoaderOf<Tty>::FinishForeground(TtyId id, const Info& info, Loader& loader) {
+  const pb::tty_info_entry& entry = info.entry;
+  const auto group = static_cast<Pid>(entry.pgrp());
+  const auto sid = static_cast<Pid>(entry.sid());
+  const TreeSnapshot& tree = loader.snapshot.tree;
+  const bool described = !info.descriptions.empty() && info.driver != kOwnTerminal;
+  if (sid == 0 || group == 0 || !described) return;
+  const bool outside = info.driver == kCurrentTerminal;
+  if (!outside && (LeaderIn(loader, entry.sid()) == 0 || group == sid)) return;
+  const bool has_member = std::ranges::any_of(
+      tree.nodes, [&](const TreeNode& node) { return node.pgid == group && node.sid == sid; });
+  const bool made_inside =
+      std::ranges::any_of(tree.nodes, [&](const TreeNode& node) { return node.pid == group; });
+  if (outside && !made_inside) return;  // that of who restores
+  const std::string what =
+      "the foreground group " + std::to_string(group) + " of terminal " + std::to_string(id.value);
+  if (!has_member) {
+    loader.diag.Unsupported(info.where + ".pgrp", what + ", which has no member");
+    return;
+  }
+  for (std::size_t i = 0; i < tree.nodes.size(); ++i) {
+    const Process& process = loader.snapshot.processes[i];
+    if (tree.nodes[i].sid != sid || process.table < 0) continue;
+    for (const Descriptor& slot : loader.snapshot.tables[process.table].slots) {
+      const auto* tty = std::get_if<Tty>(&loader.snapshot.files[slot.file]->body);
+      if (tty == nullptr || tty->tty_id != id || tty->driver == kOwnTerminal) continue;
+      loader.snapshot.late.push_back(
+          {slot.file, TtyForeground{PidReference{group}}, ProcessIndex(i)});
+      return;
+    }
+  }
+  loader.diag.Unsupported(info.where + ".pgrp", what + ", which nobody of its session has open");
+}
+
+void FileLoaderOf<Tty>::Finish(Loader& loader) {
+  std::size_t canonical = 0;
+  std::map<std::uint64_t, const Info*> controlling;  // either end says it
+  for (auto& [id, info] : infos_) {
+    if (info.entry.sid() != 0) controlling.emplace(id / 2, &info);
+    const FileIndex file = HeldFile(&info, loader);
+    if (file < 0) continue;
+    const bool master = info.driver == kPtyMaster;
+    if (master && info.entry.locked()) loader.snapshot.late.push_back({file, TtyLock{true}});
+    canonical += info.driver == kPtySlave && info.entry.has_termios() &&
+                 (info.entry.termios().c_lflag() & ICANON) != 0;
+  }
+  for (const auto& [id, info] : controlling) FinishForeground(TtyId{id}, *info, loader);
+  for (auto& [id, unread] : unread_) FinishUnread(id, std::move(unread), loader);
+  if (canonical == 0) return;
+  loader.diag.NotRestorable("tty-info.img",
+                            std::to_string(canonical) +
+                                " canonical terminals: what has been typed of an unfinished line "
+                                "is in no image");
+}
+
+}  // namespace crgen

@@ -1,0 +1,410 @@
+#include "restorer/terminals.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "restorer/deadline.h"
+#include "restorer/late_files.h"
+#include "restorer/supervisor_calls.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr std::uint64_t kLargeFile = 0100000;  // O_LARGEFILE, which the C library has as 0
+constexpr std::size_t kOneBuffer = 4095;       // N_TTY_BUF_SIZE, and one less
+constexpr unsigned kPatience = 10;             // seconds
+// The C library's structures are other ones.
+constexpr unsigned long kGetTermios = 0x5401;        // TCGETS
+constexpr unsigned long kSetTermios = 0x5402;        // TCSETS
+constexpr unsigned long kSetLockedTermios = 0x5457;  // TIOCSLCKTRMIOS
+
+/// struct termios of the kernel.
+struct KernelTermios {
+  std::uint32_t iflag = 0, oflag = 0, cflag = CS8 | CREAD | B38400, lflag = 0;
+  std::uint8_t line = 0;
+  std::uint8_t cc[kControlCharacters] = {};
+};
+
+KernelTermios ToKernel(const Termios& from) {
+  KernelTermios to;
+  to.iflag = static_cast<std::uint32_t>(from.iflag.value);
+  to.oflag = static_cast<std::uint32_t>(from.oflag.value);
+  to.cflag = static_cast<std::uint32_t>(from.cflag.value);
+  to.lflag = static_cast<std::uint32_t>(from.lflag.value);
+  to.line = static_cast<std::uint8_t>(from.line);
+  std::copy(from.cc.begin(), from.cc.end(), to.cc);
+  return to;
+}
+
+bool IsNothing(const Termios& locked) {
+  return (locked.iflag.value | locked.oflag.value | locked.cflag.value | locked.lflag.value |
+          locked.line) == 0 &&
+         std::all_of(locked.cc.begin(), locked.cc.end(), [](auto bits) { return bits == 0; });
+}
+
+template <typename Argument>
+bool Ioctl(int fd, unsigned long request, Argument argument) {
+  return !FailsOnPurpose() && ioctl(fd, request, argument) == 0;
+}
+
+bool SetTermios(int fd, const KernelTermios& termios) { return Ioctl(fd, kSetTermios, &termios); }
+
+bool SetWinsize(int fd, const Winsize& size) {
+  struct winsize to = {};
+  to.ws_row = static_cast<unsigned short>(size.rows);
+  to.ws_col = static_cast<unsigned short>(size.columns);
+  to.ws_xpixel = static_cast<unsigned short>(size.xpixel);
+  to.ws_ypixel = static_cast<unsigned short>(size.ypixel);
+  return Ioctl(fd, TIOCSWINSZ, &to);
+}
+
+std::string NameOf(const Tty& tty) {
+  return tty.index  ? "pty " + std::to_string(*tty.index)
+         : tty.path ? "terminal " + tty.path->bytes
+                    : "the terminal of who restores";
+}
+
+/// SIGTTOU stops who changes his controlling terminal from the background, unless it is blocked.
+class BlockedTtou {
+ public:
+  BlockedTtou() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTTOU);
+    sigprocmask(SIG_BLOCK, &set, &before_);
+  }
+  ~BlockedTtou() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  BlockedTtou(const BlockedTtou&) = delete;
+  BlockedTtou& operator=(const BlockedTtou&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+bool ReadWhole(int image, std::uint64_t offset, std::string* bytes) {
+  std::size_t done = 0;
+  while (done < bytes->size()) {
+    const ssize_t got =
+        pread(image, bytes->data() + done, bytes->size() - done, static_cast<off_t>(offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got == 0) errno = ENODATA;
+    if (got <= 0) return false;
+    done += static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+bool WriteWhole(int fd, const std::string& bytes) {
+  Deadline deadline(kPatience);
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t put = FailsOnPurpose() ? -1 : write(fd, bytes.data() + done, bytes.size() - done);
+    if (put > 0) done += static_cast<std::size_t>(put);
+    if (put < 0 && errno != EAGAIN && errno != EINTR) return false;
+    if (put > 0 || done == bytes.size()) continue;
+    if (deadline.Passed()) {
+      errno = ETIMEDOUT;
+      return false;
+    }
+    pollfd room = {fd, POLLOUT, 0};
+    poll(&room, 1, 100);
+  }
+  return true;
+}
+
+/// What is written goes through a queue of the kernel before it can be read.
+bool AwaitInput(int reader, std::size_t bytes) {
+  Deadline deadline(kPatience);
+  for (;;) {
+    int there = 0;
+    if (!Ioctl(reader, TIOCINQ, &there)) return false;
+    if (static_cast<std::size_t>(there) >= std::min(bytes, kOneBuffer)) return true;
+    if (deadline.Passed()) {
+      errno = ETIMEDOUT;
+      return false;
+    }
+    usleep(1000);
+  }
+}
+
+}  // namespace
+
+int CallersTerminal() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (isatty(fd) != 0) return fd;
+  }
+  return -1;
+}
+
+/// The kernel gives out the lowest free index.
+std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) {
+  const std::string name = "pty " + std::to_string(index);
+  rlimit limit;
+  getrlimit(RLIMIT_NOFILE, &limit);
+  const rlimit all = {limit.rlim_max, limit.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &all);
+  std::vector<int> others;
+  std::string problem;
+  for (;;) {
+    const int master = FailsOnPurpose() ? -1 : open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    unsigned got = 0;
+    if (master < 0 || !Ioctl(master, TIOCGPTN, &got)) {
+      problem = ErrorText(name + ": /dev/ptmx");
+      if (master >= 0) others.push_back(master);
+      break;
+    }
+    if (got == index) {
+      terminal->master = master;
+      break;
+    }
+    others.push_back(master);
+    if (got > index) {
+      problem = name + " is taken";
+      break;
+    }
+  }
+  for (const int fd : others) close(fd);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  if (!problem.empty()) return problem;
+  int unlocked = 0;
+  if (!Ioctl(terminal->master, TIOCSPTLCK, &unlocked)) return ErrorText(name + ": TIOCSPTLCK");
+  terminal->slave = ioctl(terminal->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  return terminal->slave < 0 ? ErrorText(name + ": TIOCGPTPEER") : "";
+}
+
+std::string Terminals::Make(const Tty& tty, Terminal* terminal) {
+  terminal->name = tty;
+  terminal->state = StateIn(tty);
+  if (IsPty(tty)) {
+    if (std::string problem = MakePty(*tty.index, terminal); !problem.empty()) return problem;
+  } else {
+    const int callers = tty.driver == kCurrentTerminal ? CallersTerminal() : -1;
+    const std::string path =
+        tty.path ? tty.path->bytes : "/proc/self/fd/" + std::to_string(callers);
+    terminal->slave = open(path.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    struct stat status;
+    if (terminal->slave < 0 || fstat(terminal->slave, &status) != 0) {
+      return ErrorText(NameOf(tty));
+    }
+    if (tty.rdev && static_cast<std::uint32_t>(status.st_rdev) != *tty.rdev) {
+      return NameOf(tty) + " is another device than it was";
+    }
+  }
+  // Before it has a foreground group, which would get SIGWINCH.
+  if (tty.winsize && !SetWinsize(terminal->slave, *tty.winsize)) {
+    return ErrorText(NameOf(tty) + ": TIOCSWINSZ");
+  }
+  return "";
+}
+
+std::string Terminals::Open(const File& file, const Tty& tty, int* description) {
+  const auto [known, first] = terminals_.try_emplace(tty.tty_id);
+  Terminal& terminal = known->second;
+  if (first) {
+    if (std::string problem = Make(tty, &terminal); !problem.empty()) return problem;
+  }
+  const bool master = IsPtyMaster(tty);
+  const TerminalEnd own = EndIn(tty);
+  if (own != TerminalEnd{}) terminal.ends[master ? 1 : 0] = own;
+  if (master) {
+    terminal.master_held = true;
+    *description = fcntl(terminal.master, F_DUPFD_CLOEXEC, 0);
+    return *description < 0 ? ErrorText(NameOf(tty)) : "";
+  }
+  const int flags = static_cast<int>(file.flags.bits & ~std::uint64_t{O_ASYNC}) | O_NOCTTY;
+  if (tty.index && (file.flags.bits & kLargeFile) == 0) {
+    // Not by its name: open(2) would have added that flag. O_CLOEXEC would stay with the
+    // description.
+    *description = ioctl(terminal.master, TIOCGPTPEER, flags);
+    if (*description >= 0) fcntl(*description, F_SETFD, FD_CLOEXEC);
+  } else {
+    const std::string path = tty.index ? "/dev/pts/" + std::to_string(*tty.index)
+                                       : "/proc/self/fd/" + std::to_string(terminal.slave);
+    *description = open(path.c_str(), flags | O_CLOEXEC);
+  }
+  if (*description < 0) return ErrorText(NameOf(tty));
+  struct stat there, wanted;
+  if (fstat(*description, &there) != 0 || fstat(terminal.slave, &wanted) != 0) {
+    return ErrorText(NameOf(tty));
+  }
+  if (there.st_rdev == wanted.st_rdev && there.st_dev == wanted.st_dev) return "";
+  return NameOf(tty) + ": /dev/pts is not where /dev/ptmx makes terminals";
+}
+
+void Terminals::HangUp() {
+  for (auto& [id, terminal] : terminals_) {
+    if (!terminal.state.hung_up) continue;
+    for (int* fd : {&terminal.master, &terminal.slave}) {
+      if (*fd >= 0) close(*fd);
+      *fd = -1;
+    }
+  }
+}
+
+const char* Terminals::SetEnd(const TerminalEnd& end, int fd) {
+  int on = 1;
+  if (end.exclusive && !Ioctl(fd, TIOCEXCL, 0)) return "TIOCEXCL";
+  if (end.packet && !Ioctl(fd, TIOCPKT, &on)) return "TIOCPKT";
+  return nullptr;
+}
+
+/// nullptr, or the call that failed.
+const char* Terminals::Set(const Terminal& terminal) {
+  const TerminalState& state = terminal.state;
+  if (state.termios && !SetTermios(terminal.slave, ToKernel(*state.termios))) return "TCSETS";
+  if (state.locked_termios && !IsNothing(*state.locked_termios)) {
+    const KernelTermios locked = ToKernel(*state.locked_termios);
+    if (!Ioctl(terminal.slave, kSetLockedTermios, &locked)) return "TIOCSLCKTRMIOS";
+  }
+  const TerminalEnd& own = terminal.ends[0];
+  if (own.mode && (FailsOnPurpose() || fchmod(terminal.slave, *own.mode) != 0)) return "fchmod";
+  constexpr std::uint32_t kUnchanged = ~std::uint32_t{0};
+  if ((own.uid || own.gid) &&
+      (FailsOnPurpose() ||
+       fchown(terminal.slave, own.uid.value_or(kUnchanged), own.gid.value_or(kUnchanged)) != 0)) {
+    return "fchown";
+  }
+  if (const char* failed = SetEnd(own, terminal.slave)) return failed;
+  return SetEnd(terminal.ends[1], terminal.master);
+}
+
+/// Through a line discipline that changes nothing; of a terminal that is read line by line, lines
+/// stay lines.
+const char* Terminals::Feed(const Terminal& terminal, bool to_master, const TtyInput& input,
+                            const HostFiles& files) {
+  std::string bytes(input.input.bytes, '\0');
+  if (!ReadWhole(files.image(input.input.image), input.input.offset, &bytes)) return "pread";
+  KernelTermios modes;
+  if (to_master) {
+    const auto& wanted = terminal.state.termios;
+    const bool lines = wanted && (wanted->lflag.value & ICANON) != 0 && bytes.ends_with('\n');
+    modes.lflag = lines ? ICANON : 0;
+    modes.cc[VMIN] = lines ? 0 : 1;
+  } else {
+    // What is in the slave already stays lines.
+    if (!Ioctl(terminal.slave, kGetTermios, &modes)) return "TCGETS";
+    modes.oflag = 0;
+  }
+  if (!SetTermios(terminal.slave, modes)) return "TCSETS";
+  // Who has a master waits perhaps, and this is its description.
+  const int fd = to_master ? terminal.master : terminal.slave;
+  const int flags = fcntl(fd, F_GETFL);
+  fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+  const bool written = WriteWhole(fd, bytes);
+  const int error = errno;
+  fcntl(fd, F_SETFL, flags);
+  errno = error;
+  if (!written) return "write";
+  return AwaitInput(to_master ? terminal.slave : terminal.master, bytes.size()) ? nullptr
+                                                                                : "TIOCINQ";
+}
+
+RestoreProblem Terminals::Set(const Program& program, const HostFiles& files) {
+  if (terminals_.empty()) return {};
+  const BlockedTtou blocked;
+  const LateFiles late_files = FindLateFiles(program);
+  const auto for_each_late = [&](auto&& function) -> RestoreProblem {
+    for (std::size_t i = 0; i < program.size(); ++i) {
+      const auto* set = std::get_if<SetAttr>(&program[i].body);
+      if (set == nullptr) continue;
+      const std::vector<DescriptorState>& entries = set->attributes->descriptors;
+      for (std::size_t k = 0; k < entries.size(); ++k) {
+        const auto* tty = std::get_if<Tty>(&late_files.at(i)[k]->body);
+        if (tty == nullptr || !terminals_.contains(tty->tty_id)) continue;
+        const Terminal& terminal = terminals_.at(tty->tty_id);
+        const char* failed = function(terminal, *tty, entries[k].state);
+        if (failed != nullptr) {
+          return {ErrorText(NameOf(*tty) + ": " + failed), static_cast<std::int64_t>(i)};
+        }
+      }
+    }
+    return {};
+  };
+  RestoreProblem problem =
+      for_each_late([&](const Terminal& terminal, const Tty& tty, const LateState& state) {
+        const auto* input = std::get_if<TtyInput>(&state);
+        return input == nullptr ? nullptr : Feed(terminal, IsPtyMaster(tty), *input, files);
+      });
+  if (problem) return problem;
+  for (const auto& [id, terminal] : terminals_) {
+    if (terminal.state.hung_up) continue;
+    if (const char* failed = Set(terminal)) {
+      return {ErrorText(NameOf(terminal.name) + ": " + failed), -1};
+    }
+  }
+  return for_each_late([](const Terminal& terminal, const Tty&, const LateState& state) {
+    int locked = 1;
+    const bool locks = std::holds_alternative<TtyLock>(state);
+    return locks && !Ioctl(terminal.master, TIOCSPTLCK, &locked) ? "TIOCSPTLCK" : nullptr;
+  });
+}
+
+std::string Terminals::SendOrphans(const std::string& path) const {
+  for (const auto& [id, terminal] : terminals_) {
+    if (terminal.master < 0 || terminal.master_held) continue;
+    const auto problem = [&](const char* call) {
+      return ErrorText("the master of " + NameOf(terminal.name) + ", to " + path + ": " + call);
+    };
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) {
+      errno = ENAMETOOLONG;
+      return problem("connect");
+    }
+    std::memcpy(address.sun_path, path.c_str(), path.size());
+    const int channel = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (channel < 0) return problem("socket");
+    std::string name = "/dev/pts/" + std::to_string(*terminal.name.index);
+    iovec text = {name.data(), name.size()};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message = {};
+    message.msg_iov = &text;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &terminal.master, sizeof(int));
+    const bool connected =
+        connect(channel, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    const bool sent = connected && sendmsg(channel, &message, MSG_NOSIGNAL) >= 0;
+    const std::string failed = sent ? "" : problem(connected ? "sendmsg" : "connect");
+    close(channel);
+    if (!failed.empty()) return failed;
+  }
+  return "";
+}
+
+std::vector<pid_t> Terminals::Foreground() const {
+  std::vector<pid_t> groups;
+  for (const auto& [id, terminal] : terminals_) {
+    pid_t group = 0;
+    const int fd = terminal.master >= 0 ? terminal.master : terminal.slave;
+    if (fd >= 0 && ioctl(fd, TIOCGPGRP, &group) == 0 && group > 1) groups.push_back(group);
+  }
+  return groups;
+}
+
+void Terminals::Close() {
+  for (auto& [id, terminal] : terminals_) {
+    for (const int fd : {terminal.master, terminal.slave}) {
+      if (fd >= 0) close(fd);
+    }
+  }
+  terminals_.clear();
+}
+
+}  // namespace crgen::restorer

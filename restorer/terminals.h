@@ -1,0 +1,55 @@
+// Terminals: made by the supervisor before any process exists, so that a session finds its own when
+// it is made; what they are like, and what is unread in them, is set when nobody runs.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "dsl/commands.h"
+#include "preflight/host_files.h"
+#include "restorer/problem.h"
+
+namespace crgen::restorer {
+
+/// Which of the first three descriptors is the terminal of who restores; -1: none is one.
+int CallersTerminal();
+
+class Terminals {
+ public:
+  /// A description of a terminal, which is made if it is the first one of it. The problem, or
+  /// nothing.
+  std::string Open(const File& file, const Tty& tty, int* description);
+  /// Masters of slaves that are hung up.
+  void HangUp();
+  /// REQUIRES: all descriptors are in their places, and everybody is stopped.
+  RestoreProblem Set(const Program& program, const HostFiles& files);
+  /// Sends the masters that no process has to who listens at `path`, as container engines want it.
+  std::string SendOrphans(const std::string& path) const;
+  /// The groups in the foreground, as this pid namespace has them.
+  std::vector<pid_t> Foreground() const;
+  /// Descriptions are the processes' own from here on.
+  void Close();
+
+ private:
+  struct Terminal {
+    Tty name;         ///< of its first description
+    int master = -1;  ///< of a pty
+    int slave = -1;   ///< or another terminal
+    bool master_held = false;
+    TerminalState state;
+    TerminalEnd ends[2];  ///< the slave's, the master's
+  };
+  static std::string Make(const Tty& tty, Terminal* terminal);
+  static std::string MakePty(std::uint32_t index, Terminal* terminal);
+  static const char* Set(const Terminal& terminal);
+  static const char* SetEnd(const TerminalEnd& end, int fd);
+  static const char* Feed(const Terminal& terminal, bool to_master, const TtyInput& input,
+                          const HostFiles& files);
+
+  std::map<TtyId, Terminal> terminals_;
+};
+
+}  // namespace crgen::restorer
