@@ -101,6 +101,7 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics* findings) {
   WarnOfConnections(snapshot, *findings);
   WarnOfOutside(snapshot, *findings);
   WarnOfLocks(snapshot, *findings);
+  WarnOfCgroups(snapshot, *findings);
   return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot)}, *source, *findings);
 }
 
@@ -122,7 +123,7 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
   app.add_option(
          "--namespaces", arguments->namespaces,
          "\"caller\": with --partial, namespaces of the tree's own may be left out too; the "
-         "restored processes use the namespaces, mounts and cgroups of the restorer's caller")
+         "restored processes use the namespaces and mounts of the restorer's caller")
       ->check(CLI::IsMember({"caller"}));
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");

@@ -15,7 +15,7 @@ struct LossName {
   std::string_view meaning;
 };
 constexpr LossName kLosses[] = {
-    {"cgroups", Loss::kCgroups, "membership in cgroups, and their settings"},
+    {"cgroups", Loss::kCgroups, "places in cgroups that no image names"},
     {"descriptors", Loss::kDescriptors, "descriptors of types that no command says yet"},
     {"labels", Loss::kLabels, "labels of AppArmor and SELinux"},
     {"locks", Loss::kLocks, "file locks"},
@@ -181,6 +181,17 @@ void WarnOfLocks(const Snapshot& snapshot, Diagnostics& diag) {
   diag.Warning("filelocks.img", std::to_string(locks) +
                                     (locks == 1 ? " file lock" : " file locks") +
                                     ", which others see: crrestore wants --file-locks for that");
+}
+
+void WarnOfCgroups(const Snapshot& snapshot, Diagnostics& diag) {
+  const auto count = std::ranges::count_if(
+      snapshot.cgroup_directories,
+      [](const CgroupDirectory& directory) { return directory.path.bytes != "/"; });
+  if (count == 0) return;
+  diag.Warning("cgroup.img",
+               std::to_string(count) + (count == 1 ? " cgroup" : " cgroups") +
+                   ": crrestore makes what is missing of them, or does with them what "
+                   "--manage-cgroups=MODE says");
 }
 
 void WarnOfConnections(const Snapshot& snapshot, Diagnostics& diag) {

@@ -36,6 +36,9 @@ Diagnostics CompareLeftOut(const Diagnostics& loading, const About* about);
 /// Warns that a restore sets file locks.
 void WarnOfLocks(const Snapshot& snapshot, Diagnostics& diag);
 
+/// Warns that a restore makes cgroups.
+void WarnOfCgroups(const Snapshot& snapshot, Diagnostics& diag);
+
 /// Warns that the session or group of the root are not of the tree, and names what a restore has to
 /// be handed over.
 void WarnOfOutside(const Snapshot& snapshot, Diagnostics& diag);

@@ -1,6 +1,7 @@
 // The attributes inside commands: a new one is a row here.
 #pragma once
 
+#include "dsl/cgroups.h"
 #include "dsl/describe.h"
 #include "model/attributes.h"
 
@@ -236,6 +237,9 @@ struct Describe<TlsDescriptor> {
 template <>
 struct Describe<Attributes> {
   static constexpr auto kFields = std::tuple{
+      Optional("cgroup", &Attributes::cgroup,
+               "cgroups(7): a process moves at once, before anything else, and its children are "
+               "born there; a thread at the end"),
       Optional("time", &Attributes::time,
                "time_namespaces(7): the root enters a new one, in which these clocks go on, before "
                "it opens a file, forks or has threads"),

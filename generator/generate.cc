@@ -29,21 +29,39 @@ std::size_t ExpectedCommands(const Snapshot& snapshot, const TreePlan& plan) {
   return commands;
 }
 
-/// The attributes of a thread, but for filters that the leader's SET_ATTR gives to all threads.
-std::shared_ptr<const Attributes> WithoutSharedFilters(const Process& process,
-                                                       const Thread& thread) {
-  const std::optional<Seccomp>& leader = process.attributes->seccomp;
-  if (!leader || !leader->OfAllThreads()) return thread.attributes;
+/// What leads from `from` (nullptr: the restorer's) to `to`; none: nothing.
+std::optional<CgroupMembership> Moves(const CgroupMembership* from, const CgroupMembership& to) {
+  if (from == nullptr) return to;
+  CgroupMembership moves;
+  for (const CgroupPath& path : to.paths) {
+    if (std::ranges::find(from->paths, path) == from->paths.end()) {
+      moves.paths.push_back({path.controllers, path.path, {}});
+    }
+  }
+  return moves.paths.empty() ? std::nullopt : std::optional(std::move(moves));
+}
+
+/// The attributes of a thread, but for what it has by its leader: filters that the leader's
+/// SET_ATTR gives to all threads, and places.
+std::shared_ptr<const Attributes> OfItsOwn(const Process& process, const Thread& thread) {
+  const std::optional<Seccomp>& filters = process.attributes->seccomp;
+  const auto& place = process.attributes->cgroup;
+  const bool shares_filters = filters && filters->OfAllThreads();
+  if (!shares_filters && !thread.attributes->cgroup) return thread.attributes;
   auto attributes = std::make_shared<Attributes>(*thread.attributes);
-  attributes->seccomp.reset();
+  if (shares_filters) attributes->seccomp.reset();
+  if (attributes->cgroup) {
+    attributes->cgroup = Moves(place ? &*place : nullptr, *thread.attributes->cgroup);
+  }
   return attributes;
 }
 
-/// But for what the root has set at its birth.
-std::shared_ptr<const Attributes> WithoutClocks(const std::shared_ptr<const Attributes>& from) {
-  if (!from->time) return from;
+/// But for what the process has set at its birth.
+std::shared_ptr<const Attributes> WithoutBirthState(const std::shared_ptr<const Attributes>& from) {
+  if (!from->time && !from->cgroup) return from;
   auto attributes = std::make_shared<Attributes>(*from);
   attributes->time.reset();
+  attributes->cgroup.reset();
   return attributes;
 }
 
@@ -61,13 +79,15 @@ class Generation {
         out_(program, follower),
         spare_(snapshot),
         opener_(snapshot, tree_, spare_, out_),
-        memory_(snapshot, tree_, descriptors_, spare_, opener_, read_page, out_) {}
+        memory_(snapshot, tree_, descriptors_, spare_, opener_, read_page, out_),
+        places_(tree_.nodes.size(), nullptr) {}
 
   Result Run(Diagnostics& diag);
 
  private:
   Result EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex child, Diagnostics& diag);
-  void EmitClocks(Pid root);
+  void EmitRootState(Pid root);
+  Result EmitMove(NodeIndex creator, NodeIndex child, Diagnostics& diag);
   void EmitTreeOp(const TreeOp& op, NodeIndex executor);
   void EmitThreads(NodeIndex node);
   Result FinishPlaces(NodeIndex node, Diagnostics& diag);
@@ -83,6 +103,8 @@ class Generation {
   FileOpener opener_;
   DescriptorPlan descriptors_;
   MemoryPlan memory_;
+  /// Where each node is, from its birth on; nullptr: where the restorer is.
+  std::vector<const CgroupMembership*> places_;
 };
 
 Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex child,
@@ -93,7 +115,7 @@ Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex chil
     fork.about = options_.about;
     out_.Emit(op.pid, fork);
     opener_.proc_files().Appears(fork.child_pid);
-    EmitClocks(fork.child_pid);
+    EmitRootState(fork.child_pid);
     return Result::kOk;
   }
   const std::int32_t time = tree_.nodes[child].birth;
@@ -105,19 +127,53 @@ Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex chil
   if (Failed(memory_.BeforeFork(executor, time, diag))) return Result::kError;
   out_.Emit(op.pid, fork);
   opener_.proc_files().Appears(fork.child_pid);
+  if (Failed(EmitMove(executor, child, diag))) return Result::kError;
   descriptors_.AfterFork(executor, child, out_);
   memory_.AfterFork(executor, child);
   return Result::kOk;
 }
 
-/// The root's clocks, before anything that has to do with clocks: children are born into its time
-/// namespace, and timers stay in the one in which they are made.
-void Generation::EmitClocks(Pid root) {
+/// The root's places and clocks, before anything that has to do with them: children are born into
+/// its cgroups and time namespace, memory is charged where it was touched, and timers stay in the
+/// namespace in which they are made.
+void Generation::EmitRootState(Pid root) {
   const std::shared_ptr<const Attributes>& from = snapshot_.processes.front().attributes;
-  if (from == nullptr || !from->time) return;
+  if (from == nullptr) return;
   auto attributes = std::make_shared<Attributes>();
   attributes->time = from->time;
+  attributes->cgroup = from->cgroup;
+  if (from->cgroup) places_[NodeIndex(0)] = &*from->cgroup;
+  if (!snapshot_.cgroup_directories.empty()) {
+    if (!attributes->cgroup) attributes->cgroup.emplace();
+    attributes->cgroup->directories = snapshot_.cgroup_directories;
+  }
+  if (!attributes->time && !attributes->cgroup) return;
   out_.Emit(root, SetAttr{{}, std::move(attributes)});
+}
+
+/// Of another process, to where it was.
+Result Generation::EmitMove(NodeIndex creator, NodeIndex child, Diagnostics& diag) {
+  places_[child] = places_[creator];
+  const Process* process = tree_.Living(snapshot_, child);
+  if (process == nullptr || process->attributes == nullptr) return Result::kOk;
+  const std::optional<CgroupMembership>& place = process->attributes->cgroup;
+  const Pid pid = tree_.nodes[child].pid;
+  if (!place) {
+    if (places_[creator] == nullptr) return Result::kOk;
+    diag.Unsupported(
+        "pid " + std::to_string(pid),
+        "the cgroups of the dumper, which no image names, while it is created by pid " +
+            std::to_string(tree_.nodes[creator].pid) + " in others",
+        Loss::kCgroups);
+    return Result::kError;
+  }
+  std::optional<CgroupMembership> moves = Moves(places_[creator], *place);
+  places_[child] = &*place;
+  if (!moves) return Result::kOk;
+  auto attributes = std::make_shared<Attributes>();
+  attributes->cgroup = std::move(moves);
+  out_.Emit(pid, SetAttr{{}, std::move(attributes)});
+  return Result::kOk;
 }
 
 /// Everything but a fork.
@@ -157,14 +213,14 @@ void Generation::EmitState(NodeIndex node) {
   const Process& process = *tree_.Living(snapshot_, node);
   const Pid pid = tree_.nodes[node].pid;
   for (const Thread& thread : process.threads) {
-    out_.Emit(pid, SetAttr{thread.tid, WithoutSharedFilters(process, thread)});
+    out_.Emit(pid, SetAttr{thread.tid, OfItsOwn(process, thread)});
   }
   if (!process.leader_signal_queue.empty()) {
     auto attributes = std::make_shared<Attributes>();
     attributes->signal_queue = process.leader_signal_queue;
     out_.Emit(pid, SetAttr{pid, std::move(attributes)});
   }
-  out_.Emit(pid, SetAttr{{}, WithoutClocks(process.attributes)});
+  out_.Emit(pid, SetAttr{{}, WithoutBirthState(process.attributes)});
   Resume resume;
   if (process.state == ProcessState::kStopped) resume.stopped = process.stop_signal;
   out_.Emit(pid, resume);

@@ -36,7 +36,6 @@ std::uint64_t PayloadLength(const ImageKind& kind, std::string_view bytes) {
 constexpr std::string_view kContainers[] = {"UTSNS", "PIDNS", "USERNS", "MNTS", "IPC_VAR", "NETNS"};
 /// What is lost with an image that no command describes.
 Loss LossOf(const ImageKind& kind) {
-  if (kind.name == "CGROUP") return Loss::kCgroups;
   if (kind.name == "APPARMOR") return Loss::kLabels;
   return kind.name == "BPFMAP_DATA" ? Loss::kQueues : Loss::kOther;
 }
@@ -94,6 +93,7 @@ void Load(Loader& loader, const LoadOptions& options) {
       CheckSeccomp(loader.seccomp, diag);
     }
   }
+  loader.LoadCgroups();
   loader.file_loaders.LoadObjects(loader);
   loader.LoadFiles();
   if (options.threads > 1) loader.ReadAhead(options.threads);
@@ -103,6 +103,7 @@ void Load(Loader& loader, const LoadOptions& options) {
   loader.LoadLocks();
   loader.FinishFiles();
   loader.FinishSharedMemory();
+  loader.FinishCgroups();
   loader.ReportUnsupportedFiles();
   loader.AccountForTheRest();
 }

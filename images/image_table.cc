@@ -36,7 +36,7 @@ constexpr ImageKind kKinds[] = {
     {"TTY_DATA", "tty-data.img", 0x59413026, "tty_data_entry", "tty_data_entry", kNone, kPlanned, {}, "SET_ATTR descriptors: `input`"},
     {"MEMFD_INODE", "memfd.img", 0x48453499, "memfd_inode_entry", "memfd_inode_entry", kNone, kPlanned, {}, "MAP_REGION shmem, OPEN_FILE MEMFD"},
     {"FILE_LOCKS", "filelocks.img", 0x54323616, "file_lock_entry", "file_lock_entry", kNone, kPlanned, {}, "SET_ATTR descriptors: locks and leases"},
-    {"CGROUP", "cgroup.img", 0x59383330, "cgroup_entry", "", kNone, kUnsupported, {}, "cgroup membership and settings"},
+    {"CGROUP", "cgroup.img", 0x59383330, "cgroup_entry", "", kNone, kPlanned, {}, "SET_ATTR cgroup: the places of processes and threads, and the directories with their properties"},
     {"SECCOMP", "seccomp.img", 0x64413049, "seccomp_entry", "", kNone, kPlanned, {}, "SET_ATTR seccomp"},
     {"APPARMOR", "apparmor.img", 0x59423047, "apparmor_entry", "", kNone, kUnsupported, {}, "an AppArmor namespace"},
     {"BPFMAP_DATA", "bpfmap-data.img", 0x64324033, "bpfmap_data_entry", "bpfmap_data_entry", kFollows, kUnsupported, {2, 3}, "the content of a BPF map"},

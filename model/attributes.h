@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "model/cgroups.h"
 #include "model/files/late.h"
 #include "model/flags.h"
 #include "model/ids.h"
@@ -216,7 +217,8 @@ struct DescriptorState {
 /// The attributes of a process, or of one thread. The first part belongs to the process, the
 /// second to a thread (in a process: to its leader).
 struct Attributes {
-  std::optional<Clocks> time;  ///< of the root, for the whole tree
+  std::optional<Clocks> time;              ///< of the root, for the whole tree
+  std::optional<CgroupMembership> cgroup;  ///< of a thread too
   std::optional<FsAttributes> fs;
   std::optional<MmAttributes> mm;
   std::vector<SignalAction> sigactions;  ///< those that are not default

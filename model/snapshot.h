@@ -103,6 +103,8 @@ struct Snapshot {
   std::vector<Shmem> shmems;
   std::vector<std::string> page_images;  ///< names relative to the dump
   bool new_pid_namespace = false;        ///< the root is born with CLONE_NEWPID
+  /// Of all processes' and threads' `cgroup`, parents first, each once.
+  std::vector<CgroupDirectory> cgroup_directories;
 };
 
 }  // namespace crgen

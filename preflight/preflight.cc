@@ -39,8 +39,9 @@ Result Preflight(const Program& program, const PreflightOptions& options, HostFi
   Findings findings(diag);
   Context context = MakeContext(program, options, *files, findings);
   std::vector<std::unique_ptr<Question>> questions;
-  for (const auto ask : {AskForNumbers, AskForRights, AskTheKernel, AskForFiles, AskForImages,
-                         AskForInherited, AskForLocks, AskForSockets, AskForTerminals}) {
+  for (const auto ask :
+       {AskForNumbers, AskForRights, AskTheKernel, AskForFiles, AskForImages, AskForInherited,
+        AskForLocks, AskForSockets, AskForTerminals, AskForCgroups}) {
     questions.push_back(ask(context));
   }
   for (std::size_t i = 0; i < program.size(); ++i) {

@@ -9,6 +9,7 @@
 
 #include "dsl/commands.h"
 #include "model/diagnostics.h"
+#include "preflight/cgroups.h"
 #include "preflight/host_files.h"
 
 namespace crgen {
@@ -21,6 +22,7 @@ struct PreflightOptions {
   bool tcp_close = false;       ///< connections come back closed
   bool network_locked = true;   ///< the rules that the dump has left are removed
   std::map<std::string, int> inherited;  ///< descriptors that the caller hands over, by key
+  CgroupOptions cgroups = {};
 };
 
 /// Looks at everything outside the program that it needs, as this process sees it:
@@ -30,6 +32,8 @@ struct PreflightOptions {
 /// - what the caller hands over (inherited.cc): all of it, of the right kind, and nothing else;
 /// - locks (locks.cc): held by nobody outside, as far as /proc/locks shows;
 /// - numbers (numbers.cc): pids that are free, and how many the system has room for;
+/// - cgroups (cgroups.cc): the hierarchies are there; directories as the mode wants them, not
+/// frozen;
 /// - sockets (sockets.cc): ports that are free, addresses and interfaces of this host, connections
 ///   that nobody has, the tool that removes the network lock;
 /// - terminals (terminals.cc): indices of ptys that are free, devices that are what they were;

@@ -76,6 +76,7 @@ class QuestionOn : public Question {
   Pid pid_ = 0;  ///< who executes the command
 };
 
+std::unique_ptr<Question> AskForCgroups(Context& context);
 std::unique_ptr<Question> AskForFiles(Context& context);
 std::unique_ptr<Question> AskForImages(Context& context);
 std::unique_ptr<Question> AskForInherited(Context& context);

@@ -140,6 +140,9 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   void On(const SetAttr& set) {
     const Attributes& attributes = *set.attributes;
     if (attributes.creds) CheckCreds(*attributes.creds);
+    if (attributes.cgroup && context_.options.cgroups.mode != CgroupMode::kIgnore) {
+      CheckCgroup(*attributes.cgroup);
+    }
     if (attributes.mm) NeedCheckpointRestore("the bounds of memory and the executable");
     if (attributes.fs && attributes.fs->root.bytes != "/") Need(CAP_SYS_CHROOT, "another root");
     if (attributes.sched) CheckScheduling(*attributes.sched);
@@ -163,6 +166,19 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   void On(const Resume&) { locked_.erase(pid_); }
 
  private:
+  void CheckCgroup(const CgroupMembership& cgroup) {
+    Need(CAP_SYS_ADMIN, "cgroups: to reach their hierarchies");
+    const auto own = [&](const std::optional<FilePermissions>& perms) {
+      if (!perms) return;
+      Own("a cgroup", perms->uid, perms->gid);
+      if (perms->uid != own_.uid[3]) Need(CAP_DAC_OVERRIDE, "cgroups of another user");
+    };
+    for (const CgroupDirectory& directory : cgroup.directories) {
+      own(directory.perms);
+      for (const CgroupProperty& property : directory.properties) own(property.perms);
+    }
+  }
+
   // What the kernel drops in silence from who may not have it.
   template <typename Late>
   void Set(const Late&) {}

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "dsl/references.h"
+#include "restorer/cgroups.h"
 #include "restorer/compile_attributes.h"
 #include "restorer/created_memfds.h"
 #include "restorer/files/files.h"
@@ -20,11 +21,6 @@ namespace crgen::restorer {
 namespace {
 
 constexpr std::uint32_t kNobody = ~std::uint32_t{0};
-
-TimeOp Sum(const ClockReading& reading, const TimeOp& offset) {
-  return {static_cast<std::int64_t>(reading.sec) + offset.sec,
-          static_cast<std::int64_t>(reading.nsec) + offset.nsec};
-}
 
 class Compiler {
  public:
@@ -203,6 +199,9 @@ class Compiler {
       fill(op);
       ops.push_back(op);
     };
+    if (EntersCgroups(set, services_)) {
+      add(OpKind::kEnterCgroups, [&](Op& op) { op.cgroups = CgroupsOf(set, services_, arena_); });
+    }
     if (attributes.comm && leader) {
       add(OpKind::kName, [&](Op& op) { op.name.name = arena_.Text(attributes.comm->bytes); });
     }
@@ -210,10 +209,7 @@ class Compiler {
       add(OpKind::kSubreaper, [&](Op& op) { op.flag.value = *attributes.child_subreaper; });
     }
     if (attributes.time && services_.time_namespace) {
-      add(OpKind::kClocks, [&](Op& op) {
-        op.clocks.monotonic = Sum(attributes.time->monotonic, own_.monotonic_offset);
-        op.clocks.boottime = Sum(attributes.time->boottime, own_.boottime_offset);
-      });
+      add(OpKind::kClocks, [&](Op& op) { op.clocks = ClocksOf(*attributes.time, own_); });
     }
     if (attributes.fs) {
       add(OpKind::kDirectories, [&](Op& op) {

@@ -154,7 +154,16 @@ struct Lists {
   }
 };
 
+TimeOp Sum(const ClockReading& reading, const TimeOp& offset) {
+  return {static_cast<std::int64_t>(reading.sec) + offset.sec,
+          static_cast<std::int64_t>(reading.nsec) + offset.nsec};
+}
+
 }  // namespace
+
+ClocksOp ClocksOf(const Clocks& clocks, const OwnState& own) {
+  return {Sum(clocks.monotonic, own.monotonic_offset), Sum(clocks.boottime, own.boottime_offset)};
+}
 
 OwnState ReadOwnState() {
   OwnState own;

@@ -10,6 +10,9 @@
 
 namespace crgen::restorer {
 
+/// What the root's new time namespace is to show.
+ClocksOp ClocksOf(const Clocks& clocks, const OwnState& own);
+
 class ProcessAttributes {
  public:
   /// Before the first Add(). The restorer itself (pid 0) has no threads, and no attributes.

@@ -40,6 +40,8 @@ struct Arguments {
   RestoreOptions options;
   std::string images;  ///< the folder of page images
   std::vector<std::string> inherit;
+  std::string cgroup_mode = "soft";
+  std::vector<std::string> cgroup_roots;
   bool images_given = false;
   bool images_outside = false;
   bool partial = false;
@@ -248,7 +250,8 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* file
                                     arguments.options.time_namespace,
                                     arguments.options.tcp_close,
                                     arguments.options.network_locked,
-                                    arguments.options.inherited};
+                                    arguments.options.inherited,
+                                    arguments.options.cgroups};
   const Result result = Preflight(plan.program, options, files, diag);
   const ExitCode code = PrintProblems(plan, diag);
   if (code == kBadInput && !arguments.images_given && NamesImages(plan.program)) {
@@ -312,6 +315,31 @@ bool ReadInherited(const std::vector<std::string>& given, std::map<std::string, 
   return true;
 }
 
+/// "MODE" and "[CONTROLLER:]PATH", as CRIU has them; an empty controller is cgroup2.
+bool ReadCgroupOptions(const std::string& mode, const std::vector<std::string>& given,
+                       CgroupOptions* options) {
+  const std::optional<CgroupMode> known = CgroupModeNamed(mode);
+  if (!known) {
+    spdlog::error("--manage-cgroups={}: expected none, props, soft, full, strict or ignore", mode);
+    return false;
+  }
+  options->mode = *known;
+  for (const std::string& text : given) {
+    const std::size_t colon = text.find(':');
+    const std::string path = colon == text.npos ? text : text.substr(colon + 1);
+    if (!IsCgroupPath(path)) {
+      spdlog::error("--cgroup-root {}: expected [CONTROLLER:]PATH, such as cpu:/machine", text);
+      return false;
+    }
+    if (colon == text.npos) {
+      options->root = path;
+    } else {
+      options->roots[text.substr(0, colon)] = path;
+    }
+  }
+  return true;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Executes a restore program: brings the processes of a dump back to life",
                "crrestore");
@@ -348,6 +376,13 @@ int Main(int argc, char** argv) {
          [&options](const std::string& method) { options.network_locked = method != "skip"; },
          "skip: leave the rules alone by which the dump has stopped its connections")
       ->check(CLI::IsMember({"iptables", "nftables", "skip"}));
+  app.add_flag(
+      "--manage-cgroups{soft}", arguments.cgroup_mode,
+      "=MODE: what becomes of the plan's cgroups: none, props, soft (default), full, strict "
+      "or ignore");
+  app.add_option("--cgroup-root", arguments.cgroup_roots,
+                 "[CONTROLLER:]PATH: where the plan's topmost cgroups are to be")
+      ->allow_extra_args(false);
   app.add_flag("--images-outside", arguments.images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");
   app.add_flag("--pidns", options.new_pid_namespace, "In a new pid namespace, with its own /proc");
@@ -375,6 +410,9 @@ int Main(int argc, char** argv) {
     return app.exit(error) == 0 ? kOk : kUsage;
   }
   if (!ReadInherited(arguments.inherit, &options.inherited)) return kUsage;
+  if (!ReadCgroupOptions(arguments.cgroup_mode, arguments.cgroup_roots, &options.cgroups)) {
+    return kUsage;
+  }
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);
   arguments.images_given = !arguments.images.empty();
   if (!arguments.images_given) {

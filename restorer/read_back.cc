@@ -72,7 +72,8 @@ constexpr const char* kLimitNames[kLimits] = {
 
 }  // namespace
 
-ReadBack::ReadBack(const Program& program) {
+ReadBack::ReadBack(const Program& program, bool cgroup_namespace)
+    : cgroup_namespace_(cgroup_namespace) {
   ReadThread(getpid(), &own_thread_, &own_process_.facts.ignored);
   ReadLimits(getpid(), &own_process_.facts.limits);
   ReadNamespaces(getpid(), &own_namespaces_);
@@ -166,7 +167,11 @@ void ReadBack::CompareNamespaces(pid_t root, Comparison& comparison) const {
   Namespaces found = {};
   if (!ReadNamespaces(root, &found)) comparison.Differ("namespaces", "known", std::strerror(errno));
   for (std::size_t i = 0; i < kNamespaces.size(); ++i) {
-    comparison.Same(kNamespaces[i], own_namespaces_[i], found[i]);
+    if (!cgroup_namespace_ || kNamespaces[i] != std::string_view("cgroup")) {
+      comparison.Same(kNamespaces[i], own_namespaces_[i], found[i]);
+    } else if (own_namespaces_[i] == found[i]) {
+      comparison.Differ("cgroup namespace", "a new one", "that of the restorer");
+    }
   }
 }
 

@@ -23,7 +23,8 @@ class ReadBack {
  public:
   /// What `program` says of each process and thread. To be made by the process that the root is
   /// going to inherit from, when nothing is left there of its caller (ResetInherited).
-  explicit ReadBack(const Program& program);
+  /// `cgroup_namespace`: the tree gets one of its own.
+  ReadBack(const Program& program, bool cgroup_namespace);
 
   /// Every thread, which is stopped and has left its answers in registers: the first difference, or
   /// none. Named are process, thread, field, what is planned and what was found.
@@ -61,6 +62,7 @@ class ReadBack {
 
   ThreadFacts own_thread_;
   Namespaces own_namespaces_ = {};
+  const bool cgroup_namespace_;
   PlannedProcess own_process_;
   std::unordered_map<Pid, PlannedThread> threads_;  ///< by tid, as the program has it
   std::unordered_map<Pid, PlannedProcess> processes_;

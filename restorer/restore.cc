@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "restorer/caller_terminal.h"
+#include "restorer/cgroups.h"
 #include "restorer/cleanup.h"
 #include "restorer/files/unix_socket.h"
 #include "restorer/pidfile.h"
@@ -89,7 +90,7 @@ void LetGoOfCaller() {
 }
 
 [[noreturn]] void BeRestorer(const Program& program, const Schedule& schedule,
-                             std::uint64_t text_size, HostFiles& files,
+                             std::uint64_t text_size, HostFiles& files, Cgroups& cgroups,
                              const RestoreOptions& options, const CallerTerminal& terminal,
                              int channel) {
   Report report;
@@ -107,7 +108,7 @@ void LetGoOfCaller() {
   if (!AdoptDescendants()) give_up({ErrorText("prctl(PR_SET_CHILD_SUBREAPER)")});
   RestoreProblem problem;
   try {
-    Supervisor supervisor(program, schedule, files, options);
+    Supervisor supervisor(program, schedule, files, cgroups, options);
     problem = supervisor.Run(text_size, [&](pid_t root) {
       report.root = root;
       Tell(channel, report);
@@ -120,6 +121,7 @@ void LetGoOfCaller() {
   Tell(channel, report);
   close(channel);
   files.Close();
+  cgroups.Close();
   if (!options.new_pid_namespace && options.detach) _exit(0);
   prctl(PR_SET_PDEATHSIG, 0);
   DieOfStop();
@@ -146,8 +148,8 @@ pid_t NumberHere(pid_t restorer, pid_t root) {
 
 /// Starts the process that restores, with another number than any of the program's; -1: errno.
 pid_t StartRestorer(const Program& program, const Schedule& schedule, std::uint64_t text_size,
-                    HostFiles& files, const RestoreOptions& options, const CallerTerminal& terminal,
-                    const int channel[2]) {
+                    HostFiles& files, Cgroups& cgroups, const RestoreOptions& options,
+                    const CallerTerminal& terminal, const int channel[2]) {
   pid_t restorer = -1;
   std::vector<pid_t> unsuited;  // those that are in use are not given out again
   for (;;) {
@@ -161,7 +163,7 @@ pid_t StartRestorer(const Program& program, const Schedule& schedule, std::uint6
       if (!options.new_pid_namespace && InProgram(program, getpid())) {
         for (;;) pause();
       }
-      BeRestorer(program, schedule, text_size, files, options, terminal, channel[1]);
+      BeRestorer(program, schedule, text_size, files, cgroups, options, terminal, channel[1]);
     }
     if (restorer < 0 || options.new_pid_namespace || !InProgram(program, restorer)) break;
     unsuited.push_back(restorer);
@@ -196,10 +198,14 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   }
   ListenForStop();
   const CallerTerminal terminal(program);
-  const pid_t restorer =
-      StartRestorer(program, schedule, text_size, files, options, terminal, channel);
+  Cgroups cgroups(program, options.cgroups);
+  result.problem = cgroups.Make();
+  const pid_t restorer = result.problem ? -1
+                                        : StartRestorer(program, schedule, text_size, files,
+                                                        cgroups, options, terminal, channel);
   if (restorer < 0) {
-    result.problem = {ErrorText("clone3")};
+    if (!result.problem) result.problem = {ErrorText("clone3")};
+    cgroups.Remove();
     return result;
   }
   files.Close();
@@ -225,8 +231,10 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     KillDescendants();
     RemoveSocketFiles(program);
     terminal.TakeBack();
+    cgroups.Remove();
     return result;
   }
+  cgroups.Close();
   int status = 0;
   if (options.detach) {
     if (!options.new_pid_namespace) waitpid(restorer, &status, 0);

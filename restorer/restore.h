@@ -9,6 +9,7 @@
 #include <string>
 
 #include "dsl/commands.h"
+#include "preflight/cgroups.h"
 #include "preflight/host_files.h"
 #include "restorer/problem.h"
 #include "restorer/schedule.h"
@@ -28,6 +29,7 @@ struct RestoreOptions {
   std::string console_socket;  ///< gets the masters that no process has; empty: none
   std::string pidfile;         ///< gets the root's pid; empty: none
   unsigned timeout = 600;      ///< seconds without any progress; 0: as long as it takes
+  CgroupOptions cgroups = {};
 };
 
 struct RestoreResult {

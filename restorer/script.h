@@ -55,6 +55,7 @@ enum class OpKind : uint32_t {
   kShutdown,
   kSetOptions,
   kClocks,
+  kEnterCgroups,
   kNothing,  ///< only waits and signals
 };
 
@@ -263,6 +264,18 @@ struct ClocksOp {
   TimeOp boottime;
 };
 
+struct CgroupMove {
+  const char* gate;  ///< its name in the service directory
+  const char* name;  ///< of the cgroup, for messages
+};
+/// The places that the new namespace is to have as roots, then where the process is to be.
+struct CgroupsOp {
+  const CgroupMove* prefixes;
+  uint32_t prefix_count;  ///< 0: no namespace
+  const CgroupMove* moves;
+  uint32_t count;
+};
+
 /// One step of one process.
 struct Op {
   OpKind kind;
@@ -295,6 +308,7 @@ struct Op {
     const SocketOp* socket;
     SendOp send;
     ClocksOp clocks;
+    CgroupsOp cgroups;
     SocketOptionsOp options;
     ShutdownOp shutdown;
   };

@@ -61,10 +61,11 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   const Ticks ticks;
   if (RestoreProblem problem = Build(text_size)) return problem;
   watch_ = std::make_unique<Watch>(program_, arena_, script_, options_.timeout);
-  ReadBack read_back(program_);
+  ReadBack read_back(program_, cgroups_.has_namespace());
   if (RestoreProblem problem = RunOwnCommands()) return problem;
   if (RestoreProblem problem = watch_->AwaitAll(&Board::arrived)) return problem;
   if (RestoreProblem problem = FindNumbers()) return problem;
+  if (RestoreProblem problem = cgroups_.MoveThreads(script_)) return problem;
   Handover handover(script_, arena_, options_.timeout);
   if (std::string problem = handover.Trace(); !problem.empty()) return {problem, -1};
   watch_->Traced();
@@ -76,6 +77,8 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
     return problem;
   if (RestoreProblem problem = terminals_.Set(program_, files_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
+  if (RestoreProblem problem = cgroups_.SetProperties()) return problem;
+  if (RestoreProblem problem = cgroups_.Check(script_)) return problem;
   for (const int fd : made_) close(fd);  // the descriptions are the processes' own now
   for (const auto& [socket, root] : name_roots_) RemoveNameRoot(socket, root);
   if (!ready(root_)) return {"the process that was started has gone", -1};
@@ -96,6 +99,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
     connections.Hold();
     return {problem, -1};
   }
+  if (RestoreProblem frozen = cgroups_.Freeze()) return frozen;
   RemoveLinks(links_);
   if (options_.redraw && !options_.stop) {
     for (const pid_t group : shown) kill(-group, SIGWINCH);
@@ -108,6 +112,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   OwnMaps maps;
   Services services;
   services.files = &files_;
+  services.cgroups = &cgroups_;
   services.time_namespace = options_.time_namespace;
   services.inherited = options_.inherited;
   services.tcp_close = options_.tcp_close;

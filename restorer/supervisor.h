@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "restorer/arena.h"
+#include "restorer/cgroups.h"
 #include "restorer/compile.h"
 #include "restorer/restore.h"
 #include "restorer/watch.h"
@@ -15,8 +16,12 @@ namespace crgen::restorer {
 class Supervisor {
  public:
   Supervisor(const Program& program, const Schedule& schedule, const HostFiles& files,
-             const RestoreOptions& options)
-      : program_(program), schedule_(schedule), files_(files), options_(options) {}
+             const Cgroups& cgroups, const RestoreOptions& options)
+      : program_(program),
+        schedule_(schedule),
+        files_(files),
+        cgroups_(cgroups),
+        options_(options) {}
 
   /// Everything up to running processes. When all are ready and none runs yet, `ready` is called
   /// with the root's number in this process's pid namespace; false: it has failed. The problem, or
@@ -34,6 +39,7 @@ class Supervisor {
   const Program& program_;
   const Schedule& schedule_;
   const HostFiles& files_;
+  const Cgroups& cgroups_;
   const RestoreOptions& options_;
   Arena arena_;
   Script script_;

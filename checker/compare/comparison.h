@@ -80,6 +80,9 @@ class Comparison {
   // locks.cc
   void CompareLocks();
 
+  // cgroups.cc
+  void CompareCgroups();
+
   void Differ(const std::string& where, const std::string& field, const std::string& expected,
               const std::string& found);
 

@@ -360,6 +360,7 @@ void Comparison::Run() {
   CompareEpollSets();
   CompareSockets();
   CompareLocks();
+  CompareCgroups();
   CompareMemfds();
   CompareShmems();
 }

@@ -154,6 +154,8 @@ Refusals Check(const Seccomp& seccomp) {
   return std::nullopt;
 }
 
+Refusals Check(const CgroupMembership& cgroup) { return RefusedCgroup(cgroup); }
+
 template <typename Value>
 Refusals Check(const std::optional<Value>& value) {
   return value ? Check(*value) : std::nullopt;
@@ -210,7 +212,8 @@ std::optional<Refusal> RefusedValue(const Attributes& attributes) {
       CheckKeys(attributes),          Check(attributes.fs),      Check(attributes.mm),
       Check(attributes.sigactions),   Check(attributes.rlimits), Check(attributes.timers),
       Check(attributes.posix_timers), CheckNumbers(attributes),  Check(attributes.signal_queue),
-      Check(attributes.sched),        Check(attributes.creds),   Check(attributes.seccomp)};
+      Check(attributes.sched),        Check(attributes.creds),   Check(attributes.seccomp),
+      Check(attributes.cgroup)};
   for (const Refusals& check : checks) {
     if (check) return check;
   }

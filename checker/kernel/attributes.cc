@@ -38,6 +38,9 @@ template <typename Value>
 void MergeInto(const std::optional<Value>& from, std::optional<Value>* to) {
   if (from) *to = from;
 }
+void MergeInto(const std::optional<CgroupMembership>& from, std::optional<CgroupMembership>* to) {
+  MergeCgroup(from, to);
+}
 template <typename Entry>
 void MergeInto(const std::vector<Entry>& from, std::vector<Entry>* to) {
   if (from.empty()) return;
@@ -98,6 +101,7 @@ std::shared_ptr<Attributes> InheritAttributes(const std::shared_ptr<Attributes>&
   auto to = std::make_shared<Attributes>();
   to->comm = from->comm;
   if (!thread) to->fs = from->fs;
+  to->cgroup = from->cgroup;
   return to;
 }
 
@@ -173,7 +177,10 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
   if (problem.empty()) problem = FiltersOutOfStep(set);
   std::optional<Refusal> refusal = RefusedValue(attributes);
   if (!problem.empty()) refusal = Refusal{"EINVAL", std::move(problem)};
-  if (!refusal) return !attributes.time || CheckClocks(*attributes.time);
+  if (!refusal) {
+    return (!attributes.time || CheckClocks(*attributes.time)) &&
+           (!attributes.cgroup || CheckCgroup(set));
+  }
   Violation(refusal->error, std::move(refusal->fact));
   return false;
 }

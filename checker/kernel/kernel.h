@@ -220,6 +220,8 @@ struct NumberUse {
   std::int64_t links = 0;
 };
 
+using CgroupKey = std::pair<std::string, std::string>;  ///< controllers, path
+
 /// Executes commands one after another. Members are open to the comparison and the description of
 /// the final state, which only read them.
 class Kernel {
@@ -238,6 +240,7 @@ class Kernel {
   std::unordered_map<ShmemId, std::weak_ptr<MemoryObject>> shmems;
   std::vector<std::string> images;
   bool new_pid_namespace = false;  ///< the root was born with CLONE_NEWPID
+  std::map<CgroupKey, CgroupDirectory> cgroup_directories;
 
   TaskIndex FindTask(Pid pid) const;  ///< live or zombie; kNoTask
   TaskIndex ParentOf(const Task& task) const { return families[task.in_family].parent; }
@@ -370,6 +373,10 @@ class Kernel {
   void Execute(const SetAttr& set);
   bool CheckAttributes(const SetAttr& set);
   bool CheckClocks(const Clocks& clocks);
+  // cgroups.cc
+  /// Takes the directories.
+  bool CheckCgroup(const SetAttr& set);
+  bool CheckCgroupNamespace(const SetAttr& set);
   std::string FiltersOutOfStep(const SetAttr& set);
   void SpreadFilters(const SetAttr& set);
   void SpreadFs(Task& task);
@@ -380,6 +387,7 @@ class Kernel {
   std::size_t command_ = 0;
   TaskIndex self_ = kRestorer;
   TaskIndex root_ = kNoTask;
+  bool has_cgroup_namespace_ = false;
   std::size_t stopped_tasks_ = 0;
   std::unordered_map<Pid, TaskIndex> last_of_pid_;  ///< gone ones too
   std::unordered_set<Pid> unknown_pids_;            ///< already reported
@@ -427,6 +435,12 @@ void CompareAttributes(const std::string& where, const Attributes& expected,
 // attribute_rules.cc
 /// The first value that the kernel always refuses, whoever sets it and where.
 std::optional<Refusal> RefusedValue(const Attributes& attributes);
+
+// cgroups.cc
+/// Likewise of places and directories.
+std::optional<Refusal> RefusedCgroup(const CgroupMembership& cgroup);
+/// The paths of `from` laid over those of `*to`.
+void MergeCgroup(const std::optional<CgroupMembership>& from, std::optional<CgroupMembership>* to);
 
 std::string RangeText(AddressRange range);  ///< "0x1000-0x3000"
 std::string ExitText(const ExitStatus& status);

@@ -164,16 +164,7 @@ void Loader::ThreadAttributes(const pb::core_entry& entry, const std::string& wh
     }
   }
   attributes->seccomp = SeccompOf(thread, where + ".thread_core");
-  // Before CRIU 3.18 the set stands in the task's part.
-  const bool old = !thread.has_cg_set() && entry.tc().has_cg_set();
-  const std::uint32_t cg_set = thread.has_cg_set() ? thread.cg_set()
-                               : old               ? entry.tc().cg_set()
-                                                   : inventory.root_cg_set();
-  if (cg_set != inventory.root_cg_set()) {
-    diag.Unsupported(where + (old ? ".tc.cg_set" : ".thread_core.cg_set"),
-                     "cgroup set " + std::to_string(cg_set) + ", not the dumper's own",
-                     Loss::kCgroups);
-  }
+  attributes->cgroup = CgroupOf(entry, where);
 
   const pb::thread_info_x86& info = entry.thread_info();
   if (info.clear_tid_addr() != 0) attributes->clear_tid_addr = Hex{info.clear_tid_addr()};

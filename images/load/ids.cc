@@ -69,6 +69,8 @@ void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
     } else if (root && ns.field == "time_ns_id" &&
                images.Has(ImageKindNamed("TIMENS"), own.time_ns_id())) {
       continue;  // every restore makes one: LoadClocks
+    } else if (root && ns.field == "cgroup_ns_id" && HasCgroupNamespace(core)) {
+      continue;  // said with the places that are in it
     } else {
       UnsupportedContainer(where + "." + std::string(ns.field),
                            std::string(ns.name) + (root ? " namespace of the tree's own"

@@ -14,6 +14,7 @@
 #include "images/files/registry.h"
 #include "images/image_reader.h"
 #include "images/image_table.h"
+#include "images/load/cgroups.h"
 #include "images/load/unknown_fields.h"
 #include "images/proto/core.pb.h"
 #include "images/proto/files.pb.h"
@@ -149,7 +150,9 @@ struct Loader {
   void LoadFiles();
   void ReadAhead(unsigned threads);
   void LoadProcesses(const LoadProgress& progress);
+  void LoadCgroups();
   void FinishSharedMemory();
+  void FinishCgroups();
   void AccountForTheRest();
 
   // Parts of LoadProcesses, for process `index`.
@@ -160,6 +163,12 @@ struct Loader {
   void LoadFs(ProcessIndex index, Attributes* attributes);
   void LoadAioRing(const std::vector<PageRun>& runs, const std::string& image, Region* ring);
   void LoadClocks(Attributes* attributes);
+  Result ReadCgroups();
+  /// Where a process or thread is; none: where the dumper was.
+  std::optional<CgroupMembership> CgroupOf(const pb::core_entry& core, const std::string& where);
+  bool HasCgroupNamespace(const pb::core_entry& root);
+  bool SharesCgroupNamespace(const Attributes& attributes) const;
+  void CheckThreadCgroups(ProcessIndex index);
   std::uint32_t TimeNamespace() const;
   void LoadThread(ProcessIndex index, Pid tid);
   void ShareFilters(const std::string& where, Process& process);
@@ -266,6 +275,9 @@ struct Loader {
   std::vector<pb::task_kobj_ids_entry> ids;                            // beside Snapshot::processes
   std::unordered_map<std::uint64_t, Pid> vm_ids, fs_ids, sighand_ids;  // id -> its one user
   pb::seccomp_entry seccomp;
+  CgroupImage cgroups;
+  bool cgroups_invalid = false;
+  std::set<std::uint32_t> missing_cgroup_sets;  ///< reported
   /// An area that the kernel provides, as the first process has it.
   struct KernelArea {
     std::uint64_t size = 0;  ///< 0: no process had one so far

@@ -29,7 +29,8 @@ constexpr std::string_view kDeciding[] = {
     "fifo_entry",     "pipe_data_entry",     "memfd_inode_entry",
     "unix_sk_entry",  "sk_packet_entry",     "scm_entry",
     "inet_sk_entry",  "tcp_stream_entry",    "fdinfo_entry",
-    "rlimit_entry",   "task_rlimits_entry",  "remap_file_path_entry"};
+    "rlimit_entry",   "task_rlimits_entry",  "remap_file_path_entry",
+    "cg_set_entry",   "cg_member_entry"};
 
 /// Fields of CRIU 4.2 that no message of images/proto has, because nothing reads them.
 struct Unread {

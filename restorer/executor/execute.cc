@@ -166,6 +166,8 @@ void Executor::Execute() {
       return ShutDown(*this, op->shutdown.fd, op->shutdown.how);
     case OpKind::kClocks:
       return EnterTimeNamespace(*this, op->clocks);
+    case OpKind::kEnterCgroups:
+      return EnterCgroups(*this, op->cgroups);
     case OpKind::kSend:
       return SendQueue(*this, op->send);
     case OpKind::kSetOptions:

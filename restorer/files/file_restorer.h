@@ -38,11 +38,14 @@ inline std::string LinkKey(const RegularFile& file) {
   return file.path.bytes + '\0' + file.opened_by->bytes;
 }
 
+class Cgroups;
+
 /// What the script refers to outside the arena, as names in the service directory.
 struct Services {
   int fd = -1;                            ///< /proc/self/fd, where the names are
   int pidfd = -1;                         ///< of the supervisor, to take descriptions over
   const HostFiles* files = nullptr;       ///< what preflight has looked at
+  const Cgroups* cgroups = nullptr;       ///< those of the plan; null: it has none
   std::map<InodeId, std::string> memfds;  ///< objects that the supervisor has made
   std::map<PipeId, HeldPipe> pipes;
   std::map<std::string, int> inherited;        ///< what the caller hands over, by key

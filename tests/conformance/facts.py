@@ -145,6 +145,11 @@ class Seen:
             found[clock] = reading if reading <= now < reading + 3600 else now
         return found
 
+    def cgroups(self, controllers):
+        """By controllers: the place."""
+        rows = [line.split(":", 2) for line in self._read("cgroup").splitlines()]
+        return {row[1]: row[2] for row in rows if row[1] in controllers}
+
     # Signals.
     def _mask(self, key):
         return hex(int(self.status[key], 16))

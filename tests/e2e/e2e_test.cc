@@ -38,6 +38,7 @@ const Program kPrograms[] = {
     {"pidfds"},
     {"ptys"},
     {"inet", true, false, true},
+    {"cgroups", true, false, false, true},
     {"threads"},
     {"thread_state"},
     {"clocks"},

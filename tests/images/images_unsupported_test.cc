@@ -54,9 +54,9 @@ TEST(UnsupportedImages, EachEntryByItsNumber) {
 
 TEST(UnsupportedImages, AreReadAllTheSame) {
   RunCases(
-      {{"what is in cgroup.img",
-        [](Dump& d) { d.edits = {Put("cgroup.img", MagicsOf("CGROUP") + Entry(""))}; },
-        {"unsupported cgroup.img[0]: cgroup membership and settings"}},
+      {{"what is in apparmor.img",
+        [](Dump& d) { d.edits = {Put("apparmor.img", MagicsOf("APPARMOR") + Entry(""))}; },
+        {"unsupported apparmor.img[0]: an AppArmor namespace"}},
        {"a wrong magic in one of them",
         [](Dump& d) { d.edits = {Put("utsns-8.img", MagicsOf("PSTREE"))}; },
         {"error utsns-8.img @0x4: magic is 0x50273030, expected 0x54473203 (UTSNS)"}},

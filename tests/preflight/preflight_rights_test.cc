@@ -182,6 +182,18 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
        [&] {
          return PlanWith({{"seccomp", {{"mode", "SECCOMP_MODE_FILTER"}, {"filters", {filter}}}}});
        }},
+      {"a cgroup",
+       {"sys_admin"},
+       [&] {
+         const Json root = {{"controllers", ""}, {"path", "/"}};
+         const Json cgroup = {{"paths", Json::array({root})}, {"directories", Json::array({root})}};
+         Plan plan;
+         plan.Fork(0, Pid(0));
+         plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"cgroup", cgroup}}}});
+         plan.MapProgram(Pid(0));
+         plan.Resume(Pid(0));
+         return plan;
+       }},
       {"a memfd of somebody",
        {kRestore, "chown"},
        [&] {

@@ -96,6 +96,7 @@ bool WithEntries(Dump& dump, const std::string& image, std::uint32_t number, Use
 Message* SingleEntry(Dump& dump, const std::string& image, std::uint32_t number) {
   if (image == "inventory.img") return &dump.inventory;
   if (image == "seccomp.img") return dump.seccomp ? &*dump.seccomp : &dump.seccomp.emplace();
+  if (image == "cgroup.img") return dump.cgroup ? &*dump.cgroup : &dump.cgroup.emplace();
   if (image.starts_with("ghost-file-")) return &dump.ghosts[number].entry;
   if (image.starts_with("core-")) return &dump.cores[number];
   if (image.starts_with("ids-")) return &dump.ids[number];

@@ -61,6 +61,14 @@ inline std::function<void(nlohmann::json&)> InLocks(const Change& change) {
   });
 }
 
+/// Changes each directory of cgroups.
+inline std::function<void(nlohmann::json&)> InDirectories(const Change& change) {
+  return InAttribute("cgroup", [=](nlohmann::json& cgroup) {
+    if (!cgroup.contains("directories")) return;
+    for (nlohmann::json& directory : cgroup["directories"]) change(directory);
+  });
+}
+
 /// Everybody goes without that attribute; what gives rights must be inherited by the word.
 inline Damage Without(const std::string& program, const std::string& attribute) {
   return {program, "without " + attribute, InEach("SET_ATTR", [=](nlohmann::json& command) {
@@ -219,6 +227,29 @@ inline std::vector<Damage> Damages() {
        InAttribute("signal_mask",
                    [](json& mask) {
                      if (mask == "0x8000000400000a00") mask = "0x400000a00";
+                   })},
+      Without("cgroups", "cgroup"),
+      {"cgroups", "children and threads stay",
+       InAttribute("cgroup",
+                   [](json& cgroup) {
+                     if (!cgroup.contains("directories")) {
+                       cgroup.erase("paths");
+                     }
+                   })},
+      {"cgroups", "threads stay",
+       InEach("SET_ATTR",
+              [](json& command) {
+                if (command.contains("tid")) command["attributes"].erase("cgroup");
+              })},
+      {"cgroups", "no properties", InDirectories([](json& it) { it.erase("properties"); })},
+      {"cgroups", "no owners", InDirectories([](json& it) { it.erase("perms"); })},
+      {"cgroups", "one less",
+       InAttribute("cgroup",
+                   [](json& cgroup) {
+                     if (!cgroup.contains("directories")) return;
+                     std::erase_if(
+                         cgroup["directories"].get_ref<json::array_t&>(),
+                         [](const json& it) { return it["path"] == "/crgen-e2e/one/empty"; });
                    })},
       Without("clocks", "time"),
       {"clocks", "a clock that jumps",

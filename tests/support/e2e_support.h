@@ -37,6 +37,7 @@ struct Program {
   bool criu_restores = true;   ///< or refuses to
   bool pid_namespace = false;  ///< the root is init of a pid namespace of its own
   bool connections = false;    ///< it has TCP connections
+  bool cgroups = false;        ///< it has a hierarchy of cgroups
 };
 
 /// One program on its way through dump, plan and restore.
@@ -63,6 +64,7 @@ class EndToEnd : public ::testing::Test {
   void TearDown() override {
     if (folder_.empty()) return;
     EndAll();
+    if (TheProgram().cgroups) RemoveCgroups();
     if (HasFailure()) {
       std::cerr << "left for inspection: " << folder_ << "\n";
     } else {
@@ -106,11 +108,33 @@ class EndToEnd : public ::testing::Test {
       if (TheProgram().connections) {
         words.insert(words.end(), {"--tcp-established", "--network-lock", "skip"});
       }
+      // Where the program is in the root of a hierarchy, all that others have there would be
+      // dumped.
+      if (TheProgram().cgroups) {
+        words.insert(words.end(), {"--cgroup-dump-controller", "name=crgen-e2e"});
+      }
       outcome = Execute(words, Log(dump));
       if (ReadText(Images(dump) / "dump.log").find("Unseizable") == std::string::npos) break;
     }
     ASSERT_EQ(outcome.status, 0) << outcome.output << Errors(Images(dump) / "dump.log");
     ASSERT_TRUE(NobodyLeft()) << "processes live on after the dump";
+    if (TheProgram().cgroups) RemoveCgroups();
+  }
+
+  /// Those of the program: a restore has to make them again.
+  void RemoveCgroups() const {
+    const path at = folder_ / "hierarchy";
+    fs::create_directory(at);
+    if (mount("none", at.c_str(), "cgroup", 0, "none,name=crgen-e2e") != 0) {
+      GTEST_SKIP() << Failed("mount of cgroups of version 1");
+    }
+    for (const char* name : {"one/empty", "one", "two", ""}) {
+      const path directory = at / "crgen-e2e" / name;
+      EXPECT_TRUE(Eventually([&] { return rmdir(directory.c_str()) == 0 || errno == ENOENT; }))
+          << Failed(directory);
+    }
+    EXPECT_EQ(umount2(at.c_str(), MNT_DETACH), 0) << Failed("umount2");
+    fs::remove(at);
   }
 
   void MakePlan(const std::string& dump) {

@@ -235,6 +235,7 @@ Files Dump::Build() const {
   if (!terminals.empty()) out["tty-info.img"] = ImageOfAll("TTY_INFO", terminals);
   if (!unread.empty()) out["tty-data.img"] = ImageOfAll("TTY_DATA", unread);
   if (seccomp) out["seccomp.img"] = ImageOf("SECCOMP", *seccomp);
+  if (cgroup) out["cgroup.img"] = ImageOf("CGROUP", *cgroup);
   for (const auto& [name, pagemap] : pagemaps) AddPagemap(name, pagemap, &out);
   for (const auto& edit : edits) edit(out);
   return out;

@@ -14,6 +14,7 @@
 
 #include "images/dump.h"
 #include "images/image_table.h"
+#include "images/proto/cgroup.pb.h"
 #include "images/proto/core.pb.h"
 #include "images/proto/files.pb.h"
 #include "images/proto/inventory.pb.h"
@@ -129,6 +130,7 @@ class Dump {
   };
   std::map<std::uint32_t, Ghost> ghosts;  // by number
   std::optional<pb::seccomp_entry> seccomp;
+  std::optional<pb::cgroup_entry> cgroup;
   std::map<std::string, std::string> queues;  // by kind: entries and bytes
   std::map<std::string, Pagemap> pagemaps;    // by file name, "parent/" in front if it is one
   std::vector<std::function<void(Files&)>> edits;
