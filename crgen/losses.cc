@@ -69,6 +69,36 @@ std::map<std::string, std::string> OutsideTerminals(const Snapshot& snapshot) {
   return terminals;
 }
 
+/// What the root has, and with it the tree; nullptr: nothing.
+const Attributes* RootOf(const Snapshot& snapshot) {
+  return snapshot.processes.empty() ? nullptr : snapshot.processes.front().attributes.get();
+}
+
+/// Of what the caller of a restore has mounted for the tree.
+std::set<std::string> MountKeys(const Attributes& root) {
+  std::set<std::string> keys;
+  for (const Mount& mount : root.mounts) {
+    if (mount.external) keys.insert(Printable(mount.external->bytes));
+  }
+  return keys;
+}
+
+/// One line for each namespace, however much it needs.
+void WarnOfNamespaces(const Attributes& root, Diagnostics& diag) {
+  if (!root.mounts.empty()) {
+    std::string options = "--root DIR";
+    for (const std::string& key : MountKeys(root)) options += " --external mnt[" + key + "]:PATH";
+    diag.Warning("mounts", "the tree has a mount namespace of its own: crrestore wants " + options);
+  }
+  if (root.net && root.net->external) {
+    const std::string key = Printable(root.net->external->bytes);
+    diag.Warning("net",
+                 "the network namespace comes from outside: crrestore wants --inherit-fd "
+                 "fd[N]:" +
+                     key + ", --join-ns net:PATH, or --empty-ns net for a new one");
+  }
+}
+
 }  // namespace
 
 std::string LossHelp() {
@@ -127,6 +157,18 @@ std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& 
   for (const auto& [what, option] : OutsideTerminals(snapshot)) {
     about->external.push_back({std::string(External::kTerminal), what});
   }
+  if (const Attributes* root = RootOf(snapshot); root != nullptr) {
+    if (!root->mounts.empty()) {
+      about->external.push_back({std::string(External::kRoot), "the root file system"});
+    }
+    for (const std::string& key : MountKeys(*root)) {
+      about->external.push_back({std::string(External::kMount), key});
+    }
+    if (root->net && root->net->external) {
+      about->external.push_back(
+          {std::string(External::kNetwork), Printable(root->net->external->bytes)});
+    }
+  }
   about->network_lock = snapshot.network_lock;
   return about;
 }
@@ -153,6 +195,7 @@ Diagnostics CompareLeftOut(const Diagnostics& loading, const About* about) {
 
 void WarnOfOutside(const Snapshot& snapshot, Diagnostics& diag) {
   WarnOfOutside(snapshot.tree, diag);
+  if (const Attributes* root = RootOf(snapshot); root != nullptr) WarnOfNamespaces(*root, diag);
   for (const std::string& key : ExternalKeys(snapshot)) {
     diag.Warning(key,
                  "comes from outside: whoever restores hands it over, crrestore --inherit-fd "

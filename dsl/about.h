@@ -43,6 +43,12 @@ struct External {
   static constexpr std::string_view kDescriptor = "descriptor";
   /// The caller's terminal, or a pty whose master the caller gets.
   static constexpr std::string_view kTerminal = "terminal";
+  /// The root file system of a mount namespace.
+  static constexpr std::string_view kRoot = "root";
+  /// What is mounted there: `what` is its key.
+  static constexpr std::string_view kMount = "mount";
+  /// A network namespace: `what` is its key.
+  static constexpr std::string_view kNetwork = "network";
 
   std::string kind;
   std::string what;
@@ -53,8 +59,10 @@ struct Describe<External> {
   static constexpr auto kFields = std::tuple{
       Required(
           "kind", &External::kind,
-          "`session`, `terminal`: a restorer wants to be told to; `descriptor`: it is handed over"),
-      Required("what", &External::what, "for people; of a `descriptor` its key")};
+          "`session`, `terminal`: a restorer wants to be told to; `descriptor`: it is handed over; "
+          "`root`, `mount`, `network`: of namespaces"),
+      Required("what", &External::what,
+               "for people; of a `descriptor`, `mount` or `network` its key")};
 };
 
 template <>

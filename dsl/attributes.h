@@ -3,6 +3,7 @@
 
 #include "dsl/cgroups.h"
 #include "dsl/describe.h"
+#include "dsl/namespaces.h"
 #include "model/attributes.h"
 
 namespace crgen {
@@ -243,6 +244,12 @@ struct Describe<Attributes> {
       Optional("time", &Attributes::time,
                "time_namespaces(7): the root enters a new one, in which these clocks go on, before "
                "it opens a file, forks or has threads"),
+      Optional("uts", &Attributes::uts, "uts_namespaces(7): the root enters a new one likewise"),
+      Optional("ipc", &Attributes::ipc, "ipc_namespaces(7), likewise"),
+      Optional("net", &Attributes::net, "network_namespaces(7), likewise"),
+      Optional("mounts", &Attributes::mounts,
+               "mount_namespaces(7), likewise: all that is mounted there, in an order in which it "
+               "can be made. Paths mean what they lead to there from then on"),
       Optional("fs", &Attributes::fs, "working and root directory, umask"),
       Optional("mm", &Attributes::mm, "bounds of the address space, executable, auxv"),
       Optional("sigactions", &Attributes::sigactions, "those that are not SIG_DFL"),

@@ -56,12 +56,21 @@ std::shared_ptr<const Attributes> OfItsOwn(const Process& process, const Thread&
   return attributes;
 }
 
+bool HasNamespaces(const Attributes& attributes) {
+  return attributes.time || attributes.uts || attributes.ipc || attributes.net ||
+         !attributes.mounts.empty();
+}
+
 /// But for what the process has set at its birth.
 std::shared_ptr<const Attributes> WithoutBirthState(const std::shared_ptr<const Attributes>& from) {
-  if (!from->time && !from->cgroup) return from;
+  if (!HasNamespaces(*from) && !from->cgroup) return from;
   auto attributes = std::make_shared<Attributes>(*from);
   attributes->time.reset();
   attributes->cgroup.reset();
+  attributes->uts.reset();
+  attributes->ipc.reset();
+  attributes->net.reset();
+  attributes->mounts.clear();
   return attributes;
 }
 
@@ -133,21 +142,25 @@ Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex chil
   return Result::kOk;
 }
 
-/// The root's places and clocks, before anything that has to do with them: children are born into
-/// its cgroups and time namespace, memory is charged where it was touched, and timers stay in the
+/// The root's places and namespaces, before it opens a file or has to do with them otherwise: who
+/// is born before stays outside, memory is charged where it was touched, and timers stay in the
 /// namespace in which they are made.
 void Generation::EmitRootState(Pid root) {
   const std::shared_ptr<const Attributes>& from = snapshot_.processes.front().attributes;
   if (from == nullptr) return;
   auto attributes = std::make_shared<Attributes>();
   attributes->time = from->time;
+  attributes->uts = from->uts;
+  attributes->ipc = from->ipc;
+  attributes->net = from->net;
+  attributes->mounts = from->mounts;
   attributes->cgroup = from->cgroup;
   if (from->cgroup) places_[NodeIndex(0)] = &*from->cgroup;
   if (!snapshot_.cgroup_directories.empty()) {
     if (!attributes->cgroup) attributes->cgroup.emplace();
     attributes->cgroup->directories = snapshot_.cgroup_directories;
   }
-  if (!attributes->time && !attributes->cgroup) return;
+  if (!HasNamespaces(*attributes) && !attributes->cgroup) return;
   out_.Emit(root, SetAttr{{}, std::move(attributes)});
 }
 

@@ -103,6 +103,7 @@ void Load(Loader& loader, const LoadOptions& options) {
   loader.LoadLocks();
   loader.FinishFiles();
   loader.FinishSharedMemory();
+  loader.CheckPathPlaces();
   loader.FinishCgroups();
   loader.ReportUnsupportedFiles();
   loader.AccountForTheRest();

@@ -41,16 +41,16 @@ constexpr ImageKind kKinds[] = {
     {"APPARMOR", "apparmor.img", 0x59423047, "apparmor_entry", "", kNone, kUnsupported, {}, "an AppArmor namespace"},
     {"BPFMAP_DATA", "bpfmap-data.img", 0x64324033, "bpfmap_data_entry", "bpfmap_data_entry", kFollows, kUnsupported, {2, 3}, "the content of a BPF map"},
     {"CPUINFO", "cpuinfo.img", 0x61404013, "cpuinfo_entry", "", kNone, kNotNeeded, {}, "describes the host of the dump; a restorer compares it with its own CPU if it wants to"},
-    {"UTSNS", "utsns-#.img", 0x54473203, "utsns_entry", "", kNone, kUnsupported, {}, "a UTS namespace"},
+    {"UTSNS", "utsns-#.img", 0x54473203, "utsns_entry", "", kNone, kPlanned, {}, "SET_ATTR uts"},
     {"TIMENS", "timens-#.img", 0x43114433, "timens_entry", "", kNone, kPlanned, {}, "SET_ATTR time: the clocks at the dump, those of the host (timens-0) or of the tree's own time namespace"},
     {"PIDNS", "pidns-#.img", 0x61157326, "pidns_entry", "", kNone, kUnsupported, {}, "an external pid namespace"},
     {"USERNS", "userns-#.img", 0x55474906, "userns_entry", "", kNone, kUnsupported, {}, "a user namespace"},
-    {"MNTS", "mountpoints-#.img", 0x55563928, "mnt_entry", "mnt_entry", kNone, kUnsupported, {}, "a mount namespace"},
-    {"IPC_VAR", "ipcns-var-#.img", 0x53115007, "ipc_var_entry", "", kNone, kUnsupported, {}, "an IPC namespace"},
+    {"MNTS", "mountpoints-#.img", 0x55563928, "mnt_entry", "mnt_entry", kNone, kPlanned, {}, "SET_ATTR mounts, of the root's namespace; what cannot be mounted anew is refused by name"},
+    {"IPC_VAR", "ipcns-var-#.img", 0x53115007, "ipc_var_entry", "", kNone, kPlanned, {}, "SET_ATTR ipc"},
     {"IPCNS_SHM", "ipcns-shm-#.img", 0x46283044, "ipc_shm_entry", "ipc_shm_entry", kUnlisted, kUnsupported, {}, "a System V shared memory segment"},
     {"IPCNS_MSG", "ipcns-msg-#.img", 0x55453737, "ipc_msg_entry", "ipc_msg_entry", kUnlisted, kUnsupported, {}, "a System V message queue"},
     {"IPCNS_SEM", "ipcns-sem-#.img", 0x59573019, "ipc_sem_entry", "ipc_sem_entry", kUnlisted, kUnsupported, {}, "a System V semaphore set"},
-    {"NETNS", "netns-#.img", 0x55933752, "netns_entry", "", kNone, kUnsupported, {}, "a network namespace"},
+    {"NETNS", "netns-#.img", 0x55933752, "netns_entry", "", kNone, kPlanned, {}, "SET_ATTR net: one that the caller of a restore has, or an empty one; with devices it is refused by name"},
     {"NETDEV", "netdev-#.img", 0x57373951, "net_device_entry", "net_device_entry", kNone, kUnsupported, {}, "a network device"},
     {"IFADDR", "ifaddr-#.img", 0, "", "", kWholeFile, kUnsupported, {}, "network addresses"},
     {"ROUTE", "route-#.img", 0, "", "", kWholeFile, kUnsupported, {}, "IPv4 routes"},
@@ -61,7 +61,7 @@ constexpr ImageKind kKinds[] = {
     {"NFTABLES", "nftables-#.img", 0, "", "", kWholeFile, kUnsupported, {}, "nftables rules"},
     {"NETNF_CT", "netns-ct-#.img", 0, "", "", kWholeFile, kUnsupported, {}, "connection tracking entries"},
     {"NETNF_EXP", "netns-exp-#.img", 0, "", "", kWholeFile, kUnsupported, {}, "connection tracking expectations"},
-    {"TMPFS_DEV", "tmpfs-dev-#.tar.gz.img", 0, "", "", kWholeFile, kUnsupported, {}, "the content of a tmpfs"},
+    {"TMPFS_DEV", "tmpfs-dev-#.tar.gz.img", 0, "", "", kWholeFile, kPlanned, {}, "SET_ATTR mounts: `content`"},
     {"AUTOFS", "autofs-#.img", 0x49353943, "autofs_entry", "", kNone, kUnsupported, {}, "an autofs mount"},
     {"BINFMT_MISC", "binfmt-misc.img", 0x67343323, "binfmt_misc_entry", "binfmt_misc_entry", kNone, kUnsupported, {}, "a binfmt_misc registration"},
     {"STATS", "stats-dump", 0x57093306, "stats_entry", "", kNone, kNotNeeded, {}, "figures of the dump itself"},
@@ -123,8 +123,7 @@ constexpr std::string_view kFieldsNotNeeded =
     "| `inotify_wd_entry.id`, `ignored_mask`, `fanotify_mark_entry.id`, "
     "`fanotify_mount_mark_entry.mnt_id`, `fh_entry.mnt_id` | numbers of the kernel or the dumper "
     "|\n"
-    "| `reg_file_entry.mnt_id` | tells mounts of a mount namespace apart, which is refused by "
-    "name |\n"
+    "| `reg_file_entry.mnt_id` | checked: the path has to lead to that mount |\n"
     "| `unix_sk_entry.mnt_id` | likewise |\n"
     "| `unix_sk_entry.backlog` of what does not listen | bytes that it has sent, which the "
     "receiver's queue has |\n"

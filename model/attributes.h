@@ -13,6 +13,7 @@
 #include "model/files/late.h"
 #include "model/flags.h"
 #include "model/ids.h"
+#include "model/namespaces.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -217,7 +218,13 @@ struct DescriptorState {
 /// The attributes of a process, or of one thread. The first part belongs to the process, the
 /// second to a thread (in a process: to its leader).
 struct Attributes {
-  std::optional<Clocks> time;              ///< of the root, for the whole tree
+  // Of the root, for the whole tree.
+  std::optional<Clocks> time;
+  std::optional<UtsNamespace> uts;
+  std::optional<IpcNamespace> ipc;
+  std::optional<NetNamespace> net;
+  std::vector<Mount> mounts;  ///< in an order in which they can be made; none: the restorer's
+
   std::optional<CgroupMembership> cgroup;  ///< of a thread too
   std::optional<FsAttributes> fs;
   std::optional<MmAttributes> mm;

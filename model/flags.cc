@@ -13,6 +13,7 @@
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -254,6 +255,23 @@ constexpr FlagName kShutdown[] = {Whole("SHUT_RD", 1), Whole("SHUT_WR", 2), Whol
 constexpr FlagName kBufferLock[] = {Bit("SOCK_SNDBUF_LOCK", 1), Bit("SOCK_RCVBUF_LOCK", 2)};
 constexpr FlagName kNetworkLock[] = {Whole("iptables", 0), Whole("nftables", 1)};
 constexpr FlagName kRepairMode[] = {Whole("off", 0)};
+constexpr FlagName kMount[] = {Bit("MS_RDONLY", MS_RDONLY),
+                               Bit("MS_NOSUID", MS_NOSUID),
+                               Bit("MS_NODEV", MS_NODEV),
+                               Bit("MS_NOEXEC", MS_NOEXEC),
+                               Bit("MS_SYNCHRONOUS", MS_SYNCHRONOUS),
+                               Bit("MS_MANDLOCK", MS_MANDLOCK),
+                               Bit("MS_DIRSYNC", MS_DIRSYNC),
+                               Bit("MS_NOSYMFOLLOW", 0x100),
+                               Bit("MS_NOATIME", MS_NOATIME),
+                               Bit("MS_NODIRATIME", MS_NODIRATIME),
+                               Bit("MS_UNBINDABLE", MS_UNBINDABLE),
+                               Bit("MS_PRIVATE", MS_PRIVATE),
+                               Bit("MS_SLAVE", MS_SLAVE),
+                               Bit("MS_SHARED", MS_SHARED),
+                               Bit("MS_RELATIME", MS_RELATIME),
+                               Bit("MS_STRICTATIME", MS_STRICTATIME),
+                               Bit("MS_LAZYTIME", MS_LAZYTIME)};
 constexpr FlagName kUnixState[] = {Whole("connected", 1), Whole("unconnected", 7),
                                    Whole("listening", 10)};
 constexpr FlagName kTtyDriver[] = {Whole("ptm", 0),      Whole("pts", 1),    Whole("console", 2),
@@ -299,6 +317,7 @@ std::span<const FlagName> UnixStateKind::Names() { return kUnixState; }
 std::span<const FlagName> TtyDriverKind::Names() { return kTtyDriver; }
 std::span<const FlagName> LockKindKind::Names() { return kLockKind; }
 std::span<const FlagName> LockTypeKind::Names() { return kLockType; }
+std::span<const FlagName> MountFlagKind::Names() { return kMount; }
 std::span<const FlagName> SeccompModeKind::Names() { return kSeccompMode; }
 
 std::vector<std::string> FlagNames(std::span<const FlagName> names, std::uint64_t bits) {

@@ -183,11 +183,16 @@ struct RepairModeKind {  // <netinet/tcp.h>, TCP_REPAIR
   static constexpr std::string_view kTitle = "repairMode";
   static std::span<const FlagName> Names();
 };
+struct MountFlagKind {  // mount(2), MS_*
+  static constexpr std::string_view kTitle = "mountFlag";
+  static std::span<const FlagName> Names();
+};
 struct SeccompModeKind {  // seccomp(2)
   static constexpr std::string_view kTitle = "seccompMode";
   static std::span<const FlagName> Names();
 };
 
+using MountFlags = Flags<MountFlagKind>;
 using OpenFlags = Flags<OpenFlagKind>;
 using MapFlags = Flags<MapFlagKind>;
 using Prot = Flags<ProtKind>;

@@ -15,6 +15,7 @@
 #include "dsl/references.h"
 #include "model/proc_path.h"
 #include "preflight/question.h"
+#include "preflight/root_view.h"
 #include "preflight/socket_files.h"
 #include "preflight/watched_inodes.h"
 
@@ -48,7 +49,8 @@ bool SameBuildId(const std::string& here, const std::string& planned) {
 
 class FileQuestion : public QuestionOn<FileQuestion> {
  public:
-  using QuestionOn::QuestionOn;
+  explicit FileQuestion(Context& context)
+      : QuestionOn(context), root_(context.mounts, context.files) {}
 
   template <typename Body>
   void On(const Body&) {}
@@ -90,18 +92,29 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     CheckAccess({O_RDWR}, path, facts);
   }
   void Open(const File&, const UnixSocket& socket) {
-    if (socket.backlog) CheckBacklog(*socket.backlog);
+    if (socket.backlog && !context_.other_network) CheckBacklog(*socket.backlog);
     if (!socket.HasFile() || socket.accept_from) return;
     const std::string path = socket.Path();
     if (Later(path)) return;
     if (!CheckFolderOf(path, "directory", "the socket " + path, "")) return;
-    const NameState state = LookAtName(path);
+    const Facts& folder = Look(path.substr(0, path.rfind('/') + 1), false);
+    const NameState state = LookAtName(root_.IsOwn() ? path : InFolder(folder.fd, path));
     if (state == NameState::kOther) {
       findings_.Wrong(path + " is another file: the plan has a socket of that name",
                       "move it away");
     } else if (state == NameState::kInUse) {
       findings_.Wrong(path + " is the socket of somebody who runs", "end who has it");
     }
+  }
+
+  /// As a path of this process: the last part of `path`, in a folder that is held.
+  static std::string InFolder(int folder, const std::string& path) {
+    return "/proc/self/fd/" + std::to_string(folder) + path.substr(path.rfind('/'));
+  }
+
+  /// What the supervisor makes, or sets, by paths of its own root.
+  void Refuse(const std::string& what) {
+    findings_.Unsupported(what + " in a mount namespace of the plan's own");
   }
 
   /// listen(2) takes no more than that.
@@ -134,6 +147,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
   void Hold(const std::string& name, const std::optional<Text>& path,
             const std::optional<InodeHandle>& handle) {
+    if (!root_.IsOwn()) return Refuse("inotify(7) and fanotify(7)");
     const std::string key = WatchedKey(path, handle);
     if (context_.files.watched(key) >= 0) return;
     const WatchedInodes::Found found = inodes_.Find(path, handle);
@@ -143,7 +157,10 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
 
   void Open(const File& description, const RegularFile& file) {
-    if (file.unlinked || file.opened_by) CheckNameIsFree(file.path.bytes);
+    if (file.unlinked || file.opened_by) {
+      if (!root_.IsOwn()) return Refuse("unlinked files");
+      CheckNameIsFree(file.path.bytes);
+    }
     if (file.unlinked) return CheckRoom(file);
     const std::string& path = file.opened_by ? file.opened_by->bytes : file.path.bytes;
     if (Later(path)) return;
@@ -278,6 +295,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   /// Only the restore can show it: it is there with a process of the plan, or on another /proc.
   bool Later(const std::string& path) const {
     if (context_.own_numbers && (path + "/").starts_with("/proc/")) return true;
+    if (root_.IsMadeLater(path)) return true;
     const auto owner = ParseProcPath(path);
     return owner && (context_.pids.contains(owner->pid) || context_.pids.contains(owner->tid));
   }
@@ -286,13 +304,14 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     const auto [known, fresh] = (link ? links_ : files_).try_emplace(path);
     Facts& facts = known->second;
     if (!fresh) return facts;
-    facts.fd = OpenPath(AT_FDCWD, path, link ? O_NOFOLLOW : 0, 0);
+    facts.fd = root_.Open(path, link ? O_NOFOLLOW : 0);
     if (facts.fd < 0 || fstat(facts.fd, &facts.status) != 0) facts.error = errno;
     if (facts.fd < 0) return facts;
     link ? context_.files.HoldLink(path, facts.fd) : context_.files.HoldFile(path, facts.fd);
     return facts;
   }
 
+  const RootView root_;
   std::unordered_map<std::string, Facts> files_, links_;  ///< by path
   std::int64_t most_pending_ = -1;
   std::unordered_map<dev_t, std::uint64_t> wanted_;  ///< bytes of unlinked files

@@ -50,7 +50,7 @@ std::string BuildIdNote(const std::vector<char>& notes) {
 }  // namespace
 
 void HostFiles::Close() {
-  for (Descriptors* all : {&images_, &files_, &links_, &watched_}) {
+  for (Descriptors* all : {&images_, &files_, &links_, &watched_, &places_}) {
     for (const auto& [name, fd] : *all) close(fd);
     all->clear();
   }

@@ -33,6 +33,9 @@ class HostFiles {
   int watched(const std::string& key) const { return Find(watched_, key); }
   void HoldWatched(const std::string& key, int fd) { watched_.emplace(key, fd); }
   void HoldLink(const std::string& path, int fd) { links_.emplace(path, fd); }
+  /// Likewise of what the caller names for a namespace (preflight/namespace_options.h).
+  int place(const std::string& name) const { return Find(places_, name); }
+  void HoldPlace(const std::string& name, int fd) { places_.emplace(name, fd); }
 
   /// All of them.
   void Close();
@@ -44,7 +47,7 @@ class HostFiles {
     return found == among.end() ? -1 : found->second;
   }
 
-  Descriptors images_, files_, links_, watched_;
+  Descriptors images_, files_, links_, watched_, places_;
 };
 
 /// The same for watches that name one inode in one way.

@@ -40,6 +40,10 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     });
   }
   void On(const SetAttr& set) {
+    for (const Mount& mount : set.attributes->mounts) {
+      if (mount.content)
+        CheckSpan({mount.content->image, mount.content->offset}, mount.content->bytes);
+    }
     for (const DescriptorState& late : set.attributes->descriptors) {
       if (const auto* unread = std::get_if<TtyInput>(&late.state)) {
         CheckSpan({unread->input.image, unread->input.offset}, unread->input.bytes);

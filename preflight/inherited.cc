@@ -27,6 +27,12 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
     });
   }
 
+  void On(const SetAttr& set) {
+    if (set.attributes->net && set.attributes->net->external) {
+      known_.insert(set.attributes->net->external->bytes);  // namespaces.cc
+    }
+  }
+
   void Finish() override {
     for (const auto& [key, fd] : context_.options.inherited) {
       if (known_.contains(key)) continue;

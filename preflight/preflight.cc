@@ -16,16 +16,30 @@ void Findings::Add(Severity severity, const std::string& what, const std::string
 
 namespace {
 
+void LookAtNamespaces(const Attributes& attributes, Context* context) {
+  if (!attributes.mounts.empty()) context->mounts = &attributes.mounts;
+  if (!attributes.net) return;
+  context->other_network = true;
+  context->new_network = !attributes.net->external || context->options.namespaces.empty_net;
+}
+
 Context MakeContext(const Program& program, const PreflightOptions& options, HostFiles& files,
                     Findings& findings) {
-  Context context = {program, options, files, findings, {}, options.own_numbers};
+  Context context = {program, options, files, findings, {}, options.own_numbers,
+                     nullptr, false,   false};
   for (const Command& command : program) {
     if (const auto* fork = std::get_if<Fork>(&command.body)) {
       context.pids.insert(fork->child_pid);
       if (fork->flags.Has(CLONE_NEWPID)) context.own_numbers = true;
     } else if (const auto* create = std::get_if<CreateThread>(&command.body)) {
       context.pids.insert(create->tid);
+    } else if (const auto* set = std::get_if<SetAttr>(&command.body)) {
+      LookAtNamespaces(*set->attributes, &context);
     }
+  }
+  if (options.namespaces.joined.contains("net")) {
+    context.other_network = true;
+    context.new_network = false;
   }
   return context;
 }
@@ -40,8 +54,8 @@ Result Preflight(const Program& program, const PreflightOptions& options, HostFi
   Context context = MakeContext(program, options, *files, findings);
   std::vector<std::unique_ptr<Question>> questions;
   for (const auto ask :
-       {AskForNumbers, AskForRights, AskTheKernel, AskForFiles, AskForImages, AskForInherited,
-        AskForLocks, AskForSockets, AskForTerminals, AskForCgroups}) {
+       {AskForNumbers, AskForRights, AskTheKernel, AskForImages, AskForNamespaces, AskForFiles,
+        AskForInherited, AskForLocks, AskForSockets, AskForTerminals, AskForCgroups}) {
     questions.push_back(ask(context));
   }
   for (std::size_t i = 0; i < program.size(); ++i) {

@@ -11,6 +11,7 @@
 #include "model/diagnostics.h"
 #include "preflight/cgroups.h"
 #include "preflight/host_files.h"
+#include "preflight/namespace_options.h"
 
 namespace crgen {
 
@@ -23,11 +24,14 @@ struct PreflightOptions {
   bool network_locked = true;   ///< the rules that the dump has left are removed
   std::map<std::string, int> inherited;  ///< descriptors that the caller hands over, by key
   CgroupOptions cgroups = {};
+  NamespaceOptions namespaces = {};
 };
 
 /// Looks at everything outside the program that it needs, as this process sees it:
 /// - files (files.cc): regular files, executables, directories: there, of the type, size, mode and
 ///   build id that they had, with the access that the program wants;
+/// - namespaces (namespaces.cc): what the caller has to give for those of the plan's own; paths are
+///   then looked up there, as far as they lead to what is given (root_view.h);
 /// - page images (images.cc): regular files below the folder, long enough;
 /// - what the caller hands over (inherited.cc): all of it, of the right kind, and nothing else;
 /// - locks (locks.cc): held by nobody outside, as far as /proc/locks shows;

@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "dsl/commands.h"
 #include "model/diagnostics.h"
@@ -49,7 +50,13 @@ struct Context {
   Findings& findings;
   std::unordered_set<Pid> pids;  ///< of all processes and threads that the program makes
   bool own_numbers = false;      ///< every number is free: the option, or a CLONE_NEWPID
+  const std::vector<Mount>* mounts = nullptr;  ///< of the program's mount namespace; null: none
+  bool other_network = false;  ///< it has another network namespace than this process
+  bool new_network = false;    ///< a new one
 };
+
+/// Whether a tool of that name can be run.
+bool IsInPath(const std::string& tool);
 
 /// One kind of question.
 class Question {
@@ -81,6 +88,7 @@ std::unique_ptr<Question> AskForFiles(Context& context);
 std::unique_ptr<Question> AskForImages(Context& context);
 std::unique_ptr<Question> AskForInherited(Context& context);
 std::unique_ptr<Question> AskForLocks(Context& context);
+std::unique_ptr<Question> AskForNamespaces(Context& context);
 std::unique_ptr<Question> AskForNumbers(Context& context);
 std::unique_ptr<Question> AskForRights(Context& context);
 std::unique_ptr<Question> AskForSockets(Context& context);

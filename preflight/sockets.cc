@@ -98,15 +98,6 @@ std::string HolderOf(const std::string& inode) {
   return found;
 }
 
-bool IsInPath(const std::string& tool) {
-  const char* path = std::getenv("PATH");
-  std::istringstream folders(path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path);
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    if (access((folder + "/" + tool).c_str(), X_OK) == 0) return true;
-  }
-  return false;
-}
-
 class SocketQuestion : public QuestionOn<SocketQuestion> {
  public:
   using QuestionOn::QuestionOn;
@@ -115,7 +106,8 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
   void On(const Body&) {}
 
   void On(const Fork& fork) {
-    if (fork.about == nullptr || !fork.about->network_lock || !context_.options.network_locked) {
+    if (fork.about == nullptr || !fork.about->network_lock || !context_.options.network_locked ||
+        context_.new_network) {
       return;
     }
     if (!(fork.about->network_lock->method == kIptables)) return NeedTool("nft");
@@ -124,6 +116,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
   }
 
   void On(const OpenFile& open) {
+    if (context_.other_network) return;  // what is in there is not seen from here
     ForEachOpened(open, [&](Fd, const File& file, bool) {
       const auto* socket = std::get_if<InetSocket>(&file.body);
       if (socket != nullptr && !file.external) Look(*socket);
@@ -250,6 +243,15 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
 };
 
 }  // namespace
+
+bool IsInPath(const std::string& tool) {
+  const char* path = std::getenv("PATH");
+  std::istringstream folders(path == nullptr ? "/usr/sbin:/usr/bin:/sbin:/bin" : path);
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    if (access((folder + "/" + tool).c_str(), X_OK) == 0) return true;
+  }
+  return false;
+}
 
 std::unique_ptr<Question> AskForSockets(Context& context) {
   return std::make_unique<SocketQuestion>(context);

@@ -16,6 +16,7 @@
 #include "restorer/held_connections.h"
 #include "restorer/late_files.h"
 #include "restorer/lease_breaks.h"
+#include "restorer/mounts.h"
 
 namespace crgen::restorer {
 namespace {
@@ -210,6 +211,10 @@ class Compiler {
     }
     if (attributes.time && services_.time_namespace) {
       add(OpKind::kClocks, [&](Op& op) { op.clocks = ClocksOf(*attributes.time, own_); });
+    }
+    if (!attributes.mounts.empty()) {
+      add(OpKind::kMounts,
+          [&](Op& op) { op.mounts = CompileMounts(attributes.mounts, services_, arena_); });
     }
     if (attributes.fs) {
       add(OpKind::kDirectories, [&](Op& op) {
@@ -460,26 +465,6 @@ ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint6
   sizes.board = sizeof(Board) + sizeof(ProcessWords) * schedule.processes.size() +
                 sizeof(Word) * (schedule.steps.size() + schedule.processes.size() + all_threads);
   return sizes;
-}
-
-bool HasOwnNumbers(const Program& program) {
-  return std::any_of(program.begin(), program.end(), [](const Command& command) {
-    const auto* fork = std::get_if<Fork>(&command.body);
-    return fork != nullptr && (fork->flags.Has(CLONE_NEWPID) || fork->child_pid == 1);
-  });
-}
-
-Fd FirstUnusedFd(const Program& program) {
-  Fd first = 0;
-  const auto use = [&](Fd fd) { first = std::max(first, fd + 1); };
-  for (const Command& command : program) {
-    if (const auto* open = std::get_if<OpenFile>(&command.body)) {
-      ForEachOpened(*open, [&](Fd fd, const File&, bool) { use(fd); });
-    } else if (const auto* dup = std::get_if<DupFd>(&command.body)) {
-      use(dup->new_fd);
-    }
-  }
-  return first;
 }
 
 Script Compile(const Program& program, const Schedule& schedule, const Services& services,

@@ -18,6 +18,7 @@
 #include "dsl/references.h"
 #include "preflight/preflight.h"
 #include "restorer/files/inet_socket.h"
+#include "restorer/namespace_arguments.h"
 #include "restorer/restore.h"
 #include "restorer/schedule.h"
 #include "restorer/settle.h"
@@ -42,6 +43,7 @@ struct Arguments {
   std::vector<std::string> inherit;
   std::string cgroup_mode = "soft";
   std::vector<std::string> cgroup_roots;
+  NamespaceArguments namespaces;
   bool images_given = false;
   bool images_outside = false;
   bool partial = false;
@@ -153,8 +155,12 @@ void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics&
   }
   for (const External& it : about->external) {
     if (it.kind == External::kSession && arguments.shell_job) continue;
-    if (it.kind == External::kDescriptor) continue;  // preflight asks for it
-    if (it.kind == External::kTerminal) continue;    // CheckTerminals()
+    if (it.kind == External::kTerminal) continue;  // CheckTerminals()
+    // Preflight asks for them.
+    if (it.kind == External::kDescriptor || it.kind == External::kRoot ||
+        it.kind == External::kMount || it.kind == External::kNetwork) {
+      continue;
+    }
     diag.Unsupported("about.external", it.kind == External::kSession
                                            ? it.what + ": --shell-job gives the caller's"
                                            : it.kind + ": " + it.what);
@@ -251,7 +257,8 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* file
                                     arguments.options.tcp_close,
                                     arguments.options.network_locked,
                                     arguments.options.inherited,
-                                    arguments.options.cgroups};
+                                    arguments.options.cgroups,
+                                    arguments.options.namespaces};
   const Result result = Preflight(plan.program, options, files, diag);
   const ExitCode code = PrintProblems(plan, diag);
   if (code == kBadInput && !arguments.images_given && NamesImages(plan.program)) {
@@ -366,6 +373,18 @@ int Main(int argc, char** argv) {
       ->needs(console);
   app.add_flag("!--no-redraw", options.redraw,
                "Do not tell who has a terminal to draw its screen again (SIGWINCH)");
+  app.add_option("--root", options.namespaces.root,
+                 "The root file system of a plan that has a mount namespace of its own");
+  app.add_option("--external", arguments.namespaces.external,
+                 "mnt[KEY]:PATH: what is mounted in that namespace for what the plan has from "
+                 "outside and calls KEY; net[PATH]:KEY: likewise a network namespace");
+  app.add_option("--join-ns", arguments.namespaces.join,
+                 "net:PATH, ipc:PATH, uts:PATH: enter that namespace, and make none (a pid for "
+                 "PATH: that process's)");
+  app.add_option("--empty-ns", arguments.namespaces.empty,
+                 "net: make an empty network namespace in the place of one from outside");
+  app.add_flag("--net-lo-up", options.namespaces.lo_up,
+               "Bring up the loopback device of the plan's own network namespace");
   app.add_flag("--file-locks", arguments.file_locks,
                "Restore a plan with file locks and leases, which others can see");
   app.add_flag("--tcp-established", arguments.tcp_established,
@@ -411,6 +430,11 @@ int Main(int argc, char** argv) {
   }
   if (!ReadInherited(arguments.inherit, &options.inherited)) return kUsage;
   if (!ReadCgroupOptions(arguments.cgroup_mode, arguments.cgroup_roots, &options.cgroups)) {
+    return kUsage;
+  }
+  const std::string wrong = ReadNamespaceArguments(arguments.namespaces, &options.namespaces);
+  if (!wrong.empty()) {
+    spdlog::error("{}", wrong);
     return kUsage;
   }
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);

@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "restorer/files/inet_socket.h"
+#include "restorer/namespaces.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
 
@@ -135,7 +136,10 @@ std::string DeletionOf(const std::string& saved,
 
 std::string UnlockNetwork(const Program& program, const RestoreOptions& options) {
   const About* about = AboutOf(program);
-  if (about == nullptr || !about->network_lock || !options.network_locked) return "";
+  if (about == nullptr || !about->network_lock || !options.network_locked ||
+      HasNewNetwork(program, options)) {
+    return "";
+  }
   if (!(about->network_lock->method == kIptables)) {
     return UnlockNftables(about->network_lock->table);
   }

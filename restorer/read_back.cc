@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "restorer/namespaces.h"
 #include "restorer/watch.h"
 
 namespace crgen::restorer {
@@ -79,7 +80,9 @@ ReadBack::ReadBack(const Program& program, bool cgroup_namespace)
   ReadNamespaces(getpid(), &own_namespaces_);
   own_thread_.securebits = static_cast<std::uint32_t>(prctl(PR_GET_SECUREBITS));
   own_process_.facts.ignored = 0;
-  own_process_.directories = std::make_shared<Directories>(Directories{"/", "/proc/self/root"});
+  own_mounts_ = HasOwnMounts(program);
+  own_process_.directories =
+      std::make_shared<Directories>(Directories{"/", own_mounts_ ? "/" : "/proc/self/root"});
   processes_[0] = own_process_;
   for (const Command& command : program) {
     if (const auto* fork = std::get_if<Fork>(&command.body)) Plan(command.pid, *fork);
@@ -167,15 +170,20 @@ void ReadBack::CompareNamespaces(pid_t root, Comparison& comparison) const {
   Namespaces found = {};
   if (!ReadNamespaces(root, &found)) comparison.Differ("namespaces", "known", std::strerror(errno));
   for (std::size_t i = 0; i < kNamespaces.size(); ++i) {
-    if (!cgroup_namespace_ || kNamespaces[i] != std::string_view("cgroup")) {
+    const std::string_view name = kNamespaces[i];
+    const bool is_own = (own_mounts_ && name == "mnt") || (cgroup_namespace_ && name == "cgroup");
+    if (!is_own) {
       comparison.Same(kNamespaces[i], own_namespaces_[i], found[i]);
-    } else if (own_namespaces_[i] == found[i]) {
-      comparison.Differ("cgroup namespace", "a new one", "that of the restorer");
+    } else if (found[i] == own_namespaces_[i]) {
+      comparison.Differ(kNamespaces[i], "its own", "the restorer's");
     }
   }
 }
 
 RestoreProblem ReadBack::Check(const Script& script) {
+  const std::string root = own_mounts_ && !script.threads.empty()
+                               ? "/proc/" + std::to_string(script.threads[0].number) + "/root"
+                               : "";
   for (const ThreadStart& start : script.threads) {
     const Thread& thread = *start.thread;
     const bool leader = &thread == &thread.process->threads[0];
@@ -193,7 +201,7 @@ RestoreProblem ReadBack::Check(const Script& script) {
         return {ErrorText("reading back " + NameOf(thread)), -1};
       }
       process.ignored = ignored;
-      CompareProcess(start, process, comparison);
+      CompareProcess(start, process, root, comparison);
     }
     if (!comparison.problem().empty()) {
       return {NameOf(thread) + " is not what the plan says, read back: " + comparison.problem(),
@@ -230,7 +238,7 @@ void ReadBack::CompareThread(const ThreadStart& start, ThreadFacts found,
 }
 
 void ReadBack::CompareProcess(const ThreadStart& start, const ProcessFacts& found,
-                              Comparison& comparison) {
+                              const std::string& root, Comparison& comparison) {
   const Pid pid = start.thread->process->pid;
   const PlannedProcess& planned = processes_.at(pid);
   for (std::size_t i = 0; i < kLimits; ++i) {
@@ -245,7 +253,7 @@ void ReadBack::CompareProcess(const ThreadStart& start, const ProcessFacts& foun
       {"/cwd", &planned.directories->cwd}, {"/root", &planned.directories->root}};
   for (const auto& [name, path] : directories) {
     const auto [place, first] = places_.try_emplace(*path);
-    if (first) place->second = PlaceOf(*path);
+    if (first) place->second = PlaceOf(root + *path);
     const std::optional<Place> there = PlaceOf(folder + name);
     if (there && place->second == there) continue;
     char text[4096] = "";

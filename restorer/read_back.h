@@ -36,7 +36,7 @@ class ReadBack {
     std::uint32_t shared_filters = 0;  ///< its first ones, which it gives to all other threads
   };
   struct Directories {
-    std::string cwd, root;  ///< paths in this process's own root
+    std::string cwd, root;  ///< paths in this process's own root, or in that of the namespace
   };
   struct PlannedProcess {
     ProcessFacts facts;
@@ -55,7 +55,9 @@ class ReadBack {
   class Comparison;
   void CompareNamespaces(pid_t root, Comparison& comparison) const;
   void CompareThread(const ThreadStart& start, ThreadFacts found, Comparison& comparison) const;
-  void CompareProcess(const ThreadStart& start, const ProcessFacts& found, Comparison& comparison);
+  void CompareProcess(const ThreadStart& start, const ProcessFacts& found, const std::string& root,
+                      Comparison& comparison);
+  /// By the path as this process has it.
   static std::optional<Place> PlaceOf(const std::string& path);
 
   using Namespaces = std::array<std::uint64_t, kNamespaces.size()>;
@@ -63,6 +65,7 @@ class ReadBack {
   ThreadFacts own_thread_;
   Namespaces own_namespaces_ = {};
   const bool cgroup_namespace_;
+  bool own_mounts_ = false;  ///< the tree has a mount namespace of its own
   PlannedProcess own_process_;
   std::unordered_map<Pid, PlannedThread> threads_;  ///< by tid, as the program has it
   std::unordered_map<Pid, PlannedProcess> processes_;

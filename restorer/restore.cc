@@ -229,7 +229,7 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     pidfile.Remove();
     kill(restorer, SIGKILL);
     KillDescendants();
-    RemoveSocketFiles(program);
+    RemoveSocketFiles(program, options.namespaces);
     terminal.TakeBack();
     cgroups.Remove();
     return result;

@@ -11,6 +11,7 @@
 #include "dsl/commands.h"
 #include "preflight/cgroups.h"
 #include "preflight/host_files.h"
+#include "preflight/namespace_options.h"
 #include "restorer/problem.h"
 #include "restorer/schedule.h"
 
@@ -24,6 +25,7 @@ struct RestoreOptions {
   bool tcp_close = false;          ///< connections come back closed
   bool network_locked = true;      ///< the rules of the dump are to be removed
   bool redraw = true;              ///< SIGWINCH to who is in the foreground of a terminal
+  NamespaceOptions namespaces;     ///< what the caller gives for those of the plan's own
   std::map<std::string, int>
       inherited;               ///< descriptors of this process that are handed over, by key
   std::string console_socket;  ///< gets the masters that no process has; empty: none

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "restorer/script_mounts.h"
 #include "restorer/script_sockets.h"
 
 namespace crgen::restorer {
@@ -56,6 +57,7 @@ enum class OpKind : uint32_t {
   kSetOptions,
   kClocks,
   kEnterCgroups,
+  kMounts,
   kNothing,  ///< only waits and signals
 };
 
@@ -309,6 +311,7 @@ struct Op {
     SendOp send;
     ClocksOp clocks;
     CgroupsOp cgroups;
+    MountsOp mounts;
     SocketOptionsOp options;
     ShutdownOp shutdown;
   };

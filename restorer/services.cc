@@ -47,6 +47,16 @@ std::string PrepareFiles(const Program& program, Services* services) {
   return "";
 }
 
+/// The root holds them all while it makes them.
+std::size_t MostMounts(const Program& program) {
+  std::size_t most = 0;
+  for (const Command& command : program) {
+    const auto* set = std::get_if<SetAttr>(&command.body);
+    if (set != nullptr) most = std::max(most, set->attributes->mounts.size());
+  }
+  return most;
+}
+
 }  // namespace
 
 bool InProgram(const Program& program, pid_t number) {
@@ -76,11 +86,11 @@ std::string OpenServices(const Program& program, Services* services) {
   getrlimit(RLIMIT_NOFILE, &limit);
   // The service descriptors, and while a socket is made, two ends, a place, and the way back.
   constexpr rlim_t kOwn = 8;
-  const rlim_t needed = static_cast<rlim_t>(FirstUnusedFd(program)) + kOwn;
+  const rlim_t needed = static_cast<rlim_t>(FirstUnusedFd(program)) + kOwn + MostMounts(program);
   if (limit.rlim_cur < needed) {
     limit.rlim_cur = limit.rlim_max;
     if (limit.rlim_max < needed || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-      return "the plan has descriptor " + std::to_string(needed - kOwn - 1) +
+      return "the plan has descriptor " + std::to_string(FirstUnusedFd(program) - 1) +
              ": RLIMIT_NOFILE is " + std::to_string(limit.rlim_max);
     }
   }

@@ -18,6 +18,8 @@
 #include "restorer/files/unix_socket.h"
 #include "restorer/handover.h"
 #include "restorer/inherited.h"
+#include "restorer/mounts.h"
+#include "restorer/namespaces.h"
 #include "restorer/network_lock.h"
 #include "restorer/proc_files.h"
 #include "restorer/read_back.h"
@@ -109,6 +111,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
 
 RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   if (std::string problem = ResetInherited(); !problem.empty()) return {problem, -1};
+  if (RestoreProblem problem = EnterNamespaces(program_, files_, options_)) return problem;
   OwnMaps maps;
   Services services;
   services.files = &files_;
@@ -116,6 +119,9 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   services.time_namespace = options_.time_namespace;
   services.inherited = options_.inherited;
   services.tcp_close = options_.tcp_close;
+  std::string mounts = PrepareMounts(program_, &services);
+  for (const auto& [id, fd] : services.mounts) made_.push_back(fd);
+  if (!mounts.empty()) return {mounts, -1};
   LeaveRseq();
   if (std::string problem = OpenServices(program_, &services); !problem.empty()) {
     return {problem, -1};

@@ -47,6 +47,16 @@ std::optional<Refusal> RefusedCreation(const Unlinked& it) {
 
 }  // namespace
 
+std::string FileRules<RegularFile>::NameInMounts(const std::string& path) const {
+  if (!paths_) return path;
+  const Mount& mount = *paths_->MountOf(path);
+  const std::string below(PathBelow(path, mount.mountpoint.bytes));
+  if (!mount.superblock) return "mount " + std::to_string(mount.id) + " " + below;
+  const std::string& root = mount.root.bytes;
+  return "superblock " + std::to_string(*mount.superblock) + " " + (root == "/" ? "" : root) +
+         (below.empty() ? "" : "/" + below);
+}
+
 std::optional<Refusal> FileRules<RegularFile>::CheckUnlinked(const RegularFile& regular) const {
   const Unlinked& it = *regular.unlinked;
   if (regular.opened_by) return Refusal{"EINVAL", "an unlinked file is not opened by another name"};

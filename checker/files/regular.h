@@ -2,9 +2,14 @@
 
 #include <sys/stat.h>
 
+#include <memory>
+#include <optional>
 #include <unordered_map>
+#include <utility>
 
 #include "checker/files/rules.h"
+#include "model/attributes.h"
+#include "model/mount_paths.h"
 
 namespace crgen::check {
 
@@ -31,11 +36,17 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
   void Compare(const std::string& where, const RegularFile& expected, const RegularFile& found,
                Diagnostics& diag) const;
   std::optional<std::string> Inode(const RegularFile& regular) const {
-    if (!regular.unlinked) return regular.path.bytes;
+    if (!regular.unlinked) return NameInMounts(regular.path.bytes);
     return "unlinked " + std::to_string(FileOf(regular.unlinked->id));
   }
   std::string Text(const RegularFile& regular) const {
     return ValueText(regular.path) + (regular.unlinked ? " (deleted)" : "");
+  }
+
+  /// Paths are those of a mount namespace from here on: `set` has its mounts.
+  void Enter(std::shared_ptr<const Attributes> set) {
+    namespace_ = std::move(set);
+    paths_.emplace(namespace_->mounts);
   }
 
   /// What the first opening of the file behind that name has said; nullptr: there is none.
@@ -54,10 +65,14 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
     std::uint64_t file;
     std::string path;
   };
+  /// The same for all paths that bind mounts give to one file.
+  std::string NameInMounts(const std::string& path) const;
   std::optional<Refusal> CheckUnlinked(const RegularFile& regular) const;
 
   std::unordered_map<UnlinkedId, Name> names_;
   std::unordered_map<std::uint64_t, Unlinked> created_;
+  std::shared_ptr<const Attributes> namespace_;
+  std::optional<MountPaths> paths_;  ///< of `namespace_`
 };
 
 }  // namespace crgen::check

@@ -217,7 +217,7 @@ std::optional<Refusal> RefusedValue(const Attributes& attributes) {
   for (const Refusals& check : checks) {
     if (check) return check;
   }
-  return std::nullopt;
+  return RefusedNamespaces(attributes);
 }
 
 }  // namespace crgen::check

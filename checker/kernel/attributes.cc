@@ -76,6 +76,10 @@ void CompareLists(const std::string& where, const std::string& field,
 template <typename Function>
 void ForEachProcessMember(Function&& function) {
   function("time", &Attributes::time);
+  function("uts", &Attributes::uts);
+  function("ipc", &Attributes::ipc);
+  function("net", &Attributes::net);
+  function("mounts", &Attributes::mounts);
   function("fs", &Attributes::fs);
   function("mm", &Attributes::mm);
   function("sigactions", &Attributes::sigactions);
@@ -178,33 +182,9 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
   std::optional<Refusal> refusal = RefusedValue(attributes);
   if (!problem.empty()) refusal = Refusal{"EINVAL", std::move(problem)};
   if (!refusal) {
-    return (!attributes.time || CheckClocks(*attributes.time)) &&
-           (!attributes.cgroup || CheckCgroup(set));
+    return CheckNamespaces(attributes) && (!attributes.cgroup || CheckCgroup(set));
   }
   Violation(refusal->error, std::move(refusal->fact));
-  return false;
-}
-
-/// time_namespaces(7): whoever is in a namespace freezes its offsets, only a process without other
-/// threads can enter one, and what it has opened or born before stays outside.
-bool Kernel::CheckClocks(const Clocks& clocks) {
-  constexpr std::uint64_t kSecond = 1'000'000'000;
-  constexpr std::uint64_t kSecondsAtMost = (std::uint64_t{1} << 63) / kSecond / 2;
-  for (const ClockReading& clock : {clocks.monotonic, clocks.boottime}) {
-    if (clock.nsec < kSecond && clock.sec <= kSecondsAtMost) continue;
-    Violation("ERANGE", "time: " + std::to_string(clock.sec) + " s " + std::to_string(clock.nsec) +
-                            " ns is no reading of a clock");
-    return false;
-  }
-  const Task& task = self();
-  const char* reason = self_ != root_                  ? "only the root has it"
-                       : task.attributes->time         ? "it is set already"
-                       : tasks.size() > 2              ? "the root has forked"
-                       : !task.threads.empty()         ? "the root has other threads"
-                       : task.table->slots.size() != 0 ? "the root has open files"
-                                                       : nullptr;
-  if (reason == nullptr) return true;
-  Violation("EUSERS", std::string("time: ") + reason);
   return false;
 }
 
@@ -262,6 +242,7 @@ void Kernel::Execute(const SetAttr& set) {
     (leader ? task.creds_said : task.threads[numbers[*set.tid].thread_index].creds_said) = true;
   }
   if (set.attributes->fs) task.fs->set_by = set.attributes;
+  if (!set.attributes->mounts.empty()) files.Of<RegularFile>().Enter(set.attributes);
   task.for_children.reset();
   task.for_threads.reset();
   if (set.attributes->child_subreaper) task.subreaper = *set.attributes->child_subreaper;

@@ -372,11 +372,17 @@ class Kernel {
   // attributes.cc
   void Execute(const SetAttr& set);
   bool CheckAttributes(const SetAttr& set);
+
+  // namespaces.cc
+  bool CheckNamespaces(const Attributes& attributes);
   bool CheckClocks(const Clocks& clocks);
+
   // cgroups.cc
   /// Takes the directories.
   bool CheckCgroup(const SetAttr& set);
   bool CheckCgroupNamespace(const SetAttr& set);
+
+  // attributes.cc
   std::string FiltersOutOfStep(const SetAttr& set);
   void SpreadFilters(const SetAttr& set);
   void SpreadFs(Task& task);
@@ -441,6 +447,10 @@ std::optional<Refusal> RefusedValue(const Attributes& attributes);
 std::optional<Refusal> RefusedCgroup(const CgroupMembership& cgroup);
 /// The paths of `from` laid over those of `*to`.
 void MergeCgroup(const std::optional<CgroupMembership>& from, std::optional<CgroupMembership>* to);
+
+// namespaces.cc
+/// The first value that no namespace can have.
+std::optional<Refusal> RefusedNamespaces(const Attributes& attributes);
 
 std::string RangeText(AddressRange range);  ///< "0x1000-0x3000"
 std::string ExitText(const ExitStatus& status);

@@ -62,6 +62,11 @@ bool Kernel::CheckMapSources(const MapRegion& map) {
     Violation("EINVAL", "nr_req goes with special aio, shmid with special sysvipc");
     return false;
   }
+  if (sysv && tasks[root_].attributes->ipc) {
+    Violation("EINVAL", "segment " + std::to_string(*map.shmid) +
+                            " is none of the root's own IPC namespace, which has none");
+    return false;
+  }
   return CheckRing(map);
 }
 

@@ -53,6 +53,10 @@ Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const Ima
   if (from.name().find('\0') != std::string::npos) {
     return loader.diag.Fail(at.Where("reg.name"), "contains a NUL");
   }
+  if (from.mnt_id() > 0) {
+    loader.path_places.push_back(
+        {static_cast<std::uint64_t>(from.mnt_id()), from.name(), at.Where("reg.mnt_id")});
+  }
   const auto remap = loader.remaps.find(entry.id());
   return remap == loader.remaps.end() ? Result::kOk : Reach(remap->second, loader, file);
 }

@@ -146,6 +146,13 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
   CheckAnonymousFlags(from.flags(), place);
   place.AtMost(".shutdown", from.shutdown(), kBoth);
   TakeName(from, place, &body);
+  if (body.HasFile() && from.mnt_id() > 0) {
+    const bool relative = !body.name->bytes.starts_with('/');
+    const std::string folder = relative && body.name_directory ? body.name_directory->bytes : "";
+    loader.path_places.push_back({static_cast<std::uint64_t>(from.mnt_id()),
+                                  folder + (relative ? "/" : "") + body.name->bytes,
+                                  at.Where("usk.mnt_id")});
+  }
   if (file->unsupported.empty()) {
     SocketOptions options = SocketOptionsOf(from.opts(), place);
     CheckBuffer(".opts.so_sndbuf", options.so_sndbuf, kLeastSendBuffer, place);

@@ -257,7 +257,10 @@ void Loader::LoadCore(ProcessIndex index) {
   LoadIds(index);
   LoadMemory(index, attributes.get());
   LoadFs(index, attributes.get());
-  if (index == 0) LoadClocks(attributes.get());
+  if (index == 0) {
+    LoadClocks(attributes.get());
+    LoadNamespaces(attributes.get());
+  }
   process.attributes = std::move(attributes);
   for (Pid tid : node.tids) LoadThread(index, tid);
   ShareFilters(where, process);

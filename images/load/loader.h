@@ -169,6 +169,15 @@ struct Loader {
   bool HasCgroupNamespace(const pb::core_entry& root);
   bool SharesCgroupNamespace(const Attributes& attributes) const;
   void CheckThreadCgroups(ProcessIndex index);
+  /// Those of the root's own, which all others inherit.
+  void LoadNamespaces(Attributes* attributes);
+  void LoadUts(std::uint32_t id, Attributes* attributes);
+  void LoadIpc(std::uint32_t id, Attributes* attributes);
+  void LoadNet(std::uint32_t id, Attributes* attributes);
+  void LoadMounts(std::uint32_t id, Attributes* attributes);
+  enum class NamespaceKind { kUts, kIpc, kNet, kMount };
+  /// The id of the root's; 0: it is the dumper's, or is to be the caller's.
+  std::uint32_t OwnNamespace(NamespaceKind kind) const;
   std::uint32_t TimeNamespace() const;
   void LoadThread(ProcessIndex index, Pid tid);
   void ShareFilters(const std::string& where, Process& process);
@@ -227,6 +236,8 @@ struct Loader {
                      std::vector<Descriptor>* slots);
   /// Something that others lie in is unsupported: a namespace, a root.
   void UnsupportedContainer(const std::string& where, const std::string& what);
+  /// Whether the root's own namespace that `field` of its ids names is planned.
+  bool Plans(std::string_view field) const;
   void CheckNamespaces(ProcessIndex index, const std::string& where);
   /// A socket stays in the network namespace of who made it; `where`: the socket's message. When
   /// all processes are read.
@@ -261,8 +272,16 @@ struct Loader {
   FileLoaders file_loaders;
   std::unordered_set<std::uint64_t> left_out;  // descriptors of unsupported files
   std::map<std::uint32_t, FileEntry> files;
-  std::vector<bool> has_descriptor;                       // beside Snapshot::files
-  std::optional<PossibleOwners> owners;                   // made for the first file that has one
+  std::vector<bool> has_descriptor;      // beside Snapshot::files
+  std::optional<PossibleOwners> owners;  // made for the first file that has one
+  /// The mount of the tree's own namespace in which an entry of files.img says that its path lies.
+  struct PathPlace {
+    std::uint64_t mount;
+    std::string path;
+    std::string where;
+  };
+  std::vector<PathPlace> path_places;
+  void CheckPathPlaces();
   std::map<std::uint32_t, Remap> remaps;                  // by file id
   std::map<std::uint32_t, Ghost> ghosts;                  // by number
   std::uint64_t unlinked_names = 0;                       // ids given out

@@ -168,6 +168,8 @@ void Executor::Execute() {
       return EnterTimeNamespace(*this, op->clocks);
     case OpKind::kEnterCgroups:
       return EnterCgroups(*this, op->cgroups);
+    case OpKind::kMounts:
+      return MakeMounts(*this, op->mounts);
     case OpKind::kSend:
       return SendQueue(*this, op->send);
     case OpKind::kSetOptions:

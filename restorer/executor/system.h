@@ -93,6 +93,9 @@ void EnterTimeNamespace(const Caller& caller, const ClocksOp& clocks);
 /// SET_ATTR cgroup, of a process.
 void EnterCgroups(const Caller& caller, const CgroupsOp& cgroups);
 
+/// SET_ATTR mounts.
+void MakeMounts(const Caller& caller, const MountsOp& mounts);
+
 /// Whoever ends the supervisor ends all others, one after another, whatever they are in. Not those
 /// whose parent is to exit: these look after the supervisor while they wait. A change of ids undoes
 /// it.

@@ -57,9 +57,11 @@ struct Services {
   std::map<DeadId, pid_t> dying;               ///< processes that are to die for PIDFDs
   std::map<FileId, int> made;                  ///< descriptions that it has made
   Terminals terminals;
-  Pid helper_tid = 0;          ///< for helpers that load pages
-  bool time_namespace = true;  ///< `time` is obeyed
-  bool tcp_close = false;      ///< connections come back closed
+  std::map<std::uint64_t, int> mounts;  ///< by id: mounted nowhere, for the root
+  bool own_mounts = false;              ///< the tree's paths are in a namespace of its own
+  Pid helper_tid = 0;                   ///< for helpers that load pages
+  bool time_namespace = true;           ///< `time` is obeyed
+  bool tcp_close = false;               ///< connections come back closed
 };
 
 /// Where an opening is compiled into: `op` has fd, cloexec and flags already.

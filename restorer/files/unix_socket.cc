@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "dsl/references.h"
+#include "preflight/root_view.h"
 #include "preflight/socket_files.h"
 #include "restorer/problem.h"
 
@@ -58,6 +59,25 @@ const SocketName* NameOf(const UnixSocket& socket, const Services& services, Are
     name->gid = socket.permissions->gid;
   }
   return name;
+}
+
+/// What the caller has given for mounts of the plan's own.
+void HoldPlaces(const NamespaceOptions& options, HostFiles* places) {
+  places->HoldPlace(RootPlace(), OpenPath(AT_FDCWD, options.root, O_DIRECTORY, 0));
+  for (const auto& [key, path] : options.mounts) {
+    places->HoldPlace(MountPlace(key), OpenPath(AT_FDCWD, path, 0, 0));
+  }
+}
+
+/// A file system that the restore has made is gone with all that was in it.
+void RemoveStale(const std::string& path, const preflight::RootView& root) {
+  if (root.IsMadeLater(path)) return;
+  const std::size_t last = path.rfind('/');
+  const int folder = root.Open(path.substr(0, last + 1), O_DIRECTORY);
+  if (folder < 0) return;
+  const std::string name = "/proc/self/fd/" + std::to_string(folder) + path.substr(last);
+  if (LookAtName(name) == NameState::kStale) unlink(name.c_str());
+  close(folder);
 }
 
 }  // namespace
@@ -124,16 +144,22 @@ void RemoveNameRoot(const UnixSocket& socket, int root) {
   close(root);
 }
 
-void RemoveSocketFiles(const Program& program) {
+void RemoveSocketFiles(const Program& program, const NamespaceOptions& options) {
+  const std::vector<Mount>* mounts = nullptr;
+  HostFiles places;
+  for (const Command& command : program) {
+    const auto* set = std::get_if<SetAttr>(&command.body);
+    if (set != nullptr && !set->attributes->mounts.empty()) mounts = &set->attributes->mounts;
+  }
+  if (mounts != nullptr) HoldPlaces(options, &places);
+  const preflight::RootView root(mounts, places);
   for (const Command& command : program) {
     const auto* open = std::get_if<OpenFile>(&command.body);
     if (open == nullptr) continue;
-    ForEachOpened(*open, [](Fd, const File& file, bool) {
+    ForEachOpened(*open, [&](Fd, const File& file, bool) {
       const auto* socket = std::get_if<UnixSocket>(&file.body);
       const bool made = socket != nullptr && socket->HasFile() && !socket->accept_from;
-      if (!made || file.external) return;
-      const std::string path = socket->Path();
-      if (LookAtName(path) == NameState::kStale) unlink(path.c_str());
+      if (made && !file.external) RemoveStale(socket->Path(), root);
     });
   }
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "dsl/commands.h"
+#include "preflight/namespace_options.h"
 #include "restorer/files/file_restorer.h"
 
 namespace crgen::restorer {
@@ -21,7 +22,8 @@ struct LateRestorer<QueueSetting> {
 /// The name has done its work; closes `root`.
 void RemoveNameRoot(const UnixSocket& socket, int root);
 
-/// After a restore that failed, when all its processes are gone: the socket files that it made.
-void RemoveSocketFiles(const Program& program);
+/// After a restore that failed, when all its processes are gone: the socket files that it made,
+/// also in what the caller has given for mounts of the program's own.
+void RemoveSocketFiles(const Program& program, const NamespaceOptions& options);
 
 }  // namespace crgen::restorer

@@ -65,11 +65,11 @@ std::string RunCrgen(const std::string& command, const std::string& program) {
   return output;
 }
 
-TEST(Handwritten, ThePageHasElevenProgramsElevenMistakesAndAFragment) {
+TEST(Handwritten, ThePageHasTwelveProgramsTwelveMistakesAndAFragment) {
   std::size_t right = 0, wrong = 0;
   for (const Example& example : ReadExamples()) ++(example.IsWrong() ? wrong : right);
-  EXPECT_EQ(right, 12u);
-  EXPECT_EQ(wrong, 11u);
+  EXPECT_EQ(right, 13u);
+  EXPECT_EQ(wrong, 12u);
 }
 
 TEST(Handwritten, ProgramsAreRight) {

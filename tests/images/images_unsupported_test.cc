@@ -58,8 +58,8 @@ TEST(UnsupportedImages, AreReadAllTheSame) {
         [](Dump& d) { d.edits = {Put("apparmor.img", MagicsOf("APPARMOR") + Entry(""))}; },
         {"unsupported apparmor.img[0]: an AppArmor namespace"}},
        {"a wrong magic in one of them",
-        [](Dump& d) { d.edits = {Put("utsns-8.img", MagicsOf("PSTREE"))}; },
-        {"error utsns-8.img @0x4: magic is 0x50273030, expected 0x54473203 (UTSNS)"}},
+        [](Dump& d) { d.edits = {Put("pidns-8.img", MagicsOf("PSTREE"))}; },
+        {"error pidns-8.img @0x4: magic is 0x50273030, expected 0x61157326 (PIDNS)"}},
        {"raw bytes behind entries",
         [](Dump& d) {
           // bpfmap_data_entry: map_id 1, keys_bytes 1, values_bytes 2.
@@ -72,9 +72,9 @@ TEST(UnsupportedImages, AreReadAllTheSame) {
          "error bpfmap-data.img[1]: wants 3 bytes behind it, 2 are left"}},
        {"one of them cut",
         [](Dump& d) {
-          d.edits = {Put("utsns-8.img", MagicsOf("UTSNS") + Entry("abc")), CutBy("utsns-8.img", 1)};
+          d.edits = {Put("pidns-8.img", MagicsOf("PIDNS") + Entry("abc")), CutBy("pidns-8.img", 1)};
         },
-        {"error utsns-8.img @0x8: entry 0 wants 3 bytes, 2 are left"}}});
+        {"error pidns-8.img @0x8: entry 0 wants 3 bytes, 2 are left"}}});
 }
 
 }  // namespace

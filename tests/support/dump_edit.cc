@@ -5,6 +5,7 @@
 
 #include "tests/support/edit_words.h"
 #include "tests/support/inet_images.h"
+#include "tests/support/namespace_images.h"
 #include "tests/support/tty_images.h"
 
 namespace crgen::test {
@@ -85,6 +86,8 @@ bool WithEntries(Dump& dump, const std::string& image, std::uint32_t number, Use
     use(dump.terminals);
   } else if (image == "tty-data.img") {
     use(dump.unread);
+  } else if (image.starts_with("mountpoints-")) {
+    use(dump.mounts[number]);
   } else if (image.starts_with("fdinfo-")) {
     use(dump.tables[number]);
   } else {
@@ -98,6 +101,9 @@ Message* SingleEntry(Dump& dump, const std::string& image, std::uint32_t number)
   if (image == "seccomp.img") return dump.seccomp ? &*dump.seccomp : &dump.seccomp.emplace();
   if (image == "cgroup.img") return dump.cgroup ? &*dump.cgroup : &dump.cgroup.emplace();
   if (image.starts_with("ghost-file-")) return &dump.ghosts[number].entry;
+  if (image.starts_with("utsns-")) return &dump.uts[number];
+  if (image.starts_with("ipcns-var-")) return &dump.ipcs[number];
+  if (image.starts_with("netns-")) return &dump.nets[number];
   if (image.starts_with("core-")) return &dump.cores[number];
   if (image.starts_with("ids-")) return &dump.ids[number];
   if (image.starts_with("mm-")) return &dump.mms[number];
@@ -270,13 +276,6 @@ struct Verb {
   void (*apply)(Words& words, Dump& dump);
 };
 
-std::uint32_t U32(Words& words) { return static_cast<std::uint32_t>(words.Number()); }
-std::array<std::uint32_t, 6> Six(Words& words) {
-  std::array<std::uint32_t, 6> numbers;
-  for (std::uint32_t& number : numbers) number = U32(words);
-  return numbers;
-}
-
 const Verb kVerbs[] = {
     {"ghost",
      [](Words& words, Dump& dump) {
@@ -369,6 +368,18 @@ const Verb kVerbs[] = {
      [](Words& words, Dump& dump) {
        const std::uint32_t id = U32(words);
        AddTty(dump, id, U32(words));
+     }},
+    {"own",
+     [](Words& words, Dump& dump) {
+       const std::string kind(words.Word());
+       if (!AddOwnNamespace(dump, kind, U32(words))) throw BadEdit{"no kind of namespace " + kind};
+     }},
+    {"mount",
+     [](Words& words, Dump& dump) {
+       const std::uint32_t in = U32(words), id = U32(words), parent = U32(words);
+       const std::uint32_t fstype = U32(words), device = U32(words);
+       const std::string root = words.Quoted();
+       AddMount(dump, in, {id, parent, fstype, device, root, words.Quoted()});
      }},
     {"inet", [](Words& words, Dump& dump) { AddInetSocket(dump, Six(words)); }},
     {"stream", [](Words& words, Dump& dump) { AddTcpStream(dump, Six(words)); }},

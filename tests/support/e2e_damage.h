@@ -35,6 +35,16 @@ inline std::function<void(nlohmann::json&)> InAttribute(const std::string& name,
   });
 }
 
+/// Changes the mount at `place`, which has that index in the list.
+inline std::function<void(nlohmann::json&)> InMount(
+    const std::string& place, const std::function<void(nlohmann::json&, std::size_t)>& change) {
+  return InAttribute("mounts", [=](nlohmann::json& mounts) {
+    for (std::size_t i = 0; i < mounts.size(); i++) {
+      if (mounts[i]["mountpoint"] == place) return change(mounts, i);
+    }
+  });
+}
+
 /// Late state without the entries that have the member.
 inline Change WithoutLate(const std::string& member) {
   return [=](nlohmann::json& late) {
@@ -510,6 +520,28 @@ inline std::vector<Damage> Damages() {
               })},
       {"zombies", "nobody is stopped",
        InEach("RESUME", [](json& command) { command.erase("stopped"); })},
+      Without("namespaces", "ipc"),
+      {"namespaces", "another domain",
+       InAttribute("uts", [](json& uts) { uts["domainname"] = "e2e-other"; })},
+      {"namespaces", "another limit",
+       InAttribute("ipc", [](json& ipc) { Add(1, ipc["sysctls"]["sem_opm"]); })},
+      {"namespaces", "a mount less",
+       InMount("/masked", [](json& mounts, std::size_t i) { mounts.erase(i); })},
+      {"namespaces", "other flags of a mount",
+       InMount("/proc/sys",
+               [](json& mounts, std::size_t i) { mounts[i]["flags"] = {"MS_RELATIME"}; })},
+      {"namespaces", "other flags of a file system",
+       InMount("/masked", [](json& mounts, std::size_t i) { mounts[i].erase("sb_flags"); })},
+      {"namespaces", "two file systems of one",
+       InMount("/part",
+               [](json& mounts, std::size_t i) {
+                 mounts[i].update({{"superblock", 7777777}, {"fstype", "tmpfs"}, {"root", "/"}});
+               })},
+      {"namespaces", "nothing in a tmpfs",
+       [](json& plan) {
+         InMount("/part", [](json& mounts, std::size_t i) { mounts.erase(i); })(plan);
+         InMount("/tmp", [](json& mounts, std::size_t i) { mounts[i].erase("content"); })(plan);
+       }},
       {"forest", "a group less", WithoutLast("SET_PGID")},
       {"cyclic_groups", "a group less", WithoutLast("SET_PGID")},
       {"births_before_setsid", "a group less", WithoutLast("SET_PGID")},

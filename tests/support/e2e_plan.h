@@ -98,6 +98,21 @@ class PlanNormalizer {
     file["options"].erase("so_rcvbuf");
   }
 
+  /// Numbers that are the kernel's, in the order in which they appear; archives.
+  static void EraseNamespaces(nlohmann::json& attributes) {
+    for (const char* kind : {"uts", "ipc", "net"}) {
+      if (attributes.contains(kind)) attributes[kind].erase("id");
+    }
+    if (!attributes.contains("mounts")) return;
+    Numbers mounts, superblocks;
+    for (nlohmann::json& mount : attributes["mounts"]) {
+      Renumber(mount, "id", mounts);
+      Renumber(mount, "parent", mounts);
+      Renumber(mount, "superblock", superblocks);
+      if (mount.contains("content")) mount["content"] = nullptr;
+    }
+  }
+
   static void EraseTransient(nlohmann::json& command) {
     command.erase("source");
     for (nlohmann::json* file : FilesOf(command)) {
@@ -122,6 +137,7 @@ class PlanNormalizer {
     attributes.erase("registers");
     attributes.erase("fpu");
     attributes.erase("time");
+    EraseNamespaces(attributes);
     if (attributes.contains("descriptors")) EraseTimes(attributes["descriptors"]);
     std::set<std::string> of_timers = {"SIGALRM", "SIGVTALRM", "SIGPROF"};
     for (const char* kind : {"timers", "posix_timers"}) {

@@ -38,6 +38,7 @@ struct Program {
   bool pid_namespace = false;  ///< the root is init of a pid namespace of its own
   bool connections = false;    ///< it has TCP connections
   bool cgroups = false;        ///< it has a hierarchy of cgroups
+  bool own_root = false;       ///< its home is the root of a mount namespace of its own
 };
 
 /// One program on its way through dump, plan and restore.
@@ -113,6 +114,10 @@ class EndToEnd : public ::testing::Test {
       if (TheProgram().cgroups) {
         words.insert(words.end(), {"--cgroup-dump-controller", "name=crgen-e2e"});
       }
+      // Its network namespace is empty, and is to be that again.
+      if (TheProgram().own_root) {
+        words.insert(words.end(), {"--empty-ns", "net", "--network-lock", "skip"});
+      }
       outcome = Execute(words, Log(dump));
       if (ReadText(Images(dump) / "dump.log").find("Unseizable") == std::string::npos) break;
     }
@@ -161,6 +166,7 @@ class EndToEnd : public ::testing::Test {
                                       "--pidfile",      pidfile,    "--file-locks"};
     if (TheProgram().pid_namespace) words.insert(words.end(), {"--pidns", "--partial"});
     if (TheProgram().connections) words.push_back("--tcp-established");
+    if (TheProgram().own_root) words.insert(words.end(), {"--root", Home()});
     words.insert(words.end(), options.begin(), options.end());
     return Execute(words, Log("restore"));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <string>
@@ -69,5 +70,12 @@ class Words {
 
   std::string_view rest_;
 };
+
+inline std::uint32_t U32(Words& words) { return static_cast<std::uint32_t>(words.Number()); }
+inline std::array<std::uint32_t, 6> Six(Words& words) {
+  std::array<std::uint32_t, 6> numbers;
+  for (std::uint32_t& number : numbers) number = U32(words);
+  return numbers;
+}
 
 }  // namespace crgen::test

@@ -231,6 +231,10 @@ Files Dump::Build() const {
     name = "ghost-file-" + name + ".img";
     out[name] = ImageOf("GHOST_FILE", ghost.entry) + ghost.rest;
   }
+  for (const auto& [id, entry] : uts) out[NameOf("utsns-", id)] = ImageOf("UTSNS", entry);
+  for (const auto& [id, entry] : ipcs) out[NameOf("ipcns-var-", id)] = ImageOf("IPC_VAR", entry);
+  for (const auto& [id, entry] : nets) out[NameOf("netns-", id)] = ImageOf("NETNS", entry);
+  for (const auto& [id, all] : mounts) out[NameOf("mountpoints-", id)] = ImageOfAll("MNTS", all);
   if (!locks.empty()) out["filelocks.img"] = ImageOfAll("FILE_LOCKS", locks);
   if (!terminals.empty()) out["tty-info.img"] = ImageOfAll("TTY_INFO", terminals);
   if (!unread.empty()) out["tty-data.img"] = ImageOfAll("TTY_DATA", unread);

@@ -19,6 +19,7 @@
 #include "images/proto/files.pb.h"
 #include "images/proto/inventory.pb.h"
 #include "images/proto/memory.pb.h"
+#include "images/proto/namespaces.pb.h"
 #include "images/proto/pstree.pb.h"
 #include "images/proto/seccomp.pb.h"
 #include "tests/support/image_support.h"
@@ -129,6 +130,11 @@ class Dump {
     std::string rest;  ///< raw, or chunks
   };
   std::map<std::uint32_t, Ghost> ghosts;  // by number
+  // By the id of the namespace.
+  std::map<std::uint32_t, pb::utsns_entry> uts;
+  std::map<std::uint32_t, pb::ipc_var_entry> ipcs;
+  std::map<std::uint32_t, pb::netns_entry> nets;
+  std::map<std::uint32_t, std::vector<pb::mnt_entry>> mounts;
   std::optional<pb::seccomp_entry> seccomp;
   std::optional<pb::cgroup_entry> cgroup;
   std::map<std::string, std::string> queues;  // by kind: entries and bytes

@@ -1,0 +1,81 @@
+// Namespaces inside attributes.
+#pragma once
+
+#include "dsl/describe.h"
+#include "dsl/image_bytes.h"
+#include "model/namespaces.h"
+
+namespace crgen {
+
+template <>
+struct Describe<UtsNamespace> {
+  static constexpr auto kFields =
+      std::tuple{Required("id", &UtsNamespace::id),
+                 Required("nodename", &UtsNamespace::nodename, "sethostname(2)"),
+                 Required("domainname", &UtsNamespace::domainname, "setdomainname(2)")};
+};
+
+template <>
+struct Describe<IpcSysctls> {
+  static constexpr auto kFields =
+      std::tuple{Required("sem_msl", &IpcSysctls::sem_msl, "of kernel.sem the first"),
+                 Required("sem_mns", &IpcSysctls::sem_mns, "the second"),
+                 Required("sem_opm", &IpcSysctls::sem_opm, "the third"),
+                 Required("sem_mni", &IpcSysctls::sem_mni, "the fourth"),
+                 Required("msgmax", &IpcSysctls::msgmax, "kernel.msgmax, and so on"),
+                 Required("msgmnb", &IpcSysctls::msgmnb),
+                 Required("msgmni", &IpcSysctls::msgmni),
+                 Optional("auto_msgmni", &IpcSysctls::auto_msgmni),
+                 Required("shmmax", &IpcSysctls::shmmax, "bytes"),
+                 Required("shmall", &IpcSysctls::shmall, "pages"),
+                 Required("shmmni", &IpcSysctls::shmmni),
+                 Optional("shm_rmid_forced", &IpcSysctls::shm_rmid_forced),
+                 Required("queues_max", &IpcSysctls::queues_max, "fs.mqueue.queues_max, and so on"),
+                 Required("msg_max", &IpcSysctls::msg_max),
+                 Required("msgsize_max", &IpcSysctls::msgsize_max),
+                 Optional("msg_default", &IpcSysctls::msg_default),
+                 Optional("msgsize_default", &IpcSysctls::msgsize_default),
+                 Optional("msg_next_id", &IpcSysctls::msg_next_id, "kernel.msg_next_id, and so on"),
+                 Optional("sem_next_id", &IpcSysctls::sem_next_id),
+                 Optional("shm_next_id", &IpcSysctls::shm_next_id)};
+};
+
+template <>
+struct Describe<IpcNamespace> {
+  static constexpr auto kFields =
+      std::tuple{Required("id", &IpcNamespace::id),
+                 Required("sysctls", &IpcNamespace::sysctls, "limits of the namespace: proc(5)")};
+};
+
+template <>
+struct Describe<NetNamespace> {
+  static constexpr auto kFields = std::tuple{
+      Required("id", &NetNamespace::id),
+      Optional(
+          "external", &NetNamespace::external,
+          "the key by which the caller of a restore hands it over; absent: it is made, and has "
+          "its loopback device alone")};
+};
+
+template <>
+struct Describe<Mount> {
+  static constexpr auto kFields = std::tuple{
+      Required("id", &Mount::id),
+      Optional("parent", &Mount::parent,
+               "the id of the mount that it is mounted on; absent: the root of the namespace"),
+      Required("mountpoint", &Mount::mountpoint, "from the root of the namespace"),
+      Required("root", &Mount::root, "the part of its file system that is mounted"),
+      Optional("superblock", &Mount::superblock,
+               "a file system: the first mount that has it makes it, others are bind mounts"),
+      Optional("fstype", &Mount::fstype,
+               "of a new file system: proc, sysfs, tmpfs, devpts or mqueue"),
+      Optional("source", &Mount::source, "of a new file system: mount(2)"),
+      Optional("options", &Mount::options, "of a new file system, as /proc/PID/mountinfo has them"),
+      Required("flags", &Mount::flags, "of the mount"),
+      Optional("sb_flags", &Mount::sb_flags, "of a new file system"),
+      Optional("external", &Mount::external,
+               "the key by which the caller of a restore says what is mounted"),
+      Optional("content", &Mount::content, "of a new tmpfs: a tar archive, compressed by gzip")};
+};
+
+}  // namespace crgen

@@ -1,0 +1,24 @@
+// What the caller of a restore says of namespaces.
+#pragma once
+
+#include <map>
+#include <string>
+
+namespace crgen {
+
+struct NamespaceOptions {
+  std::string root;                             ///< the root file system of a mount namespace
+  std::map<std::string, std::string> mounts;    ///< external mounts: paths, by key
+  std::map<std::string, std::string> networks;  ///< external namespaces: paths, by key
+  std::map<std::string, std::string> joined;    ///< paths, by kind: net, ipc, uts
+  bool empty_net = false;  ///< a new network namespace in the place of an external one
+  bool lo_up = false;      ///< its loopback device is brought up
+};
+
+/// Where HostFiles has what the caller has named.
+inline std::string RootPlace() { return "root"; }
+inline std::string MountPlace(const std::string& key) { return "mnt[" + key + "]"; }
+inline std::string NetworkPlace(const std::string& key) { return "net[" + key + "]"; }
+inline std::string JoinPlace(const std::string& kind) { return "join " + kind; }
+
+}  // namespace crgen

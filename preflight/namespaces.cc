@@ -1,0 +1,173 @@
+// Namespaces of the plan's own: what the caller has to give for them, and what the kernel must
+// know.
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <set>
+
+#include "model/printable.h"
+#include "preflight/credentials.h"
+#include "preflight/question.h"
+
+namespace crgen::preflight {
+namespace {
+
+constexpr const char* kGive = "run with that capability: as root, outside of what drops it";
+
+class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
+ public:
+  using QuestionOn::QuestionOn;
+
+  template <typename Body>
+  void On(const Body&) {}
+
+  void On(const SetAttr& set) {
+    const Attributes& attributes = *set.attributes;
+    if (attributes.uts) Need("a UTS namespace");
+    if (attributes.ipc) Need("an IPC namespace");
+    if (attributes.net) CheckNet(*attributes.net);
+    if (!attributes.mounts.empty()) CheckMounts(attributes.mounts);
+    if (context_.mounts != nullptr && attributes.fs && attributes.fs->root.bytes != "/") {
+      findings_.Unsupported("a root other than / in a mount namespace of the plan's own: " +
+                            Printable(attributes.fs->root.bytes));
+    }
+  }
+
+  void Finish() override {
+    const NamespaceOptions& options = context_.options.namespaces;
+    for (const auto& [kind, path] : options.joined) {
+      Need("--join-ns");
+      HoldNamespace("--join-ns " + kind, path, JoinPlace(kind));
+    }
+    const bool has_net = net_ || options.joined.contains("net");
+    if (options.lo_up && !has_net) {
+      findings_.Wrong("--net-lo-up: the plan has no network namespace of its own", "leave it out");
+    }
+    if (!options.root.empty() && context_.mounts == nullptr) {
+      findings_.Wrong("--root " + options.root + ": the plan has no mount namespace of its own",
+                      "leave it out");
+    }
+    for (const auto& [key, path] : options.mounts) {
+      if (keys_.contains(key)) continue;
+      findings_.Warn("--external mnt[" + Printable(key) + "]: nothing in the plan has that key");
+    }
+  }
+
+ private:
+  void Need(const std::string& reason) {
+    if (own_.Has(CAP_SYS_ADMIN)) return;
+    findings_.Wrong("CAP_SYS_ADMIN is missing, for " + reason, kGive);
+  }
+
+  void CheckNet(const NetNamespace& net) {
+    net_ = true;
+    Need("a network namespace");
+    const NamespaceOptions& options = context_.options.namespaces;
+    if (!net.external || options.empty_net || options.joined.contains("net")) return;
+    const std::string& key = net.external->bytes;
+    const auto path = options.networks.find(key);
+    if (path != options.networks.end()) {
+      return HoldNamespace("--external net[" + path->second + "]", path->second, NetworkPlace(key));
+    }
+    const auto handed_over = context_.options.inherited.find(key);
+    if (handed_over == context_.options.inherited.end()) {
+      return findings_.Wrong(
+          "the network namespace " + Printable(key) + " comes from outside, and is not handed over",
+          "--inherit-fd fd[N]:" + Printable(key) +
+              ", --join-ns net:PATH, or --empty-ns net for a new one");
+    }
+    struct statfs system = {};
+    const int fd = handed_over->second;
+    if (fstatfs(fd, &system) == 0 && system.f_type == NSFS_MAGIC) return;
+    findings_.Wrong("descriptor " + std::to_string(fd) + ", handed over as " + Printable(key) +
+                    ", is no namespace");
+  }
+
+  void HoldNamespace(const std::string& option, const std::string& path, const std::string& place) {
+    const int fd = OpenPath(AT_FDCWD, path, 0, 0);
+    if (fd < 0) return findings_.Wrong(option + ": " + path + ": " + std::strerror(errno));
+    context_.files.HoldPlace(place, fd);
+    struct statfs system = {};
+    if (fstatfs(fd, &system) == 0 && system.f_type == NSFS_MAGIC) return;
+    findings_.Wrong(option + ": " + path + " is no namespace",
+                    "such a file is /proc/PID/ns/net, or what ip-netns(8) has mounted");
+  }
+
+  void CheckMounts(const std::vector<Mount>& mounts) {
+    Need("a mount namespace");
+    if (syscall(SYS_open_tree, -1, "", 0) < 0 && errno == ENOSYS) {
+      findings_.Wrong("this kernel has no open_tree(2)", "restore on Linux 5.12 or later");
+    }
+    if (syscall(SYS_mount_setattr, -1, "", 0, nullptr, 0) < 0 && errno == ENOSYS) {
+      findings_.Wrong("this kernel has no mount_setattr(2)", "restore on Linux 5.12 or later");
+    }
+    HoldRoot();
+    for (const Mount& mount : mounts) {
+      if (mount.external) HoldMount(mount);
+      if (mount.content) CheckContent(mount);
+    }
+  }
+
+  void HoldRoot() {
+    const std::string& root = context_.options.namespaces.root;
+    if (root.empty()) {
+      return findings_.Wrong("the plan has a mount namespace of its own",
+                             "--root DIR says where its root file system is");
+    }
+    const int fd = OpenPath(AT_FDCWD, root, O_DIRECTORY, 0);
+    if (fd < 0) return findings_.Wrong("--root " + root + ": " + std::strerror(errno));
+    context_.files.HoldPlace(RootPlace(), fd);
+  }
+
+  void HoldMount(const Mount& mount) {
+    const std::string& key = mount.external->bytes;
+    if (!keys_.insert(key).second) return;
+    const std::string name = "mnt[" + Printable(key) + "]";
+    const auto given = context_.options.namespaces.mounts.find(key);
+    if (given == context_.options.namespaces.mounts.end()) {
+      return findings_.Wrong("what is mounted at " + Printable(mount.mountpoint.bytes) +
+                                 " comes from outside, and is not given",
+                             "--external " + name + ":PATH");
+    }
+    const int fd = OpenPath(AT_FDCWD, given->second, 0, 0);
+    if (fd < 0) {
+      return findings_.Wrong("--external " + name + ": " + given->second + ": " +
+                             std::strerror(errno));
+    }
+    context_.files.HoldPlace(MountPlace(key), fd);
+  }
+
+  /// tar(1) is given the whole file.
+  void CheckContent(const Mount& mount) {
+    const int image = context_.files.image(mount.content->image);
+    struct stat status = {};
+    if (image < 0 || fstat(image, &status) != 0) return;  // images.cc has told
+    if (mount.content->offset != 0 ||
+        mount.content->bytes != static_cast<std::uint64_t>(status.st_size)) {
+      findings_.Unsupported("content of a tmpfs that is a part of " + mount.content->image);
+    }
+    for (const char* tool : {"tar", "gzip"}) {
+      if (IsInPath(tool)) continue;
+      findings_.Wrong(std::string(tool) + " is not here, for the content of a tmpfs", "install it");
+    }
+  }
+
+  const Credentials own_ = ReadCredentials();
+  bool net_ = false;
+  std::set<std::string> keys_;  ///< of external mounts of the plan
+};
+
+}  // namespace
+
+std::unique_ptr<Question> AskForNamespaces(Context& context) {
+  return std::make_unique<NamespaceQuestion>(context);
+}
+
+}  // namespace crgen::preflight

@@ -1,0 +1,41 @@
+#include "preflight/root_view.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+
+#include <algorithm>
+
+#include "preflight/namespace_options.h"
+
+namespace crgen::preflight {
+
+RootView::Way RootView::WayTo(const std::string& path) const {
+  const Mount& mount = *paths_->MountOf(path);
+  const std::string below(PathBelow(path, mount.mountpoint.bytes));
+  if (mount.IsNew()) return {};
+  if (mount.external) return {files_.place(MountPlace(mount.external->bytes)), below};
+  if (!mount.parent) return {files_.place(RootPlace()), below};
+  // A bind mount: of the root's file system, or of a new one.
+  const auto base = std::ranges::find_if(
+      *mounts_, [&](const Mount& it) { return it.superblock == mount.superblock; });
+  if (base->parent) return {};
+  const std::string part(PathBelow(mount.root.bytes, base->root.bytes));
+  const bool both = !part.empty() && !below.empty();
+  return {files_.place(RootPlace()), part + (both ? "/" : "") + below};
+}
+
+bool RootView::IsMadeLater(const std::string& path) const {
+  if (IsOwn()) return false;
+  return !path.starts_with('/') || WayTo(path).from < 0;
+}
+
+int RootView::Open(const std::string& path, int flags) const {
+  if (IsOwn()) return OpenPath(AT_FDCWD, path, flags, 0);
+  const Way way = WayTo(path);
+  // What is mounted below is not in the tree's namespace.
+  constexpr unsigned long long kInside = RESOLVE_IN_ROOT | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+  if (way.path.empty()) return fcntl(way.from, F_DUPFD_CLOEXEC, 0);  // perhaps no directory
+  return OpenPath(way.from, way.path, flags, kInside);
+}
+
+}  // namespace crgen::preflight

@@ -1,0 +1,116 @@
+// The root's way into a mount namespace of its own. Each mount is found by a descriptor of the one
+// that it is on, never by a path through others.
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/sched.h>
+
+#include "restorer/executor/system.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr uint64_t kRecursive = 0x4000, kPrivate = 0x40000;  // MS_REC, MS_PRIVATE
+constexpr int kDetach = 2;                                   // MNT_DETACH
+constexpr uint64_t kAllAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                                    MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME |
+                                    MOUNT_ATTR_NOSYMFOLLOW;
+
+struct Mounter {
+  const Caller& caller;
+  const MountsOp& mounts;
+  /// Behind all numbers that others have: that of step n is n above.
+  int first;
+
+  int NumberOf(int32_t step) const { return first + step; }
+
+  template <typename... Arguments>
+  long Must(const MountStep& step, const char* what, long number, Arguments... arguments) const {
+    const long result = caller.Try(number, arguments...);
+    if (result < 0) caller.Fail(what, result, step.mountpoint);
+    return result;
+  }
+
+  /// The file or directory below the root of step `at`, on the same mount.
+  long Find(const MountStep& step, int32_t at, const char* below) const {
+    open_how how = {};
+    how.flags = O_PATH | O_CLOEXEC;
+    how.resolve = RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_BENEATH;
+    return Must(step, "openat2 of the mountpoint", __NR_openat2, NumberOf(at), below, &how,
+                sizeof how);
+  }
+
+  long Make(const MountStep& step) const {
+    const long context = Must(step, "fsopen", __NR_fsopen, step.fstype, FSOPEN_CLOEXEC);
+    for (uint32_t i = 0; i < step.setting_count; ++i) {
+      const FileSystemSetting& setting = step.settings[i];
+      const int command = setting.value == nullptr ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING;
+      Must(step, "fsconfig", __NR_fsconfig, context, command, setting.key, setting.value, 0);
+    }
+    Must(step, "fsconfig", __NR_fsconfig, context, FSCONFIG_CMD_CREATE, 0, 0, 0);
+    const long made = Must(step, "fsmount", __NR_fsmount, context, FSMOUNT_CLOEXEC, 0);
+    Must(step, "close", __NR_close, context);
+    return made;
+  }
+
+  long Bind(const MountStep& step) const {
+    const bool whole = step.below_base[0] == 0;
+    const long from = whole ? NumberOf(step.base) : Find(step, step.base, step.below_base);
+    const long bound = Must(step, "open_tree", __NR_open_tree, from, "",
+                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | 0x1000 /* AT_EMPTY_PATH */);
+    if (!whole) Must(step, "close", __NR_close, from);
+    return bound;
+  }
+
+  void Attach(const MountStep& step, long mount) const {
+    const bool over = step.below_parent[0] == 0;
+    const long to = over ? NumberOf(step.parent) : Find(step, step.parent, step.below_parent);
+    Must(step, "move_mount", __NR_move_mount, mount, "", to, "",
+         MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+    if (!over) Must(step, "close", __NR_close, to);
+  }
+
+  /// The old root goes, and with it all that the supervisor sees.
+  void BecomeRoot(const MountStep& step, long mount) const {
+    Must(step, "move_mount of the root", __NR_move_mount, mount, "", AT_FDCWD, "/",
+         MOVE_MOUNT_F_EMPTY_PATH);
+    Must(step, "fchdir", __NR_fchdir, mount);
+    Must(step, "pivot_root", __NR_pivot_root, ".", ".");
+    Must(step, "umount2 of the old root", __NR_umount2, ".", kDetach);
+    Must(step, "chdir", __NR_chdir, "/");
+  }
+
+  void Run(int32_t index) const {
+    const MountStep& step = mounts.steps[index];
+    const long made = step.held >= 0           ? Must(step, "pidfd_getfd", __NR_pidfd_getfd,
+                                                      caller.setup->source_fd, step.held, 0)
+                      : step.fstype != nullptr ? Make(step)
+                                               : Bind(step);
+    const long mount = NumberOf(index);
+    if (made != mount) {
+      Must(step, "dup3", __NR_dup3, made, mount, O_CLOEXEC);
+      Must(step, "close", __NR_close, made);
+    }
+    // Before anything is mounted on it: nobody else is to see that.
+    mount_attr attributes = {};
+    attributes.attr_set = step.set;
+    attributes.attr_clr = kAllAttributes;
+    attributes.propagation = step.propagation;
+    Must(step, "mount_setattr", __NR_mount_setattr, mount, "", 0x1000 /* AT_EMPTY_PATH */,
+         &attributes, sizeof attributes);
+    step.parent < 0 ? BecomeRoot(step, mount) : Attach(step, mount);
+  }
+};
+
+}  // namespace
+
+void MakeMounts(const Caller& caller, const MountsOp& mounts) {
+  caller.Must("unshare(CLONE_NEWNS)", __NR_unshare, CLONE_NEWNS);
+  caller.Must("mount(MS_PRIVATE)", __NR_mount, 0, "/", 0, kRecursive | kPrivate, 0);
+  const Mounter mounter{caller, mounts, caller.setup->source_fd + 1};
+  for (uint32_t i = 0; i < mounts.count; ++i) mounter.Run((int32_t)i);
+  caller.Must("close_range", __NR_close_range, mounter.first, mounter.first + (int)mounts.count - 1,
+              0);
+}
+
+}  // namespace crgen::restorer

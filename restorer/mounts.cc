@@ -1,0 +1,231 @@
+#include "restorer/mounts.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+
+#include "preflight/namespace_options.h"
+#include "restorer/cleanup.h"
+#include "restorer/problem.h"
+#include "restorer/supervisor_calls.h"
+
+namespace crgen::restorer {
+namespace {
+
+// The calls of <linux/mount.h>, which does not go together with <sys/mount.h> of every C library.
+constexpr unsigned kEmptyPath = 0x1000;  // AT_EMPTY_PATH
+constexpr unsigned kTreeClone = 1, kCloexec = O_CLOEXEC, kFsopenCloexec = 1, kFsmountCloexec = 1;
+constexpr unsigned kSetFlag = 0, kSetString = 1, kCreate = 6, kReconfigure = 7;
+constexpr unsigned kPickCloexec = 1, kPickEmptyPath = 8;
+
+struct Attribute {
+  std::uint64_t flag;  ///< of mount(2)
+  std::uint64_t set;   ///< MOUNT_ATTR_ of mount_setattr(2)
+};
+constexpr Attribute kAttributes[] = {{mount_flag::kReadOnly, 0x1},
+                                     {mount_flag::kNoSuid, 0x2},
+                                     {mount_flag::kNoDevices, 0x4},
+                                     {mount_flag::kNoExec, 0x8},
+                                     {mount_flag::kNoAccessTime, 0x10},
+                                     {mount_flag::kStrictAccessTime, 0x20},
+                                     {mount_flag::kNoDirectoryAccessTime, 0x80},
+                                     {mount_flag::kNoSymlinks, 0x200000}};
+
+struct SuperblockFlag {
+  std::uint64_t flag;
+  const char* name;
+};
+constexpr SuperblockFlag kSuperblock[] = {{mount_flag::kSynchronous, "sync"},
+                                          {mount_flag::kDirectoriesSynchronous, "dirsync"},
+                                          {mount_flag::kLazyTime, "lazytime"}};
+constexpr const char* kReadOnlyFlag = "ro";
+
+/// Only a process of the tree's pid namespace can.
+bool IsMadeInside(const Mount& mount) { return mount.fstype == "proc"; }
+
+/// What a file system is made with: texts with values, flags without.
+using Settings = std::vector<std::pair<std::string, std::optional<std::string>>>;
+
+Settings SettingsOf(const Mount& mount, bool read_only) {
+  Settings settings;
+  if (mount.source) settings.emplace_back("source", mount.source->bytes);
+  std::string_view rest = mount.options ? std::string_view(mount.options->bytes) : "";
+  while (!rest.empty()) {
+    const std::string_view option = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(option.size() + 1, rest.size()));
+    const std::size_t equals = option.find('=');
+    if (option.empty()) continue;
+    if (equals == option.npos) {
+      settings.emplace_back(option, std::nullopt);
+    } else {
+      settings.emplace_back(option.substr(0, equals), std::string(option.substr(equals + 1)));
+    }
+  }
+  for (const SuperblockFlag& row : kSuperblock) {
+    if (mount.sb_flags.Has(row.flag)) settings.emplace_back(row.name, std::nullopt);
+  }
+  if (read_only && mount.sb_flags.Has(mount_flag::kReadOnly)) {
+    settings.emplace_back(kReadOnlyFlag, std::nullopt);
+  }
+  return settings;
+}
+
+/// Begins with which mount it is; `call` has failed.
+std::string Failed(const Mount& mount, const std::string& call) {
+  const std::string error = ErrorText(call);
+  return "the mount at " + mount.mountpoint.bytes + ": " + error;
+}
+
+/// A file system that is mounted nowhere; -1: `*problem` says why not.
+int MakeFileSystem(const Mount& mount, std::string* problem) {
+  const auto failed = [&](const std::string& call, long fd) {
+    *problem = Failed(mount, call);
+    if (fd >= 0) close(static_cast<int>(fd));
+    return -1;
+  };
+  const long context = syscall(SYS_fsopen, mount.fstype.c_str(), kFsopenCloexec);
+  if (context < 0) return failed("fsopen of " + mount.fstype, -1);
+  for (const auto& [key, value] : SettingsOf(mount, !mount.content)) {
+    const long set =
+        value ? syscall(SYS_fsconfig, context, kSetString, key.c_str(), value->c_str(), 0)
+              : syscall(SYS_fsconfig, context, kSetFlag, key.c_str(), nullptr, 0);
+    if (set != 0) return failed("option " + key + (value ? "=" + *value : ""), context);
+  }
+  if (syscall(SYS_fsconfig, context, kCreate, nullptr, nullptr, 0) != 0) {
+    return failed("making a " + mount.fstype, context);
+  }
+  const long made = syscall(SYS_fsmount, context, kFsmountCloexec, 0);
+  if (made < 0) return failed("fsmount", context);
+  close(static_cast<int>(context));
+  return static_cast<int>(made);
+}
+
+/// tar(1) of this system, in a process that has the new file system as its working directory.
+[[noreturn]] void BeTar(int folder, int archive) {
+  umask(0);
+  if (fchdir(folder) != 0 || dup2(archive, STDIN_FILENO) < 0) _exit(126);
+  execlp("tar", "tar", "--extract", "--gzip", "--no-unquote", "--no-wildcards", "--numeric-owner",
+         "--same-owner", "--preserve-permissions", "--file=-", static_cast<char*>(nullptr));
+  _exit(127);
+}
+
+/// Fills a tmpfs from its archive.
+std::string Fill(const Mount& mount, int made, const HostFiles& files) {
+  const int archive = Reopen(files.image(mount.content->image), O_RDONLY);
+  if (archive < 0) return Failed(mount, "open of " + mount.content->image);
+  const pid_t tar = fork();
+  if (tar == 0) BeTar(made, archive);
+  close(archive);
+  if (tar < 0) return Failed(mount, "fork");
+  int status = 0;
+  while (waitpid(tar, &status, 0) < 0 && errno == EINTR) {
+    if (AskedToStop()) kill(tar, SIGKILL);
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return "";
+  return "the mount at " + mount.mountpoint.bytes + ": tar cannot extract " + mount.content->image +
+         ": status " +
+         std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+}
+
+std::string MakeReadOnly(const Mount& mount, int made) {
+  const long context = syscall(SYS_fspick, made, "", kPickCloexec | kPickEmptyPath);
+  if (context < 0) return Failed(mount, "fspick");
+  const bool done = syscall(SYS_fsconfig, context, kSetFlag, kReadOnlyFlag, nullptr, 0) == 0 &&
+                    syscall(SYS_fsconfig, context, kReconfigure, nullptr, nullptr, 0) == 0;
+  std::string problem = done ? "" : Failed(mount, "making it read-only");
+  close(static_cast<int>(context));
+  return problem;
+}
+
+/// A copy of what is mounted where the caller says, without what is mounted below.
+int CopyOf(const Mount& mount, const HostFiles& files, std::string* problem) {
+  const int place = files.place(mount.external ? MountPlace(mount.external->bytes) : RootPlace());
+  const long copy = syscall(SYS_open_tree, place, "", kTreeClone | kCloexec | kEmptyPath);
+  if (copy < 0) *problem = Failed(mount, "open_tree");
+  return static_cast<int>(copy);
+}
+
+std::string Prepare(const Mount& mount, Services* services) {
+  if (mount.IsBind() || IsMadeInside(mount)) return "";
+  std::string problem;
+  const int made =
+      mount.IsNew() ? MakeFileSystem(mount, &problem) : CopyOf(mount, *services->files, &problem);
+  if (made < 0) return problem;
+  services->mounts[mount.id] = made;
+  if (!mount.content) return "";
+  problem = Fill(mount, made, *services->files);
+  if (problem.empty() && mount.sb_flags.Has(mount_flag::kReadOnly)) {
+    problem = MakeReadOnly(mount, made);
+  }
+  return problem;
+}
+
+}  // namespace
+
+std::string PrepareMounts(const Program& program, Services* services) {
+  for (const Command& command : program) {
+    const auto* set = std::get_if<SetAttr>(&command.body);
+    if (set == nullptr) continue;
+    for (const Mount& mount : set->attributes->mounts) {
+      services->own_mounts = true;
+      std::string problem = Prepare(mount, services);
+      if (!problem.empty()) return problem;
+    }
+  }
+  return "";
+}
+
+MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& services, Arena& arena) {
+  std::unordered_map<std::uint64_t, std::size_t> by_id, by_superblock;
+  std::vector<MountStep> steps;
+  for (std::size_t i = 0; i < mounts.size(); ++i) {
+    const Mount& mount = mounts[i];
+    by_id.emplace(mount.id, i);
+    if (mount.superblock) by_superblock.try_emplace(*mount.superblock, i);
+    MountStep step = {};
+    step.parent = step.base = step.held = -1;
+    step.mountpoint = arena.Text(mount.mountpoint.bytes);
+    step.below_parent = step.below_base = arena.Text("");
+    if (mount.parent) {
+      const std::size_t parent = by_id.at(*mount.parent);
+      step.parent = static_cast<std::int32_t>(parent);
+      step.below_parent =
+          arena.Text(PathBelow(mount.mountpoint.bytes, mounts[parent].mountpoint.bytes));
+    }
+    if (const auto held = services.mounts.find(mount.id); held != services.mounts.end()) {
+      step.held = held->second;
+    } else if (mount.IsBind()) {
+      const std::size_t base = by_superblock.at(*mount.superblock);
+      step.base = static_cast<std::int32_t>(base);
+      step.below_base = arena.Text(PathBelow(mount.root.bytes, mounts[base].root.bytes));
+    } else {
+      step.fstype = arena.Text(mount.fstype);
+      std::vector<FileSystemSetting> settings;
+      for (const auto& [key, value] : SettingsOf(mount, true)) {
+        settings.push_back({arena.Text(key), value ? arena.Text(*value) : nullptr});
+      }
+      step.settings = arena.Copy(settings);
+      step.setting_count = static_cast<std::uint32_t>(settings.size());
+    }
+    for (const Attribute& row : kAttributes) {
+      if (mount.flags.Has(row.flag)) step.set |= row.set;
+    }
+    // A copy would share its events with what it is a copy of, and take others' mounts there.
+    step.propagation =
+        mount.flags.Has(mount_flag::kUnbindable) ? mount_flag::kUnbindable : mount_flag::kPrivate;
+    steps.push_back(step);
+  }
+  return {arena.Copy(steps), static_cast<std::uint32_t>(steps.size())};
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,71 @@
+#include "restorer/namespace_arguments.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace crgen::restorer {
+namespace {
+
+/// "KIND[INSIDE]:BEHIND"; false: it is not of that form.
+bool Split(const std::string& text, std::string* kind, std::string* inside, std::string* behind) {
+  const std::size_t open = text.find('['), close = text.find("]:");
+  if (open == text.npos || close == text.npos || close < open) return false;
+  *kind = text.substr(0, open);
+  *inside = text.substr(open + 1, close - open - 1);
+  *behind = text.substr(close + 2);
+  return !inside->empty() && !behind->empty();
+}
+
+bool IsNumber(const std::string& text) {
+  return !text.empty() &&
+         std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
+}
+
+std::string ReadExternal(const std::string& text, NamespaceOptions* options) {
+  const std::string name = "--external " + text + ": ";
+  std::string kind, inside, behind;
+  if (!Split(text, &kind, &inside, &behind) || (kind != "mnt" && kind != "net")) {
+    return name + "expected mnt[KEY]:PATH, such as mnt[/data]:/srv/data, or net[PATH]:KEY";
+  }
+  if (kind == "net" && IsNumber(inside)) {
+    return name +
+           "a number finds no namespace: expected net[PATH]:KEY, or --inherit-fd fd[N]:" + behind;
+  }
+  const bool is_new = kind == "mnt" ? options->mounts.emplace(inside, behind).second
+                                    : options->networks.emplace(behind, inside).second;
+  return is_new ? "" : name + "this key stands twice";
+}
+
+std::string ReadJoin(const std::string& text, NamespaceOptions* options) {
+  const std::string name = "--join-ns " + text + ": ";
+  const std::size_t colon = text.find(':');
+  const std::string kind = text.substr(0, colon);
+  if (colon == text.npos || colon + 1 == text.size() ||
+      (kind != "net" && kind != "ipc" && kind != "uts")) {
+    return name + "expected net:PATH, ipc:PATH or uts:PATH, or a pid in the place of the path";
+  }
+  std::string path = text.substr(colon + 1);
+  if (IsNumber(path)) path = "/proc/" + path + "/ns/" + kind;
+  return options->joined.emplace(kind, path).second ? "" : name + "this kind stands twice";
+}
+
+}  // namespace
+
+std::string ReadNamespaceArguments(const NamespaceArguments& arguments, NamespaceOptions* options) {
+  for (const std::string& text : arguments.external) {
+    if (std::string wrong = ReadExternal(text, options); !wrong.empty()) return wrong;
+  }
+  for (const std::string& text : arguments.join) {
+    if (std::string wrong = ReadJoin(text, options); !wrong.empty()) return wrong;
+  }
+  for (const std::string& text : arguments.empty) {
+    if (text != "net") return "--empty-ns " + text + ": expected net";
+    options->empty_net = true;
+  }
+  if (options->empty_net && options->joined.contains("net")) {
+    return "--empty-ns net and --join-ns net exclude each other";
+  }
+  return "";
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,182 @@
+#include "restorer/namespaces.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <optional>
+
+#include "restorer/supervisor_calls.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr const char* kJoined = "setns of the namespace to join, ";
+
+std::string Unshare(int flag, const char* name) {
+  if (!FailsOnPurpose() && unshare(flag) == 0) return "";
+  return ErrorText(std::string("unshare(") + name + ")");
+}
+
+std::string Join(int fd, int flag, const std::string& name) {
+  if (!FailsOnPurpose() && setns(fd, flag) == 0) return "";
+  return ErrorText(kJoined + name);
+}
+
+std::string JoinHeld(int held, int flag, const std::string& name) {
+  const int fd = Reopen(held, O_RDONLY);
+  if (fd < 0) return ErrorText("open of the namespace to join, " + name);
+  std::string problem = Join(fd, flag, name);
+  close(fd);
+  return problem;
+}
+
+std::string SetNames(const UtsNamespace& uts) {
+  const std::string &node = uts.nodename.bytes, &domain = uts.domainname.bytes;
+  if (sethostname(node.data(), node.size()) != 0) return ErrorText("sethostname");
+  if (setdomainname(domain.data(), domain.size()) != 0) return ErrorText("setdomainname");
+  return "";
+}
+
+std::string WriteSysctl(const std::string& name, const std::string& value) {
+  const std::string path = "/proc/sys/" + name;
+  const int fd = FailsOnPurpose() ? -1 : open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return ErrorText(path);
+  const bool written = write(fd, value.data(), value.size()) == static_cast<ssize_t>(value.size());
+  std::string problem = written ? "" : ErrorText(path + " = " + value);
+  close(fd);
+  return problem;
+}
+
+std::string SetSysctls(const IpcSysctls& it) {
+  const auto text = [](std::uint64_t value) { return std::to_string(value); };
+  const auto maybe = [&](std::optional<std::uint32_t> value) {
+    return value ? std::optional(text(*value)) : std::nullopt;
+  };
+  const std::pair<const char*, std::optional<std::string>> all[] = {
+      {"kernel/sem",
+       text(it.sem_msl) + " " + text(it.sem_mns) + " " + text(it.sem_opm) + " " + text(it.sem_mni)},
+      {"kernel/msgmax", text(it.msgmax)},
+      {"kernel/msgmnb", text(it.msgmnb)},
+      {"kernel/msgmni", text(it.msgmni)},
+      {"kernel/auto_msgmni", it.auto_msgmni ? std::optional(text(1)) : std::nullopt},
+      {"kernel/shmmax", text(it.shmmax.value)},
+      {"kernel/shmall", text(it.shmall.value)},
+      {"kernel/shmmni", text(it.shmmni)},
+      {"kernel/shm_rmid_forced", text(it.shm_rmid_forced ? 1 : 0)},
+      {"fs/mqueue/queues_max", text(it.queues_max)},
+      {"fs/mqueue/msg_max", text(it.msg_max)},
+      {"fs/mqueue/msgsize_max", text(it.msgsize_max)},
+      {"fs/mqueue/msg_default", maybe(it.msg_default)},
+      {"fs/mqueue/msgsize_default", maybe(it.msgsize_default)},
+      {"kernel/msg_next_id", maybe(it.msg_next_id)},
+      {"kernel/sem_next_id", maybe(it.sem_next_id)},
+      {"kernel/shm_next_id", maybe(it.shm_next_id)}};
+  for (const auto& [name, value] : all) {
+    if (!value) continue;
+    if (std::string problem = WriteSysctl(name, *value); !problem.empty()) return problem;
+  }
+  return "";
+}
+
+std::string BringLoUp() {
+  const int fd = FailsOnPurpose() ? -1 : socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return ErrorText("socket, to bring lo up");
+  ifreq request = {};
+  std::strcpy(request.ifr_name, "lo");
+  bool done = ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+  request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+  done = done && ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+  std::string problem = done ? "" : ErrorText("bringing lo up");
+  close(fd);
+  return problem;
+}
+
+class Namespaces {
+ public:
+  Namespaces(const HostFiles& files, const RestoreOptions& options)
+      : files_(files), options_(options) {}
+
+  std::string Enter(const Attributes& attributes) const {
+    std::string problem;
+    if (attributes.uts && !Joins("uts")) {
+      problem = Unshare(CLONE_NEWUTS, "CLONE_NEWUTS");
+      if (problem.empty()) problem = SetNames(*attributes.uts);
+    }
+    if (problem.empty() && attributes.ipc && !Joins("ipc")) {
+      problem = Unshare(CLONE_NEWIPC, "CLONE_NEWIPC");
+      if (problem.empty()) problem = SetSysctls(attributes.ipc->sysctls);
+    }
+    if (problem.empty() && attributes.net && !Joins("net")) problem = EnterNet(*attributes.net);
+    return problem;
+  }
+
+  std::string JoinAll() const {
+    constexpr std::pair<const char*, int> kKinds[] = {
+        {"uts", CLONE_NEWUTS}, {"ipc", CLONE_NEWIPC}, {"net", CLONE_NEWNET}};
+    for (const auto& [kind, flag] : kKinds) {
+      if (!Joins(kind)) continue;
+      std::string problem = JoinHeld(files_.place(JoinPlace(kind)), flag, kind);
+      if (!problem.empty()) return problem;
+    }
+    return options_.namespaces.lo_up ? BringLoUp() : "";
+  }
+
+ private:
+  bool Joins(const char* kind) const { return options_.namespaces.joined.contains(kind); }
+
+  std::string EnterNet(const NetNamespace& net) const {
+    if (!net.external || options_.namespaces.empty_net) {
+      return Unshare(CLONE_NEWNET, "CLONE_NEWNET");
+    }
+    const std::string& key = net.external->bytes;
+    const int held = files_.place(NetworkPlace(key));
+    if (held >= 0) return JoinHeld(held, CLONE_NEWNET, key);
+    return Join(options_.inherited.at(key), CLONE_NEWNET, key);
+  }
+
+  const HostFiles& files_;
+  const RestoreOptions& options_;
+};
+
+/// The attributes of the program that `is` says yes to.
+template <typename Is>
+const Attributes* FindAttributes(const Program& program, Is&& is) {
+  for (const Command& command : program) {
+    const auto* set = std::get_if<SetAttr>(&command.body);
+    if (set != nullptr && is(*set->attributes)) return set->attributes.get();
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
+                               const RestoreOptions& options) {
+  const Namespaces namespaces(files, options);
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    const auto* set = std::get_if<SetAttr>(&program[i].body);
+    if (set == nullptr) continue;
+    std::string problem = namespaces.Enter(*set->attributes);
+    if (!problem.empty()) return {std::move(problem), static_cast<std::int64_t>(i)};
+  }
+  return {namespaces.JoinAll()};
+}
+
+bool HasNewNetwork(const Program& program, const RestoreOptions& options) {
+  const Attributes* with =
+      FindAttributes(program, [](const Attributes& it) { return it.net.has_value(); });
+  return with != nullptr && !options.namespaces.joined.contains("net") &&
+         (!with->net->external || options.namespaces.empty_net);
+}
+
+bool HasOwnMounts(const Program& program) {
+  return FindAttributes(program, [](const Attributes& it) { return !it.mounts.empty(); }) !=
+         nullptr;
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,23 @@
+// Namespaces that the supervisor enters, so that the root is born into them.
+#pragma once
+
+#include <string>
+
+#include "dsl/commands.h"
+#include "preflight/host_files.h"
+#include "restorer/restore.h"
+
+namespace crgen::restorer {
+
+/// uts, ipc and net of `program`, or those that the caller wants joined in their place. Empty, or
+/// what failed.
+RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
+                               const RestoreOptions& options);
+
+/// Whether the tree is in a network namespace that nobody had before: no rule of a dump is there.
+bool HasNewNetwork(const Program& program, const RestoreOptions& options);
+
+/// Whether it has mounts of its own.
+bool HasOwnMounts(const Program& program);
+
+}  // namespace crgen::restorer

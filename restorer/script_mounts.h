@@ -1,0 +1,34 @@
+// Of the script: the mount namespace.
+#pragma once
+
+#include <stdint.h>
+
+namespace crgen::restorer {
+
+/// fsconfig(2): a key and its value, or a flag.
+struct FileSystemSetting {
+  const char* key;
+  const char* value;  ///< null: a flag
+};
+
+/// One mount. Steps are named by their index.
+struct MountStep {
+  int32_t parent;            ///< -1: it becomes the root of the namespace
+  const char* below_parent;  ///< where, from the parent's root; empty: over it
+  // One of three sources.
+  int32_t held;            ///< the supervisor's descriptor of a mount that is nowhere; -1: none
+  int32_t base;            ///< it is a bind mount of that one; -1: of none
+  const char* below_base;  ///< from the base's root; empty: all of it
+  const char* fstype;      ///< what only a process inside can make: proc; null: nothing
+  const FileSystemSetting* settings;
+  uint32_t setting_count;
+  uint64_t set, propagation;  ///< mount_setattr(2); what is not set is cleared
+  const char* mountpoint;     ///< for messages
+};
+
+struct MountsOp {
+  const MountStep* steps;
+  uint32_t count;
+};
+
+}  // namespace crgen::restorer

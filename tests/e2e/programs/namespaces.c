@@ -1,0 +1,143 @@
+// UTS, IPC, network and mount namespaces of its own, on a root file system that is its home: names,
+// limits, what is mounted, with which flags, and what is in it. A child is in all of them.
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/sysmacros.h>
+#include <sys/utsname.h>
+
+#include "program.h"
+
+static char mounts[8192];
+
+static void Make(const char* path, const char* text) {
+  const int fd = CHECK(open(path, O_WRONLY | O_CREAT | O_TRUNC, 0640));
+  CHECK(write(fd, text, strlen(text)));
+  CHECK(close(fd));
+}
+
+/// The home becomes the root; what was outside is gone.
+static void EnterNamespaces(const char* program) {
+  CHECK(unshare(CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS));
+  CHECK(sethostname("e2e-node", 8));
+  CHECK(setdomainname("e2e-domain", 10));
+  Make("/proc/sys/kernel/msgmni", "1234");
+  Make("/proc/sys/kernel/sem", "100 20000 30 400");
+  Make("/proc/sys/fs/mqueue/msg_max", "77");
+
+  CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL));
+  CHECK(mount(".", ".", NULL, MS_BIND, NULL));
+  char here[PATH_MAX];
+  CHECK(getcwd(here, sizeof here) == NULL ? -1 : 0);
+  CHECK(chdir(here));
+  const char* const folders[] = {"proc", "sys", "dev", "tmp", "part", "masked"};
+  for (unsigned i = 0; i < sizeof folders / sizeof *folders; i++) CHECK(mkdir(folders[i], 0755));
+  char command[2 * PATH_MAX];
+  snprintf(command, sizeof command, "cp %s program", program);
+  CHECK(system(command) == 0 ? 0 : -1);
+  CHECK(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
+  CHECK(mount("proc/sys", "proc/sys", NULL, MS_BIND, NULL));
+  CHECK(mount(NULL, "proc/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL));
+  CHECK(mount("sysfs", "sys", "sysfs", MS_RDONLY | MS_NOSUID, NULL));
+  CHECK(mount("devices", "dev", "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=64k"));
+  CHECK(mknod("dev/null", S_IFCHR | 0666, makedev(1, 3)));
+  CHECK(mkdir("dev/pts", 0755));
+  CHECK(mkdir("dev/mqueue", 0755));
+  CHECK(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,mode=620"));
+  CHECK(mount("mqueue", "dev/mqueue", "mqueue", MS_NODEV, NULL));
+  CHECK(mount("scratch", "tmp", "tmpfs", MS_NODEV | MS_NOATIME, "mode=1777"));
+  CHECK(mkdir("tmp/folder", 0750));
+  Make("tmp/folder/file", "in the scratch");
+  CHECK(symlink("folder/file", "tmp/link"));
+  CHECK(mount("tmp/folder", "part", NULL, MS_BIND, NULL));
+  CHECK(mount("empty", "masked", "tmpfs", MS_RDONLY, NULL));
+  CHECK((int)syscall(SYS_pivot_root, ".", "."));
+  CHECK(umount2(".", MNT_DETACH));
+  CHECK(chdir("/"));
+  const int null = CHECK(open("/dev/null", O_RDWR));
+  for (int fd = 0; fd < 3; fd++) CHECK(dup2(null, fd));
+  CHECK(close(null));
+}
+
+/// Mountpoint, root, flags and file system of each mount, in the order of mountpoints.
+static int ByText(const void* a, const void* b) { return strcmp(a, b); }
+static void Describe(char* text, size_t size) {
+  static char all[16384], lines[64][400];
+  ReadFile("/proc/self/mountinfo", all, sizeof all);
+  int count = 0;
+  for (char* line = strtok(all, "\n"); line != NULL && count < 64; line = strtok(NULL, "\n")) {
+    char root[100], place[100], flags[100], type[40], source[100], options[100];
+    const char* rest = strstr(line, " - ");
+    if (rest == NULL || sscanf(line, "%*s %*s %*s %99s %99s %99s", root, place, flags) != 3)
+      continue;
+    if (sscanf(rest, " - %39s %99s %99s", type, source, options) != 3) continue;
+    // What the root lies on is the caller's.
+    if (strcmp(place, "/") == 0) root[0] = type[0] = source[0] = options[0] = 0;
+    snprintf(lines[count++], sizeof lines[0], "%s %s %s %s %s %s\n", place, root, flags, type,
+             source, options);
+  }
+  qsort(lines, (size_t)count, sizeof lines[0], ByText);
+  text[0] = 0;
+  for (int i = 0; i < count; i++) strncat(text, lines[i], size - strlen(text) - 1);
+}
+
+static void CheckNames(void) {
+  struct utsname names;
+  Call(SYS_uname, (long)&names, 0);
+  EXPECT_TEXT("node", "e2e-node", names.nodename);
+  EXPECT_TEXT("domain", "e2e-domain", names.domainname);
+}
+
+static void ExpectFile(const char* path, const char* expected) {
+  char text[200];
+  ReadFile(path, text, sizeof text);
+  EXPECT_TEXT(path, expected, text);
+}
+
+static void LastChecks(void) {
+  char now[sizeof mounts];
+  CheckNames();
+  ExpectFile("/proc/sys/kernel/msgmni", "1234\n");
+  ExpectFile("/proc/sys/kernel/sem", "100\t20000\t30\t400\n");
+  ExpectFile("/proc/sys/fs/mqueue/msg_max", "77\n");
+  Describe(now, sizeof now);
+  EXPECT_TEXT("what is mounted", mounts, now);
+  ExpectFile("/tmp/link", "in the scratch");
+  ExpectFile("/part/file", "in the scratch");
+  struct stat status, other;
+  CHECK(stat("/tmp/folder", &status));
+  EXPECT("mode of a folder", 0750, status.st_mode & 07777);
+  CHECK(stat("/tmp/folder/file", &status));
+  CHECK(stat("/part/file", &other));
+  EXPECT("one file system", status.st_dev, other.st_dev);
+  EXPECT("one file", status.st_ino, other.st_ino);
+  EXPECT("mode of a file", 0640, status.st_mode & 0777);
+  EXPECT("a place that is read-only", -1, open("/proc/sys/kernel/msgmni", O_WRONLY));
+  EXPECT("a place that is read-only", EROFS, errno);
+  EXPECT("a file system that is read-only", -1, mkdir("/masked/x", 0700));
+  EXPECT("a file system that is read-only", EROFS, errno);
+  char path[100];
+  EXPECT("the executable", 8, readlink("/proc/self/exe", path, sizeof path));
+  const int net = CHECK(socket(AF_INET, SOCK_DGRAM, 0));
+  struct ifreq request = {.ifr_name = "lo"};
+  CHECK(ioctl(net, SIOCGIFFLAGS, &request));
+  CHECK(close(net));
+  EXPECT("interfaces", 1, if_nametoindex("lo"));
+  EXPECT("interfaces", 0, if_nametoindex("eth0"));
+}
+
+static void Child(void) { Live(CheckNames, LastChecks); }
+
+int main(int argc, char** argv) {
+  if (argc == 2 && strcmp(argv[1], "inside") != 0) {
+    Begin();
+    EnterNamespaces(argv[0]);
+    execl("/program", "/program", "inside", NULL);
+    _exit(95);
+  }
+  Begin();
+  Describe(mounts, sizeof mounts);
+  Spawn(0, "child", Child);
+  Live(CheckNames, LastChecks);
+}

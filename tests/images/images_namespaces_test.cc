@@ -1,0 +1,119 @@
+// Namespaces of the tree's own, as the model has them.
+#include <gtest/gtest.h>
+
+#include "tests/support/namespace_images.h"
+
+namespace crgen {
+namespace {
+
+using namespace test;  // NOLINT: the vocabulary of these tests
+
+constexpr std::uint32_t kProc = 1, kTmpfs = 5, kOverlay = 17;
+
+const Attributes& RootOf(const Snapshot& snapshot) { return *snapshot.processes[0].attributes; }
+
+TEST(Namespaces, ThatADumpHasNot) {
+  const Snapshot snapshot = LoadGood(Dump());
+  EXPECT_FALSE(RootOf(snapshot).uts || RootOf(snapshot).ipc || RootOf(snapshot).net);
+  EXPECT_TRUE(RootOf(snapshot).mounts.empty());
+}
+
+TEST(Namespaces, OfTheRoot) {
+  Dump dump;
+  for (const char* kind : {"uts", "ipc", "net"}) AddOwnNamespace(dump, kind, 13);
+  dump.uts[13].set_nodename("host");
+  dump.uts[13].set_domainname("domain");
+  for (const std::uint32_t limit : {1, 2, 3, 4}) dump.ipcs[13].add_sem_ctls(limit);
+  dump.ipcs[13].set_shm_ctlmax(~std::uint64_t{0});
+  dump.ipcs[13].set_shm_rmid_forced(1);
+  dump.ipcs[13].set_mq_msg_default(7);
+  dump.ipcs[13].set_msg_next_id(~0U);
+  dump.ipcs[13].set_sem_next_id(5);
+  dump.nets[13].set_ext_key("extRootNetNS");
+  const Snapshot snapshot = LoadGood(dump);
+  const Attributes& root = RootOf(snapshot);
+  EXPECT_EQ(root.uts, (UtsNamespace{13, {"host"}, {"domain"}}));
+  IpcSysctls sysctls;
+  sysctls.sem_msl = 1, sysctls.sem_mns = 2, sysctls.sem_opm = 3, sysctls.sem_mni = 4;
+  sysctls.shmmax.value = ~std::uint64_t{0};
+  sysctls.shm_rmid_forced = true;
+  sysctls.msg_default = 7;
+  sysctls.sem_next_id = 5;
+  EXPECT_EQ(root.ipc, (IpcNamespace{13, sysctls}));
+  EXPECT_EQ(root.net, (NetNamespace{13, Text{"extRootNetNS"}}));
+}
+
+TEST(Namespaces, OfTheCaller) {
+  Dump dump;
+  AddOwnNamespace(dump, "uts", 13);
+  dump.uts[13].set_nodename("host");
+  Snapshot snapshot;
+  Diagnostics diag;
+  LoadOptions options;
+  options.caller_namespaces = true;
+  EXPECT_EQ(LoadDump(*OpenMemory(dump.Build()), &snapshot, diag, options), Result::kOk);
+  EXPECT_EQ(GradedLines(diag),
+            std::vector<std::string>{
+                "unsupported ids-10.img[0].uts_ns_id: a UTS namespace of the tree's own"});
+  EXPECT_FALSE(RootOf(snapshot).uts);
+}
+
+std::vector<std::uint64_t> IdsOf(const std::vector<Mount>& mounts) {
+  std::vector<std::uint64_t> ids;
+  for (const Mount& mount : mounts) ids.push_back(mount.id);
+  return ids;
+}
+
+TEST(Mounts, InAnOrderInWhichTheyCanBeMade) {
+  Dump dump;
+  AddOwnNamespace(dump, "mnt", 13);
+  // Hidden by 36; a bind mount of what 35 covers; both of a parent that comes last.
+  AddMount(dump, 13, {36, 30, kProc, 9, "/", "/a"});
+  AddMount(dump, 13, {34, 30, kProc, 8, "/", "/a/b"});
+  AddMount(dump, 13, {35, 31, kProc, 10, "/", "/proc/sys"});
+  AddMount(dump, 13, {33, 30, kProc, 7, "/sys", "/z"});
+  AddMount(dump, 13, {31, 30, kProc, 7, "/", "/proc"});
+  AddMount(dump, 13, {37, 30, kProc, 6, "/", "/a-b"});
+  AddMount(dump, 13, {30, 9, kOverlay, 5, "/", "/"});
+  const std::vector<Mount> mounts = RootOf(LoadGood(dump)).mounts;
+  EXPECT_EQ(IdsOf(mounts), (std::vector<std::uint64_t>{30, 37, 34, 36, 31, 33, 35}));
+}
+
+TEST(Mounts, AsTheyAreSaid) {
+  Dump dump;
+  AddOwnNamespace(dump, "mnt", 13);
+  pb::mnt_entry& root = AddMount(dump, 13, {30, 9, kOverlay, 5, "/", "/"});
+  root.set_options("lowerdir=/host");
+  root.set_source("overlay");
+  root.set_flags(0x200001);
+  pb::mnt_entry& tmpfs = AddMount(dump, 13, {31, 30, kTmpfs, 6, "/", "/tmp"});
+  tmpfs.set_options("size=4k,mode=755");
+  tmpfs.set_source("tmpfs");
+  tmpfs.set_flags(0x2);
+  tmpfs.set_sb_flags(0x1);
+  AddMount(dump, 13, {32, 30, kTmpfs, 6, "/dir", "/dir"});
+  AddMount(dump, 13, {33, 30, 0, 7, "/host/data", "/data"}).set_ext_key("data");
+  dump.edits = {Put("tmpfs-dev-6.tar.gz.img", "archive")};
+  const std::vector<Mount> mounts = RootOf(LoadGood(dump)).mounts;
+  const Mount expected[] = {
+      {30, {}, {"/"}, {"/"}, 5, "", {}, {}, {0x200001}, {}, {}, {}},
+      {33, 30, {"/data"}, {"/host/data"}, {}, "", {}, {}, {}, {}, Text{"data"}, {}},
+      {31,
+       30,
+       {"/tmp"},
+       {"/"},
+       6,
+       "tmpfs",
+       Text{"tmpfs"},
+       Text{"size=4k,mode=755"},
+       {0x2},
+       {0x1},
+       {},
+       ImageBytes{"tmpfs-dev-6.tar.gz.img", 0, 7}},
+      {32, 30, {"/dir"}, {"/dir"}, 6, "", {}, {}, {}, {}, {}, {}}};
+  ASSERT_EQ(IdsOf(mounts), (std::vector<std::uint64_t>{30, 33, 31, 32}));
+  for (std::size_t i = 0; i < mounts.size(); ++i) EXPECT_EQ(mounts[i], expected[i]) << i;
+}
+
+}  // namespace
+}  // namespace crgen
