@@ -36,9 +36,9 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
   void Finish() override {
     for (const auto& [key, fd] : context_.options.inherited) {
       if (known_.contains(key)) continue;
-      findings_.Wrong("--inherit-fd fd[" + std::to_string(fd) + "]:" + Printable(key) +
-                          ": nothing in the plan has that key",
-                      "leave it out");
+      // Engines hand over all standard streams, also those that the tree has closed.
+      findings_.Warn("--inherit-fd fd[" + std::to_string(fd) + "]:" + Printable(key) +
+                     ": nothing in the plan has that key");
     }
   }
 

@@ -1,7 +1,7 @@
 // Where the paths of a plan begin.
 #pragma once
 
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,7 +18,7 @@ class RootView {
   RootView(const std::vector<Mount>* mounts, const HostFiles& files) : files_(files) {
     if (mounts == nullptr) return;
     mounts_ = mounts;
-    paths_.emplace(*mounts);
+    paths_ = std::make_unique<const MountPaths>(*mounts);
   }
 
   bool IsOwn() const { return mounts_ == nullptr; }
@@ -38,7 +38,7 @@ class RootView {
 
   const HostFiles& files_;
   const std::vector<Mount>* mounts_ = nullptr;
-  std::optional<MountPaths> paths_;
+  std::unique_ptr<const MountPaths> paths_;
 };
 
 }  // namespace crgen::preflight

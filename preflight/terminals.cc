@@ -66,6 +66,9 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
                             std::to_string(tty->termios->line) + ": only 0, N_TTY, is restored");
     }
     if (!known_.insert(tty->tty_id).second) return;
+    if (context_.mounts != nullptr && (tty->index || tty->path)) {
+      return findings_.Unsupported("terminals in a mount namespace of the plan's own");
+    }
     if (tty->index) CheckIndex(*tty->index);
     if (tty->path) CheckDevice(*tty);
     if (tty->driver == kCurrentTerminal) CheckCallers();

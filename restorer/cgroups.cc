@@ -228,11 +228,11 @@ RestoreProblem Cgroups::SetProperties() const {
   return {};
 }
 
-RestoreProblem Cgroups::Freeze() const {
+std::string Cgroups::Freeze() const {
   for (const Directory& directory : directories_) {
-    if (RestoreProblem problem = SetAll(directory, true)) return problem;
+    if (RestoreProblem problem = SetAll(directory, true)) return problem.what;
   }
-  return {};
+  return "";
 }
 
 std::map<Pid, std::map<std::string, std::string>> Cgroups::PlacesOfAll() const {

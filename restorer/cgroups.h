@@ -45,8 +45,8 @@ class Cgroups {
   RestoreProblem SetProperties() const;
   /// Everybody is where the plan says: read back.
   RestoreProblem Check(const Script& script) const;
-  /// The last: who is frozen does nothing any more.
-  RestoreProblem Freeze() const;
+  /// For processes that are still stopped: they freeze as they are let go, and run nothing.
+  std::string Freeze() const;
 
   /// After a restore that failed, when all its processes are gone: what was made, and what was
   /// changed of others.

@@ -1,6 +1,7 @@
 #include "restorer/mounts.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -155,11 +156,19 @@ int CopyOf(const Mount& mount, const HostFiles& files, std::string* problem) {
   return static_cast<int>(copy);
 }
 
-std::string Prepare(const Mount& mount, Services* services) {
-  if (mount.IsBind() || IsMadeInside(mount)) return "";
+std::string Copy(const Mount& mount, Services* services) {
+  services->own_mounts = true;
+  if (mount.IsBind() || mount.IsNew()) return "";
   std::string problem;
-  const int made =
-      mount.IsNew() ? MakeFileSystem(mount, &problem) : CopyOf(mount, *services->files, &problem);
+  const int copy = CopyOf(mount, *services->files, &problem);
+  if (copy >= 0) services->mounts[mount.id] = copy;
+  return problem;
+}
+
+std::string Make(const Mount& mount, Services* services) {
+  if (!mount.IsNew() || IsMadeInside(mount)) return "";
+  std::string problem;
+  const int made = MakeFileSystem(mount, &problem);
   if (made < 0) return problem;
   services->mounts[mount.id] = made;
   if (!mount.content) return "";
@@ -170,19 +179,36 @@ std::string Prepare(const Mount& mount, Services* services) {
   return problem;
 }
 
-}  // namespace
-
-std::string PrepareMounts(const Program& program, Services* services) {
+/// Until `each` says a problem.
+template <typename Each>
+std::string ForEachMount(const Program& program, Each&& each) {
   for (const Command& command : program) {
     const auto* set = std::get_if<SetAttr>(&command.body);
     if (set == nullptr) continue;
     for (const Mount& mount : set->attributes->mounts) {
-      services->own_mounts = true;
-      std::string problem = Prepare(mount, services);
+      std::string problem = each(mount);
       if (!problem.empty()) return problem;
     }
   }
   return "";
+}
+
+}  // namespace
+
+std::string CopyMounts(const Program& program, Services* services) {
+  return ForEachMount(program, [&](const Mount& mount) { return Copy(mount, services); });
+}
+
+std::string MakeFileSystems(const Program& program, Services* services) {
+  return ForEachMount(program, [&](const Mount& mount) { return Make(mount, services); });
+}
+
+std::string MountOwnProc() {
+  if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+      mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0) {
+    return "";
+  }
+  return ErrorText("mount of /proc");
 }
 
 MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& services, Arena& arena) {

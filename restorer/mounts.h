@@ -9,10 +9,17 @@
 
 namespace crgen::restorer {
 
-/// Makes the file systems of the program's mounts, with their content, and copies of the mounts
-/// that the caller gives: all of them mounted nowhere, so that nothing is left when their
-/// descriptors, which `*services` gets, are closed. Empty, or what failed.
-std::string PrepareMounts(const Program& program, Services* services);
+/// Both give mounts that are mounted nowhere, so that nothing is left when their descriptors, which
+/// `*services` gets, are closed. Empty, or what failed.
+/// Of the mounts that the caller gives. REQUIRES: this process is still in the caller's mount
+/// namespace: no other's mounts can be copied (open_tree(2), EINVAL).
+std::string CopyMounts(const Program& program, Services* services);
+/// The file systems that are the tree's own, with their content. REQUIRES: this process is in the
+/// tree's network and IPC namespaces, to which some file systems belong.
+std::string MakeFileSystems(const Program& program, Services* services);
+
+/// A mount namespace with a /proc of the pid namespace that this process is the init of.
+std::string MountOwnProc();
 
 /// What the root executes.
 MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& services, Arena& arena);

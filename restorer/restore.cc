@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -72,12 +71,6 @@ int AwaitRoot(pid_t root, bool init, const CallerTerminal& terminal) {
   }
 }
 
-/// A /proc of the namespace that this process is the init of.
-bool MountProc() {
-  return mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-         mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
-}
-
 /// Nobody who reads what the caller's programs print, or closes their terminal, waits for this
 /// process or ends it.
 void LetGoOfCaller() {
@@ -104,7 +97,6 @@ void LetGoOfCaller() {
   // Whatever comes of this process is out of reach for others from its first moment: of those who
   // have its ids before it runs, too.
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) give_up({ErrorText("prctl(PR_SET_DUMPABLE)")});
-  if (options.new_pid_namespace && !MountProc()) give_up({ErrorText("mount of /proc")});
   if (!AdoptDescendants()) give_up({ErrorText("prctl(PR_SET_CHILD_SUBREAPER)")});
   RestoreProblem problem;
   try {
@@ -154,7 +146,7 @@ pid_t StartRestorer(const Program& program, const Schedule& schedule, std::uint6
   std::vector<pid_t> unsuited;  // those that are in use are not given out again
   for (;;) {
     clone_args arguments = {};
-    arguments.flags = options.new_pid_namespace ? CLONE_NEWPID | CLONE_NEWNS : 0;
+    arguments.flags = options.new_pid_namespace ? CLONE_NEWPID : 0;
     arguments.exit_signal = SIGCHLD;
     restorer = static_cast<pid_t>(syscall(__NR_clone3, &arguments, sizeof arguments));
     if (restorer == 0) {

@@ -96,12 +96,12 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   std::string problem = connections.Take();
   if (problem.empty()) problem = connections.Start();
   if (problem.empty()) problem = UnlockNetwork(program_, options_);
+  if (problem.empty()) problem = cgroups_.Freeze();
   if (problem.empty()) problem = handover.Release(options_.stop);
   if (!problem.empty()) {
     connections.Hold();
     return {problem, -1};
   }
-  if (RestoreProblem frozen = cgroups_.Freeze()) return frozen;
   RemoveLinks(links_);
   if (options_.redraw && !options_.stop) {
     for (const pid_t group : shown) kill(-group, SIGWINCH);
@@ -110,16 +110,19 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
 }
 
 RestoreProblem Supervisor::Build(std::uint64_t text_size) {
+  Services services;
+  services.files = &files_;
+  std::string mounts = CopyMounts(program_, &services);
+  if (mounts.empty() && options_.new_pid_namespace) mounts = MountOwnProc();
+  if (!mounts.empty()) return {mounts, -1};
   if (std::string problem = ResetInherited(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = EnterNamespaces(program_, files_, options_)) return problem;
   OwnMaps maps;
-  Services services;
-  services.files = &files_;
   services.cgroups = &cgroups_;
   services.time_namespace = options_.time_namespace;
   services.inherited = options_.inherited;
   services.tcp_close = options_.tcp_close;
-  std::string mounts = PrepareMounts(program_, &services);
+  mounts = MakeFileSystems(program_, &services);
   for (const auto& [id, fd] : services.mounts) made_.push_back(fd);
   if (!mounts.empty()) return {mounts, -1};
   LeaveRseq();
