@@ -34,6 +34,28 @@ std::string Behind(const std::string& path, const std::string& head) {
   return head == "/" ? path : path.substr(head.size());
 }
 
+/// A hierarchy, mounted nowhere; -1: errno.
+int Mounted(const std::string& controllers) {
+  const int context = fsopen(controllers.empty() ? "cgroup2" : "cgroup", FSOPEN_CLOEXEC);
+  if (context < 0) return -1;
+  bool good = true;
+  for (const std::string& name : ControllerNames(controllers)) {
+    if (controllers.empty() || !good) break;
+    if (name.starts_with(kName)) {
+      good = fsconfig(context, FSCONFIG_SET_STRING, "name", name.c_str() + kName.size(), 0) == 0 &&
+             (controllers != name || fsconfig(context, FSCONFIG_SET_FLAG, "none", nullptr, 0) == 0);
+    } else {
+      good = fsconfig(context, FSCONFIG_SET_FLAG, name.c_str(), nullptr, 0) == 0;
+    }
+  }
+  good = good && fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
+  const int root = good ? fsmount(context, FSMOUNT_CLOEXEC, 0) : -1;
+  const int error = errno;
+  close(context);
+  errno = error;
+  return root;
+}
+
 }  // namespace
 
 std::optional<CgroupMode> CgroupModeNamed(std::string_view name) {
@@ -116,23 +138,14 @@ bool CgroupMounts::Has(const std::string& controllers) const {
 
 int CgroupMounts::Open(const std::string& controllers) {
   if (const auto known = open_.find(controllers); known != open_.end()) return known->second;
-  const int context = fsopen(controllers.empty() ? "cgroup2" : "cgroup", FSOPEN_CLOEXEC);
-  if (context < 0) return -1;
-  bool good = true;
-  for (const std::string& name : ControllerNames(controllers)) {
-    if (controllers.empty() || !good) break;
-    if (name.starts_with(kName)) {
-      good = fsconfig(context, FSCONFIG_SET_STRING, "name", name.c_str() + kName.size(), 0) == 0 &&
-             (controllers != name || fsconfig(context, FSCONFIG_SET_FLAG, "none", nullptr, 0) == 0);
-    } else {
-      good = fsconfig(context, FSCONFIG_SET_FLAG, name.c_str(), nullptr, 0) == 0;
-    }
+  int root = Mounted(controllers);
+  // While one of that name goes away the kernel restarts the system call, which fsconfig(2) then
+  // refuses.
+  constexpr int kTries = 500;
+  for (int i = 0; root < 0 && errno == EBUSY && i < kTries; ++i) {
+    usleep(10'000);
+    root = Mounted(controllers);
   }
-  good = good && fsconfig(context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0;
-  const int root = good ? fsmount(context, FSMOUNT_CLOEXEC, 0) : -1;
-  const int error = errno;
-  close(context);
-  errno = error;
   if (root >= 0) open_[controllers] = root;
   return root;
 }

@@ -9,6 +9,8 @@
 #include <fstream>
 #include <unordered_set>
 
+#include "model/mount_paths.h"
+#include "model/printable.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -66,10 +68,11 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
                             std::to_string(tty->termios->line) + ": only 0, N_TTY, is restored");
     }
     if (!known_.insert(tty->tty_id).second) return;
-    if (context_.mounts != nullptr && (tty->index || tty->path)) {
-      return findings_.Unsupported("terminals in a mount namespace of the plan's own");
+    if (context_.mounts != nullptr && tty->path) {
+      return findings_.Unsupported("the terminal " + Printable(tty->path->bytes) +
+                                   " in a mount namespace of the plan's own");
     }
-    if (tty->index) CheckIndex(*tty->index);
+    if (tty->index) CheckPty(*tty->index);
     if (tty->path) CheckDevice(*tty);
     if (tty->driver == kCurrentTerminal) CheckCallers();
   }
@@ -87,6 +90,15 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   }
 
  private:
+  void CheckPty(std::uint32_t index) {
+    if (context_.mounts == nullptr) return CheckIndex(index);
+    const Mount& mount = *MountPaths(*context_.mounts).MountOf("/dev/pts");
+    if (mount.fstype == "devpts") return;  // a new one, with no terminal yet
+    findings_.Unsupported("pty " + std::to_string(index) +
+                          " in a mount namespace of the plan's own without a new devpts at "
+                          "/dev/pts");
+  }
+
   void CheckIndex(std::uint32_t index) {
     const std::string path = "/dev/pts/" + std::to_string(index);
     struct stat status;

@@ -15,6 +15,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "model/mount_paths.h"
 #include "preflight/namespace_options.h"
 #include "restorer/cleanup.h"
 #include "restorer/problem.h"
@@ -201,6 +202,16 @@ std::string CopyMounts(const Program& program, Services* services) {
 
 std::string MakeFileSystems(const Program& program, Services* services) {
   return ForEachMount(program, [&](const Mount& mount) { return Make(mount, services); });
+}
+
+int OwnDevpts(const Program& program, const Services& services) {
+  for (const Command& command : program) {
+    const auto* set = std::get_if<SetAttr>(&command.body);
+    if (set == nullptr || set->attributes->mounts.empty()) continue;
+    const Mount& mount = *MountPaths(set->attributes->mounts).MountOf("/dev/pts");
+    return mount.fstype == "devpts" ? services.mounts.at(mount.id) : -1;
+  }
+  return -1;
 }
 
 std::string MountOwnProc() {

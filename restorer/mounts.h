@@ -18,6 +18,10 @@ std::string CopyMounts(const Program& program, Services* services);
 /// tree's network and IPC namespaces, to which some file systems belong.
 std::string MakeFileSystems(const Program& program, Services* services);
 
+/// The descriptor of the devpts of `services` that the tree has at /dev/pts; -1: it has the
+/// caller's.
+int OwnDevpts(const Program& program, const Services& services);
+
 /// A mount namespace with a /proc of the pid namespace that this process is the init of.
 std::string MountOwnProc();
 

@@ -125,6 +125,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   mounts = MakeFileSystems(program_, &services);
   for (const auto& [id, fd] : services.mounts) made_.push_back(fd);
   if (!mounts.empty()) return {mounts, -1};
+  services.terminals.MakeIn(OwnDevpts(program_, services));
   LeaveRseq();
   if (std::string problem = OpenServices(program_, &services); !problem.empty()) {
     return {problem, -1};

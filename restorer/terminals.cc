@@ -147,8 +147,19 @@ int CallersTerminal() {
   return -1;
 }
 
+int Terminals::OpenPtmx() const {
+  constexpr int kFlags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+  return devpts_ < 0 ? open("/dev/ptmx", kFlags) : openat(devpts_, "ptmx", kFlags);
+}
+
+int Terminals::OpenSlave(std::uint32_t index, int flags) const {
+  const std::string name = std::to_string(index);
+  return devpts_ < 0 ? open(("/dev/pts/" + name).c_str(), flags)
+                     : openat(devpts_, name.c_str(), flags);
+}
+
 /// The kernel gives out the lowest free index.
-std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) {
+std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) const {
   const std::string name = "pty " + std::to_string(index);
   rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
@@ -157,7 +168,7 @@ std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) {
   std::vector<int> others;
   std::string problem;
   for (;;) {
-    const int master = FailsOnPurpose() ? -1 : open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+    const int master = FailsOnPurpose() ? -1 : OpenPtmx();
     unsigned got = 0;
     if (master < 0 || !Ioctl(master, TIOCGPTN, &got)) {
       problem = ErrorText(name + ": /dev/ptmx");
@@ -183,7 +194,7 @@ std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) {
   return terminal->slave < 0 ? ErrorText(name + ": TIOCGPTPEER") : "";
 }
 
-std::string Terminals::Make(const Tty& tty, Terminal* terminal) {
+std::string Terminals::Make(const Tty& tty, Terminal* terminal) const {
   terminal->name = tty;
   terminal->state = StateIn(tty);
   if (IsPty(tty)) {
@@ -229,9 +240,9 @@ std::string Terminals::Open(const File& file, const Tty& tty, int* description) 
     *description = ioctl(terminal.master, TIOCGPTPEER, flags);
     if (*description >= 0) fcntl(*description, F_SETFD, FD_CLOEXEC);
   } else {
-    const std::string path = tty.index ? "/dev/pts/" + std::to_string(*tty.index)
-                                       : "/proc/self/fd/" + std::to_string(terminal.slave);
-    *description = open(path.c_str(), flags | O_CLOEXEC);
+    const std::string path = "/proc/self/fd/" + std::to_string(terminal.slave);
+    *description = tty.index ? OpenSlave(*tty.index, flags | O_CLOEXEC)
+                             : open(path.c_str(), flags | O_CLOEXEC);
   }
   if (*description < 0) return ErrorText(NameOf(tty));
   struct stat there, wanted;
@@ -284,7 +295,10 @@ const char* Terminals::Set(const Terminal& terminal) {
 const char* Terminals::Feed(const Terminal& terminal, bool to_master, const TtyInput& input,
                             const HostFiles& files) {
   std::string bytes(input.input.bytes, '\0');
-  if (!ReadWhole(files.image(input.input.image), input.input.offset, &bytes)) return "pread";
+  const int image = Reopen(files.image(input.input.image), O_RDONLY);
+  const bool whole = image >= 0 && ReadWhole(image, input.input.offset, &bytes);
+  if (image >= 0) close(image);
+  if (!whole) return "pread of the image";
   KernelTermios modes;
   if (to_master) {
     const auto& wanted = terminal.state.termios;

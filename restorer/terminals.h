@@ -19,6 +19,9 @@ int CallersTerminal();
 
 class Terminals {
  public:
+  /// Ptys are made in the devpts at this descriptor, which must outlive this, and not in that of
+  /// /dev/pts and /dev/ptmx.
+  void MakeIn(int devpts) { devpts_ = devpts; }
   /// A description of a terminal, which is made if it is the first one of it. The problem, or
   /// nothing.
   std::string Open(const File& file, const Tty& tty, int* description);
@@ -42,14 +45,18 @@ class Terminals {
     TerminalState state;
     TerminalEnd ends[2];  ///< the slave's, the master's
   };
-  static std::string Make(const Tty& tty, Terminal* terminal);
-  static std::string MakePty(std::uint32_t index, Terminal* terminal);
+  std::string Make(const Tty& tty, Terminal* terminal) const;
+  std::string MakePty(std::uint32_t index, Terminal* terminal) const;
+  /// As open(2).
+  int OpenPtmx() const;
+  int OpenSlave(std::uint32_t index, int flags) const;
   static const char* Set(const Terminal& terminal);
   static const char* SetEnd(const TerminalEnd& end, int fd);
   static const char* Feed(const Terminal& terminal, bool to_master, const TtyInput& input,
                           const HostFiles& files);
 
   std::map<TtyId, Terminal> terminals_;
+  int devpts_ = -1;
 };
 
 }  // namespace crgen::restorer

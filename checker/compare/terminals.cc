@@ -3,7 +3,7 @@
 
 namespace crgen::check {
 
-/// What the terminal behind a description has, and this end of it; each once.
+/// What the terminal behind a description has, and this end of it: each once.
 void Comparison::CompareTerminal(const std::string& where, const File& expected,
                                  const File& found) {
   const auto* tty = std::get_if<Tty>(&expected.body);
@@ -15,12 +15,16 @@ void Comparison::CompareTerminal(const std::string& where, const File& expected,
   const std::size_t end = IsPtyMaster(*tty) ? 1 : 0;
   const TerminalState& state = known->second.state;
   const TerminalEnd &wanted = known->second.ends[end], &there = terminal->ends[end];
-  if (!compared_terminals_.insert(tty->tty_id.value * 2 + end).second) return;
-  Compare(where, "file.termios", state.termios, terminal->state.termios, diag_);
-  Compare(where, "file.locked_termios", state.locked_termios, terminal->state.locked_termios,
-          diag_);
-  Compare(where, "file.winsize", state.winsize, terminal->state.winsize, diag_);
-  Compare(where, "file.hung_up", state.hung_up, terminal->state.hung_up, diag_);
+  const std::uint64_t first = tty->tty_id.value * 2;
+  const bool other_end = compared_terminals_.contains(first + 1 - end);
+  if (!compared_terminals_.insert(first + end).second) return;
+  if (!other_end) {
+    Compare(where, "file.termios", state.termios, terminal->state.termios, diag_);
+    Compare(where, "file.locked_termios", state.locked_termios, terminal->state.locked_termios,
+            diag_);
+    Compare(where, "file.winsize", state.winsize, terminal->state.winsize, diag_);
+    Compare(where, "file.hung_up", state.hung_up, terminal->state.hung_up, diag_);
+  }
   Compare(where, "file.exclusive", wanted.exclusive, there.exclusive, diag_);
   Compare(where, "file.packet", wanted.packet, there.packet, diag_);
   Compare(where, "file.mode", wanted.mode, there.mode, diag_);

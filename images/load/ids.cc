@@ -29,6 +29,12 @@ constexpr NamespaceId kNamespaces[] = {
      &pb::task_kobj_ids_entry::time_ns_id},
 };
 
+/// Of those that LoadNamespaces() reads, or misses.
+bool HasImages(std::string_view field) {
+  return field == "uts_ns_id" || field == "ipc_ns_id" || field == "net_ns_id" ||
+         field == "mnt_ns_id";
+}
+
 }  // namespace
 
 void Loader::LoadIds(ProcessIndex index) {
@@ -57,16 +63,6 @@ void Loader::UnsupportedContainer(const std::string& where, const std::string& w
   diag.Add({Severity::kUnsupported, where, what, {}, {}, !options.caller_namespaces});
 }
 
-bool Loader::Plans(std::string_view field) const {
-  const auto has = [&](std::string_view kind, std::uint32_t id) {
-    return images.Has(ImageKindNamed(kind), id);
-  };
-  const pb::task_kobj_ids_entry& own = ids[0];
-  return (field == "uts_ns_id" && has("UTSNS", own.uts_ns_id())) ||
-         (field == "ipc_ns_id" && has("IPC_VAR", own.ipc_ns_id())) || field == "net_ns_id" ||
-         (field == "mnt_ns_id" && has("MNTS", own.mnt_ns_id()));
-}
-
 void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
   const pb::task_kobj_ids_entry& own = ids[index];
   const bool root = index == 0;
@@ -81,7 +77,7 @@ void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
       continue;  // every restore makes one: LoadClocks
     } else if (root && ns.field == "cgroup_ns_id" && HasCgroupNamespace(core)) {
       continue;  // said with the places that are in it
-    } else if (root && !options.caller_namespaces && Plans(ns.field)) {
+    } else if (root && !options.caller_namespaces && HasImages(ns.field)) {
       continue;  // LoadNamespaces
     } else {
       UnsupportedContainer(where + "." + std::string(ns.field),

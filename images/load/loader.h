@@ -236,8 +236,6 @@ struct Loader {
                      std::vector<Descriptor>* slots);
   /// Something that others lie in is unsupported: a namespace, a root.
   void UnsupportedContainer(const std::string& where, const std::string& what);
-  /// Whether the root's own namespace that `field` of its ids names is planned.
-  bool Plans(std::string_view field) const;
   void CheckNamespaces(ProcessIndex index, const std::string& where);
   /// A socket stays in the network namespace of who made it; `where`: the socket's message. When
   /// all processes are read.

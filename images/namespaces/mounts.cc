@@ -240,6 +240,14 @@ class MountLoader {
     }
   }
 
+  /// `root`: of a mount of a devpts.
+  bool IsPtyOfTree(const std::string& root) const {
+    return std::ranges::any_of(loader_.snapshot.terminals, [&](const auto& terminal) {
+      const Tty& name = terminal.second.name;
+      return name.index && root == "/" + std::to_string(*name.index);
+    });
+  }
+
   void DecideBind(Planned& planned, const Planned* base) {
     Mount& mount = planned.mount;
     const std::string& root = mount.root.bytes;
@@ -255,9 +263,9 @@ class MountLoader {
                     root + " is not below " + base->mount.root.bytes + ", which is mounted of it");
     }
     const bool whole = root == base->mount.root.bytes;
-    if (!whole && planned.type == "devpts") {
-      return Refuse(planned.where + ".root", "a mount of the terminal " + root +
-                                                 ", which is not there before its master is");
+    if (!whole && planned.type == "devpts" && !IsPtyOfTree(root)) {
+      return Refuse(planned.where + ".root",
+                    "a mount of the terminal " + root + ", which no process of the tree has");
     }
     if (!whole && planned.type == "proc" &&
         std::isdigit(static_cast<unsigned char>(root[1])) != 0) {

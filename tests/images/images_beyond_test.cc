@@ -172,13 +172,13 @@ TEST(ImagesBeyond, WhatOthersLieInCannotBeLeftOut) {
     EXPECT_EQ(diag.Count(Severity::kUnsupported), 1u);
     return diag.HasEssential();
   };
-  Dump mounts;
-  FillRequired(mounts.inventory.mutable_root_ids());
-  mounts.inventory.mutable_root_ids()->set_mnt_ns_id(1);
-  mounts.ids[10].set_mnt_ns_id(2);
+  Dump users;
+  FillRequired(users.inventory.mutable_root_ids());
+  users.inventory.mutable_root_ids()->set_user_ns_id(1);
+  users.ids[10].set_user_ns_id(2);
   Dump image;
   image.edits = {Put("userns-4.img", MagicsOf("USERNS") + Entry(""))};
-  for (const Dump& dump : {mounts, image}) {
+  for (const Dump& dump : {users, image}) {
     EXPECT_TRUE(essential(dump, false));
     EXPECT_FALSE(essential(dump, true));
   }

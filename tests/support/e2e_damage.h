@@ -409,7 +409,11 @@ inline std::vector<Damage> Damages() {
       {"ptys", "no packets", InTerminals([](json& tty) { tty.erase("packet"); })},
       {"ptys", "another mode", InTerminals([](json& tty) { tty.erase("mode"); })},
       {"ptys", "another owner", InTerminals([](json& tty) { tty.erase("uid"); })},
-      {"ptys", "no controlling terminal", InTerminals([](json& tty) { tty.erase("controlling"); })},
+      {"ptys", "no controlling terminal",
+       [](json& plan) {
+         InTerminals([](json& tty) { tty.erase("controlling"); })(plan);
+         InAttribute("descriptors", WithoutLate("foreground"))(plan);
+       }},
       {"ptys", "another foreground", InAttribute("descriptors", WithoutLate("foreground"))},
       {"ptys", "nothing is unread", InAttribute("descriptors", WithoutLate("input"))},
       {"ptys", "an unlocked slave", InAttribute("descriptors", WithoutLate("locked"))},
