@@ -16,6 +16,7 @@ namespace {
 struct GenerateArguments {
   std::string dump;
   std::string output;
+  std::string extract;
   std::vector<std::string> without;
   bool pretty = false;
   bool partial = false;
@@ -77,8 +78,21 @@ ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
   return ExitCode::kInternal;
 }
 
-/// `*findings` gets all that there is to say.
-ExitCode Generate(const GenerateArguments& arguments, Diagnostics* findings) {
+/// Their names in the plan are relative to that.
+void SayWhereImagesAre(const GenerateArguments& arguments) {
+  if (!arguments.extract.empty()) {
+    spdlog::info("crrestore wants --images {}", arguments.extract);
+  } else if (IsRegularFile(arguments.dump)) {
+    spdlog::info("crrestore reads no archives: --extract DIR unpacks what it reads of this one");
+  } else {
+    Diagnostics ignored;
+    spdlog::info("crrestore wants --images {}", ImageFolder(arguments.dump, ignored));
+  }
+}
+
+/// `extract`: gets what a restore reads of an archive; nullptr: nothing is unpacked. `*findings`
+/// gets all that there is to say.
+ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagnostics* findings) {
   std::set<Loss> losses;
   std::string wrong;
   if (Failed(ParseLosses(arguments.without, &losses, &wrong))) {
@@ -86,8 +100,9 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics* findings) {
                     "nothing is called \"" + wrong + "\" there; known are:\n" + LossHelp());
     return ExitCode::kUsage;
   }
+  if (extract != nullptr && Failed(extract->Create(*findings))) return ExitCode::kBadInput;
   Diagnostics diag;
-  auto source = OpenDump(arguments.dump, diag);
+  auto source = OpenDump(arguments.dump, diag, extract);
   Snapshot snapshot;
   const bool loaded = source != nullptr &&
                       Succeeded(LoadDump(*source, &snapshot, diag,
@@ -98,6 +113,7 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics* findings) {
   if (findings->Count(Severity::kUnsupported) != 0) return ExitCode::kUnsupported;
   spdlog::info("{} processes, {} descriptor tables, {} files", snapshot.processes.size(),
                snapshot.tables.size(), snapshot.files.size());
+  SayWhereImagesAre(arguments);
   WarnOfConnections(snapshot, *findings);
   WarnOfOutside(snapshot, *findings);
   WarnOfLocks(snapshot, *findings);
@@ -110,9 +126,15 @@ ExitCode Generate(const GenerateArguments& arguments, Diagnostics* findings) {
 std::function<ExitCode()> AddGenerate(CLI::App& app) {
   auto arguments = std::make_shared<GenerateArguments>();
   app.description("Print the restore program of a dump");
-  app.add_option("DUMP", arguments->dump, "CRIU image directory")->required();
+  app.add_option("DUMP", arguments->dump,
+                 "The images of CRIU: a folder, the folder above, or an archive of one "
+                 "(.tar, .tar.gz, .tar.zst, .tar.xz)")
+      ->required();
   app.add_option("-o,--output", arguments->output,
                  "Write to this file, whole or not at all, instead of standard output");
+  app.add_option("--extract", arguments->extract,
+                 "Of an archive: unpack what a restore reads beside the program into this new "
+                 "folder, for crrestore --images");
   app.add_flag("--pretty", arguments->pretty, "Indent the program");
   app.add_option("--without", arguments->without,
                  "Leave out what is unsupported and of these kinds (below), and say so in the plan")
@@ -136,10 +158,14 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
              "\nExamples:\n"
              "  crgen generate dump/ > plan.json\n"
              "  crgen dump/ --pretty -o plan.json\n"
-             "  crgen dump/ --without=locks > plan.json");
+             "  crgen dump/ --without=locks > plan.json\n"
+             "  crgen checkpoint.tar.zst --extract images/ > plan.json");
   return [arguments] {
     Diagnostics findings;
-    const ExitCode code = Generate(*arguments, &findings);
+    std::optional<NewFolder> extract;
+    if (!arguments->extract.empty()) extract.emplace(arguments->extract);
+    const ExitCode code = Generate(*arguments, extract ? &*extract : nullptr, &findings);
+    if (extract && code == ExitCode::kOk) extract->Keep();
     PrintDiagnostics(findings);
     return code;
   };

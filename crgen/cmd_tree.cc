@@ -20,7 +20,7 @@ struct TreeArguments {
 constexpr std::size_t kPieceBytes = 1 << 20;
 
 Result LoadTreeFrom(const std::string& argument, TreeSnapshot* tree, Diagnostics& diag) {
-  if (!IsFolder(argument)) return ParseTree(argument, tree, diag);
+  if (!IsFolder(argument) && !IsRegularFile(argument)) return ParseTree(argument, tree, diag);
   auto source = OpenDump(argument, diag);
   return source == nullptr ? Result::kError : LoadTree(*source, tree, diag);
 }
@@ -111,7 +111,8 @@ std::function<ExitCode()> AddTree(CLI::App& app) {
   auto arguments = std::make_shared<TreeArguments>();
   app.description("Explain how a process tree is rebuilt: which rule makes which process");
   app.add_option("TREE", arguments->tree,
-                 "A dump, a folder with pstree.img alone, or a tree as text; with --program, - is "
+                 "A dump or an archive of one, a folder with pstree.img alone, or a tree as text; "
+                 "with --program, - is "
                  "standard input with one tree a line")
       ->required();
   app.add_flag("--program", arguments->program,

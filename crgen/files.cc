@@ -4,16 +4,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <span>
+
+#include "images/source/archive.h"
 
 namespace crgen {
 
 bool IsFolder(const std::string& path) {
   std::error_code error;
   return std::filesystem::is_directory(path, error);
+}
+
+bool IsRegularFile(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_regular_file(path, error);
 }
 
 TextFile::~TextFile() {
@@ -45,23 +53,44 @@ Result TextFile::Close(Diagnostics& diag) {
   return error_ != 0 ? diag.Fail(path_, std::strerror(error_)) : Result::kOk;
 }
 
-std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag) {
-  constexpr const char* kFirst = "inventory.img";
+std::string ImageFolder(const std::string& path, Diagnostics& diag) {
   namespace fs = std::filesystem;
   std::error_code error;
-  if (fs::exists(path, error) && !IsFolder(path)) {
-    diag.Error(path, "is a file, expected the folder of a dump; unpack an archive first");
+  const auto has = [](const fs::path& folder, const char* image) {
+    std::error_code ignored;
+    return fs::exists(folder / image, ignored);
+  };
+  constexpr const char* kFirst = "inventory.img";
+  if (has(path, kFirst) || has(path, "pstree.img")) return path;
+  // As container engines have it.
+  if (has(fs::path(path) / "checkpoint", kFirst)) return fs::path(path) / "checkpoint";
+  std::string found;
+  for (fs::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
+    if (!has(at->path(), kFirst)) continue;
+    if (!found.empty()) {
+      diag.Error(path, "is no dump, but has several: " + std::min(found, at->path().string()) +
+                           ", " + std::max(found, at->path().string()) + " …");
+      return "";
+    }
+    found = at->path();
+  }
+  return found.empty() ? path : found;
+}
+
+std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag,
+                                      NewFolder* extract) {
+  std::error_code error;
+  if (std::filesystem::exists(path, error) && !IsFolder(path)) {
+    return OpenArchive(path, extract, diag);
+  }
+  const std::string folder = ImageFolder(path, diag);
+  if (folder.empty()) return nullptr;
+  if (extract != nullptr) {
+    diag.Error("--extract", path + " is a folder, expected an archive: crrestore --images " +
+                                folder + " reads it as it is");
     return nullptr;
   }
-  if (!fs::exists(fs::path(path) / kFirst, error)) {
-    for (fs::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
-      std::error_code ignored;
-      if (!fs::exists(at->path() / kFirst, ignored)) continue;
-      diag.Error(path, "is no dump, but " + at->path().string() + " is one");
-      return nullptr;
-    }
-  }
-  return OpenFolder(path, diag);
+  return OpenFolder(folder, diag);
 }
 
 }  // namespace crgen

@@ -11,6 +11,7 @@
 
 #include "dsl/byte_reader.h"
 #include "images/dump.h"
+#include "images/source/new_folder.h"
 #include "model/diagnostics.h"
 
 namespace crgen {
@@ -67,8 +68,16 @@ class TextFile {
 };
 
 bool IsFolder(const std::string& path);
+bool IsRegularFile(const std::string& path);
 
-/// The folder of a dump. Says what else it is that was given for one. nullptr: reported.
-std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag);
+/// The folder of the images of a dump: `path`, or where it has no images and one folder in it has
+/// (`checkpoint` before all others), that one. Empty (reported): several have.
+std::string ImageFolder(const std::string& path, Diagnostics& diag);
+
+/// The images of a dump: of a folder as ImageFolder() finds it, or of an archive (OpenArchive()).
+/// `extract`: gets what a restore reads of an archive; a folder is refused with it. nullptr:
+/// reported.
+std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag,
+                                      NewFolder* extract = nullptr);
 
 }  // namespace crgen

@@ -14,7 +14,6 @@
 namespace crgen {
 namespace {
 
-constexpr std::string_view kRuntimeDescriptors = "descriptors.json";
 constexpr std::uint64_t kDefaultCapacity = 16 * kPageSize, kMostCapacity = std::uint64_t{1} << 31;
 constexpr std::uint64_t kLargeFile = 0100000;  // O_LARGEFILE, which the C library has as 0
 
