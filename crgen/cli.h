@@ -32,6 +32,7 @@ struct Subcommand {
 std::function<ExitCode()> AddGenerate(CLI::App& app);
 std::function<ExitCode()> AddTree(CLI::App& app);
 std::function<ExitCode()> AddValidate(CLI::App& app);
+std::function<ExitCode()> AddNeeds(CLI::App& app);
 std::function<ExitCode()> AddSchema(CLI::App& app);
 
 /// Prints all diagnostics to stderr. Where many say the same of different places, the first is

@@ -8,6 +8,7 @@
 #include "crgen/check_beside.h"
 #include "crgen/cli.h"
 #include "crgen/losses.h"
+#include "crgen/needs.h"
 #include "generator/generate.h"
 
 namespace crgen {
@@ -114,10 +115,8 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
   spdlog::info("{} processes, {} descriptor tables, {} files", snapshot.processes.size(),
                snapshot.tables.size(), snapshot.files.size());
   SayWhereImagesAre(arguments);
-  WarnOfConnections(snapshot, *findings);
-  WarnOfOutside(snapshot, *findings);
-  WarnOfLocks(snapshot, *findings);
-  WarnOfCgroups(snapshot, *findings);
+  WarnOfOutside(snapshot.tree, *findings);
+  WarnOfNeeds(NeedsOf(snapshot), *findings);
   return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot)}, *source, *findings);
 }
 

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "crgen/cli.h"
-#include "crgen/losses.h"
+#include "crgen/needs.h"
 #include "generator/generate.h"
 #include "generator/tree/analyzer.h"
 #include "generator/tree_answers.h"

@@ -9,7 +9,6 @@
 #include "dsl/about.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
-#include "model/tree.h"
 
 namespace crgen {
 
@@ -32,20 +31,5 @@ std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& 
 /// What stands unsupported in `loading` as a comparison with the plan sees it: named by the plan,
 /// or not, which is a difference.
 Diagnostics CompareLeftOut(const Diagnostics& loading, const About* about);
-
-/// Warns that a restore sets file locks.
-void WarnOfLocks(const Snapshot& snapshot, Diagnostics& diag);
-
-/// Warns that a restore makes cgroups.
-void WarnOfCgroups(const Snapshot& snapshot, Diagnostics& diag);
-
-/// Warns that the session or group of the root are not of the tree, and names what a restore has to
-/// be handed over.
-void WarnOfOutside(const Snapshot& snapshot, Diagnostics& diag);
-/// The same for a tree alone.
-void WarnOfOutside(const TreeSnapshot& tree, Diagnostics& diag);
-
-/// Warns of TCP connections, which crrestore wants to be told of.
-void WarnOfConnections(const Snapshot& snapshot, Diagnostics& diag);
 
 }  // namespace crgen

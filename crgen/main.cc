@@ -14,6 +14,7 @@ using crgen::ExitCode;
 constexpr crgen::Subcommand kSubcommands[] = {{"generate", crgen::AddGenerate},
                                               {"tree", crgen::AddTree},
                                               {"validate", crgen::AddValidate},
+                                              {"needs", crgen::AddNeeds},
                                               {"schema", crgen::AddSchema}};
 
 constexpr const char* kFooter =
@@ -23,7 +24,8 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  crgen dump/ > plan.json\n"
     "  crgen validate plan.json\n"
-    "  crgen tree dump/";
+    "  crgen tree dump/\n"
+    "  crgen needs dump/";
 
 /// `crgen DUMP …` is `crgen generate DUMP …`.
 std::vector<std::string> Arguments(int argc, char** argv) {

@@ -1,0 +1,82 @@
+// crgen needs DUMP
+#include <algorithm>
+#include <thread>
+
+#include "crgen/cli.h"
+#include "crgen/losses.h"
+#include "crgen/needs.h"
+
+namespace crgen {
+namespace {
+
+struct NeedsArguments {
+  std::string dump;
+  std::string plan = "plan.json";
+  std::string images;
+  std::string namespaces;
+  bool json = false;
+  bool partial = false;
+};
+
+/// Where crrestore finds the images of `dump`: of an archive, where `--extract` puts them.
+std::string ImagesOf(const NeedsArguments& arguments) {
+  if (!arguments.images.empty()) return arguments.images;
+  if (IsRegularFile(arguments.dump)) return "DIR";
+  Diagnostics ignored;
+  return ImageFolder(arguments.dump, ignored);
+}
+
+/// Prints what there is to say of a dump that cannot be planned, too: `*findings` says why.
+ExitCode Needs(const NeedsArguments& arguments, Diagnostics* findings) {
+  Diagnostics diag;
+  const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+  auto source = OpenDump(arguments.dump, diag);
+  Snapshot snapshot;
+  const bool loaded =
+      source != nullptr && Succeeded(LoadDump(*source, &snapshot, diag,
+                                              {TerminalProgress("reading process"), threads,
+                                               arguments.namespaces == "caller"}));
+  *findings = Accept(diag, {}, arguments.partial);
+  if (!loaded) return ExitCode::kBadInput;
+  const std::vector<Need> needs = NeedsOf(snapshot);
+  std::vector<std::string> command = RestoreCommand(needs, arguments.plan, ImagesOf(arguments));
+  if (arguments.partial && diag.Count(Severity::kUnsupported) != 0) {
+    command.emplace_back("--partial");
+  }
+  Output output("");
+  const std::string text = arguments.json ? NeedsJson(needs, command) : NeedsText(needs, command);
+  if (Failed(output.Write(text, *findings))) return ExitCode::kBadInput;
+  return findings->Count(Severity::kUnsupported) != 0 ? ExitCode::kUnsupported : ExitCode::kOk;
+}
+
+}  // namespace
+
+std::function<ExitCode()> AddNeeds(CLI::App& app) {
+  auto arguments = std::make_shared<NeedsArguments>();
+  app.description("Print what the caller of a restore has to give, and the command line for it");
+  app.add_option("DUMP", arguments->dump, "What `crgen generate` takes: a folder or an archive")
+      ->required();
+  app.add_option("--plan", arguments->plan, "The plan, in the command line")->capture_default_str();
+  app.add_option("--images", arguments->images,
+                 "The folder of images, in the command line: of an archive where `--extract` puts "
+                 "them");
+  app.add_flag("--partial", arguments->partial, "Of a plan that `crgen --partial` prints");
+  app.add_option("--namespaces", arguments->namespaces, "\"caller\": as of `crgen generate`")
+      ->check(CLI::IsMember({"caller"}));
+  app.add_flag("--json", arguments->json, "For machines");
+  app.footer(
+      "In what it prints, PATH, DIR, SOCKET and N (a descriptor) stand for what the caller has.\n"
+      "The exit code is that of `crgen generate` as far as reading the dump decides it: 3 bad "
+      "input,\n4 unsupported; with 4 what is known is printed.\n\n"
+      "Examples:\n"
+      "  crgen needs dump/\n"
+      "  crgen needs checkpoint.tar.zst --images images/ --json");
+  return [arguments] {
+    Diagnostics findings;
+    const ExitCode code = Needs(*arguments, &findings);
+    PrintDiagnostics(findings);
+    return code;
+  };
+}
+
+}  // namespace crgen

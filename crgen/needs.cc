@@ -1,0 +1,263 @@
+#include "crgen/needs.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "generator/generate.h"
+#include "model/printable.h"
+
+namespace crgen {
+namespace {
+
+std::string OutsideText(const TreeSnapshot& tree) {
+  const Pid sid = tree.nodes.front().sid;
+  return sid == 0 ? "the session that the root has from outside"
+                  : "session " + std::to_string(sid) + ", which is not of the tree";
+}
+
+std::string Count(std::size_t count, const std::string& what) {
+  return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
+}
+
+/// Of all slots of all tables: `function(slot, file)`.
+template <typename Function>
+void ForEachSlot(const Snapshot& snapshot, Function&& function) {
+  for (const DescriptorTable& table : snapshot.tables) {
+    for (const Descriptor& slot : table.slots) function(slot, *snapshot.files[slot.file]);
+  }
+}
+
+void AddDescriptors(const Snapshot& snapshot, std::vector<Need>* needs) {
+  std::map<std::string, Fd> numbers;  // the first one that each key has in the tree
+  ForEachSlot(snapshot, [&](const Descriptor& slot, const File& file) {
+    if (file.external) numbers.emplace(*file.external, slot.fd);
+  });
+  std::set<Fd> used;
+  for (const auto& [key, first] : numbers) {
+    Fd fd = first;
+    while (!used.insert(fd).second) ++fd;
+    needs->push_back({std::string(External::kDescriptor),
+                      key,
+                      "a descriptor, which is " + std::to_string(first) + " in the tree",
+                      {"--inherit-fd", "fd[" + std::to_string(fd) + "]:" + key}});
+  }
+}
+
+void AddTerminals(const Snapshot& snapshot, std::vector<Need>* needs) {
+  std::set<TtyId> with_master;
+  std::map<std::string, RestoreOption> terminals;
+  ForEachSlot(snapshot, [&](const Descriptor&, const File& file) {
+    const auto* tty = std::get_if<Tty>(&file.body);
+    if (tty != nullptr && IsPtyMaster(*tty)) with_master.insert(tty->tty_id);
+  });
+  ForEachSlot(snapshot, [&](const Descriptor&, const File& file) {
+    const auto* tty = std::get_if<Tty>(&file.body);
+    if (tty == nullptr) return;
+    if (tty->driver == kCurrentTerminal) {
+      terminals.emplace("a terminal of outside, which becomes that of who restores",
+                        RestoreOption{"--shell-job"});
+    } else if (tty->driver == kPtySlave && !with_master.contains(tty->tty_id) &&
+               !snapshot.terminals.at(tty->tty_id).state.hung_up) {
+      terminals.emplace("pty " + std::to_string(*tty->index) + ", whose master is outside",
+                        RestoreOption{"--console-socket", "SOCKET"});
+    }
+  });
+  for (const auto& [what, option] : terminals) {
+    needs->push_back({std::string(External::kTerminal), "", what, option});
+  }
+}
+
+void AddMounts(const Attributes& root, std::vector<Need>* needs) {
+  if (root.mounts.empty()) return;
+  needs->push_back({std::string(External::kRoot), "", "the root file system", {"--root", "DIR"}});
+  std::map<std::string, std::string> places;
+  for (const Mount& mount : root.mounts) {
+    if (mount.external) places.emplace(mount.external->bytes, mount.mountpoint.bytes);
+  }
+  for (const auto& [key, place] : places) {
+    needs->push_back({std::string(External::kMount),
+                      key,
+                      "what is mounted at " + place,
+                      {"--external", "mnt[" + key + "]:PATH"}});
+  }
+}
+
+void AddNetwork(const Snapshot& snapshot, const Attributes& root, std::vector<Need>* needs) {
+  if (!root.net) return;
+  if (root.net->external) {
+    const std::string& key = root.net->external->bytes;
+    needs->push_back(
+        {std::string(External::kNetwork),
+         key,
+         "the network namespace",
+         {"--external", "net[PATH]:" + key},
+         {{"--inherit-fd", "fd[N]:" + key}, {"--join-ns", "net:PATH"}, {"--empty-ns", "net"}}});
+    return;
+  }
+  const bool has_sockets = std::ranges::any_of(snapshot.files, [](const auto& file) {
+    return std::holds_alternative<InetSocket>(file->body);
+  });
+  if (!has_sockets) return;
+  needs->push_back({std::string(Need::kLoopback),
+                    "",
+                    "internet sockets in a network namespace of its own, whose loopback device is "
+                    "down unless it is brought up",
+                    {"--net-lo-up"},
+                    {},
+                    true});
+}
+
+void AddLocks(const Snapshot& snapshot, std::vector<Need>* needs) {
+  std::size_t locks = 0;
+  for (const LateEntry& late : snapshot.late) {
+    if (const auto* setting = std::get_if<LockSetting>(&late.state)) locks += setting->locks.size();
+    if (std::holds_alternative<LeaseSetting>(late.state)) ++locks;
+  }
+  if (locks == 0) return;
+  needs->push_back({std::string(Need::kLocks),
+                    "",
+                    Count(locks, "file lock") + ", which others see",
+                    {"--file-locks"}});
+}
+
+void AddCgroups(const Snapshot& snapshot, std::vector<Need>* needs) {
+  const auto count = static_cast<std::size_t>(std::ranges::count_if(
+      snapshot.cgroup_directories,
+      [](const CgroupDirectory& directory) { return directory.path.bytes != "/"; }));
+  if (count == 0) return;
+  needs->push_back({std::string(Need::kCgroups),
+                    "",
+                    Count(count, "cgroup"),
+                    {"--manage-cgroups=soft"},
+                    {},
+                    true});
+}
+
+void AddConnections(const Snapshot& snapshot, std::vector<Need>* needs) {
+  std::set<std::string> ends;
+  std::vector<std::string> peers;
+  const auto text = [](const InetAddress& from, const InetAddress& to) {
+    return from.address + " " + std::to_string(from.port) + " to " + to.address + " " +
+           std::to_string(to.port);
+  };
+  for (const auto& file : snapshot.files) {
+    const auto* socket = std::get_if<InetSocket>(&file->body);
+    if (socket == nullptr || !socket->stream || !socket->source || !socket->destination) continue;
+    ends.insert(text(*socket->source, *socket->destination));
+    peers.push_back(text(*socket->destination, *socket->source));
+  }
+  if (peers.empty()) return;
+  const auto outside =
+      std::ranges::count_if(peers, [&](const std::string& peer) { return !ends.contains(peer); });
+  needs->push_back({std::string(Need::kConnections),
+                    "",
+                    Count(peers.size(), "TCP connection") + ", the other end of " +
+                        std::to_string(outside) + " outside of the tree",
+                    {"--tcp-established"},
+                    {{"--tcp-close"}}});
+}
+
+/// Where a warning of a kind says that it is, and what crrestore does.
+struct KindText {
+  std::string_view kind;
+  std::string_view where;
+  std::string_view end;
+};
+constexpr KindText kKinds[] = {
+    {Need::kConnections, "files.img",
+     "crrestore wants --tcp-established to go on with them, or --tcp-close to close them"},
+    {External::kRoot, "mounts", ""},
+    {External::kNetwork, "net", ""},
+    {External::kDescriptor, "files.img", ""},
+    {External::kTerminal, "tty-info.img", ""},
+    {Need::kLocks, "filelocks.img", "crrestore wants --file-locks for that"},
+    {Need::kCgroups, "cgroup.img",
+     "crrestore makes what is missing of them, or does with them what --manage-cgroups=MODE says"},
+    {Need::kLoopback, "net", "crrestore --net-lo-up does so"}};
+
+std::string Words(const RestoreOption& option) {
+  return option.value.empty() ? option.name : option.name + " " + option.value;
+}
+
+/// What is wanted for `count` needs of a kind, of which `need` is the first.
+std::string WarningText(const Need& need, std::size_t count, std::size_t mounts) {
+  const std::string list = "; crgen needs lists them";
+  if (need.kind == External::kRoot) {
+    return "the tree has a mount namespace of its own: crrestore wants --root DIR" +
+           (mounts == 0 ? ""
+                        : " and --external mnt[KEY]:PATH for " + Count(mounts, "mount") + list);
+  }
+  if (need.kind == External::kNetwork) {
+    return "the network namespace comes from outside: crrestore wants --inherit-fd fd[N]:" +
+           need.key + ", --join-ns net:PATH, or --empty-ns net for a new one";
+  }
+  if (need.kind == External::kDescriptor) {
+    return (count == 1 ? need.key + " comes" : Count(count, "descriptor") + " come") +
+           " from outside: crrestore wants --inherit-fd fd[N]:" +
+           (count == 1 ? need.key : "KEY for each" + list);
+  }
+  if (need.kind == External::kTerminal) {
+    return (count == 1 ? need.what : Count(count, "terminal") + " of outside") +
+           ": crrestore wants " + need.option.name + " for " +
+           (count == 1 ? "it" : "the first of them" + list);
+  }
+  const auto* row = std::ranges::find(kKinds, need.kind, &KindText::kind);
+  return need.what + ": " + std::string(row->end);
+}
+
+}  // namespace
+
+std::vector<Need> NeedsOf(const Snapshot& snapshot) {
+  std::vector<Need> needs;
+  if (ReachesOutside(snapshot.tree)) {
+    needs.push_back(
+        {std::string(External::kSession), "", OutsideText(snapshot.tree), {"--shell-job"}});
+  }
+  AddDescriptors(snapshot, &needs);
+  AddTerminals(snapshot, &needs);
+  if (!snapshot.processes.empty() && snapshot.processes.front().attributes != nullptr) {
+    const Attributes& root = *snapshot.processes.front().attributes;
+    AddMounts(root, &needs);
+    AddNetwork(snapshot, root, &needs);
+  }
+  AddConnections(snapshot, &needs);
+  AddLocks(snapshot, &needs);
+  AddCgroups(snapshot, &needs);
+  return needs;
+}
+
+std::vector<External> ExternalsOf(const std::vector<Need>& needs) {
+  constexpr std::string_view kSaid[] = {External::kSession,  External::kDescriptor,
+                                        External::kTerminal, External::kRoot,
+                                        External::kMount,    External::kNetwork};
+  std::vector<External> externals;
+  for (const Need& need : needs) {
+    if (std::ranges::find(kSaid, need.kind) == std::end(kSaid)) continue;
+    externals.push_back({need.kind, need.key.empty() ? need.what : Printable(need.key)});
+  }
+  return externals;
+}
+
+void WarnOfNeeds(const std::vector<Need>& needs, Diagnostics& diag) {
+  const auto is = [](std::string_view kind) {
+    return [kind](const Need& need) { return need.kind == kind; };
+  };
+  const auto mounts = std::ranges::count_if(needs, is(External::kMount));
+  for (const KindText& row : kKinds) {
+    const auto first = std::ranges::find_if(needs, is(row.kind));
+    if (first == needs.end()) continue;
+    const auto count = std::ranges::count_if(needs, is(row.kind));
+    diag.Warning(std::string(row.where), WarningText(*first, static_cast<std::size_t>(count),
+                                                     static_cast<std::size_t>(mounts)));
+  }
+}
+
+void WarnOfOutside(const TreeSnapshot& tree, Diagnostics& diag) {
+  if (!ReachesOutside(tree)) return;
+  diag.Warning("pid " + std::to_string(tree.nodes.front().pid),
+               "the root is in " + OutsideText(tree) +
+                   ": the plan takes the restorer's, and crrestore wants --shell-job for it");
+}
+
+}  // namespace crgen
