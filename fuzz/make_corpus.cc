@@ -1,5 +1,9 @@
-// Writes what the fuzzers begin with: the golden programs in FOLDER/program, and some images of
-// each kind from the fixtures in FOLDER/images. usage: make_corpus FOLDER
+// Writes what the fuzzers begin with: the golden programs in FOLDER/program, some images of each
+// kind from the fixtures in FOLDER/images, and archives of a few in FOLDER/archive.
+// usage: make_corpus FOLDER
+#include <archive.h>
+#include <archive_entry.h>
+
 #include <cctype>
 #include <cstdio>
 #include <filesystem>
@@ -24,6 +28,26 @@ std::string KindOf(std::string name) {
   return name;
 }
 
+/// What is small of a fixture.
+void WriteArchive(const fs::path& path, const char* format, const char* filter) {
+  archive* writer = archive_write_new();
+  archive_write_set_format_by_name(writer, format);
+  archive_write_add_filter_by_name(writer, filter);
+  archive_write_open_filename(writer, path.c_str());
+  for (const auto& [name, content] : fuzz::Bases().front().files) {
+    if (content.size() > kLargestImage) continue;
+    archive_entry* entry = archive_entry_new();
+    archive_entry_set_pathname(entry, ("checkpoint/" + name).c_str());
+    archive_entry_set_filetype(entry, AE_IFREG);
+    archive_entry_set_perm(entry, 0600);
+    archive_entry_set_size(entry, static_cast<la_int64_t>(content.size()));
+    archive_write_header(writer, entry);
+    archive_write_data(writer, content.data(), content.size());
+    archive_entry_free(entry);
+  }
+  archive_write_free(writer);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -34,6 +58,12 @@ int main(int argc, char** argv) {
   const fs::path folder = argv[1];
   fs::create_directories(folder / "program");
   fs::create_directories(folder / "images");
+  fs::create_directories(folder / "archive");
+  for (const char* format : {"ustar", "pax", "gnutar"}) {
+    for (const char* filter : {"none", "gzip", "zstd", "xz"}) {
+      WriteArchive(folder / "archive" / (std::string(format) + "." + filter), format, filter);
+    }
+  }
   for (const auto& entry : fs::directory_iterator(CRGEN_GOLDEN)) {
     if (entry.path().extension() != ".json") continue;
     fs::copy_file(entry.path(), folder / "program" / entry.path().filename(),

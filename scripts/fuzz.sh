@@ -12,7 +12,7 @@ build="$here/build-fuzz"
   cmake -G Ninja -S "$here" -B "$build" -DCRGEN_FUZZ=ON -DBUILD_TESTING=OFF \
     -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
     -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE="-O1 -gline-tables-only"
-ninja -C "$build" fuzz_program fuzz_images make_corpus
+ninja -C "$build" fuzz_program fuzz_images fuzz_archive make_corpus
 "$build/fuzz/make_corpus" "$build/corpus"
 # The words of programs, as libFuzzer's dictionaries have them.
 grep -o '"[A-Za-z0-9_]*"' "$here/schema/restore-program.schema.json" | sort -u |
@@ -21,14 +21,14 @@ grep -o '"[A-Za-z0-9_]*"' "$here/schema/restore-program.schema.json" | sort -u |
 # A dump is hundreds of allocations, each traced and kept when it is freed: less of both.
 export ASAN_OPTIONS="malloc_context_size=4:quarantine_size_mb=16"
 failed=""
-for target in program images; do
+for target in program images archive; do
   echo "fuzz_$target: $seconds s, seed $seed"
   # New inputs go to the first folder; each run begins anew.
   rm -rf "$build/found-$target"
   mkdir -p "$build/found-$target" "$build/findings"
   options="-max_total_time=$seconds -seed=$seed -timeout=20 -rss_limit_mb=2048 -max_len=65536
     -artifact_prefix=$build/findings/ -print_final_stats=1 -verbosity=1"
-  [ "$target" = images ] || options="$options -dict=$build/words"
+  [ "$target" != program ] || options="$options -dict=$build/words"
   log="$build/fuzz_$target.log"
   # shellcheck disable=SC2086  # a list of words
   if "$build/fuzz/fuzz_$target" $options "$build/found-$target" "$build/corpus/$target" \

@@ -191,13 +191,21 @@ TEST_F(CliTest, SaysWhatWasGivenForADump) {
   const std::string file = std::string(CRGEN_GOLDEN) + "/threads.json";
   const Ran archive = Crgen(file);
   EXPECT_EQ(archive.code, 3);
-  EXPECT_NE(archive.err.find("is a file, expected the folder of a dump"), std::string::npos);
+  EXPECT_NE(archive.err.find("is no archive (.tar, .tar.gz, .tar.zst, .tar.xz)"), std::string::npos)
+      << archive.err;
   CopyOf("threads");
   const Ran above = Crgen(folder_.string());
-  EXPECT_EQ(above.code, 3);
-  EXPECT_NE(above.err.find("is no dump, but " + (folder_ / "threads").string() + " is one"),
+  EXPECT_EQ(above.code, 0);
+  EXPECT_EQ(above.out, Golden("threads"));
+  const std::string more = CopyOf("sessions");
+  const Ran several = Crgen(folder_.string());
+  EXPECT_EQ(several.code, 3);
+  EXPECT_NE(several.err.find("is no dump, but has several: " + more + ", " +
+                             (folder_ / "threads").string()),
             std::string::npos)
-      << above.err;
+      << several.err;
+  fs::rename(folder_ / "threads", folder_ / "checkpoint");
+  EXPECT_EQ(Crgen(folder_.string()).out, Golden("threads"));
   EXPECT_NE(Crgen("validate " + folder_.string()).err.find("is a folder, expected a file"),
             std::string::npos);
   EXPECT_NE(Crgen("validate - </dev/null").err.find("standard input: is empty"), std::string::npos);
