@@ -71,14 +71,15 @@ void AddTerminals(const Snapshot& snapshot, std::vector<Need>* needs) {
 void AddMounts(const Attributes& root, std::vector<Need>* needs) {
   if (root.mounts.empty()) return;
   needs->push_back({std::string(External::kRoot), "", "the root file system", {"--root", "DIR"}});
-  std::map<std::string, std::string> places;
+  std::map<std::string, std::vector<std::string_view>> places;
   for (const Mount& mount : root.mounts) {
-    if (mount.external) places.emplace(mount.external->bytes, mount.mountpoint.bytes);
+    if (mount.external) places[mount.external->bytes].push_back(mount.mountpoint.bytes);
   }
-  for (const auto& [key, place] : places) {
+  for (const auto& [key, at] : places) {
+    const std::string more = at.size() == 1 ? "" : " and in " + Count(at.size() - 1, "other place");
     needs->push_back({std::string(External::kMount),
                       key,
-                      "what is mounted at " + place,
+                      "what is mounted at " + std::string(at.front()) + more,
                       {"--external", "mnt[" + key + "]:PATH"}});
   }
 }
