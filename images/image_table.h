@@ -39,9 +39,6 @@ struct ImageKind {
 inline constexpr std::uint32_t kCommonMagic = 0x54564319;   ///< IMG_COMMON_MAGIC
 inline constexpr std::uint32_t kServiceMagic = 0x55105940;  ///< IMG_SERVICE_MAGIC
 
-/// Beside the images: what a runtime says that the first descriptors of the root were.
-inline constexpr std::string_view kRuntimeDescriptors = "descriptors.json";
-
 std::span<const ImageKind> ImageKinds();
 
 /// The row whose pattern `file_name` matches, and the number in it (0 if it has none); nullptr:

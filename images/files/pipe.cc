@@ -9,6 +9,7 @@
 
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"
+#include "images/runtime_descriptors.h"
 #include "model/files/external.h"
 
 namespace crgen {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "images/image_table.h"
+#include "images/runtime_descriptors.h"
 #include "images/source/archive_reader.h"
 #include "images/source/scoped_fd.h"
 
