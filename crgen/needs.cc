@@ -177,10 +177,6 @@ constexpr KindText kKinds[] = {
      "crrestore makes what is missing of them, or does with them what --manage-cgroups=MODE says"},
     {Need::kLoopback, "net", "crrestore --net-lo-up does so"}};
 
-std::string Words(const RestoreOption& option) {
-  return option.value.empty() ? option.name : option.name + " " + option.value;
-}
-
 /// What is wanted for `count` needs of a kind, of which `need` is the first.
 std::string WarningText(const Need& need, std::size_t count, std::size_t mounts) {
   const std::string list = "; crgen needs lists them";
