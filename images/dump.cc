@@ -168,6 +168,7 @@ Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
   Loader loader(source, snapshot, diag, options);
   if (Failed(loader.images.Index(diag)) || Failed(loader.LoadInventory()) ||
       Failed(loader.LoadProcessTree())) {
+    *snapshot = Snapshot{};
     return Result::kError;
   }
   Load(loader, options);

@@ -9,6 +9,7 @@
 #include "images/source/image_source.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
+#include "model/unplanned.h"
 
 namespace crgen {
 
@@ -22,6 +23,8 @@ struct LoadOptions {
   /// place. Without it they are essential, for every path and number in the dump means another
   /// thing outside of them.
   bool caller_namespaces = false;
+  Unplanned* unplanned =
+      nullptr;  ///< if not null, gets the descriptors and areas that are left out
 };
 
 /// Reads the image set `source` (x86-64, CRIU 3.17 to 4.2) and checks it for consistency.
@@ -29,9 +32,10 @@ struct LoadOptions {
 ///   kError        wrong framing, impossible value, a missing image, a reference that leads nowhere
 ///   kUnsupported  what no command can say; it is left out of the snapshot
 ///   kWarning      files that belong to nothing
-/// kError is returned if there was an error; `*snapshot` is then not to be used.
-/// The result does not depend on options.threads.
-/// Cost: linear in the bytes of the images; pages are located, not read.
+/// kError is returned if there was an error. `*snapshot` has then what could be read: its
+/// references lead somewhere, but it is no tree that anybody may rebuild. Nothing is in it if not
+/// even the inventory or the tree can be read. The result does not depend on options.threads. Cost:
+/// linear in the bytes of the images; pages are located, not read.
 Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
                 const LoadOptions& options = {});
 

@@ -46,6 +46,16 @@ void Loader::LoadDescriptorTable(ProcessIndex index, std::uint32_t files_id) {
   }
 }
 
+void Loader::KeepUnplanned(const pb::fdinfo_entry& entry, const std::string& what) {
+  if (options.unplanned == nullptr) return;
+  options.unplanned->descriptors.push_back({TableIndex(snapshot.tables.size() - 1),
+                                            static_cast<Fd>(entry.fd()),
+                                            (entry.flags() & kCloexec) != 0,
+                                            {entry.id()},
+                                            TypeName(entry.type()),
+                                            what});
+}
+
 void Loader::AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at, Pid pid,
                            std::vector<Descriptor>* slots) {
   if (entry.fd() >= static_cast<std::uint32_t>(kFdLimit)) {
@@ -57,6 +67,7 @@ void Loader::AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at,
     diag.Error(at.Where("id"), "no file " + std::to_string(entry.id()) + " in files.img (fd " +
                                    std::to_string(entry.fd()) + " of pid " + std::to_string(pid) +
                                    ")");
+    KeepUnplanned(entry, "cannot be read");
     return;
   }
   FileEntry& file = found->second;
@@ -72,6 +83,7 @@ void Loader::AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at,
     file.holders += (file.holders.empty() ? "fd " : ", fd ") + std::to_string(entry.fd()) +
                     " of pid " + std::to_string(pid);
     left_out.insert(SlotKey(snapshot.tables.size() - 1, static_cast<Fd>(entry.fd())));
+    KeepUnplanned(entry, file.unsupported);
     return;
   }
   has_descriptor[file.file] = true;

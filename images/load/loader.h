@@ -234,6 +234,8 @@ struct Loader {
   const PossibleOwners& Numbers();
   void AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at, Pid pid,
                      std::vector<Descriptor>* slots);
+  /// For whoever looks at the dump: a descriptor of the last table that is left out.
+  void KeepUnplanned(const pb::fdinfo_entry& entry, const std::string& what);
   /// Something that others lie in is unsupported: a namespace, a root.
   void UnsupportedContainer(const std::string& where, const std::string& what);
   void CheckNamespaces(ProcessIndex index, const std::string& where);

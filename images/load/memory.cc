@@ -41,14 +41,14 @@ bool IsKernelArea(const Region& region) {
 /// Converts the vmas of one mm_entry.
 class RegionBuilder {
  public:
-  RegionBuilder(Loader& loader, const pb::mm_entry& mm, Pid pid, std::string image,
-                AddressSpace* memory)
+  RegionBuilder(Loader& loader, const pb::mm_entry& mm, ProcessIndex process, std::string image)
       : loader_(loader),
         diag_(loader.diag),
         mm_(mm),
-        pid_(pid),
+        process_(process),
+        pid_(loader.snapshot.tree.nodes[process].pid),
         image_(std::move(image)),
-        memory_(*memory) {}
+        memory_(loader.snapshot.processes[process].memory) {}
 
   void Build();
 
@@ -68,10 +68,12 @@ class RegionBuilder {
   bool CheckKernelArea(const Region& region);
   bool Advice(Region* region);
   void AddGuard(const pb::vma_entry& vma);
+  void LeaveOut(const pb::vma_entry& vma);
 
   Loader& loader_;
   Diagnostics& diag_;
   const pb::mm_entry& mm_;
+  ProcessIndex process_;
   Pid pid_;
   std::string image_;
   AddressSpace& memory_;
@@ -331,6 +333,14 @@ void RegionBuilder::AddGuard(const pb::vma_entry& vma) {
   memory_.guards.push_back(guard);
 }
 
+void RegionBuilder::LeaveOut(const pb::vma_entry& vma) {
+  const AddressRange range = {vma.start(), vma.end()};
+  left_out_.push_back(range);
+  if (loader_.options.unplanned == nullptr) return;
+  loader_.options.unplanned->regions.push_back(
+      {process_, range, {vma.prot() & kProtAll}, AreaName(vma.status(), vma.shmid())});
+}
+
 void RegionBuilder::Build() {
   memory_.regions.reserve(static_cast<std::size_t>(mm_.vmas_size()));
   for (int i = 0; i < mm_.vmas_size(); ++i) {
@@ -360,7 +370,7 @@ void RegionBuilder::Build() {
     if (!Kind(vma, &region) || !CheckFlags(vma, &region) ||
         ((region.file >= 0 || region.object >= 0) && !CheckOffset(vma)) ||
         (IsKernelArea(region) && !CheckKernelArea(region)) || !Advice(&region)) {
-      left_out_.push_back(region.range);
+      LeaveOut(vma);
       continue;
     }
     memory_.regions.push_back(region);
@@ -444,7 +454,7 @@ void Loader::LoadMemory(ProcessIndex index, Attributes* attributes) {
 
   const std::size_t unsupported = diag.Count(Severity::kUnsupported);
   const std::size_t errors = diag.Count(Severity::kError);
-  RegionBuilder(*this, mm, pid, image, &process.memory).Build();
+  RegionBuilder(*this, mm, index, image).Build();
   const bool complete =
       diag.Count(Severity::kUnsupported) == unsupported && diag.Count(Severity::kError) == errors;
 

@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cstdint>
+#include <string>
 
 namespace crgen {
 
@@ -36,5 +37,8 @@ inline bool IsContradictory(std::uint32_t status) {
   if (special == kMemfd) return (backing & (kFilePrivate | kFileShared)) == 0;
   return (special == kSocket || special == kGuard) && backing != 0;
 }
+
+/// What kind of area that is, in words; `number`: vma_entry.shmid.
+std::string AreaName(std::uint32_t status, std::uint64_t number);
 
 }  // namespace crgen
