@@ -5,6 +5,7 @@
 #include "dsl/commands.h"
 #include "dsl/files/files.h"
 #include "dsl/json/program_json.h"
+#include "dsl/json/value_json.h"
 #include "dsl/json/writer.h"
 #include "model/printable.h"
 
@@ -159,6 +160,37 @@ void WriteFields(JsonWriter& json, const Struct& value) {
 
 }  // namespace
 
+// value_json.h: parts of programs, for whoever writes them elsewhere.
+void WriteFileJson(JsonWriter& json, const File& file) { WriteFile(json, file); }
+
+void WriteAttributesJson(JsonWriter& json, const Attributes& attributes) {
+  WriteValue(json, attributes);
+}
+
+void WriteLateStateJson(JsonWriter& json, const LateState& state) {
+  json.BeginObject();
+  std::visit([&](const auto& one) { WriteFields(json, one); }, state);
+  json.EndObject();
+}
+
+void WriteTextJson(JsonWriter& json, std::string_view name, const Text& text) {
+  WriteMember(json, name, text);
+}
+
+void WriteCommandJson(JsonWriter& json, const Command& command) {
+  json.BeginObject();
+  std::visit(
+      [&](const auto& body) {
+        json.Key("command");
+        json.String(std::decay_t<decltype(body)>::kName);
+        json.Key("pid");
+        json.Number(std::int64_t{command.pid});
+        WriteFields(json, body);
+      },
+      command.body);
+  json.EndObject();
+}
+
 void ProgramWriter::Begin(std::string* out) { out->append("["); }
 
 void ProgramWriter::Add(const Command& command, std::string* out) {
@@ -171,17 +203,7 @@ void ProgramWriter::Add(const Command& command, std::string* out) {
   const auto style =
       layout_ == Layout::kPretty ? JsonWriter::Style::kIndented : JsonWriter::Style::kLine;
   JsonWriter json(out, style, 1);
-  json.BeginObject();
-  std::visit(
-      [&](const auto& body) {
-        json.Key("command");
-        json.String(std::decay_t<decltype(body)>::kName);
-        json.Key("pid");
-        json.Number(std::int64_t{command.pid});
-        WriteFields(json, body);
-      },
-      command.body);
-  json.EndObject();
+  WriteCommandJson(json, command);
 }
 
 void ProgramWriter::End(std::string* out) {
