@@ -1,5 +1,5 @@
 // What the subcommands of crgen share: exit codes, diagnostics, progress, output.
-// This folder may include: checker, dsl, generator, images, model, preflight, terminal.
+// This folder may include: checker, dsl, generator, images, model, preflight, terminal, views.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -30,10 +30,13 @@ struct Subcommand {
 };
 
 std::function<ExitCode()> AddGenerate(CLI::App& app);
+std::function<ExitCode()> AddPlan(CLI::App& app);
+std::function<ExitCode()> AddShow(CLI::App& app);
 std::function<ExitCode()> AddTree(CLI::App& app);
 std::function<ExitCode()> AddValidate(CLI::App& app);
 std::function<ExitCode()> AddNeeds(CLI::App& app);
 std::function<ExitCode()> AddSchema(CLI::App& app);
+std::function<ExitCode()> AddWhy(CLI::App& app);
 
 /// Prints all diagnostics to stderr. Where many say the same of different places, the first is
 /// printed, and how many there are; all, if the user wants to know more (-v).

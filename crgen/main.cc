@@ -11,17 +11,19 @@ namespace {
 
 using crgen::ExitCode;
 
-constexpr crgen::Subcommand kSubcommands[] = {{"generate", crgen::AddGenerate},
-                                              {"tree", crgen::AddTree},
-                                              {"validate", crgen::AddValidate},
-                                              {"needs", crgen::AddNeeds},
-                                              {"schema", crgen::AddSchema}};
+constexpr crgen::Subcommand kSubcommands[] = {
+    {"show", crgen::AddShow},         {"why", crgen::AddWhy},     {"plan", crgen::AddPlan},
+    {"generate", crgen::AddGenerate}, {"needs", crgen::AddNeeds}, {"tree", crgen::AddTree},
+    {"validate", crgen::AddValidate}, {"schema", crgen::AddSchema}};
 
 constexpr const char* kFooter =
     "`crgen DUMP` is `crgen generate DUMP`.\n\n"
     "Exit codes: 0 ok, 1 internal error, 2 usage, 3 bad input, 4 unsupported, 5 unreachable "
     "tree\n\n"
     "Examples:\n"
+    "  crgen show dump/            what is in it\n"
+    "  crgen why dump/             can it be restored, by whom, here, and why not\n"
+    "  crgen plan dump/            what a restore would do\n"
     "  crgen dump/ > plan.json\n"
     "  crgen validate plan.json\n"
     "  crgen tree dump/\n"

@@ -1,0 +1,98 @@
+// crgen show [WHAT…] DUMP
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "crgen/look.h"
+#include "views/show.h"
+
+namespace crgen {
+namespace {
+
+struct ShowArguments {
+  std::vector<std::string> words;  ///< topics, then the dump
+  std::optional<Pid> pid;
+  bool json = false;
+};
+
+std::string TopicHelp() {
+  std::string text;
+  for (const TopicName& topic : TopicNames()) {
+    text += "  " + std::string(topic.name) + std::string(13 - topic.name.size(), ' ') +
+            std::string(topic.meaning) + "\n";
+  }
+  return text + "  all          all of these\n";
+}
+
+std::string TopicList() {
+  std::string text;
+  for (const TopicName& topic : TopicNames()) text += std::string(topic.name) + ", ";
+  return text + "all";
+}
+
+/// Errors are said one by one: what they are about is not shown. Of the rest, how much it is.
+void SayWhatIsMissing(const Look& look, const std::string& path) {
+  Diagnostics errors;
+  for (const Diagnostic& entry : look.findings.entries()) {
+    if (entry.severity == Severity::kError) errors.Add(entry);
+  }
+  errors.CountDropped(look.findings);
+  PrintDiagnostics(errors);
+  const std::size_t unsupported = look.findings.Count(Severity::kUnsupported);
+  if (look.whole && unsupported != 0) {
+    spdlog::warn(
+        "{}: {} in it that no program can say, marked ! where shown: `crgen why {}` says why", path,
+        unsupported == 1 ? "1 thing" : std::to_string(unsupported) + " things", path);
+  }
+}
+
+bool Has(const Snapshot& snapshot, Pid pid) {
+  return std::ranges::find(snapshot.tree.nodes, pid, &TreeNode::pid) != snapshot.tree.nodes.end();
+}
+
+ExitCode Show(const ShowArguments& arguments) {
+  std::vector<Topic> topics;
+  for (std::size_t i = 0; i + 1 < arguments.words.size(); ++i) {
+    if (AddTopic(arguments.words[i], &topics)) continue;
+    spdlog::error("{}: nothing of a dump is called that; there are {}", arguments.words[i],
+                  TopicList());
+    return ExitCode::kUsage;
+  }
+  if (topics.empty()) topics.push_back(Topic::kProcesses);
+  const std::string& path = arguments.words.back();
+  Look look;
+  OpenLook(path, &look);
+  SayWhatIsMissing(look, path);
+  if (look.snapshot.processes.empty()) return ExitCode::kBadInput;
+  if (arguments.pid && !Has(look.snapshot, *arguments.pid)) {
+    spdlog::error("--pid: no process {} is in {}", *arguments.pid, path);
+    return ExitCode::kUsage;
+  }
+  ViewOptions options = OptionsOfTerminal();
+  options.pid = arguments.pid;
+  const ExitCode printed = PrintView(arguments.json ? ShowJson(look.Dump(), topics, arguments.pid)
+                                                    : ShowText(look.Dump(), topics, options));
+  return look.whole ? printed : ExitCode::kBadInput;
+}
+
+}  // namespace
+
+std::function<ExitCode()> AddShow(CLI::App& app) {
+  auto arguments = std::make_shared<ShowArguments>();
+  app.description("Show what is in a dump, also in one that cannot be restored");
+  app.add_option("DUMP", arguments->words,
+                 "CRIU image directory; before it, what of it to show (below)")
+      ->required();
+  app.add_option("--pid", arguments->pid, "Only of this process");
+  app.add_flag("--json", arguments->json, "Print it for machines");
+  app.footer("What can be shown; without a word, processes:\n" + TopicHelp() +
+             "\nLines are as long as the terminal is wide. What a damaged dump still has is shown, "
+             "with exit code 3.\n\n"
+             "Examples:\n"
+             "  crgen show dump/\n"
+             "  crgen show fds memory --pid 31100 dump/\n"
+             "  crgen show all --json dump/");
+  return [arguments] { return Show(*arguments); };
+}
+
+}  // namespace crgen

@@ -1,0 +1,94 @@
+// crgen why DUMP
+#include "crgen/look.h"
+#include "crgen/losses.h"
+#include "generator/generate.h"
+#include "preflight/preflight.h"
+#include "views/why.h"
+
+namespace crgen {
+namespace {
+
+struct WhyArguments {
+  std::string dump;
+  bool json = false;
+};
+
+/// Whether crgen has a program for it, which `*program` gets.
+Verdict AskCrgen(const Look& look, Program* program) {
+  Verdict verdict = {"crgen", Answer::kNo, {}};
+  AddCauses(look.findings, false, &verdict);
+  for (Cause& cause : verdict.causes) {
+    if (look.whole && cause.advice.empty()) {
+      cause.advice = "crgen --partial leaves out what nothing else lies in";
+    }
+  }
+  if (!verdict.causes.empty()) return verdict;
+  Diagnostics diag;
+  if (GenerateProgram(look.snapshot, {AboutPlan(look.findings, look.snapshot)}, look.Reader(),
+                      program, diag) != GenerateOutcome::kOk) {
+    AddCauses(diag, false, &verdict);
+    return verdict;
+  }
+  WarnOfConnections(look.snapshot, diag);
+  WarnOfOutside(look.snapshot, diag);
+  WarnOfLocks(look.snapshot, diag);
+  AddCauses(diag, true, &verdict);
+  verdict.answer = verdict.causes.empty() ? Answer::kYes : Answer::kOnlyWith;
+  return verdict;
+}
+
+/// What crrestore would find here, without any of its options.
+Verdict AskHost(const Program& program, const std::string& images) {
+  Verdict verdict = {"host", Answer::kYes, {}};
+  if (program.empty()) {
+    verdict.answer = Answer::kUnknown;
+    verdict.causes.push_back({"the dump", "there is no program to ask this machine for"});
+    return verdict;
+  }
+  PreflightOptions options;
+  options.images = images;
+  HostFiles files;
+  Diagnostics diag;
+  if (Failed(Preflight(program, options, &files, diag))) {
+    verdict.answer = Answer::kNo;
+    AddCauses(diag, false, &verdict);
+  } else {
+    AddCauses(diag, true, &verdict);
+    if (!verdict.causes.empty()) verdict.answer = Answer::kOnlyWith;
+  }
+  return verdict;
+}
+
+ExitCode Why(const WhyArguments& arguments) {
+  Look look;
+  OpenLook(arguments.dump, &look);
+  if (look.snapshot.processes.empty()) {
+    PrintDiagnostics(look.findings);
+    return ExitCode::kBadInput;
+  }
+  Program program;
+  std::vector<Verdict> verdicts = {AskCriu(look.snapshot)};
+  verdicts.push_back(AskCrgen(look, &program));
+  verdicts.push_back(AskHost(program, arguments.dump));
+  return PrintView(arguments.json ? WhyJson(verdicts) : WhyText(verdicts, OptionsOfTerminal()));
+}
+
+}  // namespace
+
+std::function<ExitCode()> AddWhy(CLI::App& app) {
+  auto arguments = std::make_shared<WhyArguments>();
+  app.description("Say whether CRIU, crgen and this host can restore a dump, and why not");
+  app.add_option("DUMP", arguments->dump, "CRIU image directory")->required();
+  app.add_flag("--json", arguments->json, "Print it for machines");
+  app.footer(
+      "criu:  limits that it is known to have, with its own message\n"
+      "crgen: what no program can say, and what a restore must be told or handed over\n"
+      "host:  numbers that are taken, files that are missing or changed, rights, kernel features,\n"
+      "       as this user meets them\n\n"
+      "The exit code is 0 whatever the answers are, 3 if the dump cannot be read.\n\n"
+      "Example:\n"
+      "  crgen why dump/");
+  return [arguments] { return Why(*arguments); };
+}
+
+}  // namespace crgen

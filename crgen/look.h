@@ -1,0 +1,39 @@
+// What the subcommands that only look at a dump share.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "crgen/cli.h"
+#include "views/view.h"
+
+namespace crgen {
+
+/// A dump as far as it can be read.
+struct Look {
+  std::unique_ptr<ImageSource> source;  ///< null: it is no dump
+  std::unique_ptr<PageImages> pages;
+  Snapshot snapshot;
+  Unplanned unplanned;
+  Diagnostics findings;
+  bool whole = false;  ///< there was no error
+
+  PageReader Reader() const {
+    return [this](const std::string& image, std::uint64_t offset, std::span<char> out,
+                  Diagnostics& diag) { return pages->Read(image, offset, out, diag); };
+  }
+  LookedAt Dump() const { return {snapshot, unplanned, Reader()}; }
+};
+
+/// Reads the dump in the folder `path` into `*look`, on several threads.
+void OpenLook(const std::string& path, Look* look);
+
+/// Standard output's width, and colour, if it is a terminal; colour not with NO_COLOR
+/// (no-color.org).
+ViewOptions OptionsOfTerminal();
+
+/// Writes `text` to standard output.
+ExitCode PrintView(const std::string& text);
+
+}  // namespace crgen

@@ -1,0 +1,156 @@
+// `crgen show`, `why` and `plan` as a user meets them. CRGEN_REBASE=1 rewrites what is expected.
+#include <gtest/gtest.h>
+#include <pty.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/cli_fixture.h"
+
+namespace crgen::test {
+namespace {
+
+class ViewsCliTest : public CliTest {
+ protected:
+  void IsExpected(const std::string& golden, const std::string& arguments) {
+    const Ran run = Crgen(arguments);
+    EXPECT_EQ(run.code, 0) << run.err;
+    const fs::path path = fs::path(CRGEN_SOURCE) / "tests/views/golden" / golden;
+    if (std::getenv("CRGEN_REBASE") != nullptr) std::ofstream(path, std::ios::binary) << run.out;
+    EXPECT_EQ(run.out, ReadFileText(path)) << arguments;
+  }
+
+  /// What comes out where standard output is a terminal of so many columns.
+  std::string OnTerminal(const std::string& arguments, unsigned short columns,
+                         const std::string& environment = "") {
+    struct winsize size = {24, columns, 0, 0};
+    int terminal = -1;
+    const pid_t pid = forkpty(&terminal, nullptr, nullptr, &size);
+    if (pid == 0) {
+      const std::string command =
+          "env -u NO_COLOR " + environment + " " CRGEN_BINARY " " + arguments + " 2>/dev/null";
+      execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      _exit(127);
+    }
+    std::string text;
+    char piece[4096];
+    for (ssize_t got; (got = read(terminal, piece, sizeof piece)) > 0;) text.append(piece, got);
+    close(terminal);
+    waitpid(pid, nullptr, 0);
+    return text;
+  }
+};
+
+TEST_F(ViewsCliTest, ShowFixtures) {
+  for (const char* name : {"pipeline", "shared_fds", "shared_memory", "state", "zombies"}) {
+    IsExpected(std::string(name) + ".show", "show all " + Dump(name));
+  }
+  IsExpected("pidns.show", "show processes mounts " + Dump("pidns"));
+  IsExpected("shared_fds.json", "show fds files --json " + Dump("shared_fds"));
+}
+
+TEST_F(ViewsCliTest, PlanFixtures) {
+  IsExpected("shared_fds.plan", "plan --explain " + Dump("shared_fds"));
+  IsExpected("deep_tree.plan", "plan " + Dump("deep_tree"));
+  const Ran written = Crgen("plan --explain " + std::string(CRGEN_GOLDEN) + "/shared_fds.json");
+  EXPECT_EQ(written.out, Crgen("plan --explain " + Dump("shared_fds")).out);
+}
+
+TEST_F(ViewsCliTest, WorkOnAllFixtures) {
+  std::size_t dumps = 0;
+  for (const auto& dump : fs::directory_iterator(CRGEN_FIXTURES "/dumps")) {
+    ++dumps;
+    const std::string path = dump.path().string();
+    for (const char* view : {"show", "show all", "why", "plan", "plan --explain"}) {
+      const Ran run = Crgen(std::string(view) + " " + path);
+      EXPECT_EQ(run.code, 0) << view << path << run.err;
+      EXPECT_NE(run.out, "") << view << path;
+    }
+    for (const char* view : {"show all --json", "why --json", "plan --json"}) {
+      EXPECT_TRUE(nlohmann::json::accept(Crgen(std::string(view) + " " + path).out))
+          << view << path;
+    }
+  }
+  EXPECT_GT(dumps, 10U);
+}
+
+TEST_F(ViewsCliTest, SayWhoRestoresAndWhyNot) {
+  const auto why = [&](const std::string& dump) {
+    return nlohmann::json::parse(Crgen("why --json " + dump).out);
+  };
+  const auto deep = why(Dump("deep_tree"));
+  EXPECT_EQ(deep["criu"]["answer"], "no");
+  EXPECT_EQ(deep["criu"]["causes"][0]["message"], "Can't find a session leader for 31791");
+  EXPECT_EQ(deep["crgen"]["answer"], "yes");
+  // Its program is not on this machine.
+  EXPECT_EQ(deep["host"]["answer"], "no");
+  const auto job = why(Dump("shell_job"));
+  EXPECT_EQ(job["criu"]["answer"], "with");
+  EXPECT_EQ(job["criu"]["causes"][0]["advice"], "criu restore --shell-job");
+  EXPECT_EQ(job["crgen"]["answer"], "with");
+  const auto unsupported = why(WithUnsupported().string());
+  EXPECT_EQ(unsupported["criu"]["answer"], "yes");
+  EXPECT_EQ(unsupported["crgen"]["answer"], "no");
+  EXPECT_EQ(unsupported["crgen"]["causes"].size(), 2U);
+  EXPECT_EQ(unsupported["host"]["answer"], "unknown");
+}
+
+TEST_F(ViewsCliTest, ShowWhatCannotBePlanned) {
+  const std::string dump = WithUnsupported().string();
+  const Ran shown = Crgen("show fds " + dump);
+  EXPECT_EQ(shown.code, 0);
+  EXPECT_EQ(shown.out, Crgen("show fds " + Dump("pipeline")).out);
+  EXPECT_NE(shown.err.find("2 things in it that no program can say"), std::string::npos)
+      << shown.err;
+  EXPECT_EQ(Crgen("plan " + dump).code, 4);
+  EXPECT_EQ(Crgen("plan --partial " + dump).code, 0);
+}
+
+TEST_F(ViewsCliTest, ShowWhatIsLeftOfADamagedDump) {
+  const fs::path dump = CopyOf("threads");
+  for (const auto& image : fs::directory_iterator(dump)) {
+    if (image.path().filename().string().starts_with("mm-")) fs::remove(image);
+  }
+  const Ran shown = Crgen("show fds " + dump.string());
+  EXPECT_EQ(shown.code, 3);
+  EXPECT_EQ(shown.out, Crgen("show fds " + Dump("threads")).out);
+  EXPECT_NE(shown.err.find("mm-31500.img: is missing"), std::string::npos) << shown.err;
+  fs::remove(dump / "pstree.img");
+  const Ran nothing = Crgen("show " + dump.string());
+  EXPECT_EQ(nothing.code, 3);
+  EXPECT_EQ(nothing.out, "");
+}
+
+TEST_F(ViewsCliTest, RefuseWhatIsNoView) {
+  const Ran word = Crgen("show fbs " + Dump("threads"));
+  EXPECT_EQ(word.code, 2);
+  EXPECT_NE(word.err.find("there are processes, fds, "), std::string::npos) << word.err;
+  EXPECT_EQ(Crgen("show --pid 5 " + Dump("threads")).code, 2);
+  EXPECT_EQ(Crgen("show").code, 2);
+  EXPECT_EQ(Crgen("show " + folder_.string()).code, 3);
+  EXPECT_EQ(Crgen("why " + folder_.string()).code, 3);
+  EXPECT_EQ(Crgen("plan " + folder_.string()).code, 3);
+  std::ofstream(folder_ / "wrong.json") << R"([{"command": "SET_SID", "pid": 7}])";
+  EXPECT_EQ(Crgen("plan " + (folder_ / "wrong.json").string()).code, 3);
+}
+
+TEST_F(ViewsCliTest, FitATerminalAndColourItAlone) {
+  const std::string colour = OnTerminal("show all " + Dump("shared_fds"), 50);
+  EXPECT_NE(colour.find("\033[1m"), std::string::npos);
+  const std::string plain = OnTerminal("show all " + Dump("shared_fds"), 50, "NO_COLOR=1");
+  EXPECT_EQ(plain.find('\033'), std::string::npos);
+  EXPECT_NE(plain.find("…"), std::string::npos);
+  std::istringstream lines(plain);
+  for (std::string line; std::getline(lines, line);) {
+    const auto width = std::ranges::count_if(
+        line, [](char byte) { return (byte & 0xc0) != 0x80 && byte != '\r'; });
+    EXPECT_LE(width, 50) << line;
+  }
+  const std::string piped = Crgen("show all " + Dump("shared_fds")).out;
+  EXPECT_EQ(piped.find('\033'), std::string::npos);
+  EXPECT_EQ(piped.find("…"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace crgen::test

@@ -1,0 +1,261 @@
+// Views of the fixtures: what they show is what the snapshot has, at any width, and also of dumps
+// that are damaged.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "checker/check.h"
+#include "generator/generate.h"
+#include "images/dump.h"
+#include "model/printable.h"
+#include "tests/support/image_mutator.h"
+#include "tests/support/image_support.h"
+#include "views/plan.h"
+#include "views/show.h"
+#include "views/table.h"
+#include "views/why.h"
+
+namespace crgen {
+namespace {
+
+using namespace test;  // NOLINT: the vocabulary of these tests
+using nlohmann::json;
+
+std::vector<Topic> AllTopics() {
+  std::vector<Topic> topics;
+  EXPECT_TRUE(AddTopic("all", &topics));
+  return topics;
+}
+
+/// A dump in memory, as far as it can be read.
+struct Loaded {
+  explicit Loaded(Files files) : source(OpenMemory(std::move(files))), pages(*source) {
+    LoadOptions options;
+    options.unplanned = &unplanned;
+    result = LoadDump(*source, &snapshot, diag, options);
+  }
+  PageReader Reader() {
+    return [this](const std::string& image, std::uint64_t offset, std::span<char> out,
+                  Diagnostics& d) { return pages.Read(image, offset, out, d); };
+  }
+  LookedAt Dump() { return {snapshot, unplanned, Reader()}; }
+
+  std::unique_ptr<ImageSource> source;
+  PageImages pages;
+  Snapshot snapshot;
+  Unplanned unplanned;
+  Diagnostics diag;
+  Result result = Result::kOk;
+};
+
+std::size_t Width(const std::string& line) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(line, [](char byte) { return (byte & 0xc0) != 0x80; }));
+}
+
+class ViewsTest : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(ViewsTest, ShowWhatTheSnapshotHas) {
+  Loaded dump(ReadFixture(GetParam()));
+  ASSERT_EQ(dump.result, Result::kOk);
+  const json shown = json::parse(ShowJson(dump.Dump(), AllTopics(), std::nullopt));
+  const Snapshot& snapshot = dump.snapshot;
+  ASSERT_EQ(shown["processes"].size(), snapshot.processes.size());
+  std::size_t living = 0, regions = 0, shown_regions = 0, slots = 0, shown_slots = 0, in_dump = 0;
+  for (std::size_t i = 0; i < snapshot.processes.size(); ++i) {
+    const Process& process = snapshot.processes[i];
+    EXPECT_EQ(shown["processes"][i]["pid"], snapshot.tree.nodes[i].pid);
+    living += process.state != ProcessState::kZombie;
+    regions += process.memory.regions.size();
+    std::size_t pages = 0;
+    for (const PageRun& run : process.memory.pages) pages += run.nr_pages;
+    EXPECT_EQ(shown["processes"][i]["in_dump"], pages * kPageSize);
+    in_dump += pages * kPageSize;
+  }
+  std::size_t private_in_dump = 0;
+  for (const json& process : shown["memory"]) {
+    for (const json& region : process["regions"]) {
+      shown_regions += !region.contains("unplanned");
+      if (!region.contains("object")) private_in_dump += region.value("in_dump", std::size_t{0});
+    }
+  }
+  for (const DescriptorTable& table : snapshot.tables) slots += table.slots.size();
+  for (const json& table : shown["fds"]) shown_slots += table["descriptors"].size();
+  EXPECT_EQ(shown["memory"].size(), living);
+  EXPECT_EQ(shown_regions, regions);
+  EXPECT_EQ(private_in_dump, in_dump);
+  EXPECT_EQ(shown_slots, slots + dump.unplanned.descriptors.size());
+  EXPECT_GE(shown["files"].size(), snapshot.files.size());
+  std::size_t threads = 0;
+  for (const Process& process : snapshot.processes) threads += process.threads.size();
+  EXPECT_EQ(shown["credentials"].size(), living + threads);
+}
+
+TEST_P(ViewsTest, FitTheWidth) {
+  Loaded dump(ReadFixture(GetParam()));
+  for (const std::size_t columns : {std::size_t{20}, std::size_t{72}}) {
+    std::istringstream text(ShowText(dump.Dump(), AllTopics(), {columns, false, {}}));
+    std::size_t cut = 0;
+    for (std::string line; std::getline(text, line);) {
+      EXPECT_LE(Width(line), columns) << line;
+      EXPECT_EQ(Printable(line), line);
+      cut += line.ends_with("…");
+    }
+    EXPECT_GT(cut, 0U);
+  }
+  const std::string whole = ShowText(dump.Dump(), AllTopics(), {});
+  EXPECT_EQ(whole.find("…"), whole.npos);
+  EXPECT_EQ(whole.find('\033'), whole.npos);
+  EXPECT_NE(ShowText(dump.Dump(), AllTopics(), {0, true, {}}).find("\033[1m"), whole.npos);
+}
+
+/// Nobody is in the view of one process but whom it shares something with.
+TEST_P(ViewsTest, KeepToOneProcess) {
+  Loaded dump(ReadFixture(GetParam()));
+  for (const TreeNode& node : dump.snapshot.tree.nodes) {
+    const json shown = json::parse(ShowJson(dump.Dump(), AllTopics(), node.pid));
+    ASSERT_EQ(shown["processes"].size(), 1U);
+    EXPECT_EQ(shown["processes"][0]["pid"], node.pid);
+    EXPECT_LE(shown["fds"].size(), 1U);
+    for (const char* topic : {"memory", "signals", "credentials", "env"}) {
+      for (const json& entry : shown[topic]) EXPECT_EQ(entry["pid"], node.pid);
+    }
+  }
+}
+
+TEST_P(ViewsTest, TellEveryCommandOnce) {
+  Loaded dump(ReadFixture(GetParam()));
+  Program program;
+  Diagnostics diag;
+  ASSERT_EQ(GenerateProgram(dump.snapshot, {}, dump.Reader(), &program, diag),
+            GenerateOutcome::kOk);
+  const json told = json::parse(PlanJson(program, {}));
+  EXPECT_EQ(told["processes"], dump.snapshot.processes.size());
+  EXPECT_EQ(told["commands"], program.size());
+  std::vector<int> times(program.size());
+  std::size_t invented = 0;
+  for (const json& actor : told["actors"]) {
+    invented += actor.value("invented", false);
+    for (const json& step : actor["steps"]) {
+      const std::size_t index = step["command"];
+      ASSERT_LT(index, program.size());
+      EXPECT_EQ(program[index].pid, actor["pid"]);
+      EXPECT_FALSE(step["does"].get<std::string>().empty());
+      ++times[index];
+    }
+  }
+  EXPECT_EQ(invented, told["invented"]);
+  EXPECT_EQ(times, std::vector<int>(program.size(), 1));
+  std::istringstream text(PlanText(program, {60, false, {}}, true));
+  for (std::string line; std::getline(text, line);) EXPECT_LE(Width(line), 60U) << line;
+}
+
+/// Whatever a damaged dump still has can be looked at.
+TEST_P(ViewsTest, LookAtDamagedDumps) {
+  ImageMutator mutator(ReadFixture(GetParam()), 7);
+  std::size_t errors = 0, shown = 0;
+  for (int i = 0; i < 60; ++i) {
+    std::string what;
+    Loaded dump(mutator.Next(&what));
+    SCOPED_TRACE(what);
+    const std::string text = ShowText(dump.Dump(), AllTopics(), {80, true, {}});
+    const json parsed = json::parse(ShowJson(dump.Dump(), AllTopics(), std::nullopt));
+    EXPECT_EQ(parsed["processes"].size(), dump.snapshot.processes.size());
+    EXPECT_TRUE(json::accept(WhyJson({AskCriu(dump.snapshot)})));
+    errors += Failed(dump.result);
+    shown += Failed(dump.result) && !dump.snapshot.processes.empty();
+  }
+  EXPECT_GT(errors, 0U);
+  EXPECT_GT(shown, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Fixtures, ViewsTest, ::testing::ValuesIn(FixtureNames()),
+                         [](const auto& param_info) { return param_info.param; });
+
+/// A process whose every image is gone is still in the tree, and the others are whole.
+TEST(Views, ShowTheTreeOfADumpThatLacksImages) {
+  Files files = ReadFixture("shared_fds");
+  files.erase("mm-31101.img");
+  files.erase("fs-31101.img");
+  files.erase("core-31102.img");
+  Loaded dump(std::move(files));
+  EXPECT_EQ(dump.result, Result::kError);
+  const json shown = json::parse(ShowJson(dump.Dump(), AllTopics(), std::nullopt));
+  ASSERT_EQ(shown["processes"].size(), 6U);
+  EXPECT_EQ(shown["processes"][0]["comm"], "program");
+  EXPECT_GT(shown["fds"][1]["descriptors"].size(), 0U);  // of 31101, whose memory is lost
+}
+
+/// What CRIU 4.2.1 says when it is asked to restore these dumps.
+TEST(Views, KnowWhichTreesCriuRefuses) {
+  const auto message = [](const std::string& fixture) {
+    const Verdict verdict = AskCriu(Loaded(ReadFixture(fixture)).snapshot);
+    return verdict.answer == Answer::kNo ? verdict.causes.front().message : "";
+  };
+  for (const std::string& fixture : FixtureNames()) {
+    const std::string expected = fixture == "deep_tree" ? "Can't find a session leader for 31791"
+                                 : fixture == "shell_script"
+                                     ? "Can't find a session leader for 32190"
+                                     : "";
+    EXPECT_EQ(message(fixture), expected) << fixture;
+  }
+}
+
+TEST(Views, KnowProcessesThatCriuCannotTellTheBirthOf) {
+  Snapshot snapshot;
+  // 3 leads a session below the root's; 4 and 5 are left from sessions of above: 2's and 1's.
+  snapshot.tree.nodes = {{1, 1, 1, {}, false, false, {}},
+                         {2, 2, 2, ProcessIndex(0), false, false, {}},
+                         {3, 3, 3, ProcessIndex(1), false, false, {}},
+                         {4, 4, 2, ProcessIndex(2), false, false, {}},
+                         {5, 5, 1, ProcessIndex(2), false, false, {}}};
+  const Verdict verdict = AskCriu(snapshot);
+  EXPECT_EQ(verdict.answer, Answer::kNo);
+  EXPECT_EQ(verdict.causes.front().message,
+            "Can't figure out which sid (2 or 1)the process 3 was born with");
+}
+
+TEST(Views, EscapeAndCutInOnePlace) {
+  std::string out;
+  WriteLine("a\033[31mb\n", Ink::kPlain, {}, &out);
+  EXPECT_EQ(out, "a\\x1b[31mb\\x0a\n");
+  out.clear();
+  WriteLine("abcdef", Ink::kHeading, {4, true, {}}, &out);
+  EXPECT_EQ(out, "\033[1mabc…\033[0m\n");
+  out.clear();
+  WriteLine("äöü", Ink::kPlain, {3, false, {}}, &out);
+  EXPECT_EQ(out, "äöü\n");
+  out.clear();
+  Table table({{"N", Table::Align::kRight}, {"NAME"}, {"MORE"}});
+  table.Add({"7", "x\ny", ""});
+  table.Add({"100", "ü", "end"});
+  table.Write(2, {}, &out);
+  EXPECT_EQ(out, "    N  NAME    MORE\n    7  x\\x0ay\n  100  ü       end\n");
+}
+
+/// Ten thousand processes that share one table's descriptions: the others are counted, not listed.
+TEST(Views, NameAFewOfMany) {
+  Snapshot snapshot;
+  constexpr int kMany = 10000;
+  RegularFile path;
+  path.path.bytes = "/a";
+  snapshot.files.push_back(std::make_shared<File>(File{{1}, {}, path}));
+  for (int i = 0; i < kMany; ++i) {
+    snapshot.tree.nodes.push_back(
+        {i + 1, 1, 1, i == 0 ? ProcessIndex() : ProcessIndex(i - 1), false, false, {}});
+    Process process;
+    process.table = TableIndex(i);
+    snapshot.processes.push_back(std::move(process));
+    snapshot.tables.push_back({{{0, false, FileIndex(0)}}});
+  }
+  Unplanned nothing;
+  const std::string text =
+      ShowText({snapshot, nothing, {}}, {Topic::kProcesses, Topic::kFds, Topic::kFiles}, {});
+  EXPECT_NE(text.find("fd 0 of 1, fd 0 of 2, fd 0 of 3 and 9996 more"), text.npos);
+  EXPECT_NE(text.find("(9999 deep)"), text.npos);
+  EXPECT_LT(text.size(), std::size_t{kMany} * 400);
+}
+
+}  // namespace
+}  // namespace crgen

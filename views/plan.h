@@ -1,0 +1,19 @@
+// What a program does, as people read it.
+#pragma once
+
+#include <string>
+
+#include "dsl/commands.h"
+#include "views/view.h"
+
+namespace crgen {
+
+/// Totals, then the commands of each process in the order of births, one line a command. `explain`:
+/// with the reason of those that serve others than the process itself. `program` has passed
+/// CheckProgram, or is generated. Cost: linear, but for the descriptors that forks hand on.
+std::string PlanText(const Program& program, const ViewOptions& options, bool explain);
+
+/// The same as one JSON object (docs/looking.md), always with reasons.
+std::string PlanJson(const Program& program, const ViewOptions& options);
+
+}  // namespace crgen

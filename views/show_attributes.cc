@@ -1,0 +1,215 @@
+// Signals, timers, credentials; namespaces, mounts, cgroups.
+#include <linux/capability.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "views/show_parts.h"
+
+namespace crgen {
+namespace {
+
+/// Calls `function(tid, attributes)` for the leader and the other threads.
+void ForEachThread(Pid pid, const Process& process,
+                   const std::function<void(Pid, const Attributes&)>& function) {
+  if (process.attributes != nullptr) function(pid, *process.attributes);
+  for (const Thread& thread : process.threads) {
+    if (thread.attributes != nullptr) function(thread.tid, *thread.attributes);
+  }
+}
+
+std::string QueueText(const std::vector<PendingSignal>& queue) {
+  std::string text;
+  for (const PendingSignal& signal : queue)
+    text += (text.empty() ? "" : " ") + NameText(signal.signal);
+  return text;
+}
+
+/// One line "  name: value" if there is a value.
+void Fact(const Show& show, std::string_view name, const std::string& value) {
+  if (!value.empty()) show.Line("  " + std::string(name) + ": " + value);
+}
+
+void ShowThreadSignals(const Show& show, Pid pid, const Process& process) {
+  ForEachThread(pid, process, [&](Pid tid, const Attributes& attributes) {
+    const std::string of = tid == pid ? "" : " of thread " + std::to_string(tid);
+    const std::uint64_t mask = attributes.signal_mask ? attributes.signal_mask->value : 0;
+    Fact(show, "blocked" + of, MaskText(mask));
+    Fact(show, "pending" + of, QueueText(attributes.signal_queue));
+  });
+  Fact(show, "pending of the leader alone", QueueText(process.leader_signal_queue));
+}
+
+std::string TimerText(const IntervalTimer& timer) {
+  if (timer == IntervalTimer{}) return "";
+  const std::string text = "in " + TimeText(timer.value_sec, timer.value_usec * 1000);
+  if (timer.interval_sec == 0 && timer.interval_usec == 0) return text;
+  return text + ", every " + TimeText(timer.interval_sec, timer.interval_usec * 1000);
+}
+
+std::string PosixTimerText(const PosixTimer& timer) {
+  std::string text = NameText(timer.clock) + ", ";
+  text += timer.value_sec == 0 && timer.value_nsec == 0
+              ? "disarmed"
+              : "in " + TimeText(timer.value_sec, timer.value_nsec);
+  if (timer.interval_sec != 0 || timer.interval_nsec != 0) {
+    text += ", every " + TimeText(timer.interval_sec, timer.interval_nsec);
+  }
+  text += ", " + NameText(timer.notify);
+  if (timer.signal.value != 0) text += " " + NameText(timer.signal);
+  if (timer.notify_tid) text += " to thread " + std::to_string(*timer.notify_tid);
+  return text;
+}
+
+/// "0x0 (none)", "0x1ffffffffff (all)", "0x400".
+std::string CapabilityText(std::uint64_t mask) {
+  constexpr std::uint64_t kAll = (std::uint64_t{2} << CAP_LAST_CAP) - 1;
+  return mask == 0 ? "none" : mask == kAll ? "all" : HexText(mask);
+}
+
+std::string IdsText(std::uint32_t real, std::uint32_t effective, std::uint32_t saved,
+                    std::uint32_t fs) {
+  const std::string first = std::to_string(real);
+  if (real == effective && real == saved && real == fs) return first;
+  return first + ", effective " + std::to_string(effective) + ", saved " + std::to_string(saved) +
+         ", file system " + std::to_string(fs);
+}
+
+std::string SeccompText(const std::optional<Seccomp>& seccomp) {
+  if (!seccomp) return "";
+  return NameText(seccomp->mode) +
+         (seccomp->filters.empty() ? ""
+                                   : ", " + Count(seccomp->filters.size(), "filter", "filters"));
+}
+
+void AddCredentials(Pid tid, bool leader, const std::string& name, const Attributes& attributes,
+                    Table* table) {
+  const std::string who = leader ? std::to_string(tid) + " " + name : "  " + std::to_string(tid);
+  if (!attributes.creds) {
+    table->Add({who, "", "", "", "", "", "", SeccompText(attributes.seccomp)});
+    return;
+  }
+  const Creds& creds = *attributes.creds;
+  std::string rest = SeccompText(attributes.seccomp);
+  const auto more = [&](const std::string& text) { rest += (rest.empty() ? "" : "; ") + text; };
+  if (!creds.groups.empty()) more(Count(creds.groups.size(), "further group", "further groups"));
+  if (creds.secbits.bits != 0) more(FlagText(creds.secbits));
+  if (creds.lsm_profile) more("label " + creds.lsm_profile->bytes);
+  table->Add({who, IdsText(creds.uid, creds.euid, creds.suid, creds.fsuid),
+              IdsText(creds.gid, creds.egid, creds.sgid, creds.fsgid),
+              CapabilityText(creds.cap_eff.value), CapabilityText(creds.cap_prm.value),
+              CapabilityText(creds.cap_bnd.value), creds.no_new_privs ? "yes" : "no", rest});
+}
+
+void ShowNamespaces(const Show& show, const Attributes& root) {
+  if (show.snapshot().new_pid_namespace) show.Line("pid namespace of its own");
+  if (root.uts) show.Line("UTS namespace: host " + root.uts->nodename.bytes);
+  if (root.ipc) show.Line("IPC namespace");
+  if (root.net) {
+    show.Line("network namespace" +
+              (root.net->external ? ", from outside: " + root.net->external->bytes : ""));
+  }
+}
+
+std::string MountSource(const Mount& mount) {
+  if (mount.external) return "from outside: " + mount.external->bytes;
+  if (!mount.parent) return "the root file system";
+  if (mount.IsBind()) return "bind of " + mount.root.bytes;
+  return mount.source ? mount.source->bytes : "";
+}
+
+}  // namespace
+
+void ShowSignals(const Show& show) {
+  show.ForEachProcess([&](ProcessIndex index, const Process& process) {
+    if (process.state == ProcessState::kZombie || process.attributes == nullptr) return;
+    std::uint64_t ignored = 0, caught = 0;
+    for (const SignalAction& action : process.attributes->sigactions) {
+      constexpr std::uint64_t kIgnore = 1;
+      const std::uint64_t bit = std::uint64_t{1} << (action.signal.value - 1);
+      if (action.handler.value == kIgnore) ignored |= bit;
+      if (action.handler.value > kIgnore) caught |= bit;
+    }
+    show.Line(show.NameOf(index), Ink::kHeading);
+    Fact(show, "ignored", MaskText(ignored));
+    Fact(show, "caught", MaskText(caught));
+    ShowThreadSignals(show, show.PidOf(index), process);
+  });
+}
+
+void ShowTimers(const Show& show) {
+  Table table({{"OF"}, {"TIMER"}, {"STATE"}});
+  show.ForEachProcess([&](ProcessIndex index, const Process& process) {
+    if (process.attributes == nullptr) return;
+    const std::string who = show.NameOf(index);
+    const auto add = [&](const std::string& timer, const std::string& state) {
+      if (!state.empty()) table.Add({who, timer, state});
+    };
+    if (const auto& timers = process.attributes->timers) {
+      add("ITIMER_REAL", TimerText(timers->real));
+      add("ITIMER_VIRTUAL", TimerText(timers->virt));
+      add("ITIMER_PROF", TimerText(timers->prof));
+    }
+    for (const PosixTimer& timer : process.attributes->posix_timers) {
+      add("timer " + std::to_string(timer.id), PosixTimerText(timer));
+    }
+  });
+  for (const LateEntry& late : show.snapshot().late) {
+    const auto* setting = std::get_if<TimerfdSetting>(&late.state);
+    const auto& holders = show.relations.HoldersOf(late.file);
+    if (setting == nullptr || !show.Wants(holders)) continue;
+    table.Add({show.relations.AllText(holders),
+               "timerfd, " + FileText(*show.snapshot().files[late.file]), LateText(late.state)});
+  }
+  table.Write(0, show.options, show.out);
+}
+
+void ShowCredentials(const Show& show) {
+  Table table({{"OF"},
+               {"UID"},
+               {"GID"},
+               {"EFFECTIVE"},
+               {"PERMITTED"},
+               {"BOUNDING"},
+               {"NO_NEW_PRIVS"},
+               {"MORE"}});
+  show.ForEachProcess([&](ProcessIndex index, const Process& process) {
+    if (process.state == ProcessState::kZombie) return;
+    const Pid pid = show.PidOf(index);
+    const Attributes* leader = process.attributes.get();
+    ForEachThread(pid, process, [&](Pid tid, const Attributes& attributes) {
+      const bool same = tid != pid && leader != nullptr && attributes.creds == leader->creds &&
+                        attributes.seccomp == leader->seccomp;
+      if (!same) AddCredentials(tid, tid == pid, CommOf(process), attributes, &table);
+    });
+  });
+  table.Write(0, show.options, show.out);
+}
+
+void ShowMounts(const Show& show) {
+  const Snapshot& snapshot = show.snapshot();
+  if (snapshot.processes.empty()) return;
+  if (const Attributes* root = snapshot.processes.front().attributes.get()) {
+    ShowNamespaces(show, *root);
+    Table table({{"ID", Table::Align::kRight},
+                 {"ON", Table::Align::kRight},
+                 {"TYPE"},
+                 {"MOUNTPOINT"},
+                 {"FLAGS"},
+                 {"SOURCE"}});
+    for (const Mount& mount : root->mounts) {
+      table.Add({std::to_string(mount.id), mount.parent ? std::to_string(*mount.parent) : "",
+                 mount.fstype, mount.mountpoint.bytes, FlagText(mount.flags), MountSource(mount)});
+    }
+    table.Write(0, show.options, show.out);
+  }
+  Table cgroups({{"CGROUP"}, {"PROPERTIES"}});
+  for (const CgroupDirectory& directory : snapshot.cgroup_directories) {
+    cgroups.Add({CgroupText(directory.controllers, directory.path.bytes),
+                 std::to_string(directory.properties.size())});
+  }
+  cgroups.Write(0, show.options, show.out);
+}
+
+}  // namespace crgen
