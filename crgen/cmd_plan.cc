@@ -55,8 +55,8 @@ ExitCode Read(const std::string& path, Program* program, Diagnostics& diag) {
 ExitCode Plan(const PlanArguments& arguments) {
   Program program;
   Diagnostics diag;
-  const ExitCode made = IsFolder(arguments.dump) ? Generate(arguments, &program, diag)
-                                                 : Read(arguments.dump, &program, diag);
+  const ExitCode made = IsDump(arguments.dump) ? Generate(arguments, &program, diag)
+                                               : Read(arguments.dump, &program, diag);
   PrintDiagnostics(diag);
   if (made != ExitCode::kOk) return made;
   ViewOptions options = OptionsOfTerminal();
@@ -70,7 +70,8 @@ ExitCode Plan(const PlanArguments& arguments) {
 std::function<ExitCode()> AddPlan(CLI::App& app) {
   auto arguments = std::make_shared<PlanArguments>();
   app.description("Show what a restore would do, process by process, for people to read");
-  app.add_option("DUMP", arguments->dump, "CRIU image directory, or a restore program (-: stdin)")
+  app.add_option("DUMP", arguments->dump,
+                 "A dump (folder or archive), or a restore program (-: stdin)")
       ->required();
   app.add_option("--pid", arguments->pid, "Only what this process does; 0 is the restorer");
   app.add_flag("--explain", arguments->explain, "Say why, where a command serves other processes");

@@ -1,6 +1,7 @@
 // crgen why DUMP
 #include "crgen/look.h"
 #include "crgen/losses.h"
+#include "crgen/needs.h"
 #include "generator/generate.h"
 #include "preflight/preflight.h"
 #include "views/why.h"
@@ -29,24 +30,30 @@ Verdict AskCrgen(const Look& look, Program* program) {
     AddCauses(diag, false, &verdict);
     return verdict;
   }
-  WarnOfConnections(look.snapshot, diag);
-  WarnOfOutside(look.snapshot, diag);
-  WarnOfLocks(look.snapshot, diag);
+  WarnOfOutside(look.snapshot.tree, diag);
+  WarnOfNeeds(NeedsOf(look.snapshot), diag);
   AddCauses(diag, true, &verdict);
   verdict.answer = verdict.causes.empty() ? Answer::kYes : Answer::kOnlyWith;
   return verdict;
 }
 
 /// What crrestore would find here, without any of its options.
-Verdict AskHost(const Program& program, const std::string& images) {
+Verdict AskHost(const Program& program, const std::string& dump) {
   Verdict verdict = {"host", Answer::kYes, {}};
   if (program.empty()) {
     verdict.answer = Answer::kUnknown;
     verdict.causes.push_back({"the dump", "there is no program to ask this machine for"});
     return verdict;
   }
+  if (!IsFolder(dump)) {
+    verdict.answer = Answer::kUnknown;
+    verdict.causes.push_back(
+        {"the dump", "it is an archive, and crrestore reads none", "unpack it, and ask again"});
+    return verdict;
+  }
   PreflightOptions options;
-  options.images = images;
+  Diagnostics told;
+  options.images = ImageFolder(dump, told);
   HostFiles files;
   Diagnostics diag;
   if (Failed(Preflight(program, options, &files, diag))) {
@@ -78,7 +85,7 @@ ExitCode Why(const WhyArguments& arguments) {
 std::function<ExitCode()> AddWhy(CLI::App& app) {
   auto arguments = std::make_shared<WhyArguments>();
   app.description("Say whether CRIU, crgen and this host can restore a dump, and why not");
-  app.add_option("DUMP", arguments->dump, "CRIU image directory")->required();
+  app.add_option("DUMP", arguments->dump, "A dump: a folder, or an archive")->required();
   app.add_flag("--json", arguments->json, "Print it for machines");
   app.footer(
       "criu:  limits that it is known to have, with its own message\n"

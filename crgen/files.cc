@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <span>
 
 #include "images/source/archive.h"
@@ -22,6 +23,12 @@ bool IsFolder(const std::string& path) {
 bool IsRegularFile(const std::string& path) {
   std::error_code error;
   return std::filesystem::is_regular_file(path, error);
+}
+
+bool IsDump(const std::string& path) {
+  if (IsFolder(path)) return true;
+  char first = '[';
+  return IsRegularFile(path) && std::ifstream(path) >> first && first != '[';
 }
 
 TextFile::~TextFile() {

@@ -69,6 +69,8 @@ class TextFile {
 
 bool IsFolder(const std::string& path);
 bool IsRegularFile(const std::string& path);
+/// A folder, or a file that does not begin as a program does: an archive.
+bool IsDump(const std::string& path);
 
 /// The folder of the images of a dump: `path`, or where it has no images and one folder in it has
 /// (`checkpoint` before all others), that one. Empty (reported): several have.

@@ -12,8 +12,8 @@ namespace {
 using crgen::ExitCode;
 
 constexpr crgen::Subcommand kSubcommands[] = {
-    {"show", crgen::AddShow},         {"why", crgen::AddWhy},     {"plan", crgen::AddPlan},
-    {"generate", crgen::AddGenerate}, {"needs", crgen::AddNeeds}, {"tree", crgen::AddTree},
+    {"show", crgen::AddShow},         {"why", crgen::AddWhy},      {"plan", crgen::AddPlan},
+    {"generate", crgen::AddGenerate}, {"needs", crgen::AddNeeds},  {"tree", crgen::AddTree},
     {"validate", crgen::AddValidate}, {"schema", crgen::AddSchema}};
 
 constexpr const char* kFooter =
