@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "generator/generate.h"
@@ -20,26 +21,39 @@ std::string Count(std::size_t count, const std::string& what) {
   return std::to_string(count) + " " + what + (count == 1 ? "" : "s");
 }
 
-/// Of all slots of all tables: `function(slot, file)`.
+/// What processes hold and messages carry, as often as they do: `function(number, file)`; in a
+/// message it has no number.
 template <typename Function>
-void ForEachSlot(const Snapshot& snapshot, Function&& function) {
+void ForEachHeld(const Snapshot& snapshot, Function&& function) {
   for (const DescriptorTable& table : snapshot.tables) {
-    for (const Descriptor& slot : table.slots) function(slot, *snapshot.files[slot.file]);
+    for (const Descriptor& slot : table.slots) {
+      function(std::optional(slot.fd), *snapshot.files[slot.file]);
+    }
+  }
+  for (const SocketQueue& queue : snapshot.socket_queues) {
+    for (const QueuedMessage& message : queue.messages) {
+      for (const FileIndex file : message.rights) {
+        function(std::optional<Fd>(), *snapshot.files[file]);
+      }
+    }
   }
 }
 
 void AddDescriptors(const Snapshot& snapshot, std::vector<Need>* needs) {
-  std::map<std::string, Fd> numbers;  // the first one that each key has in the tree
-  ForEachSlot(snapshot, [&](const Descriptor& slot, const File& file) {
-    if (file.external) numbers.emplace(*file.external, slot.fd);
+  // The first one that each key has in the tree.
+  std::map<std::string, std::optional<Fd>> numbers;
+  ForEachHeld(snapshot, [&](std::optional<Fd> fd, const File& file) {
+    if (file.external) numbers.emplace(*file.external, fd);
   });
   std::set<Fd> used;
   for (const auto& [key, first] : numbers) {
-    Fd fd = first;
+    constexpr Fd kBehindStreams = 3;
+    Fd fd = first.value_or(kBehindStreams);
     while (!used.insert(fd).second) ++fd;
     needs->push_back({std::string(External::kDescriptor),
                       key,
-                      "a descriptor, which is " + std::to_string(first) + " in the tree",
+                      first ? "a descriptor, which is " + std::to_string(*first) + " in the tree"
+                            : std::string("a descriptor, which a message carries"),
                       {"--inherit-fd", "fd[" + std::to_string(fd) + "]:" + key}});
   }
 }
@@ -47,11 +61,11 @@ void AddDescriptors(const Snapshot& snapshot, std::vector<Need>* needs) {
 void AddTerminals(const Snapshot& snapshot, std::vector<Need>* needs) {
   std::set<TtyId> with_master;
   std::map<std::string, RestoreOption> terminals;
-  ForEachSlot(snapshot, [&](const Descriptor&, const File& file) {
+  ForEachHeld(snapshot, [&](std::optional<Fd>, const File& file) {
     const auto* tty = std::get_if<Tty>(&file.body);
     if (tty != nullptr && IsPtyMaster(*tty)) with_master.insert(tty->tty_id);
   });
-  ForEachSlot(snapshot, [&](const Descriptor&, const File& file) {
+  ForEachHeld(snapshot, [&](std::optional<Fd>, const File& file) {
     const auto* tty = std::get_if<Tty>(&file.body);
     if (tty == nullptr) return;
     if (tty->driver == kCurrentTerminal) {

@@ -230,11 +230,17 @@ void FileLoaderOf<Eventpoll>::Finish(Loader& loader) {
   for (LateEntry& entry : snapshot.late) {
     if (!std::holds_alternative<EpollTargets>(entry.state)) continue;
     entry.process = holders[entry.file];
-    if (entry.process >= 0) resolver.Resolve(entry);
+    if (entry.process >= 0) {
+      resolver.Resolve(entry);
+    } else if (loader.has_descriptor[entry.file]) {
+      loader.diag.Unsupported(places_.at(snapshot.files[entry.file]->id.value) + "tfd",
+                              "targets of a set that only a message on its way carries: no image "
+                              "says whose numbers they are");
+    }
   }
   std::erase_if(snapshot.late, [](const LateEntry& entry) {
     const auto* set = std::get_if<EpollTargets>(&entry.state);
-    return set != nullptr && set->targets.empty();
+    return set != nullptr && (set->targets.empty() || entry.process < 0);
   });
   resolver.CheckNests();
 }

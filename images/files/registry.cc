@@ -39,7 +39,12 @@ void FileLoaders::LoadObjects(Loader& loader) {
 }
 
 void FileLoaders::Finish(Loader& loader) {
-  for (auto& [type, one] : loaders_) one->Finish(loader);
+  // What is in flight counts as held: that is known first.
+  FileLoader& sockets = *loaders_[FileLoaderOf<UnixSocket>::kType];
+  sockets.Finish(loader);
+  for (auto& [type, one] : loaders_) {
+    if (one.get() != &sockets) one->Finish(loader);
+  }
 }
 
 FileLoader* FileLoaders::Find(std::uint32_t type) {

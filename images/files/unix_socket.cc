@@ -83,6 +83,12 @@ std::string UnsupportedUse(std::uint32_t flags) {
   return (flags & ~kExternal) == 0 ? "" : "unix socket with uflags " + HexText(flags);
 }
 
+/// Whether it may have locks: of others than descriptors of processes the dumper writes none.
+bool MayHaveLocks(const File& file) {
+  const bool lockable = AsRegular(file) != nullptr || std::holds_alternative<Memfd>(file.body);
+  return lockable && !file.flags.Has(O_PATH);
+}
+
 }  // namespace
 
 void FileLoaderOf<UnixSocket>::LoadObjects(Loader& loader) {
@@ -381,6 +387,7 @@ void FileLoaderOf<UnixSocket>::KeepInFlight(Loader& loader) {
       for (const FileIndex file : message.rights) {
         if (loader.has_descriptor[file]) continue;
         loader.has_descriptor[file] = true;
+        carried_with_locks_ += MayHaveLocks(*loader.snapshot.files[file]) ? 1 : 0;
         reached.push_back(file);
       }
     }
@@ -407,6 +414,12 @@ void FileLoaderOf<UnixSocket>::Warn(Loader& loader) {
                               std::to_string(connections) +
                                   " of type UNIXSK: no image says who made the connection "
                                   "(SO_PEERCRED); they come back with the ids of the restorer");
+  }
+  if (carried_with_locks_ != 0) {
+    loader.diag.NotRestorable("sk-queues.img",
+                              std::to_string(carried_with_locks_) +
+                                  " files that only messages carry: no image has their locks and "
+                                  "leases; they come back without");
   }
   if (messages != 0) {
     loader.diag.NotRestorable(

@@ -57,6 +57,7 @@ class FileLoaderOf<UnixSocket> : public FileLoader {
   std::unordered_map<std::uint32_t, std::size_t> by_inode_;    // in sockets_
   std::unordered_map<std::uint32_t, std::size_t> by_file_id_;  // likewise
   std::vector<Packet> packets_;
+  std::size_t carried_with_locks_ = 0;  ///< files that may have some, and only messages carry
 };
 
 }  // namespace crgen

@@ -13,18 +13,16 @@ constexpr std::uint32_t kMapShared = MAP_SHARED, kMapAnonymous = MAP_ANONYMOUS;
 
 enum class MemfdUse : std::uint8_t { kNone, kMappedShared, kFile };
 
-/// How each memfd object is used. What is only mapped shared and named /dev/zero is plain
-/// MAP_SHARED|MAP_ANONYMOUS memory, as CRIU 3.14 and later dump it.
-std::vector<MemfdUse> MemfdUses(const Snapshot& snapshot,
-                                const std::unordered_map<InodeId, ObjectIndex>& memfds) {
+/// How each memfd object is used: by descriptors, those in flight included, and by regions. What is
+/// only mapped shared and named /dev/zero is plain MAP_SHARED|MAP_ANONYMOUS memory, as CRIU 3.14
+/// and later dump it.
+std::vector<MemfdUse> MemfdUses(const Loader& loader) {
+  const Snapshot& snapshot = loader.snapshot;
   std::vector<MemfdUse> uses(snapshot.memfds.size());
   auto use = [&](ObjectIndex object, MemfdUse how) { uses[object] = std::max(uses[object], how); };
-  for (const DescriptorTable& table : snapshot.tables) {
-    for (const Descriptor& slot : table.slots) {
-      const auto* memfd = std::get_if<Memfd>(&snapshot.files[slot.file]->body);
-      if (memfd == nullptr) continue;
-      use(memfds.at(memfd->inode_id), MemfdUse::kFile);
-    }
+  for (const auto& [id, file] : loader.files) {
+    const bool used = file.file >= 0 && file.memfd >= 0 && loader.has_descriptor[file.file];
+    if (used) use(file.memfd, MemfdUse::kFile);
   }
   for (const Process& process : snapshot.processes) {
     for (const Region& region : process.memory.regions) {
@@ -43,7 +41,7 @@ void Loader::FinishSharedMemory() {
     if (images.Has(kind, object.id.value))
       (void)LoadPageRuns(kind, object.id.value, object.size, &object.pages);
   }
-  const std::vector<MemfdUse> uses = MemfdUses(snapshot, memfds);
+  const std::vector<MemfdUse> uses = MemfdUses(*this);
   std::unordered_set<std::uint64_t> numbers;  // of the objects that have pages
   for (const Shmem& object : snapshot.shmems) numbers.insert(object.id.value);
   std::vector<bool> plain(uses.size());
