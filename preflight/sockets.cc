@@ -8,10 +8,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
+#include <iterator>
+#include <optional>
 #include <sstream>
 #include <unordered_map>
 #include <vector>
@@ -23,7 +26,19 @@
 namespace crgen::preflight {
 namespace {
 
+// States of /proc/net/tcp.
+constexpr const char* kEstablished = "01";
+constexpr const char* kSynReceived = "03";
 constexpr const char* kTimeWait = "06";
+constexpr struct {
+  const char* number;
+  const char* name;
+} kClosing[] = {{"04", "FIN_WAIT1"},
+                {"05", "FIN_WAIT2"},
+                {"06", "TIME_WAIT"},
+                {"09", "LAST_ACK"},
+                {"0B", "CLOSING"}};
+constexpr const char* kNoInode = "0";
 
 std::string EndText(const InetAddress& end) {
   return "port " + std::to_string(end.port) + " of " + end.address;
@@ -96,6 +111,25 @@ std::string HolderOf(const std::string& inode) {
   }
   if (proc != nullptr) closedir(proc);
   return found;
+}
+
+/// Who is in the way, and what to do about it.
+struct Advice {
+  std::string who;  ///< ", by process 12 (redis-server)"; empty: nobody that can be seen
+  std::string what;
+};
+
+/// What has no inode has no descriptor.
+Advice AdviceOn(const Line& line) {
+  if (line.inode != kNoInode) return {HolderOf(line.inode), "end who has it"};
+  if (line.state == kEstablished || line.state == kSynReceived) {
+    return {", by a connection that nobody has accepted yet", "end who listens there"};
+  }
+  const auto closing = std::find_if(std::begin(kClosing), std::end(kClosing),
+                                    [&](const auto& state) { return state.number == line.state; });
+  return {", by a connection that is closed, but not over: the kernel has it" +
+              (closing == std::end(kClosing) ? "" : " in " + std::string(closing->name)),
+          "wait until it is over (FIN_WAIT2: net.ipv4.tcp_fin_timeout), or end it: ss --kill"};
 }
 
 class SocketQuestion : public QuestionOn<SocketQuestion> {
@@ -180,8 +214,8 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
                              "give it the address for the restore");
     }
     if (error == EADDRINUSE) {
-      return findings_.Wrong(EndText(*socket.source) + " is taken" + UserOf(socket),
-                             "end who has it");
+      const Advice advice = UserOf(socket);
+      return findings_.Wrong(EndText(*socket.source) + " is taken" + advice.who, advice.what);
     }
     if (error == EACCES) return;  // rights.cc
     if (error != 0) findings_.Wrong(EndText(*socket.source) + ": " + std::strerror(error));
@@ -201,16 +235,18 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     return name + (six ? "6" : "");
   }
 
-  /// Who has the port, as well as it can be seen.
-  std::string UserOf(const InetSocket& socket) const {
+  /// About who has the port, as well as it can be seen.
+  Advice UserOf(const InetSocket& socket) const {
     char port[8];
     std::snprintf(port, sizeof port, ":%04X", socket.source->port);
+    std::optional<Line> user;
     for (const bool six : {false, true}) {
       for (const Line& line : ReadTable(TableOf(socket, six))) {
-        if (line.local.ends_with(port) && line.state != kTimeWait) return HolderOf(line.inode);
+        if (!line.local.ends_with(port)) continue;
+        if (!user || user->inode == kNoInode) user = line;  // rather one that somebody has
       }
     }
-    return "";
+    return user ? AdviceOn(*user) : Advice{"", "end who has it"};
   }
 
   /// Told, if the connection is there already.
@@ -220,26 +256,25 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     const std::string remote = TableText(socket, *socket.destination);
     const auto there = Connections(six).find(local + " " + remote);
     if (there == connections_[six].end()) return false;
+    const Advice advice = AdviceOn(there->second);
     findings_.Wrong("the connection from " + EndText(*socket.source) + " to " +
-                        EndText(*socket.destination) + " is there already" +
-                        HolderOf(there->second),
-                    "end who has it");
+                        EndText(*socket.destination) + " is there already" + advice.who,
+                    advice.what);
     return true;
   }
 
-  /// Inodes of all, by both ends.
-  const std::unordered_map<std::string, std::string>& Connections(bool six) {
+  /// All, by both ends.
+  const std::unordered_map<std::string, Line>& Connections(bool six) {
     if (read_[six]) return connections_[six];
     read_[six] = true;
     for (const Line& line : ReadTable(six ? "tcp6" : "tcp")) {
-      if (line.state != kTimeWait)
-        connections_[six].emplace(line.local + " " + line.remote, line.inode);
+      if (line.state != kTimeWait) connections_[six].emplace(line.local + " " + line.remote, line);
     }
     return connections_[six];
   }
 
   bool read_[2] = {};
-  std::unordered_map<std::string, std::string> connections_[2];  ///< of tcp, of tcp6
+  std::unordered_map<std::string, Line> connections_[2];  ///< of tcp, of tcp6
 };
 
 }  // namespace
