@@ -12,6 +12,8 @@
 #include <map>
 #include <sstream>
 
+#include "restorer/own_limits.h"
+
 namespace crgen::restorer {
 namespace {
 
@@ -153,6 +155,15 @@ struct Lists {
     for (const PosixTimer& timer : from.posix_timers) timers[timer.id] = timer;
     if (!of_thread) AddQueue(from.signal_queue, &queue);
   }
+
+  /// Where the plan says none, the caller's, which is not what this process has.
+  void AddDescriptorLimit() {
+    const rlimit callers = CallersDescriptorLimit();
+    const LimitState limit = {RLIMIT_NOFILE, callers.rlim_cur, callers.rlim_max};
+    const bool said =
+        std::ranges::find(limits, limit.resource, &LimitState::resource) != limits.end();
+    if (!said && limit.current != limit.maximum) limits.push_back(limit);
+  }
 };
 
 TimeOp Sum(const ClockReading& reading, const TimeOp& offset) {
@@ -238,6 +249,7 @@ void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
   }
   process.actions = arena.Copy(lists.actions);
   process.action_count = static_cast<std::uint32_t>(lists.actions.size());
+  lists.AddDescriptorLimit();
   process.limits = arena.Copy(lists.limits);
   process.limit_count = static_cast<std::uint32_t>(lists.limits.size());
   const std::vector<PosixTimerState> timers = PosixTimersOf(lists.timers);

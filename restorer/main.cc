@@ -19,6 +19,7 @@
 #include "preflight/preflight.h"
 #include "restorer/files/inet_socket.h"
 #include "restorer/namespace_arguments.h"
+#include "restorer/own_limits.h"
 #include "restorer/restore.h"
 #include "restorer/schedule.h"
 #include "restorer/settle.h"
@@ -451,6 +452,7 @@ int Main(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   crgen::LogToTerminal("crrestore");
+  crgen::restorer::RaiseOwnLimits();
   try {
     return crgen::restorer::Main(argc, argv);
   } catch (const std::exception& error) {

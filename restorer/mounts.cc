@@ -18,6 +18,7 @@
 #include "model/mount_paths.h"
 #include "preflight/namespace_options.h"
 #include "restorer/cleanup.h"
+#include "restorer/own_limits.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
 
@@ -115,6 +116,7 @@ int MakeFileSystem(const Mount& mount, std::string* problem) {
 /// tar(1) of this system, in a process that has the new file system as its working directory.
 [[noreturn]] void BeTar(int folder, int archive) {
   umask(0);
+  LowerOwnLimits();
   if (fchdir(folder) != 0 || dup2(archive, STDIN_FILENO) < 0) _exit(126);
   execlp("tar", "tar", "--extract", "--gzip", "--no-unquote", "--no-wildcards", "--numeric-owner",
          "--same-owner", "--preserve-permissions", "--file=-", static_cast<char*>(nullptr));

@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "restorer/namespaces.h"
+#include "restorer/own_limits.h"
 #include "restorer/watch.h"
 
 namespace crgen::restorer {
@@ -77,6 +78,8 @@ ReadBack::ReadBack(const Program& program, bool cgroup_namespace)
     : cgroup_namespace_(cgroup_namespace) {
   ReadThread(getpid(), &own_thread_, &own_process_.facts.ignored);
   ReadLimits(getpid(), &own_process_.facts.limits);
+  const rlimit descriptors = CallersDescriptorLimit();
+  own_process_.facts.limits[RLIMIT_NOFILE] = {descriptors.rlim_cur, descriptors.rlim_max};
   ReadNamespaces(getpid(), &own_namespaces_);
   own_thread_.securebits = static_cast<std::uint32_t>(prctl(PR_GET_SECUREBITS));
   own_process_.facts.ignored = 0;

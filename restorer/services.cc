@@ -88,11 +88,8 @@ std::string OpenServices(const Program& program, Services* services) {
   constexpr rlim_t kOwn = 8;
   const rlim_t needed = static_cast<rlim_t>(FirstUnusedFd(program)) + kOwn + MostMounts(program);
   if (limit.rlim_cur < needed) {
-    limit.rlim_cur = limit.rlim_max;
-    if (limit.rlim_max < needed || setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-      return "the plan has descriptor " + std::to_string(FirstUnusedFd(program) - 1) +
-             ": RLIMIT_NOFILE is " + std::to_string(limit.rlim_max);
-    }
+    return "the plan has descriptor " + std::to_string(FirstUnusedFd(program) - 1) +
+           ": RLIMIT_NOFILE is " + std::to_string(limit.rlim_max);
   }
   return "";
 }

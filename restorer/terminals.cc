@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -161,10 +160,6 @@ int Terminals::OpenSlave(std::uint32_t index, int flags) const {
 /// The kernel gives out the lowest free index.
 std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) const {
   const std::string name = "pty " + std::to_string(index);
-  rlimit limit;
-  getrlimit(RLIMIT_NOFILE, &limit);
-  const rlimit all = {limit.rlim_max, limit.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &all);
   std::vector<int> others;
   std::string problem;
   for (;;) {
@@ -186,7 +181,6 @@ std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) const {
     }
   }
   for (const int fd : others) close(fd);
-  setrlimit(RLIMIT_NOFILE, &limit);
   if (!problem.empty()) return problem;
   int unlocked = 0;
   if (!Ioctl(terminal->master, TIOCSPTLCK, &unlocked)) return ErrorText(name + ": TIOCSPTLCK");

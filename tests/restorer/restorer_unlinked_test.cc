@@ -170,6 +170,42 @@ TEST_F(RestorerUnlinkedTest, TheDumpersLinkGoesWithTheHandOver) {
   EXPECT_EQ(Facts(3).st_nlink, 1u);
 }
 
+/// The caller's limit of descriptors holds for who is restored, not for the restorer.
+TEST_F(RestorerUnlinkedTest, MoreFilesThanTheCallerMayHaveOpen) {
+  Plan plan = Begin();
+  constexpr int kFiles = 60;
+  for (int i = 0; i < kFiles; ++i) Open(plan, 3 + i, "gone" + std::to_string(i), New(1 + i));
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan, "--detach", "ulimit -Sn 30 &&");
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(Facts(2 + kFiles).st_size, 11);
+  std::ifstream limits("/proc/" + std::to_string(Pid(0)) + "/limits");
+  std::string line, soft;
+  while (std::getline(limits, line)) {
+    if (line.starts_with("Max open files")) std::istringstream(line.substr(14)) >> soft;
+  }
+  EXPECT_EQ(soft, "30");
+  std::ifstream status("/proc/" + std::to_string(Pid(0)) + "/status");
+  std::string ignored;
+  while (std::getline(status, line)) {
+    if (line.starts_with("SigIgn:")) std::istringstream(line.substr(7)) >> ignored;
+  }
+  EXPECT_EQ(ignored, "0000000000000000");
+}
+
+TEST_F(RestorerUnlinkedTest, AFileThatMayNotBecomeSoLargeIsAnErrorByName) {
+  Plan plan = Begin();
+  Open(plan, 3, "gone", New(1, 100'000));
+  plan.Resume(Pid(0));
+  // In units of 512 bytes, or of 1024.
+  const Outcome outcome = Run(plan, "--detach", "ulimit -f 20 &&");
+  EXPECT_EQ(outcome.status, 5) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("gone: "), std::string::npos) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("File too large"), std::string::npos) << outcome.errors;
+  EXPECT_TRUE(Left().empty());
+  EXPECT_TRUE(Names().empty());
+}
+
 }  // namespace
 }  // namespace crgen::test
 
