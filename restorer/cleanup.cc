@@ -37,6 +37,15 @@ void BlockStop() {
   sigprocmask(SIG_BLOCK, &set, nullptr);
 }
 
+bool StopIsAsked() {
+  sigset_t waiting;
+  sigemptyset(&waiting);
+  sigpending(&waiting);
+  bool any = AskedToStop();
+  for (int signal : kStopSignals) any |= sigismember(&waiting, signal) == 1;
+  return any;
+}
+
 void DieOfStop() {
   for (int signal : kStopSignals) std::signal(signal, SIG_DFL);
   sigset_t set = StopSignals();

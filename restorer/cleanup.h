@@ -10,6 +10,8 @@ void ListenForStop();
 bool AskedToStop();
 /// The four signals wait …
 void BlockStop();
+/// AskedToStop(), or one of them waits.
+bool StopIsAsked();
 /// … and end this process again, as they do by default.
 void DieOfStop();
 

@@ -209,6 +209,13 @@ std::string Handover::Prepare() {
   return "";
 }
 
+std::string Handover::CheckAlive() const {
+  for (const ThreadStart& start : script_.threads) {
+    if (StateOf(start.number) != 't') return HasDied(*start.thread);
+  }
+  return "";
+}
+
 std::string Handover::Release(bool stop_all) {
   for (const ThreadStart& start : script_.threads) {
     const int signal = start.thread->process->stopped != 0 ? start.thread->process->stopped

@@ -24,6 +24,8 @@ class Handover {
   /// Unmaps the arena, lets debuggers reach those that are to be `dumpable`, sets the registers.
   /// Nothing has run yet.
   std::string Prepare();
+  /// Whether everybody still stands where Prepare() has left them. Empty, or who has died.
+  std::string CheckAlive() const;
   /// Lets everybody go; processes that are to be stopped (`stop_all`: all) stop at once. Nothing
   /// fails from here on but by the death of a process.
   std::string Release(bool stop_all);

@@ -10,10 +10,38 @@
 
 namespace crgen::restorer {
 
-/// Removes what the dump of `program` has left, all at once, if the program says so and the options
-/// do not forbid it. Rules that are not there (it may be another machine) are no failure. Empty, or
-/// what failed: then none is removed.
-std::string UnlockNetwork(const Program& program, const RestoreOptions& options);
+/// Removes what the dump of a program has left, if the program says so and the options do not
+/// forbid it. Tools run for `--timeout` at most, and until an end is asked for.
+class NetworkUnlock {
+ public:
+  /// Both stay as long as this does.
+  NetworkUnlock(const Program& program, const RestoreOptions& options);
+
+  /// Looks what there is. Nothing (it may be another machine) is no failure. Empty, or what failed.
+  std::string Find();
+  /// Removes what Find() has found: of each family all or nothing. Empty, or what failed.
+  std::string Remove();
+  /// Whether something has been found.
+  bool has_found() const { return !removals_.empty(); }
+  /// Whether something has been removed, or may have been.
+  bool may_be_gone() const { return may_be_gone_; }
+
+ private:
+  struct Removal {
+    std::vector<const char*> words;  ///< of the command
+    std::string input;
+  };
+
+  std::string FindTable();
+  std::string FindRules(const std::vector<const InetSocket*>& connections, const char* save,
+                        const char* restore);
+
+  const Program& program_;
+  const unsigned timeout_;
+  const NetworkLock* lock_ = nullptr;  ///< none: there is nothing to remove
+  std::vector<Removal> removals_;
+  bool may_be_gone_ = false;
+};
 
 /// The rules in `saved`, as iptables-save(8) prints the table `filter`, that stop `connections`, as
 /// input that makes iptables-restore(8) delete them. Empty: there are none.

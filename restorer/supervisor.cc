@@ -83,6 +83,8 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (RestoreProblem problem = cgroups_.Check(script_)) return problem;
   for (const int fd : made_) close(fd);  // the descriptions are the processes' own now
   for (const auto& [socket, root] : name_roots_) RemoveNameRoot(socket, root);
+  NetworkUnlock lock(program_, options_);
+  if (std::string problem = lock.Find(); !problem.empty()) return {problem, -1};
   if (!ready(root_)) return {"the process that was started has gone", -1};
   BlockStop();
   if (AskedToStop()) return {"interrupted", -1};
@@ -95,11 +97,17 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   Connections connections(script_, files_);
   std::string problem = connections.Take();
   if (problem.empty()) problem = connections.Start();
-  if (problem.empty()) problem = UnlockNetwork(program_, options_);
+  if (problem.empty() && lock.has_found()) problem = handover.CheckAlive();
+  if (problem.empty()) problem = lock.Remove();
   if (problem.empty()) problem = cgroups_.Freeze();
   if (problem.empty()) problem = handover.Release(options_.stop);
   if (!problem.empty()) {
     connections.Hold();
+    if (lock.may_be_gone()) {
+      problem +=
+          "; the network lock of the dump is gone: whatever the peers send now is answered "
+          "with a reset, which ends their connections";
+    }
     return {problem, -1};
   }
   RemoveLinks(links_);

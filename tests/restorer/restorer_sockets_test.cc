@@ -165,7 +165,15 @@ TEST_F(RestorerSocketsTest, WhatTheHostHasNotIsSaidBefore) {
     EXPECT_TRUE(Left().empty());
   };
   says(Listener(), "port " + Port() + " of 127.0.0.1 is taken, by process 1 (");
+  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+  const int accepted = accept(taken, nullptr, nullptr);
   close(taken);
+  close(accepted);
+  says(Listener(), "is closed, but not over: the kernel has it in FIN_WAIT2; wait until");
+  close(client);
+  NextPort();
   Json elsewhere = Listener();
   elsewhere["source"] = Address("192.0.2.1", port_);
   says(elsewhere, "the address 192.0.2.1 is not of this host");
@@ -218,10 +226,12 @@ class NetworkLockTest : public RestorerSocketsTest {
     Tool("iptables-save", "cat ../rules");
     Tool("iptables-restore", "echo \"$@\" >> ../done; cat >> ../done; exit $(cat ../status)");
     Tool("nft",
-         "echo \"$@\" >> ../done; [ \"$1\" = list ] && exit $(cat ../there); "
+         "echo \"$@\" >> ../done; . ../amid_$1; [ \"$1\" = list ] && cat ../tables; "
          "exit $(cat ../status)");
     Write("status", "0");
-    Write("there", "0");
+    Write("tables", "table inet CRIU-77\ntable inet CRIU-7\n");
+    Write("amid_list", "");
+    Write("amid_delete", "");
     Write("rules", "*filter\n:INPUT ACCEPT [0:0]\n-A " + Rule("INPUT", 22002) + "-A " +
                        Rule("INPUT", 22003) + "-A " + Rule("OUTPUT", 22002) +
                        "-A OUTPUT -s 10.9.0.1/32 -d 10.9.0.2/32 -p tcp -m tcp --sport " + Port() +
@@ -259,6 +269,28 @@ class NetworkLockTest : public RestorerSocketsTest {
     plan.Resume(Pid(0));
     return plan;
   }
+  const Json kTable = {{"method", "nftables"}, {"table", "CRIU-7"}};
+  /// Of a restore with kTable: says so, and nothing is left.
+  void ExpectFailure(const std::string& arguments, const std::string& message) {
+    const Outcome outcome = RunLocked(kTable, arguments);
+    EXPECT_EQ(outcome.status, 5);
+    EXPECT_NE(outcome.errors.find(message), std::string::npos) << outcome.errors;
+    EXPECT_TRUE(Left().empty());
+    EXPECT_EQ(TcpStateAt(port_), 0);
+    for (const auto& segment : peer_.Segments(50)) EXPECT_FALSE(segment.reset || segment.fin);
+  }
+  static bool IsRunning(const std::string& program) {
+    for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+      std::string name;
+      if (std::getline(std::ifstream(entry.path() / "comm"), name) && name == program) {
+        std::ifstream stat(entry.path() / "stat");
+        std::string text;
+        std::getline(stat, text);
+        if (text.find(") Z ") == std::string::npos) return true;
+      }
+    }
+    return false;
+  }
   Outcome RunLocked(const Json& lock, const std::string& more = "", const std::string& fault = "",
                     const char* binary = CRRESTORE_BINARY) {
     return Run(Locked(lock), "--detach --tcp-established " + more,
@@ -286,13 +318,68 @@ TEST_F(NetworkLockTest, SkipLeavesThemAlone) {
 
 TEST_F(NetworkLockTest, ATableIsDeleted) {
   EXPECT_EQ(RunLocked({{"method", "nftables"}, {"table", "CRIU-7"}}).status, 0);
-  EXPECT_EQ(Done(), "list table inet CRIU-7\ndelete table inet CRIU-7\n");
+  EXPECT_EQ(Done(), "list tables inet\ndelete table inet CRIU-7\n");
 }
 
 TEST_F(NetworkLockTest, ATableThatIsNotThereIsNot) {
-  Write("there", "1");
+  Write("tables", "table inet CRIU-77\n");
   EXPECT_EQ(RunLocked({{"method", "nftables"}, {"table", "CRIU-7"}}).status, 0);
-  EXPECT_EQ(Done(), "list table inet CRIU-7\n");
+  EXPECT_EQ(Done(), "list tables inet\n");
+}
+
+TEST_F(NetworkLockTest, WhetherATableIsThereMustBeKnown) {
+  Write("amid_list", "echo Operation not permitted >&2");
+  Write("status", "1");
+  ExpectFailure("", "nft list tables inet: ");
+  EXPECT_EQ(Done(), "list tables inet\n");
+}
+
+/// With all that it has started.
+TEST_F(NetworkLockTest, AToolThatHangsIsKilled) {
+  for (const char* amid : {"list", "delete"}) {
+    SCOPED_TRACE(amid);
+    Write(std::string("amid_") + amid, "sleep 1234; true");
+    ExpectFailure("--timeout 1", "no end after 1 s (--timeout): killed");
+    EXPECT_FALSE(IsRunning("sleep"));
+    Write(std::string("amid_") + amid, "");
+  }
+}
+
+TEST_F(NetworkLockTest, ASignalEndsItAmidATool) {
+  for (const char* amid : {"list", "delete"}) {
+    SCOPED_TRACE(amid);
+    Write(std::string("amid_") + amid,
+          "kill -TERM $(cut -d ' ' -f 4 /proc/$PPID/stat); sleep 1234; true");
+    ExpectFailure("--timeout 0", "interrupted");
+    EXPECT_FALSE(IsRunning("sleep"));
+    Write(std::string("amid_") + amid, "");
+  }
+}
+
+TEST_F(NetworkLockTest, WhoDiesBeforeItIsRemovedLeavesIt) {
+  Write("amid_list", "kill -KILL " + std::to_string(Pid(0)));
+  const Outcome outcome = RunLocked(kTable);
+  EXPECT_EQ(outcome.status, 5) << outcome.errors;
+  EXPECT_EQ(Done(), "list tables inet\n");
+  EXPECT_EQ(outcome.errors.find("is gone"), std::string::npos) << outcome.errors;
+}
+
+TEST_F(NetworkLockTest, AFailureSaysThatItIsGone) {
+  Write("amid_delete", "kill -KILL " + std::to_string(Pid(0)));
+  ExpectFailure("", "the network lock of the dump is gone");
+}
+
+/// They are the system's: what crrestore changes for itself is not theirs.
+TEST_F(NetworkLockTest, ToolsHaveTheLimitsOfTheCaller) {
+  Write("amid_list", "ulimit -Sn > ../limits; grep -E 'Sig(Blk|Ign)' /proc/$$/status >> ../limits");
+  const Outcome outcome = RunLocked(kTable, "", "&& ulimit -Sn 100 &&");
+  EXPECT_EQ(outcome.status, 0) << outcome.errors;
+  std::ifstream file(folder_ + "/limits");
+  std::string limit, blocked, ignored, label;
+  file >> limit >> label >> blocked >> label >> ignored;
+  EXPECT_EQ(limit, "100");
+  EXPECT_EQ(std::stoull(blocked, nullptr, 16), 0u);
+  EXPECT_EQ(std::stoull(ignored, nullptr, 16) & 1ull << (SIGXFSZ - 1), 0u);
 }
 
 TEST_F(NetworkLockTest, WhatCannotBeUnlockedIsNotRestored) {
