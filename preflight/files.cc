@@ -84,7 +84,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     const std::string& path = fifo.path.bytes;
     if (Later(path)) return;
     const Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
-    if (facts.error != 0) return findings_.Wrong(path + ": " + std::strerror(facts.error));
+    if (facts.error != 0) return findings_.Wrong(path + ": " + PathErrorText(facts.error));
     if (!S_ISFIFO(facts.status.st_mode)) {
       return findings_.Wrong(path + " is no FIFO", "mkfifo " + path);
     }
@@ -96,8 +96,8 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (!socket.HasFile() || socket.accept_from) return;
     const std::string path = socket.Path();
     if (Later(path)) return;
-    if (!CheckFolderOf(path, "directory", "the socket " + path, "")) return;
-    const Facts& folder = Look(path.substr(0, path.rfind('/') + 1), false);
+    const Facts& folder = LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
+    if (!CheckFolder(folder, "directory", "the socket " + path, "")) return;
     const NameState state = LookAtName(root_.IsOwn() ? path : InFolder(folder.fd, path));
     if (state == NameState::kOther) {
       findings_.Wrong(path + " is another file: the plan has a socket of that name",
@@ -165,7 +165,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     const std::string& path = file.opened_by ? file.opened_by->bytes : file.path.bytes;
     if (Later(path)) return;
     Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
-    if (facts.error != 0) return findings_.Wrong(path + ": " + std::strerror(facts.error));
+    if (facts.error != 0) return findings_.Wrong(path + ": " + PathErrorText(facts.error));
     const mode_t type = facts.status.st_mode & S_IFMT;
     if (type == S_IFIFO || type == S_IFSOCK) {
       return findings_.Wrong(path + " is a " + (type == S_IFIFO ? "FIFO" : "socket") +
@@ -186,16 +186,16 @@ class FileQuestion : public QuestionOn<FileQuestion> {
                              "move it away for the restore");
     }
     if (errno != ENOENT) return findings_.Wrong(path + ": " + std::strerror(errno));
-    CheckFolderOf(path, "folder", path, " for a moment");
+    const Facts& folder = Look(path.substr(0, path.rfind('/') + 1), false);
+    CheckFolder(folder, "folder", path, " for a moment");
   }
 
   /// `file` is to be made there. False: there is no folder. `folder` and `file`: as messages have
   /// it; `when`: " for a moment", or nothing.
-  bool CheckFolderOf(const std::string& path, const std::string& folder, const std::string& file,
-                     const std::string& when) {
-    const Facts& facts = Look(path.substr(0, path.rfind('/') + 1), false);
+  bool CheckFolder(const Facts& facts, const std::string& folder, const std::string& file,
+                   const std::string& when) {
     if (facts.error != 0) {
-      findings_.Wrong("the " + folder + " of " + file + ": " + std::strerror(facts.error));
+      findings_.Wrong("the " + folder + " of " + file + ": " + PathErrorText(facts.error));
       return false;
     }
     if (Allows(facts, W_OK | X_OK)) return true;
@@ -268,7 +268,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (Later(path)) return;
     const Facts& facts = Look(path, false);
     const std::string name = "the executable " + path;
-    if (facts.error != 0) return findings_.Wrong(name + ": " + std::strerror(facts.error));
+    if (facts.error != 0) return findings_.Wrong(name + ": " + PathErrorText(facts.error));
     if (!S_ISREG(facts.status.st_mode)) return findings_.Wrong(name + " is not a regular file");
     if (Allows(facts, X_OK)) return;
     struct statvfs mount = {};
@@ -283,7 +283,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (path.empty() || Later(path)) return;
     const Facts& facts = Look(path, false);
     const std::string name = "the directory " + path;
-    if (facts.error != 0) return findings_.Wrong(name + ": " + std::strerror(facts.error));
+    if (facts.error != 0) return findings_.Wrong(name + ": " + PathErrorText(facts.error));
     if (!S_ISDIR(facts.status.st_mode)) return findings_.Wrong(path + " is not a directory");
     if (!Allows(facts, X_OK)) {
       findings_.Wrong(name + ": " + std::strerror(errno),
@@ -311,8 +311,20 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     return facts;
   }
 
+  /// The way to a socket's name may have links of others: the executor has no more rights there.
+  Facts& LookAtSocketFolder(const std::string& path) {
+    if (!root_.IsOwn()) return Look(path, false);
+    const auto [known, fresh] = socket_folders_.try_emplace(path);
+    Facts& facts = known->second;
+    if (!fresh) return facts;
+    facts.fd = OpenPath(AT_FDCWD, path, 0, 0);
+    if (facts.fd < 0 || fstat(facts.fd, &facts.status) != 0) facts.error = errno;
+    if (facts.fd >= 0) context_.files.HoldFile("folder of sockets " + path, facts.fd);
+    return facts;
+  }
+
   const RootView root_;
-  std::unordered_map<std::string, Facts> files_, links_;  ///< by path
+  std::unordered_map<std::string, Facts> files_, links_, socket_folders_;  ///< by path
   std::int64_t most_pending_ = -1;
   std::unordered_map<dev_t, std::uint64_t> wanted_;  ///< bytes of unlinked files
   WatchedInodes inodes_;

@@ -12,6 +12,8 @@
 #include <cstring>
 #include <vector>
 
+#include "preflight/trusted_path.h"
+
 namespace crgen {
 namespace {
 
@@ -74,6 +76,26 @@ int OpenPath(int folder, const std::string& path, int flags, unsigned long long 
     if (errno == EAGAIN) continue;  // a rename beside it
     if (errno != EMFILE || !RaiseDescriptorLimit()) return -1;
   }
+}
+
+int OpenTrusted(const std::string& path, int flags) {
+  const auto system = [](long number, auto... arguments) -> long {
+    for (;;) {
+      const long result = syscall(number, arguments...);
+      if (result >= 0) return result;
+      if (errno != EMFILE || !RaiseDescriptorLimit()) return -errno;
+    }
+  };
+  TrustedPath way(system);
+  const long fd = way.Open(path.c_str(), static_cast<std::uint32_t>(flags) | O_CLOEXEC);
+  if (fd >= 0) return static_cast<int>(fd);
+  errno = fd == way.kForeign ? ELOOP : static_cast<int>(-fd);
+  return -1;
+}
+
+std::string PathErrorText(int error) {
+  if (error != ELOOP) return std::strerror(error);
+  return "a symbolic link on the way is not root's, or is where others can change it";
 }
 
 int Reopen(int held, int flags) {

@@ -58,6 +58,13 @@ std::string WatchedKey(const std::optional<Text>& path, const std::optional<Inod
 /// limit of descriptors to the hard one where it is reached. -1: errno says why.
 int OpenPath(int folder, const std::string& path, int flags, unsigned long long resolve);
 
+/// The same from this process's root directory, following links only where root alone can have put
+/// them (preflight/trusted_path.h): ELOOP.
+int OpenTrusted(const std::string& path, int flags);
+
+/// What the two say by errno.
+std::string PathErrorText(int error);
+
 /// Opens what `held` leads to: open(2) without looking up a name. -1: errno says why.
 int Reopen(int held, int flags);
 

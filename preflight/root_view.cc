@@ -30,7 +30,7 @@ bool RootView::IsMadeLater(const std::string& path) const {
 }
 
 int RootView::Open(const std::string& path, int flags) const {
-  if (IsOwn()) return OpenPath(AT_FDCWD, path, flags, 0);
+  if (IsOwn()) return OpenTrusted(path, flags);
   const Way way = WayTo(path);
   // What is mounted below is not in the tree's namespace.
   constexpr unsigned long long kInside = RESOLVE_IN_ROOT | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;

@@ -25,7 +25,7 @@ class RootView {
   /// Whether only the restore makes what `path` leads to: in a file system that is new, or whose
   /// place the caller has not given.
   bool IsMadeLater(const std::string& path) const;
-  /// As OpenPath(). REQUIRES: !IsMadeLater(path).
+  /// As OpenTrusted(). REQUIRES: !IsMadeLater(path).
   int Open(const std::string& path, int flags) const;
 
  private:

@@ -109,7 +109,7 @@ WatchedInodes::Found WatchedInodes::Find(const std::optional<Text>& path,
   int there = -1, error = 0;
   for (const int flags : {0, O_NOFOLLOW}) {
     if (!path) break;
-    const int fd = OpenPath(AT_FDCWD, path->bytes, flags, 0);
+    const int fd = OpenTrusted(path->bytes, flags);
     if (fd < 0) error = errno;
     if (fd >= 0 && (!handle || Is(fd, *handle))) {
       if (there >= 0) close(there);
@@ -121,7 +121,7 @@ WatchedInodes::Found WatchedInodes::Find(const std::optional<Text>& path,
       close(fd);
     }
   }
-  if (!handle) return {-1, path->bytes + ": " + std::strerror(error)};
+  if (!handle) return {-1, path->bytes + ": " + PathErrorText(error)};
   Found by_handle = ByHandle(*handle);
   if (by_handle.fd < 0 && there >= 0) {
     return {there, path->bytes + " is another inode than when it was dumped"};

@@ -47,7 +47,7 @@ Arena::~Arena() {
   if (sealed_part_ >= 0) close(sealed_part_);
 }
 
-Result Arena::Make(const Program& program, const OwnMaps& maps, const ArenaSizes& sizes,
+Result Arena::Make(const Program& program, const OwnMaps& maps, const ArenaSizes& sizes, int board,
                    Diagnostics& diag) {
   std::vector<AddressRange> used;
   for (const AddressRange& range : maps.ranges) {
@@ -99,10 +99,10 @@ Result Arena::Make(const Program& program, const OwnMaps& maps, const ArenaSizes
     *offset += start_;
   }
   for (SharedObject& object : shared_) object.at += start_;
-  return MapParts(sizes, diag);
+  return MapParts(sizes, board, diag);
 }
 
-Result Arena::MapParts(const ArenaSizes& sizes, Diagnostics& diag) {
+Result Arena::MapParts(const ArenaSizes& sizes, int board, Diagnostics& diag) {
   const auto map = [](std::uint64_t at, std::uint64_t size, int flags, int fd) {
     return mmap(reinterpret_cast<void*>(at), size, PROT_READ | PROT_WRITE,
                 flags | MAP_FIXED_NOREPLACE, fd, 0) == reinterpret_cast<void*>(at);
@@ -111,7 +111,8 @@ Result Arena::MapParts(const ArenaSizes& sizes, Diagnostics& diag) {
   const std::uint64_t sealed = script_.end - start_;
   bool ok = sealed_part_ >= 0 && ftruncate(sealed_part_, static_cast<off_t>(sealed)) == 0 &&
             map(start_, sealed, MAP_SHARED, sealed_part_) &&
-            map(board_.next, board_.end - board_.next, MAP_SHARED | MAP_ANONYMOUS, -1) &&
+            ftruncate(board, static_cast<off_t>(board_.end - board_.next)) == 0 &&
+            map(board_.next, board_.end - board_.next, MAP_SHARED, board) &&
             map(stacks_, kStackSize * (sizes.threads + 2),
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
   for (const SharedObject& object : shared_) {

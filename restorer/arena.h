@@ -37,8 +37,9 @@ class Arena {
   Arena& operator=(const Arena&) = delete;
   ~Arena();
 
-  /// Finds the range and maps what is shared. The range stays mapped until the process ends.
-  Result Make(const Program& program, const OwnMaps& maps, const ArenaSizes& sizes,
+  /// Finds the range and maps what is shared, the board from the memfd `board`, which is empty. The
+  /// range stays mapped until the process ends.
+  Result Make(const Program& program, const OwnMaps& maps, const ArenaSizes& sizes, int board,
               Diagnostics& diag);
   /// From here on nobody can write the executor and the script: neither this process, nor its
   /// descendants, nor who gets hold of their memory. Only the board is left to write.
@@ -91,7 +92,7 @@ class Arena {
     std::uint64_t next = 0, end = 0;
   };
   static void* Allocate(Part& part, std::size_t size, std::size_t alignment);
-  Result MapParts(const ArenaSizes& sizes, Diagnostics& diag);
+  Result MapParts(const ArenaSizes& sizes, int board, Diagnostics& diag);
 
   std::uint64_t start_ = 0, code_end_ = 0, end_ = 0;
   Part script_, board_;

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -13,6 +14,7 @@
 #include "restorer/compile_attributes.h"
 #include "restorer/created_memfds.h"
 #include "restorer/files/files.h"
+#include "restorer/files/unix_socket.h"
 #include "restorer/held_connections.h"
 #include "restorer/late_files.h"
 #include "restorer/lease_breaks.h"
@@ -53,6 +55,7 @@ class Compiler {
     FindParents();
     MakeThreads();
     FindCreators();
+    FindSockets();
     for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
     if (!services_.tcp_close) {
       script_.connections = FindHeldConnections(program_, schedule_, script_.late_files);
@@ -71,6 +74,7 @@ class Compiler {
 
  private:
   void PrepareSetup() {
+    script_.socket_files = arena_.NewOnBoard<MadeFile>(services_.socket_files.size());
     script_.board = arena_.NewOnBoard<Board>();
     script_.setup = arena_.New<Setup>();
     Setup& setup = *script_.setup;
@@ -83,6 +87,7 @@ class Compiler {
     setup.stack_top = arena_.leader_stack_top();
     setup.helper_stack_top = arena_.helper_stack_top();
     setup.helper_tid = services_.helper_tid;
+    setup.own = SocketOwnerOf(own_.creds, arena_);
     setup.vdso_at = maps_.vdso.start;
     setup.vvar_at = maps_.vvar.start;
     setup.vdso_park = arena_.vdso_park();
@@ -137,6 +142,36 @@ class Compiler {
       creator_[schedule_.child[i]] = schedule_.executor[i];
     }
     loginuids_.resize(schedule_.processes.size(), own_.loginuid);
+  }
+
+  /// What their processes are to be, and who listens.
+  void FindSockets() {
+    owners_.resize(schedule_.processes.size(), nullptr);
+    for (std::size_t i = 0; i < program_.size(); ++i) {
+      if (const auto* open = std::get_if<OpenFile>(&program_[i].body)) {
+        const auto* socket = std::get_if<UnixSocket>(&open->file->body);
+        if (socket != nullptr && socket->backlog) {
+          listeners_[socket->socket_id] = program_[i].pid;
+        }
+      }
+      const auto* set = std::get_if<SetAttr>(&program_[i].body);
+      if (set == nullptr || !(set->attributes->creds || set->attributes->inherit_creds)) continue;
+      if (set->tid && *set->tid != program_[i].pid) continue;
+      const SocketOwner*& owner = owners_[schedule_.executor[i]];
+      owner = set->attributes->creds ? OwnerOf(*set->attributes->creds) : nullptr;
+    }
+  }
+
+  /// Null: those that this process has anyway.
+  const SocketOwner* OwnerOf(const Creds& creds) {
+    const Creds& own = own_.creds;
+    const auto ids = [](const Creds& it) {
+      return std::tie(it.euid, it.egid, it.fsuid, it.fsgid, it.groups);
+    };
+    if (ids(creds) == ids(own)) return nullptr;
+    SocketOwner* owner = arena_.New<SocketOwner>();
+    *owner = SocketOwnerOf(creds, arena_);
+    return owner;
   }
 
   void CompileProcess(std::size_t index) {
@@ -300,8 +335,16 @@ class Compiler {
       op.open.created = services_.inherited.at(*open.file->external);
       return;
     }
-    OpenContext context = {*open.file, services_,       script_.setup->service_fd,     arena_,
-                           op,         open.peer.get(), taken_over_.contains(command_)};
+    OpenContext context = {*open.file,
+                           services_,
+                           script_.setup->service_fd,
+                           arena_,
+                           op,
+                           open.peer.get(),
+                           taken_over_.contains(command_),
+                           owners_[schedule_.executor[command_]],
+                           listeners_,
+                           script_.socket_files};
     std::visit([&]<typename Body>(const Body& body) { FileRestorer<Body>::Compile(body, context); },
                open.file->body);
   }
@@ -439,8 +482,10 @@ class Compiler {
   const std::unordered_set<std::size_t> taken_over_;
   const LeaseBreaks lease_breaks_;
   std::size_t command_ = 0;
-  std::vector<std::uint32_t> creator_;    ///< of each process
-  std::vector<std::uint32_t> loginuids_;  ///< of each process
+  std::vector<std::uint32_t> creator_;      ///< of each process
+  std::vector<std::uint32_t> loginuids_;    ///< of each process
+  std::vector<const SocketOwner*> owners_;  ///< of the sockets of each process
+  std::map<SocketId, Pid> listeners_;
   std::vector<Word*> done_;
   std::unordered_map<std::uint32_t, std::uint32_t> parents_;  ///< by index of the process
   std::vector<Slice> slices_;
@@ -462,7 +507,8 @@ ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint6
     sizes.threads = std::max(sizes.threads, ++threads[schedule.executor[i]]);
     ++all_threads;
   }
-  sizes.board = sizeof(Board) + sizeof(ProcessWords) * schedule.processes.size() +
+  sizes.board = sizeof(MadeFile) * NumberSocketFiles(program).size() + sizeof(Board) +
+                sizeof(ProcessWords) * schedule.processes.size() +
                 sizeof(Word) * (schedule.steps.size() + schedule.processes.size() + all_threads);
   return sizes;
 }

@@ -53,6 +53,7 @@ struct Script {
   std::vector<Birth> births;         ///< of `processes`
   std::vector<ThreadStart> threads;  ///< of all processes that resume
   LateFiles late_files;
+  MadeFile* socket_files = nullptr;  ///< what is at the beginning of the board
   std::vector<HeldConnection> connections;
 };
 

@@ -173,6 +173,15 @@ TimeOp Sum(const ClockReading& reading, const TimeOp& offset) {
 
 }  // namespace
 
+SocketOwner SocketOwnerOf(const Creds& creds, Arena& arena) {
+  return {creds.euid,
+          creds.egid,
+          creds.fsuid,
+          creds.fsgid,
+          arena.Copy(creds.groups),
+          static_cast<std::uint32_t>(creds.groups.size())};
+}
+
 ClocksOp ClocksOf(const Clocks& clocks, const OwnState& own) {
   return {Sum(clocks.monotonic, own.monotonic_offset), Sum(clocks.boottime, own.boottime_offset)};
 }

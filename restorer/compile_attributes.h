@@ -10,6 +10,9 @@
 
 namespace crgen::restorer {
 
+/// Those of its ids that sockets keep.
+SocketOwner SocketOwnerOf(const Creds& creds, Arena& arena);
+
 /// What the root's new time namespace is to show.
 ClocksOp ClocksOf(const Clocks& clocks, const OwnState& own);
 

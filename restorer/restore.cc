@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -85,10 +86,11 @@ void LetGoOfCaller() {
 [[noreturn]] void BeRestorer(const Program& program, const Schedule& schedule,
                              std::uint64_t text_size, HostFiles& files, Cgroups& cgroups,
                              const RestoreOptions& options, const CallerTerminal& terminal,
-                             int channel) {
+                             int board, int channel) {
   Report report;
   const auto give_up = [&](const RestoreProblem& problem) {
     KillDescendants();
+    RemoveSocketFiles(program, options.namespaces, board);
     report.command = problem.command;
     std::strncpy(report.what, problem.what.c_str(), sizeof report.what - 1);
     Tell(channel, report);
@@ -100,7 +102,7 @@ void LetGoOfCaller() {
   if (!AdoptDescendants()) give_up({ErrorText("prctl(PR_SET_CHILD_SUBREAPER)")});
   RestoreProblem problem;
   try {
-    Supervisor supervisor(program, schedule, files, cgroups, options);
+    Supervisor supervisor(program, schedule, files, cgroups, options, board);
     problem = supervisor.Run(text_size, [&](pid_t root) {
       report.root = root;
       Tell(channel, report);
@@ -112,6 +114,7 @@ void LetGoOfCaller() {
   if (problem) give_up(problem);
   Tell(channel, report);
   close(channel);
+  close(board);
   files.Close();
   cgroups.Close();
   if (!options.new_pid_namespace && options.detach) _exit(0);
@@ -141,7 +144,7 @@ pid_t NumberHere(pid_t restorer, pid_t root) {
 /// Starts the process that restores, with another number than any of the program's; -1: errno.
 pid_t StartRestorer(const Program& program, const Schedule& schedule, std::uint64_t text_size,
                     HostFiles& files, Cgroups& cgroups, const RestoreOptions& options,
-                    const CallerTerminal& terminal, const int channel[2]) {
+                    const CallerTerminal& terminal, int board, const int channel[2]) {
   pid_t restorer = -1;
   std::vector<pid_t> unsuited;  // those that are in use are not given out again
   for (;;) {
@@ -155,7 +158,8 @@ pid_t StartRestorer(const Program& program, const Schedule& schedule, std::uint6
       if (!options.new_pid_namespace && InProgram(program, getpid())) {
         for (;;) pause();
       }
-      BeRestorer(program, schedule, text_size, files, cgroups, options, terminal, channel[1]);
+      BeRestorer(program, schedule, text_size, files, cgroups, options, terminal, board,
+                 channel[1]);
     }
     if (restorer < 0 || options.new_pid_namespace || !InProgram(program, restorer)) break;
     unsuited.push_back(restorer);
@@ -183,9 +187,12 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   Pidfile pidfile;
   result.problem.what = pidfile.Open(options.pidfile);
   if (result.problem) return result;
+  // What processes write: it stays when they and the one that restores are gone.
+  const int board = static_cast<int>(syscall(__NR_memfd_create, "crrestore", MFD_CLOEXEC));
   int channel[2];
-  if (!AdoptDescendants() || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0) {
-    result.problem = {ErrorText("prctl or socketpair")};
+  if (board < 0 || !AdoptDescendants() ||
+      socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0) {
+    result.problem = {ErrorText("memfd_create, prctl or socketpair")};
     return result;
   }
   ListenForStop();
@@ -194,7 +201,7 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   result.problem = cgroups.Make();
   const pid_t restorer = result.problem ? -1
                                         : StartRestorer(program, schedule, text_size, files,
-                                                        cgroups, options, terminal, channel);
+                                                        cgroups, options, terminal, board, channel);
   if (restorer < 0) {
     if (!result.problem) result.problem = {ErrorText("clone3")};
     cgroups.Remove();
@@ -221,11 +228,12 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     pidfile.Remove();
     kill(restorer, SIGKILL);
     KillDescendants();
-    RemoveSocketFiles(program, options.namespaces);
+    RemoveSocketFiles(program, options.namespaces, board);
     terminal.TakeBack();
     cgroups.Remove();
     return result;
   }
+  close(board);
   cgroups.Close();
   int status = 0;
   if (options.detach) {

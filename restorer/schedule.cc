@@ -194,6 +194,7 @@ class Scheduler {
 
   void Plan(const OpenFile& open) {
     OnTable();
+    OnFs();  // a path is looked up, and a socket's name may need another place for the moment
     bool seals = false;
     ForEachOpened(open, [&](Fd, const File& file, bool) {
       if (const RegularFile* regular = AsRegular(file)) AwaitOwner(*regular);

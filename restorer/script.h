@@ -483,6 +483,7 @@ struct Setup {
   int32_t service_fd;  ///< /proc/<supervisor>/fd: whatever the supervisor holds can be reopened
   int32_t source_fd;   ///< a pidfd of the supervisor, to take over what it holds
   uint32_t threads;    ///< of all processes that resume
+  SocketOwner own;     ///< what all processes are until the end
   // Where the supervisor has its vdso, and where the arena keeps it.
   uint64_t vdso_at, vvar_at, vdso_park, vvar_park;
   const uint64_t* vdso_sizes;

@@ -5,6 +5,14 @@
 
 namespace crgen::restorer {
 
+/// The ids that sockets keep of who makes them.
+struct SocketOwner {
+  uint32_t euid, egid;    ///< what SO_PEERCRED tells the other end
+  uint32_t fsuid, fsgid;  ///< whose the socket is: fchown(2)
+  const uint32_t* groups;
+  uint32_t group_count;
+};
+
 /// setsockopt(2).
 struct SocketOptionOp {
   int32_t level;
@@ -32,12 +40,21 @@ struct InetState {
   int32_t backlog;            ///< -1: it does not listen
   SocketAddress destination;  ///< of a datagram socket
   bool shut;                  ///< a connection that the user wants closed
+  const SocketOwner* owner;   ///< null: as this process is
 };
 
 /// shutdown(2).
 struct ShutdownOp {
   int32_t fd;
   int32_t how;
+};
+
+/// On the board: the file of a unix socket. While bind(2) makes it, it is told by its owner.
+struct MadeFile {
+  enum : uint32_t { kNone, kBinding, kMade } state;
+  uint32_t uid;
+  uint32_t device_major, device_minor;
+  uint64_t inode;
 };
 
 /// An address of a unix socket, and where it means what it says.
@@ -47,6 +64,9 @@ struct SocketName {
   bool has_file;          ///< no abstract one
   const char* path;       ///< as in the address
   const char* directory;  ///< where a relative path begins; null: it is absolute
+  const char* folder;     ///< where the file is
+  const char* base;       ///< its name there
+  MadeFile* made;         ///< null: nobody has to know
   /// The service descriptor of an empty root of its own, where the file is out of everybody's way;
   /// null: it is the one that everybody sees.
   const char* root;
@@ -68,9 +88,11 @@ struct SocketOp {
   SocketEnd peer;  ///< its fd is -1 if there is none
   bool peer_unconnected;
   const SocketName* target;  ///< to connect to; null: none
+  int32_t target_pid;        ///< who has called listen(2) there; 0: nobody
   int32_t accept_from;       ///< a descriptor of the listener; -1: nobody accepts
   int32_t shutdown_before;   ///< one more than what shutdown(2) takes; 0: none
   int32_t backlog;           ///< -1: it does not listen
+  const SocketOwner* owner;  ///< null: as this process is
 };
 
 struct MessageOp {

@@ -69,6 +69,7 @@ bool InProgram(const Program& program, pid_t number) {
 }
 
 std::string OpenServices(const Program& program, Services* services) {
+  services->socket_files = NumberSocketFiles(program);
   std::string problem = PrepareFiles(program, services);
   EndDying(*services);
   services->terminals.HangUp();

@@ -158,7 +158,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   terminals_ = services.terminals;
   Diagnostics diag;
   if (Failed(ReadOwnMaps(&maps, diag)) ||
-      Failed(arena_.Make(program_, maps, SizesFor(program_, schedule_, text_size), diag))) {
+      Failed(arena_.Make(program_, maps, SizesFor(program_, schedule_, text_size), board_, diag))) {
     return FirstOf(diag);
   }
   script_ = Compile(program_, schedule_, services, ReadOwnState(), maps, arena_);

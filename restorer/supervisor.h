@@ -16,12 +16,13 @@ namespace crgen::restorer {
 class Supervisor {
  public:
   Supervisor(const Program& program, const Schedule& schedule, const HostFiles& files,
-             const Cgroups& cgroups, const RestoreOptions& options)
+             const Cgroups& cgroups, const RestoreOptions& options, int board)
       : program_(program),
         schedule_(schedule),
         files_(files),
         cgroups_(cgroups),
-        options_(options) {}
+        options_(options),
+        board_(board) {}
 
   /// Everything up to running processes. When all are ready and none runs yet, `ready` is called
   /// with the root's number in this process's pid namespace; false: it has failed. The problem, or
@@ -41,6 +42,7 @@ class Supervisor {
   const HostFiles& files_;
   const Cgroups& cgroups_;
   const RestoreOptions& options_;
+  const int board_;  ///< a memfd
   Arena arena_;
   Script script_;
   std::unique_ptr<Watch> watch_;

@@ -45,8 +45,7 @@ class ScopedFd {
 struct Place {
   explicit Place(const std::string& path)
       : name(path.substr(path.rfind('/') + 1)),
-        folder(
-            open(path.substr(0, path.rfind('/') + 1).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
+        folder(OpenTrusted(path.substr(0, path.rfind('/') + 1), O_DIRECTORY)) {}
   std::string name;
   ScopedFd folder;
 };
@@ -57,7 +56,8 @@ bool Same(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-/// A name for the moment: whatever happens, it is removed, if it is still that file's.
+/// A name for the moment: whatever happens, it is removed, if it is still that file's. Whoever may
+/// write in its folder can rename it meanwhile: then the file still has one.
 class MomentaryName {
  public:
   MomentaryName(const Place& place, const struct stat& file) : place_(place), file_(file) {}
@@ -127,6 +127,15 @@ std::string Fill(const Unlinked& it, const Services& services, int file) {
   return futimens(file, times) != 0 ? std::strerror(errno) : "";
 }
 
+/// Whether nobody has kept a name of the moment.
+std::string CheckLinks(int file, nlink_t links, const std::string& path) {
+  struct stat now;
+  if (fstat(file, &now) != 0) return path + ": " + std::strerror(errno);
+  if (now.st_nlink == links) return "";
+  return path + ": the file has " + std::to_string(now.st_nlink) + " names instead of " +
+         std::to_string(links) + ": who may write in its folder has kept one";
+}
+
 /// One name of the file: made, opened with O_PATH, and taken away again. Names of one file exist at
 /// the same time: the kernel gives none to a file that has lost its last one.
 struct Name {
@@ -142,7 +151,7 @@ std::string GiveNames(const ScopedFd& file, std::vector<Name>& names, Services* 
   if (fstat(file.get(), &facts) != 0) return std::strerror(errno);
   for (Name& name : names) {
     name.place = std::make_unique<Place>(name.path);
-    if (name.place->folder.get() < 0) return name.path + ": " + std::strerror(errno);
+    if (name.place->folder.get() < 0) return name.path + ": " + PathErrorText(errno);
     const char* base = name.place->name.c_str();
     const Place* first = name.place == names.front().place ? nullptr : names.front().place.get();
     const int made = first == nullptr ? linkat(AT_FDCWD, SelfFd(file.get()).c_str(),
@@ -160,14 +169,17 @@ std::string GiveNames(const ScopedFd& file, std::vector<Name>& names, Services* 
   for (Name& name : names) {
     if (!name.momentary->Remove()) return name.path + ": " + std::strerror(errno);
   }
-  return "";
+  return CheckLinks(file.get(), 0, names.front().path);
 }
 
 std::string MakeFile(const Unlinked& it, std::vector<Name>& names, Services* services) {
-  const std::string folder = names.front().path.substr(0, names.front().path.rfind('/') + 1);
-  const ScopedFd file(open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  const Place place(names.front().path);
+  const int error = errno;
+  const ScopedFd file(openat(place.folder.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   std::string problem;
-  if (file.get() < 0) {
+  if (place.folder.get() < 0) {
+    problem = PathErrorText(error);
+  } else if (file.get() < 0) {
     problem = std::string("a file without a name: ") + std::strerror(errno);
   } else {
     problem = Fill(it, *services, file.get());
@@ -185,7 +197,7 @@ std::string OpenLink(const RegularFile& file, Services* services) {
   struct stat facts;
   if (link.folder.get() < 0 || place.folder.get() < 0 ||
       fstatat(link.folder.get(), link.name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
-    return from + ": " + std::strerror(errno);
+    return from + ": " + PathErrorText(errno);
   }
   if (!S_ISREG(facts.st_mode)) return from + " is not a regular file";
   if (linkat(link.folder.get(), link.name.c_str(), place.folder.get(), place.name.c_str(), 0) !=
@@ -201,7 +213,8 @@ std::string OpenLink(const RegularFile& file, Services* services) {
   services->linked[key] = std::to_string(held);
   if (!Same(opened, facts)) return from + ": replaced as it was opened";
   services->links.push_back({from, facts.st_dev, facts.st_ino});
-  return momentary.Remove() ? "" : file.path.bytes + ": " + std::strerror(errno);
+  if (!momentary.Remove()) return file.path.bytes + ": " + std::strerror(errno);
+  return CheckLinks(held, facts.st_nlink, file.path.bytes);
 }
 
 }  // namespace

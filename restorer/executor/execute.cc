@@ -308,11 +308,15 @@ void Executor::Protect() {
 
 void Executor::ChangeDirectories() {
   const DirectoriesOp& directories = op->directories;
-  if (const long r = Try(__NR_chdir, directories.cwd); r < 0) Fail("chdir", r, directories.cwd);
+  const long cwd = OpenTrusted(*this, directories.cwd, O_DIRECTORY | O_CLOEXEC);
   if (directories.root != nullptr) {
-    if (const long r = Try(__NR_chroot, directories.root); r < 0)
-      Fail("chroot", r, directories.root);
+    const long root = OpenTrusted(*this, directories.root, O_DIRECTORY | O_CLOEXEC);
+    if (const long r = Try(__NR_fchdir, root); r < 0) Fail("chdir", r, directories.root);
+    if (const long r = Try(__NR_chroot, "."); r < 0) Fail("chroot", r, directories.root);
+    Must("close", __NR_close, root);
   }
+  if (const long r = Try(__NR_fchdir, cwd); r < 0) Fail("chdir", r, directories.cwd);
+  Must("close", __NR_close, cwd);
   if (directories.umask >= 0) Must("umask", __NR_umask, directories.umask);
 }
 

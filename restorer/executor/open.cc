@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/stat.h>
 
+#include "preflight/trusted_path.h"
 #include "restorer/executor/system.h"
 
 namespace crgen::restorer {
@@ -44,12 +45,8 @@ struct Opener {
 
   /// Through /proc/self/fd: what `look` has.
   long Reopen(long look, uint32_t flags) const {
-    char name[32] = "../../self/fd/";
-    int end = 14;
-    long power = 1;
-    while (look / power >= 10) power *= 10;
-    for (; power > 0; power /= 10) name[end++] = (char)('0' + look / power % 10);
-    name[end] = 0;
+    char name[kSelfFdSize];
+    SelfFd(look, name);
     return caller.Try(__NR_openat, caller.setup->service_fd, name, flags, 0);
   }
 
@@ -70,13 +67,36 @@ struct Opener {
 
 }  // namespace
 
+void SelfFd(long fd, char (&name)[kSelfFdSize]) {
+  constexpr char kFolder[] = "../../self/fd/";
+  uint32_t end = 0;
+  for (; kFolder[end] != 0; ++end) name[end] = kFolder[end];
+  long power = 1;
+  while (fd / power >= 10) power *= 10;
+  for (; power > 0; power /= 10) name[end++] = (char)('0' + fd / power % 10);
+  name[end] = 0;
+}
+
+long OpenTrusted(const Caller& caller, const char* path, uint32_t flags) {
+  const PathCalls calls{caller};
+  TrustedPath<PathCalls> way(calls);
+  const long fd = way.Open(path, flags);
+  if (fd == way.kForeign) {
+    caller.Fail("open (through a link that is not root's, or that others can change)", -ELOOP,
+                path);
+  }
+  if (fd < 0) caller.Fail("open", fd, path);
+  return fd;
+}
+
 long OpenChecked(const Caller& caller, int directory, const char* path, uint32_t flags,
                  const FileCheck& check) {
   const Opener opener{caller, path};
-  const uint32_t look_flags = (flags & kPathOnly) | O_PATH;
   const bool only_path = (flags & O_PATH) != 0;
-  const long look = caller.Try(__NR_openat, directory, path,
-                               look_flags | (only_path ? flags & O_CLOEXEC : O_CLOEXEC), 0);
+  const uint32_t look_flags =
+      (flags & kPathOnly) | O_PATH | (only_path ? flags & O_CLOEXEC : O_CLOEXEC);
+  const long look = directory == AT_FDCWD ? OpenTrusted(caller, path, look_flags)
+                                          : caller.Try(__NR_openat, directory, path, look_flags, 0);
   if (look < 0) caller.Fail("open", look, path);
   const struct statx facts = opener.Look(look, "", AT_EMPTY_PATH);
   opener.Check(facts, flags, check);

@@ -114,9 +114,27 @@ long StartThread(const Setup* setup, const int32_t* tid, uint64_t stack_top, Wor
 /// CREATE_THREAD. A negative errno, or the number.
 long StartThread(const Setup* setup, const Thread* thread);
 
-/// Opens what `path` leads to from `directory`, after it has made sure, without opening it, that
-/// this is what `check` says. Only regular files, directories, devices and, with O_PATH, links: it
-/// never waits for a FIFO. `flags`: of open(2), O_CLOEXEC too. The descriptor: it fails by name.
+/// From the service directory to what this process has as `fd`: for calls that take a name.
+constexpr uint32_t kSelfFdSize = 32;
+void SelfFd(long fd, char (&name)[kSelfFdSize]);
+
+/// The system calls of `caller` for a TrustedPath.
+struct PathCalls {
+  const Caller& caller;
+  template <typename... Arguments>
+  long operator()(long number, Arguments... arguments) const {
+    return caller.Try(number, arguments...);
+  }
+};
+
+/// O_PATH of what `path` leads to, as preflight/trusted_path.h has it; `flags` likewise. The
+/// descriptor: it fails by name.
+long OpenTrusted(const Caller& caller, const char* path, uint32_t flags);
+
+/// Opens what `path` leads to from `directory` (AT_FDCWD: by OpenTrusted(); or what is held), after
+/// it has made sure, without opening it, that this is what `check` says. Only regular files,
+/// directories, devices and, with O_PATH, links: it never waits for a FIFO. `flags`: of open(2),
+/// O_CLOEXEC too. The descriptor: it fails by name.
 long OpenChecked(const Caller& caller, int directory, const char* path, uint32_t flags,
                  const FileCheck& check);
 

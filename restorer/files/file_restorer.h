@@ -48,14 +48,15 @@ struct Services {
   const Cgroups* cgroups = nullptr;       ///< those of the plan; null: it has none
   std::map<InodeId, std::string> memfds;  ///< objects that the supervisor has made
   std::map<PipeId, HeldPipe> pipes;
-  std::map<std::string, int> inherited;        ///< what the caller hands over, by key
-  std::map<SocketId, UnixSocket> sockets;      ///< all that have a name
-  std::map<SocketId, std::string> name_roots;  ///< for names that no path leads to
-  std::map<UnlinkedId, std::string> unlinked;  ///< by name: what has no name any more
-  std::map<std::string, std::string> linked;   ///< by LinkKey(): what hard links lead to
-  std::vector<DumpersLink> links;              ///< to be removed when all is done
-  std::map<DeadId, pid_t> dying;               ///< processes that are to die for PIDFDs
-  std::map<FileId, int> made;                  ///< descriptions that it has made
+  std::map<std::string, int> inherited;          ///< what the caller hands over, by key
+  std::map<SocketId, UnixSocket> sockets;        ///< all that have a name
+  std::map<SocketId, std::size_t> socket_files;  ///< their places in Script::socket_files
+  std::map<SocketId, std::string> name_roots;    ///< for names that no path leads to
+  std::map<UnlinkedId, std::string> unlinked;    ///< by name: what has no name any more
+  std::map<std::string, std::string> linked;     ///< by LinkKey(): what hard links lead to
+  std::vector<DumpersLink> links;                ///< to be removed when all is done
+  std::map<DeadId, pid_t> dying;                 ///< processes that are to die for PIDFDs
+  std::map<FileId, int> made;                    ///< descriptions that it has made
   Terminals terminals;
   std::map<std::uint64_t, int> mounts;  ///< by id: mounted nowhere, for the root
   bool own_mounts = false;              ///< the tree's paths are in a namespace of its own
@@ -71,8 +72,11 @@ struct OpenContext {
   std::int32_t service_fd;
   Arena& arena;
   Op& op;
-  const PeerEnd* peer;  ///< null: it is opened alone
-  bool taken_over;      ///< a memfd's: the description that the supervisor has created
+  const PeerEnd* peer;       ///< null: it is opened alone
+  bool taken_over;           ///< a memfd's: the description that the supervisor has created
+  const SocketOwner* owner;  ///< of sockets; null: as the process is meanwhile
+  const std::map<SocketId, Pid>& listeners;  ///< who listens at a unix socket
+  MadeFile* socket_files;                    ///< on the board
 };
 
 /// Undefined: every type of FileBody has its own, derived from PlainRestorer, with

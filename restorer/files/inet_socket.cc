@@ -76,6 +76,7 @@ void FileRestorer<InetSocket>::Compile(const InetSocket& socket, OpenContext& co
   state->protocol = static_cast<std::int32_t>(socket.protocol.value);
   state->options = options.Finish(-1);
   state->backlog = socket.backlog ? static_cast<std::int32_t>(*socket.backlog) : -1;
+  state->owner = context.owner;
   state->shut = closed;
   if (!closed) state->source = AddressOf(socket, socket.source, context.arena);
   if (!socket.stream) state->destination = AddressOf(socket, socket.destination, context.arena);

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -35,7 +36,9 @@ int MakeNameRoot() {
 }
 
 /// nullptr: it has none.
-const SocketName* NameOf(const UnixSocket& socket, const Services& services, Arena& arena) {
+const SocketName* NameOf(const UnixSocket& socket, const OpenContext& context) {
+  const Services& services = context.services;
+  Arena& arena = context.arena;
   if (!socket.name) return nullptr;
   const std::string& bytes = socket.name->bytes;
   SocketName* name = arena.New<SocketName>();
@@ -51,6 +54,12 @@ const SocketName* NameOf(const UnixSocket& socket, const Services& services, Are
     name->directory =
         arena.Text(socket.name_directory ? socket.name_directory->bytes : std::string("/"));
   }
+  const std::string path = socket.Path();
+  const std::size_t last = path.rfind('/');
+  name->folder = arena.Text(last == 0 ? "/" : path.substr(0, last));
+  name->base = arena.Text(path.substr(last + 1));
+  const auto number = services.socket_files.find(socket.socket_id);
+  if (number != services.socket_files.end()) name->made = context.socket_files + number->second;
   if (socket.unlinked_name) name->root = arena.Text(services.name_roots.at(socket.socket_id));
   if (socket.permissions) {
     name->has_permissions = true;
@@ -70,14 +79,41 @@ void HoldPlaces(const NamespaceOptions& options, HostFiles* places) {
 }
 
 /// A file system that the restore has made is gone with all that was in it.
-void RemoveStale(const std::string& path, const preflight::RootView& root) {
+void RemoveMade(const std::string& path, const MadeFile& made, const preflight::RootView& root) {
   if (root.IsMadeLater(path)) return;
   const std::size_t last = path.rfind('/');
-  const int folder = root.Open(path.substr(0, last + 1), O_DIRECTORY);
+  const std::string folder_path = path.substr(0, last + 1);
+  // Also behind links that others have made: the file tells whether it is the right place.
+  const int folder = root.IsOwn() ? OpenPath(AT_FDCWD, folder_path, O_DIRECTORY, 0)
+                                  : root.Open(folder_path, O_DIRECTORY);
   if (folder < 0) return;
-  const std::string name = "/proc/self/fd/" + std::to_string(folder) + path.substr(last);
-  if (LookAtName(name) == NameState::kStale) unlink(name.c_str());
+  const char* base = path.c_str() + last + 1;
+  struct stat now;
+  const auto is_made = [&] {
+    if (fstatat(folder, base, &now, AT_SYMLINK_NOFOLLOW) != 0) return false;
+    if (made.state == MadeFile::kMade) {
+      const dev_t device = makedev(made.device_major, made.device_minor);
+      return S_ISSOCK(now.st_mode) && now.st_dev == device && now.st_ino == made.inode;
+    }
+    const std::string name = "/proc/self/fd/" + std::to_string(folder) + "/" + base;
+    return now.st_uid == made.uid && LookAtName(name) == NameState::kStale;
+  };
+  if (is_made()) unlinkat(folder, base, 0);
   close(folder);
+}
+
+/// Calls `use(socket)` for those whose names are files that the program makes.
+template <typename Use>
+void ForEachSocketFile(const Program& program, Use&& use) {
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    if (open == nullptr) continue;
+    ForEachOpened(*open, [&](Fd, const File& file, bool) {
+      const auto* socket = std::get_if<UnixSocket>(&file.body);
+      const bool made = socket != nullptr && socket->HasFile() && !socket->accept_from;
+      if (made && !file.external) use(*socket);
+    });
+  }
 }
 
 }  // namespace
@@ -97,15 +133,18 @@ void FileRestorer<UnixSocket>::Compile(const UnixSocket& socket, OpenContext& co
   SocketOp* op = context.arena.New<SocketOp>();
   op->type = static_cast<std::int32_t>(socket.socket_type.value);
   op->end = {context.op.open.fd, context.op.open.flags, context.op.open.cloexec,
-             NameOf(socket, context.services, context.arena)};
+             NameOf(socket, context)};
   op->backlog = socket.backlog ? static_cast<std::int32_t>(*socket.backlog) : -1;
   op->shutdown_before =
       socket.shutdown_before ? static_cast<std::int32_t>(socket.shutdown_before->value) : 0;
   op->accept_from = -1;
+  op->owner = context.owner;
   op->peer.fd = -1;
   if (socket.connect_to) {
     const SocketId target{socket.connect_to->value};
-    op->target = NameOf(context.services.sockets.at(target), context.services, context.arena);
+    const auto listener = context.listeners.find(target);
+    if (listener != context.listeners.end()) op->target_pid = listener->second;
+    op->target = NameOf(context.services.sockets.at(target), context);
   }
   if (context.peer != nullptr) {
     const UnixSocket& peer = std::get<UnixSocket>(context.peer->file->body);
@@ -114,7 +153,7 @@ void FileRestorer<UnixSocket>::Compile(const UnixSocket& socket, OpenContext& co
     if (peer.accept_from) {
       op->accept_from = *peer.accept_from;
     } else {
-      op->peer.name = NameOf(peer, context.services, context.arena);
+      op->peer.name = NameOf(peer, context);
     }
     op->peer_unconnected = peer.state == kUnconnected;
   }
@@ -144,7 +183,15 @@ void RemoveNameRoot(const UnixSocket& socket, int root) {
   close(root);
 }
 
-void RemoveSocketFiles(const Program& program, const NamespaceOptions& options) {
+std::map<SocketId, std::size_t> NumberSocketFiles(const Program& program) {
+  std::map<SocketId, std::size_t> numbers;
+  ForEachSocketFile(program, [&](const UnixSocket& socket) {
+    numbers.emplace(socket.socket_id, numbers.size());
+  });
+  return numbers;
+}
+
+void RemoveSocketFiles(const Program& program, const NamespaceOptions& options, int board) {
   const std::vector<Mount>* mounts = nullptr;
   HostFiles places;
   for (const Command& command : program) {
@@ -153,15 +200,13 @@ void RemoveSocketFiles(const Program& program, const NamespaceOptions& options) 
   }
   if (mounts != nullptr) HoldPlaces(options, &places);
   const preflight::RootView root(mounts, places);
-  for (const Command& command : program) {
-    const auto* open = std::get_if<OpenFile>(&command.body);
-    if (open == nullptr) continue;
-    ForEachOpened(*open, [&](Fd, const File& file, bool) {
-      const auto* socket = std::get_if<UnixSocket>(&file.body);
-      const bool made = socket != nullptr && socket->HasFile() && !socket->accept_from;
-      if (made && !file.external) RemoveStale(socket->Path(), root);
-    });
-  }
+  const std::map<SocketId, std::size_t> numbers = NumberSocketFiles(program);
+  ForEachSocketFile(program, [&](const UnixSocket& socket) {
+    MadeFile made = {};
+    const std::size_t at = numbers.at(socket.socket_id) * sizeof made;
+    if (pread(board, &made, sizeof made, static_cast<off_t>(at)) != sizeof made) return;
+    if (made.state != MadeFile::kNone) RemoveMade(socket.Path(), made, root);
+  });
 }
 
 }  // namespace crgen::restorer

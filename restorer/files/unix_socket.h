@@ -22,8 +22,12 @@ struct LateRestorer<QueueSetting> {
 /// The name has done its work; closes `root`.
 void RemoveNameRoot(const UnixSocket& socket, int root);
 
+/// The sockets whose names are files, in their order in the program.
+std::map<SocketId, std::size_t> NumberSocketFiles(const Program& program);
+
 /// After a restore that failed, when all its processes are gone: the socket files that it made,
-/// also in what the caller has given for mounts of the program's own.
-void RemoveSocketFiles(const Program& program, const NamespaceOptions& options);
+/// also in what the caller has given for mounts of the program's own. `board`: the memfd that has
+/// MadeFile of each at its beginning.
+void RemoveSocketFiles(const Program& program, const NamespaceOptions& options, int board);
 
 }  // namespace crgen::restorer

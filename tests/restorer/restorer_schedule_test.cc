@@ -164,6 +164,30 @@ TEST(RestorerScheduleTest, EachRule) {
   }
 }
 
+/// Who is in another place for the moment of a socket's name takes the sharers of `fs` along.
+TEST(RestorerScheduleTest, SharersOfFsOpenOneAfterAnother) {
+  const std::string open =
+      R"("fd": 3, "file": {"type": "REG", "id": 1, "path": "/x", "flags": ["O_RDONLY"]}})";
+  const std::string text =
+      R"([{"command": "FORK", "pid": 0, "child_pid": 9},
+          {"command": "FORK", "pid": 9, "child_pid": 10, "flags": ["CLONE_FS"]},
+          {"command": "FORK", "pid": 9, "child_pid": 11},
+          {"command": "OPEN_FILE", "pid": 9, )" +
+      open + R"(, {"command": "OPEN_FILE", "pid": 10, )" + open +
+      R"(, {"command": "OPEN_FILE", "pid": 11, )" + open +
+      R"(, {"command": "RESUME", "pid": 9}, {"command": "RESUME", "pid": 10},
+          {"command": "RESUME", "pid": 11}])";
+  Program program;
+  Diagnostics diag;
+  ASSERT_EQ(ReadProgram(text, "sharers", &program, diag), Result::kOk);
+  const Schedule schedule = MakeSchedule(program);
+  std::vector<std::vector<std::uint32_t>> awaited;
+  for (const restorer::Step& step : schedule.steps) {
+    if (step.command >= 3 && step.command <= 5) awaited.push_back(step.await);
+  }
+  EXPECT_EQ(awaited, (std::vector<std::vector<std::uint32_t>>{{}, {3}, {}}));
+}
+
 TEST(RestorerScheduleTest, PlansOfRealDumps) {
   std::mt19937 random(Seed());
   int plans = 0;

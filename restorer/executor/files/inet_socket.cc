@@ -1,6 +1,7 @@
 #include <fcntl.h>
 
 #include "restorer/executor/files/files.h"
+#include "restorer/executor/socket_owner.h"
 
 namespace crgen::restorer {
 namespace {
@@ -20,6 +21,7 @@ void OpenInetSocket(const Caller& caller, const OpenOp& open) {
   const InetState& socket = *open.inet;
   const long fd = caller.Must("socket", __NR_socket, socket.family,
                               socket.type | (open.cloexec ? kCloexec : 0), socket.protocol);
+  GiveTo(caller, fd, socket.owner);
   SocketOptionsOp options = socket.options;
   options.fd = (int32_t)fd;
   SetSocketOptions(caller, options);

@@ -2,62 +2,94 @@
 #include <linux/stat.h>
 #include <sys/socket.h>
 
+#include "preflight/trusted_path.h"
 #include "restorer/executor/files/files.h"
+#include "restorer/executor/socket_owner.h"
 
 namespace crgen::restorer {
 namespace {
 
-constexpr long kNoEntry = -2, kExists = -17;     // ENOENT, EEXIST
-constexpr long kInUse = -98, kRefused = -111;    // EADDRINUSE, ECONNREFUSED
-constexpr long kOtherType = -91, kNotMine = -1;  // EPROTOTYPE, EPERM
-constexpr int kPathOnly = 0x200000;              // O_PATH
-constexpr int kNoFollow = 0x100;                 // AT_SYMLINK_NOFOLLOW
+constexpr long kNoEntry = -2, kExists = -17;           // ENOENT, EEXIST
+constexpr long kInUse = -98, kRefused = -111;          // EADDRINUSE, ECONNREFUSED
+constexpr long kOtherType = -91, kNotMine = -1;        // EPROTOTYPE, EPERM
+constexpr long kFull = -11, kStale = -116;             // EAGAIN, ESTALE
+constexpr int kPathOnly = 0x200000;                    // O_PATH
+constexpr int kNoFollow = 0x100, kEmptyPath = 0x1000;  // AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH
+constexpr int kFileOfSocket = 0x89e0;                  // SIOCUNIXFILE
 constexpr uint32_t kType = 0170000, kSocket = 0140000;
 
-/// While it lives the process is where a name means what it says.
+/// While it lives the process is where a name means what it says, and looks names up with the
+/// rights of whoever else than root can change the way there: so that leads nowhere where he may
+/// not go.
 class Place {
  public:
   Place(const Caller& caller, const SocketName& name) : caller_(caller), name_(name) {
-    if (name.root != nullptr) {
-      root_ = caller.Must("open of the root", __NR_openat, AT_FDCWD, "/", kPathOnly | O_CLOEXEC, 0);
-    }
-    if (name.root == nullptr && name.directory == nullptr) return;
+    if (!name.has_file) return;
     cwd_ =
         caller.Must("open of the directory", __NR_openat, AT_FDCWD, ".", kPathOnly | O_CLOEXEC, 0);
     if (name.root != nullptr) EnterRoot();
-    if (name.directory == nullptr) return;
-    if (const long r = caller.Try(__NR_chdir, name.directory); r < 0) {
-      caller.Fail("chdir", r, name.directory);
-    }
+    const PathCalls calls{caller};
+    TrustedPath<PathCalls> way(calls, TrustedPath<PathCalls>::Foreign::kFollow);
+    folder_ = way.Open(name.folder, O_DIRECTORY | O_CLOEXEC);
+    if (folder_ < 0) caller.Fail("open of the directory", folder_, name.folder);
+    owner_ = way.owner();
+    owner_.any = owner_.any && name.root == nullptr && owner_.uid != caller.setup->own.fsuid;
+    if (owner_.any) ActAs(owner_.uid, owner_.gid);
+    caller.Must("fchdir", __NR_fchdir, folder_);
   }
+
+  long folder() const { return folder_; }
+  uint32_t fsuid() const { return owner_.any ? owner_.uid : caller_.setup->own.fsuid; }
+
+  /// From the folder to where a relative name begins.
+  void GoToStart() const {
+    if (!name_.has_file || name_.directory == nullptr) return;
+    const long result = caller_.Try(__NR_chdir, name_.directory);
+    if (result < 0) caller_.Fail("chdir", result, name_.directory);
+  }
+
   void Leave() const {
+    if (cwd_ < 0) return;
+    caller_.Must("close", __NR_close, folder_);
     if (root_ >= 0) {
       caller_.Must("fchdir", __NR_fchdir, root_);
       caller_.Must("chroot", __NR_chroot, ".");
       caller_.Must("close", __NR_close, root_);
     }
-    if (cwd_ < 0) return;
     caller_.Must("fchdir", __NR_fchdir, cwd_);
     caller_.Must("close", __NR_close, cwd_);
+    if (!owner_.any) return;
+    ActAs(caller_.setup->own.fsuid, caller_.setup->own.fsgid);
+    StayHidden(caller_);
   }
 
  private:
-  void EnterRoot() const {
+  void ActAs(uint32_t uid, uint32_t gid) const {
+    caller_.Must("setfsgid", __NR_setfsgid, gid);
+    caller_.Must("setfsuid", __NR_setfsuid, uid);
+    // They do not say whether they have: an id that nobody has asks.
+    if (caller_.Must("setfsgid", __NR_setfsgid, -1) != (long)gid ||
+        caller_.Must("setfsuid", __NR_setfsuid, -1) != (long)uid) {
+      caller_.Fail("setfsuid", kNotMine, name_.path);
+    }
+  }
+
+  void EnterRoot() {
+    root_ = caller_.Must("open of the root", __NR_openat, AT_FDCWD, "/", kPathOnly | O_CLOEXEC, 0);
     const long own = caller_.Must("open of the name's root", __NR_openat, caller_.setup->service_fd,
                                   name_.root, O_DIRECTORY | kPathOnly | O_CLOEXEC, 0);
     caller_.Must("fchdir", __NR_fchdir, own);
     caller_.Must("chroot", __NR_chroot, ".");
     caller_.Must("close", __NR_close, own);
-    if (name_.directory != nullptr) MakeParents(name_.directory, true);
-    if (name_.directory == nullptr) MakeParents(name_.path, false);
+    MakeParents(name_.folder);
   }
 
-  /// mkdir(2) of all directories of an absolute path, with or without the last part.
-  void MakeParents(const char* path, bool last) const {
+  /// mkdir(2) of all directories of an absolute path.
+  void MakeParents(const char* path) const {
     char part[4096];
     for (uint32_t i = 0; i < sizeof part; ++i) {
       const char c = path[i];
-      if (i > 0 && (c == '/' || (c == 0 && last))) {
+      if (i > 0 && (c == '/' || c == 0)) {
         part[i] = 0;
         const long r = caller_.Try(__NR_mkdir, part, 0700);
         if (r < 0 && r != kExists) caller_.Fail("mkdir", r, path);
@@ -70,54 +102,134 @@ class Place {
 
   const Caller& caller_;
   const SocketName& name_;
-  long root_ = -1, cwd_ = -1;
+  WayOwner owner_;
+  long root_ = -1, cwd_ = -1, folder_ = -1;
 };
 
-/// A socket file that nobody has makes room; anything else is in the way.
-void MakeRoom(const Caller& caller, const SocketName& name) {
+/// A socket file that nobody has makes room; anything else is in the way. Where the folder is.
+void MakeRoom(const Caller& caller, const SocketName& name, long folder) {
   struct statx facts = {};
-  const long found = caller.Try(__NR_statx, AT_FDCWD, name.path, kNoFollow, STATX_TYPE, &facts);
+  const long found = caller.Try(__NR_statx, folder, name.base, kNoFollow, STATX_TYPE, &facts);
   if (found == kNoEntry) return;
   if (found < 0) caller.Fail("statx", found, name.path);
   if ((facts.stx_mode & kType) != kSocket) {
     caller.Fail("bind (another file has the name)", kExists, name.path);
   }
+  struct {
+    uint16_t family = AF_UNIX;
+    char path[108] = {};
+  } address;
+  for (uint32_t i = 0; i < sizeof address.path && name.base[i] != 0; ++i) {
+    address.path[i] = name.base[i];
+  }
   const long probe = caller.Must("socket", __NR_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  const long answer = caller.Try(__NR_connect, probe, name.address, name.length);
+  const long answer = caller.Try(__NR_connect, probe, &address, sizeof address);
   if (answer == 0 || answer == kOtherType || answer == kNotMine) {
     caller.Fail("bind (another socket has the name)", kInUse, name.path);
   }
   if (answer != kRefused) caller.Fail("connect", answer, name.path);
   caller.Must("close", __NR_close, probe);
-  if (const long r = caller.Try(__NR_unlink, name.path); r < 0) {
+  if (const long r = caller.Try(__NR_unlinkat, folder, name.base, 0); r < 0) {
     caller.Fail("unlink", r, name.path);
   }
+}
+
+/// The file that bind(2) has made, whatever has its name by now. No name is looked up.
+void SetFile(const Caller& caller, long fd, const SocketName& name, const struct statx& there) {
+  const long file = caller.Try(__NR_ioctl, fd, kFileOfSocket, 0);
+  if (file < 0) caller.Fail("ioctl(SIOCUNIXFILE)", file, name.path);
+  struct statx facts = {};
+  caller.Must("statx", __NR_statx, file, "", kEmptyPath, STATX_BASIC_STATS, &facts);
+  if (name.made != nullptr) {
+    *name.made = {MadeFile::kBinding, name.made->uid, facts.stx_dev_major, facts.stx_dev_minor,
+                  facts.stx_ino};
+    __atomic_store_n((uint32_t*)&name.made->state, MadeFile::kMade, __ATOMIC_SEQ_CST);
+  }
+  if (facts.stx_ino != there.stx_ino || facts.stx_dev_major != there.stx_dev_major ||
+      facts.stx_dev_minor != there.stx_dev_minor) {
+    caller.Fail("bind (the way to the name, or the file, was replaced meanwhile)", kStale,
+                name.path);
+  }
+  if (name.has_permissions) {
+    if (const long r = caller.Try(__NR_fchownat, file, "", name.uid, name.gid, kEmptyPath); r < 0) {
+      caller.Fail("chown", r, name.path);
+    }
+    char link[kSelfFdSize];
+    SelfFd(file, link);
+    const long r = caller.Try(__NR_fchmodat, caller.setup->service_fd, link, name.mode & 07777);
+    if (r < 0) caller.Fail("chmod", r, name.path);
+  }
+  caller.Must("close", __NR_close, file);
 }
 
 void Bind(const Caller& caller, long fd, const SocketName* name) {
   if (name == nullptr) return;
   const Place place(caller, *name);
-  if (name->has_file && name->root == nullptr) MakeRoom(caller, *name);
+  if (name->has_file && name->root == nullptr) MakeRoom(caller, *name, place.folder());
+  place.GoToStart();
+  if (name->made != nullptr) *name->made = {MadeFile::kBinding, place.fsuid(), 0, 0, 0};
   if (const long r = caller.Try(__NR_bind, fd, name->address, name->length); r < 0) {
     caller.Fail("bind", r, name->path);
   }
-  if (name->has_permissions) {
-    if (const long r = caller.Try(__NR_chmod, name->path, name->mode & 07777); r < 0) {
-      caller.Fail("chmod", r, name->path);
-    }
-    if (const long r = caller.Try(__NR_lchown, name->path, name->uid, name->gid); r < 0) {
-      caller.Fail("lchown", r, name->path);
-    }
+  struct statx there = {};
+  if (name->has_file) {  // if somebody has moved it, it is not there
+    caller.Try(__NR_statx, place.folder(), name->base, kNoFollow, STATX_BASIC_STATS, &there);
   }
   place.Leave();
+  if (name->has_file) SetFile(caller, fd, *name, there);
 }
 
-void Connect(const Caller& caller, long fd, const SocketName& target) {
-  const Place place(caller, target);
-  if (const long r = caller.Try(__NR_connect, fd, target.address, target.length); r < 0) {
-    caller.Fail("connect", r, target.path);
+/// The process at the other end: who has called connect(2), or listen(2).
+int32_t PeerOf(const Caller& caller, long fd) {
+  int32_t peer[3] = {};
+  uint32_t size = sizeof peer;
+  caller.Must("getsockopt(SO_PEERCRED)", __NR_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, peer, &size);
+  return peer[0];
+}
+
+/// The connection of this process; those who came earlier, and are strangers, are sent away.
+long Accept(const Caller& caller, const SocketOp& socket) {
+  for (;;) {
+    struct {
+      int32_t fd;
+      int16_t events, got;
+    } ready = {socket.accept_from, 1 /* POLLIN */, 0};
+    const long any = caller.Must("poll", __NR_poll, &ready, 1, 0);
+    if (any == 0) caller.Fail("accept4 (the connection has not come there)", kFull);
+    const long accepted =
+        caller.Must("accept4", __NR_accept4, socket.accept_from, 0, 0, SOCK_CLOEXEC);
+    if (PeerOf(caller, accepted) == caller.process->pid) return accepted;
+    caller.Must("close", __NR_close, accepted);
   }
+}
+
+/// One who came before the listener's own connections is sent away: they have no room beside him.
+bool SendAway(const Caller& caller, const SocketOp& socket) {
+  const long stranger =
+      caller.Try(__NR_accept4, socket.accept_from, 0, 0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (stranger < 0) return false;
+  if (PeerOf(caller, stranger) == caller.process->pid) return false;
+  caller.Must("close", __NR_close, stranger);
+  return true;
+}
+
+void Connect(const Caller& caller, long fd, const SocketOp& socket) {
+  constexpr int kMostAttempts = 1 << 16;
+  const SocketName& target = *socket.target;
+  const Place place(caller, target);
+  place.GoToStart();
+  const ActingAs acting(caller, socket.owner, place.fsuid());
+  long result = 0;
+  for (int i = 0; i < kMostAttempts; ++i) {
+    result = caller.Try(__NR_connect, fd, target.address, target.length);
+    if (result != kFull || socket.accept_from < 0 || !SendAway(caller, socket)) break;
+  }
+  if (result < 0) caller.Fail("connect", result, target.path);
+  acting.Leave();
   place.Leave();
+  if (socket.target_pid != 0 && PeerOf(caller, fd) != socket.target_pid) {
+    caller.Fail("connect (somebody else listens there)", kStale, target.path);
+  }
 }
 
 /// Leaves the pair, which keeps the messages that are sent to it.
@@ -152,7 +264,10 @@ void PutBoth(const Caller& caller, long one, long other, const SocketOp& socket)
 
 void OpenPair(const Caller& caller, const SocketOp& socket) {
   int32_t ends[2] = {};
+  const ActingAs acting(caller, socket.owner, caller.setup->own.fsuid);
   caller.Must("socketpair", __NR_socketpair, AF_UNIX, socket.type | SOCK_CLOEXEC, 0, ends);
+  acting.Leave();
+  for (const int32_t end : ends) GiveTo(caller, end, socket.owner);
   Bind(caller, ends[0], socket.end.name);
   Bind(caller, ends[1], socket.peer.name);
   if (socket.peer_unconnected) Disconnect(caller, ends[1], ends[0]);
@@ -167,15 +282,20 @@ void OpenSocket(const Caller& caller, const SocketOp& socket) {
   // It fails where it would wait.
   const long fd =
       caller.Must("socket", __NR_socket, AF_UNIX, socket.type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  GiveTo(caller, fd, socket.owner);
   Bind(caller, fd, socket.end.name);
   if (socket.shutdown_before != 0) {
     caller.Must("shutdown", __NR_shutdown, fd, socket.shutdown_before - 1);
   }
-  if (socket.target != nullptr) Connect(caller, fd, *socket.target);
-  if (socket.backlog >= 0) caller.Must("listen", __NR_listen, fd, socket.backlog);
+  if (socket.target != nullptr) Connect(caller, fd, socket);
+  if (socket.backlog >= 0) {
+    const ActingAs acting(caller, socket.owner, caller.setup->own.fsuid);
+    caller.Must("listen", __NR_listen, fd, socket.backlog);
+    acting.Leave();
+  }
   if (!pair) return PutAt(caller, fd, socket.end);
-  const long accepted =
-      caller.Must("accept4", __NR_accept4, socket.accept_from, 0, 0, SOCK_CLOEXEC);
+  const long accepted = Accept(caller, socket);
+  GiveTo(caller, accepted, socket.owner);
   PutBoth(caller, fd, accepted, socket);
 }
 
