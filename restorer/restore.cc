@@ -188,7 +188,7 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   result.problem.what = pidfile.Open(options.pidfile);
   if (result.problem) return result;
   // What processes write: it stays when they and the one that restores are gone.
-  const int board = static_cast<int>(syscall(__NR_memfd_create, "crrestore", MFD_CLOEXEC));
+  const int board = static_cast<int>(syscall(__NR_memfd_create, "board", MFD_CLOEXEC));
   int channel[2];
   if (board < 0 || !AdoptDescendants() ||
       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0) {
