@@ -127,9 +127,10 @@ Advice AdviceOn(const Line& line) {
   }
   const auto closing = std::find_if(std::begin(kClosing), std::end(kClosing),
                                     [&](const auto& state) { return state.number == line.state; });
-  return {", by a connection that is closed, but not over: the kernel has it" +
-              (closing == std::end(kClosing) ? "" : " in " + std::string(closing->name)),
-          "wait until it is over (FIN_WAIT2: net.ipv4.tcp_fin_timeout), or end it: ss --kill"};
+  return {
+      ", by a connection that is closed, but not over: the kernel has it" +
+          (closing == std::end(kClosing) ? "" : " in " + std::string(closing->name)),
+      "wait until it is over, in FIN_WAIT2 for net.ipv4.tcp_fin_timeout, or end it with ss --kill"};
 }
 
 class SocketQuestion : public QuestionOn<SocketQuestion> {

@@ -49,7 +49,8 @@ std::string ReadAll(int fd) {
   return text;
 }
 
-/// Starts it in a group of its own, with the caller's limits; the pid, or -1 and errno.
+/// Starts it in a group of its own, with the caller's limits and no signal blocked; the pid, or -1
+/// and errno.
 pid_t Start(std::vector<const char*> words, int in, int out) {
   words.push_back(nullptr);
   const pid_t pid = fork();
@@ -58,6 +59,9 @@ pid_t Start(std::vector<const char*> words, int in, int out) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   DieOfStop();
   LowerOwnLimits();
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
   if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
       dup2(out, STDERR_FILENO) >= 0) {
     execvp(words[0], const_cast<char* const*>(words.data()));

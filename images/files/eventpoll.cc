@@ -78,6 +78,11 @@ class SetResolver {
   void CheckNests() {
     for (const auto& [set, inner] : inner_) Height(set, 0);
   }
+  /// Whether CheckNests() has reported the set.
+  bool IsRefused(FileIndex set) const {
+    const auto height = heights_.find(set);
+    return height != heights_.end() && height->second == kWrong;
+  }
 
  private:
   enum { kOpen = -2, kWrong = -1 };
@@ -238,11 +243,12 @@ void FileLoaderOf<Eventpoll>::Finish(Loader& loader) {
                               "says whose numbers they are");
     }
   }
-  std::erase_if(snapshot.late, [](const LateEntry& entry) {
-    const auto* set = std::get_if<EpollTargets>(&entry.state);
-    return set != nullptr && (set->targets.empty() || entry.process < 0);
-  });
   resolver.CheckNests();
+  std::erase_if(snapshot.late, [&](const LateEntry& entry) {
+    const auto* set = std::get_if<EpollTargets>(&entry.state);
+    return set != nullptr &&
+           (set->targets.empty() || entry.process < 0 || resolver.IsRefused(entry.file));
+  });
 }
 
 }  // namespace crgen

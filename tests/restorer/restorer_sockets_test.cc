@@ -165,15 +165,7 @@ TEST_F(RestorerSocketsTest, WhatTheHostHasNotIsSaidBefore) {
     EXPECT_TRUE(Left().empty());
   };
   says(Listener(), "port " + Port() + " of 127.0.0.1 is taken, by process 1 (");
-  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
-  const int accepted = accept(taken, nullptr, nullptr);
   close(taken);
-  close(accepted);
-  says(Listener(), "is closed, but not over: the kernel has it in FIN_WAIT2; wait until");
-  close(client);
-  NextPort();
   Json elsewhere = Listener();
   elsewhere["source"] = Address("192.0.2.1", port_);
   says(elsewhere, "the address 192.0.2.1 is not of this host");
@@ -183,6 +175,29 @@ TEST_F(RestorerSocketsTest, WhatTheHostHasNotIsSaidBefore) {
   Json short_queue = Connection("TCP_ESTABLISHED");
   short_queue["stream"]["in"]["offset"] = 100;
   says(short_queue, "queues.img has 20 bytes");
+}
+
+TEST_F(RestorerSocketsTest, APortMayBelongToNobodyAnyMore) {
+  port_ = 23900;  // it stays in TIME_WAIT
+  const int listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in at = {};
+  at.sin_family = AF_INET;
+  at.sin_port = htons(port_);
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  ASSERT_EQ(bind(listening, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+  ASSERT_EQ(listen(listening, 1), 0);
+  ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&at), sizeof at), 0);
+  const int accepted = accept(listening, nullptr, nullptr);
+  close(listening);
+  close(accepted);
+  const Outcome outcome = Run(PlanWith(Listener()));
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("the kernel has it in FIN_WAIT2 (wait until it is over"),
+            std::string::npos)
+      << outcome.errors;
+  EXPECT_EQ(outcome.errors.find("end who has it"), std::string::npos) << outcome.errors;
+  close(client);
 }
 
 /// Each system call of a restore fails in turn: the peer hears nothing, and a second try works.
