@@ -95,7 +95,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
       Need(CAP_SYS_CHROOT, "the name of a unix socket that no path leads to");
       Need(CAP_SYS_ADMIN, "the name of a unix socket that no path leads to");
     }
-    if (socket.HasFile() && !socket.accept_from) {
+    if ((socket.HasFile() || socket.unlinked_name) && !socket.accept_from) {
       Need(CAP_NET_ADMIN, "the file of a unix socket");  // SIOCUNIXFILE
     }
     if (!socket.permissions) return;

@@ -114,7 +114,8 @@ TEST_F(CliTest, NamesWhatComesFromOutside) {
   EXPECT_NE(run.out.find("{\"kind\": \"descriptor\", \"what\": \"" + key + "\"}"),
             std::string::npos);
   EXPECT_NE(run.out.find("\"external\": \"" + key + "\"}"), std::string::npos);
-  EXPECT_NE(run.err.find("crrestore wants --inherit-fd fd[N]:" + key), std::string::npos) << run.err;
+  EXPECT_NE(run.err.find("crrestore wants --inherit-fd fd[N]:" + key), std::string::npos)
+      << run.err;
 }
 
 TEST_F(CliTest, LeavesOutWhatIsNamed) {

@@ -113,12 +113,12 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
   const std::string name = folder_ + "/socket";
   const Kind kinds[] = {
       {"a socket",
-       {kRestore},
+       {kRestore, "net_admin"},
        [&] {
          return with_socket({{"name", name}});
        }},
       {"a socket file of somebody",
-       {kRestore, "chown"},
+       {kRestore, "chown", "net_admin"},
        [&] {
          return with_socket(
              {{"name", name}, {"permissions", {{"mode", 0140644}, {"uid", 1000}, {"gid", 0}}}});
@@ -129,7 +129,7 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
          return with_socket(Json::object(), {{{"fd", 0}, {"options", {{"so_sndbuf", 10000}}}}});
        }},
       {"a socket whose name no path leads to",
-       {"sys_admin", "sys_chroot"},
+       {"sys_admin", "sys_chroot", "net_admin"},
        [&] {
          return with_socket({{"name", name}, {"unlinked_name", true}});
        }},

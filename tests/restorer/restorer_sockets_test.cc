@@ -386,7 +386,8 @@ TEST_F(NetworkLockTest, AFailureSaysThatItIsGone) {
 
 /// They are the system's: what crrestore changes for itself is not theirs.
 TEST_F(NetworkLockTest, ToolsHaveTheLimitsOfTheCaller) {
-  Write("amid_list", "ulimit -Sn > ../limits; grep -E 'Sig(Blk|Ign)' /proc/$$/status >> ../limits");
+  Write("amid_list",
+        "ulimit -Sn > ../limits; grep -E 'Sig(Blk|Ign)' /proc/self/status >> ../limits");
   const Outcome outcome = RunLocked(kTable, "", "&& ulimit -Sn 100 &&");
   EXPECT_EQ(outcome.status, 0) << outcome.errors;
   std::ifstream file(folder_ + "/limits");

@@ -227,7 +227,7 @@ TEST_F(RestorerTest, NamesTheCommandThatTheKernelRefuses) {
   plan.Resume(Pid(1), Plan::Registers(kPause), {{"fs", {{"cwd", nowhere}, {"root", "/"}}}});
   const Outcome outcome = Run(plan);
   EXPECT_EQ(outcome.status, 5);
-  EXPECT_NE(outcome.errors.find("SET_ATTR pid " + std::to_string(Pid(1)) + ": chdir " + nowhere +
+  EXPECT_NE(outcome.errors.find("SET_ATTR pid " + std::to_string(Pid(1)) + ": open " + nowhere +
                                 ": ENOENT"),
             std::string::npos)
       << outcome.errors;

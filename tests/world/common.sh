@@ -49,3 +49,13 @@ await() { # SECONDS COMMAND...
 }
 
 has() { [ -s "$1" ]; }
+
+# dump PID FOLDER [OPTION]...: again where a process has ended amid it, which CRIU does not take.
+dump() {
+  local root=$1 images=$2 tries=5
+  shift 2
+  until "$CRIU" dump -t "$root" -D "$images" -o dump.log "$@" >/dev/null 2>&1; do
+    [ $((tries -= 1)) -gt 0 ] && grep -q 'No such process' "$images/dump.log" || return 1
+    rm -f "$images"/*
+  done
+}

@@ -18,7 +18,7 @@ try() {
   setsid bash -c "$script" </dev/null >out 2>err &
   root=$!
   await 20 has begun || { fail "$name" "it does not begin"; return; }
-  "$CRIU" dump -t "$root" -D "$here/images" -o dump.log >/dev/null 2>&1 ||
+  dump "$root" "$here/images" ||
     { fail "$name" "no dump: $(tail -3 "$here/images/dump.log")"; return; }
   wait "$root" 2>/dev/null
   has end && { fail "$name" "it was done before it was dumped"; return; }

@@ -27,8 +27,8 @@ start() {
 
 # again: dumps it, which ends it, and brings it back.
 again() {
-  "$CRIU" dump -t "$root" -D "$here/images" -o dump.log --tcp-established --network-lock skip \
-    --file-locks --link-remap --ghost-limit 64M >/dev/null 2>&1 ||
+  dump "$root" "$here/images" --tcp-established --network-lock skip --file-locks --link-remap \
+    --ghost-limit 64M ||
     { fail "$name" "no dump: $(tail -3 "$here/images/dump.log")"; return 1; }
   wait "$root" 2>/dev/null
   # The script is the init here: its children's children are reaped as they come.

@@ -16,7 +16,7 @@ constexpr long kFull = -11, kStale = -116;             // EAGAIN, ESTALE
 constexpr int kPathOnly = 0x200000;                    // O_PATH
 constexpr int kNoFollow = 0x100, kEmptyPath = 0x1000;  // AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH
 constexpr int kFileOfSocket = 0x89e0;                  // SIOCUNIXFILE
-constexpr uint32_t kType = 0170000, kSocket = 0140000;
+constexpr uint32_t kType = 0170000, kSocket = 0140000, kClearedByChown = 06000;
 
 /// While it lives the process is where a name means what it says, and looks names up with the
 /// rights of whoever else than root can change the way there: so that leads nowhere where he may
@@ -134,6 +134,13 @@ void MakeRoom(const Caller& caller, const SocketName& name, long folder) {
   }
 }
 
+void SetMode(const Caller& caller, long file, const SocketName& name) {
+  char link[kSelfFdSize];
+  SelfFd(file, link);
+  const long r = caller.Try(__NR_fchmodat, caller.setup->service_fd, link, name.mode & 07777);
+  if (r < 0) caller.Fail("chmod", r, name.path);
+}
+
 /// The file that bind(2) has made, whatever has its name by now. No name is looked up.
 void SetFile(const Caller& caller, long fd, const SocketName& name, const struct statx& there) {
   const long file = caller.Try(__NR_ioctl, fd, kFileOfSocket, 0);
@@ -151,13 +158,11 @@ void SetFile(const Caller& caller, long fd, const SocketName& name, const struct
                 name.path);
   }
   if (name.has_permissions) {
+    SetMode(caller, file, name);
     if (const long r = caller.Try(__NR_fchownat, file, "", name.uid, name.gid, kEmptyPath); r < 0) {
       caller.Fail("chown", r, name.path);
     }
-    char link[kSelfFdSize];
-    SelfFd(file, link);
-    const long r = caller.Try(__NR_fchmodat, caller.setup->service_fd, link, name.mode & 07777);
-    if (r < 0) caller.Fail("chmod", r, name.path);
+    if ((name.mode & kClearedByChown) != 0) SetMode(caller, file, name);
   }
   caller.Must("close", __NR_close, file);
 }
@@ -173,7 +178,9 @@ void Bind(const Caller& caller, long fd, const SocketName* name) {
   }
   struct statx there = {};
   if (name->has_file) {  // if somebody has moved it, it is not there
-    caller.Try(__NR_statx, place.folder(), name->base, kNoFollow, STATX_BASIC_STATS, &there);
+    const long found =
+        caller.Try(__NR_statx, place.folder(), name->base, kNoFollow, STATX_BASIC_STATS, &there);
+    if (found < 0 && found != kNoEntry) caller.Fail("statx", found, name->path);
   }
   place.Leave();
   if (name->has_file) SetFile(caller, fd, *name, there);
