@@ -40,7 +40,7 @@ try tar_gzip_sha256sum "
   echo done >end"
 
 try background_jobs '
-  count() { for ((i = 0; i < 4000; i++)); do echo "$1 $i"; done; }
+  count() { for ((i = 0; i < 40000; i++)); do echo "$1 $i"; done; }
   numbers() { for job in a b c; do count $job & done; wait; }
   echo yes >begun
   numbers | sort | sha256sum
