@@ -13,7 +13,8 @@ ninja -C "$here/build"
 ctest --test-dir "$here/build" --output-on-failure -j "$(nproc)"
 
 [ -f "$here/build-sanitize/build.ninja" ] ||
-  cmake -G Ninja -S "$here" -B "$here/build-sanitize" -DCRGEN_SANITIZE=ON
+  cmake -G Ninja -S "$here" -B "$here/build-sanitize" -DCRGEN_SANITIZE=ON \
+    -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE="-O1 -g1"
 # shellcheck disable=SC2086  # lists of words
 ninja -C "$here/build-sanitize" $sanitized
 pattern=$(echo $sanitized | sed 's/ /$|^/g')
