@@ -23,6 +23,11 @@ enum class ExitCode {
   kUnreachable = 5,  ///< a process tree that no sequence of system calls leads to
 };
 
+enum class GenerateOutcome;
+
+/// That of `crgen generate`.
+ExitCode CodeOf(GenerateOutcome outcome);
+
 /// One subcommand: adds itself to the command line; the function runs it after parsing.
 struct Subcommand {
   const char* name;

@@ -26,20 +26,6 @@ struct GenerateArguments {
   unsigned threads = std::max(1U, std::thread::hardware_concurrency());
 };
 
-ExitCode CodeOf(GenerateOutcome outcome) {
-  switch (outcome) {
-    case GenerateOutcome::kOk:
-      return ExitCode::kOk;
-    case GenerateOutcome::kBadInput:
-      return ExitCode::kBadInput;
-    case GenerateOutcome::kUnsupported:
-      return ExitCode::kUnsupported;
-    case GenerateOutcome::kUnreachableTree:
-      return ExitCode::kUnreachable;
-  }
-  return ExitCode::kInternal;
-}
-
 /// Plans `snapshot`, checks the plan beside that, and writes it. `diag` gets what goes wrong.
 ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
                    const GenerateOptions& options, ImageSource& source, Diagnostics& diag) {
@@ -121,6 +107,20 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
 }
 
 }  // namespace
+
+ExitCode CodeOf(GenerateOutcome outcome) {
+  switch (outcome) {
+    case GenerateOutcome::kOk:
+      return ExitCode::kOk;
+    case GenerateOutcome::kBadInput:
+      return ExitCode::kBadInput;
+    case GenerateOutcome::kUnsupported:
+      return ExitCode::kUnsupported;
+    case GenerateOutcome::kUnreachableTree:
+      return ExitCode::kUnreachable;
+  }
+  return ExitCode::kInternal;
+}
 
 std::function<ExitCode()> AddGenerate(CLI::App& app) {
   auto arguments = std::make_shared<GenerateArguments>();

@@ -26,18 +26,8 @@ ExitCode Generate(const PlanArguments& arguments, Program* program, Diagnostics&
   diag = Accept(look.findings, {}, arguments.partial);
   if (!look.whole) return ExitCode::kBadInput;
   if (diag.Count(Severity::kUnsupported) != 0) return ExitCode::kUnsupported;
-  switch (GenerateProgram(look.snapshot, {AboutPlan(look.findings, look.snapshot)}, look.Reader(),
-                          program, diag)) {
-    case GenerateOutcome::kOk:
-      return ExitCode::kOk;
-    case GenerateOutcome::kBadInput:
-      return ExitCode::kBadInput;
-    case GenerateOutcome::kUnsupported:
-      return ExitCode::kUnsupported;
-    case GenerateOutcome::kUnreachableTree:
-      return ExitCode::kUnreachable;
-  }
-  return ExitCode::kInternal;
+  return CodeOf(GenerateProgram(look.snapshot, {AboutPlan(look.findings, look.snapshot)},
+                                look.Reader(), program, diag));
 }
 
 /// One that stands in a file: what it does can be told only if it is right.

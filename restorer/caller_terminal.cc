@@ -18,15 +18,10 @@ bool UsesIt(const Program& program) {
   });
 }
 
-/// SIGTTOU stops who does that from the background, unless it is blocked.
 void Give(int fd, pid_t group, const termios* modes) {
-  sigset_t set, before;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTTOU);
-  sigprocmask(SIG_BLOCK, &set, &before);
+  const BlockedTtou blocked;
   if (group > 0) tcsetpgrp(fd, group);
   if (modes != nullptr) tcsetattr(fd, TCSADRAIN, modes);
-  sigprocmask(SIG_SETMASK, &before, nullptr);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "model/mount_paths.h"
 #include "preflight/namespace_options.h"
 #include "restorer/cleanup.h"
+#include "restorer/namespaces.h"
 #include "restorer/own_limits.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
@@ -185,13 +186,11 @@ std::string Make(const Mount& mount, Services* services) {
 /// Until `each` says a problem.
 template <typename Each>
 std::string ForEachMount(const Program& program, Each&& each) {
-  for (const Command& command : program) {
-    const auto* set = std::get_if<SetAttr>(&command.body);
-    if (set == nullptr) continue;
-    for (const Mount& mount : set->attributes->mounts) {
-      std::string problem = each(mount);
-      if (!problem.empty()) return problem;
-    }
+  const std::vector<Mount>* mounts = OwnMounts(program);
+  if (mounts == nullptr) return "";
+  for (const Mount& mount : *mounts) {
+    std::string problem = each(mount);
+    if (!problem.empty()) return problem;
   }
   return "";
 }
@@ -207,13 +206,10 @@ std::string MakeFileSystems(const Program& program, Services* services) {
 }
 
 int OwnDevpts(const Program& program, const Services& services) {
-  for (const Command& command : program) {
-    const auto* set = std::get_if<SetAttr>(&command.body);
-    if (set == nullptr || set->attributes->mounts.empty()) continue;
-    const Mount& mount = *MountPaths(set->attributes->mounts).MountOf("/dev/pts");
-    return mount.fstype == "devpts" ? services.mounts.at(mount.id) : -1;
-  }
-  return -1;
+  const std::vector<Mount>* mounts = OwnMounts(program);
+  if (mounts == nullptr) return -1;
+  const Mount& mount = *MountPaths(*mounts).MountOf("/dev/pts");
+  return mount.fstype == "devpts" ? services.mounts.at(mount.id) : -1;
 }
 
 std::string MountOwnProc() {

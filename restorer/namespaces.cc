@@ -174,9 +174,10 @@ bool HasNewNetwork(const Program& program, const RestoreOptions& options) {
          (!with->net->external || options.namespaces.empty_net);
 }
 
-bool HasOwnMounts(const Program& program) {
-  return FindAttributes(program, [](const Attributes& it) { return !it.mounts.empty(); }) !=
-         nullptr;
+const std::vector<Mount>* OwnMounts(const Program& program) {
+  const Attributes* with =
+      FindAttributes(program, [](const Attributes& it) { return !it.mounts.empty(); });
+  return with == nullptr ? nullptr : &with->mounts;
 }
 
 }  // namespace crgen::restorer

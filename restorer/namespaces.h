@@ -17,7 +17,7 @@ RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
 /// Whether the tree is in a network namespace that nobody had before: no rule of a dump is there.
 bool HasNewNetwork(const Program& program, const RestoreOptions& options);
 
-/// Whether it has mounts of its own.
-bool HasOwnMounts(const Program& program);
+/// The mounts of its own, of which a program has one list at most; nullptr: it has none.
+const std::vector<Mount>* OwnMounts(const Program& program);
 
 }  // namespace crgen::restorer

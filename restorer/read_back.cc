@@ -83,7 +83,7 @@ ReadBack::ReadBack(const Program& program, bool cgroup_namespace)
   ReadNamespaces(getpid(), &own_namespaces_);
   own_thread_.securebits = static_cast<std::uint32_t>(prctl(PR_GET_SECUREBITS));
   own_process_.facts.ignored = 0;
-  own_mounts_ = HasOwnMounts(program);
+  own_mounts_ = OwnMounts(program) != nullptr;
   own_process_.directories =
       std::make_shared<Directories>(Directories{"/", own_mounts_ ? "/" : "/proc/self/root"});
   processes_[0] = own_process_;

@@ -13,6 +13,7 @@
 
 #include "dsl/references.h"
 #include "restorer/files/files.h"
+#include "restorer/namespaces.h"
 #include "restorer/problem.h"
 #include "restorer/unlinked.h"
 
@@ -47,16 +48,6 @@ std::string PrepareFiles(const Program& program, Services* services) {
   return "";
 }
 
-/// The root holds them all while it makes them.
-std::size_t MostMounts(const Program& program) {
-  std::size_t most = 0;
-  for (const Command& command : program) {
-    const auto* set = std::get_if<SetAttr>(&command.body);
-    if (set != nullptr) most = std::max(most, set->attributes->mounts.size());
-  }
-  return most;
-}
-
 }  // namespace
 
 bool InProgram(const Program& program, pid_t number) {
@@ -87,7 +78,9 @@ std::string OpenServices(const Program& program, Services* services) {
   getrlimit(RLIMIT_NOFILE, &limit);
   // The service descriptors, and while a socket is made, two ends, a place, and the way back.
   constexpr rlim_t kOwn = 8;
-  const rlim_t needed = static_cast<rlim_t>(FirstUnusedFd(program)) + kOwn + MostMounts(program);
+  const std::vector<Mount>* mounts = OwnMounts(program);  // the root holds all while it makes them
+  const rlim_t needed =
+      static_cast<rlim_t>(FirstUnusedFd(program)) + kOwn + (mounts == nullptr ? 0 : mounts->size());
   if (limit.rlim_cur < needed) {
     return "the plan has descriptor " + std::to_string(FirstUnusedFd(program) - 1) +
            ": RLIMIT_NOFILE is " + std::to_string(limit.rlim_max);

@@ -77,7 +77,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (RestoreProblem problem = read_back.Check(script_)) return problem;
   if (RestoreProblem problem = SetWatches(program_, script_.late_files, groups_, files_))
     return problem;
-  if (RestoreProblem problem = terminals_.Set(program_, files_)) return problem;
+  if (RestoreProblem problem = terminals_.Set(program_, script_.late_files, files_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = cgroups_.SetProperties()) return problem;
   if (RestoreProblem problem = cgroups_.Check(script_)) return problem;

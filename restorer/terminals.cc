@@ -15,7 +15,6 @@
 #include <cstring>
 
 #include "restorer/deadline.h"
-#include "restorer/late_files.h"
 #include "restorer/supervisor_calls.h"
 
 namespace crgen::restorer {
@@ -74,23 +73,6 @@ std::string NameOf(const Tty& tty) {
          : tty.path ? "terminal " + tty.path->bytes
                     : "the terminal of who restores";
 }
-
-/// SIGTTOU stops who changes his controlling terminal from the background, unless it is blocked.
-class BlockedTtou {
- public:
-  BlockedTtou() {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTTOU);
-    sigprocmask(SIG_BLOCK, &set, &before_);
-  }
-  ~BlockedTtou() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
-  BlockedTtou(const BlockedTtou&) = delete;
-  BlockedTtou& operator=(const BlockedTtou&) = delete;
-
- private:
-  sigset_t before_;
-};
 
 bool ReadWhole(int image, std::uint64_t offset, std::string* bytes) {
   std::size_t done = 0;
@@ -318,10 +300,10 @@ const char* Terminals::Feed(const Terminal& terminal, bool to_master, const TtyI
                                                                                 : "TIOCINQ";
 }
 
-RestoreProblem Terminals::Set(const Program& program, const HostFiles& files) {
+RestoreProblem Terminals::Set(const Program& program, const LateFiles& late_files,
+                              const HostFiles& files) {
   if (terminals_.empty()) return {};
   const BlockedTtou blocked;
-  const LateFiles late_files = FindLateFiles(program);
   const auto for_each_late = [&](auto&& function) -> RestoreProblem {
     for (std::size_t i = 0; i < program.size(); ++i) {
       const auto* set = std::get_if<SetAttr>(&program[i].body);

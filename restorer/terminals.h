@@ -4,18 +4,37 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "dsl/commands.h"
 #include "preflight/host_files.h"
+#include "restorer/late_files.h"
 #include "restorer/problem.h"
 
 namespace crgen::restorer {
 
 /// Which of the first three descriptors is the terminal of who restores; -1: none is one.
 int CallersTerminal();
+
+/// SIGTTOU stops who changes his controlling terminal from the background, unless it is blocked.
+class BlockedTtou {
+ public:
+  BlockedTtou() {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTTOU);
+    sigprocmask(SIG_BLOCK, &set, &before_);
+  }
+  ~BlockedTtou() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  BlockedTtou(const BlockedTtou&) = delete;
+  BlockedTtou& operator=(const BlockedTtou&) = delete;
+
+ private:
+  sigset_t before_;
+};
 
 class Terminals {
  public:
@@ -27,8 +46,9 @@ class Terminals {
   std::string Open(const File& file, const Tty& tty, int* description);
   /// Masters of slaves that are hung up.
   void HangUp();
-  /// REQUIRES: all descriptors are in their places, and everybody is stopped.
-  RestoreProblem Set(const Program& program, const HostFiles& files);
+  /// `late_files` are of the program. REQUIRES: all descriptors are in their places, and everybody
+  /// is stopped.
+  RestoreProblem Set(const Program& program, const LateFiles& late_files, const HostFiles& files);
   /// Sends the masters that no process has to who listens at `path`, as container engines want it.
   std::string SendOrphans(const std::string& path) const;
   /// The groups in the foreground, as this pid namespace has them.

@@ -14,6 +14,7 @@
 #include "dsl/references.h"
 #include "preflight/root_view.h"
 #include "preflight/socket_files.h"
+#include "restorer/namespaces.h"
 #include "restorer/problem.h"
 
 namespace crgen::restorer {
@@ -192,12 +193,8 @@ std::map<SocketId, std::size_t> NumberSocketFiles(const Program& program) {
 }
 
 void RemoveSocketFiles(const Program& program, const NamespaceOptions& options, int board) {
-  const std::vector<Mount>* mounts = nullptr;
+  const std::vector<Mount>* mounts = OwnMounts(program);
   HostFiles places;
-  for (const Command& command : program) {
-    const auto* set = std::get_if<SetAttr>(&command.body);
-    if (set != nullptr && !set->attributes->mounts.empty()) mounts = &set->attributes->mounts;
-  }
   if (mounts != nullptr) HoldPlaces(options, &places);
   const preflight::RootView root(mounts, places);
   const std::map<SocketId, std::size_t> numbers = NumberSocketFiles(program);
