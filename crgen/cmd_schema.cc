@@ -1,5 +1,6 @@
 // crgen schema
 #include "crgen/cli.h"
+#include "dsl/reference.h"
 #include "dsl/schema.h"
 #include "images/image_table.h"
 

@@ -14,6 +14,7 @@ namespace crgen {
 /// "1.0": of the language. Readers know their major number only; a minor one adds members.
 struct LanguageVersion {
   static constexpr std::string_view kCurrent = "1.0";
+  static constexpr std::string_view kMajor = "1";
   static constexpr std::string_view kPattern = "^1\\.[0-9]{1,4}$";  ///< for the schema
 
   std::string text;
@@ -68,7 +69,7 @@ struct Describe<External> {
 template <>
 struct Describe<NetworkLock> {
   static constexpr auto kFields =
-      std::tuple{Required("method", &NetworkLock::method),
+      std::tuple{Required("method", &NetworkLock::method, "iptables or nftables"),
                  Optional("table", &NetworkLock::table, "nftables: its name in the family inet")};
 };
 

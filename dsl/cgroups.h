@@ -22,7 +22,7 @@ struct Describe<CgroupProperty> {
   static constexpr auto kFields = std::tuple{
       Required("name", &CgroupProperty::name, "of a file in the directory"),
       Required("value", &CgroupProperty::value, "lines; of `cgroup.procs` and `tasks` empty"),
-      Optional("perms", &CgroupProperty::perms)};
+      Optional("perms", &CgroupProperty::perms, "of the file")};
 };
 
 template <>
@@ -30,8 +30,9 @@ struct Describe<CgroupDirectory> {
   static constexpr auto kFields =
       std::tuple{Required("controllers", &CgroupDirectory::controllers, "the hierarchy"),
                  Required("path", &CgroupDirectory::path, "each once in a program"),
-                 Optional("perms", &CgroupDirectory::perms),
-                 Optional("properties", &CgroupDirectory::properties)};
+                 Optional("perms", &CgroupDirectory::perms, "of the directory"),
+                 Optional("properties", &CgroupDirectory::properties,
+                          "files in it and what is written into them")};
 };
 
 template <>

@@ -36,7 +36,8 @@ struct Fork {
 template <>
 struct Describe<Fork> {
   static constexpr auto kFields = std::tuple{
-      Required("child_pid", &Fork::child_pid, "no process uses it as pid, tid, pgid or sid"),
+      Required("child_pid", &Fork::child_pid, "no process uses it as pid, tid, pgid or sid")
+          .Within(kPids),
       Optional("flags", &Fork::flags, "clone(2) flag names"),
       Optional("about", &Fork::about, "of the root: what the program says of itself")};
 };
@@ -62,7 +63,7 @@ struct SetPgid {
 template <>
 struct Describe<SetPgid> {
   static constexpr auto kFields =
-      std::tuple{Required("pgid", &SetPgid::pgid, "`pid` itself creates the group")};
+      std::tuple{Required("pgid", &SetPgid::pgid, "`pid` itself creates the group").Within(kPids)};
 };
 
 struct CreateThread {
@@ -74,7 +75,7 @@ struct CreateThread {
 template <>
 struct Describe<CreateThread> {
   static constexpr auto kFields =
-      std::tuple{Required("tid", &CreateThread::tid, "no process uses it")};
+      std::tuple{Required("tid", &CreateThread::tid, "no process uses it").Within(kPids)};
 };
 
 template <>
@@ -95,7 +96,7 @@ struct Exit {
 };
 template <>
 struct Describe<Exit> {
-  static constexpr auto kFields = std::tuple{Required("status", &Exit::status)};
+  static constexpr auto kFields = std::tuple{Required("status", &Exit::status, "how it ended")};
 };
 
 struct Wait {
@@ -105,7 +106,8 @@ struct Wait {
 };
 template <>
 struct Describe<Wait> {
-  static constexpr auto kFields = std::tuple{Required("child_pid", &Wait::child_pid)};
+  static constexpr auto kFields =
+      std::tuple{Required("child_pid", &Wait::child_pid, "the zombie").Within(kPids)};
 };
 
 /// The other end of a call that makes two (pipe, socketpair).
@@ -118,8 +120,9 @@ struct PeerEnd {
 template <>
 struct Describe<PeerEnd> {
   static constexpr auto kFields =
-      std::tuple{Required("fd", &PeerEnd::fd), Required("file", &PeerEnd::file),
-                 Optional("cloexec", &PeerEnd::cloexec)};
+      std::tuple{Required("fd", &PeerEnd::fd, "a free number").Within(kFds),
+                 Required("file", &PeerEnd::file, "its description"),
+                 Optional("cloexec", &PeerEnd::cloexec, "default false")};
 };
 
 struct OpenFile {
@@ -134,7 +137,7 @@ struct OpenFile {
 template <>
 struct Describe<OpenFile> {
   static constexpr auto kFields = std::tuple{
-      Required("fd", &OpenFile::fd, "a free number"),
+      Required("fd", &OpenFile::fd, "a free number").Within(kFds),
       Required("file", &OpenFile::file, "`type`, `id` (unique in the program) and the type's own"),
       Optional("cloexec", &OpenFile::cloexec, "default false"),
       Optional("peer", &OpenFile::peer, "the second end of a pipe or socket pair")};
@@ -152,7 +155,8 @@ struct DupFd {
 template <>
 struct Describe<DupFd> {
   static constexpr auto kFields =
-      std::tuple{Required("old_fd", &DupFd::old_fd), Required("new_fd", &DupFd::new_fd),
+      std::tuple{Required("old_fd", &DupFd::old_fd, "an open descriptor").Within(kFds),
+                 Required("new_fd", &DupFd::new_fd, "the number that it gets").Within(kFds),
                  Optional("cloexec", &DupFd::cloexec, "default false")};
 };
 
@@ -163,7 +167,8 @@ struct CloseFd {
 };
 template <>
 struct Describe<CloseFd> {
-  static constexpr auto kFields = std::tuple{Required("fd", &CloseFd::fd)};
+  static constexpr auto kFields =
+      std::tuple{Required("fd", &CloseFd::fd, "an open descriptor").Within(kFds)};
 };
 
 /// What the kernel provides instead of a file.
@@ -209,7 +214,7 @@ struct Describe<MapRegion> {
       Required("end", &MapRegion::end, "the first address behind it"),
       Required("prot", &MapRegion::prot, "PROT_ names; [] for none"),
       Required("flags", &MapRegion::flags, "MAP_ names; MAP_FIXED is understood and never written"),
-      Optional("fd", &MapRegion::fd, "file-backed: open in `pid` at that moment"),
+      Optional("fd", &MapRegion::fd, "file-backed: open in `pid` at that moment").Within(kFds),
       Optional("offset", &MapRegion::offset, "with `fd`, and only there: bytes into the file"),
       Optional("shmem", &MapRegion::shmem, "shared anonymous memory"),
       Optional("special", &MapRegion::special, "what the kernel provides"),
@@ -232,7 +237,8 @@ struct UnmapRegion {
 template <>
 struct Describe<UnmapRegion> {
   static constexpr auto kFields =
-      std::tuple{Required("start", &UnmapRegion::start), Required("end", &UnmapRegion::end)};
+      std::tuple{Required("start", &UnmapRegion::start, "a multiple of 4096"),
+                 Required("end", &UnmapRegion::end, "the first address behind it")};
 };
 
 struct MoveRegion {
@@ -247,8 +253,9 @@ struct MoveRegion {
 template <>
 struct Describe<MoveRegion> {
   static constexpr auto kFields =
-      std::tuple{Required("start", &MoveRegion::start), Required("end", &MoveRegion::end),
-                 Required("to", &MoveRegion::to)};
+      std::tuple{Required("start", &MoveRegion::start, "a multiple of 4096"),
+                 Required("end", &MoveRegion::end, "the first address behind it"),
+                 Required("to", &MoveRegion::to, "where it begins then")};
 };
 
 struct ProtectRegion {
@@ -263,7 +270,8 @@ struct ProtectRegion {
 template <>
 struct Describe<ProtectRegion> {
   static constexpr auto kFields =
-      std::tuple{Required("start", &ProtectRegion::start), Required("end", &ProtectRegion::end),
+      std::tuple{Required("start", &ProtectRegion::start, "a multiple of 4096"),
+                 Required("end", &ProtectRegion::end, "the first address behind it"),
                  Optional("prot", &ProtectRegion::prot, "PROT_ names"),
                  Optional("madvise", &ProtectRegion::madvise,
                           "e.g. MADV_DONTNEED to drop inherited pages, MADV_GUARD_INSTALL")};
@@ -280,9 +288,10 @@ struct LoadPages {
 };
 template <>
 struct Describe<LoadPages> {
-  static constexpr auto kFields = std::tuple{Required("start", &LoadPages::start),
-                                             Required("pages", &LoadPages::pages, "at least 1"),
-                                             Required("source", &LoadPages::source)};
+  static constexpr auto kFields =
+      std::tuple{Required("start", &LoadPages::start, "a multiple of 4096"),
+                 Required("pages", &LoadPages::pages, "at least 1"),
+                 Required("source", &LoadPages::source, "where the pages lie")};
 };
 
 struct SetAttr {
@@ -295,9 +304,9 @@ struct SetAttr {
 };
 template <>
 struct Describe<SetAttr> {
-  static constexpr auto kFields =
-      std::tuple{Optional("tid", &SetAttr::tid, "a thread of `pid`, may be the leader"),
-                 Required("attributes", &SetAttr::attributes, "one member per attribute")};
+  static constexpr auto kFields = std::tuple{
+      Optional("tid", &SetAttr::tid, "a thread of `pid`, may be the leader").Within(kPids),
+      Required("attributes", &SetAttr::attributes, "one member per attribute")};
 };
 
 struct Resume {

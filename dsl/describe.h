@@ -2,12 +2,24 @@
 // in. Reading, writing, schema and reference page are one template each over these tables.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string_view>
 #include <tuple>
 #include <utility>
 #include <variant>
 
+#include "model/ids.h"
+
 namespace crgen {
+
+/// The integers that a member may be, both ends included.
+struct Range {
+  std::int64_t least;
+  std::int64_t most;
+};
+inline constexpr Range kPids = {1, kPidLimit - 1};
+inline constexpr Range kFds = {0, kFdLimit - 1};
 
 /// One member of an object. An optional member is left out where it equals its default.
 template <typename Struct, typename Member>
@@ -17,18 +29,25 @@ struct Field {
   Member Struct::*member;
   bool required;
   std::string_view note;
+  std::optional<Range> range = std::nullopt;  ///< nothing: what its type holds
+
+  constexpr Field Within(Range of) const {
+    Field field = *this;
+    field.range = of;
+    return field;
+  }
 };
 
 template <typename Struct, typename Member>
 constexpr Field<Struct, Member> Required(std::string_view name, Member Struct::*member,
                                          std::string_view note = "") {
-  return {name, member, true, note};
+  return {name, member, true, note, std::nullopt};
 }
 
 template <typename Struct, typename Member>
 constexpr Field<Struct, Member> Optional(std::string_view name, Member Struct::*member,
                                          std::string_view note = "") {
-  return {name, member, false, note};
+  return {name, member, false, note, std::nullopt};
 }
 
 /// An optional member that may also be the word "inherit": what the process was born with, said.
@@ -43,7 +62,7 @@ template <typename Struct, typename Member>
 constexpr InheritableField<Struct, Member> OrInherit(std::string_view name, Member Struct::*member,
                                                      bool Struct::*inherited,
                                                      std::string_view note) {
-  return {{name, member, false, note}, inherited};
+  return {{name, member, false, note, std::nullopt}, inherited};
 }
 
 template <typename FieldType>

@@ -8,9 +8,10 @@ namespace crgen {
 
 template <>
 struct Describe<ImageBytes> {
-  static constexpr auto kFields = std::tuple{
-      Required("image", &ImageBytes::image, "file name, relative to the dump"),
-      Required("offset", &ImageBytes::offset, "bytes"), Required("bytes", &ImageBytes::bytes)};
+  static constexpr auto kFields =
+      std::tuple{Required("image", &ImageBytes::image, "file name, relative to the dump"),
+                 Required("offset", &ImageBytes::offset, "bytes"),
+                 Required("bytes", &ImageBytes::bytes, "how many")};
 };
 
 template <>

@@ -10,47 +10,49 @@ namespace crgen {
 template <>
 struct Describe<UtsNamespace> {
   static constexpr auto kFields =
-      std::tuple{Required("id", &UtsNamespace::id),
+      std::tuple{Required("id", &UtsNamespace::id, "of the namespace in the dump"),
                  Required("nodename", &UtsNamespace::nodename, "sethostname(2)"),
                  Required("domainname", &UtsNamespace::domainname, "setdomainname(2)")};
 };
 
 template <>
 struct Describe<IpcSysctls> {
-  static constexpr auto kFields =
-      std::tuple{Required("sem_msl", &IpcSysctls::sem_msl, "of kernel.sem the first"),
-                 Required("sem_mns", &IpcSysctls::sem_mns, "the second"),
-                 Required("sem_opm", &IpcSysctls::sem_opm, "the third"),
-                 Required("sem_mni", &IpcSysctls::sem_mni, "the fourth"),
-                 Required("msgmax", &IpcSysctls::msgmax, "kernel.msgmax, and so on"),
-                 Required("msgmnb", &IpcSysctls::msgmnb),
-                 Required("msgmni", &IpcSysctls::msgmni),
-                 Optional("auto_msgmni", &IpcSysctls::auto_msgmni),
-                 Required("shmmax", &IpcSysctls::shmmax, "bytes"),
-                 Required("shmall", &IpcSysctls::shmall, "pages"),
-                 Required("shmmni", &IpcSysctls::shmmni),
-                 Optional("shm_rmid_forced", &IpcSysctls::shm_rmid_forced),
-                 Required("queues_max", &IpcSysctls::queues_max, "fs.mqueue.queues_max, and so on"),
-                 Required("msg_max", &IpcSysctls::msg_max),
-                 Required("msgsize_max", &IpcSysctls::msgsize_max),
-                 Optional("msg_default", &IpcSysctls::msg_default),
-                 Optional("msgsize_default", &IpcSysctls::msgsize_default),
-                 Optional("msg_next_id", &IpcSysctls::msg_next_id, "kernel.msg_next_id, and so on"),
-                 Optional("sem_next_id", &IpcSysctls::sem_next_id),
-                 Optional("shm_next_id", &IpcSysctls::shm_next_id)};
+  static constexpr auto kFields = std::tuple{
+      Required("sem_msl", &IpcSysctls::sem_msl, "of kernel.sem the first"),
+      Required("sem_mns", &IpcSysctls::sem_mns, "the second"),
+      Required("sem_opm", &IpcSysctls::sem_opm, "the third"),
+      Required("sem_mni", &IpcSysctls::sem_mni, "the fourth"),
+      Required("msgmax", &IpcSysctls::msgmax, "kernel.msgmax, and so on"),
+      Required("msgmnb", &IpcSysctls::msgmnb, "bytes in a queue"),
+      Required("msgmni", &IpcSysctls::msgmni, "queues"),
+      Optional("auto_msgmni", &IpcSysctls::auto_msgmni, "has no effect since Linux 3.19"),
+      Required("shmmax", &IpcSysctls::shmmax, "bytes"),
+      Required("shmall", &IpcSysctls::shmall, "pages"),
+      Required("shmmni", &IpcSysctls::shmmni, "segments"),
+      Optional("shm_rmid_forced", &IpcSysctls::shm_rmid_forced,
+               "segments that nobody has attached are removed"),
+      Required("queues_max", &IpcSysctls::queues_max, "fs.mqueue.queues_max, and so on"),
+      Required("msg_max", &IpcSysctls::msg_max, "messages in a queue"),
+      Required("msgsize_max", &IpcSysctls::msgsize_max, "bytes of a message"),
+      Optional("msg_default", &IpcSysctls::msg_default,
+               "messages in a queue, where mq_open(3) does not say"),
+      Optional("msgsize_default", &IpcSysctls::msgsize_default, "bytes of a message, likewise"),
+      Optional("msg_next_id", &IpcSysctls::msg_next_id, "kernel.msg_next_id, and so on"),
+      Optional("sem_next_id", &IpcSysctls::sem_next_id, "likewise"),
+      Optional("shm_next_id", &IpcSysctls::shm_next_id, "likewise")};
 };
 
 template <>
 struct Describe<IpcNamespace> {
   static constexpr auto kFields =
-      std::tuple{Required("id", &IpcNamespace::id),
+      std::tuple{Required("id", &IpcNamespace::id, "of the namespace in the dump"),
                  Required("sysctls", &IpcNamespace::sysctls, "limits of the namespace: proc(5)")};
 };
 
 template <>
 struct Describe<NetNamespace> {
   static constexpr auto kFields = std::tuple{
-      Required("id", &NetNamespace::id),
+      Required("id", &NetNamespace::id, "of the namespace in the dump"),
       Optional(
           "external", &NetNamespace::external,
           "the key by which the caller of a restore hands it over; absent: it is made, and has "
@@ -60,7 +62,7 @@ struct Describe<NetNamespace> {
 template <>
 struct Describe<Mount> {
   static constexpr auto kFields = std::tuple{
-      Required("id", &Mount::id),
+      Required("id", &Mount::id, "of the mount, in the program"),
       Optional("parent", &Mount::parent,
                "the id of the mount that it is mounted on; absent: the root of the namespace"),
       Required("mountpoint", &Mount::mountpoint, "from the root of the namespace"),

@@ -36,8 +36,6 @@ ordered_json OneName() {
   return {{"anyOf", {{{"enum", std::move(list)}}, StringMatching(hex)}}};
 }
 
-constexpr std::string_view kFileFlagsNote = "open(2) flag names, one access mode";
-
 /// The schemas of named parts, collected while the commands are walked.
 class SchemaBuilder {
  public:
@@ -139,9 +137,14 @@ void SchemaBuilder::AddFields(ordered_json& object) {
     if constexpr (Inheritable<std::decay_t<decltype(field)>>) {
       properties[name] = {{"anyOf", {{{"const", kInherit}}, std::move(properties[name])}}};
     }
-    if (!field.note.empty()) properties[name]["description"] = field.note;
+    if (field.range) {
+      properties[name]["minimum"] = field.range->least;
+      properties[name]["maximum"] = field.range->most;
+    }
+    properties[name]["description"] = field.note;
     if constexpr (kIsText<Member>) {
       properties[name + "_base64"] = Value<Bytes>();
+      properties[name + "_base64"]["description"] = "`" + name + "` where it is not UTF-8";
       if (field.required) {
         alternatives.push_back(
             {{"oneOf", {{{"required", {name}}}, {{"required", {name + "_base64"}}}}}});
@@ -188,12 +191,15 @@ ordered_json SchemaBuilder::FileValue() {
     cases.push_back(
         {{"if", {{"properties", {{"type", std::move(of_type)}}}}}, {"then", FileOfType<Body>()}});
   });
+  ordered_json common = {{"type", {{"enum", kFileTypes}}},
+                         {"id", Value<std::uint64_t>()},
+                         {"external", Value<std::string>()}};
+  common["type"]["description"] = "what is open: the other members depend on it";
+  common["id"]["description"] = "names the description, and no other one in the program";
+  common["external"]["description"] = "the key of what the caller of a restore hands over instead";
   definitions_["file"] = {{"description", "An open file description, by type"},
                           {"type", "object"},
-                          {"properties",
-                           {{"type", {{"enum", kFileTypes}}},
-                            {"id", Value<std::uint64_t>()},
-                            {"external", Value<std::string>()}}},
+                          {"properties", std::move(common)},
                           {"required", {"type", "id"}},
                           {"allOf", std::move(cases)}};
   return {{"$ref", "#/definitions/file"}};
@@ -213,10 +219,14 @@ ordered_json SchemaBuilder::DescriptorStateValue() {
     AddFields<Late>(object);
     cases.push_back({{"if", {{"required", {key}}}}, {"then", std::move(object)}});
   });
+  const ordered_json fd = {{"type", "integer"},
+                           {"minimum", kFds.least},
+                           {"maximum", kFds.most},
+                           {"description", "of the process that executes the command"}};
   definitions_["descriptorState"] = {
       {"description", "Late state of the open file description at fd, of one kind"},
       {"type", "object"},
-      {"properties", {{"fd", Value<Fd>()}}},
+      {"properties", {{"fd", fd}}},
       {"required", {"fd"}},
       {"oneOf", std::move(keys)},
       {"allOf", std::move(cases)}};
@@ -228,7 +238,7 @@ ordered_json CommandSchema(SchemaBuilder& builder) {
   ordered_json object = {{"type", "object"},
                          {"description", Body::kMeaning},
                          {"properties",
-                          {{"command", {{"const", Body::kName}}},
+                          {{"command", {{"const", Body::kName}, {"description", Body::kMeaning}}},
                            {"pid",
                             {{"type", "integer"},
                              {"minimum", 0},
@@ -237,101 +247,6 @@ ordered_json CommandSchema(SchemaBuilder& builder) {
                          {"required", {"command", "pid"}}};
   builder.AddFields<Body>(object);
   return object;
-}
-
-template <typename T>
-std::string KindName() {
-  if constexpr (InnerOf<T>::kIsOptional || InnerOf<T>::kIsShared) {
-    return KindName<typename InnerOf<T>::Type>();
-  } else if constexpr (InnerOf<T>::kIsVector) {
-    return "array of " + KindName<typename InnerOf<T>::Type>();
-  } else if constexpr (NamesOf<T>::kIsFlags) {
-    return "array of names";
-  } else if constexpr (NamesOf<T>::kIsNamed || std::is_same_v<T, SpecialRegion>) {
-    return "name";
-  } else if constexpr (std::is_same_v<T, bool>) {
-    return "boolean";
-  } else if constexpr (std::is_integral_v<T> || std::is_same_v<T, PidReference> || kIsObjectId<T>) {
-    return "integer";
-  } else if constexpr (std::is_same_v<T, Hex>) {
-    return "\"0x…\"";
-  } else if constexpr (std::is_same_v<T, Bytes>) {
-    return "base64 string";
-  } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Text> ||
-                       std::is_same_v<T, LanguageVersion>) {
-    return "string";
-  } else {
-    return "object";
-  }
-}
-
-template <typename Struct>
-std::string FieldTable() {
-  std::string rows;
-  ForEachField<Struct>([&](const auto& field) {
-    using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
-    constexpr bool kMayInherit = Inheritable<std::decay_t<decltype(field)>>;
-    rows += "| `" + std::string(field.name) + "` | " + KindName<Member>() +
-            (kMayInherit ? ", or \"inherit\" | " : " | ") + (field.required ? "yes" : "no") +
-            " | " + std::string(field.note) + " |\n";
-  });
-  if (rows.empty()) return "";
-  return "| field | value | required | |\n|---|---|---|---|\n" + rows + "\n";
-}
-
-template <typename Struct>
-std::string ObjectSection(std::string_view title) {
-  return "### " + std::string(title) + "\n\n" + FieldTable<Struct>();
-}
-
-/// The described objects that are members of Struct, and those in them, each with a table of its
-/// own.
-template <typename Struct>
-std::string InnerSections(const std::string& before = "") {
-  std::string text;
-  ForEachField<Struct>([&](const auto& field) {
-    using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
-    const auto section = [&]<typename Inner>() {
-      if constexpr (Described<Inner>) {
-        text += ObjectSection<Inner>(before + "`" + std::string(field.name) + "`") +
-                InnerSections<Inner>(before);
-      }
-    };
-    if constexpr (InnerOf<Member>::kIsOptional || InnerOf<Member>::kIsVector) {
-      section.template operator()<typename InnerOf<Member>::Type>();
-    } else {
-      section.template operator()<Member>();
-    }
-  });
-  return text;
-}
-
-std::string FileSections() {
-  std::string text =
-      "## Files\n\nEvery `file` has `type`, `id` and, unless its type is known by name alone, "
-      "`flags` (" +
-      std::string(kFileFlagsNote) +
-      "), and may have `external`: the key of what the caller of a restore hands over instead.\n\n";
-  ForEachAlternative<FileBody>([&]<typename Body>() {
-    if constexpr (kHasFlags<Body>) {
-      text +=
-          ObjectSection<Body>("`" + std::string(Body::kType) + "`") + InnerSections<Body>("in ");
-    }
-  });
-  return text;
-}
-
-/// The objects that are members of `descriptors`, with the objects in them.
-std::string LateSections() {
-  std::string text =
-      "## Late state\n\nAn object of the attribute `descriptors` has `fd`, a descriptor of the "
-      "process, "
-      "and the members of one of these, known by the first.\n\n";
-  ForEachLateKey([&]<typename Late>() {
-    text +=
-        ObjectSection<Late>("`" + std::string(LateKey<Late>()) + "`") + InnerSections<Late>("in ");
-  });
-  return text;
 }
 
 }  // namespace
@@ -353,42 +268,19 @@ std::string ProgramSchema() {
   definitions.update(builder.TakeDefinitions());
   ordered_json schema = {
       {"$schema", "http://json-schema.org/draft-07/schema#"},
+      {"$id", "urn:crgen:restore-program:" + std::string(LanguageVersion::kMajor)},
       {"title", "Restore program"},
       {"description", "The commands that rebuild a checkpointed process tree, in order."},
       {"type", "array"},
       {"items",
        {{"type", "object"},
-        {"properties", {{"command", {{"enum", names}}}}},
+        {"properties",
+         {{"command",
+           {{"enum", names}, {"description", "what is done: one system call or little more"}}}}},
         {"required", {"command", "pid"}},
         {"allOf", cases}}},
       {"definitions", std::move(definitions)}};
   return schema.dump(2) + "\n";
-}
-
-std::string CommandReference() {
-  std::string text =
-      "# The 16 commands\n\n"
-      "Generated from the tables in `dsl/`; `restore-program.schema.json` says "
-      "the\n"
-      "same to machines. Every command also has `command`, its name, and `pid`, the process that\n"
-      "executes it (0: the restorer). Integers above 2^53-1 are written \"0x…\". A string member\n"
-      "`x` whose bytes are not UTF-8 stands as `x_base64`. Flags without a name are one more\n"
-      "\"0x…\" in the array.\n\n";
-  ForEachAlternative<CommandBody>([&]<typename Body>() {
-    text += "## " + std::string(Body::kName) + "\n\n" + std::string(Body::kMeaning) + "\n\n" +
-            FieldTable<Body>();
-  });
-  text += FileSections() + LateSections();
-  text += "## Parts of commands\n\n";
-  text += ObjectSection<About>("`about`") + ObjectSection<LeftOut>("`left_out`, `not_restorable`") +
-          ObjectSection<External>("`external`");
-  text += ObjectSection<ExitStatus>("`status`") + ObjectSection<ShmemView>("`shmem`") +
-          ObjectSection<ImageSpan>("`source`") + ObjectSection<PeerEnd>("`peer`") +
-          ObjectSection<FilePermissions>("`permissions`") +
-          ObjectSection<SocketTimeout>("`so_sndtimeo`, `so_rcvtimeo`");
-  text += "## Attributes\n\n" + FieldTable<Attributes>() + InnerSections<Attributes>();
-  text.pop_back();
-  return text;
 }
 
 }  // namespace crgen

@@ -1,4 +1,4 @@
-// What follows from the command table besides reading and writing: schema and reference page.
+// The JSON Schema that follows from the command table.
 #pragma once
 
 #include <string>
@@ -7,8 +7,5 @@ namespace crgen {
 
 /// The JSON Schema (draft-07) of restore programs, indented, ending in a newline.
 std::string ProgramSchema();
-
-/// The reference page of the 16 commands, in Markdown.
-std::string CommandReference();
 
 }  // namespace crgen

@@ -13,7 +13,7 @@ struct Describe<Eventpoll> {
 template <>
 struct Describe<EpollTarget> {
   static constexpr auto kFields =
-      std::tuple{Required("fd", &EpollTarget::fd, "of the process that executes it"),
+      std::tuple{Required("fd", &EpollTarget::fd, "of the process that executes it").Within(kFds),
                  Required("events", &EpollTarget::events,
                           "EPOLLERR and EPOLLHUP always count; EPOLLONESHOT alone: it has fired"),
                  Required("data", &EpollTarget::data, "64 bits of the user's")};

@@ -19,3 +19,10 @@
 #include "dsl/files/unix_socket.h"
 #include "dsl/files/unlinked.h"
 #include "dsl/socket_options.h"
+
+namespace crgen {
+
+/// What is said of the `flags` that descriptions of nearly all types have.
+inline constexpr std::string_view kFileFlagsNote = "open(2) flag names, one access mode";
+
+}  // namespace crgen

@@ -55,28 +55,28 @@ struct Describe<TcpWindow> {
 
 template <>
 struct Describe<TcpStream> {
-  static constexpr auto kFields =
-      std::tuple{Required("in_seq", &TcpStream::in_seq,
-                          "the next sequence number to receive: behind `in`, and a FIN"),
-                 Required("out_seq", &TcpStream::out_seq,
-                          "the next one to write: behind `out`, `unsent`, and a FIN"),
-                 Optional("in", &TcpStream::in, "received, not read"),
-                 Optional("out", &TcpStream::out, "sent, not acknowledged"),
-                 Optional("unsent", &TcpStream::unsent, "written, not sent"),
-                 Required("mss", &TcpStream::mss, "bytes that the peer takes in a segment"),
-                 Optional("scale", &TcpStream::scale, "window scaling; absent: not agreed upon"),
-                 Optional("sack", &TcpStream::sack, "selective acknowledgements were agreed upon"),
-                 Optional("timestamp", &TcpStream::timestamp,
-                          "own clock of timestamps; absent: no timestamps"),
-                 Optional("window", &TcpStream::window)};
+  static constexpr auto kFields = std::tuple{
+      Required("in_seq", &TcpStream::in_seq,
+               "the next sequence number to receive: behind `in`, and a FIN"),
+      Required("out_seq", &TcpStream::out_seq,
+               "the next one to write: behind `out`, `unsent`, and a FIN"),
+      Optional("in", &TcpStream::in, "received, not read"),
+      Optional("out", &TcpStream::out, "sent, not acknowledged"),
+      Optional("unsent", &TcpStream::unsent, "written, not sent"),
+      Required("mss", &TcpStream::mss, "bytes that the peer takes in a segment"),
+      Optional("scale", &TcpStream::scale, "window scaling; absent: not agreed upon"),
+      Optional("sack", &TcpStream::sack, "selective acknowledgements were agreed upon"),
+      Optional("timestamp", &TcpStream::timestamp,
+               "own clock of timestamps; absent: no timestamps"),
+      Optional("window", &TcpStream::window, "what the window was; absent: a new one is taken")};
 };
 
 template <>
 struct Describe<InetSocket> {
   static constexpr auto kFields = std::tuple{
-      Required("family", &InetSocket::family),
-      Required("socket_type", &InetSocket::socket_type),
-      Required("protocol", &InetSocket::protocol),
+      Required("family", &InetSocket::family, "AF_INET or AF_INET6"),
+      Required("socket_type", &InetSocket::socket_type, "SOCK_STREAM, SOCK_DGRAM or SOCK_RAW"),
+      Required("protocol", &InetSocket::protocol, "IPPROTO_ name"),
       Required("state", &InetSocket::state,
                "TCP_CLOSE: not connected; TCP_ESTABLISHED of a datagram socket: connected"),
       Optional("source", &InetSocket::source, "absent: not bound"),

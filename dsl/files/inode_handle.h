@@ -9,9 +9,9 @@ template <>
 struct Describe<InodeHandle> {
   static constexpr auto kFields = std::tuple{
       Required("device", &InodeHandle::device, "of the file system: major << 20 | minor"),
-      Required("inode", &InodeHandle::inode),
+      Required("inode", &InodeHandle::inode, "its number"),
       Required("type", &InodeHandle::type, "name_to_handle_at(2)"),
-      Required("bytes", &InodeHandle::bytes)};
+      Required("bytes", &InodeHandle::bytes, "of the handle")};
 };
 
 }  // namespace crgen

@@ -12,7 +12,7 @@ struct Describe<FileOwner> {
       Optional("pid", &FileOwner::pid, "who gets the signal; absent: nobody"),
       Optional("signal", &FileOwner::signal, "F_SETSIG; absent: SIGIO"),
       Optional("uid", &FileOwner::uid, "beside `pid`: the ids that the signal is sent with"),
-      Optional("euid", &FileOwner::euid)};
+      Optional("euid", &FileOwner::euid, "likewise: the effective one")};
 };
 
 template <>

@@ -24,7 +24,8 @@ struct Describe<LockSetting> {
 
 template <>
 struct Describe<LeaseSetting> {
-  static constexpr auto kFields = std::tuple{Required("locks", &LeaseSetting::locks)};
+  static constexpr auto kFields =
+      std::tuple{Required("locks", &LeaseSetting::locks, "one of kind LEASE")};
 };
 
 }  // namespace crgen

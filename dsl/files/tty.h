@@ -9,21 +9,22 @@ namespace crgen {
 template <>
 struct Describe<Termios> {
   static constexpr auto kFields =
-      std::tuple{Required("iflag", &Termios::iflag),
-                 Required("oflag", &Termios::oflag),
-                 Required("cflag", &Termios::cflag),
-                 Required("lflag", &Termios::lflag),
+      std::tuple{Required("iflag", &Termios::iflag, "c_iflag"),
+                 Required("oflag", &Termios::oflag, "c_oflag"),
+                 Required("cflag", &Termios::cflag, "c_cflag"),
+                 Required("lflag", &Termios::lflag, "c_lflag"),
                  Optional("line", &Termios::line, "the line discipline; default 0"),
-                 Optional("ispeed", &Termios::ispeed),
-                 Optional("ospeed", &Termios::ospeed),
+                 Optional("ispeed", &Termios::ispeed, "c_ispeed"),
+                 Optional("ospeed", &Termios::ospeed, "c_ospeed"),
                  Required("cc", &Termios::cc, "19 control characters")};
 };
 
 template <>
 struct Describe<Winsize> {
-  static constexpr auto kFields =
-      std::tuple{Required("rows", &Winsize::rows), Required("columns", &Winsize::columns),
-                 Optional("xpixel", &Winsize::xpixel), Optional("ypixel", &Winsize::ypixel)};
+  static constexpr auto kFields = std::tuple{Required("rows", &Winsize::rows, "ws_row"),
+                                             Required("columns", &Winsize::columns, "ws_col"),
+                                             Optional("xpixel", &Winsize::xpixel, "ws_xpixel"),
+                                             Optional("ypixel", &Winsize::ypixel, "ws_ypixel")};
 };
 
 template <>
@@ -43,8 +44,8 @@ struct Describe<Tty> {
       Optional("exclusive", &Tty::exclusive, "at the first OPEN_FILE of this end: TIOCEXCL"),
       Optional("packet", &Tty::packet, "likewise, of a `ptm`: TIOCPKT"),
       Optional("mode", &Tty::mode, "likewise, of a `pts`: permissions of its file"),
-      Optional("uid", &Tty::uid),
-      Optional("gid", &Tty::gid),
+      Optional("uid", &Tty::uid, "its owner"),
+      Optional("gid", &Tty::gid, "its group"),
       Optional("controlling", &Tty::controlling,
                "TIOCSCTTY by who opens it, who leads a session without a terminal")};
 };

@@ -8,9 +8,9 @@ namespace crgen {
 
 template <>
 struct Describe<FilePermissions> {
-  static constexpr auto kFields =
-      std::tuple{Required("mode", &FilePermissions::mode, "st_mode"),
-                 Required("uid", &FilePermissions::uid), Required("gid", &FilePermissions::gid)};
+  static constexpr auto kFields = std::tuple{Required("mode", &FilePermissions::mode, "st_mode"),
+                                             Required("uid", &FilePermissions::uid, "owner"),
+                                             Required("gid", &FilePermissions::gid, "group")};
 };
 
 template <>
@@ -27,7 +27,8 @@ struct Describe<UnixSocket> {
                "connect(2) to the socket with that id, by its name; to a listener without `peer`: "
                "it has not accepted"),
       Optional("accept_from", &UnixSocket::accept_from,
-               "of a `peer`: accept(2) on this descriptor of the listener, whose name it bears"),
+               "of a `peer`: accept(2) on this descriptor of the listener, whose name it bears")
+          .Within(kFds),
       Optional("shutdown_before", &UnixSocket::shutdown_before,
                "shutdown(2) before connect(2), which the peer does not notice"),
       Optional("permissions", &UnixSocket::permissions, "of the socket file")};
@@ -36,7 +37,8 @@ struct Describe<UnixSocket> {
 template <>
 struct Describe<SentMessage> {
   static constexpr auto kFields = std::tuple{
-      Required("source", &SentMessage::source), Required("bytes", &SentMessage::bytes),
+      Required("source", &SentMessage::source, "where the message lies"),
+      Required("bytes", &SentMessage::bytes, "of the message"),
       Optional("rights", &SentMessage::rights,
                "SCM_RIGHTS: descriptors of this process that are sent along, at most 253")};
 };

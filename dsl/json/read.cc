@@ -109,6 +109,7 @@ class Reader {
   template <typename Integer>
   bool ReadInteger(const json& in, const Place& place, Integer* out);
   bool ReadHex(const json& in, const Place& place, std::uint64_t* out);
+  bool IsWithin(const json& integer, const Place& place, const std::optional<Range>& range);
 
   bool Fail(const Place& place, std::string what) {
     diag_.Error(name_ + ":" + std::to_string(line_) + ": " + place.Pointer(), std::move(what));
@@ -150,6 +151,16 @@ bool Reader::ReadInteger(const json& in, const Place& place, Integer* out) {
                   "an integer from " + std::to_string(std::numeric_limits<Integer>::min()) +
                       " to " + std::to_string(std::numeric_limits<Integer>::max()),
                   in);
+}
+
+bool Reader::IsWithin(const json& integer, const Place& place, const std::optional<Range>& range) {
+  if (!range) return true;
+  const auto value = integer.get<std::int64_t>();
+  if (range->least <= value && value <= range->most) return true;
+  return Expected(
+      place,
+      "an integer from " + std::to_string(range->least) + " to " + std::to_string(range->most),
+      integer);
 }
 
 bool Reader::ReadHex(const json& in, const Place& place, std::uint64_t* out) {
@@ -291,7 +302,8 @@ bool Reader::ReadField(const json& in, const Place& place, const FieldType& fiel
       out->*field.inherited = *found == kInherit;
       if (out->*field.inherited) return true;
     }
-    return ReadValue(*found, Place{&place, field.name}, &member);
+    const Place here{&place, field.name};
+    return ReadValue(*found, here, &member) && IsWithin(*found, here, field.range);
   }
   return !field.required || Fail(place, "lacks \"" + std::string(field.name) + "\"");
 }
@@ -361,7 +373,8 @@ bool Reader::ReadDescriptorState(const json& in, const Place& place, DescriptorS
   if (!in.is_object()) return Expected(place, "an object", in);
   const auto fd = in.find("fd");
   if (fd == in.end()) return Fail(place, "lacks \"fd\"");
-  if (!ReadValue(*fd, Place{&place, "fd"}, &out->fd)) return false;
+  const Place at{&place, "fd"};
+  if (!ReadValue(*fd, at, &out->fd) || !IsWithin(*fd, at, kFds)) return false;
   bool known = false, good = false;
   std::string keys;
   ForEachLateKey([&]<typename Late>() {
@@ -402,9 +415,9 @@ bool Reader::Read(const json& in, std::size_t line, const Place& place, Command*
 }  // namespace
 
 bool LanguageVersion::IsKnown() const {
-  constexpr std::string_view kMajor = "1.";
-  return text.starts_with(kMajor) && text.size() > kMajor.size() && text.size() <= 6 &&
-         text.find_first_not_of("0123456789", kMajor.size()) == std::string::npos;
+  constexpr std::string_view kBegin = "1.";
+  return text.starts_with(kBegin) && text.size() > kBegin.size() && text.size() <= 6 &&
+         text.find_first_not_of("0123456789", kBegin.size()) == std::string::npos;
 }
 
 Result ReadProgram(const ByteReader& read, std::string_view name, Program* program,

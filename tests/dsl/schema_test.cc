@@ -14,6 +14,7 @@
 #include <valijson/validator.hpp>
 
 #include "dsl/json/program_json.h"
+#include "dsl/reference.h"
 #include "images/image_table.h"
 
 namespace crgen {
@@ -122,6 +123,29 @@ TEST(ReadProgram, BoundsPids) {
   EXPECT_NE(Findings(R"([{"command": "SET_SID", "pid": -1}])"), "");
   EXPECT_NE(Findings(R"([{"command": "SET_SID", "pid": 4194304}])"), "");
   EXPECT_EQ(Findings(R"([{"command": "SET_SID", "pid": 4194303}])"), "");
+  const auto fork = [](const std::string& child) {
+    return Findings(R"([{"command": "FORK", "pid": 0, "child_pid": )" + child + "}]");
+  };
+  EXPECT_EQ(fork("1"), "");
+  EXPECT_EQ(fork("4194303"), "");
+  EXPECT_EQ(fork("0"), "plan:1: /0/child_pid: expected an integer from 1 to 4194303, found 0\n");
+  EXPECT_NE(fork("4194304"), "");
+}
+
+TEST(ReadProgram, BoundsDescriptors) {
+  const auto close = [](const std::string& fd) {
+    return Findings(R"([{"command": "CLOSE_FD", "pid": 1, "fd": )" + fd + "}]");
+  };
+  EXPECT_EQ(close("0"), "");
+  EXPECT_EQ(close("1073741823"), "");
+  EXPECT_EQ(close("-1"), "plan:1: /0/fd: expected an integer from 0 to 1073741823, found -1\n");
+  EXPECT_NE(close("1073741824"), "");
+  const auto unlock = [](const std::string& fd) {
+    return Findings(R"([{"command": "SET_ATTR", "pid": 1, "attributes": {"descriptors": [{"fd": )" +
+                    fd + R"(, "locked": true}]}}])");
+  };
+  EXPECT_EQ(unlock("0"), "");
+  EXPECT_NE(unlock("-1"), "");
 }
 
 TEST(ReadProgram, RefusesBrokenText) {

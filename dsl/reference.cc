@@ -1,0 +1,169 @@
+#include "dsl/reference.h"
+
+#include <string>
+#include <type_traits>
+
+#include "dsl/attributes.h"
+#include "dsl/commands.h"
+#include "dsl/files/files.h"
+#include "dsl/value_kinds.h"
+
+namespace crgen {
+namespace {
+
+template <typename T>
+std::string KindName() {
+  if constexpr (InnerOf<T>::kIsOptional || InnerOf<T>::kIsShared) {
+    return KindName<typename InnerOf<T>::Type>();
+  } else if constexpr (InnerOf<T>::kIsVector) {
+    return "array of " + KindName<typename InnerOf<T>::Type>();
+  } else if constexpr (NamesOf<T>::kIsFlags) {
+    return "array of names";
+  } else if constexpr (NamesOf<T>::kIsNamed || std::is_same_v<T, SpecialRegion>) {
+    return "name";
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return "boolean";
+  } else if constexpr (std::is_integral_v<T> || std::is_same_v<T, PidReference> || kIsObjectId<T>) {
+    return "integer";
+  } else if constexpr (std::is_same_v<T, Hex>) {
+    return "\"0x…\"";
+  } else if constexpr (std::is_same_v<T, Bytes>) {
+    return "base64 string";
+  } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Text> ||
+                       std::is_same_v<T, LanguageVersion>) {
+    return "string";
+  } else {
+    return "object";
+  }
+}
+
+template <typename Struct>
+void Fields(ReferenceWriter& out) {
+  std::vector<FieldRow> rows;
+  ForEachField<Struct>([&](const auto& field) {
+    using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
+    constexpr bool kMayInherit = Inheritable<std::decay_t<decltype(field)>>;
+    rows.push_back({field.name, KindName<Member>() + (kMayInherit ? ", or \"inherit\"" : ""),
+                    field.required, field.note});
+  });
+  out.Fields(rows);
+}
+
+template <typename Struct>
+void Object(std::string_view title, ReferenceWriter& out) {
+  out.Subsection(title);
+  Fields<Struct>(out);
+}
+
+/// The described objects that are members of Struct, and those in them, each with a table of its
+/// own.
+template <typename Struct>
+void InnerObjects(const std::string& before, ReferenceWriter& out) {
+  ForEachField<Struct>([&](const auto& field) {
+    using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
+    const auto section = [&]<typename Inner>() {
+      if constexpr (Described<Inner>) {
+        Object<Inner>(before + "`" + std::string(field.name) + "`", out);
+        InnerObjects<Inner>(before, out);
+      }
+    };
+    if constexpr (InnerOf<Member>::kIsOptional || InnerOf<Member>::kIsVector) {
+      section.template operator()<typename InnerOf<Member>::Type>();
+    } else {
+      section.template operator()<Member>();
+    }
+  });
+}
+
+void Files(ReferenceWriter& out) {
+  out.Section("Files");
+  out.Text(
+      "Every `file` has `type`, `id` and, unless its type is known by name alone, `flags` (" +
+      std::string(kFileFlagsNote) +
+      "), and may have `external`: the key of what the caller of a restore hands over instead.");
+  ForEachAlternative<FileBody>([&]<typename Body>() {
+    if constexpr (kHasFlags<Body>) {
+      Object<Body>("`" + std::string(Body::kType) + "`", out);
+      InnerObjects<Body>("in ", out);
+    }
+  });
+}
+
+/// The objects that are members of `descriptors`, with the objects in them.
+void LateStates(ReferenceWriter& out) {
+  out.Section("Late state");
+  out.Text(
+      "An object of the attribute `descriptors` has `fd`, a descriptor of the process, and the "
+      "members of one of these, known by the first.");
+  ForEachLateKey([&]<typename Late>() {
+    Object<Late>("`" + std::string(LateKey<Late>()) + "`", out);
+    InnerObjects<Late>("in ", out);
+  });
+}
+
+class MarkdownReference final : public ReferenceWriter {
+ public:
+  void Section(std::string_view title) override { text_ += "## " + std::string(title) + "\n\n"; }
+  void Subsection(std::string_view title) override {
+    text_ += "### " + std::string(title) + "\n\n";
+  }
+  void Text(std::string_view text) override { text_ += std::string(text) + "\n\n"; }
+  void Fields(const std::vector<FieldRow>& rows) override {
+    if (rows.empty()) return;
+    text_ += "| field | value | required | |\n|---|---|---|---|\n";
+    for (const FieldRow& row : rows) {
+      text_ += "| `" + std::string(row.name) + "` | " + row.kind + " | " +
+               (row.required ? "yes" : "no") + " | " + std::string(row.note) + " |\n";
+    }
+    text_ += "\n";
+  }
+  /// Without the empty line at the end.
+  std::string Take() {
+    text_.pop_back();
+    return std::move(text_);
+  }
+
+ private:
+  std::string text_;
+};
+
+}  // namespace
+
+void WriteReference(ReferenceWriter& out) {
+  ForEachAlternative<CommandBody>([&]<typename Body>() {
+    out.Section(Body::kName);
+    out.Text(Body::kMeaning);
+    Fields<Body>(out);
+  });
+  Files(out);
+  LateStates(out);
+  out.Section("Parts of commands");
+  Object<About>("`about`", out);
+  Object<LeftOut>("`left_out`, `not_restorable`", out);
+  Object<External>("`external`", out);
+  Object<ExitStatus>("`status`", out);
+  Object<ShmemView>("`shmem`", out);
+  Object<ImageSpan>("`source`", out);
+  Object<PeerEnd>("`peer`", out);
+  Object<FilePermissions>("`permissions`", out);
+  Object<SocketTimeout>("`so_sndtimeo`, `so_rcvtimeo`", out);
+  out.Section("Attributes");
+  Fields<Attributes>(out);
+  InnerObjects<Attributes>("", out);
+}
+
+std::string CommandReference() {
+  MarkdownReference reference;
+  WriteReference(reference);
+  return "# The 16 commands\n\n"
+         "Generated from the tables in `dsl/`; `restore-program.schema.json` says the\n"
+         "same to machines. Every command also has `command`, its name, and `pid`, the process "
+         "that\n"
+         "executes it (0: the restorer). Integers above 2^53-1 are written \"0x…\". A string "
+         "member\n"
+         "`x` whose bytes are not UTF-8 stands as `x_base64`. Flags without a name are one more\n"
+         "\"0x…\" in the array.\n\n" +
+         reference.Take();
+}
+
+}  // namespace crgen
