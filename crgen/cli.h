@@ -11,16 +11,26 @@
 #include "dsl/json/program_json.h"
 #include "images/dump.h"
 #include "model/diagnostics.h"
+#include "terminal/command_line.h"
 
 namespace crgen {
 
 enum class ExitCode {
   kOk = 0,
-  kInternal = 1,     ///< a defect of crgen, or the machine is out of memory
-  kUsage = 2,        ///< wrong arguments
-  kBadInput = 3,     ///< a dump or program that is not valid, a file that cannot be read or written
-  kUnsupported = 4,  ///< a valid dump with things that no command can say
-  kUnreachable = 5,  ///< a process tree that no sequence of system calls leads to
+  kInternal = 1,
+  kUsage = 2,
+  kBadInput = 3,
+  kUnsupported = 4,
+  kUnreachable = 5,
+};
+
+inline constexpr ExitCodeRow kExitCodes[] = {
+    {0, "ok", ""},
+    {1, "internal error", "a defect of crgen, or the machine is out of memory"},
+    {2, "usage", "wrong arguments"},
+    {3, "bad input", "a dump or program that is not valid, a file that cannot be read or written"},
+    {4, "unsupported", "the dump is valid, but has things that no command can say; all are listed"},
+    {5, "unreachable", "no sequence of system calls leads to this process tree"},
 };
 
 enum class GenerateOutcome;

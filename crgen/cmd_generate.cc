@@ -128,16 +128,20 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
   app.add_option("DUMP", arguments->dump,
                  "The images of CRIU: a folder, the folder above, or an archive of one "
                  "(.tar, .tar.gz, .tar.zst, .tar.xz)")
-      ->required();
+      ->required()
+      ->type_name("DUMP");
   app.add_option("-o,--output", arguments->output,
-                 "Write to this file, whole or not at all, instead of standard output");
+                 "Write to this file, whole or not at all, instead of standard output")
+      ->type_name("FILE");
   app.add_option("--extract", arguments->extract,
                  "Of an archive: unpack what a restore reads beside the program into this new "
-                 "folder, for crrestore --images");
+                 "folder, for crrestore --images")
+      ->type_name("DIR");
   app.add_flag("--pretty", arguments->pretty, "Indent the program");
   app.add_option("--without", arguments->without,
                  "Leave out what is unsupported and of these kinds (below), and say so in the plan")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->type_name("KINDS");
   app.add_flag("--partial", arguments->partial,
                "Leave out all that is unsupported, but for what the rest lies in, instead of "
                "refusing the dump");
@@ -145,6 +149,7 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
          "--namespaces", arguments->namespaces,
          "\"caller\": with --partial, namespaces of the tree's own may be left out too; the "
          "restored processes use the namespaces and mounts of the restorer's caller")
+      ->type_name("WHOSE")
       ->check(CLI::IsMember({"caller"}));
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
@@ -152,6 +157,7 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
          "--threads", arguments->threads,
          "How many threads read images and write text; with 1 nothing runs beside anything else")
       ->capture_default_str()
+      ->type_name("N")
       ->check(CLI::Range(1, 1024));
   app.footer("Kinds for --without, e.g. --without=locks,cgroups:\n" + LossHelp() +
              "\nExamples:\n"

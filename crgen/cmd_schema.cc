@@ -1,5 +1,6 @@
 // crgen schema
 #include "crgen/cli.h"
+#include "crgen/program_manual.h"
 #include "dsl/reference.h"
 #include "dsl/schema.h"
 #include "images/image_table.h"
@@ -9,20 +10,23 @@ namespace crgen {
 std::function<ExitCode()> AddSchema(CLI::App& app) {
   auto commands = std::make_shared<bool>(false);
   auto images = std::make_shared<bool>(false);
+  auto man = std::make_shared<bool>(false);
   app.description("Print the JSON Schema (draft-07) of restore programs");
   auto* commands_flag =
       app.add_flag("--commands", *commands, "Print the reference page of the commands instead");
   app.add_flag("--images", *images, "Print what becomes of every image instead")
       ->excludes(commands_flag);
+  app.add_flag("--man", *man, "Print the manual page restore-program(5) instead");
   app.footer(
       "Examples:\n"
       "  crgen schema > restore-program.schema.json\n"
       "  crgen schema --commands");
-  return [commands, images] {
+  return [commands, images, man] {
     Diagnostics diag;
     Output output("");
     const std::string text = *commands ? CommandReference()
                              : *images ? ImageReference()
+                             : *man    ? ProgramManual()
                                        : ProgramSchema();
     const bool failed = Failed(output.Write(text, diag));
     PrintDiagnostics(diag);

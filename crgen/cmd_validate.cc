@@ -110,9 +110,12 @@ ExitCode Validate(const ValidateArguments& arguments, Diagnostics& diag) {
 std::function<ExitCode()> AddValidate(CLI::App& app) {
   auto arguments = std::make_shared<ValidateArguments>();
   app.description("Check a restore program: its syntax, its schema, and what its commands do");
-  app.add_option("PLAN", arguments->plan, "A restore program, - for standard input")->required();
+  app.add_option("PLAN", arguments->plan, "A restore program, - for standard input")
+      ->required()
+      ->type_name("FILE");
   app.add_option("--against", arguments->against,
-                 "Compare where the program ends with this dump, and list each difference");
+                 "Compare where the program ends with this dump, and list each difference")
+      ->type_name("DUMP");
   app.add_flag(
       "--complete", arguments->complete,
       "Every process is to end in RESUME or EXIT, with rights that are said; a fragment is "

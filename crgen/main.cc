@@ -16,18 +16,16 @@ constexpr crgen::Subcommand kSubcommands[] = {
     {"generate", crgen::AddGenerate}, {"needs", crgen::AddNeeds},  {"tree", crgen::AddTree},
     {"validate", crgen::AddValidate}, {"schema", crgen::AddSchema}};
 
-constexpr const char* kFooter =
-    "`crgen DUMP` is `crgen generate DUMP`.\n\n"
-    "Exit codes: 0 ok, 1 internal error, 2 usage, 3 bad input, 4 unsupported, 5 unreachable "
-    "tree\n\n"
-    "Examples:\n"
+constexpr crgen::ProgramText kText = {
+    "`crgen DUMP` is `crgen generate DUMP`.", crgen::kExitCodes, "",
     "  crgen show dump/            what is in it\n"
     "  crgen why dump/             can it be restored, by whom, here, and why not\n"
     "  crgen plan dump/            what a restore would do\n"
     "  crgen dump/ > plan.json\n"
     "  crgen validate plan.json\n"
     "  crgen tree dump/\n"
-    "  crgen needs dump/";
+    "  crgen needs dump/",
+    ".BR crrestore (1),\n.BR restore-program (5),\n.BR criu (8)"};
 
 /// `crgen DUMP …` is `crgen generate DUMP …`.
 std::vector<std::string> Arguments(int argc, char** argv) {
@@ -47,7 +45,7 @@ ExitCode Run(int argc, char** argv) {
   CLI::App app("Derives from a CRIU dump the program that restores it", "crgen");
   app.set_version_flag("--version", "crgen " CRGEN_VERSION);
   app.require_subcommand(1);
-  app.footer(kFooter);
+  app.footer(crgen::HelpFooter(kText));
   std::vector<std::pair<CLI::App*, std::function<ExitCode()>>> subcommands;
   bool verbose = false, quiet = false;
   for (const crgen::Subcommand& subcommand : kSubcommands) {
@@ -56,6 +54,7 @@ ExitCode Run(int argc, char** argv) {
     parser->add_flag("-v,--verbose", verbose, "Say on stderr what is done");
     parser->add_flag("-q,--quiet", quiet, "No warnings");
   }
+  if (crgen::PrintInterface(app, kText, argc, argv)) return ExitCode::kOk;
   try {
     app.parse(Arguments(argc, argv));
   } catch (const CLI::ParseError& error) {

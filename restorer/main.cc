@@ -23,6 +23,7 @@
 #include "restorer/restore.h"
 #include "restorer/schedule.h"
 #include "restorer/settle.h"
+#include "terminal/command_line.h"
 #include "terminal/log.h"
 
 namespace crgen::restorer {
@@ -30,12 +31,31 @@ namespace {
 
 enum ExitCode {
   kOk = 0,
-  kInternal = 1,     ///< a defect of crrestore, or the machine is out of memory
-  kUsage = 2,        ///< wrong arguments
-  kBadInput = 3,     ///< a plan that is not valid, a file or image that is missing or has changed
-  kUnsupported = 4,  ///< a valid plan with things that this restorer cannot do
-  kNotRestored = 5   ///< the kernel refused a command; nothing is left of the tree
+  kInternal = 1,
+  kUsage = 2,
+  kBadInput = 3,
+  kUnsupported = 4,
+  kNotRestored = 5,
 };
+
+constexpr ExitCodeRow kExitCodes[] = {
+    {0, "ok", ""},
+    {1, "internal error", "a defect of crrestore, or the machine is out of memory"},
+    {2, "usage", "wrong arguments"},
+    {3, "bad input",
+     "a plan that is not valid, a file or image that is missing or has changed, a pid that is "
+     "taken"},
+    {4, "unsupported", "a valid plan with things that this restorer cannot do; all are listed"},
+    {5, "not restored",
+     "the kernel refused a command, or somebody interfered; nothing is left of the tree"},
+};
+
+constexpr ProgramText kText = {
+    "A plan is executed with your rights: it opens, maps and runs whatever it names.", kExitCodes,
+    "without --detach, the root's own",
+    "  crrestore plan.json --images dump/ --detach\n"
+    "  crgen dump/ | crrestore - --images dump/",
+    ".BR crgen (1),\n.BR restore-program (5),\n.BR criu (8)"};
 
 struct Arguments {
   std::string plan;
@@ -354,36 +374,44 @@ int Main(int argc, char** argv) {
   Arguments arguments;
   RestoreOptions& options = arguments.options;
   app.set_version_flag("--version", "crrestore " CRGEN_VERSION);
-  app.add_option("PLAN", arguments.plan, "A restore program, - for standard input")->required();
-  app.add_option(
-      "--images", arguments.images,
-      "The folder of page images (default: the plan's; for standard input, the current)");
+  app.add_option("PLAN", arguments.plan, "A restore program, - for standard input")
+      ->required()
+      ->type_name("FILE");
+  app.add_option("--images", arguments.images,
+                 "The folder of page images (default: the plan's; for standard input, the current)")
+      ->type_name("DIR");
   app.add_flag("--partial", arguments.partial,
                "Restore a plan that leaves out things of the dump, without them");
   app.add_flag("--shell-job", arguments.shell_job,
                "A root in a session of outside gets the caller's session, group and terminal");
   app.add_option(
-      "--inherit-fd", arguments.inherit,
-      "fd[N]:KEY: hand over the descriptor N for what the plan has from outside and calls "
-      "KEY, e.g. fd[1]:pipe:[4711]");
+         "--inherit-fd", arguments.inherit,
+         "fd[N]:KEY: hand over the descriptor N for what the plan has from outside and calls "
+         "KEY, e.g. fd[1]:pipe:[4711]")
+      ->type_name("fd[N]:KEY");
   auto* console = app.add_option("--console-socket", options.console_socket,
                                  "The unix socket of who gets the masters of terminals that no "
-                                 "process of the plan has");
+                                 "process of the plan has")
+                      ->type_name("FILE");
   app.add_flag("--orphan-pts-master", arguments.orphan_master,
                "Make terminals whose masters no process of the plan has")
       ->needs(console);
   app.add_flag("!--no-redraw", options.redraw,
                "Do not tell who has a terminal to draw its screen again (SIGWINCH)");
   app.add_option("--root", options.namespaces.root,
-                 "The root file system of a plan that has a mount namespace of its own");
+                 "The root file system of a plan that has a mount namespace of its own")
+      ->type_name("DIR");
   app.add_option("--external", arguments.namespaces.external,
                  "mnt[KEY]:PATH: what is mounted in that namespace for what the plan has from "
-                 "outside and calls KEY; net[PATH]:KEY: likewise a network namespace");
+                 "outside and calls KEY; net[PATH]:KEY: likewise a network namespace")
+      ->type_name("KEY:PATH");
   app.add_option("--join-ns", arguments.namespaces.join,
                  "net:PATH, ipc:PATH, uts:PATH: enter that namespace, and make none (a pid for "
-                 "PATH: that process's)");
+                 "PATH: that process's)")
+      ->type_name("NAMESPACE");
   app.add_option("--empty-ns", arguments.namespaces.empty,
-                 "net: make an empty network namespace in the place of one from outside");
+                 "net: make an empty network namespace in the place of one from outside")
+      ->type_name("KIND");
   app.add_flag("--net-lo-up", options.namespaces.lo_up,
                "Bring up the loopback device of the plan's own network namespace");
   app.add_flag("--file-locks", arguments.file_locks,
@@ -395,6 +423,7 @@ int Main(int argc, char** argv) {
          "--network-lock",
          [&options](const std::string& method) { options.network_locked = method != "skip"; },
          "skip: leave the rules alone by which the dump has stopped its connections")
+      ->type_name("METHOD")
       ->check(CLI::IsMember({"iptables", "nftables", "skip"}));
   app.add_flag(
       "--manage-cgroups{soft}", arguments.cgroup_mode,
@@ -402,7 +431,8 @@ int Main(int argc, char** argv) {
       "or ignore");
   app.add_option("--cgroup-root", arguments.cgroup_roots,
                  "[CONTROLLER:]PATH: where the plan's topmost cgroups are to be")
-      ->allow_extra_args(false);
+      ->allow_extra_args(false)
+      ->type_name("PATH");
   app.add_flag("--images-outside", arguments.images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");
   app.add_flag("--pidns", options.new_pid_namespace, "In a new pid namespace, with its own /proc");
@@ -410,20 +440,17 @@ int Main(int argc, char** argv) {
                "In the caller's time namespace: CLOCK_MONOTONIC and CLOCK_BOOTTIME jump");
   app.add_flag("--detach", options.detach, "Do not wait for the root to end");
   app.add_flag("--stop", options.stop, "Leave everybody stopped (SIGCONT lets them run)");
-  app.add_option("--pidfile", options.pidfile, "Write the root's pid into this file");
+  app.add_option("--pidfile", options.pidfile, "Write the root's pid into this file")
+      ->type_name("FILE");
   app.add_option("--timeout", options.timeout,
                  "Give up when nothing has gone on for so many seconds (0: never)")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("SECONDS");
   app.add_flag("--dry-run", arguments.dry_run,
                "Print what each process would do, and what it would wait for");
   app.add_flag("-v,--verbose", arguments.verbose, "Say on stderr what is done");
-  app.footer(
-      "A plan is executed with your rights: it opens, maps and runs whatever it names.\n\n"
-      "Exit codes: 0 ok, 1 internal error, 2 usage, 3 bad input, 4 unsupported, 5 not restored; "
-      "without --detach, the root's own\n\n"
-      "Examples:\n"
-      "  crrestore plan.json --images dump/ --detach\n"
-      "  crgen dump/ | crrestore - --images dump/");
+  app.footer(HelpFooter(kText));
+  if (PrintInterface(app, kText, argc, argv)) return kOk;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -1,0 +1,41 @@
+// What else follows from the table of options that --help is made of: the manual page of a program,
+// and the completions of shells.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace crgen {
+
+struct ExitCodeRow {
+  int code;
+  std::string_view name;
+  std::string_view meaning;
+};
+
+/// What a program says of itself besides its options.
+struct ProgramText {
+  std::string_view notes;  ///< a paragraph; words of the program in backticks
+  std::span<const ExitCodeRow> exit_codes;
+  std::string_view exit_note;  ///< behind them; may be empty
+  std::string_view examples;   ///< lines
+  std::string_view see_also;   ///< lines of roff(7)
+};
+
+/// The end of --help.
+std::string HelpFooter(const ProgramText& text);
+
+/// The manual page, roff(7).
+std::string ManualPage(const CLI::App& app, const ProgramText& text);
+
+/// What a shell is told; `shell` is bash, zsh or fish. If the program has subcommands, the first
+/// may be left away.
+std::string Completion(const CLI::App& app, std::string_view shell);
+
+/// Answers `PROGRAM --generate man|bash|zsh|fish`, which is for whoever builds packages, on
+/// standard output. false: the arguments are others.
+bool PrintInterface(const CLI::App& app, const ProgramText& text, int argc, char** argv);
+
+}  // namespace crgen

@@ -1,0 +1,205 @@
+#include <algorithm>
+#include <vector>
+
+#include "terminal/command_line.h"
+
+namespace crgen {
+namespace {
+
+/// An option as shells see it.
+struct Word {
+  std::vector<std::string> names;  ///< "-o", "--output"
+  std::string value;               ///< what it takes: "FILE"; empty: nothing
+  std::string choices;             ///< if it takes one of these: "a b"
+  bool repeats = false;
+  std::string about;
+};
+
+std::vector<Word> WordsOf(const CLI::App& app) {
+  std::vector<Word> words;
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_group().empty() || !option->nonpositional()) continue;
+    Word word;
+    for (const std::string& name : option->get_snames()) word.names.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) word.names.push_back("--" + name);
+    if (option->get_items_expected_max() > 0) {
+      const std::string type = option->get_type_name();
+      const std::size_t list = type.find(":{");
+      word.value = type.substr(0, list);
+      if (list != type.npos) word.choices = type.substr(list + 2, type.size() - list - 3);
+      std::replace(word.choices.begin(), word.choices.end(), ',', ' ');
+      word.repeats = option->get_items_expected_max() > 1;
+    }
+    word.about = option->get_description();
+    words.push_back(std::move(word));
+  }
+  return words;
+}
+
+bool IsFolder(const std::string& value) { return value == "DIR" || value == "DUMP"; }
+
+std::string Joined(const std::vector<std::string>& parts, const char* between) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : between) + part;
+  return text;
+}
+
+/// In single quotes, for all three.
+std::string Quoted(const std::string& text, bool is_fish = false) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'') {
+      out += is_fish ? "\\'" : "'\\''";
+    } else {
+      out += is_fish && c == '\\' ? "\\\\" : std::string(1, c);
+    }
+  }
+  return out + "'";
+}
+
+/// The program, then its subcommands; each with what is completed behind it.
+std::vector<const CLI::App*> CommandsOf(const CLI::App& app) {
+  std::vector<const CLI::App*> commands = app.get_subcommands({});
+  if (commands.empty()) commands.push_back(&app);
+  return commands;
+}
+
+std::string NamesOf(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const Word& word : WordsOf(app))
+    names.insert(names.end(), word.names.begin(), word.names.end());
+  return Joined(names, " ");
+}
+
+std::string Bash(const CLI::App& app) {
+  const std::string name = app.get_name();
+  const auto commands = CommandsOf(app);
+  std::vector<std::string> first, taking;
+  std::string cases, choices;
+  for (const CLI::App* command : commands) {
+    if (command != &app) first.push_back(command->get_name());
+    if (command != commands[0]) {
+      cases += "    " + command->get_name() + ") options='" + NamesOf(*command) + "' ;;\n";
+    }
+    for (const Word& word : WordsOf(*command)) {
+      if (word.value.empty()) continue;
+      const std::string pattern = Joined(word.names, "|");
+      if (word.choices.empty()) {
+        taking.push_back(pattern);
+      } else {
+        choices += "    " + pattern + ")\n      mapfile -t COMPREPLY < <(compgen -W '" +
+                   word.choices + "' -- \"$word\")\n      return ;;\n";
+      }
+    }
+  }
+  const std::string global = &app == commands[0] ? "" : " " + NamesOf(app);
+  return "# bash completion of " + name + "; generated from its table of options\n_" + name +
+         "() {\n  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options\n"
+         "  COMPREPLY=()\n  case ${COMP_WORDS[1]} in\n" +
+         cases + "    *) options='" + NamesOf(*commands[0]) + global + "' ;;\n  esac\n" +
+         "  case $before in\n" + choices + "    " + Joined(taking, "|") +
+         ") return ;;  # a file, or whatever is typed\n  esac\n"
+         "  if [[ $word == -* ]]; then\n"
+         "    mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$word\")\n"
+         "  elif ((COMP_CWORD == 1)); then\n    mapfile -t COMPREPLY < <(compgen -W '" +
+         Joined(first, " ") + "' -- \"$word\")\n  fi\n}\ncomplete -o default -o plusdirs -F _" +
+         name + " " + name + "\n";
+}
+
+std::string ZshEscaped(const std::string& text) {
+  std::string out;
+  for (const char c : text)
+    out += c == '[' || c == ']' || c == '\\' ? std::string("\\") + c : std::string(1, c);
+  return out;
+}
+
+std::string ZshArguments(const CLI::App& app, const std::string& indent) {
+  std::string text = indent + "_arguments -S";
+  for (const Word& word : WordsOf(app)) {
+    for (const std::string& name : word.names) {
+      std::string spec = word.repeats ? "*" : "";
+      spec += name + (word.value.empty() ? "" : name.starts_with("--") ? "=" : "+");
+      spec += "[" + ZshEscaped(word.about) + "]";
+      if (!word.value.empty()) {
+        spec += ":value:" + (!word.choices.empty()  ? "(" + word.choices + ")"
+                             : IsFolder(word.value) ? "_files -/"
+                             : word.value == "FILE" ? "_files"
+                                                    : " ");
+      }
+      text += " \\\n" + indent + "  " + Quoted(spec);
+    }
+  }
+  return text + " \\\n" + indent + "  '*:file:_files'\n";
+}
+
+std::string Zsh(const CLI::App& app) {
+  const std::string name = app.get_name();
+  const auto commands = CommandsOf(app);
+  std::string text =
+      "#compdef " + name + "\n# Generated from the table of options.\n_" + name + "() {\n";
+  if (commands[0] == &app) return text + ZshArguments(app, "  ") + "}\n_" + name + " \"$@\"\n";
+  text += "  local -a commands=(\n";
+  for (const CLI::App* command : commands) {
+    text += "    " + Quoted(command->get_name() + ":" + command->get_description()) + "\n";
+  }
+  text +=
+      "  )\n  if ((CURRENT == 2)) && [[ $words[2] != -* ]]; then\n"
+      "    _describe command commands\n    _files -/\n    return\n  fi\n  case $words[2] in\n";
+  for (auto command = commands.begin() + 1; command != commands.end(); ++command) {
+    text += "    " + (*command)->get_name() + ")\n      shift words\n      ((CURRENT--))\n" +
+            ZshArguments(**command, "      ") + "      ;;\n";
+  }
+  return text + "    *)\n      [[ $words[2] == " + commands[0]->get_name() +
+         " ]] && shift words && ((CURRENT--))\n" + ZshArguments(*commands[0], "      ") +
+         "      ;;\n  esac\n}\n_" + name + " \"$@\"\n";
+}
+
+std::string FishOptions(const CLI::App& app, const std::string& begin) {
+  std::string text;
+  for (const Word& word : WordsOf(app)) {
+    text += begin;
+    for (const std::string& name : word.names) {
+      text += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
+    }
+    if (!word.choices.empty()) {
+      text += " -x -a " + Quoted(word.choices);
+    } else if (IsFolder(word.value)) {
+      text += " -x -a '(__fish_complete_directories)'";
+    } else if (!word.value.empty()) {
+      text += word.value == "FILE" ? " -r -F" : " -x";
+    }
+    text += " -d " + Quoted(word.about, true) + "\n";
+  }
+  return text;
+}
+
+std::string Fish(const CLI::App& app) {
+  const std::string complete = "complete -c " + app.get_name();
+  const auto commands = CommandsOf(app);
+  std::string text =
+      "# fish completion of " + app.get_name() + "; generated from its table of options\n";
+  if (commands[0] == &app) return text + FishOptions(app, complete);
+  text += FishOptions(app, complete + " -n __fish_use_subcommand");
+  std::vector<std::string> others;
+  for (const CLI::App* command : commands) {
+    const std::string name = command->get_name();
+    if (command != commands[0]) others.push_back(name);
+    text += complete + " -n __fish_use_subcommand -a " + name + " -d " +
+            Quoted(command->get_description(), true) + "\n";
+  }
+  for (const CLI::App* command : commands) {
+    const std::string seen = "__fish_seen_subcommand_from ";
+    const std::string when =
+        command == commands[0] ? "not " + seen + Joined(others, " ") : seen + command->get_name();
+    text += FishOptions(*command, complete + " -n '" + when + "'");
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string Completion(const CLI::App& app, std::string_view shell) {
+  return shell == "bash" ? Bash(app) : shell == "zsh" ? Zsh(app) : shell == "fish" ? Fish(app) : "";
+}
+
+}  // namespace crgen

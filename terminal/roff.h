@@ -1,0 +1,15 @@
+// Text in manual pages, roff(7).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace crgen {
+
+/// `text` as roff would print it: what is special to it is escaped. Backticks become bold.
+std::string RoffText(std::string_view text);
+
+/// Lines that are printed as they are.
+std::string RoffExample(std::string_view lines);
+
+}  // namespace crgen

@@ -1,0 +1,44 @@
+#!/bin/bash
+# Shells complete what --help lists.
+#   completion_test.sh CRGEN CRRESTORE
+set -eu
+crgen=$1 crrestore=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+fail() { echo "$*" >&2; exit 1; }
+
+complete_with() {  # words of a command line; the last is completed
+  COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+  "_$1"
+  echo " ${COMPREPLY[*]} "
+}
+names() {  # --help on stdin
+  sed -n 's/^ *\(-[a-z-][^ {]*\).*/\1/p' | tr ',' '\n' | sort -u
+}
+for program in crgen crrestore; do
+  binary=${!program}
+  for shell in bash zsh fish; do
+    "$binary" --generate "$shell" > "$work/$program.$shell"
+    command -v "$shell" > /dev/null && "$shell" -n "$work/$program.$shell"
+  done
+  # shellcheck disable=SC1090
+  . "$work/$program.bash"
+done
+for command in generate tree validate schema; do
+  [[ $(complete_with crgen "") == *" $command "* ]] || fail "bash does not complete $command"
+  for option in $("$crgen" "$command" --help | names); do
+    [[ $(complete_with crgen "$command" "$option") == *" $option "* ]] ||
+      fail "bash does not complete $option of $command"
+  done
+done
+for option in $("$crrestore" --help | names); do
+  [[ $(complete_with crrestore "$option") == *" $option "* ]] || fail "bash does not complete $option"
+done
+[[ $(complete_with crgen "" | wc -w) -eq 4 ]] || fail "more than the four commands"
+[[ $(complete_with crrestore --network-lock s) == " skip " ]] || fail "values are not completed"
+if command -v fish > /dev/null; then
+  answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen tree --prog'")
+  [[ $answer == --program* ]] || fail "fish completes --prog to \"$answer\""
+  answer=$(fish -c "source $work/crrestore.fish; complete -C 'crrestore plan --pidf'")
+  [[ $answer == --pidfile* ]] || fail "fish completes --pidf to \"$answer\""
+fi

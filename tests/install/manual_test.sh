@@ -1,0 +1,35 @@
+#!/bin/sh
+# man(1) renders the manual pages without a warning, and they name every option of --help.
+#   manual_test.sh CRGEN CRRESTORE
+set -eu
+crgen=$1 crrestore=$2
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+command -v man > /dev/null || exit 77
+
+render() {
+  LC_ALL=C.UTF-8 MANROFFSEQ='' MANWIDTH=80 man --warnings -E UTF-8 -l "$1" > "$1.txt" 2> "$1.warnings"
+  if [ -s "$1.warnings" ]; then cat "$1.warnings" && exit 1; fi
+}
+"$crgen" --generate man > "$work/crgen.1"
+"$crrestore" --generate man > "$work/crrestore.1"
+"$crgen" schema --man > "$work/restore-program.5"
+for page in crgen.1 crrestore.1 restore-program.5; do render "$work/$page"; done
+
+names() {  # page, --help: names of options
+  options=$(sed -n 's/^ *\(-[a-z-][^ {]*\).*/\1/p' "$2" | tr ',' '\n' | sort -u)
+  [ -n "$options" ] || { echo "no options in $2"; exit 1; }
+  for option in $options; do
+    grep -q -- "^ *\(-[a-z], \)\?$option\( \|\$\)\|^ *$option," "$1" ||
+      { echo "$1 lacks $option"; exit 1; }
+  done
+}
+for command in generate tree validate schema; do
+  "$crgen" "$command" --help > "$work/help"
+  names "$work/crgen.1.txt" "$work/help"
+done
+"$crrestore" --help > "$work/help"
+names "$work/crrestore.1.txt" "$work/help"
+for command in FORK SET_ATTR RESUME; do
+  grep -q "^ *$command$" "$work/restore-program.5.txt" || { echo "no $command"; exit 1; }
+done
