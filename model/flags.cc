@@ -1,8 +1,11 @@
 #include "model/flags.h"
 
 #include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <linux/membarrier.h>
 #include <linux/memfd.h>
+#include <linux/netlink.h>
 #include <linux/prctl.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
@@ -238,6 +241,42 @@ constexpr FlagName kSocketFamily[] = {Whole("AF_INET", AF_INET), Whole("AF_INET6
 constexpr FlagName kSocketType[] = {Whole("SOCK_STREAM", SOCK_STREAM),
                                     Whole("SOCK_DGRAM", SOCK_DGRAM), Whole("SOCK_RAW", SOCK_RAW),
                                     Whole("SOCK_SEQPACKET", SOCK_SEQPACKET)};
+constexpr FlagName kNetlinkProtocol[] = {Whole("NETLINK_ROUTE", NETLINK_ROUTE),
+                                         Whole("NETLINK_USERSOCK", NETLINK_USERSOCK),
+                                         Whole("NETLINK_FIREWALL", NETLINK_FIREWALL),
+                                         Whole("NETLINK_SOCK_DIAG", NETLINK_SOCK_DIAG),
+                                         Whole("NETLINK_NFLOG", NETLINK_NFLOG),
+                                         Whole("NETLINK_XFRM", NETLINK_XFRM),
+                                         Whole("NETLINK_SELINUX", NETLINK_SELINUX),
+                                         Whole("NETLINK_ISCSI", NETLINK_ISCSI),
+                                         Whole("NETLINK_AUDIT", NETLINK_AUDIT),
+                                         Whole("NETLINK_FIB_LOOKUP", NETLINK_FIB_LOOKUP),
+                                         Whole("NETLINK_CONNECTOR", NETLINK_CONNECTOR),
+                                         Whole("NETLINK_NETFILTER", NETLINK_NETFILTER),
+                                         Whole("NETLINK_IP6_FW", NETLINK_IP6_FW),
+                                         Whole("NETLINK_KOBJECT_UEVENT", NETLINK_KOBJECT_UEVENT),
+                                         Whole("NETLINK_GENERIC", NETLINK_GENERIC),
+                                         Whole("NETLINK_SCSITRANSPORT", NETLINK_SCSITRANSPORT),
+                                         Whole("NETLINK_ECRYPTFS", NETLINK_ECRYPTFS),
+                                         Whole("NETLINK_RDMA", NETLINK_RDMA),
+                                         Whole("NETLINK_CRYPTO", NETLINK_CRYPTO)};
+constexpr FlagName kNetlinkState[] = {Whole("unconnected", 0), Whole("connected", 1)};
+constexpr FlagName kEtherProtocol[] = {
+    Whole("ETH_P_ALL", ETH_P_ALL),   Whole("ETH_P_IP", ETH_P_IP),
+    Whole("ETH_P_ARP", ETH_P_ARP),   Whole("ETH_P_8021Q", ETH_P_8021Q),
+    Whole("ETH_P_IPV6", ETH_P_IPV6), Whole("ETH_P_PAE", ETH_P_PAE),
+    Whole("ETH_P_LLDP", ETH_P_LLDP)};
+constexpr FlagName kPacketVersion[] = {Whole("TPACKET_V1", TPACKET_V1),
+                                       Whole("TPACKET_V2", TPACKET_V2),
+                                       Whole("TPACKET_V3", TPACKET_V3)};
+constexpr FlagName kPacketMembership[] = {Whole("PACKET_MR_MULTICAST", PACKET_MR_MULTICAST),
+                                          Whole("PACKET_MR_PROMISC", PACKET_MR_PROMISC),
+                                          Whole("PACKET_MR_ALLMULTI", PACKET_MR_ALLMULTI),
+                                          Whole("PACKET_MR_UNICAST", PACKET_MR_UNICAST)};
+constexpr FlagName kNamespaceType[] = {
+    Whole("mnt", CLONE_NEWNS),  Whole("cgroup", CLONE_NEWCGROUP), Whole("uts", CLONE_NEWUTS),
+    Whole("ipc", CLONE_NEWIPC), Whole("user", CLONE_NEWUSER),     Whole("pid", CLONE_NEWPID),
+    Whole("net", CLONE_NEWNET), Whole("time", CLONE_NEWTIME)};
 constexpr FlagName kInetProtocol[] = {
     Whole("IPPROTO_TCP", IPPROTO_TCP),         Whole("IPPROTO_UDP", IPPROTO_UDP),
     Whole("IPPROTO_ICMP", IPPROTO_ICMP),       Whole("IPPROTO_ICMPV6", IPPROTO_ICMPV6),
@@ -309,6 +348,12 @@ std::span<const FlagName> SocketFamilyKind::Names() { return kSocketFamily; }
 std::span<const FlagName> SocketTypeKind::Names() { return kSocketType; }
 std::span<const FlagName> InetProtocolKind::Names() { return kInetProtocol; }
 std::span<const FlagName> InetStateKind::Names() { return kInetState; }
+std::span<const FlagName> NetlinkProtocolKind::Names() { return kNetlinkProtocol; }
+std::span<const FlagName> NetlinkStateKind::Names() { return kNetlinkState; }
+std::span<const FlagName> EtherProtocolKind::Names() { return kEtherProtocol; }
+std::span<const FlagName> PacketVersionKind::Names() { return kPacketVersion; }
+std::span<const FlagName> PacketMembershipKind::Names() { return kPacketMembership; }
+std::span<const FlagName> NamespaceTypeKind::Names() { return kNamespaceType; }
 std::span<const FlagName> ShutdownKind::Names() { return kShutdown; }
 std::span<const FlagName> BufferLockKind::Names() { return kBufferLock; }
 std::span<const FlagName> NetworkLockKind::Names() { return kNetworkLock; }

@@ -151,6 +151,30 @@ struct InetStateKind {  // <netinet/tcp.h>, TCP_*
   static constexpr std::string_view kTitle = "inetState";
   static std::span<const FlagName> Names();
 };
+struct NetlinkProtocolKind {  // <linux/netlink.h>, NETLINK_*
+  static constexpr std::string_view kTitle = "netlinkProtocol";
+  static std::span<const FlagName> Names();
+};
+struct NetlinkStateKind {  // what a netlink socket is to others
+  static constexpr std::string_view kTitle = "netlinkState";
+  static std::span<const FlagName> Names();
+};
+struct EtherProtocolKind {  // <linux/if_ether.h>, ETH_P_*
+  static constexpr std::string_view kTitle = "etherProtocol";
+  static std::span<const FlagName> Names();
+};
+struct PacketVersionKind {  // packet(7), PACKET_VERSION
+  static constexpr std::string_view kTitle = "packetVersion";
+  static std::span<const FlagName> Names();
+};
+struct PacketMembershipKind {  // packet(7), PACKET_MR_*
+  static constexpr std::string_view kTitle = "packetMembership";
+  static std::span<const FlagName> Names();
+};
+struct NamespaceTypeKind {  // namespaces(7): names of /proc/PID/ns, values CLONE_NEW*
+  static constexpr std::string_view kTitle = "namespaceType";
+  static std::span<const FlagName> Names();
+};
 struct ShutdownKind {  // shutdown(2); the number is one more than the system call's
   static constexpr std::string_view kTitle = "shutdown";
   static std::span<const FlagName> Names();
@@ -225,6 +249,12 @@ using SocketFamily = Named<SocketFamilyKind>;
 using SocketType = Named<SocketTypeKind>;
 using InetProtocol = Named<InetProtocolKind>;
 using InetState = Named<InetStateKind>;
+using NetlinkProtocol = Named<NetlinkProtocolKind>;
+using NetlinkState = Named<NetlinkStateKind>;
+using EtherProtocol = Named<EtherProtocolKind>;
+using PacketVersion = Named<PacketVersionKind>;
+using PacketMembershipType = Named<PacketMembershipKind>;
+using NamespaceType = Named<NamespaceTypeKind>;
 using Shutdown = Named<ShutdownKind>;
 using BufferLocks = Flags<BufferLockKind>;
 using NetworkLockMethod = Named<NetworkLockKind>;

@@ -25,6 +25,7 @@ enum class RegionKind : std::uint8_t {
   kVvar,
   kVsyscall,
   kAioRing,
+  kPacketRing,  ///< `file` is PACKETSK: the rings of that very description
 };
 
 /// What is in an AIO ring (struct aio_ring, fs/aio.c) behind its kernel's own part.
@@ -53,7 +54,7 @@ struct Region {
   MapFlags flags;
   Madvise madvise;
   std::uint64_t offset = 0;  ///< bytes into the file or object
-  FileIndex file;            ///< a REG: its path is mapped
+  FileIndex file;            ///< a REG: its path is mapped; a PACKETSK
   OpenFlags open_flags;      ///< how the file or memfd is opened to be mapped
   ObjectIndex object;
   std::uint32_t nr_req = 0;  ///< kAioRing: io_setup(2)

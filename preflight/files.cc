@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -129,8 +130,24 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const Inotify&) {}
   void Open(const File&, const Fanotify&) {}
   void Open(const File&, const Pidfd&) {}
-  void Open(const File&, const Tty&) {}         // terminals.cc
-  void Open(const File&, const InetSocket&) {}  // sockets.cc
+  void Open(const File&, const Tty&) {}            // terminals.cc
+  void Open(const File&, const InetSocket&) {}     // sockets.cc
+  void Open(const File&, const NetlinkSocket&) {}  // likewise
+  void Open(const File&, const PacketSocket&) {}   // likewise
+  void Open(const File&, const NamespaceFile&) {}  // every process is in one of each type
+  void Open(const File& description, const TunFile& tun) {
+    const std::string& path = tun.path.bytes;
+    if (Later(path)) return;
+    const Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
+    if (facts.error != 0) {
+      return findings_.Wrong(path + ": " + std::strerror(facts.error), "modprobe tun");
+    }
+    constexpr unsigned kMajor = 10, kMinor = 200;
+    if (!S_ISCHR(facts.status.st_mode) || facts.status.st_rdev != makedev(kMajor, kMinor)) {
+      return findings_.Wrong(path + " is not the device of tun(4), 10:200");
+    }
+    CheckAccess(description.flags, path, facts);
+  }
   void Open(const File&, const OtherFile& other) {
     findings_.Unsupported("files of type " + other.type);
   }

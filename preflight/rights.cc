@@ -114,6 +114,11 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     if (options.so_bindtodevice) Need(CAP_NET_RAW, "SO_BINDTODEVICE of a socket");
   }
 
+  void Make(const PacketSocket& socket) {
+    MakeLate(SocketOptionsSetting{socket.options});
+    Need(CAP_NET_RAW, "packet sockets");
+  }
+  void Make(const NetlinkSocket& socket) { MakeLate(SocketOptionsSetting{socket.options}); }
   void Make(const InetSocket& socket) {
     MakeLate(SocketOptionsSetting{socket.options});
     if (socket.stream) Need(CAP_NET_ADMIN, "TCP connections");

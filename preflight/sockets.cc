@@ -2,6 +2,7 @@
 // and the tool that removes the network lock.
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -39,6 +40,7 @@ constexpr struct {
                 {"09", "LAST_ACK"},
                 {"0B", "CLOSING"}};
 constexpr const char* kNoInode = "0";
+constexpr int kNetlinkLevel = 270;  // SOL_NETLINK
 
 std::string EndText(const InetAddress& end) {
   return "port " + std::to_string(end.port) + " of " + end.address;
@@ -153,8 +155,10 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
   void On(const OpenFile& open) {
     if (context_.other_network) return;  // what is in there is not seen from here
     ForEachOpened(open, [&](Fd, const File& file, bool) {
-      const auto* socket = std::get_if<InetSocket>(&file.body);
-      if (socket != nullptr && !file.external) Look(*socket);
+      if (file.external) return;
+      if (const auto* inet = std::get_if<InetSocket>(&file.body)) Look(*inet);
+      if (const auto* netlink = std::get_if<NetlinkSocket>(&file.body)) Look(*netlink);
+      if (const auto* packet = std::get_if<PacketSocket>(&file.body)) Look(*packet);
     });
   }
 
@@ -176,6 +180,64 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     if (socket.socket_type.value == SOCK_RAW || !socket.source) return;
     if (socket.stream && IsConnected(socket)) return;
     Bind(socket);
+  }
+
+  void Look(const PacketSocket& socket) {
+    CheckInterface(socket.interface);
+    for (const PacketMembership& one : socket.memberships) CheckInterface(one.interface);
+    const std::string device = socket.options.so_bindtodevice.value_or("");
+    if (!device.empty() && if_nametoindex(device.c_str()) == 0) {
+      findings_.Wrong("there is no interface " + device);
+    }
+  }
+  void CheckInterface(std::uint32_t index) {
+    char name[IF_NAMESIZE];
+    if (index == 0 || if_indextoname(index, name) != nullptr) return;
+    findings_.Wrong("there is no interface with index " + std::to_string(index));
+  }
+
+  /// Asks the kernel: a socket of the same kind is bound there, joins the groups, and is closed.
+  void Look(const NetlinkSocket& socket) {
+    const std::string name = ValueName(NetlinkProtocolKind::Names(), socket.protocol.value);
+    const int fd =
+        ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, static_cast<int>(socket.protocol.value));
+    if (fd < 0) return findings_.Wrong(name + " sockets: " + std::strerror(errno));
+    sockaddr_nl address = {};
+    address.nl_family = AF_NETLINK;
+    address.nl_pid = socket.port_id.value_or(0);
+    if (socket.port_id &&
+        bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+      findings_.Wrong("port " + std::to_string(address.nl_pid) + " of " + name +
+                          (errno == EADDRINUSE ? " is taken" + UserOf(socket)
+                                               : std::string(": ") + std::strerror(errno)),
+                      "end who has it");
+    }
+    for (const std::uint32_t group : socket.groups) {
+      const int number = static_cast<int>(group);
+      if (setsockopt(fd, kNetlinkLevel, NETLINK_ADD_MEMBERSHIP, &number, sizeof number) == 0) {
+        continue;
+      }
+      findings_.Wrong("group " + std::to_string(group) + " of " + name + ": " +
+                          (errno == EINVAL ? "there is none" : std::strerror(errno)),
+                      errno == EPERM ? "run with CAP_NET_ADMIN" : "");
+    }
+    close(fd);
+  }
+
+  /// Who has the port; empty: nobody that can be seen.
+  static std::string UserOf(const NetlinkSocket& socket) {
+    std::ifstream table("/proc/net/netlink");
+    std::string text;
+    std::getline(table, text);  // titles
+    while (std::getline(table, text)) {
+      std::istringstream words(text);
+      std::string address, inode;
+      std::uint32_t protocol = 0, port = 0;
+      words >> address >> protocol >> port;
+      for (std::string word; words >> word;) inode = word;  // the last
+      if (protocol == socket.protocol.value && port == *socket.port_id) return HolderOf(inode);
+    }
+    return "";
   }
 
   /// Asks the kernel: binds a socket of the same kind there, and closes it.

@@ -31,7 +31,7 @@ enum class OpKind : uint32_t {
   kOpenPipe,
   kOpenFifo,
   kOpenSocket,
-  kOpenInetSocket,
+  kOpenBoundSocket,
   kDup,
   kClose,
   kMap,
@@ -123,8 +123,8 @@ struct OpenOp {
   bool thread;     ///< likewise
   uint64_t counter;
   uint64_t mask;
-  const InetState* inet;  ///< kOpenInetSocket
-  bool controlling;       ///< it becomes the terminal of the session
+  const BoundSocketState* bound_socket;  ///< kOpenBoundSocket
+  bool controlling;                      ///< it becomes the terminal of the session
 };
 struct DupOp {
   int32_t old_fd;

@@ -32,15 +32,17 @@ struct SocketAddress {
   uint32_t size;
 };
 
-/// An internet socket, but for what the supervisor does with connections at the hand-over.
-struct InetState {
+/// A socket that binds itself to an address: of the internet, but for what the supervisor does with
+/// connections at the hand-over, and of netlink(7).
+struct BoundSocketState {
   int32_t family, type, protocol;
   SocketOptionsOp options;  ///< before it is bound
   SocketAddress source;
-  int32_t backlog;            ///< -1: it does not listen
-  SocketAddress destination;  ///< of a datagram socket
-  bool shut;                  ///< a connection that the user wants closed
-  const SocketOwner* owner;   ///< null: as this process is
+  SocketOptionsOp bound_options;  ///< when it is bound
+  int32_t backlog;                ///< -1: it does not listen
+  SocketAddress destination;      ///< of a datagram socket
+  bool shut;                      ///< a connection that the user wants closed
+  const SocketOwner* owner;       ///< null: as this process is
 };
 
 /// shutdown(2).

@@ -82,7 +82,8 @@ void Relations::AddTables(const Unplanned& unplanned) {
 Relations::Object Relations::ObjectOf(const Region& region) {
   if (region.kind == RegionKind::kSharedAnonymous) return {kShmemObject, region.object};
   if (region.kind == RegionKind::kSharedMemfd) return {kMemfdObject, region.object};
-  if (region.kind == RegionKind::kSharedFile) return {kFileObject, region.file};
+  if (region.kind == RegionKind::kSharedFile || region.kind == RegionKind::kPacketRing)
+    return {kFileObject, region.file};
   return {kNoObject, -1};
 }
 

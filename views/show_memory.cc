@@ -57,7 +57,8 @@ void AddRegion(const Show& show, ProcessIndex index, const Region& region, std::
 
 bool IsSharedRegion(const Region& region) {
   return region.kind == RegionKind::kSharedFile || region.kind == RegionKind::kSharedMemfd ||
-         region.kind == RegionKind::kSharedAnonymous || region.kind == RegionKind::kSysvShm;
+         region.kind == RegionKind::kSharedAnonymous || region.kind == RegionKind::kSysvShm ||
+         region.kind == RegionKind::kPacketRing;
 }
 
 std::uint64_t PagesOf(const AddressSpace& memory) {
@@ -97,6 +98,8 @@ std::string RegionText(const Region& region, const Process& process, const Snaps
       return "[vsyscall]";
     case RegionKind::kAioRing:
       return "[aio] " + std::to_string(region.nr_req) + " requests";
+    case RegionKind::kPacketRing:
+      return "rings of file " + std::to_string(snapshot.files[region.file]->id.value);
     case RegionKind::kPrivateAnonymous:
       break;
   }

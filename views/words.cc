@@ -68,6 +68,25 @@ std::string BodyText(const InetSocket& socket, const File&) {
   if (socket.destination) text += " to " + AddressText(socket.destination);
   return text;
 }
+std::string BodyText(const NetlinkSocket& socket, const File&) {
+  std::string text = NameText(socket.protocol);
+  if (socket.port_id) text += " port " + std::to_string(*socket.port_id);
+  for (const std::uint32_t group : socket.groups) {
+    text += (group == socket.groups.front() ? ", groups " : " ") + std::to_string(group);
+  }
+  if (!socket.destination) return text;
+  return text + ", to port " + std::to_string(socket.destination->port_id);
+}
+std::string BodyText(const PacketSocket& socket, const File&) {
+  std::string text = NameText(socket.socket_type) + " " + NameText(socket.protocol);
+  if (socket.interface != 0) text += " of interface " + std::to_string(socket.interface);
+  if (socket.rings.Size() != 0) text += ", rings of " + SizeText(socket.rings.Size());
+  return text;
+}
+std::string BodyText(const NamespaceFile& file, const File&) {
+  return NameText(file.type) + " namespace";
+}
+std::string BodyText(const TunFile& tun, const File&) { return tun.path.bytes; }
 std::string BodyText(const Tty& tty, const File&) {
   std::string text = NameText(tty.driver);
   if (tty.index) text += " " + std::to_string(*tty.index);

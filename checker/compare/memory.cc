@@ -25,6 +25,7 @@ struct PlainRegion {
   std::uint64_t offset = 0;
   const RegularFile* file = nullptr;
   std::uint64_t object = 0;  ///< inode id or shmem id
+  std::uint64_t socket = 0;  ///< of packet rings: the file id
   std::uint64_t access = 0;  ///< O_ACCMODE of the opening
   std::uint64_t nr_req = 0;
   std::uint64_t head = 0, tail = 0;
@@ -52,7 +53,7 @@ std::string KindText(RegionKind kind) {
   constexpr const char* kNames[] = {"private anonymous", "private file", "shared file",
                                     "private memfd",     "shared memfd", "shared anonymous",
                                     "System V shared",   "vdso",         "vvar",
-                                    "vsyscall",          "AIO ring"};
+                                    "vsyscall",          "AIO ring",     "packet rings"};
   return kNames[static_cast<int>(kind)];
 }
 
@@ -117,6 +118,9 @@ std::vector<PlainRegion> PlainRegions(const Snapshot& snapshot, const AddressSpa
       }
     }
     if (region.kind == RegionKind::kSysvShm) plain.shmid = region.shmid;
+    if (region.kind == RegionKind::kPacketRing) {
+      plain.socket = snapshot.files[region.file]->id.value;
+    }
     Append(std::move(plain), &regions);
   }
   return regions;
@@ -141,6 +145,7 @@ std::vector<PlainRegion> PlainRegions(const Space& space) {
     plain.tail = backing.tail;
     plain.events = backing.events;
     plain.shmid = backing.shmid;
+    if (backing.kind == RegionKind::kPacketRing) plain.socket = backing.file->id.value;
     Append(std::move(plain), &regions);
   });
   return regions;
@@ -191,6 +196,7 @@ void CompareRegion(const std::string& where, const Snapshot& snapshot, const Pla
   Compare(where, "events.image", Text{expected.events.image}, Text{found.events.image}, diag);
   Compare(where, "events.offset", expected.events.offset, found.events.offset, diag);
   Compare(where, "shmid", expected.shmid, found.shmid, diag);
+  Compare(where, "socket", expected.socket, found.socket, diag);
 }
 
 void CompareRegions(const std::string& process, const Snapshot& snapshot,

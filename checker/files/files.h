@@ -11,8 +11,11 @@
 #include "checker/files/inotify.h"
 #include "checker/files/lock.h"
 #include "checker/files/memfd.h"
+#include "checker/files/namespace_file.h"
+#include "checker/files/netlink_socket.h"
 #include "checker/files/other.h"
 #include "checker/files/owner.h"
+#include "checker/files/packet_socket.h"
 #include "checker/files/pidfd.h"
 #include "checker/files/pipe.h"
 #include "checker/files/regular.h"
@@ -20,6 +23,7 @@
 #include "checker/files/socket_options.h"
 #include "checker/files/timerfd.h"
 #include "checker/files/tty.h"
+#include "checker/files/tun_file.h"
 #include "checker/files/unix_socket.h"
 
 namespace crgen::check {

@@ -46,6 +46,17 @@ std::optional<Refusal> RefusedOptions(const SocketOptions& options) {
   return std::nullopt;
 }
 
+std::optional<Refusal> RefusedLocalOptions(const SocketOptions& options) {
+  if (auto refused = RefusedBuffer(options.so_sndbuf, "so_sndbuf", kLeastSendBuffer))
+    return refused;
+  if (auto refused = RefusedBuffer(options.so_rcvbuf, "so_rcvbuf", kLeastReceiveBuffer))
+    return refused;
+  if (options.so_reuseport.value_or(false)) {
+    return Refusal{"EOPNOTSUPP", "so_reuseport is of internet sockets"};
+  }
+  return RefusedOptions(options);
+}
+
 std::optional<Refusal> LateRules<SocketOptionsSetting>::Check(const Kernel&,
                                                               const Description& description,
                                                               const SocketOptionsSetting& setting) {
@@ -55,15 +66,7 @@ std::optional<Refusal> LateRules<SocketOptionsSetting>::Check(const Kernel&,
     if (auto refused = RefusedNonSocket(description)) return refused;
   }
   if (options == SocketOptions()) return Refusal{"EINVAL", "no option is named"};
-  if (inet) return RefusedOptions(options);
-  if (auto refused = RefusedBuffer(options.so_sndbuf, "so_sndbuf", kLeastSendBuffer))
-    return refused;
-  if (auto refused = RefusedBuffer(options.so_rcvbuf, "so_rcvbuf", kLeastReceiveBuffer))
-    return refused;
-  if (options.so_reuseport.value_or(false)) {
-    return Refusal{"EOPNOTSUPP", "so_reuseport is of internet sockets"};
-  }
-  return RefusedOptions(options);
+  return inet ? RefusedOptions(options) : RefusedLocalOptions(options);
 }
 
 }  // namespace crgen::check

@@ -7,6 +7,8 @@ namespace crgen::check {
 
 /// What setsockopt(2) refuses of the options of any socket.
 std::optional<Refusal> RefusedOptions(const SocketOptions& options);
+/// The same of sockets that are none of the internet.
+std::optional<Refusal> RefusedLocalOptions(const SocketOptions& options);
 
 /// setsockopt(2), SOL_SOCKET.
 template <>

@@ -104,8 +104,12 @@ std::uint32_t SeenByPeer(std::uint32_t shutdown) {
 
 std::optional<Refusal> RefusedNonSocket(const Description& description) {
   if (description.socket != nullptr) return std::nullopt;
-  return Refusal{"ENOTSOCK", "file " + std::to_string(description.file->id.value) + " is a " +
-                                 std::string(TypeOf(*description.file))};
+  const FileBody& body = description.file->body;
+  const bool socket =
+      std::holds_alternative<NetlinkSocket>(body) || std::holds_alternative<PacketSocket>(body);
+  return Refusal{socket ? "EOPNOTSUPP" : "ENOTSOCK",
+                 "file " + std::to_string(description.file->id.value) + " is a " +
+                     std::string(TypeOf(*description.file))};
 }
 
 FileRules<UnixSocket>::~FileRules() {

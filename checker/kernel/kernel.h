@@ -348,6 +348,8 @@ class Kernel {
   bool CheckMapFd(const MapRegion& map);
   bool BackAnonymous(const MapRegion& map, Backing* backing);
   bool BackFile(const MapRegion& map, Backing* backing);
+  bool BackRings(const MapRegion& map, const PacketSocket& socket,
+                 const std::shared_ptr<const Description>& opened, Backing* backing);
   bool BackMemfd(const MapRegion& map, const Description& description, Backing* backing);
   bool BackShmem(const MapRegion& map, Backing* backing);
   bool BackSpecial(const MapRegion& map, Backing* backing);

@@ -169,6 +169,26 @@ bool Kernel::CheckMapFd(const MapRegion& map) {
   return true;
 }
 
+/// packet_mmap().
+bool Kernel::BackRings(const MapRegion& map, const PacketSocket& socket,
+                       const std::shared_ptr<const Description>& opened, Backing* backing) {
+  const std::uint64_t size = map.end.value - map.start.value;
+  if (map.offset != 0u || socket.rings.Size() == 0 || size != socket.rings.Size()) {
+    Violation("EINVAL", "fd " + std::to_string(*map.fd) + " has " +
+                            std::to_string(socket.rings.Size()) +
+                            " bytes of rings, which are mapped from 0 on, all of them");
+    return false;
+  }
+  if (!map.flags.Has(MAP_SHARED)) {
+    Violation("EINVAL", "rings are mapped MAP_SHARED");
+    return false;
+  }
+  backing->file = opened->file;
+  backing->opened = opened;
+  backing->kind = RegionKind::kPacketRing;
+  return true;
+}
+
 bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
   const std::string name = "fd " + std::to_string(*map.fd);
   if (map.flags.Has(MAP_ANONYMOUS) || (map.flags.bits & kMapTypes) == kMapDroppable) {
@@ -189,6 +209,9 @@ bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
     Violation("EACCES", name + " is opened " + FlagNames(OpenFlagKind::Names(), access).front() +
                             " " + At(description.command));
     return false;
+  }
+  if (const auto* packet = std::get_if<PacketSocket>(&description.file->body)) {
+    return BackRings(map, *packet, opened, backing);
   }
   backing->file = description.file;
   backing->opened = opened;

@@ -75,6 +75,7 @@ bool Backing::IsSpecial() const {
     case RegionKind::kVvar:
     case RegionKind::kVsyscall:
     case RegionKind::kAioRing:
+    case RegionKind::kPacketRing:
       return true;
     default:
       return false;

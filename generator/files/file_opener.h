@@ -10,8 +10,11 @@
 #include "generator/files/inet_socket.h"
 #include "generator/files/inotify.h"
 #include "generator/files/memfd.h"
+#include "generator/files/namespace_file.h"
+#include "generator/files/netlink_socket.h"
 #include "generator/files/opening.h"
 #include "generator/files/other.h"
+#include "generator/files/packet_socket.h"
 #include "generator/files/pidfd.h"
 #include "generator/files/pipe.h"
 #include "generator/files/planner.h"
@@ -20,6 +23,7 @@
 #include "generator/files/signalfd.h"
 #include "generator/files/timerfd.h"
 #include "generator/files/tty.h"
+#include "generator/files/tun_file.h"
 #include "generator/files/unix_socket.h"
 
 namespace crgen {

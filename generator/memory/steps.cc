@@ -129,6 +129,15 @@ Result MemoryPlan::MapOne(NodeIndex node, const Job& job, std::optional<Fd> fd, 
   return Result::kOk;
 }
 
+/// The descriptor that packet rings are mapped by: the socket itself, which the process holds.
+std::optional<Fd> MemoryPlan::RingFd(NodeIndex node, const Region& region) const {
+  if (region.kind != RegionKind::kPacketRing) return std::nullopt;
+  const auto& slots = snapshot_.tables[tree_.Living(snapshot_, node)->table].slots;
+  const auto slot =
+      std::ranges::find_if(slots, [&](const Descriptor& it) { return it.file == region.file; });
+  return slot->fd;
+}
+
 /// Opens what backs jobs[from], maps every job that it backs, and closes it.
 Result MemoryPlan::MapFileBacked(NodeIndex node, const std::vector<Job>& jobs, std::size_t from,
                                  std::vector<bool>* done, Diagnostics& diag) {
@@ -157,8 +166,9 @@ Result MemoryPlan::MapAll(NodeIndex node, const std::vector<Job>& jobs, Diagnost
   std::vector<bool> done(jobs.size());
   for (std::size_t i = 0; i < jobs.size(); ++i) {
     if (done[i]) continue;
-    if (Failed(IsFileBacked(jobs[i].region.kind) ? MapFileBacked(node, jobs, i, &done, diag)
-                                                 : MapOne(node, jobs[i], std::nullopt, diag))) {
+    if (Failed(IsFileBacked(jobs[i].region.kind)
+                   ? MapFileBacked(node, jobs, i, &done, diag)
+                   : MapOne(node, jobs[i], RingFd(node, jobs[i].region), diag))) {
       return Result::kError;
     }
   }

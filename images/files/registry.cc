@@ -8,12 +8,16 @@
 #include "images/files/inet_socket.h"
 #include "images/files/inotify.h"
 #include "images/files/memfd.h"
+#include "images/files/namespace_file.h"
+#include "images/files/netlink_socket.h"
+#include "images/files/packet_socket.h"
 #include "images/files/pidfd.h"
 #include "images/files/pipe.h"
 #include "images/files/regular.h"
 #include "images/files/signalfd.h"
 #include "images/files/timerfd.h"
 #include "images/files/tty.h"
+#include "images/files/tun_file.h"
 #include "images/files/unix_socket.h"
 
 namespace crgen {

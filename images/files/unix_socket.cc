@@ -23,14 +23,6 @@ constexpr std::size_t kMostRights = 253;  // SCM_MAX_FD
 constexpr std::uint32_t kRead = 1, kWrite = 2, kBoth = kRead | kWrite;
 constexpr std::uint32_t kMostMode = 0177777;
 
-void CheckBuffer(const char* field, const std::optional<std::uint32_t>& bytes, std::uint32_t least,
-                 const Place& place) {
-  constexpr std::uint32_t kMost = 0x7fffffff;  // beyond: SocketOptionsOf()
-  if (!bytes || *bytes > kMost || (*bytes >= least && *bytes % 2 == 0)) return;
-  place.Error(field, std::to_string(*bytes) + ": buffers are twice what is set, at least " +
-                         std::to_string(least));
-}
-
 bool IsConnected(UnixState state) { return state == kConnected; }
 bool IsDatagram(const UnixSocket& socket) { return socket.socket_type.value == SOCK_DGRAM; }
 
@@ -160,19 +152,7 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
                                   at.Where("usk.mnt_id")});
   }
   if (file->unsupported.empty()) {
-    SocketOptions options = SocketOptionsOf(from.opts(), place);
-    CheckBuffer(".opts.so_sndbuf", options.so_sndbuf, kLeastSendBuffer, place);
-    CheckBuffer(".opts.so_rcvbuf", options.so_rcvbuf, kLeastReceiveBuffer, place);
-    // What net.core.wmem_default and rmem_default are, unless somebody has set them.
-    constexpr std::uint32_t kDefaultBuffer = 212992;
-    if (options.so_sndbuf == kDefaultBuffer) options.so_sndbuf.reset();
-    if (options.so_rcvbuf == kDefaultBuffer) options.so_rcvbuf.reset();
-    if (options.so_buf_lock == BufferLocks{}) options.so_buf_lock.reset();
-    if (options.so_reuseport) {
-      options.so_reuseport.reset();
-      loader.diag.Warning(at.Where("usk.opts.so_reuseport"),
-                          "means nothing to a unix socket, and newer kernels refuse it: left out");
-    }
+    SocketOptions options = LocalSocketOptionsOf(from.opts(), place);
     if (options != SocketOptions()) file->late.push_back(SocketOptionsSetting{std::move(options)});
   }
   const std::size_t index = sockets_.size();

@@ -60,6 +60,7 @@ class RegionBuilder {
   bool CheckRange(const pb::vma_entry& vma);
   bool Kind(const pb::vma_entry& vma, Region* region);
   bool FileBacked(const pb::vma_entry& vma, Region* region);
+  bool PacketRing(const pb::vma_entry& vma, const Loader::FileEntry& file, Region* region);
   bool SharedObject(const pb::vma_entry& vma, Region* region);
   bool AioRing(Region* region);
   /// Values that no mmap(2) or mprotect(2) could have left in an area of that kind.
@@ -107,13 +108,16 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, Region* region) {
     if (vma.shmid() != id) diag_.Error(Where(".shmid"), "is no file id");
     return false;
   }
-  const std::uint32_t wanted = (vma.status() & kMemfd) != 0 ? pb::FD_MEMFD : pb::FD_REG;
+  const std::uint32_t wanted = (vma.status() & kMemfd) != 0    ? pb::FD_MEMFD
+                               : (vma.status() & kSocket) != 0 ? pb::FD_PACKETSK
+                                                               : pb::FD_REG;
   if (file->type != wanted) {
     diag_.Error(Where(".shmid"), "file " + std::to_string(id) + " has type " +
                                      TypeName(file->type) + ", expected " +
                                      std::string(kFileTypes[wanted]));
     return false;
   }
+  if (wanted == pb::FD_PACKETSK) return PacketRing(vma, *file, region);
   if (wanted == pb::FD_MEMFD) {
     region->kind = shared ? RegionKind::kSharedMemfd : RegionKind::kPrivateMemfd;
     region->object = file->memfd;
@@ -158,6 +162,33 @@ bool RegionBuilder::FileBacked(const pb::vma_entry& vma, Region* region) {
   return true;
 }
 
+/// packet_mmap(): all rings of one socket at once, by a descriptor of it.
+bool RegionBuilder::PacketRing(const pb::vma_entry& vma, const Loader::FileEntry& file,
+                               Region* region) {
+  region->kind = RegionKind::kPacketRing;
+  region->file = file.file;
+  region->open_flags.bits = kReadWrite;
+  if (file.file < 0) {
+    diag_.Unsupported(Where(), "a mapping of a packet socket that is unsupported");
+    return false;
+  }
+  const auto& socket = std::get<PacketSocket>(loader_.snapshot.files[file.file]->body);
+  const std::uint64_t size = vma.end() - vma.start();
+  if (size != socket.rings.Size() || vma.pgoff() != 0) {
+    diag_.Error(Where(), "shows " + std::to_string(size) + " bytes from " + HexText(vma.pgoff()) +
+                             ", but the rings of its packet socket have " +
+                             std::to_string(socket.rings.Size()));
+    return false;
+  }
+  const TableIndex table = loader_.snapshot.processes[process_].table;
+  const auto shows = [&](const Descriptor& it) { return it.file == file.file; };
+  if (table < 0 || std::ranges::none_of(loader_.snapshot.tables[table].slots, shows)) {
+    diag_.Unsupported(Where(), "a mapping of a packet socket that the process does not hold");
+    return false;
+  }
+  return true;
+}
+
 bool RegionBuilder::SharedObject(const pb::vma_entry& vma, Region* region) {
   if ((vma.status() & kSysvIpc) != 0) {
     region->kind = RegionKind::kSysvShm;
@@ -198,12 +229,11 @@ bool RegionBuilder::Kind(const pb::vma_entry& vma, Region* region) {
                     "bits " + HexText(status & ~kKnownStatus) + ", which this crgen does not know");
     return false;
   }
-  if ((status & (kSocket | kShadowStack | kExtPlugin | kUnsupportedArea | kUprobes)) != 0) {
-    diag_.Unsupported(Where(), (status & kSocket) != 0        ? "a mapping of a packet socket"
-                               : (status & kShadowStack) != 0 ? "a shadow stack"
-                               : (status & kExtPlugin) != 0   ? "a device mapping of a plugin"
-                               : (status & kUprobes) != 0     ? "the kernel's area of uprobes"
-                                                          : "an area that CRIU does not support");
+  if ((status & (kShadowStack | kExtPlugin | kUnsupportedArea | kUprobes)) != 0) {
+    diag_.Unsupported(Where(), (status & kShadowStack) != 0 ? "a shadow stack"
+                               : (status & kExtPlugin) != 0 ? "a device mapping of a plugin"
+                               : (status & kUprobes) != 0   ? "the kernel's area of uprobes"
+                                                            : "an area that CRIU does not support");
     return false;
   }
   if ((status & kVsyscall) != 0) {
@@ -214,7 +244,7 @@ bool RegionBuilder::Kind(const pb::vma_entry& vma, Region* region) {
     region->kind = RegionKind::kVdso;
   } else if ((status & kVvar) != 0) {
     region->kind = RegionKind::kVvar;
-  } else if ((status & (kFilePrivate | kFileShared)) != 0) {
+  } else if ((status & (kFilePrivate | kFileShared | kSocket)) != 0) {
     return FileBacked(vma, region);
   } else if ((status & kAnonShared) != 0) {
     return SharedObject(vma, region);
@@ -233,9 +263,9 @@ bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, Region* region) {
     return false;
   }
   if (region->kind == RegionKind::kAioRing) return true;
-  const bool shared = region->kind == RegionKind::kSharedFile ||
-                      region->kind == RegionKind::kSharedMemfd ||
-                      region->kind == RegionKind::kSharedAnonymous;
+  const bool shared =
+      region->kind == RegionKind::kSharedFile || region->kind == RegionKind::kPacketRing ||
+      region->kind == RegionKind::kSharedMemfd || region->kind == RegionKind::kSharedAnonymous;
   const bool anonymous = region->file < 0 && region->kind != RegionKind::kSharedMemfd &&
                          region->kind != RegionKind::kPrivateMemfd;
   const std::uint32_t type = vma.flags() & kMapType;

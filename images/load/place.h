@@ -50,6 +50,9 @@ class Place {
   void Unsupported(std::string_view field, const std::string& what) const {
     diag_.Unsupported(Text(field), what);
   }
+  void Warning(std::string_view field, const std::string& what) const {
+    diag_.Warning(Text(field), what);
+  }
   /// What the rest means another thing without.
   void Essential(std::string_view field, const std::string& what) const {
     diag_.Essential(Text(field), what);

@@ -24,6 +24,14 @@ std::optional<SocketTimeout> TimeoutOf(std::uint64_t sec, std::uint64_t usec, co
   return SocketTimeout{sec, usec};
 }
 
+void CheckBuffer(const char* field, const std::optional<std::uint32_t>& bytes, std::uint32_t least,
+                 const Place& place) {
+  // Beyond: SocketOptionsOf().
+  if (!bytes || *bytes > kMostBytes || (*bytes >= least && *bytes % 2 == 0)) return;
+  place.Error(field, std::to_string(*bytes) + ": buffers are twice what is set, at least " +
+                         std::to_string(least));
+}
+
 }  // namespace
 
 SocketOptions SocketOptionsOf(const pb::sk_opts_entry& from, const Place& at) {
@@ -69,6 +77,23 @@ SocketOptions SocketOptionsOf(const pb::sk_opts_entry& from, const Place& at) {
   }
   for (const std::uint64_t instruction : from.so_filter()) to.so_filter.push_back({instruction});
   return to;
+}
+
+SocketOptions LocalSocketOptionsOf(const pb::sk_opts_entry& from, const Place& at) {
+  SocketOptions options = SocketOptionsOf(from, at);
+  CheckBuffer(".opts.so_sndbuf", options.so_sndbuf, kLeastSendBuffer, at);
+  CheckBuffer(".opts.so_rcvbuf", options.so_rcvbuf, kLeastReceiveBuffer, at);
+  // What net.core.wmem_default and rmem_default are, unless somebody has set them.
+  constexpr std::uint32_t kDefaultBuffer = 212992;
+  if (options.so_sndbuf == kDefaultBuffer) options.so_sndbuf.reset();
+  if (options.so_rcvbuf == kDefaultBuffer) options.so_rcvbuf.reset();
+  if (options.so_buf_lock == BufferLocks{}) options.so_buf_lock.reset();
+  if (options.so_reuseport) {
+    options.so_reuseport.reset();
+    at.Warning(".opts.so_reuseport",
+               "means nothing to such a socket, and newer kernels refuse it: left out");
+  }
+  return options;
 }
 
 }  // namespace crgen

@@ -11,4 +11,8 @@ namespace crgen {
 /// the socket's message.
 SocketOptions SocketOptionsOf(const pb::sk_opts_entry& from, const Place& at);
 
+/// The same for sockets that are none of the internet: sizes of buffers that somebody has set
+/// alone, and not SO_REUSEPORT, which means nothing to them.
+SocketOptions LocalSocketOptionsOf(const pb::sk_opts_entry& from, const Place& at);
+
 }  // namespace crgen

@@ -15,13 +15,17 @@
 #include "model/files/inet_socket.h"
 #include "model/files/inotify.h"
 #include "model/files/memfd.h"
+#include "model/files/namespace_file.h"
+#include "model/files/netlink_socket.h"
 #include "model/files/other.h"
+#include "model/files/packet_socket.h"
 #include "model/files/pidfd.h"
 #include "model/files/pipe.h"
 #include "model/files/regular.h"
 #include "model/files/signalfd.h"
 #include "model/files/timerfd.h"
 #include "model/files/tty.h"
+#include "model/files/tun_file.h"
 #include "model/files/unix_socket.h"
 #include "model/flags.h"
 #include "model/ids.h"
@@ -31,7 +35,8 @@ namespace crgen {
 /// The list of types, from which all else follows: what has no row for one of them does not
 /// compile. Each body says of itself `kType`, CRIU's name.
 using FileBody = std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify,
-                              Fanotify, Pidfd, Pipe, Fifo, UnixSocket, InetSocket, Tty, OtherFile>;
+                              Fanotify, Pidfd, Pipe, Fifo, UnixSocket, InetSocket, NetlinkSocket,
+                              PacketSocket, Tty, NamespaceFile, TunFile, OtherFile>;
 
 /// An open file description (open(2), NOTES).
 struct File {

@@ -108,8 +108,8 @@ void Executor::Execute() {
       return OpenFifo(*this, op->open);
     case OpKind::kOpenSocket:
       return OpenSocket(*this, *op->socket);
-    case OpKind::kOpenInetSocket:
-      return OpenInetSocket(*this, op->open);
+    case OpKind::kOpenBoundSocket:
+      return OpenBoundSocket(*this, op->open);
     case OpKind::kDup:
       if (op->dup.old_fd == op->dup.new_fd) {
         Must("fcntl", __NR_fcntl, op->dup.old_fd, F_SETFD, op->dup.cloexec ? FD_CLOEXEC : 0);

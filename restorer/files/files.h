@@ -8,7 +8,10 @@
 #include "restorer/files/inotify.h"
 #include "restorer/files/lock.h"
 #include "restorer/files/memfd.h"
+#include "restorer/files/namespace_file.h"
+#include "restorer/files/netlink_socket.h"
 #include "restorer/files/owner.h"
+#include "restorer/files/packet_socket.h"
 #include "restorer/files/pidfd.h"
 #include "restorer/files/pipe.h"
 #include "restorer/files/regular.h"
@@ -16,6 +19,7 @@
 #include "restorer/files/socket_options.h"
 #include "restorer/files/timerfd.h"
 #include "restorer/files/tty.h"
+#include "restorer/files/tun_file.h"
 #include "restorer/files/unix_socket.h"
 
 namespace crgen::restorer {

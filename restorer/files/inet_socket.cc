@@ -61,7 +61,7 @@ bool IsConnection(const File& file) {
 }
 
 void FileRestorer<InetSocket>::Compile(const InetSocket& socket, OpenContext& context) {
-  InetState* state = context.arena.New<InetState>();
+  BoundSocketState* state = context.arena.New<BoundSocketState>();
   const bool closed = socket.stream && context.services.tcp_close;
   const bool connection = socket.stream && !closed;
   SocketOptionWriter options(context.arena);
@@ -80,8 +80,8 @@ void FileRestorer<InetSocket>::Compile(const InetSocket& socket, OpenContext& co
   state->shut = closed;
   if (!closed) state->source = AddressOf(socket, socket.source, context.arena);
   if (!socket.stream) state->destination = AddressOf(socket, socket.destination, context.arena);
-  context.op.kind = OpKind::kOpenInetSocket;
-  context.op.open.inet = state;
+  context.op.kind = OpKind::kOpenBoundSocket;
+  context.op.open.bound_socket = state;
 }
 
 }  // namespace crgen::restorer

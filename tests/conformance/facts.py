@@ -197,6 +197,8 @@ class Seen:
             # Which inode stands behind shared anonymous memory is nobody's business.
             if name == "/dev/zero (deleted)":
                 text += " shared+0x%x" % int(offset, 16)
+            elif name.startswith("socket:"):
+                text += " socket"
             elif int(inode) != 0:
                 text += " %s+0x%x" % (name, int(offset, 16))
             elif name:
@@ -243,7 +245,7 @@ class Seen:
             found[name] = path.split(":")[0] if path.startswith("anon_inode:") else path
             if path.startswith("anon_inode:"):
                 found[name] = path[len("anon_inode:"):].strip("[]")
-            elif path.startswith(("pipe:[", "socket:[")):
+            elif not path.startswith("/"):  # pipes, sockets, namespaces
                 found[name] = path.split(":")[0]
         return found
 
@@ -283,6 +285,15 @@ class Seen:
             found[fd] = "gone" if pid == -1 else int(rows["NSpid"].split()[-1])
             if int(rows["flags"], 8) & os.O_EXCL:
                 found[fd] = "thread %s" % found[fd]
+        return found
+
+    def namespaces(self, fds):
+        """By descriptor of a namespace, whether it is that of the process."""
+        found = {}
+        for fd in fds:
+            path = self._link("fd/" + fd)
+            own = self._link("ns/" + path.split(":")[0])
+            found[fd] = "its own" if path == own else path
         return found
 
     def locks(self, fds):

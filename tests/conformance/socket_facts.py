@@ -46,6 +46,13 @@ def fact(copy, place, key, value):
             return {pair: copy.getsockopt(*(int(word) for word in pair.split())) for pair in value}
         if key == "received":
             return received(copy, place, len(value))
+        if key == "groups":  # of netlink(7): NETLINK_LIST_MEMBERSHIPS
+            words = struct.iter_unpack("=I", copy.getsockopt(270, 9, 16))
+            return [32 * i + bit + 1 for i, (word,) in enumerate(words) for bit in range(32)
+                    if word >> bit & 1]
+        if key == "packet":
+            seen = packet_sockets()[place[1]]
+            return {row: seen[row] for row in value}
         return of_unix(key, place) if copy.family == socket.AF_UNIX else of_inet(copy, key)
     except OSError as error:
         return str(error)
@@ -54,6 +61,8 @@ def fact(copy, place, key, value):
 def address_text(address):
     if isinstance(address, bytes):
         return "@" + address[1:].decode()
+    if address and isinstance(address[0], str) and isinstance(address[-1], bytes):
+        return list(address[:2])  # of packet(7): interface and protocol
     return address if isinstance(address, str) else list(address)
 
 
@@ -125,8 +134,18 @@ def of_inet(copy, key):
 
 def unix_sockets():
     """What sock_diag(7) has of all unix sockets of this network namespace, by inode."""
-    found = {}
     request = struct.pack("=BBHIIIII", socket.AF_UNIX, 0, 0, 0xffffffff, 0, 0x3f, 0, 0)
+    return diagnosed(request, _unix_socket)
+
+
+def packet_sockets():
+    """The same of packet sockets."""
+    request = struct.pack("=BBHIIII", socket.AF_PACKET, 0, 0, 0, 0xf, 0, 0)
+    return diagnosed(request, _packet_socket)
+
+
+def diagnosed(request, take):
+    found = {}
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as asking:
         asking.send(struct.pack("=IHHII", 16 + len(request), 20, 0x301, 1, 0) + request)
         while True:
@@ -135,17 +154,39 @@ def unix_sockets():
                 length, kind = struct.unpack_from("=IH", answer)
                 if kind != 20:  # NLMSG_DONE
                     return found
-                _unix_socket(answer[16:length], found)
+                take(answer[16:length], found)
                 answer = answer[(length + 3) // 4 * 4:]
 
 
-def _unix_socket(message, found):
-    _, kind, state, _, inode = struct.unpack_from("=BBBBI", message)
-    rows, message = {}, message[16:]
+def _rows(message):
+    rows = {}
     while len(message) >= 4:
         length, attribute = struct.unpack_from("=HH", message)
         rows[attribute] = message[4:length]
         message = message[(length + 3) // 4 * 4:]
+    return rows
+
+
+def _packet_socket(message, found):
+    _, kind, protocol, inode = struct.unpack_from("=BBHI", message)
+    rows = _rows(message[16:])
+    info = struct.unpack("=6I", rows[0])
+    flags = ["running", "aux_data", "orig_dev", "vnet_hdr", "loss"]
+    members = [rows.get(1, b"")[at:at + 44] for at in range(0, len(rows.get(1, b"")), 44)]
+    found[inode] = {
+        "type": kind, "protocol": protocol, "interface": info[0], "version": info[1],
+        "reserve": info[2], "copy_threshold": info[3], "timestamp": info[4],
+        "flags": sorted(name for bit, name in enumerate(flags) if info[5] >> bit & 1),
+        "memberships": sorted([struct.unpack_from("=I", one)[0], struct.unpack_from("=H", one, 8)[0],
+                         one[12:12 + struct.unpack_from("=H", one, 10)[0]].hex()] for one in members),
+        "receive": list(struct.unpack("=7I", rows[2])) if 2 in rows else None,
+        "transmit": list(struct.unpack("=7I", rows[3])) if 3 in rows else None,
+        "fanout": struct.unpack("=I", rows[4])[0] if 4 in rows else None}
+
+
+def _unix_socket(message, found):
+    _, kind, state, _, inode = struct.unpack_from("=BBBBI", message)
+    rows = _rows(message[16:])
     found[inode] = {  # UNIX_DIAG_PEER, _ICONS, _RQLEN, _SHUTDOWN
         "type": kind, "state": state, "peer": struct.unpack("=I", rows.get(2, b"\0" * 4))[0],
         "waiting": [word for word, in struct.iter_unpack("=I", rows.get(3, b""))],

@@ -17,7 +17,8 @@ TEST(UnsupportedImages, TypesOfDescriptors) {
                          type == pb::FD_TIMERFD || type == pb::FD_EVENTPOLL ||
                          type == pb::FD_INOTIFY || type == pb::FD_FANOTIFY ||
                          type == pb::FD_PIDFD || type == pb::FD_PIPE || type == pb::FD_FIFO ||
-                         type == pb::FD_UNIXSK || type == pb::FD_INETSK || type == pb::FD_TTY;
+                         type == pb::FD_UNIXSK || type == pb::FD_INETSK ||
+                         type == pb::FD_NETLINKSK || type == pb::FD_TTY;
     types.push_back(
         {name,
          [=](Dump& d) { d.AddOther(4, type); },

@@ -6,6 +6,8 @@
 #include "tests/support/edit_words.h"
 #include "tests/support/inet_images.h"
 #include "tests/support/namespace_images.h"
+#include "tests/support/netlink_images.h"
+#include "tests/support/packet_images.h"
 #include "tests/support/tty_images.h"
 
 namespace crgen::test {
@@ -382,6 +384,28 @@ const Verb kVerbs[] = {
        AddMount(dump, in, {id, parent, fstype, device, root, words.Quoted()});
      }},
     {"inet", [](Words& words, Dump& dump) { AddInetSocket(dump, Six(words)); }},
+    {"netlink",
+     [](Words& words, Dump& dump) {
+       std::array<std::uint32_t, 5> numbers;
+       for (std::uint32_t& number : numbers) number = U32(words);
+       AddNetlinkSocket(dump, numbers);
+     }},
+    {"packet",
+     [](Words& words, Dump& dump) {
+       const std::uint32_t id = U32(words), type = U32(words), protocol = U32(words);
+       AddPacketSocket(dump, {id, type, protocol, U32(words)});
+     }},
+    {"member",
+     [](Words& words, Dump& dump) {
+       const std::uint32_t file = U32(words), type = U32(words);
+       AddMembership(dump, file, type, words.Quoted());
+     }},
+    {"ns",
+     [](Words& words, Dump& dump) {
+       const std::uint32_t id = U32(words), in = U32(words);
+       AddNamespaceFile(dump, id, in, U32(words));
+     }},
+    {"tun", [](Words& words, Dump& dump) { AddTunFile(dump, U32(words)); }},
     {"stream", [](Words& words, Dump& dump) { AddTcpStream(dump, Six(words)); }},
     {"descriptor",
      [](Words& words, Dump& dump) {

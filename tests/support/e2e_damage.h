@@ -115,11 +115,24 @@ inline Change InTerminals(const Change& change) {
   });
 }
 
-/// Changes each internet socket.
-inline Change InSockets(const Change& change) {
+/// Changes each description of that type.
+inline Change InFiles(const std::string& type, const Change& change) {
   return InEach("OPEN_FILE", [=](nlohmann::json& command) {
-    if (command["file"]["type"] == "INETSK") change(command["file"]);
+    if (command["file"]["type"] == type) change(command["file"]);
   });
+}
+/// Changes each internet socket.
+inline Change InSockets(const Change& change) { return InFiles("INETSK", change); }
+/// Gives each description of that type another value of a member that it has.
+inline Change WithOther(const std::string& type, const std::string& member,
+                        const nlohmann::json& value) {
+  return InFiles(type, [=](nlohmann::json& file) {
+    if (file.contains(member)) file[member] = value;
+  });
+}
+/// Takes a member from each description of that type.
+inline Change WithoutMember(const std::string& type, const std::string& member) {
+  return InFiles(type, [=](nlohmann::json& file) { file.erase(member); });
 }
 
 /// Replaces the first opening of `file` and its copy by two openings: the position is not shared.
@@ -502,6 +515,65 @@ inline std::vector<Damage> Damages() {
          if (socket["state"] == "TCP_CLOSE_WAIT") socket["state"] = "TCP_ESTABLISHED";
        })},
       {"inet", "nobody goes on", InAttribute("descriptors", WithoutLate("repair"))},
+      {"netlink", "another port",
+       InFiles("NETLINKSK",
+               [](json& socket) {
+                 if (socket["protocol"] == "NETLINK_ROUTE" && socket.contains("port_id")) {
+                   Add(1000, socket["port_id"]);
+                 }
+               })},
+      {"netlink", "bound to a port",
+       InFiles("NETLINKSK",
+               [](json& socket) {
+                 if (!socket.contains("port_id")) socket["port_id"] = 7777;
+               })},
+      {"netlink", "no groups", WithoutMember("NETLINKSK", "groups")},
+      {"netlink", "one group", WithOther("NETLINKSK", "groups", {1})},
+      {"netlink", "another destination",
+       WithOther("NETLINKSK", "destination", {{"port_id", 7003}, {"group", 4}})},
+      {"netlink", "not connected",
+       InFiles("NETLINKSK",
+               [](json& socket) {
+                 socket["state"] = "unconnected";
+                 socket.erase("destination");
+               })},
+      {"netlink", "no options", WithoutMember("NETLINKSK", "options")},
+      {"netlink", "another protocol",
+       InFiles("NETLINKSK",
+               [](json& socket) {
+                 if (socket["protocol"] == "NETLINK_ROUTE") socket["protocol"] = "NETLINK_GENERIC";
+               })},
+      {"packets", "another protocol", WithOther("PACKETSK", "protocol", "ETH_P_PAE")},
+      {"packets", "any interface", WithoutMember("PACKETSK", "interface")},
+      {"packets", "another type",
+       InFiles("PACKETSK",
+               [](json& socket) {
+                 if (socket["socket_type"] == "SOCK_DGRAM") socket["socket_type"] = "SOCK_RAW";
+               })},
+      {"packets", "another version",
+       InFiles("PACKETSK",
+               [](json& socket) {
+                 if (socket["version"] == "TPACKET_V2") socket["version"] = "TPACKET_V1";
+               })},
+      {"packets", "nothing reserved", WithoutMember("PACKETSK", "reserve")},
+      {"packets", "no auxiliary data", WithoutMember("PACKETSK", "aux_data")},
+      {"packets", "no original device", WithoutMember("PACKETSK", "orig_dev")},
+      {"packets", "no virtual headers", WithoutMember("PACKETSK", "vnet_hdr")},
+      {"packets", "no loss", WithoutMember("PACKETSK", "loss")},
+      {"packets", "no time stamps", WithoutMember("PACKETSK", "timestamp")},
+      {"packets", "no copies", WithoutMember("PACKETSK", "copy_threshold")},
+      {"packets", "no memberships", WithoutMember("PACKETSK", "memberships")},
+      {"packets", "no fanout", WithoutMember("PACKETSK", "fanout")},
+      {"packets", "no options", WithoutMember("PACKETSK", "options")},
+      {"packets", "smaller frames",
+       InFiles("PACKETSK",
+               [](json& socket) {
+                 if (!socket.contains("rings") || socket["version"] != "TPACKET_V2") return;
+                 socket["rings"]["receive"].update({{"frame_size", 1024}, {"frame_nr", 8}});
+               })},
+      {"namespace_files", "of other types",
+       InFiles("NS",
+               [](json& file) { file["namespace"] = file["namespace"] == "net" ? "uts" : "net"; })},
       {"memory", "no protection", WithoutLast([](const json& command) {
          return command["command"] == "PROTECT_REGION" && command.contains("prot");
        })},
@@ -527,6 +599,14 @@ inline std::vector<Damage> Damages() {
       Without("namespaces", "ipc"),
       {"namespaces", "another domain",
        InAttribute("uts", [](json& uts) { uts["domainname"] = "e2e-other"; })},
+      {"namespaces", "another file in place of tun",
+       InFiles("TUNF",
+               [](json& file) {
+                 file = {{"type", "REG"},
+                         {"id", file["id"]},
+                         {"flags", file["flags"]},
+                         {"path", "/dev/null"}};
+               })},
       {"namespaces", "another limit",
        InAttribute("ipc", [](json& ipc) { Add(1, ipc["sysctls"]["sem_opm"]); })},
       {"namespaces", "a mount less",

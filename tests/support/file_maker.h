@@ -2,6 +2,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
@@ -125,6 +126,20 @@ class FileMaker {
       socket.source->address = own ? "::1" : six ? "::ffff:127.0.0.1" : "127.0.0.1";
       socket.destination = InetAddress{socket.source->address, 22010 + Below(2)};
       if (stream) socket.stream.emplace().mss = 1400;
+    }
+    return std::make_shared<const File>(File{{++files_}, {O_RDWR}, socket});
+  }
+  /// Sockets of netlink(7) that want few ports; now and then with values that none has.
+  std::shared_ptr<const File> AnyNetlinkSocket() {
+    NetlinkSocket socket;
+    socket.protocol.value = OneIn(12) ? Any({32, 300}) : Any({NETLINK_USERSOCK, NETLINK_ROUTE});
+    if (!OneIn(4)) socket.port_id = 7000 + Below(3);
+    for (std::uint32_t group = OneIn(12) ? 0 : 1 + Below(32); OneIn(2) && group <= 32; group += 5) {
+      socket.groups.push_back(group);
+    }
+    if (socket.port_id && OneIn(3)) {
+      socket.state = kNetlinkConnected;
+      socket.destination = NetlinkDestination{Below(2), Below(33)};
     }
     return std::make_shared<const File>(File{{++files_}, {O_RDWR}, socket});
   }

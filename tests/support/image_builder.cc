@@ -197,7 +197,7 @@ pb::vma_entry& Dump::AddArea(std::uint32_t pid, std::uint64_t start, std::uint64
   area.set_end(start + pages * kPage);
   area.set_status(status);
   area.set_prot(kReadWrite);
-  const bool shared = (status & (kFileShared | kAnonShared)) != 0;
+  const bool shared = (status & (kFileShared | kAnonShared | kSocket)) != 0;
   const bool anonymous = (status & (kAnonPrivate | kAnonShared)) != 0;
   area.set_flags((shared ? kMapShared : kMapPrivate) | (anonymous ? kMapAnonymous : 0));
   area.set_fd(-1);

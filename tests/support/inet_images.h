@@ -13,6 +13,24 @@
 
 namespace crgen::test {
 
+/// Nobody.
+inline void FillOwner(pb::fown_entry& owner) {
+  owner.set_uid(0);
+  owner.set_euid(0);
+  owner.set_signum(0);
+  owner.set_pid_type(0);
+  owner.set_pid(0);
+}
+
+inline void FillOptions(pb::sk_opts_entry& options) {
+  options.set_so_sndbuf(16384);
+  options.set_so_rcvbuf(131072);
+  options.set_so_snd_tmo_sec(0);
+  options.set_so_snd_tmo_usec(0);
+  options.set_so_rcv_tmo_sec(0);
+  options.set_so_rcv_tmo_usec(0);
+}
+
 /// A socket of 127.0.0.1 with these ports; no port, no address. Its inode is its id.
 inline void AddInetSocket(Dump& dump, const std::array<std::uint32_t, 6>& numbers) {
   const auto& [id, type, protocol, state, source, destination] = numbers;
@@ -34,19 +52,8 @@ inline void AddInetSocket(Dump& dump, const std::array<std::uint32_t, 6>& number
   socket.set_backlog(1);
   socket.add_src_addr(source == 0 ? 0 : kLocalhost);
   socket.add_dst_addr(destination == 0 ? 0 : kLocalhost);
-  pb::fown_entry& owner = *socket.mutable_fown();
-  owner.set_uid(0);
-  owner.set_euid(0);
-  owner.set_signum(0);
-  owner.set_pid_type(0);
-  owner.set_pid(0);
-  pb::sk_opts_entry& options = *socket.mutable_opts();
-  options.set_so_sndbuf(16384);
-  options.set_so_rcvbuf(131072);
-  options.set_so_snd_tmo_sec(0);
-  options.set_so_snd_tmo_usec(0);
-  options.set_so_rcv_tmo_sec(0);
-  options.set_so_rcv_tmo_usec(0);
+  FillOwner(*socket.mutable_fown());
+  FillOptions(*socket.mutable_opts());
 }
 
 /// tcp-stream-<inode>.img with queues of so many bytes; `options`: opt_mask.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <linux/netlink.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -281,6 +282,30 @@ inline int OpenInetSocket(const InetSocket& body) {
   return -1;
 }
 
+inline int OpenNetlinkSocket(const NetlinkSocket& body) {
+  const int fd = socket(AF_NETLINK, SOCK_RAW, static_cast<int>(body.protocol.value));
+  if (fd < 0) return fd;
+  const auto with = [&](std::uint32_t port, std::uint32_t group, auto call) {
+    sockaddr_nl address = {};
+    address.nl_family = AF_NETLINK;
+    address.nl_pid = port;
+    address.nl_groups = group == 0 ? 0 : 1u << (group - 1);
+    return call(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  };
+  bool made = !body.port_id || with(*body.port_id, 0, bind);
+  for (const std::uint32_t group : body.groups) {
+    constexpr int kNetlinkLevel = 270;  // SOL_NETLINK
+    made = made && setsockopt(fd, kNetlinkLevel, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) == 0;
+  }
+  const auto& to = body.destination;
+  made = made && (!to || with(to->port_id, to->group, connect));
+  if (made) return fd;
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
 /// What the command opens, aside; -1: errno. `*peer` is the other end, if there is one.
 inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int* peer) {
   int fd = -1;
@@ -321,6 +346,8 @@ inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int
     return OpenPipe(open, proc, objects, peer);
   } else if (const auto* inet = std::get_if<InetSocket>(&open.file->body)) {
     fd = Aside(OpenInetSocket(*inet));
+  } else if (const auto* netlink = std::get_if<NetlinkSocket>(&open.file->body)) {
+    fd = Aside(OpenNetlinkSocket(*netlink));
   } else if (open.peer == nullptr) {
     errno = ENOSYS;
   } else {

@@ -93,7 +93,8 @@ class RealLines {
     lines_.AddSlot(pid, fd, StateLines::SlotName(first.pid, first.fd), (flags & O_CLOEXEC) != 0,
                    link.starts_with("pipe:")
                        ? PipeName(std::to_string(pid) + "/fd/" + std::to_string(fd), flags)
-                       : FileName(link, text, flags, pos));
+                   : link.starts_with("socket:") ? SocketName(view_.proc, pid, link)
+                                                 : FileName(link, text, flags, pos));
     if (link.starts_with("/memfd:m")) WriteMemfd(pid, fd, link);
   }
 
@@ -136,12 +137,24 @@ class RealLines {
                                 static_cast<std::uint64_t>(queued), flags);
   }
 
+  /// Of which family a socket is stands nowhere in /proc/PID, but for those of netlink(7) that have
+  /// a port.
+  static std::string SocketName(int proc, Pid pid, const std::string& link) {
+    const std::uint64_t inode = std::strtoull(link.c_str() + std::strlen("socket:["), nullptr, 10);
+    for (const std::string& line : LinesOf(proc, std::to_string(pid) + "/net/netlink")) {
+      unsigned protocol = 0, port = 0, groups = 0;
+      unsigned long found = 0;
+      if (std::sscanf(line.c_str(), "%*x %u %u %x %*d %*d %*d %*d %*u %lu", &protocol, &port,
+                      &groups, &found) == 4 &&
+          found == inode) {
+        return StateLines::NetlinkText(protocol, port, groups);
+      }
+    }
+    return "UNIXSK";
+  }
+
   static std::string FileName(const std::string& link, const char* info, std::uint64_t flags,
                               std::uint64_t pos) {
-    constexpr std::pair<std::string_view, std::string_view> kOthers[] = {{"socket:", "UNIXSK"}};
-    for (const auto& [start, type] : kOthers) {
-      if (link.starts_with(start)) return std::string(type);
-    }
     if (link.starts_with("anon_inode:[eventfd]")) {
       return StateLines::EventfdText(Number(info, "eventfd-count:", 16),
                                      Number(info, "eventfd-semaphore:", 10) != 0, flags);

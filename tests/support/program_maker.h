@@ -260,6 +260,7 @@ class ProgramMaker : private FileMaker {
     switch (Below(7)) {
       case 0:
         if (OneIn(2)) return OpenOf(pid, AnyFd(), AnySocket(), cloexec);
+        if (OneIn(2)) return OpenOf(pid, AnyFd(), AnyNetlinkSocket(), cloexec);
         if (OneIn(2)) return OpenOf(pid, AnyFd(), AnyAnonymous(), cloexec);
         return OpenOf(pid, AnyFd(), AnyWatcher(), cloexec);
       case 1: {

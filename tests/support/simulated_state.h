@@ -130,6 +130,12 @@ class SimulatedLines {
     if (const auto* timer = std::get_if<Timerfd>(&file.body)) {
       return StateLines::TimerfdText(timer->clock.value, flags);
     }
+    if (const auto* netlink = std::get_if<NetlinkSocket>(&file.body)) {
+      std::uint64_t groups = 0;
+      for (const std::uint32_t group : netlink->groups) groups |= std::uint64_t{1} << (group - 1);
+      if (!netlink->port_id) return "UNIXSK";
+      return StateLines::NetlinkText(netlink->protocol.value, *netlink->port_id, groups);
+    }
     // Of which family a socket is stands nowhere in /proc/PID.
     return std::holds_alternative<InetSocket>(file.body) ? "UNIXSK" : std::string(TypeOf(file));
   }

@@ -74,6 +74,11 @@ class StateLines {
   static std::string TimerfdText(std::uint64_t clock, std::uint64_t flags) {
     return FileText("TIMERFD clock " + std::to_string(clock), flags, 0);
   }
+  /// Of those that are bound. `groups`: the first 32, a bit each.
+  static std::string NetlinkText(std::uint64_t protocol, std::uint64_t port, std::uint64_t groups) {
+    return "NETLINKSK " + std::to_string(protocol) + " port " + std::to_string(port) + " groups " +
+           HexText(groups);
+  }
   static std::string PipeText(std::uint64_t capacity, std::uint64_t queued, std::uint64_t flags) {
     return FileText("PIPE of " + std::to_string(capacity) + " with " + std::to_string(queued),
                     flags, 0);

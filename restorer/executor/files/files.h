@@ -17,7 +17,7 @@ void OpenPidfd(const Caller& caller, const OpenOp& open);
 void OpenPipe(const Caller& caller, const OpenOp& open);
 void OpenFifo(const Caller& caller, const OpenOp& open);
 void OpenSocket(const Caller& caller, const SocketOp& socket);
-void OpenInetSocket(const Caller& caller, const OpenOp& open);
+void OpenBoundSocket(const Caller& caller, const OpenOp& open);
 
 void SetLocks(const Caller& caller, const LockOp& op);
 void BreakLease(const Caller& caller, const BreakOp& it);

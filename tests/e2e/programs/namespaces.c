@@ -1,5 +1,7 @@
 // UTS, IPC, network and mount namespaces of its own, on a root file system that is its home: names,
-// limits, what is mounted, with which flags, and what is in it. A child is in all of them.
+// limits, what is mounted, with which flags, and what is in it. A child is in all of them. The root
+// has descriptors of some, and of tun(4).
+#include <linux/if_tun.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
@@ -9,6 +11,7 @@
 
 #include "program.h"
 
+enum { TUN = 20, NODE, NETWORK };
 static char mounts[8192];
 
 static void Make(const char* path, const char* text) {
@@ -42,6 +45,7 @@ static void EnterNamespaces(const char* program) {
   CHECK(mount("sysfs", "sys", "sysfs", MS_RDONLY | MS_NOSUID, NULL));
   CHECK(mount("devices", "dev", "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=64k"));
   CHECK(mknod("dev/null", S_IFCHR | 0666, makedev(1, 3)));
+  CHECK(mknod("dev/tun", S_IFCHR | 0600, makedev(10, 200)));
   CHECK(mkdir("dev/pts", 0755));
   CHECK(mkdir("dev/mqueue", 0755));
   CHECK(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,mode=620"));
@@ -127,6 +131,30 @@ static void LastChecks(void) {
   EXPECT("interfaces", 0, if_nametoindex("eth0"));
 }
 
+static void Open(int wanted, const char* path, int flags) {
+  const int fd = CHECK(open(path, flags));
+  CHECK(dup2(fd, wanted));
+  CHECK(close(fd));
+}
+static void ExpectNamespace(int fd, const char* path) {
+  struct stat own, opened;
+  CHECK(stat(path, &own));
+  CHECK(fstat(fd, &opened));
+  EXPECT(path, own.st_ino, opened.st_ino);
+}
+
+static void LastChecksOfRoot(void) {
+  LastChecks();
+  ExpectNamespace(NODE, "/proc/self/ns/uts");
+  ExpectNamespace(NETWORK, "/proc/self/ns/net");
+  EXPECT("access mode of the tun file", O_RDWR, fcntl(TUN, F_GETFL) & O_ACCMODE);
+  struct ifreq device = {.ifr_name = "e2e0"};
+  EXPECT("nothing is attached", -1, ioctl(TUN, TUNGETIFF, &device));
+  EXPECT("as the kernel says it", EBADFD, errno);
+  device.ifr_flags = IFF_TUN | IFF_NO_PI;
+  CHECK(ioctl(TUN, TUNSETIFF, &device));
+}
+
 static void Child(void) { Live(CheckNames, LastChecks); }
 
 int main(int argc, char** argv) {
@@ -139,5 +167,8 @@ int main(int argc, char** argv) {
   Begin();
   Describe(mounts, sizeof mounts);
   Spawn(0, "child", Child);
-  Live(CheckNames, LastChecks);
+  Open(TUN, "/dev/tun", O_RDWR);
+  Open(NODE, "/proc/self/ns/uts", O_RDONLY);
+  Open(NETWORK, "/proc/self/ns/net", O_RDONLY);
+  Live(CheckNames, LastChecksOfRoot);
 }

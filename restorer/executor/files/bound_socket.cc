@@ -17,17 +17,20 @@ void ShutDown(const Caller& caller, long fd, int how) {
   if (result < 0 && result != kNotConnected) caller.Fail("shutdown", result);
 }
 
-void OpenInetSocket(const Caller& caller, const OpenOp& open) {
-  const InetState& socket = *open.inet;
+void OpenBoundSocket(const Caller& caller, const OpenOp& open) {
+  const BoundSocketState& socket = *open.bound_socket;
   const long fd = caller.Must("socket", __NR_socket, socket.family,
                               socket.type | (open.cloexec ? kCloexec : 0), socket.protocol);
   GiveTo(caller, fd, socket.owner);
-  SocketOptionsOp options = socket.options;
-  options.fd = (int32_t)fd;
-  SetSocketOptions(caller, options);
+  const auto set = [&](SocketOptionsOp options) {
+    options.fd = (int32_t)fd;
+    SetSocketOptions(caller, options);
+  };
+  set(socket.options);
   if (socket.source.bytes != nullptr) {
     caller.Must("bind", __NR_bind, fd, socket.source.bytes, socket.source.size);
   }
+  set(socket.bound_options);
   if (socket.backlog >= 0) caller.Must("listen", __NR_listen, fd, socket.backlog);
   if (socket.destination.bytes != nullptr) {
     caller.Must("connect", __NR_connect, fd, socket.destination.bytes, socket.destination.size);

@@ -1,0 +1,35 @@
+#include "checker/files/namespace_file.h"
+
+#include <linux/sched.h>
+
+#include <algorithm>
+
+#include "checker/kernel/kernel.h"
+
+namespace crgen::check {
+
+std::optional<Refusal> FileRules<NamespaceFile>::Check(const File& file,
+                                                       const NamespaceFile& body) const {
+  if (auto refused = RefusedFlags(file.flags)) return refused;
+  const auto& names = NamespaceTypeKind::Names();
+  const bool known =
+      std::ranges::any_of(names, [&](const FlagName& row) { return row.value == body.type.value; });
+  if (known) return std::nullopt;
+  return Refusal{"ENOENT", "there are no namespaces of type " + ValueText(body.type)};
+}
+
+/// All processes of a program are in the namespaces that the root has entered.
+std::optional<Refusal> FileRules<NamespaceFile>::CheckOpening(const Kernel& kernel, const File&,
+                                                              const NamespaceFile& body,
+                                                              const File*) const {
+  const Attributes& root = *kernel.tasks[kernel.root()].attributes;
+  std::optional<std::uint64_t> entered;
+  if (body.type.value == CLONE_NEWUTS && root.uts) entered = root.uts->id;
+  if (body.type.value == CLONE_NEWIPC && root.ipc) entered = root.ipc->id;
+  if (body.type.value == CLONE_NEWNET && root.net) entered = root.net->id;
+  if (body.id == entered) return std::nullopt;
+  return Refusal{"ENOENT", "the process is in " + ValueText(body.type) + " namespace " +
+                               ValueText(entered) + ", and not in " + ValueText(body.id)};
+}
+
+}  // namespace crgen::check

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "dsl/describe.h"
+#include "model/files/namespace_file.h"
+
+namespace crgen {
+
+template <>
+struct Describe<NamespaceFile> {
+  static constexpr auto kFields = std::tuple{
+      Required("namespace", &NamespaceFile::type,
+               "of that kind, the one of the process that opens it: /proc/self/ns"),
+      Optional(
+          "namespace_id", &NamespaceFile::id,
+          "the `id` of the attribute by which the tree has entered it; absent: there is none")};
+};
+
+}  // namespace crgen

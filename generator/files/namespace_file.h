@@ -1,0 +1,13 @@
+#pragma once
+
+#include "generator/files/planner.h"
+
+namespace crgen {
+
+template <>
+class FilePlanner<NamespaceFile> : public PlainPlanner<NamespaceFile> {
+ public:
+  using PlainPlanner::PlainPlanner;
+};
+
+}  // namespace crgen

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "restorer/files/regular.h"
+
+namespace crgen::restorer {
+
+template <>
+struct FileRestorer<TunFile> : PlainRestorer<TunFile> {
+  static void Compile(const TunFile& tun, OpenContext& context) {
+    RegularFile device;
+    device.path = tun.path;
+    FileRestorer<RegularFile>::Compile(device, context);
+  }
+};
+
+}  // namespace crgen::restorer

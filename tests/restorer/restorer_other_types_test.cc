@@ -1,0 +1,113 @@
+// Sockets of netlink(7) and packet(7), descriptors of namespaces and of tun(4): what the host has
+// not is said before anything is begun, and nothing stays of a restore that fails.
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include "tests/support/network.h"
+#include "tests/support/restorer_support.h"
+
+namespace crgen::test {
+namespace {
+
+using Plan = PlanBuilder;
+
+constexpr int kPort = 7001;
+
+class RestorerOtherTypesTest : public RestorerTest {
+ protected:
+  static Json Netlink(const std::string& protocol) {
+    return {{"type", "NETLINKSK"},  {"id", 1},          {"flags", {"O_RDWR"}},
+            {"protocol", protocol}, {"port_id", kPort}, {"state", "unconnected"}};
+  }
+  static Json Packet() {
+    return {{"type", "PACKETSK"},     {"id", 1},
+            {"flags", {"O_RDWR"}},    {"socket_type", "SOCK_RAW"},
+            {"protocol", "ETH_P_IP"}, {"version", "TPACKET_V2"}};
+  }
+  /// A process that pauses and has `files` from descriptor 3 on.
+  static Plan PlanWith(std::vector<Json> files) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      files[i]["id"] = i + 1;
+      plan.Add("OPEN_FILE", Pid(0), {{"fd", 3 + i}, {"file", files[i]}});
+    }
+    plan.Resume(Pid(0));
+    return plan;
+  }
+  void Says(const Json& file, const std::string& what) {
+    const Outcome outcome = Run(PlanWith({file}));
+    EXPECT_EQ(outcome.status, 3);
+    EXPECT_NE(outcome.errors.find(what), std::string::npos) << outcome.errors;
+    EXPECT_TRUE(Left().empty());
+  }
+};
+
+TEST_F(RestorerOtherTypesTest, WhatTheHostHasNotIsSaidBefore) {
+  const int taken = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+  sockaddr_nl at = {};
+  at.nl_family = AF_NETLINK;
+  at.nl_pid = kPort;
+  ASSERT_EQ(bind(taken, reinterpret_cast<sockaddr*>(&at), sizeof at), 0) << std::strerror(errno);
+  Says(Netlink("NETLINK_ROUTE"), "port 7001 of NETLINK_ROUTE is taken, by process 1 (");
+  close(taken);
+  Says(Netlink("0x1f"), "0x1f sockets: Protocol not supported");
+  Json group = Netlink("NETLINK_USERSOCK");
+  group["groups"] = {1, 33};
+  Says(group, "group 33 of NETLINK_USERSOCK: there is none");
+  Json packet = Packet();
+  packet["interface"] = 4711;
+  Says(packet, "there is no interface with index 4711");
+  packet = Packet();
+  packet["memberships"] = {{{"interface", 4712}, {"type", "PACKET_MR_PROMISC"}}};
+  Says(packet, "there is no interface with index 4712");
+  Says({{"type", "TUNF"}, {"flags", {"O_RDWR"}}, {"path", "/dev/null"}},
+       "/dev/null is not the device of tun(4), 10:200");
+  Says({{"type", "TUNF"}, {"flags", {"O_RDWR"}}, {"path", folder_ + "/tun"}},
+       folder_ + "/tun: No such file or directory");
+}
+
+/// Each system call of a restore fails in turn, and a second try works.
+TEST_F(RestorerOtherTypesTest, AFailureLeavesNothing) {
+  Json netlink = Netlink("NETLINK_USERSOCK");
+  netlink["groups"] = {1, 32};
+  netlink["state"] = "connected";
+  netlink["destination"] = {{"port_id", 9}, {"group", 2}};
+  netlink["options"] = {{"so_rcvbuf", 300000}, {"so_passcred", true}};
+  Json packet = Packet();
+  packet["interface"] = 1;
+  packet["memberships"] = {{{"interface", 1}, {"type", "PACKET_MR_PROMISC"}}};
+  packet["rings"]["receive"] = {
+      {"block_size", 4096}, {"block_nr", 1}, {"frame_size", 1024}, {"frame_nr", 4}};
+  const Plan plan = PlanWith({netlink,
+                              packet,
+                              {{"type", "NS"}, {"flags", {"O_RDONLY"}}, {"namespace", "net"}},
+                              {{"type", "TUNF"}, {"flags", {"O_RDWR"}}, {"path", "/dev/net/tun"}}});
+  int failures = 0, last_failure = 0;
+  for (int call = 1;; ++call) {
+    SCOPED_TRACE("call " + std::to_string(call));
+    const Outcome outcome = Run(plan, "--detach", "CRRESTORE_FAILING_CALL=" + std::to_string(call),
+                                CRRESTORE_FAULTY_BINARY);
+    if (outcome.status == 0) {
+      KillEverybody();
+      if (call > last_failure + 20) break;
+      continue;
+    }
+    ++failures;
+    last_failure = call;
+    ASSERT_EQ(outcome.status, 5) << outcome.errors;
+    ASSERT_TRUE(Left().empty());
+  }
+  std::printf("%d calls, each made to fail once\n", failures);
+  EXPECT_GT(failures, 40);
+}
+
+}  // namespace
+}  // namespace crgen::test
+
+int main(int argc, char** argv) {
+  if (geteuid() == 0 && !crgen::test::EnterOwnNetwork()) return 1;
+  return crgen::test::MainInNewPidNamespace(argc, argv);
+}
