@@ -1,18 +1,13 @@
 #!/bin/sh
 # Installs, builds and runs the fuzzers: scripts/fuzz.sh [SECONDS], for each of them; default 60.
-# CRGEN_SEED=n: another seed than 1. What is found stays in build-fuzz/findings.
+# CRGEN_SEED=n: another seed than 1. What is found stays in build-sanitized/findings.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 seconds=${1:-60}
 seed=${CRGEN_SEED:-1}
-build="$here/build-fuzz"
+build="$here/build-sanitized"
 
-"$here/scripts/install-dependencies.sh" clang libclang-rt-14-dev
-[ -f "$build/build.ninja" ] ||
-  cmake -G Ninja -S "$here" -B "$build" -DCRGEN_FUZZ=ON -DBUILD_TESTING=OFF \
-    -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ \
-    -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE="-O1 -gline-tables-only"
-ninja -C "$build" fuzz_program fuzz_images fuzz_archive make_corpus
+"$here/scripts/build-sanitized.sh" fuzz_program fuzz_images fuzz_archive make_corpus
 # libarchive 3.6 leaks a little for each archive that it writes.
 ASAN_OPTIONS=detect_leaks=0 "$build/fuzz/make_corpus" "$build/corpus"
 # The words of programs, as libFuzzer's dictionaries have them.

@@ -35,6 +35,7 @@ void FileRestorer<NetlinkSocket>::Compile(const NetlinkSocket& socket, OpenConte
   state->options = options.Finish(-1);
   state->bound_options = groups.Finish(-1);
   state->backlog = -1;
+  state->owner = context.owner;
   if (socket.port_id) state->source = AddressOf(*socket.port_id, 0, context.arena);
   if (const auto& to = socket.destination) {
     state->destination = AddressOf(to->port_id, to->group, context.arena);

@@ -71,6 +71,7 @@ void FileRestorer<PacketSocket>::Compile(const PacketSocket& socket, OpenContext
   state->options = options.Finish(-1);
   state->bound_options = bound.Finish(-1);
   state->backlog = -1;
+  state->owner = context.owner;
   if (socket.protocol.value != 0 || socket.interface != 0) {
     auto* address = context.arena.New<sockaddr_ll>();
     address->sll_family = AF_PACKET;

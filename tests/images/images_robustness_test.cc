@@ -15,7 +15,7 @@
 #include "tests/support/dump_judge.h"
 #include "tests/support/image_support.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef CRGEN_SANITIZED
 #include <sanitizer/common_interface_defs.h>
 #else
 
@@ -62,7 +62,7 @@ void OnSignal(int number) {
   raise(number);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef CRGEN_SANITIZED
 void WatchForCrashes() {
   signal(SIGALRM, OnSignal);
   __sanitizer_set_death_callback(TellMutant);

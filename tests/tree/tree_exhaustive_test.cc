@@ -87,7 +87,7 @@ Figures Measure(const TreeRules& rules, const Enumerator::Options& options, Pid 
   return Measure(rules, Enumerator(options).Run(), options.outside_root, root);
 }
 
-#ifdef __SANITIZE_ADDRESS__
+#ifdef CRGEN_SANITIZED
 constexpr int kBirthsOfAll = 3;  // ten times slower
 #else
 constexpr int kBirthsOfAll = 4;

@@ -201,7 +201,7 @@ TEST_F(TreeKernelTest, SmallTrees) {
 }
 
 TEST_F(TreeKernelTest, SmallTreesWithSubreapersAndCloneParent) {
-#ifdef __SANITIZE_ADDRESS__
+#ifdef CRGEN_SANITIZED
   constexpr int kBirths = 3;  // ten times slower
 #else
   constexpr int kBirths = 4;
