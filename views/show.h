@@ -12,7 +12,7 @@ namespace crgen {
 
 enum class Topic {
   kProcesses,
-  kFds,
+  kDescriptors,
   kFiles,
   kMemory,
   kSockets,

@@ -18,7 +18,7 @@ class ShowWriter {
     switch (topic) {
       case Topic::kProcesses:
         return List(&ShowWriter::ProcessMembers);
-      case Topic::kFds:
+      case Topic::kDescriptors:
         return Tables();
       case Topic::kFiles:
         return Files(false);

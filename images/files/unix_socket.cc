@@ -390,10 +390,10 @@ void FileLoaderOf<UnixSocket>::Warn(Loader& loader) {
   }
   for (const SocketQueue& queue : loader.snapshot.socket_queues) messages += queue.messages.size();
   if (connections != 0) {
-    loader.diag.NotRestorable("files.img",
-                              std::to_string(connections) +
-                                  " of type UNIXSK: no image says who made the connection "
-                                  "(SO_PEERCRED); they come back with the ids of the restorer");
+    loader.diag.NotRestorable(
+        "files.img", std::to_string(connections) +
+                         " of type UNIXSK: no image says who made the connection "
+                         "(SO_PEERCRED); they come back with the process that makes them anew");
   }
   if (carried_with_locks_ != 0) {
     loader.diag.NotRestorable("sk-queues.img",

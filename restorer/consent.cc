@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restorer/consent.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "dsl/references.h"
+#include "restorer/files/inet_socket.h"
+
+namespace crgen::restorer {
+namespace {
+
+/// What the plan says of itself that the user has to know of.
+void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics& diag) {
+  const About* about = AboutOf(program);
+  if (about == nullptr) return;
+  if (!about->machine.empty() && about->machine != "x86_64") {
+    diag.Unsupported("about.machine", about->machine + "; this restorer is for x86_64");
+  }
+  for (const LeftOut& it : about->left_out) {
+    const std::string what = "left out of the plan: " + it.what;
+    if (arguments.partial) {
+      diag.Warning(it.where, what);
+    } else {
+      diag.Unsupported(it.where, what + " (--partial restores the rest)");
+    }
+  }
+  for (const LeftOut& it : about->not_restorable) {
+    diag.Warning(it.where, "nobody restores it: " + it.what);
+  }
+  for (const External& it : about->external) {
+    if (it.kind == External::kSession && arguments.shell_job) continue;
+    if (it.kind == External::kTerminal) continue;  // CheckTerminals()
+    // Preflight asks for them.
+    if (it.kind == External::kDescriptor || it.kind == External::kRoot ||
+        it.kind == External::kMount || it.kind == External::kNetwork) {
+      continue;
+    }
+    diag.Unsupported("about.external", it.kind == External::kSession
+                                           ? it.what + ": --shell-job gives the caller's"
+                                           : it.kind + ": " + it.what);
+  }
+}
+
+/// Others see locks: they are set only where the user says so, as with CRIU.
+void CheckLocks(const Program& program, const Arguments& arguments, Diagnostics& diag) {
+  if (arguments.file_locks) return;
+  std::size_t locks = 0;
+  std::optional<std::size_t> first;
+  for (std::size_t i = 0; i < program.size(); ++i) {
+    const auto* set = std::get_if<SetAttr>(&program[i].body);
+    if (set == nullptr) continue;
+    for (const DescriptorState& late : set->attributes->descriptors) {
+      std::visit(
+          [&](const auto& state) {
+            ForEachValue<FileLock>(state, [&](const FileLock&) {
+              ++locks;
+              if (!first) first = i;
+            });
+          },
+          late.state);
+    }
+  }
+  if (!first) return;
+  diag.Add({Severity::kUnsupported,
+            "commands[" + std::to_string(*first) + "] SET_ATTR pid " +
+                std::to_string(program[*first].pid),
+            std::to_string(locks) + (locks == 1 ? " file lock" : " file locks"), *first,
+            "--file-locks sets them"});
+}
+
+/// What goes on on the caller's terminal, and who gets the masters that no process has.
+void CheckTerminals(const Program& program, const Arguments& arguments, Diagnostics& diag) {
+  std::unordered_map<TtyId, bool> has_master;  // of ptys that are not hung up
+  bool callers = false;
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    const auto* tty = open == nullptr ? nullptr : std::get_if<Tty>(&open->file->body);
+    if (tty == nullptr) continue;
+    callers |= tty->driver == kCurrentTerminal;
+    if (IsPty(*tty)) {
+      bool& known = has_master[tty->tty_id];
+      known |= IsPtyMaster(*tty) || tty->hung_up;
+    }
+  }
+  if (callers && !arguments.shell_job) {
+    diag.Unsupported("the plan", "it goes on on a terminal of outside: --shell-job gives this one");
+  }
+  const auto orphans = std::count_if(has_master.begin(), has_master.end(),
+                                     [](const auto& pty) { return !pty.second; });
+  if (orphans == 0 || !arguments.options.console_socket.empty()) return;
+  diag.Unsupported("the plan", std::to_string(orphans) +
+                                   " terminals whose masters no process has: --console-socket "
+                                   "names who listens for them");
+}
+
+/// Whoever restores connections must want it: their peers are outside of the plan's reach.
+void CheckConnections(const Program& program, const Arguments& arguments, Diagnostics& diag) {
+  if (arguments.tcp_established || arguments.options.tcp_close) return;
+  std::size_t count = 0;
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    count += open != nullptr && IsConnection(*open->file);
+  }
+  if (count == 0) return;
+  diag.Unsupported("the plan", std::to_string(count) +
+                                   " TCP connections: --tcp-established goes on with them, "
+                                   "--tcp-close closes them");
+}
+
+}  // namespace
+
+void CheckConsent(const Program& program, const Arguments& arguments, Diagnostics& diag) {
+  CheckAbout(program, arguments, diag);
+  CheckLocks(program, arguments, diag);
+  CheckConnections(program, arguments, diag);
+  CheckTerminals(program, arguments, diag);
+}
+
+}  // namespace crgen::restorer

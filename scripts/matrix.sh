@@ -1,0 +1,80 @@
+#!/bin/sh
+# What a maintainer runs before a release, beside the gate: scripts/matrix.sh [JOB...], all without
+# one. Each job has a build folder of its own, build-JOB; the last line says which have failed.
+#   gcc-debug clang-debug clang-release   all tests
+#   bare        no precompiled headers: every file includes what it uses
+#   tidy        .clang-tidy on every file of the programs
+#   shell       every shell script
+#   coverage    which lines the tests execute
+#   debian13    builds and plans in a Debian 13 that debootstrap makes
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+jobs=${*:-shell bare gcc-debug clang-release clang-debug tidy coverage debian13}
+
+# configure JOB OPTIONS...
+configure() {
+  build="$here/build-$1"
+  shift
+  [ -f "$build/build.ninja" ] || cmake -G Ninja -S "$here" -B "$build" "$@"
+}
+
+# tested JOB OPTIONS...
+tested() {
+  configure "$@"
+  ninja -C "$build"
+  ctest --test-dir "$build" --output-on-failure -j "$(nproc)"
+}
+
+job() {
+  case $1 in
+    gcc-debug) tested "$1" -DCMAKE_BUILD_TYPE=Debug ;;
+    clang-release) tested "$1" -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ ;;
+    clang-debug)
+      tested "$1" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ ;;
+    bare)
+      configure "$1" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DCMAKE_CXX_FLAGS_RELEASE="-O0"
+      ninja -C "$build" ;;
+    tidy)
+      configure "$1" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DBUILD_TESTING=OFF
+      ninja -C "$build" crgen_proto
+      run-clang-tidy -quiet -p "$build" -extra-arg=-Wno-unknown-warning-option \
+        "^$here/(model|images|dsl|checker|generator|preflight|views|terminal|restorer|crgen)/.*" ;;
+    shell)
+      (cd "$here" && git ls-files '*.sh' .ci/run | xargs shellcheck -x -P SCRIPTDIR --severity=warning) ;;
+    coverage)
+      configure "$1" -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS=--coverage -DCMAKE_EXE_LINKER_FLAGS=--coverage
+      ninja -C "$build"
+      ctest --test-dir "$build" --output-on-failure -j "$(nproc)"
+      (cd "$here" && gcovr --root . --print-summary --output "$build/coverage.txt" \
+        --filter '(model|images|dsl|checker|generator|preflight|views|terminal|restorer|crgen)/' "$build") ;;
+    debian13)
+      root="$here/build-debian13"
+      # The mirror that this machine uses, which also has the newer release.
+      mirror=$(apt-get indextargets --format '$(REPO_URI)' | head -1)
+      [ -x "$root/usr/bin/apt-get" ] || debootstrap --variant=minbase trixie "$root" "$mirror"
+      mkdir -p "$root/source"
+      git -C "$here" archive HEAD | tar -x -C "$root/source"
+      mount -t proc proc "$root/proc"
+      status=0
+      chroot "$root" /source/scripts/plan.sh > "$root/plan.json" || status=$?
+      umount "$root/proc"
+      return "$status" ;;
+    *)
+      echo "no job $1" >&2
+      return 2 ;;
+  esac
+}
+
+"$here/scripts/install-dependencies.sh" clang clang-tidy shellcheck gcovr debootstrap
+# Each job is a process of its own, which ends at its first failure: `set -e` is off before `||`.
+if [ $# -eq 1 ]; then
+  job "$1"
+  exit
+fi
+failed=""
+for name in $jobs; do
+  echo "== $name"
+  "$0" "$name" || failed="$failed $name"
+done
+[ -z "$failed" ] || { echo "failed:$failed" && exit 1; }
+echo "all jobs passed"

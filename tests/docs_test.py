@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""What the pages show is what happens: their commands are run one after another, in a new folder.
+
+usage: docs_test.py SOURCE_FOLDER CRGEN CRRESTORE
+
+A ```sh or ```json block becomes the file that the text before it names first (`name`). Of a ```console block each
+line that begins with "$ " or "# " is a command, whose output is what follows; "…" there stands for any text,
+alone on a line for any lines.
+"""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+PAGES = ["editing-plans.md", "when-refused.md"]
+SKIPPED = 77
+
+
+def blocks(text):
+    """(kind, the paragraph before it, content) of each block."""
+    for found in re.finditer(r"^```(\w+)\n(.*?)^```$", text, flags=re.M | re.S):
+        yield found[1], text[:found.start()].rstrip().rsplit("\n\n", 1)[-1], found[2]
+
+
+def pattern(output):
+    lines = []
+    for line in output.splitlines(keepends=True):
+        lines.append(r"(?:.*\n)*" if line == "…\n" else ".*".join(map(re.escape, line.split("…"))))
+    return "".join(lines)
+
+
+def commands(block):
+    """[command, output] pairs."""
+    found = []
+    for line in block.splitlines(keepends=True):
+        if line.startswith(("$ ", "# ")):
+            found.append([line[2:].rstrip("\n"), ""])
+        else:
+            found[-1][1] += line
+    return found
+
+
+def run_page(page, folder, environment):
+    failures = ran = 0
+    for kind, before, content in blocks(page.read_text()):
+        name = re.search(r"`([\w.-]+)`", before)
+        if kind in ("sh", "json") and name:
+            (folder / name[1]).write_text(content)
+        if kind != "console":
+            continue
+        for command, expected in commands(content):
+            done = subprocess.run(["sh", "-c", command], cwd=folder, env=environment, text=True,
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT, timeout=60)
+            ran += 1
+            if not re.fullmatch(pattern(expected), done.stdout):
+                failures += 1
+                print(f"{page.name}: {command}\nexpected:\n{expected}\nfound ({done.returncode}):\n{done.stdout}")
+    print(f"{page.name}: {ran} commands, {failures} differ")
+    return failures if ran else 1
+
+
+def main():
+    root = pathlib.Path(sys.argv[1]).resolve()
+    if os.geteuid() != 0:
+        print("skipped: restores need root")
+        return SKIPPED
+    failures = 0
+    for name in PAGES:
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            (folder / "bin").mkdir()
+            for program in sys.argv[2:]:
+                (folder / "bin" / pathlib.Path(program).name).symlink_to(program)
+            for dump in (root / "tests/fixtures/dumps").iterdir():
+                (folder / dump.name).symlink_to(dump)
+            environment = dict(os.environ, PATH=f"{folder}/bin:{os.environ['PATH']}")
+            failures += run_page(root / "docs" / name, folder, environment)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
