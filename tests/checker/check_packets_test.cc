@@ -228,7 +228,7 @@ TEST(CheckNamespaceFiles, AreThoseOfTheProcess) {
       {"watched",
        root + Program{OpenOf(10, 3, file(CLONE_NEWNET)), OpenOf(10, 4, EpollOf(2)),
                       FillOf(10, 4, {{3, {EPOLLIN}, {7}}})},
-       "commands[3] SET_ATTR pid 10: EPERM"},
+       "commands[3] SET_ATTR pid 10: EPERM: target fd 3 is file 1 (NS): nothing comes from it"},
   });
 }
 

@@ -43,7 +43,7 @@ def fact(copy, place, key, value):
         if key == "peer":
             return address_text(copy.getpeername())
         if key == "options":  # level and option, by their numbers
-            return {pair: copy.getsockopt(*(int(word) for word in pair.split())) for pair in value}
+            return {pair: option(copy, *(int(word) for word in pair.split())) for pair in value}
         if key == "received":
             return received(copy, place, len(value))
         if key == "groups":  # of netlink(7): NETLINK_LIST_MEMBERSHIPS
@@ -108,6 +108,12 @@ def of_unix(key, place):
     if key == "waiting":
         return [places.get(it, "") for it in seen["waiting"]]
     return seen[key]
+
+
+def option(copy, level, name):
+    if (level, name) == (socket.SOL_SOCKET, 26):  # SO_GET_FILTER: its size is in instructions
+        return len(copy.getsockopt(level, name, 512))
+    return copy.getsockopt(level, name)
 
 
 def of_inet(copy, key):

@@ -92,7 +92,7 @@ TEST_F(CliTest, ValidatesTheProgramsOfTrees) {
   EXPECT_NE(threads.out.find("\"flags\": [\"CLONE_NEWPID\"]"), std::string::npos);
 }
 
-/// Every whole block of JSON in the documents is a program; what is shortened ("…") shows lines of
+/// Every whole list in the documents is a program; what is shortened ("…") shows lines of
 /// a plan.
 TEST_F(CliTest, ValidatesTheProgramsOfTheDocuments) {
   std::vector<fs::path> pages = {CRGEN_SOURCE "/README.md"};
@@ -109,7 +109,8 @@ TEST_F(CliTest, ValidatesTheProgramsOfTheDocuments) {
       const bool shown_wrong =
           next != text.npos && text.compare(next, 10, "```console") == 0 &&
           text.substr(next, text.find("```", next + 3) - next).find("crgen: error") != text.npos;
-      if (block.find("…") != block.npos || shown_wrong) continue;
+      const bool program = block.starts_with("[") || block.starts_with("{\"command\"");
+      if (block.find("…") != block.npos || shown_wrong || !program) continue;
       ++programs;
       std::ofstream(folder_ / "plan.json") << block;
       const Ran run = Crgen("validate " + (folder_ / "plan.json").string());

@@ -114,13 +114,13 @@ TEST_F(GenerateOtherTypesTest, RingsAreMappedByTheirSocket) {
 TEST_F(GenerateOtherTypesTest, AreHeldAgainstTheDump) {
   using Lines = std::vector<std::string>;
   EXPECT_EQ(Wrong(kNetlink, [](File& it) { std::get<NetlinkSocket>(it.body).port_id = 72; }),
-            Lines{"process 10 fd 3 file.port_id: expected 71, found 72"});
+            Lines{"process 10 fd 3: file.port_id: expected 71, found 72"});
   EXPECT_EQ(Wrong(kNetlink, [](File& it) { std::get<NetlinkSocket>(it.body).groups = {1}; }),
-            Lines{"process 10 fd 3 file.groups: expected 2 entries, found 1 entries"});
+            Lines{"process 10 fd 3: file.groups: expected 2 entries, found 1 entries"});
   EXPECT_EQ(Wrong(kPacket, [](File& it) { std::get<PacketSocket>(it.body).loss = true; }),
-            Lines{"process 10 fd 4 file.loss: expected false, found true"});
+            Lines{"process 10 fd 4: file.loss: expected false, found true"});
   EXPECT_EQ(Wrong(kTun, [](File& it) { std::get<TunFile>(it.body).path = {"/dev/tun"}; }),
-            Lines{"process 10 fd 6 file.path: expected \"/dev/net/tun\", found \"/dev/tun\""});
+            Lines{"process 10 fd 6: file.path: expected \"/dev/net/tun\", found \"/dev/tun\""});
 }
 
 }  // namespace

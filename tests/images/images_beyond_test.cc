@@ -183,8 +183,8 @@ TEST(ImagesBeyond, WhatOthersLieInCannotBeLeftOut) {
     EXPECT_FALSE(essential(dump, true));
   }
   Dump descriptor;
-  descriptor.AddOther(4, pb::FD_TUNF);
-  descriptor.AddDescriptor(10, 4, 4, pb::FD_TUNF);
+  descriptor.AddOther(4, pb::FD_EXT);
+  descriptor.AddDescriptor(10, 4, 4, pb::FD_EXT);
   EXPECT_FALSE(essential(descriptor, false));
 }
 

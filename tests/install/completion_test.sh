@@ -24,7 +24,9 @@ for program in crgen crrestore; do
   # shellcheck disable=SC1090
   . "$work/$program.bash"
 done
-for command in generate tree validate schema; do
+commands=$("$crgen" --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+[[ $(wc -w <<< "$commands") -ge 8 ]] || fail "--help lists only $commands"
+for command in $commands; do
   [[ $(complete_with crgen "") == *" $command "* ]] || fail "bash does not complete $command"
   for option in $("$crgen" "$command" --help | names); do
     [[ $(complete_with crgen "$command" "$option") == *" $option "* ]] ||
@@ -34,7 +36,7 @@ done
 for option in $("$crrestore" --help | names); do
   [[ $(complete_with crrestore "$option") == *" $option "* ]] || fail "bash does not complete $option"
 done
-[[ $(complete_with crgen "" | wc -w) -eq 4 ]] || fail "more than the four commands"
+[[ $(complete_with crgen "" | wc -w) -eq $(wc -w <<< "$commands") ]] || fail "more than the commands"
 [[ $(complete_with crrestore --network-lock s) == " skip " ]] || fail "values are not completed"
 if command -v fish > /dev/null; then
   answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen tree --prog'")

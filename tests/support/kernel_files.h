@@ -30,13 +30,13 @@ namespace crgen::test {
 /// What all processes of a program know of the objects that they have created.
 struct SharedObjects {
   static constexpr std::size_t kMax = 16;
-  Word memfd_created[kMax];                      ///< by inode id
+  SharedWord memfd_created[kMax];                ///< by inode id
   std::atomic<std::uint64_t> pipe_inode[kMax];   ///< by pipe id; 0: not created
   std::atomic<std::uint64_t> shmem_inode[kMax];  ///< by shmem id; 0: not created
-  Word late;                                     ///< late state has been set
+  SharedWord late;                               ///< late state has been set
 
   void Clear() {
-    for (Word& it : memfd_created) it.store(0);
+    for (SharedWord& it : memfd_created) it.store(0);
     for (auto& it : shmem_inode) it.store(0);
     late.store(0);
     for (auto& it : pipe_inode) it.store(0);

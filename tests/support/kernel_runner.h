@@ -48,9 +48,9 @@ struct KernelCase {
 struct Board {
   static constexpr std::size_t kMaxActors = 2048;
   static constexpr std::uint32_t kAbort = 0xffffffff;
-  Word turn[kMaxActors];  ///< one more than the step that the actor may take
-  Word subreaper[kMaxActors];
-  Word verdict;
+  SharedWord turn[kMaxActors];  ///< one more than the step that the actor may take
+  SharedWord subreaper[kMaxActors];
+  SharedWord verdict;
   char text[2048];
   SharedObjects objects;
 };

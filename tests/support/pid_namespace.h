@@ -47,10 +47,10 @@ class Deadline {
   timespec at_;
 };
 
-using Word = std::atomic<std::uint32_t>;
+using SharedWord = std::atomic<std::uint32_t>;
 
 /// Sleeps while *word is `value`; false: the deadline has passed.
-inline bool SleepWhile(Word* word, std::uint32_t value, const Deadline& deadline) {
+inline bool SleepWhile(SharedWord* word, std::uint32_t value, const Deadline& deadline) {
   while (word->load() == value) {
     const long slept = syscall(SYS_futex, word, FUTEX_WAIT_BITSET, value, deadline.at(), nullptr,
                                FUTEX_BITSET_MATCH_ANY);
@@ -59,7 +59,7 @@ inline bool SleepWhile(Word* word, std::uint32_t value, const Deadline& deadline
   return true;
 }
 
-inline void SetAndWake(Word* word, std::uint32_t value) {
+inline void SetAndWake(SharedWord* word, std::uint32_t value) {
   word->store(value);
   syscall(SYS_futex, word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
 }

@@ -250,8 +250,8 @@ TEST(Views, NameAFewOfMany) {
     snapshot.tables.push_back({{{0, false, FileIndex(0)}}});
   }
   Unplanned nothing;
-  const std::string text =
-      ShowText({snapshot, nothing, {}}, {Topic::kProcesses, Topic::kDescriptors, Topic::kFiles}, {});
+  const std::string text = ShowText({snapshot, nothing, {}},
+                                    {Topic::kProcesses, Topic::kDescriptors, Topic::kFiles}, {});
   EXPECT_NE(text.find("fd 0 of 1, fd 0 of 2, fd 0 of 3 and 9996 more"), text.npos);
   EXPECT_NE(text.find("(9999 deep)"), text.npos);
   EXPECT_LT(text.size(), std::size_t{kMany} * 400);
