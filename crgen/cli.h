@@ -64,8 +64,8 @@ LoadProgress TerminalProgress(const std::string& what);
 Result WriteProgramTo(const Program& program, Layout layout, unsigned threads, Output& output,
                       Diagnostics& diag);
 
-/// The diagnostics as a JSON array on standard output: severity, where, what, and the index of the
-/// command where there is one. `errors` gets what went wrong with that.
-Result PrintFindings(const Diagnostics& diag, Diagnostics& errors);
+/// The diagnostics, of `program`, on standard output as schema/findings.schema.json says. `errors`
+/// gets what went wrong with that.
+Result PrintFindings(const Diagnostics& diag, const Program& program, Diagnostics& errors);
 
 }  // namespace crgen

@@ -27,7 +27,8 @@ void AddWithLines(const Diagnostics& findings, const std::string& name,
                   const std::vector<std::uint32_t>& lines, Diagnostics& diag) {
   for (Diagnostic entry : findings.entries()) {
     if (entry.command && *entry.command < lines.size()) {
-      entry.where = name + ":" + std::to_string(lines[*entry.command]) + ": " + entry.where;
+      entry.line = lines[*entry.command];
+      entry.where = name + ":" + std::to_string(entry.line) + ": " + entry.where;
     }
     diag.Add(std::move(entry));
   }
@@ -75,9 +76,9 @@ void SayHowManyMayDo(const Program& program, const SimulatedState& state) {
 
 /// The first level that finds an error is the last: syntax and schema, then meaning, then whether
 /// that is a whole restore, then the dump.
-ExitCode Validate(const ValidateArguments& arguments, Diagnostics& diag) {
+ExitCode Validate(const ValidateArguments& arguments, Program* read, Diagnostics& diag) {
   const std::string name = arguments.plan == "-" ? "standard input" : arguments.plan;
-  Program program;
+  Program& program = *read;
   std::vector<std::uint32_t> lines;
   if (Failed(ReadPlan(arguments.plan, name, &program, &lines, diag))) return ExitCode::kBadInput;
   SimulatedState state;
@@ -131,10 +132,11 @@ std::function<ExitCode()> AddValidate(CLI::App& app) {
       "  crgen dump/ | crgen validate -");
   return [arguments] {
     Diagnostics diag;
-    const ExitCode code = Validate(*arguments, diag);
+    Program program;
+    const ExitCode code = Validate(*arguments, &program, diag);
     if (!arguments->json) {
       PrintDiagnostics(diag);
-    } else if (Diagnostics errors; Failed(PrintFindings(diag, errors))) {
+    } else if (Diagnostics errors; Failed(PrintFindings(diag, program, errors))) {
       PrintDiagnostics(errors);
       return ExitCode::kBadInput;
     }

@@ -6,8 +6,7 @@
 #include <utility>
 
 #include "crgen/cli.h"
-#include "dsl/json/writer.h"
-#include "model/printable.h"
+#include "dsl/json/findings.h"
 
 namespace crgen {
 namespace {
@@ -59,30 +58,10 @@ LoadProgress TerminalProgress(const std::string& what) {
   };
 }
 
-Result PrintFindings(const Diagnostics& diag, Diagnostics& errors) {
-  constexpr const char* kNames[] = {"error", "unsupported", "warning"};
+Result PrintFindings(const Diagnostics& diag, const Program& program, Diagnostics& errors) {
   std::string text;
   JsonWriter json(&text, JsonWriter::Style::kIndented);
-  json.BeginArray();
-  for (const Diagnostic& entry : diag.entries()) {
-    json.BeginObject();
-    json.Key("severity");
-    json.String(kNames[static_cast<int>(entry.severity)]);
-    if (entry.command) {
-      json.Key("command");
-      json.Number(std::uint64_t{*entry.command});
-    }
-    json.Key("where");
-    json.String(Printable(entry.where));
-    json.Key("what");
-    json.String(Printable(entry.what));
-    if (entry.more != 0) {
-      json.Key("more");
-      json.Number(std::uint64_t{entry.more});
-    }
-    json.EndObject();
-  }
-  json.EndArray();
+  WriteFindings(diag, program, json);
   Output output("");
   return output.Write(text + "\n", errors);
 }

@@ -42,6 +42,8 @@ struct Diagnostic {
   std::size_t more = 0;      ///< how many more of the kind there are, which are not listed
   Loss loss = Loss::kOther;  ///< kUnsupported
   bool lost_anyway = false;  ///< kWarning: of the dump, and nobody can restore it
+  std::size_t line = 0;      ///< of a program's text, from 1; 0: not known
+  std::string pointer = {};  ///< of a program's text: RFC 6901
 };
 
 /// Collects everything that is wrong with one input, so that a user sees it all in one run.

@@ -136,6 +136,12 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
       ->type_name("SECONDS");
   app.add_flag("--dry-run", arguments->dry_run,
                "Print what each process would do, and what it would wait for");
+  app.add_flag("--preflight", arguments->preflight,
+               "Only look whether it could be restored here and now, with these options");
+  app.add_flag(
+      "--json", arguments->json,
+      "Print findings and outcome (with --dry-run: who waits for whom) on standard output, "
+      "for machines");
   app.add_flag("-v,--verbose", arguments->verbose, "Say on stderr what is done");
 }
 

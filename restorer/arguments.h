@@ -27,6 +27,8 @@ struct Arguments {
   bool tcp_established = false;
   bool orphan_master = false;
   bool dry_run = false;
+  bool preflight = false;
+  bool json = false;
   bool verbose = false;
 };
 

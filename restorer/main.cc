@@ -19,6 +19,7 @@
 #include "restorer/consent.h"
 #include "restorer/own_limits.h"
 #include "restorer/restore.h"
+#include "restorer/result_json.h"
 #include "restorer/schedule.h"
 #include "restorer/settle.h"
 #include "terminal/command_line.h"
@@ -57,71 +58,62 @@ constexpr ProgramText kText = {
 
 struct Plan {
   std::string name;
-  Program program;
   std::vector<std::uint32_t> lines;
   std::uint64_t size = 0;  ///< bytes of text
+  Outcome outcome;
 };
 
-/// "plan.json:13: commands[11] …" where the command is known.
-std::string Placed(const Plan& plan, std::int64_t command, const std::string& where) {
-  if (command < 0 || static_cast<std::size_t>(command) >= plan.lines.size()) return where;
-  return plan.name + ":" + std::to_string(plan.lines[static_cast<std::size_t>(command)]) + ": " +
-         where;
-}
-
-std::string Where(const Plan& plan, std::int64_t index) {
-  const auto at = static_cast<std::size_t>(index);
-  return Placed(plan, index, CommandPlace(plan.program[at], at));
-}
-
-/// Prints what was found; the exit code that it means.
-ExitCode PrintProblems(const Plan& plan, const Diagnostics& diag) {
-  for (const Diagnostic& entry : diag.entries()) {
-    const auto command = entry.command ? static_cast<std::int64_t>(*entry.command) : -1;
-    const std::string where = Placed(plan, command, entry.where);
+/// Says what was found, with its place in the text: "plan.json:13: commands[11] …".
+void Report(const Diagnostics& found, Plan* plan) {
+  for (Diagnostic entry : found.entries()) {
+    if (entry.command && *entry.command < plan->lines.size()) {
+      entry.line = plan->lines[*entry.command];
+      entry.where = plan->name + ":" + std::to_string(entry.line) + ": " + entry.where;
+    }
     const std::string advice = entry.advice.empty() ? "" : " (" + entry.advice + ")";
     if (entry.severity == Severity::kWarning) {
-      spdlog::warn("{}: {}{}", where, entry.what, advice);
+      spdlog::warn("{}: {}{}", entry.where, entry.what, advice);
     } else {
-      spdlog::error("{}: {}{}{}", where,
+      spdlog::error("{}: {}{}{}", entry.where,
                     entry.severity == Severity::kUnsupported ? "unsupported: " : "", entry.what,
                     advice);
     }
+    plan->outcome.findings.Add(std::move(entry));
   }
-  return diag.HasErrors()                          ? kBadInput
-         : diag.Count(Severity::kUnsupported) != 0 ? kUnsupported
-                                                   : kOk;
 }
 
-bool ReadPlan(const std::string& path, Plan* plan) {
-  plan->name = path == "-" ? "standard input" : path;
+ExitCode CodeOf(const Diagnostics& found) {
+  return found.HasErrors()                          ? kBadInput
+         : found.Count(Severity::kUnsupported) != 0 ? kUnsupported
+                                                    : kOk;
+}
+
+Result ReadPlan(const std::string& path, Plan* plan, Diagnostics& diag) {
   std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "r");
-  if (file == nullptr) {
-    spdlog::error("{}: {}", path, std::strerror(errno));
-    return false;
-  }
+  if (file == nullptr) return diag.Fail(plan->name, std::strerror(errno));
   if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
-    spdlog::error("{}: is a folder, expected a plan; `crgen {}` prints the plan of a dump", path,
-                  path);
     std::fclose(file);
-    return false;
+    return diag.Fail(
+        path, "is a folder, expected a plan; `crgen " + path + "` prints the plan of a dump");
   }
   const ByteReader read = [&](std::span<char> out) {
     const std::size_t got = std::fread(out.data(), 1, out.size(), file);
     plan->size += got;
     return got;
   };
-  Diagnostics diag;
-  const Result result = ReadProgram(read, plan->name, &plan->program, &plan->lines, diag);
+  Diagnostics problems;
+  const Result result =
+      ReadProgram(read, plan->name, &plan->outcome.program, &plan->lines, problems);
   const bool broken = std::ferror(file) != 0;
-  if (broken) spdlog::error("{}: {}", plan->name, std::strerror(errno));
+  if (broken) diag.Error(plan->name, std::strerror(errno));
   if (file != stdin) std::fclose(file);
-  if (plan->size == 0 && !broken) {
-    spdlog::error("{}: is empty; where crgen was to write it, its own messages say why it did not",
-                  plan->name);
-    return false;
+  if (broken) return Result::kError;
+  if (plan->size == 0) {
+    return diag.Fail(plan->name,
+                     "is empty; where crgen was to write it, its own messages say why it did not");
   }
-  return PrintProblems(*plan, diag) == kOk && Succeeded(result) && !broken;
+  for (const Diagnostic& entry : problems.entries()) diag.Add(entry);
+  return result;
 }
 
 bool NamesImages(const Program& program) {
@@ -135,20 +127,8 @@ bool NamesImages(const Program& program) {
   });
 }
 
-ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* files) {
-  Diagnostics diag;
-  SimulatedState state;
-  if (plan.program.empty()) {
-    spdlog::error("{}: an empty program: there is nothing to restore", plan.name);
-    return kBadInput;
-  }
-  if (Failed(CheckProgram(plan.program, &state, diag)) ||
-      Failed(CheckComplete(plan.program, state, diag))) {
-    PrintProblems(plan, diag);
-    return kBadInput;
-  }
-  CheckConsent(plan.program, arguments, diag);
-  if (arguments.dry_run) return PrintProblems(plan, diag);
+void LookAtHost(const Program& program, const Arguments& arguments, HostFiles* files,
+                Diagnostics& diag) {
   const PreflightOptions options = {arguments.images,
                                     arguments.images_outside,
                                     arguments.options.new_pid_namespace,
@@ -158,43 +138,83 @@ ExitCode CheckPlan(const Plan& plan, const Arguments& arguments, HostFiles* file
                                     arguments.options.inherited,
                                     arguments.options.cgroups,
                                     arguments.options.namespaces};
-  const Result result = Preflight(plan.program, options, files, diag);
-  const ExitCode code = PrintProblems(plan, diag);
-  if (code == kBadInput && !arguments.images_given && NamesImages(plan.program)) {
-    spdlog::error("page images were looked for in \"{}\"; --images DIR says where the dump is",
-                  arguments.images);
+  const bool good = Succeeded(Preflight(program, options, files, diag));
+  if (!good && diag.HasErrors() && !arguments.images_given && NamesImages(program)) {
+    diag.Error("--images", "page images were looked for in \"" + arguments.images +
+                               "\"; --images DIR says where the dump is");
   }
-  return Succeeded(result) ? kOk : code;
 }
 
-int Run(const Arguments& arguments) {
-  Plan plan;
-  if (!ReadPlan(arguments.plan, &plan)) return kBadInput;
-  HostFiles files;
-  if (const ExitCode code = CheckPlan(plan, arguments, &files); code != kOk) return code;
-  if (arguments.dry_run) {
-    const std::string text = DescribeSchedule(plan.program, MakeSchedule(plan.program));
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    return std::fflush(stdout) == 0 ? kOk : kBadInput;
+/// What can be said before anything is made.
+void CheckPlan(const Arguments& arguments, Plan* plan, HostFiles* files, Diagnostics& diag) {
+  const Program& program = plan->outcome.program;
+  if (Failed(ReadPlan(arguments.plan, plan, diag))) return;
+  if (program.empty())
+    return diag.Error(plan->name, "an empty program: there is nothing to restore");
+  SimulatedState state;
+  if (Failed(CheckProgram(program, &state, diag)) || Failed(CheckComplete(program, state, diag))) {
+    return;
   }
-  const Schedule schedule = MakeSchedule(plan.program);
+  CheckConsent(program, arguments, diag);
+  if (!arguments.dry_run) LookAtHost(program, arguments, files, diag);
+}
+
+int RestorePlan(const Arguments& arguments, HostFiles& files, Plan* plan) {
+  Outcome& outcome = plan->outcome;
+  const Schedule schedule = MakeSchedule(outcome.program);
   const bool restorer_ends = arguments.options.detach && !arguments.options.new_pid_namespace;
-  Diagnostics diag;
-  Settle(schedule, restorer_ends, &plan.program, diag);
-  PrintProblems(plan, diag);
-  const RestoreResult result = Restore(plan.program, schedule, plan.size, files, arguments.options);
-  if (!result.problem.what.empty()) {
-    const std::int64_t command = result.problem.command;
-    if (command >= 0 && static_cast<std::size_t>(command) < plan.program.size()) {
-      spdlog::error("{}: {}", Where(plan, command), result.problem.what);
-    } else {
-      spdlog::error("{}", result.problem.what);
+  Diagnostics settled, problem;
+  Settle(schedule, restorer_ends, &outcome.program, settled);
+  Report(settled, plan);
+  const RestoreResult result =
+      Restore(outcome.program, schedule, plan->size, files, arguments.options);
+  if (result.problem) {
+    const auto command = static_cast<std::size_t>(result.problem.command);
+    Diagnostic entry = {Severity::kError, plan->name, result.problem.what};
+    if (result.problem.command >= 0 && command < outcome.program.size()) {
+      entry.where = CommandPlace(outcome.program[command], command);
+      entry.command = command;
     }
+    problem.Add(std::move(entry));
+  }
+  Report(problem, plan);
+  if (result.problem) {
     spdlog::error("nothing is restored, and nothing is left of the attempt");
     return kNotRestored;
   }
   spdlog::info("restored: the root is process {}", result.root);
-  return arguments.options.detach ? kOk : result.exit_status;
+  outcome.root = result.root;
+  if (arguments.options.detach) return kOk;
+  outcome.exit_status = result.exit_status;
+  return result.exit_status;
+}
+
+int Run(const Arguments& arguments, Plan* plan) {
+  plan->name = arguments.plan == "-" ? "standard input" : arguments.plan;
+  Diagnostics diag;
+  HostFiles files;
+  CheckPlan(arguments, plan, &files, diag);
+  Report(diag, plan);
+  if (const ExitCode code = CodeOf(diag); code != kOk || arguments.preflight) return code;
+  if (!arguments.dry_run) return RestorePlan(arguments, files, plan);
+  plan->outcome.schedule = MakeSchedule(plan->outcome.program);
+  return kOk;
+}
+
+/// False: standard output does not take it.
+bool Print(const std::string& text) {
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
+         std::fflush(stdout) == 0;
+}
+
+int RunAndPrint(const Arguments& arguments) {
+  Plan plan;
+  const int code = Run(arguments, &plan);
+  const Outcome& outcome = plan.outcome;
+  const std::string text = arguments.json     ? OutcomeJson(outcome)
+                           : outcome.schedule ? DescribeSchedule(outcome.program, *outcome.schedule)
+                                              : "";
+  return text.empty() || Print(text) ? code : kBadInput;
 }
 
 int Main(int argc, char** argv) {
@@ -212,7 +232,7 @@ int Main(int argc, char** argv) {
   }
   if (!FinishArguments(&arguments)) return kUsage;
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);
-  return Run(arguments);
+  return RunAndPrint(arguments);
 }
 
 }  // namespace

@@ -112,7 +112,12 @@ class Reader {
   bool IsWithin(const json& integer, const Place& place, const std::optional<Range>& range);
 
   bool Fail(const Place& place, std::string what) {
-    diag_.Error(name_ + ":" + std::to_string(line_) + ": " + place.Pointer(), std::move(what));
+    std::string pointer = place.Pointer();
+    Diagnostic entry = {Severity::kError, name_ + ":" + std::to_string(line_) + ": " + pointer,
+                        std::move(what)};
+    entry.line = line_;
+    entry.pointer = std::move(pointer);
+    diag_.Add(std::move(entry));
     return false;
   }
   bool Expected(const Place& place, std::string_view what, const json& found) {

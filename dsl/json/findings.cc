@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "dsl/json/findings.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "model/printable.h"
+
+namespace crgen {
+namespace {
+
+/// "EPERM" of "EPERM: there is no group 101"; empty where `what` does not begin with one.
+std::string_view ErrnoOf(std::string_view what) {
+  const std::string_view name = what.substr(0, what.find(": "));
+  const bool good = name.size() > 2 && name.size() < what.size() && name[0] == 'E' &&
+                    std::all_of(name.begin(), name.end(), [](unsigned char c) {
+                      return std::isupper(c) != 0 || std::isdigit(c) != 0;
+                    });
+  return good ? name : std::string_view();
+}
+
+void WriteFinding(const Diagnostic& entry, const Program& program, JsonWriter& json) {
+  constexpr const char* kNames[] = {"error", "unsupported", "warning"};
+  const auto number = [&](std::string_view key, std::uint64_t value) {
+    json.Key(key);
+    json.Number(value);
+  };
+  const auto text = [&](std::string_view key, std::string_view value) {
+    if (value.empty()) return;
+    json.Key(key);
+    json.String(Printable(value));
+  };
+  json.BeginObject();
+  text("severity", kNames[static_cast<int>(entry.severity)]);
+  text("where", entry.where);
+  text("what", entry.what);
+  if (entry.line != 0) number("line", entry.line);
+  if (entry.command) {
+    number("command", *entry.command);
+    if (*entry.command < program.size()) {
+      json.Key("pid");
+      json.Number(std::int64_t{program[*entry.command].pid});
+    }
+  }
+  text("errno", ErrnoOf(entry.what));
+  text("pointer", entry.pointer);
+  text("advice", entry.advice);
+  if (entry.more != 0) number("more", entry.more);
+  json.EndObject();
+}
+
+}  // namespace
+
+void WriteFindings(const Diagnostics& diag, const Program& program, JsonWriter& json) {
+  json.BeginArray();
+  for (const Diagnostic& entry : diag.entries()) WriteFinding(entry, program, json);
+  json.EndArray();
+}
+
+}  // namespace crgen
