@@ -285,6 +285,8 @@ struct Describe<Attributes> {
       Optional("sigaltstack", &Attributes::sigaltstack, "sigaltstack(2)"),
       Optional("pdeath_signal", &Attributes::pdeath_signal, "PR_SET_PDEATHSIG"),
       Optional("sched", &Attributes::sched, "sched(7)"),
+      Optional("timer_slack", &Attributes::timer_slack,
+               "PR_SET_TIMERSLACK, in ns: by how much its timers may be late"),
       Optional("robust_list", &Attributes::robust_list, "set_robust_list(2)"),
       Optional("rseq", &Attributes::rseq, "rseq(2)"),
       Optional("clear_tid_addr", &Attributes::clear_tid_addr, "set_tid_address(2)"),

@@ -248,6 +248,7 @@ struct Attributes {
   std::optional<Altstack> sigaltstack;
   std::optional<Signal> pdeath_signal;
   std::optional<Sched> sched;
+  std::optional<std::uint64_t> timer_slack;  ///< ns
   std::optional<RobustList> robust_list;
   std::optional<Rseq> rseq;
   std::optional<Hex> clear_tid_addr;

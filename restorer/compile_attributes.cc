@@ -280,6 +280,7 @@ void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& 
     if (from.creds) {
       if (!(*from.creds == own.creds)) thread.credentials = CredentialsOf(*from.creds, arena);
     }
+    if (from.timer_slack) thread.timer_slack = *from.timer_slack;
     if (from.sched) {
       const Sched& sched = *from.sched;
       const bool same = sched.policy.value == 0 && sched.nice == own.nice && !sched.reset_on_fork;

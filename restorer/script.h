@@ -356,6 +356,7 @@ struct Thread {
   const char* name;
   const CredentialsState* credentials;
   const SchedulingState* scheduling;
+  uint64_t timer_slack;  ///< ns; 0: as it is
   const QueuedSignal* queue;
   uint32_t queue_count;
   const FilterState* filters;

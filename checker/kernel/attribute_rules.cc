@@ -177,6 +177,8 @@ Refusals CheckNumbers(const Attributes& attributes) {
   if (score < -1000 || score > 1000) {
     return Invalid("oom_score_adj is -1000 to 1000, not " + std::to_string(score));
   }
+  // 0 sets what the thread was born with (PR_SET_TIMERSLACK(2const)).
+  if (attributes.timer_slack == 0u) return Invalid("a timer slack is 1 ns or more");
   // 0xffffffff only asks (personality(2)).
   if (attributes.personality && attributes.personality->value >= ~std::uint32_t{0}) {
     return Invalid("there is no personality " + HexText(attributes.personality->value));

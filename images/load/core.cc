@@ -147,6 +147,7 @@ void Loader::ThreadAttributes(const pb::core_entry& entry, const std::string& wh
                               thread.sched_nice(),
                               thread.sched_prio()};
   }
+  if (thread.timerslack_ns() != 0) attributes->timer_slack = thread.timerslack_ns();
   if (thread.futex_rla() != 0) {
     attributes->robust_list = RobustList{{thread.futex_rla()}, thread.futex_rla_len()};
   }

@@ -150,7 +150,7 @@ std::string UnknownFieldsReference() {
   }
   text +=
       "\nNewer than CRIU 4.2:\n\n| field | what becomes of it |\n|---|---|\n"
-      "| `thread_core_entry` 17 | the timer slack: not planned yet, a warning |\n"
+      "| `thread_core_entry` 17 | the timer slack: planned |\n"
       "| `pagemap_entry` 6 and more | pages that are compressed (LZ4) do not lie where crgen would "
       "look: refused |\n";
   return text;

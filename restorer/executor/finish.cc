@@ -56,6 +56,9 @@ void Finisher::SetThread() const {
   // Of the process in plans and images, of each thread in the kernel.
   if (process->personality >= 0) Must("personality", __NR_personality, process->personality);
   if (thread->name != nullptr) Control("prctl(PR_SET_NAME)", PR_SET_NAME, thread->name, 0, 0, 0);
+  if (thread->timer_slack != 0) {
+    Control("prctl(PR_SET_TIMERSLACK)", PR_SET_TIMERSLACK, thread->timer_slack, 0, 0, 0);
+  }
   if (const SchedulingState* s = thread->scheduling) {
     struct {
       uint32_t size, policy;

@@ -205,6 +205,8 @@ TEST(CheckValues, ThatMeanSomethingElseToTheKernel) {
   EXPECT_NE(Judged(WithCreds([](Creds& c) { c.uid = ~0u; })), "");
   EXPECT_NE(Judged(WithCreds([](Creds& c) { c.fsuid = ~0u; })), "");
   EXPECT_NE(Judged(WithCreds([](Creds& c) { c.sgid = ~0u; })), "");
+  EXPECT_NE(Judged(With([](Attributes& a) { a.timer_slack = 0; })), "");
+  EXPECT_EQ(Judged(With([](Attributes& a) { a.timer_slack = ~std::uint64_t{0}; })), "");
   EXPECT_NE(Judged(With([](Attributes& a) { a.personality = Hex{0xffffffff}; })), "");
   EXPECT_EQ(Judged(With([](Attributes& a) { a.personality = Hex{ADDR_NO_RANDOMIZE}; })), "");
   EXPECT_NE(Judged(With([](Attributes& a) { a.sched = Sched{{0}, false, 20, 0}; })), "");

@@ -29,6 +29,17 @@ TEST(ImageAttributes, FiltersWithTsyncAreOfAllThreads) {
   EXPECT_EQ(thread->filters[1].program.bytes, "program2");
 }
 
+TEST(ImageAttributes, TimerSlackOfNewerDumpsIsEachThreads) {
+  Dump dump;
+  dump.AddThread(10, 12);
+  EXPECT_FALSE(LoadGood(dump).processes[0].attributes->timer_slack);
+  dump.cores[10].mutable_thread_core()->set_timerslack_ns(1);
+  dump.cores[12].mutable_thread_core()->set_timerslack_ns(70000);
+  const Snapshot snapshot = LoadGood(dump);
+  EXPECT_EQ(snapshot.processes[0].attributes->timer_slack, 1u);
+  EXPECT_EQ(snapshot.processes[0].threads[0].attributes->timer_slack, 70000u);
+}
+
 TEST(ImageAttributes, TheClocksAreTheHostsOrThoseOfTheTreesTimeNamespace) {
   pb::timens_entry entry;
   entry.mutable_monotonic()->set_tv_sec(5);

@@ -308,6 +308,7 @@ TEST_F(AttributesTest, WhatOnlyTheProcessCanTell) {
   ASSERT_NO_FATAL_FAILURE(Restore(
       {{"dumpable", 0},
        {"thp_disabled", true},
+       {"timer_slack", 123456},
        {"child_subreaper", true},
        {"pdeath_signal", "SIGUSR1"},
        {"membarrier", {"MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED"}},
@@ -325,6 +326,7 @@ TEST_F(AttributesTest, WhatOnlyTheProcessCanTell) {
   const auto word = [&](std::uint64_t at) { return injection.Word(kData + at); };
   EXPECT_EQ(injection.Call(SYS_prctl, PR_GET_DUMPABLE), 0);
   EXPECT_EQ(injection.Call(SYS_prctl, PR_GET_THP_DISABLE, 0, 0, 0, 0), 1);
+  EXPECT_EQ(injection.Call(SYS_prctl, PR_GET_TIMERSLACK), 123456);
   ASSERT_EQ(injection.Call(SYS_prctl, PR_GET_CHILD_SUBREAPER, kData), 0);
   EXPECT_EQ(word(0) & 0xffffffff, 1u);
   constexpr int kRegistrations = 1 << 9;  // MEMBARRIER_CMD_GET_REGISTRATIONS, Linux 6.3
