@@ -63,7 +63,7 @@ int AwaitRoot(pid_t root, bool init, const CallerTerminal& terminal) {
     const pid_t pid = waitpid(-1, &status, __WALL | (terminal.used() ? WUNTRACED : 0));
     if (pid < 0 && errno == EINTR) continue;
     if (pid > 0 && WIFSTOPPED(status)) {
-      if (pid == root) terminal.StopAlong(root);
+      if (pid == root) terminal.StopAlong(root, WSTOPSIG(status));
       continue;
     }
     if (pid < 0) return StatusOf(root_status);
