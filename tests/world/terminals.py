@@ -215,7 +215,7 @@ class ShellJob:
         self.shell.expect(ready)
         self.pid = os.tcgetpgrp(self.shell.master)
 
-    def move(self, ready, rows=40, columns=110):
+    def move(self, ready, options='', rows=40, columns=110):
         """Dumps the job; another shell runs crrestore, which shows `ready`."""
         images = f'{self.folder}/images'
         self.shell.quiet()
@@ -225,7 +225,7 @@ class ShellJob:
         self.world.plan(images)
         self.shell = shell(self.folder, rows=rows, columns=columns)
         self.modes = self.shell.ask('stty -g', '.*', PROMPT)[0]
-        self.shell.type(f'{self.world.crrestore} {images}/plan.json --shell-job\r')
+        self.shell.type(f'{self.world.crrestore} {images}/plan.json --shell-job {options}\r')
         try:
             self.shell.await_job()
             self.shell.expect(ready)
@@ -282,6 +282,21 @@ def job_less(world, folder):
     job.shell.expect('(?s)line 1000.*line 1018')
     job.shell.type(' ')
     job.shell.expect('(?s)line 1019.*line 1037')
+    job.shell.type('q')
+    job.expect_ended(0)
+
+
+def job_in_a_pid_namespace(world, folder):
+    """Whose init nobody stops."""
+    _lines(folder)
+    job = ShellJob(world, folder, 'less lines', 'line 0030')
+    job.move('(?s)line 0001.*line 0038', '--pidns')
+    job.shell.quiet()
+    job.shell.type('\x1a')
+    job.expect_stopped()
+    job.shell.type('fg\r')
+    job.shell.expect('(?s)line 0001.*line 0038')
+    job.shell.quiet()
     job.shell.type('q')
     job.expect_ended(0)
 
@@ -435,7 +450,7 @@ def _master_for_nobody(program):
 
 
 CASES = [bash_with_jobs, vim_with_changes, less_in_the_middle, python_with_a_variable,
-         tmux_with_three_panes, job_less, job_shell, job_that_is_interrupted, job_script,
+         tmux_with_three_panes, job_less, job_in_a_pid_namespace, job_shell, job_that_is_interrupted, job_script,
          job_of_the_background, job_that_was_in_the_background, job_that_is_not_restored]
 
 
