@@ -91,6 +91,13 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
 
  private:
   void CheckPty(std::uint32_t index) {
+    // All lower ones are made on the way to it.
+    std::uint32_t most = 0;
+    if (std::ifstream("/proc/sys/kernel/pty/max") >> most && index >= most) {
+      return findings_.Wrong(
+          "pty " + std::to_string(index) + ": kernel.pty.max is " + std::to_string(most),
+          "raise it");
+    }
     if (context_.mounts == nullptr) return CheckIndex(index);
     const Mount& mount = *MountPaths(*context_.mounts).MountOf("/dev/pts");
     if (mount.fstype == "devpts") return;  // a new one, with no terminal yet
@@ -105,11 +112,18 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
     if (stat("/dev/ptmx", &status) != 0) {
       return findings_.Wrong("/dev/ptmx: " + std::string(std::strerror(errno)), "mount devpts");
     }
-    if (lstat(path.c_str(), &status) != 0) {
-      if (errno != ENOENT) findings_.Wrong(path + ": " + std::strerror(errno));
-      return;
+    std::string holder;
+    for (bool asked = false;; asked = true) {
+      if (lstat(path.c_str(), &status) != 0) {
+        if (errno != ENOENT) findings_.Wrong(path + ": " + std::strerror(errno));
+        return;
+      }
+      if (!asked) holder = HolderOf(index);
+      if (!holder.empty() || patience_ == 0) break;
+      // The kernel removes one that was closed a moment ago in its own time.
+      --patience_;
+      usleep(10'000);
     }
-    const std::string holder = HolderOf(index);
     findings_.Wrong("pty " + std::to_string(index) +
                         " is taken: " + (holder.empty() ? path + " exists" : holder),
                     "end who has it, or restore in another instance of devpts");
@@ -144,6 +158,7 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   }
 
   std::unordered_set<TtyId> known_;
+  int patience_ = 100;  ///< hundredths of a second
   int callers_ = -1;
 };
 

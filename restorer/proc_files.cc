@@ -37,6 +37,18 @@ constexpr NamedCall kCalls[] = {
     {__NR_exit_group, "exit_group"},
 };
 
+/// A number of /proc/PID/status; 0: there is none.
+pid_t InStatus(pid_t pid, const std::string& wanted) {
+  std::ifstream status(Folder(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    std::istringstream words(line);
+    std::string label;
+    pid_t number = 0;
+    if (words >> label >> number && label == wanted) return number;
+  }
+  return 0;
+}
+
 }  // namespace
 
 char StateOf(pid_t pid) {
@@ -47,16 +59,9 @@ char StateOf(pid_t pid) {
   return name_end == std::string::npos || name_end + 2 >= line.size() ? 'X' : line[name_end + 2];
 }
 
-pid_t TracerOf(pid_t pid) {
-  std::ifstream status(Folder(pid) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    std::istringstream words(line);
-    std::string label;
-    pid_t tracer = 0;
-    if (words >> label >> tracer && label == "TracerPid:") return tracer;
-  }
-  return 0;
-}
+pid_t ParentOf(pid_t pid) { return InStatus(pid, "PPid:"); }
+
+pid_t TracerOf(pid_t pid) { return InStatus(pid, "TracerPid:"); }
 
 bool IsThreadOf(pid_t root, pid_t number, pid_t pid, pid_t tid) {
   struct stat spaces[2];

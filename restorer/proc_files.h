@@ -10,6 +10,9 @@ namespace crgen::restorer {
 /// The state letter; 'X': no such process.
 char StateOf(pid_t pid);
 
+/// 0: no such process, or its parent is not of this pid namespace.
+pid_t ParentOf(pid_t pid);
+
 /// Who traces it; 0: nobody.
 pid_t TracerOf(pid_t pid);
 

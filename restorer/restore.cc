@@ -56,19 +56,30 @@ int StatusOf(int status) {
 }
 
 /// Reaps what this process has adopted until the root ends; the root's status. As init, until
-/// nobody is left. Stops as the root does, where that has the caller's terminal.
-int AwaitRoot(pid_t root, bool init, const CallerTerminal& terminal) {
+/// nobody is left. Where `stops` is a channel, it gets the signals that stop the root.
+int AwaitRoot(pid_t root, bool init, int stops) {
   int root_status = 0, status = 0;
   for (;;) {
-    const pid_t pid = waitpid(-1, &status, __WALL | (terminal.used() ? WUNTRACED : 0));
+    const pid_t pid = waitpid(-1, &status, __WALL | (stops >= 0 ? WUNTRACED : 0));
     if (pid < 0 && errno == EINTR) continue;
     if (pid > 0 && WIFSTOPPED(status)) {
-      if (pid == root) terminal.StopAlong(root);
+      const int signal = WSTOPSIG(status);
+      if (pid == root) send(stops, &signal, sizeof signal, MSG_NOSIGNAL);
       continue;
     }
     if (pid < 0) return StatusOf(root_status);
     if (pid == root) root_status = status;
     if (pid == root && !init) return StatusOf(root_status);
+  }
+}
+
+/// The process that the user has started stops as the root does, until the other one ends.
+void StopAlong(pid_t root, int stops, const CallerTerminal& terminal) {
+  for (;;) {
+    int signal = 0;
+    const ssize_t got = recv(stops, &signal, sizeof signal, 0);
+    if (got == sizeof signal) terminal.StopAlong(root, signal);
+    if (got == 0 || (got < 0 && errno != EINTR)) return;
   }
 }
 
@@ -113,7 +124,8 @@ void LetGoOfCaller() {
   }
   if (problem) give_up(problem);
   Tell(channel, report);
-  close(channel);
+  const int stops = terminal.used() && !options.detach ? channel : -1;
+  if (stops < 0) close(channel);
   close(board);
   files.Close();
   cgroups.Close();
@@ -121,7 +133,7 @@ void LetGoOfCaller() {
   prctl(PR_SET_PDEATHSIG, 0);
   DieOfStop();
   if (options.detach) LetGoOfCaller();
-  _exit(AwaitRoot(report.root, options.new_pid_namespace, terminal));
+  _exit(AwaitRoot(report.root, options.new_pid_namespace, stops));
 }
 
 /// The root's number in this pid namespace, where it is another one: proc(5), NSpid.
@@ -223,8 +235,8 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     send(channel[0], "", 1, MSG_NOSIGNAL);
     result.problem = Hear(channel[0], restorer, &report);
   }
-  close(channel[0]);
   if (result.problem) {
+    close(channel[0]);
     pidfile.Remove();
     kill(restorer, SIGKILL);
     KillDescendants();
@@ -237,10 +249,13 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   cgroups.Close();
   int status = 0;
   if (options.detach) {
+    close(channel[0]);
     if (!options.new_pid_namespace) waitpid(restorer, &status, 0);
     return result;
   }
   DieOfStop();
+  if (terminal.used()) StopAlong(result.root, channel[0], terminal);
+  close(channel[0]);
   while (waitpid(restorer, &status, 0) < 0 && errno == EINTR) {
   }
   terminal.TakeBack();

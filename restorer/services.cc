@@ -63,7 +63,7 @@ std::string OpenServices(const Program& program, Services* services) {
   services->socket_files = NumberSocketFiles(program);
   std::string problem = PrepareFiles(program, services);
   EndDying(*services);
-  services->terminals.HangUp();
+  services->terminals.Made();
   if (!problem.empty()) return problem;
   problem = PreparePipes(program, services);
   if (!problem.empty()) return problem;

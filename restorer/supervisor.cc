@@ -23,6 +23,7 @@
 #include "restorer/network_lock.h"
 #include "restorer/proc_files.h"
 #include "restorer/read_back.h"
+#include "restorer/redraw.h"
 #include "restorer/schedule.h"
 #include "restorer/services.h"
 #include "restorer/supervisor_calls.h"
@@ -111,9 +112,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
     return {problem, -1};
   }
   RemoveLinks(links_);
-  if (options_.redraw && !options_.stop) {
-    for (const pid_t group : shown) kill(-group, SIGWINCH);
-  }
+  if (options_.redraw && !options_.stop) Redraw(script_, shown);
   return {};
 }
 

@@ -140,37 +140,27 @@ int Terminals::OpenSlave(std::uint32_t index, int flags) const {
 }
 
 /// The kernel gives out the lowest free index.
-std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) const {
+std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) {
   const std::string name = "pty " + std::to_string(index);
-  std::vector<int> others;
-  std::string problem;
-  for (;;) {
+  for (std::uint32_t last = 0; !spare_.contains(index);) {
     const int master = FailsOnPurpose() ? -1 : OpenPtmx();
-    unsigned got = 0;
-    if (master < 0 || !Ioctl(master, TIOCGPTN, &got)) {
-      problem = ErrorText(name + ": /dev/ptmx");
-      if (master >= 0) others.push_back(master);
-      break;
+    const bool made = master >= 0 && Ioctl(master, TIOCGPTN, &last);
+    if (!made) {
+      const std::string problem = ErrorText(name + ": /dev/ptmx");
+      if (master >= 0) close(master);
+      return problem;
     }
-    if (got == index) {
-      terminal->master = master;
-      break;
-    }
-    others.push_back(master);
-    if (got > index) {
-      problem = name + " is taken";
-      break;
-    }
+    spare_.emplace(last, master);
+    if (last > index) return name + " is taken";
   }
-  for (const int fd : others) close(fd);
-  if (!problem.empty()) return problem;
+  terminal->master = spare_.extract(index).mapped();
   int unlocked = 0;
   if (!Ioctl(terminal->master, TIOCSPTLCK, &unlocked)) return ErrorText(name + ": TIOCSPTLCK");
   terminal->slave = ioctl(terminal->master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
   return terminal->slave < 0 ? ErrorText(name + ": TIOCGPTPEER") : "";
 }
 
-std::string Terminals::Make(const Tty& tty, Terminal* terminal) const {
+std::string Terminals::Make(const Tty& tty, Terminal* terminal) {
   terminal->name = tty;
   terminal->state = StateIn(tty);
   if (IsPty(tty)) {
@@ -229,7 +219,9 @@ std::string Terminals::Open(const File& file, const Tty& tty, int* description) 
   return NameOf(tty) + ": /dev/pts is not where /dev/ptmx makes terminals";
 }
 
-void Terminals::HangUp() {
+void Terminals::Made() {
+  for (const auto& [index, master] : spare_) close(master);
+  spare_.clear();
   for (auto& [id, terminal] : terminals_) {
     if (!terminal.state.hung_up) continue;
     for (int* fd : {&terminal.master, &terminal.slave}) {

@@ -44,8 +44,8 @@ class Terminals {
   /// A description of a terminal, which is made if it is the first one of it. The problem, or
   /// nothing.
   std::string Open(const File& file, const Tty& tty, int* description);
-  /// Masters of slaves that are hung up.
-  void HangUp();
+  /// All are made: closes masters of slaves that are hung up, and of those that nobody wants.
+  void Made();
   /// `late_files` are of the program. REQUIRES: all descriptors are in their places, and everybody
   /// is stopped.
   RestoreProblem Set(const Program& program, const LateFiles& late_files, const HostFiles& files);
@@ -65,8 +65,8 @@ class Terminals {
     TerminalState state;
     TerminalEnd ends[2];  ///< the slave's, the master's
   };
-  std::string Make(const Tty& tty, Terminal* terminal) const;
-  std::string MakePty(std::uint32_t index, Terminal* terminal) const;
+  std::string Make(const Tty& tty, Terminal* terminal);
+  std::string MakePty(std::uint32_t index, Terminal* terminal);
   /// As open(2).
   int OpenPtmx() const;
   int OpenSlave(std::uint32_t index, int flags) const;
@@ -76,6 +76,7 @@ class Terminals {
                           const HostFiles& files);
 
   std::map<TtyId, Terminal> terminals_;
+  std::map<std::uint32_t, int> spare_;  ///< masters, by index, that were in the way of higher ones
   int devpts_ = -1;
 };
 

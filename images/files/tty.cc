@@ -184,8 +184,14 @@ void FileLoaderOf<Tty>::AddTerminal(Info& info, const Tty& name, Loader& loader)
   const pb::tty_info_entry& entry = info.entry;
   Terminal& terminal = loader.snapshot.terminals[name.tty_id];
   TerminalState& state = terminal.state;
-  if (entry.has_termios() && !state.termios) state.termios = TermiosOf(entry.termios());
-  if (name.driver == kCurrentTerminal) return;  // its size and the rest are what they are
+  // The caller's is as a job of the tree that had it wants it, else as it is.
+  const bool callers = name.driver == kCurrentTerminal;
+  const bool wanted =
+      !callers || std::ranges::any_of(loader.snapshot.tree.nodes, [&](const auto& node) {
+        return node.pgid == static_cast<Pid>(entry.pgrp());
+      });
+  if (wanted && entry.has_termios() && !state.termios) state.termios = TermiosOf(entry.termios());
+  if (callers) return;
   if (entry.has_termios_locked() && !state.locked_termios) {
     const Termios locked = TermiosOf(entry.termios_locked());
     if (!IsNothing(locked)) state.locked_termios = locked;

@@ -170,6 +170,10 @@ void Loader::ThreadAttributes(const pb::core_entry& entry, const std::string& wh
   const pb::thread_info_x86& info = entry.thread_info();
   if (info.clear_tid_addr() != 0) attributes->clear_tid_addr = Hex{info.clear_tid_addr()};
   attributes->registers = RegistersOf(info.gpregs());
+  // A handler that is about to run ends it.
+  const bool pending =
+      thread.signals_p().signals_size() != 0 || entry.tc().signals_s().signals_size() != 0;
+  if (!pending) RestartPoll(&*attributes->registers);
   attributes->fpu = FpuOf(info.fpregs());
   for (const pb::user_desc_t& tls : info.tls()) {
     if (!tls.seg_not_present()) attributes->tls.push_back(TlsOf(tls));

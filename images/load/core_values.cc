@@ -1,6 +1,9 @@
 #include "images/load/core_values.h"
 
+#include <sys/syscall.h>
+
 #include <algorithm>
+#include <cerrno>
 
 namespace crgen {
 namespace {
@@ -66,6 +69,14 @@ Registers RegistersOf(const pb::user_x86_regs_entry& from) {
   CRGEN_REGISTER(gs);
 #undef CRGEN_REGISTER
   return to;
+}
+
+void RestartPoll(Registers* registers) {
+  constexpr std::uint64_t kInterrupted = -static_cast<std::uint64_t>(EINTR);
+  constexpr std::uint64_t kInstruction = 2;  // bytes of syscall
+  if (registers->orig_ax.value != __NR_poll || registers->ax.value != kInterrupted) return;
+  registers->ax = registers->orig_ax;
+  registers->ip.value -= kInstruction;
 }
 
 Fpu FpuOf(const pb::user_x86_fpregs_entry& from) {

@@ -12,6 +12,10 @@ namespace crgen {
 Hex PersonalityOf(std::uint32_t decimal);
 
 Registers RegistersOf(const pb::user_x86_regs_entry& from);
+/// A poll(2) that the dumper has interrupted is made once more, as the kernel does where no handler
+/// runs. The dumper writes EINTR instead, which programs without handlers do not expect; from other
+/// causes that call never ends so.
+void RestartPoll(Registers* registers);
 Fpu FpuOf(const pb::user_x86_fpregs_entry& from);
 TlsDescriptor TlsOf(const pb::user_desc_t& from);
 Creds CredsOf(const pb::creds_entry& from);

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/image_builder.h"
+#include "tests/support/tty_images.h"
 
 namespace crgen {
 namespace {
@@ -58,6 +59,43 @@ TEST(ImageAttributes, TheClocksAreTheHostsOrThoseOfTheTreesTimeNamespace) {
   dump.ids[10].set_time_ns_id(9);
   dump.edits = {with("timens-9.img")};
   EXPECT_EQ(LoadGood(dump).processes[0].attributes->time, expected);
+}
+
+/// In poll(2) when it was dumped, which says EINTR of that. A handler that is about to run ends it.
+TEST(ImageAttributes, APollIsMadeOnceMore) {
+  constexpr std::uint64_t kInterrupted = -std::uint64_t{4}, kBehind = 0x400007;
+  const auto loaded = [&](std::uint64_t call, bool pending) {
+    Dump dump;
+    pb::user_x86_regs_entry& registers = *dump.cores[10].mutable_thread_info()->mutable_gpregs();
+    registers.set_orig_ax(call);
+    registers.set_ax(kInterrupted);
+    registers.set_ip(kBehind);
+    std::string info(128, '\0');
+    info[0] = 17;
+    if (pending) {
+      dump.cores[10].mutable_tc()->mutable_signals_s()->add_signals()->set_siginfo(info);
+    }
+    const Registers result = *LoadGood(dump).processes[0].attributes->registers;
+    return std::pair{result.ax.value, result.ip.value};
+  };
+  constexpr std::uint64_t kPoll = 7, kNanosleep = 35;
+  EXPECT_EQ(loaded(kPoll, false), (std::pair{kPoll, kBehind - 2}));
+  EXPECT_EQ(loaded(kPoll, true), (std::pair{kInterrupted, kBehind}));
+  EXPECT_EQ(loaded(kNanosleep, false), (std::pair{kInterrupted, kBehind}));
+}
+
+/// The modes of the terminal of who restores are those of the job that had it, if that is here.
+TEST(ImageAttributes, ModesOfTheCallersTerminal) {
+  const auto modes = [](std::uint32_t foreground) {
+    Dump dump;
+    dump.Node(10).set_sid(77);
+    AddTerminal(dump, {8, pb::TTY_PTY, 77, foreground});
+    AddTty(dump, 4, 8);
+    dump.AddDescriptor(10, 3, 4, pb::FD_TTY);
+    return LoadGood(dump).terminals.at(TtyId{4}).state.termios.has_value();
+  };
+  EXPECT_TRUE(modes(10));
+  EXPECT_FALSE(modes(77));
 }
 
 }  // namespace

@@ -77,6 +77,14 @@ class RestorerTerminalsTest : public RestorerTest {
     close(process);
     return shared;
   }
+  /// The kernel removes a pty in its own time.
+  static bool IsGone(const std::string& slave) {
+    for (int tries = 0; access(slave.c_str(), F_OK) == 0; ++tries) {
+      if (tries == 500) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return true;
+  }
   static std::string ReadFrom(int fd) {
     char text[100];
     fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
@@ -236,6 +244,113 @@ TEST_F(RestorerTerminalsTest, AMasterThatNoProcessHas) {
   std::memcpy(&master, CMSG_DATA(CMSG_FIRSTHDR(&header)), sizeof master);
   EXPECT_EQ(tcgetsid(master), Pid(0));
   for (const int fd : {master, channel, listener}) close(fd);
+}
+
+/// It is dumped before a call that waits, and its handler of SIGWINCH only takes down that there
+/// was one: it looks when the wait has ended.
+TEST_F(RestorerTerminalsTest, WhoWaitsIsToldToDraw) {
+  using namespace std::string_literals;
+  constexpr std::uint64_t kDraw = 0x700000, kHandler = kDraw + 0x80, kReturn = kDraw + 0x90;
+  const std::string wait =
+      "\x0f\x05"                        // pause()
+      "\x80\x3c\x25\0\0\x60\0\0"        // cmpb $0, kData
+      "\x75\x07\xb8\x22\0\0\0\xeb\xed"  // jne; pause() once more
+      "\xb8\x01\0\0\0\xbf\x04\0\0\0"    // write(4, kData, 1)
+      "\xbe\0\0\x60\0\xba\x01\0\0\0\x0f\x05"
+      "\xb8\x22\0\0\0\x0f\x05\xeb\xf7"s;  // pause(), for ever
+  std::string code(4096, '\xcc');
+  code.replace(0, wait.size(), wait);
+  code.replace(kHandler - kDraw, 9, "\xc6\x04\x25\0\0\x60\0w\xc3"s);  // movb $'w', kData; ret
+  code.replace(kReturn - kDraw, 7, "\xb8\x0f\0\0\0\x0f\x05"s);        // rt_sigreturn(2)
+  std::ofstream(folder_ + "/draw.img", std::ios::binary) << code;
+  Plan plan = Session();
+  plan.Map(Pid(1), kData, 1, {"PROT_READ", "PROT_WRITE"});
+  plan.Map(Pid(1), kDraw, 1, {"PROT_READ", "PROT_WRITE"});
+  plan.Add("LOAD_PAGES", Pid(1),
+           {{"start", Plan::Hex(kDraw)},
+            {"pages", 1},
+            {"source", {{"image", "draw.img"}, {"offset", 0}}}});
+  plan.Add("PROTECT_REGION", Pid(1),
+           {{"start", Plan::Hex(kDraw)},
+            {"end", Plan::Hex(kDraw + 4096)},
+            {"prot", {"PROT_READ", "PROT_EXEC"}}});
+  Json registers = Plan::Registers(kDraw);
+  registers["ax"] = "0x22";
+  plan.Resume(Pid(0));
+  plan.Resume(Pid(1), registers,
+              {{"sigactions",
+                {{{"signal", "SIGWINCH"},
+                  {"handler", Plan::Hex(kHandler)},
+                  {"flags", {"SA_RESTORER"}},
+                  {"restorer", Plan::Hex(kReturn)},
+                  {"mask", "0x0"}}}}});
+  for (int round = 0; round < 10; ++round) {
+    ASSERT_NO_FATAL_FAILURE(ExpectRestored(plan));
+    const int master = Shared(0, 3);
+    std::string drawn;
+    for (int tries = 0; drawn.empty() && tries < 200; ++tries) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      drawn = ReadFrom(master);
+    }
+    close(master);
+    ASSERT_EQ(drawn, "w") << "round " << round;
+    KillEverybody();
+  }
+}
+
+/// Whichever call of the supervisor or of a process fails: no pty is left.
+TEST_F(RestorerTerminalsTest, AFailureLeavesNoPty) {
+  std::ofstream(folder_ + "/typed.img") << "typed";
+  Plan plan = Session({{"termios", Modes("0x3b")},
+                       {"locked_termios", Modes("0x1")},
+                       {"winsize", {{"rows", 33}, {"columns", 77}}},
+                       {"exclusive", true},
+                       {"packet", true}});
+  Late(plan, Pid(0), {{"fd", 3}, {"input", {{"image", "typed.img"}, {"offset", 0}, {"bytes", 5}}}});
+  Late(plan, Pid(0), {{"fd", 3}, {"locked", true}});
+  ResumeBoth(plan);
+  const std::string slave = "/dev/pts/" + std::to_string(index_);
+  int failures = 0, last_failure = 0;
+  for (int call = 1; call <= last_failure + 20; ++call) {
+    SCOPED_TRACE("call " + std::to_string(call));
+    const Outcome outcome = Run(plan, "--detach", "CRRESTORE_FAILING_CALL=" + std::to_string(call),
+                                CRRESTORE_FAULTY_BINARY);
+    if (outcome.status != 0) {
+      ++failures;
+      last_failure = call;
+      ASSERT_EQ(outcome.status, 5) << outcome.errors;
+      ASSERT_TRUE(IsGone(slave)) << outcome.errors;
+    }
+    KillEverybody();
+  }
+  EXPECT_GT(failures, 20);
+}
+
+/// Those below are made on the way to the first one, and not kept.
+TEST_F(RestorerTerminalsTest, InAnyOrder) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  int fd = 3;
+  for (const int index : {index_ + 5, index_ + 2, index_ + 7}) {
+    Open(plan, Pid(0), fd++, End("ptm", {{"tty_id", index}, {"index", index}}));
+  }
+  plan.Resume(Pid(0));
+  ASSERT_NO_FATAL_FAILURE(ExpectRestored(plan));
+  for (int i = 0; i < 9; ++i) {
+    const std::string slave = "/dev/pts/" + std::to_string(index_ + i);
+    const bool wanted = i == 5 || i == 2 || i == 7;
+    EXPECT_TRUE(wanted ? access(slave.c_str(), F_OK) == 0 : IsGone(slave)) << i;
+  }
+}
+
+TEST_F(RestorerTerminalsTest, AnIndexThatThereCannotBe) {
+  std::ifstream("/proc/sys/kernel/pty/max") >> index_;
+  Plan plan = Session();
+  ResumeBoth(plan);
+  const Outcome outcome = Run(plan);
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("kernel.pty.max"), std::string::npos) << outcome.errors;
 }
 
 TEST_F(RestorerTerminalsTest, TheCallersIsAskedFor) {

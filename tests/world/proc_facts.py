@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What proc(5) says of a process, but for what it has used and for how the kernel keeps it."""
+import os
+import re
+
+PLAIN = ('auxv', 'cgroup', 'cmdline', 'comm', 'coredump_filter', 'environ', 'limits',
+         'loginuid', 'oom_score_adj', 'personality', 'timers', 'timerslack_ns', 'uid_map',
+         'attr/current')
+STAT = ('state', 'ppid', 'pgrp', 'session', 'tty_nr', 'tpgid', 'flags', 'minflt', 'cminflt',
+        'majflt', 'cmajflt', 'utime', 'stime', 'cutime', 'cstime', 'priority', 'nice',
+        'num_threads', 'itrealvalue', 'starttime', 'vsize', 'rss', 'rsslim', 'startcode', 'endcode',
+        'startstack', 'kstkesp', 'kstkeip', 'signal', 'blocked', 'sigignore', 'sigcatch', 'wchan',
+        'nswap', 'cnswap', 'exit_signal', 'processor', 'rt_priority', 'policy', 'blkio', 'guest',
+        'cguest', 'start_data', 'end_data', 'start_brk', 'arg_start', 'arg_end', 'env_start',
+        'env_end', 'exit_code')
+USED = ('minflt', 'cminflt', 'majflt', 'cmajflt', 'utime', 'stime', 'cutime', 'cstime', 'starttime',
+        'rss', 'flags', 'kstkesp', 'kstkeip', 'wchan', 'processor', 'blkio')
+USED_STATUS = ('FDSize', 'SigQ', 'VmPeak', 'VmHWM', 'VmRSS', 'RssAnon', 'RssFile', 'RssShmem', 'VmPTE', 'VmSwap',
+               'voluntary_ctxt_switches', 'nonvoluntary_ctxt_switches')
+
+
+def _read(path):
+    try:
+        with open(path, 'rb') as file:
+            return file.read().decode(errors='replace')
+    except OSError as error:
+        return f'errno {error.errno}'
+
+
+def _regions(pid):
+    """Start, end, and what is there; neighbours that are alike are one."""
+    regions = []
+    for word in _read(f'/proc/{pid}/smaps').splitlines():
+        key = word.split(' ', 1)[0]
+        if not key.endswith(':'):
+            span, mode, offset, _, inode, *name = word.split(None, 5)
+            start, end = (int(address, 16) for address in span.split('-'))
+            at = start - int(offset, 16) if inode != '0' else 0  # of the file's first byte
+            regions.append([start, end, f'{mode} {at:x} {" ".join(name)}'])
+        elif key == 'VmFlags:':
+            # ac: it was writable once, if only to who has put a page of the dump there.
+            flags = [flag for flag in word[8:].split() if flag != 'ac']
+            regions[-1][2] += ' ' + ' '.join(flags)
+            if len(regions) > 1 and regions[-2][1:] == [regions[-1][0], regions[-1][2]]:
+                end = regions.pop()[1]
+                regions[-1][1] = end
+    return regions
+
+
+def _descriptors(pid, facts, inodes):
+    """Pipes and sockets in the order in which they appear."""
+    for fd in sorted(os.listdir(f'/proc/{pid}/fd'), key=int):
+        link = os.readlink(f'/proc/{pid}/fd/{fd}')
+        info = _read(f'/proc/{pid}/fdinfo/{fd}')
+        anonymous = re.fullmatch(r'(pipe|socket):\[(\d+)\]', link)
+        if anonymous:
+            number = inodes.setdefault(anonymous[2], len(inodes))
+            link = f'{anonymous[1]} {number}'
+            info = re.sub('(?m)^ino:.*', '', info)
+        if link.startswith('/dev/'):
+            status = os.stat(f'/proc/{pid}/fd/{fd}')
+            link += f' {status.st_mode:o} {status.st_uid} {status.st_gid} {status.st_rdev:x}'
+        facts[f'fd {fd}'], facts[f'fdinfo {fd}'] = link, info
+
+
+def _facts(pid, inodes):
+    facts = {name: _read(f'/proc/{pid}/{name}') for name in PLAIN}
+    values = _read(f'/proc/{pid}/stat').rpartition(')')[2].split()
+    facts |= {f'stat {name}': value for name, value in zip(STAT, values) if name not in USED}
+    for line in _read(f'/proc/{pid}/status').splitlines():
+        name, _, value = line.partition(':')
+        if name not in USED_STATUS:
+            facts[f'status {name}'] = value.strip()
+    for line in _read(f'/proc/{pid}/sched').splitlines():
+        name, _, value = line.partition(':')
+        if name.strip() in ('policy', 'prio'):
+            facts[f'sched {name.strip()}'] = value.strip()
+    for name in ('cwd', 'root', 'exe'):
+        facts[name] = os.readlink(f'/proc/{pid}/{name}')
+    _descriptors(pid, facts, inodes)
+    facts |= {f'map {start:x}-{end:x}': what for start, end, what in _regions(pid)}
+    return facts
+
+
+def facts_of(pids):
+    """By pid and name, as text. The first one's parent is whoever has started it."""
+    inodes = {}
+    facts = {pid: _facts(pid, inodes) for pid in pids}
+    for name in ('stat ppid', 'status PPid'):
+        del facts[pids[0]][name]
+    return facts
+
+
+def differences(before, after):
+    """One line each, "WHAT: BEFORE becomes AFTER"; both are facts by pid."""
+    lines = []
+    for pid in sorted(before.keys() | after.keys()):
+        old, new = before.get(pid, {}), after.get(pid, {})
+        for name in sorted(old.keys() | new.keys()):
+            if old.get(name) != new.get(name):
+                lines.append(f'process {pid}, {name}: {old.get(name)!r} becomes {new.get(name)!r}')
+    return lines
