@@ -34,10 +34,6 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     if (attributes.ipc) Need("an IPC namespace");
     if (attributes.net) CheckNet(*attributes.net);
     if (!attributes.mounts.empty()) CheckMounts(attributes.mounts);
-    if (context_.mounts != nullptr && attributes.fs && attributes.fs->root.bytes != "/") {
-      findings_.Unsupported("a root other than / in a mount namespace of the plan's own: " +
-                            Printable(attributes.fs->root.bytes));
-    }
   }
 
   void Finish() override {
