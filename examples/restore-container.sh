@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Restores a container: the program of container/counter.tar.gz, a checkpoint as Podman and CRI-O
 # export it, goes on counting here until nobody reads its output any more.
 #

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the paths of a plan lead while the tree itself cannot look them up.
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # The command of the README that restores a container does what the README says.
 #
 # usage: readme_container_test.sh SOURCE_FOLDER BUILD_FOLDER

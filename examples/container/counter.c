@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What runs in the container of counter.tar.gz: it counts on its standard output.
  *

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Makes counter.tar.gz again: counter.c in a container of runc(8), dumped by CRIU, as Podman and
 # CRI-O export one. It takes root, runc, gcc, python3 and a CRIU: $CRIU, or an installed one.
 set -eu

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is found by its path below the mounts of the plan's own, and never on the host's: unlinked
 // files, what inotify(7) and fanotify(7) watch, terminals, a root directory.
 #include <fcntl.h>
@@ -293,6 +294,55 @@ TEST_F(OwnMountsTest, InotifyOfWhatHasAnotherName) {
   close(open((folder_ + "/outside/renamed").c_str(), O_RDONLY));
   EXPECT_EQ(read(inotify, &event, sizeof event), static_cast<ssize_t>(sizeof event));
   close(inotify);
+}
+
+/// The root and the mounts of a container's configuration, where no option says otherwise.
+TEST_F(OwnMountsTest, OfAConfiguration) {
+  const auto configure = [&](const std::string& mounts) {
+    std::ofstream(folder_ + "/config.json")
+        << R"({"root": {"path": "root"}, "mounts": )" << mounts << "}";
+  };
+  const std::string oci = "--oci " + folder_ + "/config.json ";
+  Json mounts = Writable();
+  for (Json& mount : mounts) {
+    if (mount.contains("external")) mount["external"] = "/data";  // as engines have it
+  }
+  const Plan plan = PlanWith({{"mounts", mounts}});
+  configure(R"([{"destination": "/data", "type": "none", "options": ["rbind"],
+                 "source": "outside"}, {"destination": "/proc", "type": "proc"},
+                {"destination": "/of-no-plan", "type": "bind", "source": "/no/such"}])");
+  ASSERT_NO_FATAL_FAILURE(Restore(plan, oci));
+  EXPECT_EQ(TextOf(Inside("/file")), "of the root");
+  EXPECT_EQ(TextOf(Inside("/data/file")), "of outside");
+  KillEverybody();
+  ASSERT_NO_FATAL_FAILURE(Restore(plan, oci + "--external mnt[/data]:" + folder_ + "/tmpfs"));
+  EXPECT_FALSE(fs::exists(Inside("/data/file")));
+  EXPECT_TRUE(fs::exists(Inside("/data/folder")));
+  KillEverybody();
+
+  const std::pair<const char*, const char*> kWrong[] = {
+      {R"([{"destination": "/data", "type": "bind", "source": "none"}])", "--oci, mount /data: "},
+      {"[]", "what is mounted at /data comes from outside, and is not given"}};
+  for (const auto& [text, said] : kWrong) {
+    configure(text);
+    const Outcome outcome = Run(plan, "--detach " + oci);
+    EXPECT_EQ(outcome.status, 3);
+    EXPECT_NE(outcome.errors.find(said), std::string::npos) << outcome.errors;
+  }
+  const std::pair<const char*, const char*> kNone[] = {
+      {"{}", "mounts: expected an array"},
+      {"[7]", "mounts[0]: expected an object"},
+      {R"([{"destination": "data", "type": "bind", "source": "x"}])",
+       "mounts[0]: destination: \"data\", expected a path that begins with /"},
+      {R"([{"destination": "/data", "type": "bind"}])", "mounts[0]: lacks \"source\""},
+      {"[", "expected a JSON object, as config.json is"}};
+  for (const auto& [text, said] : kNone) {
+    configure(text);
+    const Outcome outcome = Run(plan, "--detach " + oci);
+    EXPECT_EQ(outcome.status, 2);
+    EXPECT_NE(outcome.errors.find(said), std::string::npos) << outcome.errors;
+  }
+  EXPECT_EQ(Run(plan, "--detach --oci /no/such").status, 2);
 }
 
 /// A mark on a mount is on the tree's own, not on that of which it is a copy.

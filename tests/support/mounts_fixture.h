@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plans with a mount namespace of their own, and what the caller of a restore gives for it.
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What /proc says of every process of a container, as the container's own numbers have it.
 
 usage: proc_facts.py ROOT
