@@ -74,7 +74,7 @@ while True:
   await 10 test -S "$1.socket"
 }
 
-# What the plan needs from outside, as runc gives it.
+# What the plan needs from outside and its configuration does not say, as runc gives it.
 outside() {
   python3 - <<'P'
 import json, os
@@ -86,9 +86,9 @@ def mounts(path):
 
 about = json.load(open("plan.json"))[0]["about"]
 host = list(mounts("/proc/self/mountinfo"))
-given = {"/dev/null": "/dev/null", "/data": os.path.abspath("../data")}
+given = {}
 for it in about["external"]:
-    if it["kind"] != "mount" or it["what"] in given:
+    if it["kind"] != "mount":
         continue
     for device, root, place in mounts("mountinfo"):
         if place != it["what"]:
@@ -103,7 +103,7 @@ for it in about["external"]:
                 given[place] = folder
                 break
 for it in about["external"]:
-    if it["kind"] == "mount":
+    if it["what"] in given:
         print("--external\nmnt[%s]:%s" % (it["what"], given[it["what"]]))
 for number, key in enumerate(json.load(open("images/descriptors.json"))):
     if key.startswith("pipe:"):
@@ -123,7 +123,7 @@ again() {
   exec 20< <(exec sleep 1000000)
   exec 21> >(exec cat >after)
   exec 22> >(exec cat >>errors)
-  timeout 60 "$crrestore" plan.json --images images --root rootfs --pidns --detach --pidfile pid \
+  timeout 60 "$crrestore" plan.json --images images --oci config.json --pidns --detach --pidfile pid \
     --net-lo-up "${options[@]}" "$@" </dev/null >restore.out 2>&1
   local status=$?
   exec 20<&- 21>&- 22>&-
