@@ -82,9 +82,13 @@ void AddTerminals(const Snapshot& snapshot, std::vector<Need>* needs) {
   }
 }
 
+/// The container's config.json may say it.
+const RestoreOption kConfigured = {"--oci", "FILE"};
+
 void AddMounts(const Attributes& root, std::vector<Need>* needs) {
   if (root.mounts.empty()) return;
-  needs->push_back({std::string(External::kRoot), "", "the root file system", {"--root", "DIR"}});
+  needs->push_back(
+      {std::string(External::kRoot), "", "the root file system", {"--root", "DIR"}, {kConfigured}});
   std::map<std::string, std::vector<std::string_view>> places;
   for (const Mount& mount : root.mounts) {
     if (mount.external) places[mount.external->bytes].push_back(mount.mountpoint.bytes);
@@ -94,7 +98,8 @@ void AddMounts(const Attributes& root, std::vector<Need>* needs) {
     needs->push_back({std::string(External::kMount),
                       key,
                       "what is mounted at " + std::string(at.front()) + more,
-                      {"--external", "mnt[" + key + "]:PATH"}});
+                      {"--external", "mnt[" + key + "]:PATH"},
+                      {kConfigured}});
   }
 }
 

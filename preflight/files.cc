@@ -1,5 +1,6 @@
 // Files that paths lead to: what a process opens, its executable and its directories.
 #include <fcntl.h>
+#include <sys/fanotify.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -14,6 +15,7 @@
 #include <unordered_map>
 
 #include "dsl/references.h"
+#include "model/printable.h"
 #include "model/proc_path.h"
 #include "preflight/question.h"
 #include "preflight/root_view.h"
@@ -51,7 +53,7 @@ bool SameBuildId(const std::string& here, const std::string& planned) {
 class FileQuestion : public QuestionOn<FileQuestion> {
  public:
   explicit FileQuestion(Context& context)
-      : QuestionOn(context), root_(context.mounts, context.files) {}
+      : QuestionOn(context), root_(context.mounts, context.files), inodes_(root_) {}
 
   template <typename Body>
   void On(const Body&) {}
@@ -113,11 +115,6 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     return "/proc/self/fd/" + std::to_string(folder) + path.substr(path.rfind('/'));
   }
 
-  /// What the supervisor makes, or sets, by paths of its own root.
-  void Refuse(const std::string& what) {
-    findings_.Unsupported(what + " in a mount namespace of the plan's own");
-  }
-
   /// listen(2) takes no more than that.
   void CheckBacklog(std::uint32_t backlog) {
     if (most_pending_ < 0) std::ifstream("/proc/sys/net/core/somaxconn") >> most_pending_;
@@ -160,11 +157,15 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     }
   }
   void Set(const FanotifyMarks& marks) {
-    for (const FanotifyMark& mark : marks.marks) Hold("a mark", mark.path, mark.handle);
+    for (const FanotifyMark& mark : marks.marks) {
+      // A mount of the plan's own is another one than that of which it is a copy.
+      if (!root_.IsOwn() && mark.type.value == FAN_MARK_MOUNT) continue;
+      Hold("a mark", mark.path, mark.handle);
+    }
   }
   void Hold(const std::string& name, const std::optional<Text>& path,
             const std::optional<InodeHandle>& handle) {
-    if (!root_.IsOwn()) return Refuse("inotify(7) and fanotify(7)");
+    if (path && root_.IsMadeLater(path->bytes)) return;
     const std::string key = WatchedKey(path, handle);
     if (context_.files.watched(key) >= 0) return;
     const WatchedInodes::Found found = inodes_.Find(path, handle);
@@ -175,7 +176,10 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   void Open(const File& description, const RegularFile& file) {
     if (file.unlinked || file.opened_by) {
-      if (!root_.IsOwn()) return Refuse("unlinked files");
+      if (root_.IsMadeInside(file.path.bytes)) {
+        return findings_.Unsupported("the unlinked file " + Printable(file.path.bytes) +
+                                     kMadeInside);
+      }
       CheckNameIsFree(file.path.bytes);
     }
     if (file.unlinked) return CheckRoom(file);
@@ -194,8 +198,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   /// A file without a name gets its old one back for a moment, which must not be another file's.
   void CheckNameIsFree(const std::string& path) {
+    if (root_.IsMadeLater(path)) return;
     struct stat status;
-    if (lstat(path.c_str(), &status) == 0) {
+    if (IsThere(path, &status)) {
       return findings_.Wrong(path + " is another file now, " + std::to_string(status.st_size) +
                                  " bytes, mode " + Octal(status.st_mode) + ", inode " +
                                  std::to_string(status.st_ino) +
@@ -205,6 +210,16 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (errno != ENOENT) return findings_.Wrong(path + ": " + std::strerror(errno));
     const Facts& folder = Look(path.substr(0, path.rfind('/') + 1), false);
     CheckFolder(folder, "folder", path, " for a moment");
+  }
+
+  /// As lstat(2).
+  bool IsThere(const std::string& path, struct stat* status) const {
+    if (root_.IsOwn()) return lstat(path.c_str(), status) == 0;
+    const int fd = root_.Open(path, O_NOFOLLOW);
+    if (fd < 0) return false;
+    const bool known = fstat(fd, status) == 0;
+    close(fd);
+    return known;
   }
 
   /// `file` is to be made there. False: there is no folder. `folder` and `file`: as messages have
@@ -226,6 +241,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   /// For what all unlinked files of a file system have.
   void CheckRoom(const RegularFile& file) {
     const std::string folder = file.path.bytes.substr(0, file.path.bytes.rfind('/') + 1);
+    if (root_.IsMadeLater(folder)) return;
     const Facts& facts = Look(folder, false);
     if (facts.error != 0) return;  // told
     std::uint64_t& wanted = wanted_[facts.status.st_dev];

@@ -13,6 +13,8 @@ struct NamespaceOptions {
   std::map<std::string, std::string> joined;    ///< paths, by kind: net, ipc, uts
   bool empty_net = false;  ///< a new network namespace in the place of an external one
   bool lo_up = false;      ///< its loopback device is brought up
+  /// As `mounts`, which come first, of an OCI configuration. The plan need not have them.
+  std::map<std::string, std::string> configured = {};
 };
 
 /// Where HostFiles has what the caller has named.

@@ -34,10 +34,6 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     if (attributes.ipc) Need("an IPC namespace");
     if (attributes.net) CheckNet(*attributes.net);
     if (!attributes.mounts.empty()) CheckMounts(attributes.mounts);
-    if (context_.mounts != nullptr && attributes.fs && attributes.fs->root.bytes != "/") {
-      findings_.Unsupported("a root other than / in a mount namespace of the plan's own: " +
-                            Printable(attributes.fs->root.bytes));
-    }
   }
 
   void Finish() override {
@@ -130,16 +126,20 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     const std::string& key = mount.external->bytes;
     if (!keys_.insert(key).second) return;
     const std::string name = "mnt[" + Printable(key) + "]";
-    const auto given = context_.options.namespaces.mounts.find(key);
-    if (given == context_.options.namespaces.mounts.end()) {
+    const NamespaceOptions& options = context_.options.namespaces;
+    auto given = options.mounts.find(key);
+    const bool configured = given == options.mounts.end();
+    if (configured) given = options.configured.find(key);
+    if (configured && given == options.configured.end()) {
       return findings_.Wrong("what is mounted at " + Printable(mount.mountpoint.bytes) +
                                  " comes from outside, and is not given",
                              "--external " + name + ":PATH");
     }
     const int fd = OpenPath(AT_FDCWD, given->second, 0, 0);
     if (fd < 0) {
-      return findings_.Wrong("--external " + name + ": " + given->second + ": " +
-                             std::strerror(errno));
+      return findings_.Wrong(
+          (configured ? "--oci, mount " + Printable(key) : "--external " + name) + ": " +
+          Printable(given->second) + ": " + std::strerror(errno));
     }
     context_.files.HoldPlace(MountPlace(key), fd);
   }

@@ -29,6 +29,22 @@ bool RootView::IsMadeLater(const std::string& path) const {
   return !path.starts_with('/') || WayTo(path).from < 0;
 }
 
+bool RootView::IsMadeInside(const std::string& path) const {
+  if (IsOwn() || !path.starts_with('/')) return false;
+  const Mount& mount = *paths_->MountOf(path);
+  return mount.IsBind() || mount.fstype == "proc";
+}
+
+int RootView::FileSystemOf(const std::string& path) const {
+  return IsOwn() || !path.starts_with('/') ? -1 : WayTo(path).from;
+}
+
+int RootView::FileSystemOf(std::uint64_t device) const {
+  if (IsOwn()) return -1;
+  const Mount& root = mounts_->front();
+  return root.superblock == device ? files_.place(RootPlace()) : -1;
+}
+
 int RootView::Open(const std::string& path, int flags) const {
   if (IsOwn()) return OpenTrusted(path, flags);
   const Way way = WayTo(path);

@@ -10,6 +10,10 @@
 
 namespace crgen::preflight {
 
+/// What is to be made there before the tree is, is refused with these words.
+inline constexpr const char* kMadeInside =
+    " in a bind mount, or a proc(5), of a mount namespace of the plan's own";
+
 /// In this process's own root directory or, where a plan has mounts, in what the caller gives for
 /// them.
 class RootView {
@@ -27,6 +31,12 @@ class RootView {
   bool IsMadeLater(const std::string& path) const;
   /// As OpenTrusted(). REQUIRES: !IsMadeLater(path).
   int Open(const std::string& path, int flags) const;
+  /// Whether only a process of the tree makes the mount in which `path` lies.
+  bool IsMadeInside(const std::string& path) const;
+  /// A file of the file system in which `path` lies, or which has that device in the plan, as far
+  /// as the caller gives it; -1: he does not.
+  int FileSystemOf(const std::string& path) const;
+  int FileSystemOf(std::uint64_t device) const;
 
  private:
   /// A directory that is held, and the way from there.

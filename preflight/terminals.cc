@@ -12,6 +12,7 @@
 #include "model/mount_paths.h"
 #include "model/printable.h"
 #include "preflight/question.h"
+#include "preflight/root_view.h"
 
 namespace crgen::preflight {
 namespace {
@@ -55,7 +56,8 @@ std::string HolderOf(std::uint32_t index) {
 
 class TerminalQuestion : public QuestionOn<TerminalQuestion> {
  public:
-  using QuestionOn::QuestionOn;
+  explicit TerminalQuestion(Context& context)
+      : QuestionOn(context), root_(context.mounts, context.files) {}
 
   template <typename Body>
   void On(const Body&) {}
@@ -68,10 +70,6 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
                             std::to_string(tty->termios->line) + ": only 0, N_TTY, is restored");
     }
     if (!known_.insert(tty->tty_id).second) return;
-    if (context_.mounts != nullptr && tty->path) {
-      return findings_.Unsupported("the terminal " + Printable(tty->path->bytes) +
-                                   " in a mount namespace of the plan's own");
-    }
     if (tty->index) CheckPty(*tty->index);
     if (tty->path) CheckDevice(*tty);
     if (tty->driver == kCurrentTerminal) CheckCallers();
@@ -131,12 +129,26 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
 
   void CheckDevice(const Tty& tty) {
     const std::string& path = tty.path->bytes;
+    if (root_.IsMadeInside(path)) {
+      return findings_.Unsupported("the terminal " + Printable(path) + kMadeInside);
+    }
+    if (root_.IsMadeLater(path)) return;
     struct stat status;
-    if (stat(path.c_str(), &status) != 0) {
+    if (!Stat(path, &status)) {
       return findings_.Wrong(path + ": " + std::strerror(errno));
     }
     if (S_ISCHR(status.st_mode) && static_cast<std::uint32_t>(status.st_rdev) == *tty.rdev) return;
     findings_.Wrong(path + " is not the terminal that it was: another device, or none");
+  }
+
+  /// As stat(2), where the plan's paths begin.
+  bool Stat(const std::string& path, struct stat* status) const {
+    if (root_.IsOwn()) return stat(path.c_str(), status) == 0;
+    const int fd = root_.Open(path, 0);
+    if (fd < 0) return false;
+    const bool known = fstat(fd, status) == 0;
+    close(fd);
+    return known;
   }
 
   void CheckCallers() {
@@ -157,6 +169,7 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
         "run crrestore from a shell on that terminal");
   }
 
+  const RootView root_;
   std::unordered_set<TtyId> known_;
   int patience_ = 100;  ///< hundredths of a second
   int callers_ = -1;

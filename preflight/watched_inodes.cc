@@ -65,12 +65,15 @@ bool WatchedInodes::Is(int fd, const InodeHandle& handle) {
       name_to_handle_at(fd, "", found.get(), &mount, AT_EMPTY_PATH) != 0) {
     return false;
   }
+  const std::string& wanted = handle.bytes.bytes;
+  if (found.get()->handle_type != handle.type || found.get()->handle_bytes != wanted.size() ||
+      std::memcmp(found.get()->f_handle, wanted.data(), wanted.size()) != 0) {
+    return false;
+  }
+  if (!root_.IsOwn()) return true;  // the file systems that are given have numbers of their own
   ReadMounts();
   const auto at = mounts_.find(mount);
-  const std::string& wanted = handle.bytes.bytes;
-  return found.get()->handle_type == handle.type && found.get()->handle_bytes == wanted.size() &&
-         std::memcmp(found.get()->f_handle, wanted.data(), wanted.size()) == 0 &&
-         (at == mounts_.end() || at->second.device == handle.device);
+  return at == mounts_.end() || at->second.device == handle.device;
 }
 
 /// A descriptor on a mount of that file system.
@@ -86,17 +89,27 @@ int WatchedInodes::MountOf(std::uint64_t device) {
   return -1;
 }
 
-WatchedInodes::Found WatchedInodes::ByHandle(const InodeHandle& handle) {
+/// Likewise, of what is given for the plan's mounts.
+int WatchedInodes::MountInTree(std::uint64_t device, const std::optional<Text>& path) {
+  const int place = path ? root_.FileSystemOf(path->bytes) : root_.FileSystemOf(device);
+  return place < 0 ? -1 : Reopen(place, O_RDONLY | O_NONBLOCK);
+}
+
+WatchedInodes::Found WatchedInodes::ByHandle(const InodeHandle& handle,
+                                             const std::optional<Text>& path) {
   const std::string name = "inode " + std::to_string(handle.inode) + " of device " +
                            std::to_string(handle.device >> 20) + ":" +
                            std::to_string(handle.device & 0xfffff);
-  const int mount = MountOf(handle.device);
+  const int mount = root_.IsOwn() ? MountOf(handle.device) : MountInTree(handle.device, path);
   if (mount < 0) return {-1, name + ": this device is not mounted"};
   HandleBuffer wanted = {};
   wanted.get()->handle_bytes = static_cast<unsigned>(handle.bytes.bytes.size());
   wanted.get()->handle_type = handle.type;
   std::memcpy(wanted.get()->f_handle, handle.bytes.bytes.data(), handle.bytes.bytes.size());
   const int fd = open_by_handle_at(mount, wanted.get(), O_PATH | O_CLOEXEC);
+  const int problem = errno;
+  if (!root_.IsOwn()) close(mount);
+  errno = problem;
   if (fd < 0) return {-1, name + ": " + std::strerror(errno)};
   struct stat status = {};
   if (fstat(fd, &status) == 0 && status.st_ino == handle.inode) return {fd, ""};
@@ -109,7 +122,7 @@ WatchedInodes::Found WatchedInodes::Find(const std::optional<Text>& path,
   int there = -1, error = 0;
   for (const int flags : {0, O_NOFOLLOW}) {
     if (!path) break;
-    const int fd = OpenTrusted(path->bytes, flags);
+    const int fd = root_.Open(path->bytes, flags);
     if (fd < 0) error = errno;
     if (fd >= 0 && (!handle || Is(fd, *handle))) {
       if (there >= 0) close(there);
@@ -122,7 +135,7 @@ WatchedInodes::Found WatchedInodes::Find(const std::optional<Text>& path,
     }
   }
   if (!handle) return {-1, path->bytes + ": " + PathErrorText(error)};
-  Found by_handle = ByHandle(*handle);
+  Found by_handle = ByHandle(*handle, path);
   if (by_handle.fd < 0 && there >= 0) {
     return {there, path->bytes + " is another inode than when it was dumped"};
   }

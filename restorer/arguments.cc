@@ -6,6 +6,8 @@
 #include <charconv>
 #include <filesystem>
 
+#include "restorer/oci_configuration.h"
+
 namespace crgen::restorer {
 namespace {
 
@@ -93,6 +95,10 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
                  "mnt[KEY]:PATH: what is mounted in that namespace for what the plan has from "
                  "outside and calls KEY; net[PATH]:KEY: likewise a network namespace")
       ->type_name("KEY:PATH");
+  app.add_option("--oci", arguments->oci,
+                 "config.json of the container: its root file system and bind mounts, where --root "
+                 "and --external say nothing")
+      ->type_name("FILE");
   app.add_option("--join-ns", arguments->namespaces.join,
                  "net:PATH, ipc:PATH, uts:PATH: enter that namespace, and make none (a pid for "
                  "PATH: that process's)")
@@ -151,7 +157,10 @@ bool FinishArguments(Arguments* arguments) {
       !ReadCgroupOptions(arguments->cgroup_mode, arguments->cgroup_roots, &options.cgroups)) {
     return false;
   }
-  const std::string wrong = ReadNamespaceArguments(arguments->namespaces, &options.namespaces);
+  std::string wrong = ReadNamespaceArguments(arguments->namespaces, &options.namespaces);
+  if (wrong.empty() && !arguments->oci.empty()) {
+    wrong = ReadOciConfiguration(arguments->oci, &options.namespaces);
+  }
   if (!wrong.empty()) {
     spdlog::error("{}", wrong);
     return false;

@@ -19,6 +19,7 @@ struct Arguments {
   std::string cgroup_mode = "soft";
   std::vector<std::string> cgroup_roots;
   NamespaceArguments namespaces;
+  std::string oci;  ///< the configuration of a container; empty: none
   bool images_given = false;
   bool images_outside = false;
   bool partial = false;

@@ -183,10 +183,8 @@ void ReadBack::CompareNamespaces(pid_t root, Comparison& comparison) const {
   }
 }
 
-RestoreProblem ReadBack::Check(const Script& script) {
-  const std::string root = own_mounts_ && !script.threads.empty()
-                               ? "/proc/" + std::to_string(script.threads[0].number) + "/root"
-                               : "";
+RestoreProblem ReadBack::Check(const Script& script, const TreePaths& paths) {
+  const std::string root = paths.Before();
   for (const ThreadStart& start : script.threads) {
     const Thread& thread = *start.thread;
     const bool leader = &thread == &thread.process->threads[0];

@@ -16,6 +16,7 @@
 #include "restorer/compile.h"
 #include "restorer/facts.h"
 #include "restorer/problem.h"
+#include "restorer/tree_paths.h"
 
 namespace crgen::restorer {
 
@@ -27,8 +28,9 @@ class ReadBack {
   ReadBack(const Program& program, bool cgroup_namespace);
 
   /// Every thread, which is stopped and has left its answers in registers: the first difference, or
-  /// none. Named are process, thread, field, what is planned and what was found.
-  RestoreProblem Check(const Script& script);
+  /// none. Named are process, thread, field, what is planned and what was found. `paths`: where
+  /// those of the program lead to.
+  RestoreProblem Check(const Script& script, const TreePaths& paths);
 
  private:
   struct PlannedThread {

@@ -75,8 +75,8 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   Raise(&script_.board->arm);
   if (RestoreProblem problem = watch_->AwaitAll(&Board::armed)) return problem;
   if (std::string problem = handover.StopAll(); !problem.empty()) return {problem, -1};
-  if (RestoreProblem problem = read_back.Check(script_)) return problem;
-  if (RestoreProblem problem = SetWatches(program_, script_.late_files, groups_, files_))
+  if (RestoreProblem problem = read_back.Check(script_, paths_)) return problem;
+  if (RestoreProblem problem = SetWatches(program_, script_.late_files, groups_, files_, paths_))
     return problem;
   if (RestoreProblem problem = terminals_.Set(program_, script_.late_files, files_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
@@ -111,7 +111,8 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
     }
     return {problem, -1};
   }
-  RemoveLinks(links_);
+  RemoveLinks(links_, paths_);
+  for (const auto& [id, fd] : mounts_) close(fd);
   if (options_.redraw && !options_.stop) Redraw(script_, shown);
   return {};
 }
@@ -130,9 +131,10 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   services.inherited = options_.inherited;
   services.tcp_close = options_.tcp_close;
   mounts = MakeFileSystems(program_, &services);
-  for (const auto& [id, fd] : services.mounts) made_.push_back(fd);
   if (!mounts.empty()) return {mounts, -1};
-  services.terminals.MakeIn(OwnDevpts(program_, services));
+  mounts_ = services.mounts;
+  paths_ = services.paths = TreePaths(OwnMounts(program_), mounts_);
+  services.terminals.MakeIn(OwnDevpts(program_, services), paths_);
   LeaveRseq();
   if (std::string problem = OpenServices(program_, &services); !problem.empty()) {
     return {problem, -1};

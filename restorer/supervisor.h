@@ -52,6 +52,8 @@ class Supervisor {
   std::map<FileId, int> groups_;  ///< of them, what it has made itself
   std::vector<std::pair<UnixSocket, int>> name_roots_;  ///< until their names are bound
   std::vector<DumpersLink> links_;
+  std::map<std::uint64_t, int> mounts_;  ///< of the tree, by id, of which this has descriptors
+  TreePaths paths_;
   Terminals terminals_;
   pid_t root_ = 0;
 };

@@ -139,6 +139,20 @@ int Terminals::OpenSlave(std::uint32_t index, int flags) const {
                      : openat(devpts_, name.c_str(), flags);
 }
 
+/// open(2) of a terminal that is no pty.
+int Terminals::OpenDevice(const Tty& tty) const {
+  constexpr int kFlags = O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+  if (!tty.path) return Reopen(CallersTerminal(), kFlags);
+  if (paths_.IsOwn()) return open(tty.path->bytes.c_str(), kFlags);
+  const int place = paths_.Open(tty.path->bytes, 0);
+  if (place < 0) return -1;
+  const int fd = Reopen(place, kFlags);
+  const int error = errno;
+  close(place);
+  errno = error;
+  return fd;
+}
+
 /// The kernel gives out the lowest free index.
 std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) {
   const std::string name = "pty " + std::to_string(index);
@@ -166,10 +180,7 @@ std::string Terminals::Make(const Tty& tty, Terminal* terminal) {
   if (IsPty(tty)) {
     if (std::string problem = MakePty(*tty.index, terminal); !problem.empty()) return problem;
   } else {
-    const int callers = tty.driver == kCurrentTerminal ? CallersTerminal() : -1;
-    const std::string path =
-        tty.path ? tty.path->bytes : "/proc/self/fd/" + std::to_string(callers);
-    terminal->slave = open(path.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+    terminal->slave = OpenDevice(tty);
     struct stat status;
     if (terminal->slave < 0 || fstat(terminal->slave, &status) != 0) {
       return ErrorText(NameOf(tty));

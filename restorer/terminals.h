@@ -7,12 +7,14 @@
 #include <csignal>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "dsl/commands.h"
 #include "preflight/host_files.h"
 #include "restorer/late_files.h"
 #include "restorer/problem.h"
+#include "restorer/tree_paths.h"
 
 namespace crgen::restorer {
 
@@ -39,8 +41,11 @@ class BlockedTtou {
 class Terminals {
  public:
   /// Ptys are made in the devpts at this descriptor, which must outlive this, and not in that of
-  /// /dev/pts and /dev/ptmx.
-  void MakeIn(int devpts) { devpts_ = devpts; }
+  /// /dev/pts and /dev/ptmx; other terminals are looked up by `paths`.
+  void MakeIn(int devpts, TreePaths paths) {
+    devpts_ = devpts;
+    paths_ = std::move(paths);
+  }
   /// A description of a terminal, which is made if it is the first one of it. The problem, or
   /// nothing.
   std::string Open(const File& file, const Tty& tty, int* description);
@@ -69,6 +74,7 @@ class Terminals {
   std::string MakePty(std::uint32_t index, Terminal* terminal);
   /// As open(2).
   int OpenPtmx() const;
+  int OpenDevice(const Tty& tty) const;
   int OpenSlave(std::uint32_t index, int flags) const;
   static const char* Set(const Terminal& terminal);
   static const char* SetEnd(const TerminalEnd& end, int fd);
@@ -78,6 +84,7 @@ class Terminals {
   std::map<TtyId, Terminal> terminals_;
   std::map<std::uint32_t, int> spare_;  ///< masters, by index, that were in the way of higher ones
   int devpts_ = -1;
+  TreePaths paths_;
 };
 
 }  // namespace crgen::restorer

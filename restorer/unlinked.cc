@@ -18,6 +18,7 @@
 #include "model/printable.h"
 #include "restorer/cleanup.h"
 #include "restorer/problem.h"
+#include "restorer/supervisor_calls.h"
 
 namespace crgen::restorer {
 namespace {
@@ -36,6 +37,7 @@ class ScopedFd {
     errno = error;
   }
   int get() const { return fd_; }
+  void Reset(int fd) { const ScopedFd before(std::exchange(fd_, fd)); }
 
  private:
   int fd_;
@@ -43,14 +45,12 @@ class ScopedFd {
 
 /// The folder of a path, and the name in it.
 struct Place {
-  explicit Place(const std::string& path)
+  Place(const TreePaths& paths, const std::string& path)
       : name(path.substr(path.rfind('/') + 1)),
-        folder(OpenTrusted(path.substr(0, path.rfind('/') + 1), O_DIRECTORY)) {}
+        folder(paths.Open(path.substr(0, path.rfind('/') + 1), O_DIRECTORY)) {}
   std::string name;
   ScopedFd folder;
 };
-
-std::string SelfFd(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 bool Same(const struct stat& a, const struct stat& b) {
   return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
@@ -69,13 +69,12 @@ class MomentaryName {
     errno = error;
   }
   bool Remove() {
-    if (std::exchange(removed_, true)) return true;
     struct stat now;
-    if (fstatat(place_.folder.get(), place_.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !Same(now, file_)) {
-      return true;  // it is not there any more
-    }
-    return unlinkat(place_.folder.get(), place_.name.c_str(), 0) == 0;
+    removed_ = removed_ ||
+               fstatat(place_.folder.get(), place_.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 ||
+               !Same(now, file_) ||  // it is not there any more
+               (!FailsOnPurpose() && unlinkat(place_.folder.get(), place_.name.c_str(), 0) == 0);
+    return removed_;
   }
 
  private:
@@ -110,7 +109,9 @@ std::string Copy(const UnlinkedContent& part, int image, int file) {
 }
 
 std::string Fill(const Unlinked& it, const Services& services, int file) {
-  if (ftruncate(file, static_cast<off_t>(*it.size)) != 0) return std::strerror(errno);
+  if (FailsOnPurpose() || ftruncate(file, static_cast<off_t>(*it.size)) != 0) {
+    return std::strerror(errno);
+  }
   for (const UnlinkedContent& part : it.content) {
     const ScopedFd image(Reopen(services.files->image(part.source.image), O_RDONLY));
     if (image.get() < 0) return part.source.image + ": " + std::strerror(errno);
@@ -119,7 +120,8 @@ std::string Fill(const Unlinked& it, const Services& services, int file) {
   const auto time = [](const TimeSpan& span) {
     return timespec{static_cast<time_t>(span.sec), static_cast<long>(span.nsec)};
   };
-  if (fchown(file, *it.uid, *it.gid) != 0 || fchmod(file, *it.mode & 07777) != 0) {
+  if (FailsOnPurpose() || fchown(file, *it.uid, *it.gid) != 0 ||
+      fchmod(file, *it.mode & 07777) != 0) {
     return std::strerror(errno);
   }
   if (!it.times) return "";
@@ -146,45 +148,49 @@ struct Name {
   std::unique_ptr<MomentaryName> momentary;
 };
 
-std::string GiveNames(const ScopedFd& file, std::vector<Name>& names, Services* services) {
+/// An empty file under its names, which are taken away before anything is in it; in `*file` it is
+/// open for writing. Not O_TMPFILE: not every file system has it.
+std::string Create(std::vector<Name>& names, Services* services, ScopedFd* file) {
   struct stat facts;
-  if (fstat(file.get(), &facts) != 0) return std::strerror(errno);
   for (Name& name : names) {
-    name.place = std::make_unique<Place>(name.path);
-    if (name.place->folder.get() < 0) return name.path + ": " + PathErrorText(errno);
+    const auto failed = [&] { return name.path + ": " + PathErrorText(errno); };
+    name.place = std::make_unique<Place>(services->paths, name.path);
+    const int folder = name.place->folder.get();
+    if (folder < 0) return failed();
     const char* base = name.place->name.c_str();
-    const Place* first = name.place == names.front().place ? nullptr : names.front().place.get();
-    const int made = first == nullptr ? linkat(AT_FDCWD, SelfFd(file.get()).c_str(),
-                                               name.place->folder.get(), base, AT_SYMLINK_FOLLOW)
-                                      : linkat(first->folder.get(), first->name.c_str(),
-                                               name.place->folder.get(), base, 0);
-    if (made != 0) return name.path + ": " + std::strerror(errno);
+    if (&name == &names.front()) {
+      constexpr int kNew = O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC;
+      file->Reset(FailsOnPurpose() ? -1 : openat(folder, base, kNew, 0600));
+      if (file->get() < 0) return failed();
+      if (fstat(file->get(), &facts) != 0) {
+        std::string problem = failed();
+        unlinkat(folder, base, 0);
+        return problem;
+      }
+    } else {
+      const Place& first = *names.front().place;
+      if (FailsOnPurpose() ||
+          linkat(first.folder.get(), first.name.c_str(), folder, base, 0) != 0) {
+        return failed();
+      }
+    }
     name.momentary = std::make_unique<MomentaryName>(*name.place, facts);
-    const int held = openat(name.place->folder.get(), base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    const int held = FailsOnPurpose() ? -1 : openat(folder, base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     struct stat opened;
-    if (held < 0 || fstat(held, &opened) != 0) return name.path + ": " + std::strerror(errno);
+    if (held < 0 || fstat(held, &opened) != 0) return failed();
     services->unlinked[name.id] = std::to_string(held);
     if (!Same(opened, facts)) return name.path + ": replaced as it was made";
   }
   for (Name& name : names) {
     if (!name.momentary->Remove()) return name.path + ": " + std::strerror(errno);
   }
-  return CheckLinks(file.get(), 0, names.front().path);
+  return CheckLinks(file->get(), 0, names.front().path);
 }
 
 std::string MakeFile(const Unlinked& it, std::vector<Name>& names, Services* services) {
-  const Place place(names.front().path);
-  const int error = errno;
-  const ScopedFd file(openat(place.folder.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  std::string problem;
-  if (place.folder.get() < 0) {
-    problem = PathErrorText(error);
-  } else if (file.get() < 0) {
-    problem = std::string("a file without a name: ") + std::strerror(errno);
-  } else {
-    problem = Fill(it, *services, file.get());
-  }
-  if (problem.empty()) problem = GiveNames(file, names, services);
+  ScopedFd file;
+  std::string problem = Create(names, services, &file);
+  if (problem.empty()) problem = Fill(it, *services, file.get());
   return problem.empty() ? "" : "the unlinked file " + names.front().path + ": " + problem;
 }
 
@@ -193,19 +199,21 @@ std::string OpenLink(const RegularFile& file, Services* services) {
   const std::string& from = file.opened_by->bytes;
   const std::string key = LinkKey(file);
   if (services->linked.contains(key)) return "";
-  const Place link(from), place(file.path.bytes);
+  const Place link(services->paths, from), place(services->paths, file.path.bytes);
   struct stat facts;
   if (link.folder.get() < 0 || place.folder.get() < 0 ||
       fstatat(link.folder.get(), link.name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
     return from + ": " + PathErrorText(errno);
   }
   if (!S_ISREG(facts.st_mode)) return from + " is not a regular file";
-  if (linkat(link.folder.get(), link.name.c_str(), place.folder.get(), place.name.c_str(), 0) !=
-      0) {
+  if (FailsOnPurpose() || linkat(link.folder.get(), link.name.c_str(), place.folder.get(),
+                                 place.name.c_str(), 0) != 0) {
     return file.path.bytes + ": " + std::strerror(errno);
   }
   MomentaryName momentary(place, facts);
-  const int held = openat(place.folder.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  const int held = FailsOnPurpose() ? -1
+                                    : openat(place.folder.get(), place.name.c_str(),
+                                             O_PATH | O_NOFOLLOW | O_CLOEXEC);
   struct stat opened;
   if (held < 0 || fstat(held, &opened) != 0) {
     return file.path.bytes + ": " + std::strerror(errno);
@@ -243,9 +251,9 @@ std::string MakeUnlinked(const Program& program, Services* services) {
   return problem;
 }
 
-void RemoveLinks(const std::vector<DumpersLink>& links) {
+void RemoveLinks(const std::vector<DumpersLink>& links, const TreePaths& paths) {
   for (const DumpersLink& it : links) {
-    const Place place(it.path);
+    const Place place(paths, it.path);
     struct stat now;
     const bool there =
         place.folder.get() >= 0 &&

@@ -22,7 +22,7 @@ constexpr int kMostAttempts = 1 << 16;
 
 class Watcher {
  public:
-  explicit Watcher(const HostFiles& files) : files_(files) {}
+  Watcher(const HostFiles& files, const TreePaths& paths) : files_(files), paths_(paths) {}
 
   /// What failed; empty: nothing.
   std::string Set(int group, const InotifyWatches& watches) const {
@@ -48,7 +48,9 @@ class Watcher {
  private:
   /// nullptr, or the call that failed.
   const char* Add(int group, const InotifyWatch& watch) const {
-    const std::string path = PathOf(watch.path, watch.handle);
+    const Watched watched(*this, watch.path, watch.handle);
+    if (watched.fd < 0) return "openat2";
+    const std::string path = watched.path();
     // A watch without any event is made by asking for a flag that none has.
     const auto mask = static_cast<std::uint32_t>(watch.mask.bits == 0 ? IN_ISDIR : watch.mask.bits);
     const bool by_number = !FailsOnPurpose() && ioctl(group, kSetNextWd, watch.wd) == 0;
@@ -80,25 +82,44 @@ class Watcher {
       flags |= mark.flags.bits & kOfIgnored;
       if ((flags & 0x400) == 0) flags |= FAN_MARK_IGNORED_MASK;
     }
-    const std::string path = PathOf(mark.path, mark.handle);
+    const Watched watched(*this, mark.path, mark.handle);
+    if (watched.fd < 0) return false;
+    const std::string path = watched.path();
     return !FailsOnPurpose() &&
            fanotify_mark(group, static_cast<unsigned>(flags), mask, AT_FDCWD, path.c_str()) == 0;
   }
 
-  std::string PathOf(const std::optional<Text>& path,
-                     const std::optional<InodeHandle>& handle) const {
-    return "/proc/self/fd/" + std::to_string(files_.watched(WatchedKey(path, handle)));
-  }
+  /// What is watched: held by preflight, or found in what only the restore has made.
+  struct Watched {
+    Watched(const Watcher& by, const std::optional<Text>& path,
+            const std::optional<InodeHandle>& handle)
+        : fd(by.files_.watched(WatchedKey(path, handle))) {
+      own = fd < 0 && path && !by.paths_.IsOwn();
+      if (own) fd = FailsOnPurpose() ? -1 : by.paths_.OpenMounted(path->bytes, O_NOFOLLOW);
+    }
+    Watched(const Watched&) = delete;
+    Watched& operator=(const Watched&) = delete;
+    ~Watched() {
+      const int error = errno;
+      if (own && fd >= 0) close(fd);
+      errno = error;
+    }
+    std::string path() const { return "/proc/self/fd/" + std::to_string(fd); }
+    int fd;
+    bool own = false;
+  };
 
   const HostFiles& files_;
+  const TreePaths& paths_;
 };
 
 }  // namespace
 
 RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
-                          const std::map<FileId, int>& groups, const HostFiles& files) {
+                          const std::map<FileId, int>& groups, const HostFiles& files,
+                          const TreePaths& paths) {
   if (groups.empty()) return {};
-  const Watcher watcher(files);
+  const Watcher watcher(files, paths);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* set = std::get_if<SetAttr>(&program[i].body);
     if (set == nullptr) continue;

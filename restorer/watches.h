@@ -9,12 +9,14 @@
 #include "preflight/host_files.h"
 #include "restorer/late_files.h"
 #include "restorer/problem.h"
+#include "restorer/tree_paths.h"
 
 namespace crgen::restorer {
 
-/// `late_files` are of the program; `groups`: the descriptions that watch. REQUIRES: all threads
-/// are stopped. The problem, or none.
+/// `late_files` are of the program; `groups`: the descriptions that watch; `paths`: where what
+/// preflight does not hold is found. REQUIRES: all threads are stopped. The problem, or none.
 RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
-                          const std::map<FileId, int>& groups, const HostFiles& files);
+                          const std::map<FileId, int>& groups, const HostFiles& files,
+                          const TreePaths& paths);
 
 }  // namespace crgen::restorer

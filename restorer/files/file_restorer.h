@@ -17,6 +17,7 @@
 #include "restorer/arena.h"
 #include "restorer/script.h"
 #include "restorer/terminals.h"
+#include "restorer/tree_paths.h"
 
 namespace crgen::restorer {
 
@@ -60,6 +61,7 @@ struct Services {
   Terminals terminals;
   std::map<std::uint64_t, int> mounts;  ///< by id: mounted nowhere, for the root
   bool own_mounts = false;              ///< the tree's paths are in a namespace of its own
+  TreePaths paths;                      ///< where its paths lead before that is there
   Pid helper_tid = 0;                   ///< for helpers that load pages
   bool time_namespace = true;           ///< `time` is obeyed
   bool tcp_close = false;               ///< connections come back closed

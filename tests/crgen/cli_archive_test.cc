@@ -124,11 +124,11 @@ TEST_F(CliArchiveTest, SaysWhatIsNeeded) {
   const Ran run = Crgen("needs " + dump);
   EXPECT_EQ(run.code, 0) << run.err;
   EXPECT_EQ(run.out,
-            "root: the root file system: --root DIR\n"
-            "mount /data: what is mounted at /m33: --external 'mnt[/data]:PATH'\n"
-            "mount /it's: what is mounted at /m31: --external 'mnt[/it'\\''s]:PATH'\n"
+            "root: the root file system: --root DIR or --oci FILE\n"
+            "mount /data: what is mounted at /m33: --external 'mnt[/data]:PATH' or --oci FILE\n"
+            "mount /it's: what is mounted at /m31: --external 'mnt[/it'\\''s]:PATH' or --oci FILE\n"
             "mount /proc/a\\x1b b: what is mounted at /m32: --external "
-            "$'mnt[/proc/a\\033 b]:PATH'\n"
+            "$'mnt[/proc/a\\033 b]:PATH' or --oci FILE\n"
             "network extRootNetNS: the network namespace: --external 'net[PATH]:extRootNetNS' or "
             "--inherit-fd 'fd[N]:extRootNetNS' or --join-ns net:PATH or --empty-ns net\n\n"
             "crrestore plan.json --images " +
@@ -166,7 +166,8 @@ TEST_F(CliArchiveTest, SaysWhatIsNeededToMachines) {
   ASSERT_EQ(needs["needs"].size(), 5u);
   EXPECT_EQ(needs["needs"][1], Json::parse(R"({"kind": "mount", "key": "/data", "optional": false,
       "what": "what is mounted at /m33",
-      "options": [{"name": "--external", "value": "mnt[/data]:PATH"}]})"));
+      "options": [{"name": "--external", "value": "mnt[/data]:PATH"},
+                  {"name": "--oci", "value": "FILE"}]})"));
   EXPECT_EQ(needs["needs"][3]["key"], "/proc/a\x1b b");
   EXPECT_EQ(needs["needs"][4]["options"].size(), 4u);
   EXPECT_TRUE(needs["command"].get<std::string>().starts_with("crrestore plan.json --images "));

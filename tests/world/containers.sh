@@ -1,13 +1,16 @@
 #!/bin/bash
 # Containers that runc makes, on an overlay of this system's root, are dumped by CRIU as runc calls
 # it, planned and restored in a new pid namespace, and go on with what they had: output through
-# handed over pipes, volumes, connections, a terminal.
+# handed over pipes, volumes, connections, a terminal, a transaction, unlinked files, watches. What
+# /proc says of them is what it said before.
 #
 # usage: containers.sh CRGEN CRRESTORE GET_CRIU CRIU_FOLDER
+# ONLY="NAME…" in the environment: these containers alone.
 # Exit status 77: skipped, as root, a CRIU or a package is missing; it says which.
 set -u
 . "$(dirname "$0")/common.sh"
-enter_namespaces "--pid --mount" python3 runc redis-server nginx iptables-restore -- "$@"
+facts=$(cd "$(dirname "$0")" && pwd)/container_facts.py
+enter_namespaces "--pid --mount" python3 runc redis-server nginx iptables-restore sqlite3 -- "$@"
 mount -t tmpfs none "$folder" || exit 1 # an overlay's upper folder is in no overlay
 trap 'cd /; umount -l "$folder"/*/rootfs "$folder"; rmdir "$folder"' EXIT
 cd "$folder" || exit 1
@@ -31,6 +34,7 @@ P
 
 # start NAME PROGRAM [STATEMENT]: until it has written something.
 start() {
+  [ -z "${ONLY:-}" ] || [[ " $ONLY " = *" $1 "* ]] || return 1
   name=crgen-world-$1 here=$folder/$1 before_it=$failures
   mkdir -p "$here"/{upper,work,rootfs,images}
   cd "$here" || exit 1
@@ -70,7 +74,7 @@ while True:
   await 10 test -S "$1.socket"
 }
 
-# What the plan needs from outside, as runc gives it.
+# What the plan needs from outside and its configuration does not say, as runc gives it.
 outside() {
   python3 - <<'P'
 import json, os
@@ -82,9 +86,9 @@ def mounts(path):
 
 about = json.load(open("plan.json"))[0]["about"]
 host = list(mounts("/proc/self/mountinfo"))
-given = {"/dev/null": "/dev/null", "/data": os.path.abspath("../data")}
+given = {}
 for it in about["external"]:
-    if it["kind"] != "mount" or it["what"] in given:
+    if it["kind"] != "mount":
         continue
     for device, root, place in mounts("mountinfo"):
         if place != it["what"]:
@@ -99,7 +103,7 @@ for it in about["external"]:
                 given[place] = folder
                 break
 for it in about["external"]:
-    if it["kind"] == "mount":
+    if it["what"] in given:
         print("--external\nmnt[%s]:%s" % (it["what"], given[it["what"]]))
 for number, key in enumerate(json.load(open("images/descriptors.json"))):
     if key.startswith("pipe:"):
@@ -110,6 +114,7 @@ P
 # again [OPTION_OF_CRRESTORE]...: dumps it, which ends it, and brings it back.
 again() {
   cat "/proc/$(cat pid)/mountinfo" >mountinfo
+  "$facts" "$(cat pid)" >facts.before
   runc --root "$folder/state" --criu "$CRIU" checkpoint --image-path images --work-path images \
     --tcp-established --file-locks "$name" >run.log 2>&1 ||
     { fail "$name" "no dump: $(grep Error images/dump.log | tail -3)"; return 1; }
@@ -118,11 +123,12 @@ again() {
   exec 20< <(exec sleep 1000000)
   exec 21> >(exec cat >after)
   exec 22> >(exec cat >>errors)
-  timeout 60 "$crrestore" plan.json --images images --root rootfs --pidns --detach --pidfile pid \
+  timeout 60 "$crrestore" plan.json --images images --oci config.json --pidns --detach --pidfile pid \
     --net-lo-up "${options[@]}" "$@" </dev/null >restore.out 2>&1
   local status=$?
   exec 20<&- 21>&- 22>&-
   [ "$status" = 0 ] || { fail "$name" "no restore: $(tail -3 restore.out)"; return 1; }
+  "$facts" "$(cat pid)" >facts.after
 }
 
 inside() { timeout 20 nsenter --all -t "$(cat pid)" "$@" 2>>errors; }
@@ -138,6 +144,8 @@ cgroups_are_removed() {
 }
 
 finish() { # NAME
+  "$facts" --compare facts.before facts.after >facts.diff ||
+    fail "$name" "/proc says otherwise: $(cat facts.diff)"
   # Each mount that was there, and no other, whatever their numbers and order.
   expect mounts "$(awk '{print $5, $6}' "/proc/$(cat pid)/mountinfo" | sort)" \
     "$(awk '{print $5, $6}' mountinfo | sort)"
@@ -186,6 +194,45 @@ for line in listener.accept()[0].makefile():
     print(line.strip(), flush=True)
 "' && again --tcp-established &&
   { await 20 goes_on || fail "$name" "the connection does not go on"; } && finish tcp
+
+# In the middle of a transaction, with its locks; and two files that have no name any more.
+start sqlite 'mkdir /var/lib/crgen; cd /var/lib/crgen; mkfifo in; exec 3<>in
+  exec 4<>/tmp/gone 5<>/dev/shm/gone; rm /tmp/gone /dev/shm/gone; echo kept >&4; echo too >&5
+  sqlite3 db <in &
+  echo "pragma journal_mode=wal; create table t(n); insert into t values (1);
+        begin; insert into t values (2); select 10 + count(*) from t;" >&3
+  wait' && { await 20 grep -qx 12 before || fail "$name" "no transaction"; } &&
+  again --file-locks && {
+    expect unlinked "$(inside cat /proc/1/fd/4 /proc/1/fd/5)" "$(printf 'kept\ntoo')"
+    expect names "$(inside readlink /proc/1/fd/4 /proc/1/fd/5)" \
+      "$(printf '/tmp/gone (deleted)\n/dev/shm/gone (deleted)')"
+    inside sqlite3 /var/lib/crgen/db 'insert into t values (3)' &&
+      fail "$name" "somebody else writes amid the transaction"
+    inside bash -c 'echo "insert into t values (4); commit; select 100 + sum(n) from t;
+                          pragma integrity_check;" >/var/lib/crgen/in'
+    await 20 grep -qx ok after
+    expect sum "$(head -n 1 after)" 107
+    finish sqlite
+  }
+
+# In file systems that are new, and in a volume. CRIU can dump none of an overlay.
+start inotify 'exec python3 -uc "
+import ctypes, os, struct
+libc = ctypes.CDLL(None)
+fd = libc.inotify_init()
+for place in b\"/dev\", b\"/dev/shm\", b\"/data\":
+    print(place.decode(), libc.inotify_add_watch(fd, place, 0x100))  # IN_CREATE
+while True:
+    event = os.read(fd, 4096)
+    print(struct.unpack(\"i\", event[:4])[0], event[16:].rstrip(b\"\\0\").decode())
+"' 'it["mounts"].append({"destination": "/data", "type": "bind", "options": ["rbind"],
+                        "source": "'"$folder"'/data"})' &&
+  { await 20 grep -q data before; again; } && {
+    for place in /dev/one /dev/shm/two /data/three; do inside touch $place; done
+    await 20 grep -q three after
+    expect events "$(cat after)" "$(printf '1 one\n2 two\n3 three')"
+    finish inotify
+  }
 
 start terminal 'exec bash --norc' 'it["process"]["terminal"] = True' && {
   printf 'variable=kept\nsleep 1000000 &\nstty rows 33 cols 77\n' >before.keys

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restorer/tree_paths.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "preflight/host_files.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr unsigned long long kBelow = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+
+}  // namespace
+
+TreePaths::TreePaths(const std::vector<Mount>* mounts, std::map<std::uint64_t, int> held)
+    : held_(std::move(held)) {
+  if (mounts == nullptr) return;
+  root_ = &mounts->front();
+  paths_ = std::make_shared<const MountPaths>(*mounts);
+}
+
+int TreePaths::Open(const std::string& path, int flags) const {
+  if (IsOwn()) return OpenTrusted(path, flags);
+  const Mount& mount = *paths_->MountOf(path);
+  const auto held = held_.find(mount.id);
+  if (held == held_.end()) {
+    errno = ENXIO;
+    return -1;
+  }
+  const std::string below(PathBelow(path, mount.mountpoint.bytes));
+  if (below.empty()) return fcntl(held->second, F_DUPFD_CLOEXEC, 0);  // perhaps no directory
+  return OpenPath(held->second, below, flags, kBelow | RESOLVE_NO_XDEV);
+}
+
+int TreePaths::OpenMounted(const std::string& path, int flags) const {
+  const std::string below(PathBelow(path, "/"));
+  return OpenPath(held_.at(root_->id), below.empty() ? "." : below, flags, kBelow);
+}
+
+std::string TreePaths::Before() const {
+  return IsOwn() ? "" : "/proc/self/fd/" + std::to_string(held_.at(root_->id));
+}
+
+}  // namespace crgen::restorer
