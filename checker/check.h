@@ -67,6 +67,7 @@ class ProgramCheck {
   Result Finish(SimulatedState* state);
 
  private:
+  const Program& program_;
   std::unique_ptr<check::Kernel> kernel_;
   Diagnostics& diag_;
   std::size_t errors_before_;

@@ -9,6 +9,7 @@
 #include "crgen/cli.h"
 #include "crgen/losses.h"
 #include "crgen/needs.h"
+#include "crgen/plan_images.h"
 #include "generator/generate.h"
 
 namespace crgen {
@@ -22,6 +23,7 @@ struct GenerateArguments {
   bool pretty = false;
   bool partial = false;
   bool no_check = false;
+  bool digest = false;
   std::string namespaces;
   unsigned threads = std::max(1U, std::thread::hardware_concurrency());
 };
@@ -40,6 +42,14 @@ ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
   const GenerateOutcome outcome =
       GenerateProgram(snapshot, options, read_page, &program, diag, check ? &*check : nullptr);
   if (outcome != GenerateOutcome::kOk) return CodeOf(outcome);
+  {
+    std::unique_lock<std::mutex> pause;
+    if (check) pause = check->Pause();
+    if (Failed(BindToImages(&program, pages, arguments.digest, arguments.threads, diag))) {
+      return ExitCode::kBadInput;
+    }
+  }
+  if (check) check->Complete();
   spdlog::info("{} commands", program.size());
   spdlog::info(
       "what no dump records (CPU affinity, I/O priority, memory policy …) is in no plan: "
@@ -89,7 +99,7 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
   }
   if (extract != nullptr && Failed(extract->Create(*findings))) return ExitCode::kBadInput;
   Diagnostics diag;
-  auto source = OpenDump(arguments.dump, diag, extract);
+  auto source = OpenDump(arguments.dump, diag, extract, arguments.digest);
   Snapshot snapshot;
   const bool loaded = source != nullptr &&
                       Succeeded(LoadDump(*source, &snapshot, diag,
@@ -151,6 +161,9 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
          "restored processes use the namespaces and mounts of the restorer's caller")
       ->type_name("WHOSE")
       ->check(CLI::IsMember({"caller"}));
+  app.add_flag("--digest", arguments->digest,
+               "Have the digest (SHA-256) of each image in the plan, beside its size; crrestore checks "
+               "them");
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.add_option(

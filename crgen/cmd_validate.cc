@@ -1,10 +1,13 @@
 // crgen validate PLAN
 #include <spdlog/spdlog.h>
 
+#include <thread>
+
 #include "checker/check.h"
 #include "checker/warnings.h"
 #include "crgen/cli.h"
 #include "crgen/losses.h"
+#include "crgen/plan_images.h"
 #include "dsl/json/program_json.h"
 #include "generator/generate.h"
 
@@ -38,7 +41,7 @@ void AddWithLines(const Diagnostics& findings, const std::string& name,
 Result CompareWithDump(const ValidateArguments& arguments, const Program& program,
                        const SimulatedState& state, Diagnostics& suspects, Diagnostics& diag) {
   Diagnostics loading;
-  auto source = OpenDump(arguments.against, loading);
+  auto source = OpenDump(arguments.against, loading, nullptr, HasDigests(program));
   Snapshot snapshot;
   const bool loaded =
       source != nullptr &&
@@ -49,10 +52,12 @@ Result CompareWithDump(const ValidateArguments& arguments, const Program& progra
   if (!loaded) return Result::kError;
   FindSuspects(program, state, &snapshot, suspects);
   PageImages pages(*source);
+  const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+  const Result bound = CompareImages(program, snapshot.dump_id, pages, threads, diag);
   auto read_page = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
                        Diagnostics& d) { return pages.Read(image, offset, out, d); };
   const Result compared = CompareWithSnapshot(state, snapshot, read_page, diag);
-  return left_out.HasErrors() ? Result::kError : compared;
+  return left_out.HasErrors() || Failed(bound) ? Result::kError : compared;
 }
 
 Result ReadPlan(const std::string& path, const std::string& name, Program* program,

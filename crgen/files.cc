@@ -85,10 +85,10 @@ std::string ImageFolder(const std::string& path, Diagnostics& diag) {
 }
 
 std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag,
-                                      NewFolder* extract) {
+                                      NewFolder* extract, bool digests) {
   std::error_code error;
   if (std::filesystem::exists(path, error) && !IsFolder(path)) {
-    return OpenArchive(path, extract, diag);
+    return OpenArchive(path, extract, diag, digests);
   }
   const std::string folder = ImageFolder(path, diag);
   if (folder.empty()) return nullptr;

@@ -77,9 +77,9 @@ bool IsDump(const std::string& path);
 std::string ImageFolder(const std::string& path, Diagnostics& diag);
 
 /// The images of a dump: of a folder as ImageFolder() finds it, or of an archive (OpenArchive()).
-/// `extract`: gets what a restore reads of an archive; a folder is refused with it. nullptr:
-/// reported.
+/// `extract`: gets what a restore reads of an archive; a folder is refused with it. `digests`: they
+/// are going to be asked for. nullptr: reported.
 std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag,
-                                      NewFolder* extract = nullptr);
+                                      NewFolder* extract = nullptr, bool digests = false);
 
 }  // namespace crgen

@@ -73,6 +73,9 @@ std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& 
   if (more != 0) about->left_out.push_back({"dump", std::to_string(more) + " more things"});
   about->external = ExternalsOf(NeedsOf(snapshot));
   about->network_lock = snapshot.network_lock;
+  if (!snapshot.dump_id.empty()) about->dump = DumpIdentity{snapshot.dump_id, {}};
+  if (snapshot.cpu != CpuNeeds{}) about->cpu = snapshot.cpu;
+  about->vdso = snapshot.vdso;
   return about;
 }
 

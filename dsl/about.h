@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "dsl/describe.h"
+#include "model/dump_identity.h"
 #include "model/network_lock.h"
+#include "model/vdso.h"
 
 namespace crgen {
 
@@ -73,9 +75,53 @@ struct Describe<NetworkLock> {
                  Optional("table", &NetworkLock::table, "nftables: its name in the family inet")};
 };
 
+template <>
+struct Describe<ImageFile> {
+  static constexpr auto kFields = std::tuple{
+      Required("name", &ImageFile::name, "relative to the dump, never absolute, never with `..`"),
+      Required("size", &ImageFile::size, "bytes; the file must have it"),
+      Optional("digest", &ImageFile::digest,
+               "`sha256:` and 64 hexadecimal digits; the file must have it")};
+};
+
+template <>
+struct Describe<DumpIdentity> {
+  static constexpr auto kFields = std::tuple{
+      Optional("id", &DumpIdentity::id, "of the run of CRIU that made it"),
+      Optional("images", &DumpIdentity::images,
+               "all that the program reads bytes of; with none said, nothing is known of them")};
+};
+
+template <>
+struct Describe<CpuNeeds> {
+  static constexpr auto kFields = std::tuple{
+      Optional("xsave", &CpuNeeds::xsave, "components of XSAVE that threads have in use: XCR0"),
+      Optional("features", &CpuNeeds::features,
+               "that bring instructions, as /proc/cpuinfo calls them among its `flags`")};
+};
+
+template <>
+struct Describe<VdsoSymbol> {
+  static constexpr auto kFields =
+      std::tuple{Required("name", &VdsoSymbol::name, "of a function"),
+                 Required("offset", &VdsoSymbol::offset, "from the start of the vdso")};
+};
+
+template <>
+struct Describe<Vdso> {
+  static constexpr auto kFields =
+      std::tuple{Required("size", &Vdso::size, "bytes"),
+                 Optional("build_id", &Vdso::build_id, "hexadecimal digits"),
+                 Optional("symbols", &Vdso::symbols,
+                          "where programs have found what they call in it, or may find it")};
+};
+
 struct About {
   LanguageVersion version;
   std::string machine;
+  std::optional<DumpIdentity> dump;
+  std::optional<CpuNeeds> cpu;
+  std::optional<Vdso> vdso;
   std::vector<LeftOut> left_out;
   std::vector<LeftOut> not_restorable;
   std::vector<External> external;
@@ -87,6 +133,10 @@ struct Describe<About> {
   static constexpr auto kFields = std::tuple{
       Required("version", &About::version, "of this language; another major number is refused"),
       Optional("machine", &About::machine, "`x86_64`"),
+      Optional("dump", &About::dump, "which dump this is the program of"),
+      Optional("cpu", &About::cpu, "what it needs of a processor"),
+      Optional("vdso", &About::vdso,
+               "of the kernel of the dump: another one has these symbols at the same places"),
       Optional("left_out", &About::left_out,
                "what the dump has and this program omits: a restorer refuses it unless told to"),
       Optional("not_restorable", &About::not_restorable,

@@ -30,7 +30,7 @@ std::string KindName() {
   } else if constexpr (std::is_same_v<T, Bytes>) {
     return "base64 string";
   } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Text> ||
-                       std::is_same_v<T, LanguageVersion>) {
+                       std::is_same_v<T, LanguageVersion> || std::is_same_v<T, Digest>) {
     return "string";
   } else {
     return "object";
@@ -141,6 +141,11 @@ void WriteReference(ReferenceWriter& out) {
   Object<About>("`about`", out);
   Object<LeftOut>("`left_out`, `not_restorable`", out);
   Object<External>("`external`", out);
+  Object<DumpIdentity>("`dump`", out);
+  Object<ImageFile>("`images`", out);
+  Object<CpuNeeds>("`cpu`", out);
+  Object<Vdso>("`vdso`", out);
+  Object<VdsoSymbol>("`symbols`", out);
   Object<ExitStatus>("`status`", out);
   Object<ShmemView>("`shmem`", out);
   Object<ImageSpan>("`source`", out);

@@ -60,4 +60,34 @@ void ForEachOpened(const OpenFile& open, Function&& function) {
   if (open.peer != nullptr) function(open.peer->fd, *open.peer->file, open.peer->cloexec);
 }
 
+/// Calls `function(span, bytes)` for each run of bytes that the command takes out of an image.
+template <typename Function>
+void ForEachSource(const CommandBody& body, Function&& function) {
+  const auto part = [&](const ImageBytes& it) {
+    function(ImageSpan{it.image, it.offset}, it.bytes);
+  };
+  if (const auto* load = std::get_if<LoadPages>(&body)) {
+    function(load->source, load->pages * kPageSize);
+  } else if (const auto* map = std::get_if<MapRegion>(&body)) {
+    if (map->events) part(*map->events);
+  } else if (const auto* open = std::get_if<OpenFile>(&body)) {
+    ForEachOpened(*open, [&](Fd, const File& file, bool) {
+      ForEachValueOf<ImageBytes>(file, part);
+      ForEachValueOf<UnlinkedContent>(
+          file, [&](const UnlinkedContent& it) { function(it.source, it.bytes); });
+    });
+  } else if (const auto* set = std::get_if<SetAttr>(&body)) {
+    for (const Mount& mount : set->attributes->mounts) ForEachValue<ImageBytes>(mount, part);
+    for (const DescriptorState& late : set->attributes->descriptors) {
+      std::visit(
+          [&](const auto& state) {
+            ForEachValue<ImageBytes>(state, part);
+            ForEachValue<SentMessage>(
+                state, [&](const SentMessage& it) { function(it.source, it.bytes); });
+          },
+          late.state);
+    }
+  }
+}
+
 }  // namespace crgen

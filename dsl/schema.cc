@@ -107,6 +107,8 @@ ordered_json SchemaBuilder::Value() {
     return StringMatching(kBase64Pattern);
   } else if constexpr (std::is_same_v<T, LanguageVersion>) {
     return StringMatching(LanguageVersion::kPattern);
+  } else if constexpr (std::is_same_v<T, Digest>) {
+    return StringMatching(Digest::kPattern);
   } else if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, Text>) {
     return {{"type", "string"}};
   } else if constexpr (std::is_same_v<T, SpecialRegion>) {

@@ -11,6 +11,7 @@ Exit status: 0 restored; 1 failed, and nothing is left; 4 refused.
 """
 import ctypes
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -120,7 +121,7 @@ class Process:
 class Restorer:
     def __init__(self, plan, images):
         self.plan, self.images = plan, images
-        self.living, self.started = {}, []
+        self.living, self.started, self.opened = {}, [], {}
         self.roots = {}  # of those that have another root directory, or were born into one
 
     # Before anything is done.
@@ -134,6 +135,10 @@ class Restorer:
             raise Refused("machine %s" % about["machine"])
         for it in about.get("left_out", []) + about.get("external", []):  # 1.2
             raise Refused("left out, or needed from outside: %s" % it["what"])
+        for it in about.get("dump", {}).get("images", []):
+            self.check_image(it)
+        if int(about.get("cpu", {}).get("xsave", "0x0"), 16) & ~3:  # 1.9: every processor has those
+            raise Refused("XSAVE components %s" % about["cpu"]["xsave"])
         ends, said = {}, {}
         for number, command in enumerate(self.plan):
             try:
@@ -151,6 +156,26 @@ class Restorer:
         for pid, last in ends.items():
             if pid and last not in ("RESUME", "EXIT"):
                 raise Refused("process %d neither resumes nor exits" % pid)
+
+    def image(self, name):
+        """Opened once: what is compared is what is read."""
+        if name.startswith("/") or ".." in name.split("/"):  # 7.3
+            raise Refused("image %s is not in the folder" % name)
+        if name not in self.opened:
+            self.opened[name] = open(os.path.join(self.images, name), "rb")
+        return self.opened[name]
+
+    def check_image(self, said):  # 1.8
+        image, name = self.image(said["name"]), said["name"]
+        algorithm, _, digest = said.get("digest", "").partition(":")
+        if algorithm not in ("", "sha256"):
+            raise Refused("image %s: a digest of %s" % (name, algorithm))
+        found = hashlib.sha256()
+        for piece in iter(lambda: image.read(2**20) if algorithm else b"", b""):
+            found.update(piece)
+        if os.fstat(image.fileno()).st_size != said["size"] or \
+                algorithm and found.hexdigest() != digest:
+            raise Refused("image %s is not that of the plan" % name)
 
     def check_command(self, command):
         name, where = command["command"], command["command"]
@@ -335,11 +360,9 @@ class Restorer:
 
     def LOAD_PAGES(self, command):
         source = command["source"]
-        if source["image"].startswith("/") or ".." in source["image"].split("/"):  # 7.3
-            raise Refused("image %s is not in the folder" % source["image"])
-        with open(os.path.join(self.images, source["image"]), "rb") as image:
-            image.seek(source["offset"])
-            data = image.read(command["pages"] * 4096)
+        image = self.image(source["image"])
+        image.seek(source["offset"])
+        data = image.read(command["pages"] * 4096)
         if len(data) != command["pages"] * 4096:
             raise Refused("image %s is too short" % source["image"])
         self.living[command["pid"]].write(int(command["start"], 16), data)
@@ -417,7 +440,7 @@ def main():
         restorer = Restorer(json.load(file), sys.argv[2])
     try:
         restorer.check()
-    except Refused as problem:
+    except (Refused, OSError) as problem:
         print("%s: this plan is refused" % problem, file=sys.stderr)
         return 4
     try:

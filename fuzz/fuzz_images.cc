@@ -8,6 +8,8 @@
 #include <string>
 
 #include "checker/check.h"
+#include "crgen/losses.h"
+#include "crgen/plan_images.h"
 #include "dsl/json/program_json.h"
 #include "fuzz/image_input.h"
 #include "fuzz/require.h"
@@ -36,13 +38,15 @@ void Try(const ImageInput& input) {
   PageImages pages(*source);
   const PageReader read = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
                               Diagnostics& d) { return pages.Read(image, offset, out, d); };
-  const GenerateOptions options;
+  const GenerateOptions options = {AboutPlan(diag, snapshot)};
   Program program;
   Diagnostics findings;
   if (GenerateProgram(snapshot, options, read, &program, findings) != GenerateOutcome::kOk) {
     Require(findings.HasErrors(), "no program and no reason");
     return;
   }
+  Require(BindToImages(&program, pages, true, 1, findings) == Result::kOk,
+          "images that cannot be read", findings);
   const std::string text = WriteProgram(program, Layout::kLines);
   Program again;
   Require(ReadProgram(text, "plan", &again, findings) == Result::kOk,

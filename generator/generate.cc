@@ -341,7 +341,6 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
     return diag.Count(Severity::kUnsupported) != unsupported ? GenerateOutcome::kUnsupported
                                                              : GenerateOutcome::kBadInput;
   }
-  if (follower != nullptr) follower->Complete();
   return GenerateOutcome::kOk;
 }
 

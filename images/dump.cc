@@ -105,6 +105,8 @@ void Load(Loader& loader, const LoadOptions& options) {
   loader.FinishSharedMemory();
   loader.CheckPathPlaces();
   loader.FinishCgroups();
+  loader.LoadDumpId();
+  loader.LoadCpu();
   loader.ReportUnsupportedFiles();
   loader.AccountForTheRest();
 }

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "images/source/image_source.h"
 #include "model/diagnostics.h"
@@ -42,7 +43,7 @@ Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
 /// Reads pstree.img alone (and core images where they are there: zombies, subreapers).
 Result LoadTree(ImageSource& source, TreeSnapshot* tree, Diagnostics& diag);
 
-/// Reads the bytes of pages by the names in Snapshot::page_images.
+/// Reads the files of a dump by the names that a plan has for them: "parent/pages-1.img".
 class PageImages {
  public:
   /// `source` must outlive it.
@@ -52,7 +53,15 @@ class PageImages {
   Result Read(const std::string& image, std::uint64_t offset, std::span<char> out,
               Diagnostics& diag);
 
+  /// Says of each of `names` how large it is and, if asked for, what its digest is: `threads` of
+  /// them at once. kError: one cannot be read.
+  Result Describe(const std::vector<std::string>& names, bool digests, unsigned threads,
+                  std::vector<ImageFile>* files, Diagnostics& diag);
+
  private:
+  /// The set that `image` is in, and its name there; null (reported): there is none.
+  ImageSource* SetOf(const std::string& image, std::string* name, Diagnostics& diag);
+
   ImageSource& source_;
   std::vector<std::unique_ptr<ImageSource>> parents_;
 };

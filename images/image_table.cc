@@ -40,7 +40,7 @@ constexpr ImageKind kKinds[] = {
     {"SECCOMP", "seccomp.img", 0x64413049, "seccomp_entry", "", kNone, kPlanned, {}, "SET_ATTR seccomp"},
     {"APPARMOR", "apparmor.img", 0x59423047, "apparmor_entry", "", kNone, kUnsupported, {}, "an AppArmor namespace"},
     {"BPFMAP_DATA", "bpfmap-data.img", 0x64324033, "bpfmap_data_entry", "bpfmap_data_entry", kFollows, kUnsupported, {2, 3}, "the content of a BPF map"},
-    {"CPUINFO", "cpuinfo.img", 0x61404013, "cpuinfo_entry", "", kNone, kNotNeeded, {}, "describes the host of the dump; a restorer compares it with its own CPU if it wants to"},
+    {"CPUINFO", "cpuinfo.img", 0x61404013, "cpuinfo_entry", "", kNone, kPlanned, {}, "`about.cpu`: features that bring instructions"},
     {"UTSNS", "utsns-#.img", 0x54473203, "utsns_entry", "", kNone, kPlanned, {}, "SET_ATTR uts"},
     {"TIMENS", "timens-#.img", 0x43114433, "timens_entry", "", kNone, kPlanned, {}, "SET_ATTR time: the clocks at the dump, those of the host (timens-0) or of the tree's own time namespace"},
     {"PIDNS", "pidns-#.img", 0x61157326, "pidns_entry", "", kNone, kUnsupported, {}, "an external pid namespace"},

@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "model/attributes.h"
+#include "model/dump_identity.h"
 #include "model/files/file.h"
 #include "model/ids.h"
 #include "model/image_bytes.h"
 #include "model/memory.h"
 #include "model/network_lock.h"
 #include "model/tree.h"
+#include "model/vdso.h"
 
 namespace crgen {
 
@@ -105,6 +107,9 @@ struct Snapshot {
   bool new_pid_namespace = false;        ///< the root is born with CLONE_NEWPID
   /// Of all processes' and threads' `cgroup`, parents first, each once.
   std::vector<CgroupDirectory> cgroup_directories;
+  std::string dump_id;  ///< DumpIdentity::id
+  CpuNeeds cpu;
+  std::optional<Vdso> vdso;  ///< that processes have mapped, if it is one that can be read
 };
 
 }  // namespace crgen

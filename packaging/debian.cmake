@@ -25,7 +25,7 @@ program.")
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libcrgen-dev)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
 set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS
-    "libprotobuf-dev, libarchive-dev, zlib1g-dev, libzstd-dev, liblzma-dev, libstdc++-12-dev | libstdc++-dev")
+    "libprotobuf-dev, libarchive-dev, zlib1g-dev, libzstd-dev, liblzma-dev, nettle-dev, libstdc++-12-dev | libstdc++-dev")
 set(CPACK_DEBIAN_DEVELOPMENT_DESCRIPTION "libraries that read, plan and check CRIU dumps
 Static libraries and headers of crgen: reading the images of a dump into a
 model, generating the restore program, checking and writing it.")

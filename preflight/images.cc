@@ -1,11 +1,16 @@
-// Page images: regular files below the folder, long enough for what is loaded from them.
+// Images: regular files below the folder, those that the plan was made of, long enough for what is
+// loaded from them.
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <thread>
+#include <type_traits>
 #include <unordered_map>
 
 #include "dsl/references.h"
@@ -25,36 +30,15 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
   }
 
   template <typename Body>
-  void On(const Body&) {}
-
-  void On(const MapRegion& map) {
-    if (map.events) CheckSpan({map.events->image, map.events->offset}, map.events->bytes);
+  void On(const Body& body) {
+    if constexpr (std::is_same_v<Body, Fork>) CheckDump(body);
   }
-  void On(const OpenFile& open) {
-    ForEachValueOf<ImageBytes>(*open.file, [&](const ImageBytes& data) {
-      CheckSpan({data.image, data.offset}, data.bytes);
+  void Ask(const Command& command) override {
+    QuestionOn::Ask(command);
+    // The checker has bounded how much that is.
+    ForEachSource(command.body, [this](const ImageSpan& span, std::uint64_t bytes) {
+      CheckSpan(span, bytes);
     });
-    ForEachOpened(open, [&](Fd, const File& file, bool) {
-      ForEachValueOf<UnlinkedContent>(
-          file, [&](const UnlinkedContent& part) { CheckSpan(part.source, part.bytes); });
-    });
-  }
-  void On(const SetAttr& set) {
-    for (const Mount& mount : set.attributes->mounts) {
-      if (mount.content)
-        CheckSpan({mount.content->image, mount.content->offset}, mount.content->bytes);
-    }
-    for (const DescriptorState& late : set.attributes->descriptors) {
-      if (const auto* unread = std::get_if<TtyInput>(&late.state)) {
-        CheckSpan({unread->input.image, unread->input.offset}, unread->input.bytes);
-      }
-      const auto* sent = std::get_if<QueueSetting>(&late.state);
-      if (sent == nullptr) continue;
-      for (const SentMessage& message : sent->queue) CheckSpan(message.source, message.bytes);
-    }
-  }
-  void On(const LoadPages& load) {
-    CheckSpan(load.source, load.pages * kPageSize);  // the checker has bounded `pages`
   }
 
  private:
@@ -68,6 +52,76 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     findings_.Wrong(span.image + " has " + std::to_string(size) + " bytes: not " +
                     std::to_string(pages ? bytes / kPageSize : bytes) +
                     (pages ? " pages from " : " from ") + std::to_string(span.offset));
+  }
+
+  /// Whether the images are those that the plan was made of.
+  void CheckDump(const Fork& fork) {
+    if (fork.about == nullptr || !fork.about->dump) return;
+    const std::vector<ImageFile>& files = fork.about->dump->images;
+    std::vector<const ImageFile*> others, with_digest;
+    std::string first;  // what is wrong with the first of them
+    const auto differs = [&](const ImageFile& file, const std::string& found) {
+      if (others.empty()) first = file.name + " " + found;
+      others.push_back(&file);
+      sizes_[file.name] = -1;
+    };
+    for (const ImageFile& file : files) {
+      if (file.digest && file.digest->algorithm() != Digest::kSha256) {
+        findings_.Unsupported("about.dump.images: a digest of " +
+                              std::string(file.digest->algorithm()) + ", expected sha256");
+        continue;
+      }
+      const auto [known, fresh] = sizes_.try_emplace(file.name, -1);
+      if (fresh) known->second = SizeOf(file.name);
+      if (known->second < 0) continue;  // told
+      if (static_cast<std::uint64_t>(known->second) != file.size) {
+        differs(file, "has " + std::to_string(known->second) + " bytes, expected " +
+                          std::to_string(file.size));
+      } else if (file.digest) {
+        with_digest.push_back(&file);
+      }
+    }
+    const std::vector<HeldDigest> digests = DigestsOf(with_digest);
+    for (std::size_t i = 0; i < digests.size(); ++i) {
+      const ImageFile& file = *with_digest[i];
+      if (digests[i].error != 0) {
+        findings_.Wrong(file.name + ": " + std::strerror(digests[i].error));
+        sizes_[file.name] = -1;
+      } else if (digests[i].digest != *file.digest) {
+        differs(file, "has " + digests[i].digest.text + ", expected " + file.digest->text);
+      }
+    }
+    if (others.empty()) return;
+    findings_.Wrong("this plan is not of these images: " + first +
+                        (others.size() == 1
+                             ? ""
+                             : "; " + std::to_string(others.size() - 1) + " more differ"),
+                    "--images names the folder of the dump");
+  }
+
+  /// What the held descriptor of an image leads to: the file that is read from later.
+  struct HeldDigest {
+    Digest digest;
+    int error = 0;
+  };
+
+  std::vector<HeldDigest> DigestsOf(const std::vector<const ImageFile*>& files) {
+    std::vector<HeldDigest> found(files.size());
+    std::atomic<std::size_t> next = 0;
+    const auto work = [&] {
+      for (std::size_t i; (i = next++) < files.size();) {
+        const int fd = Reopen(context_.files.image(files[i]->name), O_RDONLY);
+        if (fd < 0 || !DigestOfFile(fd, &found[i].digest)) found[i].error = errno;
+        if (fd >= 0) close(fd);
+      }
+    };
+    const std::size_t threads =
+        std::min<std::size_t>(files.size(), std::thread::hardware_concurrency());
+    std::vector<std::jthread> others;
+    for (std::size_t i = 1; i < threads; ++i) others.emplace_back(work);
+    work();
+    others.clear();  // all have ended
+    return found;
   }
 
   /// -1: it cannot be used, and that is told.

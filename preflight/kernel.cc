@@ -1,5 +1,4 @@
-// The kernel and the processor: what the program needs of them, and what nobody can restore.
-#include <cpuid.h>
+// The kernel: what the program needs of it, and what nobody can restore.
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
@@ -13,17 +12,14 @@
 #include <fstream>
 #include <unordered_map>
 
-#include "preflight/own_maps.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
 namespace {
 
-constexpr const char* kSameKernel = "restore on the kernel of the dump, or one with the same vdso";
 constexpr const char* kNewerKernel = "restore on a kernel that has it";
 constexpr std::uint64_t kGuardInstall = std::uint64_t{1} << 63;
 constexpr int kGuardInstallAdvice = 102;
-constexpr unsigned kXstateLeaf = 0xd;
 
 template <typename Kind>
 std::string NamesOf(std::uint64_t bits) {
@@ -51,13 +47,6 @@ std::uint64_t UnknownAdvice(std::uint64_t bits) {
   return unknown;
 }
 
-/// XCR0: what this processor's XSAVE has.
-std::uint64_t MachineComponents() {
-  unsigned low = 0, b = 0, c = 0, high = 0;
-  if (__get_cpuid_count(kXstateLeaf, 0, &low, &b, &c, &high) == 0) return 3;
-  return low | std::uint64_t{high} << 32;
-}
-
 class KernelQuestion : public QuestionOn<KernelQuestion> {
  public:
   using QuestionOn::QuestionOn;
@@ -76,8 +65,6 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
 
   void On(const MapRegion& map) {
     CheckAdvice(map.madvise.bits);
-    if (map.special == SpecialRegion::kVdso) CheckVdso(map, "vdso");
-    if (map.special == SpecialRegion::kVvar) CheckVdso(map, "vvar");
     if (map.special == SpecialRegion::kAio) CheckAio(map.nr_req.value_or(0));
     if (map.special == SpecialRegion::kSysvIpc) CheckSegment(map.shmid.value_or(0));
   }
@@ -96,7 +83,6 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     }
     if (attributes.membarrier) CheckMembarrier(attributes.membarrier->bits);
     if (attributes.seccomp) CheckSeccomp(*attributes.seccomp);
-    if (attributes.fpu && attributes.fpu->xstate_bv) CheckFpu(attributes.fpu->xstate_bv->value);
     for (const PosixTimer& timer : attributes.posix_timers) CheckClock(timer.clock);
   }
 
@@ -111,22 +97,6 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
   }
 
  private:
-  /// Its size, no more: the plan does not say which vdso the dump had.
-  void CheckVdso(const MapRegion& map, const char* name) {
-    Diagnostics unread;
-    if (maps_.ranges.empty() && Failed(ReadOwnMaps(&maps_, unread))) {
-      return findings_.Wrong(unread.entries().back().where + ": " + unread.entries().back().what,
-                             "mount proc(5)");
-    }
-    const bool vdso = map.special == SpecialRegion::kVdso;
-    const std::uint64_t here = (vdso ? maps_.vdso : maps_.vvar).size();
-    const std::uint64_t there = map.end.value - map.start.value;
-    if (here == there) return;
-    findings_.Wrong(std::string("the ") + name + " differs: " + std::to_string(there) +
-                        " bytes in the dump, " + std::to_string(here) + " of this kernel",
-                    kSameKernel);
-  }
-
   void CheckAdvice(std::uint64_t bits) {
     const std::uint64_t fresh = bits & ~known_advice_;
     if (fresh == 0) return;
@@ -176,26 +146,6 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     }
   }
 
-  void CheckFpu(std::uint64_t components) {
-    constexpr std::uint64_t kCarried = 0x2ff;  // by the members of `fpu`
-    if ((components & ~kCarried) != 0) {
-      return findings_.Unsupported("registers of XSAVE components " +
-                                   HexText(components & ~kCarried) +
-                                   ", which no member of fpu has");
-    }
-    const std::uint64_t missing = components & ~MachineComponents();
-    if (missing == 0) return;
-    findings_.Wrong(
-        "registers of XSAVE components " + HexText(missing) + ", which this processor has not",
-        "restore on a processor like the dump's");
-  }
-
-  static std::string HexText(std::uint64_t value) {
-    char text[24];
-    std::snprintf(text, sizeof text, "0x%llx", static_cast<unsigned long long>(value));
-    return text;
-  }
-
   void CheckClock(const Clock& clock) {
     timespec resolution;
     if (clock_getres(static_cast<clockid_t>(clock.value), &resolution) == 0) return;
@@ -204,7 +154,6 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
         kNewerKernel);
   }
 
-  OwnMaps maps_;
   std::uint64_t known_advice_ = 0;
   std::uint64_t requests_ = 0;
   std::unordered_set<Pid> with_registers_;

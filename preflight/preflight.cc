@@ -54,7 +54,7 @@ Result Preflight(const Program& program, const PreflightOptions& options, HostFi
   Context context = MakeContext(program, options, *files, findings);
   std::vector<std::unique_ptr<Question>> questions;
   for (const auto ask :
-       {AskForNumbers, AskForRights, AskTheKernel, AskForImages, AskForNamespaces, AskForFiles,
+       {AskForNumbers, AskForRights, AskTheKernel, AskTheMachine, AskForImages, AskForNamespaces, AskForFiles,
         AskForInherited, AskForLocks, AskForSockets, AskForTerminals, AskForCgroups}) {
     questions.push_back(ask(context));
   }

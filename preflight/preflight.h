@@ -32,7 +32,8 @@ struct PreflightOptions {
 ///   build id that they had, with the access that the program wants;
 /// - namespaces (namespaces.cc): what the caller has to give for those of the plan's own; paths are
 ///   then looked up there, as far as they lead to what is given (root_view.h);
-/// - page images (images.cc): regular files below the folder, long enough;
+/// - images (images.cc): regular files below the folder, long enough, and those that the plan was
+///   made of: of the sizes that it says, and with the digests;
 /// - what the caller hands over (inherited.cc): all of it, of the right kind, and nothing else;
 /// - locks (locks.cc): held by nobody outside, as far as /proc/locks shows;
 /// - numbers (numbers.cc): pids that are free, and how many the system has room for;
@@ -42,7 +43,8 @@ struct PreflightOptions {
 ///   that nobody has, the tool that removes the network lock;
 /// - terminals (terminals.cc): indices of ptys that are free, devices that are what they were;
 /// - rights (rights.cc): capabilities, ids and limits that this process must have;
-/// - the kernel (kernel.cc): its vdso, its features, and what no restorer can do.
+/// - the kernel (kernel.cc): its features, and what no restorer can do; the processor and the vdso
+///   (machine.cc).
 ///
 /// `program` has passed CheckProgram. Each finding has a severity, the index of the command and,
 /// where something can be done about it, an advice; a cause is named once, at its first command.

@@ -94,5 +94,6 @@ std::unique_ptr<Question> AskForRights(Context& context);
 std::unique_ptr<Question> AskForSockets(Context& context);
 std::unique_ptr<Question> AskForTerminals(Context& context);
 std::unique_ptr<Question> AskTheKernel(Context& context);
+std::unique_ptr<Question> AskTheMachine(Context& context);
 
 }  // namespace crgen::preflight

@@ -129,7 +129,8 @@ SimulatedState& SimulatedState::operator=(SimulatedState&&) noexcept = default;
 void SimulatedState::Reset(std::unique_ptr<check::Kernel> kernel) { kernel_ = std::move(kernel); }
 
 ProgramCheck::ProgramCheck(const Program& program, Diagnostics& diag)
-    : kernel_(std::make_unique<check::Kernel>()),
+    : program_(program),
+      kernel_(std::make_unique<check::Kernel>()),
       diag_(diag),
       errors_before_(diag.Count(Severity::kError)) {
   kernel_->Begin(program, diag);
@@ -141,6 +142,7 @@ void ProgramCheck::RunTo(std::size_t end) { kernel_->RunTo(end); }
 
 Result ProgramCheck::Finish(SimulatedState* state) {
   kernel_->Finish();
+  check::CheckAbout(program_, diag_);
   state->Reset(std::move(kernel_));
   return diag_.Count(Severity::kError) == errors_before_ ? Result::kOk : Result::kError;
 }

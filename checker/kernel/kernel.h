@@ -454,6 +454,13 @@ void MergeCgroup(const std::optional<CgroupMembership>& from, std::optional<Cgro
 /// The first value that no namespace can have.
 std::optional<Refusal> RefusedNamespaces(const Attributes& attributes);
 
+/// Adds an error for whatever `about` of the program says that cannot be, and for each image and
+/// vdso with which the commands do not keep to it. Cost: linear.
+void CheckAbout(const Program& program, Diagnostics& diag);
+
+/// Whether it leads to a file inside a dump.
+bool IsImageName(std::string_view name);
+
 std::string RangeText(AddressRange range);  ///< "0x1000-0x3000"
 std::string ExitText(const ExitStatus& status);
 

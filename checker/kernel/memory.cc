@@ -42,18 +42,6 @@ constexpr Advice kAdvice[] = {
 
 constexpr std::uint64_t kDropsPages = Bit(MADV_DONTNEED) | kGuardInstall;
 
-bool IsImageName(std::string_view name) {
-  if (name.empty() || name.front() == '/' || name.find('\0') != std::string_view::npos)
-    return false;
-  for (std::size_t start = 0; start <= name.size();) {
-    std::size_t end = name.find('/', start);
-    if (end == std::string_view::npos) end = name.size();
-    if (end == start || name.substr(start, end - start) == "..") return false;
-    start = end + 1;
-  }
-  return true;
-}
-
 /// The bytes of what is mapped; behind them nothing can be written, privately neither. Absent: none
 /// are known.
 std::optional<std::uint64_t> MappedSize(const Backing& backing, const AllFileRules& files) {

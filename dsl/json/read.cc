@@ -253,6 +253,10 @@ bool Reader::ReadValue(const json& in, const Place& place, T* out) {
     if (out->IsKnown()) return true;
     other_language_ = true;
     return Expected(place, "a version 1.n of the language, which is what this program reads", in);
+  } else if constexpr (std::is_same_v<T, Digest>) {
+    if (in.is_string()) out->text = in.get<std::string>();
+    if (out->IsWellFormed()) return true;
+    return Expected(place, "a digest such as \"sha256:…\" of lower-case hex digits", in);
   } else if constexpr (std::is_same_v<T, std::string>) {
     if (!in.is_string()) return Expected(place, "a string", in);
     *out = in.get<std::string>();

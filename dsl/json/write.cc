@@ -64,6 +64,7 @@ void WriteOne(JsonWriter& json, Hex value) { json.HexNumber(value.value); }
 void WriteOne(JsonWriter& json, const Bytes& value) { json.Base64(value.bytes); }
 void WriteOne(JsonWriter& json, const std::string& value) { json.String(value); }
 void WriteOne(JsonWriter& json, const LanguageVersion& value) { json.String(value.text); }
+void WriteOne(JsonWriter& json, const Digest& value) { json.String(value.text); }
 void WriteOne(JsonWriter& json, const File& value) { WriteFile(json, value); }
 void WriteOne(JsonWriter& json, const DescriptorState& value) { WriteDescriptorState(json, value); }
 void WriteOne(JsonWriter& json, PidReference value) { json.Number(std::int64_t{value.value}); }

@@ -162,6 +162,10 @@ struct Loader {
   void LoadMemory(ProcessIndex index, Attributes* attributes);
   void LoadFs(ProcessIndex index, Attributes* attributes);
   void LoadAioRing(const std::vector<PageRun>& runs, const std::string& image, Region* ring);
+  /// What a plan relies on beside its own commands.
+  void LoadVdso(const std::vector<PageRun>& runs, const AddressSpace& memory);
+  void LoadDumpId();
+  void LoadCpu();
   void LoadClocks(Attributes* attributes);
   Result ReadCgroups();
   /// Where a process or thread is; none: where the dumper was.
@@ -313,6 +317,7 @@ struct Loader {
   pb::core_entry core;
   pb::mm_entry mm;
   pb::fdinfo_entry fdinfo;
+  bool vdso_sought = false;  ///< in the pages of the first process that has one
 };
 
 }  // namespace crgen

@@ -521,6 +521,7 @@ void Loader::LoadMemory(ProcessIndex index, Attributes* attributes) {
       if (region.kind != RegionKind::kAioRing) continue;
       LoadAioRing(runs, "pagemap-" + std::to_string(pid) + ".img", &region);
     }
+    LoadVdso(runs, process.memory);
     FitPages(std::move(runs), snapshot, &process.memory, "pagemap-" + std::to_string(pid) + ".img",
              complete, diag);
   }

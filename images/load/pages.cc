@@ -227,22 +227,4 @@ std::string Loader::ParentPrefix(std::size_t depth) {
   return prefix;
 }
 
-Result PageImages::Read(const std::string& image, std::uint64_t offset, std::span<char> out,
-                        Diagnostics& diag) {
-  constexpr std::string_view kPrefix = "parent/";
-  std::size_t depth = 0, at = 0;
-  while (image.compare(at, kPrefix.size(), kPrefix) == 0) {
-    at += kPrefix.size();
-    ++depth;
-  }
-  while (parents_.size() < depth) {
-    ImageSource& child = parents_.empty() ? source_ : *parents_.back();
-    auto parent = child.Parent();
-    if (parent == nullptr) return diag.Fail(image, "there is no parent set");
-    parents_.push_back(std::move(parent));
-  }
-  ImageSource& set = depth == 0 ? source_ : *parents_[depth - 1];
-  return set.ReadAt(image.substr(at), offset, out, diag);
-}
-
 }  // namespace crgen

@@ -1,5 +1,6 @@
 #include "images/source/archive.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 
@@ -7,12 +8,14 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "images/image_table.h"
 #include "images/runtime_descriptors.h"
 #include "images/source/archive_reader.h"
 #include "images/source/scoped_fd.h"
+#include "model/ids.h"
 
 namespace crgen {
 namespace {
@@ -21,11 +24,77 @@ constexpr std::string_view kParent = "parent/";
 /// Of files that are not held: what tells of which kind they are.
 constexpr std::size_t kHead = 2 * sizeof(std::uint32_t);
 
+/// Of pages that are not kept: the parts that begin as an ELF file does.
+class ElfParts {
+ public:
+  static constexpr std::size_t kPart = 4 * kPageSize;  ///< as long as any vdso
+
+  /// The next bytes of the file. `*budget`: how many more may be kept.
+  void Add(std::uint64_t offset, std::string_view bytes, std::uint64_t* budget) {
+    if (!parts_.empty() && offset == end_) {
+      std::string& last = parts_.rbegin()->second;
+      last += bytes.substr(0, kPart - last.size());
+    }
+    end_ = offset + bytes.size();
+    for (std::uint64_t page = (offset + kPageSize - 1) / kPageSize * kPageSize; page < end_;
+         page += kPageSize) {
+      const std::string_view rest = bytes.substr(page - offset);
+      const bool in_last = !parts_.empty() && page < parts_.rbegin()->first + kPart;
+      if (in_last || !rest.starts_with(ELFMAG) || *budget < kPart) continue;
+      parts_.emplace(page, rest.substr(0, kPart));
+      *budget -= kPart;
+    }
+  }
+
+  /// Fills `out` from `offset`; false: that is not kept.
+  bool Read(std::uint64_t offset, std::span<char> out) const {
+    const auto after = parts_.upper_bound(offset);
+    if (after == parts_.begin()) return false;
+    const auto& [start, bytes] = *std::prev(after);
+    if (offset - start > bytes.size() || out.size() > bytes.size() - (offset - start)) return false;
+    bytes.copy(out.data(), out.size(), offset - start);
+    return true;
+  }
+
+ private:
+  std::map<std::uint64_t, std::string> parts_;  // by where they start; only the last one grows
+  std::uint64_t end_ = 0;                       // of what was added
+};
+
 /// A file of an image folder.
 struct ArchivedImage {
   std::uint64_t size = 0;
   std::string content;  ///< its first bytes, or all
+  ElfParts elf;
+  std::optional<Digest> digest;
   bool extracted = false;
+};
+
+/// SHA-256 of a file that comes in ascending pieces, with holes between them.
+class SumOfPieces {
+ public:
+  void Add(std::uint64_t offset, std::string_view bytes) {
+    Pad(offset);
+    sum_.Add(bytes);
+    end_ += bytes.size();
+  }
+  Digest Finish(std::uint64_t size) {
+    Pad(size);
+    return sum_.Finish();
+  }
+
+ private:
+  void Pad(std::uint64_t to) {
+    static constexpr char kZeros[kPageSize] = {};
+    while (end_ < to) {
+      const std::uint64_t part = std::min<std::uint64_t>(to - end_, sizeof kZeros);
+      sum_.Add({kZeros, static_cast<std::size_t>(part)});
+      end_ += part;
+    }
+  }
+
+  Sha256 sum_;
+  std::uint64_t end_ = 0;
 };
 
 std::string_view FileName(std::string_view path) { return path.substr(path.rfind('/') + 1); }
@@ -52,8 +121,11 @@ bool IsReadByRestores(const ImageKind& kind) {
 /// All sets of an archive, by names such as "parent/core-1.img".
 class ArchivedSets {
  public:
-  ArchivedSets(std::string name, ScopedFd fd, std::string bytes)
-      : fd_(std::move(fd)), bytes_(std::move(bytes)), input_{std::move(name), fd_.get(), bytes_} {}
+  ArchivedSets(std::string name, ScopedFd fd, std::string bytes, bool digests)
+      : fd_(std::move(fd)),
+        bytes_(std::move(bytes)),
+        input_{std::move(name), fd_.get(), bytes_},
+        digests_(digests) {}
 
   Result Load(NewFolder* extract, Diagnostics& diag);
   const std::map<std::string, ArchivedImage>& images() const { return images_; }
@@ -70,10 +142,12 @@ class ArchivedSets {
   const ScopedFd fd_;
   const std::string bytes_;
   const ArchiveInput input_;
+  const bool digests_;
   std::map<std::string, ArchivedImage> images_;
   std::string folder_;  // where the images are in the archive
   bool folder_known_ = false;
   std::uint64_t held_ = 0;  // bytes of framed images
+  std::uint64_t elf_budget_ = archive_bound::kElf;
   bool has_pages_ = false;
   std::unique_ptr<ImageSource> extracted_;
 };
@@ -142,7 +216,13 @@ Result ArchivedSets::TakeContent(const ArchiveEntry& entry, const ImageKind* kin
     image.content.resize(end);
     return Result::kOk;
   };
+  const bool is_read = kind != nullptr && IsReadByRestores(*kind);
+  std::optional<SumOfPieces> sum;
+  if (digests_ && is_read) sum.emplace();
+  const bool seeks_elf = is_read && most < entry.size && !image.extracted;
   const auto take = [&](std::uint64_t offset, std::string_view bytes) {
+    if (sum) sum->Add(offset, bytes);
+    if (seeks_elf) image.elf.Add(offset, bytes, &elf_budget_);
     if (image.extracted && Failed(extract->Write(offset, bytes, diag))) return Result::kError;
     if (offset >= most) return Result::kOk;
     if (Failed(pad(offset))) return Result::kError;
@@ -150,6 +230,7 @@ Result ArchivedSets::TakeContent(const ArchiveEntry& entry, const ImageKind* kin
     return Result::kOk;
   };
   if (Failed(reader.Read(take, diag)) || Failed(pad(entry.size))) return Result::kError;
+  if (sum) image.digest = sum->Finish(entry.size);
   return image.extracted ? extract->End(entry.size, diag) : Result::kOk;
 }
 
@@ -163,6 +244,7 @@ Result ArchivedSets::ReadAt(const std::string& name, std::uint64_t offset, std::
   }
   if (offset + out.size() > image.content.size()) {
     if (image.extracted) return extracted_->ReadAt(name, offset, out, diag);
+    if (image.elf.Read(offset, out)) return Result::kOk;
     if (!std::exchange(has_pages_, true) && Failed(HoldPages(diag))) return Result::kError;
     if (image.content.size() != image.size) return diag.Fail(name, "could not be read before");
   }
@@ -243,6 +325,13 @@ class ArchiveSource : public ImageSource {
     if (first == sets_->images().end() || !first->first.starts_with(prefix)) return nullptr;
     return std::make_unique<ArchiveSource>(sets_, prefix);
   }
+  Result DigestOf(const std::string& name, Digest* digest, Diagnostics& diag) override {
+    const auto found = sets_->images().find(prefix_ + name);
+    if (found == sets_->images().end()) return diag.Fail(name, "is missing");
+    if (!found->second.digest) return diag.Fail(name, "is none that a restore reads");
+    *digest = *found->second.digest;
+    return Result::kOk;
+  }
 
  private:
   std::shared_ptr<ArchivedSets> sets_;
@@ -250,8 +339,9 @@ class ArchiveSource : public ImageSource {
 };
 
 std::unique_ptr<ImageSource> Open(std::string name, ScopedFd fd, std::string bytes,
-                                  NewFolder* extract, Diagnostics& diag) {
-  auto sets = std::make_shared<ArchivedSets>(std::move(name), std::move(fd), std::move(bytes));
+                                  NewFolder* extract, Diagnostics& diag, bool digests) {
+  auto sets =
+      std::make_shared<ArchivedSets>(std::move(name), std::move(fd), std::move(bytes), digests);
   if (Failed(sets->Load(extract, diag))) return nullptr;
   return std::make_unique<ArchiveSource>(std::move(sets), "");
 }
@@ -259,7 +349,7 @@ std::unique_ptr<ImageSource> Open(std::string name, ScopedFd fd, std::string byt
 }  // namespace
 
 std::unique_ptr<ImageSource> OpenArchive(const std::string& path, NewFolder* extract,
-                                         Diagnostics& diag) {
+                                         Diagnostics& diag, bool digests) {
   // O_NONBLOCK: a FIFO must not hang us before it is refused.
   ScopedFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat info;
@@ -272,12 +362,12 @@ std::unique_ptr<ImageSource> OpenArchive(const std::string& path, NewFolder* ext
                "is neither a folder nor a regular file, expected a dump or an archive of one");
     return nullptr;
   }
-  return Open(path, std::move(fd), "", extract, diag);
+  return Open(path, std::move(fd), "", extract, diag, digests);
 }
 
 std::unique_ptr<ImageSource> OpenArchiveBytes(std::string bytes, NewFolder* extract,
-                                              Diagnostics& diag) {
-  return Open("archive", ScopedFd(), std::move(bytes), extract, diag);
+                                              Diagnostics& diag, bool digests) {
+  return Open("archive", ScopedFd(), std::move(bytes), extract, diag, digests);
 }
 
 }  // namespace crgen

@@ -59,6 +59,7 @@ class FolderSource : public ImageSource {
   Result ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
                 Diagnostics& diag) override;
   std::unique_ptr<ImageSource> Parent() override;
+  Result DigestOf(const std::string& name, Digest* digest, Diagnostics& diag) override;
 
  private:
   Result Open(const std::string& name, ScopedFd* fd, std::uint64_t* size, Diagnostics& diag);
@@ -170,6 +171,13 @@ std::unique_ptr<ImageSource> FolderSource::Parent() {
   return std::make_unique<FolderSource>(path_ + "/parent", std::move(parent), std::move(children));
 }
 
+Result FolderSource::DigestOf(const std::string& name, Digest* digest, Diagnostics& diag) {
+  ScopedFd fd;
+  std::uint64_t size = 0;
+  if (Failed(Open(name, &fd, &size, diag))) return Result::kError;
+  return DigestOfFile(fd.get(), digest) ? Result::kOk : diag.Fail(name, ErrnoText());
+}
+
 class MemorySource : public ImageSource {
  public:
   explicit MemorySource(std::map<std::string, std::string> files) : files_(std::move(files)) {}
@@ -217,6 +225,21 @@ class MemorySource : public ImageSource {
 };
 
 }  // namespace
+
+Result ImageSource::DigestOf(const std::string& name, Digest* digest, Diagnostics& diag) {
+  constexpr std::uint64_t kPiece = 256 * 1024;
+  std::uint64_t size = 0;
+  if (Failed(Size(name, &size, diag))) return Result::kError;
+  std::vector<char> piece(std::min(size, kPiece));
+  Sha256 sum;
+  for (std::uint64_t at = 0; at < size; at += piece.size()) {
+    piece.resize(std::min(size - at, kPiece));
+    if (Failed(ReadAt(name, at, piece, diag))) return Result::kError;
+    sum.Add(piece);
+  }
+  *digest = sum.Finish();
+  return Result::kOk;
+}
 
 std::unique_ptr<ImageSource> OpenFolder(const std::string& path, Diagnostics& diag) {
   ScopedFd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -9,11 +9,12 @@
 #include <vector>
 
 #include "model/diagnostics.h"
+#include "model/digest.h"
 
 namespace crgen {
 
 /// The files of one image set. Names are plain file names, without a folder. Several threads may
-/// call Read() at once.
+/// call Read(), or DigestOf(), at once.
 class ImageSource {
  public:
   virtual ~ImageSource() = default;
@@ -34,6 +35,9 @@ class ImageSource {
   /// The set behind the link `parent` of an incremental dump; nullptr if there is none, or if it is
   /// one of the sets that led there.
   virtual std::unique_ptr<ImageSource> Parent() = 0;
+
+  /// SHA-256 of the whole file, which is read piece by piece.
+  virtual Result DigestOf(const std::string& name, Digest* digest, Diagnostics& diag);
 };
 
 /// A folder on disk. nullptr: `path` is not a folder that can be read (reported).

@@ -23,6 +23,11 @@ constexpr std::size_t kRandomMutants = 200;
 
 /// What no dump has, or not in this place.
 constexpr const char* kMoreCommands = R"([
+  {"command": "FORK", "pid": 0, "child_pid": 1, "about": {"version": "1.0", "machine": "x86_64",
+   "dump": {"id": "run", "images": [{"name": "pages-1.img", "size": 4096, "digest":
+    "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}]},
+   "cpu": {"xsave": "0x7", "features": ["sse2"]},
+   "vdso": {"size": 8192, "build_id": "00ff", "symbols": [{"name": "time", "offset": "0x10"}]}}},
   {"command": "EXIT", "pid": 1, "status": {"signal": "SIGSEGV", "core_dumped": true}},
   {"command": "RESUME", "pid": 1, "stopped": "SIGTSTP"},
   {"command": "OPEN_FILE", "pid": 1, "fd": 70, "cloexec": true,

@@ -81,6 +81,7 @@ def fill_in(case):
     for name, start in fill.items():
         place = "0x%x" % (int(start, 16) + sizes[name])
         text, end = (it.replace("@%s_end@" % name, place) for it in (text, end))
+        text = text.replace("@%s_size@" % name, "0x%x" % sizes[name])
     case.plan = os.path.join(PATH, "plan.json")
     with open(case.plan, "w", encoding="utf-8") as plan:
         plan.write(text)

@@ -9,6 +9,7 @@
 
 #include "checker/check.h"
 #include "crgen/losses.h"
+#include "crgen/plan_images.h"
 #include "dsl/json/program_json.h"
 #include "generator/generate.h"
 #include "images/dump.h"
@@ -52,6 +53,8 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {
     Diagnostics diag;
     ASSERT_EQ(GenerateProgram(snapshot_, {AboutPlan(diag_, snapshot_)}, Reader(), &program_, diag),
               GenerateOutcome::kOk)
+        << DiagnosticText(diag);
+    ASSERT_EQ(BindToImages(&program_, *pages_, false, 1, diag), Result::kOk)
         << DiagnosticText(diag);
   }
 

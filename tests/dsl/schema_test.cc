@@ -79,6 +79,22 @@ TEST(ReadProgram, NamesPlaceAndExpectation) {
             "plan:1: /0/flags/1: expected a flag name or \"0x…\", found 3\n");
 }
 
+TEST(ReadProgram, WantsDigestsOfOneForm) {
+  const auto with = [](const std::string& digest) {
+    return Findings(R"([{"command": "FORK", "pid": 0, "child_pid": 10, "about": {"version": "1.0",
+                         "dump": {"images": [{"name": "a.img", "size": 1, "digest": ")" +
+                    digest + R"("}]}}}])");
+  };
+  const std::string digits(64, '0');
+  EXPECT_EQ(with("sha256:" + digits), "");
+  EXPECT_EQ(with("sha512:" + digits + digits), "");
+  for (const std::string& wrong : {digits, "sha256:" + digits + "g", std::string("sha256:")}) {
+    EXPECT_NE(with(wrong).find("/0/about/dump/images/0/digest: expected a digest such as"),
+              std::string::npos)
+        << wrong;
+  }
+}
+
 /// A file with the flags, which stand in the text as they are.
 std::string FindingsOfFlags(const std::string& flags) {
   return Findings(R"([{"command": "OPEN_FILE", "pid": 1, "fd": 0, "file": {"type": "REG", "id": 1,

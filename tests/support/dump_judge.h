@@ -6,6 +6,8 @@
 #include <string>
 
 #include "checker/check.h"
+#include "crgen/losses.h"
+#include "crgen/plan_images.h"
 #include "generator/generate.h"
 #include "images/dump.h"
 
@@ -43,6 +45,11 @@ inline DumpVerdict JudgeSnapshot(ImageSource& source, Snapshot& snapshot,
     return verdict;
   }
   verdict.fate = DumpFate::kProgram;
+  std::get<Fork>(program.front().body).about = AboutPlan({}, snapshot);
+  if (Failed(BindToImages(&program, images, true, 2, diag))) {
+    verdict.complaint = "images that cannot be read: " + FirstFinding(diag, Severity::kError);
+    return verdict;
+  }
   SimulatedState state;
   TreeSnapshot tree;
   if (Failed(CheckProgram(program, &state, diag))) {

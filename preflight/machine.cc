@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// The processor, and the vdso that the kernel gives to processes: whether programs find in them
+// what they have found at the dump.
+#include <cpuid.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <unordered_set>
+
+#include "preflight/own_maps.h"
+#include "preflight/question.h"
+
+namespace crgen::preflight {
+namespace {
+
+constexpr const char* kSameKernel = "restore on the kernel of the dump, or one with the same vdso";
+constexpr unsigned kXstateLeaf = 0xd;
+
+/// XCR0: what this processor's XSAVE has.
+std::uint64_t MachineComponents() {
+  unsigned low = 0, b = 0, c = 0, high = 0;
+  if (__get_cpuid_count(kXstateLeaf, 0, &low, &b, &c, &high) == 0) return 3;
+  return low | std::uint64_t{high} << 32;
+}
+
+/// The flags of the first processor in /proc/cpuinfo; empty: they cannot be read.
+std::unordered_set<std::string> MachineFeatures() {
+  constexpr std::string_view kKey = "flags";
+  std::unordered_set<std::string> features;
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(':');
+    if (!line.starts_with(kKey) || colon == line.npos) continue;
+    std::istringstream words(line.substr(colon + 1));
+    for (std::string word; words >> word;) features.insert(word);
+    break;
+  }
+  return features;
+}
+
+class MachineQuestion : public QuestionOn<MachineQuestion> {
+ public:
+  explicit MachineQuestion(Context& context) : QuestionOn(context) {
+    const About* about = AboutOf(context.program);
+    if (about != nullptr && about->vdso) vdso_ = &*about->vdso;
+  }
+
+  template <typename Body>
+  void On(const Body&) {}
+
+  void On(const Fork& fork) {
+    if (fork.about == nullptr || !fork.about->cpu) return;
+    const CpuNeeds& cpu = *fork.about->cpu;
+    if (cpu.xsave) CheckComponents(cpu.xsave->value);
+    if (!cpu.features.empty()) CheckFeatures(cpu.features);
+  }
+
+  void On(const MapRegion& map) {
+    if (map.special == SpecialRegion::kVvar) (void)CheckSize(map, "vvar");
+    if (map.special == SpecialRegion::kVdso && CheckSize(map, "vdso")) CheckVdso();
+  }
+
+  void On(const SetAttr& set) {
+    const auto& fpu = set.attributes->fpu;
+    if (fpu && fpu->xstate_bv) CheckComponents(fpu->xstate_bv->value);
+  }
+
+ private:
+  void CheckComponents(std::uint64_t components) {
+    constexpr std::uint64_t kCarried = 0x2ff;  // by the members of `fpu`
+    components &= ~told_;
+    told_ |= components;
+    if ((components & ~kCarried) != 0) {
+      findings_.Unsupported("registers of XSAVE components " + HexText(components & ~kCarried) +
+                            ", which no member of fpu has");
+    }
+    const std::uint64_t missing = components & kCarried & ~MachineComponents();
+    if (missing == 0) return;
+    findings_.Wrong(
+        "registers of XSAVE components " + HexText(missing) + ", which this processor has not",
+        "restore on a processor like the dump's");
+  }
+
+  /// The kernel hides features that a processor has: no more than a warning.
+  void CheckFeatures(const std::vector<std::string>& features) {
+    const std::unordered_set<std::string> here = MachineFeatures();
+    std::string missing;
+    for (const std::string& feature : features) {
+      if (!here.contains(feature)) missing += (missing.empty() ? "" : ", ") + feature;
+    }
+    if (missing.empty()) return;
+    findings_.Warn("this processor has no " + missing + ", which the dump's had",
+                   "programs that have found it there end with SIGILL");
+  }
+
+  bool CheckSize(const MapRegion& map, const char* name) {
+    Diagnostics unread;
+    if (maps_.ranges.empty() && Failed(ReadOwnMaps(&maps_, unread))) {
+      findings_.Wrong(unread.entries().back().where + ": " + unread.entries().back().what,
+                      "mount proc(5)");
+      return false;
+    }
+    const bool vdso = map.special == SpecialRegion::kVdso;
+    const std::uint64_t here = (vdso ? maps_.vdso : maps_.vvar).size();
+    const std::uint64_t there = map.end.value - map.start.value;
+    if (here == there) return true;
+    findings_.Wrong(std::string("the ") + name + " differs: " + std::to_string(there) +
+                        " bytes in the dump, " + std::to_string(here) + " of this kernel",
+                    kSameKernel);
+    return false;
+  }
+
+  /// Another build will do if programs find everything where they have found it.
+  void CheckVdso() {
+    if (vdso_ == nullptr) return;
+    const std::optional<Vdso> here = ParseVdso(
+        {reinterpret_cast<const char*>(maps_.vdso.start), maps_.vdso.size()});
+    if (!here) return findings_.Wrong("the vdso of this kernel cannot be read", kSameKernel);
+    if (!vdso_->build_id.empty() && here->build_id == vdso_->build_id) return;
+    for (const VdsoSymbol& symbol : vdso_->symbols) {
+      const auto same = std::ranges::find(here->symbols, symbol.name, &VdsoSymbol::name);
+      if (same != here->symbols.end() && same->offset == symbol.offset) continue;
+      return findings_.Wrong(
+          "the vdso differs: " + symbol.name + " is at " + HexText(symbol.offset.value) +
+              " in the dump, " +
+              (same == here->symbols.end() ? "nowhere" : "at " + HexText(same->offset.value)) +
+              " of this kernel",
+          kSameKernel);
+    }
+  }
+
+  const Vdso* vdso_ = nullptr;  // of the dump
+  OwnMaps maps_;
+  std::uint64_t told_ = 0;  // components
+};
+
+}  // namespace
+
+std::unique_ptr<Question> AskTheMachine(Context& context) {
+  return std::make_unique<MachineQuestion>(context);
+}
+
+}  // namespace crgen::preflight
