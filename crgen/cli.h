@@ -22,6 +22,7 @@ enum class ExitCode {
   kBadInput = 3,
   kUnsupported = 4,
   kUnreachable = 5,
+  kDiffers = 6,
 };
 
 inline constexpr ExitCodeRow kExitCodes[] = {
@@ -31,6 +32,7 @@ inline constexpr ExitCodeRow kExitCodes[] = {
     {3, "bad input", "a dump or program that is not valid, a file that cannot be read or written"},
     {4, "unsupported", "the dump is valid, but has things that no command can say; all are listed"},
     {5, "unreachable", "no sequence of system calls leads to this process tree"},
+    {6, "different", "what was compared is not the same"},
 };
 
 enum class GenerateOutcome;
@@ -44,6 +46,7 @@ struct Subcommand {
   std::function<ExitCode()> (*add)(CLI::App& app);
 };
 
+std::function<ExitCode()> AddDiff(CLI::App& app);
 std::function<ExitCode()> AddGenerate(CLI::App& app);
 std::function<ExitCode()> AddPlan(CLI::App& app);
 std::function<ExitCode()> AddShow(CLI::App& app);

@@ -4,6 +4,7 @@
 
 #include "crgen/cli.h"
 #include "crgen/needs.h"
+#include "crgen/system_calls.h"
 #include "generator/generate.h"
 #include "generator/tree/analyzer.h"
 #include "generator/tree_answers.h"
@@ -14,6 +15,7 @@ namespace {
 
 struct TreeArguments {
   std::string tree;
+  std::vector<std::string> system_calls;
   bool program = false;
 };
 
@@ -26,6 +28,8 @@ Result LoadTreeFrom(const std::string& argument, TreeSnapshot* tree, Diagnostics
 }
 
 ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
+  TreeRules rules;
+  if (Failed(ParseSystemCalls(arguments.system_calls, &rules, diag))) return ExitCode::kUsage;
   TreeSnapshot loaded, tree;
   if (Failed(LoadTreeFrom(arguments.tree, &loaded, diag))) return ExitCode::kBadInput;
   WarnOfOutside(loaded, diag);
@@ -33,7 +37,7 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
   TreeRefusal refusal;
   const bool prepared = Succeeded(PrepareTree(loaded, &tree, &refusal));
   loaded = {};  // a large tree is held once
-  if (!prepared || Failed(AnalyzeTree(tree, &plan, &refusal))) {
+  if (!prepared || Failed(AnalyzeTreeWith(rules, tree, &plan, &refusal))) {
     diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
     return ExitCode::kUnreachable;
   }
@@ -41,7 +45,7 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
   if (arguments.program) {
     WriteTreeProgram(tree, plan, Layout::kLines, &text);
   } else {
-    text = DescribeDerivation(tree, plan);
+    text = DrawTree(tree) + DescribeDerivation(tree, plan);
   }
   Output output("");
   return Failed(output.Write(text, diag)) ? ExitCode::kBadInput : ExitCode::kOk;
@@ -100,7 +104,11 @@ ExitCode AnswerTrees(const TreeArguments& arguments, Diagnostics& diag) {
 
 ExitCode RunTree(const TreeArguments& arguments, Diagnostics& diag) {
   if (arguments.tree != "-") return ShowTree(arguments, diag);
-  if (arguments.program) return AnswerTrees(arguments, diag);
+  if (arguments.program && arguments.system_calls.empty()) return AnswerTrees(arguments, diag);
+  if (arguments.program) {
+    diag.Error("--syscalls", "is for one tree: standard input has many");
+    return ExitCode::kUsage;
+  }
   diag.Error("-", "trees are read from standard input with --program");
   return ExitCode::kUsage;
 }
@@ -117,6 +125,11 @@ std::function<ExitCode()> AddTree(CLI::App& app) {
       ->required();
   app.add_flag("--program", arguments->program,
                "Print the commands that rebuild the tree as a program");
+  app.add_option("--syscalls", arguments->system_calls,
+                 "Rebuild it by these alone: fork,setsid,setpgid,exit (and wait), and perhaps "
+                 "clone_parent and subreaper; default: all")
+      ->delimiter(',')
+      ->type_name("NAMES");
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.footer(
       "A tree as text: `pid pgid sid [children]`, after the sid perhaps z (a zombie), r (a child\n"
@@ -131,6 +144,7 @@ std::function<ExitCode()> AddTree(CLI::App& app) {
       "Examples:\n"
       "  crgen tree dump/\n"
       "  crgen tree '1 1 1 [ 3 3 3 [ 4 4 3 [] ] ]'\n"
+      "  crgen tree --syscalls fork,setsid,setpgid,exit dump/\n"
       "  crgen tree --program '1 1 1 [ 3 3 3 [ 4 4 3 [] ] ]'\n"
       "  crgen tree --program - < trees.txt > programs.jsonl");
   return [arguments] {

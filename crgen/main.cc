@@ -3,29 +3,69 @@
 #include <algorithm>
 #include <csignal>
 #include <exception>
+#include <filesystem>
 
 #include "crgen/cli.h"
 #include "terminal/log.h"
+#include "terminal/nearest.h"
 
 namespace {
 
 using crgen::ExitCode;
 
 constexpr crgen::Subcommand kSubcommands[] = {
-    {"show", crgen::AddShow},         {"why", crgen::AddWhy},      {"plan", crgen::AddPlan},
-    {"generate", crgen::AddGenerate}, {"needs", crgen::AddNeeds},  {"tree", crgen::AddTree},
-    {"validate", crgen::AddValidate}, {"schema", crgen::AddSchema}};
+    {"show", crgen::AddShow}, {"why", crgen::AddWhy},           {"plan", crgen::AddPlan},
+    {"diff", crgen::AddDiff}, {"generate", crgen::AddGenerate}, {"needs", crgen::AddNeeds},
+    {"tree", crgen::AddTree}, {"validate", crgen::AddValidate}, {"schema", crgen::AddSchema}};
+
+constexpr const char* kDefault = "generate";
 
 constexpr crgen::ProgramText kText = {
     "`crgen DUMP` is `crgen generate DUMP`.", crgen::kExitCodes, "",
     "  crgen show dump/            what is in it\n"
     "  crgen why dump/             can it be restored, by whom, here, and why not\n"
     "  crgen plan dump/            what a restore would do\n"
+    "  crgen diff dump/ other/     what is not the same\n"
     "  crgen dump/ > plan.json\n"
     "  crgen validate plan.json\n"
     "  crgen tree dump/\n"
     "  crgen needs dump/",
     ".BR crrestore (1),\n.BR restore-program (5),\n.BR criu (8)"};
+
+/// A word for a subcommand that has no such name, and is no file either. Said, if it is one.
+bool IsMistyped(const std::string& word) {
+  std::error_code error;
+  if (word.starts_with('-') || std::filesystem::exists(word, error)) return false;
+  std::vector<std::string> names;
+  for (const crgen::Subcommand& subcommand : kSubcommands) names.emplace_back(subcommand.name);
+  if (std::find(names.begin(), names.end(), word) != names.end()) return false;
+  const std::string suggestion = crgen::Suggestion(word, names);
+  if (suggestion.empty()) return false;
+  spdlog::error("{}: neither a subcommand nor a file{}", word, suggestion);
+  return true;
+}
+
+/// Words and options that `parser` does not know are said with the option that may be meant.
+void SayWhatIsWrong(const CLI::App& parser, const CLI::ParseError& error) {
+  const std::vector<std::string> unknown = parser.remaining();
+  const std::string of = parser.get_parent() == nullptr ? "" : parser.get_name() + " ";
+  const std::string help = "`crgen " + of + "--help` says what there is";
+  if (unknown.empty()) return spdlog::error("{}; {}", error.what(), help);
+  std::vector<std::string> names;
+  for (const CLI::Option* option : parser.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const std::string& word : unknown) {
+    const std::string name = word.substr(0, word.find('='));
+    if (!word.starts_with('-')) {
+      spdlog::error("{}: one argument too many; {}", word, help);
+    } else if (const std::string suggestion = crgen::Suggestion(name, names); suggestion.empty()) {
+      spdlog::error("{}: no such option; {}", name, help);
+    } else {
+      spdlog::error("{}: no such option{}", name, suggestion);
+    }
+  }
+}
 
 /// `crgen DUMP …` is `crgen generate DUMP …`.
 std::vector<std::string> Arguments(int argc, char** argv) {
@@ -36,7 +76,7 @@ std::vector<std::string> Arguments(int argc, char** argv) {
                                             [&](const crgen::Subcommand& subcommand) {
                                               return arguments[0] == subcommand.name;
                                             });
-  if (!global && !named) arguments.insert(arguments.begin(), "generate");
+  if (!global && !named) arguments.insert(arguments.begin(), kDefault);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   return arguments;
 }
@@ -55,10 +95,15 @@ ExitCode Run(int argc, char** argv) {
     parser->add_flag("-q,--quiet", quiet, "No warnings");
   }
   if (crgen::PrintInterface(app, kText, argc, argv)) return ExitCode::kOk;
+  std::vector<std::string> arguments = Arguments(argc, argv);
+  if (argc > 1 && arguments.back() == kDefault && IsMistyped(argv[1])) return ExitCode::kUsage;
   try {
-    app.parse(Arguments(argc, argv));
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? ExitCode::kOk : ExitCode::kUsage;
+    if (error.get_exit_code() == 0) return app.exit(error), ExitCode::kOk;  // --help
+    const auto parsed = app.get_subcommands();
+    SayWhatIsWrong(parsed.empty() ? app : *parsed.front(), error);
+    return ExitCode::kUsage;
   }
   spdlog::set_level(verbose ? spdlog::level::info
                     : quiet ? spdlog::level::err

@@ -61,8 +61,12 @@ Result AnalyzeTree(const TreeSnapshot& snapshot, TreePlan* plan, TreeRefusal* re
 Result AnalyzeTreeWith(const TreeRules& rules, const TreeSnapshot& snapshot, TreePlan* plan,
                        TreeRefusal* refusal);
 
+/// The tree for people: a line for each process, below its parent. Cost: linear, but for blanks, of
+/// which deep trees have no more than others.
+std::string DrawTree(const TreeSnapshot& snapshot);
+
 /// The plan for people: one line for each command with the grammar rule that it applies, then the
-/// invented processes, each with the reason for it.
+/// invented processes, each with the reason for it, and what that is worth.
 std::string DescribeDerivation(const TreeSnapshot& snapshot, const TreePlan& plan);
 
 }  // namespace crgen

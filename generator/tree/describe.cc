@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "generator/tree/analyzer.h"
 
@@ -25,7 +27,46 @@ std::string Rule(const TreeOp& op) {
   return "";
 }
 
+constexpr std::size_t kDeepest = 30;  ///< deeper processes stand below each other
+
+std::string NodeText(const TreeNode& node) {
+  std::string text = std::to_string(node.pid) + " group " + std::to_string(node.pgid) +
+                     " session " + std::to_string(node.sid);
+  if (node.zombie) text += " zombie";
+  if (node.subreaper) text += " subreaper";
+  if (!node.tids.empty()) text += ", further threads: " + std::to_string(node.tids.size());
+  return text;
+}
+
 }  // namespace
+
+std::string DrawTree(const TreeSnapshot& snapshot) {
+  // From the last one back: whoever has a sibling behind it is known when it is met.
+  const std::size_t count = snapshot.nodes.size();
+  std::vector<std::size_t> depth(count, 0);
+  std::vector<bool> last(count, true), has_child(count, false);
+  for (std::size_t i = 0; i < count; ++i) {
+    const ProcessIndex parent = snapshot.nodes[i].parent;
+    if (parent >= 0) depth[i] = depth[static_cast<std::size_t>(parent.value)] + 1;
+  }
+  for (std::size_t i = count; i-- > 0;) {
+    const ProcessIndex parent = snapshot.nodes[i].parent;
+    if (parent < 0) continue;
+    last[i] = !has_child[static_cast<std::size_t>(parent.value)];
+    has_child[static_cast<std::size_t>(parent.value)] = true;
+  }
+  std::string text;
+  std::vector<bool> open;  // by depth: a line goes on below
+  for (std::size_t i = 0; i < count; ++i) {
+    open.resize(depth[i] + 1);
+    open[depth[i]] = !last[i];
+    for (std::size_t level = 1; level < std::min(depth[i], kDeepest); ++level)
+      text += open[level] ? "│ " : "  ";
+    if (depth[i] > 0) text += last[i] ? "└─ " : "├─ ";
+    text += NodeText(snapshot.nodes[i]) + "\n";
+  }
+  return text;
+}
 
 std::string DescribeDerivation(const TreeSnapshot& snapshot, const TreePlan& plan) {
   std::string text = "processes: " + std::to_string(snapshot.nodes.size()) +
@@ -38,6 +79,13 @@ std::string DescribeDerivation(const TreeSnapshot& snapshot, const TreePlan& pla
   }
   for (const InventedProcess& invented : plan.invented) {
     text += "invented " + std::to_string(invented.pid) + ": " + invented.reason + "\n";
+  }
+  if (!plan.invented.empty()) {
+    text +=
+        "Heuristics find who is gone by what is left: 1, a session or group whose leader is not "
+        "there had\none; 2, who lives in a session that no ancestor is in was born to somebody who "
+        "was, and died;\n3, one such parent serves all. They are as few as are found, and gone "
+        "when all is done.\n";
   }
   return text;
 }

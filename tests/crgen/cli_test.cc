@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "tests/support/cli_fixture.h"
 
@@ -20,6 +21,33 @@ TEST_F(CliTest, PrintsThePlanOfADump) {
   EXPECT_EQ(run.err, "");
   EXPECT_EQ(Crgen("generate " + Dump("sessions")).out, run.out);
   EXPECT_EQ(Crgen("-q " + Dump("sessions")).out, run.out);
+}
+
+TEST_F(CliTest, SaysWhatAMistypedNameMayMean) {
+  const std::pair<const char*, const char*> lines[] = {
+      {"shwo", "crgen: error: shwo: neither a subcommand nor a file; did you mean show?\n"},
+      {"plann dump", "crgen: error: plann: neither a subcommand nor a file; did you mean plan?\n"},
+      {"validate --jsno x", "crgen: error: --jsno: no such option; did you mean --json?\n"},
+      {"dump --wthout=locks", "crgen: error: --wthout: no such option; did you mean --without?\n"},
+      {"why --quite-other x",
+       "crgen: error: --quite-other: no such option; `crgen why --help` says what there is\n"},
+      {"why x y",
+       "crgen: error: y: one argument too many; `crgen why --help` says what there is\n"},
+  };
+  for (const auto& [arguments, line] : lines) {
+    const Ran run = Crgen(arguments);
+    EXPECT_EQ(run.code, 2) << arguments;
+    EXPECT_EQ(run.err, line) << arguments;
+    EXPECT_EQ(run.out, "");
+  }
+  for (const char* arguments : {"", "show", "diff a", "generate --threads many x"}) {
+    const Ran run = Crgen(arguments);
+    EXPECT_EQ(run.code, 2) << arguments;
+    EXPECT_TRUE(run.err.starts_with("crgen: error: ")) << run.err;
+  }
+  // A file of that name is a file.
+  std::ofstream(folder_ / "shwo") << "x";
+  EXPECT_EQ(Crgen((folder_ / "shwo").string()).code, 3);
 }
 
 TEST_F(CliTest, IndentsWhenAsked) {

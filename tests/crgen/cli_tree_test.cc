@@ -30,6 +30,45 @@ TEST_F(CliTest, ExplainsATree) {
   EXPECT_EQ(alone.code, 0) << alone.err;
 }
 
+/// The worked example of the published grammar, by its own calls: 5 is born to somebody who is
+/// gone.
+TEST_F(CliTest, KeepsToTheSystemCallsThatAreNamed) {
+  const std::string tree = " '1 1 1 [ 5 4 3 []  3 3 3 [ 4 4 3 []  9 3 3 [] ] ]'";
+  const Ran basis = Crgen("tree --syscalls fork,setsid,setpgid,exit" + tree);
+  EXPECT_EQ(basis.code, 0) << basis.err;
+  EXPECT_TRUE(
+      basis.out.starts_with("1 group 1 session 1\n"
+                            "├─ 5 group 4 session 3\n"
+                            "└─ 3 group 3 session 3\n"
+                            "  ├─ 4 group 4 session 3\n"
+                            "  └─ 9 group 3 session 3\n"))
+      << basis.out;
+  EXPECT_NE(basis.out.find("  1        fork: child 3\n"
+                           "  3        setsid: leads session and group 3\n"
+                           "  3        fork: child 4\n"
+                           "  4        setpgid: founds group 4\n"
+                           "  4        fork: child 10\n"
+                           "  10       fork: child 5\n"
+                           "  10       exit"),
+            basis.out.npos)
+      << basis.out;
+  EXPECT_NE(basis.out.find("(heuristic 2"), basis.out.npos);
+  EXPECT_NE(basis.out.find("Heuristics find who is gone"), basis.out.npos);
+  const Ran all = Crgen("tree" + tree);
+  EXPECT_EQ(
+      Crgen("tree --syscalls fork,setsid,setpgid,exit,wait,clone_parent,subreaper" + tree).out,
+      all.out);
+  EXPECT_EQ(all.out.find("Heuristics"), all.out.npos);
+  // Only a subreaper for a moment holds the orphan there.
+  const std::string deep = " '1 1 1 [ 2 1 1 r [ 5 3 3 [] ] 3 3 3 [] ]'";
+  EXPECT_EQ(Crgen("tree" + deep).code, 0);
+  EXPECT_EQ(Crgen("tree --syscalls fork,setsid,setpgid,exit" + deep).code, 5);
+  const Ran wrong = Crgen("tree --syscalls frok,setsid,setpgid,exit" + tree);
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_NE(wrong.err.find("did you mean fork?"), wrong.err.npos) << wrong.err;
+  EXPECT_EQ(Crgen("tree --syscalls fork" + tree).code, 2);
+}
+
 TEST_F(CliTest, RefusesABrokenOrUnreachableTree) {
   const Ran broken = Crgen("tree '1 1 1 [ 2 1 ]'");
   EXPECT_EQ(broken.code, 3);

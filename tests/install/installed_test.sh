@@ -27,6 +27,7 @@ for file in share/man/man1/crgen.1.gz share/man/man1/crrestore.1.gz share/man/ma
   [ -s "$prefix/$file" ] || fail "$file is missing or empty"
 done
 cmp "$prefix/share/crgen/restore-program.schema.json" "$source/schema/restore-program.schema.json"
+cmp "$prefix/share/crgen/diff.schema.json" "$source/schema/diff.schema.json"
 if grep -rIl "$build" "$prefix"; then fail "the files above name the build folder"; fi
 
 # The example, in a folder of its own, by CMake.

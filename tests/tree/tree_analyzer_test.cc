@@ -177,16 +177,35 @@ TEST(TreeAnalyzerTest, DescriptionsNameRulesAndReasons) {
   TreePlan plan;
   TreeRefusal refusal;
   ASSERT_TRUE(Succeeded(AnalyzeTree(snapshot, &plan, &refusal)));
-  EXPECT_EQ(DescribeDerivation(snapshot, plan),
-            "processes: 2, commands: 7, invented: 1\n"
-            "  restorer fork: the root 1\n"
-            "  1        setsid: leads session and group 1\n"
-            "  1        fork: child 7\n"
-            "  7        setsid: leads session and group 7\n"
-            "  7        fork: child 2\n"
-            "  7        exit: its children go to the nearest subreaper above, else to the reaper\n"
-            "  1        wait: 7 is gone\n"
-            "invented 7: leader of session 7, gone (heuristic 1)\n");
+  EXPECT_EQ(
+      DescribeDerivation(snapshot, plan),
+      "processes: 2, commands: 7, invented: 1\n"
+      "  restorer fork: the root 1\n"
+      "  1        setsid: leads session and group 1\n"
+      "  1        fork: child 7\n"
+      "  7        setsid: leads session and group 7\n"
+      "  7        fork: child 2\n"
+      "  7        exit: its children go to the nearest subreaper above, else to the reaper\n"
+      "  1        wait: 7 is gone\n"
+      "invented 7: leader of session 7, gone (heuristic 1)\n"
+      "Heuristics find who is gone by what is left: 1, a session or group whose leader is not "
+      "there had\none; 2, who lives in a session that no ancestor is in was born to somebody "
+      "who was, and died;\n3, one such parent serves all. They are as few as are found, and "
+      "gone when all is done.\n");
+}
+
+TEST(TreeAnalyzerTest, DrawsTrees) {
+  EXPECT_EQ(DrawTree(Tree("1 1 1 [ 5 4 3 [ 6 4 3 z [] ]  3 3 3 r [ 4 4 3 t=8,9 [] ] ]")),
+            "1 group 1 session 1\n"
+            "├─ 5 group 4 session 3\n"
+            "│ └─ 6 group 4 session 3 zombie\n"
+            "└─ 3 group 3 session 3 subreaper\n"
+            "  └─ 4 group 4 session 3, further threads: 2\n");
+  // A chain takes no more room than as many processes beside each other.
+  std::string chain = "1 1 1 [";
+  for (int i = 2; i < 20000; ++i) chain += std::to_string(i) + " 1 1 [";
+  chain += "20000 1 1 []" + std::string(19999, ']');
+  EXPECT_LT(DrawTree(Tree(chain)).size(), std::size_t{20000} * 100);
 }
 
 TEST(TreeAnalyzerTest, RefusalsNameTheProcessAndTheRule) {

@@ -1,0 +1,173 @@
+// crgen diff A B
+#include <spdlog/spdlog.h>
+
+#include <filesystem>
+
+#include "checker/snapshot_of.h"
+#include "checker/warnings.h"
+#include "crgen/look.h"
+#include "dsl/json/program_json.h"
+#include "generator/generate.h"
+#include "views/diff.h"
+
+namespace crgen {
+namespace {
+
+struct DiffArguments {
+  std::string before;
+  std::string after;
+  std::vector<std::string> images;  ///< of the plans, in their order
+  std::optional<Pid> pid;
+  bool same_meaning = false;
+  std::uint64_t tolerance = DiffOptions().tolerance;
+  bool json = false;
+};
+
+/// One of the two, as far as it can be read.
+struct Side {
+  Look look;
+  std::string images;  ///< where its pages are; empty: nobody said
+
+  DiffSide Of(const std::string& name) const {
+    LookedAt dump = {look.snapshot, look.unplanned, {}};
+    if (look.pages != nullptr) dump.read_page = look.Reader();
+    return {dump, name};
+  }
+};
+
+/// The dump at `path`. Of what no program can say, what it is cannot be compared.
+void ReadDump(const std::string& path, Side* side, Differences* notes) {
+  OpenLook(path, &side->look);
+  side->images = path;
+  Diagnostics errors;
+  for (const Diagnostic& entry : side->look.findings.entries()) {
+    if (entry.severity == Severity::kError) errors.Add(entry);
+  }
+  errors.CountDropped(side->look.findings);
+  PrintDiagnostics(errors);
+  const std::size_t unsupported = side->look.findings.Count(Severity::kUnsupported);
+  if (side->look.whole && unsupported != 0) {
+    notes->not_compared.push_back(
+        (unsupported == 1 ? "1 thing" : std::to_string(unsupported) + " things") + " of " + path +
+        " that no program can say, but for descriptors and regions: `crgen why` names them");
+  }
+}
+
+/// What the program in a file ends in. `images`: the dump that it is of; empty: nobody has it.
+void ReadPlan(const std::string& path, const std::string& images, Side* side) {
+  const std::string name = path == "-" ? "standard input" : path;
+  Diagnostics diag;
+  TextFile text(path);
+  Program program;
+  std::vector<std::uint32_t> lines;
+  SimulatedState state;
+  Look& look = side->look;
+  look.whole = Succeeded(text.Open(diag)) &&
+               Succeeded(ReadProgram(text.Reader(), name, &program, &lines, diag)) &&
+               Succeeded(text.Close(diag)) && Succeeded(CheckProgram(program, &state, diag));
+  if (look.whole) {
+    FindUnfinished(state, diag);
+    look.snapshot = SnapshotOf(state);
+    if (const About* about = AboutOf(program)) look.snapshot.network_lock = about->network_lock;
+  }
+  if (!images.empty()) {
+    side->images = images;
+    look.source = OpenDump(images, diag);
+    if (look.source != nullptr) look.pages = std::make_unique<PageImages>(*look.source);
+    look.whole = look.whole && look.source != nullptr;
+  }
+  PrintDiagnostics(diag);
+}
+
+/// A session and groups of outside have numbers in a dump, and none in a program; after a restore
+/// they are others.
+void ForgetOutside(Snapshot* snapshot) {
+  if (snapshot->tree.nodes.empty()) return;
+  TreeSnapshot tree;
+  TreeRefusal contradiction;  // it stays as it is
+  if (Succeeded(PrepareTree(snapshot->tree, &tree, &contradiction)))
+    snapshot->tree = std::move(tree);
+}
+
+bool SameFolder(const std::string& one, const std::string& other) {
+  std::error_code error;
+  return !one.empty() && !other.empty() && std::filesystem::equivalent(one, other, error);
+}
+
+ExitCode Usage(const std::string& what) {
+  spdlog::error("{}", what);
+  return ExitCode::kUsage;
+}
+
+ExitCode Compare(const DiffArguments& arguments) {
+  const std::string* const paths[] = {&arguments.before, &arguments.after};
+  Side sides[2];
+  Differences notes;
+  std::size_t plans = 0;
+  if (arguments.before == "-" && arguments.after == "-")
+    return Usage("A and B cannot both be standard input");
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (IsDump(*paths[i])) {
+      ReadDump(*paths[i], &sides[i], &notes);
+      continue;
+    }
+    // One folder for two plans is that of both.
+    const auto& images = arguments.images;
+    const std::string of = images.empty() ? "" : images[std::min(plans, images.size() - 1)];
+    ++plans;
+    ReadPlan(*paths[i], of, &sides[i]);
+  }
+  if (arguments.images.size() > plans)
+    return Usage("--images is for plans: there are " + std::to_string(plans) + " of them");
+  for (const Side& side : sides) {
+    if (side.look.snapshot.processes.empty() && !side.look.whole) return ExitCode::kBadInput;
+  }
+  if (plans == 1 || arguments.same_meaning) {
+    for (Side& side : sides) ForgetOutside(&side.look.snapshot);
+  }
+  DiffOptions options;
+  options.same_meaning = arguments.same_meaning;
+  options.tolerance = arguments.tolerance;
+  options.pid = arguments.pid;
+  options.same_images = SameFolder(sides[0].images, sides[1].images);
+  Diagnostics unreadable;
+  Differences found = Diff(sides[0].Of(*paths[0]), sides[1].Of(*paths[1]), options, unreadable);
+  found.not_compared.insert(found.not_compared.end(), notes.not_compared.begin(),
+                            notes.not_compared.end());
+  PrintDiagnostics(unreadable);
+  const ExitCode printed =
+      PrintView(arguments.json ? DiffJson(found) : DiffText(found, OptionsOfTerminal()));
+  if (!sides[0].look.whole || !sides[1].look.whole || unreadable.HasErrors())
+    return ExitCode::kBadInput;
+  if (printed != ExitCode::kOk) return printed;
+  return found.list.empty() ? ExitCode::kOk : ExitCode::kDiffers;
+}
+
+}  // namespace
+
+std::function<ExitCode()> AddDiff(CLI::App& app) {
+  auto arguments = std::make_shared<DiffArguments>();
+  app.description("Say in what two dumps, or what plans end in, differ");
+  app.add_option("A", arguments->before, "A dump (folder or archive), or a restore program (-)")
+      ->required();
+  app.add_option("B", arguments->after, "Another one")->required();
+  app.add_flag("--same-meaning", arguments->same_meaning,
+               "Object numbers may be others, clocks and timers may have gone on");
+  app.add_option("--tolerance", arguments->tolerance, "With it: for so many seconds (default: 60)");
+  app.add_option("--images", arguments->images,
+                 "The dump that a plan is of, for the content of its pages; again for B's")
+      ->expected(1);
+  app.add_option("--pid", arguments->pid, "Only of this process");
+  app.add_flag("--json", arguments->json, "Print it for machines");
+  app.footer(
+      "One line a difference, by process; where several share it, at the first. Of a plan, what "
+      "it\n"
+      "ends in is compared, not by which commands, nor in which order.\n\n"
+      "Examples:\n"
+      "  crgen diff before/ after/\n"
+      "  crgen diff --images before/ plan.json before/\n"
+      "  crgen diff --same-meaning plan.json again/");
+  return [arguments] { return Compare(*arguments); };
+}
+
+}  // namespace crgen

@@ -1,0 +1,33 @@
+#include "crgen/system_calls.h"
+
+#include <algorithm>
+
+#include "terminal/nearest.h"
+
+namespace crgen {
+
+Result ParseSystemCalls(const std::vector<std::string>& names, TreeRules* rules,
+                        Diagnostics& diag) {
+  const std::vector<std::string> known = {"fork", "setsid",       "setpgid",  "exit",
+                                          "wait", "clone_parent", "subreaper"};
+  constexpr std::size_t kBasis = 4;
+  if (names.empty()) return Result::kOk;
+  const auto has = [&](const std::string& name) {
+    return std::ranges::find(names, name) != names.end();
+  };
+  for (const std::string& name : names) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    std::string all;
+    for (const std::string& it : known) all += (all.empty() ? "" : ", ") + it;
+    const std::string suggestion = Suggestion(name, known);
+    return diag.Fail("--syscalls", "\"" + name + "\" is none of " + all + suggestion);
+  }
+  for (std::size_t i = 0; i < kBasis; ++i) {
+    if (!has(known[i])) return diag.Fail("--syscalls", known[i] + " is always needed");
+  }
+  rules->clone_parent = has("clone_parent");
+  rules->subreapers = has("subreaper");
+  return Result::kOk;
+}
+
+}  // namespace crgen
