@@ -1,5 +1,6 @@
 // What the subcommands of crgen share: exit codes, diagnostics, progress, output.
-// This folder may include: checker, dsl, generator, images, model, preflight, terminal, views.
+// This folder may include: checker, dsl, generator, images, model, policy, preflight, terminal,
+// views.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -22,6 +23,7 @@ enum class ExitCode {
   kBadInput = 3,
   kUnsupported = 4,
   kUnreachable = 5,
+  kDenied = 6,
 };
 
 inline constexpr ExitCodeRow kExitCodes[] = {
@@ -31,6 +33,7 @@ inline constexpr ExitCodeRow kExitCodes[] = {
     {3, "bad input", "a dump or program that is not valid, a file that cannot be read or written"},
     {4, "unsupported", "the dump is valid, but has things that no command can say; all are listed"},
     {5, "unreachable", "no sequence of system calls leads to this process tree"},
+    {6, "differs, or denied", "`check`: a policy does not allow all of it"},
 };
 
 enum class GenerateOutcome;
@@ -44,6 +47,7 @@ struct Subcommand {
   std::function<ExitCode()> (*add)(CLI::App& app);
 };
 
+std::function<ExitCode()> AddCheck(CLI::App& app);
 std::function<ExitCode()> AddGenerate(CLI::App& app);
 std::function<ExitCode()> AddPlan(CLI::App& app);
 std::function<ExitCode()> AddShow(CLI::App& app);

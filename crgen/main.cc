@@ -12,15 +12,16 @@ namespace {
 using crgen::ExitCode;
 
 constexpr crgen::Subcommand kSubcommands[] = {
-    {"show", crgen::AddShow},         {"why", crgen::AddWhy},      {"plan", crgen::AddPlan},
-    {"generate", crgen::AddGenerate}, {"needs", crgen::AddNeeds},  {"tree", crgen::AddTree},
-    {"validate", crgen::AddValidate}, {"schema", crgen::AddSchema}};
+    {"show", crgen::AddShow},   {"why", crgen::AddWhy},           {"plan", crgen::AddPlan},
+    {"check", crgen::AddCheck}, {"generate", crgen::AddGenerate}, {"needs", crgen::AddNeeds},
+    {"tree", crgen::AddTree},   {"validate", crgen::AddValidate}, {"schema", crgen::AddSchema}};
 
 constexpr crgen::ProgramText kText = {
     "`crgen DUMP` is `crgen generate DUMP`.", crgen::kExitCodes, "",
     "  crgen show dump/            what is in it\n"
     "  crgen why dump/             can it be restored, by whom, here, and why not\n"
     "  crgen plan dump/            what a restore would do\n"
+    "  crgen check dump/           with which rights\n"
     "  crgen dump/ > plan.json\n"
     "  crgen validate plan.json\n"
     "  crgen tree dump/\n"
