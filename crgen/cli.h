@@ -1,5 +1,6 @@
 // What the subcommands of crgen share: exit codes, diagnostics, progress, output.
-// This folder may include: checker, dsl, generator, images, model, preflight, terminal, views.
+// This folder may include: checker, dsl, generator, images, model, policy, preflight, terminal,
+// views.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -22,7 +23,7 @@ enum class ExitCode {
   kBadInput = 3,
   kUnsupported = 4,
   kUnreachable = 5,
-  kDiffers = 6,
+  kDiffersOrDenied = 6,
 };
 
 inline constexpr ExitCodeRow kExitCodes[] = {
@@ -32,7 +33,8 @@ inline constexpr ExitCodeRow kExitCodes[] = {
     {3, "bad input", "a dump or program that is not valid, a file that cannot be read or written"},
     {4, "unsupported", "the dump is valid, but has things that no command can say; all are listed"},
     {5, "unreachable", "no sequence of system calls leads to this process tree"},
-    {6, "different", "what was compared is not the same"},
+    {6, "differs, or denied",
+     "what `diff` compares is not the same; a policy of `check` does not allow all of it"},
 };
 
 enum class GenerateOutcome;
@@ -46,6 +48,7 @@ struct Subcommand {
   std::function<ExitCode()> (*add)(CLI::App& app);
 };
 
+std::function<ExitCode()> AddCheck(CLI::App& app);
 std::function<ExitCode()> AddDiff(CLI::App& app);
 std::function<ExitCode()> AddGenerate(CLI::App& app);
 std::function<ExitCode()> AddPlan(CLI::App& app);

@@ -140,7 +140,7 @@ ExitCode Compare(const DiffArguments& arguments) {
   if (!sides[0].look.whole || !sides[1].look.whole || unreadable.HasErrors())
     return ExitCode::kBadInput;
   if (printed != ExitCode::kOk) return printed;
-  return found.list.empty() ? ExitCode::kOk : ExitCode::kDiffers;
+  return found.list.empty() ? ExitCode::kOk : ExitCode::kDiffersOrDenied;
 }
 
 }  // namespace

@@ -14,10 +14,10 @@ namespace {
 using crgen::ExitCode;
 
 constexpr crgen::Subcommand kSubcommands[] = {
-    {"show", crgen::AddShow}, {"why", crgen::AddWhy},           {"plan", crgen::AddPlan},
-    {"diff", crgen::AddDiff}, {"generate", crgen::AddGenerate}, {"needs", crgen::AddNeeds},
-    {"tree", crgen::AddTree}, {"validate", crgen::AddValidate}, {"schema", crgen::AddSchema}};
-
+    {"show", crgen::AddShow},    {"why", crgen::AddWhy},   {"plan", crgen::AddPlan},
+    {"check", crgen::AddCheck},  {"diff", crgen::AddDiff}, {"generate", crgen::AddGenerate},
+    {"needs", crgen::AddNeeds},  {"tree", crgen::AddTree}, {"validate", crgen::AddValidate},
+    {"schema", crgen::AddSchema}};
 constexpr const char* kDefault = "generate";
 
 constexpr crgen::ProgramText kText = {
@@ -25,6 +25,7 @@ constexpr crgen::ProgramText kText = {
     "  crgen show dump/            what is in it\n"
     "  crgen why dump/             can it be restored, by whom, here, and why not\n"
     "  crgen plan dump/            what a restore would do\n"
+    "  crgen check dump/           with which rights\n"
     "  crgen diff dump/ other/     what is not the same\n"
     "  crgen dump/ > plan.json\n"
     "  crgen validate plan.json\n"

@@ -17,6 +17,7 @@
 #include "dsl/references.h"
 #include "model/printable.h"
 #include "model/proc_path.h"
+#include "preflight/file_facts.h"
 #include "preflight/question.h"
 #include "preflight/root_view.h"
 #include "preflight/socket_files.h"
@@ -41,13 +42,6 @@ struct Facts {
 /// Whether this process, with the capabilities that it has, may use the file so.
 bool Allows(const Facts& facts, int access) {
   return syscall(SYS_faccessat2, facts.fd, "", access, AT_EMPTY_PATH | AT_EACCESS) == 0;
-}
-
-/// In the image it is made up to whole words with zeros.
-bool SameBuildId(const std::string& here, const std::string& planned) {
-  if (here.empty() || !planned.starts_with(here)) return false;
-  return planned.size() - here.size() < 4 &&
-         planned.find_first_not_of('\0', here.size()) == std::string::npos;
 }
 
 class FileQuestion : public QuestionOn<FileQuestion> {

@@ -19,7 +19,7 @@ const std::map<std::string, std::string> kHeaders = {
     {"model", "snapshot.h"},   {"images", "dump.h"},        {"dsl", "commands.h"},
     {"checker", "check.h"},    {"generator", "generate.h"}, {"preflight", "preflight.h"},
     {"restorer", "restore.h"}, {"crgen", "cli.h"},          {"terminal", "log.h"},
-    {"views", "view.h"}};
+    {"views", "view.h"},       {"policy", "authority.h"}};
 
 std::set<std::string> Allowed(const std::string& folder) {
   constexpr std::string_view kRule = "// This folder may include: ";

@@ -1,0 +1,271 @@
+// Who a tree becomes, what it maps, where it is.
+#include "policy/claims.h"
+
+#include <linux/seccomp.h>
+#include <nettle/sha2.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "preflight/credentials.h"
+#include "views/words.h"
+
+namespace crgen::policy {
+namespace {
+
+constexpr std::uint32_t kNoId = ~std::uint32_t{0};
+
+std::string Hexadecimal(const std::uint8_t* bytes, std::size_t size) {
+  std::string text;
+  for (std::size_t i = 0; i < size; ++i) {
+    text += "0123456789abcdef"[bytes[i] >> 4];
+    text += "0123456789abcdef"[bytes[i] & 15];
+  }
+  return text;
+}
+
+std::string OfProcess(Pid pid) { return "process " + std::to_string(pid); }
+
+std::string RegionPlace(Pid pid, const AddressRange& range) {
+  return HexText(range.start).substr(2) + "-" + HexText(range.end).substr(2) + " of " +
+         OfProcess(pid);
+}
+
+/// What the memory is called.
+std::string MemoryName(const MappedPart& region) {
+  switch (region.kind) {
+    case RegionKind::kPrivateFile:
+    case RegionKind::kSharedFile:
+      return region.file == nullptr || AsRegular(*region.file) == nullptr
+                 ? "[file]"
+                 : AsRegular(*region.file)->path.bytes;
+    case RegionKind::kPrivateMemfd:
+    case RegionKind::kSharedMemfd:
+      return "[memfd:" + region.memfd + "]";
+    case RegionKind::kSharedAnonymous:
+      return "[shared]";
+    case RegionKind::kSysvShm:
+      return "[sysv]";
+    default:
+      return "[anonymous]";
+  }
+}
+
+bool IsKernels(RegionKind kind) {
+  return kind == RegionKind::kVdso || kind == RegionKind::kVvar || kind == RegionKind::kVsyscall;
+}
+
+}  // namespace
+
+std::string OfThread(Pid pid, Pid tid) {
+  if (tid == pid) return OfProcess(pid);
+  return "thread " + std::to_string(tid) + " of " + OfProcess(pid);
+}
+
+std::string SeccompName(const Seccomp& seccomp) {
+  if (seccomp.mode.value == SECCOMP_MODE_STRICT) return "strict";
+  sha256_ctx digest;
+  sha256_init(&digest);
+  for (const SeccompFilter& filter : seccomp.filters) {
+    const std::string& program = filter.program.bytes;
+    // Its length first: filters are told apart from one that is as long as all of them.
+    const std::string size = std::to_string(program.size()) + "\n";
+    sha256_update(&digest, size.size(), reinterpret_cast<const std::uint8_t*>(size.data()));
+    sha256_update(&digest, program.size(), reinterpret_cast<const std::uint8_t*>(program.data()));
+  }
+  std::uint8_t bytes[SHA256_DIGEST_SIZE];
+  sha256_digest(&digest, sizeof bytes, bytes);
+  return "sha256:" + Hexadecimal(bytes, sizeof bytes);
+}
+
+void Claims::Thread(Pid pid, Pid tid, const Attributes& attributes) {
+  const std::string where = OfThread(pid, tid);
+  if (attributes.creds) {
+    Credentials(*attributes.creds, where);
+  } else {
+    External("credentials", "", where);
+  }
+  SeccompOf(attributes, where);
+  SchedulingOf(attributes, where);
+}
+
+void Claims::Mask(Kind kind, std::uint64_t mask, const std::string& where) {
+  for (int bit = 0; bit < 64; ++bit) {
+    if ((mask >> bit & 1) == 0) continue;
+    out_.Add(kind, preflight::CapabilityName(bit), [&] { return where; });
+  }
+}
+
+void Claims::Credentials(const Creds& creds, const std::string& where) {
+  const auto at = [&] { return where; };
+  std::set<std::uint32_t> gids(creds.groups.begin(), creds.groups.end());
+  gids.insert({creds.gid, creds.egid, creds.sgid, creds.fsgid});
+  for (const std::uint32_t uid : std::set{creds.uid, creds.euid, creds.suid, creds.fsuid}) {
+    out_.AddNumber(Kind::kUids, uid, at);
+  }
+  for (const std::uint32_t gid : gids) out_.AddNumber(Kind::kGids, gid, at);
+  Mask(Kind::kCapabilities, creds.cap_prm.value | creds.cap_eff.value, where);
+  Mask(Kind::kInheritable, creds.cap_inh.value, where);
+  Mask(Kind::kAmbient, creds.cap_amb.value, where);
+  Mask(Kind::kBounding, creds.cap_bnd.value, where);
+  for (const std::string& name : FlagNames(SecurebitKind::Names(), creds.secbits.bits)) {
+    out_.Add(Kind::kSecurebits, name, at);
+  }
+  if (!creds.no_new_privs) out_.Add(Kind::kNewPrivileges, {}, {}, at);
+  out_.Add(Kind::kLsm, creds.lsm_profile ? creds.lsm_profile->bytes : "none", at);
+  if (creds.lsm_sockcreate) out_.Add(Kind::kLsm, creds.lsm_sockcreate->bytes, at);
+}
+
+void Claims::SeccompOf(const Attributes& attributes, const std::string& where) {
+  const std::optional<Seccomp>& seccomp = attributes.seccomp;
+  const bool none =
+      !seccomp || (seccomp->mode.value != SECCOMP_MODE_STRICT &&
+                   (seccomp->mode.value != SECCOMP_MODE_FILTER || seccomp->filters.empty()));
+  out_.Add(Kind::kSeccomp, none ? "none" : SeccompName(*seccomp), [&] { return where; });
+}
+
+void Claims::SchedulingOf(const Attributes& attributes, const std::string& where) {
+  if (!attributes.sched) return;
+  constexpr std::uint32_t kOther = 0, kBatch = 3, kIdle = 5;  // sched(7)
+  const Sched& sched = *attributes.sched;
+  const std::uint32_t policy = sched.policy.value;
+  const auto at = [&] { return where; };
+  if (policy != kOther && policy != kBatch && policy != kIdle) {
+    out_.Add(Kind::kScheduling, NameText(sched.policy), at);
+  } else if (sched.nice < 0) {
+    out_.Add(Kind::kScheduling, "nice " + std::to_string(sched.nice), at);
+  }
+}
+
+void Claims::Process(Pid pid, const Attributes& attributes, const File* exe) {
+  const std::string where = OfProcess(pid);
+  const auto at = [&] { return where; };
+  if (attributes.inherit_rlimits) External("limits", "", where);
+  if (attributes.dumpable.value_or(1) != 0) out_.Add(Kind::kDumpable, {}, {}, at);
+  if (attributes.oom_score_adj.value_or(0) < 0) {
+    out_.Add(Kind::kOomScore, std::to_string(*attributes.oom_score_adj), at);
+  }
+  if (attributes.personality && attributes.personality->value != 0) {
+    out_.Add(Kind::kPersonality, HexText(attributes.personality->value), at);
+  }
+  if (attributes.loginuid.value_or(kNoId) != kNoId) {
+    out_.AddNumber(Kind::kLoginuids, *attributes.loginuid, at);
+  }
+  if (attributes.mm) {
+    const std::string& path = attributes.mm->exe.bytes;
+    Path(path, "execute", "the executable of " + where);
+    executed_.emplace(path, where);
+    const RegularFile* file = exe == nullptr ? nullptr : AsRegular(*exe);
+    if (file != nullptr) Setuid(path, file->mode, "the executable of " + where);
+    if (!attributes.mm->exe_unlinked) {
+      out_.AddFile(path,
+                   file == nullptr ? FileWas{} : FileWas{file->mode, file->size, file->build_id});
+    }
+  }
+  if (!attributes.fs) return;
+  const std::string& root = attributes.fs->root.bytes;
+  const std::string& cwd = attributes.fs->cwd.bytes;
+  Path(root, "enter", "the root directory of " + where);
+  Path(cwd, "enter", "the working directory of " + where);
+  out_.AddFile(root, {});
+  out_.AddFile(cwd, {});
+  if (!IsBelow(cwd, root)) {
+    out_.Add(Kind::kBeyondRoot, cwd, [&] { return "the working directory of " + where; });
+  }
+}
+
+void Claims::Mapped(Pid pid, const AddressRange& range, const MappedPart& region) {
+  const std::string where = RegionPlace(pid, range);
+  const auto at = [&] { return where; };
+  const bool executable = region.prot.Has(PROT_EXEC);
+  const RegularFile* file = region.file == nullptr ? nullptr : AsRegular(*region.file);
+  if (file != nullptr) {
+    Accessed(*file, region.open_flags, where);
+    if (executable) {
+      Path(file->path.bytes, "execute", where);
+      executed_.emplace(file->path.bytes, where);
+    }
+  }
+  if (region.kind == RegionKind::kSysvShm) External("sysv", "", where);
+  if (!executable || IsKernels(region.kind)) return;
+  const std::string name = MemoryName(region);
+  if (region.prot.Has(PROT_WRITE)) out_.Add(Kind::kCode, {name}, "writable", at);
+  if (region.loaded) out_.Add(Kind::kCode, {name}, "loaded", at);
+}
+
+void Claims::Namespaces(const Attributes& root, bool new_pid) {
+  const auto add = [&](std::string_view name, bool own) {
+    out_.Add(Kind::kNamespaces, std::string(name) + (own ? ":own" : ":caller"),
+             [] { return std::string("the root"); });
+  };
+  add("pid", new_pid);
+  add("uts", root.uts.has_value());
+  add("ipc", root.ipc.has_value());
+  add("time", root.time.has_value());
+  add("mnt", !root.mounts.empty());
+  bool cgroup = false;
+  if (root.cgroup) {
+    for (const CgroupPath& path : root.cgroup->paths) cgroup = cgroup || path.prefix.has_value();
+  }
+  add("cgroup", cgroup);
+  if (root.net && root.net->external) {
+    out_.Add(Kind::kNamespaces, "net:external", [] { return std::string("the root"); });
+    External("network", root.net->external->bytes, "the root");
+  } else {
+    add("net", root.net.has_value());
+  }
+  if (root.mounts.empty()) return;
+  out_.SetMounts(root.mounts);
+  External("root", "", "the root");
+  for (const Mount& mount : root.mounts) MountAt(mount);
+}
+
+void Claims::MountAt(const Mount& mount) {
+  const std::string where = "mount " + std::to_string(mount.id);
+  const std::string type = mount.IsNew()    ? mount.fstype
+                           : mount.external ? "external"
+                           : mount.IsBind() ? "bind"
+                                            : "root";
+  const std::string source = mount.external   ? mount.external->bytes
+                             : mount.IsBind() ? mount.root.bytes
+                             : mount.source   ? mount.source->bytes
+                                              : "";
+  if (mount.external) External("mount", mount.external->bytes, where);
+  const std::vector<std::string> parts = {type, source, mount.mountpoint.bytes};
+  out_.Add(Kind::kMounts, parts, "", [&] { return where; });
+  constexpr std::pair<std::uint64_t, std::string_view> kFlags[] = {
+      {mount_flag::kReadOnly, "read_only"},
+      {mount_flag::kNoSuid, "nosuid"},
+      {mount_flag::kNoDevices, "nodev"},
+      {mount_flag::kNoExec, "noexec"}};
+  const std::uint64_t flags = mount.flags.bits | (mount.sb_flags.bits & mount_flag::kReadOnly);
+  for (const auto& [flag, word] : kFlags) {
+    if ((flags & flag) == 0) out_.Add(Kind::kMounts, parts, word, [&] { return where; });
+  }
+}
+
+void Claims::CgroupPlace(Pid tid, const CgroupPath& path) {
+  out_.Add(Kind::kCgroups, CgroupText(path.controllers, path.path.bytes),
+           [&] { return "thread " + std::to_string(tid); });
+}
+
+void Claims::CgroupMade(const CgroupDirectory& directory) {
+  const std::string place = CgroupText(directory.controllers, directory.path.bytes);
+  out_.Add(Kind::kCgroups, place, [] { return std::string("the tree"); });
+  for (const CgroupProperty& property : directory.properties) {
+    out_.Add(Kind::kCgroupProperties, property.name + "=" + property.value.bytes,
+             [&] { return place; });
+  }
+}
+
+void Claims::Finish() {
+  for (const auto& [path, who] : executed_) {
+    if (written_.contains(path)) out_.Add(Kind::kCode, {path}, "written", [&] { return who; });
+  }
+  for (const auto& [terminal, slave] : slaves_) {
+    if (masters_.contains(terminal) || hung_up_.contains(terminal)) continue;
+    External("terminal", "pty " + std::to_string(slave.index), slave.where);
+  }
+  out_.Sort();
+}
+
+}  // namespace crgen::policy

@@ -1,0 +1,120 @@
+// From parts of the model to claims, whichever of both a tree comes from. Private to policy/.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_set>
+
+#include "policy/authority.h"
+
+namespace crgen::policy {
+
+/// A region, as far as rights go.
+struct MappedPart {
+  Prot prot;
+  RegionKind kind = RegionKind::kPrivateAnonymous;
+  const File* file = nullptr;
+  OpenFlags open_flags;  ///< how the file was opened to be mapped
+  std::string memfd;     ///< its name
+  bool loaded = false;   ///< some of its bytes are the dump's
+};
+
+/// Gathers the claims of one tree.
+class Claims {
+ public:
+  explicit Claims(Authority& authority) : out_(authority) {}
+
+  void Thread(Pid pid, Pid tid, const Attributes& attributes);
+  /// What of `attributes` belongs to the process. `exe`: its executable, where a file says it.
+  void Process(Pid pid, const Attributes& attributes, const File* exe);
+  /// A description that somebody opens, or has in a message.
+  template <typename Where>
+  void Opened(const File& file, Where&& where) {
+    if (!opened_.insert(&file).second) return;
+    OpenedAt(file, where());
+  }
+  /// `fd` of a process whose root directory is `root`.
+  void Held(Pid pid, const std::string& root, Fd fd, const File& file);
+  template <typename Where>
+  void Late(const LateState& state, Where&& where) {
+    std::visit([&](const auto& late) { LateAt(late, where()); }, state);
+  }
+  void Mapped(Pid pid, const AddressRange& range, const MappedPart& region);
+  /// The attributes of the root that are the whole tree's.
+  void Namespaces(const Attributes& root, bool new_pid);
+  void CgroupPlace(Pid tid, const CgroupPath& path);
+  void CgroupMade(const CgroupDirectory& directory);
+  void External(std::string_view kind, std::string key, std::string where) {
+    out_.Add(Kind::kExternals, {std::string(kind), std::move(key)}, {}, [&] { return where; });
+  }
+  /// A file of that mode is made.
+  void Made(const std::string& path, std::optional<std::uint32_t> mode, const std::string& where) {
+    Setuid(path, mode ? std::optional(*mode | S_IFREG) : mode, where);
+  }
+  void HungUp(TtyId terminal) { hung_up_.insert(terminal); }
+  /// When all has been seen.
+  void Finish();
+
+ private:
+  void OpenedAt(const File& file, const std::string& where);
+  void Path(const std::string& path, std::string_view word, const std::string& where,
+            bool device = false);
+  void Accessed(const RegularFile& file, OpenFlags flags, const std::string& where);
+  void Setuid(const std::string& path, std::optional<std::uint32_t> mode, const std::string& where);
+  void Credentials(const Creds& creds, const std::string& where);
+  void SeccompOf(const Attributes& attributes, const std::string& where);
+  void SchedulingOf(const Attributes& attributes, const std::string& where);
+  void Mask(Kind kind, std::uint64_t mask, const std::string& where);
+  void Socket(std::string family, std::string type, std::string protocol, std::string local,
+              std::string peer, const std::string& where);
+  void MountAt(const Mount& mount);
+
+  // What a description of each type takes.
+  template <typename Body>
+  void Opens(const File&, const Body&, const std::string&) {}
+  void Opens(const File&, const RegularFile&, const std::string&);
+  void Opens(const File&, const Memfd&, const std::string&);
+  void Opens(const File&, const Timerfd&, const std::string&);
+  void Opens(const File&, const Fanotify&, const std::string&);
+  void Opens(const File&, const Fifo&, const std::string&);
+  void Opens(const File&, const UnixSocket&, const std::string&);
+  void Opens(const File&, const InetSocket&, const std::string&);
+  void Opens(const File&, const NetlinkSocket&, const std::string&);
+  void Opens(const File&, const PacketSocket&, const std::string&);
+  void Opens(const File&, const Tty&, const std::string&);
+  void Opens(const File&, const NamespaceFile&, const std::string&);
+  void Opens(const File&, const TunFile&, const std::string&);
+  void Opens(const File&, const OtherFile&, const std::string&);
+
+  template <typename State>
+  void LateAt(const State&, const std::string&) {}
+  void LateAt(const OwnerSetting&, const std::string&);
+  void LateAt(const InotifyWatches&, const std::string&);
+  void LateAt(const FanotifyMarks&, const std::string&);
+  void LateAt(const LockSetting&, const std::string&);
+  void LateAt(const LeaseSetting&, const std::string&);
+  void Watch(const std::optional<Text>& path, const std::optional<InodeHandle>& handle,
+             const std::string& where);
+
+  struct Slave {
+    std::string where;
+    std::uint32_t index = 0;
+  };
+  Authority& out_;
+  std::unordered_set<const File*> opened_;
+  std::set<std::string> written_;
+  std::map<std::string, std::string> executed_;  ///< by whom
+  std::set<TtyId> masters_, hung_up_;
+  std::map<TtyId, Slave> slaves_;
+};
+
+/// "sha256:" and the digest of all filters, in the order in which they were installed.
+std::string SeccompName(const Seccomp& seccomp);
+
+std::string OfThread(Pid pid, Pid tid);
+
+}  // namespace crgen::policy

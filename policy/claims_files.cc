@@ -1,0 +1,180 @@
+// What each type of description takes.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <ctime>
+
+#include "policy/claims.h"
+#include "views/words.h"
+
+namespace crgen::policy {
+namespace {
+
+bool IsDevice(const RegularFile& file) {
+  return file.mode && (S_ISCHR(*file.mode) || S_ISBLK(*file.mode));
+}
+
+/// Whatever has its name there is one, or in its place: the mode is the dump's word.
+bool IsDevicePath(std::string_view path) {
+  return IsBelow(path, "/dev") && path != "/dev" && !IsBelow(path, "/dev/shm");
+}
+
+std::string AddressText(const std::optional<InetAddress>& at) {
+  if (!at) return "";
+  const bool v6 = at->address.find(':') != std::string::npos;
+  return (v6 ? "[" + at->address + "]" : at->address) + ":" + std::to_string(at->port);
+}
+
+}  // namespace
+
+void Claims::OpenedAt(const File& file, const std::string& where) {
+  if (file.external) return External("descriptor", *file.external, where);
+  std::visit([&](const auto& body) { Opens(file, body, where); }, file.body);
+}
+
+void Claims::Held(Pid pid, const std::string& root, Fd fd, const File& file) {
+  if (root == "/" || file.external) return;
+  const RegularFile* regular = AsRegular(file);
+  const Fifo* fifo = std::get_if<Fifo>(&file.body);
+  if (regular == nullptr && fifo == nullptr) return;
+  const std::string& path = regular != nullptr ? regular->path.bytes : fifo->path.bytes;
+  if (IsBelow(path, root)) return;
+  out_.Add(Kind::kBeyondRoot, path, [&] {
+    return "fd " + std::to_string(fd) + " of process " + std::to_string(pid) + ", whose root is " +
+           root;
+  });
+}
+
+void Claims::Path(const std::string& path, std::string_view word, const std::string& where,
+                  bool device) {
+  const bool is_device = device || IsDevicePath(path);
+  out_.Add(is_device ? Kind::kDevices : Kind::kPaths, {path}, word, [&] { return where; });
+}
+
+void Claims::Setuid(const std::string& path, std::optional<std::uint32_t> mode,
+                    const std::string& where) {
+  if (!mode || !S_ISREG(*mode)) return;
+  const bool gid = (*mode & S_ISGID) != 0 && (*mode & S_IXGRP) != 0;
+  if ((*mode & S_ISUID) == 0 && !gid) return;
+  out_.Add(Kind::kSetuid, path, [&] { return where; });
+}
+
+void Claims::Accessed(const RegularFile& file, OpenFlags flags, const std::string& where) {
+  const std::string& path = file.path.bytes;
+  const bool device = IsDevice(file);
+  const std::uint64_t access = flags.bits & O_ACCMODE;
+  if (flags.Has(O_PATH)) {
+    Path(path, "enter", where, device);
+  } else {
+    if (access != O_WRONLY) Path(path, "read", where, device);
+    if (access != O_RDONLY || flags.Has(O_TRUNC)) {
+      Path(path, "write", where, device);
+      written_.insert(path);
+    }
+  }
+  const bool made = file.unlinked || flags.Has(O_CREAT) || flags.Has(O_TMPFILE);
+  if (made) Path(path, "create", where, device);
+  if (file.opened_by) Path(file.opened_by->bytes, "read", where, device);
+  Setuid(path, file.mode, where);
+  if (file.unlinked) Made(path, file.unlinked->mode, where);
+  if (!file.unlinked) {
+    out_.AddFile(file.opened_by ? file.opened_by->bytes : path,
+                 {file.mode, file.size, file.build_id});
+  }
+}
+
+void Claims::Opens(const File& file, const RegularFile& body, const std::string& where) {
+  Accessed(body, file.flags, where);
+}
+void Claims::Opens(const File&, const Memfd& memfd, const std::string& where) {
+  if (memfd.mode) Made("[memfd:" + (memfd.name ? memfd.name->bytes : "") + "]", memfd.mode, where);
+}
+void Claims::Opens(const File&, const Timerfd& timer, const std::string& where) {
+  const auto clock = static_cast<int>(timer.clock.value);
+  if (clock != CLOCK_REALTIME_ALARM && clock != CLOCK_BOOTTIME_ALARM) return;
+  out_.Add(Kind::kNotifications, "wake_alarm", [&] { return where; });
+}
+void Claims::Opens(const File&, const Fanotify&, const std::string& where) {
+  out_.Add(Kind::kNotifications, "fanotify", [&] { return where; });
+}
+void Claims::Opens(const File& file, const Fifo& fifo, const std::string& where) {
+  const std::uint64_t access = file.flags.bits & O_ACCMODE;
+  if (access != O_WRONLY) Path(fifo.path.bytes, "read", where);
+  if (access != O_RDONLY) Path(fifo.path.bytes, "write", where);
+}
+
+void Claims::Socket(std::string family, std::string type, std::string protocol, std::string local,
+                    std::string peer, const std::string& where) {
+  out_.Add(
+      Kind::kSockets,
+      {std::move(family), std::move(type), std::move(protocol), std::move(local), std::move(peer)},
+      {}, [&] { return where; });
+}
+void Claims::Opens(const File&, const UnixSocket& socket, const std::string& where) {
+  if (!socket.name || socket.name->bytes.empty()) return;
+  const std::string name = socket.IsAbstract() ? "@" + socket.name->bytes.substr(1) : socket.Path();
+  Socket("AF_UNIX", NameText(socket.socket_type), "", name, "", where);
+}
+void Claims::Opens(const File&, const InetSocket& socket, const std::string& where) {
+  Socket(NameText(socket.family), NameText(socket.socket_type), NameText(socket.protocol),
+         AddressText(socket.source), AddressText(socket.destination), where);
+}
+void Claims::Opens(const File&, const NetlinkSocket& socket, const std::string& where) {
+  std::string local = socket.port_id ? "port " + std::to_string(*socket.port_id) : "";
+  for (const std::uint32_t group : socket.groups) local += " group " + std::to_string(group);
+  const auto& to = socket.destination;
+  Socket("AF_NETLINK", "", NameText(socket.protocol), local,
+         to ? "port " + std::to_string(to->port_id) : "", where);
+}
+void Claims::Opens(const File&, const PacketSocket& socket, const std::string& where) {
+  Socket("AF_PACKET", NameText(socket.socket_type), NameText(socket.protocol),
+         socket.interface == 0 ? "" : "interface " + std::to_string(socket.interface), "", where);
+}
+
+void Claims::Opens(const File& file, const Tty& tty, const std::string& where) {
+  if (tty.driver == kCurrentTerminal) return External("terminal", "", where);
+  if (tty.hung_up) hung_up_.insert(tty.tty_id);
+  if (IsPtyMaster(tty)) masters_.insert(tty.tty_id);
+  if (tty.driver == kPtySlave) slaves_.try_emplace(tty.tty_id, Slave{where, tty.index.value_or(0)});
+  if (IsPty(tty) || !tty.path) return;
+  const std::uint64_t access = file.flags.bits & O_ACCMODE;
+  if (access != O_WRONLY) Path(tty.path->bytes, "read", where, true);
+  if (access != O_RDONLY) Path(tty.path->bytes, "write", where, true);
+}
+void Claims::Opens(const File&, const NamespaceFile& file, const std::string& where) {
+  if (!file.id) External("namespace", NameText(file.type), where);
+}
+void Claims::Opens(const File& file, const TunFile& tun, const std::string& where) {
+  const std::uint64_t access = file.flags.bits & O_ACCMODE;
+  if (access != O_WRONLY) Path(tun.path.bytes, "read", where, true);
+  if (access != O_RDONLY) Path(tun.path.bytes, "write", where, true);
+}
+void Claims::Opens(const File&, const OtherFile& other, const std::string& where) {
+  out_.AddUnknown(where, "a descriptor of type " + other.type);
+}
+
+void Claims::LateAt(const OwnerSetting& setting, const std::string& where) {
+  const auto at = [&] { return "the owner of signals of " + where; };
+  if (setting.owner.uid) out_.AddNumber(Kind::kUids, *setting.owner.uid, at);
+  if (setting.owner.euid) out_.AddNumber(Kind::kUids, *setting.owner.euid, at);
+}
+void Claims::Watch(const std::optional<Text>& path, const std::optional<InodeHandle>& handle,
+                   const std::string& where) {
+  if (path) return Path(path->bytes, "watch", where);
+  if (!handle) return;
+  // By its handle it is found wherever it is.
+  out_.Add(Kind::kPaths,
+           {"inode:" + std::to_string(handle->device) + ":" + std::to_string(handle->inode)},
+           "watch", [&] { return where; });
+}
+void Claims::LateAt(const InotifyWatches& set, const std::string& where) {
+  for (const InotifyWatch& watch : set.watches) Watch(watch.path, watch.handle, where);
+}
+void Claims::LateAt(const FanotifyMarks& set, const std::string& where) {
+  for (const FanotifyMark& mark : set.marks) Watch(mark.path, mark.handle, where);
+}
+void Claims::LateAt(const LockSetting&, const std::string& where) { External("locks", "", where); }
+void Claims::LateAt(const LeaseSetting&, const std::string& where) { External("locks", "", where); }
+
+}  // namespace crgen::policy

@@ -1,0 +1,16 @@
+// What this machine says of the files that a tree would use.
+#pragma once
+
+#include <string>
+
+#include "policy/authority.h"
+
+namespace crgen {
+
+/// Looks at each file that is to be there, and adds what it finds: what is missing, changed, setuid
+/// or writable by all, where links lead, what is a device. `root`: the root file system of a tree
+/// that has one of its own; empty: none is given, and then it is unknown. Cost: system calls for
+/// each.
+void AddHost(const std::string& root, Authority* authority);
+
+}  // namespace crgen

@@ -1,0 +1,178 @@
+// `crgen check` as a user meets it: verdicts, exit codes, what this machine says.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <nlohmann/json.hpp>
+
+#include "tests/support/cli_fixture.h"
+#include "tests/support/dump_edit.h"
+
+namespace crgen::test {
+namespace {
+
+using nlohmann::json;
+
+class CheckCliTest : public CliTest {
+ protected:
+  std::string Derive(const std::string& arguments) {
+    const fs::path policy = folder_ / "policy.json";
+    const Ran run = Crgen("check --derive " + arguments);
+    EXPECT_EQ(run.code, 0) << run.err;
+    std::ofstream(policy) << run.out;
+    return policy.string();
+  }
+
+  /// The members of a policy that the causes name.
+  std::vector<std::string> Members(const std::string& arguments) {
+    const Ran run = Crgen("check --json " + arguments);
+    EXPECT_TRUE(run.code == 0 || run.code == 6) << run.err;
+    const json told = json::parse(run.out);
+    EXPECT_EQ(told["verdict"], run.code == 0 ? "allowed" : "denied");
+    std::vector<std::string> members;
+    for (const json& cause : told["causes"]) members.push_back(cause["member"]);
+    return members;
+  }
+
+  /// A dump of a process that has `path` open, which was a regular file of that mode and size.
+  fs::path WithFile(const std::string& path, std::uint32_t mode, std::uint64_t size) {
+    test::Dump dump;
+    for (const std::string& edit :
+         {"file 4 \"" + path + "\"", "files.img[3].reg.mode = " + std::to_string(mode),
+          "files.img[3].reg.size = " + std::to_string(size),
+          std::string("descriptor 10 3 4 REG")}) {
+      EXPECT_EQ(ApplyEdit(edit, &dump), "");
+    }
+    const fs::path images = folder_ / "images";
+    fs::create_directories(images);
+    for (const auto& [name, content] : dump.Build()) {
+      std::ofstream(images / name, std::ios::binary) << content;
+    }
+    return images;
+  }
+
+  using Names = std::vector<std::string>;
+};
+
+TEST_F(CheckCliTest, AllowsWhatIsDerived) {
+  for (const auto& dump : fs::directory_iterator(CRGEN_FIXTURES "/dumps")) {
+    const std::string path = dump.path().string();
+    const std::string policy = Derive(path);
+    const Ran run = Crgen("check " + path + " --policy " + policy);
+    EXPECT_EQ(run.code, 0) << path << run.out;
+    EXPECT_NE(run.out.find("\nallowed\n"), std::string::npos) << run.out;
+    EXPECT_TRUE(run.out.starts_with("who it becomes\n  uids ")) << run.out;
+    // Its plan is judged alike.
+    const fs::path plan = folder_ / "plan.json";
+    EXPECT_EQ(Crgen(path + " -q -o " + plan.string()).code, 0);
+    for (const std::string& member : Members(plan.string() + " --policy " + policy)) {
+      EXPECT_EQ(member, "processes") << path;
+    }
+  }
+}
+
+TEST_F(CheckCliTest, DeniesOthersWithACauseOnEachLine) {
+  const std::string policy = Derive(Dump("unprivileged"));
+  const Ran run = Crgen("check " + Dump("threads") + " --policy " + policy);
+  EXPECT_EQ(run.code, 6);
+  EXPECT_NE(run.out.find("\ndenied, for "), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("\n  uids 0: process 31500 and "), std::string::npos) << run.out;
+  EXPECT_NE(run.out.find("; refuse it, or allow \"uids\": [0]\n"), std::string::npos) << run.out;
+  const json told =
+      json::parse(Crgen("check --json " + Dump("threads") + " --policy " + policy).out);
+  EXPECT_EQ(told["verdict"], "denied");
+  EXPECT_EQ(told["causes"][0]["member"], "uids");
+  EXPECT_EQ(told["causes"][0]["value"], 0);
+  EXPECT_EQ(told["authority"], json::parse(Crgen("check --derive " + Dump("threads")).out));
+}
+
+TEST_F(CheckCliTest, WithoutAPolicyNothingIsJudged) {
+  const Ran run = Crgen("check " + Dump("threads"));
+  EXPECT_EQ(run.code, 0);
+  EXPECT_EQ(run.out.find("allowed"), std::string::npos);
+  EXPECT_FALSE(json::parse(Crgen("check --json " + Dump("threads")).out).contains("verdict"));
+}
+
+TEST_F(CheckCliTest, WhatNobodyCanReadIsDenied) {
+  const std::string dump = WithUnsupported().string();
+  const Ran derived = Crgen("check --derive " + dump);
+  EXPECT_EQ(derived.code, 0);
+  EXPECT_NE(derived.err.find("no policy allows it"), std::string::npos) << derived.err;
+  const std::string policy = Derive(dump);
+  EXPECT_EQ(Members(dump + " --policy " + policy), (Names{"", ""}));
+  // A plan that leaves it out is another matter.
+  const fs::path plan = folder_ / "plan.json";
+  EXPECT_EQ(Crgen("-q --partial " + dump + " -o " + plan.string()).code, 0);
+  EXPECT_EQ(Members(plan.string() + " --policy " + policy), Names{});
+}
+
+TEST_F(CheckCliTest, RefusesWhatIsNoPolicyOrNoInput) {
+  const std::string bad = (folder_ / "bad.json").string();
+  std::ofstream(bad) << R"({"version": 1, "uid": [0]})";
+  const Ran run = Crgen("check " + Dump("threads") + " --policy " + bad);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_EQ(run.out, "");
+  EXPECT_NE(run.err.find("uid"), std::string::npos) << run.err;
+  EXPECT_EQ(Crgen("check " + Dump("threads") + " --policy " + bad + ".no").code, 3);
+  EXPECT_EQ(Crgen("check " + folder_.string()).code, 3);
+  EXPECT_EQ(Crgen("check").code, 2);
+  EXPECT_EQ(Crgen("check --derive --policy x " + Dump("threads")).code, 2);
+  EXPECT_EQ(Crgen("check --root / " + Dump("threads")).code, 2);
+  // A fragment: nobody says with which rights it would run.
+  std::ofstream(folder_ / "plan.json") << R"([{"command": "FORK", "pid": 0, "child_pid": 10}])";
+  EXPECT_EQ(Crgen("check " + (folder_ / "plan.json").string()).code, 3);
+}
+
+TEST_F(CheckCliTest, ThisMachineSaysWhatFilesAre) {
+  const fs::path tool = folder_ / "tool";
+  std::ofstream(tool) << "12345";
+  chmod(tool.c_str(), 0755);
+  const std::string dump = WithFile(tool.string(), S_IFREG | 0755, 5).string();
+  const std::string policy = Derive("--host " + dump);
+  const std::string check = "--host " + dump + " --policy " + policy;
+  const auto allow = json::parse(ReadFileText(policy));
+  EXPECT_FALSE(allow.contains("changed")) << allow;
+  EXPECT_EQ(Members(check), Names{});
+  chmod(tool.c_str(), 04755);
+  EXPECT_EQ(Members(check), (Names{"setuid", "changed"}));
+  EXPECT_EQ(Members(dump + " --policy " + policy), Names{});
+  chmod(tool.c_str(), 0757);
+  EXPECT_EQ(Members(check), (Names{"changed", "writable_by_all"}));
+  chmod(tool.c_str(), 0755);
+  std::ofstream(tool) << "123456";
+  EXPECT_EQ(Members(check), Names{"changed"});
+  fs::rename(tool, folder_ / "moved");
+  EXPECT_EQ(Members(check), Names{"missing"});
+  std::ofstream(folder_ / "moved") << "12345";
+  fs::create_symlink(folder_ / "moved", tool);
+  EXPECT_EQ(Members(check), Names{"paths"});
+  fs::remove(tool);
+  fs::create_symlink("/dev/zero", tool);
+  EXPECT_EQ(Members(check), (Names{"devices", "changed"}));
+}
+
+TEST_F(CheckCliTest, LooksBelowTheRootThatIsGiven) {
+  const fs::path root = folder_ / "root";
+  fs::create_directories(root / "bin");
+  fs::create_directories(root / "dev");
+  for (const char* name : {"bin/program", "dev/null", "tool"}) std::ofstream(root / name) << "x";
+  chmod((root / "tool").c_str(), 0755);
+  const std::string dump = WithFile("/tool", S_IFREG | 0755, 1).string();
+  const std::string with = "--host --root " + root.string() + " " + dump;
+  const std::string policy = Derive(with);
+  EXPECT_EQ(Members(with + " --policy " + policy), Names{});
+  EXPECT_EQ(Members("--host " + dump + " --policy " + policy).front(), "missing");
+  // No link leads out.
+  fs::remove(root / "tool");
+  std::ofstream(folder_ / "outside") << "x";
+  fs::create_symlink("../outside", root / "tool");
+  EXPECT_EQ(Members(with + " --policy " + policy), Names{"missing"});
+  // A tree with a root of its own needs one.
+  const std::string own = Derive("--host " + Dump("pidns"));
+  EXPECT_EQ(Members("--host " + Dump("pidns") + " --policy " + own).size(),
+            json::parse(Crgen("check --json " + Dump("pidns")).out)["authority"].contains("mounts")
+                ? 1U
+                : 0U);
+}
+
+}  // namespace
+}  // namespace crgen::test
