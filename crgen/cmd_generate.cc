@@ -97,6 +97,7 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
                     "nothing is called \"" + wrong + "\" there; known are:\n" + LossHelp());
     return ExitCode::kUsage;
   }
+  if (arguments.namespaces == "caller") losses.insert(Loss::kNamespaces);
   if (extract != nullptr && Failed(extract->Create(*findings))) return ExitCode::kBadInput;
   Diagnostics diag;
   auto source = OpenDump(arguments.dump, diag, extract, arguments.digest);
@@ -157,8 +158,8 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
                "refusing the dump");
   app.add_option(
          "--namespaces", arguments->namespaces,
-         "\"caller\": with --partial, namespaces of the tree's own may be left out too; the "
-         "restored processes use the namespaces and mounts of the restorer's caller")
+         "\"caller\": leave out namespaces of the tree's own; the restored processes use the "
+         "namespaces and mounts of crrestore's caller, which wants the same option")
       ->type_name("WHOSE")
       ->check(CLI::IsMember({"caller"}));
   app.add_flag(

@@ -12,15 +12,30 @@ struct LossName {
   std::string_view name;
   Loss loss;
   std::string_view meaning;
+  std::string_view consequence;
 };
 constexpr LossName kLosses[] = {
-    {"cgroups", Loss::kCgroups, "places in cgroups that no image names"},
-    {"descriptors", Loss::kDescriptors, "descriptors of types that no command says yet"},
-    {"labels", Loss::kLabels, "labels of AppArmor and SELinux"},
-    {"locks", Loss::kLocks, "file locks"},
-    {"queues", Loss::kQueues, "bytes queued in pipes, sockets and terminals"},
-    {"unlinked", Loss::kUnlinked, "files that are unlinked, or not reachable by their names"},
+    {"cgroups", Loss::kCgroups, "places in cgroups that no image names",
+     "it is in the restorer's cgroup, with the limits of that"},
+    {"descriptors", Loss::kDescriptors, "descriptors of types that no command says yet",
+     "the number is closed (EBADF)"},
+    {"labels", Loss::kLabels, "labels of AppArmor and SELinux",
+     "it runs with the restorer's label, perhaps unconfined"},
+    {"locks", Loss::kLocks, "file locks", "others can take the lock"},
+    {"queues", Loss::kQueues, "bytes queued in pipes, sockets and terminals",
+     "who reads waits, or misses these bytes"},
+    {"unlinked", Loss::kUnlinked, "files that are unlinked, or not reachable by their names",
+     "the number is closed (EBADF), the region not there (SIGSEGV)"},
 };
+
+/// What a restored tree is without something; empty: `what` says it.
+std::string_view ConsequenceOf(Loss loss) {
+  if (loss == Loss::kNamespaces) {
+    return "its paths, names and addresses mean those of the restorer's caller";
+  }
+  const auto row = std::ranges::find(kLosses, loss, &LossName::loss);
+  return row == std::end(kLosses) ? std::string_view() : row->consequence;
+}
 
 }  // namespace
 
@@ -49,10 +64,13 @@ Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses
 Diagnostics Accept(const Diagnostics& diag, const std::set<Loss>& losses, bool all) {
   Diagnostics seen;
   for (Diagnostic entry : diag.entries()) {
-    const bool accepted = !entry.essential && (all || losses.contains(entry.loss));
+    const bool by_kind = all && entry.loss != Loss::kNamespaces;
+    const bool accepted = !entry.essential && (by_kind || losses.contains(entry.loss));
     if (entry.severity == Severity::kUnsupported && accepted) {
       entry.severity = Severity::kWarning;
+      const std::string_view consequence = ConsequenceOf(entry.loss);
       entry.what = "left out: " + entry.what;
+      if (!consequence.empty()) entry.what += ": " + std::string(consequence);
     }
     seen.Add(std::move(entry));
   }
@@ -65,7 +83,8 @@ std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& 
   about->version.text = LanguageVersion::kCurrent;
   about->machine = "x86_64";
   for (const Diagnostic& entry : diag.entries()) {
-    const LeftOut it = {Printable(entry.where), Printable(entry.what)};
+    const LeftOut it = {Printable(entry.where), Printable(entry.what),
+                        entry.loss == Loss::kNamespaces};
     if (entry.severity == Severity::kUnsupported) about->left_out.push_back(it);
     if (entry.lost_anyway) about->not_restorable.push_back(it);
   }

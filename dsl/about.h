@@ -29,13 +29,17 @@ struct LanguageVersion {
 struct LeftOut {
   std::string where;
   std::string what;
+  bool callers = false;
   friend bool operator==(const LeftOut&, const LeftOut&) = default;
 };
 template <>
 struct Describe<LeftOut> {
   static constexpr auto kFields =
       std::tuple{Required("where", &LeftOut::where, "image, entry and field"),
-                 Required("what", &LeftOut::what, "what stands there")};
+                 Required("what", &LeftOut::what, "what stands there"),
+                 Optional("callers", &LeftOut::callers,
+                          "true: a namespace, whose place the restorer's own takes, if its user "
+                          "wants that")};
 };
 
 /// Something outside the tree that a restored process goes on with.

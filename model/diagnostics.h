@@ -29,6 +29,7 @@ enum class Loss {
   kLocks,
   kCgroups,
   kLabels,
+  kNamespaces,  ///< in whose place the caller's may be taken
 };
 
 struct Diagnostic {

@@ -72,6 +72,11 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
       ->type_name("DIR");
   app.add_flag("--partial", arguments->partial,
                "Restore a plan that leaves out things of the dump, without them");
+  app.add_option("--namespaces", arguments->callers_namespaces,
+                 "\"caller\": the namespaces and mounts of the caller take the place of those that "
+                 "the plan leaves out")
+      ->type_name("WHOSE")
+      ->check(CLI::IsMember({"caller"}));
   app.add_flag("--shell-job", arguments->shell_job,
                "A root in a session of outside gets the caller's session, group and terminal");
   app.add_option(

@@ -20,6 +20,7 @@ struct Arguments {
   std::vector<std::string> cgroup_roots;
   NamespaceArguments namespaces;
   std::string oci;  ///< the configuration of a container; empty: none
+  std::string callers_namespaces;  ///< "caller", or empty
   bool images_given = false;
   bool images_outside = false;
   bool partial = false;

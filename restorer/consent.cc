@@ -19,10 +19,11 @@ void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics&
   }
   for (const LeftOut& it : about->left_out) {
     const std::string what = "left out of the plan: " + it.what;
-    if (arguments.partial) {
+    if (it.callers ? !arguments.callers_namespaces.empty() : arguments.partial) {
       diag.Warning(it.where, what);
     } else {
-      diag.Unsupported(it.where, what + " (--partial restores the rest)");
+      diag.Unsupported(it.where, what + (it.callers ? " (--namespaces=caller takes the caller's)"
+                                                    : " (--partial restores the rest)"));
     }
   }
   for (const LeftOut& it : about->not_restorable) {

@@ -60,7 +60,10 @@ void Loader::LoadIds(ProcessIndex index) {
 }
 
 void Loader::UnsupportedContainer(const std::string& where, const std::string& what) {
-  diag.Add({Severity::kUnsupported, where, what, {}, {}, !options.caller_namespaces});
+  Diagnostic entry = {Severity::kUnsupported, where, what};
+  entry.essential = !options.caller_namespaces;
+  entry.loss = Loss::kNamespaces;
+  diag.Add(std::move(entry));
 }
 
 void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {

@@ -63,6 +63,20 @@ TEST_F(RestorerCliTest, APartialPlanIsAcceptedByName) {
   EXPECT_NE(accepted.text.find("warning: bpfmap-data.img[0]: left out"), std::string::npos);
 }
 
+TEST_F(RestorerCliTest, TheCallersNamespacesAreTakenByName) {
+  std::ostringstream golden;
+  golden << std::ifstream(Golden("sessions")).rdbuf();
+  std::string text = golden.str();
+  text.insert(
+      text.find("\"about\": {") + 10,
+      R"("left_out": [{"where": "ids-10.img", "what": "a mount namespace", "callers": true}], )");
+  const std::string plan = Plan(text);
+  const Ran refused = Crrestore("--dry-run --partial " + plan);
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_NE(refused.text.find("--namespaces=caller"), std::string::npos) << refused.text;
+  EXPECT_EQ(Crrestore("--dry-run --namespaces=caller " + plan).code, 0);
+}
+
 TEST_F(RestorerCliTest, ASessionOfOutsideIsAcceptedByName) {
   const Ran refused = Crrestore("--dry-run " + Golden("shell_job"));
   EXPECT_EQ(refused.code, 4);

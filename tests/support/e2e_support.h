@@ -145,9 +145,7 @@ class EndToEnd : public ::testing::Test {
   void MakePlan(const std::string& dump) {
     std::vector<std::string> words = {CRGEN_BINARY, "-o", Plan(dump), Images(dump)};
     // A pid namespace comes with mounts.
-    if (TheProgram().pid_namespace) {
-      words.insert(words.end(), {"--partial", "--namespaces=caller"});
-    }
+    if (TheProgram().pid_namespace) words.push_back("--namespaces=caller");
     const Outcome outcome = Execute(words, Log("crgen"));
     ASSERT_EQ(outcome.status, 0) << outcome.output;
   }
@@ -164,7 +162,7 @@ class EndToEnd : public ::testing::Test {
     }
     std::vector<std::string> words = {CRRESTORE_BINARY, Plan(dump), "--images",    Images(dump),
                                       "--pidfile",      pidfile,    "--file-locks"};
-    if (TheProgram().pid_namespace) words.insert(words.end(), {"--pidns", "--partial"});
+    if (TheProgram().pid_namespace) words.insert(words.end(), {"--pidns", "--namespaces=caller"});
     if (TheProgram().connections) words.push_back("--tcp-established");
     if (TheProgram().own_root) words.insert(words.end(), {"--root", Home()});
     words.insert(words.end(), options.begin(), options.end());
