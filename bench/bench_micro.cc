@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Times the parts that everything else consists of, one by one.
 #include <benchmark/benchmark.h>
 

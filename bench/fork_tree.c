@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Forks a process tree and ends: the program that strace and perf look at.
  * usage: fork_tree children|jobs PROCESSES    (the trees that make_dump has under these names)
  *

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes a dump of any size: processes of one real process's kind, with as many descriptors,
 // regions, pages and threads as asked for.
 #include <fcntl.h>

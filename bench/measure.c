@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* Runs a command and prints what the whole of it took, as one line of JSON.
  * usage: measure OUTPUT SECONDS COMMAND [ARGUMENT...]
  * The command's standard output goes to OUTPUT; after SECONDS its process group is killed.

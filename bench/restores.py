@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Restores of real trees: crrestore beside `criu restore`, on the same dumps."""
 import ctypes
 import os

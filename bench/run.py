@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """Measures crgen beside the tools that a user would pick instead; see docs/benchmark.md.
 
 Writes results.json, results.md and plots into a folder. Times are wall clock of whole processes,

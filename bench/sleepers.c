@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* A tree to restore: N processes that sleep, the first with MEGABYTES of memory that it has written.
  * usage: sleepers N MEGABYTES READY; the file READY appears when all are there. */
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Process trees of any size: the published profiles and harder ones.
 #pragma once
 

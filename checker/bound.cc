@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The least number of commands that lead to a state.
 #include <linux/sched.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The checker: a simulated kernel that executes a restore program, and the comparison of what it
 // ends in with a snapshot. It judges the generator, so it shares no code with it: its rules come
 // from the contract of the 16 commands and from Linux alone.

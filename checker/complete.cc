@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a whole restore has at its end, and a fragment may lack.
 #include <algorithm>
 #include <string>

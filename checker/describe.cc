@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The final state of a program in words.
 #include <linux/sched.h>
 

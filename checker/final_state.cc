@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "checker/final_state.h"
 
 #include "checker/kernel/kernel.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program ends in, process by process, for whoever judges it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "checker/snapshot_of.h"
 
 #include <sys/socket.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program ends in, as a snapshot: for whoever looks at both programs and dumps.
 #pragma once
 

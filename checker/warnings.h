@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is legal in a restore program but suspect: commands that have no effect on where it ends.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The settings of jemalloc, which crgen is linked with. Plans of millions of commands fill much
 // memory once, from front to back: with huge pages the kernel is asked for it 512 times less. What
 // is small stays with small pages, of which only those in use take memory.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The self-check: whether the program that is emitted is right.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the subcommands of crgen share: exit codes, diagnostics, progress, output.
 // This folder may include: checker, dsl, generator, images, model, policy, preflight, terminal,
 // views.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // crgen check DUMP|PLAN --policy FILE
 #include <spdlog/spdlog.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // crgen diff A B
 #include <spdlog/spdlog.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // crgen needs DUMP
 #include <algorithm>
 #include <thread>

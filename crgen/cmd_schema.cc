@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // crgen schema
 #include "crgen/cli.h"
 #include "crgen/program_manual.h"

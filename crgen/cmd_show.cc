@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // crgen show [WHAT…] DUMP
 #include <spdlog/spdlog.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // crgen tree DUMP|STRING, crgen tree --program DUMP|STRING|-
 #include <string_view>
 #include <vector>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // crgen why DUMP
 #include "crgen/look.h"
 #include "crgen/losses.h"

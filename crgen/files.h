@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the subcommands read and write: texts, results, dumps.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a plan may leave out of a dump: accepted by name (--without), or all (--partial).
 #pragma once
 

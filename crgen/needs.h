@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the caller of a restore gives, or consents to: whatever of a dump lies outside of its tree.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a restore needs, in words for people, shells and machines.
 #include <algorithm>
 #include <cstdint>

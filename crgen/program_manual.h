@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // restore-program(5): the reference of the language as a manual page.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // By which system calls a process tree is rebuilt.
 #pragma once
 

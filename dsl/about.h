@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program says of itself: the `about` of the root's FORK.
 #pragma once
 

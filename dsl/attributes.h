@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The attributes inside commands: a new one is a row here.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // THE table of the restore program: its 16 commands, their fields and their meaning. Adding or
 // changing a command is an edit here, plus its meaning in whatever executes it.
 // This folder may include: model.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a struct looks as a JSON object: the vocabulary that the tables of this folder are written
 // in. Reading, writing, schema and reference page are one template each over these tables.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Follows the descriptor tables of a program that is right.
 #pragma once
 

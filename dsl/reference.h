@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reference of the language: what its tables say of commands and members, for people.
 #pragma once
 

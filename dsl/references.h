@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What commands refer to: walks over the members of described bodies by their types, so that
 // whoever orders, counts or compares commands knows no type of file by name.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The value kinds that tables may name, told apart for templates.
 #pragma once
 

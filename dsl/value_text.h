@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values of the model in words, whatever their type: of described ones the fields.
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """A small restorer: processes, plain files and private memory, on Linux and x86-64.
 
     small_restorer.py PLAN IMAGES

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Any bytes as an archive: refused with a finding that has a place and a cause, or a set of images
 // that a dump can be looked for in.
 #include <cstddef>

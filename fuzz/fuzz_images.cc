@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A dump of which some images are anything: read, planned, and the plan executed. Whatever is read
 // without an error and planned must be a program that ends in just that snapshot.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text of a program through reader, checker, warnings and writer. What is read must be written
 // as text that is read as the same program, and a program does the same every time it is executed.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an input of the image fuzzer says: a fixture, and images that take the place of its own.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Writes what the fuzzers begin with: the golden programs in FOLDER/program, some images of each
 // kind from the fixtures in FOLDER/images, and archives of a few in FOLDER/archive.
 // usage: make_corpus FOLDER

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What must hold for every input: a fuzzer reports whoever aborts.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who creates whom: the processes of a plan, the invented ones included, in the order of their
 // births. Inheritance follows this tree, not the snapshot's, where orphans have moved.
 #pragma once

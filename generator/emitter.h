@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the generator's parts put their commands.
 #pragma once
 

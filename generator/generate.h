@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From the snapshot to the program: the six steps of the restore program's definition, in order.
 // This folder may include: dsl, model.
 #pragma once

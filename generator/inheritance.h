@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is carried down the creation tree: a resource that several processes hold is acquired by
 // one owner and handed on by fork(2).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whoever looks at a program while it is emitted, from another thread.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "generator/tree_answers.h"
 
 #include <linux/sched.h>

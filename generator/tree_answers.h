@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trees in, programs out: one line each, for whoever has many of them.
 #pragma once
 

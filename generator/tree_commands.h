@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a tree plan's operations to commands of the restore program.
 #pragma once
 

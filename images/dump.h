@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From the images of a dump to the snapshot: the one place that sees both.
 // This folder may include: model.
 #pragma once

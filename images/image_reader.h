@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The framing of an image: magics, entry lengths, raw bytes. Knows nothing of messages.
 //
 //   head magic (u32) | kind magic (u32) | entry | entry | …

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one table of images: every kind of file that a dump may hold, how it is framed, and what
 // becomes of its entries.
 #pragma once

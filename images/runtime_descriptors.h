@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A file beside the images that is not CRIU's.
 #pragma once
 

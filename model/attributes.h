@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a process or thread is besides its place in the tree, its files and its memory: everything
 // that a restorer sets before it resumes it. Field names follow CRIU's images (core, fs, mm,
 // creds), where each has its source; an absent optional means "not in the image".

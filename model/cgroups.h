@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cgroups(7): where processes are, and the directories that they are in.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What went wrong and where. Functions return a Result; the words go to a Diagnostics.
 #pragma once
 

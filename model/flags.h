@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sets of kernel flags and their names: what a plan prints as ["O_RDWR","O_APPEND"].
 #pragma once
 

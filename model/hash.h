@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hashes of numbers that are alike: addresses, pairs of indices. The standard's hash of a number is
 // the number itself, and neighbouring ranges differ in few bits.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The numbers that name things in a snapshot, one type for each number space.
 #pragma once
 

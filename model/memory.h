@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Address spaces: regions, the pages that each has, and the objects that regions share.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where paths lead to in a mount namespace.
 #pragma once
 

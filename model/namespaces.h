@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Namespaces of the tree's own: what the root is to enter before it opens a file or has a child.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the bytes of pages are had, for whoever compares them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text from outside for the eyes of people: on a terminal it is nothing but text.
 #pragma once
 

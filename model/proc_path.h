@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of proc(5) that belong to a process: they are there only while the process is.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The snapshot: all that a dump says about a process tree, free of protobuf and of file names.
 // This folder may include: nothing of the other folders.
 #pragma once

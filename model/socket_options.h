@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options that sockets of every family have.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The process tree of a snapshot: who is whose child, in which group and session.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The string notation of process trees: `pid pgid sid marks [children]`.
 #pragma once
 

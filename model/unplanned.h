@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What of a dump no command says, and a Snapshot therefore lacks: for whoever looks at a dump, and
 // for nobody who rebuilds it.
 #pragma once

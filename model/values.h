@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values whose printed form differs from their type: hex words, raw bytes, paths.
 #pragma once
 

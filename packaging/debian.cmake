@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # cpack -G DEB: crgen, the programs, and libcrgen-dev, libraries and headers.
 set(CRGEN_MAINTAINER "Nobody <nobody@example.org>" CACHE STRING
     "Who builds packages, and answers for them: Name <address>")

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a tree of processes would be and have after a restore, as far as rights go: out of a dump or
 // a program, in one form.
 // This folder may include: checker, dsl, model, preflight, views.

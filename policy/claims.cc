@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who a tree becomes, what it maps, where it is.
 #include "policy/claims.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From parts of the model to claims, whichever of both a tree comes from. Private to policy/.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What each type of description takes.
 #include <fcntl.h>
 #include <sys/socket.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Policies out of claims.
 #include "policy/policy_json.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What this machine says of the files that a tree would use.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // THE table of what a policy speaks of: each kind of authority is a member of a policy, and the
 // form, the schema, the judgement and what is told of it follow from its row.
 #pragma once

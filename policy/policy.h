@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What somebody allows, and what of an authority goes beyond it. Whatever a policy does not allow,
 // it denies.
 #pragma once

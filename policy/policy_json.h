@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A policy as JSON. Private to policy/.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The form of policies, out of the table of members.
 #include "policy/policy_json.h"
 

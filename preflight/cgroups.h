@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cgroups(7) of this machine: what becomes of those of a program, and how they are reached.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What this process is and may do: what it cannot do, no process that it makes can.
 #pragma once
 

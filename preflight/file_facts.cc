@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "preflight/file_facts.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a path leads to on this machine, for whoever judges it without opening it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that paths lead to: what a process opens, its executable and its directories.
 #include <fcntl.h>
 #include <sys/fanotify.h>

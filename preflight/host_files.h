@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of this machine that a restore needs, held open so that they stay what they were judged by.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Images: regular files below the folder, those that the plan was made of, long enough for what is
 // loaded from them.
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptors that the caller hands over: `external`.
 #include <fcntl.h>
 #include <sys/stat.h>

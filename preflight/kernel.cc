@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel: what the program needs of it, and what nobody can restore.
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File locks that others hold: whoever does stands in /proc/locks (proc_locks(5)).
 #include <fcntl.h>
 #include <linux/capability.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Namespaces of the plan's own: what the caller has to give for them, and what the kernel must
 // know.
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pids: those that the program wants are free, and the system has room for them all.
 #include <dirent.h>
 

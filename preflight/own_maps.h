@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The address space of this process, and the regions in it that its kernel provides.
 #pragma once
 

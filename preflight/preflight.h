@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What can be known to fail before any process exists: a library for whoever restores, or wants to
 // know whether this machine could.
 // This folder may include: dsl, model.

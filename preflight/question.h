@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The core of the library: the program is walked once, and each kind of question looks at every
 // command.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rights: what the program takes that this process must have. docs/restorer.md has the table.
 #include <fcntl.h>
 #include <linux/capability.h>

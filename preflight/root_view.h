@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the paths of a plan begin.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Addresses of internet sockets as system calls take them.
 #pragma once
 

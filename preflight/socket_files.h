@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is at the path that a unix socket is to have.
 #pragma once
 

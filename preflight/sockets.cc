@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sockets: ports that are free, addresses and interfaces of this host, connections that nobody has,
 // and the tool that removes the network lock.
 #include <arpa/inet.h>

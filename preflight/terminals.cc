@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Terminals: indices of ptys that are free, devices that are what they were, the caller's own.
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looking up a path while others may change the way. A symbolic link is followed where root alone
 // can have put it: it is root's, and so are all directories that lead to it. Whoever owns one of
 // them, or a link, could send a restorer that runs as root where he may not go himself.

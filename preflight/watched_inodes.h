@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds what inotify(7) and fanotify(7) are to watch.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The arena: the range of addresses, free in every process at every moment of the program, where
 // the executor, its script and its stacks are until a process resumes. The supervisor and all
 // processes have it at the same place; what lies in it is shared, but for stacks. First comes what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The terminal of who restores, while the restored job has it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The files of one cgroup. `root`: of its hierarchy; `folder`: its path below that.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The cgroups(7) of a plan: directories that are made before any process exists, places of threads,
 // and properties. All done from outside, but for the moves of processes.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All or nothing: how a restore that does not succeed leaves nothing behind.
 #pragma once
 

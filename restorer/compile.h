@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a program to the script that the processes execute.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The attributes of one process and its threads, as the last SET_ATTR commands leave them.
 #pragma once
 

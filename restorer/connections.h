@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // TCP connections at the hand-over: from bound sockets in repair mode (tcp(7), TCP_REPAIR) to
 // connections that talk to their peers. All of them take each step together: one end of a
 // connection may be in the tree as well as the other, and a packet that finds no peer ends it.

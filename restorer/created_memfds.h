@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which openings of memfds are the description that memfd_create(2) made.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every wait of the supervisor has an end.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the kernel says of processes and threads that decides about their rights; ids are those of
 // this process's namespaces.
 #pragma once

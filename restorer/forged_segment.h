@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A TCP segment in the name of a socket's peer, which brings the socket into a state that only its
 // peer can bring it into.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The last step: from threads that wait in the arena to threads that go on where they were dumped,
 // in an address space without the arena. Done from outside, with ptrace(2), because no code can
 // unmap itself.

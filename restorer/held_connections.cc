@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "restorer/held_connections.h"
 
 #include <unordered_map>

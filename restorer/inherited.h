@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a process has of the one that started it, through clone(2) and execve(2), and no program
 // says: docs/restorer.md has the list.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which open file description each entry of late state is about.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // crrestore PLAN: brings a process tree back to life.
 #include <spdlog/spdlog.h>
 #include <unistd.h>

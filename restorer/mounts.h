@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The mount namespace of the tree: what the supervisor makes for it, and what the root does.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the command line says of namespaces, with the options and the syntax of CRIU.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Namespaces that the supervisor enters, so that the root is born into them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules by which a dump has stopped the packets of its connections, removed as CRIU does it: by
 // the system's own tools.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What crrestore changes of its own limits, and that nobody else gets.
 #pragma once
 

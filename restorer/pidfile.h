@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The file that gets the root's pid: whole or not at all.
 #pragma once
 

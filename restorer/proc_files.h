@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What proc(5) says of a process or thread; ids are those of this process's pid namespace.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What was set is read back before anything runs, from outside: whatever decides about rights must
 // be what the plan says, or what the process was to inherit.
 #pragma once

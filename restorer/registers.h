@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What ptrace(2) puts into a stopped thread.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A restore as a whole: the process that the user has started, and the one that restores.
 // This folder may include: checker, dsl, model, preflight, terminal.
 #pragma once

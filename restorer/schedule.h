@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which command of which process waits for which: what of the program's order matters when the
 // processes run at the same time.
 #pragma once

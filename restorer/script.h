@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The script: a restore program in the form that runs inside the processes being restored. It lies
 // in memory that the supervisor and all processes have at the same address, so it is plain data
 // and its pointers are valid in all of them. Nobody can write it once it is compiled; what

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Of the script: the mount namespace.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the supervisor holds for all processes: memfds, its descriptors.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a plan says that cannot be had here: changed to what comes nearest and gives nobody more,
 // and named. What is then restored is exactly what the program says.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a script: starts the root, waits until everything is built, and hands over.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The supervisor's system calls that a build for tests can make fail.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Terminals: made by the supervisor before any process exists, so that a session finds its own when
 // it is made; what they are like, and what is unread in them, is set when nobody runs.
 #pragma once

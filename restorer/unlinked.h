@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that their names do not reach: made by the supervisor before any process exists, and held.
 #pragma once
 

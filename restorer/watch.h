@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How the supervisor waits for the processes that it restores: until they have arrived, or until
 // one of them cannot arrive any more, in whatever way, or for too long.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Watches of inotify(7) and marks of fanotify(7). They are set from outside, when everybody has
 // everything and nobody runs: so nothing that the restore itself opens is among the events, and
 // nobody waits for a listener that does not answer yet.

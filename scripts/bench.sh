@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs, builds and measures everything: scripts/bench.sh [--quick] [--update-docs] [RESULTS]
 # RESULTS (build/bench/results): a folder for results.md, results.json and plots.
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Builds TARGETS with clang under AddressSanitizer and UndefinedBehaviorSanitizer, in build-sanitized:
 # scripts/build-sanitized.sh TARGET...
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs, builds and runs the fuzzers: scripts/fuzz.sh [SECONDS], for each of them; default 60.
 # CRGEN_SEED=n: another seed than 1. What is found stays in build-sanitized/findings.
 set -eu

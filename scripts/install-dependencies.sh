@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs what building and testing need: Debian packages, by name, and those that are given as
 # arguments. Does nothing if all are there.
 set -eu

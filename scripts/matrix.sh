@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # What a maintainer runs before a release, beside the gate: scripts/matrix.sh [JOB...], all without
 # one. Each job has a build folder of its own, build-JOB; the last line says which have failed.
 #   gcc-debug clang-debug clang-release   all tests

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs, builds, and prints the plan of a dump: scripts/plan.sh [crgen's arguments]
 # Without arguments: of a dump that comes with the project.
 set -eu

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Installs, builds and runs all tests; then those that read images, or plan what random ones hold,
 # once more under AddressSanitizer and UndefinedBehaviorSanitizer; then each fuzzer for a minute.
 set -eu

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What else follows from the table of options that --help is made of: the manual page of a program,
 // and the completions of shells.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one place where words of our programs reach a terminal: standard error, escaped. Whoever logs
 // need not care where a name came from.
 // This folder may include: model.

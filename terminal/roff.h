@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Text in manual pages, roff(7).
 #pragma once
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What the pages show is what happens: their commands are run one after another, in a new folder.
 
 usage: docs_test.py SOURCE_FOLDER CRGEN CRRESTORE

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The project's own C++ is as clang-format would have it. What is built lies elsewhere.
 #   format_test.sh CLANG_FORMAT SOURCE_FOLDER
 set -eu

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Links between the project's documents lead to files, and to headings that are there.
 
 usage: links_test.py SOURCE_FOLDER

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What CRIU itself does not restore. Each rule is of CRIU 4.2, in the file that is named, with the
 // words that it prints.
 #include <algorithm>

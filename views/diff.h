@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // In what two dumps, or what two programs end in, differ.
 #pragma once
 

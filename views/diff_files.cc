@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The comparison of descriptors, of the descriptions behind them, and of what is behind these.
 #include <sys/socket.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The comparison of memory: regions, guards, and the content of pages.
 #include <fcntl.h>
 #include <sys/mman.h>

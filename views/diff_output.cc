@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Differences for people, and for machines.
 #include <algorithm>
 #include <unordered_map>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The comparison behind diff.h. Private to views/.
 #pragma once
 

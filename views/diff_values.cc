@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The comparison of single values: by their tables, but for what is a number, a clock, or bytes
 // elsewhere.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who has what in common with whom in a snapshot, looked up from either side.
 #pragma once
 

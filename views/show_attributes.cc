@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signals, timers, credentials; namespaces, mounts, cgroups.
 #include <linux/capability.h>
 

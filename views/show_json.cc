@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The same for machines. Where a program has a form for something, that form: docs/looking.md.
 #include <type_traits>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Regions, and what execve(2) has left in memory.
 #include <algorithm>
 

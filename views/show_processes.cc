@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tree, and what processes hold open.
 #include <algorithm>
 

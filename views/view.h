@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Views: what stands in a dump or a program, for people who look before they restore. Text for
 // people, JSON for machines; docs/looking.md describes both.
 // This folder may include: dsl, model.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who can restore a dump, and why not.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Things of the model in words.
 #pragma once
 

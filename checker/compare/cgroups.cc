@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The directories of cgroups of a final state against those of a snapshot.
 #include <set>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The comparison of a final state with a snapshot. Internal to checker/.
 #pragma once
 

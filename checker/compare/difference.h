@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How two values of the model differ, field by field, in words. Internal to checker/.
 #pragma once
 

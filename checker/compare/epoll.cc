@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The comparison of what sets of epoll(7) watch: in no order, each by its description and number.
 #include <algorithm>
 #include <map>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File locks of a final state against those of a snapshot.
 #include <algorithm>
 #include <iterator>

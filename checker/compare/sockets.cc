@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The comparison of what is between sockets with a snapshot: peers, and messages on their way.
 #include <sys/socket.h>
 

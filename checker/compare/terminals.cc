@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Terminals: what they are like, and whom they control.
 #include "checker/compare/comparison.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files without a name of a final state against those of a snapshot.
 #include "checker/compare/comparison.h"
 

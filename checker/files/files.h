@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules of every type of open file description and of every kind of late state.
 #pragma once
 

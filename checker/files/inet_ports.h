@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who may have a port together with whom: bind(2), inet_csk_bind_conflict(), udp_lib_get_port().
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "checker/files/namespace_file.h"
 
 #include <linux/sched.h>

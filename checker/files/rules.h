@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules of each type of open file description and of each kind of late state, one
 // specialisation a type: what the kernel refuses, what is compared, how it reads in words.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What inotify(7) and fanotify(7) watch.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values that no kernel takes, whoever asks: setitimer(2), timer_settime(2), setrlimit(2),
 // sigaction(2), rt_sigqueueinfo(2), sched_setattr(2), setresuid(2), setgroups(2), capset(2),
 // prctl(2), personality(2), chdir(2).

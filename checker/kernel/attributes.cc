@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attributes in the simulated kernel: what SET_ATTR may set, what fork(2) and clone(2) hand on, and
 // how two sets of attributes differ.
 #include <linux/seccomp.h>

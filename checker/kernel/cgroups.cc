@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cgroups(7) in the simulated kernel: directories, and who moves where.
 #include <algorithm>
 #include <string>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptor tables and open file descriptions of the simulated kernel, and their late state.
 // Rules: open(2), dup3(2), close(2); those of each type stand in checker/files/.
 #include <fcntl.h>

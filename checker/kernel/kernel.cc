@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The driver of the checker: who may execute, and what holds at the end.
 #include "checker/kernel/kernel.h"
 

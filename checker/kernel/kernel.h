@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the simulated kernel of the checker consists of. Internal to checker/.
 #pragma once
 

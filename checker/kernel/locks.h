@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File locks and leases of the simulated kernel: fs/locks.c.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MAP_REGION of the simulated kernel: mmap(2) and what may back it.
 // Rules: Linux mm/mmap.c do_mmap(), mm/memfd.c (seals).
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory of the simulated kernel after mmap(2): munmap(2), mremap(2), mprotect(2), madvise(2), and
 // the filling of pages.
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Namespaces that the root enters: time_namespaces(7), uts_namespaces(7), ipc_namespaces(7),
 // network_namespaces(7), mount_namespaces(7).
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Orphaned process groups of the simulated kernel: which exits would leave a stopped group with
 // nobody to continue it. Rules: will_become_orphaned_pgrp(), has_stopped_jobs() and
 // kill_orphaned_pgrp() of Linux kernel/exit.c.

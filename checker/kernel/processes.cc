@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Processes of the simulated kernel: fork(2), setsid(2), setpgid(2), exit(2), wait(2), threads.
 // Rules: Linux kernel/fork.c, kernel/exit.c, kernel/sys.c, kernel/pid.c.
 #include <linux/sched.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ordered maps whose copies share their nodes until one of them changes: what makes a simulated
 // fork(2) cost O(1) however many descriptors, regions and pages it copies.
 #pragma once

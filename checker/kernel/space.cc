@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Address spaces of the simulated kernel: what regions, pages and guards do when they are added,
 // removed, moved and inherited. Who may do so is decided elsewhere.
 #include <sys/mman.h>

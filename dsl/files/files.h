@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How every type of open file description looks in a program: one file for each.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Restore programs as JSON text, both ways; the form of every object follows from the tables.
 #pragma once
 

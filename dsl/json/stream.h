@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A JSON array too large for a document: its elements one by one, each with its line.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parts of programs as JSON, in the form that they have there: for views that show the same things.
 #pragma once
 

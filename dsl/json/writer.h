@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Appends JSON text to a string, without a document in between: plans have millions of commands.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // plan_dump DUMP: prints the plan of a dump, as `crgen DUMP` does, with the installed libraries.
 #include <cstdio>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptor tables: what each process opens, hands on, puts in place and closes.
 #pragma once
 

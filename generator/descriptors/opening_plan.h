@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who opens what several descriptor tables get from one call, or wait for, and when.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parallel assignment of descriptor slots.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which slots are carried from whom to whom.
 #include <algorithm>
 

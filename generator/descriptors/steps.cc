@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands of descriptor tables, step by step.
 #include <algorithm>
 #include <unordered_map>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // OPEN_FILE for every type.
 #pragma once
 

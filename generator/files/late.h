@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The late pass: what of descriptions can only be set when the whole tree is there.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the OPEN_FILEs of a program give and take: all that the descriptor plan knows of types.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a type of open file description is opened, one specialisation a type.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of proc(5) and descriptors of processes among a snapshot's: one can be opened only while
 // its process or thread is there.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program has to hold for unix sockets only while it is executed: ends that are gone, when
 // what they have sent is not; listeners that somebody accepts from; whatever is in flight.
 #pragma once

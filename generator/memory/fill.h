@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // LOAD_PAGES, and how a shared object that nobody can fill through a view of its own is filled.
 #pragma once
 

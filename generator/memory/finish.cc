@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The final form of an address space: a parallel assignment of what was inherited, then what is
 // the process's own.
 #include <algorithm>

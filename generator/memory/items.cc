@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which regions are carried from whom to whom.
 #include <sys/mman.h>
 

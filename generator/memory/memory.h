@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Address spaces: what each process maps, hands on, moves, fills, protects and unmaps.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands of address spaces around a FORK.
 #include <sys/mman.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trees in which others than the reaper hold orphans: ancestors that are subreapers for a moment.
 #pragma once
 

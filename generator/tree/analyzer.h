@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a process tree to the shortest command sequence that rebuilds it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who is born to whom: the creation tree of a snapshot, with the processes that are gone by now.
 #pragma once
 

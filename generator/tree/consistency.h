@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What no process tree can look like, whatever happened before.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Groups whose founders sit in each other's groups.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who descends from whom while it is still open where processes are born.
 #pragma once
 

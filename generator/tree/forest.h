@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A forest whose processes move: who is above whom, and the nearest marked one above.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // In which group each process forks each child, so that groups are inherited where they can be.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "generator/tree/likes.h"
 
 #include <algorithm>

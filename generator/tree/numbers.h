@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The numbers of a snapshot: which are in use, as what, and which are free for invented processes.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parents for orphans: the processes of a creation tree that are gone.
 #pragma once
 

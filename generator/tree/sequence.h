@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Puts the births, moves and exits of a creation tree into an order that the kernel accepts.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a plan under the kernel's rules: the last word on whether it is right.
 #pragma once
 

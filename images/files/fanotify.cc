@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "images/files/fanotify.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a type of open file description is read: one specialisation a type, in a file of its own.
 #pragma once
 

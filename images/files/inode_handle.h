@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is watched by inotify(7) and fanotify(7): fh_entry.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The types of files that dumps have, by their numbers.
 #pragma once
 

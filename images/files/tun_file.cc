@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "images/files/tun_file.h"
 
 #include "images/load/file_checks.h"

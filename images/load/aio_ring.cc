@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an AIO ring has kept: in the pages of its process.
 #include <algorithm>
 #include <span>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cgroup.img: the places that processes and threads are in, by the ids of their sets. Private to
 // images/.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // timens-<id>.img: what the clocks of a time namespace read.
 #include <limits>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // core-<pid>.img: from core messages to attributes.
 #include <linux/sched.h>
 

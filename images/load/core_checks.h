@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values of core and mm images that no kernel gives a task, and that none would take: a plan with
 // them would fail in the middle of a restore, or hand out rights that the dump does not.
 #pragma once

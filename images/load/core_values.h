@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values of core messages in the form that the model has. Private to images/.
 #pragma once
 

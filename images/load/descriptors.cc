@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fdinfo-<files_id>.img: descriptor tables.
 #include <fcntl.h>
 

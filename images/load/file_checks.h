@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values of files that no open file description has.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // files.img, remap-fpath.img: open file descriptions, and paths.
 #include <fcntl.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // fs-<pid>.img: working and root directory, umask.
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"

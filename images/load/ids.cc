@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ids-<pid>.img: what processes share, and which namespaces they are in.
 #include "images/load/loader.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // filelocks.img: what fcntl(2) and flock(2) have locked.
 #include <fcntl.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mm-<pid>.img, pagemap-<pid>.img: regions, and the private pages in them.
 #include <fcntl.h>
 #include <sys/mman.h>

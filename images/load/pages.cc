@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // pagemap-<pid>.img and pagemap-shmem-<shmid>.img: where the bytes of pages are, through any
 // number of parent sets.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where in a dump something stands, and what is commonly wrong with values there.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // seccomp.img: the filters of a thread, and those that all threads of a process share.
 #include <linux/filter.h>
 #include <linux/seccomp.h>

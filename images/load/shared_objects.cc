@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // memfd.img, pagemap-shmem-<id>.img: the objects that regions share.
 #include <sys/mman.h>
 

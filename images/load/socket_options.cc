@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "images/load/socket_options.h"
 
 #include <net/if.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of sockets, which the messages of several types have.
 #pragma once
 

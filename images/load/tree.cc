@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // inventory.img and pstree.img.
 #include <algorithm>
 #include <unordered_set>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "images/load/unknown_fields.h"
 
 #include <google/protobuf/descriptor.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // ghost-file-<hex>.img, and hard links of the dumper: files that their names do not reach.
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "images/load/vma_status.h"
 
 #include "model/flags.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What kind of area a vma_entry is: the bits of its status.
 #pragma once
 

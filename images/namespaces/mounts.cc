@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // mountpoints-<id>.img: the mounts of the root's mount namespace, in an order in which they can be
 // made; tmpfs-dev-<device>.tar.gz.img: what is in a tmpfs.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // utsns-<id>.img, ipcns-var-<id>.img, netns-<id>.img: namespaces of the tree's own, but for mounts.
 #include "images/load/loader.h"
 #include "images/load/place.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Images out of an archive: of an image folder, of the folder above it, or the exports of Podman
 // and CRI-O, which have the images in `checkpoint/`.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The entries of an archive of a checkpoint, one after another: tar(5), as it is or compressed by
 // gzip, zstd or xz. An archive comes from anybody: what no checkpoint has is refused, by its name.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where images come from: a folder, or memory (tests, fuzzing).
 #pragma once
 

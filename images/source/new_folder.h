@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A folder that did not exist, for files out of an archive.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "images/source/read_ahead.h"
 
 #include <limits>

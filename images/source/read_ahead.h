@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Threads that read files before they are asked for: most of the time of reading a dump goes into
 // opening its many small files.
 #pragma once

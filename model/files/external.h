@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the caller of a restore hands over, by the keys that CRIU has for it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Open file descriptions, the objects behind them, and the tables that refer to them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What of an open file description can only be set when the whole tree is there: the attribute
 // `descriptors`.
 #pragma once

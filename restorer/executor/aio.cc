@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AIO rings. The kernel counts the ring's tail for itself, so it cannot be written: requests that
 // do nothing are completed until it is where it was. Then events and head are written.
 #include <errno.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A process enters cgroups, and perhaps a namespace of theirs.
 #include <fcntl.h>
 #include <linux/sched.h>

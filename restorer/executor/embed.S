@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 /* The executor's code as data of the supervisor. */
         .section .rodata
         .globl crgen_executor_begin, crgen_executor_end

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One command after another, in the process that executes it.
 #include <errno.h>
 #include <fcntl.h>

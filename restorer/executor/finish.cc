@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a process gets when nothing is left to build and the supervisor traces it: all that takes
 // rights away, that the clock runs against, or that a signal could reach too early.
 #include <asm/ldt.h>

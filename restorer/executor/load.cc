@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Page images into memory. Much at once is read by two threads: what takes the time is the kernel
 // giving out and copying pages, which it does for both side by side.
 #include <errno.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The root's way into a mount namespace of its own. Each mount is found by a descriptor of the one
 // that it is on, never by a path through others.
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that the plan names by their path. Between what is looked at and what is opened, no name is
 // looked up again.
 #include <errno.h>

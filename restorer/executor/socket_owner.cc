@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "restorer/executor/socket_owner.h"
 
 #include <sys/prctl.h>

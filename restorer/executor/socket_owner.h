@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whose the sockets are that a process makes before it has its ids.
 #pragma once
 

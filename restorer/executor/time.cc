@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The root's way into a time namespace whose clocks go on where those of the dump were.
 #include <fcntl.h>
 #include <linux/sched.h>

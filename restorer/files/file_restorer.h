@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How each type of open file description, and each kind of late state, gets into the script: one
 // specialisation a type.
 #pragma once

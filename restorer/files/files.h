@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every type of open file description and every kind of late state.
 #pragma once
 

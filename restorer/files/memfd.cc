@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "restorer/files/memfd.h"
 
 #include <linux/memfd.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "restorer/files/socket_option_list.h"
 
 #include <linux/filter.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Options of sockets as a list of setsockopt(2).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "restorer/files/socket_options.h"
 
 #include "restorer/files/inet_socket.h"

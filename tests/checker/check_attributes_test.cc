@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules of SET_ATTR for what is more than a value: filters of all threads, clocks; and of the
 // content of AIO rings.
 #include <linux/seccomp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cgroups(7): directories and places in programs.
 #include "tests/support/check_support.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The comparison of regions, guards, pages and shared objects with a snapshot.
 #include <gtest/gtest.h>
 

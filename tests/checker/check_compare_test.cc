@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The comparison of processes, threads, attributes and descriptors with a snapshot.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel as judge of the checker: random programs run for real, each in a fresh pid namespace.
 // How each command ends, and the processes, descriptors and pages in the end, must be what the
 // checker says. Needs root; says so where it cannot run. CRGEN_SEED=n repeats a run's random

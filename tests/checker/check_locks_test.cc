@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File locks and leases in the checker: every rule kept and broken.
 #include <gtest/gtest.h>
 

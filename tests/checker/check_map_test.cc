@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The checker's maps against plain ones, under random changes.
 #include <gtest/gtest.h>
 

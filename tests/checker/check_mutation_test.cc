@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mutants of the programs of all real dumps: each is refused, or ends in the same state.
 // CRGEN_THOROUGH=1 tries all of them instead of a sample.
 #include <gtest/gtest.h>

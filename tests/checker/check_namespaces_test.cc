@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules of SET_ATTR for namespaces that the root enters.
 #include <functional>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel as judge of what the checker says of packet sockets: random ones are made for real,
 // and their rings mapped; each call must end as the checker says. Needs root. CRGEN_SEED=n repeats
 // a run's random choice.

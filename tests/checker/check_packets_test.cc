@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packet sockets, descriptors of namespaces and of tun(4) of the checker: every rule kept and
 // broken.
 #include <gtest/gtest.h>

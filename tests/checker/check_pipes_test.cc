@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pipes and FIFOs of the checker: every rule kept and broken.
 #include <gtest/gtest.h>
 

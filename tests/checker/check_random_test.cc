@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random programs: the checker ends, does not crash, and keeps what must always hold, whatever it
 // is given.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel as judge of what the checker says of unix sockets: random programs run for real, each
 // in a process of its own. How each command ends, who can still send, and all that is received must
 // be what the checker says. Needs root. CRGEN_SEED=n repeats a run's random choice.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the checker says of unix sockets, rule by rule. check_sockets_kernel_test has the kernel say
 // the same.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files without a name in the checker: every rule kept and broken.
 #include <gtest/gtest.h>
 

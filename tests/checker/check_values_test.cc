@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values that the checker refuses, and the kernel's own word on them.
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Warnings: what is legal in a program, but has no effect on where it ends.
 #include <filesystem>
 #include <fstream>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The programs in docs/writing-programs.md are right, and crgen says about the wrong ones exactly
 // what the page says.
 #include <gtest/gtest.h>

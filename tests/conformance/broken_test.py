@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
 """The suite sees faults: `broken_test.py CRRESTORE` breaks a restorer in many places, one at a time.
 
 Each fault has a case that must fail by it, and the message that the suite must give. Most are made

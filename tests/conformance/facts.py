@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is seen of a restored process from outside: /proc, kcmp(2), ptrace(2).
 
 A fact is a function of a process. Those in DEFAULTS are looked at in every process of every case;

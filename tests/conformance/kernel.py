@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """System calls that Python's library has not, for x86-64."""
 import base64
 import ctypes

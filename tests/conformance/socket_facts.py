@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is seen of sockets: by a copy of the descriptor, and by sock_diag(7)."""
 import os
 import socket

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a case begins with, and who calls the restorer: README.md."""
 import fcntl
 import json

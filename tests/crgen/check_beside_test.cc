@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The check of a program that is still being emitted, against that of the whole program.
 #include "crgen/check_beside.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Archives, and what a restore needs, as a user meets them.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The program as a user meets it: arguments, exit codes, what goes where.
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `crgen validate` as a user meets it; all programs that the project shows are valid.
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The programs of the real dumps in tests/fixtures/dumps, against tests/golden. CRGEN_REBASE=1
 // rewrites what is expected.
 #include <gtest/gtest.h>

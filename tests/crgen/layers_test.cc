@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The folders know each other only as their main headers say: "This folder may include: …".
 #include <gtest/gtest.h>
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """What the programs print for machines is what the schemas of schema/ say, of every dump.
 
 usage: results_test.py SOURCE_FOLDER CRGEN CRRESTORE

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A second foreign validator (ajv, Debian's node-ajv) says of programs what python3-jsonschema says.
 //   node schema_ajv_test.js SCHEMA GOLDEN_FOLDER
 const fs = require('fs');

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The generated files that are committed, and the schema itself.
 #include "dsl/schema.h"
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Another validator must accept our programs with the committed schema, and refuse broken ones.
 
 usage: schema_validator_test.py SCHEMA GOLDEN_FOLDER

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // End to end, with a real CRIU as the dumper: programs that check themselves from inside are
 // started, dumped and thereby killed, planned, restored, and must finish with PASS.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plans for processes in cgroups(7), and their comparison with the snapshot.
 #include "tests/support/check_support.h"
 #include "tests/support/snapshot_builder.h"

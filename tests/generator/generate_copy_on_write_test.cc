@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a child has just like its creator is inherited, not mapped again, and the pages that are
 // equal stay shared copy-on-write.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Typical small cases and the exact commands for them: none too many.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Namespaces of the root: said once, before anything else of it, and held against the dump.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sockets of netlink(7) and packet(7), descriptors of namespaces and of tun(4): from images to a
 // program, which is held against them.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pipes: typical cases and the exact commands for them; and all small snapshots: none too many for
 // two processes, hardly more for three, where a table would have to take its final form before its
 // last fork.

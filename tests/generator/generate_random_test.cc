@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random snapshots: the program that the generator makes of one breaks no rule and ends in it.
 //
 // CRGEN_SEED: the first seed, CRGEN_ROUNDS: how many.

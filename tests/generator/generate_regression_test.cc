@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small snapshots whose programs were wrong once.
 #include <gtest/gtest.h>
 

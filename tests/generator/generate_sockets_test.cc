@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Unix sockets: exact programs of typical cases, and random ones, each of which the checker has to
 // find to end in the snapshot.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Terminals: who opens them, and which session gets which.
 #include <fcntl.h>
 #include <gtest/gtest.h>

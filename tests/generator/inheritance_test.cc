@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Owners and what is carried from them, against versions that go node by node.
 #include "generator/inheritance.h"
 

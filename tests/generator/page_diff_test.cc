@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Page runs, against versions that go page by page.
 #include "generator/memory/page_diff.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // PlaceDescriptors: right, and no step too many.
 #include "generator/descriptors/placement.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Dumps out of archives: the same snapshot as out of folders, and what is refused.
 #include <gtest/gtest.h>
 #include <sys/stat.h>

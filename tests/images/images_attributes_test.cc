@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attributes that stand elsewhere than where they belong: filters of all threads, clocks.
 #include <gtest/gtest.h>
 

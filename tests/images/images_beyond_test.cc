@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is newer than crgen, what contradicts itself, and what cannot be left out.
 #include <gtest/gtest.h>
 

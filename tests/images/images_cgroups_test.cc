@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cgroup.img as the model has it.
 #include <gtest/gtest.h>
 

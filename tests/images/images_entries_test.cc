@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Entries that are no messages, lack what is required, or are too many or too few.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Everything that the loader refuses or warns of: the cases of errors/*.txt.
 #include <gtest/gtest.h>
 

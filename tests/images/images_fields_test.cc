@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Dumps of which fields, entries or images are changed: located errors, things that are unsupported
 // by name, or a program that the checker accepts and that ends in just that snapshot; never a
 // program that is wrong. CRGEN_FIELD_MUTANTS: how many of each fixture; CRGEN_SEED: where they

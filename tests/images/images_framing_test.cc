@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The framing of images, and the table of their kinds, on all fixtures.
 #include <gtest/gtest.h>
 #include <regex.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The dumps of errors/*.txt once more, judged to the end: each is in error, refused, or gives a
 // program that ends in it. Then with all of its descriptors in flight: in a message that a unix
 // socket has not received, held by nobody.

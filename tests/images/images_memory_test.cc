@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Areas, mapped files and shared memory as real dumps have them: what is read.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Namespaces of the tree's own, as the model has them.
 #include <gtest/gtest.h>
 

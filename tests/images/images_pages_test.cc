@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pagemaps as real dumps have them, and where readers are apt to go wrong: what is read.
 #include <gtest/gtest.h>
 

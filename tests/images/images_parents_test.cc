@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Incremental dumps: pages in the sets behind the links `parent`.
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Processes, threads, descriptors and files as real dumps have them: what is read.
 #include <gtest/gtest.h>
 

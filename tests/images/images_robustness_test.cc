@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every image of every fixture, cut at every length and with every byte flipped: a located error,
 // or a model that gives a program which the checker accepts. CRGEN_THOROUGH=1 takes every byte of
 // the larger images too, not one in some.

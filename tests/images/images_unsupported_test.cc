@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Images and descriptor types that no command describes: each kind of the table of images.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Values that no table of errors can say: long ones, and what a timer without its thread becomes.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that threads read ahead, against the files themselves.
 #include "images/source/read_ahead.h"
 

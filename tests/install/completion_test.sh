@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Shells complete what --help lists.
 #   completion_test.sh CRGEN CRRESTORE
 set -eu

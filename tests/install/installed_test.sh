@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # The installed tree is all that a user has: its programs run, its libraries are found by CMake and
 # by pkg-config, its manual pages, completions and schema lie where they are looked for.
 #   installed_test.sh CMAKE BUILD_FOLDER SOURCE_FOLDER

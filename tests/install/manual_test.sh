@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # man(1) renders the manual pages without a warning, and they name every option of --help.
 #   manual_test.sh CRGEN CRRESTORE
 set -eu

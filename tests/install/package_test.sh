@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # cpack makes Debian packages that lintian finds no error in.
 #   package_test.sh CPACK BUILD_FOLDER
 set -eu

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hashes of neighbouring addresses differ.
 #include "model/hash.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `crgen check` as a user meets it: verdicts, exit codes, what this machine says.
 #include <gtest/gtest.h>
 #include <sys/stat.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Policies: what is planted in a dump is named, one by one, and nothing else is; what a program
 // does is judged as the dump that it comes from.
 #include <gtest/gtest.h>

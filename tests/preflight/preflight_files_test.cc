@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files and images are what the plan says, once: what is judged is what is opened.
 #include <fcntl.h>
 #include <sys/fanotify.h>

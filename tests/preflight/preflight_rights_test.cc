@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which capabilities a plan needs (docs/restorer.md, "Rights"): with exactly those it is restored,
 // without any one of them it is refused by its name before anything is made.
 #include <algorithm>

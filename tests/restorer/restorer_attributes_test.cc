@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // After a restore every planned attribute is what the plan says: each is read back, from proc(5) or
 // by a system call that the process itself makes.
 #include <linux/capability.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cgroups(7): places of processes and threads, directories and properties, CRIU's modes, other
 // roots, a namespace; and nothing is left of a restore that fails.
 #include <fcntl.h>

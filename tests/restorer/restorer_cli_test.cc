@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // crrestore before it restores anything: arguments, what a plan says of itself, messages.
 #include <gtest/gtest.h>
 #include <stdlib.h>

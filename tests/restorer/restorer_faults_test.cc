@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All or nothing: whichever system call fails, and whenever the restorer is killed, either
 // everything runs or nothing is left.
 #include <elf.h>

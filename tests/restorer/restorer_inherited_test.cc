@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the caller of the restorer has beside what is usual, and no plan says, does not stay on the
 // processes: they are the same whoever has restored them.
 #include <fcntl.h>

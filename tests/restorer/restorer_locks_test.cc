@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File locks and leases: set where the user says so, refused by name where others hold them, and
 // all or nothing.
 #include <fcntl.h>

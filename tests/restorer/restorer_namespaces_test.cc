@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Namespaces of the plan's own: what the kernel says of them after a restore, what is refused
 // before it, and that nothing of them is left of one that fails.
 #include <fcntl.h>

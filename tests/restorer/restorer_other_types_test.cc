@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sockets of netlink(7) and packet(7), descriptors of namespaces and of tun(4): what the host has
 // not is said before anything is begun, and nothing stays of a restore that fails.
 #include <linux/if_packet.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pipes and FIFOs of plans written by hand, and what the caller hands over.
 #include <fcntl.h>
 #include <sys/ioctl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The restorer's schedule: any order of the steps that keeps each process's own order and what a
 // step awaits is a program that the checker accepts and that ends in the same state.
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Nobody gets more out of a restore than the plan gives: the test plays the attacker.
 #include <fcntl.h>
 #include <grp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Internet sockets: what a plan says is what the kernel has, connections in all their states, and
 // their peers hear nothing of a restore that fails.
 #include <netinet/tcp.h>

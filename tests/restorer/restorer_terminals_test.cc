@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Terminals of plans written by hand.
 #include <fcntl.h>
 #include <sys/ioctl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The restorer, on plans of its own: what it builds, what it refuses, what it leaves behind.
 #include <poll.h>
 #include <sys/mman.h>

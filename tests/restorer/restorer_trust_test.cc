@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What others can change between the look at a name and its use, or before: the test plays the
 // user 1000, who has a folder and links of his own, and gets nothing that is root's.
 #include <fcntl.h>

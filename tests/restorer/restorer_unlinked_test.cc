@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files without a name: made for the moment of an opening, and nothing of that is left, whatever
 // fails.
 #include <fcntl.h>

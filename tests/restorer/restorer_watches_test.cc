@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Watches of plans written by hand, on descriptions that who sets them does not keep.
 #include <fcntl.h>
 #include <sys/inotify.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One program and one snapshot that agree, for tests that make them differ.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Short names for commands, and what the checker says about a program made of them.
 #pragma once
 

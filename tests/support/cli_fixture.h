@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs `crgen` as a user does: through the shell, in a folder of its own.
 #pragma once
 

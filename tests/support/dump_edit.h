@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Changes of a dump and what is to be said of them, as text: tests/images/errors/README.md.
 #pragma once
 

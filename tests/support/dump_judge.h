@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a dump must come to, whatever is in it: located errors, things that are unsupported by name,
 // or a program that ends in just that snapshot.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plans that are wrong in one place, for programs that must notice it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What end-to-end tests need of the machine: a pid namespace of their own, commands with a
 // deadline, and a CRIU.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Compares the plan of a tree with that of the same tree after a restore.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A self-checking program (tests/e2e/programs) on its way through dump, plan and restore.
 #pragma once
 

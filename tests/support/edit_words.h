@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The words of a line by which a test edits a dump.
 #pragma once
 

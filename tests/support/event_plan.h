@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptors that report events, for plans that take every kind of step.
 #pragma once
 

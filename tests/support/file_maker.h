@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random descriptions for programs.
 #pragma once
 

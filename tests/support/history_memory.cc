@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random histories: address spaces.
 #include "tests/support/snapshot_history.h"
 

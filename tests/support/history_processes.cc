@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random histories: which call comes next, and how processes are born, exec and die.
 #include "tests/support/snapshot_history.h"
 

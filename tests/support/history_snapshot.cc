@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random histories: the end state as a snapshot.
 #include "tests/support/snapshot_history.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mutants of a dump: fields, entries and images are changed, not bytes, so that every value of
 // every message is reached and the framing stays right.
 #pragma once

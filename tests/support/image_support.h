@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fixture dumps in memory, and dumps that differ from one in a single file.
 #pragma once
 

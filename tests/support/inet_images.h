@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Internet sockets in dumps that tests make up.
 #pragma once
 

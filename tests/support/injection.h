@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // System calls made in another process, to ask it what only it can be asked.
 #pragma once
 

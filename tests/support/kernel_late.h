@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SET_ATTR descriptors for real.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File locks and leases for real.
 #pragma once
 

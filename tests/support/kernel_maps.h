@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // /proc/PID/smaps within the addresses that programs of the tests use.
 #pragma once
 

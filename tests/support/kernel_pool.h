@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs many programs for real, some at a time.
 #pragma once
 

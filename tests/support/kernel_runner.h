@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Executes programs for real: each in a pid namespace of its own, every process its own commands,
 // one after another in the program's order.
 #pragma once

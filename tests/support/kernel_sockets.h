@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Commands about unix sockets as system calls of the calling process, and what there is afterwards.
 #pragma once
 

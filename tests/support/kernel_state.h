@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The real kernel's state as lines, read from /proc by the namespace's init.
 #pragma once
 

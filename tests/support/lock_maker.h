@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random file locks and leases for programs that the kernel executes.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Mutants of a program. A value is changed in the JSON of its command, so that every field of every
 // command is reached without a list of them.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sockets of netlink(7) in dumps that tests make up.
 #pragma once
 

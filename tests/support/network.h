@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A network of the tests' own: nothing of it reaches the machine's.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packet sockets, and descriptors of namespaces and of tun(4), in dumps that tests make up.
 #pragma once
 

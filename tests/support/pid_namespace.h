@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // System calls of the kernel test: processes with chosen pids, futexes, /proc of a namespace.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random programs for the real kernel, legal and illegal commands mixed, and what the checker says
 // of each command.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random process trees that the kernel can have: system calls at random on a small world.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plans for the restorer that need no dump: processes of a few machine instructions.
 #pragma once
 

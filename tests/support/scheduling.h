@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // sched_getattr(2) and sched_setattr(2), which the C library does not have, beside its <sched.h>,
 // which the kernel's own header does not bear.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Snapshots written by hand, and programs as short text.
 //
 //   tree   PrintTree()'s notation

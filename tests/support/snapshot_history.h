@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random snapshots that can be reached: the end of a random history of system calls, executed by a
 // small kernel of its own, which shares no code with the generator or the checker.
 #pragma once

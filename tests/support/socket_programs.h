@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random programs about unix sockets, legal and illegal commands mixed, and what the checker says
 // of each command. One process executes them all.
 #pragma once

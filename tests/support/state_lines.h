@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The processes, descriptors and pages that a program ends in, one line each: the form in which the
 // real and the simulated kernel are compared.
 #pragma once

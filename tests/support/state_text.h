@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The final state of a program as text in which equal states are equal: read from the simulated
 // kernel member by member, without the comparison that it is to judge.
 #pragma once

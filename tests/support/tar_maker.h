@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Archives byte for byte, also such as no tar(1) makes.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lists every process tree that system calls can reach, with the least number of commands: the
 // oracle for the tree analyzer, with which it shares no code but the snapshot type.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A tree plan as a case for the real kernel.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tree analyzer on named cases: the worked example, the hard cases, and what it must refuse.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descent and the forest under it against walks from process to process.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every small process tree: the analyzer against a search that knows nothing of it.
 // CRGEN_BIRTHS=5 makes the searches long ones, of several minutes.
 // CRGEN_PRINT_ALL=n prints the n worst trees of each run instead of five.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The kernel as judge: programs of the tree analyzer run for real, each in a fresh pid namespace,
 // and /proc is compared with the snapshot. Needs root; says so where it cannot run.
 // CRGEN_SEED=n repeats a run's random choice.

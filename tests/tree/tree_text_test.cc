@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The string notation: what is read is what is printed, and errors say where.
 #include "model/tree_text.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `crgen diff` as a user meets it. CRGEN_REBASE=1 rewrites what is expected.
 #include <gtest/gtest.h>
 

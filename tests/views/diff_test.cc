@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Differences of dumps and of what programs end in: none where there is none, and of each kind
 // exactly the line that says it.
 #include "views/diff.h"

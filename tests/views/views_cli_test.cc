@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // `crgen show`, `why` and `plan` as a user meets them. CRGEN_REBASE=1 rewrites what is expected.
 #include <gtest/gtest.h>
 #include <pty.h>

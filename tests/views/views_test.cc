@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Views of the fixtures: what they show is what the snapshot has, at any width, and also of dumps
 // that are damaged.
 #include <gtest/gtest.h>

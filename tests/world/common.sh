@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash disable=SC2034  # it is sourced by others, which use what it sets
 # What the scripts beside this one share; it is sourced.
 # Arguments of theirs: CRGEN CRRESTORE GET_CRIU CRIU_FOLDER

@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Containers that runc makes, on an overlay of this system's root, are dumped by CRIU as runc calls
 # it, planned and restored in a new pid namespace, and go on with what they had: output through
 # handed over pipes, volumes, connections, a terminal, a transaction, unlinked files, watches. What

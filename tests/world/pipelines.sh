@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Pipelines of ordinary programs are dumped amid their work, planned, restored, and come to the end
 # that they come to undisturbed.
 #

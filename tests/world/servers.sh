@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Servers and long-lived programs are dumped, planned and restored, and go on with what they had:
 # ports, open connections, transactions, helpers, a log without a name.
 #

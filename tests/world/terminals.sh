@@ -1,4 +1,5 @@
 #!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
 # Programs that people run by hand are dumped in the middle of their work on a terminal, planned and
 # restored, and go on under keystrokes: shells with jobs, vim, less, tmux, Python.
 #

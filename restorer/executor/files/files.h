@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Openings that are not open(2), and late state, inside the processes.
 #pragma once
 

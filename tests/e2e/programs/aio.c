@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AIO rings: events that were completed and not collected are still there, in their order, and the
 // rings go on: one with events, one whose events go round its end, one that was used and is empty,
 // one that never was used, one that is full.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Attributes of processes, as the processes themselves see them; and that they have their effect.
 #include <grp.h>
 #include <linux/capability.h>

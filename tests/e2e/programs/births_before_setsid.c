@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Children that were born before their parents became leaders, several generations of them, and
 // orphans below a subreaper that is not the root; CRIU refuses to restore them. Processes from 100
 // on are dead, and the root was a subreaper only for a while.

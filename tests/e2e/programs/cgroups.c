@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cgroups of a hierarchy of their own: a place that a child is born into, one that a child and a thread
 // have moved to, an empty one; owner, mode, a property.
 #include <pthread.h>

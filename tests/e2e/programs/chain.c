@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A chain of 40 processes. Each process has what its ancestors wrote before they had a child, and
 // what it wrote itself; a counter in shared memory is handed down and up again.
 #include "tree.h"

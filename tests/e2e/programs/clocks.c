@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // CLOCK_MONOTONIC and CLOCK_BOOTTIME go on where they were at the dump: what passes until the
 // restore is seen by CLOCK_REALTIME alone. Of the vdso and of the system call, in a child too; and
 // what waits for a moment of those clocks agrees with them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Private memory that a parent and its children share copy on write: each has its own contents,
 // what nobody wrote is in memory once, and what one writes after the restore nobody else sees.
 #include "program.h"

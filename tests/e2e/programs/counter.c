@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A dynamically linked program: counters in registers, on the stack, in data and on the heap go on;
 // argv, environ, auxv, exe and comm are those of before; brk, vdso, rseq and the allocator work.
 #include <elf.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Founders of groups that sit in each other's groups; CRIU refuses to restore them. Processes from
 // 100 on held a group meanwhile.
 //   0        session 0

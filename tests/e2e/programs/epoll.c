@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sets of epoll(7) with events that nobody has collected: all ways to watch, sets in sets, a set
 // that a child shares, a target that has moved to another number, one that the child has closed,
 // one of two numbers of a file; what has fired once stays quiet.

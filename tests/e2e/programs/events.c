@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Event descriptors: counters small and beyond 32 bits, masks and what is pending for them, timers
 // that run, have expired unread or stand still; shared with a child; owners born later than the
 // description, with ids of their own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // FIFOs: bytes in flight, one side only, both sides in one description, a child at the other side.
 #include <sys/ioctl.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Open files: descriptions shared across fork and dup, at other numbers and with one position;
 // several openings of one file; flags, close-on-exec, owners of signals; directories; a shared
 // table.

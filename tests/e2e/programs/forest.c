@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // 32 processes; those from 100 on are dead. CRIU refuses to restore them, because of the orphan 17.
 //   0            session 0, a subreaper
 //   +- 1         session 1

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Internet sockets: who listens, who is bound, who is connected; options; connections within the
 // tree with data in all queues, half closed ones too. Whatever was sent arrives once and in order,
 // and everybody goes on to talk.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A server whose client is outside of the tree: what both have sent and not read is there after the
 // restore, and they go on to talk.
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The root is init of a pid namespace, and its tree has orphans and a zombie; those from 100 on are
 // dead. /proc may be that of another namespace.
 //   0       pid 1, session 0

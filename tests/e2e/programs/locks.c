@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // File locks of every kind, as a daemon with a pid file or a data base has them: ranges of two
 // processes in one file, locks of descriptions that are shared and that are opened twice, leases
 // that stand and that are being broken, with their signals.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A memfd that was created, and never opened, has no writer: it can be executed, and leased. So
 // after a restore, of the process that made it and of the one that inherited it.
 #include <linux/memfd.h>

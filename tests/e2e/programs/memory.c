@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every kind of private memory, and file mappings: contents are checked again and again; in the end
 // /proc/self/maps is word for word what it was, and so are the flags of each area.
 #include "program.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptors of the namespaces that the process is in.
 #include "program.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UTS, IPC, network and mount namespaces of its own, on a root file system that is its home: names,
 // limits, what is mounted, with which flags, and what is in it. A child is in all of them. The root
 // has descriptors of some, and of tun(4).

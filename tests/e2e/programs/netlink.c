@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sockets of netlink(7): one as udev has it, one that hears of links, one that is connected to
 // another, one that nobody has bound; shared with a child.
 #include <linux/filter.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packet sockets: what each option is, memberships, rings of two versions that are mapped and go on
 // to fill, a filter, a fanout group.
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Descriptors of processes: of itself, a child, a zombie, processes that are gone, of which one has
 // two; inherited by a child that is born later. CRIU refuses those of threads.
 #include <linux/kcmp.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pipes: bytes in flight, capacities, several descriptions of one end, ends that nobody has, both
 // ends in one process, ends of siblings and of a grandchild, an owner of O_ASYNC. No packets (O_DIRECT):
 // CRIU does not dump them.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the self-checking programs share. A program is the root of a process tree; it is started in
 // an empty folder of its own with /dev/null at 0, 1 and 2, as leader of its session. A process
 // tells the test how it is by files in that folder, which it never keeps open:

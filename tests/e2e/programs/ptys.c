@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ptys: a session that has one as its terminal, with a job in the foreground, modes, locked modes,
 // a size, an owner, several descriptions of the slave, /dev/tty, and input that nobody has read at
 // both ends; and one whose slave is locked and nobody's, in packet mode and exclusive.

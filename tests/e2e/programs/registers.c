@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Dumped amid a loop that holds a value in every register: general, x87, SSE, AVX and, where the
 // processor has it, AVX-512. The flags of the floating-point units are not the default ones,
 // either.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Objects that several processes share: anonymous memory (one view whole, one in part, one
 // read-only), a memfd (mapped, and open with a position and a seal), a mapping of a file. What one
 // writes after the restore, the others see.

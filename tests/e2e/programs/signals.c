@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Signal actions, masks, signals pending for the process and for its thread with what they carry; a
 // child that is dumped inside of a handler, on its alternate stack, and one inside of sigsuspend.
 #include "program.h"

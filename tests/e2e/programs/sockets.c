@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Unix sockets: pairs with bytes and messages on their way in both directions, half-closed ones, one
 // whose peer is gone; listeners, what they have accepted and what waits; names that are abstract,
 // relative and unlinked; options; descriptors in flight, also of what nobody else holds.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What belongs to each thread alone, though images or calls treat it as the process's: seccomp
 // filters (one process whose threads share a chain, one whose threads have their own, one that adds
 // to a shared one), personality, securebits, policy. Compared with /proc/PID/task/TID/status as it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Eight threads, each with thread-local data, name, signal mask, alternate stack, niceness, a
 // pending signal and counters of its own; they wait for a mutex that one of them holds, and for a
 // condition. After the restore they go on, are joined, and new ones are made. A child dies with a

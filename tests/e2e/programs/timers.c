@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Interval timers and POSIX timers, with their ids: those far away have the time left that they
 // had, those that are near go on ticking.
 #include <sys/time.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs whose processes check their place in the tree: parent, group, session, children. Numbers
 // are relative to the pid of the root, which leads session 0.
 #pragma once

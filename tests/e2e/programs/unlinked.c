@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files without a name: the program's own executable, a small one with two descriptions and a
 // shared one, a large one with holes, one that is mapped privately and shared, one that had two
 // names, and one that still has another name somewhere.

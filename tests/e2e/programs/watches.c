@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Watches of inotify(7) and marks of fanotify(7): on a folder, a file that is renamed, a link
 // itself, with numbers out of order and gaps, once-only, shared with a child; and that the restore
 // is not among the events.

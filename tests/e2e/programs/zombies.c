@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Zombies with all kinds of ends, two of them leaders; a stopped child, which stays stopped, and
 // one that was continued. What wait tells is what they died of.
 #include "program.h"
