@@ -10,10 +10,12 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import termios
 import time
 
-from proc_facts import differences, facts_of
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
+from proc_facts import differences, facts_of  # noqa: E402
 
 PATIENCE = 20  # seconds
 ESCAPE = re.compile(r'\x1b(\[[0-9;:?<=>!]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/][0-~]|[0-~])')

@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What proc(5) says of a process, but for what it has used and for how the kernel keeps it."""
+"""What proc(5) says of a process, but for what it has used and for how the kernel keeps it.
+
+usage: proc_facts.py PID...                  prints the facts, as JSON
+       proc_facts.py --compare BEFORE AFTER  prints what two such files differ in
+"""
+import json
 import os
 import re
+import sys
 
 PLAIN = ('auxv', 'cgroup', 'cmdline', 'comm', 'coredump_filter', 'environ', 'limits',
          'loginuid', 'oom_score_adj', 'personality', 'timers', 'timerslack_ns', 'uid_map',
@@ -100,3 +106,17 @@ def differences(before, after):
             if old.get(name) != new.get(name):
                 lines.append(f'process {pid}, {name}: {old.get(name)!r} becomes {new.get(name)!r}')
     return lines
+
+
+def main(arguments):
+    if arguments[:1] == ['--compare']:
+        before, after = (json.load(open(path)) for path in arguments[1:])
+        lines = differences(before, after)
+        print('\n'.join(lines))
+        return 1 if lines else 0
+    json.dump(facts_of([int(pid) for pid in arguments]), sys.stdout)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
