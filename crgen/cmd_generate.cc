@@ -9,6 +9,7 @@
 #include "crgen/cli.h"
 #include "crgen/losses.h"
 #include "crgen/needs.h"
+#include "crgen/system_calls.h"
 #include "generator/generate.h"
 
 namespace crgen {
@@ -19,6 +20,7 @@ struct GenerateArguments {
   std::string output;
   std::string extract;
   std::vector<std::string> without;
+  std::vector<std::string> system_calls;
   bool pretty = false;
   bool partial = false;
   bool no_check = false;
@@ -87,6 +89,8 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
                     "nothing is called \"" + wrong + "\" there; known are:\n" + LossHelp());
     return ExitCode::kUsage;
   }
+  TreeRules rules;
+  if (Failed(ParseSystemCalls(arguments.system_calls, &rules, *findings))) return ExitCode::kUsage;
   if (extract != nullptr && Failed(extract->Create(*findings))) return ExitCode::kBadInput;
   Diagnostics diag;
   auto source = OpenDump(arguments.dump, diag, extract);
@@ -103,7 +107,7 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
   SayWhereImagesAre(arguments);
   WarnOfOutside(snapshot.tree, *findings);
   WarnOfNeeds(NeedsOf(snapshot), *findings);
-  return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot)}, *source, *findings);
+  return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot), rules}, *source, *findings);
 }
 
 }  // namespace
@@ -151,6 +155,7 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
          "restored processes use the namespaces and mounts of the restorer's caller")
       ->type_name("WHOSE")
       ->check(CLI::IsMember({"caller"}));
+  AddSystemCalls(app, &arguments->system_calls);
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.add_option(
