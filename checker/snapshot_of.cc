@@ -92,6 +92,7 @@ class SnapshotMaker {
   TableIndex TableOf(const Table* table, ProcessIndex process) {
     const auto [known, is_new] = tables_.try_emplace(table, TableIndex(tables_.size()));
     if (!is_new) return known->second;
+    user_.push_back(process);
     DescriptorTable slots;
     table->slots.ForEach([&](Fd fd, const Slot& slot) {
       const FileIndex file = FileOf(*slot.description);
@@ -233,9 +234,12 @@ class SnapshotMaker {
 
   std::uint32_t ImageIndex(const std::string& name) {
     auto& names = snapshot_.page_images;
-    const auto known = std::ranges::find(names, name);
-    if (known == names.end()) names.push_back(name);
-    return static_cast<std::uint32_t>(std::ranges::find(names, name) - names.begin());
+    if (images_.empty()) {
+      for (const std::string& image : names) images_.emplace(image, images_.size());
+    }
+    const auto [known, is_new] = images_.try_emplace(name, names.size());
+    if (is_new) names.push_back(name);
+    return static_cast<std::uint32_t>(known->second);
   }
 
   void AddQueue(FileIndex file) {
@@ -260,7 +264,7 @@ class SnapshotMaker {
           if (lock.kind.value == kPosixLock) {
             const auto table = tables_.find(static_cast<const Table*>(owner.lock().get()));
             if (table == tables_.end()) return;
-            process = FirstOf(table->second);
+            process = user_[table->second];
           }
           settings[{file->second, process}].locks.push_back(lock);
         });
@@ -268,11 +272,6 @@ class SnapshotMaker {
       late_[FileIndex(key.first)].push_back(
           {FileIndex(key.first), std::move(setting), ProcessIndex(key.second)});
     }
-  }
-
-  ProcessIndex FirstOf(TableIndex table) const {
-    const auto user = std::ranges::find(snapshot_.processes, table, &Process::table);
-    return ProcessIndex(user - snapshot_.processes.begin());
   }
 
   void AddLate(FileIndex file) {
@@ -312,8 +311,13 @@ class SnapshotMaker {
       return true;
     };
     if (static_cast<std::size_t>(file) >= holder_.size() || holder_[file].empty()) return {};
-    const auto seer = std::ranges::find_if(holder_[file], sees_all);
-    return seer == holder_[file].end() ? holder_[file].front() : *seer;
+    // Whoever has set it sees it all, unless it has closed some since; few holders do not.
+    constexpr std::size_t kTries = 64;
+    const std::vector<ProcessIndex>& holders = holder_[file];
+    const auto end =
+        holders.begin() + static_cast<std::ptrdiff_t>(std::min(kTries, holders.size()));
+    const auto seer = std::find_if(holders.begin(), end, sees_all);
+    return seer == end ? holders.front() : *seer;
   }
 
   void AddPairs() {
@@ -345,6 +349,8 @@ class SnapshotMaker {
   std::unordered_map<const File*, FileIndex> mapped_;
   std::unordered_map<const MemoryObject*, ObjectIndex> objects_;
   std::map<FileIndex, std::vector<LateEntry>> late_;
+  std::vector<ProcessIndex> user_;  // by table: the first
+  std::unordered_map<std::string, std::size_t> images_;
   std::map<TtyId, Pid> leaders_;
 };
 

@@ -11,6 +11,7 @@
 #include "crgen/losses.h"
 #include "crgen/needs.h"
 #include "crgen/plan_images.h"
+#include "crgen/system_calls.h"
 #include "generator/generate.h"
 
 namespace crgen {
@@ -21,6 +22,7 @@ struct GenerateArguments {
   std::string output;
   std::string extract;
   std::vector<std::string> without;
+  std::vector<std::string> system_calls;
   bool pretty = false;
   bool partial = false;
   bool no_check = false;
@@ -99,6 +101,8 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
     return ExitCode::kUsage;
   }
   if (arguments.namespaces == "caller") losses.insert(Loss::kNamespaces);
+  TreeRules rules;
+  if (Failed(ParseSystemCalls(arguments.system_calls, &rules, *findings))) return ExitCode::kUsage;
   if (extract != nullptr && Failed(extract->Create(*findings))) return ExitCode::kBadInput;
   Diagnostics diag;
   auto source = OpenDump(arguments.dump, diag, extract, arguments.digest);
@@ -115,7 +119,7 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
   SayWhereImagesAre(arguments);
   WarnOfOutside(snapshot.tree, *findings);
   WarnOfNeeds(NeedsOf(snapshot), *findings);
-  return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot)}, *source, *findings);
+  return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot), rules}, *source, *findings);
 }
 
 }  // namespace
@@ -167,6 +171,7 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
       "--digest", arguments->digest,
       "Have the digest (SHA-256) of each image in the plan, beside its size; crrestore checks "
       "them");
+  AddSystemCalls(app, &arguments->system_calls);
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.add_option(

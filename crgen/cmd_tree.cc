@@ -126,11 +126,7 @@ std::function<ExitCode()> AddTree(CLI::App& app) {
       ->required();
   app.add_flag("--program", arguments->program,
                "Print the commands that rebuild the tree as a program");
-  app.add_option("--syscalls", arguments->system_calls,
-                 "Rebuild it by these alone: fork,setsid,setpgid,exit (and wait), and perhaps "
-                 "clone_parent and subreaper; default: all")
-      ->delimiter(',')
-      ->type_name("NAMES");
+  AddSystemCalls(app, &arguments->system_calls);
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.footer(
       "A tree as text: `pid pgid sid [children]`, after the sid perhaps z (a zombie), r (a child\n"

@@ -7,6 +7,15 @@
 
 namespace crgen {
 
+void AddSystemCalls(CLI::App& app, std::vector<std::string>* names) {
+  app.add_option(
+         "--syscalls", *names,
+         "Rebuild the tree by these alone: fork,setsid,setpgid,exit (and wait), and perhaps "
+         "clone_parent and subreaper; default: all")
+      ->delimiter(',')
+      ->type_name("NAMES");
+}
+
 Result ParseSystemCalls(const std::vector<std::string>& names, TreeRules* rules,
                         Diagnostics& diag) {
   const std::vector<std::string> known = {"fork", "setsid",       "setpgid",  "exit",

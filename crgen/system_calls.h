@@ -2,6 +2,7 @@
 // By which system calls a process tree is rebuilt.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,9 @@
 #include "model/diagnostics.h"
 
 namespace crgen {
+
+/// The option --syscalls.
+void AddSystemCalls(CLI::App& app, std::vector<std::string>* names);
 
 /// The rules that `names` leave; none: all. fork, setsid, setpgid and exit have to be among them:
 /// no tree is rebuilt without. Errors: an unknown name, or one of these is missing.

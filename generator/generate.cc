@@ -324,7 +324,7 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
   }
   TreePlan plan;
   TreeRefusal refusal;
-  if (Failed(AnalyzeTree(tree, &plan, &refusal))) {
+  if (Failed(AnalyzeTreeWith(options.tree, tree, &plan, &refusal))) {
     diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
     return GenerateOutcome::kUnreachableTree;
   }

@@ -15,6 +15,8 @@ namespace crgen {
 struct GenerateOptions {
   /// What the root's FORK says of the program; may be null.
   std::shared_ptr<const About> about;
+  /// Which system calls rebuild the tree.
+  TreeRules tree = {};
 };
 
 enum class GenerateOutcome {

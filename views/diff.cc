@@ -112,7 +112,7 @@ void SnapshotDiffer::CompareProcess(ProcessIndex before, ProcessIndex after) {
   CompareAttributes(attributes, one.attributes, other.attributes);
   Compare(attributes, "signal_queue of the leader", one.leader_signal_queue,
           other.leader_signal_queue);
-  CompareTable(pid, one.table, other.table);
+  CompareTable(before, after);
   CompareMemory(pid, before, after);
 }
 

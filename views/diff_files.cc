@@ -44,6 +44,13 @@ std::string OpenedText(const File& file) {
          (flags.empty() ? "" : " " + flags);
 }
 
+/// `!`: no program says it.
+template <typename Slot>
+std::string SlotText(const Snapshot& snapshot, const Slot& slot) {
+  if (slot.unplanned == nullptr) return OpenedText(*snapshot.files[slot.file]);
+  return "! " + slot.unplanned->what;
+}
+
 std::string SharedText(const std::string& others) {
   return others.empty() ? "of its own" : "shared with " + others;
 }
@@ -83,27 +90,23 @@ std::vector<SnapshotDiffer::Slot> SnapshotDiffer::SlotsOf(const DiffSide& side,
   return slots;
 }
 
-void SnapshotDiffer::CompareTable(Pid pid, TableIndex before, TableIndex after) {
+void SnapshotDiffer::CompareTable(ProcessIndex one_of, ProcessIndex other_of) {
+  const Pid pid = a().tree.nodes[one_of].pid;
+  const TableIndex before = a().processes[one_of].table, after = b().processes[other_of].table;
   if (before >= 0 && after >= 0) {
     const bool known = tables_.ArePaired(Number(before), Number(after));
     if (!tables_.Pair(Number(before), Number(after))) {
-      const auto text = [&](const Relations& relations, TableIndex table, ProcessIndex self) {
+      const auto text = [](const Relations& relations, TableIndex table, ProcessIndex self) {
         return SharedText(relations.OthersText(relations.ProcessesOf(table), self));
       };
-      const auto self = std::ranges::find(a().tree.nodes, pid, &TreeNode::pid);
-      Add({Aspect::kProcess, pid, ""}, "descriptor table",
-          text(relations_a_, before, ProcessIndex(self - a().tree.nodes.begin())),
-          text(relations_b_, after, after_of_.at(pid)));
+      Add({Aspect::kProcess, pid, ""}, "descriptor table", text(relations_a_, before, one_of),
+          text(relations_b_, after, other_of));
     } else if (known) {
       return;  // compared at the first process that has it
     }
   }
   const std::vector<Slot> slots = SlotsOf(before_, relations_a_, before);
   const std::vector<Slot> others = SlotsOf(after_, relations_b_, after);
-  const auto text = [](const Snapshot& snapshot, const Slot& slot) {
-    if (slot.unplanned == nullptr) return OpenedText(*snapshot.files[slot.file]);
-    return "! " + slot.unplanned->type + " " + slot.unplanned->what;
-  };
   auto one = slots.begin();
   auto other = others.begin();
   while (one != slots.end() || other != others.end()) {
@@ -116,7 +119,7 @@ void SnapshotDiffer::CompareTable(Pid pid, TableIndex before, TableIndex after) 
       CompareSlot(pid, before, after, *one, *other);
     } else {
       Add({Aspect::kDescriptor, pid, "fd " + std::to_string(fd)}, "",
-          in_one ? text(a(), *one) : "none", in_other ? text(b(), *other) : "none");
+          in_one ? SlotText(a(), *one) : "none", in_other ? SlotText(b(), *other) : "none");
     }
     if (in_one) ++one;
     if (in_other) ++other;
@@ -136,11 +139,7 @@ void SnapshotDiffer::CompareSlot(Pid pid, TableIndex before, TableIndex after, c
     return Add(place, "description", shared,
                shared == otherwise ? "with others of that name" : otherwise);
   }
-  const auto text = [](const Snapshot& snapshot, const Slot& slot) {
-    if (slot.unplanned == nullptr) return OpenedText(*snapshot.files[slot.file]);
-    return "! " + slot.unplanned->type + " " + slot.unplanned->what;
-  };
-  Compare(place, "", text(a(), one), text(b(), other));
+  Compare(place, "", SlotText(a(), one), SlotText(b(), other));
 }
 
 /// False: one of the two stands for another one already.

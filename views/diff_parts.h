@@ -213,7 +213,7 @@ class ValueDiffer {
   static std::string ListText(const std::vector<Entry>& entries) {
     constexpr std::size_t kShown = 16;  // more are cut anyway
     if (entries.empty()) return "none";
-    std::string text;
+    std::string text = entries.size() > kShown ? ValueText(entries) + ":" : "";
     for (std::size_t i = 0; i < std::min(entries.size(), kShown); ++i)
       text += (text.empty() ? "" : " ") + ValueText(entries[i]);
     return text + (entries.size() > kShown ? " …" : "");
@@ -328,7 +328,7 @@ class SnapshotDiffer : public ValueDiffer {
   };
   static std::vector<Slot> SlotsOf(const DiffSide& side, const Relations& relations,
                                    TableIndex table);
-  void CompareTable(Pid pid, TableIndex before, TableIndex after);
+  void CompareTable(ProcessIndex before, ProcessIndex after);
   void CompareSlot(Pid pid, TableIndex before, TableIndex after, const Slot& one,
                    const Slot& other);
   bool CompareDescription(const Place& place, FileIndex before, FileIndex after);

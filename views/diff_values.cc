@@ -38,6 +38,8 @@ void ValueDiffer::Add(const Place& place, const std::string& field, const std::s
   Difference difference = {place.aspect, place.pid, place.where, field};
   difference.before = Short(before);
   difference.after = Short(after);
+  // One that only looks the same: a number of another thing, or longer than what is shown.
+  if (difference.before == difference.after) difference.after.insert(0, "another ");
   difference.more = more;
   found_.list.push_back(std::move(difference));
 }
