@@ -179,6 +179,20 @@ class EndToEnd : public ::testing::Test {
     root_status_ = -1;
   }
 
+  /// Keeps what proc(5) says of all processes, under `name`.
+  void TakeFacts(const std::string& name) const {
+    std::vector<std::string> words = FactsCommand();
+    for (const pid_t pid : OtherProcesses()) words.push_back(std::to_string(pid));
+    const Outcome outcome = Execute(words, Log(name));
+    ASSERT_EQ(outcome.status, 0) << outcome.output;
+  }
+  /// In what these differ, one line each.
+  std::string ChangedFacts(const std::string& before, const std::string& after) const {
+    std::vector<std::string> words = FactsCommand();
+    words.insert(words.end(), {"--compare", Log(before), Log(after)});
+    return Execute(words, Log("changed")).output;
+  }
+
   /// Lets the restored tree make its last checks; what each process says of them, until all have or
   /// one has failed. It should be PASS.
   std::map<std::string, std::string> LastChecks() {
@@ -232,6 +246,10 @@ class EndToEnd : public ::testing::Test {
   }
 
  private:
+  static std::vector<std::string> FactsCommand() {
+    return {"/usr/bin/python3", "-B", CRGEN_SOURCE "/tests/support/proc_facts.py"};
+  }
+
   [[noreturn]] void BecomeProgram() {
     const path program = path(CRGEN_PROGRAMS) / (std::string("e2e_") + TheProgram().name);
     const int null = open("/dev/null", O_RDWR);

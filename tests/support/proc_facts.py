@@ -73,9 +73,11 @@ def _facts(pid, inodes):
     facts = {name: _read(f'/proc/{pid}/{name}') for name in PLAIN}
     values = _read(f'/proc/{pid}/stat').rpartition(')')[2].split()
     facts |= {f'stat {name}': value for name, value in zip(STAT, values) if name not in USED}
+    if facts['stat state'] in 'RSD':
+        facts['stat state'] = 'runs'
     for line in _read(f'/proc/{pid}/status').splitlines():
         name, _, value = line.partition(':')
-        if name not in USED_STATUS:
+        if name not in USED_STATUS and name != 'State':
             facts[f'status {name}'] = value.strip()
     for line in _read(f'/proc/{pid}/sched').splitlines():
         name, _, value = line.partition(':')
