@@ -6,7 +6,6 @@ import json
 import os
 import re
 import select
-import signal
 import socket
 import struct
 import subprocess
@@ -17,7 +16,7 @@ import time
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from proc_facts import differences, facts_of  # noqa: E402
 
-PATIENCE = 20  # seconds
+PATIENCE = 60  # seconds
 ESCAPE = re.compile(r'\x1b(\[[0-9;:?<=>!]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/][0-~]|[0-~])')
 
 
@@ -121,11 +120,6 @@ def start(arguments, folder, rows=24, columns=80, environment=()):
     return Terminal(master, pid)
 
 
-def reap(pid):
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, 0)
-
-
 def descendants(pid):
     pids = [pid]
     for parent in pids:
@@ -225,11 +219,13 @@ class World:
         """Everybody is there again, as before, and a second dump gives the plan of the first."""
         pids = list(before)
         expect('processes', descendants(pid), pids)
-        found = []
+        found = ['somebody is gone']
 
         def as_before():
-            found[:] = differences(before, facts_of(pids))
-            return not found
+            with contextlib.suppress(OSError):
+                found[:] = differences(before, facts_of(pids))
+                return not found
+            return False
         with contextlib.suppress(Failure):
             until('as before', as_before)
         if found:
@@ -247,8 +243,9 @@ class World:
         def at_rest():
             earlier = dict(before)
             before.clear()
-            before.update(facts_of(descendants(pid)))
-            return before == earlier
+            with contextlib.suppress(OSError):  # a descriptor or process that has just gone
+                before.update(facts_of(descendants(pid)))
+            return before and before == earlier
         until('at rest', at_rest)
         self.dump(pid, f'{folder}/images', *options)
         return before
@@ -281,10 +278,3 @@ def gone(pids):
                 os.waitpid(pid, os.WNOHANG)
         return not any(os.path.exists(f'/proc/{pid}') for pid in pids)
     until(f'{pids} are free', all_gone)
-
-
-def kill(pids):
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    gone(pids)

@@ -466,7 +466,7 @@ def main():
         try:
             case(world, here)
             print(f'ok: {case.__name__}', flush=True)
-        except Failure as failure:
+        except (Failure, OSError, subprocess.SubprocessError) as failure:
             print(f'FAIL: {case.__name__}: {failure}', flush=True)
             failures += 1
     return failures != 0
