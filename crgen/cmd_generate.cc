@@ -161,9 +161,10 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
          "restored processes use the namespaces and mounts of the restorer's caller")
       ->type_name("WHOSE")
       ->check(CLI::IsMember({"caller"}));
-  app.add_flag("--digest", arguments->digest,
-               "Have the digest (SHA-256) of each image in the plan, beside its size; crrestore checks "
-               "them");
+  app.add_flag(
+      "--digest", arguments->digest,
+      "Have the digest (SHA-256) of each image in the plan, beside its size; crrestore checks "
+      "them");
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.add_option(

@@ -23,8 +23,8 @@ Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses
 /// by that is a warning.
 Diagnostics Accept(const Diagnostics& diag, const std::set<Loss>& losses, bool all);
 
-/// What a plan says of itself: the language, the dump, the processor and the vdso that it relies on,
-/// the unsupported things of `diag` as left out, the session that the root is in, if that is
+/// What a plan says of itself: the language, the dump, the processor and the vdso that it relies
+/// on, the unsupported things of `diag` as left out, the session that the root is in, if that is
 /// outside, what a restore is handed over, and the lock that the dump has left. The images are told
 /// by BindToImages() (crgen/plan_images.h).
 std::shared_ptr<const About> AboutPlan(const Diagnostics& diag, const Snapshot& snapshot);

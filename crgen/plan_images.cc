@@ -79,8 +79,7 @@ Result CompareImages(const Program& program, const std::string& dump_id, PageIma
   for (const ImageFile& file : dump->images) {
     const ImageFile& other = file.digest ? *summed++ : *plain++;
     if (file.size != other.size) {
-      differs(file.name, std::to_string(file.size) + " bytes",
-              std::to_string(other.size));
+      differs(file.name, std::to_string(file.size) + " bytes", std::to_string(other.size));
     } else if (file.digest && *file.digest != *other.digest) {
       differs(file.name, file.digest->text, other.digest->text);
     }
