@@ -19,8 +19,7 @@ constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmno
 
 bool IsWord(const std::string& word, std::size_t longest, std::string_view also) {
   return !word.empty() && word.size() <= longest && std::ranges::all_of(word, [&](char c) {
-    return kLetters.find(c) != kLetters.npos || (c >= '0' && c <= '9') ||
-           also.find(c) != also.npos;
+    return kLetters.find(c) != kLetters.npos || (c >= '0' && c <= '9') || also.find(c) != also.npos;
   });
 }
 
@@ -37,9 +36,8 @@ class AboutRules {
     for (command_ = 0; command_ < program_.size(); ++command_) {
       const CommandBody& body = program_[command_].body;
       if (!images_.empty()) {
-        ForEachSource(body, [this](const ImageSpan& span, std::uint64_t bytes) {
-          CheckSource(span, bytes);
-        });
+        ForEachSource(
+            body, [this](const ImageSpan& span, std::uint64_t bytes) { CheckSource(span, bytes); });
       }
       if (about_.vdso) CheckMapped(*about_.vdso, body);
     }
@@ -85,14 +83,14 @@ class AboutRules {
     }
     if (image.told || (span.offset <= image.size && bytes <= image.size - span.offset)) return;
     image.told = true;
-    Wrong("byte " + std::to_string(span.offset) + " and " + std::to_string(bytes) + " from there: " +
-          span.image + " has " + std::to_string(image.size) + " bytes by about.dump");
+    Wrong("byte " + std::to_string(span.offset) + " and " + std::to_string(bytes) +
+          " from there: " + span.image + " has " + std::to_string(image.size) +
+          " bytes by about.dump");
   }
 
   void CheckCpu(const CpuNeeds& cpu) {
-    const bool named = std::ranges::all_of(cpu.features, [](const std::string& name) {
-      return IsWord(name, kLongestName, "_");
-    });
+    const bool named = std::ranges::all_of(
+        cpu.features, [](const std::string& name) { return IsWord(name, kLongestName, "_"); });
     if (!named || cpu.features.size() > kMostFeatures) {
       Wrong("about.cpu.features: expected at most " + std::to_string(kMostFeatures) +
             " names of letters, digits and _");

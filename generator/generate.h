@@ -28,9 +28,8 @@ enum class GenerateOutcome {
 
 /// Writes into `*program` the commands that rebuild `snapshot`, the fewest that it finds.
 /// `read_page` is asked for pages that parent and child may share. Reports to `diag`. `follower`,
-/// which may be null, is told what is emitted; the caller, who may add to it, says when that is all.
-/// Cost: linear in
-/// processes, regions and descriptors, n log n in what they share.
+/// which may be null, is told what is emitted; the caller, who may add to it, says when that is
+/// all. Cost: linear in processes, regions and descriptors, n log n in what they share.
 GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions& options,
                                 const PageReader& read_page, Program* program, Diagnostics& diag,
                                 ProgramFollower* follower = nullptr);

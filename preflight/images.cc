@@ -37,9 +37,8 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
   void Ask(const Command& command) override {
     QuestionOn::Ask(command);
     // The checker has bounded how much that is.
-    ForEachSource(command.body, [this](const ImageSpan& span, std::uint64_t bytes) {
-      CheckSpan(span, bytes);
-    });
+    ForEachSource(command.body,
+                  [this](const ImageSpan& span, std::uint64_t bytes) { CheckSpan(span, bytes); });
   }
 
  private:
@@ -93,11 +92,10 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
       }
     }
     if (others.empty()) return;
-    findings_.Wrong("this plan is not of these images: " + first +
-                        (others.size() == 1
-                             ? ""
-                             : "; " + std::to_string(others.size() - 1) + " more differ"),
-                    "--images names the folder of the dump");
+    findings_.Wrong(
+        "this plan is not of these images: " + first +
+            (others.size() == 1 ? "" : "; " + std::to_string(others.size() - 1) + " more differ"),
+        "--images names the folder of the dump");
   }
 
   /// What the held descriptor of an image leads to: the file that is read from later.

@@ -114,8 +114,8 @@ class MachineQuestion : public QuestionOn<MachineQuestion> {
   /// Another build will do if programs find everything where they have found it.
   void CheckVdso() {
     if (vdso_ == nullptr) return;
-    const std::optional<Vdso> here = ParseVdso(
-        {reinterpret_cast<const char*>(maps_.vdso.start), maps_.vdso.size()});
+    const std::optional<Vdso> here =
+        ParseVdso({reinterpret_cast<const char*>(maps_.vdso.start), maps_.vdso.size()});
     if (!here) return findings_.Wrong("the vdso of this kernel cannot be read", kSameKernel);
     if (!vdso_->build_id.empty() && here->build_id == vdso_->build_id) return;
     for (const VdsoSymbol& symbol : vdso_->symbols) {

@@ -55,8 +55,8 @@ Result Preflight(const Program& program, const PreflightOptions& options, HostFi
   Context context = MakeContext(program, options, *files, findings);
   std::vector<std::unique_ptr<Question>> questions;
   for (const auto ask :
-       {AskForNumbers, AskForRights, AskTheKernel, AskTheMachine, AskForImages, AskForNamespaces, AskForFiles,
-        AskForInherited, AskForLocks, AskForSockets, AskForTerminals, AskForCgroups}) {
+       {AskForNumbers, AskForRights, AskTheKernel, AskTheMachine, AskForImages, AskForNamespaces,
+        AskForFiles, AskForInherited, AskForLocks, AskForSockets, AskForTerminals, AskForCgroups}) {
     questions.push_back(ask(context));
   }
   for (std::size_t i = 0; i < program.size(); ++i) {

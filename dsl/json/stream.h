@@ -14,10 +14,10 @@ namespace crgen {
 
 /// Bounds on what a text may hold, so that a hostile one is refused before it fills the memory.
 struct JsonLimits {
-  int depth = 32;                          ///< nesting inside one element
+  int depth = 32;  ///< nesting inside one element
   /// One element: the first command names all images of a dump, with their digests, of hundreds of
   /// thousands of processes.
-  std::uint64_t element_bytes = 64 << 20;
+  std::uint64_t element_bytes = 32 << 20;
   std::uint64_t elements = std::uint64_t{1} << 31;
 };
 

@@ -55,7 +55,8 @@ TEST(CheckAbout, Images) {
       {"enough", Says(OfImages({FileOf("a.img", 12288)}), Loads(4096)), ""},
       {"with a digest", Says(OfImages({FileOf("a.img", 8192, "sha256:" + digits)}), Loads(0)), ""},
       {"none is said", Says(OfImages({}), Loads(0)), ""},
-      {"one of which nothing is read", Says(OfImages({FileOf("a.img", 8192), FileOf("b.img", 0)}), Loads(0)), ""},
+      {"one of which nothing is read",
+       Says(OfImages({FileOf("a.img", 8192), FileOf("b.img", 0)}), Loads(0)), ""},
       {"beyond its end", Says(OfImages({FileOf("a.img", 12287)}), Loads(4096)),
        load + "byte 4096 and 8192 from there: a.img has 12287 bytes by about.dump"},
       {"far beyond its end", Says(OfImages({FileOf("a.img", 8192)}), Loads(16384)),
@@ -102,8 +103,9 @@ TEST(CheckAbout, Cpu) {
     about.cpu = CpuNeeds{Hex{7}, std::move(features)};
     return Says(about);
   };
-  const std::string error = kFork + "cpu.features: expected at most 1024 names of letters, digits "
-                                    "and _";
+  const std::string error = kFork +
+                            "cpu.features: expected at most 1024 names of letters, digits "
+                            "and _";
   RunCases({
       {"names", with({"sse4_2", "3dnow"}), ""},
       {"no name", with({""}), error},
@@ -123,7 +125,11 @@ TEST(CheckAbout, Vdso) {
   const std::string places = ": expected names, each once, at places inside the vdso";
   RunCases({
       {"good", Says(OfVdso(good)), ""},
-      {"no page", with([](Vdso& v) { v.size = 0; v.symbols.clear(); }), kFork + "vdso.size: 0" + size},
+      {"no page", with([](Vdso& v) {
+         v.size = 0;
+         v.symbols.clear();
+       }),
+       kFork + "vdso.size: 0" + size},
       {"half a page", with([](Vdso& v) { v.size = 8193; }), kFork + "vdso.size: 8193" + size},
       {"too large", with([](Vdso& v) { v.size = 1052672; }), kFork + "vdso.size: 1052672" + size},
       {"no digits", with([](Vdso& v) { v.build_id = "00FF"; }),

@@ -196,7 +196,7 @@ TEST(ReadProgram, RefusesACommandWithoutEndBeforeItFillsTheMemory) {
     EXPECT_EQ(ReadProgram(endless, "plan", &program, &lines, diag), Result::kError);
     EXPECT_NE(diag.entries()[0].what.find("longer than"), std::string::npos)
         << diag.entries()[0].what.substr(0, 100);
-    EXPECT_LT(given, std::size_t{20} << 20);
+    EXPECT_LT(given, std::size_t{36} << 20);
   }
 }
 

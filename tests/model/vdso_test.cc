@@ -125,8 +125,9 @@ TEST(DigestTest, HasOneForm) {
   }
   for (const std::string& bad :
        {std::string(), digits, ":" + digits, "SHA256:" + digits, "2:" + digits,
-        std::string("sha256:"), "sha256:" + digits.substr(0, 31), "sha256:" + digits.substr(1) + "A",
-        "sha256:" + digits + ":", "a123456789012345x:" + digits}) {
+        std::string("sha256:"), "sha256:" + digits.substr(0, 31),
+        "sha256:" + digits.substr(1) + "A", "sha256:" + digits + ":",
+        "a123456789012345x:" + digits}) {
     EXPECT_FALSE(Digest{bad}.IsWellFormed()) << bad;
   }
 }

@@ -140,8 +140,9 @@ TEST_F(RestorerIdentityTest, TakesAVdsoWithEverythingInItsPlace) {
                 "the vdso differs: " + name + " is at " + PlanBuilder::Hex(offset + 16) +
                     " in the dump, at " + PlanBuilder::Hex(offset) + " of this kernel");
   other.symbols[0] = {"no_such_function", {16}};
-  ExpectRefused({{"vdso", VdsoJson(other)}}, 3,
-                "the vdso differs: no_such_function is at 0x10 in the dump, nowhere of this kernel");
+  ExpectRefused(
+      {{"vdso", VdsoJson(other)}}, 3,
+      "the vdso differs: no_such_function is at 0x10 in the dump, nowhere of this kernel");
 }
 
 TEST_F(RestorerIdentityTest, NamesWhatTheProcessorLacks) {
