@@ -19,6 +19,7 @@ std::string KeyOf(const Claim& claim) {
 
 Claim* Authority::Find(Claim claim) {
   const auto [known, fresh] = index_.try_emplace(KeyOf(claim), claims_.size());
+  if (touched_ != nullptr) touched_->push_back(known->second);
   if (!fresh) {
     ++claims_[known->second].more;
     return nullptr;

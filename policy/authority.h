@@ -62,6 +62,13 @@ class Authority {
   /// A file that the tree uses, by its path.
   void AddFile(const std::string& path, const FileWas& was);
 
+  /// `*touched`, unless null, gets the claims that are added or counted from now on: for whoever
+  /// has the same once more, and says so by Again(). Before Sort().
+  void Record(std::vector<std::size_t>* touched) { touched_ = touched; }
+  void Again(const std::vector<std::size_t>& touched) {
+    for (const std::size_t claim : touched) ++claims_[claim].more;
+  }
+
   /// Puts claims in the order of kinds and values.
   void Sort();
   const std::vector<Claim>& claims() const { return claims_; }
@@ -77,6 +84,7 @@ class Authority {
 
   std::vector<Claim> claims_;
   std::unordered_map<std::string, std::size_t> index_;
+  std::vector<std::size_t>* touched_ = nullptr;
   std::map<std::string, FileWas> files_;
   std::vector<Mount> mounts_;
 };

@@ -7,6 +7,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <utility>
+
 #include "preflight/credentials.h"
 #include "views/words.h"
 
@@ -51,6 +53,16 @@ std::string MemoryName(const MappedPart& region) {
   }
 }
 
+/// In what AddProcess() looks at.
+bool AreAlike(const Attributes& a, const Attributes& b) {
+  const bool same_exe =
+      a.mm.has_value() == b.mm.has_value() &&
+      (!a.mm || (a.mm->exe == b.mm->exe && a.mm->exe_unlinked == b.mm->exe_unlinked));
+  return same_exe && a.inherit_rlimits == b.inherit_rlimits && a.dumpable == b.dumpable &&
+         a.oom_score_adj == b.oom_score_adj && a.personality == b.personality &&
+         a.loginuid == b.loginuid && a.fs == b.fs;
+}
+
 bool IsKernels(RegionKind kind) {
   return kind == RegionKind::kVdso || kind == RegionKind::kVvar || kind == RegionKind::kVsyscall;
 }
@@ -79,7 +91,18 @@ std::string SeccompName(const Seccomp& seccomp) {
 }
 
 void Claims::Thread(Pid pid, Pid tid, const Attributes& attributes) {
-  const std::string where = OfThread(pid, tid);
+  const Attributes* last = std::exchange(last_thread_, &attributes);
+  if (last != nullptr && last->creds == attributes.creds && last->seccomp == attributes.seccomp &&
+      last->sched == attributes.sched) {
+    return out_.Again(of_thread_);
+  }
+  of_thread_.clear();
+  out_.Record(&of_thread_);
+  AddThread(attributes, OfThread(pid, tid));
+  out_.Record(nullptr);
+}
+
+void Claims::AddThread(const Attributes& attributes, const std::string& where) {
   if (attributes.creds) {
     Credentials(*attributes.creds, where);
   } else {
@@ -138,7 +161,18 @@ void Claims::SchedulingOf(const Attributes& attributes, const std::string& where
 }
 
 void Claims::Process(Pid pid, const Attributes& attributes, const File* exe) {
-  const std::string where = OfProcess(pid);
+  const Attributes* last = std::exchange(last_process_, &attributes);
+  const File* last_exe = std::exchange(last_exe_, exe);
+  if (last != nullptr && last_exe == exe && AreAlike(*last, attributes)) {
+    return out_.Again(of_process_);
+  }
+  of_process_.clear();
+  out_.Record(&of_process_);
+  AddProcess(attributes, exe, OfProcess(pid));
+  out_.Record(nullptr);
+}
+
+void Claims::AddProcess(const Attributes& attributes, const File* exe, const std::string& where) {
   const auto at = [&] { return where; };
   if (attributes.inherit_rlimits) External("limits", "", where);
   if (attributes.dumpable.value_or(1) != 0) out_.Add(Kind::kDumpable, {}, {}, at);
@@ -175,7 +209,16 @@ void Claims::Process(Pid pid, const Attributes& attributes, const File* exe) {
 }
 
 void Claims::Mapped(Pid pid, const AddressRange& range, const MappedPart& region) {
-  const std::string where = RegionPlace(pid, range);
+  if (!region.memfd.empty()) return AddMapped(region, RegionPlace(pid, range));
+  const auto [known, fresh] = of_regions_.try_emplace(
+      {region.file, region.open_flags.bits, region.prot.bits, region.kind, region.loaded});
+  if (!fresh) return out_.Again(known->second);
+  out_.Record(&known->second);
+  AddMapped(region, RegionPlace(pid, range));
+  out_.Record(nullptr);
+}
+
+void Claims::AddMapped(const MappedPart& region, const std::string& where) {
   const auto at = [&] { return where; };
   const bool executable = region.prot.Has(PROT_EXEC);
   const RegularFile* file = region.file == nullptr ? nullptr : AsRegular(*region.file);

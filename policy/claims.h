@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_set>
 
 #include "policy/authority.h"
@@ -29,6 +30,7 @@ class Claims {
  public:
   explicit Claims(Authority& authority) : out_(authority) {}
 
+  /// All attributes that are given must outlive this.
   void Thread(Pid pid, Pid tid, const Attributes& attributes);
   /// What of `attributes` belongs to the process. `exe`: its executable, where a file says it.
   void Process(Pid pid, const Attributes& attributes, const File* exe);
@@ -105,7 +107,18 @@ class Claims {
     std::string where;
     std::uint32_t index = 0;
   };
+  void AddThread(const Attributes& attributes, const std::string& where);
+  void AddProcess(const Attributes& attributes, const File* exe, const std::string& where);
+  void AddMapped(const MappedPart& region, const std::string& where);
+
   Authority& out_;
+  // Processes are mostly like others: what the last thread and process had, and each region.
+  const Attributes* last_thread_ = nullptr;
+  const Attributes* last_process_ = nullptr;
+  const File* last_exe_ = nullptr;
+  std::vector<std::size_t> of_thread_, of_process_;
+  using RegionKey = std::tuple<const File*, std::uint64_t, std::uint64_t, RegionKind, bool>;
+  std::map<RegionKey, std::vector<std::size_t>> of_regions_;
   std::unordered_set<const File*> opened_;
   std::set<std::string> written_;
   std::map<std::string, std::string> executed_;  ///< by whom
