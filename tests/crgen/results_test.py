@@ -48,6 +48,8 @@ def of_dump(dump, folder):
     plan = folder / "plan.json"
     plan.write_bytes(subprocess.run([crgen, "-q", "--partial", dump], stdout=subprocess.PIPE, check=True).stdout)
     check("findings", [crgen, "validate", "--json", "--against", dump, str(plan)], (0,))
+    check("diff", [crgen, "diff", "--json", dump, str(plan)], (0, 6))
+    check("check", [crgen, "check", "--json", dump], (0,))
     consents = ["--partial", "--shell-job", "--file-locks", "--tcp-established"]
     dry = check("crrestore", [crrestore, "--dry-run", "--json", *consents, str(plan)], (0, 4))
     commands = sum("sees_end" not in step for process in dry.get("processes", []) for step in process["steps"])
@@ -77,7 +79,7 @@ def of_wrong_plans():
                 print(f"{arguments[0]}: {text}\nexpected {wanted}\nfound    {first}")
 
 
-schemas = {name: validator(name) for name in ("findings", "needs", "why", "show", "plan", "crrestore")}
+schemas = {name: validator(name) for name in ("findings", "needs", "why", "show", "plan", "diff", "check", "crrestore")}
 with tempfile.TemporaryDirectory() as temporary:
     for path in sorted((root / "tests/fixtures/dumps").iterdir()):
         of_dump(str(path / "images" if (path / "images").is_dir() else path), pathlib.Path(temporary))
