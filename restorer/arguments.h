@@ -19,7 +19,7 @@ struct Arguments {
   std::string cgroup_mode = "soft";
   std::vector<std::string> cgroup_roots;
   NamespaceArguments namespaces;
-  std::string oci;  ///< the configuration of a container; empty: none
+  std::string oci;                 ///< the configuration of a container; empty: none
   std::string callers_namespaces;  ///< "caller", or empty
   bool images_given = false;
   bool images_outside = false;

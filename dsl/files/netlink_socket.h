@@ -17,7 +17,7 @@ struct Describe<NetlinkDestination> {
 template <>
 struct Describe<NetlinkSocket> {
   static constexpr auto kFields = std::tuple{
-      Required("protocol", &NetlinkSocket::protocol),
+      Required("protocol", &NetlinkSocket::protocol, "of netlink(7)"),
       Optional("port_id", &NetlinkSocket::port_id, "bind(2); absent: not bound"),
       Optional("groups", &NetlinkSocket::groups,
                "numbers, ascending: NETLINK_ADD_MEMBERSHIP, also where it is not bound"),

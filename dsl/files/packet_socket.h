@@ -11,7 +11,7 @@ template <>
 struct Describe<PacketMembership> {
   static constexpr auto kFields =
       std::tuple{Required("interface", &PacketMembership::interface, "its index"),
-                 Required("type", &PacketMembership::type),
+                 Required("type", &PacketMembership::type, "what it receives of them"),
                  Optional("address", &PacketMembership::address, "at most 32 bytes")};
 };
 
@@ -19,7 +19,7 @@ template <>
 struct Describe<PacketRing> {
   static constexpr auto kFields =
       std::tuple{Required("block_size", &PacketRing::block_size, "bytes; whole pages"),
-                 Required("block_nr", &PacketRing::block_nr),
+                 Required("block_nr", &PacketRing::block_nr, "how many blocks"),
                  Required("frame_size", &PacketRing::frame_size, "bytes; a multiple of 16"),
                  Required("frame_nr", &PacketRing::frame_nr, "as many as the blocks hold"),
                  Optional("retire_tmo", &PacketRing::retire_tmo,

@@ -28,6 +28,7 @@ std::set<std::string> Allowed(const std::string& folder) {
   std::set<std::string> allowed = {folder};
   for (std::string line; std::getline(header, line);) {
     if (!line.starts_with(kRule)) continue;
+    for (std::string more; !line.ends_with(".") && std::getline(header, more);) line += more;
     const std::regex word("[a-z]+");
     for (std::sregex_iterator it(line.begin() + kRule.size(), line.end(), word), end; it != end;
          ++it) {

@@ -176,6 +176,7 @@ def tmux_with_three_panes(world, folder):
     tmux.type('0.1', 'answer = 6 * 7', 'C-m')
     tmux.type('0.2', '1000g')
     tmux.expect('0.2', 'line 1000')
+    until('the sizes of panes', lambda: _have_their_sizes(tmux))  # tmux sets them a moment later
     world.move_in_place(pid, folder)
     tmux.type('0.0', 'typed', 'C-m')
     tmux.expect('0.0', 'half-typed\n')
@@ -198,6 +199,20 @@ def tmux_with_three_panes(world, folder):
     tmux.expect('0.1', '\n43\n')
     tmux('kill-server')
     gone([client.pid, pid])
+
+
+def _size(terminal):
+    descriptor = os.open(terminal, os.O_RDONLY | os.O_NOCTTY)
+    try:
+        return tuple(os.get_terminal_size(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _have_their_sizes(tmux):
+    panes = tmux('list-panes', '-F', '#{pane_tty} #{pane_width} #{pane_height}').splitlines()
+    return all(_size(name) == (int(columns), int(rows))
+               for name, columns, rows in (pane.split() for pane in panes))
 
 
 def _foreground_of_pane(tmux, pane):
