@@ -82,12 +82,15 @@ class RestoreTest : public EndToEnd, public ::testing::WithParamInterface<Progra
 
 TEST_P(RestoreTest, FinishesAfterARestore) {
   if (WithReference() && !GetParam().criu_restores) GTEST_SKIP() << "CRIU refuses this tree";
-  ASSERT_NO_FATAL_FAILURE(TakeFacts("before"));
+  // In namespaces of their own numbers and mounts are others from here.
+  const bool compared = !WithReference() && !GetParam().pid_namespace && !GetParam().own_root;
+  if (compared) {
+    ASSERT_NO_FATAL_FAILURE(TakeFacts("before"));
+  }
   ASSERT_NO_FATAL_FAILURE(Dump("first"));
   ASSERT_NO_FATAL_FAILURE(MakePlan("first"));
   ASSERT_NO_FATAL_FAILURE(Restore("first"));
-  // In namespaces of their own numbers and mounts are others from here.
-  if (!WithReference() && !GetParam().pid_namespace && !GetParam().own_root) {
+  if (compared) {
     ASSERT_NO_FATAL_FAILURE(TakeFacts("after"));
     EXPECT_EQ(ChangedFacts("before", "after"), "\n");
   }

@@ -121,7 +121,10 @@ class PlanNormalizer {
     }
     if (command.contains("file")) EraseProgress(command["file"]);
     // Restored in a pid namespace, the tree has mounts of its own.
-    if (command.contains("about")) command["about"].erase("left_out");
+    // Images by their names in the other dump, and what that is called.
+    if (command.contains("about")) {
+      for (const char* member : {"left_out", "dump"}) command["about"].erase(member);
+    }
     if (command.contains("events")) {
       command["events"].erase("image");
       command["events"].erase("offset");

@@ -20,9 +20,10 @@ STAT = ('state', 'ppid', 'pgrp', 'session', 'tty_nr', 'tpgid', 'flags', 'minflt'
         'cguest', 'start_data', 'end_data', 'start_brk', 'arg_start', 'arg_end', 'env_start',
         'env_end', 'exit_code')
 USED = ('minflt', 'cminflt', 'majflt', 'cmajflt', 'utime', 'stime', 'cutime', 'cstime', 'starttime',
-        'rss', 'flags', 'kstkesp', 'kstkeip', 'wchan', 'processor', 'blkio')
+        'rss', 'flags', 'kstkesp', 'kstkeip', 'wchan', 'processor', 'blkio', 'exit_code')
+OF_ZOMBIES = ('state', 'ppid', 'pgrp', 'session', 'exit_signal', 'exit_code')
 USED_STATUS = ('FDSize', 'SigQ', 'VmPeak', 'VmHWM', 'VmRSS', 'RssAnon', 'RssFile', 'RssShmem', 'VmPTE', 'VmSwap',
-               'voluntary_ctxt_switches', 'nonvoluntary_ctxt_switches')
+               'voluntary_ctxt_switches', 'nonvoluntary_ctxt_switches', 'ShdPnd')  # timers add to it
 
 
 def _read(path):
@@ -42,7 +43,8 @@ def _regions(pid):
             span, mode, offset, _, inode, *name = word.split(None, 5)
             start, end = (int(address, 16) for address in span.split('-'))
             at = start - int(offset, 16) if inode != '0' else 0  # of the file's first byte
-            regions.append([start, end, f'{mode} {at:x} {" ".join(name)}'])
+            named = re.sub(r':\[\d+\]', '', ' '.join(name))
+            regions.append([start, end, f'{mode} {at:x} {named}'])
         elif key == 'VmFlags:':
             # ac: it was writable once, if only to who has put a page of the dump there.
             flags = [flag for flag in word[8:].split() if flag != 'ac']
@@ -53,16 +55,27 @@ def _regions(pid):
     return regions
 
 
+def _fdinfo(path):
+    """Without numbers of inodes, what clocks have changed, and the order in which a set keeps its targets."""
+    rows = []
+    for row in _read(path).splitlines():
+        if row.startswith(('ino:', 'it_value:', 'ticks:')):
+            continue
+        row = re.sub(r'^tfd: *\d+|\bino:\S+|\bsdev:\S+|\bf_handle:\S+', '', row)
+        rows.append(re.sub(r' [0-9a-f]+:[0-9a-f]+:\d+ ', ' ', row) if row.startswith('lock:') else row)
+    return '\n'.join(sorted(rows))
+
+
 def _descriptors(pid, facts, inodes):
     """Pipes and sockets in the order in which they appear."""
     for fd in sorted(os.listdir(f'/proc/{pid}/fd'), key=int):
         link = os.readlink(f'/proc/{pid}/fd/{fd}')
-        info = _read(f'/proc/{pid}/fdinfo/{fd}')
+        info = _fdinfo(f'/proc/{pid}/fdinfo/{fd}')
         anonymous = re.fullmatch(r'(pipe|socket):\[(\d+)\]', link)
         if anonymous:
             number = inodes.setdefault(anonymous[2], len(inodes))
             link = f'{anonymous[1]} {number}'
-            info = re.sub('(?m)^ino:.*', '', info)
+        link = re.sub(r'^(\w+):\[\d+\]$', r'\1', link)  # a namespace
         if link.startswith('/dev/'):
             status = os.stat(f'/proc/{pid}/fd/{fd}')
             link += f' {status.st_mode:o} {status.st_uid} {status.st_gid} {status.st_rdev:x}'
@@ -70,8 +83,10 @@ def _descriptors(pid, facts, inodes):
 
 
 def _facts(pid, inodes):
-    facts = {name: _read(f'/proc/{pid}/{name}') for name in PLAIN}
     values = _read(f'/proc/{pid}/stat').rpartition(')')[2].split()
+    if values[0] == 'Z':
+        return {name: value for name, value in zip(STAT, values) if name in OF_ZOMBIES}
+    facts = {name: _read(f'/proc/{pid}/{name}') for name in PLAIN}
     facts |= {f'stat {name}': value for name, value in zip(STAT, values) if name not in USED}
     if facts['stat state'] in 'RSD':
         facts['stat state'] = 'runs'
@@ -95,7 +110,7 @@ def facts_of(pids):
     inodes = {}
     facts = {pid: _facts(pid, inodes) for pid in pids}
     for name in ('stat ppid', 'status PPid'):
-        del facts[pids[0]][name]
+        facts[pids[0]].pop(name, None)
     return facts
 
 
