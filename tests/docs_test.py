@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-PAGES = ["editing-plans.md", "when-refused.md"]
+PAGES = ["editing-plans.md", "policy.md", "when-refused.md"]
 SKIPPED = 77
 
 
@@ -74,7 +74,7 @@ def main():
             folder = pathlib.Path(folder)
             (folder / "bin").mkdir()
             for program in sys.argv[2:]:
-                (folder / "bin" / pathlib.Path(program).name).symlink_to(program)
+                (folder / "bin" / pathlib.Path(program).name).symlink_to(pathlib.Path(program).resolve())
             for dump in (root / "tests/fixtures/dumps").iterdir():
                 (folder / dump.name).symlink_to(dump)
             environment = dict(os.environ, PATH=f"{folder}/bin:{os.environ['PATH']}")
