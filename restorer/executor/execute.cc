@@ -187,7 +187,8 @@ void Executor::Fork() {
   arguments.exit_signal = (op->fork.flags & CLONE_PARENT) != 0 ? 0 : 17 /* SIGCHLD */;
   arguments.set_tid = (uint64_t)&child->pid;
   arguments.set_tid_size = 1;
-  const long result = Must("clone3", __NR_clone3, &arguments, sizeof arguments);
+  const long result = AwaitNumber([&] { return Try(__NR_clone3, &arguments, sizeof arguments); });
+  if (result < 0) Fail("clone3", result);
   if (result == 0) Become(setup, child);
 }
 

@@ -137,7 +137,9 @@ long StartThread(const Setup* setup, const int32_t* tid, uint64_t stack_top, Wor
 }
 
 long StartThread(const Setup* setup, const Thread* thread) {
-  return StartThread(setup, &thread->tid, thread->stack_top, nullptr, RunThread, thread);
+  return AwaitNumber([=] {
+    return StartThread(setup, &thread->tid, thread->stack_top, nullptr, RunThread, thread);
+  });
 }
 
 }  // namespace crgen::restorer

@@ -105,6 +105,22 @@ void DieWithParent(const Caller& caller);
 /// Waits to be killed.
 [[noreturn]] void Rest(const Setup* setup);
 
+/// Makes a task by `clone()`, which gives what clone3(2) does, with a number that was free before:
+/// for ten seconds it is tried again while the number is taken. release_task() of the kernel (since
+/// Linux 6.15) frees the number of a thread a moment after wait(2) has told of the end of its
+/// process.
+template <typename Clone>
+long AwaitNumber(Clone&& clone) {
+  constexpr long kTaken = -17;  // EEXIST
+  const uint64_t pause[2] = {0, 1000000};
+  long result = clone();
+  for (int tries = 0; result == kTaken && tries < 10000; ++tries) {
+    RawCall(__NR_nanosleep, Argument(pause), 0);
+    result = clone();
+  }
+  return result;
+}
+
 /// Starts a thread of this process that has the number `*tid` and runs `run(setup, argument)` below
 /// `stack_top`. `*ended`, if given, becomes 0 when the thread has ended. A negative errno, or the
 /// number.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which capabilities a plan needs (docs/restorer.md, "Rights"): with exactly those it is restored,
 // without any one of them it is refused by its name before anything is made.
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <cctype>
 #include <functional>
@@ -263,4 +265,7 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
 }  // namespace
 }  // namespace crgen::test
 
-int main(int argc, char** argv) { return crgen::test::MainInNewPidNamespace(argc, argv); }
+int main(int argc, char** argv) {
+  setpriority(PRIO_PROCESS, 0, 0);  // the table is that of a caller who has not been made nice
+  return crgen::test::MainInNewPidNamespace(argc, argv);
+}

@@ -225,6 +225,6 @@ int main(void) {
   CHECK(setrlimit(RLIMIT_NOFILE, &files));
   CHECK(setrlimit(RLIMIT_CORE, &core));
   CHECK(setrlimit(RLIMIT_STACK, &stack));
-  CHECK(nice(3));
+  CHECK(setpriority(PRIO_PROCESS, 0, 3));
   Live(CheckRoot, LastOfRoot);
 }
