@@ -302,8 +302,9 @@ void Claims::CgroupMade(const CgroupDirectory& directory) {
 }
 
 void Claims::Finish() {
-  for (const auto& [path, who] : executed_) {
-    if (written_.contains(path)) out_.Add(Kind::kCode, {path}, "written", [&] { return who; });
+  for (const auto& executed : executed_) {
+    if (!written_.contains(executed.first)) continue;
+    out_.Add(Kind::kCode, {executed.first}, "written", [&] { return executed.second; });
   }
   for (const auto& [terminal, slave] : slaves_) {
     if (masters_.contains(terminal) || hung_up_.contains(terminal)) continue;

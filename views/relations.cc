@@ -179,10 +179,10 @@ std::uint64_t Relations::ObjectPages(const Region& region) const {
 }
 
 std::span<const LateEntry> Relations::LateOf(FileIndex file) const {
-  const auto [from, to] =
-      std::ranges::equal_range(snapshot_.late, std::int32_t{file}, {},
-                               [](const LateEntry& late) { return std::int32_t{late.file}; });
-  return {from, to};
+  const auto number = [](const LateEntry& late) { return std::int32_t{late.file}; };
+  const std::int32_t wanted = file;
+  return {std::ranges::lower_bound(snapshot_.late, wanted, {}, number),
+          std::ranges::upper_bound(snapshot_.late, wanted, {}, number)};
 }
 
 FileIndex Relations::PeerOf(FileIndex file) const {
