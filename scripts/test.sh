@@ -4,7 +4,7 @@
 # once more under AddressSanitizer and UndefinedBehaviorSanitizer; then each fuzzer for a minute.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
-sanitized="generate_random_test golden_test schema_test images_entries_test images_errors_test
+sanitized="generate_random_test golden_test images_entries_test images_errors_test
   images_framing_test images_memory_test images_pages_test images_processes_test images_unsupported_test
   images_parents_test images_robustness_test images_values_test"
 
