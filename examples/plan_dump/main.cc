@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// plan_dump DUMP: prints the plan of a dump, as `crgen DUMP` does, with the installed libraries.
+// plan_dump DUMP: prints the plan of a dump, with the commands of `crgen DUMP`, by the installed
+// libraries.
 #include <cstdio>
 
 #include "checker/check.h"
