@@ -3,12 +3,12 @@
 #include "policy/claims.h"
 
 #include <linux/seccomp.h>
-#include <nettle/sha2.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include <utility>
 
+#include "model/digest.h"
 #include "preflight/credentials.h"
 #include "views/words.h"
 
@@ -16,15 +16,6 @@ namespace crgen::policy {
 namespace {
 
 constexpr std::uint32_t kNoId = ~std::uint32_t{0};
-
-std::string Hexadecimal(const std::uint8_t* bytes, std::size_t size) {
-  std::string text;
-  for (std::size_t i = 0; i < size; ++i) {
-    text += "0123456789abcdef"[bytes[i] >> 4];
-    text += "0123456789abcdef"[bytes[i] & 15];
-  }
-  return text;
-}
 
 std::string OfProcess(Pid pid) { return "process " + std::to_string(pid); }
 
@@ -76,18 +67,14 @@ std::string OfThread(Pid pid, Pid tid) {
 
 std::string SeccompName(const Seccomp& seccomp) {
   if (seccomp.mode.value == SECCOMP_MODE_STRICT) return "strict";
-  sha256_ctx digest;
-  sha256_init(&digest);
+  Sha256 digest;
   for (const SeccompFilter& filter : seccomp.filters) {
     const std::string& program = filter.program.bytes;
     // Its length first: filters are told apart from one that is as long as all of them.
-    const std::string size = std::to_string(program.size()) + "\n";
-    sha256_update(&digest, size.size(), reinterpret_cast<const std::uint8_t*>(size.data()));
-    sha256_update(&digest, program.size(), reinterpret_cast<const std::uint8_t*>(program.data()));
+    digest.Add(std::to_string(program.size()) + "\n");
+    digest.Add(program);
   }
-  std::uint8_t bytes[SHA256_DIGEST_SIZE];
-  sha256_digest(&digest, sizeof bytes, bytes);
-  return "sha256:" + Hexadecimal(bytes, sizeof bytes);
+  return digest.Finish().text;
 }
 
 void Claims::Thread(Pid pid, Pid tid, const Attributes& attributes) {
