@@ -9,7 +9,7 @@ import os
 import re
 import sys
 
-PLAIN = ('auxv', 'cgroup', 'cmdline', 'comm', 'coredump_filter', 'environ', 'limits',
+PLAIN = ('auxv', 'cmdline', 'comm', 'coredump_filter', 'environ', 'limits',
          'loginuid', 'oom_score_adj', 'personality', 'timers', 'timerslack_ns', 'uid_map',
          'attr/current')
 STAT = ('state', 'ppid', 'pgrp', 'session', 'tty_nr', 'tpgid', 'flags', 'minflt', 'cminflt',
@@ -55,11 +55,19 @@ def _regions(pid):
     return regions
 
 
+def _cgroups(pid):
+    """By hierarchy. In the root is who is in none: other tests' hierarchies come and go."""
+    for row in _read(f'/proc/{pid}/cgroup').splitlines():
+        _, hierarchy, path = row.split(':', 2)
+        if path != '/':
+            yield hierarchy, path
+
+
 def _fdinfo(path):
     """Without numbers of inodes, what clocks have changed, and the order in which a set keeps its targets."""
     rows = []
     for row in _read(path).splitlines():
-        if row.startswith(('ino:', 'it_value:', 'ticks:')):
+        if row.startswith(('ino:', 'eventfd-id:', 'it_value:', 'ticks:')):
             continue
         row = re.sub(r'^tfd: *\d+|\bino:\S+|\bsdev:\S+|\bf_handle:\S+', '', row)
         rows.append(re.sub(r' [0-9a-f]+:[0-9a-f]+:\d+ ', ' ', row) if row.startswith('lock:') else row)
@@ -98,6 +106,7 @@ def _facts(pid, inodes):
         name, _, value = line.partition(':')
         if name.strip() in ('policy', 'prio'):
             facts[f'sched {name.strip()}'] = value.strip()
+    facts |= {f'cgroup {hierarchy}': path for hierarchy, path in _cgroups(pid)}
     for name in ('cwd', 'root', 'exe'):
         facts[name] = os.readlink(f'/proc/{pid}/{name}')
     _descriptors(pid, facts, inodes)

@@ -1,158 +1,76 @@
-#!/usr/bin/env python3
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
-"""What /proc says of every process of a container, as the container's own numbers have it.
+"""What proc(5) says of every process of a container, by the container's own numbers.
 
-usage: container_facts.py ROOT
-       container_facts.py --compare BEFORE AFTER
+usage: container_facts.py ROOT                    prints the facts, as JSON
+       container_facts.py --compare BEFORE AFTER  prints what two such files differ in, of the mounts
+                                                  and of processes that are in both
 
-ROOT: the root's pid, as the caller's pid namespace has it. One fact a line, sorted. Left out is what
-time, the kernel or the machine counts: times, memory in use, numbers of mounts, devices and inodes.
-
---compare: what two such files say differently of the mounts and of processes that are in both.
+ROOT: the root's pid, as the caller's pid namespace has it.
 """
-
+import json
 import os
 import re
 import sys
 
-# Of /proc/PID/status: what changes while it runs, and what is told from outside.
-COUNTED = re.compile(
-    r"^(ShdPnd|SigPnd|Pid|Tgid|Ngid|PPid|TracerPid|NStgid|NSpid|NSpgid|NSsid|FDSize|Vm\w+|Rss\w+|HugetlbPages|"
-    r"Threads|\w*ctxt_switches|Cpus_allowed\w*|Mems_allowed\w*|State|SigQ|x86_\w+)$"
-)
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', 'support'))
+from proc_facts import differences, facts_of  # noqa: E402
+
+# Numbers from outside, and what a machine counts for all.
+OUTSIDE = re.compile(r'(stat (ppid|pgrp|session|tty_nr|tpgid)|auxv|uid_map|timers|map .*\[v(var|dso)\S*|'
+                     r'status (Pid|Tgid|Ngid|PPid|NStgid|NSpid|NSpgid|NSsid|Cpus_allowed\w*|Mems_allowed\w*))$')
 
 
-def read(path):
-    with open(path, errors="replace") as file:
-        return file.read()
-
-
-def descendants(root):
-    """Numbers outside, by the number inside."""
-    found = {}
-    wanted = os.readlink("/proc/%d/ns/pid" % root)
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
+def processes(root):
+    """Pairs: the number inside, the number outside."""
+    wanted = os.readlink(f'/proc/{root}/ns/pid')
+    for name in os.listdir('/proc'):
         try:
-            if os.readlink("/proc/%s/ns/pid" % name) != wanted:
-                continue
-            inside = re.search(r"^NSpid:.*\s(\d+)$", read("/proc/%s/status" % name), re.M)
-            found[int(inside.group(1))] = name
+            if name.isdigit() and os.readlink(f'/proc/{name}/ns/pid') == wanted:
+                status = open(f'/proc/{name}/status', encoding='utf-8', errors='replace').read()
+                yield int(re.search(r'^NSpid:.*\s(\d+)$', status, re.M)[1]), int(name)
         except OSError:
             pass  # it has ended
-    return found
 
 
-def status(text):
-    for line in text.splitlines():
-        name, _, value = line.partition(":")
-        if name in ("NSpid", "NSpgid", "NSsid"):
-            yield "%s %s" % (name, value.split()[-1])
-        elif name == "SigQ":
-            yield "%s /%s" % (name, value.split("/")[1])
-        elif not COUNTED.match(name):
-            yield "%s %s" % (name, value.strip())
+def own_ids(outside):
+    status = open(f'/proc/{outside}/status', encoding='utf-8', errors='replace').read()
+    return {name: value.split()[-1] for name, value in re.findall(r'^(NSpgid|NSsid):(.*)$', status, re.M)}
 
 
-def limits(text):
-    for line in text.splitlines()[1:]:
-        yield re.sub(r"\s+", " ", line).strip()
-
-
-def maps(text):
-    """Neighbours that differ in nothing are one region to the kernel, or several."""
-    regions = []
-    for line in text.splitlines():
-        words = line.split(None, 5)
-        start, end = (int(word, 16) for word in words[0].split("-"))
-        name = words[5] if len(words) > 5 else ""
-        name = re.sub(r"^\[(vvar|vvar_vclock)\]$", "[vvar]", name)
-        rest = (words[1], name)
-        if regions and regions[-1][1] == start and regions[-1][2] == rest and not name.startswith("/"):
-            regions[-1][1] = end
-        else:
-            regions.append([start, end, rest])
-    for start, end, (access, name) in regions:
-        yield "%x-%x %s %s" % (start, end, access, name)
-
-
-def mounts(text):
-    for line in text.splitlines():
+def mounts(root):
+    """Without numbers of mounts and devices; a file that masks another one is the caller's /dev/null."""
+    for line in open(f'/proc/{root}/mountinfo', encoding='utf-8', errors='replace'):
         words = line.split()
-        dash = words.index("-")
-        # A file that masks another one is the caller's /dev/null.
-        system = words[dash + 1 :] if words[3] != "/null" else []
-        yield " ".join([words[4], words[3], words[5], *words[6:dash], *system])
+        dash = words.index('-')
+        system = words[dash + 1:] if words[3] != '/null' else []
+        yield ' '.join([words[4], words[3], words[5], *words[6:dash], *system])
 
 
-def fdinfo(text):
-    for line in text.splitlines():
-        name, _, value = line.partition(":")
-        value = value.strip()
-        if name in ("mnt_id", "ino", "eventfd-id"):
-            continue
-        if name == "lock":  # its number, and whose: outside
-            value = re.sub(r"^\d+: ", "", value)
-            value = re.sub(r" \d+ [0-9a-f]+:[0-9a-f]+:\d+ ", " ", value)
-        if name == "tfd" or name.startswith("inotify "):
-            name = re.sub(r" ?(ino|sdev|fhandle-bytes|fhandle-type|f_handle):\S*", "", line)
-            value = ""
-        yield "%s %s" % (name, value)
-
-
-def link(path):
-    return re.sub(r"^(anon_inode:|\w+:)?\[\d+\]$", r"\1[]", os.readlink(path))
-
-
-def facts_of(outside):
-    at = "/proc/%s/" % outside
-    for part, of in (("status", status), ("limits", limits), ("maps", maps)):
-        for fact in of(read(at + part)):
-            yield "%s: %s" % (part, fact)
-    for fact in read(at + "cgroup").splitlines():
-        yield "cgroup: " + fact.partition(":")[2]
-    for name in ("comm", "cmdline", "environ", "oom_score_adj", "coredump_filter", "loginuid",
-                 "personality", "timerslack_ns"):
-        if os.path.exists(at + name):
-            yield "%s: %r" % (name, read(at + name))
-    for name in ("cwd", "root", "exe"):
-        yield "%s: %s" % (name, os.readlink(at + name))
-    for fd in os.listdir(at + "fd"):
-        yield "fd %s: %s" % (fd, link(at + "fd/" + fd))
-        for fact in fdinfo(read(at + "fdinfo/" + fd)):
-            yield "fdinfo %s: %s" % (fd, fact)
-    for task in os.listdir(at + "task"):
-        yield "thread: " + read(at + "task/" + task + "/comm").strip()
-
-
-def print_facts(root):
-    lines = ["0 mount: " + mount for mount in mounts(read("/proc/%d/mountinfo" % root))]
-    for inside, outside in descendants(root).items():
+def container_facts(root):
+    facts = {'mounts': dict.fromkeys(mounts(root), 'is there')}
+    for inside, outside in processes(root):
         try:
-            lines += ["%d %s" % (inside, fact) for fact in list(facts_of(outside))]
+            own = facts_of([outside])[outside] | own_ids(outside)
         except OSError:
-            pass  # it has ended
-    print("\n".join(sorted(lines)))
+            continue  # it has ended
+        facts[inside] = {name: re.sub(r'^mnt_id:.*\n?|(?<=READ |RITE )\d+', '', value, flags=re.M)
+                         for name, value in own.items() if not OUTSIDE.match(name)}
+    return facts
 
 
-def compare(before, after):
-    facts = [set(read(path).splitlines()) for path in (before, after)]
-    known = [{line.split()[0] for line in lines} for lines in facts]
-    both = known[0] & known[1]
-    differences = [
-        "%s %s" % (mark, line)
-        for mark, lines in (("-", facts[0] - facts[1]), ("+", facts[1] - facts[0]))
-        for line in lines
-        if line.split()[0] in both
-    ]
-    print("\n".join(sorted(differences, key=lambda line: line[2:])))
-    return 1 if differences else 0
-
-
-if __name__ == "__main__":
-    if len(sys.argv) == 4 and sys.argv[1] == "--compare":
-        sys.exit(compare(*sys.argv[2:]))
-    if len(sys.argv) != 2 or not sys.argv[1].isdigit():
+def main(arguments):
+    if arguments[:1] == ['--compare'] and len(arguments) == 3:
+        before, after = (json.load(open(path, encoding='utf-8')) for path in arguments[1:])
+        both = before.keys() & after.keys()
+        lines = differences({key: before[key] for key in both}, {key: after[key] for key in both})
+        print('\n'.join(lines))
+        return 1 if lines else 0
+    if len(arguments) != 1 or not arguments[0].isdigit():
         sys.exit(__doc__)
-    print_facts(int(sys.argv[1]))
+    json.dump(container_facts(int(arguments[0])), sys.stdout)
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
