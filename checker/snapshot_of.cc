@@ -120,38 +120,47 @@ class SnapshotMaker {
     if (!is_new) return known->second;
     descriptions_.push_back(nullptr);
     snapshot_.files.push_back(file);
-    AddUnlinked(*file);
+    if (const auto* regular = As<RegularFile>(*file)) Add(*regular, nullptr);
     return known->second;
   }
 
   /// What is behind a description, once.
   void AddObject(const Description& description) {
     const File& file = *description.file;
-    AddUnlinked(file);
     if (description.object != nullptr) (void)ObjectOf(*description.object);
-    if (description.pipe != nullptr && !file.external) {
-      const PipeContent& content = description.pipe->content;
-      if (const auto* pipe = std::get_if<Pipe>(&file.body))
-        snapshot_.pipes.emplace(pipe->pipe_id, content);
-      if (const auto* fifo = std::get_if<Fifo>(&file.body))
-        snapshot_.fifos.emplace(fifo->pipe_id, content);
-    }
-    if (const auto* tty = std::get_if<Tty>(&file.body)) AddTerminal(tty->tty_id);
+    std::visit(
+        [&]<typename Body>(const Body& body) {
+          if constexpr (HasObject<Body>) Add(body, &description);
+        },
+        file.body);
     if (description.socket != nullptr) AddSocket(description);
   }
 
-  void AddTerminal(TtyId id) {
-    const TerminalObject* terminal = kernel_.files.Of<Tty>().Find(id);
-    if (terminal == nullptr) return;
-    snapshot_.terminals.emplace(
-        id, Terminal{terminal->state, {terminal->ends[0], terminal->ends[1]}, terminal->name, 0});
+  // The object of each type that has one; `description` is nullptr where it was only mapped.
+  void Add(const Pipe& pipe, const Description* description) {
+    if (description->pipe != nullptr && !description->file->external)
+      snapshot_.pipes.emplace(pipe.pipe_id, description->pipe->content);
   }
 
-  void AddUnlinked(const File& file) {
-    const RegularFile* regular = AsRegular(file);
-    if (regular == nullptr || !regular->unlinked) return;
+  void Add(const Fifo& fifo, const Description* description) {
+    if (description->pipe != nullptr && !description->file->external)
+      snapshot_.fifos.emplace(fifo.pipe_id, description->pipe->content);
+  }
+
+  void Add(const Memfd&, const Description*) {}  // ObjectOf()
+
+  void Add(const Tty& tty, const Description*) {
+    const TerminalObject* terminal = kernel_.files.Of<Tty>().Find(tty.tty_id);
+    if (terminal == nullptr) return;
+    snapshot_.terminals.emplace(
+        tty.tty_id,
+        Terminal{terminal->state, {terminal->ends[0], terminal->ends[1]}, terminal->name, 0});
+  }
+
+  void Add(const RegularFile& regular, const Description*) {
+    if (!regular.unlinked) return;
     const auto& rules = kernel_.files.Of<RegularFile>();
-    const UnlinkedId id = regular->unlinked->id;
+    const UnlinkedId id = regular.unlinked->id;
     if (const Unlinked* created = rules.Created(id))
       snapshot_.unlinked.emplace(rules.FileOf(id), *created);
   }

@@ -63,11 +63,11 @@ void AddTerminals(const Snapshot& snapshot, std::vector<Need>* needs) {
   std::set<TtyId> with_master;
   std::map<std::string, RestoreOption> terminals;
   ForEachHeld(snapshot, [&](std::optional<Fd>, const File& file) {
-    const auto* tty = std::get_if<Tty>(&file.body);
+    const auto* tty = As<Tty>(file);
     if (tty != nullptr && IsPtyMaster(*tty)) with_master.insert(tty->tty_id);
   });
   ForEachHeld(snapshot, [&](std::optional<Fd>, const File& file) {
-    const auto* tty = std::get_if<Tty>(&file.body);
+    const auto* tty = As<Tty>(file);
     if (tty == nullptr) return;
     if (tty->driver == kCurrentTerminal) {
       terminals.emplace("a terminal of outside, which becomes that of who restores",
@@ -116,9 +116,8 @@ void AddNetwork(const Snapshot& snapshot, const Attributes& root, std::vector<Ne
          {{"--inherit-fd", "fd[N]:" + key}, {"--join-ns", "net:PATH"}, {"--empty-ns", "net"}}});
     return;
   }
-  const bool has_sockets = std::ranges::any_of(snapshot.files, [](const auto& file) {
-    return std::holds_alternative<InetSocket>(file->body);
-  });
+  const bool has_sockets = std::ranges::any_of(
+      snapshot.files, [](const auto& file) { return As<InetSocket>(*file) != nullptr; });
   if (!has_sockets) return;
   needs->push_back({std::string(Need::kLoopback),
                     "",
@@ -163,7 +162,7 @@ void AddConnections(const Snapshot& snapshot, std::vector<Need>* needs) {
            std::to_string(to.port);
   };
   for (const auto& file : snapshot.files) {
-    const auto* socket = std::get_if<InetSocket>(&file->body);
+    const auto* socket = As<InetSocket>(*file);
     if (socket == nullptr || !socket->stream || !socket->source || !socket->destination) continue;
     ends.insert(text(*socket->source, *socket->destination));
     peers.push_back(text(*socket->destination, *socket->source));

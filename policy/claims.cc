@@ -29,9 +29,9 @@ std::string MemoryName(const MappedPart& region) {
   switch (region.kind) {
     case RegionKind::kPrivateFile:
     case RegionKind::kSharedFile:
-      return region.file == nullptr || AsRegular(*region.file) == nullptr
+      return region.file == nullptr || As<RegularFile>(*region.file) == nullptr
                  ? "[file]"
-                 : AsRegular(*region.file)->path.bytes;
+                 : As<RegularFile>(*region.file)->path.bytes;
     case RegionKind::kPrivateMemfd:
     case RegionKind::kSharedMemfd:
       return "[memfd:" + region.memfd + "]";
@@ -176,7 +176,7 @@ void Claims::AddProcess(const Attributes& attributes, const File* exe, const std
     const std::string& path = attributes.mm->exe.bytes;
     Path(path, "execute", "the executable of " + where);
     executed_.emplace(path, where);
-    const RegularFile* file = exe == nullptr ? nullptr : AsRegular(*exe);
+    const RegularFile* file = exe == nullptr ? nullptr : As<RegularFile>(*exe);
     if (file != nullptr) Setuid(path, file->mode, "the executable of " + where);
     if (!attributes.mm->exe_unlinked) {
       out_.AddFile(path,
@@ -208,7 +208,7 @@ void Claims::Mapped(Pid pid, const AddressRange& range, const MappedPart& region
 void Claims::AddMapped(const MappedPart& region, const std::string& where) {
   const auto at = [&] { return where; };
   const bool executable = region.prot.Has(PROT_EXEC);
-  const RegularFile* file = region.file == nullptr ? nullptr : AsRegular(*region.file);
+  const RegularFile* file = region.file == nullptr ? nullptr : As<RegularFile>(*region.file);
   if (file != nullptr) {
     Accessed(*file, region.open_flags, where);
     if (executable) {

@@ -36,8 +36,8 @@ void Claims::OpenedAt(const File& file, const std::string& where) {
 
 void Claims::Held(Pid pid, const std::string& root, Fd fd, const File& file) {
   if (root == "/" || file.external) return;
-  const RegularFile* regular = AsRegular(file);
-  const Fifo* fifo = std::get_if<Fifo>(&file.body);
+  const RegularFile* regular = As<RegularFile>(file);
+  const Fifo* fifo = As<Fifo>(file);
   if (regular == nullptr && fifo == nullptr) return;
   const std::string& path = regular != nullptr ? regular->path.bytes : fifo->path.bytes;
   if (IsBelow(path, root)) return;

@@ -112,7 +112,7 @@ class SnapshotClaims {
   /// What a description says in a program of the file that it makes.
   void AddMade() {
     for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
-      const RegularFile* file = AsRegular(*snapshot_.files[i]);
+      const RegularFile* file = As<RegularFile>(*snapshot_.files[i]);
       if (file == nullptr || !file->unlinked) continue;
       const std::uint64_t first = file->unlinked->link_of.value_or(file->unlinked->id.value);
       const auto made = snapshot_.unlinked.find(first);

@@ -87,7 +87,7 @@ class LockQuestion : public QuestionOn<LockQuestion> {
 
  private:
   void Look(Fd fd, const FileLock& lock) {
-    const RegularFile* regular = AsRegular(tables_.At(pid_, fd));
+    const RegularFile* regular = As<RegularFile>(tables_.At(pid_, fd));
     if (regular == nullptr) return;  // nobody outside has it
     const std::string& path = regular->path.bytes;
     if (lock.kind.value == kPosixLock) {

@@ -157,9 +157,9 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     if (context_.other_network) return;  // what is in there is not seen from here
     ForEachOpened(open, [&](Fd, const File& file, bool) {
       if (file.external) return;
-      if (const auto* inet = std::get_if<InetSocket>(&file.body)) Look(*inet);
-      if (const auto* netlink = std::get_if<NetlinkSocket>(&file.body)) Look(*netlink);
-      if (const auto* packet = std::get_if<PacketSocket>(&file.body)) Look(*packet);
+      if (const auto* inet = As<InetSocket>(file)) Look(*inet);
+      if (const auto* netlink = As<NetlinkSocket>(file)) Look(*netlink);
+      if (const auto* packet = As<PacketSocket>(file)) Look(*packet);
     });
   }
 

@@ -64,7 +64,7 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   void On(const Body&) {}
 
   void On(const OpenFile& open) {
-    const auto* tty = std::get_if<Tty>(&open.file->body);
+    const auto* tty = As<Tty>(*open.file);
     if (tty == nullptr || open.file->external) return;
     if (tty->termios && tty->termios->line != 0) {
       findings_.Unsupported("a terminal with line discipline " +

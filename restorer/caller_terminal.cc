@@ -15,7 +15,7 @@ namespace {
 bool UsesIt(const Program& program) {
   return std::any_of(program.begin(), program.end(), [](const Command& command) {
     const auto* open = std::get_if<OpenFile>(&command.body);
-    const auto* tty = open == nullptr ? nullptr : std::get_if<Tty>(&open->file->body);
+    const auto* tty = open == nullptr ? nullptr : As<Tty>(*open->file);
     return tty != nullptr && tty->driver == kCurrentTerminal;
   });
 }

@@ -13,6 +13,7 @@
 #include "dsl/references.h"
 #include "restorer/cgroups.h"
 #include "restorer/compile_attributes.h"
+#include "restorer/compiled_loads.h"
 #include "restorer/created_memfds.h"
 #include "restorer/files/files.h"
 #include "restorer/files/unix_socket.h"
@@ -150,10 +151,10 @@ class Compiler {
     owners_.resize(schedule_.processes.size(), nullptr);
     for (std::size_t i = 0; i < program_.size(); ++i) {
       if (const auto* open = std::get_if<OpenFile>(&program_[i].body)) {
-        const auto* socket = std::get_if<UnixSocket>(&open->file->body);
-        if (socket != nullptr && socket->backlog) {
-          listeners_[socket->socket_id] = program_[i].pid;
-        }
+        const std::optional<SocketId> listener = std::visit(
+            []<typename Body>(const Body& body) { return FileRestorer<Body>::Listener(body); },
+            open->file->body);
+        if (listener) listeners_[*listener] = program_[i].pid;
       }
       const auto* set = std::get_if<SetAttr>(&program_[i].body);
       if (set == nullptr || !(set->attributes->creds || set->attributes->inherit_creds)) continue;
@@ -200,7 +201,7 @@ class Compiler {
         AddEarly(*set, op, ops);
         AddLate(*set, op, ops);
       } else if (const auto* load = std::get_if<LoadPages>(&program_[command_].body)) {
-        if (JoinLoad(*load, op, ops)) continue;
+        if (loads_.Join(*load, op, ops)) continue;
       } else {
         std::visit([&](const auto& body) { Translate(body, op); }, program_[command_].body);
       }
@@ -211,7 +212,7 @@ class Compiler {
         ops.push_back(op);
       }
     }
-    FinishLoad(ops);
+    loads_.Finish(ops);
     Process* process = script_.processes[index];
     process->ops = arena_.Copy(ops);
     process->op_count = static_cast<std::uint32_t>(ops.size());
@@ -229,7 +230,7 @@ class Compiler {
   void AddEarly(const SetAttr& set, Op& last, std::vector<Op>& ops) {
     const Attributes& attributes = *set.attributes;
     const bool leader = !set.tid || *set.tid == program_[command_].pid;
-    FinishLoad(ops);
+    loads_.Finish(ops);
     const auto add = [&](OpKind kind, auto fill) {
       Op op = OneOf(last);
       op.kind = kind;
@@ -402,7 +403,7 @@ class Compiler {
     ring->head = map.head.value_or(0);
     ring->tail = map.tail.value_or(0);
     if (!map.events) return ring;
-    ring->image = ImageName(map.events->image);
+    ring->image = loads_.ImageName(map.events->image);
     ring->offset = map.events->offset;
     return ring;
   }
@@ -436,43 +437,6 @@ class Compiler {
     }
   }
 
-  /// Loads that follow each other in the image become one; true: `load` went into the last one.
-  bool JoinLoad(const LoadPages& load, Op& op, std::vector<Op>& ops) {
-    const Slice slice = {load.start.value, load.pages * kPageSize};
-    const bool plain = op.await_count == 0 && op.done == nullptr;
-    const bool joins = !slices_.empty() && !ops.empty() && ops.back().kind == OpKind::kLoad &&
-                       plain && ops.back().done == nullptr && load.source.image == image_ &&
-                       load.source.offset == image_end_;
-    if (!joins) FinishLoad(ops);
-    if (joins && slices_.back().start + slices_.back().size == slice.start) {
-      slices_.back().size += slice.size;
-    } else {
-      slices_.push_back(slice);
-    }
-    image_end_ = load.source.offset + slice.size;
-    if (joins) return true;
-    image_ = load.source.image;
-    op.kind = OpKind::kLoad;
-    op.load.offset = load.source.offset;
-    op.load.image = ImageName(image_);
-    return false;
-  }
-
-  void FinishLoad(std::vector<Op>& ops) {
-    if (slices_.empty()) return;
-    const auto last = std::find_if(ops.rbegin(), ops.rend(),
-                                   [](const Op& op) { return op.kind == OpKind::kLoad; });
-    last->load.slices = arena_.Copy(slices_);
-    last->load.count = static_cast<std::uint32_t>(slices_.size());
-    slices_.clear();
-  }
-
-  const char* ImageName(const std::string& image) {
-    const char*& name = images_[image];
-    if (name == nullptr) name = arena_.Text(std::to_string(services_.files->image(image)));
-    return name;
-  }
-
   const Program& program_;
   const Schedule& schedule_;
   const Services& services_;
@@ -489,10 +453,7 @@ class Compiler {
   std::map<SocketId, Pid> listeners_;
   std::vector<Word*> done_;
   std::unordered_map<std::uint32_t, std::uint32_t> parents_;  ///< by index of the process
-  std::vector<Slice> slices_;
-  std::string image_;
-  std::uint64_t image_end_ = 0;
-  std::unordered_map<std::string, const char*> images_;
+  CompiledLoads loads_{arena_, services_};
 };
 
 }  // namespace

@@ -76,7 +76,7 @@ void CheckTerminals(const Program& program, const Arguments& arguments, Diagnost
   bool callers = false;
   for (const Command& command : program) {
     const auto* open = std::get_if<OpenFile>(&command.body);
-    const auto* tty = open == nullptr ? nullptr : std::get_if<Tty>(&open->file->body);
+    const auto* tty = open == nullptr ? nullptr : As<Tty>(*open->file);
     if (tty == nullptr) continue;
     callers |= tty->driver == kCurrentTerminal;
     if (IsPty(*tty)) {

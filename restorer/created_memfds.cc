@@ -47,7 +47,7 @@ class Finder {
 
  private:
   void Open(std::size_t command, const OpenFile& open) {
-    const auto* memfd = std::get_if<Memfd>(&open.file->body);
+    const auto* memfd = As<Memfd>(*open.file);
     if (memfd == nullptr || (open.file->flags.bits & ~(kSettable | kLargeFile)) != O_RDWR) return;
     candidates_.emplace(command, memfd->inode_id);
     open_[{pid_, open.fd}] = {command, forks_[pid_]};

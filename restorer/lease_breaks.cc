@@ -6,20 +6,20 @@
 #include <optional>
 #include <set>
 
+#include "restorer/files/files.h"
+
 namespace crgen::restorer {
 namespace {
 
-/// What a process opens below the service directory to open the file once more, and its path.
-std::pair<std::string, std::string> HeldName(const File& file, const Services& services) {
-  if (const auto* memfd = std::get_if<Memfd>(&file.body)) {
-    return {services.memfds.at(memfd->inode_id), "memfd"};
-  }
-  const RegularFile& regular = *AsRegular(file);
-  const std::string& path = regular.path.bytes;
-  if (regular.unlinked) return {services.unlinked.at(regular.unlinked->id), path};
-  if (regular.opened_by) return {services.linked.at(LinkKey(regular)), path};
-  const int held = services.files->file(path);
-  return {held < 0 ? path : std::to_string(held), path};
+HeldFile HeldOf(const File& file, const Services& services) {
+  return std::visit(
+      [&]<typename Body>(const Body& body) -> HeldFile {
+        if constexpr (requires { Body::kCanBeLocked; }) {
+          return FileRestorer<Body>::Held(body, services);
+        }
+        return {};  // the checker has refused the lease
+      },
+      file.body);
 }
 
 }  // namespace
@@ -39,7 +39,7 @@ LeaseBreaks FindLeaseBreaks(const Program& program, const LateFiles& late_files,
       const std::optional<LockType>& breaking = lease->locks.front().breaking;
       if (!breaking) continue;
       const std::uint32_t flags = breaking->value == F_RDLCK ? O_RDONLY : O_WRONLY;
-      const auto [held, path] = HeldName(*late->second[i], services);
+      const auto [held, path] = HeldOf(*late->second[i], services);
       if (known.emplace(held, flags).second) breaks.all.push_back({held, flags, path});
     }
   }

@@ -198,7 +198,7 @@ class Scheduler {
     OnFs();  // a path is looked up, and a socket's name may need another place for the moment
     bool seals = false;
     ForEachOpened(open, [&](Fd, const File& file, bool) {
-      if (const RegularFile* regular = AsRegular(file)) AwaitOwner(*regular);
+      if (const RegularFile* regular = As<RegularFile>(file)) AwaitOwner(*regular);
       ForEachValueOf<PidReference>(file, [&](PidReference pid) { AwaitNumber(pid.value); });
       ForEachObject(file, [&](ObjectKind kind, std::uint64_t id) {
         const auto [creation, first] = objects_.try_emplace({kind, id}, step_);

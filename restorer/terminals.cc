@@ -314,7 +314,7 @@ RestoreProblem Terminals::Set(const Program& program, const LateFiles& late_file
       if (set == nullptr) continue;
       const std::vector<DescriptorState>& entries = set->attributes->descriptors;
       for (std::size_t k = 0; k < entries.size(); ++k) {
-        const auto* tty = std::get_if<Tty>(&late_files.at(i)[k]->body);
+        const auto* tty = As<Tty>(*late_files.at(i)[k]);
         if (tty == nullptr || !terminals_.contains(tty->tty_id)) continue;
         const Terminal& terminal = terminals_.at(tty->tty_id);
         const char* failed = function(terminal, *tty, entries[k].state);

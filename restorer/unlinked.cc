@@ -236,7 +236,7 @@ std::string MakeUnlinked(const Program& program, Services* services) {
     const auto* open = std::get_if<OpenFile>(&command.body);
     if (open == nullptr) continue;
     ForEachOpened(*open, [&](Fd, const File& file, bool) {
-      const RegularFile* regular = AsRegular(file);
+      const RegularFile* regular = As<RegularFile>(file);
       if (regular == nullptr || !problem.empty()) return;
       if (regular->opened_by) problem = OpenLink(*regular, services);
       if (!regular->unlinked || !known.insert(regular->unlinked->id).second) return;

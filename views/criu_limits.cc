@@ -89,7 +89,7 @@ class Sessions {
 /// criu/sk-inet.c, open_inet_sk().
 void AskForConnections(const Snapshot& snapshot, Verdict* verdict) {
   const auto count = std::ranges::count_if(snapshot.files, [](const auto& file) {
-    const auto* socket = std::get_if<InetSocket>(&file->body);
+    const auto* socket = As<InetSocket>(*file);
     return socket != nullptr && socket->stream;
   });
   if (count == 0) return;

@@ -11,7 +11,7 @@ namespace {
 std::unordered_set<std::string> AllChecks(const Snapshot& snapshot) {
   std::unordered_set<std::string> checks;
   for (const auto& file : snapshot.files) {
-    if (const RegularFile* regular = AsRegular(*file)) checks.insert(ChecksOf(*regular));
+    if (const RegularFile* regular = As<RegularFile>(*file)) checks.insert(ChecksOf(*regular));
   }
   return checks;
 }

@@ -38,6 +38,12 @@ void LeaveObject(Tty* tty) {
   *tty = own;
 }
 
+template <typename Contents, typename Id>
+PipeContent ContentOf(const Contents& contents, Id id) {
+  const auto known = contents.find(id);
+  return known == contents.end() ? PipeContent() : known->second;
+}
+
 std::string OpenedText(const File& file) {
   const std::string flags = FlagText(file.flags), what = FileText(file);
   return std::string(TypeOf(file)) + (what.empty() ? "" : " " + what) +
@@ -151,7 +157,7 @@ bool SnapshotDiffer::CompareDescription(const Place& place, FileIndex before, Fi
   if (!same) return false;
   met_.push_back({place, before, after});
   if (one.body.index() != other.body.index()) return true;
-  CompareObject(place, one, other);
+  CompareContent(place, one, other);
   CompareLate(place, before, after);
   return true;
 }
@@ -179,35 +185,50 @@ void SnapshotDiffer::CompareFile(const Place& place, const File& before, const F
       before.body);
 }
 
-void SnapshotDiffer::CompareObject(const Place& place, const File& before, const File& after) {
-  const auto first = [&](const char* kind, std::uint64_t id) {
-    return compared_.insert(kind + std::to_string(id)).second;
-  };
-  const auto content = [&](const auto& contents, const auto& others, auto id, auto other_id) {
-    const auto one = contents.find(id);
-    const auto other = others.find(other_id);
-    const PipeContent left = one == contents.end() ? PipeContent() : one->second;
-    const PipeContent right = other == others.end() ? PipeContent() : other->second;
-    Compare(place, "capacity", left.capacity, right.capacity);
-    Compare(place, "data", left.data, right.data);
-  };
-  if (const auto* pipe = std::get_if<Pipe>(&before.body)) {
-    if (before.external || !first("pipe", pipe->pipe_id.value)) return;
-    content(a().pipes, b().pipes, pipe->pipe_id, std::get<Pipe>(after.body).pipe_id);
-  } else if (const auto* fifo = std::get_if<Fifo>(&before.body)) {
-    if (before.external || !first("fifo", fifo->pipe_id.value)) return;
-    content(a().fifos, b().fifos, fifo->pipe_id, std::get<Fifo>(after.body).pipe_id);
-  } else if (const auto* tty = std::get_if<Tty>(&before.body)) {
-    CompareTerminal(place, *tty, std::get<Tty>(after.body));
-  } else if (const auto* regular = AsRegular(before)) {
-    CompareUnlinked(place, *regular, *AsRegular(after));
-  } else if (std::holds_alternative<Memfd>(before.body)) {
-    const MemfdObject *one = relations_a_.MemfdOf(before), *other = relations_b_.MemfdOf(after);
-    if (one != nullptr && other != nullptr) CompareMemfd(place, *one, *other);
-  }
+void SnapshotDiffer::CompareContent(const Place& place, const File& before, const File& after) {
+  std::visit(
+      [&]<typename Body>(const Body& body) {
+        if constexpr (HasObject<Body>) CompareObject(place, before, body, after);
+      },
+      before.body);
 }
 
-void SnapshotDiffer::CompareTerminal(const Place& place, const Tty& before, const Tty& after) {
+void SnapshotDiffer::CompareObject(const Place& place, const File& before, const Pipe& pipe,
+                                   const File& after) {
+  if (before.external || !compared_.insert("pipe" + std::to_string(pipe.pipe_id.value)).second)
+    return;
+  ComparePipe(place, ContentOf(a().pipes, pipe.pipe_id),
+              ContentOf(b().pipes, As<Pipe>(after)->pipe_id));
+}
+
+void SnapshotDiffer::CompareObject(const Place& place, const File& before, const Fifo& fifo,
+                                   const File& after) {
+  if (before.external || !compared_.insert("fifo" + std::to_string(fifo.pipe_id.value)).second)
+    return;
+  ComparePipe(place, ContentOf(a().fifos, fifo.pipe_id),
+              ContentOf(b().fifos, As<Fifo>(after)->pipe_id));
+}
+
+void SnapshotDiffer::ComparePipe(const Place& place, const PipeContent& before,
+                                 const PipeContent& after) {
+  Compare(place, "capacity", before.capacity, after.capacity);
+  Compare(place, "data", before.data, after.data);
+}
+
+void SnapshotDiffer::CompareObject(const Place& place, const File&, const RegularFile& regular,
+                                   const File& after) {
+  CompareUnlinked(place, regular, *As<RegularFile>(after));
+}
+
+void SnapshotDiffer::CompareObject(const Place& place, const File& before, const Memfd&,
+                                   const File& after) {
+  const MemfdObject *one = relations_a_.MemfdOf(before), *other = relations_b_.MemfdOf(after);
+  if (one != nullptr && other != nullptr) CompareMemfd(place, *one, *other);
+}
+
+void SnapshotDiffer::CompareObject(const Place& place, const File&, const Tty& before,
+                                   const File& later) {
+  const Tty& after = *As<Tty>(later);
   const auto one = a().terminals.find(before.tty_id), other = b().terminals.find(after.tty_id);
   if (one == a().terminals.end() || other == b().terminals.end()) return;
   const std::string name = "terminal" + std::to_string(before.tty_id.value);

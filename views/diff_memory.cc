@@ -22,7 +22,8 @@ bool HasObject(const Region& region) {
 }
 
 const RegularFile* FileOf(const Snapshot& snapshot, const Region& region) {
-  return HasFile(region) && region.file >= 0 ? AsRegular(*snapshot.files[region.file]) : nullptr;
+  return HasFile(region) && region.file >= 0 ? As<RegularFile>(*snapshot.files[region.file])
+                                             : nullptr;
 }
 
 std::uint64_t ObjectIdOf(const Snapshot& snapshot, const Region& region) {

@@ -333,8 +333,15 @@ class SnapshotDiffer : public ValueDiffer {
                    const Slot& other);
   bool CompareDescription(const Place& place, FileIndex before, FileIndex after);
   void CompareFile(const Place& place, const File& before, const File& after);
-  void CompareObject(const Place& place, const File& before, const File& after);
-  void CompareTerminal(const Place& place, const Tty& before, const Tty& after);
+  void CompareContent(const Place& place, const File& before, const File& after);
+  // For each type that has an object; `after` is of the same type.
+  void CompareObject(const Place& place, const File& before, const Pipe& pipe, const File& after);
+  void CompareObject(const Place& place, const File& before, const Fifo& fifo, const File& after);
+  void CompareObject(const Place& place, const File& before, const Memfd&, const File& after);
+  void CompareObject(const Place& place, const File&, const Tty& before, const File& later);
+  void CompareObject(const Place& place, const File&, const RegularFile& regular,
+                     const File& after);
+  void ComparePipe(const Place& place, const PipeContent& before, const PipeContent& after);
   void CompareMemfd(const Place& place, const MemfdObject& before, const MemfdObject& after);
   void CompareUnlinked(const Place& place, const RegularFile& before, const RegularFile& after);
   void CompareLate(const Place& place, FileIndex before, FileIndex after);

@@ -108,11 +108,11 @@ void Relations::AddPeers() {
   }
   std::unordered_map<std::uint64_t, FileIndex> by_id;
   for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
-    const auto* socket = std::get_if<UnixSocket>(&snapshot_.files[i]->body);
+    const auto* socket = As<UnixSocket>(*snapshot_.files[i]);
     if (socket != nullptr) by_id.emplace(socket->socket_id.value, FileIndex(i));
   }
   for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
-    const auto* socket = std::get_if<UnixSocket>(&snapshot_.files[i]->body);
+    const auto* socket = As<UnixSocket>(*snapshot_.files[i]);
     if (socket == nullptr || !socket->connect_to) continue;
     const auto other = by_id.find(socket->connect_to->value);
     if (other != by_id.end()) peers_.emplace(static_cast<std::int32_t>(i), other->second);
@@ -128,7 +128,7 @@ void Relations::AddTcpPeers() {
   std::map<Ends, FileIndex> connected;
   const auto for_each = [&](auto&& function) {
     for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
-      const auto* socket = std::get_if<InetSocket>(&snapshot_.files[i]->body);
+      const auto* socket = As<InetSocket>(*snapshot_.files[i]);
       if (socket != nullptr && socket->source && socket->destination)
         function(*socket, FileIndex(i));
     }
@@ -198,7 +198,7 @@ const SocketQueue* Relations::QueueOf(FileIndex file) const {
 }
 
 const MemfdObject* Relations::MemfdOf(const File& file) const {
-  const auto* memfd = std::get_if<Memfd>(&file.body);
+  const auto* memfd = As<Memfd>(file);
   const auto found = memfd == nullptr ? memfds_.end() : memfds_.find(memfd->inode_id);
   return found == memfds_.end() ? nullptr : found->second;
 }
@@ -242,25 +242,41 @@ std::string Relations::OthersText(const std::vector<ProcessIndex>& processes,
 }
 
 std::string Relations::ObjectText(const File& file) const {
-  const auto unread = [](const auto& contents, auto id) -> std::string {
-    const auto found = contents.find(id);
-    if (found == contents.end() || !found->second.data) return "";
-    return ", " + SizeText(found->second.data->bytes) + " unread";
-  };
-  if (const MemfdObject* memfd = MemfdOf(file)) {
-    return " " + memfd->name.bytes + ", " + SizeText(memfd->size);
-  }
-  if (const auto* pipe = std::get_if<Pipe>(&file.body)) {
-    return unread(snapshot_.pipes, pipe->pipe_id);
-  }
-  if (const auto* fifo = std::get_if<Fifo>(&file.body)) {
-    return unread(snapshot_.fifos, fifo->pipe_id);
-  }
-  if (const auto* tty = std::get_if<Tty>(&file.body)) {
-    const auto found = snapshot_.terminals.find(tty->tty_id);
-    if (found != snapshot_.terminals.end() && found->second.state.hung_up) return ", hung up";
-  }
-  return "";
+  return std::visit(
+      [&]<typename Body>(const Body& body) -> std::string {
+        if constexpr (HasObject<Body>) return ObjectText(file, body);
+        return "";
+      },
+      file.body);
+}
+
+namespace {
+
+template <typename Contents, typename Id>
+std::string UnreadText(const Contents& contents, Id id) {
+  const auto found = contents.find(id);
+  if (found == contents.end() || !found->second.data) return "";
+  return ", " + SizeText(found->second.data->bytes) + " unread";
+}
+
+}  // namespace
+
+std::string Relations::ObjectText(const File&, const Pipe& pipe) const {
+  return UnreadText(snapshot_.pipes, pipe.pipe_id);
+}
+
+std::string Relations::ObjectText(const File&, const Fifo& fifo) const {
+  return UnreadText(snapshot_.fifos, fifo.pipe_id);
+}
+
+std::string Relations::ObjectText(const File& file, const Memfd&) const {
+  const MemfdObject* memfd = MemfdOf(file);
+  return memfd == nullptr ? "" : " " + memfd->name.bytes + ", " + SizeText(memfd->size);
+}
+
+std::string Relations::ObjectText(const File&, const Tty& tty) const {
+  const auto found = snapshot_.terminals.find(tty.tty_id);
+  return found != snapshot_.terminals.end() && found->second.state.hung_up ? ", hung up" : "";
 }
 
 }  // namespace crgen

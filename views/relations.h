@@ -72,6 +72,12 @@ class Relations {
   std::string ObjectText(const File& file) const;
 
  private:
+  // For each type that has an object.
+  std::string ObjectText(const File&, const Pipe& pipe) const;
+  std::string ObjectText(const File&, const Fifo& fifo) const;
+  std::string ObjectText(const File& file, const Memfd&) const;
+  std::string ObjectText(const File&, const Tty& tty) const;
+  std::string ObjectText(const File&, const RegularFile&) const { return ""; }  // FileText()
   void AddTables(const Unplanned& unplanned);
   void AddRegions();
   void AddPeers();

@@ -81,7 +81,8 @@ std::string RegionText(const Region& region, const Process& process, const Snaps
   switch (region.kind) {
     case RegionKind::kPrivateFile:
     case RegionKind::kSharedFile: {
-      const RegularFile* file = region.file < 0 ? nullptr : AsRegular(*snapshot.files[region.file]);
+      const RegularFile* file =
+          region.file < 0 ? nullptr : As<RegularFile>(*snapshot.files[region.file]);
       return file == nullptr ? "file" : at(file->path.bytes + (file->unlinked ? " (deleted)" : ""));
     }
     case RegionKind::kPrivateMemfd:

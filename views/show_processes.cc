@@ -199,7 +199,7 @@ std::uint64_t UnreadIn(const Show& show, FileIndex file) {
   if (const SocketQueue* queue = show.relations.QueueOf(file)) {
     for (const QueuedMessage& message : queue->messages) bytes += message.bytes;
   }
-  const auto* inet = std::get_if<InetSocket>(&show.snapshot().files[file]->body);
+  const auto* inet = As<InetSocket>(*show.snapshot().files[file]);
   if (inet != nullptr && inet->stream && inet->stream->in) bytes += inet->stream->in->bytes;
   return bytes;
 }

@@ -61,9 +61,16 @@ class Comparison {
   void CompareFile(const std::string& where, const File& expected, const File& found);
   Renaming& RenamingOf(ObjectKind kind);
   void CompareObjects(const std::string& where, const File& expected, const File& found);
-  void ComparePipe(const std::string& where, const File& expected, const Description& found);
+  // What is behind a description, for each type that has an object.
+  void CompareContent(const std::string& where, const File& expected, const Description& found);
+  void CompareObject(const std::string& where, const Pipe& expected, const Description& found);
+  void CompareObject(const std::string& where, const Fifo& expected, const Description& found);
+  void CompareObject(const std::string& where, const RegularFile& expected,
+                     const Description& found);
+  void CompareObject(const std::string&, const Memfd&, const Description&) {}  // CompareMemfds()
+  void ComparePipe(const std::string& where, const PipeContent* expected, const Description& found);
   // terminals.cc
-  void CompareTerminal(const std::string& where, const File& expected, const File& found);
+  void CompareObject(const std::string& where, const Tty& expected, const Description& found);
   void CompareSessions();
   void CompareLate(const std::string& where, FileIndex file, const Description& found);
   // epoll.cc

@@ -101,7 +101,7 @@ std::vector<PlainRegion> PlainRegions(const Snapshot& snapshot, const AddressSpa
     plain.madvise = region.madvise;
     if (HasFile(region.kind) || HasObject(region.kind)) plain.offset = region.offset;
     if (HasFile(region.kind) && region.file >= 0) {
-      plain.file = AsRegular(*snapshot.files[region.file]);
+      plain.file = As<RegularFile>(*snapshot.files[region.file]);
     }
     if (HasObject(region.kind) && region.object >= 0) {
       plain.object = region.kind == RegionKind::kSharedAnonymous
@@ -138,7 +138,7 @@ std::vector<PlainRegion> PlainRegions(const Space& space) {
     plain.flags = region.flags;
     plain.madvise = region.madvise;
     plain.offset = region.offset;
-    if (HasFile(backing.kind)) plain.file = AsRegular(*backing.file);
+    if (HasFile(backing.kind)) plain.file = As<RegularFile>(*backing.file);
     if (HasObject(backing.kind)) plain.object = backing.object->id;
     if (IsOpened(backing.kind)) plain.access = backing.file->flags.bits & O_ACCMODE;
     plain.nr_req = backing.nr_req;
@@ -161,7 +161,7 @@ void CompareChecks(const std::string& where, const Snapshot& snapshot, const Reg
   };
   if (!(expected.path == found.path) || checks_alike(expected)) return;
   for (const auto& file : snapshot.files) {
-    const auto* regular = AsRegular(*file);
+    const auto* regular = As<RegularFile>(*file);
     if (regular != nullptr && checks_alike(*regular)) return;
   }
   Compare(where, "file.size", expected.size, found.size, diag);

@@ -146,18 +146,40 @@ void Comparison::CompareFile(const std::string& where, const File& expected, con
   CompareObjects(where, expected, found);
 }
 
-/// What is in a pipe or FIFO.
-void Comparison::ComparePipe(const std::string& where, const File& expected,
+void Comparison::CompareContent(const std::string& where, const File& expected,
+                                const Description& found) {
+  if (expected.external || expected.body.index() != found.file->body.index()) return;
+  std::visit(
+      [&]<typename Body>(const Body& body) {
+        if constexpr (HasObject<Body>) CompareObject(where, body, found);
+      },
+      expected.body);
+}
+
+void Comparison::CompareObject(const std::string& where, const Pipe& expected,
+                               const Description& found) {
+  const auto known = snapshot_.pipes.find(expected.pipe_id);
+  ComparePipe(where, known == snapshot_.pipes.end() ? nullptr : &known->second, found);
+}
+
+void Comparison::CompareObject(const std::string& where, const Fifo& expected,
+                               const Description& found) {
+  const auto known = snapshot_.fifos.find(expected.pipe_id);
+  ComparePipe(where, known == snapshot_.fifos.end() ? nullptr : &known->second, found);
+}
+
+/// nullptr: nothing is in it.
+void Comparison::ComparePipe(const std::string& where, const PipeContent* expected,
                              const Description& found) {
-  if (found.pipe == nullptr || expected.external) return;
-  const auto compare = [&](const auto& contents, auto id) {
-    const auto known = contents.find(id);
-    const PipeContent content = known == contents.end() ? PipeContent() : known->second;
-    Compare(where, "file.capacity", content.capacity, found.pipe->content.capacity, diag_);
-    Compare(where, "file.data", content.data, found.pipe->content.data, diag_);
-  };
-  if (const auto* pipe = std::get_if<Pipe>(&expected.body)) compare(snapshot_.pipes, pipe->pipe_id);
-  if (const auto* fifo = std::get_if<Fifo>(&expected.body)) compare(snapshot_.fifos, fifo->pipe_id);
+  if (found.pipe == nullptr) return;
+  const PipeContent content = expected == nullptr ? PipeContent() : *expected;
+  Compare(where, "file.capacity", content.capacity, found.pipe->content.capacity, diag_);
+  Compare(where, "file.data", content.data, found.pipe->content.data, diag_);
+}
+
+void Comparison::CompareObject(const std::string& where, const RegularFile& expected,
+                               const Description& found) {
+  CompareUnlinked(where, expected, *As<RegularFile>(*found.file));
 }
 
 Renaming& Comparison::RenamingOf(ObjectKind kind) {
@@ -182,15 +204,13 @@ Renaming& Comparison::RenamingOf(ObjectKind kind) {
 
 /// The objects behind a description: the same ones up to renaming.
 void Comparison::CompareObjects(const std::string& where, const File& expected, const File& found) {
-  if (const RegularFile* regular = AsRegular(expected); regular != nullptr) {
-    return CompareUnlinked(where, *regular, *AsRegular(found));
-  }
   std::vector<std::uint64_t> names;
   ForEachObject(found, [&](ObjectKind, std::uint64_t id) { names.push_back(id); });
   std::size_t next = 0;
   ForEachObject(expected, [&](ObjectKind kind, std::uint64_t id) {
     if (next == names.size()) return;  // reported: it has none
     const std::uint64_t name = names[next++];
+    if (kind == ObjectKind::kUnlinked) return;  // CompareUnlinked()
     Renaming& renaming = RenamingOf(kind);
     if (renaming.Pair(id, name)) return;
     Differ(where, FieldOf(kind), std::to_string(id),
@@ -243,8 +263,7 @@ void Comparison::CompareDescription(const std::string& where, FileIndex file,
     if (!first_seen) return;
     CompareFile(where, expected, *found.file);
     CompareLate(where, file, found);
-    ComparePipe(where, expected, found);
-    CompareTerminal(where, expected, *found.file);
+    CompareContent(where, expected, found);
     if (kernel_.HasLostTarget(found)) {
       diag_.Error(where, "file.target: the process that was meant is gone");
     }

@@ -81,7 +81,7 @@ void Comparison::ComparePeers() {
     peer_of.emplace(pair.other, pair.one);
   }
   for (const auto& [file, description] : description_of_) {
-    const auto* socket = std::get_if<UnixSocket>(&snapshot_.files[file]->body);
+    const auto* socket = As<UnixSocket>(*snapshot_.files[file]);
     if (socket != nullptr) file_of.emplace(socket->socket_id.value, file);
   }
   const auto object_of = [&](FileIndex file) -> const SocketObject* {
@@ -89,7 +89,7 @@ void Comparison::ComparePeers() {
     return known == description_of_.end() ? nullptr : known->second->socket.get();
   };
   for (const auto& [file, description] : description_of_) {
-    const auto* socket = std::get_if<UnixSocket>(&snapshot_.files[file]->body);
+    const auto* socket = As<UnixSocket>(*snapshot_.files[file]);
     const SocketObject* found = description->socket.get();
     if (socket == nullptr || found == nullptr) continue;
     const SocketObject *peer = nullptr, *listener = nullptr;

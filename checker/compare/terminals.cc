@@ -5,18 +5,15 @@
 namespace crgen::check {
 
 /// What the terminal behind a description has, and this end of it: each once.
-void Comparison::CompareTerminal(const std::string& where, const File& expected,
-                                 const File& found) {
-  const auto* tty = std::get_if<Tty>(&expected.body);
-  const auto* other = std::get_if<Tty>(&found.body);
-  if (tty == nullptr || other == nullptr) return;
-  const auto known = snapshot_.terminals.find(tty->tty_id);
-  const TerminalObject* terminal = kernel_.files.Of<Tty>().Find(other->tty_id);
+void Comparison::CompareObject(const std::string& where, const Tty& expected,
+                               const Description& found) {
+  const auto known = snapshot_.terminals.find(expected.tty_id);
+  const TerminalObject* terminal = kernel_.files.Of<Tty>().Find(As<Tty>(*found.file)->tty_id);
   if (known == snapshot_.terminals.end() || terminal == nullptr) return;
-  const std::size_t end = IsPtyMaster(*tty) ? 1 : 0;
+  const std::size_t end = IsPtyMaster(expected) ? 1 : 0;
   const TerminalState& state = known->second.state;
   const TerminalEnd &wanted = known->second.ends[end], &there = terminal->ends[end];
-  const std::uint64_t first = tty->tty_id.value * 2;
+  const std::uint64_t first = expected.tty_id.value * 2;
   const bool other_end = compared_terminals_.contains(first + 1 - end);
   if (!compared_terminals_.insert(first + end).second) return;
   if (!other_end) {

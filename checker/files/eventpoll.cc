@@ -16,9 +16,7 @@ std::string NameOf(const File& file) {
   return "file " + std::to_string(file.id.value) + " (" + std::string(TypeOf(file)) + ")";
 }
 
-bool IsSet(const Description& description) {
-  return std::holds_alternative<Eventpoll>(description.file->body);
-}
+bool IsSet(const Description& description) { return As<Eventpoll>(*description.file) != nullptr; }
 
 /// Refusals in the order in which do_epoll_ctl() comes to them.
 std::optional<Refusal> RefusedTarget(const Kernel& kernel, const Description& set, Fd fd,

@@ -266,7 +266,7 @@ std::optional<Refusal> RefusedShutdown(const InetSocket& socket, const ShutdownS
 std::optional<Refusal> LateRules<RepairSetting>::Check(const Kernel&,
                                                        const Description& description,
                                                        const RepairSetting& setting) {
-  const auto* socket = std::get_if<InetSocket>(&description.file->body);
+  const auto* socket = As<InetSocket>(*description.file);
   if (socket == nullptr || !socket->stream) {
     return Refusal{"ENOPROTOOPT", "the description is no connection"};
   }

@@ -96,7 +96,7 @@ std::optional<Refusal> LateRules<LeaseSetting>::Check(const Kernel& kernel,
     return Refusal{"EINVAL",
                    ValueText(lease.type) + " is not broken to " + ValueText(*lease.breaking)};
   }
-  const RegularFile* regular = AsRegular(file);
+  const RegularFile* regular = As<RegularFile>(file);
   if (regular != nullptr && !S_ISREG(regular->mode.value_or(S_IFREG))) {
     return Refusal{"EINVAL", "only a regular file is leased"};
   }

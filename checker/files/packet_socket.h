@@ -16,6 +16,7 @@ class FileRules<PacketSocket> : public PlainRules<PacketSocket> {
   static constexpr bool kCanBeMapped = true;  ///< if it has rings
 
   std::optional<Refusal> Check(const File& file, const PacketSocket& socket) const;
+  const PacketSocket* Rings(const PacketSocket& socket) const { return &socket; }
   void Opened(const Kernel&, Description& description, const PacketSocket& socket, Description*);
 
  private:

@@ -78,7 +78,7 @@ std::optional<Refusal> FileRules<Pipe>::Check(const File& file, const Pipe& pipe
 
 std::optional<Refusal> FileRules<Pipe>::CheckOpening(const Kernel&, const File& file,
                                                      const Pipe& pipe, const File* peer) const {
-  const auto* other = peer == nullptr ? nullptr : std::get_if<Pipe>(&peer->body);
+  const auto* other = peer == nullptr ? nullptr : As<Pipe>(*peer);
   if (peer != nullptr) {
     const bool one_each = (file.flags.bits & O_ACCMODE) != (peer->flags.bits & O_ACCMODE);
     if (other == nullptr || other->pipe_id != pipe.pipe_id) {

@@ -68,6 +68,10 @@ class PlainRules {
   void Opened(const Kernel&, Description&, const Body&, Description*) {}
   /// It is open: the memory behind it, if it has some.
   std::shared_ptr<MemoryObject> Open(const Body&) { return nullptr; }
+  /// The rings that mmap(2) maps instead of a file; nullptr: none.
+  const PacketSocket* Rings(const Body&) const { return nullptr; }
+  /// What becomes the controlling terminal of who opens it.
+  std::optional<TtyId> Controls(const Body&) const { return std::nullopt; }
   /// Whether something behind the body exists, with or without a descriptor.
   bool ObjectLives(const Body&) const { return false; }
   /// Whether OPEN_FILE may be there for another effect than the descriptor.

@@ -62,7 +62,7 @@ std::optional<Refusal> LateRules<SocketOptionsSetting>::Check(const Kernel&,
                                                               const Description& description,
                                                               const SocketOptionsSetting& setting) {
   const SocketOptions& options = setting.options;
-  const bool inet = std::holds_alternative<InetSocket>(description.file->body);
+  const bool inet = As<InetSocket>(*description.file) != nullptr;
   if (!inet) {
     if (auto refused = RefusedNonSocket(description)) return refused;
   }

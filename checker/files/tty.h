@@ -26,6 +26,9 @@ class FileRules<Tty> : public PlainRules<Tty> {
   std::optional<Refusal> CheckOpening(const Kernel& kernel, const File& file, const Tty& tty,
                                       const File*) const;
   void Opened(const Kernel& kernel, Description& description, const Tty& tty, Description*);
+  std::optional<TtyId> Controls(const Tty& tty) const {
+    return tty.controlling ? std::optional(tty.tty_id) : std::nullopt;
+  }
   /// TIOCSCTTY stays when the descriptor is gone.
   bool ObjectLives(const Tty& tty) const { return tty.controlling; }
   bool ServesOtherwise(const Tty&, std::size_t) const { return true; }

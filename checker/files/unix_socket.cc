@@ -105,9 +105,8 @@ std::uint32_t SeenByPeer(std::uint32_t shutdown) {
 
 std::optional<Refusal> RefusedNonSocket(const Description& description) {
   if (description.socket != nullptr) return std::nullopt;
-  const FileBody& body = description.file->body;
-  const bool socket =
-      std::holds_alternative<NetlinkSocket>(body) || std::holds_alternative<PacketSocket>(body);
+  const File& file = *description.file;
+  const bool socket = As<NetlinkSocket>(file) != nullptr || As<PacketSocket>(file) != nullptr;
   return Refusal{socket ? "EOPNOTSUPP" : "ENOTSOCK",
                  "file " + std::to_string(description.file->id.value) + " is a " +
                      std::string(TypeOf(*description.file))};
@@ -247,7 +246,7 @@ std::optional<Refusal> FileRules<UnixSocket>::CheckOpening(const Kernel& kernel,
     if (auto refused = RefusedTarget(socket, target.get(), peer != nullptr)) return refused;
   }
   if (peer != nullptr) {
-    const auto* other = std::get_if<UnixSocket>(&peer->body);
+    const auto* other = As<UnixSocket>(*peer);
     if (other == nullptr) return Invalid("the ends are of two types");
     return RefusedPair(kernel, socket, *other);
   }
@@ -359,7 +358,7 @@ void LateRules<QueueSetting>::Undo(const Description& description) {
 std::optional<Refusal> LateRules<ShutdownSetting>::Check(const Kernel&,
                                                          const Description& description,
                                                          const ShutdownSetting& setting) {
-  if (const auto* inet = std::get_if<InetSocket>(&description.file->body)) {
+  if (const auto* inet = As<InetSocket>(*description.file)) {
     return RefusedShutdown(*inet, setting);
   }
   if (auto refused = RefusedNonSocket(description)) return refused;

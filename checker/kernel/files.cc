@@ -50,7 +50,7 @@ bool Kernel::CheckNewFile(const std::shared_ptr<const File>& file) {
           *file, [&](const auto& rules, const auto& body) { return rules.Check(*file, body); }))) {
     return false;
   }
-  const RegularFile* regular = AsRegular(*file);
+  const RegularFile* regular = As<RegularFile>(*file);
   return regular == nullptr || (CheckLookup() && CheckProcFile(regular->path.bytes));
 }
 
@@ -145,8 +145,9 @@ void Kernel::Execute(const OpenFile& open) {
   files.Visit(*open.file, [&](auto& rules, const auto& body) {
     rules.Opened(*this, *description, body, peer.get());
   });
-  const auto* tty = std::get_if<Tty>(&open.file->body);
-  if (tty != nullptr && tty->controlling) self().terminal = tty->tty_id;
+  const auto controls = files.Visit(
+      *open.file, [](const auto& rules, const auto& body) { return rules.Controls(body); });
+  if (controls) self().terminal = *controls;
 }
 
 void Kernel::Execute(const DupFd& dup) {

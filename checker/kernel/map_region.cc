@@ -211,9 +211,9 @@ bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
                             " " + At(description.command));
     return false;
   }
-  if (const auto* packet = std::get_if<PacketSocket>(&description.file->body)) {
-    return BackRings(map, *packet, opened, backing);
-  }
+  const PacketSocket* const rings = files.Visit(
+      *description.file, [](const auto& rules, const auto& body) { return rules.Rings(body); });
+  if (rings != nullptr) return BackRings(map, *rings, opened, backing);
   backing->file = description.file;
   backing->opened = opened;
   backing->may_write = !shared || access == O_RDWR;

@@ -17,7 +17,7 @@ Inner SetsInSets(const Snapshot& snapshot) {
     const auto& slots = snapshot.tables[snapshot.processes[entry.process].table].slots;
     for (const EpollTarget& target : set->targets) {
       const auto slot = std::ranges::lower_bound(slots, target.fd, {}, &Descriptor::fd);
-      const bool is_set = std::holds_alternative<Eventpoll>(snapshot.files[slot->file]->body);
+      const bool is_set = As<Eventpoll>(*snapshot.files[slot->file]) != nullptr;
       if (is_set) inner[entry.file].push_back(slot->file);
     }
   }

@@ -20,8 +20,8 @@ std::shared_ptr<const File> WithContent(const File& file, const PipeContent& con
 
 template <typename Body>
 bool HasAny(const Snapshot& snapshot) {
-  return std::ranges::any_of(
-      snapshot.files, [](const auto& file) { return std::holds_alternative<Body>(file->body); });
+  return std::ranges::any_of(snapshot.files,
+                             [](const auto& file) { return As<Body>(*file) != nullptr; });
 }
 
 }  // namespace
@@ -36,7 +36,7 @@ std::map<PipeId, FilePlanner<Pipe>::Ends> FilePlanner<Pipe>::FindEnds() const {
   }
   for (std::size_t i = 0; i < held.size(); ++i) {
     const File& file = *snapshot.files[i];
-    const auto* pipe = std::get_if<Pipe>(&file.body);
+    const auto* pipe = As<Pipe>(file);
     if (pipe == nullptr || !held[i] || file.external) continue;
     Ends& ends = pipes[pipe->pipe_id];
     const FileIndex index(i);

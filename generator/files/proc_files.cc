@@ -12,9 +12,9 @@ using Threads = std::unordered_map<Pid, Pid>;  ///< further threads and their pr
 
 /// What a file wants to be there: of a REG in /proc its process or thread, of a PIDFD its target.
 std::optional<ProcPath> OwnerOf(const File& file, const Threads& threads) {
-  const RegularFile* regular = AsRegular(file);
+  const RegularFile* regular = As<RegularFile>(file);
   if (regular != nullptr) return ParseProcPath(regular->path.bytes);
-  const auto* pidfd = std::get_if<Pidfd>(&file.body);
+  const auto* pidfd = As<Pidfd>(file);
   if (pidfd == nullptr || !pidfd->target) return std::nullopt;
   const auto thread = threads.find(pidfd->target->value);
   if (thread == threads.end()) return ProcPath{pidfd->target->value, 0};
@@ -22,7 +22,7 @@ std::optional<ProcPath> OwnerOf(const File& file, const Threads& threads) {
 }
 
 std::string NameOf(const File& file) {
-  const RegularFile* regular = AsRegular(file);
+  const RegularFile* regular = As<RegularFile>(file);
   return regular == nullptr ? "the PIDFD" : regular->path.bytes;
 }
 
@@ -30,7 +30,7 @@ std::string NameOf(const File& file) {
 
 ProcFiles::ProcFiles(const Snapshot& snapshot) {
   const bool pidfds = std::ranges::any_of(
-      snapshot.files, [](const auto& file) { return std::holds_alternative<Pidfd>(file->body); });
+      snapshot.files, [](const auto& file) { return As<Pidfd>(*file) != nullptr; });
   for (const TreeNode& node : snapshot.tree.nodes) {
     if (!pidfds) break;
     for (const Pid tid : node.tids) threads_.emplace(tid, node.pid);

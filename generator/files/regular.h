@@ -31,7 +31,7 @@ class FilePlanner<RegularFile> {
 
   /// Opens what backs `region` in order to map it: a description of its own.
   void OpenToMap(const OpeningSite& site, const Region& region) {
-    RegularFile body = *AsRegular(*context_.snapshot.files[region.file]);
+    RegularFile body = *As<RegularFile>(*context_.snapshot.files[region.file]);
     body.pos.reset();
     if (body.unlinked) Describe(&*body.unlinked);
     auto file =

@@ -49,7 +49,7 @@ class Planner {
     return std::get<UnixSocket>(snapshot_.files[file]->body);
   }
   const UnixSocket* FindSocket(FileIndex file) const {
-    return std::get_if<UnixSocket>(&snapshot_.files[file]->body);
+    return As<UnixSocket>(*snapshot_.files[file]);
   }
   void Refuse(FileIndex file, const std::string& what) {
     diag_.Unsupported("file " + std::to_string(snapshot_.files[file]->id.value), what,
@@ -312,9 +312,8 @@ class Planner {
 }  // namespace
 
 bool HasUnixSockets(const Snapshot& snapshot) {
-  return std::any_of(snapshot.files.begin(), snapshot.files.end(), [](const auto& file) {
-    return std::holds_alternative<UnixSocket>(file->body);
-  });
+  return std::any_of(snapshot.files.begin(), snapshot.files.end(),
+                     [](const auto& file) { return As<UnixSocket>(*file) != nullptr; });
 }
 
 Result PlanSockets(Snapshot* snapshot, std::vector<TemporarySlot>* temporary, Diagnostics& diag) {

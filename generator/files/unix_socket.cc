@@ -9,7 +9,7 @@ namespace crgen {
 void FilePlanner<UnixSocket>::PlanOpenings(Openings& openings) {
   const Snapshot& snapshot = context_.snapshot;
   for (std::size_t i = 0; i < snapshot.files.size(); ++i) {
-    const auto* socket = std::get_if<UnixSocket>(&snapshot.files[i]->body);
+    const auto* socket = As<UnixSocket>(*snapshot.files[i]);
     if (socket != nullptr) {
       file_of_.emplace(socket->socket_id.value, FileIndex(i));
     }
@@ -18,7 +18,7 @@ void FilePlanner<UnixSocket>::PlanOpenings(Openings& openings) {
   std::map<FileIndex, Clients> clients;
   for (std::size_t i = 0; i < snapshot.files.size(); ++i) {
     const FileIndex file(i);
-    const auto* socket = std::get_if<UnixSocket>(&snapshot.files[i]->body);
+    const auto* socket = As<UnixSocket>(*snapshot.files[i]);
     if (socket == nullptr || !socket->connect_to) continue;
     const auto target = file_of_.find(socket->connect_to->value);
     if (target == file_of_.end() || target->second == file) continue;

@@ -33,7 +33,7 @@ class PathNumbers {
     if (numbers_.size() <= static_cast<std::size_t>(file)) numbers_.resize(file + 1, -1);
     std::int32_t& number = numbers_[file];
     if (number < 0) {
-      const auto& path = AsRegular(*snapshot_.files[file])->path.bytes;
+      const auto& path = As<RegularFile>(*snapshot_.files[file])->path.bytes;
       number = known_.emplace(path, static_cast<std::int32_t>(known_.size())).first->second;
     }
     return number;

@@ -38,8 +38,8 @@ bool IsFileBacked(RegionKind kind) {
 bool SameOpening(const Region& a, const Region& b, const Snapshot& snapshot) {
   if (!(a.open_flags == b.open_flags) || (a.file < 0) != (b.file < 0)) return false;
   if (a.file < 0) return a.object == b.object;
-  return a.file == b.file ||
-         AsRegular(*snapshot.files[a.file])->path == AsRegular(*snapshot.files[b.file])->path;
+  return a.file == b.file || As<RegularFile>(*snapshot.files[a.file])->path ==
+                                 As<RegularFile>(*snapshot.files[b.file])->path;
 }
 
 /// The pages of a shared object, at their addresses in `view`.

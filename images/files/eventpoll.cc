@@ -88,9 +88,7 @@ class SetResolver {
  private:
   enum { kOpen = -2, kWrong = -1 };
 
-  bool IsSet(FileIndex file) const {
-    return std::holds_alternative<Eventpoll>(snapshot_.files[file]->body);
-  }
+  bool IsSet(FileIndex file) const { return As<Eventpoll>(*snapshot_.files[file]) != nullptr; }
 
   FileIndex FileAt(TableIndex table, Fd fd) const {
     const std::vector<Descriptor>& slots = snapshot_.tables[table].slots;
@@ -125,8 +123,8 @@ class SetResolver {
 
   /// Files on disks cannot, those of proc(5) and sysfs(5) may. No image tells who is on FUSE.
   static bool CanBePolled(const File& file) {
-    const RegularFile* regular = AsRegular(file);
-    if (regular == nullptr) return !std::holds_alternative<Memfd>(file.body);
+    const RegularFile* regular = As<RegularFile>(file);
+    if (regular == nullptr) return As<Memfd>(file) == nullptr;
     const std::uint32_t mode = regular->mode.value_or(S_IFREG);
     const std::string& path = regular->path.bytes;
     const bool of_kernel = path.starts_with("/proc/") || path.starts_with("/sys/");

@@ -389,11 +389,11 @@ void FileLoaderOf<InetSocket>::SharePorts(Loader& loader) {
   };
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> users;
   for (const auto& file : loader.snapshot.files) {
-    const auto* socket = std::get_if<InetSocket>(&file->body);
+    const auto* socket = As<InetSocket>(*file);
     if (socket != nullptr) ++users[key(*socket)];
   }
   for (std::size_t i = 0; i < loader.snapshot.files.size(); ++i) {
-    const auto* socket = std::get_if<InetSocket>(&loader.snapshot.files[i]->body);
+    const auto* socket = As<InetSocket>(*loader.snapshot.files[i]);
     if (socket == nullptr || socket->stream || key(*socket).second == 0) continue;
     const bool addr = socket->options.so_reuseaddr.value_or(false);
     const bool port = socket->options.so_reuseport.value_or(false);

@@ -205,7 +205,7 @@ Result FileLoaderOf<Fifo>::Convert(const pb::file_entry& entry, const ImageReade
     return Result::kOk;
   }
   const File& path = *loader.snapshot.files[index];
-  const RegularFile& regular = *AsRegular(path);
+  const RegularFile& regular = *As<RegularFile>(path);
   if (regular.mode && !S_ISFIFO(*regular.mode)) {
     return loader.diag.Fail(at.Where("fifo.regf_id"),
                             "file " + std::to_string(from.regf_id()) + " is no FIFO");

@@ -243,7 +243,7 @@ Result FileLoaderOf<Tty>::Convert(const pb::file_entry& entry, const ImageReader
   const bool has_path = from.has_regf_id() && path != loader.files.end() &&
                         path->second.type == pb::FD_REG && path->second.file >= 0;
   const RegularFile* regular =
-      has_path ? AsRegular(*loader.snapshot.files[path->second.file]) : nullptr;
+      has_path ? As<RegularFile>(*loader.snapshot.files[path->second.file]) : nullptr;
   const bool by_path =
       body.driver == kConsole || body.driver == kVirtualTerminal || body.driver == kSerialLine;
   if (by_path) {
@@ -356,7 +356,7 @@ void FileLoaderOf<Tty>::FinishForeground(TtyId id, const Info& info, Loader& loa
     const Process& process = loader.snapshot.processes[i];
     if (tree.nodes[i].sid != sid || process.table < 0) continue;
     for (const Descriptor& slot : loader.snapshot.tables[process.table].slots) {
-      const auto* tty = std::get_if<Tty>(&loader.snapshot.files[slot.file]->body);
+      const auto* tty = As<Tty>(*loader.snapshot.files[slot.file]);
       if (tty == nullptr || tty->tty_id != id || tty->driver == kOwnTerminal) continue;
       loader.snapshot.late.push_back(
           {slot.file, TtyForeground{PidReference{group}}, ProcessIndex(i)});

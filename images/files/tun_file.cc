@@ -22,13 +22,13 @@ Result FileLoaderOf<TunFile>::Convert(const pb::file_entry& entry, const ImageRe
   file->id = from.id();
   if (path->second.file < 0) {
     file->unsupported = path->second.unsupported;
-  } else if (AsRegular(*loader.snapshot.files[path->second.file])->unlinked ||
-             AsRegular(*loader.snapshot.files[path->second.file])->opened_by) {
+  } else if (As<RegularFile>(*loader.snapshot.files[path->second.file])->unlinked ||
+             As<RegularFile>(*loader.snapshot.files[path->second.file])->opened_by) {
     file->unsupported = "tun file that is not reachable by its name";
   } else {
     const File& named = *loader.snapshot.files[path->second.file];
     file->flags = named.flags.bits;
-    file->body = TunFile{AsRegular(named)->path};
+    file->body = TunFile{As<RegularFile>(named)->path};
     for (const LateEntry& late : loader.snapshot.late) {
       if (late.file == path->second.file) file->late.push_back(late.state);
     }

@@ -77,10 +77,7 @@ std::string UnsupportedUse(std::uint32_t flags) {
 }
 
 /// Whether it may have locks: of others than descriptors of processes the dumper writes none.
-bool MayHaveLocks(const File& file) {
-  const bool lockable = AsRegular(file) != nullptr || std::holds_alternative<Memfd>(file.body);
-  return lockable && !file.flags.Has(O_PATH);
-}
+bool MayHaveLocks(const File& file) { return CanBeLocked(file) && !file.flags.Has(O_PATH); }
 
 }  // namespace
 
@@ -299,7 +296,7 @@ bool FileLoaderOf<UnixSocket>::TakeRights(const Packet& packet, Loader& loader,
       return false;
     }
     // At the hand-over a connection is taken over from who has it.
-    const auto* inet = std::get_if<InetSocket>(&loader.snapshot.files[file->file]->body);
+    const auto* inet = As<InetSocket>(*loader.snapshot.files[file->file]);
     if (inet != nullptr && inet->stream && !loader.has_descriptor[file->file]) {
       loader.diag.Unsupported(packet.where + ".scm.rights",
                               "a message that carries a TCP connection, which nobody else has",

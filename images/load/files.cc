@@ -187,7 +187,7 @@ bool Loader::RegularPath(std::uint32_t id, const std::string& where, Text* path,
     diag.Unsupported(where, entry->unsupported);
     return false;
   }
-  const RegularFile& regular = *AsRegular(*snapshot.files[entry->file]);
+  const RegularFile& regular = *As<RegularFile>(*snapshot.files[entry->file]);
   if (regular.opened_by || (regular.unlinked && file == nullptr)) {
     diag.Unsupported(where, regular.path.bytes + " is not reachable by its name", Loss::kUnlinked);
     return false;

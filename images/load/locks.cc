@@ -120,8 +120,7 @@ const Descriptor* LockReader::Find(const pb::file_lock_entry& entry, const Image
 bool LockReader::Supported(const pb::file_lock_entry& entry, const ImageReader& at,
                            const File& file) {
   std::string what;
-  if (!std::holds_alternative<RegularFile>(file.body) &&
-      !std::holds_alternative<Memfd>(file.body)) {
+  if (!CanBeLocked(file)) {
     what = "a lock of a " + std::string(TypeOf(file)) + ", ";
   } else if (entry.flag() == kFlock && (entry.type() & kMandatory) != 0) {
     what = "a mandatory lock (LOCK_MAND), ";

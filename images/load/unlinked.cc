@@ -195,7 +195,7 @@ void Loader::ResolveLinks() {
     const auto link = files.find(remap.id);
     const RegularFile* regular = link == files.end() || link->second.file < 0
                                      ? nullptr
-                                     : AsRegular(*snapshot.files[link->second.file]);
+                                     : As<RegularFile>(*snapshot.files[link->second.file]);
     if (regular == nullptr) {
       diag.Error(remap.where + ".remap_id",
                  "no regular file " + std::to_string(remap.id) + " in files.img");

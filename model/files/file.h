@@ -67,9 +67,26 @@ inline std::string_view TypeOf(const File& file) {
       file.body);
 }
 
-/// The path part of a REG: of what is mapped, executed, or a directory. nullptr: another type.
-inline const RegularFile* AsRegular(const File& file) {
-  return std::get_if<RegularFile>(&file.body);
+/// The body, for whoever is about this type alone; nullptr: it is of another one. What is asked of
+/// every type goes by std::visit instead, so that a new one cannot be forgotten.
+template <typename Body>
+const Body* As(const File& file) {
+  return std::get_if<Body>(&file.body);
+}
+
+/// Types that say `using Object`: what the snapshot keeps of the thing behind their descriptions.
+template <typename Body>
+concept HasObject = requires {
+  typename Body::Object;
+};
+
+/// Whether a dump keeps locks and leases of such files: types that say `kCanBeLocked`.
+inline bool CanBeLocked(const File& file) {
+  return std::visit(
+      []<typename Body>(const Body&) {
+        return requires { Body::kCanBeLocked; };
+      },
+      file.body);
 }
 
 /// All types of file_entry, by CRIU's names; the index is the number in the image.

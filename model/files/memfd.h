@@ -11,10 +11,14 @@
 
 namespace crgen {
 
+struct MemfdObject;
+
 /// memfd_file_entry with the memfd_inode_entry behind it; the part from `name` on stands at the
 /// first opening, which creates the object.
 struct Memfd {
   static constexpr std::string_view kType = "MEMFD";
+  static constexpr bool kCanBeLocked = true;
+  using Object = MemfdObject;
   InodeId inode_id;
   std::optional<std::uint64_t> pos;
   std::optional<Text> name;

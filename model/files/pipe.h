@@ -22,6 +22,7 @@ struct PipeContent {
 /// pipe_entry: one end of a pipe(2), or both (O_RDWR, opened through /proc/PID/fd).
 struct Pipe {
   static constexpr std::string_view kType = "PIPE";
+  using Object = PipeContent;
   PipeId pipe_id;
   std::optional<std::uint64_t> capacity;
   std::optional<ImageBytes> data;
@@ -31,6 +32,7 @@ struct Pipe {
 /// fifo_entry: an opening of a FIFO.
 struct Fifo {
   static constexpr std::string_view kType = "FIFO";
+  using Object = PipeContent;
   FifoId pipe_id;
   Text path;
   std::optional<std::uint64_t> capacity;

@@ -55,9 +55,12 @@ struct TerminalEnd {
   friend bool operator==(const TerminalEnd&, const TerminalEnd&) = default;
 };
 
+struct Terminal;
+
 /// tty_file_entry: a description of a terminal, or of one end of a pty.
 struct Tty {
   static constexpr std::string_view kType = "TTY";
+  using Object = Terminal;
   TtyId tty_id;
   TtyDriver driver;
   std::optional<std::uint32_t> index;  ///< of a pty

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,12 @@ struct Services {
   bool tcp_close = false;               ///< connections come back closed
 };
 
+/// What a process opens below the service directory to open a file once more.
+struct HeldFile {
+  std::string name;
+  std::string path;  ///< as messages have it
+};
+
 /// Where an opening is compiled into: `op` has fd, cloexec and flags already.
 struct OpenContext {
   const File& file;
@@ -84,6 +91,8 @@ struct OpenContext {
 
 /// Undefined: every type of FileBody has its own, derived from PlainRestorer, with
 ///   static void Compile(const Body&, OpenContext&);
+/// and, of a type that can be locked,
+///   static HeldFile Held(const Body&, const Services&);
 template <typename Body>
 struct FileRestorer;
 
@@ -92,6 +101,8 @@ template <typename Body>
 struct PlainRestorer {
   /// What the supervisor makes before any process exists. The problem, or nothing.
   static std::string Prepare(const File&, const Body&, Services&) { return ""; }
+  /// The socket that connections are made to, if it is one that listens.
+  static std::optional<SocketId> Listener(const Body&) { return std::nullopt; }
 };
 
 /// What late state is compiled with.

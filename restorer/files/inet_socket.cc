@@ -57,7 +57,7 @@ SocketAddress AddressOf(const InetSocket& socket, const std::optional<InetAddres
 }  // namespace
 
 bool IsConnection(const File& file) {
-  const auto* socket = std::get_if<InetSocket>(&file.body);
+  const auto* socket = As<InetSocket>(file);
   return socket != nullptr && socket->stream && !file.external;
 }
 

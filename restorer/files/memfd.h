@@ -10,6 +10,9 @@ namespace crgen::restorer {
 template <>
 struct FileRestorer<Memfd> : PlainRestorer<Memfd> {
   static std::string Prepare(const File& file, const Memfd& memfd, Services& services);
+  static HeldFile Held(const Memfd& memfd, const Services& services) {
+    return {services.memfds.at(memfd.inode_id), "memfd"};
+  }
   static void Compile(const Memfd& memfd, OpenContext& context) {
     OpenOp& open = context.op.open;
     open.path = context.arena.Text(context.services.memfds.at(memfd.inode_id));

@@ -31,7 +31,7 @@ std::string PreparePipes(const Program& program, Services* services) {
   std::unordered_map<PipeId, std::size_t> first_commands;
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* open = std::get_if<OpenFile>(&program[i].body);
-    const auto* pipe = open == nullptr ? nullptr : std::get_if<Pipe>(&open->file->body);
+    const auto* pipe = open == nullptr ? nullptr : As<Pipe>(*open->file);
     if (pipe == nullptr || open->file->external) continue;
     const auto [first, is_new] = first_commands.try_emplace(pipe->pipe_id, i);
     if (is_new || services->pipes.contains(pipe->pipe_id)) continue;

@@ -9,6 +9,13 @@ namespace crgen::restorer {
 
 template <>
 struct FileRestorer<RegularFile> : PlainRestorer<RegularFile> {
+  static HeldFile Held(const RegularFile& file, const Services& services) {
+    const std::string& path = file.path.bytes;
+    if (file.unlinked) return {services.unlinked.at(file.unlinked->id), path};
+    if (file.opened_by) return {services.linked.at(LinkKey(file)), path};
+    const int held = services.files->file(path);
+    return {held < 0 ? path : std::to_string(held), path};
+  }
   static void Compile(const RegularFile& file, OpenContext& context) {
     OpenOp& open = context.op.open;
     const bool held = file.unlinked || file.opened_by;

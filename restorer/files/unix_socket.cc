@@ -111,7 +111,7 @@ void ForEachSocketFile(const Program& program, Use&& use) {
     const auto* open = std::get_if<OpenFile>(&command.body);
     if (open == nullptr) continue;
     ForEachOpened(*open, [&](Fd, const File& file, bool) {
-      const auto* socket = std::get_if<UnixSocket>(&file.body);
+      const auto* socket = As<UnixSocket>(file);
       const bool made = socket != nullptr && socket->HasFile() && !socket->accept_from;
       if (made && !file.external) use(*socket);
     });

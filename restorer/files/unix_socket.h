@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
+#include <optional>
+
 #include "dsl/commands.h"
 #include "preflight/namespace_options.h"
 #include "restorer/files/file_restorer.h"
@@ -11,6 +14,9 @@ namespace crgen::restorer {
 template <>
 struct FileRestorer<UnixSocket> : PlainRestorer<UnixSocket> {
   static std::string Prepare(const File& file, const UnixSocket& socket, Services& services);
+  static std::optional<SocketId> Listener(const UnixSocket& socket) {
+    return socket.backlog ? std::optional(socket.socket_id) : std::nullopt;
+  }
   static void Compile(const UnixSocket& socket, OpenContext& context);
 };
 

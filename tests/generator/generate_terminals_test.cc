@@ -60,7 +60,7 @@ std::string Openings(const Program& program) {
   std::string text;
   for (const Command& command : program) {
     const auto* open = std::get_if<OpenFile>(&command.body);
-    const auto* tty = open == nullptr ? nullptr : std::get_if<Tty>(&open->file->body);
+    const auto* tty = open == nullptr ? nullptr : As<Tty>(*open->file);
     if (tty == nullptr) continue;
     text += std::to_string(command.pid) + (IsPtyMaster(*tty) ? " ptm" : " pts");
     if (tty->winsize) text += " winsize";

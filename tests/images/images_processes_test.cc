@@ -84,7 +84,7 @@ TEST(ImageProcesses, RegularFiles) {
   dump.files[1].mutable_reg()->set_pos(5);
   dump.files[1].mutable_reg()->set_size(9);
   const Snapshot snapshot = LoadGood(dump);
-  const RegularFile& file = *AsRegular(*snapshot.files[2]);
+  const RegularFile& file = *As<RegularFile>(*snapshot.files[2]);
   EXPECT_EQ(file.path.bytes, "/dev/null");
   EXPECT_EQ(snapshot.files[2]->flags.bits, 0x401u);
   EXPECT_EQ(file.pos, std::nullopt) << "do not seek";
@@ -93,7 +93,7 @@ TEST(ImageProcesses, RegularFiles) {
   const FileOwner& owner = std::get<OwnerSetting>(snapshot.late[0].state).owner;
   EXPECT_EQ(owner.pid, PidReference{10});
   EXPECT_EQ(owner.signal, Signal{29});
-  const RegularFile& other = *AsRegular(*snapshot.files[1]);
+  const RegularFile& other = *As<RegularFile>(*snapshot.files[1]);
   EXPECT_EQ(other.pos, 5u);
   EXPECT_EQ(other.size, 9u);
 }

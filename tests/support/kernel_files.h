@@ -185,7 +185,7 @@ inline int OpenPipe(const OpenFile& open, int proc, SharedObjects* objects, int*
   // F_SETFL sets these, and open(2) does not take them.
   const int opening = flags & ~(O_ASYNC | O_DIRECT);
   // What one call makes are two ends of one pipe, whatever a program calls them.
-  const auto* other = open.peer == nullptr ? nullptr : std::get_if<Pipe>(&open.peer->file->body);
+  const auto* other = open.peer == nullptr ? nullptr : As<Pipe>(*open.peer->file);
   if (other != nullptr && (other->pipe_id != pipe.pipe_id || IsReopenedEnd(open.file->flags) ||
                            IsReopenedEnd(open.peer->file->flags))) {
     errno = EINVAL;
@@ -311,19 +311,19 @@ inline int OpenNetlinkSocket(const NetlinkSocket& body) {
 inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int* peer) {
   int fd = -1;
   std::optional<std::uint64_t> pos;
-  if (const auto* regular = std::get_if<RegularFile>(&open.file->body)) {
+  if (const auto* regular = As<RegularFile>(*open.file)) {
     fd = Aside(::open(regular->path.bytes.c_str(), static_cast<int>(open.file->flags.bits)));
     pos = regular->pos;
-  } else if (const auto* memfd = std::get_if<Memfd>(&open.file->body)) {
+  } else if (const auto* memfd = As<Memfd>(*open.file)) {
     fd = OpenMemfd(*open.file, *memfd, proc, objects);
     pos = memfd->pos;
-  } else if (const auto* event = std::get_if<Eventfd>(&open.file->body)) {
+  } else if (const auto* event = As<Eventfd>(*open.file)) {
     fd = Aside(OpenEventfd(*event));
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
-  } else if (const auto* signals = std::get_if<Signalfd>(&open.file->body)) {
+  } else if (const auto* signals = As<Signalfd>(*open.file)) {
     fd = Aside(OpenSignalfd(*signals));
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
-  } else if (const auto* timer = std::get_if<Timerfd>(&open.file->body)) {
+  } else if (const auto* timer = As<Timerfd>(*open.file)) {
     fd = Aside(timerfd_create(static_cast<int>(timer->clock.value), 0));
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
   } else if (std::holds_alternative<Eventpoll>(open.file->body)) {
@@ -335,19 +335,19 @@ inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int
     close(fd);
     errno = EINVAL;
     return -1;
-  } else if (const auto* fan = std::get_if<Fanotify>(&open.file->body)) {
+  } else if (const auto* fan = As<Fanotify>(*open.file)) {
     fd = Aside(fanotify_init(static_cast<unsigned>(fan->init_flags.bits),
                              static_cast<unsigned>(fan->event_flags.bits)));
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
-  } else if (const auto* pidfd = std::get_if<Pidfd>(&open.file->body)) {
+  } else if (const auto* pidfd = As<Pidfd>(*open.file)) {
     fd = Aside(static_cast<int>(
         syscall(SYS_pidfd_open, pidfd->target->value, pidfd->thread ? O_EXCL : 0)));
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
   } else if (std::holds_alternative<Pipe>(open.file->body)) {
     return OpenPipe(open, proc, objects, peer);
-  } else if (const auto* inet = std::get_if<InetSocket>(&open.file->body)) {
+  } else if (const auto* inet = As<InetSocket>(*open.file)) {
     fd = Aside(OpenInetSocket(*inet));
-  } else if (const auto* netlink = std::get_if<NetlinkSocket>(&open.file->body)) {
+  } else if (const auto* netlink = As<NetlinkSocket>(*open.file)) {
     fd = Aside(OpenNetlinkSocket(*netlink));
   } else if (open.peer == nullptr) {
     errno = ENOSYS;

@@ -41,7 +41,7 @@ inline bool IsJudged(const check::Kernel& kernel, const check::Description& desc
   const bool is_lease = std::holds_alternative<LeaseSetting>(late);
   if (!is_lease && !std::holds_alternative<LockSetting>(late)) return true;
   if (!kernel.InodeOf(*description.file)) return false;
-  if (is_lease) return description.late.empty() && AsRegular(*description.file) != nullptr;
+  if (is_lease) return description.late.empty() && As<RegularFile>(*description.file) != nullptr;
   if (has_leases) return false;
   bool whole = false;
   kernel.locks.ForEach(

@@ -386,8 +386,7 @@ class ProgramMaker : private FileMaker {
   /// TCP gives its sockets to mmap(2), to be read from (tcp_mmap()); the checker refuses them all.
   bool IsTcp(Pid pid, Fd fd) const {
     const auto* slot = TaskOf(pid).table->slots.Find(fd);
-    const auto* socket =
-        slot == nullptr ? nullptr : std::get_if<InetSocket>(&slot->value.description->file->body);
+    const auto* socket = slot == nullptr ? nullptr : As<InetSocket>(*slot->value.description->file);
     return socket != nullptr && socket->protocol.value == IPPROTO_TCP;
   }
   Command AnyMapping(Pid pid) {

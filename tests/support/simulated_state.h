@@ -117,21 +117,21 @@ class SimulatedLines {
 
   static std::string AnonymousName(const File& file) {
     const std::uint64_t flags = file.flags.bits;
-    if (const auto* event = std::get_if<Eventfd>(&file.body)) {
+    if (const auto* event = As<Eventfd>(file)) {
       return StateLines::EventfdText(event->counter, event->semaphore.value_or(false), flags);
     }
-    if (const auto* signals = std::get_if<Signalfd>(&file.body)) {
+    if (const auto* signals = As<Signalfd>(file)) {
       return StateLines::SignalfdText(signals->mask.value, flags);
     }
     if (std::holds_alternative<Inotify>(file.body)) return StateLines::InotifyText(flags);
-    if (const auto* fan = std::get_if<Fanotify>(&file.body)) {
+    if (const auto* fan = As<Fanotify>(file)) {
       return StateLines::FanotifyText(fan->init_flags.bits, fan->event_flags.bits, flags);
     }
     if (std::holds_alternative<Eventpoll>(file.body)) return StateLines::EventpollText(flags);
-    if (const auto* timer = std::get_if<Timerfd>(&file.body)) {
+    if (const auto* timer = As<Timerfd>(file)) {
       return StateLines::TimerfdText(timer->clock.value, flags);
     }
-    if (const auto* netlink = std::get_if<NetlinkSocket>(&file.body)) {
+    if (const auto* netlink = As<NetlinkSocket>(file)) {
       std::uint64_t groups = 0;
       for (const std::uint32_t group : netlink->groups) groups |= std::uint64_t{1} << (group - 1);
       if (!netlink->port_id) return "UNIXSK";
@@ -149,18 +149,18 @@ class SimulatedLines {
       return StateLines::PipeText(content.capacity.value_or(kDefault),
                                   content.data ? content.data->bytes : 0, file.flags.bits);
     }
-    if (const auto* pidfd = std::get_if<Pidfd>(&file.body)) {
+    if (const auto* pidfd = As<Pidfd>(file)) {
       return PidfdName(description, *pidfd, file.flags.bits);
     }
     const bool leased = std::any_of(
         description.late.begin(), description.late.end(),
         [](const LateState& late) { return std::holds_alternative<LeaseSetting>(late); });
-    if (const auto* regular = std::get_if<RegularFile>(&file.body)) {
+    if (const auto* regular = As<RegularFile>(file)) {
       // F_SETLEASE enters the description among those that signals are sent for.
       const std::uint64_t flags = file.flags.bits | (leased ? O_ASYNC : 0);
       return StateLines::FileText(regular->path.bytes, flags, regular->pos.value_or(0));
     }
-    if (const auto* memfd = std::get_if<Memfd>(&file.body)) {
+    if (const auto* memfd = As<Memfd>(file)) {
       return StateLines::FileText(MemfdLink(memfd->inode_id.value), file.flags.bits,
                                   memfd->pos.value_or(0));
     }

@@ -377,14 +377,14 @@ class ProgramText {
     return text;
   }
   static std::string FileText(const File& file) {
-    if (const auto* regular = std::get_if<RegularFile>(&file.body)) return regular->path.bytes;
-    if (const auto* memfd = std::get_if<Memfd>(&file.body)) {
+    if (const auto* regular = As<RegularFile>(file)) return regular->path.bytes;
+    if (const auto* memfd = As<Memfd>(file)) {
       std::string text = "memfd " + std::to_string(memfd->inode_id.value);
       if (memfd->name) text += " new";
       if (memfd->seals && memfd->seals->bits != 0) text += " sealed";
       return text;
     }
-    if (const auto* pipe = std::get_if<Pipe>(&file.body)) {
+    if (const auto* pipe = As<Pipe>(file)) {
       const std::uint64_t access = file.flags.bits & O_ACCMODE;
       std::string text = "pipe " + std::to_string(pipe->pipe_id.value);
       text += access == O_RDWR ? "<>" : access == O_RDONLY ? "<" : ">";
@@ -393,7 +393,7 @@ class ProgramText {
       if (pipe->data) text += " data " + std::to_string(pipe->data->bytes);
       return text;
     }
-    if (const auto* fifo = std::get_if<Fifo>(&file.body)) return "FIFO " + fifo->path.bytes;
+    if (const auto* fifo = As<Fifo>(file)) return "FIFO " + fifo->path.bytes;
     return std::string(TypeOf(file));
   }
 
