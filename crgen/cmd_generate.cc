@@ -97,7 +97,7 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
   std::string wrong;
   if (Failed(ParseLosses(arguments.without, &losses, &wrong))) {
     findings->Error("--without",
-                    "nothing is called \"" + wrong + "\" there; known are:\n" + LossHelp());
+                    "nothing is called \"" + wrong + "\" there; known are " + LossNames());
     return ExitCode::kUsage;
   }
   if (arguments.namespaces == "caller") losses.insert(Loss::kNamespaces);

@@ -49,6 +49,12 @@ std::string LossHelp() {
   return text;
 }
 
+std::string LossNames() {
+  std::string names;
+  for (const LossName& row : kLosses) names += (names.empty() ? "" : ", ") + std::string(row.name);
+  return names;
+}
+
 Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses,
                    std::string* wrong) {
   for (const std::string& name : names) {

@@ -43,7 +43,9 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     const bool pid_namespace =
         fork.flags.Has(CLONE_NEWPID) || (pid_ == 0 && context_.options.own_numbers);
     if (pid_namespace) Need(CAP_SYS_ADMIN, "a new pid namespace");
-    if (pid_ == 0) CheckConfinement();
+    if (pid_ != 0) return;
+    CheckConfinement();
+    CheckNice(0);  // what its children begin with
   }
   void On(const CreateThread&) { NeedCheckpointRestore("threads with given tids"); }
 
@@ -307,9 +309,17 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     if (sched.policy.value == kFifo || sched.policy.value == kRoundRobin) {
       return Need(CAP_SYS_NICE, "a real-time scheduling policy");
     }
-    if (sched.nice < own_.nice) {
+    CheckNice(sched.nice);
+  }
+
+  void CheckNice(std::int32_t nice) {
+    constexpr std::int64_t kAboveAll = 20;  // getrlimit(2), RLIMIT_NICE
+    rlimit limit;
+    getrlimit(RLIMIT_NICE, &limit);
+    const auto lowest = kAboveAll - static_cast<std::int64_t>(std::min<rlim_t>(limit.rlim_cur, 40));
+    if (nice < own_.nice && nice < lowest) {
       Need(CAP_SYS_NICE,
-           "nice " + std::to_string(sched.nice) + " below its own " + std::to_string(own_.nice));
+           "nice " + std::to_string(nice) + " below its own " + std::to_string(own_.nice));
     }
   }
 

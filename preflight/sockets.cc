@@ -273,6 +273,10 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     if (socket.stream) asked.port = 0;
     const int error = BindTo(fd, socket, asked);
     close(fd);
+    if (error == EADDRNOTAVAIL && !socket.stream && !socket.destination) {
+      return findings_.Warn("the address " + socket.source->address +
+                            " is not of this host: it is bound all the same (IP_FREEBIND)");
+    }
     if (error == EADDRNOTAVAIL) {
       return findings_.Wrong("the address " + socket.source->address + " is not of this host",
                              "give it the address for the restore");

@@ -187,14 +187,18 @@ std::string NetworkUnlock::Find() {
   return problem.empty() ? FindRules(six, "ip6tables-save", "ip6tables-restore") : problem;
 }
 
-/// All of the family: whether one is there is not what the exit code says of a single one.
+/// All of the family: whether one is there is not what the exit code says of a single one. CRIU 4
+/// has room for so much of a name (criu/netfilter.c, "inet " and the name in 31 characters).
 std::string NetworkUnlock::FindTable() {
+  constexpr std::size_t kNameRoom = 26;
+  cut_table_ = lock_->table.substr(0, kNameRoom);
   const Outcome listed = RunTool({"nft", "list", "tables", "inet"}, "", timeout_);
   std::string problem = Complaint("nft list tables inet", listed);
   std::istringstream lines(listed.output);
   for (std::string line; problem.empty() && std::getline(lines, line);) {
-    if (line != "table inet " + lock_->table) continue;
-    removals_.push_back({{"nft", "delete", "table", "inet", lock_->table.c_str()}, ""});
+    if (line != "table inet " + lock_->table && line != "table inet " + cut_table_) continue;
+    const std::string& name = line.ends_with(lock_->table) ? lock_->table : cut_table_;
+    removals_.push_back({{"nft", "delete", "table", "inet", name.c_str()}, ""});
   }
   return problem;
 }

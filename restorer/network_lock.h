@@ -40,6 +40,7 @@ class NetworkUnlock {
   const Program& program_;
   const unsigned timeout_;
   const NetworkLock* lock_ = nullptr;  ///< none: there is nothing to remove
+  std::string cut_table_;              ///< as CRIU's buffer has the table's name
   std::vector<Removal> removals_;
   bool may_be_gone_ = false;
 };

@@ -211,6 +211,17 @@ RestoreProblem Supervisor::RunOwnCommands() {
   return {};
 }
 
+/// clone3(2), as the executor's AwaitNumber() has it.
+static long CloneWhenFree(clone_args& arguments) {
+  constexpr unsigned kPause = 1000;  // µs
+  long result = syscall(__NR_clone3, &arguments, sizeof arguments);
+  for (int tries = 0; result < 0 && errno == EEXIST && tries < 10000; ++tries) {
+    usleep(kPause);
+    result = syscall(__NR_clone3, &arguments, sizeof arguments);
+  }
+  return result;
+}
+
 RestoreProblem Supervisor::StartRoot(const Op& op) {
   const Process* root = op.fork.child;
   clone_args arguments = {};
@@ -220,7 +231,7 @@ RestoreProblem Supervisor::StartRoot(const Op& op) {
   arguments.exit_signal = SIGCHLD;
   arguments.set_tid = reinterpret_cast<std::uint64_t>(&root->pid);
   arguments.set_tid_size = 1;
-  const long result = FailsOnPurpose() ? -1 : syscall(__NR_clone3, &arguments, sizeof arguments);
+  const long result = FailsOnPurpose() ? -1 : CloneWhenFree(arguments);
   if (result < 0) return {ErrorText("clone3"), op.command};
   if (result > 0) {
     root_ = static_cast<pid_t>(result);

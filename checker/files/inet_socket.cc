@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::uint32_t kIcmp = IPPROTO_ICMP, kIcmp6 = IPPROTO_ICMPV6;
 constexpr std::uint32_t kMostPort = 65535, kMostByte = 255;
+constexpr std::uint32_t kProtocols = 263;         // IPPROTO_MAX of Linux 6
 constexpr std::uint64_t kMostBytes = 0x7fffffff;  // of a queue
 
 Refusal Invalid(std::string fact) { return {"EINVAL", std::move(fact)}; }
@@ -42,7 +43,7 @@ std::optional<Refusal> RefusedKind(const InetSocket& socket) {
               protocol == (family == AF_INET ? kIcmp : kIcmp6);
       break;
     case SOCK_RAW:
-      known = protocol <= kMostByte;
+      known = protocol < kProtocols;
       break;
   }
   if (known) return std::nullopt;
@@ -53,7 +54,6 @@ std::optional<Refusal> RefusedKind(const InetSocket& socket) {
 std::optional<Refusal> RefusedAddress(const InetSocket& socket, const InetAddress& address) {
   if (address.port > kMostPort) return Invalid("port " + std::to_string(address.port));
   if (IsRaw(socket) && address.port != 0) return Invalid("a raw socket has no port");
-  if (!IsRaw(socket) && address.port == 0) return Invalid("port 0 stands for any that is free");
   if (ParseAddress(socket, address)) return std::nullopt;
   return Invalid("\"" + address.address + "\" is no address of the family as inet_ntop(3) has it");
 }
@@ -93,6 +93,12 @@ std::optional<Refusal> RefusedAddresses(const InetSocket& socket) {
   for (const auto* address : {&socket.source, &socket.destination}) {
     if (!*address) continue;
     if (auto refused = RefusedAddress(socket, **address)) return refused;
+  }
+  if (!IsRaw(socket) && socket.source && socket.source->port == 0) {
+    return Invalid("port 0 stands for any that is free");
+  }
+  if (IsStream(socket) && socket.destination && socket.destination->port == 0) {
+    return Invalid("a connection has two ports");
   }
   if (socket.v6only && socket.family.value != AF_INET6) {
     return Refusal{"ENOPROTOOPT", "v6only of a socket that is not AF_INET6"};

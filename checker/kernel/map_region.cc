@@ -180,10 +180,6 @@ bool Kernel::BackRings(const MapRegion& map, const PacketSocket& socket,
                             " bytes of rings, which are mapped from 0 on, all of them");
     return false;
   }
-  if (!map.flags.Has(MAP_SHARED)) {
-    Violation("EINVAL", "rings are mapped MAP_SHARED");
-    return false;
-  }
   backing->file = opened->file;
   backing->opened = opened;
   backing->kind = RegionKind::kPacketRing;

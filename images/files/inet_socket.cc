@@ -19,7 +19,7 @@ namespace crgen {
 namespace {
 
 constexpr std::uint32_t kIcmp = IPPROTO_ICMP, kIcmp6 = IPPROTO_ICMPV6;
-constexpr std::uint32_t kSctp = 132, kMptcp = 262, kMostPort = 65535, kMostProtocol = 255;
+constexpr std::uint32_t kSctp = 132, kMptcp = 262, kMostPort = 65535, kMostProtocol = 262;
 constexpr std::uint32_t kMostScale = 14;  // TCP_MAX_WSCALE
 constexpr int kAddressWords = 1, kAddressWords6 = 4, kFilterWords6 = 8;
 
@@ -50,8 +50,8 @@ std::string CheckKind(const pb::inet_sk_entry& from, const Place& at) {
     at.Error(".family", std::to_string(from.family()) + ", expected AF_INET or AF_INET6");
   }
   const std::uint32_t type = from.type(), protocol = from.proto();
-  if (protocol == kSctp) return "an SCTP socket";
-  if (protocol == kMptcp) return "a multipath TCP socket";
+  if (type != SOCK_RAW && protocol == kSctp) return "an SCTP socket";
+  if (type != SOCK_RAW && protocol == kMptcp) return "a multipath TCP socket";
   const std::uint32_t icmp = from.family() == AF_INET ? kIcmp : kIcmp6;
   const bool ping = protocol == icmp;
   const bool known =
@@ -105,8 +105,8 @@ void CheckEnds(const InetSocket& socket, const Place& at) {
   };
   if (!Is(socket, SOCK_RAW)) {
     if (socket.source && socket.source->port == 0) at.Error(".src_port", "0 of a bound socket");
-    if (socket.destination && socket.destination->port == 0) {
-      at.Error(".dst_port", "0 of a connected socket");
+    if (Is(socket, SOCK_STREAM) && socket.destination && socket.destination->port == 0) {
+      at.Error(".dst_port", "0 of a connection");
     }
   }
   if (socket.source && socket.v6only && is_mapped(*socket.source)) {

@@ -269,7 +269,9 @@ bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, Region* region) {
   const bool anonymous = region->file < 0 && region->kind != RegionKind::kSharedMemfd &&
                          region->kind != RegionKind::kPrivateMemfd;
   const std::uint32_t type = vma.flags() & kMapType;
+  const bool either = region->kind == RegionKind::kPacketRing;
   const bool good = type == (shared ? kMapShared : kMapPrivate) ||
+                    (either && type == kMapPrivate) ||
                     (region->kind == RegionKind::kPrivateAnonymous && type == kMapDroppable);
   if (!good || ((vma.flags() & kMapAnonymous) != 0) != anonymous) {
     diag_.Error(Where(".flags"), HexText(vma.flags()) + ", but by its status the area is " +

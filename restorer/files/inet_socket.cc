@@ -22,8 +22,8 @@ void AddIp(const InetSocket& socket, SocketOptionWriter& options) {
   const auto add = [&](int name, const auto& value) {
     if (value) options.Add(level, name, static_cast<int>(*value));
   };
-  if (!four) options.Add(level, IPV6_V6ONLY, socket.v6only);
-  add(four ? IP_FREEBIND : IPV6_FREEBIND, ip.freebind);
+  // A raw one counts as bound from the start: EINVAL.
+  if (!four && socket.socket_type.value != SOCK_RAW) options.Add(level, IPV6_V6ONLY, socket.v6only);
   add(four ? IP_PKTINFO : IPV6_RECVPKTINFO, ip.pktinfo);
   add(IP_TOS, ip.tos);
   add(IP_TTL, ip.ttl);
@@ -34,6 +34,17 @@ void AddIp(const InetSocket& socket, SocketOptionWriter& options) {
   for (const Hex word : ip.icmp_filter) words.push_back(static_cast<std::uint32_t>(word.value));
   options.AddBytes(four ? kRawLevel : int{IPPROTO_ICMPV6}, four ? kIcmpFilter : ICMP6_FILTER,
                    words.data(), words.size() * sizeof words[0]);
+}
+
+/// An address need not be of this host any more; a connection needs it anyway.
+bool BindsFreely(const InetSocket& socket) {
+  return socket.source && !socket.stream && !socket.destination;
+}
+
+void AddFreebind(const InetSocket& socket, bool value, SocketOptionWriter& options) {
+  const bool four = socket.family.value == AF_INET;
+  options.Add(four ? int{IPPROTO_IP} : int{IPPROTO_IPV6}, four ? IP_FREEBIND : IPV6_FREEBIND,
+              static_cast<int>(value));
 }
 
 void AddTcp(const TcpOptions& tcp, SocketOptionWriter& options) {
@@ -69,6 +80,8 @@ void FileRestorer<InetSocket>::Compile(const InetSocket& socket, OpenContext& co
   if (connection) options.Add(IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON);
   SocketOptions own = socket.options;
   if (connection) own.so_reuseaddr.reset();  // TCP_REPAIR has its own way
+  const bool freebind = socket.ip.freebind.value_or(false);
+  if (freebind || BindsFreely(socket)) AddFreebind(socket, true, options);
   AddIp(socket, options);
   options.AddAll(own, !connection);
   AddTcp(socket.tcp, options);
@@ -76,6 +89,11 @@ void FileRestorer<InetSocket>::Compile(const InetSocket& socket, OpenContext& co
   state->type = static_cast<std::int32_t>(socket.socket_type.value);
   state->protocol = static_cast<std::int32_t>(socket.protocol.value);
   state->options = options.Finish(-1);
+  if (BindsFreely(socket) && !freebind) {
+    SocketOptionWriter bound(context.arena);
+    AddFreebind(socket, false, bound);
+    state->bound_options = bound.Finish(-1);
+  }
   state->backlog = socket.backlog ? static_cast<std::int32_t>(*socket.backlog) : -1;
   state->owner = context.owner;
   state->shut = closed;

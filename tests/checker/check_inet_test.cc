@@ -118,6 +118,13 @@ TEST(CheckInet, Values) {
        "EINVAL: \"0:0::1\" is no address of the family as inet_ntop(3) has it"},
       {"any port", {Udp("127.0.0.1", 0)}, "EINVAL: port 0 stands for any that is free"},
       {"a port beyond all", {Udp("127.0.0.1", 65536)}, "EINVAL: port 65536"},
+      {"sent to port 0",
+       {With(udp,
+             [](auto& s) {
+               s.state.value = TCP_ESTABLISHED;
+               s.destination = InetAddress{"127.0.0.1", 0};
+             })},
+       ""},
       {"v6only of IPv4",
        {With(udp, [](auto& s) { s.v6only = true; })},
        "ENOPROTOOPT: v6only of a socket that is not AF_INET6"},

@@ -262,6 +262,15 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
   }
 }
 
+TEST_F(PreflightRightsTest, WhoHasBeenMadeNiceLacksTheRightToBegin) {
+  setpriority(PRIO_PROCESS, 0, 5);
+  const Outcome outcome = RunWith(PlanWith({}), {"checkpoint_restore", "sys_ptrace"}, "--detach");
+  setpriority(PRIO_PROCESS, 0, 0);
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("nice 0 below its own 5"), std::string::npos) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("CAP_SYS_NICE"), std::string::npos) << outcome.errors;
+}
+
 }  // namespace
 }  // namespace crgen::test
 

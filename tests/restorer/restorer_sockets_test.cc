@@ -337,6 +337,15 @@ TEST_F(NetworkLockTest, ATableIsDeleted) {
   EXPECT_EQ(Done(), "list tables inet\ndelete table inet CRIU-7\n");
 }
 
+TEST_F(NetworkLockTest, ATableIsKnownByAsMuchOfItsNameAsTheDumperHasRoomFor) {
+  Write("tables", "table inet CRIU-ae9ca9ce-2d1d-4e7a-8\ntable inet CRIU-ae9ca9ce-2d1d-4e7a-8e\n");
+  EXPECT_EQ(
+      RunLocked({{"method", "nftables"}, {"table", "CRIU-ae9ca9ce-2d1d-4e7a-8e64-05d47afc2be8"}})
+          .status,
+      0);
+  EXPECT_EQ(Done(), "list tables inet\ndelete table inet CRIU-ae9ca9ce-2d1d-4e7a-8e\n");
+}
+
 TEST_F(NetworkLockTest, ATableThatIsNotThereIsNot) {
   Write("tables", "table inet CRIU-77\n");
   EXPECT_EQ(RunLocked({{"method", "nftables"}, {"table", "CRIU-7"}}).status, 0);

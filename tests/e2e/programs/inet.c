@@ -13,10 +13,11 @@
 
 enum {
   LISTENER = 10, LISTENER6, BOUND_UDP, CONNECTED_UDP, CLOSED, BOUND, UDP6, SHARED_A, SHARED_B,
-  SERVER = 20, HALF_SERVER, MAPPED_SERVER, FULL_SERVER,
-  CLIENT = 30, HALF_CLIENT, MAPPED_CLIENT, FULL_CLIENT
+  RAW6, ABROAD, TO_NOBODY,
+  SERVER = 24, HALF_SERVER, MAPPED_SERVER, FULL_SERVER,
+  CLIENT = 32, HALF_CLIENT, MAPPED_CLIENT, FULL_CLIENT
 };
-enum { PORT = 21001, UDP_PORT, UDP_PORT2, BOUND_PORT, UDP6_PORT, SHARED_PORT };
+enum { PORT = 21001, UDP_PORT, UDP_PORT2, BOUND_PORT, UDP6_PORT, SHARED_PORT, ABROAD_PORT };
 enum { TO_SERVER = 96 * 1024, TO_CLIENT = 40 * 1024, READ_EARLY = 4096, HALF = 1000 };
 enum { SEED_SERVER = 1, SEED_CLIENT, SEED_HALF, SEED_FULL, SEED_LATER };
 
@@ -180,6 +181,13 @@ static void CheckRoot(void) {
   EXPECT("mark", 0x1234, Get(CLOSED, SOL_SOCKET, SO_MARK));
   EXPECT("reuseaddr of the first", 0, Get(SHARED_A, SOL_SOCKET, SO_REUSEADDR));
   EXPECT("reuseaddr of the second", 1, Get(SHARED_B, SOL_SOCKET, SO_REUSEADDR));
+  EXPECT("bound to no address of the host", ABROAD_PORT, LocalPort(ABROAD));
+  EXPECT("freebind", 0, Get(ABROAD, IPPROTO_IPV6, IPV6_FREEBIND));
+  struct sockaddr_in peer = {0};
+  socklen_t peer_size = sizeof peer;
+  CHECK(getpeername(TO_NOBODY, (struct sockaddr*)&peer, &peer_size));
+  EXPECT("port of nobody", 0, peer.sin_port);
+  EXPECT("protocol", IPPROTO_RAW, Get(RAW6, SOL_SOCKET, SO_PROTOCOL));
   EXPECT("server", TCP_ESTABLISHED, TcpState(SERVER));
   EXPECT("half server", TCP_CLOSE_WAIT, TcpState(HALF_SERVER));
   struct linger linger = {0};
@@ -284,11 +292,18 @@ int main(void) {
   Bind(SHARED_A, "127.0.0.1", SHARED_PORT);
   Bind(SHARED_B, "127.0.0.1", SHARED_PORT);
   Set(SHARED_A, SOL_SOCKET, SO_REUSEADDR, 0);
+  At(RAW6, CHECK(socket(AF_INET6, SOCK_RAW, IPPROTO_RAW)));
+  At(ABROAD, CHECK(socket(AF_INET6, SOCK_DGRAM, 0)));
+  Set(ABROAD, IPPROTO_IPV6, IPV6_FREEBIND, 1);
+  Bind6(ABROAD, "2001:db8::7", ABROAD_PORT);
+  Set(ABROAD, IPPROTO_IPV6, IPV6_FREEBIND, 0);
+  At(TO_NOBODY, CHECK(socket(AF_INET, SOCK_DGRAM, 0)));
+  Connect(TO_NOBODY, "127.0.0.1", 0);
 
   const pid_t child = ForkAs(0, 0);
   if (child == 0) {
     name = "child";
-    for (int fd = LISTENER; fd <= SHARED_B; fd++) close(fd);
+    for (int fd = LISTENER; fd <= TO_NOBODY; fd++) close(fd);
     Child();
     _exit(97);
   }

@@ -168,6 +168,7 @@ int main(void) {
   Set(THIRD, PACKET_VERSION, TPACKET_V3);
   Set(THIRD, PACKET_COPY_THRESH, 100);
   CHECK(setsockopt(THIRD, SOL_PACKET, PACKET_RX_RING, &third_ring, sizeof third_ring));
+  Map(NULL, (size_t)third_ring.tp_block_size * third_ring.tp_block_nr, PROT_READ, MAP_PRIVATE, THIRD, 0);
   CHECK(setsockopt(THIRD, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous, sizeof promiscuous));
   CHECK(setsockopt(THIRD, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &multicast, sizeof multicast));
 
