@@ -130,7 +130,7 @@ class SnapshotMaker {
     if (description.object != nullptr) (void)ObjectOf(*description.object);
     std::visit(
         [&]<typename Body>(const Body& body) {
-          if constexpr (HasObject<Body>) Add(body, &description);
+          if constexpr (HasObjectBehind<Body>) Add(body, &description);
         },
         file.body);
     if (description.socket != nullptr) AddSocket(description);

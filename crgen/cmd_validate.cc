@@ -9,14 +9,12 @@
 #include "crgen/cli.h"
 #include "crgen/losses.h"
 #include "crgen/plan_images.h"
+#include "dsl/json/findings.h"
 #include "dsl/json/program_json.h"
 #include "generator/generate.h"
 
 namespace crgen {
 namespace {
-
-constexpr const char* kEmptyPlan =
-    "is empty; where crgen was to write it, its own messages say why it did not";
 
 struct ValidateArguments {
   std::string plan;
@@ -26,16 +24,10 @@ struct ValidateArguments {
   bool state = false;
 };
 
-/// Findings get the place in the text: "plan.json:13: commands[11] …".
+/// With their places in the text.
 void AddWithLines(const Diagnostics& findings, const std::string& name,
                   const std::vector<std::uint32_t>& lines, Diagnostics& diag) {
-  for (Diagnostic entry : findings.entries()) {
-    if (entry.command && *entry.command < lines.size()) {
-      entry.line = lines[*entry.command];
-      entry.where = name + ":" + std::to_string(entry.line) + ": " + entry.where;
-    }
-    diag.Add(std::move(entry));
-  }
+  for (const Diagnostic& entry : findings.entries()) diag.Add(PlacedIn(name, lines, entry));
 }
 
 /// `suspects` gets what is legal, but not needed for that dump.
@@ -68,7 +60,6 @@ Result ReadPlan(const std::string& path, const std::string& name, Program* progr
   Diagnostics problems;
   const Result read = ReadProgram(text.Reader(), name, program, lines, problems);
   if (Failed(text.Close(diag))) return Result::kError;
-  if (text.IsEmpty()) return diag.Fail(name, kEmptyPlan);
   for (const Diagnostic& entry : problems.entries()) diag.Add(entry);
   return read;
 }

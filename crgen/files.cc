@@ -48,7 +48,6 @@ ByteReader TextFile::Reader() {
   return [this](std::span<char> out) -> std::size_t {
     while (true) {
       const ssize_t got = read(fd_, out.data(), out.size());
-      if (got > 0) empty_ = false;
       if (got >= 0) return static_cast<std::size_t>(got);
       if (errno == EINTR) continue;
       error_ = errno;

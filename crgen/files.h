@@ -58,12 +58,9 @@ class TextFile {
   /// Valid as long as the file is. An error of the system ends the text; Close() reports it.
   ByteReader Reader();
   Result Close(Diagnostics& diag);
-  /// Nothing was read.
-  bool IsEmpty() const { return empty_; }
 
  private:
   std::string path_;
-  bool empty_ = true;
   int fd_ = -1;
   int error_ = 0;
 };

@@ -7,8 +7,8 @@
 #include <filesystem>
 
 #include "crgen/cli.h"
+#include "model/nearest.h"
 #include "terminal/log.h"
-#include "terminal/nearest.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "terminal/nearest.h"
+#include "model/nearest.h"
 
 namespace crgen {
 

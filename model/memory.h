@@ -120,4 +120,17 @@ struct MemfdObject {
   std::vector<PageRun> pages;
 };
 
+/// Neighbours of ascending `ranges` become one.
+inline std::vector<AddressRange> Joined(const std::vector<AddressRange>& ranges) {
+  std::vector<AddressRange> joined;
+  for (const AddressRange& range : ranges) {
+    if (!joined.empty() && joined.back().end == range.start) {
+      joined.back().end = range.end;
+    } else {
+      joined.push_back(range);
+    }
+  }
+  return joined;
+}
+
 }  // namespace crgen

@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "checker/check.h"
+#include "dsl/json/findings.h"
 #include "dsl/json/program_json.h"
 #include "dsl/references.h"
 #include "preflight/preflight.h"
@@ -66,11 +67,8 @@ struct Plan {
 
 /// Says what was found, with its place in the text: "plan.json:13: commands[11] …".
 void Report(const Diagnostics& found, Plan* plan) {
-  for (Diagnostic entry : found.entries()) {
-    if (entry.command && *entry.command < plan->lines.size()) {
-      entry.line = plan->lines[*entry.command];
-      entry.where = plan->name + ":" + std::to_string(entry.line) + ": " + entry.where;
-    }
+  for (const Diagnostic& found_one : found.entries()) {
+    Diagnostic entry = PlacedIn(plan->name, plan->lines, found_one);
     const std::string advice = entry.advice.empty() ? "" : " (" + entry.advice + ")";
     if (entry.severity == Severity::kWarning) {
       spdlog::warn("{}: {}{}", entry.where, entry.what, advice);
@@ -109,23 +107,16 @@ Result ReadPlan(const std::string& path, Plan* plan, Diagnostics& diag) {
   if (broken) diag.Error(plan->name, std::strerror(errno));
   if (file != stdin) std::fclose(file);
   if (broken) return Result::kError;
-  if (plan->size == 0) {
-    return diag.Fail(plan->name,
-                     "is empty; where crgen was to write it, its own messages say why it did not");
-  }
   for (const Diagnostic& entry : problems.entries()) diag.Add(entry);
   return result;
 }
 
 bool NamesImages(const Program& program) {
-  return std::any_of(program.begin(), program.end(), [](const Command& command) {
-    const auto* open = std::get_if<OpenFile>(&command.body);
-    bool data = false;
-    if (open != nullptr) {
-      ForEachValueOf<ImageBytes>(*open->file, [&](const ImageBytes&) { data = true; });
-    }
-    return data || std::holds_alternative<LoadPages>(command.body);
-  });
+  bool names = false;
+  for (const Command& command : program) {
+    ForEachSource(command.body, [&](const ImageSpan&, std::uint64_t) { names = true; });
+  }
+  return names;
 }
 
 void LookAtHost(const Program& program, const Arguments& arguments, HostFiles* files,

@@ -188,7 +188,7 @@ void SnapshotDiffer::CompareFile(const Place& place, const File& before, const F
 void SnapshotDiffer::CompareContent(const Place& place, const File& before, const File& after) {
   std::visit(
       [&]<typename Body>(const Body& body) {
-        if constexpr (HasObject<Body>) CompareObject(place, before, body, after);
+        if constexpr (HasObjectBehind<Body>) CompareObject(place, before, body, after);
       },
       before.body);
 }

@@ -70,18 +70,6 @@ std::vector<Region> PlainRegions(const Snapshot& snapshot, const AddressSpace& m
   return regions;
 }
 
-std::vector<AddressRange> Joined(std::vector<AddressRange> ranges) {
-  std::vector<AddressRange> joined;
-  for (const AddressRange& range : ranges) {
-    if (!joined.empty() && joined.back().end == range.start) {
-      joined.back().end = range.end;
-    } else {
-      joined.push_back(range);
-    }
-  }
-  return joined;
-}
-
 std::string RangeText(const AddressRange& range) {
   return HexText(range.start).substr(2) + "-" + HexText(range.end).substr(2);
 }

@@ -244,7 +244,7 @@ std::string Relations::OthersText(const std::vector<ProcessIndex>& processes,
 std::string Relations::ObjectText(const File& file) const {
   return std::visit(
       [&]<typename Body>(const Body& body) -> std::string {
-        if constexpr (HasObject<Body>) return ObjectText(file, body);
+        if constexpr (HasObjectBehind<Body>) return ObjectText(file, body);
         return "";
       },
       file.body);

@@ -225,18 +225,6 @@ void CompareRegions(const std::string& process, const Snapshot& snapshot,
   }
 }
 
-std::vector<AddressRange> Joined(std::vector<AddressRange> ranges) {
-  std::vector<AddressRange> joined;
-  for (const AddressRange& range : ranges) {
-    if (!joined.empty() && joined.back().end == range.start) {
-      joined.back().end = range.end;
-    } else {
-      joined.push_back(range);
-    }
-  }
-  return joined;
-}
-
 /// Takes the first `bytes` off `*run` and returns them as a run.
 PlainRun Split(PlainRun* run, std::uint64_t bytes) {
   PlainRun head = *run;
@@ -252,7 +240,7 @@ void Comparison::CompareGuards(const std::string& where, const AddressSpace& exp
                                const Space& found) {
   std::vector<AddressRange> ranges;
   found.guards.ForEach([&](AddressRange range, const NoValue&) { ranges.push_back(range); });
-  ranges = Joined(std::move(ranges));
+  ranges = Joined(ranges);
   const std::vector<AddressRange> wanted = Joined(expected.guards);
   for (const AddressRange& range : wanted) {
     if (std::binary_search(ranges.begin(), ranges.end(), range)) continue;

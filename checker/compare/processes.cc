@@ -151,7 +151,7 @@ void Comparison::CompareContent(const std::string& where, const File& expected,
   if (expected.external || expected.body.index() != found.file->body.index()) return;
   std::visit(
       [&]<typename Body>(const Body& body) {
-        if constexpr (HasObject<Body>) CompareObject(where, body, found);
+        if constexpr (HasObjectBehind<Body>) CompareObject(where, body, found);
       },
       expected.body);
 }

@@ -51,6 +51,15 @@ void WriteFinding(const Diagnostic& entry, const Program& program, JsonWriter& j
 
 }  // namespace
 
+Diagnostic PlacedIn(std::string_view name, const std::vector<std::uint32_t>& lines,
+                    Diagnostic finding) {
+  if (finding.command && *finding.command < lines.size()) {
+    finding.line = lines[*finding.command];
+    finding.where = std::string(name) + ":" + std::to_string(finding.line) + ": " + finding.where;
+  }
+  return finding;
+}
+
 void WriteFindings(const Diagnostics& diag, const Program& program, JsonWriter& json) {
   json.BeginArray();
   for (const Diagnostic& entry : diag.entries()) WriteFinding(entry, program, json);

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <string>
 #include <utility>
 #include <variant>
@@ -15,6 +14,7 @@
 #include "dsl/json/stream.h"
 #include "dsl/json/writer.h"
 #include "dsl/value_kinds.h"
+#include "model/nearest.h"
 
 namespace crgen {
 namespace {
@@ -33,35 +33,10 @@ struct Place {
   }
 };
 
-/// Levenshtein's distance, for short words.
-std::size_t Distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
-    }
-  }
-  return row.back();
-}
-
 /// "; did you mean \"fd\"?", or nothing if no name is near `word`.
 std::string DidYouMean(std::string_view word, const std::vector<std::string_view>& names) {
-  constexpr std::size_t kLongestWord = 40;
-  if (word.size() > kLongestWord) return "";
-  const std::string_view* best = nullptr;
-  std::size_t best_distance = word.size() / 3 + 2;
-  for (const std::string_view& name : names) {
-    const std::size_t distance = Distance(word, name);
-    if (distance < best_distance) {
-      best_distance = distance;
-      best = &name;
-    }
-  }
-  return best == nullptr ? "" : "; did you mean \"" + std::string(*best) + "\"?";
+  const std::string nearest = Nearest(word, {names.begin(), names.end()});
+  return nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?";
 }
 
 /// Whether `key` is the name under which a Text that is not UTF-8 stands.
@@ -432,6 +407,18 @@ bool LanguageVersion::IsKnown() const {
 
 Result ReadProgram(const ByteReader& read, std::string_view name, Program* program,
                    std::vector<std::uint32_t>* lines, Diagnostics& diag) {
+  bool begun = false;
+  char first = 0;
+  if (read({&first, 1}) == 0) {
+    return diag.Fail(std::string(name),
+                     "is empty; where crgen was to write it, its own messages say why it did not");
+  }
+  const ByteReader whole = [&](std::span<char> out) -> std::size_t {
+    if (begun || out.empty()) return read(out);
+    begun = true;
+    out[0] = first;
+    return 1;
+  };
   Reader reader(name, diag);
   const Place root;
   bool good = true;
@@ -443,7 +430,7 @@ Result ReadProgram(const ByteReader& read, std::string_view name, Program* progr
     program->emplace_back();
     good &= reader.Read(value, line, Place{&root, {}, program->size() - 1}, &program->back());
   };
-  const Result parsed = StreamJsonArray(read, name, JsonLimits{}, element, diag);
+  const Result parsed = StreamJsonArray(whole, name, JsonLimits{}, element, diag);
   return good ? parsed : Result::kError;
 }
 

@@ -76,7 +76,7 @@ const Body* As(const File& file) {
 
 /// Types that say `using Object`: what the snapshot keeps of the thing behind their descriptions.
 template <typename Body>
-concept HasObject = requires {
+concept HasObjectBehind = requires {
   typename Body::Object;
 };
 

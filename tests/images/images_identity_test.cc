@@ -10,22 +10,11 @@
 #include "images/proto/cpuinfo.pb.h"
 #include "images/source/archive.h"
 #include "tests/support/image_builder.h"
+#include "tests/support/own_vdso.h"
 #include "tests/support/tar_maker.h"
 
 namespace crgen::test {
 namespace {
-
-/// The vdso of this process.
-std::string OwnVdso() {
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) {
-    if (!line.ends_with("[vdso]")) continue;
-    const std::uint64_t start = std::stoull(line, nullptr, 16);
-    const std::uint64_t end = std::stoull(line.substr(line.find('-') + 1), nullptr, 16);
-    return {reinterpret_cast<const char*>(start), end - start};
-  }
-  return "";
-}
 
 /// With that vdso in process 10, behind two pages of its own.
 Dump WithVdso(const std::string& vdso) {

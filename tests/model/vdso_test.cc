@@ -10,29 +10,17 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 #include <random>
 
 #include "model/digest.h"
 #include "model/ids.h"
+#include "tests/support/own_vdso.h"
 
 namespace crgen {
 namespace {
 
-/// The bytes of the vdso of this process.
-std::string OwnVdso() {
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) {
-    if (!line.ends_with("[vdso]")) continue;
-    const std::uint64_t start = std::stoull(line, nullptr, 16);
-    const std::uint64_t end = std::stoull(line.substr(line.find('-') + 1), nullptr, 16);
-    return {reinterpret_cast<const char*>(start), end - start};
-  }
-  return "";
-}
-
 TEST(VdsoTest, IsWhatTheDynamicLinkerFinds) {
-  const std::string bytes = OwnVdso();
+  const std::string bytes = test::OwnVdso();
   const auto vdso = ParseVdso(bytes);
   ASSERT_TRUE(vdso);
   EXPECT_EQ(vdso->size, bytes.size());
@@ -55,7 +43,7 @@ TEST(VdsoTest, IsWhatTheDynamicLinkerFinds) {
 
 /// Without the older table, whose header alone says how many symbols there are.
 TEST(VdsoTest, CountsSymbolsByEitherTable) {
-  std::string bytes = OwnVdso();
+  std::string bytes = test::OwnVdso();
   const auto whole = ParseVdso(bytes);
   ASSERT_TRUE(whole);
   Elf64_Ehdr header;
@@ -81,7 +69,7 @@ TEST(VdsoTest, CountsSymbolsByEitherTable) {
 
 /// Whatever is damaged, nothing outside is read (ASan sees it), and nothing impossible is said.
 TEST(VdsoTest, SurvivesDamage) {
-  const std::string good = OwnVdso();
+  const std::string good = test::OwnVdso();
   std::mt19937 random(7);
   int refused = 0;
   for (int i = 0; i < 20000; ++i) {

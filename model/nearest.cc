@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "terminal/nearest.h"
+#include "model/nearest.h"
 
 #include <algorithm>
 #include <numeric>
@@ -8,6 +8,7 @@ namespace crgen {
 namespace {
 
 constexpr std::size_t kLongest = 100;  ///< nobody mistypes longer names
+constexpr std::size_t kMost = 2;
 
 /// Damerau's distance: letters put in, left out, replaced, or two of them swapped.
 std::size_t Distance(std::string_view one, std::string_view other) {
@@ -31,7 +32,6 @@ std::size_t Distance(std::string_view one, std::string_view other) {
 }  // namespace
 
 std::string Nearest(std::string_view word, const std::vector<std::string>& names) {
-  constexpr std::size_t kMost = 2;
   if (word.size() > kLongest) return "";
   std::size_t best = std::min(kMost + 1, word.size());
   std::string nearest;
