@@ -76,6 +76,9 @@ struct Describe<Mount> {
       Optional("options", &Mount::options, "of a new file system, as /proc/PID/mountinfo has them"),
       Required("flags", &Mount::flags, "of the mount"),
       Optional("sb_flags", &Mount::sb_flags, "of a new file system"),
+      Optional("shared", &Mount::shared, "the group of mounts whose events it shares"),
+      Optional("master", &Mount::master,
+               "the group whose events it gets; in no mount's `shared`: the caller's"),
       Optional("external", &Mount::external,
                "the key by which the caller of a restore says what is mounted"),
       Optional("content", &Mount::content, "of a new tmpfs: a tar archive, compressed by gzip")};

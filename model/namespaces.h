@@ -67,6 +67,9 @@ struct Mount {
   std::optional<Text> options;  ///< of the file system, with commas between them
   MountFlags flags;
   MountFlags sb_flags;  ///< where the file system is made
+  // Groups of mounts with the same events, by numbers of the list's own (model/mount_sharing.h).
+  std::optional<std::uint64_t> shared;  ///< the one that it is in
+  std::optional<std::uint64_t> master;  ///< the one whose events it gets; in no `shared`: outside
   std::optional<Text> external;
   std::optional<ImageBytes> content;  ///< of a tmpfs: an archive of tar(1), compressed by gzip(1)
   friend bool operator==(const Mount&, const Mount&) = default;

@@ -83,6 +83,8 @@ class Compiler {
     setup.board = script_.board;
     setup.service_fd = FirstUnusedFd(program_);
     setup.source_fd = setup.service_fd + 1;
+    setup.root_fd = setup.source_fd + 1;
+    setup.own_mounts = services_.own_mounts;
     setup.arena_start = arena_.start();
     setup.arena_end = arena_.end();
     setup.user_end = kDefaultUserEnd;

@@ -81,8 +81,8 @@ const MemoryState* MemoryOf(const MmAttributes& mm, const Services& services, Ar
     to->exe_check = {nullptr, -1, 0, false};
     return to;
   }
-  // Where the tree has mounts of its own, all have the root of its namespace as theirs.
-  to->exe = arena.Text((services.own_mounts ? "" : "../root") + mm.exe.bytes);
+  to->below_root = services.own_mounts;
+  to->exe = arena.Text(services.own_mounts ? mm.exe.bytes.substr(1) : "../root" + mm.exe.bytes);
   const int held = services.files->file(mm.exe.bytes);
   to->exe_check = {held < 0 ? nullptr : arena.Text(std::to_string(held)), -1, 0, false};
   return to;

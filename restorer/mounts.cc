@@ -17,6 +17,7 @@
 #include <utility>
 
 #include "model/mount_paths.h"
+#include "model/mount_sharing.h"
 #include "preflight/namespace_options.h"
 #include "restorer/cleanup.h"
 #include "restorer/namespaces.h"
@@ -224,6 +225,8 @@ std::string MountOwnProc() {
 MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& services, Arena& arena) {
   std::unordered_map<std::uint64_t, std::size_t> by_id, by_superblock;
   std::vector<MountStep> steps;
+  SharingProblem none;
+  const MountSharing sharing = *PlanSharing(mounts, &none);  // the checker has looked
   for (std::size_t i = 0; i < mounts.size(); ++i) {
     const Mount& mount = mounts[i];
     by_id.emplace(mount.id, i);
@@ -257,11 +260,16 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
       if (mount.flags.Has(row.flag)) step.set |= row.set;
     }
     // A copy would share its events with what it is a copy of, and take others' mounts there.
-    step.propagation =
-        mount.flags.Has(mount_flag::kUnbindable) ? mount_flag::kUnbindable : mount_flag::kPrivate;
+    step.propagation = sharing.slaves_of_outside[i] ? mount_flag::kSlave : mount_flag::kPrivate;
     steps.push_back(step);
   }
-  return {arena.Copy(steps), static_cast<std::uint32_t>(steps.size())};
+  std::vector<GroupStep> groups;
+  for (const SharingStep& step : sharing.steps) {
+    groups.push_back({step.from ? static_cast<std::int32_t>(*step.from) : -1,
+                      static_cast<std::int32_t>(step.to), step.propagation});
+  }
+  return {arena.Copy(steps), static_cast<std::uint32_t>(steps.size()), arena.Copy(groups),
+          static_cast<std::uint32_t>(groups.size())};
 }
 
 }  // namespace crgen::restorer

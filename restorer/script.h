@@ -353,6 +353,7 @@ struct MemoryState {
   const uint64_t* auxv;
   uint32_t auxv_size;  ///< bytes
   const char* exe;     ///< from the service directory
+  bool below_root;     ///< `exe` is below that of the tree's own mount namespace instead
   FileCheck exe_check;
 };
 
@@ -436,6 +437,8 @@ struct Setup {
   uint64_t helper_stack_top;
   int32_t service_fd;  ///< /proc/<supervisor>/fd: whatever the supervisor holds can be reopened
   int32_t source_fd;   ///< a pidfd of the supervisor, to take over what it holds
+  int32_t root_fd;     ///< the root of the tree's own mount namespace, if it has one
+  bool own_mounts;     ///< it has
   uint32_t threads;    ///< of all processes that resume
   SocketOwner own;     ///< what all processes are until the end
   // Where the supervisor has its vdso, and where the arena keeps it.

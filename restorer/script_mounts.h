@@ -27,9 +27,18 @@ struct MountStep {
   const char* mountpoint;     ///< for messages
 };
 
+/// What is done to mounts when all are there.
+struct GroupStep {
+  int32_t from;  ///< whose groups it joins; -1: none
+  int32_t to;
+  uint64_t propagation;  ///< mount_setattr(2); 0: none
+};
+
 struct MountsOp {
   const MountStep* steps;
   uint32_t count;
+  const GroupStep* groups;
+  uint32_t group_count;
 };
 
 }  // namespace crgen::restorer

@@ -10,6 +10,7 @@
 
 #include "checker/compare/difference.h"
 #include "checker/kernel/kernel.h"
+#include "model/mount_sharing.h"
 
 namespace crgen::check {
 namespace {
@@ -60,6 +61,9 @@ class MountTable {
     Refusals refusal = CheckPlace(mount);
     if (!refusal) refusal = CheckSource(mount);
     if (!refusal) refusal = CheckFlags(mount);
+    if (!refusal && (mount.shared == 0U || mount.master == 0U)) {
+      refusal = Invalid("is in group 0, which is none");
+    }
     if (refusal) {
       refusal->fact = "mount " + std::to_string(mount.id) + " " + refusal->fact;
       return refusal;
@@ -183,7 +187,9 @@ Refusals Check(const std::vector<Mount>& mounts) {
   for (const Mount& mount : mounts) {
     if (Refusals refusal = table.Add(mount)) return refusal;
   }
-  return std::nullopt;
+  SharingProblem problem;
+  if (PlanSharing(mounts, &problem)) return std::nullopt;
+  return Invalid("mount " + std::to_string(mounts[problem.mount].id) + " " + problem.what);
 }
 
 }  // namespace

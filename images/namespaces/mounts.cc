@@ -13,6 +13,7 @@
 #include "images/load/place.h"
 #include "images/proto/namespaces.pb.h"
 #include "model/mount_paths.h"
+#include "model/mount_sharing.h"
 
 namespace crgen {
 namespace {
@@ -117,17 +118,17 @@ class MountLoader {
     };
     const std::uint64_t unknown = entry.flags() & ~kMountFlags & ~kSharing;
     const std::uint64_t unknown_sb = entry.sb_flags() & ~kSuperblockFlags;
-    if (entry.shared_id() != 0 || entry.master_id() != 0 || entry.internal_sharing()) {
-      refuse(entry.shared_id() != 0 ? "shared_id" : "master_id",
-             "a mount that shares its events with others");
+    mount.flags.bits &= ~kSharing;
+    if (entry.shared_id() != 0) mount.shared = entry.shared_id();
+    if (entry.master_id() != 0) mount.master = entry.master_id();
+    if (mount.shared && mount.external && !entry.internal_sharing()) {
+      refuse("shared_id", "a mount that shares its events with those of outside");
     } else if (entry.with_plugin()) {
       refuse("with_plugin", "a mount of a plugin");
     } else if (entry.deleted()) {
       refuse("deleted", "a mount of a file, or directory, that is unlinked");
     } else if (entry.ext_key().starts_with("CRIU:") || (entry.ext_mount() && !mount.external)) {
       refuse("ext_key", "an external mount of which only the dumper knows what it is");
-    } else if ((entry.flags() & kSharing) != 0) {
-      refuse("flags", "a mount that shares its events with others");
     } else if (unknown != 0) {
       refuse("flags", "bits " + HexText(unknown) + ", which no mount can be given");
     } else if (unknown_sb != 0) {
@@ -378,7 +379,23 @@ class MountLoader {
     }
     std::vector<Mount> out;
     for (const std::size_t i : order) out.push_back(std::move(mounts_[i].mount));
+    SharingProblem problem;
+    if (!PlanSharing(out, &problem)) {
+      Refuse(mounts_[order[problem.mount]].where, "a mount that " + problem.what);
+      return {};
+    }
+    NumberGroups(&out);
     return out;
+  }
+
+  /// The kernel's numbers are others each time.
+  static void NumberGroups(std::vector<Mount>* mounts) {
+    std::unordered_map<std::uint64_t, std::uint64_t> numbers;
+    for (Mount& mount : *mounts) {
+      for (std::optional<std::uint64_t>* group : {&mount.shared, &mount.master}) {
+        if (*group) *group = numbers.try_emplace(**group, numbers.size() + 1).first->second;
+      }
+    }
   }
 
   Loader& loader_;

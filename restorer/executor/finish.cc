@@ -109,9 +109,9 @@ void Finisher::SetMemory() const {
   for (int i = 0; i < 11; ++i) map.bounds[i] = memory.bounds[i];
   map.auxv = memory.auxv;
   map.auxv_size = memory.auxv_size;
-  // From the supervisor's root: the process may have another one by now.
-  const long exe =
-      OpenChecked(*this, setup->service_fd, memory.exe, O_RDONLY | O_CLOEXEC, memory.exe_check);
+  // Not from its own root, which may be another one by now.
+  const long exe = OpenChecked(*this, memory.below_root ? setup->root_fd : setup->service_fd,
+                               memory.exe, O_RDONLY | O_CLOEXEC, memory.exe_check);
   map.exe_fd = (uint32_t)exe;
   Control("prctl(PR_SET_MM_MAP)", PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
   Must("close", __NR_close, exe);
@@ -310,6 +310,7 @@ void Finisher::CloseService() const {
   if (__atomic_sub_fetch(users, 1, __ATOMIC_SEQ_CST) == 0) {
     Must("close", __NR_close, setup->service_fd);
     Must("close", __NR_close, setup->source_fd);
+    if (setup->own_mounts) Must("close", __NR_close, setup->root_fd);
   }
 }
 

@@ -13,6 +13,7 @@ namespace {
 
 constexpr uint64_t kRecursive = 0x4000, kPrivate = 0x40000;  // MS_REC, MS_PRIVATE
 constexpr int kDetach = 2;                                   // MNT_DETACH
+constexpr unsigned kSetGroup = 0x100;                        // MOVE_MOUNT_SET_GROUP, Linux 5.15
 constexpr uint64_t kAllAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                     MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME |
                                     MOUNT_ATTR_NOSYMFOLLOW;
@@ -79,6 +80,11 @@ struct Mounter {
     Must(step, "pivot_root", __NR_pivot_root, ".", ".");
     Must(step, "umount2 of the old root", __NR_umount2, ".", kDetach);
     Must(step, "chdir", __NR_chdir, "/");
+    const long root =
+        Must(step, "open", __NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (root == caller.setup->root_fd) return;
+    Must(step, "dup3", __NR_dup3, root, caller.setup->root_fd, O_CLOEXEC);
+    Must(step, "close", __NR_close, root);
   }
 
   void Run(int32_t index) const {
@@ -101,6 +107,20 @@ struct Mounter {
          &attributes, sizeof attributes);
     step.parent < 0 ? BecomeRoot(step, mount) : Attach(step, mount);
   }
+
+  void Share(const GroupStep& group) const {
+    const MountStep& step = mounts.steps[group.to];
+    const int mount = NumberOf(group.to);
+    if (group.from >= 0) {
+      Must(step, "move_mount(MOVE_MOUNT_SET_GROUP)", __NR_move_mount, NumberOf(group.from), "",
+           mount, "", kSetGroup | MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+    }
+    if (group.propagation == 0) return;
+    mount_attr attributes = {};
+    attributes.propagation = group.propagation;
+    Must(step, "mount_setattr", __NR_mount_setattr, mount, "", 0x1000 /* AT_EMPTY_PATH */,
+         &attributes, sizeof attributes);
+  }
 };
 
 }  // namespace
@@ -108,8 +128,9 @@ struct Mounter {
 void MakeMounts(const Caller& caller, const MountsOp& mounts) {
   caller.Must("unshare(CLONE_NEWNS)", __NR_unshare, CLONE_NEWNS);
   caller.Must("mount(MS_PRIVATE)", __NR_mount, 0, "/", 0, kRecursive | kPrivate, 0);
-  const Mounter mounter{caller, mounts, caller.setup->source_fd + 1};
+  const Mounter mounter{caller, mounts, caller.setup->root_fd + 1};
   for (uint32_t i = 0; i < mounts.count; ++i) mounter.Run((int32_t)i);
+  for (uint32_t i = 0; i < mounts.group_count; ++i) mounter.Share(mounts.groups[i]);
   caller.Must("close_range", __NR_close_range, mounter.first, mounter.first + (int)mounts.count - 1,
               0);
 }

@@ -176,6 +176,40 @@ TEST(CheckNamespaces, PlacesOfMounts) {
   });
 }
 
+TEST(CheckNamespaces, GroupsOfMounts) {
+  const auto grouped = [](Mount mount, std::uint64_t shared, std::uint64_t master) {
+    if (shared != 0) mount.shared = shared;
+    if (master != 0) mount.master = master;
+    return mount;
+  };
+  const Mount all = NewMount(2, 1, "/all", "tmpfs");
+  const auto part = [](std::uint64_t id, const std::string& place) {
+    return BindMount(id, 1, place, 102, "/part");
+  };
+  RunMountCases({
+      {"a group", {grouped(all, 1, 0), grouped(part(3, "/a"), 1, 0)}, ""},
+      {"a slave", {grouped(all, 1, 0), grouped(part(3, "/a"), 0, 1)}, ""},
+      {"of the caller's",
+       {Changed(grouped(MountAt(2, 1, "/a"), 0, 1), [](Mount& m) { m.external = Text{"a"}; })},
+       ""},
+      {"group 0",
+       {Changed(all, [](Mount& m) { m.shared = 0; })},
+       "EINVAL: mount 2 is in group 0, which is none"},
+      {"of nobody's",
+       {grouped(all, 0, 1)},
+       "EINVAL: mount 2 gets the events of a mount that is not in the namespace"},
+      {"two parts without a whole",
+       {all, grouped(part(3, "/a"), 1, 0), grouped(BindMount(4, 1, "/b", 102, "/other"), 1, 0)},
+       "EINVAL: mount 4 is in a group of which no mount has all that the others have"},
+      {"of two file systems",
+       {grouped(all, 1, 0), grouped(NewMount(3, 1, "/b", "tmpfs"), 1, 0)},
+       "EINVAL: mount 3 is in a group with mount 2, which is of another file system"},
+      {"a group with two masters",
+       {grouped(all, 1, 0), grouped(part(3, "/a"), 1, 2)},
+       "EINVAL: mount 3 is in a group whose members have different masters"},
+  });
+}
+
 TEST(CheckNamespaces, SourcesOfMounts) {
   const auto external = [](const std::function<void(Mount&)>& change) {
     Mount mount = MountAt(2, 1, "/data");

@@ -35,11 +35,12 @@ static void EnterNamespaces(const char* program) {
   char here[PATH_MAX];
   CHECK(getcwd(here, sizeof here) == NULL ? -1 : 0);
   CHECK(chdir(here));
-  const char* const folders[] = {"proc", "sys", "dev", "tmp", "part", "masked"};
+  const char* const folders[] = {"proc", "sys", "dev", "tmp", "part", "slave", "masked", "jail"};
   for (unsigned i = 0; i < sizeof folders / sizeof *folders; i++) CHECK(mkdir(folders[i], 0755));
   char command[2 * PATH_MAX];
   snprintf(command, sizeof command, "cp %s program", program);
   CHECK(system(command) == 0 ? 0 : -1);
+  CHECK(mount(".", "jail", NULL, MS_BIND, NULL));
   CHECK(mount("proc", "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL));
   CHECK(mount("proc/sys", "proc/sys", NULL, MS_BIND, NULL));
   CHECK(mount(NULL, "proc/sys", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL));
@@ -55,8 +56,14 @@ static void EnterNamespaces(const char* program) {
   CHECK(mkdir("tmp/folder", 0750));
   Make("tmp/folder/file", "in the scratch");
   CHECK(symlink("folder/file", "tmp/link"));
+  CHECK(mkdir("tmp/folder/place", 0700));
+  CHECK(mount(NULL, "tmp", NULL, MS_SHARED, NULL));
   CHECK(mount("tmp/folder", "part", NULL, MS_BIND, NULL));
+  CHECK(mount("tmp/folder", "slave", NULL, MS_BIND, NULL));
+  CHECK(mount(NULL, "slave", NULL, MS_SLAVE, NULL));
+  CHECK(mount(NULL, "slave", NULL, MS_SHARED, NULL));
   CHECK(mount("empty", "masked", "tmpfs", MS_RDONLY, NULL));
+  CHECK(mount(NULL, "masked", NULL, MS_UNBINDABLE, NULL));
   CHECK((int)syscall(SYS_pivot_root, ".", "."));
   CHECK(umount2(".", MNT_DETACH));
   CHECK(chdir("/"));
@@ -65,7 +72,7 @@ static void EnterNamespaces(const char* program) {
   CHECK(close(null));
 }
 
-/// Mountpoint, root, flags and file system of each mount, in the order of mountpoints.
+/// Mountpoint, root, flags, propagation and file system of each mount, in the order of mountpoints.
 static int ByText(const void* a, const void* b) { return strcmp(a, b); }
 static void Describe(char* text, size_t size) {
   static char all[16384], lines[64][400];
@@ -77,10 +84,16 @@ static void Describe(char* text, size_t size) {
     if (rest == NULL || sscanf(line, "%*s %*s %*s %99s %99s %99s", root, place, flags) != 3)
       continue;
     if (sscanf(rest, " - %39s %99s %99s", type, source, options) != 3) continue;
+    char propagation[40] = "";
+    for (const char* word = line; (word = strchr(word, ' ')) != NULL && word++ < rest;) {
+      if (strncmp(word, "shared:", 7) == 0) strcat(propagation, "shared ");
+      if (strncmp(word, "master:", 7) == 0) strcat(propagation, "slave ");
+      if (strncmp(word, "unbindable", 10) == 0) strcat(propagation, "unbindable ");
+    }
     // What the root lies on is the caller's.
-    if (strcmp(place, "/") == 0) root[0] = type[0] = source[0] = options[0] = 0;
-    snprintf(lines[count++], sizeof lines[0], "%s %s %s %s %s %s\n", place, root, flags, type,
-             source, options);
+    if (strcmp(place, "/") == 0 || strcmp(place, "/jail") == 0) root[0] = type[0] = source[0] = options[0] = 0;
+    snprintf(lines[count++], sizeof lines[0], "%s %s %s %s%s %s %s\n", place, root, flags,
+             propagation, type, source, options);
   }
   qsort(lines, (size_t)count, sizeof lines[0], ByText);
   text[0] = 0;
@@ -144,8 +157,29 @@ static void ExpectNamespace(int fd, const char* path) {
   EXPECT(path, own.st_ino, opened.st_ino);
 }
 
+static dev_t DeviceAt(const char* path) {
+  struct stat status;
+  CHECK(stat(path, &status));
+  return status.st_dev;
+}
+
+/// What is mounted on one of a group is mounted on all, and on slaves; not the other way round.
+static void CheckPropagation(void) {
+  const dev_t before = DeviceAt("/part/place");
+  CHECK(mount("event", "/tmp/folder/place", "tmpfs", 0, NULL));
+  EXPECT("in the group", DeviceAt("/tmp/folder/place"), DeviceAt("/part/place"));
+  EXPECT("in its slave", DeviceAt("/tmp/folder/place"), DeviceAt("/slave/place"));
+  CHECK(umount("/part/place"));
+  EXPECT("gone from all", before, DeviceAt("/slave/place"));
+  CHECK(mount("event", "/slave/place", "tmpfs", 0, NULL));
+  EXPECT("the slave's own", before, DeviceAt("/tmp/folder/place"));
+  CHECK(umount("/slave/place"));
+}
+
 static void LastChecksOfRoot(void) {
   LastChecks();
+  AwaitStep("child_looked");
+  CheckPropagation();
   ExpectNamespace(NODE, "/proc/self/ns/uts");
   ExpectNamespace(NETWORK, "/proc/self/ns/net");
   EXPECT("access mode of the tun file", O_RDWR, fcntl(TUN, F_GETFL) & O_ACCMODE);
@@ -156,7 +190,23 @@ static void LastChecksOfRoot(void) {
   CHECK(ioctl(TUN, TUNSETIFF, &device));
 }
 
-static void Child(void) { Live(CheckNames, LastChecks); }
+static void LastChecksOfChild(void) {
+  LastChecks();
+  Step("child_looked");
+}
+static void Child(void) { Live(CheckNames, LastChecksOfChild); }
+
+/// Its executable is not below its root.
+static void Jailed(void) {
+  struct stat status;
+  EXPECT("no processes below its root", -1, stat("/proc/self", &status));
+  EXPECT("its root is that of all", 0, stat("/program", &status));
+}
+static void Jail(void) {
+  CHECK(chroot("/jail"));
+  CHECK(chdir("/"));
+  Live(Jailed, Jailed);
+}
 
 int main(int argc, char** argv) {
   if (argc == 2 && strcmp(argv[1], "inside") != 0) {
@@ -168,6 +218,7 @@ int main(int argc, char** argv) {
   Begin();
   Describe(mounts, sizeof mounts);
   Spawn(0, "child", Child);
+  Spawn(0, "jail", Jail);
   Open(TUN, "/dev/tun", O_RDWR);
   Open(NODE, "/proc/self/ns/uts", O_RDONLY);
   Open(NETWORK, "/proc/self/ns/net", O_RDONLY);
