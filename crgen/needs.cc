@@ -43,8 +43,12 @@ void ForEachHeld(const Snapshot& snapshot, Function&& function) {
 void AddDescriptors(const Snapshot& snapshot, std::vector<Need>* needs) {
   // The first one that each key has in the tree.
   std::map<std::string, std::optional<Fd>> numbers;
+  std::set<std::string> with_name;
   ForEachHeld(snapshot, [&](std::optional<Fd> fd, const File& file) {
-    if (file.external) numbers.emplace(*file.external, fd);
+    if (!file.external) return;
+    numbers.emplace(*file.external, fd);
+    const auto* socket = As<UnixSocket>(file);
+    if (socket != nullptr && socket->peer_name) with_name.insert(*file.external);
   });
   std::set<Fd> used;
   for (const auto& [key, first] : numbers) {
@@ -56,6 +60,7 @@ void AddDescriptors(const Snapshot& snapshot, std::vector<Need>* needs) {
                       first ? "a descriptor, which is " + std::to_string(*first) + " in the tree"
                             : std::string("a descriptor, which a message carries"),
                       {"--inherit-fd", "fd[" + std::to_string(fd) + "]:" + key}});
+    if (with_name.contains(key)) needs->back().instead.push_back({"--ext-unix-sk"});
   }
 }
 

@@ -50,8 +50,13 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
     known_.insert(key);
     const auto handed_over = context_.options.inherited.find(key);
     if (handed_over == context_.options.inherited.end()) {
+      const auto* socket = As<UnixSocket>(file);
+      const bool named = socket != nullptr && socket->peer_name;
       return findings_.Wrong(name + " comes from outside, and is not handed over",
-                             "--inherit-fd fd[N]:" + name);
+                             "--inherit-fd fd[N]:" + name +
+                                 (named ? ", or --ext-unix-sk, which connects it to " +
+                                              Printable(socket->peer_name->bytes)
+                                        : ""));
     }
     const int fd = handed_over->second;
     const std::string at = "descriptor " + std::to_string(fd) + ", handed over as " + name + ", ";

@@ -84,6 +84,8 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
          "fd[N]:KEY: hand over the descriptor N for what the plan has from outside and calls "
          "KEY, e.g. fd[1]:pipe:[4711]")
       ->type_name("fd[N]:KEY");
+  app.add_flag("--ext-unix-sk", arguments->outside_sockets.all,
+               "Connect unix sockets whose peers are not of the tree to the names of these");
   auto* console = app.add_option("--console-socket", options.console_socket,
                                  "The unix socket of who gets the masters of terminals that no "
                                  "process of the plan has")
@@ -98,7 +100,8 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
       ->type_name("DIR");
   app.add_option("--external", arguments->namespaces.external,
                  "mnt[KEY]:PATH: what is mounted in that namespace for what the plan has from "
-                 "outside and calls KEY; net[PATH]:KEY: likewise a network namespace")
+                 "outside and calls KEY; net[PATH]:KEY: likewise a network namespace; unix[INODE]: "
+                 "connect that unix socket anew, as --ext-unix-sk does")
       ->type_name("KEY:PATH");
   app.add_option("--oci", arguments->oci,
                  "config.json of the container: its root file system and bind mounts, where --root "
@@ -162,6 +165,7 @@ bool FinishArguments(Arguments* arguments) {
       !ReadCgroupOptions(arguments->cgroup_mode, arguments->cgroup_roots, &options.cgroups)) {
     return false;
   }
+  arguments->outside_sockets.keys = ReadUnixSockets(arguments->namespaces.external);
   std::string wrong = ReadNamespaceArguments(arguments->namespaces, &options.namespaces);
   if (wrong.empty() && !arguments->oci.empty()) {
     wrong = ReadOciConfiguration(arguments->oci, &options.namespaces);

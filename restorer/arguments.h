@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "restorer/namespace_arguments.h"
+#include "restorer/outside_sockets.h"
 #include "restorer/restore.h"
 
 namespace crgen::restorer {
@@ -19,6 +20,7 @@ struct Arguments {
   std::string cgroup_mode = "soft";
   std::vector<std::string> cgroup_roots;
   NamespaceArguments namespaces;
+  OutsideSockets outside_sockets;
   std::string oci;                 ///< the configuration of a container; empty: none
   std::string callers_namespaces;  ///< "caller", or empty
   bool images_given = false;

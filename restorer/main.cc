@@ -19,6 +19,7 @@
 #include "preflight/preflight.h"
 #include "restorer/arguments.h"
 #include "restorer/consent.h"
+#include "restorer/outside_sockets.h"
 #include "restorer/own_limits.h"
 #include "restorer/restore.h"
 #include "restorer/result_json.h"
@@ -119,8 +120,9 @@ bool NamesImages(const Program& program) {
   return names;
 }
 
-void LookAtHost(const Program& program, const Arguments& arguments, HostFiles* files,
-                Diagnostics& diag) {
+void LookAtHost(const Program& program, Arguments& arguments, HostFiles* files, Diagnostics& diag) {
+  ConnectOutside(program, arguments.outside_sockets, !arguments.preflight,
+                 &arguments.options.inherited, diag);
   const PreflightOptions options = {arguments.images,
                                     arguments.images_outside,
                                     arguments.options.new_pid_namespace,
@@ -138,7 +140,7 @@ void LookAtHost(const Program& program, const Arguments& arguments, HostFiles* f
 }
 
 /// What can be said before anything is made.
-void CheckPlan(const Arguments& arguments, Plan* plan, HostFiles* files, Diagnostics& diag) {
+void CheckPlan(Arguments& arguments, Plan* plan, HostFiles* files, Diagnostics& diag) {
   const Program& program = plan->outcome.program;
   if (Failed(ReadPlan(arguments.plan, plan, diag))) return;
   if (program.empty())
@@ -181,7 +183,7 @@ int RestorePlan(const Arguments& arguments, HostFiles& files, Plan* plan) {
   return result.exit_status;
 }
 
-int Run(const Arguments& arguments, Plan* plan) {
+int Run(Arguments& arguments, Plan* plan) {
   plan->name = arguments.plan == "-" ? "standard input" : arguments.plan;
   Diagnostics diag;
   HostFiles files;
@@ -199,7 +201,7 @@ bool Print(const std::string& text) {
          std::fflush(stdout) == 0;
 }
 
-int RunAndPrint(const Arguments& arguments) {
+int RunAndPrint(Arguments& arguments) {
   Plan plan;
   const int code = Run(arguments, &plan);
   const Outcome& outcome = plan.outcome;

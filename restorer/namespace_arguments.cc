@@ -22,11 +22,18 @@ bool IsNumber(const std::string& text) {
          std::ranges::all_of(text, [](unsigned char c) { return std::isdigit(c) != 0; });
 }
 
+/// "unix[88]"
+bool IsUnixSocket(const std::string& text) {
+  return text.starts_with("unix[") && text.ends_with("]") &&
+         IsNumber(text.substr(5, text.size() - 6));
+}
+
 std::string ReadExternal(const std::string& text, NamespaceOptions* options) {
   const std::string name = "--external " + text + ": ";
   std::string kind, inside, behind;
   if (!Split(text, &kind, &inside, &behind) || (kind != "mnt" && kind != "net")) {
-    return name + "expected mnt[KEY]:PATH, such as mnt[/data]:/srv/data, or net[PATH]:KEY";
+    return name +
+           "expected mnt[KEY]:PATH, such as mnt[/data]:/srv/data, net[PATH]:KEY or unix[INODE]";
   }
   if (kind == "net" && IsNumber(inside)) {
     return name +
@@ -52,8 +59,17 @@ std::string ReadJoin(const std::string& text, NamespaceOptions* options) {
 
 }  // namespace
 
+std::set<std::string> ReadUnixSockets(const std::vector<std::string>& external) {
+  std::set<std::string> keys;
+  for (const std::string& text : external) {
+    if (IsUnixSocket(text)) keys.insert("socket:" + text.substr(4));
+  }
+  return keys;
+}
+
 std::string ReadNamespaceArguments(const NamespaceArguments& arguments, NamespaceOptions* options) {
   for (const std::string& text : arguments.external) {
+    if (IsUnixSocket(text)) continue;
     if (std::string wrong = ReadExternal(text, options); !wrong.empty()) return wrong;
   }
   for (const std::string& text : arguments.join) {

@@ -235,6 +235,9 @@ std::optional<Refusal> FileRules<UnixSocket>::RefusedPair(const Kernel& kernel,
 std::optional<Refusal> FileRules<UnixSocket>::CheckOpening(const Kernel& kernel, const File& file,
                                                            const UnixSocket& socket,
                                                            const File* peer) const {
+  if (socket.peer_name && !file.external) {
+    return Invalid("peer_name is of what comes from outside");
+  }
   if (file.external || (peer != nullptr && peer->external)) {
     if (peer == nullptr) return std::nullopt;
     return Invalid("what comes from outside is no end of a pair");

@@ -32,7 +32,9 @@ struct Describe<UnixSocket> {
           .Within(kFds),
       Optional("shutdown_before", &UnixSocket::shutdown_before,
                "shutdown(2) before connect(2), which the peer does not notice"),
-      Optional("permissions", &UnixSocket::permissions, "of the socket file")};
+      Optional("permissions", &UnixSocket::permissions, "of the socket file"),
+      Optional("peer_name", &UnixSocket::peer_name,
+               "with `external`: the name of the peer, to which who restores may connect one")};
 };
 
 template <>

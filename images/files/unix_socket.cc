@@ -76,6 +76,14 @@ std::string UnsupportedUse(std::uint32_t flags) {
   return (flags & ~kExternal) == 0 ? "" : "unix socket with uflags " + HexText(flags);
 }
 
+/// As somebody else can connect to it; absent: nobody can.
+std::optional<Text> AbsoluteName(const UnixSocket& socket) {
+  if (!socket.name || socket.unlinked_name) return std::nullopt;
+  if (socket.IsAbstract()) return socket.name;
+  if (!socket.name->bytes.starts_with('/') && !socket.name_directory) return std::nullopt;
+  return Text{socket.Path()};
+}
+
 /// Whether it may have locks: of others than descriptors of processes the dumper writes none.
 bool MayHaveLocks(const File& file) { return CanBeLocked(file) && !file.flags.Has(O_PATH); }
 
@@ -129,7 +137,8 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
     return loader.diag.Fail(at.Where("usk.type"),
                             std::to_string(from.type()) + " is no type of a unix socket");
   }
-  const auto state = StateOf(from);
+  const bool outside = (from.uflags() & kExternal) != 0;
+  const auto state = outside ? kUnconnected : StateOf(from);
   if (!state) {
     return loader.diag.Fail(at.Where("usk.state"),
                             std::to_string(from.state()) + " is no state of such a unix socket");
@@ -164,7 +173,7 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
                       from.ns_id(),
                       at.Where("usk"),
                       {},
-                      (from.uflags() & kExternal) != 0,
+                      outside,
                       false,
                       body});
   file->body = std::move(body);
@@ -235,6 +244,7 @@ void FileLoaderOf<UnixSocket>::JoinPeer(std::size_t index, Loader& loader) {
   const auto found = by_inode_.find(socket.peer);
   if (found == by_inode_.end() || sockets_[found->second].is_outside) {
     socket.comes_from_outside = true;
+    if (found != by_inode_.end()) body.peer_name = AbsoluteName(sockets_[found->second].body);
     socket.shutdown = 0;
     body.permissions.reset();
     return;

@@ -38,6 +38,7 @@ struct UnixSocket {
   std::optional<Fd> accept_from;            ///< in programs: a descriptor of the listener
   std::optional<Shutdown> shutdown_before;  ///< before it was connected: its peer knows nothing
   std::optional<FilePermissions> permissions;  ///< of the socket file
+  std::optional<Text> peer_name;               ///< `external`: the name that it is connected to
 
   bool IsAbstract() const { return name && !name->bytes.empty() && name->bytes.front() == '\0'; }
   /// Whether a file has the name.

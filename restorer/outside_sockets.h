@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Unix sockets whose peers are not of the tree: connected anew, where the user says so.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "dsl/commands.h"
+#include "model/diagnostics.h"
+
+namespace crgen::restorer {
+
+/// Which of them the user lets reach out: --ext-unix-sk, --external unix[INODE].
+struct OutsideSockets {
+  bool all = false;
+  std::set<std::string> keys;  ///< as model/files/external.h has them
+};
+
+/// Makes the sockets that `allowed` names and `*inherited` has not, and connects each to the name
+/// of its peer; `*inherited` gets them, by key. Not `connects`: only looks whether somebody could
+/// be there. What fails is reported.
+void ConnectOutside(const Program& program, const OutsideSockets& allowed, bool connects,
+                    std::map<std::string, int>* inherited, Diagnostics& diag);
+
+}  // namespace crgen::restorer
