@@ -277,7 +277,7 @@ def main():
     unseen = 0
     for case, what, message in FAULTS:
         line = [os.path.join(FOLDER, "run"), "--only", case, "--settle", "0.5", os.path.abspath(__file__), what,
-                crrestore, "{plan}", "--images", "{images}", "--detach", "--file-locks",
+                crrestore, "{plan}", "--images", "{images}", "--root={root}", "--detach", "--file-locks",
                 "--tcp-established"]
         run = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=False)
         if run.returncode == 77:

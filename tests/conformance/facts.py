@@ -218,6 +218,24 @@ class Seen:
                 return line.split()[1:]
         return []
 
+    def mounts(self, wanted):
+        """What is mounted at each place: type, root, flags, and the groups by letters, which come in the
+        order in which the mounts were made."""
+        found, letters = {}, {}
+        with open("/proc/%d/mountinfo" % self.pid, encoding="utf-8", errors="replace") as table:
+            for line in table:
+                words = line.split()
+                dash = words.index("-")
+                tags = []
+                for tag in words[6:dash]:
+                    kind, _, group = tag.partition(":")
+                    letter = letters.setdefault(group, "abcdefgh"[len(letters)]) if group else ""
+                    tags.append(kind + letter.rjust(len(letter) + bool(letter)))
+                root = "" if words[4] == "/" else words[3] + " "
+                text = " ".join([words[dash + 1], root + words[5], *tags])
+                found.setdefault(words[4], []).append(text)
+        return {place: "; ".join(sorted(found.get(place, []))) for place in {**wanted, **found}}
+
     def bytes_at(self, address, size):
         with open("/proc/%d/mem" % self.pid, "rb", buffering=0) as memory:
             memory.seek(int(address, 16))

@@ -30,7 +30,7 @@ def make(end):
             file.write(text)
         os.chmod(path, mode)
     os.link(os.path.join(PATH, "b"), os.path.join(PATH, "link_remap.1"))
-    for name in ("dir", "jail", "jail/inside"):
+    for name in ("dir", "jail", "jail/inside", "jail/part", "jail/slave"):
         os.mkdir(os.path.join(PATH, name), 0o755)
     os.mkfifo(os.path.join(PATH, "fifo"))
     os.mknod(os.path.join(PATH, "socket"), 0o140644)
