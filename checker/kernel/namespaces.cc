@@ -122,10 +122,8 @@ class MountTable {
       return Invalid("makes no file system: source, options, sb_flags and content go with fstype");
     }
     if (mount.external) {
-      if (mount.parent && !is_new && !mount.superblock && !mount.external->bytes.empty()) {
-        return std::nullopt;
-      }
-      return Invalid("is external: it has a parent and a key, and neither fstype nor superblock");
+      if (mount.parent && !is_new && !mount.external->bytes.empty()) return std::nullopt;
+      return Invalid("is external: it has a parent and a key, and no fstype");
     }
     if (!mount.parent) {
       if (!is_new) return std::nullopt;

@@ -190,17 +190,36 @@ class MountLoader {
     return true;
   }
 
+  /// By file system the mount from outside that has most of it: its content is in no image.
+  std::unordered_map<std::uint32_t, std::size_t> WidestOfOutside() const {
+    std::unordered_map<std::uint32_t, std::size_t> widest;
+    for (std::size_t i = 0; i < mounts_.size(); ++i) {
+      const Mount& mount = mounts_[i].mount;
+      if (!mount.parent || !mount.external) continue;
+      const auto [known, is_new] = widest.try_emplace(mounts_[i].device, i);
+      const std::string& root = mounts_[known->second].mount.root.bytes;
+      if (!is_new && mount.root.bytes.size() < root.size()) known->second = i;
+    }
+    return widest;
+  }
+
   /// Which mount of each file system is the one that others are bind mounts of.
   void FindBases() {
+    const auto outside = WidestOfOutside();
     for (std::size_t i = 0; i < mounts_.size(); ++i) {
       const Planned& planned = mounts_[i];
-      const bool makes = i == *root_ || (!planned.mount.external &&
+      const auto given = outside.find(planned.device);
+      const bool is_part =
+          given != outside.end() &&
+          IsBelow(planned.mount.root.bytes, mounts_[given->second].mount.root.bytes);
+      const bool makes = i == *root_ || (!planned.mount.external && !is_part &&
                                          planned.mount.root.bytes == "/" && IsMountable(planned));
       if (!makes) continue;
       const auto [base, is_new] = base_.try_emplace(planned.device, i);
       const bool earlier = planned.mount.id < mounts_[base->second].mount.id;
       if (!is_new && base->second != *root_ && (i == *root_ || earlier)) base->second = i;
     }
+    base_.insert(outside.begin(), outside.end());
   }
 
   static bool IsMountable(const Planned& planned) {
@@ -212,7 +231,7 @@ class MountLoader {
     Mount& mount = planned.mount;
     const auto base = base_.find(planned.device);
     const bool is_base = base != base_.end() && &mounts_[base->second] == &planned;
-    if (is_base && mount.parent) return MakeNew(planned);
+    if (is_base && mount.parent && !mount.external) return MakeNew(planned);
     mount.source.reset();
     mount.options.reset();
     mount.sb_flags = {};
@@ -221,6 +240,7 @@ class MountLoader {
       mount.superblock = planned.device;
     } else if (!mount.external) {
       DecideBind(planned, base == base_.end() ? nullptr : &mounts_[base->second]);
+      if (base != base_.end()) mounts_[base->second].mount.superblock = planned.device;
     }
   }
 

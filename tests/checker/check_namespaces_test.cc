@@ -217,12 +217,18 @@ TEST(CheckNamespaces, SourcesOfMounts) {
     change(mount);
     return std::vector<Mount>{mount};
   };
+  const auto joined = [](std::vector<Mount> mounts, const Mount& last) {
+    mounts.push_back(last);
+    return mounts;
+  };
   RunMountCases({
       {"from outside", external([](Mount&) {}), ""},
+      {"of what is from outside",
+       joined(external([](Mount& m) { m.superblock = 7; }), BindMount(3, 1, "/a", 7, "/x")), ""},
       {"without a key", external([](Mount& m) { m.external = Text{""}; }),
-       "EINVAL: mount 2 is external: it has a parent and a key, and neither fstype nor superblock"},
+       "EINVAL: mount 2 is external: it has a parent and a key, and no fstype"},
       {"from outside, and new", external([](Mount& m) { m.fstype = "proc"; }),
-       "EINVAL: mount 2 is external: it has a parent and a key, and neither fstype nor superblock"},
+       "EINVAL: mount 2 is external: it has a parent and a key, and no fstype"},
       {"from nowhere", {MountAt(2, 1, "/a")}, "EINVAL: mount 2 has no superblock"},
       {"of a file system that is not there",
        {BindMount(2, 1, "/a", 7, "/")},
