@@ -28,7 +28,7 @@ begin() {
   setsid "$@" </dev/null >out 2>err &
   root=$!
   disown # no word of its end
-  await 30 has ready || { fail "$name" "it does not begin: $(tail -3 err)"; return 1; }
+  await 30 has ready || { fail "$name" "it does not begin: $(tail -n 3 err)"; return 1; }
 }
 
 # again: dumps it, which ends it, and brings it back.
@@ -53,11 +53,11 @@ A
 }
 
 restore_stopped() {
-  "$crgen" -q images -o plan.json 2>crgen.err || { fail "$name" "no plan: $(tail -3 crgen.err)"; return 1; }
+  "$crgen" -q images -o plan.json 2>crgen.err || { fail "$name" "no plan: $(tail -n 3 crgen.err)"; return 1; }
   timeout 80 "$crrestore" plan.json --images images --file-locks --stop --pidfile pid \
     "${restore_options[@]}" </dev/null >restore.out 2>&1 &
   restorer=$!
-  await 40 all_are_stopped || { fail "$name" "no restore: $(tail -3 restore.out)"; return 1; }
+  await 40 all_are_stopped || { fail "$name" "no restore: $(tail -n 3 restore.out)"; return 1; }
   "$tests/world/program_facts.py" "$root" >facts.after
   "$tests/support/proc_facts.py" --compare facts.before facts.after >facts.diff ||
     fail "$name" "/proc says otherwise: $(head -20 facts.diff)"
@@ -88,7 +88,7 @@ ended() {
   local status
   wait "$restorer"
   status=$?
-  [ "$status" = 0 ] || fail "$name" "status $status: $(tail -3 restore.out err)"
+  [ "$status" = 0 ] || fail "$name" "status $status: $(tail -n 3 restore.out err)"
 }
 
 # finish: whoever is left of it ends.
@@ -117,8 +117,8 @@ try() {
     elif restore_stopped; then
       go_on
       ended
-      has end || fail "$name" "it has not come to its end: $(tail -3 err)"
-      cmp -s out ../plain/out || fail "$name" "it comes to another end: $(tail -3 out)"
+      has end || fail "$name" "it has not come to its end: $(tail -n 3 err)"
+      cmp -s out ../plain/out || fail "$name" "it comes to another end: $(tail -n 3 out)"
     fi
   fi
   finish
