@@ -40,6 +40,14 @@ sockets() { # PORT
 }
 moving=no
 
+# are_at_rest PORT: what has been sent has been acknowledged, which may be delayed.
+are_at_rest() {
+  local earlier
+  earlier=$(sockets "$1")
+  sleep 0.3
+  [ "$(sockets "$1")" = "$earlier" ]
+}
+
 # A client that is connected before and after, line by line.
 connect() { exec 8<>"/dev/tcp/127.0.0.1/$1" || fail "$name" "nobody listens"; }
 disconnect() { exec 8>&-; }
@@ -63,6 +71,7 @@ http() { # PATH: what is said for it, in one line
 again_with_peers() {
   local before reset all rule
   dump_options=(--tcp-established --network-lock "$2") restore_options=(--tcp-established)
+  await 20 are_at_rest "$1" || fail "$name" "its connections do not come to rest"
   before=$(sockets "$1") reset=$(resets) rule=$(rules)
   stop_and_end || return 1
   all=$(resets_of_all)
