@@ -32,6 +32,7 @@ struct Executor : Caller {
   void MoveSpecial();
   void Move();
   void Protect();
+  void Unmap();
   void Advise(uint64_t start, uint64_t size, uint64_t advice);
   void ChangeDirectories();
   void LeaveSupervisor();
@@ -134,8 +135,7 @@ void Executor::Execute() {
            op->map.prot & PROT_WRITE ? 0 : 010000 /* SHM_RDONLY */);
       return;
     case OpKind::kUnmap:
-      Must("munmap", __NR_munmap, op->range.start, op->range.size);
-      return;
+      return Unmap();
     case OpKind::kMove:
       return Move();
     case OpKind::kProtect:
@@ -298,6 +298,15 @@ void Executor::Move() {
          range.to + done);
     done += size;
   }
+}
+
+/// A range that spans holes may have the arena in one.
+void Executor::Unmap() {
+  const uint64_t start = op->range.start, end = start + op->range.size;
+  const uint64_t below = end < setup->arena_start ? end : setup->arena_start;
+  const uint64_t above = start > setup->arena_end ? start : setup->arena_end;
+  if (start < below) Must("munmap", __NR_munmap, start, below - start);
+  if (above < end) Must("munmap", __NR_munmap, above, end - above);
 }
 
 void Executor::Protect() {

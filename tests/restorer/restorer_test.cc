@@ -104,6 +104,25 @@ TEST_F(RestorerTest, LeavesNothingOfItselfInTheAddressSpace) {
   }
 }
 
+TEST_F(RestorerTest, ARangeThatIsUnmappedMaySpanItself) {
+  const std::uint64_t low = 0x700000, high = 0x7e0000000000;
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.Map(Pid(0), low, 1, {"PROT_READ"});
+  plan.Map(Pid(0), high, 1, {"PROT_READ"});
+  plan.Add("UNMAP_REGION", Pid(0), {{"start", Plan::Hex(low)}, {"end", Plan::Hex(high + 0x1000)}});
+  plan.MapProgram(Pid(0));
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  std::ifstream maps("/proc/" + std::to_string(Pid(0)) + "/maps");
+  int regions = 0;
+  for (std::string line; std::getline(maps, line);) {
+    regions += line.find("[vsyscall]") == std::string::npos;
+  }
+  EXPECT_EQ(regions, 2) << "the program's code and stack";
+}
+
 TEST_F(RestorerTest, StopsEverybodyIfAsked) {
   Plan plan;
   BuildTree(plan, [&](int i) { return Pid(i); });

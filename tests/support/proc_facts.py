@@ -1,3 +1,4 @@
+#!/usr/bin/python3 -B
 # SPDX-License-Identifier: Apache-2.0
 """What proc(5) says of a process, but for what it has used and for how the kernel keeps it.
 

@@ -1,55 +1,69 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Pipelines of ordinary programs are dumped amid their work, planned, restored, and come to the end
-# that they come to undisturbed.
+# Pipelines, jobs and builds of ordinary programs are dumped amid their work, planned, restored, and
+# come to the end that they come to undisturbed.
 #
 # usage: pipelines.sh CRGEN CRRESTORE GET_CRIU CRIU_FOLDER
 # Exit status 77: skipped, as root, a CRIU or a package is missing; it says which.
 set -u
 . "$(dirname "$0")/common.sh"
-enter_namespaces --pid tar gzip sha256sum bash setsid unshare -- "$@"
-
-# try NAME SCRIPT: bash runs the script, which writes `begun` when it is at work and `end` when it
-# is done. What it writes must be what it writes undisturbed.
-try() {
-  local name=$1 script=$2 here=$folder/$1 root
-  mkdir -p "$here/plain" "$here/dumped" "$here/images"
-  (cd "$here/plain" && bash -c "$script" </dev/null >out 2>err)
-  cd "$here/dumped" || exit 1
-  setsid bash -c "$script" </dev/null >out 2>err &
-  root=$!
-  await 20 has begun || { fail "$name" "it does not begin"; return; }
-  dump "$root" "$here/images" ||
-    { fail "$name" "no dump: $(tail -3 "$here/images/dump.log")"; return; }
-  wait "$root" 2>/dev/null
-  has end && { fail "$name" "it was done before it was dumped"; return; }
-  "$crgen" -q "$here/images" -o "$here/plan.json" ||
-    { fail "$name" "no plan"; return; }
-  timeout 100 "$crrestore" "$here/plan.json" --images "$here/images" </dev/null >/dev/null ||
-    { fail "$name" "no restore, or another exit status"; return; }
-  has end || { fail "$name" "it has not come to its end"; return; }
-  cmp -s out "$here/plain/out" || { fail "$name" "it comes to another end"; return; }
-  echo "ok: $name"
-}
-
-head -c 30000000 /dev/urandom >"$folder/data"
+enter_namespaces "--pid --mount" tar gzip sha256sum jq bash setsid unshare /usr/bin/python3 -- "$@"
+. "$(dirname "$0")/programs.sh"
+export HOME=$folder
 
 # All three are at work, and the pipes between them are full.
-try tar_gzip_sha256sum "
-  echo yes >begun
-  tar c -C '$folder' data | gzip -1 | sha256sum
-  echo done >end"
+wanted tar_gzip_sha256sum && {
+  head -c 30000000 /dev/urandom >"$folder/data"
+  try tar_gzip_sha256sum "tar gzip sha256sum" "
+    echo yes >ready
+    tar c -C '$folder' data | gzip -1 | sha256sum
+    echo done >end"
+}
 
-try background_jobs '
+wanted background_jobs && try background_jobs sort '
   count() { for ((i = 0; i < 40000; i++)); do echo "$1 $i"; done; }
   numbers() { for job in a b c; do count $job & done; wait; }
-  echo yes >begun
+  echo yes >ready
   numbers | sort | sha256sum
   count d > >(sha256sum >inner) &
   wait $!
   wait
   until [ -s inner ]; do sleep 0.05; done
   cat inner
+  echo done >end'
+
+wanted xz xz && try xz xz "
+  seq 1000000 >data
+  echo yes >ready
+  xz -T2 -6 --block-size=1MiB -c data | sha256sum
+  echo done >end"
+
+# The jobs' tokens are in a pipe, or a FIFO.
+wanted make make cc && try make make '
+  for i in {1..10}; do
+    for j in {1..60}; do
+      echo "int f${i}_$j(int n) { int s = 0; for (int i = 0; i < n; i++) s += i * n + s % ($j + i); return s; }"
+    done >$i.c
+    echo "int f${i}_7(int); " >>all.h
+    echo "sum += f${i}_7($i);" >>calls.h
+  done
+  printf "%s\n" "#include \"all.h\"" "#include <stdio.h>" "int main() { int sum = 0;" \
+    "#include \"calls.h\"" "printf(\"%d\\n\", sum); }" >main.c
+  printf "%s\n" "program: main.o \$(addsuffix .o,$(echo {1..10}))" "	cc -o \$@ \$^" \
+    "%.o: %.c" "	cc -O2 -c \$< -o \$@ && echo \$@ >>ready" >Makefile
+  make -s -j2 program && ./program
+  echo $? >end'
+
+wanted git_repack git && try git_repack git '
+  git init -q .
+  git config user.name somebody; git config user.email nobody@localhost
+  for i in {1..250}; do seq $i 3 9000 >$i; done
+  git add [1-9]*
+  GIT_AUTHOR_DATE=@1000000000 GIT_COMMITTER_DATE=@1000000000 git commit -qm all
+  echo yes >ready
+  git -c pack.threads=2 repack -adfq --window=80 --depth=50
+  git fsck --full --strict 2>&1
+  git rev-parse HEAD; ls .git/objects/pack | sed "s/.*\\.//"; find .git/objects -name "tmp_*"
   echo done >end'
 
 [ "$failures" = 0 ]

@@ -130,7 +130,7 @@ def descendants(pid):
 
 
 NUMBERS = {'id', 'inode_id', 'pipe_id', 'socket_id', 'connect_to', 'dead', 'source', 'offset'}
-RUNNING = {'registers', 'fpu', 'time'}
+RUNNING = {'registers', 'fpu', 'time', 'images', 'stream'}
 
 
 def _stripped(value):
