@@ -50,6 +50,7 @@ struct Subcommand {
 };
 
 std::function<ExitCode()> AddCheck(CLI::App& app);
+std::function<ExitCode()> AddCore(CLI::App& app);
 std::function<ExitCode()> AddDiff(CLI::App& app);
 std::function<ExitCode()> AddGenerate(CLI::App& app);
 std::function<ExitCode()> AddPlan(CLI::App& app);

@@ -2,8 +2,6 @@
 // crgen show [WHAT…] DUMP
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-
 #include "crgen/look.h"
 #include "views/show.h"
 
@@ -31,26 +29,6 @@ std::string TopicList() {
   return text + "all";
 }
 
-/// Errors are said one by one: what they are about is not shown. Of the rest, how much it is.
-void SayWhatIsMissing(const Look& look, const std::string& path) {
-  Diagnostics errors;
-  for (const Diagnostic& entry : look.findings.entries()) {
-    if (entry.severity == Severity::kError) errors.Add(entry);
-  }
-  errors.CountDropped(look.findings);
-  PrintDiagnostics(errors);
-  const std::size_t unsupported = look.findings.Count(Severity::kUnsupported);
-  if (look.whole && unsupported != 0) {
-    spdlog::warn(
-        "{}: {} in it that no program can say, marked ! where shown: `crgen why {}` says why", path,
-        unsupported == 1 ? "1 thing" : std::to_string(unsupported) + " things", path);
-  }
-}
-
-bool Has(const Snapshot& snapshot, Pid pid) {
-  return std::ranges::find(snapshot.tree.nodes, pid, &TreeNode::pid) != snapshot.tree.nodes.end();
-}
-
 ExitCode Show(const ShowArguments& arguments) {
   std::vector<Topic> topics;
   for (std::size_t i = 0; i + 1 < arguments.words.size(); ++i) {
@@ -65,10 +43,7 @@ ExitCode Show(const ShowArguments& arguments) {
   OpenLook(path, &look);
   SayWhatIsMissing(look, path);
   if (look.snapshot.processes.empty()) return ExitCode::kBadInput;
-  if (arguments.pid && !Has(look.snapshot, *arguments.pid)) {
-    spdlog::error("--pid: no process {} is in {}", *arguments.pid, path);
-    return ExitCode::kUsage;
-  }
+  if (arguments.pid && FindProcess(look, *arguments.pid, path) < 0) return ExitCode::kUsage;
   ViewOptions options = OptionsOfTerminal();
   options.pid = arguments.pid;
   const ExitCode printed = PrintView(arguments.json ? ShowJson(look.Dump(), topics, arguments.pid)
