@@ -18,7 +18,7 @@ constexpr crgen::Subcommand kSubcommands[] = {
     {"show", crgen::AddShow},     {"why", crgen::AddWhy},   {"plan", crgen::AddPlan},
     {"check", crgen::AddCheck},   {"diff", crgen::AddDiff}, {"generate", crgen::AddGenerate},
     {"needs", crgen::AddNeeds},   {"tree", crgen::AddTree}, {"validate", crgen::AddValidate},
-    {"schema", crgen::AddSchema}, {"core", crgen::AddCore}};
+    {"schema", crgen::AddSchema}, {"core", crgen::AddCore}, {"memory", crgen::AddMemory}};
 constexpr const char* kDefault = "generate";
 
 constexpr crgen::ProgramText kText = {
@@ -32,7 +32,8 @@ constexpr crgen::ProgramText kText = {
     "  crgen validate plan.json\n"
     "  crgen tree dump/\n"
     "  crgen needs dump/\n"
-    "  crgen core dump/ --pid 31500 -o core",
+    "  crgen core dump/ --pid 31500 -o core\n"
+    "  crgen memory dump/ --pid 31500 --search 'password=[^&]*'",
     ".BR crrestore (1),\n.BR restore-program (5),\n.BR criu (8)"};
 
 /// A word for a subcommand that has no such name, and is no file either. Said, if it is one.
