@@ -55,6 +55,7 @@ std::function<ExitCode()> AddDiff(CLI::App& app);
 std::function<ExitCode()> AddGenerate(CLI::App& app);
 std::function<ExitCode()> AddMemory(CLI::App& app);
 std::function<ExitCode()> AddPlan(CLI::App& app);
+std::function<ExitCode()> AddReport(CLI::App& app);
 std::function<ExitCode()> AddShow(CLI::App& app);
 std::function<ExitCode()> AddTree(CLI::App& app);
 std::function<ExitCode()> AddValidate(CLI::App& app);

@@ -18,7 +18,8 @@ constexpr crgen::Subcommand kSubcommands[] = {
     {"show", crgen::AddShow},     {"why", crgen::AddWhy},   {"plan", crgen::AddPlan},
     {"check", crgen::AddCheck},   {"diff", crgen::AddDiff}, {"generate", crgen::AddGenerate},
     {"needs", crgen::AddNeeds},   {"tree", crgen::AddTree}, {"validate", crgen::AddValidate},
-    {"schema", crgen::AddSchema}, {"core", crgen::AddCore}, {"memory", crgen::AddMemory}};
+    {"schema", crgen::AddSchema}, {"core", crgen::AddCore}, {"memory", crgen::AddMemory},
+    {"report", crgen::AddReport}};
 constexpr const char* kDefault = "generate";
 
 constexpr crgen::ProgramText kText = {
@@ -32,6 +33,7 @@ constexpr crgen::ProgramText kText = {
     "  crgen validate plan.json\n"
     "  crgen tree dump/\n"
     "  crgen needs dump/\n"
+    "  crgen report dump/ -o report.html\n"
     "  crgen core dump/ --pid 31500 -o core\n"
     "  crgen memory dump/ --pid 31500 --search 'password=[^&]*'",
     ".BR crrestore (1),\n.BR restore-program (5),\n.BR criu (8)"};
