@@ -66,6 +66,7 @@ struct Services {
   Pid helper_tid = 0;                   ///< for helpers that load pages
   bool time_namespace = true;           ///< `time` is obeyed
   bool tcp_close = false;               ///< connections come back closed
+  bool timed = false;                   ///< steps say when they are done
 };
 
 /// Where an opening is compiled into: `op` has fd, cloexec and flags already.
