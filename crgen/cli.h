@@ -50,9 +50,12 @@ struct Subcommand {
 };
 
 std::function<ExitCode()> AddCheck(CLI::App& app);
+std::function<ExitCode()> AddCore(CLI::App& app);
 std::function<ExitCode()> AddDiff(CLI::App& app);
 std::function<ExitCode()> AddGenerate(CLI::App& app);
+std::function<ExitCode()> AddMemory(CLI::App& app);
 std::function<ExitCode()> AddPlan(CLI::App& app);
+std::function<ExitCode()> AddReport(CLI::App& app);
 std::function<ExitCode()> AddShow(CLI::App& app);
 std::function<ExitCode()> AddTree(CLI::App& app);
 std::function<ExitCode()> AddValidate(CLI::App& app);

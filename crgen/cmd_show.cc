@@ -2,9 +2,8 @@
 // crgen show [WHAT…] DUMP
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
-
 #include "crgen/look.h"
+#include "views/files_picture.h"
 #include "views/show.h"
 
 namespace crgen {
@@ -14,6 +13,7 @@ struct ShowArguments {
   std::vector<std::string> words;  ///< topics, then the dump
   std::optional<Pid> pid;
   bool json = false;
+  bool svg = false;
 };
 
 std::string TopicHelp() {
@@ -31,26 +31,6 @@ std::string TopicList() {
   return text + "all";
 }
 
-/// Errors are said one by one: what they are about is not shown. Of the rest, how much it is.
-void SayWhatIsMissing(const Look& look, const std::string& path) {
-  Diagnostics errors;
-  for (const Diagnostic& entry : look.findings.entries()) {
-    if (entry.severity == Severity::kError) errors.Add(entry);
-  }
-  errors.CountDropped(look.findings);
-  PrintDiagnostics(errors);
-  const std::size_t unsupported = look.findings.Count(Severity::kUnsupported);
-  if (look.whole && unsupported != 0) {
-    spdlog::warn(
-        "{}: {} in it that no program can say, marked ! where shown: `crgen why {}` says why", path,
-        unsupported == 1 ? "1 thing" : std::to_string(unsupported) + " things", path);
-  }
-}
-
-bool Has(const Snapshot& snapshot, Pid pid) {
-  return std::ranges::find(snapshot.tree.nodes, pid, &TreeNode::pid) != snapshot.tree.nodes.end();
-}
-
 ExitCode Show(const ShowArguments& arguments) {
   std::vector<Topic> topics;
   for (std::size_t i = 0; i + 1 < arguments.words.size(); ++i) {
@@ -59,20 +39,22 @@ ExitCode Show(const ShowArguments& arguments) {
                   TopicList());
     return ExitCode::kUsage;
   }
+  if (arguments.svg && topics != std::vector{Topic::kFiles}) {
+    spdlog::error("--svg: is a picture of `files`, and of nothing else");
+    return ExitCode::kUsage;
+  }
   if (topics.empty()) topics.push_back(Topic::kProcesses);
   const std::string& path = arguments.words.back();
   Look look;
   OpenLook(path, &look);
   SayWhatIsMissing(look, path);
   if (look.snapshot.processes.empty()) return ExitCode::kBadInput;
-  if (arguments.pid && !Has(look.snapshot, *arguments.pid)) {
-    spdlog::error("--pid: no process {} is in {}", *arguments.pid, path);
-    return ExitCode::kUsage;
-  }
+  if (arguments.pid && FindProcess(look, *arguments.pid, path) < 0) return ExitCode::kUsage;
   ViewOptions options = OptionsOfTerminal();
   options.pid = arguments.pid;
-  const ExitCode printed = PrintView(arguments.json ? ShowJson(look.Dump(), topics, arguments.pid)
-                                                    : ShowText(look.Dump(), topics, options));
+  const ExitCode printed = PrintView(arguments.svg    ? FilesSvg(look.Dump())
+                                     : arguments.json ? ShowJson(look.Dump(), topics, arguments.pid)
+                                                      : ShowText(look.Dump(), topics, options));
   return look.whole ? printed : ExitCode::kBadInput;
 }
 
@@ -84,14 +66,18 @@ std::function<ExitCode()> AddShow(CLI::App& app) {
   app.add_option("DUMP", arguments->words,
                  "CRIU image directory; before it, what of it to show (below)")
       ->required();
-  app.add_option("--pid", arguments->pid, "Only of this process");
-  app.add_flag("--json", arguments->json, "Print it for machines");
+  CLI::Option* pid = app.add_option("--pid", arguments->pid, "Only of this process");
+  CLI::Option* json = app.add_flag("--json", arguments->json, "Print it for machines");
+  app.add_flag("--svg", arguments->svg, "Of `files`: draw who shares what")
+      ->excludes(pid)
+      ->excludes(json);
   app.footer("What can be shown; without a word, processes:\n" + TopicHelp() +
              "\nLines are as long as the terminal is wide. What a damaged dump still has is shown, "
              "with exit code 3.\n\n"
              "Examples:\n"
              "  crgen show dump/\n"
              "  crgen show fds memory --pid 31100 dump/\n"
+             "  crgen show files --svg dump/ > files.svg\n"
              "  crgen show all --json dump/");
   return [arguments] { return Show(*arguments); };
 }

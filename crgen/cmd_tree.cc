@@ -3,6 +3,7 @@
 #include <string_view>
 #include <vector>
 
+#include "crgen/births.h"
 #include "crgen/cli.h"
 #include "crgen/needs.h"
 #include "crgen/system_calls.h"
@@ -18,6 +19,8 @@ struct TreeArguments {
   std::string tree;
   std::vector<std::string> system_calls;
   bool program = false;
+  bool svg = false;
+  bool dot = false;
 };
 
 constexpr std::size_t kPieceBytes = 1 << 20;
@@ -45,6 +48,9 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
   std::string text;
   if (arguments.program) {
     WriteTreeProgram(tree, plan, Layout::kLines, &text);
+  } else if (arguments.svg || arguments.dot) {
+    const std::vector<DrawnBirth> births = BirthsOf(tree, plan);
+    text = arguments.svg ? TreeSvg(births) : TreeDot(births);
   } else {
     text = DrawTree(tree) + DescribeDerivation(tree, plan);
   }
@@ -124,8 +130,12 @@ std::function<ExitCode()> AddTree(CLI::App& app) {
                  "with --program, - is "
                  "standard input with one tree a line")
       ->required();
-  app.add_flag("--program", arguments->program,
-               "Print the commands that rebuild the tree as a program");
+  CLI::Option* program = app.add_flag("--program", arguments->program,
+                                      "Print the commands that rebuild the tree as a program");
+  CLI::Option* svg =
+      app.add_flag("--svg", arguments->svg, "Draw a picture: births, sessions, groups, adoptions")
+          ->excludes(program);
+  app.add_flag("--dot", arguments->dot, "The same for Graphviz")->excludes(program)->excludes(svg);
   AddSystemCalls(app, &arguments->system_calls);
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.footer(
@@ -141,6 +151,7 @@ std::function<ExitCode()> AddTree(CLI::App& app) {
       "Examples:\n"
       "  crgen tree dump/\n"
       "  crgen tree '1 1 1 [ 3 3 3 [ 4 4 3 [] ] ]'\n"
+      "  crgen tree --svg dump/ > tree.svg\n"
       "  crgen tree --syscalls fork,setsid,setpgid,exit dump/\n"
       "  crgen tree --program '1 1 1 [ 3 3 3 [ 4 4 3 [] ] ]'\n"
       "  crgen tree --program - < trees.txt > programs.jsonl");

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // crgen why DUMP
-#include "crgen/look.h"
-#include "crgen/losses.h"
-#include "crgen/needs.h"
-#include "generator/generate.h"
-#include "preflight/preflight.h"
-#include "views/why.h"
+#include "crgen/verdicts.h"
 
 namespace crgen {
 namespace {
@@ -15,58 +10,6 @@ struct WhyArguments {
   bool json = false;
 };
 
-/// Whether crgen has a program for it, which `*program` gets.
-Verdict AskCrgen(const Look& look, Program* program) {
-  Verdict verdict = {"crgen", Answer::kNo, {}};
-  AddCauses(look.findings, false, &verdict);
-  for (Cause& cause : verdict.causes) {
-    if (look.whole && cause.advice.empty()) {
-      cause.advice = "crgen --partial leaves out what nothing else lies in";
-    }
-  }
-  if (!verdict.causes.empty()) return verdict;
-  Diagnostics diag;
-  if (GenerateProgram(look.snapshot, {AboutPlan(look.findings, look.snapshot)}, look.Reader(),
-                      program, diag) != GenerateOutcome::kOk) {
-    AddCauses(diag, false, &verdict);
-    return verdict;
-  }
-  WarnOfOutside(look.snapshot.tree, diag);
-  WarnOfNeeds(NeedsOf(look.snapshot), diag);
-  AddCauses(diag, true, &verdict);
-  verdict.answer = verdict.causes.empty() ? Answer::kYes : Answer::kOnlyWith;
-  return verdict;
-}
-
-/// What crrestore would find here, without any of its options.
-Verdict AskHost(const Program& program, const std::string& dump) {
-  Verdict verdict = {"host", Answer::kYes, {}};
-  if (program.empty()) {
-    verdict.answer = Answer::kUnknown;
-    verdict.causes.push_back({"the dump", "there is no program to ask this machine for"});
-    return verdict;
-  }
-  if (!IsFolder(dump)) {
-    verdict.answer = Answer::kUnknown;
-    verdict.causes.push_back(
-        {"the dump", "it is an archive, and crrestore reads none", "unpack it, and ask again"});
-    return verdict;
-  }
-  PreflightOptions options;
-  Diagnostics told;
-  options.images = ImageFolder(dump, told);
-  HostFiles files;
-  Diagnostics diag;
-  if (Failed(Preflight(program, options, &files, diag))) {
-    verdict.answer = Answer::kNo;
-    AddCauses(diag, false, &verdict);
-  } else {
-    AddCauses(diag, true, &verdict);
-    if (!verdict.causes.empty()) verdict.answer = Answer::kOnlyWith;
-  }
-  return verdict;
-}
-
 ExitCode Why(const WhyArguments& arguments) {
   Look look;
   OpenLook(arguments.dump, &look);
@@ -75,9 +18,7 @@ ExitCode Why(const WhyArguments& arguments) {
     return ExitCode::kBadInput;
   }
   Program program;
-  std::vector<Verdict> verdicts = {AskCriu(look.snapshot)};
-  verdicts.push_back(AskCrgen(look, &program));
-  verdicts.push_back(AskHost(program, arguments.dump));
+  const std::vector<Verdict> verdicts = AskAll(look, arguments.dump, &program);
   return PrintView(arguments.json ? WhyJson(verdicts) : WhyText(verdicts, OptionsOfTerminal()));
 }
 

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -31,6 +32,8 @@ class Output {
   /// the end, or when more is held back than memory is worth.
   void HoldUntil(std::function<Result()> verdict) { verdict_ = std::move(verdict); }
   Result Write(std::string_view text, Diagnostics& diag);
+  /// So many zero bytes: holes, where there can be some. Not with HoldUntil().
+  Result Skip(std::uint64_t zeros, Diagnostics& diag);
   /// Writes what is held back, makes the file appear. Without it, nothing is left behind.
   Result Commit(Diagnostics& diag);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crgen/look.h"
 
+#include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -18,6 +19,29 @@ void OpenLook(const std::string& path, Look* look) {
                          std::max(1U, std::thread::hardware_concurrency())};
   options.unplanned = &look->unplanned;
   look->whole = Succeeded(LoadDump(*look->source, &look->snapshot, look->findings, options));
+}
+
+void SayWhatIsMissing(const Look& look, const std::string& path) {
+  Diagnostics errors;
+  for (const Diagnostic& entry : look.findings.entries()) {
+    if (entry.severity == Severity::kError) errors.Add(entry);
+  }
+  errors.CountDropped(look.findings);
+  PrintDiagnostics(errors);
+  const std::size_t unsupported = look.findings.Count(Severity::kUnsupported);
+  if (look.whole && unsupported != 0) {
+    spdlog::warn(
+        "{}: {} in it that no program can say, marked ! where shown: `crgen why {}` says why", path,
+        unsupported == 1 ? "1 thing" : std::to_string(unsupported) + " things", path);
+  }
+}
+
+ProcessIndex FindProcess(const Look& look, Pid pid, const std::string& path) {
+  const std::vector<TreeNode>& nodes = look.snapshot.tree.nodes;
+  const auto found = std::ranges::find(nodes, pid, &TreeNode::pid);
+  if (found != nodes.end()) return ProcessIndex(found - nodes.begin());
+  spdlog::error("--pid: no process {} is in {}", pid, path);
+  return {};
 }
 
 ViewOptions OptionsOfTerminal() {

@@ -30,6 +30,12 @@ struct Look {
 /// Reads the dump in the folder `path` into `*look`, on several threads.
 void OpenLook(const std::string& path, Look* look);
 
+/// Errors are said one by one: what they are about is not shown. Of the rest, how much it is.
+void SayWhatIsMissing(const Look& look, const std::string& path);
+
+/// None (said): no process of that number is in the dump `path`.
+ProcessIndex FindProcess(const Look& look, Pid pid, const std::string& path);
+
 /// Standard output's width, and colour, if it is a terminal; colour not with NO_COLOR
 /// (no-color.org).
 ViewOptions OptionsOfTerminal();

@@ -15,10 +15,11 @@ namespace {
 using crgen::ExitCode;
 
 constexpr crgen::Subcommand kSubcommands[] = {
-    {"show", crgen::AddShow},    {"why", crgen::AddWhy},   {"plan", crgen::AddPlan},
-    {"check", crgen::AddCheck},  {"diff", crgen::AddDiff}, {"generate", crgen::AddGenerate},
-    {"needs", crgen::AddNeeds},  {"tree", crgen::AddTree}, {"validate", crgen::AddValidate},
-    {"schema", crgen::AddSchema}};
+    {"show", crgen::AddShow},     {"why", crgen::AddWhy},   {"plan", crgen::AddPlan},
+    {"check", crgen::AddCheck},   {"diff", crgen::AddDiff}, {"generate", crgen::AddGenerate},
+    {"needs", crgen::AddNeeds},   {"tree", crgen::AddTree}, {"validate", crgen::AddValidate},
+    {"schema", crgen::AddSchema}, {"core", crgen::AddCore}, {"memory", crgen::AddMemory},
+    {"report", crgen::AddReport}};
 constexpr const char* kDefault = "generate";
 
 constexpr crgen::ProgramText kText = {
@@ -31,7 +32,10 @@ constexpr crgen::ProgramText kText = {
     "  crgen dump/ > plan.json\n"
     "  crgen validate plan.json\n"
     "  crgen tree dump/\n"
-    "  crgen needs dump/",
+    "  crgen needs dump/\n"
+    "  crgen report dump/ -o report.html\n"
+    "  crgen core dump/ --pid 31500 -o core\n"
+    "  crgen memory dump/ --pid 31500 --search 'password=[^&]*'",
     ".BR crrestore (1),\n.BR restore-program (5),\n.BR criu (8)"};
 
 /// A word for a subcommand that has no such name, and is no file either. Said, if it is one.

@@ -3,11 +3,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <utility>
 
 #include "crgen/files.h"
@@ -117,6 +119,26 @@ Result Output::WriteNow(std::string_view text, Diagnostics& diag) {
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return Fail(diag);
     text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  return Result::kOk;
+}
+
+Result Output::Skip(std::uint64_t zeros, Diagnostics& diag) {
+  if (!temporary_.empty()) {
+    const auto limit = static_cast<std::uint64_t>(std::numeric_limits<off_t>::max());
+    const off_t at = lseek(fd_, 0, SEEK_CUR);
+    if (at < 0) return Fail(diag);
+    if (zeros > limit - static_cast<std::uint64_t>(at)) {
+      errno = EFBIG;
+      return Fail(diag);
+    }
+    const off_t end = at + static_cast<off_t>(zeros);
+    return ftruncate(fd_, end) == 0 && lseek(fd_, end, SEEK_SET) == end ? Result::kOk : Fail(diag);
+  }
+  const std::string piece(std::min<std::uint64_t>(zeros, 1 << 16), '\0');
+  for (; zeros != 0; zeros -= std::min<std::uint64_t>(zeros, piece.size())) {
+    const std::size_t size = std::min<std::uint64_t>(zeros, piece.size());
+    if (Failed(WriteNow(std::string_view(piece).substr(0, size), diag))) return Result::kError;
   }
   return Result::kOk;
 }

@@ -148,6 +148,10 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
                  "Give up when nothing has gone on for so many seconds (0: never)")
       ->capture_default_str()
       ->type_name("SECONDS");
+  app.add_option("--trace", arguments->trace,
+                 "Write when which process did and awaited what, for Perfetto or chrome://tracing")
+      ->type_name("FILE");
+  app.add_option("--gantt", arguments->gantt, "The same as a picture (SVG)")->type_name("FILE");
   app.add_flag("--dry-run", arguments->dry_run,
                "Print what each process would do, and what it would wait for");
   app.add_flag("--preflight", arguments->preflight,
@@ -174,6 +178,7 @@ bool FinishArguments(Arguments* arguments) {
     spdlog::error("{}", wrong);
     return false;
   }
+  options.timed = !arguments->trace.empty() || !arguments->gantt.empty();
   arguments->images_given = !arguments->images.empty();
   if (!arguments->images_given) {
     const std::string folder = std::filesystem::path(arguments->plan).parent_path().string();

@@ -34,6 +34,8 @@ struct Arguments {
   bool preflight = false;
   bool json = false;
   bool verbose = false;
+  std::string trace;  ///< the file of that name gets the times of the steps; empty: none
+  std::string gantt;
 };
 
 /// `*arguments` must outlive `app`.

@@ -77,6 +77,7 @@ class Compiler {
  private:
   void PrepareSetup() {
     script_.socket_files = arena_.NewOnBoard<MadeFile>(services_.socket_files.size());
+    if (services_.timed) script_.times = arena_.NewOnBoard<StepTimes>(schedule_.steps.size());
     script_.board = arena_.NewOnBoard<Board>();
     script_.setup = arena_.New<Setup>();
     Setup& setup = *script_.setup;
@@ -191,6 +192,7 @@ class Compiler {
       op.kind = OpKind::kNothing;
       op.command = step.command;
       op.done = done_[number];
+      if (script_.times != nullptr) op.times = script_.times + number;
       std::vector<Word*> await;
       for (std::uint32_t earlier : step.await) await.push_back(done_[earlier]);
       op.await = arena_.Copy(await);
@@ -460,7 +462,8 @@ class Compiler {
 
 }  // namespace
 
-ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint64_t text_size) {
+ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint64_t text_size,
+                    bool timed) {
   ArenaSizes sizes;
   // A script is about four times as large as its text; pages are there only when written.
   sizes.script = (std::uint64_t{1} << 20) + 64 * text_size;
@@ -474,6 +477,7 @@ ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint6
   sizes.board = sizeof(MadeFile) * NumberSocketFiles(program).size() + sizeof(Board) +
                 sizeof(ProcessWords) * schedule.processes.size() +
                 sizeof(Word) * (schedule.steps.size() + schedule.processes.size() + all_threads);
+  if (timed) sizes.board += sizeof(StepTimes) * (schedule.steps.size() + 1);
   return sizes;
 }
 

@@ -55,6 +55,7 @@ struct Script {
   std::vector<ThreadStart> threads;  ///< of all processes that resume
   LateFiles late_files;
   MadeFile* socket_files = nullptr;  ///< what is at the beginning of the board
+  StepTimes* times = nullptr;        ///< behind it, of all steps; null: nobody asks
   std::vector<HeldConnection> connections;
 };
 
@@ -74,8 +75,10 @@ OwnState ReadOwnState();
 Script Compile(const Program& program, const Schedule& schedule, const Services& services,
                const OwnState& own, const OwnMaps& maps, Arena& arena);
 
-/// What the arena must have room for, at most. `text_size`: bytes of the program as JSON.
-ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint64_t text_size);
+/// What the arena must have room for, at most. `text_size`: bytes of the program as JSON. `timed`:
+/// with Script::times.
+ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint64_t text_size,
+                    bool timed);
 
 /// Whether processes have other numbers in the pid namespace of the restorer.
 bool HasOwnNumbers(const Program& program);

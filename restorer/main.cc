@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // crrestore PLAN: brings a process tree back to life.
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 #include "restorer/result_json.h"
 #include "restorer/schedule.h"
 #include "restorer/settle.h"
+#include "restorer/step_times.h"
 #include "terminal/command_line.h"
 #include "terminal/log.h"
 
@@ -153,8 +155,51 @@ void CheckPlan(Arguments& arguments, Plan* plan, HostFiles* files, Diagnostics& 
   if (!arguments.dry_run) LookAtHost(program, arguments, files, diag);
 }
 
+/// A file that is the user's alone, opened before anything is made: with what is written into it, a
+/// restore that has been done has not failed.
+class LateText {
+ public:
+  explicit LateText(const std::string& path) : path_(path) {}
+  LateText(const LateText&) = delete;
+  LateText& operator=(const LateText&) = delete;
+  ~LateText() {
+    if (fd_ >= 0) close(fd_);
+  }
+  bool Open() {
+    if (path_.empty()) return true;
+    fd_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
+    if (fd_ < 0) spdlog::error("{}: {}", path_, std::strerror(errno));
+    return fd_ >= 0;
+  }
+  bool IsWanted() const { return fd_ >= 0; }
+  void Write(std::string_view text) {
+    while (!text.empty()) {
+      const ssize_t written = write(fd_, text.data(), text.size());
+      if (written < 0 && errno == EINTR) continue;
+      if (written < 0) return spdlog::warn("{}: {}", path_, std::strerror(errno));
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+
+ private:
+  std::string path_;
+  int fd_ = -1;
+};
+
+/// Of a restore that has failed, too: how far it came.
+void WriteTimes(const Program& program, const Schedule& schedule,
+                const std::vector<StepTimes>& times, LateText* trace, LateText* gantt) {
+  if (!trace->IsWanted() && !gantt->IsWanted()) return;
+  const Timeline timeline = TimelineOf(program, schedule, times);
+  if (trace->IsWanted()) trace->Write(TraceJson(timeline));
+  if (gantt->IsWanted()) gantt->Write(GanttSvg(timeline));
+  for (const std::string& line : ChainText(timeline)) spdlog::info("{}", line);
+}
+
 int RestorePlan(const Arguments& arguments, HostFiles& files, Plan* plan) {
   Outcome& outcome = plan->outcome;
+  LateText trace(arguments.trace), gantt(arguments.gantt);
+  if (!trace.Open() || !gantt.Open()) return kBadInput;
   const Schedule schedule = MakeSchedule(outcome.program);
   const bool restorer_ends = arguments.options.detach && !arguments.options.new_pid_namespace;
   Diagnostics settled, problem;
@@ -162,6 +207,7 @@ int RestorePlan(const Arguments& arguments, HostFiles& files, Plan* plan) {
   Report(settled, plan);
   const RestoreResult result =
       Restore(outcome.program, schedule, plan->size, files, arguments.options);
+  WriteTimes(outcome.program, schedule, result.times, &trace, &gantt);
   if (result.problem) {
     const auto command = static_cast<std::size_t>(result.problem.command);
     Diagnostic entry = {Severity::kError, plan->name, result.problem.what};

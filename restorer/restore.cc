@@ -24,6 +24,7 @@
 #include "restorer/files/unix_socket.h"
 #include "restorer/pidfile.h"
 #include "restorer/services.h"
+#include "restorer/step_times.h"
 #include "restorer/supervisor.h"
 
 namespace crgen::restorer {
@@ -236,6 +237,7 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     send(channel[0], "", 1, MSG_NOSIGNAL);
     result.problem = Hear(channel[0], restorer, &report);
   }
+  if (options.timed) result.times = ReadTimes(program, schedule, board);
   if (result.problem) {
     close(channel[0]);
     pidfile.Remove();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A restore as a whole: the process that the user has started, and the one that restores.
-// This folder may include: checker, dsl, model, preflight, terminal.
+// This folder may include: checker, dsl, model, preflight, terminal, views.
 #pragma once
 
 #include <sys/types.h>
@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "dsl/commands.h"
 #include "preflight/cgroups.h"
@@ -15,6 +16,7 @@
 #include "preflight/namespace_options.h"
 #include "restorer/problem.h"
 #include "restorer/schedule.h"
+#include "restorer/script.h"
 
 namespace crgen::restorer {
 
@@ -32,6 +34,7 @@ struct RestoreOptions {
   std::string console_socket;  ///< gets the masters that no process has; empty: none
   std::string pidfile;         ///< gets the root's pid; empty: none
   unsigned timeout = 600;      ///< seconds without any progress; 0: as long as it takes
+  bool timed = false;          ///< steps say when they are done
   CgroupOptions cgroups = {};
 };
 
@@ -39,6 +42,8 @@ struct RestoreResult {
   RestoreProblem problem;
   pid_t root = 0;       ///< as this process's pid namespace has it
   int exit_status = 0;  ///< of the root as a shell gives it, unless detached
+  /// With `timed`, of each step of the schedule; as the processes say it.
+  std::vector<StepTimes> times = {};
 };
 
 /// Restores `program`, which has passed CheckProgram and Preflight and is settled; `files` are

@@ -280,13 +280,20 @@ struct CgroupsOp {
   uint32_t count;
 };
 
+/// When a step was reached, had nothing more to wait for, and was done: nanoseconds of
+/// CLOCK_REALTIME, which no time namespace moves. 0: not yet.
+struct StepTimes {
+  uint64_t reached, begun, done;
+};
+
 /// One step of one process.
 struct Op {
   OpKind kind;
   uint32_t command;    ///< index in the program, for messages
   Word* const* await;  ///< all of these are done before
   uint32_t await_count;
-  Word* done;  ///< becomes 1 afterwards; null if nobody waits for it
+  Word* done;        ///< becomes 1 afterwards; null if nobody waits for it
+  StepTimes* times;  ///< on the board; null: nobody asks. Those of one step have the same
   union {
     ForkOp fork;
     PgidOp pgid;

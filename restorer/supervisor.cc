@@ -58,6 +58,14 @@ void Raise(Word* word) {
   syscall(__NR_futex, word, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
 }
 
+/// As StepTimes has it.
+std::uint64_t Now() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
 }  // namespace
 
 RestoreProblem Supervisor::Run(std::uint64_t text_size,
@@ -131,6 +139,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   services.time_namespace = options_.time_namespace;
   services.inherited = options_.inherited;
   services.tcp_close = options_.tcp_close;
+  services.timed = options_.timed;
   mounts = MakeFileSystems(program_, &services);
   if (!mounts.empty()) return {mounts, -1};
   mounts_ = services.mounts;
@@ -160,7 +169,8 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   terminals_ = services.terminals;
   Diagnostics diag;
   if (Failed(ReadOwnMaps(&maps, diag)) ||
-      Failed(arena_.Make(program_, maps, SizesFor(program_, schedule_, text_size), board_, diag))) {
+      Failed(arena_.Make(program_, maps, SizesFor(program_, schedule_, text_size, options_.timed),
+                         board_, diag))) {
     return FirstOf(diag);
   }
   script_ = Compile(program_, schedule_, services, ReadOwnState(), maps, arena_);
@@ -197,14 +207,17 @@ RestoreProblem Supervisor::RunOwnCommands() {
   const Process& own = *script_.processes[0];
   for (std::uint32_t i = 0; i < own.op_count; ++i) {
     const Op& op = own.ops[i];
+    if (op.times != nullptr) op.times->reached = Now();
     for (std::uint32_t j = 0; j < op.await_count; ++j) {
       if (RestoreProblem problem = watch_->AwaitChange(op.await[j], 0)) return problem;
     }
     __atomic_store_n(&own.words->step, i + 1, __ATOMIC_SEQ_CST);
+    if (op.times != nullptr) op.times->begun = Now();
     RestoreProblem problem = op.kind == OpKind::kFork   ? StartRoot(op)
                              : op.kind == OpKind::kWait ? WaitFor(op)
                                                         : RestoreProblem{};
     if (problem) return problem;
+    if (op.times != nullptr) op.times->done = Now();
     if (op.done != nullptr) Raise(op.done);
   }
   __atomic_store_n(&own.words->step, own.op_count + 1, __ATOMIC_SEQ_CST);

@@ -10,7 +10,7 @@ sanitized="generate_random_test golden_test images_entries_test images_errors_te
 
 # Not what would serve others from then on (openssh-server), or is large (golang-go, vim): tests skip it.
 "$here/scripts/install-dependencies.sh" runc redis-server nginx-light memcached iptables nftables iproute2 sqlite3 \
-  vim-tiny tmux less expect openssh-client dbus-daemon dbus-bin dbus-tests ruby xz-utils
+  vim-tiny tmux less expect openssh-client dbus-daemon dbus-bin dbus-tests ruby xz-utils gdb chromium
 [ -f "$here/build/build.ninja" ] || cmake -G Ninja -S "$here" -B "$here/build"
 ninja -C "$here/build"
 ctest --test-dir "$here/build" --output-on-failure -j "$(nproc)"

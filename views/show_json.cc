@@ -199,14 +199,15 @@ class ShowWriter {
   void MemoryMembers(ProcessIndex index, const Process& process) {
     json_.Key("regions");
     json_.BeginArray();
-    OwnPages pages(process.memory);
+    OwnPages pages(process.memory, show_.snapshot().page_images);
     for (const Region& region : process.memory.regions) {
       json_.BeginObject();
       Range(region.range);
       Member("prot", ProtText(region.prot, IsSharedRegion(region)));
       Member("what", RegionText(region, process, show_.snapshot()));
-      const std::uint64_t in_dump = pages.In(region.range) + show_.relations.ObjectPages(region);
-      Member("in_dump", in_dump * kPageSize);
+      const OwnPages::Count own = pages.In(region.range);
+      Member("in_dump", (own.all + show_.relations.ObjectPages(region)) * kPageSize);
+      if (own.in_parents != 0) Member("in_parents", own.in_parents * kPageSize);
       const std::string object = Relations::ObjectName(region);
       if (!object.empty()) Member("object", object);
       json_.EndObject();

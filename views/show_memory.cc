@@ -129,7 +129,7 @@ void ShowMemory(const Show& show) {
                  {"IN DUMP", Table::Align::kRight},
                  {"SHARED WITH"},
                  {"WHAT"}});
-    OwnPages pages(process.memory);
+    OwnPages pages(process.memory, show.snapshot().page_images);
     auto left_out = show.relations.LeftOutOf(index);
     const auto add_left_out = [&](std::uint64_t before) {
       for (; !left_out.empty() && left_out.front().range.start < before;
@@ -142,7 +142,7 @@ void ShowMemory(const Show& show) {
     };
     for (const Region& region : process.memory.regions) {
       add_left_out(region.range.start);
-      AddRegion(show, index, region, pages.In(region.range), &table);
+      AddRegion(show, index, region, pages.In(region.range).all, &table);
     }
     add_left_out(~std::uint64_t{0});
     show.Line(show.NameOf(index) + ": " + SizeText(MappedBy(process.memory)) + " in " +

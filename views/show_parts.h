@@ -55,17 +55,27 @@ void ShowEnv(const Show& show);
 /// The pages of its own in each region, one region after the other.
 class OwnPages {
  public:
-  explicit OwnPages(const AddressSpace& memory)
-      : at_(memory.pages.begin()), end_(memory.pages.end()) {}
+  struct Count {
+    std::uint64_t all = 0;
+    std::uint64_t in_parents = 0;  ///< those that the sets behind an incremental dump have
+  };
 
-  std::uint64_t In(const AddressRange& range) {
-    std::uint64_t pages = 0;
-    for (; at_ != end_ && at_->start < range.end; ++at_) pages += at_->nr_pages;
+  /// `images`: Snapshot::page_images.
+  OwnPages(const AddressSpace& memory, const std::vector<std::string>& images)
+      : at_(memory.pages.begin()), end_(memory.pages.end()), images_(images) {}
+
+  Count In(const AddressRange& range) {
+    Count pages;
+    for (; at_ != end_ && at_->start < range.end; ++at_) {
+      pages.all += at_->nr_pages;
+      if (images_[at_->image].starts_with("parent/")) pages.in_parents += at_->nr_pages;
+    }
     return pages;
   }
 
  private:
   std::vector<PageRun>::const_iterator at_, end_;
+  const std::vector<std::string>& images_;
 };
 
 /// Pages of its own that the dump has.

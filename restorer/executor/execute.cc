@@ -18,6 +18,13 @@ constexpr uint64_t kAllSignals = ~0ul;
 constexpr uint64_t kGuardInstall = 1ul << 63;
 constexpr int kGuardInstallAdvice = 102;
 
+/// As StepTimes has it.
+uint64_t Now() {
+  uint64_t now[2] = {0, 0};
+  RawCall(__NR_clock_gettime, 0 /* CLOCK_REALTIME */, Argument(now));
+  return now[0] * 1000000000 + now[1];
+}
+
 struct Executor : Caller {
   const Op* op;
 
@@ -65,9 +72,13 @@ void Executor::Run() {
     op = &process->ops[i];
     command = op->command;
     __atomic_store_n(&process->words->step, i + 1, __ATOMIC_RELAXED);
+    StepTimes* const times = op->times;
+    if (times != nullptr && times->reached == 0) times->reached = Now();
     for (uint32_t j = 0; j < op->await_count; ++j) AwaitChange(setup, op->await[j], 0);
+    if (times != nullptr && times->begun == 0) times->begun = Now();
     if (op->kind == OpKind::kExit) Signal(&process->words->leaving, 1);
     Execute();
+    if (times != nullptr) times->done = Now();
     if (op->done != nullptr) Signal(op->done, 1);
   }
   __atomic_store_n(&process->words->step, process->op_count + 1, __ATOMIC_RELAXED);

@@ -67,6 +67,7 @@ struct Services {
   Pid helper_tid = 0;                   ///< for helpers that load pages
   bool time_namespace = true;           ///< `time` is obeyed
   bool tcp_close = false;               ///< connections come back closed
+  bool timed = false;                   ///< steps say when they are done
 };
 
 /// What a process opens below the service directory to open a file once more.

@@ -25,7 +25,7 @@ names() {  # page, --help: names of options
       { echo "$1 lacks $option"; exit 1; }
   done
 }
-for command in generate tree validate schema; do
+for command in generate tree validate schema show report memory core; do
   "$crgen" "$command" --help > "$work/help"
   names "$work/crgen.1.txt" "$work/help"
 done

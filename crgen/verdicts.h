@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who can restore a dump: asked for `why` and `report`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "crgen/look.h"
+#include "dsl/commands.h"
+#include "views/why.h"
+
+namespace crgen {
+
+/// The verdicts of CRIU, of crgen, and of this host without any option of crrestore, on the dump
+/// `path`. `*program` gets the one that crgen has for it; empty: there is none.
+std::vector<Verdict> AskAll(const Look& look, const std::string& path, Program* program);
+
+}  // namespace crgen

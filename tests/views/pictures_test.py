@@ -1,0 +1,155 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of trees and of shared files: well-formed, complete where a tree is small, bounded where it is large, and
+those of docs/pictures are what the programs draw. CRGEN_REBASE=1 rewrites these.
+
+usage: pictures_test.py SOURCE_FOLDER CRGEN
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree as xml
+
+root, crgen = pathlib.Path(sys.argv[1]), sys.argv[2]
+dumps = root / "tests/fixtures/dumps"
+SVG = "{http://www.w3.org/2000/svg}"
+failures = checked = 0
+
+
+def expect(what, found, expected):
+    global failures, checked
+    checked += 1
+    if found != expected:
+        failures += 1
+        print(f"{what}: found {str(found)[:400]}, expected {str(expected)[:400]}")
+
+
+def run(*arguments, codes=(0,), stdin=None):
+    done = subprocess.run([crgen, *map(str, arguments)], capture_output=True, timeout=120, stdin=stdin)
+    expect(f"{arguments}: exit code ({done.stderr[:200]})", done.returncode in codes, True)
+    return done.stdout.decode()
+
+
+class Picture:
+    def __init__(self, text):
+        self.root = xml.fromstring(text)
+        self.texts = [it.text or "" for it in self.root.iter(SVG + "text")]
+        self.size = len(text)
+        self.elements = [it.tag.removeprefix(SVG) for it in self.root.iter()]
+
+    def boxes(self, kind):
+        return [it for it in self.root.iter(SVG + "rect") if it.get("class", "") == kind]
+
+    def arrows(self):
+        return [it for it in self.root.iter(SVG + "path") if it.get("class") == "adoption"]
+
+
+def overlap(boxes):
+    """Pairs of boxes that cover each other."""
+    places = [tuple(int(box.get(name)) for name in ("x", "y", "width", "height")) for box in boxes]
+    return [(a, b) for i, a in enumerate(places) for b in places[:i]
+            if a[0] < b[0] + b[2] and b[0] < a[0] + a[2] and a[1] < b[1] + b[3] and b[1] < a[1] + a[3]]
+
+
+def check_tree(dump):
+    picture = Picture(run("tree", "--svg", dump))
+    processes = json.loads(run("show", "--json", dump))["processes"]
+    for process in processes:
+        expect(f"{dump.name}: {process['pid']} is drawn", str(process["pid"]) in picture.texts, True)
+    words = run("tree", dump)
+    invented = len(re.findall(r"^invented \d+:", words, flags=re.M))
+    expect(f"{dump.name}: invented processes", len(picture.boxes("dashed")), invented)
+    expect(f"{dump.name}: boxes", len(picture.boxes("")), len(processes))
+    sessions = {process["sid"] for process in processes}
+    expect(f"{dump.name}: sessions", len(picture.boxes("frame")) >= len(sessions), True)
+    births = sorted(int(number) for text in picture.texts for number in re.findall(r"^born (\d+)", text))
+    expect(f"{dump.name}: births", births, list(range(1, len(processes) + invented + 1)))
+    expect(f"{dump.name}: overlapping boxes", overlap(picture.boxes("") + picture.boxes("dashed") + picture.boxes("folded")), [])
+    expect(f"{dump.name}: elements", {"script", "image", "a", "foreignObject"} & set(picture.elements), set())
+    return len(picture.arrows())
+
+
+def check_dot(tree, drawn):
+    text = run("tree", "--dot", tree)
+    expect(f"{tree}: braces", text.count("{"), text.count("}"))
+    expect(f"{tree}: nodes", len(re.findall(r"^ +p\d+ \[label=", text, flags=re.M)), drawn)
+    if shutil.which("dot"):
+        done = subprocess.run(["dot", "-Tsvg"], input=text.encode(), capture_output=True, timeout=120)
+        expect(f"{tree}: dot ({done.stderr[:200]})", done.returncode, 0)
+
+
+def check_large():
+    """5,000 processes in several forms: all of them are drawn, or counted."""
+    flat = "1 1 1 [ " + " ".join(f"{i} {i} {i} []" for i in range(2, 5001)) + " ]"
+    deep = "".join(f"{i} 1 1 [ " for i in range(1, 5001)) + "]" * 5000
+    wide = "1 1 1 [ " + " ".join(f"{i} {i} {i} [ " + " ".join(f"{i * 100 + k} {i} {i} []" for k in range(70)) + " ]"
+                                 for i in range(2, 72)) + " ]"
+    for name, text, number in (("flat", flat, 5000), ("deep", deep, 5000), ("wide", wide, 1 + 70 * 71)):
+        picture = Picture(run("tree", "--svg", text))
+        shown = len(picture.boxes(""))
+        folded = sum(int(number) for it in picture.texts for number in re.findall(r"^(\d+) more below", it))
+        expect(f"{name}: drawn or counted", shown + folded, number)
+        expect(f"{name}: bounded", shown <= 120 and picture.size < 100000, True)
+        check_dot(text, shown)
+
+
+def check_files(dump):
+    picture = Picture(run("show", "files", "--svg", dump))
+    files = json.loads(run("show", "files", "fds", "--json", dump))
+    users = {table["table"]: table["pids"] for table in files["fds"]}
+    shared = [it for it in files["files"]
+              if sum(len(users.get(table, [])) for table in {holder["table"] for holder in it["holders"]}) > 1]
+    title = picture.root.find(SVG + "title").text
+    expect(f"{dump.name}: {title}", title.startswith(f"{len(shared)} description"), True)
+    for it in shared:
+        path = it["file"].get("path", "")
+        expect(f"{dump.name}: {path} is drawn", any(path[:40] in text for text in picture.texts), True)
+    expect(f"{dump.name}: overlapping boxes", overlap(picture.boxes("")), [])
+
+
+def check_documents():
+    for name, arguments in (("tree.svg", ("tree", "--svg", dumps / "pidns")),
+                            ("files.svg", ("show", "files", "--svg", dumps / "shared_fds"))):
+        path = root / "docs/pictures" / name
+        picture = run(*arguments)
+        if os.environ.get("CRGEN_REBASE"):
+            path.write_text(picture)
+        expect(f"docs/pictures/{name}", path.read_text() if path.exists() else "", picture)
+
+
+def check_hostile():
+    """Names of files that would be markup."""
+    with tempfile.TemporaryDirectory() as folder:
+        dump = pathlib.Path(folder) / "dump"
+        shutil.copytree(dumps / "shared_fds", dump)
+        image = dump / "files.img"
+        name = b"/tmp/crgen-fixture/shared_fds/"
+        hostile = b"/</text><script>x&\"'\x1b\x7f]]>\xff\xef\xbf\xbf"
+        image.write_bytes(image.read_bytes().replace(name, hostile[:len(name)].ljust(len(name), b"<")))
+        picture = Picture(run("show", "files", "--svg", dump, codes=(0, 3)))
+        expect("hostile names: elements", {"script"} & set(picture.elements), set())
+        expect("hostile names: as text", any("<script>" in text for text in picture.texts), True)
+
+
+arrows = {dump.name: check_tree(dump) for dump in sorted(dumps.iterdir())}
+# 12 and 13 are born of the invented 902, and end up with init.
+expect("adoptions are drawn", arrows["pidns"], 2)
+expect("nobody is adopted", arrows["shared_fds"], 0)
+for dump in sorted(dumps.iterdir()):
+    check_files(dump)
+    check_dot(dump, len(json.loads(run("show", "--json", dump))["processes"])
+              + len(re.findall(r"^invented \d+:", run("tree", dump), flags=re.M)))
+check_large()
+check_hostile()
+check_documents()
+for wrong in (("show", "fds", "--svg"), ("show", "--svg"), ("show", "files", "fds", "--svg"), ("show", "files", "--svg", "--json"),
+              ("show", "files", "--svg", "--pid", "31500"), ("tree", "--svg", "--dot"),
+              ("tree", "--svg", "--program")):
+    run(*wrong, dumps / "threads", codes=(2,))
+print(f"{checked} checks, {failures} failures")
+sys.exit(1 if failures else 0)

@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The page of `crgen report`: it has what `crgen show` prints, nothing from a dump becomes markup or script, and a
+browser shows it without any network, to the keyboard too.
+
+usage: report_test.py SOURCE_FOLDER CRGEN PICTURES_FOLDER
+
+Exit status 77: what needs no browser is good, and there is no chromium for the rest.
+"""
+import html.parser
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import browser  # noqa: E402
+
+root, crgen, pictures = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
+failures = checked = 0
+
+
+def expect(what, found, expected):
+    global failures, checked
+    checked += 1
+    if found != expected:
+        failures += 1
+        print(f"{what}: found {str(found)[:300]}, expected {str(expected)[:300]}")
+
+
+def run(*arguments):
+    return subprocess.run([crgen, *map(str, arguments)], capture_output=True, text=True, timeout=120)
+
+
+class Markup(html.parser.HTMLParser):
+    """The tags of a page, and the content of its blocks of data."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.data, self.block = [], {}, None
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        self.tags.append((tag, attributes))
+        self.block = attributes.get("id") if tag == "script" else None
+        if self.block:
+            self.data[self.block] = ""
+
+    def handle_endtag(self, tag):
+        if tag == "script":
+            self.block = None
+
+    def handle_data(self, text):
+        if self.block:
+            self.data[self.block] += text
+
+
+def elements_of(markup):
+    """Without the data: not every dump has a plan."""
+    return [tag for tag, attributes in markup.tags if attributes.get("type") != "application/json"]
+
+
+# Names that would be something else than text, if anybody let them.
+HOSTILE = [b"</script><script>document.title='bad'</script>", b"<img src=x onerror=document.title='bad'>",
+           b"\"><svg onload=document.title='bad'>", b"<!--<script>", b"</title><b>", b"'-alert(1)-'", b"]]>&lt;&quot;${1}`",
+           b"\xe2\x80\xa8\xe2\x80\xae\x1b]0;x\x07\x00\x7f", b"\xff\xfe<i>", b"javascript:alert(1)", b"__proto__"]
+
+
+def hostile_dump(folder):
+    """A dump whose names are these: of the same length, so that the images stay what they are."""
+    dump = folder / "<img src=x onerror=alert(1)>&amp;\"'"
+    shutil.copytree(root / "tests/fixtures/dumps/pipeline", dump)
+    used = 0
+    for image in sorted(dump.iterdir()):
+        content = image.read_bytes()
+        for prefix in (b"/tmp/crgen-fixture/pipeline/", b"PATH=", b"PWD=", b"program"):
+            at = content.find(prefix)
+            while at >= 0:
+                end = at + 1
+                while end < len(content) and 32 <= content[end] < 127:
+                    end += 1
+                keep = 1 if content[at:at + 1] == b"/" else 0  # paths begin so
+                room, name = end - at - keep, HOSTILE[used % len(HOSTILE)]
+                name = (name * (room // len(name) + 1))[:room] if image.name.startswith("pages") else name[:room].ljust(room, b"<")
+                content = content[:at + keep] + name + content[end:]
+                used += 1
+                at = content.find(prefix, end)
+        image.write_bytes(content)
+    expect("hostile names were planted", used > 10, True)
+    return dump
+
+
+def check_markup(name, page, elements):
+    """Returns the data. `elements`: all elements that a page has, in their order."""
+    markup = Markup(page)
+    if elements:
+        expect(f"{name}: elements", elements_of(markup), elements)
+    policy = next(attributes["content"] for tag, attributes in markup.tags
+                  if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy")
+    expect(f"{name}: nothing is allowed but its own", policy.startswith("default-src 'none';"), True)
+    expect(f"{name}: nor unsafe-inline", "unsafe" in policy, False)
+    for tag, attributes in markup.tags:
+        wrong = [key for key in attributes if key.startswith("on") or key in ("src", "style", "srcdoc")]
+        expect(f"{name}: attributes of {tag}", wrong, [])
+    for block in markup.data.values():
+        expect(f"{name}: data without markup", "<" in block or "&" in block, False)
+    return {block.removeprefix("data-"): json.loads(content) for block, content in markup.data.items()}
+
+
+def check_dump(dump, folder, elements=None, codes=(0,)):
+    path = folder / "report.html"
+    path.unlink(missing_ok=True)
+    done = run("report", dump, "-o", path)
+    expect(f"{dump.name}: exit code ({done.stderr[:200]})", done.returncode in codes, True)
+    page = path.read_text()
+    data = check_markup(dump.name, page, elements)
+    for topic in ("processes", "fds", "files", "memory", "sockets", "env", "credentials"):
+        expect(f"{dump.name}: {topic}", data[topic], json.loads(run("show", topic, "--json", dump).stdout))
+    return page
+
+
+def text_of(page):
+    return page.run("document.getElementById('content').innerText")
+
+
+def show(page, fragment):
+    page.run(f"location.hash = {json.dumps(fragment)}; new Promise(done => setTimeout(done, 50))")
+
+
+def check_hostile(page, path):
+    page.open(path)
+    for view in ("overview", "files", "sockets", "objects", "mounts", "authority", "plan", "pid=31900", "pid=31901", "pid=<b>",
+                 "file=1", "file=16", "object=<i>", "__proto__", "constructor=1", "%E0%A4%A", "pid=%"):
+        show(page, view)
+        page.run("for (const fold of document.querySelectorAll('details')) fold.open = true; 0")
+        expect(f"hostile, {view}: elements", page.run(
+            "[...document.querySelectorAll('img,svg,iframe,object,embed,b,i,form,link,base')].length"), 0)
+        expect(f"hostile, {view}: scripts", page.run("document.querySelectorAll('script:not([type])').length"), 1)
+        expect(f"hostile, {view}: handlers", page.run(
+            "[...document.querySelectorAll('*')].filter(it => [...it.attributes].some(a => a.name.startsWith('on'))).length"), 0)
+        expect(f"hostile, {view}: links", page.run(
+            "[...document.links].filter(it => !it.getAttribute('href').startsWith('#')).length"), 0)
+    expect("hostile: title", "bad" == page.run("document.title"), False)
+    show(page, "pid=31900")
+    expect("hostile: shown as text", "<img src=x onerror" in page.run("document.body.innerText"), True)
+
+
+def check_pages(page, path):
+    """What each page shows of the dump `shared_fds`, and where its links lead."""
+    page.open(path)
+    expect("overview", "Can it be restored?" in text_of(page), True)
+    expect("rows", page.run("document.querySelectorAll('#tree .row').length"), 6)
+    show(page, "pid=31101")
+    text = text_of(page)
+    for part in ("child of 31100", "/tmp/crgen-fixture/shared_fds/log", "Descriptors", "Memory", "[stack]"):
+        expect(f"process: has {part}", part in text, True)
+    page.run("[...document.querySelectorAll('#content a')].find(it => it.textContent.includes('/log')).click()")
+    page.run("new Promise(done => setTimeout(done, 50))")
+    expect("link to a file", page.run("location.hash").startswith("#file="), True)
+    expect("its holders", "fd 6 of 31100" in text_of(page), True)
+    show(page, "plan")
+    expect("plan", "92 commands" in text_of(page), True)
+    show(page, "authority")
+    expect("authority", len(text_of(page)) > 200, True)
+
+
+def check_keyboard(page, path):
+    page.open(path)
+    page.run("document.querySelector('#tree .row').focus(); 0")
+    page.key("ArrowDown")
+    expect("arrow down", page.run("document.activeElement.id"), "row-31101")
+    page.key("ArrowLeft")
+    expect("arrow left folds", page.run("document.getElementById('row-31101').getAttribute('aria-expanded')"), "false")
+    rows = page.run("document.querySelectorAll('#tree .row').length")
+    page.key("ArrowRight")
+    expect("arrow right unfolds", page.run("document.querySelectorAll('#tree .row').length") > rows, True)
+    page.key("Enter", "\r")
+    page.run("new Promise(done => setTimeout(done, 50))")
+    expect("enter opens", page.run("location.hash"), "#pid=31101")
+    expect("focus stays in the tree", page.run("document.activeElement.id"), "row-31101")
+    page.key("/", "/")
+    expect("slash searches", page.run("document.activeElement.id"), "search")
+    for digit in "31112":
+        page.key(digit, digit)
+    expect("search", page.run("document.querySelectorAll('#tree .row').length"), 1)
+    order = page.run("[...document.querySelectorAll('a,button,input,summary,[tabindex]')].every(it => it.tabIndex >= -1)")
+    expect("all can be reached", order, True)
+
+
+def keep_pictures(page, path, name):
+    for kind, scheme, fragment in (("overview", "light", ""), ("process", "light", "#pid=31101"), ("dark", "dark", "#pid=31101")):
+        page.media(scheme=scheme)
+        page.open(path, fragment)
+        page.picture(pictures / f"{name}-{kind}.png")
+    colour = page.run("getComputedStyle(document.body).backgroundColor")
+    page.media(scheme="light")
+    expect("dark and light differ", colour == page.run("getComputedStyle(document.body).backgroundColor"), False)
+    page.media(media="print")
+    expect("print hides what cannot be pressed", page.run("getComputedStyle(document.querySelector('nav')).display"), "none")
+    page.picture(pictures / f"{name}-print.png")
+    page.media()
+
+
+def check_browser(normal, hostile):
+    pictures.mkdir(parents=True, exist_ok=True)
+    page = browser.Browser()
+    try:
+        check_pages(page, normal)
+        check_keyboard(page, normal)
+        keep_pictures(page, normal, "report")
+        check_hostile(page, hostile)
+        page.picture(pictures / "report-hostile.png")
+        expect("errors of the page", page.messages, [])
+        foreign = [address for address in page.requests if not address.startswith(("file:", "about:"))]
+        expect("requests", foreign, [])
+    finally:
+        page.close()
+
+
+with tempfile.TemporaryDirectory() as temporary:
+    folder = pathlib.Path(temporary)
+    dumps = root / "tests/fixtures/dumps"
+    elements = elements_of(Markup(check_dump(dumps / "shared_fds", folder)))
+    normal = folder / "normal.html"
+    (folder / "report.html").rename(normal)
+    for dump in sorted(dumps.iterdir()):
+        check_dump(dump, folder, elements)
+    check_dump(hostile_dump(folder), folder, elements, codes=(0, 3))
+    hostile = folder / "report.html"
+    if browser.BINARY:
+        check_browser(normal, hostile)
+print(f"{checked} checks, {failures} failures")
+if not failures and not browser.BINARY:
+    print("skipped: there is no chromium")
+    sys.exit(77)
+sys.exit(1 if failures else 0)
