@@ -148,10 +148,10 @@ class SnapshotMaker {
   }
 
   void AddUnlinked(const File& file) {
-    const RegularFile* regular = AsRegular(file);
-    if (regular == nullptr || !regular->unlinked) return;
+    const auto name = UnlinkedOf(file);
+    if (!name) return;
     const auto& rules = kernel_.files.Of<RegularFile>();
-    const UnlinkedId id = regular->unlinked->id;
+    const UnlinkedId id = name->file->id;
     if (const Unlinked* created = rules.Created(id))
       snapshot_.unlinked.emplace(rules.FileOf(id), *created);
   }

@@ -25,6 +25,7 @@ void LeaveObject(Pipe* pipe) {
 void LeaveObject(Fifo* fifo) {
   fifo->capacity.reset();
   fifo->data.reset();
+  fifo->unlinked.reset();
 }
 void LeaveObject(UnixSocket* socket) { socket->accept_from.reset(); }
 void LeaveObject(RegularFile* file) { file->unlinked.reset(); }
@@ -195,12 +196,13 @@ void SnapshotDiffer::CompareObject(const Place& place, const File& before, const
     if (before.external || !first("pipe", pipe->pipe_id.value)) return;
     content(a().pipes, b().pipes, pipe->pipe_id, std::get<Pipe>(after.body).pipe_id);
   } else if (const auto* fifo = std::get_if<Fifo>(&before.body)) {
+    CompareUnlinked(place, fifo->unlinked, std::get<Fifo>(after.body).unlinked);
     if (before.external || !first("fifo", fifo->pipe_id.value)) return;
     content(a().fifos, b().fifos, fifo->pipe_id, std::get<Fifo>(after.body).pipe_id);
   } else if (const auto* tty = std::get_if<Tty>(&before.body)) {
     CompareTerminal(place, *tty, std::get<Tty>(after.body));
   } else if (const auto* regular = AsRegular(before)) {
-    CompareUnlinked(place, *regular, *AsRegular(after));
+    CompareUnlinked(place, regular->unlinked, AsRegular(after)->unlinked);
   } else if (std::holds_alternative<Memfd>(before.body)) {
     const MemfdObject *one = relations_a_.MemfdOf(before), *other = relations_b_.MemfdOf(after);
     if (one != nullptr && other != nullptr) CompareMemfd(place, *one, *other);
@@ -242,18 +244,18 @@ void SnapshotDiffer::CompareMemfd(const Place& place, const MemfdObject& before,
   CompareObjectPages(place, before.pages, after.pages);
 }
 
-void SnapshotDiffer::CompareUnlinked(const Place& place, const RegularFile& before,
-                                     const RegularFile& after) {
-  if (before.unlinked.has_value() != after.unlinked.has_value()) {
-    const auto text = [](const RegularFile& file) {
-      return std::string(file.unlinked ? "gone" : "there");
+void SnapshotDiffer::CompareUnlinked(const Place& place, const std::optional<Unlinked>& before,
+                                     const std::optional<Unlinked>& after) {
+  if (before.has_value() != after.has_value()) {
+    const auto text = [](const std::optional<Unlinked>& file) {
+      return std::string(file ? "gone" : "there");
     };
     return Add(place, "name", text(before), text(after));
   }
-  if (!before.unlinked) return;
+  if (!before) return;
   const auto file_of = [](const Unlinked& name) { return name.link_of.value_or(name.id.value); };
-  Compare(place, "unlinked.id", before.unlinked->id, after.unlinked->id);
-  const std::uint64_t file = file_of(*before.unlinked), other_file = file_of(*after.unlinked);
+  Compare(place, "unlinked.id", before->id, after->id);
+  const std::uint64_t file = file_of(*before), other_file = file_of(*after);
   if (!SameNumber("unlinked file", file, other_file)) {
     return Add(place, "unlinked.link_of", std::to_string(file), std::to_string(other_file));
   }

@@ -336,7 +336,8 @@ class SnapshotDiffer : public ValueDiffer {
   void CompareObject(const Place& place, const File& before, const File& after);
   void CompareTerminal(const Place& place, const Tty& before, const Tty& after);
   void CompareMemfd(const Place& place, const MemfdObject& before, const MemfdObject& after);
-  void CompareUnlinked(const Place& place, const RegularFile& before, const RegularFile& after);
+  void CompareUnlinked(const Place& place, const std::optional<Unlinked>& before,
+                       const std::optional<Unlinked>& after);
   void CompareLate(const Place& place, FileIndex before, FileIndex after);
   void CompareLocks(const Place& place, FileIndex before, FileIndex after);
   void CompareEpoll(const Place& place, const LateEntry& before, const LateEntry& after);

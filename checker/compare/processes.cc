@@ -183,7 +183,10 @@ Renaming& Comparison::RenamingOf(ObjectKind kind) {
 /// The objects behind a description: the same ones up to renaming.
 void Comparison::CompareObjects(const std::string& where, const File& expected, const File& found) {
   if (const RegularFile* regular = AsRegular(expected); regular != nullptr) {
-    return CompareUnlinked(where, *regular, *AsRegular(found));
+    return CompareUnlinked(where, regular->unlinked, AsRegular(found)->unlinked);
+  }
+  if (const auto* fifo = std::get_if<Fifo>(&expected.body)) {
+    CompareUnlinked(where, fifo->unlinked, std::get<Fifo>(found.body).unlinked);
   }
   std::vector<std::uint64_t> names;
   ForEachObject(found, [&](ObjectKind, std::uint64_t id) { names.push_back(id); });
