@@ -77,8 +77,10 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (RestoreProblem problem = watch_->AwaitAll(&Board::armed)) return problem;
   if (std::string problem = handover.StopAll(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = read_back.Check(script_, paths_, unlinked_)) return problem;
-  if (RestoreProblem problem = SetWatches(program_, script_.late_files, groups_, files_, paths_))
+  if (RestoreProblem problem =
+          SetWatches(program_, script_.late_files, groups_, {files_, paths_, unlinked_})) {
     return problem;
+  }
   if (RestoreProblem problem = terminals_.Set(program_, script_.late_files, files_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = cgroups_.SetProperties()) return problem;
