@@ -46,7 +46,7 @@ static struct stat Facts(int fd) {
   return facts;
 }
 static void ExpectLink(const char* link, const char* file) {
-  char found[PATH_MAX] = "", expected[PATH_MAX];
+  char found[PATH_MAX] = "", expected[PATH_MAX + 20];
   snprintf(expected, sizeof expected, "%s (deleted)", Path(file));
   CHECK((int)readlink(link, found, sizeof found - 1));
   EXPECT_TEXT(file, expected, found);
