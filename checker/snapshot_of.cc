@@ -120,13 +120,14 @@ class SnapshotMaker {
     if (!is_new) return known->second;
     descriptions_.push_back(nullptr);
     snapshot_.files.push_back(file);
-    if (const auto* regular = As<RegularFile>(*file)) Add(*regular, nullptr);
+    AddUnlinked(*file);
     return known->second;
   }
 
   /// What is behind a description, once.
   void AddObject(const Description& description) {
     const File& file = *description.file;
+    AddUnlinked(file);
     if (description.object != nullptr) (void)ObjectOf(*description.object);
     std::visit(
         [&]<typename Body>(const Body& body) {
@@ -136,7 +137,7 @@ class SnapshotMaker {
     if (description.socket != nullptr) AddSocket(description);
   }
 
-  // The object of each type that has one; `description` is nullptr where it was only mapped.
+  // The object of each type that has one.
   void Add(const Pipe& pipe, const Description* description) {
     if (description->pipe != nullptr && !description->file->external)
       snapshot_.pipes.emplace(pipe.pipe_id, description->pipe->content);
@@ -157,10 +158,13 @@ class SnapshotMaker {
         Terminal{terminal->state, {terminal->ends[0], terminal->ends[1]}, terminal->name, 0});
   }
 
-  void Add(const RegularFile& regular, const Description*) {
-    if (!regular.unlinked) return;
+  void Add(const RegularFile&, const Description*) {}  // AddUnlinked()
+
+  void AddUnlinked(const File& file) {
+    const auto name = UnlinkedOf(file);
+    if (!name) return;
     const auto& rules = kernel_.files.Of<RegularFile>();
-    const UnlinkedId id = regular.unlinked->id;
+    const UnlinkedId id = name->file->id;
     if (const Unlinked* created = rules.Created(id))
       snapshot_.unlinked.emplace(rules.FileOf(id), *created);
   }

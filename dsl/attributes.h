@@ -11,9 +11,13 @@ namespace crgen {
 
 template <>
 struct Describe<FsAttributes> {
-  static constexpr auto kFields = std::tuple{Required("cwd", &FsAttributes::cwd, "chdir(2)"),
-                                             Required("root", &FsAttributes::root, "chroot(2)"),
-                                             Optional("umask", &FsAttributes::umask, "umask(2)")};
+  static constexpr auto kFields =
+      std::tuple{Required("cwd", &FsAttributes::cwd, "chdir(2)"),
+                 Optional("cwd_unlinked", &FsAttributes::cwd_unlinked,
+                          "its id, where it is unlinked: an OPEN_FILE has created it"),
+                 Required("root", &FsAttributes::root, "chroot(2)"),
+                 Optional("root_unlinked", &FsAttributes::root_unlinked, "likewise"),
+                 Optional("umask", &FsAttributes::umask, "umask(2)")};
 };
 
 template <>

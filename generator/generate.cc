@@ -256,8 +256,8 @@ Result Generation::Run(Diagnostics& diag) {
     }
   }
   // Where nothing is late, and nobody relies on another, what a process does is found together.
-  const bool at_once =
-      snapshot_.late.empty() && temporary_.empty() && !descriptors_.RelyOnEachOther();
+  const bool at_once = snapshot_.late.empty() && temporary_.empty() &&
+                       !descriptors_.RelyOnEachOther() && !HasUnlinkedDirectories(snapshot_);
   const auto nodes = static_cast<std::int32_t>(tree_.nodes.size());
   for (NodeIndex n(0); n < nodes; ++n) {
     const bool early = opener_.proc_files().WantsThreadsEarly(tree_.nodes[n].pid);
@@ -333,9 +333,12 @@ GenerateOutcome GenerateProgram(const Snapshot& snapshot, const GenerateOptions&
   Snapshot with_temporary;
   std::vector<TemporarySlot> temporary;
   const bool has_sockets = HasUnixSockets(snapshot);
-  if (has_sockets) with_temporary = snapshot;
-  const Snapshot& planned = has_sockets ? with_temporary : snapshot;
+  const bool has_directories = HasUnlinkedDirectories(snapshot);
+  const bool changes = has_sockets || has_directories;
+  if (changes) with_temporary = snapshot;
+  const Snapshot& planned = changes ? with_temporary : snapshot;
   const bool prepared = !has_sockets || Succeeded(PlanSockets(&with_temporary, &temporary, diag));
+  if (prepared && has_directories) HoldUnlinkedDirectories(&with_temporary, &temporary);
   if (!prepared ||
       Failed(
           Generation(planned, temporary, plan, options, read_page, program, follower).Run(diag))) {

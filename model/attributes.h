@@ -28,6 +28,8 @@ struct FsAttributes {
   Text cwd;
   Text root;
   std::optional<std::uint32_t> umask;
+  std::optional<UnlinkedId> cwd_unlinked = {};   ///< where it has no name any more
+  std::optional<UnlinkedId> root_unlinked = {};  ///< likewise
   friend bool operator==(const FsAttributes&, const FsAttributes&) = default;
 };
 

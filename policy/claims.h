@@ -54,6 +54,8 @@ class Claims {
   void External(std::string_view kind, std::string key, std::string where) {
     out_.Add(Kind::kExternals, {std::string(kind), std::move(key)}, {}, [&] { return where; });
   }
+  /// A file without a name is made, as its first opening describes it.
+  void MadeUnlinked(const std::string& path, const Unlinked& file, const std::string& where);
   /// A file of that mode is made.
   void Made(const std::string& path, std::optional<std::uint32_t> mode, const std::string& where) {
     Setuid(path, mode ? std::optional(*mode | S_IFREG) : mode, where);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <ctime>
 
@@ -78,10 +79,22 @@ void Claims::Accessed(const RegularFile& file, OpenFlags flags, const std::strin
   if (made) Path(path, "create", where, device);
   if (file.opened_by) Path(file.opened_by->bytes, "read", where, device);
   Setuid(path, file.mode, where);
-  if (file.unlinked) Made(path, file.unlinked->mode, where);
+  if (file.unlinked) MadeUnlinked(path, *file.unlinked, where);
   if (!file.unlinked) {
     out_.AddFile(file.opened_by ? file.opened_by->bytes : path,
                  {file.mode, file.size, file.build_id});
+  }
+}
+
+/// A device is that one, whatever its path.
+void Claims::MadeUnlinked(const std::string& path, const Unlinked& file, const std::string& where) {
+  Made(path, file.mode, where);
+  if (!file.rdev) return;
+  const char* type = S_ISBLK(file.mode.value_or(0)) ? "block" : "char";
+  const std::string numbers =
+      std::to_string(major(*file.rdev)) + ":" + std::to_string(minor(*file.rdev));
+  for (const std::string_view word : {"read", "write", "create"}) {
+    Path(std::string(type) + ":" + numbers, word, where, true);
   }
 }
 
@@ -103,6 +116,9 @@ void Claims::Opens(const File& file, const Fifo& fifo, const std::string& where)
   const std::uint64_t access = file.flags.bits & O_ACCMODE;
   if (access != O_WRONLY) Path(fifo.path.bytes, "read", where);
   if (access != O_RDONLY) Path(fifo.path.bytes, "write", where);
+  if (!fifo.unlinked) return;
+  Path(fifo.path.bytes, "create", where);
+  MadeUnlinked(fifo.path.bytes, *fifo.unlinked, where);
 }
 
 void Claims::Socket(std::string family, std::string type, std::string protocol, std::string local,
@@ -170,7 +186,9 @@ void Claims::Watch(const std::optional<Text>& path, const std::optional<InodeHan
            "watch", [&] { return where; });
 }
 void Claims::LateAt(const InotifyWatches& set, const std::string& where) {
-  for (const InotifyWatch& watch : set.watches) Watch(watch.path, watch.handle, where);
+  for (const InotifyWatch& watch : set.watches) {
+    Watch(watch.path, watch.handle, where);  // what has no name is the plan's own
+  }
 }
 void Claims::LateAt(const FanotifyMarks& set, const std::string& where) {
   for (const FanotifyMark& mark : set.marks) Watch(mark.path, mark.handle, where);

@@ -112,12 +112,12 @@ class SnapshotClaims {
   /// What a description says in a program of the file that it makes.
   void AddMade() {
     for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
-      const RegularFile* file = As<RegularFile>(*snapshot_.files[i]);
-      if (file == nullptr || !file->unlinked) continue;
-      const std::uint64_t first = file->unlinked->link_of.value_or(file->unlinked->id.value);
+      const auto name = UnlinkedOf(*snapshot_.files[i]);
+      if (!name) continue;
+      const std::uint64_t first = name->file->link_of.value_or(name->file->id.value);
       const auto made = snapshot_.unlinked.find(first);
       if (made == snapshot_.unlinked.end()) continue;
-      claims_.Made(file->path.bytes, made->second.mode, HolderOf(FileIndex(i)));
+      claims_.MadeUnlinked(name->path->bytes, made->second, HolderOf(FileIndex(i)));
     }
     for (const MemfdObject& object : snapshot_.memfds) {
       claims_.Made("[memfd:" + object.name.bytes + "]", object.mode,

@@ -41,7 +41,8 @@ constexpr Member kMembers[] = {
     {"devices",
      Group::kOpens,
      Form::kEntries,
-     "character and block devices, and whatever else is below /dev but /dev/shm",
+     "character and block devices, and whatever else is below /dev but /dev/shm; of one that is "
+     "made because it has no name, also its numbers: `char:1:3`, `block:8:0`",
      {"path"},
      "access",
      {"read", "write", "execute", "create", "enter", "watch"}},

@@ -66,8 +66,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     }
     if (attributes.mm && !attributes.mm->exe_unlinked) CheckExecutable(attributes.mm->exe.bytes);
     if (!attributes.fs) return;
-    CheckDirectory(attributes.fs->root.bytes);
-    CheckDirectory(attributes.fs->cwd.bytes);
+    const FsAttributes& fs = *attributes.fs;
+    if (!fs.root_unlinked) CheckDirectory(fs.root.bytes);
+    if (!fs.cwd_unlinked) CheckDirectory(fs.cwd.bytes);
   }
 
  private:
@@ -80,6 +81,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const Pipe&) {}
   void Open(const File& description, const Fifo& fifo) {
     const std::string& path = fifo.path.bytes;
+    if (fifo.unlinked) return CheckPlace(path, *fifo.unlinked);
     if (Later(path)) return;
     const Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
     if (facts.error != 0) return findings_.Wrong(path + ": " + PathErrorText(facts.error));
@@ -148,11 +150,13 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Set(const Late&) {}
   void Set(const InotifyWatches& watches) {
     for (const InotifyWatch& watch : watches.watches) {
+      if (watch.unlinked) continue;
       Hold("watch " + std::to_string(watch.wd), watch.path, watch.handle);
     }
   }
   void Set(const FanotifyMarks& marks) {
     for (const FanotifyMark& mark : marks.marks) {
+      if (mark.unlinked) continue;
       // A mount of the plan's own is another one than that of which it is a copy.
       if (!root_.IsOwn() && mark.type.value == FAN_MARK_MOUNT) continue;
       Hold("a mark", mark.path, mark.handle);
@@ -170,14 +174,8 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
 
   void Open(const File& description, const RegularFile& file) {
-    if (file.unlinked || file.opened_by) {
-      if (root_.IsMadeInside(file.path.bytes)) {
-        return findings_.Unsupported("the unlinked file " + Printable(file.path.bytes) +
-                                     kMadeInside);
-      }
-      CheckNameIsFree(file.path.bytes);
-    }
-    if (file.unlinked) return CheckRoom(file);
+    if (file.unlinked) return CheckPlace(file.path.bytes, *file.unlinked);
+    if (file.opened_by && !CheckFolderOf(file.path.bytes)) return;
     const std::string& path = file.opened_by ? file.opened_by->bytes : file.path.bytes;
     if (Later(path)) return;
     Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
@@ -191,30 +189,39 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (!description.flags.Has(O_PATH)) CheckAccess(description.flags, path, facts);
   }
 
-  /// A file without a name gets its old one back for a moment, which must not be another file's.
-  void CheckNameIsFree(const std::string& path) {
-    if (root_.IsMadeLater(path)) return;
-    struct stat status;
-    if (IsThere(path, &status)) {
-      return findings_.Wrong(path + " is another file now, " + std::to_string(status.st_size) +
-                                 " bytes, mode " + Octal(status.st_mode) + ", inode " +
-                                 std::to_string(status.st_ino) +
-                                 ": the unlinked one of that name is made there for a moment",
-                             "move it away for the restore");
-    }
-    if (errno != ENOENT) return findings_.Wrong(path + ": " + std::strerror(errno));
-    const Facts& folder = Look(path.substr(0, path.rfind('/') + 1), false);
-    CheckFolder(folder, "folder", path, " for a moment");
+  /// A file without a name gets its old one back for a moment, or another one in its folder.
+  void CheckPlace(const std::string& path, const Unlinked& file) {
+    if (!CheckFolderOf(path) || root_.IsMadeLater(path)) return;
+    const Facts& folder = FolderOf(path);
+    if (folder.error != 0) return;  // told
+    CheckRoom(path, folder, file);
+    const std::uint32_t type = file.mode.value_or(0) & S_IFMT;
+    if (type != S_IFCHR && type != S_IFBLK) return;
+    struct statvfs mount = {};
+    if (fstatvfs(folder.fd, &mount) != 0 || (mount.f_flag & ST_NODEV) == 0) return;
+    findings_.Wrong("the device " + path + " is on a file system mounted nodev: nobody opens it",
+                    "mount -o remount,dev for the restore");
   }
 
-  /// As lstat(2).
-  bool IsThere(const std::string& path, struct stat* status) const {
-    if (root_.IsOwn()) return lstat(path.c_str(), status) == 0;
-    const int fd = root_.Open(path, O_NOFOLLOW);
-    if (fd < 0) return false;
-    const bool known = fstat(fd, status) == 0;
-    close(fd);
-    return known;
+  /// False: there is no mount to make it in.
+  bool CheckFolderOf(const std::string& path) {
+    if (root_.IsMadeInside(path)) {
+      findings_.Unsupported("the unlinked file " + Printable(path) + kMadeInside);
+      return false;
+    }
+    if (!root_.IsMadeLater(path)) CheckFolder(FolderOf(path), "folder", path, " for a moment");
+    return true;
+  }
+
+  /// Where something is made: the folder of `path`, or the one in which its missing folders are
+  /// made.
+  const Facts& FolderOf(const std::string& path) {
+    std::string folder = path.substr(0, path.rfind('/') + 1);
+    while (folder.size() > 1 && Look(folder, false).error == ENOENT) {
+      folder.pop_back();
+      folder.resize(folder.rfind('/') + 1);
+    }
+    return Look(folder, false);
   }
 
   /// `file` is to be made there. False: there is no folder. `folder` and `file`: as messages have
@@ -234,21 +241,17 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
 
   /// For what all unlinked files of a file system have.
-  void CheckRoom(const RegularFile& file) {
-    const std::string folder = file.path.bytes.substr(0, file.path.bytes.rfind('/') + 1);
-    if (root_.IsMadeLater(folder)) return;
-    const Facts& facts = Look(folder, false);
-    if (facts.error != 0) return;  // told
+  void CheckRoom(const std::string& path, const Facts& facts, const Unlinked& file) {
     std::uint64_t& wanted = wanted_[facts.status.st_dev];
     const std::uint64_t before = wanted;
-    for (const UnlinkedContent& part : file.unlinked->content) wanted += part.bytes;
+    for (const UnlinkedContent& part : file.content) wanted += part.bytes;
     struct statvfs system = {};
     if (wanted == before || fstatvfs(facts.fd, &system) != 0) return;
     const std::uint64_t free =
         static_cast<std::uint64_t>(geteuid() == 0 ? system.f_bfree : system.f_bavail) *
         system.f_frsize;
     if (before <= free && wanted > free) {
-      findings_.Wrong("the file system of " + folder + " has " + std::to_string(free) +
+      findings_.Wrong("the file system of " + path + " has " + std::to_string(free) +
                           " bytes left, and the unlinked files take " + std::to_string(wanted),
                       "make room");
     }

@@ -61,9 +61,11 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   void Make(const Body&) {}
   void Make(const Memfd& memfd) { Own("a memfd", memfd.uid.value_or(0), memfd.gid.value_or(0)); }
   void Make(const RegularFile& file) {
-    if (file.unlinked && file.unlinked->uid) {
-      Own("an unlinked file", *file.unlinked->uid, file.unlinked->gid.value_or(0));
-    }
+    if (file.unlinked) MakeUnlinked(*file.unlinked);
+  }
+  void MakeUnlinked(const Unlinked& file) {
+    if (file.uid) Own("an unlinked file", *file.uid, file.gid.value_or(0));
+    if (file.rdev) Need(CAP_MKNOD, "an unlinked device");
   }
   void Own(const std::string& what, std::uint32_t uid, std::uint32_t gid) {
     CheckId(own_.uid_map, "uid", uid);
@@ -92,7 +94,10 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   }
 
   void Make(const Pipe& pipe) { CheckCapacity(pipe.capacity.value_or(0)); }
-  void Make(const Fifo& fifo) { CheckCapacity(fifo.capacity.value_or(0)); }
+  void Make(const Fifo& fifo) {
+    CheckCapacity(fifo.capacity.value_or(0));
+    if (fifo.unlinked) MakeUnlinked(*fifo.unlinked);
+  }
   void Make(const UnixSocket& socket) {
     if (socket.unlinked_name && !socket.accept_from) {
       Need(CAP_SYS_CHROOT, "the name of a unix socket that no path leads to");

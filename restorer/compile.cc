@@ -260,8 +260,13 @@ class Compiler {
     if (attributes.fs) {
       add(OpKind::kDirectories, [&](Op& op) {
         const FsAttributes& fs = *attributes.fs;
-        op.directories.cwd = arena_.Text(fs.cwd.bytes);
-        op.directories.root = fs.root.bytes == "/" ? nullptr : arena_.Text(fs.root.bytes);
+        const auto text = [&](const Text& path, const std::optional<UnlinkedId>& unlinked) {
+          return arena_.Text(unlinked ? services_.unlinked.at(*unlinked) : path.bytes);
+        };
+        op.directories.cwd = text(fs.cwd, fs.cwd_unlinked);
+        op.directories.cwd_held = fs.cwd_unlinked.has_value();
+        op.directories.root = fs.root.bytes == "/" ? nullptr : text(fs.root, fs.root_unlinked);
+        op.directories.root_held = fs.root_unlinked.has_value();
         op.directories.umask = fs.umask ? static_cast<std::int32_t>(*fs.umask) : -1;
       });
     }

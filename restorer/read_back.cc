@@ -86,7 +86,7 @@ ReadBack::ReadBack(const Program& program, bool cgroup_namespace)
   own_process_.facts.ignored = 0;
   own_mounts_ = OwnMounts(program) != nullptr;
   own_process_.directories =
-      std::make_shared<Directories>(Directories{"/", own_mounts_ ? "/" : "/proc/self/root"});
+      std::make_shared<Directories>(Directories{{"/"}, {own_mounts_ ? "/" : "/proc/self/root"}});
   processes_[0] = own_process_;
   for (const Command& command : program) {
     if (const auto* fork = std::get_if<Fork>(&command.body)) Plan(command.pid, *fork);
@@ -165,7 +165,8 @@ void ReadBack::PlanProcess(const Attributes& attributes, PlannedProcess& process
     }
   }
   if (attributes.fs) {
-    *process.directories = {attributes.fs->cwd.bytes, attributes.fs->root.bytes};
+    const FsAttributes& fs = *attributes.fs;
+    *process.directories = {{fs.cwd.bytes, fs.cwd_unlinked}, {fs.root.bytes, fs.root_unlinked}};
   }
 }
 
@@ -184,8 +185,9 @@ void ReadBack::CompareNamespaces(pid_t root, Comparison& comparison) const {
   }
 }
 
-RestoreProblem ReadBack::Check(const Script& script, const TreePaths& paths) {
-  const std::string root = paths.Before();
+RestoreProblem ReadBack::Check(const Script& script, const TreePaths& paths,
+                               const std::map<UnlinkedId, std::string>& unlinked) {
+  const Where where = {paths.Before(), unlinked};
   for (const ThreadStart& start : script.threads) {
     const Thread& thread = *start.thread;
     const bool leader = &thread == &thread.process->threads[0];
@@ -203,7 +205,7 @@ RestoreProblem ReadBack::Check(const Script& script, const TreePaths& paths) {
         return {ErrorText("reading back " + NameOf(thread)), -1};
       }
       process.ignored = ignored;
-      CompareProcess(start, process, root, comparison);
+      CompareProcess(start, process, where, comparison);
     }
     if (!comparison.problem().empty()) {
       return {NameOf(thread) + " is not what the plan says, read back: " + comparison.problem(),
@@ -240,7 +242,7 @@ void ReadBack::CompareThread(const ThreadStart& start, ThreadFacts found,
 }
 
 void ReadBack::CompareProcess(const ThreadStart& start, const ProcessFacts& found,
-                              const std::string& root, Comparison& comparison) {
+                              const Where& where, Comparison& comparison) {
   const Pid pid = start.thread->process->pid;
   const PlannedProcess& planned = processes_.at(pid);
   for (std::size_t i = 0; i < kLimits; ++i) {
@@ -251,16 +253,19 @@ void ReadBack::CompareProcess(const ThreadStart& start, const ProcessFacts& foun
   comparison.Same("dumpable before the hand-over", std::uint64_t{0},
                   std::uint64_t{start.stopped.r13});
   const std::string folder = "/proc/" + std::to_string(start.number);
-  const std::pair<const char*, const std::string*> directories[] = {
+  const std::pair<const char*, const Directory*> directories[] = {
       {"/cwd", &planned.directories->cwd}, {"/root", &planned.directories->root}};
-  for (const auto& [name, path] : directories) {
-    const auto [place, first] = places_.try_emplace(*path);
-    if (first) place->second = PlaceOf(root + *path);
+  for (const auto& [name, directory] : directories) {
+    const auto& unlinked = directory->unlinked;
+    const std::string path =
+        unlinked ? "/proc/self/fd/" + where.unlinked.at(*unlinked) : where.root + directory->path;
+    const auto [place, first] = places_.try_emplace(path);
+    if (first) place->second = PlaceOf(path);
     const std::optional<Place> there = PlaceOf(folder + name);
     if (there && place->second == there) continue;
     char text[4096] = "";
     if (readlink((folder + name).c_str(), text, sizeof text - 1) < 0) text[0] = 0;
-    comparison.Differ(std::string("fs.") + (name + 1), *path, text);
+    comparison.Differ(std::string("fs.") + (name + 1), directory->path, text);
   }
 }
 

@@ -30,16 +30,26 @@ class ReadBack {
 
   /// Every thread, which is stopped and has left its answers in registers: the first difference, or
   /// none. Named are process, thread, field, what is planned and what was found. `paths`: where
-  /// those of the program lead to.
-  RestoreProblem Check(const Script& script, const TreePaths& paths);
+  /// those of the program lead to; `unlinked`: descriptors of what none leads to.
+  RestoreProblem Check(const Script& script, const TreePaths& paths,
+                       const std::map<UnlinkedId, std::string>& unlinked);
 
  private:
   struct PlannedThread {
     ThreadFacts facts;
     std::uint32_t shared_filters = 0;  ///< its first ones, which it gives to all other threads
   };
+  struct Directory {
+    std::string path;  ///< in this process's own root, or in that of the namespace
+    std::optional<UnlinkedId> unlinked = {};
+  };
   struct Directories {
-    std::string cwd, root;  ///< paths in this process's own root, or in that of the namespace
+    Directory cwd, root;
+  };
+  /// Where those of the program are.
+  struct Where {
+    std::string root;  ///< before all paths
+    const std::map<UnlinkedId, std::string>& unlinked;
   };
   struct PlannedProcess {
     ProcessFacts facts;
@@ -58,7 +68,7 @@ class ReadBack {
   class Comparison;
   void CompareNamespaces(pid_t root, Comparison& comparison) const;
   void CompareThread(const ThreadStart& start, ThreadFacts found, Comparison& comparison) const;
-  void CompareProcess(const ThreadStart& start, const ProcessFacts& found, const std::string& root,
+  void CompareProcess(const ThreadStart& start, const ProcessFacts& found, const Where& where,
                       Comparison& comparison);
   /// By the path as this process has it.
   static std::optional<Place> PlaceOf(const std::string& path);

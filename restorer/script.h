@@ -193,6 +193,8 @@ struct DirectoriesOp {
   const char* cwd;   ///< as the supervisor's root has it, also below another root
   const char* root;  ///< null: unchanged
   int32_t umask;     ///< -1: unchanged
+  // Then it is the supervisor's descriptor, by its name in the service directory.
+  bool cwd_held, root_held;
 };
 
 /// fcntl(2) F_SETLK, F_OFD_SETLK, F_SETLEASE, flock(2).

@@ -84,9 +84,11 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   Raise(&script_.board->arm);
   if (RestoreProblem problem = watch_->AwaitAll(&Board::armed)) return problem;
   if (std::string problem = handover.StopAll(); !problem.empty()) return {problem, -1};
-  if (RestoreProblem problem = read_back.Check(script_, paths_)) return problem;
-  if (RestoreProblem problem = SetWatches(program_, script_.late_files, groups_, files_, paths_))
+  if (RestoreProblem problem = read_back.Check(script_, paths_, unlinked_)) return problem;
+  if (RestoreProblem problem =
+          SetWatches(program_, script_.late_files, groups_, {files_, paths_, unlinked_})) {
     return problem;
+  }
   if (RestoreProblem problem = terminals_.Set(program_, script_.late_files, files_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = cgroups_.SetProperties()) return problem;
@@ -164,6 +166,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
     name_roots_.emplace_back(services.sockets.at(id), std::stoi(fd));
   }
   for (const auto& [id, fd] : services.unlinked) made_.push_back(std::stoi(fd));
+  unlinked_ = services.unlinked;
   for (const auto& [key, fd] : services.linked) made_.push_back(std::stoi(fd));
   links_ = services.links;
   terminals_ = services.terminals;

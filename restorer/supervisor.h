@@ -52,6 +52,7 @@ class Supervisor {
   std::vector<int> made_;         ///< descriptions for the processes, until they have them
   std::map<FileId, int> groups_;  ///< of them, what it has made itself
   std::vector<std::pair<UnixSocket, int>> name_roots_;  ///< until their names are bound
+  std::map<UnlinkedId, std::string> unlinked_;          ///< likewise, by name
   std::vector<DumpersLink> links_;
   std::map<std::uint64_t, int> mounts_;  ///< of the tree, by id, of which this has descriptors
   TreePaths paths_;

@@ -2,7 +2,6 @@
 #include "restorer/unlinked.h"
 
 #include <fcntl.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,118 +16,13 @@
 
 #include "dsl/references.h"
 #include "model/printable.h"
-#include "restorer/cleanup.h"
+#include "restorer/momentary_name.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
+#include "restorer/unlinked_content.h"
 
 namespace crgen::restorer {
 namespace {
-
-constexpr std::uint64_t kCopyAtOnce = 64 << 20;  ///< between two looks at who wants it to stop
-
-class ScopedFd {
- public:
-  explicit ScopedFd(int fd = -1) : fd_(fd) {}
-  ScopedFd(const ScopedFd&) = delete;
-  ScopedFd& operator=(const ScopedFd&) = delete;
-  ScopedFd(ScopedFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  ~ScopedFd() {
-    const int error = errno;
-    if (fd_ >= 0) close(fd_);
-    errno = error;
-  }
-  int get() const { return fd_; }
-  void Reset(int fd) { const ScopedFd before(std::exchange(fd_, fd)); }
-
- private:
-  int fd_;
-};
-
-/// The folder of a path, and the name in it.
-struct Place {
-  Place(const TreePaths& paths, const std::string& path)
-      : name(path.substr(path.rfind('/') + 1)),
-        folder(paths.Open(path.substr(0, path.rfind('/') + 1), O_DIRECTORY)) {}
-  std::string name;
-  ScopedFd folder;
-};
-
-bool Same(const struct stat& a, const struct stat& b) {
-  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
-}
-
-/// A name for the moment: whatever happens, it is removed, if it is still that file's. Whoever may
-/// write in its folder can rename it meanwhile: then the file still has one.
-class MomentaryName {
- public:
-  MomentaryName(const Place& place, const struct stat& file) : place_(place), file_(file) {}
-  MomentaryName(const MomentaryName&) = delete;
-  MomentaryName& operator=(const MomentaryName&) = delete;
-  ~MomentaryName() {
-    const int error = errno;
-    Remove();
-    errno = error;
-  }
-  bool Remove() {
-    struct stat now;
-    removed_ = removed_ ||
-               fstatat(place_.folder.get(), place_.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) != 0 ||
-               !Same(now, file_) ||  // it is not there any more
-               (!FailsOnPurpose() && unlinkat(place_.folder.get(), place_.name.c_str(), 0) == 0);
-    return removed_;
-  }
-
- private:
-  const Place& place_;
-  const struct stat file_;
-  bool removed_ = false;
-};
-
-/// Bytes of an image into the file; they stay in the kernel.
-std::string Copy(const UnlinkedContent& part, int image, int file) {
-  auto from = static_cast<off_t>(part.source.offset), to = static_cast<off_t>(part.at);
-  bool between_systems = false;
-  for (std::uint64_t left = part.bytes; left != 0;) {
-    if (AskedToStop()) return "interrupted";
-    const std::uint64_t wanted = std::min(left, kCopyAtOnce);
-    ssize_t copied = -1;
-    if (!between_systems) {
-      copied = copy_file_range(image, &from, file, &to, wanted, 0);
-      between_systems = copied < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP ||
-                                       errno == ENOSYS);
-      if (between_systems) continue;
-    } else if (lseek(file, to, SEEK_SET) == to) {
-      copied = sendfile(file, image, &from, wanted);
-      if (copied > 0) to += copied;
-    }
-    if (copied < 0 && errno == EINTR) continue;
-    if (copied < 0) return std::strerror(errno);
-    if (copied == 0) return "the image " + part.source.image + " ends";
-    left -= static_cast<std::uint64_t>(copied);
-  }
-  return "";
-}
-
-std::string Fill(const Unlinked& it, const Services& services, int file) {
-  if (FailsOnPurpose() || ftruncate(file, static_cast<off_t>(*it.size)) != 0) {
-    return std::strerror(errno);
-  }
-  for (const UnlinkedContent& part : it.content) {
-    const ScopedFd image(Reopen(services.files->image(part.source.image), O_RDONLY));
-    if (image.get() < 0) return part.source.image + ": " + std::strerror(errno);
-    if (std::string problem = Copy(part, image.get(), file); !problem.empty()) return problem;
-  }
-  const auto time = [](const TimeSpan& span) {
-    return timespec{static_cast<time_t>(span.sec), static_cast<long>(span.nsec)};
-  };
-  if (FailsOnPurpose() || fchown(file, *it.uid, *it.gid) != 0 ||
-      fchmod(file, *it.mode & 07777) != 0) {
-    return std::strerror(errno);
-  }
-  if (!it.times) return "";
-  const timespec times[2] = {time(it.times->access), time(it.times->modification)};
-  return futimens(file, times) != 0 ? std::strerror(errno) : "";
-}
 
 /// Whether nobody has kept a name of the moment.
 std::string CheckLinks(int file, nlink_t links, const std::string& path) {
@@ -139,116 +33,420 @@ std::string CheckLinks(int file, nlink_t links, const std::string& path) {
          std::to_string(links) + ": who may write in its folder has kept one";
 }
 
-/// One name of the file: made, opened with O_PATH, and taken away again. Names of one file exist at
+/// A description whose flags no link of proc(5) gives: the supervisor opens it, by the name of the
+/// moment.
+struct OwnDescription {
+  FileId id;
+  OpenFlags flags;
+};
+
+bool IsOwn(OpenFlags flags) { return flags.Has(O_NOFOLLOW) || flags.Has(O_TMPFILE); }
+
+/// As open(2) takes them, without waiting for anybody; F_SETFL gives it those that it had.
+int OpeningFlags(OpenFlags flags) {
+  const int own = static_cast<int>(flags.bits) & ~O_ASYNC;
+  return own | O_CLOEXEC | ((own & O_PATH) != 0 ? 0 : O_NONBLOCK | O_NOCTTY);
+}
+
+/// -1: errno says why.
+int OpenOwn(int folder, const char* name, OpenFlags flags) {
+  const int fd = FailsOnPurpose() ? -1 : openat(folder, name, OpeningFlags(flags), 0600);
+  if (fd < 0 || flags.Has(O_PATH)) return fd;
+  if (fcntl(fd, F_SETFL, static_cast<int>(flags.bits)) == 0) return fd;
+  const ScopedFd closes(fd);
+  return -1;
+}
+
+/// One name of a file: made, opened with O_PATH, and taken away again. Names of one file exist at
 /// the same time: the kernel gives none to a file that has lost its last one.
 struct Name {
   Name(UnlinkedId name_id, const std::string& name_path) : id(name_id), path(name_path) {}
   UnlinkedId id;
   std::string path;
-  std::unique_ptr<Place> place;
-  std::unique_ptr<MomentaryName> momentary;
+  std::vector<OwnDescription> own = {};
+  std::unique_ptr<Place> place = nullptr;
+  std::unique_ptr<MomentaryName> momentary = nullptr;
 };
 
-/// An empty file under its names, which are taken away before anything is in it; in `*file` it is
-/// open for writing. Not O_TMPFILE: not every file system has it.
-std::string Create(std::vector<Name>& names, Services* services, ScopedFd* file) {
+bool IsTemporary(const Name& name) {
+  return std::ranges::any_of(name.own, [](const auto& it) { return it.flags.Has(O_TMPFILE); });
+}
+
+struct UnlinkedFile {
+  const Unlinked* it = nullptr;
+  std::vector<Name> names = {};
+};
+
+/// A folder that is there for the moment, because something is to be made in it, or because it is
+/// one that has no name itself.
+struct Folder {
+  explicit Folder(std::unique_ptr<Place> where) : place(std::move(where)) {}
+  std::unique_ptr<Place> place;
+  ScopedFd held;
+  std::unique_ptr<MomentaryName> momentary = nullptr;
+};
+
+/// Makes them; each function gives the problem, or nothing.
+class Maker {
+ public:
+  explicit Maker(Services* services) : services_(*services) {}
+  ~Maker() {
+    while (!folders_.empty()) folders_.pop_back();
+  }
+  Maker(const Maker&) = delete;
+  Maker& operator=(const Maker&) = delete;
+
+  std::string MakeDirectory(UnlinkedFile& file);
+  std::string MakeFile(UnlinkedFile& file);
+  /// When nothing is to be made in them any more.
+  std::string RemoveFolders();
+  std::string FinishDirectory(const UnlinkedFile& file) const;
+
+ private:
+  std::string FindPlace(Name& name);
+  std::string MakeParents(const std::string& path);
+  std::string MakeFolder(const std::string& path, std::unique_ptr<Place> place);
+  std::string MakeTemporary(Name& name, ScopedFd* file);
+  std::string MakeFirst(const Unlinked& it, Name& name, ScopedFd* file, struct stat* facts);
+  std::string Link(const Name& first, Name& name);
+  std::string Hold(Name& name, const struct stat& facts);
+  std::string Create(UnlinkedFile& file, ScopedFd* opened);
+  void Keep(const Name& name, int held) { services_.unlinked[name.id] = std::to_string(held); }
+  int HeldOf(const Name& name) const { return std::stoi(services_.unlinked.at(name.id)); }
+
+  Services& services_;
+  std::vector<std::unique_ptr<Folder>> folders_;  ///< those inside others behind them
+  std::map<std::string, const Folder*> by_path_;  ///< by the path that leads to them no more
+};
+
+std::string Failed(const std::string& path) { return path + ": " + PathErrorText(errno); }
+
+/// Whether nothing has the path of a folder, or what is none.
+bool IsGone(int error) { return error == ENOENT || error == ENOTDIR; }
+
+std::string Maker::FindPlace(Name& name) {
+  name.place = std::make_unique<Place>(services_.paths, name.path);
+  if (name.place->folder.get() >= 0) return "";
+  if (!IsGone(errno)) return Failed(name.path);
+  const std::string folder = name.path.substr(0, name.path.rfind('/'));
+  if (std::string problem = MakeParents(folder); !problem.empty()) return problem;
+  const int in = fcntl(by_path_.at(folder)->held.get(), F_DUPFD_CLOEXEC, 0);
+  name.place = std::make_unique<Place>(name.path.substr(folder.size() + 1), in);
+  return in < 0 ? Failed(name.path) : "";
+}
+
+/// `path` is a folder that has gone as well: it is one that is held, or nobody has it open.
+std::string Maker::MakeParents(const std::string& path) {
+  std::vector<std::string> missing;
+  int in = -1;
+  std::string folder = path;
+  for (; in < 0 && !by_path_.contains(folder); folder.resize(folder.rfind('/'))) {
+    missing.push_back(folder);
+    const std::string above = folder.substr(0, folder.rfind('/'));
+    if (by_path_.contains(above)) continue;
+    in = services_.paths.Open(above + '/', O_DIRECTORY);
+    if (in < 0 && (above.empty() || !IsGone(errno))) return Failed(path);
+  }
+  for (; !missing.empty(); missing.pop_back()) {
+    const std::string& next = missing.back();
+    const std::size_t end = next.rfind('/');
+    if (in < 0) in = fcntl(by_path_.at(next.substr(0, end))->held.get(), F_DUPFD_CLOEXEC, 0);
+    auto place = std::make_unique<Place>(next.substr(end + 1), std::exchange(in, -1));
+    if (place->folder.get() < 0) return Failed(next);
+    if (std::string problem = MakeFolder(next, std::move(place)); !problem.empty()) return problem;
+  }
+  return "";
+}
+
+/// Makes it at `place`, and holds it. In a folder that others may write in it could have been
+/// replaced: by nothing but what root has made, and then it goes as what was made would.
+std::string Maker::MakeFolder(const std::string& path, std::unique_ptr<Place> place) {
+  const int made = MakeUnderFreeName(path, place.get(), [&](const char* base) {
+    return FailsOnPurpose() ? -1 : mkdirat(place->folder.get(), base, 0700);
+  });
+  if (made < 0) return Failed(path);
+  auto folder = std::make_unique<Folder>(std::move(place));
+  const Place& at = *folder->place;
   struct stat facts;
-  for (Name& name : names) {
-    const auto failed = [&] { return name.path + ": " + PathErrorText(errno); };
-    name.place = std::make_unique<Place>(services->paths, name.path);
-    const int folder = name.place->folder.get();
-    if (folder < 0) return failed();
-    const char* base = name.place->name.c_str();
-    if (&name == &names.front()) {
-      constexpr int kNew = O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC;
-      file->Reset(FailsOnPurpose() ? -1 : openat(folder, base, kNew, 0600));
-      if (file->get() < 0) return failed();
-      if (fstat(file->get(), &facts) != 0) {
-        std::string problem = failed();
-        unlinkat(folder, base, 0);
-        return problem;
-      }
-    } else {
-      const Place& first = *names.front().place;
-      if (FailsOnPurpose() ||
-          linkat(first.folder.get(), first.name.c_str(), folder, base, 0) != 0) {
-        return failed();
-      }
-    }
-    name.momentary = std::make_unique<MomentaryName>(*name.place, facts);
-    const int held = FailsOnPurpose() ? -1 : openat(folder, base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  constexpr int kHow = O_PATH | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC;
+  folder->held.Reset(FailsOnPurpose() ? -1 : openat(at.folder.get(), at.name.c_str(), kHow));
+  if (folder->held.get() < 0 || fstat(folder->held.get(), &facts) != 0) {
+    std::string problem = Failed(path);
+    unlinkat(at.folder.get(), at.name.c_str(), AT_REMOVEDIR);
+    return problem;
+  }
+  if (facts.st_uid != geteuid()) return path + ": replaced as it was made";
+  folder->momentary = std::make_unique<MomentaryName>(at, facts);
+  by_path_.try_emplace(path, folder.get());
+  folders_.push_back(std::move(folder));
+  return "";
+}
+
+std::string Maker::MakeDirectory(UnlinkedFile& file) {
+  Name& name = file.names.front();
+  std::string problem = FindPlace(name);
+  if (!problem.empty()) return problem;
+  problem = MakeFolder(name.path, std::move(name.place));
+  if (!problem.empty()) return problem;
+  const Folder& folder = *folders_.back();
+  const int held = fcntl(folder.held.get(), F_DUPFD_CLOEXEC, 0);
+  if (held < 0) return Failed(name.path);
+  Keep(name, held);
+  for (const OwnDescription& it : name.own) {
+    const int fd = OpenOwn(folder.place->folder.get(), folder.place->name.c_str(), it.flags);
+    if (fd < 0) return Failed(name.path);
+    services_.made[it.id] = fd;
+    struct stat facts, opened;
+    if (fstat(held, &facts) != 0 || fstat(fd, &opened) != 0) return Failed(name.path);
+    if (!SameInode(facts, opened)) return name.path + ": replaced as it was made";
+  }
+  return "";
+}
+
+std::string Maker::RemoveFolders() {
+  while (!folders_.empty()) {
+    const Folder& last = *folders_.back();
+    if (!last.momentary->Remove()) return last.place->name + ": " + std::strerror(errno);
+    folders_.pop_back();
+  }
+  return "";
+}
+
+std::string Maker::FinishDirectory(const UnlinkedFile& file) const {
+  const Name& name = file.names.front();
+  std::string problem = CheckLinks(HeldOf(name), 0, name.path);
+  if (problem.empty()) problem = SetFacts(*file.it, services_.unlinked.at(name.id));
+  return problem;
+}
+
+/// Without any name from the beginning on.
+std::string Maker::MakeTemporary(Name& name, ScopedFd* file) {
+  for (const OwnDescription& it : name.own) {
+    if (!it.flags.Has(O_TMPFILE)) continue;
+    const int fd = OpenOwn(name.place->folder.get(), ".", it.flags);
+    if (fd < 0) return Failed(name.path + ", with O_TMPFILE");
+    services_.made[it.id] = fd;
+    const int held = Reopen(fd, O_PATH);
+    if (held < 0) return Failed(name.path);
+    Keep(name, held);
+    file->Reset(Reopen(held, O_RDWR));
+    return file->get() < 0 ? Failed(name.path) : "";
+  }
+  return "";
+}
+
+/// What `facts` has, where nobody can have put anything else.
+std::string Maker::MakeFirst(const Unlinked& it, Name& name, ScopedFd* file, struct stat* facts) {
+  Place& place = *name.place;
+  const int folder = place.folder.get();
+  const mode_t type = *it.mode & S_IFMT;
+  const int made = MakeUnderFreeName(name.path, &place, [&](const char* base) {
+    if (FailsOnPurpose()) return -1;
+    if (type == S_IFREG)
+      return openat(folder, base, O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
+    if (type == S_IFLNK) return symlinkat(it.target->bytes.c_str(), folder, base);
+    return mknodat(folder, base, type | 0600, it.rdev.value_or(0));
+  });
+  if (made < 0) return Failed(name.path);
+  if (type == S_IFREG) file->Reset(made);
+  const bool known = type == S_IFREG
+                         ? fstat(made, facts) == 0
+                         : fstatat(folder, place.name.c_str(), facts, AT_SYMLINK_NOFOLLOW) == 0;
+  if (!known) {
+    std::string problem = Failed(name.path);
+    unlinkat(folder, place.name.c_str(), 0);
+    return problem;
+  }
+  if (type == S_IFREG || ((facts->st_mode & S_IFMT) == type && facts->st_uid == geteuid() &&
+                          facts->st_rdev == it.rdev.value_or(0))) {
+    return "";
+  }
+  return name.path + ": replaced as it was made";
+}
+
+std::string Maker::Link(const Name& first, Name& name) {
+  const std::string path = "/proc/self/fd/" + services_.unlinked.at(first.id);
+  Place& place = *name.place;
+  const int made = MakeUnderFreeName(name.path, &place, [&](const char* base) {
+    const int folder = place.folder.get();
+    return FailsOnPurpose() ? -1 : linkat(AT_FDCWD, path.c_str(), folder, base, AT_SYMLINK_FOLLOW);
+  });
+  return made < 0 ? Failed(name.path) : "";
+}
+
+/// What is needed of a name while it is there.
+std::string Maker::Hold(Name& name, const struct stat& facts) {
+  const int folder = name.place->folder.get();
+  const char* base = name.place->name.c_str();
+  name.momentary = std::make_unique<MomentaryName>(*name.place, facts);
+  const auto is_file = [&](int fd) {
     struct stat opened;
-    if (held < 0 || fstat(held, &opened) != 0) return failed();
-    services->unlinked[name.id] = std::to_string(held);
-    if (!Same(opened, facts)) return name.path + ": replaced as it was made";
+    return fstat(fd, &opened) == 0 && SameInode(opened, facts);
+  };
+  const int held = FailsOnPurpose() ? -1 : openat(folder, base, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (held < 0) return Failed(name.path);
+  Keep(name, held);
+  bool same = is_file(held);
+  for (const OwnDescription& it : name.own) {
+    const int fd = OpenOwn(folder, base, it.flags);
+    if (fd < 0) return Failed(name.path);
+    services_.made[it.id] = fd;
+    same = same && is_file(fd);
   }
-  for (Name& name : names) {
-    if (!name.momentary->Remove()) return name.path + ": " + std::strerror(errno);
-  }
-  return CheckLinks(file->get(), 0, names.front().path);
+  return same ? "" : name.path + ": replaced as it was made";
 }
 
-std::string MakeFile(const Unlinked& it, std::vector<Name>& names, Services* services) {
-  ScopedFd file;
-  std::string problem = Create(names, services, &file);
-  if (problem.empty()) problem = Fill(it, *services, file.get());
-  return problem.empty() ? "" : "the unlinked file " + names.front().path + ": " + problem;
+/// An empty file under its names, which are taken away before anything is in it; in `*opened` a
+/// regular one is open for writing. O_TMPFILE only where it is asked for: not every file system has
+/// it.
+std::string Maker::Create(UnlinkedFile& file, ScopedFd* opened) {
+  std::ranges::stable_partition(file.names, IsTemporary);
+  struct stat facts = {};
+  std::string problem;
+  Name& first = file.names.front();
+  for (Name& name : file.names) {
+    if (problem.empty()) problem = FindPlace(name);
+    if (!problem.empty()) return problem;
+    const bool is_first = &name == &first;
+    if (is_first && IsTemporary(name)) {
+      problem = MakeTemporary(name, opened);
+      if (problem.empty() && fstat(opened->get(), &facts) != 0) problem = Failed(name.path);
+      continue;
+    }
+    problem = is_first ? MakeFirst(*file.it, name, opened, &facts) : Link(first, name);
+    if (problem.empty()) problem = Hold(name, facts);
+  }
+  if (!problem.empty()) return problem;
+  for (Name& name : file.names) {
+    if (name.momentary != nullptr && !name.momentary->Remove()) return Failed(name.path);
+  }
+  return CheckLinks(HeldOf(first), 0, first.path);
 }
 
-/// Under the old name, which is free, for the moment.
-std::string OpenLink(const RegularFile& file, Services* services) {
+std::string Maker::MakeFile(UnlinkedFile& file) {
+  ScopedFd opened;
+  std::string problem = Create(file, &opened);
+  if (problem.empty() && S_ISREG(*file.it->mode)) {
+    problem = FillFile(*file.it, *services_.files, opened.get());
+  } else if (problem.empty()) {
+    problem = SetFacts(*file.it, services_.unlinked.at(file.names.front().id));
+  }
+  for (Name& name : file.names) {  // of many files, descriptors of their folders
+    name.momentary.reset();
+    name.place.reset();
+  }
+  return problem;
+}
+
+/// A file that the dumper's hard link leads to, and which descriptions are the supervisor's.
+struct LinkedFile {
+  const RegularFile* file = nullptr;
+  std::vector<OwnDescription> own = {};
+};
+
+/// Under the old name for the moment, or another one.
+std::string OpenLink(const LinkedFile& linked, Services* services) {
+  const RegularFile& file = *linked.file;
   const std::string& from = file.opened_by->bytes;
-  const std::string key = LinkKey(file);
-  if (services->linked.contains(key)) return "";
-  const Place link(services->paths, from), place(services->paths, file.path.bytes);
+  const Place link(services->paths, from);
+  Name name({}, file.path.bytes);
+  name.place = std::make_unique<Place>(services->paths, name.path);
+  Place& place = *name.place;
   struct stat facts;
   if (link.folder.get() < 0 || place.folder.get() < 0 ||
       fstatat(link.folder.get(), link.name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
-    return from + ": " + PathErrorText(errno);
+    return Failed(from);
   }
   if (!S_ISREG(facts.st_mode)) return from + " is not a regular file";
-  if (FailsOnPurpose() || linkat(link.folder.get(), link.name.c_str(), place.folder.get(),
-                                 place.name.c_str(), 0) != 0) {
-    return file.path.bytes + ": " + std::strerror(errno);
-  }
+  const int made = MakeUnderFreeName(name.path, &place, [&](const char* base) {
+    return FailsOnPurpose()
+               ? -1
+               : linkat(link.folder.get(), link.name.c_str(), place.folder.get(), base, 0);
+  });
+  if (made < 0) return name.path + ": " + std::strerror(errno);
   MomentaryName momentary(place, facts);
-  const int held = FailsOnPurpose() ? -1
-                                    : openat(place.folder.get(), place.name.c_str(),
-                                             O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  const auto open = [&](OpenFlags flags) {
+    return OpenOwn(place.folder.get(), place.name.c_str(), flags);
+  };
+  const int held = open({O_PATH | O_NOFOLLOW});
   struct stat opened;
-  if (held < 0 || fstat(held, &opened) != 0) {
-    return file.path.bytes + ": " + std::strerror(errno);
+  if (held < 0 || fstat(held, &opened) != 0) return name.path + ": " + std::strerror(errno);
+  services->linked[LinkKey(file)] = std::to_string(held);
+  if (!SameInode(opened, facts)) return from + ": replaced as it was opened";
+  for (const OwnDescription& it : linked.own) {
+    const int fd = open(it.flags);
+    if (fd < 0 || fstat(fd, &opened) != 0) return name.path + ": " + std::strerror(errno);
+    services->made[it.id] = fd;
+    if (!SameInode(opened, facts)) return from + ": replaced as it was opened";
   }
-  services->linked[key] = std::to_string(held);
-  if (!Same(opened, facts)) return from + ": replaced as it was opened";
   services->links.push_back({from, facts.st_dev, facts.st_ino});
-  if (!momentary.Remove()) return file.path.bytes + ": " + std::strerror(errno);
-  return CheckLinks(held, facts.st_nlink, file.path.bytes);
+  if (!momentary.Remove()) return name.path + ": " + std::strerror(errno);
+  return CheckLinks(held, facts.st_nlink, name.path);
 }
+
+/// What of a program is to be made.
+struct Wanted {
+  explicit Wanted(const Program& program) {
+    for (const Command& command : program) {
+      const auto* open = std::get_if<OpenFile>(&command.body);
+      if (open == nullptr) continue;
+      ForEachOpened(*open, [&](Fd, const File& file, bool) { Add(file); });
+    }
+  }
+
+  std::map<std::string, LinkedFile> links;      ///< by LinkKey()
+  std::map<std::uint64_t, UnlinkedFile> files;  ///< by the id by which they are created
+
+ private:
+  void Add(const File& description) {
+    const RegularFile* regular = As<RegularFile>(description);
+    const OwnDescription own = {description.id, description.flags};
+    if (regular != nullptr && regular->opened_by) {
+      LinkedFile& link = links[LinkKey(*regular)];
+      link.file = regular;
+      if (IsOwn(own.flags)) link.own.push_back(own);
+    }
+    const auto name = UnlinkedOf(description);
+    if (!name) return;
+    const Unlinked& it = *name->file;
+    const auto [known, fresh] =
+        names_.try_emplace(it.id, std::pair(it.link_of.value_or(it.id.value), std::size_t{0}));
+    UnlinkedFile& file = files[known->second.first];
+    if (fresh) {
+      if (!it.link_of) file.it = &it;
+      known->second.second = file.names.size();
+      file.names.emplace_back(it.id, name->path->bytes);
+    }
+    if (IsOwn(own.flags)) file.names[known->second.second].own.push_back(own);
+  }
+
+  std::map<UnlinkedId, std::pair<std::uint64_t, std::size_t>> names_;  ///< their files and places
+};
 
 }  // namespace
 
 std::string MakeUnlinked(const Program& program, Services* services) {
-  std::map<std::uint64_t, std::pair<const Unlinked*, std::vector<Name>>> files;
-  std::set<UnlinkedId> known;
+  Wanted wanted(program);
   std::string problem;
-  for (const Command& command : program) {
-    const auto* open = std::get_if<OpenFile>(&command.body);
-    if (open == nullptr) continue;
-    ForEachOpened(*open, [&](Fd, const File& file, bool) {
-      const RegularFile* regular = As<RegularFile>(file);
-      if (regular == nullptr || !problem.empty()) return;
-      if (regular->opened_by) problem = OpenLink(*regular, services);
-      if (!regular->unlinked || !known.insert(regular->unlinked->id).second) return;
-      const Unlinked& it = *regular->unlinked;
-      auto& [created, names] = files[it.link_of.value_or(it.id.value)];
-      if (!it.link_of) created = &it;
-      names.emplace_back(it.id, regular->path.bytes);
-    });
+  for (const auto& [key, link] : wanted.links) {
+    if (problem.empty()) problem = OpenLink(link, services);
   }
-  for (auto& [id, file] : files) {
-    if (problem.empty()) problem = MakeFile(*file.first, file.second, services);
+  std::multimap<std::string, UnlinkedFile*> directories;  // what is inside comes behind
+  for (auto& [id, file] : wanted.files) {
+    if (S_ISDIR(*file.it->mode)) directories.emplace(file.names.front().path, &file);
   }
+  Maker maker(services);
+  const auto run = [&](const UnlinkedFile& file, auto&& step) {
+    if (!problem.empty()) return;
+    problem = step();
+    if (!problem.empty()) problem = "the unlinked file " + file.names.front().path + ": " + problem;
+  };
+  for (auto& [path, file] : directories) run(*file, [&] { return maker.MakeDirectory(*file); });
+  for (auto& [id, file] : wanted.files) {
+    if (!S_ISDIR(*file.it->mode)) run(file, [&] { return maker.MakeFile(file); });
+  }
+  if (problem.empty()) problem = maker.RemoveFolders();
+  for (auto& [path, file] : directories) run(*file, [&] { return maker.FinishDirectory(*file); });
   return problem;
 }
 

@@ -23,7 +23,7 @@ constexpr int kMostAttempts = 1 << 16;
 
 class Watcher {
  public:
-  Watcher(const HostFiles& files, const TreePaths& paths) : files_(files), paths_(paths) {}
+  explicit Watcher(const WatchedFiles& files) : files_(files) {}
 
   /// What failed; empty: nothing.
   std::string Set(int group, const InotifyWatches& watches) const {
@@ -49,7 +49,7 @@ class Watcher {
  private:
   /// nullptr, or the call that failed.
   const char* Add(int group, const InotifyWatch& watch) const {
-    const Watched watched(*this, watch.path, watch.handle);
+    const Watched watched(files_, watch);
     if (watched.fd < 0) return "openat2";
     const std::string path = watched.path();
     // A watch without any event is made by asking for a flag that none has.
@@ -83,7 +83,7 @@ class Watcher {
       flags |= mark.flags.bits & kOfIgnored;
       if ((flags & 0x400) == 0) flags |= FAN_MARK_IGNORED_MASK;
     }
-    const Watched watched(*this, mark.path, mark.handle);
+    const Watched watched(files_, mark);
     if (watched.fd < 0) return false;
     const std::string path = watched.path();
     return !FailsOnPurpose() &&
@@ -92,11 +92,15 @@ class Watcher {
 
   /// What is watched: held by preflight, or found in what only the restore has made.
   struct Watched {
-    Watched(const Watcher& by, const std::optional<Text>& path,
-            const std::optional<InodeHandle>& handle)
-        : fd(by.files_.watched(WatchedKey(path, handle))) {
-      own = fd < 0 && path && !by.paths_.IsOwn();
-      if (own) fd = FailsOnPurpose() ? -1 : by.paths_.OpenMounted(path->bytes, O_NOFOLLOW);
+    template <typename Watch>
+    Watched(const WatchedFiles& by, const Watch& it) {
+      if (it.unlinked) {
+        fd = std::stoi(by.unlinked.at(*it.unlinked));
+        return;
+      }
+      fd = by.files.watched(WatchedKey(it.path, it.handle));
+      own = fd < 0 && it.path && !by.paths.IsOwn();
+      if (own) fd = FailsOnPurpose() ? -1 : by.paths.OpenMounted(it.path->bytes, O_NOFOLLOW);
     }
     Watched(const Watched&) = delete;
     Watched& operator=(const Watched&) = delete;
@@ -106,21 +110,19 @@ class Watcher {
       errno = error;
     }
     std::string path() const { return "/proc/self/fd/" + std::to_string(fd); }
-    int fd;
+    int fd = -1;
     bool own = false;
   };
 
-  const HostFiles& files_;
-  const TreePaths& paths_;
+  const WatchedFiles& files_;
 };
 
 }  // namespace
 
 RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
-                          const std::map<FileId, int>& groups, const HostFiles& files,
-                          const TreePaths& paths) {
+                          const std::map<FileId, int>& groups, const WatchedFiles& files) {
   if (groups.empty()) return {};
-  const Watcher watcher(files, paths);
+  const Watcher watcher(files);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* set = std::get_if<SetAttr>(&program[i].body);
     if (set == nullptr) continue;

@@ -14,10 +14,16 @@
 
 namespace crgen::restorer {
 
-/// `late_files` are of the program; `groups`: the descriptions that watch; `paths`: where what
-/// preflight does not hold is found. REQUIRES: all threads are stopped. The problem, or none.
+/// Where what is watched is found.
+struct WatchedFiles {
+  const HostFiles& files;                             ///< what preflight holds
+  const TreePaths& paths;                             ///< for what it does not
+  const std::map<UnlinkedId, std::string>& unlinked;  ///< descriptors of what has no name
+};
+
+/// `late_files` are of the program; `groups`: the descriptions that watch. REQUIRES: all threads
+/// are stopped. The problem, or none.
 RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
-                          const std::map<FileId, int>& groups, const HostFiles& files,
-                          const TreePaths& paths);
+                          const std::map<FileId, int>& groups, const WatchedFiles& files);
 
 }  // namespace crgen::restorer

@@ -248,7 +248,8 @@ class NoteWriter {
       return "/memfd:" + snapshot.memfds[region.object].name.bytes + " (deleted)";
     if (region.kind != RegionKind::kPrivateFile && region.kind != RegionKind::kSharedFile)
       return "";
-    const RegularFile* file = region.file < 0 ? nullptr : AsRegular(*snapshot.files[region.file]);
+    const RegularFile* file =
+        region.file < 0 ? nullptr : As<RegularFile>(*snapshot.files[region.file]);
     if (file == nullptr) return "";
     return file->path.bytes + (file->unlinked ? " (deleted)" : "");
   }

@@ -25,6 +25,7 @@ void LeaveObject(Pipe* pipe) {
 void LeaveObject(Fifo* fifo) {
   fifo->capacity.reset();
   fifo->data.reset();
+  fifo->unlinked.reset();
 }
 void LeaveObject(UnixSocket* socket) { socket->accept_from.reset(); }
 void LeaveObject(RegularFile* file) { file->unlinked.reset(); }
@@ -203,6 +204,7 @@ void SnapshotDiffer::CompareObject(const Place& place, const File& before, const
 
 void SnapshotDiffer::CompareObject(const Place& place, const File& before, const Fifo& fifo,
                                    const File& after) {
+  CompareUnlinked(place, fifo.unlinked, As<Fifo>(after)->unlinked);
   if (before.external || !compared_.insert("fifo" + std::to_string(fifo.pipe_id.value)).second)
     return;
   ComparePipe(place, ContentOf(a().fifos, fifo.pipe_id),
@@ -217,7 +219,7 @@ void SnapshotDiffer::ComparePipe(const Place& place, const PipeContent& before,
 
 void SnapshotDiffer::CompareObject(const Place& place, const File&, const RegularFile& regular,
                                    const File& after) {
-  CompareUnlinked(place, regular, *As<RegularFile>(after));
+  CompareUnlinked(place, regular.unlinked, As<RegularFile>(after)->unlinked);
 }
 
 void SnapshotDiffer::CompareObject(const Place& place, const File& before, const Memfd&,
@@ -263,18 +265,18 @@ void SnapshotDiffer::CompareMemfd(const Place& place, const MemfdObject& before,
   CompareObjectPages(place, before.pages, after.pages);
 }
 
-void SnapshotDiffer::CompareUnlinked(const Place& place, const RegularFile& before,
-                                     const RegularFile& after) {
-  if (before.unlinked.has_value() != after.unlinked.has_value()) {
-    const auto text = [](const RegularFile& file) {
-      return std::string(file.unlinked ? "gone" : "there");
+void SnapshotDiffer::CompareUnlinked(const Place& place, const std::optional<Unlinked>& before,
+                                     const std::optional<Unlinked>& after) {
+  if (before.has_value() != after.has_value()) {
+    const auto text = [](const std::optional<Unlinked>& file) {
+      return std::string(file ? "gone" : "there");
     };
     return Add(place, "name", text(before), text(after));
   }
-  if (!before.unlinked) return;
+  if (!before) return;
   const auto file_of = [](const Unlinked& name) { return name.link_of.value_or(name.id.value); };
-  Compare(place, "unlinked.id", before.unlinked->id, after.unlinked->id);
-  const std::uint64_t file = file_of(*before.unlinked), other_file = file_of(*after.unlinked);
+  Compare(place, "unlinked.id", before->id, after->id);
+  const std::uint64_t file = file_of(*before), other_file = file_of(*after);
   if (!SameNumber("unlinked file", file, other_file)) {
     return Add(place, "unlinked.link_of", std::to_string(file), std::to_string(other_file));
   }

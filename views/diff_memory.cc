@@ -158,7 +158,7 @@ void SnapshotDiffer::CompareMapped(const Place& place, const Region& before, con
   const RegularFile *one = FileOf(a(), before), *other = FileOf(b(), after);
   if (one == nullptr || other == nullptr) return;
   Compare(place, "path", one->path, other->path);
-  CompareUnlinked(place, *one, *other);
+  CompareUnlinked(place, one->unlinked, other->unlinked);
   if (!(one->path == other->path)) return;
   if (checks_a_.contains(ChecksOf(*other)) || checks_b_.contains(ChecksOf(*one))) return;
   Compare(place, "size", one->size, other->size);

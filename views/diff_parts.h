@@ -343,7 +343,8 @@ class SnapshotDiffer : public ValueDiffer {
                      const File& after);
   void ComparePipe(const Place& place, const PipeContent& before, const PipeContent& after);
   void CompareMemfd(const Place& place, const MemfdObject& before, const MemfdObject& after);
-  void CompareUnlinked(const Place& place, const RegularFile& before, const RegularFile& after);
+  void CompareUnlinked(const Place& place, const std::optional<Unlinked>& before,
+                       const std::optional<Unlinked>& after);
   void CompareLate(const Place& place, FileIndex before, FileIndex after);
   void CompareLocks(const Place& place, FileIndex before, FileIndex after);
   void CompareEpoll(const Place& place, const LateEntry& before, const LateEntry& after);

@@ -53,7 +53,7 @@ std::string BodyText(const Pipe& pipe, const File& file) {
   return "pipe " + std::to_string(pipe.pipe_id.value) + ", " + end + QueuedText(pipe.data);
 }
 std::string BodyText(const Fifo& fifo, const File&) {
-  return fifo.path.bytes + QueuedText(fifo.data);
+  return fifo.path.bytes + (fifo.unlinked ? " (deleted)" : "") + QueuedText(fifo.data);
 }
 std::string BodyText(const UnixSocket& socket, const File&) {
   std::string text = NameText(socket.socket_type) + " " + NameText(socket.state);

@@ -82,8 +82,8 @@ class Comparison {
   void ReportExtraProcesses();
 
   // unlinked.cc
-  void CompareUnlinked(const std::string& where, const RegularFile& expected,
-                       const RegularFile& found);
+  void CompareUnlinked(const std::string& where, const std::optional<Unlinked>& expected,
+                       const std::optional<Unlinked>& found);
 
   // locks.cc
   void CompareLocks();

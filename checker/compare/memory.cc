@@ -269,7 +269,8 @@ void Comparison::CompareMemory(const std::string& where, const AddressSpace& exp
         other->range.start != region.range.start) {
       continue;
     }
-    CompareUnlinked(where + " region " + RangeText(region.range), *region.file, *other->file);
+    CompareUnlinked(where + " region " + RangeText(region.range), region.file->unlinked,
+                    other->file->unlinked);
   }
   CompareGuards(where, expected, found);
   ComparePages(where, PrivatePages(expected), Plain(found.pages));

@@ -164,6 +164,7 @@ void Comparison::CompareObject(const std::string& where, const Pipe& expected,
 
 void Comparison::CompareObject(const std::string& where, const Fifo& expected,
                                const Description& found) {
+  CompareUnlinked(where, expected.unlinked, As<Fifo>(*found.file)->unlinked);
   const auto known = snapshot_.fifos.find(expected.pipe_id);
   ComparePipe(where, known == snapshot_.fifos.end() ? nullptr : &known->second, found);
 }
@@ -179,7 +180,7 @@ void Comparison::ComparePipe(const std::string& where, const PipeContent* expect
 
 void Comparison::CompareObject(const std::string& where, const RegularFile& expected,
                                const Description& found) {
-  CompareUnlinked(where, expected, *As<RegularFile>(*found.file));
+  CompareUnlinked(where, expected.unlinked, As<RegularFile>(*found.file)->unlinked);
 }
 
 Renaming& Comparison::RenamingOf(ObjectKind kind) {

@@ -5,17 +5,17 @@
 namespace crgen::check {
 
 /// The same name and the same file, up to renaming; the file as its first opening made it.
-void Comparison::CompareUnlinked(const std::string& where, const RegularFile& expected,
-                                 const RegularFile& found) {
-  if (expected.unlinked.has_value() != found.unlinked.has_value()) {
-    return Differ(where, "file.unlinked", expected.unlinked ? "without a name" : "none",
-                  found.unlinked ? "without a name" : "none");
+void Comparison::CompareUnlinked(const std::string& where, const std::optional<Unlinked>& expected,
+                                 const std::optional<Unlinked>& found) {
+  if (expected.has_value() != found.has_value()) {
+    return Differ(where, "file.unlinked", expected ? "without a name" : "none",
+                  found ? "without a name" : "none");
   }
-  if (!expected.unlinked) return;
+  if (!expected) return;
   const auto& rules = kernel_.files.Of<RegularFile>();
-  const UnlinkedId id = found.unlinked->id;
-  const std::uint64_t file = expected.unlinked->link_of.value_or(expected.unlinked->id.value);
-  if (!unlinked_names_.Pair(expected.unlinked->id.value, id.value) ||
+  const UnlinkedId id = found->id;
+  const std::uint64_t file = expected->link_of.value_or(expected->id.value);
+  if (!unlinked_names_.Pair(expected->id.value, id.value) ||
       !unlinked_files_.Pair(file, rules.FileOf(id))) {
     Differ(where, "file.unlinked", "file " + std::to_string(file),
            std::to_string(rules.FileOf(id)) + ", which stands for another one");

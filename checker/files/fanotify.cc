@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::uint64_t kPermission = FAN_OPEN_PERM | FAN_ACCESS_PERM | FAN_OPEN_EXEC_PERM;
 
-std::optional<Refusal> RefusedMark(const Fanotify& group, const FanotifyMark& mark) {
+std::optional<Refusal> RefusedMark(const Kernel& kernel, const Fanotify& group,
+                                   const FanotifyMark& mark) {
   if (mark.type.value != FAN_MARK_INODE && mark.type.value != FAN_MARK_MOUNT &&
       mark.type.value != FAN_MARK_FILESYSTEM) {
     return Refusal{"EINVAL", "there is no type " + ValueText(mark.type)};
@@ -36,7 +37,7 @@ std::optional<Refusal> RefusedMark(const Fanotify& group, const FanotifyMark& ma
     return Refusal{"EINVAL", ValueText(FanotifyMask{all & ~kWithoutFid}) +
                                  " wants FAN_REPORT_FID among init_flags"};
   }
-  return RefusedInode(mark.path, mark.handle);
+  return RefusedInode(kernel, WatchedInode(mark));
 }
 
 }  // namespace
@@ -57,7 +58,7 @@ std::optional<Refusal> FileRules<Fanotify>::Check(const File& file,
   return std::nullopt;
 }
 
-std::optional<Refusal> LateRules<FanotifyMarks>::Check(const Kernel&,
+std::optional<Refusal> LateRules<FanotifyMarks>::Check(const Kernel& kernel,
                                                        const Description& description,
                                                        const FanotifyMarks& marks) {
   if (auto refused = RefusedForType<Fanotify>(description)) return refused;
@@ -65,8 +66,8 @@ std::optional<Refusal> LateRules<FanotifyMarks>::Check(const Kernel&,
   if (marks.marks.empty()) return Refusal{"EINVAL", "there is nothing to mark"};
   std::unordered_set<std::string> marked;
   for (const FanotifyMark& mark : marks.marks) {
-    if (auto refused = RefusedMark(group, mark)) return refused;
-    const std::string key = ValueText(mark.type) + " " + InodeKey(mark.path, mark.handle);
+    if (auto refused = RefusedMark(kernel, group, mark)) return refused;
+    const std::string key = ValueText(mark.type) + " " + InodeKey(kernel, WatchedInode(mark));
     if (!marked.insert(key).second) {
       return Refusal{"EEXIST", "a mark of type " + ValueText(mark.type) + " stands twice"};
     }

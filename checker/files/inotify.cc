@@ -16,7 +16,7 @@ std::optional<Refusal> FileRules<Inotify>::Check(const File& file, const Inotify
   return RefusedAnonymousFlags(file.flags, O_RDONLY);
 }
 
-std::optional<Refusal> LateRules<InotifyWatches>::Check(const Kernel&,
+std::optional<Refusal> LateRules<InotifyWatches>::Check(const Kernel& kernel,
                                                         const Description& description,
                                                         const InotifyWatches& watches) {
   if (auto refused = RefusedForType<Inotify>(description)) return refused;
@@ -32,9 +32,9 @@ std::optional<Refusal> LateRules<InotifyWatches>::Check(const Kernel&,
       return Refusal{"EINVAL",
                      name + ": no watch has " + ValueText(InotifyMask{watch.mask.bits & ~kKept})};
     }
-    if (auto refused = RefusedInode(watch.path, watch.handle)) return refused;
+    if (auto refused = RefusedInode(kernel, WatchedInode(watch))) return refused;
     if (!numbers.insert(watch.wd).second) return Refusal{"EEXIST", name + " stands twice"};
-    if (!inodes.insert(InodeKey(watch.path, watch.handle)).second) {
+    if (!inodes.insert(InodeKey(kernel, WatchedInode(watch))).second) {
       return Refusal{"EEXIST", name + " is on an inode that another watch is on"};
     }
   }

@@ -133,6 +133,16 @@ std::optional<Refusal> FileRules<Fifo>::Check(const File& file, const Fifo& fifo
   return RefusedContent(name, fifo);
 }
 
+std::optional<Refusal> FileRules<Fifo>::CheckOpening(const Kernel& kernel, const File& file,
+                                                     const Fifo& fifo, const File*) const {
+  if (!fifo.unlinked) return std::nullopt;
+  if (file.flags.Has(O_NOFOLLOW)) {
+    return Refusal{"ELOOP",
+                   "a FIFO without a name is opened through /proc, where O_NOFOLLOW fails"};
+  }
+  return kernel.files.Of<RegularFile>().CheckUnlinked(file);
+}
+
 void FileRules<Fifo>::Opened(const Kernel&, Description& description, const Fifo& fifo,
                              Description*) {
   if (!description.file->external) description.pipe = ObjectOf(fifos_[fifo.pipe_id], fifo);

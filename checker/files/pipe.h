@@ -40,13 +40,17 @@ template <>
 class FileRules<Fifo> : public PlainRules<Fifo> {
  public:
   std::optional<Refusal> Check(const File& file, const Fifo& fifo) const;
+  std::optional<Refusal> CheckOpening(const Kernel& kernel, const File& file, const Fifo& fifo,
+                                      const File* peer) const;
   void Opened(const Kernel&, Description& description, const Fifo& fifo, Description*);
   bool ObjectLives(const Fifo& fifo) const;
   void Compare(const std::string& where, const Fifo& expected, const Fifo& found,
                Diagnostics& diag) const {
     check::Compare(where, "file.path", expected.path, found.path, diag);
   }
-  std::string Text(const Fifo& fifo) const { return ValueText(fifo.path); }
+  std::string Text(const Fifo& fifo) const {
+    return ValueText(fifo.path) + (fifo.unlinked ? " (deleted)" : "");
+  }
 
  private:
   std::unordered_map<FifoId, std::weak_ptr<PipeObject>> fifos_;

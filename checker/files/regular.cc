@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/files/regular.h"
 
+#include <fcntl.h>
+
+#include <climits>
 #include <utility>
 
 #include "checker/kernel/kernel.h"
@@ -12,7 +15,12 @@ constexpr std::uint64_t kMostBytes = ~std::uint64_t{0} >> 1;
 constexpr std::uint64_t kNsecPerSec = 1'000'000'000;
 
 bool DescribesFile(const Unlinked& it) {
-  return it.mode || it.uid || it.gid || it.size || it.times || !it.content.empty();
+  return it.mode || it.uid || it.gid || it.size || it.rdev || it.target || it.times ||
+         !it.content.empty();
+}
+
+std::string NameOf(const Unlinked& it) {
+  return "the unlinked file " + std::to_string(it.id.value);
 }
 
 bool IsTime(const TimeSpan& time) { return time.nsec < kNsecPerSec && time.sec <= kMostBytes; }
@@ -31,19 +39,70 @@ std::optional<Refusal> RefusedContent(const Unlinked& it) {
   return std::nullopt;
 }
 
+/// mknod(2), symlink(2), mkdir(2): each type has something that only it has.
+std::optional<Refusal> RefusedType(const Unlinked& it) {
+  const std::uint32_t type = *it.mode & S_IFMT;
+  if (*it.mode > 0177777 ||
+      (type != S_IFREG && type != S_IFDIR && type != S_IFIFO && type != S_IFCHR &&
+       type != S_IFBLK && type != S_IFLNK && type != S_IFSOCK)) {
+    return Refusal{"EINVAL", NameOf(it) + ": its mode is that of no file"};
+  }
+  const auto only = [&](bool has, bool may, const char* what) -> std::optional<Refusal> {
+    if (has == may) return std::nullopt;
+    return Refusal{"EINVAL", NameOf(it) + " has " + (has ? "" : "no ") + what +
+                                 (has ? ", which no file of its type has"
+                                      : ", without which none of its type is made")};
+  };
+  const bool device = type == S_IFCHR || type == S_IFBLK;
+  if (auto refused = only(it.size.has_value(), type == S_IFREG, "size")) return refused;
+  if (auto refused = only(it.rdev.has_value(), device, "rdev")) return refused;
+  if (auto refused = only(it.target.has_value(), type == S_IFLNK, "target")) return refused;
+  if (!it.content.empty() && type != S_IFREG) return only(true, false, "content");
+  if (!it.target) return std::nullopt;
+  const std::string& target = it.target->bytes;
+  if (!target.empty() && target.size() < PATH_MAX && target.find('\0') == std::string::npos) {
+    return std::nullopt;
+  }
+  return Refusal{"EINVAL", NameOf(it) + ": a target has 1 to 4095 bytes, none of them a NUL"};
+}
+
 std::optional<Refusal> RefusedCreation(const Unlinked& it) {
-  if (!it.mode || !it.uid || !it.gid || !it.size) {
-    return Refusal{"ENOENT", "the unlinked file " + std::to_string(it.id.value) +
-                                 " does not exist, and to create it takes mode, uid, gid and size"};
+  if (!it.mode || !it.uid || !it.gid) {
+    return Refusal{"ENOENT",
+                   NameOf(it) + " does not exist, and to create it takes mode, uid and gid"};
   }
-  if (!S_ISREG(*it.mode) || *it.mode > 0177777) {
-    return Refusal{"EINVAL", "an unlinked file is a regular one"};
+  if (auto refused = RefusedType(it)) return refused;
+  if (it.size.value_or(0) > kMostBytes) {
+    return Refusal{"EFBIG", "a file has at most 2^63-1 bytes"};
   }
-  if (*it.size > kMostBytes) return Refusal{"EFBIG", "a file has at most 2^63-1 bytes"};
   if (it.times && (!IsTime(it.times->access) || !IsTime(it.times->modification))) {
     return Refusal{"EINVAL", "nsec is 0 to 999999999, sec below 2^63"};
   }
   return RefusedContent(it);
+}
+
+/// open(2) of a file of that type.
+std::optional<Refusal> RefusedAccess(const Unlinked& created, OpenFlags flags) {
+  const std::uint32_t type = *created.mode & S_IFMT;
+  const bool writes = (flags.bits & O_ACCMODE) != O_RDONLY;
+  if (type == S_IFDIR && writes) {
+    return Refusal{"EISDIR", NameOf(created) + " is a directory, and opened for writing"};
+  }
+  if (flags.Has(O_TMPFILE)) {
+    if (type == S_IFREG && writes) return std::nullopt;
+    return Refusal{"EINVAL", "O_TMPFILE makes a regular file, and opens it for writing"};
+  }
+  if (flags.Has(O_DIRECTORY) && type != S_IFDIR) {
+    return Refusal{"ENOTDIR", "O_DIRECTORY: " + NameOf(created) + " is none"};
+  }
+  if (type == S_IFLNK && (!flags.Has(O_PATH) || !flags.Has(O_NOFOLLOW))) {
+    return Refusal{
+        "ELOOP", NameOf(created) + " is a symbolic link: it is opened with O_PATH and O_NOFOLLOW"};
+  }
+  if (type == S_IFSOCK && !flags.Has(O_PATH)) {
+    return Refusal{"ENXIO", NameOf(created) + " is a socket: it is opened with O_PATH"};
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -58,23 +117,55 @@ std::string FileRules<RegularFile>::NameInMounts(const std::string& path) const 
          (below.empty() ? "" : "/" + below);
 }
 
-std::optional<Refusal> FileRules<RegularFile>::CheckUnlinked(const RegularFile& regular) const {
-  const Unlinked& it = *regular.unlinked;
-  if (regular.opened_by) return Refusal{"EINVAL", "an unlinked file is not opened by another name"};
-  if (regular.path.bytes.ends_with('/')) return Refusal{"EINVAL", "the path ends with a slash"};
-  const std::string name = "the unlinked file " + std::to_string(it.id.value);
+std::optional<Refusal> FileRules<RegularFile>::CheckUnlinked(const File& description) const {
+  const UnlinkedName name = *UnlinkedOf(description);
+  const Unlinked& it = *name.file;
+  if (name.path->bytes.ends_with('/')) return Refusal{"EINVAL", "the path ends with a slash"};
   const auto known = names_.find(it.id);
   if (known != names_.end()) {
     if (DescribesFile(it) || it.link_of) {
-      return Refusal{"EEXIST", name + " exists already: only its first opening describes it"};
+      return Refusal{"EEXIST", NameOf(it) + " exists already: only its first opening describes it"};
     }
-    if (known->second.path == regular.path.bytes) return std::nullopt;
-    return Refusal{"EINVAL", name + " was " + known->second.path};
+    if (known->second.path != name.path->bytes) {
+      return Refusal{"EINVAL", NameOf(it) + " was " + known->second.path};
+    }
+  } else if (!it.link_of) {
+    if (auto refused = RefusedCreation(it)) return refused;
+  } else {
+    if (DescribesFile(it)) {
+      return Refusal{"EEXIST", NameOf(it) + " is another name of what exists already"};
+    }
+    if (!created_.contains(*it.link_of)) {
+      return Refusal{"ENOENT", "no file was created as " + std::to_string(*it.link_of)};
+    }
   }
-  if (!it.link_of) return RefusedCreation(it);
-  if (DescribesFile(it)) return Refusal{"EEXIST", name + " is another name of what exists already"};
-  if (created_.contains(*it.link_of)) return std::nullopt;
-  return Refusal{"ENOENT", "no file was created as " + std::to_string(*it.link_of)};
+  const std::uint64_t file =
+      known == names_.end() ? it.link_of.value_or(it.id.value) : FileOf(it.id);
+  const auto created = created_.find(file);
+  const Unlinked& described = created == created_.end() ? it : created->second;
+  if (it.link_of && S_ISDIR(*described.mode)) {
+    return Refusal{"EPERM", NameOf(it) + " is another name of a directory"};
+  }
+  if (S_ISFIFO(*described.mode) != std::holds_alternative<Fifo>(description.body)) {
+    return Refusal{
+        "EINVAL",
+        NameOf(it) + (S_ISFIFO(*described.mode) ? " is a FIFO: its type is FIFO" : " is no FIFO")};
+  }
+  if (auto refused = RefusedAccess(described, description.flags)) return refused;
+  if (!description.flags.Has(O_TMPFILE) || !temporary_.contains(file)) return std::nullopt;
+  return Refusal{"EEXIST",
+                 NameOf(it) + " was made by another description: O_TMPFILE is that one's"};
+}
+
+void FileRules<RegularFile>::AddUnlinked(const File& description) {
+  const auto name = UnlinkedOf(description);
+  if (!name) return;
+  const Unlinked& it = *name->file;
+  const std::uint64_t file = it.link_of.value_or(it.id.value);
+  if (names_.try_emplace(it.id, Name{file, name->path->bytes}).second && !it.link_of) {
+    created_.emplace(file, it);
+  }
+  if (description.flags.Has(O_TMPFILE)) temporary_.insert(FileOf(it.id));
 }
 
 std::optional<Refusal> FileRules<RegularFile>::Check(const File& file,
@@ -82,20 +173,16 @@ std::optional<Refusal> FileRules<RegularFile>::Check(const File& file,
   if (auto refused = RefusedPath(regular.path)) return refused;
   if (regular.opened_by) {
     if (auto refused = RefusedPath(*regular.opened_by)) return refused;
+    if (regular.unlinked) {
+      return Refusal{"EINVAL", "an unlinked file is not opened by another name"};
+    }
   }
   if (auto refused = RefusedFlags(file.flags)) return refused;
-  if (auto refused = RefusedPosition(regular.pos)) return refused;
-  return regular.unlinked ? CheckUnlinked(regular) : std::nullopt;
-}
-
-std::shared_ptr<MemoryObject> FileRules<RegularFile>::Open(const RegularFile& regular) {
-  if (!regular.unlinked) return nullptr;
-  const Unlinked& it = *regular.unlinked;
-  const std::uint64_t file = it.link_of.value_or(it.id.value);
-  if (names_.try_emplace(it.id, Name{file, regular.path.bytes}).second && !it.link_of) {
-    created_.emplace(file, it);
+  if (file.flags.Has(O_TMPFILE) && !regular.unlinked) {
+    return Refusal{"EINVAL", "O_TMPFILE makes a file without a name: it is `unlinked`"};
   }
-  return nullptr;
+  if (auto refused = RefusedPosition(regular.pos)) return refused;
+  return regular.unlinked ? CheckUnlinked(file) : std::nullopt;
 }
 
 void FileRules<RegularFile>::Compare(const std::string& where, const RegularFile& expected,

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "checker/files/rules.h"
@@ -28,8 +29,11 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
     return !S_ISDIR(mode) && !S_ISLNK(mode);
   }
   std::optional<Refusal> Check(const File& file, const RegularFile& regular) const;
-  std::shared_ptr<MemoryObject> Open(const RegularFile& regular);
   bool ObjectLives(const RegularFile& regular) const { return regular.unlinked.has_value(); }
+  /// What it makes may be a directory or executable of a process, or be watched.
+  bool ServesOtherwise(const RegularFile& regular, std::size_t openings_of_object) const {
+    return regular.unlinked.has_value() || openings_of_object > 1;
+  }
   std::optional<std::uint64_t> MappedSize(const RegularFile& regular) const {
     return S_ISREG(regular.mode.value_or(S_IFREG)) ? regular.size : std::nullopt;
   }
@@ -50,6 +54,12 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
     paths_.emplace(namespace_->mounts);
   }
 
+  /// Whether such a description of a file without a name, a REG or a FIFO, can be opened.
+  /// REQUIRES: UnlinkedOf() finds one.
+  std::optional<Refusal> CheckUnlinked(const File& description) const;
+  /// It is open, of whatever type.
+  void AddUnlinked(const File& description);
+
   /// What the first opening of the file behind that name has said; nullptr: there is none.
   const Unlinked* Created(UnlinkedId id) const {
     const auto known = created_.find(FileOf(id));
@@ -68,10 +78,10 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
   };
   /// The same for all paths that bind mounts give to one file.
   std::string NameInMounts(const std::string& path) const;
-  std::optional<Refusal> CheckUnlinked(const RegularFile& regular) const;
 
   std::unordered_map<UnlinkedId, Name> names_;
   std::unordered_map<std::uint64_t, Unlinked> created_;
+  std::unordered_set<std::uint64_t> temporary_;  ///< those that a description with O_TMPFILE made
   std::shared_ptr<const Attributes> namespace_;
   std::optional<MountPaths> paths_;  ///< of `namespace_`
 };

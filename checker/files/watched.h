@@ -11,11 +11,20 @@
 
 namespace crgen::check {
 
+/// What a watch or mark names.
+struct WatchedInode {
+  template <typename Watch>
+  explicit WatchedInode(const Watch& it)
+      : path(it.path), handle(it.handle), unlinked(it.unlinked) {}
+  const std::optional<Text>& path;
+  const std::optional<InodeHandle>& handle;
+  const std::optional<UnlinkedId>& unlinked;
+};
+
 /// Absent: it names an inode.
-std::optional<Refusal> RefusedInode(const std::optional<Text>& path,
-                                    const std::optional<InodeHandle>& handle);
+std::optional<Refusal> RefusedInode(const Kernel& kernel, const WatchedInode& it);
 
 /// The same text for two that are surely the same inode.
-std::string InodeKey(const std::optional<Text>& path, const std::optional<InodeHandle>& handle);
+std::string InodeKey(const Kernel& kernel, const WatchedInode& it);
 
 }  // namespace crgen::check

@@ -218,7 +218,7 @@ void Kernel::SpreadFilters(const SetAttr& set) {
 
 void Kernel::Execute(const SetAttr& set) {
   if (!CheckAttributes(set)) return;
-  if (set.attributes->fs && !CheckLookup()) return;
+  if (set.attributes->fs && (!CheckLookup() || !CheckDirectories(*set.attributes->fs))) return;
   if (!SetLate(set.attributes->descriptors)) return;
   if (set.attributes->mm && !CheckExecutable(*set.attributes->mm)) return;
   Task& task = self();

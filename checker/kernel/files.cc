@@ -95,6 +95,7 @@ std::shared_ptr<Description> Kernel::Install(Fd fd, const std::shared_ptr<const 
   description->command = command_;
   description->object =
       files.Visit(*file, [](auto& rules, const auto& body) { return rules.Open(body); });
+  files.Of<RegularFile>().AddUnlinked(*file);
   file_ids_[file->id.value] = command_;
   self().table->slots.Set(fd, Slot{description, cloexec});
   return description;
@@ -253,6 +254,24 @@ void Kernel::Unlock(const File& file) {
           ": the POSIX locks on it that the table had are gone");
 }
 
+/// Those that are unlinked.
+bool Kernel::CheckDirectories(const FsAttributes& fs) {
+  const auto& regular = files.Of<RegularFile>();
+  const std::pair<const char*, const std::optional<UnlinkedId>&> both[] = {
+      {"working", fs.cwd_unlinked}, {"root", fs.root_unlinked}};
+  for (const auto& [name, id] : both) {
+    if (!id) continue;
+    const Unlinked* created = regular.Created(*id);
+    if (created != nullptr && S_ISDIR(*created->mode)) continue;
+    Violation(created == nullptr ? "ENOENT" : "ENOTDIR",
+              "the " + std::string(name) + " directory, unlinked file " +
+                  std::to_string(id->value) +
+                  (created == nullptr ? ", does not exist" : ", is none"));
+    return false;
+  }
+  return true;
+}
+
 /// prctl(2), PR_SET_MM_EXE_FILE, opens and closes it.
 bool Kernel::CheckExecutable(const MmAttributes& mm) {
   openings_.reset();
@@ -278,7 +297,7 @@ bool Kernel::CheckExecutable(const MmAttributes& mm) {
 std::string Kernel::ExecutableInode(const MmAttributes& mm) const {
   RegularFile regular;
   regular.path = mm.exe;
-  if (mm.exe_unlinked) regular.unlinked = Unlinked{*mm.exe_unlinked, {}, {}, {}, {}, {}, {}, {}};
+  if (mm.exe_unlinked) regular.unlinked.emplace().id = *mm.exe_unlinked;
   return *files.Of<RegularFile>().Inode(regular);
 }
 

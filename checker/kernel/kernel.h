@@ -338,6 +338,7 @@ class Kernel {
   /// A descriptor of this table is gone, and with it POSIX locks.
   void Unlock(const File& file);
   bool CheckExecutable(const MmAttributes& mm);
+  bool CheckDirectories(const FsAttributes& fs);
   std::string ExecutableInode(const MmAttributes& mm) const;
 
   // map_region.cc

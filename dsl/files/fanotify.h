@@ -23,7 +23,9 @@ struct Describe<FanotifyMark> {
                  Optional("flags", &FanotifyMark::flags, "how it is ignored, FAN_MARK_EVICTABLE"),
                  Optional("path", &FanotifyMark::path,
                           "it counts if it leads to what `handle` says, or there is none"),
-                 Optional("handle", &FanotifyMark::handle, "open_by_handle_at(2)")};
+                 Optional("handle", &FanotifyMark::handle, "open_by_handle_at(2)"),
+                 Optional("unlinked", &FanotifyMark::unlinked,
+                          "in their place: the id of a file that an OPEN_FILE has created")};
 };
 
 template <>

@@ -18,7 +18,9 @@ struct Describe<InotifyWatch> {
                  Required("mask", &InotifyWatch::mask, "inotify_add_watch(2)"),
                  Optional("path", &InotifyWatch::path,
                           "it counts if it leads to what `handle` says, or there is none"),
-                 Optional("handle", &InotifyWatch::handle, "open_by_handle_at(2)")};
+                 Optional("handle", &InotifyWatch::handle, "open_by_handle_at(2)"),
+                 Optional("unlinked", &InotifyWatch::unlinked,
+                          "in their place: the id of a file that an OPEN_FILE has created")};
 };
 
 template <>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "dsl/describe.h"
+#include "dsl/files/unlinked.h"
 #include "dsl/image_bytes.h"
 #include "model/files/pipe.h"
 
@@ -21,7 +22,8 @@ struct Describe<Fifo> {
       Required("pipe_id", &Fifo::pipe_id, "what is between all that have the FIFO open"),
       Required("path", &Fifo::path, "absolute"),
       Optional("capacity", &Fifo::capacity, "at its first OPEN_FILE: bytes, F_SETPIPE_SZ"),
-      Optional("data", &Fifo::data, "at its first OPEN_FILE: what is queued")};
+      Optional("data", &Fifo::data, "at its first OPEN_FILE: what is queued"),
+      Optional("unlinked", &Fifo::unlinked, "it has no name any more; as of a REG")};
 };
 
 }  // namespace crgen

@@ -16,8 +16,8 @@ struct Describe<RegularFile> {
                  Optional("mode", &RegularFile::mode, "st_mode; the file must have it"),
                  Optional("build_id", &RegularFile::build_id, "of the ELF file; it must have it"),
                  Optional("unlinked", &RegularFile::unlinked,
-                          "the file has no name any more: it is made under its old one, which is "
-                          "free, and unlinked"),
+                          "the file has no name any more: it is made under its old one, or another "
+                          "in its folder if that is taken, and unlinked"),
                  Optional("opened_by", &RegularFile::opened_by,
                           "a hard link that the dumper left: opened in its place, and removed when "
                           "all is done")};

@@ -45,7 +45,7 @@ class FileOpener {
   FileOpener(const Snapshot& snapshot, const CreationTree& tree, SpareAddresses& spare,
              Emitter& out)
       : proc_files_(snapshot),
-        context_{snapshot, tree, spare, out, snapshot.highest_file_id + 1},
+        context_{snapshot, tree, spare, out, snapshot.highest_file_id + 1, UnlinkedFiles(snapshot)},
         planners_(PlannersOf<FileBody>::Make(context_)) {
     std::apply([&](auto&... planner) { (planner.PlanOpenings(openings_), ...); }, planners_);
   }

@@ -4,7 +4,7 @@
 
 #include "generator/creation_tree.h"
 #include "generator/emitter.h"
-#include "generator/files/socket_plan.h"
+#include "generator/files/temporary_slot.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
 

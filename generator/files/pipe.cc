@@ -85,6 +85,11 @@ Result FilePlanner<Fifo>::Open(const OpeningSite& site, const std::shared_ptr<co
   if (first && content != context_.snapshot.fifos.end()) {
     opened = WithContent<Fifo>(*file, content->second);
   }
+  if (fifo.unlinked) {
+    auto described = std::make_shared<File>(*opened);
+    context_.unlinked.Describe(&*std::get<Fifo>(described->body).unlinked);
+    opened = std::move(described);
+  }
   context_.out.Emit(site.pid, OpenFile{site.fd, std::move(opened), site.cloexec, {}});
   return Result::kOk;
 }

@@ -9,6 +9,7 @@
 #include "generator/creation_tree.h"
 #include "generator/emitter.h"
 #include "generator/files/opening.h"
+#include "generator/files/unlinked.h"
 #include "generator/memory/spare_addresses.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
@@ -23,6 +24,7 @@ struct PlannerContext {
   Emitter& out;
   /// The next id for an opening that the snapshot does not have: above all of the dump's.
   std::uint64_t next_file_id;
+  UnlinkedFiles unlinked;
 };
 
 /// Where a description is to be.

@@ -6,17 +6,11 @@
 #include <cstdint>
 #include <vector>
 
+#include "generator/files/temporary_slot.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
 
 namespace crgen {
-
-/// A slot that nobody has at the end.
-struct TemporarySlot {
-  ProcessIndex process;
-  Fd fd;
-  FileIndex file;
-};
 
 bool HasUnixSockets(const Snapshot& snapshot);
 

@@ -69,6 +69,11 @@ Result FileLoaderOf<Fanotify>::Convert(const pb::file_entry& entry, const ImageR
 
 void FileLoaderOf<Fanotify>::Finish(Loader& loader) {
   if (count_ == 0) return;
+  for (LateEntry& late : loader.snapshot.late) {
+    auto* set = std::get_if<FanotifyMarks>(&late.state);
+    if (set == nullptr) continue;
+    for (auto& it : set->marks) NameUnlinked(loader, &it);
+  }
   loader.diag.NotRestorable("files.img", std::to_string(count_) +
                                              " of type FANOTIFY: no image says which events were "
                                              "queued; they come back without");

@@ -5,7 +5,13 @@
 
 #include <string>
 
+#include "images/load/loader.h"
+
 namespace crgen {
+
+std::optional<UnlinkedId> UnlinkedInode(Loader& loader, const InodeHandle& handle) {
+  return loader.UnlinkedInode(handle);
+}
 
 void TakePath(const std::string& from, std::string_view field, const Place& at,
               std::optional<Text>* path) {

@@ -58,6 +58,11 @@ Result FileLoaderOf<Inotify>::Convert(const pb::file_entry& entry, const ImageRe
 
 void FileLoaderOf<Inotify>::Finish(Loader& loader) {
   if (count_ == 0) return;
+  for (LateEntry& late : loader.snapshot.late) {
+    auto* set = std::get_if<InotifyWatches>(&late.state);
+    if (set == nullptr) continue;
+    for (auto& it : set->watches) NameUnlinked(loader, &it);
+  }
   loader.diag.NotRestorable("files.img", std::to_string(count_) +
                                              " of type INOTIFY: no image says which events were "
                                              "queued; they come back without");

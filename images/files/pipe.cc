@@ -211,9 +211,21 @@ Result FileLoaderOf<Fifo>::Convert(const pb::file_entry& entry, const ImageReade
                             "file " + std::to_string(from.regf_id()) + " is no FIFO");
   }
   body.path = regular.path;
+  body.unlinked = regular.unlinked;
+  const bool gone = loader.remaps.contains(from.regf_id());
+  if (gone && !regular.unlinked) {
+    file->unsupported = "FIFO that another name leads to than its own";
+  } else if (gone && path.flags.Has(O_NOFOLLOW)) {
+    file->unsupported = "FIFO that is unlinked, and opened with O_NOFOLLOW";
+  } else if (gone) {
+    const Unlinked& it = *regular.unlinked;
+    if (!S_ISFIFO(*loader.snapshot.unlinked.at(it.link_of.value_or(it.id.value)).mode)) {
+      return loader.diag.Fail(at.Where("fifo.regf_id"),
+                              "file " + std::to_string(from.regf_id()) + " is no FIFO");
+    }
+  }
   file->body = std::move(body);
   file->flags = path.flags.bits;
-  if (loader.remaps.contains(from.regf_id())) file->unsupported = "FIFO that is unlinked";
   if (path.flags.Has(O_PATH)) file->unsupported = "FIFO that is open as a path only";
   // Who owns the description stands with the path.
   for (auto late = loader.snapshot.late.rbegin();

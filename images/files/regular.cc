@@ -31,6 +31,21 @@ RegularFile BodyOf(const pb::reg_file_entry& from) {
   return to;
 }
 
+/// Why a description of a file without a name cannot be made; empty: it can.
+std::string RefusedGhost(const Loader::Ghost& ghost, const std::string& path, std::uint64_t flags) {
+  const std::uint32_t mode = *ghost.file->mode;
+  if (S_ISDIR(mode) && !ghost.names.empty() && !ghost.names.contains(path)) {
+    return "it is an unlinked directory, and has been known by another name";
+  }
+  const bool only_path = (flags & O_PATH) != 0;
+  if (S_ISLNK(mode) && (!only_path || (flags & O_NOFOLLOW) == 0)) {
+    return "it is an unlinked symbolic link, and not opened with O_PATH and O_NOFOLLOW";
+  }
+  if (S_ISFIFO(mode) && only_path) return "it is an unlinked FIFO, and open as a path only";
+  if (S_ISSOCK(mode) && !only_path) return "it is an unlinked socket, and not opened with O_PATH";
+  return "";
+}
+
 }  // namespace
 
 Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const ImageReader& at,
@@ -71,15 +86,15 @@ Result FileLoaderOf<RegularFile>::Reach(const Loader::Remap& remap, Loader& load
     why = "it belonged to a dead process";
   } else if (remap.type != pb::REMAP_GHOST && remap.type != pb::REMAP_LINKED) {
     why = "it is remapped";
-  } else if ((file->flags & (O_NOFOLLOW | kTmpfile)) != 0) {
-    why = (file->flags & O_NOFOLLOW) != 0 ? "it is unlinked, and opened with O_NOFOLLOW"
-                                          : "it is unlinked, and opened with O_TMPFILE";
+  } else if (remap.type == pb::REMAP_LINKED && (file->flags & kTmpfile) != 0) {
+    why = "it was opened with O_TMPFILE, and has another name by now";
   } else if (remap.type == pb::REMAP_LINKED && !S_ISREG(body.mode.value_or(S_IFREG))) {
     why = "it is unlinked, and no regular file";
   } else if (remap.type == pb::REMAP_GHOST) {
     const Loader::Ghost& ghost = loader.GhostOf(remap);
     why = ghost.unsupported;
     if (why.empty() && !ghost.file) return Result::kError;  // reported
+    if (why.empty()) why = RefusedGhost(ghost, body.path.bytes, file->flags);
     if (why.empty()) body.unlinked = loader.NameUnlinked(remap, body.path.bytes);
   }
   if (!why.empty()) {

@@ -254,7 +254,9 @@ Result FileLoaderOf<Tty>::Convert(const pb::file_entry& entry, const ImageReader
     body.path = regular->path;
     body.rdev = info.entry.rdev();
   }
-  if (info.entry.type() == pb::TTY_UNKNOWN || info.entry.type() > pb::TTY_SERIAL) {
+  if (by_path && (regular->unlinked || loader.remaps.contains(from.regf_id()))) {
+    file->unsupported = "terminal whose device is not reachable by its name";
+  } else if (info.entry.type() == pb::TTY_UNKNOWN || info.entry.type() > pb::TTY_SERIAL) {
     file->unsupported = "terminal of type " + std::to_string(info.entry.type());
   } else if (info.entry.type() == pb::TTY_EXT_TTY) {
     file->external = TtyKey(info.entry);

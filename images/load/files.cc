@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // files.img, remap-fpath.img: open file descriptions, and paths.
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -188,12 +189,27 @@ bool Loader::RegularPath(std::uint32_t id, const std::string& where, Text* path,
     return false;
   }
   const RegularFile& regular = *As<RegularFile>(*snapshot.files[entry->file]);
-  if (regular.opened_by || (regular.unlinked && file == nullptr)) {
+  if (regular.opened_by) {
     diag.Unsupported(where, regular.path.bytes + " is not reachable by its name", Loss::kUnlinked);
     return false;
   }
   *path = regular.path;
-  if (file != nullptr) *file = entry->file;
+  *file = entry->file;
+  return true;
+}
+
+bool Loader::DirectoryPath(std::uint32_t id, const std::string& where, Text* path,
+                           std::optional<UnlinkedId>* unlinked) {
+  FileIndex file;
+  if (!RegularPath(id, where, path, &file)) return false;
+  const RegularFile& regular = *As<RegularFile>(*snapshot.files[file]);
+  if (!regular.unlinked) return true;
+  const std::uint64_t created = regular.unlinked->link_of.value_or(regular.unlinked->id.value);
+  if (!S_ISDIR(*snapshot.unlinked.at(created).mode)) {
+    diag.Error(where, "file " + std::to_string(id) + ", " + path->bytes + ", is no directory");
+    return false;
+  }
+  *unlinked = regular.unlinked->id;
   return true;
 }
 

@@ -14,8 +14,8 @@ void Loader::LoadFs(ProcessIndex index, Attributes* attributes) {
   CheckFs(entry, where, diag);
   const std::size_t errors = diag.Count(Severity::kError);
   FsAttributes fs;
-  const bool cwd = RegularPath(entry.cwd_id(), where + ".cwd_id", &fs.cwd);
-  const bool root = RegularPath(entry.root_id(), where + ".root_id", &fs.root);
+  const bool cwd = DirectoryPath(entry.cwd_id(), where + ".cwd_id", &fs.cwd, &fs.cwd_unlinked);
+  const bool root = DirectoryPath(entry.root_id(), where + ".root_id", &fs.root, &fs.root_unlinked);
   if (entry.has_umask()) fs.umask = entry.umask();
   if (cwd && root) {
     attributes->fs = std::move(fs);

@@ -218,7 +218,8 @@ struct Loader {
   };
   /// ghost-file-<number>.img, read once.
   struct Ghost {
-    std::optional<Unlinked> file;  ///< absent: reported, or `unsupported`
+    std::uint64_t device = 0, inode = 0;  ///< where it lay; 0: no image says it
+    std::optional<Unlinked> file;         ///< absent: reported, or `unsupported`
     std::string unsupported;
     std::map<std::string, std::uint64_t> names;  ///< ids by path
   };
@@ -226,6 +227,9 @@ struct Loader {
   void ReadGhost(std::uint32_t number, const std::string& where, Ghost* ghost);
   /// The name `path` of the file without a name; its first one carries what is known of it.
   Unlinked NameUnlinked(const Remap& remap, const std::string& path);
+  /// The file without a name that is that inode, if some OPEN_FILE makes it: when all processes
+  /// are read.
+  std::optional<UnlinkedId> UnlinkedInode(const InodeHandle& handle);
   void ResolveLinks();
   void LoadRemaps();
   void AddRemap(const pb::remap_file_path_entry& entry, const ImageReader& at);
@@ -257,8 +261,10 @@ struct Loader {
     return nullptr;
   }
   /// The path of a REG entry; empty and reported if it is none. Sets `*file` if not null.
-  bool RegularPath(std::uint32_t id, const std::string& where, Text* path,
-                   FileIndex* file = nullptr);
+  bool RegularPath(std::uint32_t id, const std::string& where, Text* path, FileIndex* file);
+  /// The same of a directory, which may have lost its name.
+  bool DirectoryPath(std::uint32_t id, const std::string& where, Text* path,
+                     std::optional<UnlinkedId>* unlinked);
 
   /// The set `depth` links behind the dump's own parent; nullptr: there is none.
   ImageSet* Parent(std::size_t depth);
@@ -287,9 +293,11 @@ struct Loader {
   };
   std::vector<PathPlace> path_places;
   void CheckPathPlaces();
-  std::map<std::uint32_t, Remap> remaps;                  // by file id
-  std::map<std::uint32_t, Ghost> ghosts;                  // by number
-  std::uint64_t unlinked_names = 0;                       // ids given out
+  std::map<std::uint32_t, Remap> remaps;  // by file id
+  std::map<std::uint32_t, Ghost> ghosts;  // by number
+  std::uint64_t unlinked_names = 0;       // ids given out
+  /// By device and inode; made for the first watch.
+  std::optional<std::map<std::pair<std::uint64_t, std::uint64_t>, UnlinkedId>> unlinked_inodes;
   std::unordered_set<Pid> taken;                          // all pids and tids
   std::unordered_map<std::uint32_t, TableIndex> tables;   // files_id -> index
   std::unordered_map<std::uint64_t, ObjectIndex> shmems;  // ANON_SHARED shmid -> index

@@ -4,7 +4,9 @@
 #include <sys/stat.h>
 
 #include <array>
+#include <climits>
 #include <cstring>
+#include <map>
 
 #include "images/load/loader.h"
 
@@ -15,24 +17,6 @@ constexpr std::uint64_t kMostBytes = ~std::uint64_t{0} >> 1;
 constexpr std::uint32_t kEntryAtMost = 64 * 1024;  // bytes of a message that has a path at most
 constexpr std::size_t kChunksAtMost = 100'000;     // of one command
 constexpr std::uint64_t kUsecPerSec = 1'000'000;
-
-std::string KindName(std::uint32_t mode) {
-  switch (mode & S_IFMT) {
-    case S_IFDIR:
-      return "directory";
-    case S_IFCHR:
-    case S_IFBLK:
-      return "device";
-    case S_IFIFO:
-      return "FIFO";
-    case S_IFLNK:
-      return "symbolic link";
-    case S_IFSOCK:
-      return "socket";
-    default:
-      return "file of unknown kind";
-  }
-}
 
 /// Walks an image whose bulk stays where it is: only messages are read.
 class GhostReader {
@@ -125,6 +109,38 @@ Result ReadContent(const pb::ghost_file_entry& entry, const std::string& name, G
   return Result::kOk;
 }
 
+/// Whether something like a path can be in a symbolic link.
+bool IsTarget(const std::string& text) {
+  return !text.empty() && text.size() < PATH_MAX && text.find('\0') == std::string::npos;
+}
+
+/// What only files of its type have.
+Result ReadKind(const pb::ghost_file_entry& entry, const std::string& name, GhostReader& reader,
+                Unlinked* file, std::string* unsupported) {
+  switch (entry.mode() & S_IFMT) {
+    case S_IFREG:
+      return ReadContent(entry, name, reader, file, unsupported);
+    case S_IFCHR:
+    case S_IFBLK:
+      file->rdev = entry.rdev();
+      break;
+    case S_IFLNK:
+      if (!IsTarget(entry.symlnk_target())) {
+        return reader.Fail("a symbolic link without a target of 1 to 4095 bytes");
+      }
+      file->target = Text{entry.symlnk_target()};
+      break;
+    case S_IFDIR:
+    case S_IFIFO:
+    case S_IFSOCK:
+      break;
+    default:
+      return reader.Fail("mode " + std::to_string(entry.mode()) + " is that of no file");
+  }
+  if (reader.left() == 0) return Result::kOk;
+  return reader.Fail(std::to_string(reader.left()) + " bytes of what has no content");
+}
+
 }  // namespace
 
 void Loader::ReadGhost(std::uint32_t number, const std::string& where, Ghost* ghost) {
@@ -142,10 +158,8 @@ void Loader::ReadGhost(std::uint32_t number, const std::string& where, Ghost* gh
                  std::to_string(entry.size()) + " is none of a file");
     return;
   }
-  if (!S_ISREG(entry.mode())) {
-    ghost->unsupported = "it is unlinked, and a " + KindName(entry.mode());
-    return;
-  }
+  ghost->device = entry.dev();
+  ghost->inode = entry.ino();
   Unlinked file;
   file.mode = entry.mode();
   file.uid = entry.uid();
@@ -162,7 +176,7 @@ void Loader::ReadGhost(std::uint32_t number, const std::string& where, Ghost* gh
     };
     file.times = FileTimes{span(entry.atim()), span(entry.mtim())};
   }
-  if (Failed(ReadContent(entry, name, reader, &file, &ghost->unsupported))) return;
+  if (Failed(ReadKind(entry, name, reader, &file, &ghost->unsupported))) return;
   if (ghost->unsupported.empty()) ghost->file = std::move(file);
 }
 
@@ -185,6 +199,34 @@ Unlinked Loader::NameUnlinked(const Remap& remap, const std::string& path) {
   name.id = {known->second};
   if (name.id != ghost.file->id) name.link_of = ghost.file->id.value;
   return name;
+}
+
+std::optional<UnlinkedId> Loader::UnlinkedInode(const InodeHandle& handle) {
+  if (!unlinked_inodes) {
+    std::map<std::uint64_t, UnlinkedId> opened;  // by file, a name of it
+    const auto add = [&](FileIndex index) {
+      if (index < 0) return;
+      const auto name = UnlinkedOf(*snapshot.files[index]);
+      if (!name) return;
+      opened.emplace(name->file->link_of.value_or(name->file->id.value), name->file->id);
+    };
+    for (const DescriptorTable& table : snapshot.tables) {
+      for (const Descriptor& slot : table.slots) add(slot.file);
+    }
+    for (const Process& process : snapshot.processes) {
+      for (const Region& region : process.memory.regions) add(region.file);
+    }
+    unlinked_inodes.emplace();
+    for (const auto& [number, ghost] : ghosts) {
+      if (ghost.inode == 0 || !ghost.file) continue;
+      const auto name = opened.find(ghost.file->id.value);
+      if (name == opened.end()) continue;
+      unlinked_inodes->emplace(std::pair(ghost.device, ghost.inode), name->second);
+    }
+  }
+  const auto known = unlinked_inodes->find({handle.device, handle.inode});
+  if (known == unlinked_inodes->end()) return std::nullopt;
+  return known->second;
 }
 
 /// A hard link of the dumper has a file entry of its own, anywhere in the image.

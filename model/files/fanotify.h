@@ -8,6 +8,7 @@
 
 #include "model/files/inode_handle.h"
 #include "model/flags.h"
+#include "model/ids.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -27,6 +28,7 @@ struct FanotifyMark {
   FanotifyMarkFlags flags;
   std::optional<Text> path;  ///< it counts if it leads to what `handle` says
   std::optional<InodeHandle> handle;
+  std::optional<UnlinkedId> unlinked = {};  ///< in their place: a file without a name
   friend bool operator==(const FanotifyMark&, const FanotifyMark&) = default;
 };
 

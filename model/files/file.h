@@ -89,6 +89,22 @@ inline bool CanBeLocked(const File& file) {
       file.body);
 }
 
+/// A description of a file that has lost its name.
+struct UnlinkedName {
+  const Unlinked* file;
+  const Text* path;
+};
+
+/// nullopt: the file has a name, or cannot have one.
+inline std::optional<UnlinkedName> UnlinkedOf(const File& file) {
+  const auto of = [](const auto* body) -> std::optional<UnlinkedName> {
+    if (body == nullptr || !body->unlinked) return std::nullopt;
+    return UnlinkedName{&*body->unlinked, &body->path};
+  };
+  if (auto name = of(As<RegularFile>(file))) return name;
+  return of(As<Fifo>(file));
+}
+
 /// All types of file_entry, by CRIU's names; the index is the number in the image.
 inline constexpr std::string_view kFileTypes[] = {
     "UND",       "REG",     "PIPE",     "FIFO",     "INETSK", "UNIXSK",   "EVENTFD",

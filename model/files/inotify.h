@@ -8,6 +8,7 @@
 
 #include "model/files/inode_handle.h"
 #include "model/flags.h"
+#include "model/ids.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -23,6 +24,7 @@ struct InotifyWatch {
   InotifyMask mask;
   std::optional<Text> path;  ///< it counts if it leads to what `handle` says
   std::optional<InodeHandle> handle;
+  std::optional<UnlinkedId> unlinked = {};  ///< in their place: a file without a name
   friend bool operator==(const InotifyWatch&, const InotifyWatch&) = default;
 };
 

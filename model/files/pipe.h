@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "model/files/unlinked.h"
 #include "model/flags.h"
 #include "model/ids.h"
 #include "model/image_bytes.h"
@@ -37,6 +38,7 @@ struct Fifo {
   Text path;
   std::optional<std::uint64_t> capacity;
   std::optional<ImageBytes> data;
+  std::optional<Unlinked> unlinked = {};  ///< it has no name any more, and is made anew
   friend bool operator==(const Fifo&, const Fifo&) = default;
 };
 

@@ -8,6 +8,7 @@
 #include "model/files/timerfd.h"
 #include "model/ids.h"
 #include "model/image_bytes.h"
+#include "model/values.h"
 
 namespace crgen {
 
@@ -30,10 +31,12 @@ struct FileTimes {
 struct Unlinked {
   UnlinkedId id;
   std::optional<std::uint64_t> link_of;  ///< the id by which the same file was created
-  std::optional<std::uint32_t> mode;     ///< st_mode
+  std::optional<std::uint32_t> mode;     ///< st_mode: of any type
   std::optional<std::uint32_t> uid;
   std::optional<std::uint32_t> gid;
-  std::optional<std::uint64_t> size;  ///< bytes
+  std::optional<std::uint64_t> size;  ///< bytes; of a regular file
+  std::optional<std::uint64_t> rdev;  ///< as stat(2) has it; of a device
+  std::optional<Text> target;         ///< of a symbolic link
   std::optional<FileTimes> times;
   std::vector<UnlinkedContent> content;  ///< ascending, without overlap
   friend bool operator==(const Unlinked&, const Unlinked&) = default;

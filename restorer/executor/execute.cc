@@ -41,6 +41,7 @@ struct Executor : Caller {
   void Protect();
   void Unmap();
   void Advise(uint64_t start, uint64_t size, uint64_t advice);
+  long OpenDirectory(const char* path, bool held);
   void ChangeDirectories();
   void LeaveSupervisor();
 };
@@ -328,11 +329,20 @@ void Executor::Protect() {
   Advise(range.start, range.size, range.advice);
 }
 
+/// One that no name leads to any more is the supervisor's.
+long Executor::OpenDirectory(const char* path, bool held) {
+  constexpr uint32_t kHow = O_DIRECTORY | O_CLOEXEC;
+  if (!held) return OpenTrusted(*this, path, kHow);
+  const long fd = Try(__NR_openat, setup->service_fd, path, kHow | O_PATH, 0);
+  if (fd < 0) Fail("open", fd, path);
+  return fd;
+}
+
 void Executor::ChangeDirectories() {
   const DirectoriesOp& directories = op->directories;
-  const long cwd = OpenTrusted(*this, directories.cwd, O_DIRECTORY | O_CLOEXEC);
+  const long cwd = OpenDirectory(directories.cwd, directories.cwd_held);
   if (directories.root != nullptr) {
-    const long root = OpenTrusted(*this, directories.root, O_DIRECTORY | O_CLOEXEC);
+    const long root = OpenDirectory(directories.root, directories.root_held);
     if (const long r = Try(__NR_fchdir, root); r < 0) Fail("chdir", r, directories.root);
     if (const long r = Try(__NR_chroot, "."); r < 0) Fail("chroot", r, directories.root);
     Must("close", __NR_close, root);

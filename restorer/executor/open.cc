@@ -31,8 +31,8 @@ struct Opener {
 
   void Check(const struct statx& facts, uint32_t flags, const FileCheck& check) const {
     const uint32_t type = facts.stx_mode & S_IFMT;
-    if ((type == S_IFIFO) != check.fifo || type == S_IFSOCK ||
-        (type == S_IFLNK && (flags & O_PATH) == 0)) {
+    const bool only_path = type == S_IFLNK || type == S_IFSOCK;
+    if ((type == S_IFIFO) != check.fifo || (only_path && (flags & O_PATH) == 0)) {
       caller.Fail("open (of another type than the plan says)", -EINVAL, path);
     }
     if (check.held != nullptr && !Same(facts, Look(caller.setup->service_fd, check.held, 0))) {

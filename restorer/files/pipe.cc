@@ -66,11 +66,15 @@ void FileRestorer<Fifo>::Compile(const Fifo& fifo, OpenContext& context) {
   context.op.kind = OpKind::kOpenFifo;
   OpenOp& open = context.op.open;
   open.pipe = MakePipeOp(fifo, context);
-  open.path = context.arena.Text(fifo.path.bytes);
+  open.path = context.arena.Text(fifo.unlinked ? context.services.unlinked.at(fifo.unlinked->id)
+                                               : fifo.path.bytes);
+  open.directory = fifo.unlinked ? context.service_fd : AT_FDCWD;
   FileCheck* check = context.arena.New<FileCheck>();
   const bool link = context.file.flags.Has(O_NOFOLLOW);
   const HostFiles& files = *context.services.files;
-  const int held = link ? files.link(fifo.path.bytes) : files.file(fifo.path.bytes);
+  const int held = fifo.unlinked ? -1
+                   : link        ? files.link(fifo.path.bytes)
+                                 : files.file(fifo.path.bytes);
   check->held = held < 0 ? nullptr : context.arena.Text(std::to_string(held));
   check->size = -1;
   check->fifo = true;

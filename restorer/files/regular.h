@@ -18,6 +18,8 @@ struct FileRestorer<RegularFile> : PlainRestorer<RegularFile> {
   }
   static void Compile(const RegularFile& file, OpenContext& context) {
     OpenOp& open = context.op.open;
+    const auto made = context.services.made.find(context.file.id);
+    if (made != context.services.made.end()) open.created = made->second;
     const bool held = file.unlinked || file.opened_by;
     open.path = context.arena.Text(!held           ? file.path.bytes
                                    : file.unlinked ? context.services.unlinked.at(file.unlinked->id)

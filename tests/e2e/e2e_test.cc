@@ -35,6 +35,7 @@ const Program kPrograms[] = {
     {"sockets"},
     {"locks"},
     {"unlinked"},
+    {"unlinked_kinds"},
     {"watches"},
     {"pidfds"},
     {"ptys"},

@@ -136,6 +136,25 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
        [&] {
          return with_socket({{"name", name}, {"unlinked_name", true}});
        }},
+      {"an unlinked device",
+       {kRestore, "mknod"},
+       [&] {
+         const Json unlinked = {
+             {"id", 1}, {"mode", 020600}, {"uid", 0}, {"gid", 0}, {"rdev", 0x105}};
+         Plan plan;
+         plan.Fork(0, Pid(0));
+         plan.MapProgram(Pid(0));
+         plan.Add("OPEN_FILE", Pid(0),
+                  {{"fd", 0},
+                   {"file",
+                    {{"type", "REG"},
+                     {"id", 1},
+                     {"path", folder_ + "/gone"},
+                     {"flags", {"O_RDWR"}},
+                     {"unlinked", unlinked}}}});
+         plan.Resume(Pid(0));
+         return plan;
+       }},
       {"an internet socket",
        {kRestore},
        [&] { return with_inet("SOCK_STREAM", "IPPROTO_TCP", Json::object()); }},

@@ -110,27 +110,188 @@ TEST_F(RestorerUnlinkedTest, HasItsOldPathAndNoName) {
   EXPECT_TRUE(Names().empty());
 }
 
+/// Who has the name by now keeps it.
 TEST_F(RestorerUnlinkedTest, TakesNobodysName) {
   std::ofstream(Path("files/other")) << "live";
-  ExpectRefused(Rich(), Path("files/other") + " is another file now, 4 bytes, mode 0100644");
+  fs::create_symlink("/nowhere", Path("files/gone"));
+  const std::set<std::string> before = Names();
+  const Outcome outcome = Run(Rich());
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_NE(outcome.errors.find(Path("files/other") +
+                                " is another file now: the unlinked one comes back as "
+                                "other.crrestore-1 (deleted)"),
+            std::string::npos)
+      << outcome.errors;
+  EXPECT_EQ(Link(3), Path("files/gone.crrestore-1") + " (deleted)");
+  EXPECT_EQ(Link(5), Path("files/other.crrestore-1") + " (deleted)");
+  EXPECT_EQ(Facts(5).st_ino, Facts(3).st_ino);
+  EXPECT_EQ(Facts(3).st_nlink, 0u);
+  EXPECT_EQ(Names(), before);
   std::string text;
   std::getline(std::ifstream(Path("files/other")), text);
   EXPECT_EQ(text, "live");
-  fs::remove(Path("files/other"));
-  fs::create_symlink("/nowhere", Path("files/gone"));
-  ExpectRefused(Rich(), Path("files/gone") + " is another file now");
+}
+
+TEST_F(RestorerUnlinkedTest, OtherNamesAreTakenAndTooLongAsWell) {
+  const std::string longest(255, 'n');
+  const std::string other = longest.substr(0, 255 - std::string(".crrestore-1").size());
+  std::ofstream(Path("files/" + longest)) << "live";
+  fs::create_directory(Path("files/" + other + ".crrestore-1"));
+  const std::set<std::string> before = Names();
+  Plan plan = Begin();
+  Open(plan, 3, longest, New(1));
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(Link(3), Path("files/" + other + ".crrestore-2") + " (deleted)");
+  EXPECT_EQ(Names(), before);
 }
 
 TEST_F(RestorerUnlinkedTest, IsRefusedWhereItCannotBeMade) {
   fs::resize_file(folder_ + "/ghost-file-1.img", 10);
   ExpectRefused(Rich(), "ghost-file-1.img has 10 bytes: not 11 from 4");
-  fs::remove(Path("files"));
-  const Outcome outcome = Run(Rich());
-  EXPECT_EQ(outcome.status, 3);
-  EXPECT_NE(outcome.errors.find("the folder of " + Path("files/gone") + ": No such file"),
-            std::string::npos)
-      << outcome.errors;
-  fs::create_directory(Path("files"));
+}
+
+/// Folders that have gone, too, are there for the moment.
+TEST_F(RestorerUnlinkedTest, ItsFoldersMayBeGone) {
+  Plan plan = Begin();
+  Open(plan, 3, "a/b/gone", New(1));
+  Open(plan, 4, "a/c/other", New(2));
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(Link(3), Path("files/a/b/gone") + " (deleted)");
+  EXPECT_EQ(Link(4), Path("files/a/c/other") + " (deleted)");
+  EXPECT_TRUE(Names().empty());
+}
+
+class RestorerUnlinkedTypesTest : public RestorerUnlinkedTest {
+ protected:
+  static Json Of(int id, unsigned mode) {
+    Json it = {{"id", id}, {"mode", mode}, {"uid", 1234}, {"gid", 1235}};
+    it["times"] = {{"access", {{"sec", 5}, {"nsec", 0}}},
+                   {"modification", {{"sec", 1000000000}, {"nsec", 7}}}};
+    return it;
+  }
+  static Json With(Json it, const char* member, const Json& value) {
+    it[member] = value;
+    return it;
+  }
+  void OpenFifo(Plan& plan, int fd, Json unlinked, const char* flag) const {
+    plan.Add("OPEN_FILE", Pid(0),
+             {{"fd", fd},
+              {"file",
+               {{"type", "FIFO"},
+                {"id", fd},
+                {"pipe_id", 9},
+                {"path", Path("files/fifo")},
+                {"flags", {flag, "O_NONBLOCK"}},
+                {"unlinked", std::move(unlinked)}}}});
+  }
+  /// One of each, a working directory, and a file inside of it.
+  Plan All() const {
+    Plan plan = Begin();
+    Open(plan, 3, "folder/inside", New(1));
+    Open(plan, 4, "folder", Of(2, S_IFDIR | 0751), {"O_RDONLY", "O_DIRECTORY"});
+    Open(plan, 5, "folder/deeper", Of(3, S_IFDIR | 0700), {"O_RDONLY", "O_NOFOLLOW"});
+    Open(plan, 6, "device", With(Of(4, S_IFCHR | 0600), "rdev", 0x105));
+    Open(plan, 7, "link", With(Of(5, S_IFLNK | 0777), "target", "over/there"),
+         {"O_RDONLY", "O_PATH", "O_NOFOLLOW"});
+    Open(plan, 8, "nofollow", New(6), {"O_WRONLY", "O_APPEND", "O_NOFOLLOW"});
+    Open(plan, 9, "#77", New(7), {"O_RDWR", "O_TMPFILE"});
+    Open(plan, 10, "named", {{"id", 8}, {"link_of", 7}}, {"O_RDONLY"});
+    OpenFifo(plan, 11, Of(9, S_IFIFO | 0600), "O_RDONLY");
+    OpenFifo(plan, 12, {{"id", 9}}, "O_WRONLY");
+    Open(plan, 13, "socket", Of(10, S_IFSOCK | 0700), {"O_RDONLY", "O_PATH"});
+    plan.Add("SET_ATTR", Pid(0),
+             {{"attributes",
+               {{"fs", {{"cwd", Path("files/folder")}, {"cwd_unlinked", 2}, {"root", "/"}}}}}});
+    plan.Resume(Pid(0));
+    return plan;
+  }
+  int FlagsOf(int fd) const {
+    std::ifstream info("/proc/" + std::to_string(Pid(0)) + "/fdinfo/" + std::to_string(fd));
+    std::string word;
+    while (info >> word && word != "flags:")
+      ;
+    info >> word;
+    return static_cast<int>(std::stoul(word, nullptr, 8));
+  }
+  std::string Process() const { return "/proc/" + std::to_string(Pid(0)); }
+};
+
+TEST_F(RestorerUnlinkedTypesTest, ComeBack) {
+  const Outcome outcome = Run(All());
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_TRUE(Names().empty());
+  const std::pair<int, const char*> kNames[] = {
+      {3, "folder/inside"}, {4, "folder"}, {5, "folder/deeper"}, {6, "device"}, {7, "link"},
+      {8, "nofollow"},      {10, "named"}, {11, "fifo"},         {12, "fifo"},  {13, "socket"}};
+  for (const auto& [fd, name] : kNames) {
+    SCOPED_TRACE(name);
+    EXPECT_EQ(Link(fd), Path("files/" + std::string(name)) + " (deleted)");
+    EXPECT_EQ(Facts(fd).st_nlink, 0u);
+    EXPECT_EQ(Facts(fd).st_uid, 1234u);
+    EXPECT_EQ(Facts(fd).st_gid, 1235u);
+    EXPECT_EQ(Facts(fd).st_mtim.tv_sec, 1000000000);
+  }
+  EXPECT_EQ(fs::read_symlink(Process() + "/cwd"), Path("files/folder") + " (deleted)");
+  EXPECT_EQ(Facts(4).st_mode, S_IFDIR | 0751u);
+  EXPECT_EQ(Facts(6).st_mode, S_IFCHR | 0600u);
+  EXPECT_EQ(Facts(6).st_rdev, 0x105u);
+  EXPECT_EQ(Facts(7).st_mode, S_IFLNK | 0777u);
+  EXPECT_EQ(Facts(11).st_ino, Facts(12).st_ino);
+  EXPECT_EQ(Facts(13).st_mode, S_IFSOCK | 0700u);
+  EXPECT_NE(FlagsOf(5) & O_NOFOLLOW, 0);
+  EXPECT_EQ(FlagsOf(7) & (O_PATH | O_NOFOLLOW), O_PATH | O_NOFOLLOW);
+  EXPECT_EQ(FlagsOf(8) & (O_ACCMODE | O_APPEND | O_NOFOLLOW | O_NONBLOCK),
+            O_WRONLY | O_APPEND | O_NOFOLLOW);
+  EXPECT_EQ(FlagsOf(9) & (O_TMPFILE | O_ACCMODE | O_NONBLOCK), O_TMPFILE | O_RDWR);
+  EXPECT_NE(Link(9).find("/files/#"), std::string::npos) << Link(9);
+  EXPECT_EQ(Facts(9).st_ino, Facts(10).st_ino);
+  std::string text;
+  std::getline(std::ifstream(Process() + "/fd/9"), text);
+  EXPECT_EQ(text, "hello world");
+}
+
+/// Whatever fails while they are made: no name is left.
+TEST_F(RestorerUnlinkedTypesTest, NothingIsLeftWhateverFails) {
+  std::ofstream(Path("files/folder")) << "live";
+  int failures = 0;
+  for (int call = 1; call <= 60; ++call) {
+    SCOPED_TRACE(call);
+    const Outcome outcome = Run(All(), "--detach", "CRRESTORE_FAILING_CALL=" + std::to_string(call),
+                                CRRESTORE_FAULTY_BINARY);
+    if (outcome.status == 0) {
+      KillEverybody();
+    } else {
+      ++failures;
+    }
+    EXPECT_EQ(Names(), (std::set<std::string>{"folder"}));
+    EXPECT_TRUE(Left().empty());
+  }
+  EXPECT_GT(failures, 20);
+}
+
+TEST_F(RestorerUnlinkedTypesTest, AWatchIsOnAFileWithoutAName) {
+  Plan plan = Begin();
+  Open(plan, 3, "watched", New(1));
+  plan.Add("OPEN_FILE", Pid(0),
+           {{"fd", 4}, {"file", {{"type", "INOTIFY"}, {"id", 4}, {"flags", {"O_RDONLY"}}}}});
+  plan.Add(
+      "SET_ATTR", Pid(0),
+      {{"attributes",
+        {{"descriptors",
+          {{{"fd", 4}, {"watches", {{{"wd", 5}, {"mask", {"IN_MODIFY"}}, {"unlinked", 1}}}}}}}}}});
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  std::ifstream info(Process() + "/fdinfo/4");
+  const std::string text((std::istreambuf_iterator<char>(info)), {});
+  char wanted[64];
+  std::snprintf(wanted, sizeof wanted, "inotify wd:5 ino:%lx ",
+                static_cast<unsigned long>(Facts(3).st_ino));
+  EXPECT_NE(text.find(wanted), std::string::npos) << wanted << "\n" << text;
 }
 
 /// One file of two: when the second cannot be made, the first is gone, too.

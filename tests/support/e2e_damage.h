@@ -2,6 +2,8 @@
 // Plans that are wrong in one place, for programs that must notice it.
 #pragma once
 
+#include <sys/stat.h>
+
 #include <vector>
 
 #include "tests/support/e2e_change.h"
@@ -139,6 +141,32 @@ inline std::vector<Damage> Damages() {
            if (part["bytes"] == 1 << 20) Add(-1, part["source"]["offset"]);
          }
        })},
+      {"unlinked_kinds", "another directory", InUnlinked([](json& it) {
+         if (it.value("mode", 0) == (S_IFDIR | 0751)) it["mode"] = S_IFDIR | 0750;
+       })},
+      {"unlinked_kinds", "another device", InUnlinked([](json& it) {
+         if (it.contains("rdev")) it["rdev"] = it["rdev"].get<int>() - 2;  // /dev/null
+       })},
+      {"unlinked_kinds", "another target", InUnlinked([](json& it) {
+         if (it.contains("target")) it["target"] = "over/here/.";
+       })},
+      {"unlinked_kinds", "a FIFO without content",
+       InEach("OPEN_FILE", [](json& command) { command["file"].erase("data"); })},
+      {"unlinked_kinds", "a file that follows links",
+       InEach("OPEN_FILE",
+              [](json& command) {
+                json& file = command["file"];
+                if (file.value("path", "").ends_with("nofollow")) {
+                  RemoveWord("flags", "O_NOFOLLOW")(file);
+                }
+              })},
+      {"unlinked_kinds", "a watch on another file",
+       InAttribute("descriptors",
+                   [](json& entries) {
+                     for (json& entry : entries) {
+                       if (entry.contains("watches")) entry["watches"][0]["unlinked"] = 1;
+                     }
+                   })},
       {"locks", "no locks at all", InAttribute("descriptors", WithoutLate("locks"))},
       {"locks", "no POSIX locks", InLocks([](json& locks) {
          std::erase_if(locks.get_ref<json::array_t&>(),

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <regex>
 #include <set>
 #include <string>
 #include <utility>
@@ -114,6 +115,12 @@ class PlanNormalizer {
     }
   }
 
+  /// Of a file of O_TMPFILE its inode's; of one whose name was taken that of the other name.
+  static std::string WithoutNumber(const std::string& path) {
+    static const std::regex number("/#[0-9]+$|[.]crrestore-[0-9]+$");
+    return std::regex_replace(path, number, "");
+  }
+
   static void EraseTransient(nlohmann::json& command) {
     command.erase("source");
     for (nlohmann::json* file : FilesOf(command)) {
@@ -130,6 +137,7 @@ class PlanNormalizer {
       command["events"].erase("offset");
     }
     if (command.contains("file") && command["file"].contains("unlinked")) {
+      command["file"]["path"] = WithoutNumber(command["file"]["path"]);
       nlohmann::json& unlinked = command["file"]["unlinked"];
       if (unlinked.contains("times")) unlinked["times"].erase("access");
       if (unlinked.contains("content")) {
@@ -216,6 +224,18 @@ class PlanNormalizer {
     }
     if (command.contains("attributes") && command["attributes"].contains("mm")) {
       Renumber(command["attributes"]["mm"], "exe_unlinked", unlinked_);
+    }
+    if (command.contains("attributes") && command["attributes"].contains("fs")) {
+      Renumber(command["attributes"]["fs"], "cwd_unlinked", unlinked_);
+      Renumber(command["attributes"]["fs"], "root_unlinked", unlinked_);
+    }
+    if (command.contains("attributes") && command["attributes"].contains("descriptors")) {
+      for (nlohmann::json& entry : command["attributes"]["descriptors"]) {
+        for (const char* list : {"watches", "marks"}) {
+          if (!entry.contains(list)) continue;
+          for (nlohmann::json& watch : entry[list]) Renumber(watch, "unlinked", unlinked_);
+        }
+      }
     }
     if (command.contains("shmem")) Renumber(command["shmem"], "id", shared_);
   }

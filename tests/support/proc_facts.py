@@ -85,6 +85,8 @@ def _descriptors(pid, facts, inodes):
             number = inodes.setdefault(anonymous[2], len(inodes))
             link = f'{anonymous[1]} {number}'
         link = re.sub(r'^(\w+):\[\d+\]$', r'\1', link)  # a namespace
+        # What never had a name has its inode's; one whose name is another's has a new one.
+        link = re.sub(r'(/#\d+|\.crrestore-\d+) \(deleted\)$', ' (deleted)', link)
         if link.startswith('/dev/'):
             status = os.stat(f'/proc/{pid}/fd/{fd}')
             link += f' {status.st_mode:o} {status.st_uid} {status.st_gid} {status.st_rdev:x}'

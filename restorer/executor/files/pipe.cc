@@ -122,10 +122,10 @@ void OpenFifo(const Caller& caller, const OpenOp& open) {
   const FileCheck& check = *open.check;
   const uint32_t nofollow = open.flags & 0x20000 /* O_NOFOLLOW */;
   const uint32_t both = O_RDWR | O_NONBLOCK | O_CLOEXEC | nofollow;
-  const long meanwhile = OpenChecked(caller, AT_FDCWD, open.path, both, check);
+  const long meanwhile = OpenChecked(caller, open.directory, open.path, both, check);
   Fill(caller, meanwhile, *open.pipe);
   const uint32_t flags = (open.flags & ~kOnlySet) | O_CLOEXEC;
-  const long fd = OpenChecked(caller, AT_FDCWD, open.path, flags, check);
+  const long fd = OpenChecked(caller, open.directory, open.path, flags, check);
   // The number that the command wants may be the one that is open meanwhile.
   const bool in_the_way = meanwhile == open.fd;
   if (in_the_way) caller.Must("close", __NR_close, meanwhile);

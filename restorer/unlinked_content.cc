@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restorer/unlinked_content.h"
+
+#include <fcntl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "restorer/cleanup.h"
+#include "restorer/momentary_name.h"
+#include "restorer/supervisor_calls.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr std::uint64_t kCopyAtOnce = 64 << 20;  ///< between two looks at who wants it to stop
+
+/// Bytes of an image into the file; they stay in the kernel.
+std::string Copy(const UnlinkedContent& part, int image, int file) {
+  auto from = static_cast<off_t>(part.source.offset), to = static_cast<off_t>(part.at);
+  bool between_systems = false;
+  for (std::uint64_t left = part.bytes; left != 0;) {
+    if (AskedToStop()) return "interrupted";
+    const std::uint64_t wanted = std::min(left, kCopyAtOnce);
+    ssize_t copied = -1;
+    if (!between_systems) {
+      copied = copy_file_range(image, &from, file, &to, wanted, 0);
+      between_systems = copied < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP ||
+                                       errno == ENOSYS);
+      if (between_systems) continue;
+    } else if (lseek(file, to, SEEK_SET) == to) {
+      copied = sendfile(file, image, &from, wanted);
+      if (copied > 0) to += copied;
+    }
+    if (copied < 0 && errno == EINTR) continue;
+    if (copied < 0) return std::strerror(errno);
+    if (copied == 0) return "the image " + part.source.image + " ends";
+    left -= static_cast<std::uint64_t>(copied);
+  }
+  return "";
+}
+
+timespec TimeOf(const TimeSpan& span) {
+  return {static_cast<time_t>(span.sec), static_cast<long>(span.nsec)};
+}
+
+}  // namespace
+
+std::string FillFile(const Unlinked& it, const HostFiles& files, int file) {
+  if (FailsOnPurpose() || ftruncate(file, static_cast<off_t>(*it.size)) != 0) {
+    return std::strerror(errno);
+  }
+  for (const UnlinkedContent& part : it.content) {
+    const ScopedFd image(Reopen(files.image(part.source.image), O_RDONLY));
+    if (image.get() < 0) return part.source.image + ": " + std::strerror(errno);
+    if (std::string problem = Copy(part, image.get(), file); !problem.empty()) return problem;
+  }
+  if (FailsOnPurpose() || fchown(file, *it.uid, *it.gid) != 0 ||
+      fchmod(file, *it.mode & 07777) != 0) {
+    return std::strerror(errno);
+  }
+  if (!it.times) return "";
+  const timespec times[2] = {TimeOf(it.times->access), TimeOf(it.times->modification)};
+  return futimens(file, times) != 0 ? std::strerror(errno) : "";
+}
+
+std::string SetFacts(const Unlinked& it, const std::string& held) {
+  const std::string path = "/proc/self/fd/" + held;
+  if (FailsOnPurpose() || chown(path.c_str(), *it.uid, *it.gid) != 0 ||
+      (!S_ISLNK(*it.mode) && chmod(path.c_str(), *it.mode & 07777) != 0)) {
+    return std::strerror(errno);
+  }
+  if (!it.times) return "";
+  const timespec times[2] = {TimeOf(it.times->access), TimeOf(it.times->modification)};
+  return utimensat(AT_FDCWD, path.c_str(), times, 0) != 0 ? std::strerror(errno) : "";
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is in a file that was made anew, and whose it is. No name leads to it by now.
+#pragma once
+
+#include <string>
+
+#include "model/files/unlinked.h"
+#include "preflight/host_files.h"
+
+namespace crgen::restorer {
+
+/// Size, content, owner, mode and times of a regular file, which `file` has open for writing. Bytes
+/// stay in the kernel. The problem, or nothing.
+std::string FillFile(const Unlinked& it, const HostFiles& files, int file);
+
+/// The same of any other, without content: `held`, a descriptor of this process, was opened with
+/// O_PATH.
+std::string SetFacts(const Unlinked& it, const std::string& held);
+
+}  // namespace crgen::restorer
