@@ -148,17 +148,17 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
     body.backlog = from.backlog();
     if (from.name().empty()) place.Error(".name", "empty: nobody listens without a name");
   }
-  CheckAnonymousFlags(from.flags(), place);
+  if (!outside) CheckAnonymousFlags(from.flags(), place);
   place.AtMost(".shutdown", from.shutdown(), kBoth);
   TakeName(from, place, &body);
-  if (body.HasFile() && from.mnt_id() > 0) {
+  if (!outside && body.HasFile() && from.mnt_id() > 0) {
     const bool relative = !body.name->bytes.starts_with('/');
     const std::string folder = relative && body.name_directory ? body.name_directory->bytes : "";
     loader.path_places.push_back({static_cast<std::uint64_t>(from.mnt_id()),
                                   folder + (relative ? "/" : "") + body.name->bytes,
                                   at.Where("usk.mnt_id")});
   }
-  if (file->unsupported.empty()) {
+  if (file->unsupported.empty() && !outside) {
     SocketOptions options = LocalSocketOptionsOf(from.opts(), place);
     if (options != SocketOptions()) file->late.push_back(SocketOptionsSetting{std::move(options)});
   }
