@@ -219,12 +219,16 @@ struct Describe<MapRegion> {
       Optional("offset", &MapRegion::offset, "with `fd`, and only there: bytes into the file"),
       Optional("shmem", &MapRegion::shmem, "shared anonymous memory"),
       Optional("special", &MapRegion::special, "what the kernel provides"),
+  std::optional<std::uint64_t> shm_offset;
       Optional("nr_req", &MapRegion::nr_req, "with special `aio`: io_setup(2)"),
       Optional("head", &MapRegion::head, "of an `aio` ring: the first event to be collected"),
       Optional("tail", &MapRegion::tail, "of an `aio` ring: the slot behind the last event"),
       Optional("events", &MapRegion::events,
                "of an `aio` ring, if `head` is not `tail`: all its slots, from byte 32 on"),
-      Optional("shmid", &MapRegion::shmid, "with special `sysvipc`: shmat(2)"),
+      Optional("shmid", &MapRegion::shmid,
+               "with special `sysvipc`: shmat(2); without PROT_WRITE in `prot` for reading alone"),
+      Optional("shm_offset", &MapRegion::shm_offset,
+               "of a `sysvipc` region that is a part of its segment: bytes into that"),
       Optional("madvise", &MapRegion::madvise, "MADV_ names, in force at once")};
   static constexpr Together kTogether = {"fd", "offset"};
 };

@@ -104,6 +104,7 @@ void Load(Loader& loader, const LoadOptions& options) {
   loader.LoadLocks();
   loader.FinishFiles();
   loader.FinishSharedMemory();
+  loader.FinishSegments();
   loader.CheckPathPlaces();
   loader.FinishCgroups();
   loader.LoadDumpId();

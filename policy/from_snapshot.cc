@@ -104,6 +104,8 @@ class SnapshotClaims {
         part.loaded = part.loaded || !object.pages.empty();
       } else if (region.kind == RegionKind::kSharedAnonymous) {
         part.loaded = part.loaded || !snapshot_.shmems[region.object].pages.empty();
+      } else if (region.kind == RegionKind::kSysvShm) {
+        part.loaded = true;  // none is planned but of the tree's own
       }
       claims_.Mapped(pid, region.range, part);
     }

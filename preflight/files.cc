@@ -241,7 +241,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (facts.error != 0) return;  // told
     std::uint64_t& wanted = wanted_[facts.status.st_dev];
     const std::uint64_t before = wanted;
-    for (const UnlinkedContent& part : file.unlinked->content) wanted += part.bytes;
+    for (const ContentRun& part : file.unlinked->content) wanted += part.bytes;
     struct statvfs system = {};
     if (wanted == before || fstatvfs(facts.fd, &system) != 0) return;
     const std::uint64_t free =

@@ -85,7 +85,7 @@ class MomentaryName {
 };
 
 /// Bytes of an image into the file; they stay in the kernel.
-std::string Copy(const UnlinkedContent& part, int image, int file) {
+std::string Copy(const ContentRun& part, int image, int file) {
   auto from = static_cast<off_t>(part.source.offset), to = static_cast<off_t>(part.at);
   bool between_systems = false;
   for (std::uint64_t left = part.bytes; left != 0;) {
@@ -113,7 +113,7 @@ std::string Fill(const Unlinked& it, const Services& services, int file) {
   if (FailsOnPurpose() || ftruncate(file, static_cast<off_t>(*it.size)) != 0) {
     return std::strerror(errno);
   }
-  for (const UnlinkedContent& part : it.content) {
+  for (const ContentRun& part : it.content) {
     const ScopedFd image(Reopen(services.files->image(part.source.image), O_RDONLY));
     if (image.get() < 0) return part.source.image + ": " + std::strerror(errno);
     if (std::string problem = Copy(part, image.get(), file); !problem.empty()) return problem;

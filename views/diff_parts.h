@@ -251,8 +251,8 @@ class ValueDiffer {
   // What is not compared by its members alone.
   void CompareInner(const Place& place, const std::string& field, const ImageBytes& before,
                     const ImageBytes& after);
-  void CompareInner(const Place& place, const std::string& field, const UnlinkedContent& before,
-                    const UnlinkedContent& after);
+  void CompareInner(const Place& place, const std::string& field, const ContentRun& before,
+                    const ContentRun& after);
   void CompareInner(const Place& place, const std::string& field, const Bytes& before,
                     const Bytes& after);
   void CompareInner(const Place& place, const std::string& field, const IntervalTimer& before,

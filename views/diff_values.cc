@@ -93,7 +93,7 @@ void ValueDiffer::CompareInner(const Place& place, const std::string& field,
 }
 
 void ValueDiffer::CompareInner(const Place& place, const std::string& field,
-                               const UnlinkedContent& before, const UnlinkedContent& after) {
+                               const ContentRun& before, const ContentRun& after) {
   Compare(place, field + ".at", before.at, after.at);
   Compare(place, field, ImageBytes{before.source.image, before.source.offset, before.bytes},
           ImageBytes{after.source.image, after.source.offset, after.bytes});

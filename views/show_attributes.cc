@@ -106,7 +106,18 @@ void AddCredentials(Pid tid, bool leader, const std::string& name, const Attribu
 void ShowNamespaces(const Show& show, const Attributes& root) {
   if (show.snapshot().new_pid_namespace) show.Line("pid namespace of its own");
   if (root.uts) show.Line("UTS namespace: host " + root.uts->nodename.bytes);
-  if (root.ipc) show.Line("IPC namespace");
+  if (root.ipc) {
+    std::string line = "IPC namespace", separator = ": ";
+    for (const auto& [count, one, many] :
+         {std::tuple{root.ipc->shm.size(), "segment", "segments"},
+          std::tuple{root.ipc->msg.size(), "message queue", "message queues"},
+          std::tuple{root.ipc->sem.size(), "set of semaphores", "sets of semaphores"}}) {
+      if (count == 0) continue;
+      line += separator + Count(count, one, many);
+      separator = ", ";
+    }
+    show.Line(line);
+  }
   if (root.net) {
     show.Line("network namespace" +
               (root.net->external ? ", from outside: " + root.net->external->bytes : ""));

@@ -68,7 +68,9 @@ struct Backing {
   ImageBytes events;                 ///< of an AIO ring; no image: none
   std::uint64_t shmid = 0;
 
-  bool HasOffset() const { return file != nullptr || object != nullptr; }
+  bool HasOffset() const {
+    return file != nullptr || object != nullptr || kind == RegionKind::kSysvShm;
+  }
   bool IsPrivate() const;
   bool IsSpecial() const;  ///< provided by the kernel, no pages loaded
 };
@@ -406,6 +408,7 @@ class Kernel {
   std::size_t last_late_ = 0;
   std::size_t last_late_kind_ = 0;
   struct KnownOpenings {
+  std::unordered_map<std::uint64_t, std::uint64_t> segments_;  ///< bytes, of the root's own by id
     std::vector<std::weak_ptr<const Description>> descriptions;
     bool executed = false;
   };
@@ -463,6 +466,7 @@ void CheckAbout(const Program& program, Diagnostics& diag);
 bool IsImageName(std::string_view name);
 
 std::string RangeText(AddressRange range);  ///< "0x1000-0x3000"
+std::optional<Refusal> RefusedSystemV(const IpcNamespace& ipc);
 std::string ExitText(const ExitStatus& status);
 
 }  // namespace crgen::check

@@ -299,6 +299,13 @@ struct Loader {
   std::vector<pb::task_kobj_ids_entry> ids;                            // beside Snapshot::processes
   std::unordered_map<std::uint64_t, Pid> vm_ids, fs_ids, sighand_ids;  // id -> its one user
   pb::seccomp_entry seccomp;
+  /// A System V segment of the root's own IPC namespace.
+  struct Segment {
+    std::string where;
+    std::uint64_t size = 0;  ///< bytes
+    bool attached = false;   ///< by a process of the tree
+  };
+  std::unordered_map<std::uint64_t, Segment> segments;  // by id
   CgroupImage cgroups;
   bool cgroups_invalid = false;
   std::set<std::uint32_t> missing_cgroup_sets;  ///< reported

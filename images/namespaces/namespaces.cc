@@ -113,7 +113,8 @@ void Loader::LoadIpc(std::uint32_t id, Attributes* attributes) {
   to.msg_next_id = NextId(entry.has_msg_next_id(), entry.msg_next_id());
   to.sem_next_id = NextId(entry.has_sem_next_id(), entry.sem_next_id());
   to.shm_next_id = NextId(entry.has_shm_next_id(), entry.shm_next_id());
-  attributes->ipc = IpcNamespace{id, to};
+  attributes->ipc = IpcNamespace{id, to, {}, {}, {}};
+  LoadSystemV(id, &*attributes->ipc);
 }
 
 /// Without an image it is empty (--empty-ns of CRIU).

@@ -11,14 +11,6 @@
 
 namespace crgen {
 
-/// ghost_chunk_entry: what stands at `at` in the file; between are holes.
-struct UnlinkedContent {
-  std::uint64_t at = 0;
-  ImageSpan source;
-  std::uint64_t bytes = 0;
-  friend bool operator==(const UnlinkedContent&, const UnlinkedContent&) = default;
-};
-
 struct FileTimes {
   TimeSpan access;
   TimeSpan modification;
@@ -35,7 +27,7 @@ struct Unlinked {
   std::optional<std::uint32_t> gid;
   std::optional<std::uint64_t> size;  ///< bytes
   std::optional<FileTimes> times;
-  std::vector<UnlinkedContent> content;  ///< ascending, without overlap
+  std::vector<ContentRun> content;  ///< ghost_chunk_entry: ascending, without overlap
   friend bool operator==(const Unlinked&, const Unlinked&) = default;
 };
 
