@@ -105,6 +105,7 @@ void Load(Loader& loader, const LoadOptions& options) {
   loader.FinishFiles();
   loader.FinishSharedMemory();
   loader.FinishSegments();
+  loader.CheckMappedIds();
   loader.CheckPathPlaces();
   loader.FinishCgroups();
   loader.LoadDumpId();

@@ -45,7 +45,7 @@ constexpr ImageKind kKinds[] = {
     {"UTSNS", "utsns-#.img", 0x54473203, "utsns_entry", "", kNone, kPlanned, {}, "SET_ATTR uts"},
     {"TIMENS", "timens-#.img", 0x43114433, "timens_entry", "", kNone, kPlanned, {}, "SET_ATTR time: the clocks at the dump, those of the host (timens-0) or of the tree's own time namespace"},
     {"PIDNS", "pidns-#.img", 0x61157326, "pidns_entry", "", kNone, kUnsupported, {}, "an external pid namespace"},
-    {"USERNS", "userns-#.img", 0x55474906, "userns_entry", "", kNone, kUnsupported, {}, "a user namespace"},
+    {"USERNS", "userns-#.img", 0x55474906, "userns_entry", "", kNone, kPlanned, {}, "FORK of the root: `uid_map`, `gid_map`"},
     {"MNTS", "mountpoints-#.img", 0x55563928, "mnt_entry", "mnt_entry", kNone, kPlanned, {}, "SET_ATTR mounts, of the root's namespace; what cannot be mounted anew is refused by name"},
     {"IPC_VAR", "ipcns-var-#.img", 0x53115007, "ipc_var_entry", "", kNone, kPlanned, {}, "SET_ATTR ipc"},
     {"IPCNS_SHM", "ipcns-shm-#.img", 0x46283044, "ipc_shm_entry", "ipc_shm_entry", kUnlisted, kPlanned, {}, "SET_ATTR ipc: `shm`; one of huge pages is refused by name"},

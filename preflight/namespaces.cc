@@ -31,6 +31,10 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
   template <typename Body>
   void On(const Body&) {}
 
+  void On(const Fork& fork) {
+    if (!fork.flags.Has(CLONE_NEWUSER)) return;
+    findings_.Unsupported("a user namespace of the plan's own");
+  }
   void On(const SetAttr& set) {
     const Attributes& attributes = *set.attributes;
     if (attributes.uts) Need("a UTS namespace");

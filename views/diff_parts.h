@@ -68,6 +68,10 @@ std::string KeyOf(const CgroupPath& path);
 std::string KeyOf(const CgroupProperty& property);
 std::string KeyOf(const InotifyWatch& watch);
 std::string KeyOf(const Mount& mount);
+std::string KeyOf(const ShmSegment& segment);
+std::string KeyOf(const IdRange& range);
+std::string KeyOf(const MsgQueue& queue);
+std::string KeyOf(const SemSet& set);
 
 template <typename Entry>
 concept Keyed = requires(const Entry& entry) {

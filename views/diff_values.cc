@@ -32,6 +32,10 @@ std::string KeyOf(const CgroupPath& path) { return path.controllers; }
 std::string KeyOf(const CgroupProperty& property) { return property.name; }
 std::string KeyOf(const InotifyWatch& watch) { return std::to_string(watch.wd); }
 std::string KeyOf(const Mount& mount) { return mount.mountpoint.bytes; }
+std::string KeyOf(const IdRange& range) { return std::to_string(range.inside); }
+std::string KeyOf(const ShmSegment& segment) { return std::to_string(segment.id); }
+std::string KeyOf(const MsgQueue& queue) { return std::to_string(queue.id); }
+std::string KeyOf(const SemSet& set) { return std::to_string(set.id); }
 
 void ValueDiffer::Add(const Place& place, const std::string& field, const std::string& before,
                       const std::string& after, std::size_t more) {

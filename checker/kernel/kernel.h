@@ -242,7 +242,8 @@ class Kernel {
   FileLocks locks;
   std::unordered_map<ShmemId, std::weak_ptr<MemoryObject>> shmems;
   std::vector<std::string> images;
-  bool new_pid_namespace = false;  ///< the root was born with CLONE_NEWPID
+  bool new_pid_namespace = false;               ///< the root was born with CLONE_NEWPID
+  std::optional<UserNamespace> user_namespace;  ///< likewise with CLONE_NEWUSER
   std::map<CgroupKey, CgroupDirectory> cgroup_directories;
 
   TaskIndex FindTask(Pid pid) const;  ///< live or zombie; kNoTask
@@ -382,6 +383,14 @@ class Kernel {
   bool CheckNamespaces(const Attributes& attributes);
   bool CheckClocks(const Clocks& clocks);
 
+  // user_namespace.cc
+  bool CheckMaps(const Fork& fork);
+  bool CheckMappedIds(const Creds& creds);
+
+  // system_v.cc
+  bool AddSystemV(const IpcNamespace& ipc);
+  bool CheckSegment(const MapRegion& map);
+
   // cgroups.cc
   /// Takes the directories.
   bool CheckCgroup(const SetAttr& set);
@@ -399,6 +408,7 @@ class Kernel {
   TaskIndex self_ = kRestorer;
   TaskIndex root_ = kNoTask;
   bool has_cgroup_namespace_ = false;
+  std::unordered_map<std::uint64_t, std::uint64_t> segments_;  ///< bytes, of the root's own by id
   std::size_t stopped_tasks_ = 0;
   std::unordered_map<Pid, TaskIndex> last_of_pid_;  ///< gone ones too
   std::unordered_set<Pid> unknown_pids_;            ///< already reported
@@ -408,7 +418,6 @@ class Kernel {
   std::size_t last_late_ = 0;
   std::size_t last_late_kind_ = 0;
   struct KnownOpenings {
-  std::unordered_map<std::uint64_t, std::uint64_t> segments_;  ///< bytes, of the root's own by id
     std::vector<std::weak_ptr<const Description>> descriptions;
     bool executed = false;
   };
@@ -457,6 +466,7 @@ void MergeCgroup(const std::optional<CgroupMembership>& from, std::optional<Cgro
 // namespaces.cc
 /// The first value that no namespace can have.
 std::optional<Refusal> RefusedNamespaces(const Attributes& attributes);
+std::optional<Refusal> RefusedSystemV(const IpcNamespace& ipc);
 
 /// Adds an error for whatever `about` of the program says that cannot be, and for each image and
 /// vdso with which the commands do not keep to it. Cost: linear.
@@ -466,7 +476,6 @@ void CheckAbout(const Program& program, Diagnostics& diag);
 bool IsImageName(std::string_view name);
 
 std::string RangeText(AddressRange range);  ///< "0x1000-0x3000"
-std::optional<Refusal> RefusedSystemV(const IpcNamespace& ipc);
 std::string ExitText(const ExitStatus& status);
 
 }  // namespace crgen::check

@@ -37,11 +37,15 @@ std::uint32_t Loader::OwnNamespace(NamespaceKind kind) const {
       return differs(own.has_net_ns_id(), base.has_net_ns_id(), own.net_ns_id(), base.net_ns_id());
     case NamespaceKind::kMount:
       return differs(own.has_mnt_ns_id(), base.has_mnt_ns_id(), own.mnt_ns_id(), base.mnt_ns_id());
+    case NamespaceKind::kUser:
+      return differs(own.has_user_ns_id(), base.has_user_ns_id(), own.user_ns_id(),
+                     base.user_ns_id());
   }
   return 0;
 }
 
 void Loader::LoadNamespaces(Attributes* attributes) {
+  if (const std::uint32_t id = OwnNamespace(NamespaceKind::kUser); id != 0) LoadUser(id);
   if (const std::uint32_t id = OwnNamespace(NamespaceKind::kUts); id != 0) {
     LoadUts(id, attributes);
   }
