@@ -32,7 +32,15 @@ struct Fork {
       "does not change is inherited as fork(2) does: session, group, descriptors, regions.";
   Pid child_pid = 0;
   CloneFlags flags;
+  IdMap uid_map = {}, gid_map = {};
   std::shared_ptr<const About> about = nullptr;
+};
+template <>
+struct Describe<IdRange> {
+  static constexpr auto kFields =
+      std::tuple{Required("inside", &IdRange::inside, "the first id in the new namespace"),
+                 Required("outside", &IdRange::outside, "what that is to the restorer"),
+                 Required("count", &IdRange::count, "how many, one after another")};
 };
 template <>
 struct Describe<Fork> {
@@ -40,7 +48,12 @@ struct Describe<Fork> {
       Required("child_pid", &Fork::child_pid, "no process uses it as pid, tid, pgid or sid")
           .Within(kPids),
       Optional("flags", &Fork::flags, "clone(2) flag names"),
+      Optional("uid_map", &Fork::uid_map,
+               "with CLONE_NEWUSER: written by the restorer, from outside, before the child does "
+               "anything"),
+      Optional("gid_map", &Fork::gid_map, "likewise"),
       Optional("about", &Fork::about, "of the root: what the program says of itself")};
+  static constexpr Together kTogether = {"uid_map", "gid_map"};
 };
 
 struct SetSid {
@@ -206,6 +219,7 @@ struct MapRegion {
   std::optional<std::uint32_t> tail;
   std::optional<ImageBytes> events;
   std::optional<std::uint64_t> shmid;
+  std::optional<std::uint64_t> shm_offset;
   Madvise madvise;
 };
 template <>
@@ -224,7 +238,10 @@ struct Describe<MapRegion> {
       Optional("tail", &MapRegion::tail, "of an `aio` ring: the slot behind the last event"),
       Optional("events", &MapRegion::events,
                "of an `aio` ring, if `head` is not `tail`: all its slots, from byte 32 on"),
-      Optional("shmid", &MapRegion::shmid, "with special `sysvipc`: shmat(2)"),
+      Optional("shmid", &MapRegion::shmid,
+               "with special `sysvipc`: shmat(2); without PROT_WRITE in `prot` for reading alone"),
+      Optional("shm_offset", &MapRegion::shm_offset,
+               "of a `sysvipc` region that is a part of its segment: bytes into that"),
       Optional("madvise", &MapRegion::madvise, "MADV_ names, in force at once")};
   static constexpr Together kTogether = {"fd", "offset"};
 };

@@ -22,4 +22,12 @@ struct Describe<ImageSpan> {
       Required("offset", &ImageSpan::offset, "bytes")};
 };
 
+template <>
+struct Describe<ContentRun> {
+  static constexpr auto kFields =
+      std::tuple{Required("at", &ContentRun::at, "bytes; what no entry covers is a hole"),
+                 Required("source", &ContentRun::source, "where they lie"),
+                 Required("bytes", &ContentRun::bytes, "how many")};
+};
+
 }  // namespace crgen

@@ -4,6 +4,7 @@
 
 #include "dsl/describe.h"
 #include "dsl/image_bytes.h"
+#include "dsl/system_v.h"
 #include "model/namespaces.h"
 
 namespace crgen {
@@ -47,7 +48,10 @@ template <>
 struct Describe<IpcNamespace> {
   static constexpr auto kFields =
       std::tuple{Required("id", &IpcNamespace::id, "of the namespace in the dump"),
-                 Required("sysctls", &IpcNamespace::sysctls, "limits of the namespace: proc(5)")};
+                 Required("sysctls", &IpcNamespace::sysctls, "limits of the namespace: proc(5)"),
+                 Optional("shm", &IpcNamespace::shm, "segments of shared memory: shmget(2)"),
+                 Optional("msg", &IpcNamespace::msg, "message queues: msgget(2)"),
+                 Optional("sem", &IpcNamespace::sem, "sets of semaphores: semget(2)")};
 };
 
 template <>

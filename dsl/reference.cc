@@ -148,6 +148,7 @@ void WriteReference(ReferenceWriter& out) {
   Object<Vdso>("`vdso`", out);
   Object<VdsoSymbol>("`symbols`", out);
   Object<ExitStatus>("`status`", out);
+  Object<IdRange>("a range of `uid_map` and `gid_map`", out);
   Object<ShmemView>("`shmem`", out);
   Object<ImageSpan>("`source`", out);
   Object<PeerEnd>("`peer`", out);

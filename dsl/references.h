@@ -67,6 +67,7 @@ void ForEachSource(const CommandBody& body, Function&& function) {
   const auto part = [&](const ImageBytes& it) {
     function(ImageSpan{it.image, it.offset}, it.bytes);
   };
+  const auto run = [&](const ContentRun& it) { function(it.source, it.bytes); };
   if (const auto* load = std::get_if<LoadPages>(&body)) {
     function(load->source, load->pages * kPageSize);
   } else if (const auto* map = std::get_if<MapRegion>(&body)) {
@@ -74,11 +75,14 @@ void ForEachSource(const CommandBody& body, Function&& function) {
   } else if (const auto* open = std::get_if<OpenFile>(&body)) {
     ForEachOpened(*open, [&](Fd, const File& file, bool) {
       ForEachValueOf<ImageBytes>(file, part);
-      ForEachValueOf<UnlinkedContent>(
-          file, [&](const UnlinkedContent& it) { function(it.source, it.bytes); });
+      ForEachValueOf<ContentRun>(file, run);
     });
   } else if (const auto* set = std::get_if<SetAttr>(&body)) {
     for (const Mount& mount : set->attributes->mounts) ForEachValue<ImageBytes>(mount, part);
+    if (const auto& ipc = set->attributes->ipc) {
+      ForEachValue<ImageBytes>(*ipc, part);
+      ForEachValue<ContentRun>(*ipc, run);
+    }
     for (const DescriptorState& late : set->attributes->descriptors) {
       std::visit(
           [&](const auto& state) {

@@ -122,6 +122,11 @@ Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex chil
   Fork fork = std::get<Fork>(TreeCommand(op).body);
   if (executor < 0) {
     if (snapshot_.new_pid_namespace) fork.flags.bits |= CLONE_NEWPID;
+    if (snapshot_.user_namespace) {
+      fork.flags.bits |= CLONE_NEWUSER;
+      fork.uid_map = snapshot_.user_namespace->uid_map;
+      fork.gid_map = snapshot_.user_namespace->gid_map;
+    }
     fork.about = options_.about;
     out_.Emit(op.pid, fork);
     opener_.proc_files().Appears(fork.child_pid);

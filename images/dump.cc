@@ -104,6 +104,8 @@ void Load(Loader& loader, const LoadOptions& options) {
   loader.LoadLocks();
   loader.FinishFiles();
   loader.FinishSharedMemory();
+  loader.FinishSegments();
+  loader.CheckMappedIds();
   loader.CheckPathPlaces();
   loader.FinishCgroups();
   loader.LoadDumpId();

@@ -68,6 +68,13 @@ Result ImageReader::Skip(std::uint64_t bytes, Diagnostics& diag) {
   return Result::kOk;
 }
 
+Result ImageReader::Take(std::uint64_t bytes, std::string_view* raw, Diagnostics& diag) {
+  const std::size_t at = offset_;
+  if (Failed(Skip(bytes, diag))) return Result::kError;
+  *raw = content_.substr(at, bytes);
+  return Result::kOk;
+}
+
 std::string ImageReader::Where() const {
   return std::string(name_) + "[" + std::to_string(count_ == 0 ? 0 : count_ - 1) + "]";
 }

@@ -31,6 +31,9 @@ class ImageReader {
   /// Steps over raw bytes behind the entry that Next() gave last.
   Result Skip(std::uint64_t bytes, Diagnostics& diag);
 
+  /// The same, and `*raw` is what they are: valid as long as the content.
+  Result Take(std::uint64_t bytes, std::string_view* raw, Diagnostics& diag);
+
   /// Where the next bytes are in the file.
   std::uint64_t offset() const { return offset_; }
 

@@ -21,4 +21,12 @@ struct ImageSpan {
   friend bool operator==(const ImageSpan&, const ImageSpan&) = default;
 };
 
+/// What stands at `at` in a file or segment; between are holes.
+struct ContentRun {
+  std::uint64_t at = 0;  ///< bytes
+  ImageSpan source;
+  std::uint64_t bytes = 0;
+  friend bool operator==(const ContentRun&, const ContentRun&) = default;
+};
+
 }  // namespace crgen

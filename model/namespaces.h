@@ -11,6 +11,7 @@
 
 #include "model/flags.h"
 #include "model/image_bytes.h"
+#include "model/system_v.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -41,6 +42,9 @@ struct IpcSysctls {
 struct IpcNamespace {
   std::uint64_t id = 0;
   IpcSysctls sysctls;
+  std::vector<ShmSegment> shm;
+  std::vector<MsgQueue> msg;
+  std::vector<SemSet> sem;
   friend bool operator==(const IpcNamespace&, const IpcNamespace&) = default;
 };
 

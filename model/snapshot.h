@@ -16,6 +16,7 @@
 #include "model/memory.h"
 #include "model/network_lock.h"
 #include "model/tree.h"
+#include "model/user_namespace.h"
 #include "model/vdso.h"
 
 namespace crgen {
@@ -104,8 +105,9 @@ struct Snapshot {
   /// `id` and, for further names, `link_of` alone.
   std::map<std::uint64_t, Unlinked> unlinked;
   std::vector<Shmem> shmems;
-  std::vector<std::string> page_images;  ///< names relative to the dump
-  bool new_pid_namespace = false;        ///< the root is born with CLONE_NEWPID
+  std::vector<std::string> page_images;         ///< names relative to the dump
+  bool new_pid_namespace = false;               ///< the root is born with CLONE_NEWPID
+  std::optional<UserNamespace> user_namespace;  ///< likewise with CLONE_NEWUSER
   /// Of all processes' and threads' `cgroup`, parents first, each once.
   std::vector<CgroupDirectory> cgroup_directories;
   std::string dump_id;  ///< DumpIdentity::id

@@ -216,7 +216,7 @@ void Claims::AddMapped(const MappedPart& region, const std::string& where) {
       executed_.emplace(file->path.bytes, where);
     }
   }
-  if (region.kind == RegionKind::kSysvShm) External("sysv", "", where);
+  if (region.outside) External("sysv", "", where);
   if (!executable || IsKernels(region.kind)) return;
   const std::string name = MemoryName(region);
   if (region.prot.Has(PROT_WRITE)) out_.Add(Kind::kCode, {name}, "writable", at);

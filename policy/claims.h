@@ -23,6 +23,7 @@ struct MappedPart {
   OpenFlags open_flags;  ///< how the file was opened to be mapped
   std::string memfd;     ///< its name
   bool loaded = false;   ///< some of its bytes are the dump's
+  bool outside = false;  ///< System V shared memory that the plan does not make
 };
 
 /// Gathers the claims of one tree.

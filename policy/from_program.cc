@@ -93,6 +93,9 @@ class ProgramClaims {
     for (const FinalRegion& region : process.regions) {
       mapped_ += region.range.size();
       MappedPart part = {region.prot, region.kind, region.file, {}, "", region.loaded};
+      if (region.kind == RegionKind::kSysvShm) {
+        (root_.ipc ? part.loaded : part.outside) = true;
+      }
       if (region.file != nullptr) part.open_flags = region.file->flags;
       if (region.memfd != nullptr && region.memfd->name) part.memfd = region.memfd->name->bytes;
       claims_.Mapped(process.pid, region.range, part);

@@ -104,6 +104,8 @@ class SnapshotClaims {
         part.loaded = part.loaded || !object.pages.empty();
       } else if (region.kind == RegionKind::kSharedAnonymous) {
         part.loaded = part.loaded || !snapshot_.shmems[region.object].pages.empty();
+      } else if (region.kind == RegionKind::kSysvShm) {
+        part.loaded = true;  // none is planned but of the tree's own
       }
       claims_.Mapped(pid, region.range, part);
     }
@@ -158,6 +160,9 @@ class SnapshotClaims {
       claims_.External("network_lock", snapshot_.network_lock->table, "the dump");
     }
     const auto& root = snapshot_.processes.front().attributes;
+    if (snapshot_.user_namespace) {
+      out_.Add(Kind::kNamespaces, "user:own", [] { return std::string("the root"); });
+    }
     claims_.Namespaces(root == nullptr ? Attributes{} : *root, snapshot_.new_pid_namespace);
   }
 

@@ -244,7 +244,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void CheckRoom(const std::string& path, const Facts& facts, const Unlinked& file) {
     std::uint64_t& wanted = wanted_[facts.status.st_dev];
     const std::uint64_t before = wanted;
-    for (const UnlinkedContent& part : file.content) wanted += part.bytes;
+    for (const ContentRun& part : file.content) wanted += part.bytes;
     struct statvfs system = {};
     if (wanted == before || fstatvfs(facts.fd, &system) != 0) return;
     const std::uint64_t free =

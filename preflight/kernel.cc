@@ -67,12 +67,13 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
   void On(const MapRegion& map) {
     CheckAdvice(map.madvise.bits);
     if (map.special == SpecialRegion::kAio) CheckAio(map.nr_req.value_or(0));
-    if (map.special == SpecialRegion::kSysvIpc) CheckSegment(map.shmid.value_or(0));
+    if (map.special == SpecialRegion::kSysvIpc && !own_ipc_) CheckSegment(map.shmid.value_or(0));
   }
   void On(const ProtectRegion& protect) { CheckAdvice(protect.madvise.bits); }
 
   void On(const SetAttr& set) {
     const Attributes& attributes = *set.attributes;
+    own_ipc_ = own_ipc_ || attributes.ipc.has_value();
     if (attributes.registers) with_registers_.insert(set.tid.value_or(pid_));
     const auto& profile = attributes.creds ? attributes.creds->lsm_profile : std::nullopt;
     if (profile && !profile->bytes.empty() && profile->bytes != "unconfined") {
@@ -157,6 +158,7 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
 
   std::uint64_t known_advice_ = 0;
   std::uint64_t requests_ = 0;
+  bool own_ipc_ = false;  ///< the plan makes the segments
   std::unordered_set<Pid> with_registers_;
   std::unordered_map<Pid, std::vector<Pid>> threads_;
 };

@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <linux/sched.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <set>
@@ -29,10 +31,14 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
   template <typename Body>
   void On(const Body&) {}
 
+  void On(const Fork& fork) {
+    if (!fork.flags.Has(CLONE_NEWUSER)) return;
+    findings_.Unsupported("a user namespace of the plan's own");
+  }
   void On(const SetAttr& set) {
     const Attributes& attributes = *set.attributes;
     if (attributes.uts) Need("a UTS namespace");
-    if (attributes.ipc) Need("an IPC namespace");
+    if (attributes.ipc) CheckIpc(*attributes.ipc);
     if (attributes.net) CheckNet(*attributes.net);
     if (!attributes.mounts.empty()) CheckMounts(attributes.mounts);
   }
@@ -58,9 +64,34 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
   }
 
  private:
-  void Need(const std::string& reason) {
-    if (own_.Has(CAP_SYS_ADMIN)) return;
-    findings_.Wrong("CAP_SYS_ADMIN is missing, for " + reason, kGive);
+  void Need(const std::string& reason) { Need(CAP_SYS_ADMIN, "CAP_SYS_ADMIN", reason); }
+  void Need(int capability, const std::string& name, const std::string& reason) {
+    if (own_.Has(capability)) return;
+    findings_.Wrong(name + " is missing, for " + reason, kGive);
+  }
+
+  void CheckIpc(const IpcNamespace& ipc) {
+    Need("an IPC namespace");
+    if (ipc.shm.empty() && ipc.msg.empty() && ipc.sem.empty()) return;
+    if (context_.options.namespaces.joined.contains("ipc")) {
+      findings_.Wrong(
+          "the plan has segments, message queues or semaphores of its own, which are not made in a "
+          "namespace that others use",
+          "leave out --join-ns ipc");
+    }
+    if (access("/proc/sys/kernel/shm_next_id", F_OK) != 0) {
+      findings_.Wrong("this kernel cannot give objects of System V the ids of the dump",
+                      "a kernel with CONFIG_SYSVIPC and CONFIG_CHECKPOINT_RESTORE can");
+    }
+    Need(CAP_IPC_OWNER, "CAP_IPC_OWNER", "what is in an IPC namespace");
+    Need(CAP_SETUID, "CAP_SETUID", "the creators of what is in an IPC namespace");
+    Need(CAP_SETGID, "CAP_SETGID", "the creators of what is in an IPC namespace");
+    const auto wide = [](const MsgQueue& queue) { return queue.qbytes > kMostMessageBytes; };
+    if (std::ranges::any_of(ipc.msg, wide)) {
+      Need(CAP_SYS_RESOURCE, "CAP_SYS_RESOURCE", "a message queue of more than 2147483647 bytes");
+    }
+    const auto locked = [](const ShmSegment& segment) { return segment.locked; };
+    if (std::ranges::any_of(ipc.shm, locked)) Need(CAP_IPC_LOCK, "CAP_IPC_LOCK", "SHM_LOCK");
   }
 
   void CheckNet(const NetNamespace& net) {

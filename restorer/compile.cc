@@ -403,6 +403,7 @@ class Compiler {
       case SpecialRegion::kSysvIpc:
         op.kind = OpKind::kMapSysvIpc;
         op.map.number = static_cast<std::uint32_t>(map.shmid.value_or(0));
+        op.map.offset = map.shm_offset.value_or(0);
         return;
     }
   }

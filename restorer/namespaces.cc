@@ -12,6 +12,7 @@
 #include <optional>
 
 #include "restorer/supervisor_calls.h"
+#include "restorer/sysctl.h"
 
 namespace crgen::restorer {
 namespace {
@@ -41,16 +42,6 @@ std::string SetNames(const UtsNamespace& uts) {
   if (sethostname(node.data(), node.size()) != 0) return ErrorText("sethostname");
   if (setdomainname(domain.data(), domain.size()) != 0) return ErrorText("setdomainname");
   return "";
-}
-
-std::string WriteSysctl(const std::string& name, const std::string& value) {
-  const std::string path = "/proc/sys/" + name;
-  const int fd = FailsOnPurpose() ? -1 : open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return ErrorText(path);
-  const bool written = write(fd, value.data(), value.size()) == static_cast<ssize_t>(value.size());
-  std::string problem = written ? "" : ErrorText(path + " = " + value);
-  close(fd);
-  return problem;
 }
 
 std::string SetSysctls(const IpcSysctls& it) {
@@ -99,8 +90,8 @@ std::string BringLoUp() {
 
 class Namespaces {
  public:
-  Namespaces(const HostFiles& files, const RestoreOptions& options)
-      : files_(files), options_(options) {}
+  Namespaces(const HostFiles& files, const RestoreOptions& options, SystemV& system_v)
+      : files_(files), options_(options), system_v_(system_v) {}
 
   std::string Enter(const Attributes& attributes) const {
     std::string problem;
@@ -110,6 +101,7 @@ class Namespaces {
     }
     if (problem.empty() && attributes.ipc && !Joins("ipc")) {
       problem = Unshare(CLONE_NEWIPC, "CLONE_NEWIPC");
+      if (problem.empty()) problem = system_v_.Make(*attributes.ipc, files_);
       if (problem.empty()) problem = SetSysctls(attributes.ipc->sysctls);
     }
     if (problem.empty() && attributes.net && !Joins("net")) problem = EnterNet(*attributes.net);
@@ -142,6 +134,7 @@ class Namespaces {
 
   const HostFiles& files_;
   const RestoreOptions& options_;
+  SystemV& system_v_;
 };
 
 /// The attributes of the program that `is` says yes to.
@@ -157,8 +150,8 @@ const Attributes* FindAttributes(const Program& program, Is&& is) {
 }  // namespace
 
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
-                               const RestoreOptions& options) {
-  const Namespaces namespaces(files, options);
+                               const RestoreOptions& options, SystemV* system_v) {
+  const Namespaces namespaces(files, options, *system_v);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* set = std::get_if<SetAttr>(&program[i].body);
     if (set == nullptr) continue;

@@ -7,13 +7,14 @@
 #include "dsl/commands.h"
 #include "preflight/host_files.h"
 #include "restorer/restore.h"
+#include "restorer/system_v.h"
 
 namespace crgen::restorer {
 
-/// uts, ipc and net of `program`, or those that the caller wants joined in their place. Empty, or
-/// what failed.
+/// uts, ipc and net of `program`, or those that the caller wants joined in their place; what is in
+/// ipc is made in it. Empty, or what failed.
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
-                               const RestoreOptions& options);
+                               const RestoreOptions& options, SystemV* system_v);
 
 /// Whether the tree is in a network namespace that nobody had before: no rule of a dump is there.
 bool HasNewNetwork(const Program& program, const RestoreOptions& options);

@@ -147,7 +147,8 @@ struct RingState {
 struct MapOp {
   uint64_t start;
   uint64_t size;
-  uint64_t offset;  ///< into the file; of kMapView: where in the arena the object has that byte
+  uint64_t offset;  ///< into the file or segment; of kMapView: where in the arena the object has
+                    ///< that byte
   int32_t fd;       ///< -1: anonymous
   uint32_t prot;
   uint32_t flags;

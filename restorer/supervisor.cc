@@ -91,6 +91,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   }
   if (RestoreProblem problem = terminals_.Set(program_, script_.late_files, files_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
+  if (std::string problem = system_v_.Release(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = cgroups_.SetProperties()) return problem;
   if (RestoreProblem problem = cgroups_.Check(script_)) return problem;
   for (const int fd : made_) close(fd);  // the descriptions are the processes' own now
@@ -135,7 +136,8 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   if (mounts.empty() && options_.new_pid_namespace) mounts = MountOwnProc();
   if (!mounts.empty()) return {mounts, -1};
   if (std::string problem = ResetInherited(); !problem.empty()) return {problem, -1};
-  if (RestoreProblem problem = EnterNamespaces(program_, files_, options_)) return problem;
+  if (RestoreProblem problem = EnterNamespaces(program_, files_, options_, &system_v_))
+    return problem;
   OwnMaps maps;
   services.cgroups = &cgroups_;
   services.time_namespace = options_.time_namespace;

@@ -10,6 +10,7 @@
 #include "restorer/cgroups.h"
 #include "restorer/compile.h"
 #include "restorer/restore.h"
+#include "restorer/system_v.h"
 #include "restorer/watch.h"
 
 namespace crgen::restorer {
@@ -56,6 +57,7 @@ class Supervisor {
   std::vector<DumpersLink> links_;
   std::map<std::uint64_t, int> mounts_;  ///< of the tree, by id, of which this has descriptors
   TreePaths paths_;
+  SystemV system_v_;
   Terminals terminals_;
   pid_t root_ = 0;
 };

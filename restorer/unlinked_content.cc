@@ -20,7 +20,7 @@ namespace {
 constexpr std::uint64_t kCopyAtOnce = 64 << 20;  ///< between two looks at who wants it to stop
 
 /// Bytes of an image into the file; they stay in the kernel.
-std::string Copy(const UnlinkedContent& part, int image, int file) {
+std::string Copy(const ContentRun& part, int image, int file) {
   auto from = static_cast<off_t>(part.source.offset), to = static_cast<off_t>(part.at);
   bool between_systems = false;
   for (std::uint64_t left = part.bytes; left != 0;) {
@@ -54,7 +54,7 @@ std::string FillFile(const Unlinked& it, const HostFiles& files, int file) {
   if (FailsOnPurpose() || ftruncate(file, static_cast<off_t>(*it.size)) != 0) {
     return std::strerror(errno);
   }
-  for (const UnlinkedContent& part : it.content) {
+  for (const ContentRun& part : it.content) {
     const ScopedFd image(Reopen(files.image(part.source.image), O_RDONLY));
     if (image.get() < 0) return part.source.image + ": " + std::strerror(errno);
     if (std::string problem = Copy(part, image.get(), file); !problem.empty()) return problem;

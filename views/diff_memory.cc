@@ -58,7 +58,8 @@ std::vector<Region> PlainRegions(const Snapshot& snapshot, const AddressSpace& m
     region.flags.bits &= ~std::uint64_t{MAP_FIXED};
     // Images that show the object as a file lack the flag.
     if (region.kind == RegionKind::kSharedAnonymous) region.flags.bits |= MAP_ANONYMOUS;
-    if (!HasFile(region) && !HasObject(region)) region.offset = 0;
+    const bool segment = region.kind == RegionKind::kSysvShm;
+    if (!HasFile(region) && !HasObject(region) && !segment) region.offset = 0;
     // It is the kernel's, and whoever inherits it keeps it.
     if (region.kind == RegionKind::kVsyscall) continue;
     if (!regions.empty() && Joins(snapshot, regions.back(), region)) {
@@ -132,7 +133,7 @@ void SnapshotDiffer::CompareRegion(const Place& place, const Region& before, con
   if (HasFile(before)) CompareMapped(place, before, after);
   if (HasObject(before)) CompareShared(place, before, after);
   if (HasFile(before) || before.kind == RegionKind::kPrivateMemfd ||
-      before.kind == RegionKind::kSharedMemfd)
+      before.kind == RegionKind::kSharedMemfd || before.kind == RegionKind::kSysvShm)
     Compare(place, "access mode", OpenFlags{AccessOf(before)}, OpenFlags{AccessOf(after)});
   if (before.kind == RegionKind::kSysvShm) Compare(place, "shmid", before.shmid, after.shmid);
   if (before.kind == RegionKind::kPacketRing) {

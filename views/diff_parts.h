@@ -68,6 +68,10 @@ std::string KeyOf(const CgroupPath& path);
 std::string KeyOf(const CgroupProperty& property);
 std::string KeyOf(const InotifyWatch& watch);
 std::string KeyOf(const Mount& mount);
+std::string KeyOf(const ShmSegment& segment);
+std::string KeyOf(const IdRange& range);
+std::string KeyOf(const MsgQueue& queue);
+std::string KeyOf(const SemSet& set);
 
 template <typename Entry>
 concept Keyed = requires(const Entry& entry) {
@@ -251,8 +255,8 @@ class ValueDiffer {
   // What is not compared by its members alone.
   void CompareInner(const Place& place, const std::string& field, const ImageBytes& before,
                     const ImageBytes& after);
-  void CompareInner(const Place& place, const std::string& field, const UnlinkedContent& before,
-                    const UnlinkedContent& after);
+  void CompareInner(const Place& place, const std::string& field, const ContentRun& before,
+                    const ContentRun& after);
   void CompareInner(const Place& place, const std::string& field, const Bytes& before,
                     const Bytes& after);
   void CompareInner(const Place& place, const std::string& field, const IntervalTimer& before,

@@ -32,6 +32,10 @@ std::string KeyOf(const CgroupPath& path) { return path.controllers; }
 std::string KeyOf(const CgroupProperty& property) { return property.name; }
 std::string KeyOf(const InotifyWatch& watch) { return std::to_string(watch.wd); }
 std::string KeyOf(const Mount& mount) { return mount.mountpoint.bytes; }
+std::string KeyOf(const IdRange& range) { return std::to_string(range.inside); }
+std::string KeyOf(const ShmSegment& segment) { return std::to_string(segment.id); }
+std::string KeyOf(const MsgQueue& queue) { return std::to_string(queue.id); }
+std::string KeyOf(const SemSet& set) { return std::to_string(set.id); }
 
 void ValueDiffer::Add(const Place& place, const std::string& field, const std::string& before,
                       const std::string& after, std::size_t more) {
@@ -93,7 +97,7 @@ void ValueDiffer::CompareInner(const Place& place, const std::string& field,
 }
 
 void ValueDiffer::CompareInner(const Place& place, const std::string& field,
-                               const UnlinkedContent& before, const UnlinkedContent& after) {
+                               const ContentRun& before, const ContentRun& after) {
   Compare(place, field + ".at", before.at, after.at);
   Compare(place, field, ImageBytes{before.source.image, before.source.offset, before.bytes},
           ImageBytes{after.source.image, after.source.offset, after.bytes});

@@ -103,10 +103,38 @@ void AddCredentials(Pid tid, bool leader, const std::string& name, const Attribu
               CapabilityText(creds.cap_bnd.value), creds.no_new_privs ? "yes" : "no", rest});
 }
 
+/// "0-999 (100000-100999 outside)", …
+std::string MapText(const IdMap& map) {
+  const auto range = [](std::uint64_t first, std::uint64_t count) {
+    return std::to_string(first) + (count == 1 ? "" : "-" + std::to_string(first + count - 1));
+  };
+  std::string text;
+  for (const IdRange& it : map) {
+    text += (text.empty() ? "" : ", ") + range(it.inside, it.count) + " (" +
+            range(it.outside, it.count) + " outside)";
+  }
+  return text;
+}
+
 void ShowNamespaces(const Show& show, const Attributes& root) {
   if (show.snapshot().new_pid_namespace) show.Line("pid namespace of its own");
+  if (const auto& user = show.snapshot().user_namespace) {
+    show.Line("user namespace: user ids " + MapText(user->uid_map) + "; group ids " +
+              MapText(user->gid_map));
+  }
   if (root.uts) show.Line("UTS namespace: host " + root.uts->nodename.bytes);
-  if (root.ipc) show.Line("IPC namespace");
+  if (root.ipc) {
+    std::string line = "IPC namespace", separator = ": ";
+    for (const auto& [count, one, many] :
+         {std::tuple{root.ipc->shm.size(), "segment", "segments"},
+          std::tuple{root.ipc->msg.size(), "message queue", "message queues"},
+          std::tuple{root.ipc->sem.size(), "set of semaphores", "sets of semaphores"}}) {
+      if (count == 0) continue;
+      line += separator + Count(count, one, many);
+      separator = ", ";
+    }
+    show.Line(line);
+  }
   if (root.net) {
     show.Line("network namespace" +
               (root.net->external ? ", from outside: " + root.net->external->bytes : ""));

@@ -228,10 +228,27 @@ class ShowWriter {
     json_.HexNumber(range.end);
   }
 
+  void IdMapMember(std::string_view name, const IdMap& map) {
+    json_.Key(name);
+    json_.BeginArray();
+    for (const IdRange& range : map) {
+      json_.BeginObject();
+      Member("inside", range.inside);
+      Member("outside", range.outside);
+      Member("count", range.count);
+      json_.EndObject();
+    }
+    json_.EndArray();
+  }
+
   void Mounts() {
     const Snapshot& snapshot = show_.snapshot();
     json_.BeginObject();
     Member("new_pid_namespace", snapshot.new_pid_namespace);
+    if (snapshot.user_namespace) {
+      IdMapMember("uid_map", snapshot.user_namespace->uid_map);
+      IdMapMember("gid_map", snapshot.user_namespace->gid_map);
+    }
     json_.Key("attributes");
     Attributes own;
     if (!snapshot.processes.empty() && snapshot.processes.front().attributes != nullptr) {

@@ -91,7 +91,7 @@ std::string RegionText(const Region& region, const Process& process, const Snaps
     case RegionKind::kSharedAnonymous:
       return at("shared memory " + std::to_string(snapshot.shmems[region.object].id.value));
     case RegionKind::kSysvShm:
-      return "System V shared memory " + std::to_string(region.shmid);
+      return at("System V shared memory " + std::to_string(region.shmid));
     case RegionKind::kVdso:
       return "[vdso]";
     case RegionKind::kVvar:

@@ -42,7 +42,11 @@ bool HasFile(RegionKind kind) {
   return kind == RegionKind::kPrivateFile || kind == RegionKind::kSharedFile;
 }
 bool IsOpened(RegionKind kind) {
-  return HasFile(kind) || kind == RegionKind::kPrivateMemfd || kind == RegionKind::kSharedMemfd;
+  return HasFile(kind) || kind == RegionKind::kPrivateMemfd || kind == RegionKind::kSharedMemfd ||
+         kind == RegionKind::kSysvShm;
+}
+bool HasOffset(RegionKind kind) {
+  return HasFile(kind) || HasObject(kind) || kind == RegionKind::kSysvShm;
 }
 bool IsPrivateKind(RegionKind kind) {
   Region region;
@@ -76,7 +80,7 @@ bool Joins(const PlainRegion& first, const PlainRegion& next) {
                      first.access == next.access;
   if (!alike) return false;
   if (first.kind == RegionKind::kPrivateAnonymous) return true;
-  return (HasFile(first.kind) || HasObject(first.kind)) &&
+  return HasOffset(first.kind) && first.shmid == next.shmid &&
          next.offset == first.offset + first.range.size();
 }
 
@@ -99,7 +103,7 @@ std::vector<PlainRegion> PlainRegions(const Snapshot& snapshot, const AddressSpa
     // Images that show the object as a file lack the flag.
     if (region.kind == RegionKind::kSharedAnonymous) plain.flags.bits |= MAP_ANONYMOUS;
     plain.madvise = region.madvise;
-    if (HasFile(region.kind) || HasObject(region.kind)) plain.offset = region.offset;
+    if (HasOffset(region.kind)) plain.offset = region.offset;
     if (HasFile(region.kind) && region.file >= 0) {
       plain.file = As<RegularFile>(*snapshot.files[region.file]);
     }
@@ -140,7 +144,11 @@ std::vector<PlainRegion> PlainRegions(const Space& space) {
     plain.offset = region.offset;
     if (HasFile(backing.kind)) plain.file = As<RegularFile>(*backing.file);
     if (HasObject(backing.kind)) plain.object = backing.object->id;
-    if (IsOpened(backing.kind)) plain.access = backing.file->flags.bits & O_ACCMODE;
+    if (backing.kind == RegionKind::kSysvShm) {
+      plain.access = backing.may_write ? O_RDWR : O_RDONLY;
+    } else if (IsOpened(backing.kind)) {
+      plain.access = backing.file->flags.bits & O_ACCMODE;
+    }
     plain.nr_req = backing.nr_req;
     plain.head = backing.head;
     plain.tail = backing.tail;

@@ -366,6 +366,18 @@ void Comparison::ReportExtraProcesses() {
   }
 }
 
+void Comparison::CompareUserNamespaces() {
+  const auto& expected = snapshot_.user_namespace;
+  const auto& found = kernel_.user_namespace;
+  if (expected.has_value() != found.has_value()) {
+    return Differ("root", "user namespace", expected ? "a new one" : "the restorer's",
+                  found ? "a new one" : "the restorer's");
+  }
+  if (!expected) return;
+  Compare("root", "uid_map", expected->uid_map, found->uid_map, diag_);
+  Compare("root", "gid_map", expected->gid_map, found->gid_map, diag_);
+}
+
 void Comparison::Run() {
   if (snapshot_.processes.size() != snapshot_.tree.nodes.size()) {
     diag_.Error("snapshot", "tree and processes differ in number");
@@ -375,6 +387,7 @@ void Comparison::Run() {
     Differ("root", "pid namespace", snapshot_.new_pid_namespace ? "a new one" : "the restorer's",
            kernel_.new_pid_namespace ? "a new one" : "the restorer's");
   }
+  CompareUserNamespaces();
   for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) CompareProcess(i);
   ReportExtraProcesses();
   CompareSessions();

@@ -27,7 +27,7 @@ bool IsTime(const TimeSpan& time) { return time.nsec < kNsecPerSec && time.sec <
 
 std::optional<Refusal> RefusedContent(const Unlinked& it) {
   std::uint64_t end = 0;
-  for (const UnlinkedContent& part : it.content) {
+  for (const ContentRun& part : it.content) {
     if (part.bytes == 0 || part.at < end || part.at > *it.size || part.bytes > *it.size - part.at ||
         part.source.offset > kMostBytes - part.bytes) {
       return Refusal{"EINVAL", "content of " + std::to_string(part.bytes) + " bytes at " +

@@ -183,7 +183,8 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
   std::optional<Refusal> refusal = RefusedValue(attributes);
   if (!problem.empty()) refusal = Refusal{"EINVAL", std::move(problem)};
   if (!refusal) {
-    return CheckNamespaces(attributes) && (!attributes.cgroup || CheckCgroup(set));
+    return CheckNamespaces(attributes) && (!attributes.cgroup || CheckCgroup(set)) &&
+           (!attributes.creds || CheckMappedIds(*attributes.creds));
   }
   Violation(refusal->error, std::move(refusal->fact));
   return false;

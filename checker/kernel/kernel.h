@@ -68,7 +68,9 @@ struct Backing {
   ImageBytes events;                 ///< of an AIO ring; no image: none
   std::uint64_t shmid = 0;
 
-  bool HasOffset() const { return file != nullptr || object != nullptr; }
+  bool HasOffset() const {
+    return file != nullptr || object != nullptr || kind == RegionKind::kSysvShm;
+  }
   bool IsPrivate() const;
   bool IsSpecial() const;  ///< provided by the kernel, no pages loaded
 };
@@ -240,7 +242,8 @@ class Kernel {
   FileLocks locks;
   std::unordered_map<ShmemId, std::weak_ptr<MemoryObject>> shmems;
   std::vector<std::string> images;
-  bool new_pid_namespace = false;  ///< the root was born with CLONE_NEWPID
+  bool new_pid_namespace = false;               ///< the root was born with CLONE_NEWPID
+  std::optional<UserNamespace> user_namespace;  ///< likewise with CLONE_NEWUSER
   std::map<CgroupKey, CgroupDirectory> cgroup_directories;
 
   TaskIndex FindTask(Pid pid) const;  ///< live or zombie; kNoTask
@@ -381,6 +384,14 @@ class Kernel {
   bool CheckNamespaces(const Attributes& attributes);
   bool CheckClocks(const Clocks& clocks);
 
+  // user_namespace.cc
+  bool CheckMaps(const Fork& fork);
+  bool CheckMappedIds(const Creds& creds);
+
+  // system_v.cc
+  bool AddSystemV(const IpcNamespace& ipc);
+  bool CheckSegment(const MapRegion& map);
+
   // cgroups.cc
   /// Takes the directories.
   bool CheckCgroup(const SetAttr& set);
@@ -398,6 +409,7 @@ class Kernel {
   TaskIndex self_ = kRestorer;
   TaskIndex root_ = kNoTask;
   bool has_cgroup_namespace_ = false;
+  std::unordered_map<std::uint64_t, std::uint64_t> segments_;  ///< bytes, of the root's own by id
   std::size_t stopped_tasks_ = 0;
   std::unordered_map<Pid, TaskIndex> last_of_pid_;  ///< gone ones too
   std::unordered_set<Pid> unknown_pids_;            ///< already reported
@@ -455,6 +467,7 @@ void MergeCgroup(const std::optional<CgroupMembership>& from, std::optional<Cgro
 // namespaces.cc
 /// The first value that no namespace can have.
 std::optional<Refusal> RefusedNamespaces(const Attributes& attributes);
+std::optional<Refusal> RefusedSystemV(const IpcNamespace& ipc);
 
 /// Adds an error for whatever `about` of the program says that cannot be, and for each image and
 /// vdso with which the commands do not keep to it. Cost: linear.

@@ -63,12 +63,7 @@ bool Kernel::CheckMapSources(const MapRegion& map) {
     Violation("EINVAL", "nr_req goes with special aio, shmid with special sysvipc");
     return false;
   }
-  if (sysv && tasks[root_].attributes->ipc) {
-    Violation("EINVAL", "segment " + std::to_string(*map.shmid) +
-                            " is none of the root's own IPC namespace, which has none");
-    return false;
-  }
-  return CheckRing(map);
+  return CheckSegment(map) && CheckRing(map);
 }
 
 bool Kernel::CheckRing(const MapRegion& map) {
@@ -271,6 +266,7 @@ bool Kernel::BackSpecial(const MapRegion& map, Backing* backing) {
   backing->kind = kKinds[index];
   backing->nr_req = map.nr_req.value_or(0);
   backing->shmid = map.shmid.value_or(0);
+  backing->may_write = map.special != SpecialRegion::kSysvIpc || map.prot.Has(PROT_WRITE);
   backing->head = map.head.value_or(0);
   backing->tail = map.tail.value_or(0);
   if (map.events) backing->events = *map.events;
@@ -297,7 +293,9 @@ void Kernel::Execute(const MapRegion& map) {
   MappedRegion region;
   region.prot = map.prot;
   region.flags.bits = map.flags.bits & ~std::uint64_t{MAP_FIXED};
-  region.offset = map.shmem ? map.shmem->offset : map.fd ? map.offset.value_or(0) : 0;
+  region.offset = map.shmem ? map.shmem->offset
+                  : map.fd  ? map.offset.value_or(0)
+                            : map.shm_offset.value_or(0);
   region.backing = std::move(backing);
   const std::string problem = BadAdvice(range, region, map.madvise.bits);
   if (!problem.empty()) return Violation("EINVAL", problem);

@@ -43,7 +43,7 @@ Refusals Check(const IpcNamespace& ipc) {
     if (value <= static_cast<std::uint32_t>(std::numeric_limits<std::int32_t>::max())) continue;
     return Invalid("ipc: a limit of " + std::to_string(value) + " is above 2147483647");
   }
-  return std::nullopt;
+  return RefusedSystemV(ipc);
 }
 
 Refusals Check(const NetNamespace& net) {
@@ -232,6 +232,7 @@ bool Kernel::CheckNamespaces(const Attributes& attributes) {
               std::string(name) + ": " + reason);
     return false;
   }
+  if (attributes.ipc && !AddSystemV(*attributes.ipc)) return false;
   for (const Mount& mount : attributes.mounts) {
     if (!mount.content) continue;
     const ImageBytes& content = *mount.content;

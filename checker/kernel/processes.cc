@@ -184,6 +184,7 @@ bool Kernel::CheckFork(const Fork& fork) {
     Violation("EINVAL", "CLONE_FS with a new mount or user namespace");
     return false;
   }
+  if (!CheckMaps(fork)) return false;
   if (self_ == kRestorer) return CheckRootFork(fork);
   if (fork.flags.Has(CLONE_NEWPID)) {
     Violation("EINVAL", "only the root may begin a pid namespace");
@@ -227,6 +228,7 @@ void Kernel::Execute(const Fork& fork) {
   if (is_root) {
     root_ = child;
     new_pid_namespace = fork.flags.Has(CLONE_NEWPID);
+    if (!fork.uid_map.empty()) user_namespace = UserNamespace{fork.uid_map, fork.gid_map};
     task.table = std::make_shared<Table>();
     task.space = std::make_unique<Space>();
   } else {

@@ -9,14 +9,6 @@
 namespace crgen {
 
 template <>
-struct Describe<UnlinkedContent> {
-  static constexpr auto kFields =
-      std::tuple{Required("at", &UnlinkedContent::at, "bytes; what no entry covers is a hole"),
-                 Required("source", &UnlinkedContent::source, "where they lie"),
-                 Required("bytes", &UnlinkedContent::bytes, "how many")};
-};
-
-template <>
 struct Describe<FileTimes> {
   static constexpr auto kFields =
       std::tuple{Required("access", &FileTimes::access, "st_atim"),

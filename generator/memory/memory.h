@@ -105,6 +105,7 @@ class MemoryPlan {
                        std::vector<bool>* done, Diagnostics& diag);
   Result CreateShmem(NodeIndex node, const Region& region, AddressRange* view, Diagnostics& diag);
   void DescribeRing(const Region& region, MapRegion* map) const;
+  static void DescribeSegment(const Region& region, MapRegion* map);
   std::optional<Fd> RingFd(NodeIndex node, const Region& region) const;
   Result MapOne(NodeIndex node, const Job& job, std::optional<Fd> fd, Diagnostics& diag);
   std::vector<PageRun> PagesFor(NodeIndex node, const Job& job) const;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands of address spaces around a FORK.
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -32,6 +33,10 @@ std::optional<SpecialRegion> SpecialOf(RegionKind kind) {
 bool IsFileBacked(RegionKind kind) {
   return kind == RegionKind::kPrivateFile || kind == RegionKind::kSharedFile ||
          kind == RegionKind::kPrivateMemfd || kind == RegionKind::kSharedMemfd;
+}
+
+bool IsAttachedToWrite(const Region& region) {
+  return region.kind == RegionKind::kSysvShm && (region.open_flags.bits & O_ACCMODE) == O_RDWR;
 }
 
 /// One description serves all regions of one file that are opened the same way.
@@ -101,6 +106,13 @@ void MemoryPlan::DescribeRing(const Region& region, MapRegion* map) const {
                            AioSlots(region.range.size()) * AioRing::kEventSize};
 }
 
+/// What may be written to later has to be attached for writing.
+void MemoryPlan::DescribeSegment(const Region& region, MapRegion* map) {
+  map->shmid = region.shmid;
+  if (region.offset != 0) map->shm_offset = region.offset;
+  if (IsAttachedToWrite(region)) map->prot.bits |= std::uint64_t{PROT_WRITE};
+}
+
 Result MemoryPlan::MapOne(NodeIndex node, const Job& job, std::optional<Fd> fd, Diagnostics& diag) {
   const Region& region = job.region;
   const Pid pid = tree_.nodes[node].pid;
@@ -113,6 +125,7 @@ Result MemoryPlan::MapOne(NodeIndex node, const Job& job, std::optional<Fd> fd, 
   map.madvise = region.madvise;
   map.special = SpecialOf(region.kind);
   if (region.kind == RegionKind::kAioRing) DescribeRing(region, &map);
+  if (region.kind == RegionKind::kSysvShm) DescribeSegment(region, &map);
   if (fd) {
     map.fd = fd;
     map.offset = region.offset;
@@ -177,7 +190,7 @@ Result MemoryPlan::MapAll(NodeIndex node, const std::vector<Job>& jobs, Diagnost
   std::vector<std::pair<AddressRange, Prot>> protects;
   for (const Job& job : jobs) {
     const std::vector<PageRun> pages = PagesFor(node, job);
-    if (pages.empty()) continue;
+    if (pages.empty() && !IsAttachedToWrite(job.region)) continue;
     for (const PageRun& run : pages) AppendRun(run, &loads);
     if ((job.region.prot.bits & std::uint64_t{PROT_WRITE}) != 0) continue;
     if (!protects.empty() && protects.back().first.end == job.region.range.start &&

@@ -33,7 +33,7 @@ constexpr NamespaceId kNamespaces[] = {
 /// Of those that LoadNamespaces() reads, or misses.
 bool HasImages(std::string_view field) {
   return field == "uts_ns_id" || field == "ipc_ns_id" || field == "net_ns_id" ||
-         field == "mnt_ns_id";
+         field == "mnt_ns_id" || field == "user_ns_id";
 }
 
 }  // namespace

@@ -178,9 +178,13 @@ struct Loader {
   void LoadNamespaces(Attributes* attributes);
   void LoadUts(std::uint32_t id, Attributes* attributes);
   void LoadIpc(std::uint32_t id, Attributes* attributes);
+  void LoadUser(std::uint32_t id);
+  void CheckMappedIds();
+  void LoadSystemV(std::uint32_t id, IpcNamespace* to);
+  void FinishSegments();
   void LoadNet(std::uint32_t id, Attributes* attributes);
   void LoadMounts(std::uint32_t id, Attributes* attributes);
-  enum class NamespaceKind { kUts, kIpc, kNet, kMount };
+  enum class NamespaceKind { kUts, kIpc, kNet, kMount, kUser };
   /// The id of the root's; 0: it is the dumper's, or is to be the caller's.
   std::uint32_t OwnNamespace(NamespaceKind kind) const;
   std::uint32_t TimeNamespace() const;
@@ -303,6 +307,13 @@ struct Loader {
   std::unordered_map<std::uint64_t, ObjectIndex> shmems;  // ANON_SHARED shmid -> index
   std::unordered_map<InodeId, ObjectIndex> memfds;        // -> index
   std::vector<std::uint64_t> memfd_shmids;                // beside Snapshot::memfds
+  /// A System V segment of the root's own IPC namespace.
+  struct Segment {
+    std::string where;
+    std::uint64_t size = 0;  ///< bytes
+    bool attached = false;   ///< by a process of the tree
+  };
+  std::unordered_map<std::uint64_t, Segment> segments;  // by id
   std::unordered_map<std::string, std::uint32_t> page_image_index;
   std::vector<pb::task_kobj_ids_entry> ids;                            // beside Snapshot::processes
   std::unordered_map<std::uint64_t, Pid> vm_ids, fs_ids, sighand_ids;  // id -> its one user

@@ -62,6 +62,7 @@ class RegionBuilder {
   bool FileBacked(const pb::vma_entry& vma, Region* region);
   bool PacketRing(const pb::vma_entry& vma, const Loader::FileEntry& file, Region* region);
   bool SharedObject(const pb::vma_entry& vma, Region* region);
+  bool Segment(const pb::vma_entry& vma, Region* region);
   bool AioRing(Region* region);
   /// Values that no mmap(2) or mprotect(2) could have left in an area of that kind.
   bool CheckFlags(const pb::vma_entry& vma, Region* region);
@@ -191,10 +192,7 @@ bool RegionBuilder::PacketRing(const pb::vma_entry& vma, const Loader::FileEntry
 
 bool RegionBuilder::SharedObject(const pb::vma_entry& vma, Region* region) {
   if ((vma.status() & kSysvIpc) != 0) {
-    region->kind = RegionKind::kSysvShm;
-    region->shmid = vma.shmid();
-    diag_.Unsupported(Where(), "System V shared memory " + std::to_string(vma.shmid()));
-    return false;
+    return Segment(vma, region);
   }
   region->kind = RegionKind::kSharedAnonymous;
   auto [known, added] =
@@ -208,6 +206,25 @@ bool RegionBuilder::SharedObject(const pb::vma_entry& vma, Region* region) {
     return false;
   }
   object.size = std::max(object.size, vma.pgoff() + size);
+  return true;
+}
+
+/// What its segment is, is known later. Images without the access mode are of dumpers that took it
+/// for granted that all is writable.
+bool RegionBuilder::Segment(const pb::vma_entry& vma, Region* region) {
+  region->kind = RegionKind::kSysvShm;
+  region->shmid = vma.shmid();
+  if (loader_.OwnNamespace(Loader::NamespaceKind::kIpc) == 0) {
+    diag_.Unsupported(Where(), "System V shared memory " + std::to_string(vma.shmid()));
+    return false;
+  }
+  const std::uint32_t mode = vma.has_fdflags() ? vma.fdflags() & kAccessMode : kReadWrite;
+  if (mode != kReadWrite && (mode != kReadOnly || (vma.prot() & kProtWrite) != 0)) {
+    diag_.Error(Where(".fdflags"), "a segment with access mode " + std::to_string(mode) +
+                                       " cannot be attached like this");
+    return false;
+  }
+  region->open_flags.bits = mode;
   return true;
 }
 
@@ -265,7 +282,8 @@ bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, Region* region) {
   if (region->kind == RegionKind::kAioRing) return true;
   const bool shared =
       region->kind == RegionKind::kSharedFile || region->kind == RegionKind::kPacketRing ||
-      region->kind == RegionKind::kSharedMemfd || region->kind == RegionKind::kSharedAnonymous;
+      region->kind == RegionKind::kSharedMemfd || region->kind == RegionKind::kSharedAnonymous ||
+      region->kind == RegionKind::kSysvShm;
   const bool anonymous = region->file < 0 && region->kind != RegionKind::kSharedMemfd &&
                          region->kind != RegionKind::kPrivateMemfd;
   const std::uint32_t type = vma.flags() & kMapType;
@@ -279,8 +297,10 @@ bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, Region* region) {
                                      (anonymous ? "anonymous" : "of a file"));
     return false;
   }
-  const std::uint64_t known =
-      IsKernelArea(*region) ? std::uint64_t{kMapPrivate} | kMapAnonymous : kMapFlags;
+  const std::uint64_t known = IsKernelArea(*region) ? std::uint64_t{kMapPrivate} | kMapAnonymous
+                              : region->kind == RegionKind::kSysvShm
+                                  ? std::uint64_t{kMapShared} | kMapAnonymous | MAP_LOCKED
+                                  : kMapFlags;
   if ((region->flags.bits & ~known) != 0) {
     diag_.Unsupported(Where(".flags"), "mapping flags " + HexText(region->flags.bits & ~known));
     region->flags.bits &= known;
@@ -400,7 +420,8 @@ void RegionBuilder::Build() {
     region.madvise.bits = vma.madv();
     region.offset = vma.pgoff();
     if (!Kind(vma, &region) || !CheckFlags(vma, &region) ||
-        ((region.file >= 0 || region.object >= 0) && !CheckOffset(vma)) ||
+        ((region.file >= 0 || region.object >= 0 || region.kind == RegionKind::kSysvShm) &&
+         !CheckOffset(vma)) ||
         (IsKernelArea(region) && !CheckKernelArea(region)) || !Advice(&region)) {
       LeaveOut(vma);
       continue;

@@ -45,6 +45,7 @@ void Loader::FinishSharedMemory() {
   const std::vector<MemfdUse> uses = MemfdUses(*this);
   std::unordered_set<std::uint64_t> numbers;  // of the objects that have pages
   for (const Shmem& object : snapshot.shmems) numbers.insert(object.id.value);
+  for (const auto& [id, segment] : segments) numbers.insert(id);
   std::vector<bool> plain(uses.size());
   std::vector<ObjectIndex> new_index(uses.size());  // among the shmems if plain, else the memfds
   std::vector<MemfdObject> real;

@@ -37,11 +37,15 @@ std::uint32_t Loader::OwnNamespace(NamespaceKind kind) const {
       return differs(own.has_net_ns_id(), base.has_net_ns_id(), own.net_ns_id(), base.net_ns_id());
     case NamespaceKind::kMount:
       return differs(own.has_mnt_ns_id(), base.has_mnt_ns_id(), own.mnt_ns_id(), base.mnt_ns_id());
+    case NamespaceKind::kUser:
+      return differs(own.has_user_ns_id(), base.has_user_ns_id(), own.user_ns_id(),
+                     base.user_ns_id());
   }
   return 0;
 }
 
 void Loader::LoadNamespaces(Attributes* attributes) {
+  if (const std::uint32_t id = OwnNamespace(NamespaceKind::kUser); id != 0) LoadUser(id);
   if (const std::uint32_t id = OwnNamespace(NamespaceKind::kUts); id != 0) {
     LoadUts(id, attributes);
   }
@@ -113,7 +117,8 @@ void Loader::LoadIpc(std::uint32_t id, Attributes* attributes) {
   to.msg_next_id = NextId(entry.has_msg_next_id(), entry.msg_next_id());
   to.sem_next_id = NextId(entry.has_sem_next_id(), entry.sem_next_id());
   to.shm_next_id = NextId(entry.has_shm_next_id(), entry.shm_next_id());
-  attributes->ipc = IpcNamespace{id, to};
+  attributes->ipc = IpcNamespace{id, to, {}, {}, {}};
+  LoadSystemV(id, &*attributes->ipc);
 }
 
 /// Without an image it is empty (--empty-ns of CRIU).

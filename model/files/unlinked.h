@@ -12,14 +12,6 @@
 
 namespace crgen {
 
-/// ghost_chunk_entry: what stands at `at` in the file; between are holes.
-struct UnlinkedContent {
-  std::uint64_t at = 0;
-  ImageSpan source;
-  std::uint64_t bytes = 0;
-  friend bool operator==(const UnlinkedContent&, const UnlinkedContent&) = default;
-};
-
 struct FileTimes {
   TimeSpan access;
   TimeSpan modification;
@@ -38,7 +30,7 @@ struct Unlinked {
   std::optional<std::uint64_t> rdev;  ///< as stat(2) has it; of a device
   std::optional<Text> target;         ///< of a symbolic link
   std::optional<FileTimes> times;
-  std::vector<UnlinkedContent> content;  ///< ascending, without overlap
+  std::vector<ContentRun> content;  ///< ghost_chunk_entry: ascending, without overlap
   friend bool operator==(const Unlinked&, const Unlinked&) = default;
 };
 

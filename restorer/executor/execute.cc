@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <linux/sched.h>
+#include <linux/shm.h>
 #include <linux/wait.h>
 #include <sys/prctl.h>
 
@@ -36,6 +37,7 @@ struct Executor : Caller {
   void Open();
   void Map();
   void MapView();
+  void Attach();
   void MoveSpecial();
   void Move();
   void Protect();
@@ -143,9 +145,7 @@ void Executor::Execute() {
     case OpKind::kMapAio:
       return MapAio(*this, op->map);
     case OpKind::kMapSysvIpc:
-      Must("shmat", __NR_shmat, op->map.number, op->map.start,
-           op->map.prot & PROT_WRITE ? 0 : 010000 /* SHM_RDONLY */);
-      return;
+      return Attach();
     case OpKind::kUnmap:
       return Unmap();
     case OpKind::kMove:
@@ -281,6 +281,30 @@ void Executor::MapView() {
   if (map.prot != (PROT_READ | PROT_WRITE)) {
     Must("mprotect", __NR_mprotect, map.start, map.size, map.prot);
   }
+  Advise(map.start, map.size, map.advice);
+}
+
+/// shmat(2) attaches a segment whole: a part of it is moved away from where it was for the moment.
+void Executor::Attach() {
+  const MapOp& map = op->map;
+  const bool writes = (map.prot & PROT_WRITE) != 0;
+  const uint32_t given = writes ? PROT_READ | PROT_WRITE : PROT_READ;
+  struct shmid64_ds status;
+  Must("shmctl(IPC_STAT)", __NR_shmctl, map.number, IPC_STAT, &status);
+  const uint64_t whole = (status.shm_segsz + 4095) & ~uint64_t{4095};
+  if (map.offset + map.size > whole) Fail("shmat", -EINVAL);
+  const bool direct = map.size == whole;
+  const uint64_t at = (uint64_t)Must("shmat", __NR_shmat, map.number, direct ? map.start : 0,
+                                     writes ? 0 : SHM_RDONLY);
+  if (!direct) {
+    Must("mremap", __NR_mremap, at + map.offset, map.size, map.size, MREMAP_MAYMOVE | MREMAP_FIXED,
+         map.start);
+    const uint64_t end = map.offset + map.size;
+    if (map.offset != 0) Must("munmap", __NR_munmap, at, map.offset);
+    if (end != whole) Must("munmap", __NR_munmap, at + end, whole - end);
+  }
+  if (map.prot != given) Must("mprotect", __NR_mprotect, map.start, map.size, map.prot);
+  if ((map.flags & MAP_LOCKED) != 0) Must("mlock", __NR_mlock, map.start, map.size);
   Advise(map.start, map.size, map.advice);
 }
 

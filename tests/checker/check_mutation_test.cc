@@ -48,7 +48,10 @@ constexpr const char* kMoreCommands = R"([
    "flags": ["MAP_SHARED", "MAP_LOCKED", "MAP_NORESERVE", "MAP_GROWSDOWN"], "special": "aio",
    "nr_req": 3, "madvise": ["MADV_DONTFORK", "MADV_HUGEPAGE"]},
   {"command": "MAP_REGION", "pid": 1, "start": "0x1000", "end": "0x2000", "prot": [],
-   "flags": ["MAP_SHARED"], "special": "sysvipc", "shmid": 3},
+   "flags": ["MAP_SHARED"], "special": "sysvipc", "shmid": 3, "shm_offset": 4096},
+  {"command": "FORK", "pid": 0, "child_pid": 1, "flags": ["CLONE_NEWUSER"],
+   "uid_map": [{"inside": 0, "outside": 5, "count": 3}],
+   "gid_map": [{"inside": 0, "outside": 7, "count": 9}]},
   {"command": "PROTECT_REGION", "pid": 1, "start": "0x1000", "end": "0x2000",
    "madvise": ["MADV_DONTNEED", "MADV_WIPEONFORK", "MADV_DONTDUMP"]}
 ])";

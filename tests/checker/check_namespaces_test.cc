@@ -105,13 +105,6 @@ TEST(CheckNamespaces, Values) {
   });
 }
 
-TEST(CheckNamespaces, SegmentsOfOutside) {
-  const Command segment = MapSpecial(10, 0x10000, 0x12000, SpecialRegion::kSysvIpc);
-  RunCases({{"none of its own IPC namespace", kRoot + Program{AttrOf(10, WithIpc()), segment},
-             "commands[3] MAP_REGION pid 10: EINVAL: segment 3 is none of the root's own IPC "
-             "namespace, which has none"}});
-}
-
 TEST(CheckNamespaces, DirectoriesOfBefore) {
   Attributes directories;
   directories.fs = FsAttributes{{"/"}, {"/"}, {}};

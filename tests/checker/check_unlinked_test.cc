@@ -26,7 +26,7 @@ Unlinked Known(std::uint64_t id, std::optional<std::uint64_t> link_of = {}) {
   file.link_of = link_of;
   return file;
 }
-Unlinked With(std::vector<UnlinkedContent> content) {
+Unlinked With(std::vector<ContentRun> content) {
   Unlinked file = NewFile(1);
   file.content = std::move(content);
   return file;

@@ -43,6 +43,8 @@ const Program kPrograms[] = {
     {"netlink", true, false, true},
     {"packets", true, false, true},
     {"namespace_files"},
+    // CRIU takes no segment of which a part is attached.
+    {"system_v", false},
     {"cgroups", true, false, false, true},
     {"threads"},
     {"thread_state"},

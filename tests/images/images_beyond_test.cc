@@ -173,13 +173,13 @@ TEST(ImagesBeyond, WhatOthersLieInCannotBeLeftOut) {
     EXPECT_EQ(diag.Count(Severity::kUnsupported), 1u);
     return diag.HasEssential();
   };
-  Dump users;
-  FillRequired(users.inventory.mutable_root_ids());
-  users.inventory.mutable_root_ids()->set_user_ns_id(1);
-  users.ids[10].set_user_ns_id(2);
+  Dump numbers;
+  FillRequired(numbers.inventory.mutable_root_ids());
+  numbers.inventory.mutable_root_ids()->set_pid_ns_id(1);
+  numbers.ids[10].set_pid_ns_id(2);
   Dump image;
-  image.edits = {Put("userns-4.img", MagicsOf("USERNS") + Entry(""))};
-  for (const Dump& dump : {users, image}) {
+  image.edits = {Put("pidns-4.img", MagicsOf("PIDNS") + Entry(""))};
+  for (const Dump& dump : {numbers, image}) {
     EXPECT_TRUE(essential(dump, false));
     EXPECT_FALSE(essential(dump, true));
   }

@@ -117,7 +117,8 @@ inline Command MapShmem(Pid pid, std::uint64_t start, std::uint64_t end, std::ui
   return {pid, map};
 }
 inline Command MapSpecial(Pid pid, std::uint64_t start, std::uint64_t end, SpecialRegion special) {
-  MapRegion map = Mapping(start, end, PROT_READ | PROT_EXEC, kAnon);
+  const bool shared = special == SpecialRegion::kSysvIpc;
+  MapRegion map = Mapping(start, end, PROT_READ | PROT_EXEC, shared ? MAP_SHARED : kAnon);
   map.special = special;
   if (special == SpecialRegion::kAio) map.nr_req = 8;
   if (special == SpecialRegion::kSysvIpc) map.shmid = 3;

@@ -429,6 +429,50 @@ inline std::vector<Damage> Damages() {
       {"zombies", "nobody is stopped",
        InEach("RESUME", [](json& command) { command.erase("stopped"); })},
       Without("namespaces", "ipc"),
+      {"system_v", "another value of a semaphore",
+       InAttribute("ipc", [](json& ipc) { ipc["sem"][0]["values"][2] = 6; })},
+      {"system_v", "another id of a set",
+       InAttribute("ipc", [](json& ipc) { Add(32768, ipc["sem"][1]["id"]); })},
+      {"system_v", "another type of a message",
+       InAttribute("ipc", [](json& ipc) { Add(1, ipc["msg"][0]["messages"][2]["type"]); })},
+      {"system_v", "a message less",
+       InAttribute("ipc", [](json& ipc) { ipc["msg"][0]["messages"].erase(3); })},
+      {"system_v", "another capacity of a queue",
+       InAttribute("ipc", [](json& ipc) { Add(1, ipc["msg"][0]["qbytes"]); })},
+      {"system_v", "another owner of a queue",
+       InAttribute("ipc", [](json& ipc) { Add(1, ipc["msg"][0]["permissions"]["gid"]); })},
+      {"system_v", "another creator of a segment",
+       InAttribute("ipc", [](json& ipc) { Add(1, ipc["shm"][0]["permissions"]["creator_uid"]); })},
+      {"system_v", "another key of a segment",
+       InAttribute("ipc", [](json& ipc) { ipc["shm"][0]["key"] = "0x5e8"; })},
+      {"system_v", "another size of a segment",
+       InAttribute("ipc", [](json& ipc) { Add(1, ipc["shm"][0]["size"]); })},
+      {"system_v", "less in a segment that nobody has",
+       InAttribute("ipc", [](json& ipc) { ipc["shm"][1]["content"].erase(1); })},
+      {"system_v", "a segment that is not removed",
+       InAttribute("ipc",
+                   [](json& ipc) {
+                     for (json& it : ipc["shm"]) it.erase("removed");
+                   })},
+      {"system_v", "a segment that is not locked",
+       InAttribute("ipc",
+                   [](json& ipc) {
+                     for (json& it : ipc["shm"]) it.erase("locked");
+                   })},
+      {"system_v", "a view for reading that can be written",
+       InEach("MAP_REGION",
+              [](json& command) {
+                if (command.contains("shmid") && command["prot"].size() == 1) {
+                  command["prot"].push_back("PROT_WRITE");
+                }
+              })},
+      {"system_v", "another part of a segment",
+       InEach("MAP_REGION",
+              [](json& command) {
+                if (command.contains("shm_offset") && command["shm_offset"] == 16384) {
+                  command["shm_offset"] = 12288;
+                }
+              })},
       {"namespaces", "another domain",
        InAttribute("uts", [](json& uts) { uts["domainname"] = "e2e-other"; })},
       {"namespaces", "another file in place of tun",

@@ -100,11 +100,25 @@ class PlanNormalizer {
     file["options"].erase("so_rcvbuf");
   }
 
+  /// Where the content of segments and messages lies.
+  static void EraseSources(nlohmann::json& ipc) {
+    for (nlohmann::json& segment : ipc["shm"]) {
+      for (nlohmann::json& run : segment["content"]) run.erase("source");
+    }
+    for (nlohmann::json& queue : ipc["msg"]) {
+      for (nlohmann::json& message : queue["messages"]) {
+        message["text"].erase("image");
+        message["text"].erase("offset");
+      }
+    }
+  }
+
   /// Numbers that are the kernel's, in the order in which they appear; archives.
   static void EraseNamespaces(nlohmann::json& attributes) {
     for (const char* kind : {"uts", "ipc", "net"}) {
       if (attributes.contains(kind)) attributes[kind].erase("id");
     }
+    if (attributes.contains("ipc")) EraseSources(attributes["ipc"]);
     if (!attributes.contains("mounts")) return;
     Numbers mounts, superblocks;
     for (nlohmann::json& mount : attributes["mounts"]) {

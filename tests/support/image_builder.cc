@@ -233,6 +233,7 @@ Files Dump::Build() const {
     out[name] = ImageOf("GHOST_FILE", ghost.entry) + ghost.rest;
   }
   for (const auto& [id, entry] : uts) out[NameOf("utsns-", id)] = ImageOf("UTSNS", entry);
+  for (const auto& [id, entry] : users) out[NameOf("userns-", id)] = ImageOf("USERNS", entry);
   for (const auto& [id, entry] : ipcs) out[NameOf("ipcns-var-", id)] = ImageOf("IPC_VAR", entry);
   for (const auto& [id, entry] : nets) out[NameOf("netns-", id)] = ImageOf("NETNS", entry);
   for (const auto& [id, all] : mounts) out[NameOf("mountpoints-", id)] = ImageOfAll("MNTS", all);
