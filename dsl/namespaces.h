@@ -4,6 +4,7 @@
 
 #include "dsl/describe.h"
 #include "dsl/image_bytes.h"
+#include "dsl/net_namespace.h"
 #include "dsl/system_v.h"
 #include "model/namespaces.h"
 
@@ -52,16 +53,6 @@ struct Describe<IpcNamespace> {
                  Optional("shm", &IpcNamespace::shm, "segments of shared memory: shmget(2)"),
                  Optional("msg", &IpcNamespace::msg, "message queues: msgget(2)"),
                  Optional("sem", &IpcNamespace::sem, "sets of semaphores: semget(2)")};
-};
-
-template <>
-struct Describe<NetNamespace> {
-  static constexpr auto kFields = std::tuple{
-      Required("id", &NetNamespace::id, "of the namespace in the dump"),
-      Optional(
-          "external", &NetNamespace::external,
-          "the key by which the caller of a restore hands it over; absent: it is made, and has "
-          "its loopback device alone")};
 };
 
 template <>

@@ -10,6 +10,7 @@
 
 #include "checker/compare/difference.h"
 #include "checker/kernel/kernel.h"
+#include "checker/kernel/network.h"
 #include "model/mount_sharing.h"
 
 namespace crgen::check {
@@ -44,13 +45,6 @@ Refusals Check(const IpcNamespace& ipc) {
     return Invalid("ipc: a limit of " + std::to_string(value) + " is above 2147483647");
   }
   return RefusedSystemV(ipc);
-}
-
-Refusals Check(const NetNamespace& net) {
-  if (!net.external || (!net.external->bytes.empty() && !HasNul(net.external))) {
-    return std::nullopt;
-  }
-  return Invalid("net: a key is not empty, and has no NUL");
 }
 
 /// What is mounted so far.
@@ -200,7 +194,7 @@ std::optional<Refusal> RefusedNamespaces(const Attributes& attributes) {
     if (Refusals refusal = Check(*attributes.ipc)) return refusal;
   }
   if (attributes.net) {
-    if (Refusals refusal = Check(*attributes.net)) return refusal;
+    if (Refusals refusal = RefusedNetwork(*attributes.net)) return refusal;
   }
   return Check(attributes.mounts);
 }
@@ -233,6 +227,11 @@ bool Kernel::CheckNamespaces(const Attributes& attributes) {
     return false;
   }
   if (attributes.ipc && !AddSystemV(*attributes.ipc)) return false;
+  for (const NetImageRow& row : kNetImages) {
+    if (!attributes.net || !(*attributes.net.*row.image)) continue;
+    const ImageBytes& image = *(*attributes.net.*row.image);
+    if (!CheckSource({image.image, image.offset}, image.bytes)) return false;
+  }
   for (const Mount& mount : attributes.mounts) {
     if (!mount.content) continue;
     const ImageBytes& content = *mount.content;

@@ -88,6 +88,12 @@ inline Damage Without(const std::string& program, const std::string& attribute) 
           })};
 }
 
+inline Damage WithoutPart(const std::string& program, const std::string& attribute,
+                          const std::string& part) {
+  return {program, "without " + part,
+          InAttribute(attribute, [=](nlohmann::json& value) { value.erase(part); })};
+}
+
 /// Takes out the last command for which this holds.
 inline std::function<void(nlohmann::json&)> WithoutLast(
     const std::function<bool(const nlohmann::json&)>& holds) {

@@ -502,6 +502,20 @@ inline std::vector<Damage> Damages() {
          InMount("/part", [](json& mounts, std::size_t i) { mounts.erase(i); })(plan);
          InMount("/tmp", [](json& mounts, std::size_t i) { mounts[i].erase("content"); })(plan);
        }},
+      WithoutPart("network", "net", "routes"),
+      WithoutPart("network", "net", "rules"),
+      WithoutPart("network", "net", "nftables"),
+      WithoutPart("network", "net", "ip6tables"),
+      {"network", "another number of bytes",
+       InAttribute("net", [](json& net) { Add(1, net["devices"].back()["mtu"]); })},
+      {"network", "a device less",
+       InAttribute("net",
+                   [](json& net) {
+                     std::erase_if(net["devices"].get_ref<json::array_t&>(),
+                                   [](const json& device) { return device["type"] == "TUN"; });
+                   })},
+      {"network", "another sysctl",
+       InAttribute("net", [](json& net) { Add(1, net["sysctls"]["ipv4_all"]["rp_filter"]); })},
       {"forest", "a group less", WithoutLast("SET_PGID")},
       {"cyclic_groups", "a group less", WithoutLast("SET_PGID")},
       {"births_before_setsid", "a group less", WithoutLast("SET_PGID")},
