@@ -57,6 +57,8 @@ struct External {
   static constexpr std::string_view kMount = "mount";
   /// A network namespace: `what` is its key.
   static constexpr std::string_view kNetwork = "network";
+  /// A network device, of which a part is in a namespace of the tree: `what` is its key.
+  static constexpr std::string_view kDevice = "device";
 
   std::string kind;
   std::string what;
@@ -68,9 +70,9 @@ struct Describe<External> {
       Required(
           "kind", &External::kind,
           "`session`, `terminal`: a restorer wants to be told to; `descriptor`: it is handed over; "
-          "`root`, `mount`, `network`: of namespaces"),
+          "`root`, `mount`, `network`, `device`: of namespaces"),
       Required("what", &External::what,
-               "for people; of a `descriptor`, `mount` or `network` its key")};
+               "for people; of a `descriptor`, `mount`, `network` or `device` its key")};
 };
 
 template <>

@@ -4,6 +4,7 @@
 
 #include "dsl/describe.h"
 #include "dsl/image_bytes.h"
+#include "dsl/net_namespace.h"
 #include "model/namespaces.h"
 
 namespace crgen {
@@ -48,16 +49,6 @@ struct Describe<IpcNamespace> {
   static constexpr auto kFields =
       std::tuple{Required("id", &IpcNamespace::id, "of the namespace in the dump"),
                  Required("sysctls", &IpcNamespace::sysctls, "limits of the namespace: proc(5)")};
-};
-
-template <>
-struct Describe<NetNamespace> {
-  static constexpr auto kFields = std::tuple{
-      Required("id", &NetNamespace::id, "of the namespace in the dump"),
-      Optional(
-          "external", &NetNamespace::external,
-          "the key by which the caller of a restore hands it over; absent: it is made, and has "
-          "its loopback device alone")};
 };
 
 template <>

@@ -79,6 +79,7 @@ void ForEachSource(const CommandBody& body, Function&& function) {
     });
   } else if (const auto* set = std::get_if<SetAttr>(&body)) {
     for (const Mount& mount : set->attributes->mounts) ForEachValue<ImageBytes>(mount, part);
+    if (set->attributes->net) ForEachValue<ImageBytes>(*set->attributes->net, part);
     for (const DescriptorState& late : set->attributes->descriptors) {
       std::visit(
           [&](const auto& state) {

@@ -47,7 +47,8 @@ void ReportUnsupported(Loader& loader, const ImageSet::Image& image) {
   Diagnostics& diag = loader.diag;
   const ImageKind& kind = *image.kind;
   const bool container = std::ranges::find(kContainers, kind.name) != std::end(kContainers);
-  if (kind.payload == Payload::kWholeFile || kind.payload == Payload::kUnlisted) {
+  if (kind.payload == Payload::kWholeFile || kind.payload == Payload::kSaved ||
+      kind.payload == Payload::kUnlisted) {
     diag.Unsupported(image.name, std::string(kind.note), LossOf(kind));
     return;
   }

@@ -22,7 +22,8 @@ enum class Payload : std::uint8_t {
   kNone,
   kFollows,    ///< the entry is followed by as many raw bytes as `length_fields` say in sum
   kUnlisted,   ///< likewise, but only a reader of that kind could tell how many
-  kWholeFile,  ///< no framing at all
+  kWholeFile,  ///< no framing at all, as large as the memory or the files of the tree
+  kSaved,      ///< no framing at all: what a program of the system has saved
 };
 
 struct ImageKind {

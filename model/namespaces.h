@@ -11,6 +11,7 @@
 
 #include "model/flags.h"
 #include "model/image_bytes.h"
+#include "model/net_namespace.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -42,13 +43,6 @@ struct IpcNamespace {
   std::uint64_t id = 0;
   IpcSysctls sysctls;
   friend bool operator==(const IpcNamespace&, const IpcNamespace&) = default;
-};
-
-/// Without a key it is made, and has its loopback device alone.
-struct NetNamespace {
-  std::uint64_t id = 0;
-  std::optional<Text> external;  ///< netns_entry.ext_key: the caller of a restore has it
-  friend bool operator==(const NetNamespace&, const NetNamespace&) = default;
 };
 
 /// mnt_entry. One of four kinds:

@@ -9,7 +9,7 @@
 #include <unordered_map>
 
 #include "checker/compare/difference.h"
-#include "checker/kernel/kernel.h"
+#include "checker/kernel/network.h"
 
 namespace crgen::check {
 namespace {
@@ -43,13 +43,6 @@ Refusals Check(const IpcNamespace& ipc) {
     return Invalid("ipc: a limit of " + std::to_string(value) + " is above 2147483647");
   }
   return std::nullopt;
-}
-
-Refusals Check(const NetNamespace& net) {
-  if (!net.external || (!net.external->bytes.empty() && !HasNul(net.external))) {
-    return std::nullopt;
-  }
-  return Invalid("net: a key is not empty, and has no NUL");
 }
 
 /// What is mounted so far.
@@ -196,7 +189,7 @@ std::optional<Refusal> RefusedNamespaces(const Attributes& attributes) {
     if (Refusals refusal = Check(*attributes.ipc)) return refusal;
   }
   if (attributes.net) {
-    if (Refusals refusal = Check(*attributes.net)) return refusal;
+    if (Refusals refusal = RefusedNetwork(*attributes.net)) return refusal;
   }
   return Check(attributes.mounts);
 }
@@ -227,6 +220,11 @@ bool Kernel::CheckNamespaces(const Attributes& attributes) {
     Violation(std::string_view(name) == "time" ? "EUSERS" : "EINVAL",
               std::string(name) + ": " + reason);
     return false;
+  }
+  for (const NetImageRow& row : kNetImages) {
+    if (!attributes.net || !(*attributes.net.*row.image)) continue;
+    const ImageBytes& image = *(*attributes.net.*row.image);
+    if (!CheckSource({image.image, image.offset}, image.bytes)) return false;
   }
   for (const Mount& mount : attributes.mounts) {
     if (!mount.content) continue;

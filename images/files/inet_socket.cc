@@ -14,6 +14,7 @@
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"
 #include "images/load/socket_options.h"
+#include "images/namespaces/network_lock.h"
 
 namespace crgen {
 namespace {
@@ -198,25 +199,6 @@ void CheckWindow(const TcpStream& stream, const std::string& where, Diagnostics&
       after(window.rcv_wup, stream.in_seq)) {
     diag.Error(where + ".snd_wl1", "no connection has these windows at these sequence numbers");
   }
-}
-
-/// The rules stop connections one by one, so a dump without any has left none.
-void TakeNetworkLock(Loader& loader) {
-  constexpr std::uint32_t kSkip = 2;
-  const std::uint32_t method = loader.inventory.network_lock_method();
-  const std::string where = "inventory.img[0].network_lock_method";
-  if (method > kSkip) {
-    loader.diag.Unsupported(where, std::to_string(method) + ": this lock has no name");
-  }
-  if (method == kIptables.value) loader.snapshot.network_lock = NetworkLock{kIptables, ""};
-  if (method != kNftables.value) return;
-  const std::string& id = loader.inventory.dump_criu_run_id();
-  const bool named = std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == '-';
-  });
-  if (!named) loader.diag.Error("inventory.img[0].dump_criu_run_id", "is no identifier");
-  const std::string pid = std::to_string(loader.snapshot.tree.nodes.front().pid);
-  loader.snapshot.network_lock = NetworkLock{kNftables, "CRIU-" + (id.empty() ? pid : id)};
 }
 
 }  // namespace

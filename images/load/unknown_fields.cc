@@ -29,7 +29,8 @@ constexpr std::string_view kDeciding[] = {
     "pipe_data_entry", "memfd_inode_entry",  "unix_sk_entry",       "sk_packet_entry",
     "scm_entry",       "inet_sk_entry",      "tcp_stream_entry",    "fdinfo_entry",
     "rlimit_entry",    "task_rlimits_entry", "cg_set_entry",        "cg_member_entry",
-    "utsns_entry",     "ipc_var_entry",      "mnt_entry",           "remap_file_path_entry"};
+    "utsns_entry",     "ipc_var_entry",      "mnt_entry",           "remap_file_path_entry",
+    "netns_entry",     "net_device_entry"};
 
 /// Fields of CRIU 4.2 that no message of images/proto has, because nothing reads them.
 struct Unread {
@@ -40,7 +41,7 @@ struct Unread {
 constexpr Unread kUnread[] = {
     {"core_entry", 6, 13, "registers of other machines, which are refused by name"},
     {"inventory_entry", 12, 12, "`plugins_entry`: about the dump itself"},
-    {"netns_entry", 1, 10, "of network namespaces with devices, which are refused by name"},
+    {"sit_entry", 1, 16, "of tunnels, which are refused by name"},
     {"file_entry", 4, 22, "descriptor types that are refused by name"},
 };
 

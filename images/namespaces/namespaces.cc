@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// utsns-<id>.img, ipcns-var-<id>.img, netns-<id>.img: namespaces of the tree's own, but for mounts.
+// utsns-<id>.img, ipcns-var-<id>.img; and which namespaces are the tree's own.
 #include "images/load/loader.h"
 #include "images/load/place.h"
 #include "images/proto/namespaces.pb.h"
@@ -9,11 +9,6 @@ namespace {
 
 constexpr std::size_t kNameAtMost = 64;  // __NEW_UTS_LEN
 constexpr std::uint32_t kNoNextId = ~std::uint32_t{0};
-
-/// Beside netns-<id>.img.
-constexpr std::string_view kOfNetwork[] = {"NETDEV",   "IFADDR",   "ROUTE",     "ROUTE6",
-                                           "RULE",     "IPTABLES", "IP6TABLES", "NFTABLES",
-                                           "NETNF_CT", "NETNF_EXP"};
 
 std::optional<std::uint32_t> NextId(bool has, std::uint32_t id) {
   return has && id != kNoNextId ? std::optional(id) : std::nullopt;
@@ -114,26 +109,6 @@ void Loader::LoadIpc(std::uint32_t id, Attributes* attributes) {
   to.sem_next_id = NextId(entry.has_sem_next_id(), entry.sem_next_id());
   to.shm_next_id = NextId(entry.has_shm_next_id(), entry.shm_next_id());
   attributes->ipc = IpcNamespace{id, to};
-}
-
-/// Without an image it is empty (--empty-ns of CRIU).
-void Loader::LoadNet(std::uint32_t id, Attributes* attributes) {
-  const ImageKind& kind = ImageKindNamed("NETNS");
-  pb::netns_entry entry;
-  if (images.Has(kind, id) && Failed(images.ReadSingle(kind, id, &entry, diag))) return;
-  const std::string where = ImageSet::NameOf(kind, id) + "[0]";
-  for (const std::string_view other : kOfNetwork) images.Use(ImageKindNamed(other), id);
-  if (images.Has(kind, id) && !entry.has_ext_key()) {
-    return UnsupportedContainer(
-        where, "a network namespace with devices, addresses and routes of its own");
-  }
-  if (entry.has_ext_key() && entry.ext_key().empty()) {
-    diag.Error(where + ".ext_key", "is empty");
-    return;
-  }
-  NetNamespace net = {id, {}};
-  if (entry.has_ext_key()) net.external = Text{entry.ext_key()};
-  attributes->net = std::move(net);
 }
 
 }  // namespace crgen

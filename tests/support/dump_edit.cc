@@ -91,6 +91,8 @@ bool WithEntries(Dump& dump, const std::string& image, std::uint32_t number, Use
     use(dump.unread);
   } else if (image.starts_with("mountpoints-")) {
     use(dump.mounts[number]);
+  } else if (image.starts_with("netdev-")) {
+    use(dump.devices[number]);
   } else if (image.starts_with("fdinfo-")) {
     use(dump.tables[number]);
   } else {

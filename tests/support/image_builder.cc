@@ -235,6 +235,7 @@ Files Dump::Build() const {
   for (const auto& [id, entry] : uts) out[NameOf("utsns-", id)] = ImageOf("UTSNS", entry);
   for (const auto& [id, entry] : ipcs) out[NameOf("ipcns-var-", id)] = ImageOf("IPC_VAR", entry);
   for (const auto& [id, entry] : nets) out[NameOf("netns-", id)] = ImageOf("NETNS", entry);
+  for (const auto& [id, all] : devices) out[NameOf("netdev-", id)] = ImageOfAll("NETDEV", all);
   for (const auto& [id, all] : mounts) out[NameOf("mountpoints-", id)] = ImageOfAll("MNTS", all);
   if (!locks.empty()) out["filelocks.img"] = ImageOfAll("FILE_LOCKS", locks);
   if (!terminals.empty()) out["tty-info.img"] = ImageOfAll("TTY_INFO", terminals);

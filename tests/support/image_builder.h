@@ -135,6 +135,7 @@ class Dump {
   std::map<std::uint32_t, pb::utsns_entry> uts;
   std::map<std::uint32_t, pb::ipc_var_entry> ipcs;
   std::map<std::uint32_t, pb::netns_entry> nets;
+  std::map<std::uint32_t, std::vector<pb::net_device_entry>> devices;
   std::map<std::uint32_t, std::vector<pb::mnt_entry>> mounts;
   std::optional<pb::seccomp_entry> seccomp;
   std::optional<pb::cgroup_entry> cgroup;
