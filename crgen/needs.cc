@@ -116,6 +116,17 @@ void AddNetwork(const Snapshot& snapshot, const Attributes& root, std::vector<Ne
          {{"--inherit-fd", "fd[N]:" + key}, {"--join-ns", "net:PATH"}, {"--empty-ns", "net"}}});
     return;
   }
+  for (const NetDevice& device : root.net->devices) {
+    if (!device.NeedsOutside()) continue;
+    const std::string key = device.OutsideKey();
+    needs->push_back({std::string(External::kDevice),
+                      key,
+                      (device.type == kVethDevice ? "the other end of the network device "
+                                                  : "the device below the network device ") +
+                          device.name.bytes,
+                      {"--external", key + ":DEVICE"}});
+  }
+  if (!root.net->devices.empty()) return;
   const bool has_sockets = std::ranges::any_of(snapshot.files, [](const auto& file) {
     return std::holds_alternative<InetSocket>(file->body);
   });
@@ -190,6 +201,7 @@ constexpr KindText kKinds[] = {
      "crrestore wants --tcp-established to go on with them, or --tcp-close to close them"},
     {External::kRoot, "mounts", ""},
     {External::kNetwork, "net", ""},
+    {External::kDevice, "net", ""},
     {External::kDescriptor, "files.img", ""},
     {External::kTerminal, "tty-info.img", ""},
     {Need::kLocks, "filelocks.img", "crrestore wants --file-locks for that"},
@@ -208,6 +220,12 @@ std::string WarningText(const Need& need, std::size_t count, std::size_t mounts)
   if (need.kind == External::kNetwork) {
     return "the network namespace comes from outside: crrestore wants --inherit-fd fd[N]:" +
            need.key + ", --join-ns net:PATH, or --empty-ns net for a new one";
+  }
+  if (need.kind == External::kDevice) {
+    return (count == 1 ? need.what + " is"
+                       : "parts of " + Count(count, "network device") + " are") +
+           " outside: crrestore wants --external " + (count == 1 ? need.key : "KEY") + ":DEVICE" +
+           (count == 1 ? "" : " for each" + list);
   }
   if (need.kind == External::kDescriptor) {
     return (count == 1 ? need.key + " comes" : Count(count, "descriptor") + " come") +
@@ -245,9 +263,9 @@ std::vector<Need> NeedsOf(const Snapshot& snapshot) {
 }
 
 std::vector<External> ExternalsOf(const std::vector<Need>& needs) {
-  constexpr std::string_view kSaid[] = {External::kSession,  External::kDescriptor,
-                                        External::kTerminal, External::kRoot,
-                                        External::kMount,    External::kNetwork};
+  constexpr std::string_view kSaid[] = {
+      External::kSession, External::kDescriptor, External::kTerminal, External::kRoot,
+      External::kMount,   External::kNetwork,    External::kDevice};
   std::vector<External> externals;
   for (const Need& need : needs) {
     if (std::ranges::find(kSaid, need.kind) == std::end(kSaid)) continue;

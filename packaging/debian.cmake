@@ -16,7 +16,7 @@ set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_NAME crgen)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SECTION admin)
 set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SHLIBDEPS ON)
-set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SUGGESTS criu)
+set(CPACK_DEBIAN_PROGRAMS_PACKAGE_SUGGESTS "criu, iproute2, iptables, nftables")
 set(CPACK_DEBIAN_PROGRAMS_DESCRIPTION "what a restore of a CRIU dump does, as a program
 crgen reads the images of a process tree that CRIU has frozen, derives the
 sequence of operations that rebuilds it, and prints it as a program of JSON

@@ -244,6 +244,11 @@ void Claims::Namespaces(const Attributes& root, bool new_pid) {
   } else {
     add("net", root.net.has_value());
   }
+  if (root.net) {
+    for (const NetDevice& device : root.net->devices) {
+      if (device.NeedsOutside()) External("device", device.OutsideKey(), "the root");
+    }
+  }
   if (root.mounts.empty()) return;
   out_.SetMounts(root.mounts);
   External("root", "", "the root");

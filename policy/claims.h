@@ -49,6 +49,10 @@ class Claims {
   void Mapped(Pid pid, const AddressRange& range, const MappedPart& region);
   /// The attributes of the root that are the whole tree's.
   void Namespaces(const Attributes& root, bool new_pid);
+  /// Whether the network lock of the dump is in a network namespace that is made, and ends there.
+  static bool IsLockedInside(const Attributes& root) {
+    return root.net && !root.net->external && !root.net->devices.empty();
+  }
   void CgroupPlace(Pid tid, const CgroupPath& path);
   void CgroupMade(const CgroupDirectory& directory);
   void External(std::string_view kind, std::string key, std::string where) {

@@ -35,7 +35,7 @@ class ProgramClaims {
     out_.AddMost(Kind::kMemory, mapped_, "the program");
     claims_.Namespaces(root_, new_pid_);
     const About* about = AboutOf(program);
-    if (about != nullptr && about->network_lock) {
+    if (about != nullptr && about->network_lock && !Claims::IsLockedInside(root_)) {
       claims_.External("network_lock", about->network_lock->table, "the program");
     }
     claims_.Finish();

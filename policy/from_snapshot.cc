@@ -154,11 +154,12 @@ class SnapshotClaims {
     if (nodes.empty()) return;
     if (nodes.front().sid != nodes.front().pid) claims_.External("session", "", "the root");
     for (const CgroupDirectory& it : snapshot_.cgroup_directories) claims_.CgroupMade(it);
-    if (snapshot_.network_lock) {
+    const auto& attributes = snapshot_.processes.front().attributes;
+    const Attributes root = attributes == nullptr ? Attributes{} : *attributes;
+    if (snapshot_.network_lock && !Claims::IsLockedInside(root)) {
       claims_.External("network_lock", snapshot_.network_lock->table, "the dump");
     }
-    const auto& root = snapshot_.processes.front().attributes;
-    claims_.Namespaces(root == nullptr ? Attributes{} : *root, snapshot_.new_pid_namespace);
+    claims_.Namespaces(root, snapshot_.new_pid_namespace);
   }
 
   const Snapshot& snapshot_;

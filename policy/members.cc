@@ -85,7 +85,8 @@ constexpr Member kMembers[] = {
      Group::kCaller,
      Form::kEntries,
      "what the caller of a restore gives or consents to: `credentials`, `limits` (those of the "
-     "restorer), `descriptor`, `terminal`, `session`, `root`, `mount`, `network`, `namespace`, "
+     "restorer), `descriptor`, `terminal`, `session`, `root`, `mount`, `network`, `device`, "
+     "`namespace`, "
      "`locks`, `network_lock`, `sysv` (shared memory); and its key, where it has one",
      {"kind", "key"}},
     {"processes", Group::kSize, Form::kMost, "that the tree has, with invented ones"},

@@ -14,6 +14,7 @@ struct NamespaceOptions {
   std::map<std::string, std::string> joined;    ///< paths, by kind: net, ipc, uts
   bool empty_net = false;  ///< a new network namespace in the place of an external one
   bool lo_up = false;      ///< its loopback device is brought up
+  std::map<std::string, std::string> devices = {};  ///< outside, by key: "veth[eth0]"
   /// As `mounts`, which come first, of an OCI configuration. The plan need not have them.
   std::map<std::string, std::string> configured = {};
 };

@@ -4,14 +4,17 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <net/if.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <set>
+#include <vector>
 
 #include "model/printable.h"
 #include "preflight/credentials.h"
@@ -51,6 +54,10 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
       findings_.Wrong("--root " + options.root + ": the plan has no mount namespace of its own",
                       "leave it out");
     }
+    for (const auto& [key, name] : options.devices) {
+      if (device_keys_.contains(key)) continue;
+      findings_.Warn("--external " + Printable(key) + ": nothing in the plan has that key");
+    }
     for (const auto& [key, path] : options.mounts) {
       if (keys_.contains(key)) continue;
       findings_.Warn("--external mnt[" + Printable(key) + "]: nothing in the plan has that key");
@@ -67,7 +74,8 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     net_ = true;
     Need("a network namespace");
     const NamespaceOptions& options = context_.options.namespaces;
-    if (!net.external || options.empty_net || options.joined.contains("net")) return;
+    if (options.empty_net || options.joined.contains("net")) return;
+    if (!net.external) return CheckOwnNet(net);
     const std::string& key = net.external->bytes;
     const auto path = options.networks.find(key);
     if (path != options.networks.end()) {
@@ -85,6 +93,62 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     if (fstatfs(fd, &system) == 0 && system.f_type == NSFS_MAGIC) return;
     findings_.Wrong("descriptor " + std::to_string(fd) + ", handed over as " + Printable(key) +
                     ", is no namespace");
+  }
+
+  void CheckOwnNet(const NetNamespace& net) {
+    if (!net.devices.empty() && !own_.Has(CAP_NET_ADMIN)) {
+      findings_.Wrong("CAP_NET_ADMIN is missing, for network devices", kGive);
+    }
+    for (const NetDevice& device : net.devices) CheckDevice(device);
+    CheckConf("ipv4", net.sysctls.ipv4_all, kIpv4Conf);
+    CheckConf("ipv6", net.sysctls.ipv6_all, kIpv6Conf);
+    for (const NetImageRow& row : kNetImages) {
+      if (net.*row.image) CheckWhole(*(net.*row.image), "of a network namespace");
+    }
+    if (net.addresses || net.routes || net.routes6 || net.rules) NeedTool({"ip"});
+    if (net.nftables) NeedTool({"nft"});
+    if (net.iptables) NeedTool({"iptables-legacy-restore", "iptables-restore"});
+    if (net.ip6tables) NeedTool({"ip6tables-legacy-restore", "ip6tables-restore"});
+  }
+
+  /// Any of `names` does.
+  void NeedTool(const std::vector<std::string>& names) {
+    if (std::ranges::any_of(names, [](const std::string& name) { return IsInPath(name); })) return;
+    findings_.Wrong(names.back() + " is not here, for the network namespace", "install it");
+  }
+
+  template <typename Conf, std::size_t kCount>
+  void CheckConf(const std::string& family, const Conf& conf, const ConfRow<Conf> (&rows)[kCount]) {
+    for (const ConfRow<Conf>& row : rows) {
+      const std::string path = "net/" + family + "/conf/all/" + std::string(row.name);
+      if (!(conf.*row.member) || access(("/proc/sys/" + path).c_str(), F_OK) == 0) continue;
+      findings_.Wrong("this kernel has no sysctl " + path,
+                      "restore on a kernel that has what that of the dump had");
+    }
+  }
+
+  /// The names that the kernel of this network namespace has, and does not have, by now.
+  void CheckDevice(const NetDevice& device) {
+    if (device.type == kTunDevice && access("/dev/net/tun", R_OK | W_OK) != 0) {
+      findings_.Wrong("/dev/net/tun: " + std::string(std::strerror(errno)) +
+                      ", for a network device");
+    }
+    if (!device.NeedsOutside()) return;
+    const std::string key = device.OutsideKey();
+    const auto given = context_.options.namespaces.devices.find(key);
+    device_keys_.insert(key);
+    if (given == context_.options.namespaces.devices.end()) {
+      return findings_.Wrong("the network device " + Printable(device.name.bytes) +
+                                 (device.type == kVethDevice ? " has its other end outside"
+                                                             : " is on a device outside") +
+                                 ", which is not given",
+                             "--external " + Printable(key) + ":DEVICE");
+    }
+    const bool is_there = if_nametoindex(given->second.c_str()) != 0;
+    if (device.type == kVethDevice ? !is_there : is_there) return;
+    findings_.Wrong("--external " + Printable(key) + ": " + Printable(given->second) +
+                    (is_there ? " is there already, and would be made"
+                              : " is no network device of this network namespace"));
   }
 
   void HoldNamespace(const std::string& option, const std::string& path, const std::string& place) {
@@ -145,15 +209,17 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     context_.files.HoldPlace(MountPlace(key), fd);
   }
 
-  /// tar(1) is given the whole file.
-  void CheckContent(const Mount& mount) {
-    const int image = context_.files.image(mount.content->image);
+  /// A program is given the whole file.
+  void CheckWhole(const ImageBytes& content, const std::string& what) {
+    const int image = context_.files.image(content.image);
     struct stat status = {};
     if (image < 0 || fstat(image, &status) != 0) return;  // images.cc has told
-    if (mount.content->offset != 0 ||
-        mount.content->bytes != static_cast<std::uint64_t>(status.st_size)) {
-      findings_.Unsupported("content of a tmpfs that is a part of " + mount.content->image);
-    }
+    if (content.offset == 0 && content.bytes == static_cast<std::uint64_t>(status.st_size)) return;
+    findings_.Unsupported("content " + what + " that is a part of " + content.image);
+  }
+
+  void CheckContent(const Mount& mount) {
+    CheckWhole(*mount.content, "of a tmpfs");
     for (const char* tool : {"tar", "gzip"}) {
       if (IsInPath(tool)) continue;
       findings_.Wrong(std::string(tool) + " is not here, for the content of a tmpfs", "install it");
@@ -162,7 +228,8 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
 
   const Credentials own_ = ReadCredentials();
   bool net_ = false;
-  std::set<std::string> keys_;  ///< of external mounts of the plan
+  std::set<std::string> keys_;         ///< of external mounts of the plan
+  std::set<std::string> device_keys_;  ///< likewise of what is outside of devices
 };
 
 }  // namespace

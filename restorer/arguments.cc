@@ -96,9 +96,11 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
   app.add_option("--root", options.namespaces.root,
                  "The root file system of a plan that has a mount namespace of its own")
       ->type_name("DIR");
-  app.add_option("--external", arguments->namespaces.external,
-                 "mnt[KEY]:PATH: what is mounted in that namespace for what the plan has from "
-                 "outside and calls KEY; net[PATH]:KEY: likewise a network namespace")
+  app.add_option(
+         "--external", arguments->namespaces.external,
+         "mnt[KEY]:PATH: what is mounted in that namespace for what the plan has from "
+         "outside and calls KEY; net[PATH]:KEY: likewise a network namespace; veth[IN]:OUT: "
+         "make OUT, the other end of its network device IN; macvlan[IN]:OUT: IN is on OUT")
       ->type_name("KEY:PATH");
   app.add_option("--oci", arguments->oci,
                  "config.json of the container: its root file system and bind mounts, where --root "

@@ -34,7 +34,8 @@ void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics&
     if (it.kind == External::kTerminal) continue;  // CheckTerminals()
     // Preflight asks for them.
     if (it.kind == External::kDescriptor || it.kind == External::kRoot ||
-        it.kind == External::kMount || it.kind == External::kNetwork) {
+        it.kind == External::kMount || it.kind == External::kNetwork ||
+        it.kind == External::kDevice) {
       continue;
     }
     diag.Unsupported("about.external", it.kind == External::kSession

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "model/net_namespace.h"
+
 namespace crgen::restorer {
 namespace {
 
@@ -25,8 +27,18 @@ bool IsNumber(const std::string& text) {
 std::string ReadExternal(const std::string& text, NamespaceOptions* options) {
   const std::string name = "--external " + text + ": ";
   std::string kind, inside, behind;
-  if (!Split(text, &kind, &inside, &behind) || (kind != "mnt" && kind != "net")) {
-    return name + "expected mnt[KEY]:PATH, such as mnt[/data]:/srv/data, or net[PATH]:KEY";
+  const bool is_split = Split(text, &kind, &inside, &behind);
+  if (is_split && (kind == "veth" || kind == "macvlan")) {
+    if (!IsDeviceName(inside) || !IsDeviceName(behind)) {
+      return name + "expected names of network devices: " + kind + "[IN]:OUT";
+    }
+    const std::string key = kind + "[" + inside + "]";
+    return options->devices.emplace(key, behind).second ? "" : name + "this key stands twice";
+  }
+  if (!is_split || (kind != "mnt" && kind != "net")) {
+    return name +
+           "expected mnt[KEY]:PATH, such as mnt[/data]:/srv/data, net[PATH]:KEY, veth[IN]:OUT or "
+           "macvlan[IN]:OUT";
   }
   if (kind == "net" && IsNumber(inside)) {
     return name +

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <optional>
 
+#include "restorer/network.h"
 #include "restorer/supervisor_calls.h"
 
 namespace crgen::restorer {
@@ -41,16 +42,6 @@ std::string SetNames(const UtsNamespace& uts) {
   if (sethostname(node.data(), node.size()) != 0) return ErrorText("sethostname");
   if (setdomainname(domain.data(), domain.size()) != 0) return ErrorText("setdomainname");
   return "";
-}
-
-std::string WriteSysctl(const std::string& name, const std::string& value) {
-  const std::string path = "/proc/sys/" + name;
-  const int fd = FailsOnPurpose() ? -1 : open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return ErrorText(path);
-  const bool written = write(fd, value.data(), value.size()) == static_cast<ssize_t>(value.size());
-  std::string problem = written ? "" : ErrorText(path + " = " + value);
-  close(fd);
-  return problem;
 }
 
 std::string SetSysctls(const IpcSysctls& it) {
@@ -132,7 +123,10 @@ class Namespaces {
 
   std::string EnterNet(const NetNamespace& net) const {
     if (!net.external || options_.namespaces.empty_net) {
-      return Unshare(CLONE_NEWNET, "CLONE_NEWNET");
+      const NetworkMaker maker(net, files_, options_);
+      std::string problem = Unshare(CLONE_NEWNET, "CLONE_NEWNET");
+      if (problem.empty() && !options_.namespaces.empty_net) problem = maker.Fill();
+      return problem;
     }
     const std::string& key = net.external->bytes;
     const int held = files_.place(NetworkPlace(key));
@@ -156,6 +150,16 @@ const Attributes* FindAttributes(const Program& program, Is&& is) {
 
 }  // namespace
 
+std::string WriteSysctl(const std::string& name, const std::string& value) {
+  const std::string path = "/proc/sys/" + name;
+  const int fd = FailsOnPurpose() ? -1 : open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return ErrorText(path);
+  const bool written = write(fd, value.data(), value.size()) == static_cast<ssize_t>(value.size());
+  std::string problem = written ? "" : ErrorText(path + " = " + value);
+  close(fd);
+  return problem;
+}
+
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
                                const RestoreOptions& options) {
   const Namespaces namespaces(files, options);
@@ -173,6 +177,11 @@ bool HasNewNetwork(const Program& program, const RestoreOptions& options) {
       FindAttributes(program, [](const Attributes& it) { return it.net.has_value(); });
   return with != nullptr && !options.namespaces.joined.contains("net") &&
          (!with->net->external || options.namespaces.empty_net);
+}
+
+const NetNamespace* OwnNetwork(const Program& program, const RestoreOptions& options) {
+  if (!HasNewNetwork(program, options) || options.namespaces.empty_net) return nullptr;
+  return &*FindAttributes(program, [](const Attributes& it) { return it.net.has_value(); })->net;
 }
 
 const std::vector<Mount>* OwnMounts(const Program& program) {

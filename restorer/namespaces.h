@@ -15,8 +15,15 @@ namespace crgen::restorer {
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
                                const RestoreOptions& options);
 
-/// Whether the tree is in a network namespace that nobody had before: no rule of a dump is there.
+/// Writes /proc/sys/`name`. Empty, or what failed.
+std::string WriteSysctl(const std::string& name, const std::string& value);
+
+/// Whether the tree is in a network namespace that nobody had before: no rule of a dump is there,
+/// but for what OwnNetwork() has.
 bool HasNewNetwork(const Program& program, const RestoreOptions& options);
+
+/// The network namespace that is made for the tree, as it was in the dump; nullptr: none is.
+const NetNamespace* OwnNetwork(const Program& program, const RestoreOptions& options);
 
 /// The mounts of its own, of which a program has one list at most; nullptr: it has none.
 const std::vector<Mount>* OwnMounts(const Program& program);

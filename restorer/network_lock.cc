@@ -2,125 +2,26 @@
 #include "restorer/network_lock.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <cctype>
-#include <cerrno>
-#include <csignal>
-#include <cstdio>
-#include <cstring>
 #include <map>
 #include <set>
 #include <sstream>
 
-#include "model/printable.h"
-#include "restorer/cleanup.h"
-#include "restorer/deadline.h"
 #include "restorer/files/inet_socket.h"
 #include "restorer/namespaces.h"
-#include "restorer/own_limits.h"
-#include "restorer/problem.h"
-#include "restorer/supervisor_calls.h"
+#include "restorer/network.h"
+#include "restorer/tools.h"
 
 namespace crgen::restorer {
 namespace {
 
-/// What a tool has done.
-struct Outcome {
-  std::string problem;  ///< it could not be run, or not to its end
-  bool started = false;
-  int status = 0;  ///< its exit code
-  std::string output;
-};
-
-constexpr int kNotStarted = 127;  // as shells have it
-
-std::string ReadAll(int fd) {
-  std::string text;
-  char piece[4096];
-  off_t at = 0;
-  for (ssize_t got; (got = pread(fd, piece, sizeof piece, at)) > 0; at += got) {
-    text.append(piece, static_cast<std::size_t>(got));
-  }
-  return text;
-}
-
-/// Starts it in a group of its own, with the caller's limits and no signal blocked; the pid, or -1
-/// and errno.
-pid_t Start(std::vector<const char*> words, int in, int out) {
-  words.push_back(nullptr);
-  const pid_t pid = fork();
-  if (pid != 0) return pid;
-  setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  DieOfStop();
-  LowerOwnLimits();
-  sigset_t none;
-  sigemptyset(&none);
-  sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
-      dup2(out, STDERR_FILENO) >= 0) {
-    execvp(words[0], const_cast<char* const*>(words.data()));
-  }
-  dprintf(STDERR_FILENO, "%s", std::strerror(errno));
-  _exit(kNotStarted);
-}
-
-/// Until it has ended; not for longer than the deadline, nor when an end is asked for: then it is
-/// killed, with all that it has started.
-void Await(pid_t pid, const Deadline& deadline, Outcome* outcome) {
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0) {
-    if (errno != EINTR) {
-      outcome->problem = std::strerror(errno);
-      return;
-    }
-    if (!deadline.Passed() && !StopIsAsked()) continue;
-    outcome->problem = deadline.Passed() ? "no end after " + std::to_string(deadline.seconds()) +
-                                               " s (--timeout): killed"
-                                         : "interrupted: killed";
-    kill(-pid, SIGKILL);
-    kill(pid, SIGKILL);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-    }
-    return;
-  }
-  outcome->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-Outcome RunTool(const std::vector<const char*>& words, const std::string& input, unsigned timeout) {
-  Outcome outcome;
-  const int in = memfd_create("input", MFD_CLOEXEC), out = memfd_create("output", MFD_CLOEXEC);
-  const bool ready = !FailsOnPurpose() && in >= 0 && out >= 0 &&
-                     write(in, input.data(), input.size()) == static_cast<ssize_t>(input.size()) &&
-                     lseek(in, 0, SEEK_SET) == 0;
-  const pid_t pid = ready ? Start(words, in, out) : -1;
-  if (pid < 0) {
-    outcome.problem = std::strerror(errno);
-  } else {
-    Await(pid, Deadline(timeout), &outcome);
-    outcome.output = ReadAll(out);
-    outcome.started = outcome.status != kNotStarted;
-  }
-  if (in >= 0) close(in);
-  if (out >= 0) close(out);
-  return outcome;
-}
+constexpr const char* kLock = "the network lock of the dump: ";
 
 /// Empty: it has done what it was asked for.
-std::string Complaint(const std::string& what, const Outcome& outcome) {
-  if (outcome.problem.empty() && outcome.status == 0) return "";
-  std::string said = outcome.output;
-  while (!said.empty() && std::isspace(static_cast<unsigned char>(said.back()))) said.pop_back();
-  const std::string why = !outcome.problem.empty() ? outcome.problem
-                          : said.empty()           ? "exit code " + std::to_string(outcome.status)
-                                                   : said;
-  return "the network lock of the dump: " + what + ": " + Printable(why);
+std::string Complaint(const std::string& what, const ToolOutcome& outcome) {
+  const std::string complaint = ToolComplaint(what, outcome);
+  return complaint.empty() ? "" : kLock + complaint;
 }
 
 /// "127.0.0.1/32": as a rule has it.
@@ -141,6 +42,34 @@ Rule RuleOf(const char* chain, const InetAddress& from, const InetAddress& to) {
 }
 
 }  // namespace
+
+std::string ChainRemovalOf(const std::string& ruleset) {
+  constexpr const char* kHandle = "# handle ";
+  std::string rules, chains, table, chain;
+  std::istringstream lines(ruleset);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty()) continue;
+    std::istringstream words(line);
+    std::string first, second, third;
+    words >> first >> second >> third;
+    if (!line.starts_with('\t')) {
+      table = first == "table" && third == "filter" && (second == "ip" || second == "ip6")
+                  ? second + " filter "
+                  : "";
+    } else if (!table.empty() && first == "chain") {
+      chain = second;
+      if (chain == "CRIU") {
+        chains += "flush chain " + table + "CRIU\ndelete chain " + table + "CRIU\n";
+      }
+    } else if (!table.empty() && (chain == "INPUT" || chain == "OUTPUT")) {
+      const std::size_t jump = line.find(" jump CRIU "), handle = line.rfind(kHandle);
+      if (jump == line.npos || handle == line.npos || handle < jump) continue;
+      rules += "delete rule " + table + chain + " handle " +
+               line.substr(handle + std::string_view(kHandle).size()) + "\n";
+    }
+  }
+  return chains.empty() ? "" : rules + chains;
+}
 
 std::string DeletionOf(const std::string& saved,
                        const std::vector<const InetSocket*>& connections) {
@@ -164,17 +93,16 @@ std::string DeletionOf(const std::string& saved,
 }
 
 NetworkUnlock::NetworkUnlock(const Program& program, const RestoreOptions& options)
-    : program_(program), timeout_(options.timeout) {
+    : program_(program), timeout_(options.timeout), own_(OwnNetwork(program, options)) {
   const About* about = AboutOf(program);
-  if (about == nullptr || !about->network_lock || !options.network_locked ||
-      HasNewNetwork(program, options)) {
-    return;
-  }
-  lock_ = &*about->network_lock;
+  if (about == nullptr || !about->network_lock) return;
+  const bool outside = options.network_locked && !HasNewNetwork(program, options);
+  if (own_ != nullptr || outside) lock_ = &*about->network_lock;
 }
 
 std::string NetworkUnlock::Find() {
   if (lock_ == nullptr) return "";
+  if (own_ != nullptr) return FindInOwn();
   if (!(lock_->method == kIptables)) return FindTable();
   std::vector<const InetSocket*> four, six;
   for (const Command& command : program_) {
@@ -187,9 +115,34 @@ std::string NetworkUnlock::Find() {
   return problem.empty() ? FindRules(six, "ip6tables-save", "ip6tables-restore") : problem;
 }
 
+/// Where CRIU's iptables-restore(8) is that of nftables, its rules are among those.
+std::string NetworkUnlock::FindInOwn() {
+  if (!(lock_->method == kIptables)) return own_->nftables ? FindTable() : "";
+  if (own_->nftables) {
+    const ToolOutcome listed = RunTool({"nft", "--handle", "list", "ruleset"}, "", timeout_);
+    std::string problem = Complaint("nft list ruleset", listed);
+    if (!problem.empty()) return problem;
+    std::string removal = ChainRemovalOf(listed.output);
+    if (!removal.empty()) removals_.push_back({{"nft", "-f", "-"}, std::move(removal)});
+  }
+  for (const bool six : {false, true}) {
+    if (!(six ? own_->ip6tables : own_->iptables)) continue;
+    const TablesPrograms programs = TablesProgramsOf(six);
+    // All tables: to ask for one that is not there makes it.
+    const ToolOutcome saved = RunTool({programs.save}, "", timeout_);
+    std::string problem = Complaint(programs.save, saved);
+    if (!problem.empty()) return problem;
+    if (saved.output.find("\n:CRIU ") == std::string::npos) continue;
+    removals_.push_back(
+        {{programs.restore, "-w", "--noflush"},
+         "*filter\n-D INPUT -j CRIU\n-D OUTPUT -j CRIU\n-F CRIU\n-X CRIU\nCOMMIT\n"});
+  }
+  return "";
+}
+
 /// All of the family: whether one is there is not what the exit code says of a single one.
 std::string NetworkUnlock::FindTable() {
-  const Outcome listed = RunTool({"nft", "list", "tables", "inet"}, "", timeout_);
+  const ToolOutcome listed = RunTool({"nft", "list", "tables", "inet"}, "", timeout_);
   std::string problem = Complaint("nft list tables inet", listed);
   std::istringstream lines(listed.output);
   for (std::string line; problem.empty() && std::getline(lines, line);) {
@@ -202,7 +155,7 @@ std::string NetworkUnlock::FindTable() {
 std::string NetworkUnlock::FindRules(const std::vector<const InetSocket*>& connections,
                                      const char* save, const char* restore) {
   if (connections.empty()) return "";
-  const Outcome saved = RunTool({save, "-t", "filter"}, "", timeout_);
+  const ToolOutcome saved = RunTool({save, "-t", "filter"}, "", timeout_);
   std::string problem = Complaint(save, saved);
   if (!problem.empty()) return problem;
   std::string deletion = DeletionOf(saved.output, connections);
@@ -212,7 +165,7 @@ std::string NetworkUnlock::FindRules(const std::vector<const InetSocket*>& conne
 
 std::string NetworkUnlock::Remove() {
   for (const Removal& removal : removals_) {
-    const Outcome done = RunTool(removal.words, removal.input, timeout_);
+    const ToolOutcome done = RunTool(removal.words, removal.input, timeout_);
     // One that was killed may have done it.
     may_be_gone_ |= done.started && done.status == 0;
     if (std::string problem = Complaint(removal.words[0], done); !problem.empty()) return problem;

@@ -34,15 +34,22 @@ class NetworkUnlock {
   };
 
   std::string FindTable();
+  std::string FindInOwn();
   std::string FindRules(const std::vector<const InetSocket*>& connections, const char* save,
                         const char* restore);
 
   const Program& program_;
   const unsigned timeout_;
   const NetworkLock* lock_ = nullptr;  ///< none: there is nothing to remove
+  const NetNamespace* own_;            ///< the lock was dumped with it; nullptr: it is outside
   std::vector<Removal> removals_;
   bool may_be_gone_ = false;
 };
+
+/// What makes nft(8) remove the chain by which CRIU stops all packets of a network namespace, and
+/// what leads there, from `ruleset`, as `nft --handle list ruleset` prints it. Empty: it is not
+/// there.
+std::string ChainRemovalOf(const std::string& ruleset);
 
 /// The rules in `saved`, as iptables-save(8) prints the table `filter`, that stop `connections`, as
 /// input that makes iptables-restore(8) delete them. Empty: there are none.

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 
 #include "restorer/cleanup.h"
 #include "restorer/proc_files.h"
@@ -18,8 +19,18 @@ namespace crgen::restorer {
 #ifdef CRRESTORE_FAULTS
 const Setup* fault_setup = nullptr;
 
+/// Of the calls before there is a script.
+bool FailsEarly() {
+  static const char* const failing = std::getenv("CRRESTORE_FAILING_EARLY_CALL");
+  static int calls = 0;
+  if (failing == nullptr || ++calls != std::atoi(failing)) return false;
+  errno = EIO;
+  return true;
+}
+
 bool FailsOnPurpose() {
-  if (fault_setup == nullptr || fault_setup->failing_call == 0) return false;
+  if (fault_setup == nullptr) return FailsEarly();
+  if (fault_setup->failing_call == 0) return false;
   const Word call = __atomic_add_fetch(&fault_setup->board->calls, 1, __ATOMIC_SEQ_CST);
   if (call != fault_setup->failing_call) return false;
   errno = EIO;

@@ -8,7 +8,7 @@ sanitized="generate_random_test golden_test images_entries_test images_errors_te
   images_framing_test images_memory_test images_pages_test images_processes_test images_unsupported_test
   images_parents_test images_robustness_test images_values_test"
 
-"$here/scripts/install-dependencies.sh" runc redis-server nginx-light iptables vim-tiny tmux less
+"$here/scripts/install-dependencies.sh" runc redis-server nginx-light iproute2 iptables nftables vim-tiny tmux less
 [ -f "$here/build/build.ninja" ] || cmake -G Ninja -S "$here" -B "$here/build"
 ninja -C "$here/build"
 ctest --test-dir "$here/build" --output-on-failure -j "$(nproc)"

@@ -110,6 +110,12 @@ void ShowNamespaces(const Show& show, const Attributes& root) {
   if (root.net) {
     show.Line("network namespace" +
               (root.net->external ? ", from outside: " + root.net->external->bytes : ""));
+    for (const NetDevice& device : root.net->devices) {
+      show.Line("network device " + std::to_string(device.ifindex) + ": " + device.name.bytes +
+                ", " + ValueName(NetDeviceTypeKind::Names(), device.type.value) +
+                (device.address.empty() ? "" : " " + device.address) +
+                (device.NeedsOutside() ? ", with a part outside: " + device.OutsideKey() : ""));
+    }
   }
 }
 

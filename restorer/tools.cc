@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "restorer/tools.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cctype>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "model/printable.h"
+#include "restorer/cleanup.h"
+#include "restorer/deadline.h"
+#include "restorer/own_limits.h"
+#include "restorer/supervisor_calls.h"
+
+namespace crgen::restorer {
+namespace {
+
+constexpr int kNotStarted = 127;                   // as shells have it
+constexpr std::size_t kOutputAtMost = 1 << 20;     // bytes, of a confined program
+constexpr std::size_t kMemoryAtMost = 1ull << 32;  // bytes, likewise
+
+std::string ReadAll(int fd) {
+  std::string text;
+  char piece[4096];
+  off_t at = 0;
+  for (ssize_t got; (got = pread(fd, piece, sizeof piece, at)) > 0; at += got) {
+    text.append(piece, static_cast<std::size_t>(got));
+  }
+  return text;
+}
+
+bool Limit(int resource, rlim_t most) {
+  const rlimit limit = {most, most};
+  return setrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0;
+}
+
+/// In a process that becomes another program. False: errno.
+bool Confine() {
+  constexpr id_t kNobody = 65534;
+  constexpr std::uint32_t kKept = 1u << CAP_NET_ADMIN | 1u << CAP_NET_RAW;
+  const auto drop_groups = [] { return syscall(SYS_setgroups, 0, nullptr) == 0; };
+  // In a user namespace that has no such id the rest of it has no rights outside anyway.
+  const auto become_nobody = [&] {
+    if (setresgid(kNobody, kNobody, kNobody) == 0 && setresuid(kNobody, kNobody, kNobody) == 0) {
+      return true;
+    }
+    return errno == EINVAL;
+  };
+  __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct kept[2] = {{kKept, kKept, kKept}, {0, 0, 0}};
+  const auto keep = [&] {
+    return syscall(SYS_capset, &header, kept) == 0 &&
+           prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_ADMIN, 0, 0) == 0 &&
+           prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_RAW, 0, 0) == 0;
+  };
+  const auto die_with_parent = [] { return prctl(PR_SET_PDEATHSIG, SIGKILL) == 0; };
+  return prctl(PR_SET_KEEPCAPS, 1) == 0 && (drop_groups() || errno == EPERM) && become_nobody() &&
+         keep() && die_with_parent() && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         Limit(RLIMIT_NPROC, 0) && Limit(RLIMIT_CORE, 0) && Limit(RLIMIT_FSIZE, kOutputAtMost) &&
+         Limit(RLIMIT_AS, kMemoryAtMost) &&
+         // The namespace is new: nobody else changes its tables.
+         setenv("XTABLES_LOCKFILE", "/dev/null", 1) == 0;
+}
+
+/// Starts it in a group of its own, with the caller's limits and no signal blocked; the pid, or -1
+/// and errno.
+pid_t Start(std::vector<const char*> words, int in, int out, bool confined) {
+  words.push_back(nullptr);
+  const pid_t pid = fork();
+  if (pid != 0) return pid;
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  DieOfStop();
+  LowerOwnLimits();
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
+      dup2(out, STDERR_FILENO) >= 0 && (!confined || Confine())) {
+    execvp(words[0], const_cast<char* const*>(words.data()));
+  }
+  dprintf(STDERR_FILENO, "%s", std::strerror(errno));
+  _exit(kNotStarted);
+}
+
+/// Until it has ended; not for longer than the deadline, nor when an end is asked for: then it is
+/// killed, with all that it has started.
+void Await(pid_t pid, const Deadline& deadline, ToolOutcome* outcome) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) {
+      outcome->problem = std::strerror(errno);
+      return;
+    }
+    if (!deadline.Passed() && !StopIsAsked()) continue;
+    outcome->problem = deadline.Passed() ? "no end after " + std::to_string(deadline.seconds()) +
+                                               " s (--timeout): killed"
+                                         : "interrupted: killed";
+    kill(-pid, SIGKILL);
+    kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return;
+  }
+  outcome->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+ToolOutcome Run(const std::vector<const char*>& words, int in, bool confined, unsigned timeout) {
+  ToolOutcome outcome;
+  const int out = FailsOnPurpose() ? -1 : memfd_create("output", MFD_CLOEXEC);
+  const pid_t pid = out >= 0 && in >= 0 ? Start(words, in, out, confined) : -1;
+  if (pid < 0) {
+    outcome.problem = std::strerror(errno);
+  } else {
+    Await(pid, Deadline(timeout), &outcome);
+    outcome.output = ReadAll(out);
+    outcome.started = outcome.status != kNotStarted;
+  }
+  if (out >= 0) close(out);
+  return outcome;
+}
+
+}  // namespace
+
+ToolOutcome RunTool(const std::vector<const char*>& words, const std::string& input,
+                    unsigned timeout) {
+  int in = memfd_create("input", MFD_CLOEXEC);
+  if (in >= 0 && (write(in, input.data(), input.size()) != static_cast<ssize_t>(input.size()) ||
+                  lseek(in, 0, SEEK_SET) != 0)) {
+    close(in);
+    in = -1;
+  }
+  ToolOutcome outcome = Run(words, in, false, timeout);
+  if (in >= 0) close(in);
+  return outcome;
+}
+
+ToolOutcome RunConfinedTool(const std::vector<const char*>& words, int input, unsigned timeout) {
+  return Run(words, input, true, timeout);
+}
+
+std::string ToolComplaint(const std::string& what, const ToolOutcome& outcome) {
+  if (outcome.problem.empty() && outcome.status == 0) return "";
+  std::string said = outcome.output;
+  while (!said.empty() && std::isspace(static_cast<unsigned char>(said.back()))) said.pop_back();
+  const std::string why = !outcome.problem.empty() ? outcome.problem
+                          : said.empty()           ? "exit code " + std::to_string(outcome.status)
+                                                   : said;
+  return what + ": " + Printable(why);
+}
+
+}  // namespace crgen::restorer
