@@ -233,3 +233,5 @@ TEST_F(NetworkTest, AnyFailingCallLeavesNothing) {
 
 }  // namespace
 }  // namespace crgen::test
+
+int main(int argc, char** argv) { return crgen::test::MainInNewPidNamespace(argc, argv); }

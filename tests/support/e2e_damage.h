@@ -89,6 +89,12 @@ inline Damage Without(const std::string& program, const std::string& attribute) 
           })};
 }
 
+inline Damage WithoutPart(const std::string& program, const std::string& attribute,
+                          const std::string& part) {
+  return {program, "without " + part,
+          InAttribute(attribute, [=](nlohmann::json& value) { value.erase(part); })};
+}
+
 /// Takes out the last command for which this holds.
 inline std::function<void(nlohmann::json&)> WithoutLast(
     const std::function<bool(const nlohmann::json&)>& holds) {
@@ -627,6 +633,20 @@ inline std::vector<Damage> Damages() {
          InMount("/part", [](json& mounts, std::size_t i) { mounts.erase(i); })(plan);
          InMount("/tmp", [](json& mounts, std::size_t i) { mounts[i].erase("content"); })(plan);
        }},
+      WithoutPart("network", "net", "routes"),
+      WithoutPart("network", "net", "rules"),
+      WithoutPart("network", "net", "nftables"),
+      WithoutPart("network", "net", "ip6tables"),
+      {"network", "another number of bytes",
+       InAttribute("net", [](json& net) { Add(1, net["devices"].back()["mtu"]); })},
+      {"network", "a device less",
+       InAttribute("net",
+                   [](json& net) {
+                     std::erase_if(net["devices"].get_ref<json::array_t&>(),
+                                   [](const json& device) { return device["type"] == "TUN"; });
+                   })},
+      {"network", "another sysctl",
+       InAttribute("net", [](json& net) { Add(1, net["sysctls"]["ipv4_all"]["rp_filter"]); })},
       {"forest", "a group less", WithoutLast("SET_PGID")},
       {"cyclic_groups", "a group less", WithoutLast("SET_PGID")},
       {"births_before_setsid", "a group less", WithoutLast("SET_PGID")},

@@ -104,6 +104,14 @@ class PlanNormalizer {
     for (const char* kind : {"uts", "ipc", "net"}) {
       if (attributes.contains(kind)) attributes[kind].erase("id");
     }
+    if (attributes.contains("net")) {
+      // Their names have the number, and they have counters.
+      for (nlohmann::json& member : attributes["net"]) {
+        if (!member.is_object()) continue;
+        member.erase("image");
+        member.erase("bytes");
+      }
+    }
     if (!attributes.contains("mounts")) return;
     Numbers mounts, superblocks;
     for (nlohmann::json& mount : attributes["mounts"]) {

@@ -40,6 +40,7 @@ struct Program {
   bool connections = false;    ///< it has TCP connections
   bool cgroups = false;        ///< it has a hierarchy of cgroups
   bool own_root = false;       ///< its home is the root of a mount namespace of its own
+  bool own_network = false;    ///< likewise a network namespace, with connections in it
 };
 
 /// One program on its way through dump, plan and restore.
@@ -110,6 +111,7 @@ class EndToEnd : public ::testing::Test {
       if (TheProgram().connections) {
         words.insert(words.end(), {"--tcp-established", "--network-lock", "skip"});
       }
+      if (TheProgram().own_network) words.emplace_back("--tcp-established");
       // Where the program is in the root of a hierarchy, all that others have there would be
       // dumped.
       if (TheProgram().cgroups) {
@@ -158,13 +160,17 @@ class EndToEnd : public ::testing::Test {
       std::vector<std::string> words = {Machine().criu, "restore",   "-d",          "-D",
                                         Images(dump),   "-o",        "restore.log", "-v4",
                                         "--file-locks", "--pidfile", pidfile};
-      if (TheProgram().connections) words.push_back("--tcp-established");
+      if (TheProgram().connections || TheProgram().own_network) {
+        words.push_back("--tcp-established");
+      }
       return Execute(words, Log("restore"));
     }
     std::vector<std::string> words = {CRRESTORE_BINARY, Plan(dump), "--images",    Images(dump),
                                       "--pidfile",      pidfile,    "--file-locks"};
     if (TheProgram().pid_namespace) words.insert(words.end(), {"--pidns", "--namespaces=caller"});
-    if (TheProgram().connections) words.push_back("--tcp-established");
+    if (TheProgram().connections || TheProgram().own_network) {
+      words.push_back("--tcp-established");
+    }
     if (TheProgram().own_root) words.insert(words.end(), {"--root", Home()});
     words.insert(words.end(), options.begin(), options.end());
     return Execute(words, Log("restore"));
