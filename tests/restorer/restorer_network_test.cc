@@ -72,7 +72,7 @@ TEST_F(NetworkTest, Devices) {
               {{"address", "02:00:00:00:00:09"},
                {"tun",
                 {{"flags", {"IFF_TAP", "IFF_NO_PI", "IFF_PERSIST"}},
-                 {"owner", 7},
+                 {"owner", 12345},
                  {"group", -1},
                  {"vnethdr", 10},
                  {"sndbuf", 100000}}}})});
@@ -91,7 +91,7 @@ TEST_F(NetworkTest, Devices) {
   has("over", "macvlan mode vepa");
   has("bridge", "7: bridge: <BROADCAST,MULTICAST> mtu");
   has("tap", "9: tap: <NO-CARRIER,BROADCAST,UP>");
-  has("tap", "tun type tap pi off vnet_hdr off persist on user 7");
+  has("tap", "tun type tap pi off vnet_hdr off persist on user 12345");
 }
 
 TEST_F(NetworkTest, WhatProgramsHaveSaved) {
@@ -228,8 +228,10 @@ TEST_F(NetworkTest, AnyFailingCallLeavesNothing) {
     EXPECT_NE(outcome.errors.find("nothing is restored"), std::string::npos) << outcome.errors;
     ASSERT_TRUE(Left().empty());
   }
-  EXPECT_GT(failures, 30);
+  EXPECT_GE(failures, 25);
 }
 
 }  // namespace
 }  // namespace crgen::test
+
+int main(int argc, char** argv) { return crgen::test::MainInNewPidNamespace(argc, argv); }
