@@ -13,7 +13,7 @@ export HOME=$folder
 
 # All three are at work, and the pipes between them are full.
 wanted tar_gzip_sha256sum && {
-  head -c 30000000 /dev/urandom >"$folder/data"
+  head -c 20000000 /dev/urandom >"$folder/data"
   try tar_gzip_sha256sum "tar gzip sha256sum" "
     echo yes >ready
     tar c -C '$folder' data | gzip -1 | sha256sum
@@ -21,7 +21,7 @@ wanted tar_gzip_sha256sum && {
 }
 
 wanted background_jobs && try background_jobs sort '
-  count() { for ((i = 0; i < 40000; i++)); do echo "$1 $i"; done; }
+  count() { for ((i = 0; i < 20000; i++)); do echo "$1 $i"; done; }
   numbers() { for job in a b c; do count $job & done; wait; }
   echo yes >ready
   numbers | sort | sha256sum
@@ -33,15 +33,15 @@ wanted background_jobs && try background_jobs sort '
   echo done >end'
 
 wanted xz xz && try xz xz "
-  seq 1000000 >data
+  seq 500000 >data
   echo yes >ready
   xz -T2 -6 --block-size=1MiB -c data | sha256sum
   echo done >end"
 
 # The jobs' tokens are in a pipe, or a FIFO.
 wanted make make cc && try make make '
-  for i in {1..10}; do
-    for j in {1..60}; do
+  for i in {1..8}; do
+    for j in {1..40}; do
       echo "int f${i}_$j(int n) { int s = 0; for (int i = 0; i < n; i++) s += i * n + s % ($j + i); return s; }"
     done >$i.c
     echo "int f${i}_7(int); " >>all.h
@@ -49,7 +49,7 @@ wanted make make cc && try make make '
   done
   printf "%s\n" "#include \"all.h\"" "#include <stdio.h>" "int main() { int sum = 0;" \
     "#include \"calls.h\"" "printf(\"%d\\n\", sum); }" >main.c
-  printf "%s\n" "program: main.o \$(addsuffix .o,$(echo {1..10}))" "	cc -o \$@ \$^" \
+  printf "%s\n" "program: main.o \$(addsuffix .o,$(echo {1..8}))" "	cc -o \$@ \$^" \
     "%.o: %.c" "	cc -O2 -c \$< -o \$@ && echo \$@ >>ready" >Makefile
   make -s -j2 program && ./program
   echo $? >end'
@@ -57,7 +57,7 @@ wanted make make cc && try make make '
 wanted git_repack git && try git_repack git '
   git init -q .
   git config user.name somebody; git config user.email nobody@localhost
-  for i in {1..250}; do seq $i 3 9000 >$i; done
+  for i in {1..120}; do seq $i 3 9000 >$i; done
   git add [1-9]*
   GIT_AUTHOR_DATE=@1000000000 GIT_COMMITTER_DATE=@1000000000 git commit -qm all
   echo yes >ready

@@ -31,7 +31,7 @@ def main(arguments):
     for own in facts.values():
         for name in UNLIKE:
             own.pop(name, None)
-        if own['stat state'] != 'Z':
+        if 'stat state' in own:  # which zombies have not
             own['stat state'] = 'stopped'
     json.dump(facts, sys.stdout)
     return 0

@@ -5,6 +5,7 @@
 # common.sh.
 # ONLY="NAME…" in the environment: these programs alone.
 tests=$(cd "$(dirname "$0")/.." && pwd)
+pids=() root=
 dump_options=() restore_options=() # those that the next program takes besides
 restorer=
 
@@ -27,6 +28,7 @@ enter() {
 begin() {
   setsid "$@" </dev/null >out 2>err &
   root=$!
+  pids=("$root")
   disown # no word of its end
   await 30 has ready || { fail "$name" "it does not begin: $(tail -n 3 err)"; return 1; }
 }
@@ -57,7 +59,8 @@ restore_stopped() {
   timeout 80 "$crrestore" plan.json --images images --file-locks --stop --pidfile pid \
     "${restore_options[@]}" </dev/null >restore.out 2>&1 &
   restorer=$!
-  await 40 all_are_stopped || { fail "$name" "no restore: $(tail -n 3 restore.out)"; return 1; }
+  await 40 has_succeeded_or_ended
+  all_are_stopped || { fail "$name" "no restore: $(tail -n 3 restore.out)"; return 1; }
   "$tests/world/program_facts.py" "$root" >facts.after
   "$tests/support/proc_facts.py" --compare facts.before facts.after >facts.diff ||
     fail "$name" "/proc says otherwise: $(head -20 facts.diff)"
@@ -78,6 +81,8 @@ all_are_stopped() {
   for pid in "${pids[@]}"; do grep -q '^State:.[TZ]' "/proc/$pid/status" 2>/dev/null || return 1; done
 }
 
+has_succeeded_or_ended() { all_are_stopped || ! kill -0 "$restorer" 2>/dev/null; }
+
 # expect WHAT IS WANTED
 expect() {
   [ "$2" = "$3" ] || fail "$name" "$1: \"$2\", expected \"$3\""
@@ -93,8 +98,7 @@ ended() {
 
 # finish: whoever is left of it ends.
 finish() {
-  local pid
-  for pid in "${pids[@]:-}"; do kill -KILL "$pid" 2>/dev/null; done
+  kill -KILL -- "-$root" "${pids[@]}" 2>/dev/null
   [ -z "$restorer" ] || wait "$restorer" 2>/dev/null
   restorer=
   [ "$failures" != "$failures_before" ] || echo "ok: $name"
@@ -109,9 +113,11 @@ try() {
   mkdir -p plain dumped
   (cd plain && bash -c "$3" </dev/null >out 2>err)
   cd dumped && here=$here/dumped && mkdir images || exit 1
-  begin bash -c "$3" || return
-  await 20 all_are_at_work "$2" || { fail "$name" "there are not: $2"; return; }
-  if stop_and_end; then
+  if ! begin bash -c "$3"; then
+    : # it has been said
+  elif ! await 20 all_are_at_work "$2"; then
+    fail "$name" "there are not: $2"
+  elif stop_and_end; then
     if has end; then
       fail "$name" "it was done before it was dumped"
     elif restore_stopped; then

@@ -30,10 +30,10 @@ if (!isMainThread) {
   const ask = (n) => new Promise((done) => { worker.once("message", done); worker.postMessage(n); });
   const pool = (n) => new Promise((done) => crypto.pbkdf2("key", "" + n, 1000, 20, "sha1", (_, key) => done(key)));
   (async () => {
-    for (let n = 0; n < 200; n++) {
+    for (let n = 0; n < 120; n++) {
       for (const part of await Promise.all([line(`${n} `.repeat(100)), ask(n), pool(n)])) all.update(part);
-      await new Promise((done) => setTimeout(done, 5));
-      if (n == 30) fs.writeFileSync("ready", "yes");
+      await new Promise((done) => setTimeout(done, 20));
+      if (n == 15) fs.writeFileSync("ready", "yes");
     }
     child.stdin.end();
     console.log(all.digest("hex"), await new Promise((done) => child.on("exit", done)));
@@ -48,18 +48,19 @@ cat >"$folder/program.rb" <<'P'
 require "digest"
 all, words, numbers = Digest::SHA256.new, Queue.new, SizedQueue.new(3)
 cat = IO.popen("cat", "r+")
-maker = Thread.new { 200.times { |n| numbers << n } }
+maker = Thread.new { 120.times { |n| numbers << n } }
 hasher = Thread.new { while (n = words.pop) do all.update(n) end }
 fiber = Fiber.new { n = 0; loop { Fiber.yield(n += 1) } }
 waits = trap("USR1") { $signals = ($signals || 0) + 1 }
-200.times do |n|
+120.times do |n|
   cat.puts("#{numbers.pop} #{fiber.resume}" * 50)
   words << cat.gets
-  Process.wait(fork { exit!(n % 7) }) if n % 20 == 0
+  Process.wait(fork { exit!(n % 7) }) if n % 8 == 0
   words << $?.exitstatus.to_s
   Process.kill("USR1", $$) if n % 10 == 0
   IO.select([cat], nil, nil, 0.01)
-  File.write("ready", "yes") if n == 30
+  sleep 0.01
+  File.write("ready", "yes") if n == 15
 end
 words << nil
 [maker, hasher].each(&:join)
@@ -119,16 +120,13 @@ func main() {
 		go func(n int) {
 			for sum := 0; ; n++ {
 				if sum += n % 3; n%100000 == 0 {
-					select {
-					case sums <- sum:
-					default:
-					}
+					sums <- sum
 				}
 			}
 		}(i)
 	}
-	all, ticks := sha256.New(), time.NewTicker(5*time.Millisecond)
-	for n := 0; n < 200; n++ {
+	all, ticks := sha256.New(), time.NewTicker(20*time.Millisecond)
+	for n := 0; n < 120; n++ {
 		for _, way := range []struct {
 			io.Writer
 			*bufio.Reader
@@ -142,7 +140,7 @@ func main() {
 		<-signals
 		<-ticks.C
 		<-sums
-		if n == 30 {
+		if n == 15 {
 			check(os.WriteFile("ready", []byte("yes"), 0o644))
 		}
 	}
