@@ -16,13 +16,14 @@ Attributes WithUts(const std::string& node = "host") {
 }
 Attributes WithIpc(std::uint32_t limit = 5) {
   Attributes attributes;
-  attributes.ipc = IpcNamespace{5, {}};
+  attributes.ipc.emplace().id = 5;
   attributes.ipc->sysctls.msgmni = limit;
   return attributes;
 }
 Attributes WithNet(std::optional<Text> key = std::nullopt) {
   Attributes attributes;
-  attributes.net = NetNamespace{6, std::move(key)};
+  attributes.net.emplace().id = 6;
+  attributes.net->external = std::move(key);
   return attributes;
 }
 

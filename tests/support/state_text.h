@@ -136,13 +136,13 @@ class StateText {
 
   void WriteFile(const check::Description& description) {
     auto file = std::make_shared<File>(*description.file);
-    if (auto* fifo = As<Fifo>(*file)) Renumber(&fifo->pipe_id.value, &fifos_);
-    auto* regular = As<RegularFile>(*file);
+    if (auto* fifo = std::get_if<Fifo>(&file->body)) Renumber(&fifo->pipe_id.value, &fifos_);
+    auto* regular = std::get_if<RegularFile>(&file->body);
     if (regular != nullptr && regular->unlinked) {
       Renumber(&regular->unlinked->id.value, &unlinked_);
       if (regular->unlinked->link_of) Renumber(&*regular->unlinked->link_of, &unlinked_);
     }
-    if (auto* memfd = As<Memfd>(*file)) {
+    if (auto* memfd = std::get_if<Memfd>(&file->body)) {
       Memfd own;
       own.inode_id.value = NumberOf(*description.object);
       own.pos = memfd->pos;
@@ -161,9 +161,9 @@ class StateText {
     File own = file;
     own.id = {};
     own.flags.bits &= kMatters;
-    if (auto* regular = As<RegularFile>(own)) {
+    if (auto* regular = std::get_if<RegularFile>(&own.body)) {
       regular->pos.reset();
-    } else if (auto* memfd = As<Memfd>(own)) {
+    } else if (auto* memfd = std::get_if<Memfd>(&own.body)) {
       *memfd = Memfd{};  // the region names its object
     }
     return Json(OpenFile{0, std::make_shared<File>(own), false, nullptr});
