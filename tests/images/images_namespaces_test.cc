@@ -40,8 +40,14 @@ TEST(Namespaces, OfTheRoot) {
   sysctls.shm_rmid_forced = true;
   sysctls.msg_default = 7;
   sysctls.sem_next_id = 5;
-  EXPECT_EQ(root.ipc, (IpcNamespace{13, sysctls}));
-  EXPECT_EQ(root.net, (NetNamespace{13, Text{"extRootNetNS"}}));
+  IpcNamespace ipc;
+  ipc.id = 13;
+  ipc.sysctls = sysctls;
+  EXPECT_EQ(root.ipc, ipc);
+  NetNamespace net;
+  net.id = 13;
+  net.external = Text{"extRootNetNS"};
+  EXPECT_EQ(root.net, net);
 }
 
 TEST(Namespaces, OfTheCaller) {

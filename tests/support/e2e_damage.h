@@ -142,7 +142,7 @@ inline std::vector<Damage> Damages() {
          }
        })},
       {"unlinked_kinds", "another directory", InUnlinked([](json& it) {
-         if (it.value("mode", 0) == (S_IFDIR | 0751)) it["mode"] = S_IFDIR | 0750;
+         if (it.value("mode", 0) == (S_IFDIR | 0751)) it["uid"] = 1233;
        })},
       {"unlinked_kinds", "another device", InUnlinked([](json& it) {
          if (it.contains("rdev")) it["rdev"] = it["rdev"].get<int>() - 2;  // /dev/null

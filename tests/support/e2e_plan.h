@@ -162,6 +162,8 @@ class PlanNormalizer {
       command["file"]["path"] = WithoutNumber(command["file"]["path"]);
       nlohmann::json& unlinked = command["file"]["unlinked"];
       if (unlinked.contains("times")) unlinked["times"].erase("access");
+      // What is queued is written at the restore.
+      if (command["file"]["type"] == "FIFO") unlinked.erase("times");
       if (unlinked.contains("content")) {
         for (nlohmann::json& part : unlinked["content"]) part.erase("source");
       }

@@ -55,7 +55,6 @@ static void MakeSegments(void) {
   main_view = CHECK(shmat(segment[MAIN], NULL, 0));
   Fill(main_view, SIZE / 8 * 8, 1);
   second_view = CHECK(shmat(segment[MAIN], NULL, 0));
-  CHECK(munmap(second_view + 2 * PAGE, PAGE));
   CHECK(mprotect(second_view + 4 * PAGE, PAGE, PROT_READ));
   read_view = CHECK(shmat(segment[MAIN], NULL, SHM_RDONLY));
   gone_view = CHECK(shmat(segment[GONE], NULL, 0));
@@ -65,6 +64,7 @@ static void MakeSegments(void) {
   Fill(hidden + PAGE, PAGE, 3);
   Fill(hidden + 3 * PAGE, PAGE, 4);
   CHECK(shmdt(hidden));
+  CHECK(munmap(second_view + 2 * PAGE, PAGE));  // now nothing comes to lie there
   shared = (volatile int*)(main_view + 3 * PAGE);
   *shared = 0;
 }
