@@ -103,8 +103,8 @@ TEST(Mounts, AsTheyAreSaid) {
   dump.edits = {Put("tmpfs-dev-6.tar.gz.img", "archive")};
   const std::vector<Mount> mounts = RootOf(LoadGood(dump)).mounts;
   const Mount expected[] = {
-      {30, {}, {"/"}, {"/"}, 5, "", {}, {}, {0x200001}, {}, {}, {}},
-      {33, 30, {"/data"}, {"/host/data"}, {}, "", {}, {}, {}, {}, Text{"data"}, {}},
+      {30, {}, {"/"}, {"/"}, 5, "", {}, {}, {0x200001}, {}, {}, {}, {}, {}},
+      {33, 30, {"/data"}, {"/host/data"}, {}, "", {}, {}, {}, {}, {}, {}, Text{"data"}, {}},
       {31,
        30,
        {"/tmp"},
@@ -116,8 +116,10 @@ TEST(Mounts, AsTheyAreSaid) {
        {0x2},
        {0x1},
        {},
+       {},
+       {},
        ImageBytes{"tmpfs-dev-6.tar.gz.img", 0, 7}},
-      {32, 30, {"/dir"}, {"/dir"}, 6, "", {}, {}, {}, {}, {}, {}}};
+      {32, 30, {"/dir"}, {"/dir"}, 6, "", {}, {}, {}, {}, {}, {}, {}, {}}};
   ASSERT_EQ(IdsOf(mounts), (std::vector<std::uint64_t>{30, 33, 31, 32}));
   for (std::size_t i = 0; i < mounts.size(); ++i) EXPECT_EQ(mounts[i], expected[i]) << i;
 }

@@ -22,7 +22,8 @@ class NetworkTest : public MountsTest {
  protected:
   void SetUp() override {
     MountsTest::SetUp();
-    if (!IsSkipped()) ASSERT_TRUE(EnterOwnNetwork());
+    if (IsSkipped()) return;
+    ASSERT_TRUE(EnterOwnNetwork());
   }
 
   /// What that command says in the namespace of the restored process.
