@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/snapshot_of.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -226,6 +227,8 @@ class SnapshotMaker {
       region.offset = mapped.offset;
       if (backing.kind == RegionKind::kPacketRing) {
         region.file = FileOf(*backing.opened);
+      } else if (backing.kind == RegionKind::kSysvShm) {
+        region.open_flags.bits = backing.may_write ? O_RDWR : O_RDONLY;
       } else if (backing.file != nullptr) {
         region.open_flags = backing.file->flags;
         if (backing.object == nullptr) region.file = MappedFile(backing.file);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The comparison of processes, threads, attributes and descriptors with a snapshot.
+#include <sched.h>
+
 #include <algorithm>
 #include <memory>
 #include <type_traits>
@@ -337,7 +339,9 @@ void Comparison::CompareProcess(std::size_t index) {
   ComparePlace(where, node, task);
   CompareState(where, process, task);
   if (process.state == ProcessState::kZombie || task.state == TaskState::kZombie) return;
-  if (task.namespaces.bits != 0) {
+  const std::uint64_t entered =
+      task.namespaces.bits & ~(snapshot_.user_namespace ? std::uint64_t{CLONE_NEWUSER} : 0);
+  if (entered != 0) {
     Differ(where, "namespaces", "the restorer's", "new ones: " + ValueText(task.namespaces));
   }
   if (task.fs.use_count() > 1) {

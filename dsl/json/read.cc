@@ -407,19 +407,14 @@ bool LanguageVersion::IsKnown() const {
 
 Result ReadProgram(const ByteReader& read, std::string_view name, Program* program,
                    std::vector<std::uint32_t>* lines, Diagnostics& diag) {
-  bool begun = false;
-  char first = 0;
-  if (read({&first, 1}) == 0) {
-    return diag.Fail(std::string(name),
-                     "is empty; where crgen was to write it, its own messages say why it did not");
-  }
-  const ByteReader whole = [&](std::span<char> out) -> std::size_t {
-    if (begun || out.empty()) return read(out);
-    begun = true;
-    out[0] = first;
-    return 1;
+  bool empty = true;
+  const ByteReader counted = [&](std::span<char> out) {
+    const std::size_t got = read(out);
+    if (got != 0) empty = false;
+    return got;
   };
-  Reader reader(name, diag);
+  Diagnostics problems;
+  Reader reader(name, problems);
   const Place root;
   bool good = true;
   program->clear();
@@ -430,7 +425,13 @@ Result ReadProgram(const ByteReader& read, std::string_view name, Program* progr
     program->emplace_back();
     good &= reader.Read(value, line, Place{&root, {}, program->size() - 1}, &program->back());
   };
-  const Result parsed = StreamJsonArray(whole, name, JsonLimits{}, element, diag);
+  const Result parsed = StreamJsonArray(counted, name, JsonLimits{}, element, problems);
+  if (empty) {
+    return diag.Fail(std::string(name),
+                     "is empty; where crgen was to write it, its own messages say why it did not");
+  }
+  for (const Diagnostic& entry : problems.entries()) diag.Add(entry);
+  diag.CountDropped(problems);
   return good ? parsed : Result::kError;
 }
 

@@ -169,6 +169,11 @@ TEST_F(RestorerSocketsTest, WhatTheHostHasNotIsSaidBefore) {
   close(taken);
   Json elsewhere = Listener();
   elsewhere["source"] = Address("192.0.2.1", port_);
+  elsewhere["state"] = "TCP_ESTABLISHED";
+  elsewhere["socket_type"] = "SOCK_DGRAM";
+  elsewhere["protocol"] = "IPPROTO_UDP";
+  elsewhere["destination"] = Address("192.0.2.2", 7);
+  elsewhere.erase("backlog");
   says(elsewhere, "the address 192.0.2.1 is not of this host");
   Json device = Listener();
   device["options"] = {{"so_bindtodevice", "nosuch0"}};
@@ -176,6 +181,18 @@ TEST_F(RestorerSocketsTest, WhatTheHostHasNotIsSaidBefore) {
   Json short_queue = Connection("TCP_ESTABLISHED");
   short_queue["stream"]["in"]["offset"] = 100;
   says(short_queue, "queues.img has 20 bytes");
+}
+
+TEST_F(RestorerSocketsTest, WhoWaitsMayDoSoAtAnAddressOfElsewhere) {
+  Json elsewhere = Listener();
+  elsewhere["source"] = Address("192.0.2.1", port_);
+  const Outcome outcome = Run(PlanWith(elsewhere));
+  EXPECT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_NE(
+      outcome.errors.find("the address 192.0.2.1 is not of this host: it is bound all the same"),
+      std::string::npos)
+      << outcome.errors;
+  KillEverybody();
 }
 
 TEST_F(RestorerSocketsTest, APortMayBelongToNobodyAnyMore) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/epoll.h>
 
 #include <algorithm>
 #include <functional>
@@ -150,7 +151,13 @@ class StateText {
     }
     Line("file", Json(OpenFile{0, file, false, nullptr}));
     auto late = std::make_shared<Attributes>();
-    for (const LateState& state : description.late) late->descriptors.push_back({0, state});
+    for (LateState state : description.late) {
+      if (auto* set = std::get_if<EpollTargets>(&state)) {
+        // ep_insert(): always among them.
+        for (EpollTarget& target : set->targets) target.events.bits |= EPOLLERR | EPOLLHUP;
+      }
+      late->descriptors.push_back({0, std::move(state)});
+    }
     if (!description.late.empty()) Line("late", Json(SetAttr{{}, std::move(late)}));
     if (description.object != nullptr) WriteObject(*description.object);
   }
