@@ -7,10 +7,11 @@
 #include <vector>
 
 #include "tests/support/e2e_change.h"
+#include "tests/support/e2e_namespace_damage.h"
 
 namespace crgen::test {
 
-inline std::vector<Damage> Damages() {
+inline std::vector<Damage> DamagesOfPrograms() {
   using nlohmann::json;
   return {
       Without("attributes", "rlimits"),
@@ -473,54 +474,18 @@ inline std::vector<Damage> Damages() {
                   command["shm_offset"] = 12288;
                 }
               })},
-      {"namespaces", "another domain",
-       InAttribute("uts", [](json& uts) { uts["domainname"] = "e2e-other"; })},
-      {"namespaces", "another file in place of tun",
-       InFiles("TUNF",
-               [](json& file) {
-                 file = {{"type", "REG"},
-                         {"id", file["id"]},
-                         {"flags", file["flags"]},
-                         {"path", "/dev/null"}};
-               })},
-      {"namespaces", "another limit",
-       InAttribute("ipc", [](json& ipc) { Add(1, ipc["sysctls"]["sem_opm"]); })},
-      {"namespaces", "a mount less",
-       InMount("/masked", [](json& mounts, std::size_t i) { mounts.erase(i); })},
-      {"namespaces", "other flags of a mount",
-       InMount("/proc/sys",
-               [](json& mounts, std::size_t i) { mounts[i]["flags"] = {"MS_RELATIME"}; })},
-      {"namespaces", "other flags of a file system",
-       InMount("/masked", [](json& mounts, std::size_t i) { mounts[i].erase("sb_flags"); })},
-      {"namespaces", "two file systems of one",
-       InMount("/part",
-               [](json& mounts, std::size_t i) {
-                 mounts[i].update({{"superblock", 7777777}, {"fstype", "tmpfs"}, {"root", "/"}});
-               })},
-      {"namespaces", "nothing in a tmpfs",
-       [](json& plan) {
-         InMount("/part", [](json& mounts, std::size_t i) { mounts.erase(i); })(plan);
-         InMount("/tmp", [](json& mounts, std::size_t i) { mounts[i].erase("content"); })(plan);
-       }},
-      WithoutPart("network", "net", "routes"),
-      WithoutPart("network", "net", "rules"),
-      WithoutPart("network", "net", "nftables"),
-      WithoutPart("network", "net", "ip6tables"),
-      {"network", "another number of bytes",
-       InAttribute("net", [](json& net) { Add(1, net["devices"].back()["mtu"]); })},
-      {"network", "a device less",
-       InAttribute("net",
-                   [](json& net) {
-                     std::erase_if(net["devices"].get_ref<json::array_t&>(),
-                                   [](const json& device) { return device["type"] == "TUN"; });
-                   })},
-      {"network", "another sysctl",
-       InAttribute("net", [](json& net) { Add(1, net["sysctls"]["ipv4_all"]["rp_filter"]); })},
       {"forest", "a group less", WithoutLast("SET_PGID")},
       {"cyclic_groups", "a group less", WithoutLast("SET_PGID")},
       {"births_before_setsid", "a group less", WithoutLast("SET_PGID")},
       {"shared_memory", "an object that is not shared", SplitObject},
   };
+}
+
+inline std::vector<Damage> Damages() {
+  std::vector<Damage> all = DamagesOfPrograms();
+  const std::vector<Damage> more = DamagesOfNamespaces();
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
 }
 
 }  // namespace crgen::test

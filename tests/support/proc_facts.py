@@ -44,7 +44,8 @@ def _regions(pid):
             span, mode, offset, _, inode, *name = word.split(None, 5)
             start, end = (int(address, 16) for address in span.split('-'))
             at = start - int(offset, 16) if inode != '0' else 0  # of the file's first byte
-            named = re.sub(r':\[\d+\]', '', ' '.join(name))
+            # A segment of System V that is removed has lost the key that its regions are called by.
+            named = re.sub(r':\[\d+\]|(?<=/SYSV)[0-9a-f]{8}', '', ' '.join(name))
             regions.append([start, end, f'{mode} {at:x} {named}'])
         elif key == 'VmFlags:':
             # ac: it was writable once, if only to who has put a page of the dump there.

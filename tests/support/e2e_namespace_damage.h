@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans that are wrong in one place of a namespace.
+#pragma once
+
+#include <vector>
+
+#include "tests/support/e2e_change.h"
+
+namespace crgen::test {
+
+inline std::vector<Damage> DamagesOfNamespaces() {
+  using nlohmann::json;
+  return {
+      {"namespaces", "another domain",
+       InAttribute("uts", [](json& uts) { uts["domainname"] = "e2e-other"; })},
+      {"namespaces", "another file in place of tun",
+       InFiles("TUNF",
+               [](json& file) {
+                 file = {{"type", "REG"},
+                         {"id", file["id"]},
+                         {"flags", file["flags"]},
+                         {"path", "/dev/null"}};
+               })},
+      {"namespaces", "another limit",
+       InAttribute("ipc", [](json& ipc) { Add(1, ipc["sysctls"]["sem_opm"]); })},
+      {"namespaces", "a mount less",
+       InMount("/masked", [](json& mounts, std::size_t i) { mounts.erase(i); })},
+      {"namespaces", "other flags of a mount",
+       InMount("/proc/sys",
+               [](json& mounts, std::size_t i) { mounts[i]["flags"] = {"MS_RELATIME"}; })},
+      {"namespaces", "other flags of a file system",
+       InMount("/masked", [](json& mounts, std::size_t i) { mounts[i].erase("sb_flags"); })},
+      {"namespaces", "two file systems of one",
+       InMount("/part",
+               [](json& mounts, std::size_t i) {
+                 mounts[i].update({{"superblock", 7777777}, {"fstype", "tmpfs"}, {"root", "/"}});
+                 mounts[i].erase("shared");
+               })},
+      {"namespaces", "nothing in a tmpfs",
+       [](json& plan) {
+         for (const char* bind : {"/part", "/slave"}) {
+           InMount(bind, [](json& mounts, std::size_t i) { mounts.erase(i); })(plan);
+         }
+         InMount("/tmp", [](json& mounts, std::size_t i) { mounts[i].erase("content"); })(plan);
+       }},
+      WithoutPart("network", "net", "routes"),
+      WithoutPart("network", "net", "rules"),
+      WithoutPart("network", "net", "nftables"),
+      WithoutPart("network", "net", "ip6tables"),
+      {"network", "another number of bytes",
+       InAttribute("net", [](json& net) { Add(1, net["devices"].back()["mtu"]); })},
+      {"network", "a device less",
+       InAttribute("net",
+                   [](json& net) {
+                     std::erase_if(net["devices"].get_ref<json::array_t&>(),
+                                   [](const json& device) { return device["type"] == "TUN"; });
+                   })},
+      {"network", "another sysctl",
+       InAttribute("net", [](json& net) { Add(1, net["sysctls"]["ipv4_all"]["rp_filter"]); })},
+  };
+}
+
+}  // namespace crgen::test
