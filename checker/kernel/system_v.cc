@@ -43,8 +43,11 @@ class IpcTable {
   Refusals CheckPlace(std::uint32_t id) {
     const auto [place, is_free] = places_.emplace(id % kIpcPlaces, id);
     if (is_free) return std::nullopt;
-    return Refusal{"EEXIST", NameOf(id) + " would be in the place of " + NameOf(place->second) +
-                                 ": ids differ modulo " + std::to_string(kIpcPlaces)};
+    // It takes the next one that is free, if there is one (ipc_idr_alloc()).
+    const bool is_last = id % kIpcPlaces == kIpcPlaces - 1;
+    return Refusal{is_last ? "ENOSPC" : "EEXIST",
+                   NameOf(id) + " would be in the place of " + NameOf(place->second) +
+                       ": ids differ modulo " + std::to_string(kIpcPlaces)};
   }
 
   std::string NameOf(std::uint32_t id) const { return "ipc: " + kind_ + " " + std::to_string(id); }

@@ -338,7 +338,7 @@ class Maker {
 };
 
 std::string ErrnoName(const std::string& violation) {
-  for (const char* name : {"EINVAL", "EEXIST", "EFAULT", "ERANGE"}) {
+  for (const char* name : {"EINVAL", "EEXIST", "EFAULT", "ERANGE", "ENOSPC"}) {
     if (violation.find(std::string(": ") + name + ":") != std::string::npos) return name;
   }
   return violation;
@@ -349,6 +349,7 @@ std::string ErrnoName(int error) {
          : error == EEXIST ? "EEXIST"
          : error == EFAULT ? "EFAULT"
          : error == ERANGE ? "ERANGE"
+         : error == ENOSPC ? "ENOSPC"
                            : std::strerror(error);
 }
 
