@@ -153,16 +153,6 @@ const Attributes* FindAttributes(const Program& program, Is&& is) {
 
 }  // namespace
 
-std::string WriteSysctl(const std::string& name, const std::string& value) {
-  const std::string path = "/proc/sys/" + name;
-  const int fd = FailsOnPurpose() ? -1 : open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return ErrorText(path);
-  const bool written = write(fd, value.data(), value.size()) == static_cast<ssize_t>(value.size());
-  std::string problem = written ? "" : ErrorText(path + " = " + value);
-  close(fd);
-  return problem;
-}
-
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
                                const RestoreOptions& options, SystemV* system_v) {
   const Namespaces namespaces(files, options, *system_v);

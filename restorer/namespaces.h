@@ -16,9 +16,6 @@ namespace crgen::restorer {
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
                                const RestoreOptions& options, SystemV* system_v);
 
-/// Writes /proc/sys/`name`. Empty, or what failed.
-std::string WriteSysctl(const std::string& name, const std::string& value);
-
 /// Whether the tree is in a network namespace that nobody had before: no rule of a dump is there,
 /// but for what OwnNetwork() has.
 bool HasNewNetwork(const Program& program, const RestoreOptions& options);

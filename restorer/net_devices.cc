@@ -89,8 +89,7 @@ class DeviceMaker {
     nlattr* info = message.Begin(IFLA_LINKINFO);
     if (device.type == kVethDevice) {
       message.Put(IFLA_INFO_KIND, "veth");
-      const std::string problem = PutPeer(device, message);
-      if (!problem.empty()) return problem;
+      PutPeer(device, message);
     } else {
       message.Put(IFLA_INFO_KIND, "bridge");
     }
@@ -99,7 +98,7 @@ class DeviceMaker {
     return error == 0 ? "" : Failed(device, "RTM_NEWLINK", error);
   }
 
-  std::string PutPeer(const NetDevice& device, NetlinkMessage& message) {
+  void PutPeer(const NetDevice& device, NetlinkMessage& message) {
     nlattr* data = message.Begin(IFLA_INFO_DATA);
     nlattr* peer = message.Begin(VETH_INFO_PEER);
     if (device.link) {
@@ -111,7 +110,6 @@ class DeviceMaker {
     }
     message.End(peer);
     message.End(data);
-    return "";
   }
 
   std::string MakeMacvlan(const NetDevice& device) {

@@ -10,10 +10,10 @@
 
 #include "preflight/question.h"
 #include "restorer/conntrack.h"
-#include "restorer/namespaces.h"
 #include "restorer/net_devices.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
+#include "restorer/sysctl.h"
 #include "restorer/tools.h"
 
 namespace crgen::restorer {
