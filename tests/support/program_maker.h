@@ -99,6 +99,12 @@ class ProgramMaker : private FileMaker {
       // not. So nothing of it is kept.
       Try(test::UnmapOf(command.pid, kArena.start, kArena.end));
     }
+    // Likewise: the pages before the one that cannot be written are copies by then.
+    const auto* load = std::get_if<LoadPages>(&command.body);
+    if (!error.empty() && load != nullptr && load->pages > 1 && IsPrivateFile(command.pid, *load)) {
+      Try(test::UnmapOf(command.pid, load->start.value,
+                        load->start.value + load->pages * kPageSize));
+    }
   }
 
   /// See Prepare() of the runner.
@@ -139,6 +145,16 @@ class ProgramMaker : private FileMaker {
       return MayLock(command.pid, set->attributes->descriptors.front());
     }
     return true;
+  }
+
+  /// Whether its first page is of a private mapping of an object.
+  bool IsPrivateFile(Pid pid, const LoadPages& load) const {
+    bool is = false;
+    ForEachRegion(pid, {load.start.value, load.start.value + kPageSize},
+                  [&](AddressRange, const check::MappedRegion& region) {
+                    is = region.backing->IsPrivate() && region.backing->HasOffset();
+                  });
+    return is;
   }
 
   /// No files are filled, though they could be. What fails may have copied the private pages
