@@ -16,11 +16,9 @@ struct CoreArguments {
 
 ExitCode Core(const CoreArguments& arguments) {
   Look look;
-  OpenLook(arguments.dump, &look);
-  SayWhatIsMissing(look, arguments.dump);
-  if (look.snapshot.processes.empty()) return ExitCode::kBadInput;
-  const ProcessIndex process = FindProcess(look, arguments.pid, arguments.dump);
-  if (process < 0) return ExitCode::kUsage;
+  ProcessIndex process;
+  const ExitCode opened = OpenProcess(arguments.dump, arguments.pid, &look, &process);
+  if (opened != ExitCode::kOk) return opened;
   if (const auto why = WithoutCore(look.snapshot, process)) {
     spdlog::error("pid {} {}", arguments.pid, *why);
     return look.whole ? ExitCode::kUnsupported : ExitCode::kBadInput;

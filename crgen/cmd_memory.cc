@@ -73,11 +73,9 @@ ExitCode Memory(const MemoryArguments& arguments) {
     return Usage("--at: expected ADDRESS or ADDRESS,LENGTH: hexadecimal, and a number of bytes");
   }
   Look look;
-  OpenLook(arguments.dump, &look);
-  SayWhatIsMissing(look, arguments.dump);
-  if (look.snapshot.processes.empty()) return ExitCode::kBadInput;
-  const ProcessIndex process = FindProcess(look, arguments.pid, arguments.dump);
-  if (process < 0) return ExitCode::kUsage;
+  ProcessIndex process;
+  const ExitCode opened = OpenProcess(arguments.dump, arguments.pid, &look, &process);
+  if (opened != ExitCode::kOk) return opened;
   if (look.snapshot.processes[process].state == ProcessState::kZombie) {
     return Usage("--pid: " + std::to_string(arguments.pid) +
                  " is a zombie, which has no memory any more");

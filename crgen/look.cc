@@ -44,6 +44,14 @@ ProcessIndex FindProcess(const Look& look, Pid pid, const std::string& path) {
   return {};
 }
 
+ExitCode OpenProcess(const std::string& path, Pid pid, Look* look, ProcessIndex* process) {
+  OpenLook(path, look);
+  SayWhatIsMissing(*look, path);
+  if (look->snapshot.processes.empty()) return ExitCode::kBadInput;
+  *process = FindProcess(*look, pid, path);
+  return *process < 0 ? ExitCode::kUsage : ExitCode::kOk;
+}
+
 ViewOptions OptionsOfTerminal() {
   ViewOptions options;
   if (isatty(STDOUT_FILENO) == 0) return options;

@@ -36,6 +36,10 @@ void SayWhatIsMissing(const Look& look, const std::string& path);
 /// None (said): no process of that number is in the dump `path`.
 ProcessIndex FindProcess(const Look& look, Pid pid, const std::string& path);
 
+/// Reads the dump `path`, says what is missing of it, and finds the process `pid`. Anything but kOk
+/// is how the command ends: why is said.
+ExitCode OpenProcess(const std::string& path, Pid pid, Look* look, ProcessIndex* process);
+
 /// Standard output's width, and colour, if it is a terminal; colour not with NO_COLOR
 /// (no-color.org).
 ViewOptions OptionsOfTerminal();
