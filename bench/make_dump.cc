@@ -2,6 +2,9 @@
 // Writes a dump of any size: processes of one real process's kind, with as many descriptors,
 // regions, pages and threads as asked for.
 #include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,6 +26,7 @@
 #include "images/proto/inventory.pb.h"
 #include "images/proto/memory.pb.h"
 #include "images/proto/pstree.pb.h"
+#include "images/proto/unix_socket.pb.h"
 
 namespace {
 
@@ -35,7 +39,9 @@ struct Options {
   bool tree_only = false;
   int processes = 1;
   int descriptors = 8;
-  int shared = 3;  // of the descriptors: descriptions that all processes share
+  int shared = 3;            // of the descriptors: descriptions that all processes share
+  int pipes = 0, pairs = 0;  // further descriptors of the first process: both ends, with a queue
+  int targets = 0;           // likewise: of a set of epoll(7)
   int threads = 0;
   int regions = 1;
   std::uint64_t pages = 4;
@@ -91,11 +97,37 @@ class Image {
     Append(&bytes_, static_cast<std::uint32_t>(message.ByteSizeLong()));
     message.AppendToString(&bytes_);
   }
+  /// What follows an entry.
+  void Add(std::string_view bytes) { bytes_ += bytes; }
 
  private:
   std::string path_;
   std::string bytes_;
 };
+
+/// Gives all required fields that are not set their default.
+void FillRequired(google::protobuf::Message* message) {
+  const auto& fields = *message->GetDescriptor();
+  const auto& reflection = *message->GetReflection();
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const google::protobuf::FieldDescriptor* field = fields.field(i);
+    if (!field->is_required()) continue;
+    using Type = google::protobuf::FieldDescriptor;
+    if (field->cpp_type() == Type::CPPTYPE_MESSAGE) {
+      FillRequired(reflection.MutableMessage(message, field));
+    } else if (reflection.HasField(*message, field)) {
+      continue;
+    } else if (field->cpp_type() == Type::CPPTYPE_UINT32) {
+      reflection.SetUInt32(message, field, 0);
+    } else if (field->cpp_type() == Type::CPPTYPE_UINT64) {
+      reflection.SetUInt64(message, field, 0);
+    } else if (field->cpp_type() == Type::CPPTYPE_STRING) {
+      reflection.SetString(message, field, "");
+    } else {
+      Fail(field->full_name() + ": no default for it");
+    }
+  }
+}
 
 /// The first process of a real dump, and what it refers to.
 struct Pattern {
@@ -201,6 +233,11 @@ class DumpWriter {
                               (2 * PagesPerRegion() + 2 * options_.run + 1) * kPageSize;
   }
   pb::file_entry RegularFile(std::uint32_t id, const std::string& path) const;
+  /// Adds `file`, of a new id, to the image and to the first process.
+  void AddFurther(pb::fd_types type, pb::file_entry* file, Image* image);
+  void WritePipes(Image* image);
+  void WritePairs(Image* image);
+  void WriteSet(Image* image);
   void WriteMemory(int index, std::uint64_t pid);
   void WritePages(int index, std::uint64_t pid);
 
@@ -208,6 +245,8 @@ class DumpWriter {
   const Pattern& pattern_;
   const TreeSnapshot& tree_;
   std::uint32_t first_file_ = 1;
+  std::uint32_t next_file_ = 0;
+  std::vector<std::pair<pb::fd_types, std::uint32_t>> further_;  // of the first process
 };
 
 void DumpWriter::WriteTree() {
@@ -252,6 +291,90 @@ void DumpWriter::WriteFiles() {
       image.Add(RegularFile(id, "/var/lib/service/" + std::to_string(id)));
     }
   }
+  next_file_ = FileOf(static_cast<int>(tree_.nodes.size()), options_.descriptors);
+  if (options_.pipes != 0) WritePipes(&image);
+  if (options_.pairs != 0) WritePairs(&image);
+  if (options_.targets != 0) WriteSet(&image);
+}
+
+constexpr std::string_view kQueued =
+    "what nobody has read yet, in sixty-four bytes of a queue, or so.";
+
+void DumpWriter::AddFurther(pb::fd_types type, pb::file_entry* file, Image* image) {
+  file->set_type(type);
+  file->set_id(next_file_);
+  FillRequired(file);
+  image->Add(*file);
+  further_.emplace_back(type, next_file_++);
+}
+
+void DumpWriter::WritePipes(Image* image) {
+  Image data(options_.folder, "PIPES_DATA", 0);
+  for (int i = 0; i < options_.pipes; ++i) {
+    pb::pipe_data_entry queued;
+    queued.set_pipe_id(next_file_);
+    queued.set_bytes(kQueued.size());
+    queued.set_size(16 * kPageSize);
+    data.Add(queued);
+    data.Add(kQueued);
+    for (const std::uint32_t flags : {O_RDONLY, O_WRONLY}) {
+      pb::file_entry file;
+      pb::pipe_entry& end = *file.mutable_pipe();
+      end.set_id(next_file_);
+      end.set_pipe_id(queued.pipe_id());
+      end.set_flags(flags);
+      FillRequired(&end);
+      AddFurther(pb::FD_PIPE, &file, image);
+    }
+  }
+}
+
+void DumpWriter::WritePairs(Image* image) {
+  Image queues(options_.folder, "SK_QUEUES", 0);
+  constexpr std::uint32_t kRoom = 212992;  // net.core.wmem_default
+  for (int i = 0; i < options_.pairs; ++i) {
+    const std::uint32_t first = next_file_;
+    for (const std::uint32_t peer : {first + 1, first}) {
+      pb::file_entry file;
+      pb::unix_sk_entry& socket = *file.mutable_usk();
+      socket.set_id(next_file_);
+      socket.set_ino(next_file_);
+      socket.set_type(SOCK_STREAM);
+      socket.set_state(TCP_ESTABLISHED);
+      socket.set_flags(O_RDWR);
+      socket.set_peer(peer);
+      socket.mutable_opts()->set_so_sndbuf(kRoom);
+      socket.mutable_opts()->set_so_rcvbuf(kRoom);
+      FillRequired(&socket);
+      pb::sk_packet_entry packet;
+      packet.set_id_for(next_file_);
+      packet.set_length(kQueued.size());
+      queues.Add(packet);
+      queues.Add(kQueued);
+      AddFurther(pb::FD_UNIXSK, &file, image);
+    }
+  }
+}
+
+void DumpWriter::WriteSet(Image* image) {
+  pb::file_entry set_file;
+  pb::eventpoll_file_entry& set = *set_file.mutable_epfd();
+  for (int i = 0; i < options_.targets; ++i) {
+    pb::eventpoll_tfd_entry& target = *set.add_tfd();
+    target.set_tfd(static_cast<std::uint32_t>(options_.descriptors + further_.size()));
+    target.set_events(EPOLLIN);
+    target.set_data(static_cast<std::uint64_t>(i));
+    pb::file_entry file;
+    file.mutable_efd()->set_id(next_file_);
+    file.mutable_efd()->set_flags(O_RDWR);
+    FillRequired(file.mutable_efd());
+    AddFurther(pb::FD_EVENTFD, &file, image);
+  }
+  set.set_id(next_file_);
+  set.set_flags(O_RDWR);
+  for (pb::eventpoll_tfd_entry& target : *set.mutable_tfd()) target.set_id(next_file_);
+  FillRequired(&set);
+  AddFurther(pb::FD_EVENTPOLL, &set_file, image);
 }
 
 void DumpWriter::WriteMemory(int index, std::uint64_t pid) {
@@ -338,6 +461,13 @@ void DumpWriter::WriteProcess(int index) {
     entry.set_fd(static_cast<std::uint32_t>(fd));
     fdinfo.Add(entry);
   }
+  if (index != 0) return;
+  for (std::size_t i = 0; i < further_.size(); ++i) {
+    entry.set_type(further_[i].first);
+    entry.set_id(further_[i].second);
+    entry.set_fd(static_cast<std::uint32_t>(options_.descriptors + i));
+    fdinfo.Add(entry);
+  }
 }
 
 }  // namespace
@@ -358,6 +488,12 @@ int main(int argc, char** argv) {
   app.add_option("--descriptors", options.descriptors, "Of each process")
       ->check(CLI::Range(0, 1000000));
   app.add_option("--shared", options.shared, "How many of them all processes share");
+  app.add_option("--pipes", options.pipes, "Of the first process: both ends, with a queue")
+      ->check(CLI::Range(0, 400000));
+  app.add_option("--pairs", options.pairs, "Of unix sockets of the first process, with queues")
+      ->check(CLI::Range(0, 400000));
+  app.add_option("--targets", options.targets, "Of a set of epoll(7) of the first process")
+      ->check(CLI::Range(0, 400000));
   app.add_option("--threads", options.threads, "Further ones, of each process")
       ->check(CLI::Range(0, 100000));
   app.add_option("--regions", options.regions, "Of each process, beside the pattern's")

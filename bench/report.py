@@ -97,11 +97,16 @@ def checking(rows):
 
 
 def restores(rows):
+    def making(row):
+        if "making" not in row or "missing" in row["crrestore"]:
+            return ["", ""]
+        return [seconds(row["making"]), f"{row['crrestore']['wall'] / row['making']:.3g}"]
     return "### Restoring\n\n" + table(
-        ["tree", "crrestore", "criu restore", "criu / crrestore", "crgen generate"],
+        ["tree", "crrestore", "criu restore", "criu / crrestore", "crgen generate",
+         "making its descriptors", "crrestore / making"],
         [[row["case"], wall(row["crrestore"]), wall(row["criu restore"]),
-          times(row["criu restore"], row["crrestore"]), wall(row["crgen generate"])]
-         for row in rows])
+          times(row["criu restore"], row["crrestore"]), wall(row["crgen generate"]),
+          *making(row)] for row in rows])
 
 
 def micro(rows):

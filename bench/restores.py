@@ -36,10 +36,11 @@ def reap():
         pass
 
 
-class Sleepers:
-    """A dumped tree of `processes` processes, the first of which has written `megabytes`."""
+class Tree:
+    """A dumped tree: what `tool` with `arguments` makes, all of whose processes are the root's
+    children. `making`: what it says that making its descriptors took, in seconds; None: nothing."""
 
-    def __init__(self, bench, criu, processes, megabytes):
+    def __init__(self, bench, criu, tool, *arguments):
         self.bench = bench
         self.folder = bench.scratch / "restore"
         self.folder.mkdir()
@@ -47,11 +48,12 @@ class Sleepers:
         self.images.mkdir()
         ready = self.folder / "ready"
         root = subprocess.Popen(
-            [bench.tool("sleepers"), str(processes), str(megabytes), str(ready)],
+            [bench.tool(tool), *map(str, arguments), str(ready)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             cwd=self.folder, start_new_session=True).pid
         while not ready.exists():
             time.sleep(0.01)
+        self.making = float(ready.read_text() or 0) or None
         children = pathlib.Path(f"/proc/{root}/task/{root}/children").read_text().split()
         self.pids = [root, *map(int, children)]
         subprocess.run([criu, "dump", "-t", str(root), "-D", self.images, "-o", "/dev/null"],
@@ -79,23 +81,26 @@ def measure(bench, summary):
     if criu is None:
         print(f"restores: {reason}", file=sys.stderr)
         return [{"case": case, "crrestore": {"missing": reason}, "criu restore": {"missing": reason},
-                 "crgen generate": {"missing": reason}} for case, _, _ in bench.sizes.restores]
+                 "crgen generate": {"missing": reason}} for case, *_ in bench.sizes.restores]
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     rows = []
-    for case, processes, megabytes in bench.sizes.restores:
-        sleepers = Sleepers(bench, criu, processes, megabytes)
-        images = str(sleepers.images)
+    for case, *program in bench.sizes.restores:
+        tree = Tree(bench, criu, *program)
+        images = str(tree.images)
         commands = {
-            "crrestore": [str(bench.build / "restorer/crrestore"), str(sleepers.plan), "--images",
+            "crrestore": [str(bench.build / "restorer/crrestore"), str(tree.plan), "--images",
                           images, "--detach"],
             "criu restore": [criu, "restore", "-D", images, "-d", "-v0", "-o", "/dev/null"],
         }
         runs = {name: [] for name in commands}
         for _ in range(bench.sizes.runs):
             for name, command in commands.items():
-                runs[name].append(sleepers.restore(command))
+                if sum(run["wall"] for run in runs[name]) < bench.sizes.enough:
+                    runs[name].append(tree.restore(command))
         row = {"case": case, **{name: summary(taken) for name, taken in runs.items()}}
+        if tree.making:
+            row["making"] = tree.making
         row.update(bench.compare({"crgen generate": [bench.crgen, images]}))
         rows.append(row)
-        shutil.rmtree(sleepers.folder)
+        shutil.rmtree(tree.folder)
     return rows

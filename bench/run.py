@@ -45,13 +45,30 @@ class Sizes:
             "10 M pagemap entries": {"pages": 10000000, "run": 1},
             "1,000 threads": {"threads": 1000},
             "100,000 descriptors": {"descriptors": 100000},
+            "10,000 pipes": {"pipes": 10000},
+            "100,000 pipes": {"pipes": 100000},
+            "10,000 pairs of sockets with queues": {"pairs": 10000},
+            "100,000 pairs of sockets with queues": {"pairs": 100000},
+            "a set of 10,000 targets": {"targets": 10000},
+            "a set of 100,000 targets": {"targets": 100000},
         }
         for case in self.big.values():
             for key in case.keys() - {"run"}:
                 case[key] = max(1, case[key] // scale)
-        self.restores = (("3 processes", 3, 1),) if quick else (
-            ("1 process", 1, 0), ("100 processes", 100, 0), ("1,000 processes", 1000, 0),
-            ("1 process with 1 GiB", 1, 1024))
+        self.restores = (
+            ("3 processes", "sleepers", 3, 1), ("20 pipes", "descriptors", "pipes", 2, 10),
+            ("20 pairs", "descriptors", "pairs", 2, 10),
+            ("20 pipes in 2 sets", "descriptors", "sets", 2, 10),
+        ) if quick else (
+            ("1 process", "sleepers", 1, 0), ("100 processes", "sleepers", 100, 0),
+            ("1,000 processes", "sleepers", 1000, 0),
+            ("1 process with 1 GiB", "sleepers", 1, 1024),
+            ("10,000 pipes, 2 processes", "descriptors", "pipes", 2, 5000),
+            ("100,000 pipes, 20 processes", "descriptors", "pipes", 20, 5000),
+            ("1,000 pairs, 1 process", "descriptors", "pairs", 1, 1000),
+            ("10,000 pairs, 10 processes", "descriptors", "pairs", 10, 1000),
+            ("10,000 pipes in 2 sets", "descriptors", "sets", 2, 5000),
+            ("100,000 pipes in 20 sets", "descriptors", "sets", 20, 5000))
         # A command that took so many seconds is not run again; one that takes longer is stopped.
         self.enough, self.limit = (5, 60) if quick else (10, 120)
         self.micro = ["--benchmark_min_time=0.01", "--benchmark_filter=Program|LoadDump|/1024$"] \

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Descriptors to restore: PROCESSES processes with EACH of KIND each, all with something queued:
+ *   pipes  both ends of a pipe
+ *   pairs  both ends of a pair of unix sockets
+ *   sets   pipes, and one set of epoll(7) that waits for them
+ * usage: descriptors KIND PROCESSES EACH READY; the file READY appears when all are there, and has
+ * the seconds that making them took. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char kQueued[64] = "what nobody has read yet";
+
+static int Make(const char* kind, int each) {
+  const int pairs = strcmp(kind, "pairs") == 0;
+  const int set = strcmp(kind, "sets") == 0 ? epoll_create1(0) : -1;
+  for (int i = 0; i < each; ++i) {
+    int ends[2];
+    if ((pairs ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends)) != 0) return -1;
+    if (write(ends[1], kQueued, sizeof kQueued) != sizeof kQueued) return -1;
+    if (pairs && write(ends[0], kQueued, sizeof kQueued) != sizeof kQueued) return -1;
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)i};
+    if (set >= 0 && epoll_ctl(set, EPOLL_CTL_ADD, ends[0], &event) != 0) return -1;
+  }
+  return 0;
+}
+
+static double Now(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+int main(int argc, char** argv) {
+  if (argc != 5) return 2;
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) return 1;
+  const int processes = atoi(argv[2]), each = atoi(argv[3]);
+  int done[2];
+  if (pipe(done) != 0) return 1;
+  const double begin = Now();
+  for (int i = 1; i < processes; ++i) {
+    const pid_t child = fork();
+    if (child < 0) return 1;
+    if (child != 0) continue;
+    close(done[0]);
+    if (Make(argv[1], each) != 0 || write(done[1], "", 1) != 1) return 1;
+    close(done[1]);
+    for (;;) pause();
+  }
+  close(done[1]);
+  if (Make(argv[1], each) != 0) return 1;
+  char byte;
+  int ready = 1;
+  while (read(done[0], &byte, 1) == 1) ++ready;
+  close(done[0]);
+  if (ready != processes) return 1;
+  const double took = Now() - begin;
+  char unfinished[4096];
+  snprintf(unfinished, sizeof unfinished, "%s.new", argv[4]);
+  FILE* file = fopen(unfinished, "w");
+  if (file == NULL || fprintf(file, "%.6f\n", took) < 0 || fclose(file) != 0) return 1;
+  if (rename(unfinished, argv[4]) != 0) return 1;
+  for (;;) pause();
+}
