@@ -362,7 +362,7 @@ void DumpWriter::WriteSet(Image* image) {
   for (int i = 0; i < options_.targets; ++i) {
     pb::eventpoll_tfd_entry& target = *set.add_tfd();
     target.set_tfd(static_cast<std::uint32_t>(options_.descriptors + further_.size()));
-    target.set_events(EPOLLIN);
+    target.set_events(EPOLLIN | EPOLLERR | EPOLLHUP);
     target.set_data(static_cast<std::uint64_t>(i));
     pb::file_entry file;
     file.mutable_efd()->set_id(next_file_);

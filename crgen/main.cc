@@ -73,16 +73,23 @@ void SayWhatIsWrong(const CLI::App& parser, const CLI::ParseError& error) {
   }
 }
 
-/// `crgen DUMP …` is `crgen generate DUMP …`.
+bool IsSubcommand(const std::string& word) {
+  return std::ranges::any_of(
+      kSubcommands, [&](const crgen::Subcommand& subcommand) { return word == subcommand.name; });
+}
+
+/// `crgen DUMP …` is `crgen generate DUMP …`; `crgen -q show …` is `crgen show -q …`.
 std::vector<std::string> Arguments(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
+  const auto word = std::ranges::find_if(arguments, [](const std::string& argument) {
+    return argument != "-v" && argument != "--verbose" && argument != "-q" && argument != "--quiet";
+  });
+  if (word != arguments.end() && IsSubcommand(*word)) {
+    std::rotate(arguments.begin(), word, word + 1);
+  }
   const bool global = arguments.empty() || arguments[0] == "-h" || arguments[0] == "--help" ||
                       arguments[0] == "--version";
-  const bool named = !global && std::any_of(std::begin(kSubcommands), std::end(kSubcommands),
-                                            [&](const crgen::Subcommand& subcommand) {
-                                              return arguments[0] == subcommand.name;
-                                            });
-  if (!global && !named) arguments.insert(arguments.begin(), kDefault);
+  if (!global && !IsSubcommand(arguments[0])) arguments.insert(arguments.begin(), kDefault);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   return arguments;
 }

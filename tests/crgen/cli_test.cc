@@ -107,6 +107,13 @@ TEST_F(CliTest, SaysWhatItDoesOnStderr) {
   EXPECT_NE(run.err.find("15 processes"), std::string::npos) << run.err;
 }
 
+TEST_F(CliTest, TakesVerbosityBeforeASubcommandToo) {
+  const std::string dump = Dump("deep_tree");
+  EXPECT_EQ(Crgen("-q show " + dump).out, Crgen("show -q " + dump).out);
+  EXPECT_EQ(Crgen("--verbose " + dump).err, Crgen("generate -v " + dump).err);
+  EXPECT_EQ(Crgen("-v -q").code, 2);
+}
+
 TEST_F(CliTest, WritesAFileWholeOrNotAtAll) {
   const fs::path plan = folder_ / "plan.json";
   EXPECT_EQ(Crgen(Dump("threads") + " -o " + plan.string()).code, 0);
