@@ -60,7 +60,7 @@ class Tree:
                        check=True)
         reap()
         self.plan = self.folder / "plan.json"
-        subprocess.run([bench.crgen, self.images, "-o", self.plan], check=True)
+        subprocess.run([bench.crgen, "-q", self.images, "-o", self.plan], check=True)
 
     def restore(self, command):
         """What `command` took; everybody is there afterwards, and killed again."""

@@ -93,12 +93,12 @@ bool PrecedesMembers(const std::string& property) {
 std::string SetPermissions(int root, const std::string& path, const FilePermissions& perms) {
   struct stat now = {};
   if (fstatat(root, path.c_str(), &now, 0) != 0) return ErrorText(path);
-  if ((now.st_mode & 07777) != perms.mode && fchmodat(root, path.c_str(), perms.mode, 0) != 0) {
-    return ErrorText(path + ": chmod");
-  }
   if ((now.st_uid != perms.uid || now.st_gid != perms.gid) &&
       fchownat(root, path.c_str(), perms.uid, perms.gid, 0) != 0) {
     return ErrorText(path + ": chown");
+  }
+  if ((now.st_mode & 07777) != perms.mode && fchmodat(root, path.c_str(), perms.mode, 0) != 0) {
+    return ErrorText(path + ": chmod");
   }
   return "";
 }

@@ -259,13 +259,13 @@ const char* Terminals::Set(const Terminal& terminal) {
     if (!Ioctl(terminal.slave, kSetLockedTermios, &locked)) return "TIOCSLCKTRMIOS";
   }
   const TerminalEnd& own = terminal.ends[0];
-  if (own.mode && (FailsOnPurpose() || fchmod(terminal.slave, *own.mode) != 0)) return "fchmod";
   constexpr std::uint32_t kUnchanged = ~std::uint32_t{0};
   if ((own.uid || own.gid) &&
       (FailsOnPurpose() ||
        fchown(terminal.slave, own.uid.value_or(kUnchanged), own.gid.value_or(kUnchanged)) != 0)) {
     return "fchown";
   }
+  if (own.mode && (FailsOnPurpose() || fchmod(terminal.slave, *own.mode) != 0)) return "fchmod";
   if (const char* failed = SetEnd(own, terminal.slave)) return failed;
   return SetEnd(terminal.ends[1], terminal.master);
 }

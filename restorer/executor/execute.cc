@@ -36,6 +36,7 @@ struct Executor : Caller {
   void Wait();
   void Open();
   void Map();
+  void Lock();
   void MapView();
   void Attach();
   void MoveSpecial();
@@ -274,10 +275,16 @@ void Executor::Map() {
   Advise(map.start, map.size, map.advice);
 }
 
+/// MAP_LOCKED of what mmap(2) did not make; while it can be accessed, or mlock(2) fails.
+void Executor::Lock() {
+  if ((op->map.flags & MAP_LOCKED) != 0) Must("mlock", __NR_mlock, op->map.start, op->map.size);
+}
+
 /// mremap(2) of nothing from a shared mapping is a second view of the same object.
 void Executor::MapView() {
   const MapOp& map = op->map;
   Must("mremap", __NR_mremap, map.offset, 0, map.size, MREMAP_MAYMOVE | MREMAP_FIXED, map.start);
+  Lock();
   if (map.prot != (PROT_READ | PROT_WRITE)) {
     Must("mprotect", __NR_mprotect, map.start, map.size, map.prot);
   }
@@ -303,8 +310,8 @@ void Executor::Attach() {
     if (map.offset != 0) Must("munmap", __NR_munmap, at, map.offset);
     if (end != whole) Must("munmap", __NR_munmap, at + end, whole - end);
   }
+  Lock();
   if (map.prot != given) Must("mprotect", __NR_mprotect, map.start, map.size, map.prot);
-  if ((map.flags & MAP_LOCKED) != 0) Must("mlock", __NR_mlock, map.start, map.size);
   Advise(map.start, map.size, map.advice);
 }
 

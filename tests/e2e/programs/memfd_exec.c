@@ -15,6 +15,10 @@ static void LastOfMemfd(void) {
   }
   char* const arguments[] = {"memfd_exec", "again", NULL};
   char* const environment[] = {NULL};
+  struct stat status_of_file;
+  CHECK(fstat(created, &status_of_file));
+  EXPECT("owner", 1000, status_of_file.st_uid);
+  EXPECT("mode", S_IFREG | 06755, status_of_file.st_mode);
   const pid_t child = CHECK(fork());
   if (child == 0) {
     syscall(SYS_execveat, created, "", arguments, environment, AT_EMPTY_PATH);
@@ -39,6 +43,8 @@ int main(int argc, char** argv) {
     EXPECT("write", size, write(created, part, size));
   }
   CHECK(close(own));
+  CHECK(fchown(created, 1000, 1000));
+  CHECK(fchmod(created, 06755));
   CHECK(fcntl(created, F_SETFL, O_APPEND));
   Spawn(0, "child", Child);
   leases = 1;

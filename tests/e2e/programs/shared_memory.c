@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Objects that several processes share: anonymous memory (one view whole, one in part, one
 // read-only), a memfd (mapped, and open with a position and a seal), a mapping of a file. What one
-// writes after the restore, the others see.
+// writes after the restore, the others see. Parts are locked, which /proc shows.
 #include "program.h"
 
 enum { PAGES = 8, BYTES = PAGES * PAGE };
@@ -112,6 +112,7 @@ static void Right(void) {
   CHECK(mremap(anonymous + PAGE, BYTES - PAGE, BYTES - PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
                elsewhere + PAGE));
   anonymous = elsewhere;
+  CHECK(mlock(anonymous + 2 * PAGE, PAGE));
   CHECK(mprotect(anonymous + PAGE, BYTES - PAGE, PROT_READ));
   Live(CheckRight, LastOfRight);
 }
@@ -120,6 +121,11 @@ static void Left(void) {
   CHECK(munmap(of_memfd, BYTES));
   of_memfd = Map(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
   CHECK(close(memfd));
+  // Locked, and then out of reach.
+  char* secret = MapShared(PAGE);
+  Fill(secret, PAGE, 15);
+  CHECK(mlock(secret, PAGE));
+  CHECK(mprotect(secret, PAGE, PROT_NONE));
   Live(CheckLeft, LastOfLeft);
 }
 
