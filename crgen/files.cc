@@ -86,6 +86,10 @@ std::string ImageFolder(const std::string& path, Diagnostics& diag) {
 
 std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag,
                                       NewFolder* extract, bool digests) {
+  if (path.empty()) {
+    diag.Error("DUMP", "is empty, expected a folder of images or an archive");
+    return nullptr;
+  }
   std::error_code error;
   if (std::filesystem::exists(path, error) && !IsFolder(path)) {
     return OpenArchive(path, extract, diag, digests);

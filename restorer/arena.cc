@@ -120,7 +120,11 @@ Result Arena::MapParts(const ArenaSizes& sizes, int board, Diagnostics& diag) {
     const int reserve = static_cast<int>(object.flags) & MAP_NORESERVE;
     ok = ok && map(object.at, object.size, MAP_SHARED | MAP_ANONYMOUS | reserve, -1);
   }
-  if (!ok) return diag.Fail("memory for the restorer", std::strerror(errno));
+  if (!ok) {
+    const std::string why = std::strerror(errno);
+    return diag.Fail("memory for the restorer",
+                     errno == EFBIG ? why + ": RLIMIT_FSIZE of the caller has to allow it" : why);
+  }
   std::memcpy(reinterpret_cast<void*>(start_), crgen_executor_begin, CodeSize());
   return Result::kOk;
 }

@@ -158,12 +158,14 @@ struct Lists {
   }
 
   /// Where the plan says none, the caller's, which is not what this process has.
-  void AddDescriptorLimit() {
-    const rlimit callers = CallersDescriptorLimit();
-    const LimitState limit = {RLIMIT_NOFILE, callers.rlim_cur, callers.rlim_max};
-    const bool said =
-        std::ranges::find(limits, limit.resource, &LimitState::resource) != limits.end();
-    if (!said && limit.current != limit.maximum) limits.push_back(limit);
+  void AddRaisedLimits() {
+    for (const int resource : kRaisedLimits) {
+      const rlimit own = CallersLimit(resource);
+      const LimitState limit = {static_cast<std::uint32_t>(resource), own.rlim_cur, own.rlim_max};
+      const bool said =
+          std::ranges::find(limits, limit.resource, &LimitState::resource) != limits.end();
+      if (!said && limit.current != limit.maximum) limits.push_back(limit);
+    }
   }
 };
 
@@ -259,7 +261,7 @@ void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
   }
   process.actions = arena.Copy(lists.actions);
   process.action_count = static_cast<std::uint32_t>(lists.actions.size());
-  lists.AddDescriptorLimit();
+  lists.AddRaisedLimits();
   process.limits = arena.Copy(lists.limits);
   process.limit_count = static_cast<std::uint32_t>(lists.limits.size());
   const std::vector<PosixTimerState> timers = PosixTimersOf(lists.timers);

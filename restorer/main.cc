@@ -279,8 +279,12 @@ int Main(int argc, char** argv) {
 }  // namespace crgen::restorer
 
 int main(int argc, char** argv) {
+  const std::string limited = crgen::restorer::RaiseOwnLimits();
   crgen::LogToTerminal("crrestore");
-  crgen::restorer::RaiseOwnLimits();
+  if (!limited.empty()) {
+    spdlog::error("{}", limited);
+    return crgen::restorer::kBadInput;
+  }
   try {
     return crgen::restorer::Main(argc, argv);
   } catch (const std::exception& error) {

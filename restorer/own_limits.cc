@@ -1,35 +1,53 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restorer/own_limits.h"
 
+#include <algorithm>
 #include <csignal>
+#include <iterator>
 
 namespace crgen::restorer {
 namespace {
 
-rlimit callers_descriptors = {};
+constexpr rlim_t kEnoughStack = 8 << 20, kLeastStack = 512 << 10;
+
+rlimit callers[std::size(kRaisedLimits)] = {};
 bool raised = false;
 void (*callers_action)(int) = SIG_DFL;
 
-}  // namespace
-
-void RaiseOwnLimits() {
-  getrlimit(RLIMIT_NOFILE, &callers_descriptors);
-  raised = true;
-  const rlimit all = {callers_descriptors.rlim_max, callers_descriptors.rlim_max};
-  setrlimit(RLIMIT_NOFILE, &all);
-  callers_action = std::signal(SIGXFSZ, SIG_IGN);
+rlim_t Raised(int resource, const rlimit& limit) {
+  if (resource != RLIMIT_STACK) return limit.rlim_max;
+  return std::max(limit.rlim_cur, std::min(limit.rlim_max, kEnoughStack));
 }
 
-rlimit CallersDescriptorLimit() {
-  if (raised) return callers_descriptors;
-  rlimit now = {};
-  getrlimit(RLIMIT_NOFILE, &now);
-  return now;
+}  // namespace
+
+std::string RaiseOwnLimits() {
+  for (std::size_t i = 0; i < std::size(kRaisedLimits); ++i) {
+    getrlimit(kRaisedLimits[i], &callers[i]);
+    const rlimit all = {Raised(kRaisedLimits[i], callers[i]), callers[i].rlim_max};
+    setrlimit(kRaisedLimits[i], &all);
+  }
+  raised = true;
+  callers_action = std::signal(SIGXFSZ, SIG_IGN);
+  rlimit stack = {};
+  getrlimit(RLIMIT_STACK, &stack);
+  if (stack.rlim_cur >= kLeastStack) return "";
+  return "RLIMIT_STACK allows " + std::to_string(stack.rlim_cur) + " bytes, and needs to allow " +
+         std::to_string(kLeastStack) + ": raise it";
+}
+
+rlimit CallersLimit(int resource) {
+  rlimit limit = {};
+  getrlimit(resource, &limit);
+  const auto* found = std::ranges::find(kRaisedLimits, resource);
+  return raised && found != std::end(kRaisedLimits) ? callers[found - kRaisedLimits] : limit;
 }
 
 void LowerOwnLimits() {
   if (!raised) return;
-  setrlimit(RLIMIT_NOFILE, &callers_descriptors);
+  for (std::size_t i = 0; i < std::size(kRaisedLimits); ++i) {
+    setrlimit(kRaisedLimits[i], &callers[i]);
+  }
   std::signal(SIGXFSZ, callers_action);
 }
 

@@ -79,8 +79,10 @@ ReadBack::ReadBack(const Program& program, bool cgroup_namespace)
     : cgroup_namespace_(cgroup_namespace) {
   ReadThread(getpid(), &own_thread_, &own_process_.facts.ignored);
   ReadLimits(getpid(), &own_process_.facts.limits);
-  const rlimit descriptors = CallersDescriptorLimit();
-  own_process_.facts.limits[RLIMIT_NOFILE] = {descriptors.rlim_cur, descriptors.rlim_max};
+  for (const int resource : kRaisedLimits) {
+    const rlimit callers = CallersLimit(resource);
+    own_process_.facts.limits[resource] = {callers.rlim_cur, callers.rlim_max};
+  }
   ReadNamespaces(getpid(), &own_namespaces_);
   own_thread_.securebits = static_cast<std::uint32_t>(prctl(PR_GET_SECUREBITS));
   own_process_.facts.ignored = 0;

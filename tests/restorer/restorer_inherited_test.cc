@@ -152,6 +152,47 @@ TEST_F(InheritedTest, NothingUnusualOfTheCallerStays) {
   EXPECT_EQ(Restored(BecomeOdd), plain);
 }
 
+/// Those that hinder crrestore itself.
+void BecomePoor() {
+  const std::pair<int, rlim_t> kSoft[] = {
+      {RLIMIT_NOFILE, 12}, {RLIMIT_FSIZE, 0}, {RLIMIT_STACK, 64 << 10}};
+  for (const auto& [resource, soft] : kSoft) {
+    rlimit limit = {};
+    getrlimit(static_cast<__rlimit_resource>(resource), &limit);
+    limit.rlim_cur = soft;
+    setrlimit(static_cast<__rlimit_resource>(resource), &limit);
+  }
+}
+
+TEST_F(InheritedTest, LowLimitsOfTheCallerStayAndDoNotHinder) {
+  Restored(BecomePoor);
+  for (const auto& [resource, soft] :
+       {std::pair{RLIMIT_NOFILE, 12}, {RLIMIT_FSIZE, 0}, {RLIMIT_STACK, 64 << 10}}) {
+    rlimit limit = {}, own = {};
+    ASSERT_EQ(prlimit(Pid(0), resource, nullptr, &limit), 0);
+    getrlimit(resource, &own);
+    EXPECT_EQ(limit.rlim_cur, static_cast<rlim_t>(soft)) << resource;
+    EXPECT_EQ(limit.rlim_max, own.rlim_max) << resource;
+  }
+}
+
+TEST_F(InheritedTest, TooLittleOfAStackIsSaid) {
+  const rlimit little = {64 << 10, 64 << 10};
+  const pid_t caller = fork();
+  if (caller == 0) {
+    setrlimit(RLIMIT_STACK, &little);
+    dup2(open((folder_ + "/err").c_str(), O_CREAT | O_WRONLY, 0600), STDERR_FILENO);
+    execl(CRRESTORE_BINARY, CRRESTORE_BINARY, "plan.json", nullptr);
+    _exit(99);
+  }
+  int status = 0;
+  waitpid(caller, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), 3);
+  EXPECT_EQ(TextOf(folder_ + "/err"),
+            "crrestore: error: RLIMIT_STACK allows 65536 bytes, and needs to allow 524288: raise "
+            "it\n");
+}
+
 TEST_F(InheritedTest, TheSessionKeyringIsNotTheCallers) {
   constexpr int kJoin = 1;  // KEYCTL_JOIN_SESSION_KEYRING
   if (syscall(SYS_keyctl, kJoin, nullptr) < 0) GTEST_SKIP() << "no keyrings here";
