@@ -3,8 +3,10 @@
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -85,6 +87,7 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     }
     if (attributes.membarrier) CheckMembarrier(attributes.membarrier->bits);
     if (attributes.seccomp) CheckSeccomp(*attributes.seccomp);
+    if (attributes.creds) CheckSecurebits(attributes.creds->secbits);
     for (const PosixTimer& timer : attributes.posix_timers) CheckClock(timer.clock);
   }
 
@@ -148,6 +151,21 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     }
   }
 
+  /// Tried by a child: they cannot all be taken back.
+  void CheckSecurebits(const Securebits& securebits) {
+    const std::uint64_t fresh = securebits.bits & ~kAlwaysKnown & ~known_securebits_;
+    if (fresh == 0) return;
+    known_securebits_ |= fresh;
+    const pid_t child = fork();
+    if (child == 0) {
+      _exit(prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | static_cast<long>(fresh)) != 0);
+    }
+    int status = 1;
+    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    if (status == 0) return;
+    findings_.Wrong("this kernel does not know " + NamesOf<SecurebitKind>(fresh), kNewerKernel);
+  }
+
   void CheckClock(const Clock& clock) {
     timespec resolution;
     if (clock_getres(static_cast<clockid_t>(clock.value), &resolution) == 0) return;
@@ -156,7 +174,10 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
         kNewerKernel);
   }
 
+  static constexpr std::uint64_t kAlwaysKnown = 0xff;
+
   std::uint64_t known_advice_ = 0;
+  std::uint64_t known_securebits_ = 0;  ///< said, or fine
   std::uint64_t requests_ = 0;
   bool own_ipc_ = false;  ///< the plan makes the segments
   std::unordered_set<Pid> with_registers_;

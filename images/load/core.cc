@@ -256,7 +256,7 @@ void Loader::LoadCore(ProcessIndex index) {
   }
   auto attributes = std::make_shared<Attributes>();
   TaskAttributes(task, where, attributes.get());
-  SilenceTimersOfDeadThreads(node, where, attributes->posix_timers);
+  AdjustTimers(node, where, attributes->posix_timers);
   ThreadAttributes(core, where, attributes.get());
   process.leader_signal_queue =
       QueueOf(core.thread_core().signals_p(), where + ".thread_core.signals_p", diag);
@@ -272,10 +272,14 @@ void Loader::LoadCore(ProcessIndex index) {
   ShareFilters(where, process);
 }
 
-void Loader::SilenceTimersOfDeadThreads(const TreeNode& node, const std::string& where,
-                                        std::vector<PosixTimer>& timers) {
+void Loader::AdjustTimers(const TreeNode& node, const std::string& where,
+                          std::vector<PosixTimer>& timers) {
   for (std::size_t i = 0; i < timers.size(); ++i) {
     PosixTimer& timer = timers[i];
+    if (timer.clock.value == CLOCK_THREAD_CPUTIME_ID && !node.tids.empty()) {
+      diag.NotRestorable(where + ".tc.timers.posix[" + std::to_string(i) + "].clock_id",
+                         "no image says of which thread's time; it becomes the leader's");
+    }
     if (!timer.notify_tid || *timer.notify_tid == node.pid ||
         std::find(node.tids.begin(), node.tids.end(), *timer.notify_tid) != node.tids.end()) {
       continue;

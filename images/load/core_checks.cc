@@ -13,6 +13,7 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "images/load/core_values.h"
 #include "images/load/loader.h"
 #include "images/load/place.h"
 #include "model/attributes.h"
@@ -77,7 +78,7 @@ void CheckPosixTimer(const pb::posix_timer_entry& timer, const Place& place) {
   place.AtMost(".vsec", timer.vsec(), kMaxSeconds);
   place.AtMost(".vnsec", timer.vnsec(), kNanoseconds - 1);
   place.AtMost(".overrun", timer.overrun(), 0x7fffffff);
-  if (!IsNamed<ClockKind>(timer.clock_id())) {
+  if (!IsNamed<ClockKind>(ClockOf(timer.clock_id()).value)) {
     place.Unsupported(".clock_id", "clock " + HexText(timer.clock_id()) + ", which has no name");
   }
   const std::uint32_t notify = timer.it_sigev_notify();
@@ -346,7 +347,8 @@ void CheckTask(const pb::task_core_entry& task, const std::string& where, Diagno
   }
   // The digits are those of a 32-bit hexadecimal number.
   if (task.personality() > 99999999) {
-    at.Error(".personality", std::to_string(task.personality()) + " has more than 8 digits");
+    at.Error(".personality", std::to_string(task.personality()) +
+                                 ", expected at most 99999999: the digits are hexadecimal ones");
   }
   if (task.membarrier_registration_mask() != 0) {
     at.KnownBits<MembarrierKind>(".membarrier_registration_mask",

@@ -138,10 +138,17 @@ IntervalTimer TimerOf(const pb::itimer_entry& from) {
   return {from.isec(), from.iusec(), from.vsec(), from.vusec()};
 }
 
+Clock ClockOf(std::uint32_t clock_id) {
+  constexpr std::uint32_t kOfProcess = ~std::uint32_t{0} << 3 | 2, kOfThread = kOfProcess | 4;
+  return clock_id == kOfProcess  ? Clock{CLOCK_PROCESS_CPUTIME_ID}
+         : clock_id == kOfThread ? Clock{CLOCK_THREAD_CPUTIME_ID}
+                                 : Clock{clock_id};
+}
+
 PosixTimer TimerOf(const pb::posix_timer_entry& from) {
   PosixTimer to;
   to.id = from.it_id();
-  to.clock.value = from.clock_id();
+  to.clock = ClockOf(from.clock_id());
   to.signal.value = from.si_signo();
   to.notify.value = from.it_sigev_notify();
   to.sigev_value.value = from.sival_ptr();

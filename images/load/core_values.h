@@ -22,5 +22,8 @@ TlsDescriptor TlsOf(const pb::user_desc_t& from);
 Creds CredsOf(const pb::creds_entry& from);
 IntervalTimer TimerOf(const pb::itimer_entry& from);
 PosixTimer TimerOf(const pb::posix_timer_entry& from);
+/// timer_create(2)'s, of posix_timer_entry.clock_id, which has the times of the caller itself as
+/// /proc/PID/timers does (kernel: MAKE_PROCESS_CPUCLOCK(0, CPUCLOCK_SCHED), likewise of a thread).
+Clock ClockOf(std::uint32_t clock_id);
 
 }  // namespace crgen

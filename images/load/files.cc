@@ -179,6 +179,11 @@ void Loader::SortLate() {
 bool Loader::RegularPath(std::uint32_t id, const std::string& where, Text* path, FileIndex* file) {
   const FileEntry* entry = FindFile(id, [&] { return where; });
   if (entry == nullptr) return false;
+  if (entry->type == pb::FD_MEMFD) {
+    diag.Unsupported(where, "a MEMFD, file " + std::to_string(id) +
+                                ": no executable of a process is made from one");
+    return false;
+  }
   if (entry->type != pb::FD_REG) {
     diag.Error(where,
                "file " + std::to_string(id) + " is a " + TypeName(entry->type) + ", expected REG");

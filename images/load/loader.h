@@ -197,9 +197,9 @@ struct Loader {
   void ThreadAttributes(const pb::core_entry& core, const std::string& where,
                         Attributes* attributes);
   /// A timer goes on when the thread that it notifies has ended; no timer_create(2) makes it again.
-  /// Leaves out those of clocks that have no name.
-  void SilenceTimersOfDeadThreads(const TreeNode& node, const std::string& where,
-                                  std::vector<PosixTimer>& timers);
+  /// Leaves out those of clocks that have no name, and says which may be another thread's.
+  void AdjustTimers(const TreeNode& node, const std::string& where,
+                    std::vector<PosixTimer>& timers);
   void LoadExitStatus(const pb::task_core_entry& task, const std::string& where,
                       ExitStatus* status);
   bool MachineSupported(const pb::core_entry& core, const std::string& where);

@@ -12,6 +12,9 @@
 
 #include "program.h"
 
+enum { SECBIT_EXEC_DENY = 1 << 8 | 1 << 10 };  // SECBIT_EXEC_RESTRICT_FILE, _DENY_INTERACTIVE
+static int secure_bits;
+
 static void ExpectLine(const char* file, const char* key, const char* expected) {
   char text[2 * PAGE];
   ReadFile(file, text, sizeof text);
@@ -118,7 +121,7 @@ static void CheckCreds(void) {
   EXPECT("group", 24, groups[1]);
   EXPECT("fsuid", 1001, setfsuid(-1));
   EXPECT("fsgid", 1005, setfsgid(-1));
-  EXPECT("secure bits", SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP, prctl(PR_GET_SECUREBITS));
+  EXPECT("secure bits", secure_bits, prctl(PR_GET_SECUREBITS));
   EXPECT("bounding set", 0, prctl(PR_CAPBSET_READ, CAP_SYS_TIME));
   EXPECT("ambient set", 1,
          prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_BIND_SERVICE, 0, 0));
@@ -135,7 +138,11 @@ static void Creds(void) {
   gid_t groups[] = {4, 24, 1000};
   CHECK(setgroups(3, groups));
   CHECK(prctl(PR_CAPBSET_DROP, CAP_SYS_TIME));
-  CHECK(prctl(PR_SET_SECUREBITS, SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP));
+  secure_bits = SECBIT_KEEP_CAPS | SECBIT_NO_SETUID_FIXUP | SECBIT_EXEC_DENY;
+  if (prctl(PR_SET_SECUREBITS, secure_bits) != 0) {  // before Linux 6.14
+    secure_bits &= ~SECBIT_EXEC_DENY;
+    CHECK(prctl(PR_SET_SECUREBITS, secure_bits));
+  }
   CHECK(setresuid(0, 0, 0));
   setfsgid(1005);
   setfsuid(1001);

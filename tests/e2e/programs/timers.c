@@ -13,7 +13,7 @@ struct kernel_sigevent {
 enum { FAR = 100000 };
 static volatile sig_atomic_t ticks, alarms;
 static volatile int tick_value, tick_timer, tick_overrun;
-static int ticking, distant, silent, disarmed, absolute;
+static int ticking, distant, silent, disarmed, absolute, of_process, of_thread;
 
 static void OnTick(int signal, siginfo_t* info, void* context) {
   (void)signal, (void)context;
@@ -63,6 +63,8 @@ static void Check(void) {
   ExpectTimer(distant, 2 * FAR, 7, 8);
   ExpectTimer(silent, 3 * FAR, 0, 0);
   ExpectTimer(disarmed, 0, 0, 0);
+  ExpectTimer(of_process, FAR, 3, 4);
+  ExpectTimer(of_thread, 2 * FAR, 0, 0);
   ExpectInterval(ITIMER_VIRTUAL, 4 * FAR, 9, 4000);
   ExpectInterval(ITIMER_PROF, 0, 0, 0);
   if (ticks) {
@@ -83,10 +85,16 @@ static void Last(void) {
   Check();
   for (int id = 0; id < 12; id++) {
     struct itimerspec spec;
-    int there = id == ticking || id == distant || id == silent || id == disarmed || id == absolute;
+    int there = id == ticking || id == distant || id == silent || id == disarmed ||
+                id == absolute || id == of_process || id == of_thread;
     EXPECT("timer ids in use", there ? 0 : -1, syscall(SYS_timer_gettime, id, &spec));
   }
   ExpectTimer(absolute, 5 * FAR, 0, 0);
+  for (int i = 0; i < 2; i++) {
+    tick_value = 0;
+    Set(i ? of_thread : of_process, 0, 1000000, 0, 0);
+    while (tick_value != 4713 + i) continue;  // which takes the time that is counted
+  }
   Set(disarmed, 0, 1000000, 0, 0);
   tick_value = 0;
   Set(ticking, 0, 0, 0, 0);
@@ -134,6 +142,8 @@ int main(void) {
   silent = Create(CLOCK_MONOTONIC, SIGEV_NONE, 0, 2);
   disarmed = Create(CLOCK_MONOTONIC, SIGEV_SIGNAL | SIGEV_THREAD_ID, SIGRTMIN + 1, 4712);
   absolute = Create(CLOCK_BOOTTIME, SIGEV_SIGNAL, SIGUSR1, 3);
+  of_process = Create(CLOCK_PROCESS_CPUTIME_ID, SIGEV_SIGNAL, SIGRTMIN + 1, 4713);
+  of_thread = Create(CLOCK_THREAD_CPUTIME_ID, SIGEV_SIGNAL, SIGRTMIN + 1, 4714);
   CHECK((int)syscall(SYS_timer_delete, gap));
   CHECK((int)syscall(SYS_timer_delete, gap2));
   CHECK((int)syscall(SYS_timer_delete, gap3));
@@ -141,6 +151,8 @@ int main(void) {
   Set(distant, 2 * FAR, 0, 7, 8);
   Set(silent, 3 * FAR, 0, 0, 0);
   Set(absolute, 5 * FAR, 0, 0, 0);
+  Set(of_process, FAR, 0, 3, 4);
+  Set(of_thread, 2 * FAR, 0, 0, 0);
 
   struct itimerval real = {{0, 40000}, {0, 40000}}, virtual = {{9, 4000}, {4 * FAR, 0}};
   CHECK(setitimer(ITIMER_REAL, &real, NULL));
