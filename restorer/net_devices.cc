@@ -160,10 +160,6 @@ class DeviceMaker {
     set(TUNSETSNDBUF, &buffer, "TUNSETSNDBUF");
     set(TUNSETPERSIST, 1l, "TUNSETPERSIST");
     close(fd);
-    // That nobody holds it must be known before it is up, or it gets addresses of IPv6.
-    ethtool_value link = {ETHTOOL_GLINK, 0};
-    request.ifr_data = reinterpret_cast<char*>(&link);
-    if (problem.empty()) inside_.Ask(SIOCETHTOOL, &request);
     if (!problem.empty() || device.address.empty()) return problem;
     NetlinkMessage message(RTM_SETLINK, 0);
     message.Add<ifinfomsg>().ifi_index = static_cast<int>(device.ifindex);
@@ -185,12 +181,23 @@ std::string MakeDevices(const std::vector<NetDevice>& devices, const NetlinkChan
   return DeviceMaker(outside, names).Make(devices);
 }
 
+/// That it has no carrier must be known before it is up, or it gets addresses and routes of IPv6:
+/// the kernel's own look at new devices comes some time later (link_watch.c).
+static void SettleCarrier(const NetlinkChannel& socket, const NetDevice& device) {
+  ethtool_value link = {ETHTOOL_GLINK, 0};
+  ifreq request = {};
+  device.name.bytes.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  request.ifr_data = reinterpret_cast<char*>(&link);
+  socket.Ask(SIOCETHTOOL, &request);
+}
+
 std::string SetDeviceFlags(const std::vector<NetDevice>& devices) {
   const NetlinkChannel socket(NETLINK_ROUTE);
   if (!socket.is_open()) return ErrorText("socket of netlink(7)");
   constexpr unsigned kAll =
       IFF_UP | IFF_DEBUG | IFF_NOARP | IFF_PROMISC | IFF_ALLMULTI | IFF_MULTICAST | IFF_DYNAMIC;
   for (const NetDevice& device : devices) {
+    SettleCarrier(socket, device);
     NetlinkMessage message(RTM_SETLINK, 0);
     ifinfomsg& head = message.Add<ifinfomsg>();
     head.ifi_index = static_cast<int>(device.ifindex);

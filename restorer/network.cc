@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <vector>
 
 #include "preflight/question.h"
 #include "restorer/conntrack.h"
 #include "restorer/net_devices.h"
 #include "restorer/problem.h"
+#include "restorer/routes.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/sysctl.h"
 #include "restorer/tools.h"
@@ -165,8 +167,8 @@ std::string NetworkMaker::SetRules() const {
 /// As CRIU does it, with the rules that every namespace begins with gone first.
 std::string NetworkMaker::SetRouting() const {
   std::string problem = Run({"ip", "address", "restore"}, net_.addresses);
-  if (problem.empty()) problem = Run({"ip", "route", "restore"}, net_.routes);
-  if (problem.empty()) problem = Run({"ip", "route", "restore"}, net_.routes6);
+  if (problem.empty()) problem = RestoreRoutes(net_.routes);
+  if (problem.empty()) problem = RestoreRoutes(net_.routes6);
   if (!problem.empty() || !net_.rules) return problem;
   for (const std::vector<const char*>& words :
        {std::vector<const char*>{"ip", "rule", "flush"},
@@ -177,15 +179,32 @@ std::string NetworkMaker::SetRouting() const {
   return Run({"ip", "rule", "restore"}, net_.rules);
 }
 
+std::string NetworkMaker::RestoreRoutes(const std::optional<ImageBytes>& image) const {
+  if (!image) return "";
+  const int file = Reopen(files_.image(image->image), O_RDONLY);
+  const int input = file < 0 ? -1 : RoutesWithoutLinkState(file);
+  const int error = errno;
+  if (file >= 0) close(file);
+  errno = error;
+  if (input < 0) return ErrorText(image->image);
+  return RunWith({"ip", "route", "restore"}, input, *image);
+}
+
 std::string NetworkMaker::Run(const std::vector<const char*>& words,
                               const std::optional<ImageBytes>& image) const {
   if (!image) return "";
   const int input = Reopen(files_.image(image->image), O_RDONLY);
   if (input < 0) return ErrorText("open of " + image->image);
+  return RunWith(words, input, *image);
+}
+
+/// Closes `input`.
+std::string NetworkMaker::RunWith(const std::vector<const char*>& words, int input,
+                                  const ImageBytes& image) const {
   const ToolOutcome outcome = RunConfinedTool(words, input, options_.timeout);
   close(input);
   const std::string problem = ToolComplaint(words.front(), outcome);
-  return problem.empty() ? "" : "the network namespace, " + image->image + ": " + problem;
+  return problem.empty() ? "" : "the network namespace, " + image.image + ": " + problem;
 }
 
 }  // namespace crgen::restorer

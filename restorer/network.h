@@ -32,6 +32,9 @@ class NetworkMaker {
   std::string SetRouting() const;
   std::string Run(const std::vector<const char*>& words,
                   const std::optional<ImageBytes>& image) const;
+  std::string RunWith(const std::vector<const char*>& words, int input,
+                      const ImageBytes& image) const;
+  std::string RestoreRoutes(const std::optional<ImageBytes>& image) const;
 
   const NetNamespace& net_;
   const HostFiles& files_;

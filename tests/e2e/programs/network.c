@@ -22,6 +22,10 @@ static const char* const kSetUp[] = {
     "ip address add 10.8.0.1/24 dev left label left:a",
     "ip route add 10.7.0.0/24 via 10.8.0.2 metric 7", "ip route add unreachable 10.6.0.0/24",
     "ip -6 route add fd00:77::/64 dev left metric 5",
+    // Without a carrier, which the image says of its routes.
+    "ip link add far type veth peer name down && ip link set far up",
+    "ip address add 10.5.0.1/24 dev far && ip address add fd00:55::1/64 dev far nodad",
+    "ip route add 10.4.0.0/24 nexthop via 10.5.0.2 dev far nexthop via 10.8.0.2 dev left",
     "ip rule add from 10.9.0.0/24 priority 100 table main",
     "echo 1 > /proc/sys/net/ipv4/conf/left/forwarding",
     "echo 0 > /proc/sys/net/ipv4/conf/default/send_redirects",
