@@ -5,6 +5,7 @@
 #include <csignal>
 #include <exception>
 #include <filesystem>
+#include <iostream>
 
 #include "crgen/cli.h"
 #include "model/nearest.h"
@@ -113,7 +114,10 @@ ExitCode Run(int argc, char** argv) {
   try {
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error), ExitCode::kOk;  // --help
+    if (error.get_exit_code() == 0) {  // --help
+      app.exit(error);
+      return crgen::WroteAll(std::cout) ? ExitCode::kOk : ExitCode::kBadInput;
+    }
     const auto parsed = app.get_subcommands();
     SayWhatIsWrong(parsed.empty() ? app : *parsed.front(), error);
     return ExitCode::kUsage;

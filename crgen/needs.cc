@@ -234,7 +234,9 @@ std::string WarningText(const Need& need, std::size_t count, std::size_t mounts)
   if (need.kind == External::kDescriptor) {
     return (count == 1 ? need.key + " comes" : Count(count, "descriptor") + " come") +
            " from outside: crrestore wants --inherit-fd fd[N]:" +
-           (count == 1 ? need.key : "KEY for each" + list);
+           (count == 1 ? need.key : "KEY for each") +
+           (need.instead.empty() ? "" : ", or " + need.instead.front().name) +
+           (count == 1 ? "" : list);
   }
   if (need.kind == External::kTerminal) {
     return (count == 1 ? need.what : Count(count, "terminal") + " of outside") +

@@ -9,9 +9,11 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <filesystem>
+#include <iostream>
 
 #include "checker/check.h"
 #include "dsl/json/findings.h"
@@ -268,7 +270,8 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kOk : kUsage;
+    if (app.exit(error) != 0) return kUsage;
+    return WroteAll(std::cout) ? kOk : kBadInput;  // --help
   }
   if (!FinishArguments(&arguments)) return kUsage;
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);
@@ -285,6 +288,8 @@ int main(int argc, char** argv) {
     spdlog::error("{}", limited);
     return crgen::restorer::kBadInput;
   }
+  // Where tools of the system are, for who has been started without.
+  setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0);
   try {
     return crgen::restorer::Main(argc, argv);
   } catch (const std::exception& error) {

@@ -8,7 +8,10 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <cerrno>
+#include <cstring>
 #include <memory>
+#include <ostream>
 #include <string>
 
 #include "model/printable.h"
@@ -34,6 +37,13 @@ inline void LogToTerminal(const std::string& program) {
   auto formatter = std::make_unique<spdlog::pattern_formatter>();
   formatter->add_flag<PrintableMessage>('*').set_pattern(program + ": %^%l%$: %*");
   spdlog::set_formatter(std::move(formatter));
+}
+
+/// Whether all that was put into `output` is written; said, if it is not.
+inline bool WroteAll(std::ostream& output) {
+  if (output.flush()) return true;
+  spdlog::error("standard output: {}", std::strerror(errno == 0 ? EIO : errno));
+  return false;
 }
 
 }  // namespace crgen

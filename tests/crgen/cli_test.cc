@@ -128,10 +128,13 @@ TEST_F(CliTest, WritesAFileWholeOrNotAtAll) {
 }
 
 TEST_F(CliTest, ReportsAFullDisk) {
-  const std::string command = std::string(CRGEN_BINARY) + " " + Dump("threads") + " >/dev/full 2>" +
-                              (folder_ / "err").string();
-  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 3);
-  EXPECT_NE(ReadFileText(folder_ / "err").find("No space left on device"), std::string::npos);
+  for (const std::string& arguments : {std::string("--help"), std::string("--version"),
+                                       std::string("show --help"), Dump("threads")}) {
+    const std::string command =
+        std::string(CRGEN_BINARY) + " " + arguments + " >/dev/full 2>" + (folder_ / "err").string();
+    EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 3) << arguments;
+    EXPECT_NE(ReadFileText(folder_ / "err").find("No space left on device"), std::string::npos);
+  }
 }
 
 TEST_F(CliTest, RefusesUnsupportedThingsByName) {
