@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel as judge of the checker: random programs run for real, each in a fresh pid namespace.
 // How each command ends, and the processes, descriptors and pages in the end, must be what the
-// checker says. Needs root; says so where it cannot run. CRGEN_SEED=n repeats a run's random
-// choice, CRGEN_ROUNDS=n makes it n times as long.
+// checker says. Needs root; says so where it cannot run. CRGEN_SEED=n or =random makes another
+// random choice, CRGEN_ROUNDS=n makes it n times as long.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <malloc.h>
@@ -30,6 +30,7 @@
 #include "tests/support/kernel_pool.h"
 #include "tests/support/kernel_state.h"
 #include "tests/support/program_maker.h"
+#include "tests/support/seed.h"
 #include "tests/support/simulated_state.h"
 
 namespace crgen {
@@ -167,7 +168,7 @@ class CheckKernelTest : public ::testing::Test {
   }
 
   static void RunMany(const char* name, Topic topic) {
-    static const unsigned first_seed = Number("CRGEN_SEED", std::random_device()());
+    static const unsigned first_seed = test::FirstSeed();
     const std::size_t rounds = Number("CRGEN_ROUNDS", 1);
     const std::size_t count = kProgramsPerRound * rounds;
     auto seed = [&](std::size_t i) { return first_seed + static_cast<unsigned>(i); };

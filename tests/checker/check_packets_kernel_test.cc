@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel as judge of what the checker says of packet sockets: random ones are made for real,
-// and their rings mapped; each call must end as the checker says. Needs root. CRGEN_SEED=n repeats
-// a run's random choice.
+// and their rings mapped; each call must end as the checker says. Needs root. CRGEN_SEED=n or
+// =random makes another random choice.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <linux/if_packet.h>
@@ -17,6 +17,7 @@
 #include "dsl/json/program_json.h"
 #include "tests/support/check_support.h"
 #include "tests/support/network.h"
+#include "tests/support/seed.h"
 
 namespace crgen {
 namespace {
@@ -178,9 +179,7 @@ std::vector<std::string> Expected(const Program& program) {
 TEST(CheckPacketsKernelTest, Agrees) {
   if (geteuid() != 0) GTEST_SKIP() << "not root: no network namespaces";
   if (!EnterOwnNetwork()) GTEST_SKIP() << "no network namespace: " << std::strerror(errno);
-  const char* given = std::getenv("CRGEN_SEED");
-  const unsigned first = given == nullptr ? std::random_device()()
-                                          : static_cast<unsigned>(std::strtoul(given, nullptr, 10));
+  const unsigned first = test::FirstSeed();
   std::map<std::string, std::size_t> counts;
   std::size_t shown = 0, mapped = 0;
   for (unsigned i = 0; i < kPrograms && shown < 5; ++i) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel as judge of what the checker says of unix sockets: random programs run for real, each
 // in a process of its own. How each command ends, who can still send, and all that is received must
-// be what the checker says. Needs root. CRGEN_SEED=n repeats a run's random choice.
+// be what the checker says. Needs root. CRGEN_SEED=n or =random makes another random choice.
 #include <gtest/gtest.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -14,6 +14,7 @@
 
 #include "dsl/json/program_json.h"
 #include "tests/support/kernel_sockets.h"
+#include "tests/support/seed.h"
 #include "tests/support/socket_programs.h"
 
 namespace crgen {
@@ -207,9 +208,7 @@ std::string RunInChild(const SocketProgramMaker& maker) {
 
 TEST(CheckSocketsKernelTest, Agrees) {
   if (geteuid() != 0) GTEST_SKIP() << "not root: no network namespaces";
-  const char* given = std::getenv("CRGEN_SEED");
-  const unsigned first = given == nullptr ? std::random_device()()
-                                          : static_cast<unsigned>(std::strtoul(given, nullptr, 10));
+  const unsigned first = test::FirstSeed();
   Counts counts;
   std::size_t shown = 0;
   for (unsigned i = 0; i < kPrograms && shown < 5; ++i) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is in an IPC namespace, and the kernel as judge of that: random objects are made for real,
-// and each must be refused as the checker says. Needs root. CRGEN_SEED=n repeats a run's choice.
+// and each must be refused as the checker says. Needs root. CRGEN_SEED=n or =random makes another
+// choice.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
@@ -19,6 +20,7 @@
 #include <random>
 
 #include "tests/support/check_support.h"
+#include "tests/support/seed.h"
 
 namespace crgen::test {
 namespace {
@@ -356,8 +358,7 @@ std::string ErrnoName(int error) {
 TEST(CheckSystemV, TheKernelSaysTheSame) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root";
   constexpr int kNamespaces = 1500;
-  const char* given = std::getenv("CRGEN_SEED");
-  const unsigned seed = given != nullptr ? std::atoi(given) : std::random_device()();
+  const unsigned seed = test::FirstSeed();
   std::printf("CRGEN_SEED=%u\n", seed);
   Maker maker(seed);
   int good = 0, refused = 0;

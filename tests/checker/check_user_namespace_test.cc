@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // User namespaces, and the kernel as judge of their maps: random ones are written for real. Needs
-// root. CRGEN_SEED=n repeats a run's choice.
+// root. CRGEN_SEED=n or =random makes another choice.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/sched.h>
@@ -15,6 +15,7 @@
 #include <random>
 
 #include "tests/support/check_support.h"
+#include "tests/support/seed.h"
 
 namespace crgen::test {
 namespace {
@@ -127,8 +128,7 @@ TEST(CheckUserNamespace, TheKernelSaysTheSame) {
   if (own.find("4294967295") == own.npos) GTEST_SKIP() << "in a user namespace: " << own;
   if (Write({{0, 0, 1}}) != 0) GTEST_SKIP() << "no user namespaces here";
   constexpr int kMaps = 1500;
-  const char* given = std::getenv("CRGEN_SEED");
-  const unsigned seed = given != nullptr ? std::atoi(given) : std::random_device()();
+  const unsigned seed = test::FirstSeed();
   std::printf("CRGEN_SEED=%u\n", seed);
   std::mt19937 random(seed);
   const auto below = [&](std::uint32_t limit) {

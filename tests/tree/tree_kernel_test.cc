@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel as judge: programs of the tree analyzer run for real, each in a fresh pid namespace,
 // and /proc is compared with the snapshot. Needs root; says so where it cannot run.
-// CRGEN_SEED=n repeats a run's random choice.
+// CRGEN_SEED=n or =random makes another random choice.
 #include <gtest/gtest.h>
 #include <malloc.h>
 
@@ -16,6 +16,7 @@
 #include "model/tree_text.h"
 #include "tests/support/kernel_pool.h"
 #include "tests/support/random_world.h"
+#include "tests/support/seed.h"
 #include "tests/support/tree_enumerator.h"
 #include "tests/support/tree_kernel_case.h"
 
@@ -41,13 +42,6 @@ TreeSnapshot Tree(const std::string& text) {
   Diagnostics diag;
   EXPECT_TRUE(Succeeded(ParseTree(text, &snapshot, diag))) << text;
   return snapshot;
-}
-
-unsigned Seed() {
-  const char* chosen = std::getenv("CRGEN_SEED");
-  static const unsigned seed =
-      chosen != nullptr ? static_cast<unsigned>(std::atoi(chosen)) : std::random_device()();
-  return seed;
 }
 
 class TreeKernelTest : public ::testing::Test {
@@ -92,7 +86,7 @@ class TreeKernelTest : public ::testing::Test {
     std::vector<std::string> reached;
     for (const auto& [text, least] : Enumerator(options).Run()) reached.push_back(text);
     std::sort(reached.begin(), reached.end());
-    std::mt19937 random(Seed());
+    std::mt19937 random(test::FirstSeed());
     std::vector<std::string> sample;
     std::sample(reached.begin(), reached.end(), std::back_inserter(sample), count, random);
     for (const std::string& text : sample) Add(rules, test::ToSnapshot(text, root));
@@ -115,7 +109,7 @@ class TreeKernelTest : public ::testing::Test {
       }
     }
     std::printf("%s: %zu of %zu trees are what /proc shows after %zu commands; seed %u\n", name,
-                same, cases_.size(), commands, Seed());
+                same, cases_.size(), commands, test::FirstSeed());
     EXPECT_EQ(refused_, 0u);
     cases_.clear();
     refused_ = 0;
@@ -212,7 +206,7 @@ TEST_F(TreeKernelTest, SmallTreesWithSubreapersAndCloneParent) {
 }
 
 TEST_F(TreeKernelTest, RandomTrees) {
-  std::mt19937 random(Seed());
+  std::mt19937 random(test::FirstSeed());
   const auto world = [&](bool all) {
     const bool not_init = random() % 4 == 0;  // an init that does not lead may never die
     return RandomWorld(random(), {.all = all,
