@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Restores of real trees: crrestore beside `criu restore`, on the same dumps."""
 import ctypes
+import itertools
+import json
 import os
 import pathlib
 import shutil
@@ -36,40 +38,91 @@ def reap():
         pass
 
 
-class Tree:
-    """A dumped tree: what `tool` with `arguments` makes, all of whose processes are the root's
-    children. `making`: what it says that making its descriptors took, in seconds; None: nothing."""
+def start(bench, folder, tool, arguments):
+    """Starts what `tool` with `arguments` makes, whose processes are the root's children: the pid
+    of the root, and what it says that making its descriptors took, in seconds; None: nothing."""
+    ready = folder / "ready"
+    ready.unlink(missing_ok=True)
+    root = subprocess.Popen([bench.tool(tool), *map(str, arguments), str(ready)],
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.DEVNULL, cwd=folder, start_new_session=True).pid
+    while not ready.exists():
+        time.sleep(0.01)
+    return root, float(ready.read_text() or 0) or None
 
-    def __init__(self, bench, criu, tool, *arguments):
+
+def kill(pids):
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    reap()
+
+
+def tree_of(root):
+    children = pathlib.Path(f"/proc/{root}/task/{root}/children").read_text().split()
+    return [root, *map(int, children)]
+
+
+def grow(plan, each):
+    """CRIU dumps 1,024 pipes at most: gives every process of `plan` so many more of them, and its
+    set of epoll(7), if it has one, waits for them."""
+    numbers = itertools.count(1000000, 2)
+
+    def pipes(pid):
+        for fd in range(1000, 1000 + 2 * each, 2):
+            number = next(numbers)
+            end = {"type": "PIPE", "pipe_id": number}
+            yield {"command": "OPEN_FILE", "pid": pid, "fd": fd,
+                   "file": {**end, "id": number, "flags": ["O_RDONLY"]},
+                   "peer": {"fd": fd + 1,
+                            "file": {**end, "id": number + 1, "flags": ["O_WRONLY"]}}}
+
+    grown, waiting = [], {}
+    for command in json.loads(plan.read_text()):
+        attributes = command.get("attributes", {})
+        late = "descriptors" in attributes
+        # Before what a process cannot open files after: late state of anybody, its own ids.
+        ready = list(waiting) if late else [command["pid"]] if "creds" in attributes else []
+        for pid in ready:
+            grown.extend(waiting.pop(pid, ()))
+        if command["command"] == "FORK":
+            waiting[command["child_pid"]] = pipes(command["child_pid"])
+        for entry in attributes.get("descriptors", []):
+            if targets := entry.get("epoll"):
+                targets.extend([{**targets[0], "fd": 1000 + 2 * i} for i in range(each)])
+        grown.append(command)
+    plan.write_text("[\n" + ",\n".join(map(json.dumps, grown)) + "\n]\n")
+
+
+class Tree:
+    """A dumped tree: see start(). `more`: pipes for each of its processes that CRIU has not."""
+
+    def __init__(self, bench, criu, tool, *arguments, more=0):
         self.bench = bench
         self.folder = bench.scratch / "restore"
         self.folder.mkdir()
         self.images = self.folder / "dump"
         self.images.mkdir()
-        ready = self.folder / "ready"
-        root = subprocess.Popen(
-            [bench.tool(tool), *map(str, arguments), str(ready)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            cwd=self.folder, start_new_session=True).pid
-        while not ready.exists():
-            time.sleep(0.01)
-        self.making = float(ready.read_text() or 0) or None
-        children = pathlib.Path(f"/proc/{root}/task/{root}/children").read_text().split()
-        self.pids = [root, *map(int, children)]
+        if more:
+            *rest, each = arguments
+            root, self.making = start(bench, self.folder, tool, [*rest, each + more])
+            kill(tree_of(root))
+            root, _ = start(bench, self.folder, tool, arguments)
+        else:
+            root, self.making = start(bench, self.folder, tool, arguments)
+        self.pids = tree_of(root)
         subprocess.run([criu, "dump", "-t", str(root), "-D", self.images, "-o", "/dev/null"],
                        check=True)
         reap()
         self.plan = self.folder / "plan.json"
         subprocess.run([bench.crgen, "-q", self.images, "-o", self.plan], check=True)
+        if more:
+            grow(self.plan, more)
 
     def restore(self, command):
         """What `command` took; everybody is there afterwards, and killed again."""
         run = self.bench.measure(command)
         missing = [pid for pid in self.pids if not os.path.exists(f"/proc/{pid}")]
-        for pid in self.pids:
-            if pid not in missing:
-                os.kill(pid, signal.SIGKILL)
-        reap()
+        kill(pid for pid in self.pids if pid not in missing)
         if missing:
             raise RuntimeError(f"{command[0]}: {len(missing)} processes are missing")
         return run
@@ -84,14 +137,16 @@ def measure(bench, summary):
                  "crgen generate": {"missing": reason}} for case, *_ in bench.sizes.restores]
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     rows = []
-    for case, *program in bench.sizes.restores:
-        tree = Tree(bench, criu, *program)
+    for case, *program, more in bench.sizes.restores:
+        tree = Tree(bench, criu, *program, more=more)
         images = str(tree.images)
         commands = {
             "crrestore": [str(bench.build / "restorer/crrestore"), str(tree.plan), "--images",
                           images, "--detach"],
             "criu restore": [criu, "restore", "-D", images, "-d", "-v0", "-o", "/dev/null"],
         }
+        if more:
+            del commands["criu restore"]
         runs = {name: [] for name in commands}
         for _ in range(bench.sizes.runs):
             for name, command in commands.items():
@@ -100,7 +155,11 @@ def measure(bench, summary):
         row = {"case": case, **{name: summary(taken) for name, taken in runs.items()}}
         if tree.making:
             row["making"] = tree.making
-        row.update(bench.compare({"crgen generate": [bench.crgen, images]}))
+        if more:
+            missing = {"missing": "it dumps 1,024 pipes"}
+            row.update({"criu restore": missing, "crgen generate": missing})
+        else:
+            row.update(bench.compare({"crgen generate": [bench.crgen, images]}))
         rows.append(row)
         shutil.rmtree(tree.folder)
     return rows
