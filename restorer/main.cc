@@ -29,6 +29,7 @@
 #include "restorer/step_times.h"
 #include "terminal/command_line.h"
 #include "terminal/log.h"
+#include "terminal/usage.h"
 
 namespace crgen::restorer {
 namespace {
@@ -268,7 +269,9 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kOk : kUsage;
+    if (error.get_exit_code() == 0) return PrintHelp(app, error), kOk;
+    for (const std::string& line : UsageErrors(app, "crrestore", error)) spdlog::error("{}", line);
+    return kUsage;
   }
   if (!FinishArguments(&arguments)) return kUsage;
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);
