@@ -53,6 +53,7 @@ std::function<ExitCode()> AddCheck(CLI::App& app);
 std::function<ExitCode()> AddCore(CLI::App& app);
 std::function<ExitCode()> AddDiff(CLI::App& app);
 std::function<ExitCode()> AddGenerate(CLI::App& app);
+std::function<ExitCode()> AddHostFacts(CLI::App& app);
 std::function<ExitCode()> AddMemory(CLI::App& app);
 std::function<ExitCode()> AddPlan(CLI::App& app);
 std::function<ExitCode()> AddReport(CLI::App& app);

@@ -51,17 +51,8 @@ bool AuthorityOfPlan(const std::string& path, Authority* authority) {
 
 Result ReadPolicyFile(const std::string& path, Policy* policy, Diagnostics& diag) {
   constexpr std::size_t kMost = 64 << 20;
-  TextFile file(path);
-  if (Failed(file.Open(diag))) return Result::kError;
-  const ByteReader read = file.Reader();
   std::string text;
-  for (std::string piece(64 << 10, '\0');;) {
-    const std::size_t got = read(piece);
-    if (got == 0) break;
-    text.append(piece, 0, got);
-    if (text.size() > kMost) return diag.Fail(path, "longer than 64 MiB: no policy");
-  }
-  if (Failed(file.Close(diag))) return Result::kError;
+  if (Failed(ReadWholeFile(path, kMost, "policy", &text, diag))) return Result::kError;
   return ReadPolicy(text, path, policy, diag);
 }
 

@@ -94,10 +94,9 @@ void SayWhereImagesAre(const GenerateArguments& arguments) {
 /// gets all that there is to say.
 ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagnostics* findings) {
   std::set<Loss> losses;
-  std::string wrong;
-  if (Failed(ParseLosses(arguments.without, &losses, &wrong))) {
-    findings->Error("--without",
-                    "nothing is called \"" + wrong + "\" there; known are " + LossNames());
+  std::string problem;
+  if (Failed(ParseLosses(arguments.without, &losses, &problem))) {
+    findings->Error("--without", problem);
     return ExitCode::kUsage;
   }
   if (arguments.namespaces == "caller") losses.insert(Loss::kNamespaces);

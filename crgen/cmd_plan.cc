@@ -2,11 +2,7 @@
 // crgen plan DUMP|PLAN
 #include <spdlog/spdlog.h>
 
-#include "checker/check.h"
 #include "crgen/look.h"
-#include "crgen/losses.h"
-#include "dsl/json/program_json.h"
-#include "generator/generate.h"
 #include "views/plan.h"
 
 namespace crgen {
@@ -20,34 +16,10 @@ struct PlanArguments {
   bool json = false;
 };
 
-/// The program of a dump.
-ExitCode Generate(const PlanArguments& arguments, Program* program, Diagnostics& diag) {
-  Look look;
-  OpenLook(arguments.dump, &look);
-  diag = Accept(look.findings, {}, arguments.partial);
-  if (!look.whole) return ExitCode::kBadInput;
-  if (diag.Count(Severity::kUnsupported) != 0) return ExitCode::kUnsupported;
-  return CodeOf(GenerateProgram(look.snapshot, {AboutPlan(look.findings, look.snapshot)},
-                                look.Reader(), program, diag));
-}
-
-/// One that stands in a file: what it does can be told only if it is right.
-ExitCode Read(const std::string& path, Program* program, Diagnostics& diag) {
-  const std::string name = path == "-" ? "standard input" : path;
-  TextFile text(path);
-  std::vector<std::uint32_t> lines;
-  SimulatedState state;
-  const bool good = Succeeded(text.Open(diag)) &&
-                    Succeeded(ReadProgram(text.Reader(), name, program, &lines, diag)) &&
-                    Succeeded(text.Close(diag)) && Succeeded(CheckProgram(*program, &state, diag));
-  return good ? ExitCode::kOk : ExitCode::kBadInput;
-}
-
 ExitCode Plan(const PlanArguments& arguments) {
   Program program;
   Diagnostics diag;
-  const ExitCode made = IsDump(arguments.dump) ? Generate(arguments, &program, diag)
-                                               : Read(arguments.dump, &program, diag);
+  const ExitCode made = DeriveOrRead(arguments.dump, arguments.partial, &program, diag);
   PrintDiagnostics(diag);
   if (made != ExitCode::kOk) return made;
   ViewOptions options = OptionsOfTerminal();

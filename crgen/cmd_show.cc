@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "crgen/look.h"
+#include "model/nearest.h"
 #include "views/files_picture.h"
 #include "views/show.h"
 
@@ -35,8 +36,10 @@ ExitCode Show(const ShowArguments& arguments) {
   std::vector<Topic> topics;
   for (std::size_t i = 0; i + 1 < arguments.words.size(); ++i) {
     if (AddTopic(arguments.words[i], &topics)) continue;
-    spdlog::error("{}: nothing of a dump is called that; there are {}", arguments.words[i],
-                  TopicList());
+    std::vector<std::string> names;
+    for (const TopicName& topic : TopicNames()) names.emplace_back(topic.name);
+    spdlog::error("{}: nothing of a dump is called that; there are {}{}", arguments.words[i],
+                  TopicList(), Suggestion(arguments.words[i], names));
     return ExitCode::kUsage;
   }
   if (arguments.svg && topics != std::vector{Topic::kFiles}) {

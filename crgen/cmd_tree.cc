@@ -8,6 +8,7 @@
 #include "crgen/needs.h"
 #include "crgen/system_calls.h"
 #include "generator/generate.h"
+#include "generator/tree/alternatives.h"
 #include "generator/tree/analyzer.h"
 #include "generator/tree_answers.h"
 #include "model/tree_text.h"
@@ -19,6 +20,7 @@ struct TreeArguments {
   std::string tree;
   std::vector<std::string> system_calls;
   bool program = false;
+  bool all = false;
   bool svg = false;
   bool dot = false;
 };
@@ -53,6 +55,7 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
     text = arguments.svg ? TreeSvg(births) : TreeDot(births);
   } else {
     text = DrawTree(tree) + DescribeDerivation(tree, plan);
+    if (arguments.all) text += DescribeAlternatives(tree, plan, FindDerivations(tree, plan));
   }
   Output output("");
   return Failed(output.Write(text, diag)) ? ExitCode::kBadInput : ExitCode::kOk;
@@ -132,6 +135,10 @@ std::function<ExitCode()> AddTree(CLI::App& app) {
       ->required();
   CLI::Option* program = app.add_flag("--program", arguments->program,
                                       "Print the commands that rebuild the tree as a program");
+  app.add_flag("--all", arguments->all,
+               "Also the other shortest derivations by the same kinds of calls, where there are "
+               "few: of trees of up to 10 processes")
+      ->excludes(program);
   CLI::Option* svg =
       app.add_flag("--svg", arguments->svg, "Draw a picture: births, sessions, groups, adoptions")
           ->excludes(program);
@@ -151,6 +158,7 @@ std::function<ExitCode()> AddTree(CLI::App& app) {
       "Examples:\n"
       "  crgen tree dump/\n"
       "  crgen tree '1 1 1 [ 3 3 3 [ 4 4 3 [] ] ]'\n"
+      "  crgen tree --all '1 1 1 [ 3 3 1 [] 4 3 1 [] ]'\n"
       "  crgen tree --svg dump/ > tree.svg\n"
       "  crgen tree --syscalls fork,setsid,setpgid,exit dump/\n"
       "  crgen tree --program '1 1 1 [ 3 3 3 [ 4 4 3 [] ] ]'\n"

@@ -1,16 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
-// crgen why DUMP
+// crgen why DUMP [--host-facts FILE]
 #include "crgen/verdicts.h"
+#include "preflight/host_facts.h"
 
 namespace crgen {
 namespace {
 
 struct WhyArguments {
   std::string dump;
+  std::string facts;
   bool json = false;
 };
 
+Result ReadFacts(const std::string& path, HostFacts* facts, Diagnostics& diag) {
+  std::string text;
+  if (Failed(ReadWholeFile(path, kMostFactsBytes, "facts of a host", &text, diag))) {
+    return Result::kError;
+  }
+  return ReadHostFacts(text, path, facts, diag);
+}
+
 ExitCode Why(const WhyArguments& arguments) {
+  HostFacts facts;
+  Diagnostics diag;
+  if (!arguments.facts.empty() && Failed(ReadFacts(arguments.facts, &facts, diag))) {
+    PrintDiagnostics(diag);
+    return ExitCode::kBadInput;
+  }
   Look look;
   OpenLook(arguments.dump, &look);
   if (look.snapshot.processes.empty()) {
@@ -18,7 +34,8 @@ ExitCode Why(const WhyArguments& arguments) {
     return ExitCode::kBadInput;
   }
   Program program;
-  const std::vector<Verdict> verdicts = AskAll(look, arguments.dump, &program);
+  const std::vector<Verdict> verdicts =
+      AskAll(look, arguments.dump, arguments.facts.empty() ? nullptr : &facts, &program);
   return PrintView(arguments.json ? WhyJson(verdicts) : WhyText(verdicts, OptionsOfTerminal()));
 }
 
@@ -28,6 +45,8 @@ std::function<ExitCode()> AddWhy(CLI::App& app) {
   auto arguments = std::make_shared<WhyArguments>();
   app.description("Say whether CRIU, crgen and this host can restore a dump, and why not");
   app.add_option("DUMP", arguments->dump, "A dump: a folder, or an archive")->required();
+  app.add_option("--host-facts", arguments->facts,
+                 "Ask not this host, but the one that has written that file: `crgen host-facts`");
   app.add_flag("--json", arguments->json, "Print it for machines");
   app.footer(
       "criu:  limits that it is known to have, with its own message\n"
@@ -35,8 +54,9 @@ std::function<ExitCode()> AddWhy(CLI::App& app) {
       "host:  numbers that are taken, files that are missing or changed, rights, kernel features,\n"
       "       as this user meets them\n\n"
       "The exit code is 0 whatever the answers are, 3 if the dump cannot be read.\n\n"
-      "Example:\n"
-      "  crgen why dump/");
+      "Examples:\n"
+      "  crgen why dump/\n"
+      "  ssh other crgen host-facts > facts.json; crgen why --host-facts facts.json dump/");
   return [arguments] { return Why(*arguments); };
 }
 

@@ -16,6 +16,22 @@
 
 namespace crgen {
 
+Result ReadWholeFile(const std::string& path, std::size_t most, const char* what, std::string* text,
+                     Diagnostics& diag) {
+  TextFile file(path);
+  if (Failed(file.Open(diag))) return Result::kError;
+  const ByteReader read = file.Reader();
+  for (std::string piece(64 << 10, '\0');;) {
+    const std::size_t got = read(piece);
+    if (got == 0) break;
+    text->append(piece, 0, got);
+    if (text->size() > most) {
+      return diag.Fail(path, "longer than " + std::to_string(most >> 20) + " MiB: no " + what);
+    }
+  }
+  return file.Close(diag);
+}
+
 bool IsFolder(const std::string& path) {
   std::error_code error;
   return std::filesystem::is_directory(path, error);

@@ -68,6 +68,10 @@ class TextFile {
   int error_ = 0;
 };
 
+/// All of a file, or of standard input ("-"): at most `most` bytes. `what` it would be: "policy".
+Result ReadWholeFile(const std::string& path, std::size_t most, const char* what, std::string* text,
+                     Diagnostics& diag);
+
 bool IsFolder(const std::string& path);
 bool IsRegularFile(const std::string& path);
 /// A folder, or a file that does not begin as a program does: an archive.

@@ -9,6 +9,11 @@
 #include <cstdlib>
 #include <thread>
 
+#include "checker/check.h"
+#include "crgen/losses.h"
+#include "dsl/json/program_json.h"
+#include "generator/generate.h"
+
 namespace crgen {
 
 void OpenLook(const std::string& path, Look* look) {
@@ -60,6 +65,36 @@ ViewOptions OptionsOfTerminal() {
   const char* no_colour = std::getenv("NO_COLOR");
   options.colour = no_colour == nullptr || *no_colour == '\0';
   return options;
+}
+
+namespace {
+
+ExitCode Derive(const std::string& path, bool partial, Program* program, Diagnostics& diag) {
+  Look look;
+  OpenLook(path, &look);
+  diag = Accept(look.findings, {}, partial);
+  if (!look.whole) return ExitCode::kBadInput;
+  if (diag.Count(Severity::kUnsupported) != 0) return ExitCode::kUnsupported;
+  return CodeOf(GenerateProgram(look.snapshot, {AboutPlan(look.findings, look.snapshot)},
+                                look.Reader(), program, diag));
+}
+
+/// What a program does can be told only if it is right.
+ExitCode Read(const std::string& path, Program* program, Diagnostics& diag) {
+  const std::string name = path == "-" ? "standard input" : path;
+  TextFile text(path);
+  std::vector<std::uint32_t> lines;
+  SimulatedState state;
+  const bool good = Succeeded(text.Open(diag)) &&
+                    Succeeded(ReadProgram(text.Reader(), name, program, &lines, diag)) &&
+                    Succeeded(text.Close(diag)) && Succeeded(CheckProgram(*program, &state, diag));
+  return good ? ExitCode::kOk : ExitCode::kBadInput;
+}
+
+}  // namespace
+
+ExitCode DeriveOrRead(const std::string& path, bool partial, Program* program, Diagnostics& diag) {
+  return IsDump(path) ? Derive(path, partial, program, diag) : Read(path, program, diag);
 }
 
 ExitCode PrintView(const std::string& text) {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "crgen/cli.h"
+#include "dsl/commands.h"
 #include "views/view.h"
 
 namespace crgen {
@@ -43,6 +44,10 @@ ExitCode OpenProcess(const std::string& path, Pid pid, Look* look, ProcessIndex*
 /// Standard output's width, and colour, if it is a terminal; colour not with NO_COLOR
 /// (no-color.org).
 ViewOptions OptionsOfTerminal();
+
+/// The program of the dump `path`, as `crgen generate` makes it; `partial`: without what is
+/// unsupported. Or, if no dump is there, the program in that file: a right one.
+ExitCode DeriveOrRead(const std::string& path, bool partial, Program* program, Diagnostics& diag);
 
 /// Writes `text` to standard output.
 ExitCode PrintView(const std::string& text);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "crgen/needs.h"
+#include "model/nearest.h"
 #include "model/printable.h"
 
 namespace crgen {
@@ -49,18 +50,19 @@ std::string LossHelp() {
   return text;
 }
 
-std::string LossNames() {
-  std::string names;
-  for (const LossName& row : kLosses) names += (names.empty() ? "" : ", ") + std::string(row.name);
-  return names;
-}
-
 Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses,
-                   std::string* wrong) {
+                   std::string* problem) {
   for (const std::string& name : names) {
     const auto row = std::ranges::find(kLosses, std::string_view(name), &LossName::name);
     if (row == std::end(kLosses)) {
-      *wrong = name;
+      std::vector<std::string> known;
+      std::string list;
+      for (const LossName& one : kLosses) {
+        known.emplace_back(one.name);
+        list += (list.empty() ? "" : ", ") + known.back();
+      }
+      *problem =
+          "nothing is called \"" + name + "\" there; known are " + list + Suggestion(name, known);
       return Result::kError;
     }
     losses->insert(row->loss);

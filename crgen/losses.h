@@ -16,12 +16,9 @@ namespace crgen {
 /// One line for each kind that has a name.
 std::string LossHelp();
 
-/// "cgroups, locks, …"
-std::string LossNames();
-
-/// The kinds that `names` name. An unknown name: `*wrong` gets it.
+/// The kinds that `names` name. An unknown name: `*problem` says so.
 Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses,
-                   std::string* wrong);
+                   std::string* problem);
 
 /// The findings as a user meets them who accepts `losses` (or, `all`, everything): what is left out
 /// by that is a warning.

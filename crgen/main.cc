@@ -10,17 +10,20 @@
 #include "crgen/cli.h"
 #include "model/nearest.h"
 #include "terminal/log.h"
+#include "terminal/usage.h"
 
 namespace {
 
 using crgen::ExitCode;
 
 constexpr crgen::Subcommand kSubcommands[] = {
-    {"show", crgen::AddShow},     {"why", crgen::AddWhy},   {"plan", crgen::AddPlan},
-    {"check", crgen::AddCheck},   {"diff", crgen::AddDiff}, {"generate", crgen::AddGenerate},
-    {"needs", crgen::AddNeeds},   {"tree", crgen::AddTree}, {"validate", crgen::AddValidate},
-    {"schema", crgen::AddSchema}, {"core", crgen::AddCore}, {"memory", crgen::AddMemory},
-    {"report", crgen::AddReport}};
+    {"show", crgen::AddShow},         {"why", crgen::AddWhy},
+    {"plan", crgen::AddPlan},         {"check", crgen::AddCheck},
+    {"diff", crgen::AddDiff},         {"generate", crgen::AddGenerate},
+    {"needs", crgen::AddNeeds},       {"tree", crgen::AddTree},
+    {"validate", crgen::AddValidate}, {"schema", crgen::AddSchema},
+    {"core", crgen::AddCore},         {"memory", crgen::AddMemory},
+    {"report", crgen::AddReport},     {"host-facts", crgen::AddHostFacts}};
 constexpr const char* kDefault = "generate";
 
 constexpr crgen::ProgramText kText = {
@@ -28,6 +31,7 @@ constexpr crgen::ProgramText kText = {
     "  crgen show dump/            what is in it\n"
     "  crgen why dump/             can it be restored, by whom, here, and why not\n"
     "  crgen plan dump/            what a restore would do\n"
+    "  crgen host-facts            what this host is, for `crgen why` on another one\n"
     "  crgen check dump/           with which rights\n"
     "  crgen diff dump/ other/     what is not the same\n"
     "  crgen dump/ > plan.json\n"
@@ -50,28 +54,6 @@ bool IsMistyped(const std::string& word) {
   if (suggestion.empty()) return false;
   spdlog::error("{}: neither a subcommand nor a file{}", word, suggestion);
   return true;
-}
-
-/// Words and options that `parser` does not know are said with the option that may be meant.
-void SayWhatIsWrong(const CLI::App& parser, const CLI::ParseError& error) {
-  const std::vector<std::string> unknown = parser.remaining();
-  const std::string of = parser.get_parent() == nullptr ? "" : parser.get_name() + " ";
-  const std::string help = "`crgen " + of + "--help` says what there is";
-  if (unknown.empty()) return spdlog::error("{}; {}", error.what(), help);
-  std::vector<std::string> names;
-  for (const CLI::Option* option : parser.get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
-  }
-  for (const std::string& word : unknown) {
-    const std::string name = word.substr(0, word.find('='));
-    if (!word.starts_with('-')) {
-      spdlog::error("{}: one argument too many; {}", word, help);
-    } else if (const std::string suggestion = crgen::Suggestion(name, names); suggestion.empty()) {
-      spdlog::error("{}: no such option; {}", name, help);
-    } else {
-      spdlog::error("{}: no such option{}", name, suggestion);
-    }
-  }
 }
 
 bool IsSubcommand(const std::string& word) {
@@ -114,12 +96,16 @@ ExitCode Run(int argc, char** argv) {
   try {
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) {  // --help
-      app.exit(error);
+    if (error.get_exit_code() == 0) {
+      crgen::PrintHelp(app, error);
       return crgen::WroteAll(std::cout) ? ExitCode::kOk : ExitCode::kBadInput;
     }
     const auto parsed = app.get_subcommands();
-    SayWhatIsWrong(parsed.empty() ? app : *parsed.front(), error);
+    const CLI::App& parser = parsed.empty() ? app : *parsed.front();
+    const std::string of = parsed.empty() ? "" : " " + parser.get_name();
+    for (const std::string& line : crgen::UsageErrors(parser, "crgen" + of, error)) {
+      spdlog::error("{}", line);
+    }
     return ExitCode::kUsage;
   }
   spdlog::set_level(verbose ? spdlog::level::info

@@ -4,6 +4,7 @@
 #include "crgen/losses.h"
 #include "crgen/needs.h"
 #include "generator/generate.h"
+#include "preflight/host_facts.h"
 #include "preflight/preflight.h"
 
 namespace crgen {
@@ -32,12 +33,21 @@ Verdict AskCrgen(const Look& look, Program* program) {
   return verdict;
 }
 
-/// What crrestore would find here, without any of its options.
-Verdict AskHost(const Program& program, const std::string& dump) {
+/// What `facts` do not answer is not guessed.
+void AddUnanswered(const Host& host, const HostFacts& facts, Verdict* verdict) {
+  const std::string unanswered = UnansweredText(host);
+  if (unanswered.empty()) return;
+  if (verdict->answer != Answer::kNo) verdict->answer = Answer::kUnknown;
+  verdict->causes.push_back({"the facts of " + facts.host, "they do not say: " + unanswered,
+                             "`crgen host-facts DUMP`, there, asks for them too"});
+}
+
+/// What crrestore would find there, without any of its options.
+Verdict AskHost(const Program& program, const std::string& dump, const HostFacts* facts) {
   Verdict verdict = {"host", Answer::kYes, {}};
   if (program.empty()) {
     verdict.answer = Answer::kUnknown;
-    verdict.causes.push_back({"the dump", "there is no program to ask this machine for"});
+    verdict.causes.push_back({"the dump", "there is no program to ask a machine for"});
     return verdict;
   }
   if (!IsFolder(dump)) {
@@ -46,7 +56,9 @@ Verdict AskHost(const Program& program, const std::string& dump) {
         {"the dump", "it is an archive, and crrestore reads none", "unpack it, and ask again"});
     return verdict;
   }
+  Host host = facts == nullptr ? Host() : Host(*facts);
   PreflightOptions options;
+  options.host = &host;
   Diagnostics told;
   options.images = ImageFolder(dump, told);
   HostFiles files;
@@ -58,15 +70,17 @@ Verdict AskHost(const Program& program, const std::string& dump) {
     AddCauses(diag, true, &verdict);
     if (!verdict.causes.empty()) verdict.answer = Answer::kOnlyWith;
   }
+  if (facts != nullptr) AddUnanswered(host, *facts, &verdict);
   return verdict;
 }
 
 }  // namespace
 
-std::vector<Verdict> AskAll(const Look& look, const std::string& path, Program* program) {
+std::vector<Verdict> AskAll(const Look& look, const std::string& path, const HostFacts* facts,
+                            Program* program) {
   std::vector<Verdict> verdicts = {AskCriu(look.snapshot)};
   verdicts.push_back(AskCrgen(look, program));
-  verdicts.push_back(AskHost(*program, path));
+  verdicts.push_back(AskHost(*program, path, facts));
   return verdicts;
 }
 

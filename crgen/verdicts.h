@@ -7,12 +7,15 @@
 
 #include "crgen/look.h"
 #include "dsl/commands.h"
+#include "preflight/host.h"
 #include "views/why.h"
 
 namespace crgen {
 
-/// The verdicts of CRIU, of crgen, and of this host without any option of crrestore, on the dump
-/// `path`. `*program` gets the one that crgen has for it; empty: there is none.
-std::vector<Verdict> AskAll(const Look& look, const std::string& path, Program* program);
+/// The verdicts of CRIU, of crgen, and of the host that has said `facts` (null: of this one),
+/// without any option of crrestore, on the dump `path`. `*program` gets the one that crgen has for
+/// it; empty: there is none.
+std::vector<Verdict> AskAll(const Look& look, const std::string& path, const HostFacts* facts,
+                            Program* program);
 
 }  // namespace crgen

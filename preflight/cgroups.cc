@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
+#include <sstream>
 
 #include "preflight/question.h"
 
@@ -16,6 +16,7 @@ namespace crgen {
 namespace {
 
 constexpr std::string_view kName = "name=";
+constexpr const char* kOwnCgroups = "/proc/self/cgroup";
 
 std::vector<std::string> Sorted(const std::string& controllers) {
   std::vector<std::string> names = ControllerNames(controllers);
@@ -124,9 +125,11 @@ std::string CgroupRoots::PrefixOf(const std::string& controllers, const std::str
   return found == hierarchies_.end() ? prefix : found->second.root.value_or(prefix);
 }
 
-CgroupMounts::CgroupMounts() {
-  std::ifstream hierarchies("/proc/self/cgroup");
-  for (std::string line; std::getline(hierarchies, line);) {
+CgroupMounts::CgroupMounts() : CgroupMounts(Host().File(kOwnCgroups)) {}
+
+CgroupMounts::CgroupMounts(const std::string& hierarchies) {
+  std::istringstream lines(hierarchies);
+  for (std::string line; std::getline(lines, line);) {
     const std::size_t begin = line.find(':');
     const std::size_t end = begin == line.npos ? begin : line.find(':', begin + 1);
     if (end != line.npos) known_.insert(Sorted(line.substr(begin + 1, end - begin - 1)));
@@ -178,7 +181,9 @@ namespace {
 class CgroupsQuestion : public QuestionOn<CgroupsQuestion> {
  public:
   explicit CgroupsQuestion(Context& context)
-      : QuestionOn(context), roots_(context.program, context.options.cgroups) {}
+      : QuestionOn(context),
+        roots_(context.program, context.options.cgroups),
+        mounts_(host_.File(kOwnCgroups)) {}
 
   template <typename Body>
   void On(const Body&) {}
@@ -195,10 +200,13 @@ class CgroupsQuestion : public QuestionOn<CgroupsQuestion> {
         if (path != "/") missing.push_back(CgroupText(directory.controllers, path));
         continue;
       }
-      const int root = RootOf(directory.controllers);
-      if (root < 0 || path == "/") continue;
-      const bool exists = faccessat(root, BelowRoot(path).c_str(), F_OK, 0) == 0;
-      (exists ? there : missing).push_back(CgroupText(directory.controllers, path));
+      if (!CanReach(directory.controllers) || path == "/") continue;
+      const std::string name = CgroupText(directory.controllers, path);
+      const auto exists = host_.Number(FactKind::kCgroups, name, [&] {
+        const int root = mounts_.Open(directory.controllers);
+        return faccessat(root, BelowRoot(path).c_str(), F_OK, 0) == 0;
+      });
+      if (exists) (*exists != 0 ? there : missing).push_back(name);
     }
     if (mode() == CgroupMode::kStrict && !there.empty()) {
       findings_.Wrong(Named(there, "exists", "exist") + " already",
@@ -224,35 +232,44 @@ class CgroupsQuestion : public QuestionOn<CgroupsQuestion> {
     return controllers.starts_with(kName) && controllers.find(',') == controllers.npos;
   }
 
-  int RootOf(const std::string& controllers) {
+  /// False: told.
+  bool CanReach(const std::string& controllers) {
     if (!mounts_.Has(controllers)) {
       findings_.Wrong(controllers.empty()
                           ? "this system has no cgroup2"
                           : "no hierarchy of cgroups here has the controllers " + controllers,
                       "see /proc/self/cgroup; --manage-cgroups=ignore does without");
-      return -1;
+      return false;
     }
-    const int root = mounts_.Open(controllers);
-    if (root < 0) {
+    const int error = OpenError(controllers);
+    if (error != 0) {
       findings_.Wrong("the hierarchy of cgroups " + CgroupText(controllers, "/") + ": " +
-                      std::strerror(errno));
+                      std::strerror(error));
     }
-    return root;
+    return error == 0;
+  }
+
+  int OpenError(const std::string& controllers) {
+    const auto error = host_.Number(FactKind::kCgroups, CgroupText(controllers, "/"),
+                                    [&] { return mounts_.Open(controllers) >= 0 ? 0 : errno; });
+    return static_cast<int>(error.value_or(0));
   }
 
   /// Whoever enters a frozen one stops, in the middle of the restore.
   void CheckRuns(const CgroupPath& path) {
     const std::string where = roots_.PathOf(path.controllers, path.path.bytes);
-    const int root = mounts_.Has(path.controllers) ? mounts_.Open(path.controllers) : -1;
-    if (root < 0 || where == "/") return;
-    const std::string folder = BelowRoot(where) + "/";
-    const auto state = ReadCgroupFile(root, folder + "freezer.state");
-    const auto events = ReadCgroupFile(root, folder + "cgroup.events");
-    const bool frozen = (state && !state->starts_with("THAWED")) ||
-                        (events && events->find("frozen 1") != events->npos);
-    if (frozen) {
-      findings_.Wrong("the cgroup " + CgroupText(path.controllers, where) + " is frozen",
-                      "thaw it first");
+    if (!mounts_.Has(path.controllers) || where == "/" || OpenError(path.controllers) != 0) return;
+    const std::string name = CgroupText(path.controllers, where);
+    const auto frozen = host_.Number(FactKind::kCgroups, name + ", frozen", [&] {
+      const int root = mounts_.Open(path.controllers);
+      const std::string folder = BelowRoot(where) + "/";
+      const auto state = ReadCgroupFile(root, folder + "freezer.state");
+      const auto events = ReadCgroupFile(root, folder + "cgroup.events");
+      return (state && !state->starts_with("THAWED")) ||
+             (events && events->find("frozen 1") != events->npos);
+    });
+    if (frozen.value_or(0) != 0) {
+      findings_.Wrong("the cgroup " + name + " is frozen", "thaw it first");
     }
   }
 
@@ -265,6 +282,8 @@ class CgroupsQuestion : public QuestionOn<CgroupsQuestion> {
 std::unique_ptr<Question> AskForCgroups(Context& context) {
   return std::make_unique<CgroupsQuestion>(context);
 }
+
+void AskForAllCgroups(Host& host) { (void)host.File(kOwnCgroups); }
 
 }  // namespace preflight
 }  // namespace crgen

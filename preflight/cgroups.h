@@ -57,6 +57,8 @@ class CgroupRoots {
 class CgroupMounts {
  public:
   CgroupMounts();
+  /// `hierarchies`: what cgroups(7) says of /proc/self/cgroup.
+  explicit CgroupMounts(const std::string& hierarchies);
   ~CgroupMounts() { Close(); }
   CgroupMounts(const CgroupMounts&) = delete;
   CgroupMounts& operator=(const CgroupMounts&) = delete;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "preflight/credentials.h"
 
-#include <fstream>
 #include <sstream>
 
 namespace crgen::preflight {
@@ -49,9 +48,9 @@ constexpr const char* kNames[] = {"CHOWN",
                                   "BPF",
                                   "CHECKPOINT_RESTORE"};
 
-std::vector<IdRange> ReadMap(const char* path) {
+std::vector<IdRange> ReadMap(Host& host, const char* path) {
   std::vector<IdRange> map;
-  std::ifstream file(path);
+  std::istringstream file(host.File(path));
   for (IdRange range; file >> range.first >> range.outside >> range.count;) map.push_back(range);
   return map;
 }
@@ -81,18 +80,19 @@ bool Credentials::initial_namespace() const {
          uid_map[0].count == ~std::uint32_t{0};
 }
 
-Credentials ReadCredentials() {
+Credentials ReadCredentials(Host& host) {
+  constexpr std::uint64_t kMiddle = 20;
   Credentials own;
-  std::ifstream status("/proc/self/status");
+  std::istringstream status(host.File("/proc/self/status"));
   for (std::string line; std::getline(status, line);) ReadStatusLine(line, &own);
-  own.uid_map = ReadMap("/proc/self/uid_map");
-  own.gid_map = ReadMap("/proc/self/gid_map");
-  std::string setgroups;
-  std::ifstream("/proc/self/setgroups") >> setgroups;
-  own.may_set_groups = setgroups != "deny";
-  std::ifstream("/proc/sys/kernel/cap_last_cap") >> own.last_capability;
-  own.nice = getpriority(PRIO_PROCESS, 0);
-  std::ifstream("/proc/self/oom_score_adj") >> own.oom_score_adj;
+  own.uid_map = ReadMap(host, "/proc/self/uid_map");
+  own.gid_map = ReadMap(host, "/proc/self/gid_map");
+  own.may_set_groups = host.File("/proc/self/setgroups") != "deny";
+  own.last_capability = host.NumberIn("/proc/sys/kernel/cap_last_cap", own.last_capability);
+  const auto nice = host.Number(FactKind::kLimits, "20 + nice",
+                                [] { return kMiddle + getpriority(PRIO_PROCESS, 0); });
+  own.nice = static_cast<int>(nice.value_or(kMiddle)) - static_cast<int>(kMiddle);
+  own.oom_score_adj = host.NumberIn("/proc/self/oom_score_adj", 0);
   return own;
 }
 

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "preflight/host.h"
+
 namespace crgen::preflight {
 
 /// One line of /proc/self/uid_map or gid_map.
@@ -32,7 +34,7 @@ struct Credentials {
   bool initial_namespace() const;
 };
 
-Credentials ReadCredentials();
+Credentials ReadCredentials(Host& host);
 
 /// "CAP_SYS_ADMIN".
 std::string CapabilityName(int capability);

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <optional>
 #include <unordered_map>
 
@@ -19,6 +19,7 @@
 #include "model/printable.h"
 #include "model/proc_path.h"
 #include "preflight/file_facts.h"
+#include "preflight/file_status.h"
 #include "preflight/question.h"
 #include "preflight/root_view.h"
 #include "preflight/socket_files.h"
@@ -27,6 +28,9 @@
 namespace crgen::preflight {
 namespace {
 
+constexpr const char* kMostPending = "/proc/sys/net/core/somaxconn";
+const std::string kFound = "found: ";
+
 std::string Octal(unsigned mode) {
   char text[16];
   std::snprintf(text, sizeof text, "0%o", mode);
@@ -34,16 +38,12 @@ std::string Octal(unsigned mode) {
 }
 
 struct Facts {
-  int fd = -1;  ///< O_PATH
-  int error = 0;
-  struct stat status = {};
-  std::optional<std::string> build_id;
-};
+  int fd = -1;       ///< O_PATH; -1 also where another machine is asked
+  std::string name;  ///< by which it is asked for
+  FileStatus status;
 
-/// Whether this process, with the capabilities that it has, may use the file so.
-bool Allows(const Facts& facts, int access) {
-  return syscall(SYS_faccessat2, facts.fd, "", access, AT_EMPTY_PATH | AT_EACCESS) == 0;
-}
+  bool there() const { return status.error == 0; }
+};
 
 class FileQuestion : public QuestionOn<FileQuestion> {
  public:
@@ -84,8 +84,8 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (fifo.unlinked) return CheckPlace(path, *fifo.unlinked);
     if (Later(path)) return;
     const Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
-    if (facts.error != 0) return findings_.Wrong(path + ": " + PathErrorText(facts.error));
-    if (!S_ISFIFO(facts.status.st_mode)) {
+    if (!IsThere(facts, path)) return;
+    if (!S_ISFIFO(facts.status.mode)) {
       return findings_.Wrong(path + " is no FIFO", "mkfifo " + path);
     }
     // For both sides, whatever the plan says: so that nobody waits for the other one.
@@ -98,7 +98,10 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (Later(path)) return;
     const Facts& folder = LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
     if (!CheckFolder(folder, "directory", "the socket " + path, "")) return;
-    const NameState state = LookAtName(root_.IsOwn() ? path : InFolder(folder.fd, path));
+    const auto found = host_.Number(FactKind::kSockets, "the name " + path, [&] {
+      return LookAtName(root_.IsOwn() ? path : InFolder(folder.fd, path));
+    });
+    const auto state = static_cast<NameState>(found.value_or(0));
     if (state == NameState::kOther) {
       findings_.Wrong(path + " is another file: the plan has a socket of that name",
                       "move it away");
@@ -114,7 +117,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   /// listen(2) takes no more than that.
   void CheckBacklog(std::uint32_t backlog) {
-    if (most_pending_ < 0) std::ifstream("/proc/sys/net/core/somaxconn") >> most_pending_;
+    if (most_pending_ < 0) most_pending_ = host_.NumberIn<std::int64_t>(kMostPending, -1);
     if (most_pending_ < 0 || backlog <= static_cast<std::uint64_t>(most_pending_)) return;
     findings_.Wrong("a backlog of " + std::to_string(backlog) + " is above net.core.somaxconn, " +
                         std::to_string(most_pending_),
@@ -133,11 +136,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     const std::string& path = tun.path.bytes;
     if (Later(path)) return;
     const Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
-    if (facts.error != 0) {
-      return findings_.Wrong(path + ": " + std::strerror(facts.error), "modprobe tun");
-    }
+    if (!IsThere(facts, path, "modprobe tun")) return;
     constexpr unsigned kMajor = 10, kMinor = 200;
-    if (!S_ISCHR(facts.status.st_mode) || facts.status.st_rdev != makedev(kMajor, kMinor)) {
+    if (!S_ISCHR(facts.status.mode) || facts.status.special != makedev(kMajor, kMinor)) {
       return findings_.Wrong(path + " is not the device of tun(4), 10:200");
     }
     CheckAccess(description.flags, path, facts);
@@ -167,10 +168,24 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (path && root_.IsMadeLater(path->bytes)) return;
     const std::string key = WatchedKey(path, handle);
     if (context_.files.watched(key) >= 0) return;
-    const WatchedInodes::Found found = inodes_.Find(path, handle);
-    if (found.fd < 0) return findings_.Wrong(name + " is on " + found.problem);
-    if (!found.problem.empty()) findings_.Warn(name + " is on " + found.problem);
-    context_.files.HoldWatched(key, found.fd);
+    const auto there = host_.Text(FactKind::kWatches, WatchName(path, handle), [&] {
+      const WatchedInodes::Found found = inodes_.Find(path, handle);
+      if (found.fd >= 0) context_.files.HoldWatched(key, found.fd);
+      return (found.fd >= 0 ? kFound : "") + found.problem;
+    });
+    if (!there) return;
+    if (!there->starts_with(kFound)) return findings_.Wrong(name + " is on " + *there);
+    const std::string problem = there->substr(kFound.size());
+    if (!problem.empty()) findings_.Warn(name + " is on " + problem);
+  }
+
+  static std::string WatchName(const std::optional<Text>& path,
+                               const std::optional<InodeHandle>& handle) {
+    std::string name = path ? path->bytes : "";
+    if (!handle) return name;
+    return name + (path ? ", " : "") + "inode " + std::to_string(handle->inode) + " of device " +
+           std::to_string(handle->device) + ", handle " + std::to_string(handle->type) + " " +
+           Hexadecimal(handle->bytes.bytes);
   }
 
   void Open(const File& description, const RegularFile& file) {
@@ -178,9 +193,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (file.opened_by && !CheckFolderOf(file.path.bytes)) return;
     const std::string& path = file.opened_by ? file.opened_by->bytes : file.path.bytes;
     if (Later(path)) return;
-    Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
-    if (facts.error != 0) return findings_.Wrong(path + ": " + PathErrorText(facts.error));
-    const mode_t type = facts.status.st_mode & S_IFMT;
+    const Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
+    if (!IsThere(facts, path)) return;
+    const mode_t type = facts.status.mode & S_IFMT;
     if (type == S_IFIFO || type == S_IFSOCK) {
       return findings_.Wrong(path + " is a " + (type == S_IFIFO ? "FIFO" : "socket") +
                              ": the plan says REG");
@@ -193,12 +208,11 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void CheckPlace(const std::string& path, const Unlinked& file) {
     if (!CheckFolderOf(path) || root_.IsMadeLater(path)) return;
     const Facts& folder = FolderOf(path);
-    if (folder.error != 0) return;  // told
+    if (!folder.there()) return;  // told
     CheckRoom(path, folder, file);
     const std::uint32_t type = file.mode.value_or(0) & S_IFMT;
     if (type != S_IFCHR && type != S_IFBLK) return;
-    struct statvfs mount = {};
-    if (fstatvfs(folder.fd, &mount) != 0 || (mount.f_flag & ST_NODEV) == 0) return;
+    if ((MountFlags(folder) & ST_NODEV) == 0) return;
     findings_.Wrong("the device " + path + " is on a file system mounted nodev: nobody opens it",
                     "mount -o remount,dev for the restore");
   }
@@ -217,7 +231,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   /// made.
   const Facts& FolderOf(const std::string& path) {
     std::string folder = path.substr(0, path.rfind('/') + 1);
-    while (folder.size() > 1 && Look(folder, false).error == ENOENT) {
+    while (folder.size() > 1 && Look(folder, false).status.error == ENOENT) {
       folder.pop_back();
       folder.resize(folder.rfind('/') + 1);
     }
@@ -228,13 +242,11 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   /// it; `when`: " for a moment", or nothing.
   bool CheckFolder(const Facts& facts, const std::string& folder, const std::string& file,
                    const std::string& when) {
-    if (facts.error != 0) {
-      findings_.Wrong("the " + folder + " of " + file + ": " + PathErrorText(facts.error));
-      return false;
-    }
-    if (Allows(facts, W_OK | X_OK)) return true;
-    const bool read_only = errno == EROFS;
-    findings_.Wrong(file + " cannot be made" + when + ": " + std::strerror(errno),
+    if (!IsThere(facts, "the " + folder + " of " + file)) return false;
+    const int error = AccessError(facts, W_OK | X_OK);
+    if (error == 0) return true;
+    const bool read_only = error == EROFS;
+    findings_.Wrong(file + " cannot be made" + when + ": " + std::strerror(error),
                     read_only ? "mount the file system writable"
                               : "run as the " + folder + "'s owner, or with CAP_DAC_OVERRIDE");
     return true;
@@ -242,14 +254,11 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   /// For what all unlinked files of a file system have.
   void CheckRoom(const std::string& path, const Facts& facts, const Unlinked& file) {
-    std::uint64_t& wanted = wanted_[facts.status.st_dev];
+    std::uint64_t& wanted = wanted_[facts.status.device];
     const std::uint64_t before = wanted;
     for (const ContentRun& part : file.content) wanted += part.bytes;
-    struct statvfs system = {};
-    if (wanted == before || fstatvfs(facts.fd, &system) != 0) return;
-    const std::uint64_t free =
-        static_cast<std::uint64_t>(geteuid() == 0 ? system.f_bfree : system.f_bavail) *
-        system.f_frsize;
+    if (wanted == before) return;
+    const std::uint64_t free = FreeBytes(facts);
     if (before <= free && wanted > free) {
       findings_.Wrong("the file system of " + path + " has " + std::to_string(free) +
                           " bytes left, and the unlinked files take " + std::to_string(wanted),
@@ -257,41 +266,100 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     }
   }
 
-  void CheckUnchanged(const RegularFile& file, Facts& facts) {
+  void CheckUnchanged(const RegularFile& file, const Facts& facts) {
     const std::string& path = file.opened_by ? file.opened_by->bytes : file.path.bytes;
     const auto changed = [&](const char* what, const std::string& is, const std::string& was) {
       findings_.Wrong(
           path + " has changed: " + what + " is " + is + ", was " + was + " when it was dumped",
           "put the file back as it was");
     };
-    if (file.size && *file.size != static_cast<std::uint64_t>(facts.status.st_size)) {
-      return changed("size", std::to_string(facts.status.st_size), std::to_string(*file.size));
+    if (file.size && *file.size != facts.status.size) {
+      return changed("size", std::to_string(facts.status.size), std::to_string(*file.size));
     }
-    if (file.mode && *file.mode != facts.status.st_mode) {
-      return changed("mode", Octal(facts.status.st_mode), Octal(*file.mode));
+    if (file.mode && *file.mode != facts.status.mode) {
+      return changed("mode", Octal(facts.status.mode), Octal(*file.mode));
     }
-    if (!file.build_id || !S_ISREG(facts.status.st_mode)) return;
-    if (!facts.build_id) {
+    if (!file.build_id || !S_ISREG(facts.status.mode)) return;
+    const auto error = host_.Number(FactKind::kAccess, facts.name + ", opening", [&] {
       const int fd = Reopen(facts.fd, O_RDONLY);
-      if (fd < 0) return findings_.Wrong(path + ": " + std::strerror(errno));
-      facts.build_id = BuildId(fd);
+      if (fd < 0) return errno;
+      build_ids_.try_emplace(facts.name, BuildId(fd));
       close(fd);
+      return 0;
+    });
+    if (error.value_or(0) != 0) {
+      return findings_.Wrong(path + ": " + std::strerror(static_cast<int>(*error)));
     }
-    if (SameBuildId(*facts.build_id, file.build_id->bytes)) return;
-    changed("build id", facts.build_id->empty() ? "none" : Hexadecimal(*facts.build_id),
-            Hexadecimal(file.build_id->bytes));
+    const auto here = host_.Text(FactKind::kBuildIds, facts.name,
+                                 [&] { return Hexadecimal(build_ids_[facts.name]); });
+    if (!here || SameBuildId(BytesOf(*here), file.build_id->bytes)) return;
+    changed("build id", here->empty() ? "none" : *here, Hexadecimal(file.build_id->bytes));
+  }
+
+  /// Of hexadecimal digits.
+  static std::string BytesOf(const std::string& digits) {
+    std::string bytes;
+    for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+      unsigned byte = 0;
+      std::from_chars(digits.data() + i, digits.data() + i + 2, byte, 16);
+      bytes += static_cast<char>(byte);
+    }
+    return bytes;
+  }
+
+  /// False: that is told, or not known.
+  bool IsThere(const Facts& facts, const std::string& name, const char* advice = "") {
+    const int error = facts.status.error;
+    if (error > 0) findings_.Wrong(name + ": " + PathErrorText(error), advice);
+    return error == 0;
+  }
+
+  /// Whether this process, with the capabilities that it has, may use the file so: an errno; 0: it
+  /// may, or that is not known.
+  int AccessError(const Facts& facts, int access) {
+    const char* use = access == R_OK   ? ", reading"
+                      : access == W_OK ? ", writing"
+                      : access == X_OK ? ", execution"
+                                       : ", making files in it";
+    const auto error = host_.Number(FactKind::kAccess, facts.name + use, [&] {
+      const long result = syscall(SYS_faccessat2, facts.fd, "", access, AT_EMPTY_PATH | AT_EACCESS);
+      return result == 0 ? 0 : errno;
+    });
+    return static_cast<int>(error.value_or(0));
+  }
+
+  std::uint64_t MountFlags(const Facts& facts) {
+    const auto flags = host_.Number(FactKind::kFileSystems, facts.name + ", flags", [&] {
+      struct statvfs mount = {};
+      return fstatvfs(facts.fd, &mount) == 0 ? mount.f_flag : 0;
+    });
+    return flags.value_or(0);
+  }
+
+  /// For this user.
+  std::uint64_t FreeBytes(const Facts& facts) {
+    constexpr std::uint64_t kNotKnown = ~std::uint64_t{0};
+    const auto bytes = host_.Number(FactKind::kFileSystems, facts.name + ", free bytes", [&] {
+      struct statvfs system = {};
+      if (fstatvfs(facts.fd, &system) != 0) return kNotKnown;
+      const std::uint64_t blocks = geteuid() == 0 ? system.f_bfree : system.f_bavail;
+      return blocks * system.f_frsize;
+    });
+    return bytes.value_or(kNotKnown);
   }
 
   void CheckAccess(OpenFlags flags, const std::string& path, const Facts& facts) {
     const std::uint64_t mode = flags.bits & O_ACCMODE;
-    const auto may_not = [&](const char* what, const char* capability) {
-      const bool read_only = errno == EROFS;
-      findings_.Wrong(path + " cannot be opened for " + what + ": " + std::strerror(errno),
+    const auto need = [&](int access, const char* what, const char* capability) {
+      const int error = AccessError(facts, access);
+      if (error == 0) return;
+      const bool read_only = error == EROFS;
+      findings_.Wrong(path + " cannot be opened for " + what + ": " + std::strerror(error),
                       read_only ? "mount the file system writable"
                                 : std::string("run as its owner, or with ") + capability);
     };
-    if (mode != O_WRONLY && !Allows(facts, R_OK)) may_not("reading", "CAP_DAC_READ_SEARCH");
-    if (mode != O_RDONLY && !Allows(facts, W_OK)) may_not("writing", "CAP_DAC_OVERRIDE");
+    if (mode != O_WRONLY) need(R_OK, "reading", "CAP_DAC_READ_SEARCH");
+    if (mode != O_RDONLY) need(W_OK, "writing", "CAP_DAC_OVERRIDE");
   }
 
   /// prctl(2), PR_SET_MM_EXE_FILE.
@@ -299,11 +367,10 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (Later(path)) return;
     const Facts& facts = Look(path, false);
     const std::string name = "the executable " + path;
-    if (facts.error != 0) return findings_.Wrong(name + ": " + PathErrorText(facts.error));
-    if (!S_ISREG(facts.status.st_mode)) return findings_.Wrong(name + " is not a regular file");
-    if (Allows(facts, X_OK)) return;
-    struct statvfs mount = {};
-    const bool noexec = fstatvfs(facts.fd, &mount) == 0 && (mount.f_flag & ST_NOEXEC) != 0;
+    if (!IsThere(facts, name)) return;
+    if (!S_ISREG(facts.status.mode)) return findings_.Wrong(name + " is not a regular file");
+    if (AccessError(facts, X_OK) == 0) return;
+    const bool noexec = (MountFlags(facts) & ST_NOEXEC) != 0;
     findings_.Wrong(name +
                         (noexec ? " is on a file system mounted noexec" : " has no x permission") +
                         ": PR_SET_MM_EXE_FILE needs it",
@@ -314,10 +381,11 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (path.empty() || Later(path)) return;
     const Facts& facts = Look(path, false);
     const std::string name = "the directory " + path;
-    if (facts.error != 0) return findings_.Wrong(name + ": " + PathErrorText(facts.error));
-    if (!S_ISDIR(facts.status.st_mode)) return findings_.Wrong(path + " is not a directory");
-    if (!Allows(facts, X_OK)) {
-      findings_.Wrong(name + ": " + std::strerror(errno),
+    if (!IsThere(facts, name)) return;
+    if (!S_ISDIR(facts.status.mode)) return findings_.Wrong(path + " is not a directory");
+    const int error = AccessError(facts, X_OK);
+    if (error != 0) {
+      findings_.Wrong(name + ": " + std::strerror(error),
                       "run as its owner, or with "
                       "CAP_DAC_READ_SEARCH");
     }
@@ -331,33 +399,48 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     return owner && (context_.pids.contains(owner->pid) || context_.pids.contains(owner->tid));
   }
 
-  Facts& Look(const std::string& path, bool link) {
+  const Facts& Look(const std::string& path, bool link) {
     const auto [known, fresh] = (link ? links_ : files_).try_emplace(path);
     Facts& facts = known->second;
     if (!fresh) return facts;
-    facts.fd = root_.Open(path, link ? O_NOFOLLOW : 0);
-    if (facts.fd < 0 || fstat(facts.fd, &facts.status) != 0) facts.error = errno;
-    if (facts.fd < 0) return facts;
-    link ? context_.files.HoldLink(path, facts.fd) : context_.files.HoldFile(path, facts.fd);
+    Find(link ? path + ", a link itself" : path, &facts, [&] {
+      const int fd = root_.Open(path, link ? O_NOFOLLOW : 0);
+      if (fd >= 0) link ? context_.files.HoldLink(path, fd) : context_.files.HoldFile(path, fd);
+      return fd;
+    });
     return facts;
   }
 
+  template <typename Open>
+  void Find(const std::string& name, Facts* facts, Open&& open) {
+    facts->name = name;
+    const auto text = host_.Text(FactKind::kFiles, name, [&] {
+      facts->fd = open();
+      return StatusOf(facts->fd, errno).Text();
+    });
+    if (text) facts->status = FileStatus::Of(*text);
+  }
+
   /// The way to a socket's name may have links of others: the executor has no more rights there.
-  Facts& LookAtSocketFolder(const std::string& path) {
+  const Facts& LookAtSocketFolder(const std::string& path) {
     if (!root_.IsOwn()) return Look(path, false);
     const auto [known, fresh] = socket_folders_.try_emplace(path);
     Facts& facts = known->second;
     if (!fresh) return facts;
-    facts.fd = OpenPath(AT_FDCWD, path, 0, 0);
-    if (facts.fd < 0 || fstat(facts.fd, &facts.status) != 0) facts.error = errno;
-    if (facts.fd >= 0) context_.files.HoldFile("folder of sockets " + path, facts.fd);
+    const std::string name = "folder of sockets " + path;
+    Find(name, &facts, [&] {
+      const int fd = OpenPath(AT_FDCWD, path, 0, 0);
+      if (fd >= 0) context_.files.HoldFile(name, fd);
+      return fd;
+    });
     return facts;
   }
 
   const RootView root_;
   std::unordered_map<std::string, Facts> files_, links_, socket_folders_;  ///< by path
   std::int64_t most_pending_ = -1;
-  std::unordered_map<dev_t, std::uint64_t> wanted_;  ///< bytes of unlinked files
+  std::unordered_map<std::uint64_t, std::uint64_t> wanted_;  ///< bytes of unlinked files
+  std::unordered_map<std::string, std::string> build_ids_;   ///< by name of the file
   WatchedInodes inodes_;
 };
 
@@ -366,5 +449,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 std::unique_ptr<Question> AskForFiles(Context& context) {
   return std::make_unique<FileQuestion>(context);
 }
+
+void AskForAllFiles(Host& host) { (void)host.File(kMostPending); }
 
 }  // namespace crgen::preflight

@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
-#include <fstream>
 #include <unordered_map>
 
 #include "preflight/question.h"
@@ -34,21 +33,92 @@ std::string NamesOf(std::uint64_t bits) {
   return names.empty() ? "bits of no name" : names;
 }
 
-/// Of those in `bits`, what madvise(2) refuses on plain memory: this kernel has it not.
-std::uint64_t UnknownAdvice(std::uint64_t bits) {
+// Each of these asks for one feature: by name, for the errno with which the kernel refuses it; 0:
+// it has it, or that is not known.
+
+/// On plain memory.
+int AdviceError(Host& host, int advice) {
+  const auto error = host.Number(FactKind::kKernel, "madvise " + std::to_string(advice), [&] {
+    void* page =
+        mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return 0;
+    const int refused = madvise(page, kPageSize, advice) == 0 ? 0 : errno;
+    munmap(page, kPageSize);
+    return refused;
+  });
+  return static_cast<int>(error.value_or(0));
+}
+
+/// Of those in `bits`, what madvise(2) refuses: this kernel has it not.
+std::uint64_t UnknownAdvice(Host& host, std::uint64_t bits) {
   std::uint64_t unknown = 0;
   for (int bit = 0; bit < 64; ++bit) {
     const std::uint64_t one = std::uint64_t{1} << bit;
     if ((bits & one) == 0) continue;
-    void* page =
-        mmap(nullptr, kPageSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED) return 0;
-    const int advice = one == kGuardInstall ? kGuardInstallAdvice : bit;
-    if (madvise(page, kPageSize, advice) != 0 && errno == EINVAL) unknown |= one;
-    munmap(page, kPageSize);
+    if (AdviceError(host, one == kGuardInstall ? kGuardInstallAdvice : bit) == EINVAL) {
+      unknown |= one;
+    }
   }
   return unknown;
 }
+
+/// seccomp(2) looks at the flags before it reads the filter: EFAULT for those that it knows.
+int SeccompError(Host& host, std::uint64_t flags) {
+  const auto error =
+      host.Number(FactKind::kKernel, "seccomp filters, flags " + std::to_string(flags), [&] {
+        const bool refused = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, nullptr) != 0;
+        return refused && errno != EFAULT ? errno : 0;
+      });
+  return static_cast<int>(error.value_or(0));
+}
+
+int ClockError(Host& host, std::uint64_t clock) {
+  const auto error = host.Number(FactKind::kKernel, "clock " + std::to_string(clock), [&] {
+    timespec resolution;
+    return clock_getres(static_cast<clockid_t>(clock), &resolution) == 0 ? 0 : errno;
+  });
+  return static_cast<int>(error.value_or(0));
+}
+
+constexpr std::uint64_t kFirstSecurebits = 0xff;  // those of all kernels
+
+/// Of those in `bits`, what prctl(2) refuses. Tried by a child: they cannot all be taken back.
+std::uint64_t UnknownSecurebits(Host& host, std::uint64_t bits) {
+  std::uint64_t unknown = 0;
+  for (int bit = 0; bit < 32; ++bit) {
+    const std::uint64_t one = std::uint64_t{1} << bit;
+    if ((bits & one) == 0) continue;
+    const auto refused = host.Number(FactKind::kKernel, "securebit " + std::to_string(bit), [&] {
+      const pid_t child = fork();
+      if (child == 0) {
+        _exit(prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | static_cast<long>(one)) != 0);
+      }
+      int status = 1;
+      while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+      return status == 0 ? 0 : EPERM;
+    });
+    if (refused.value_or(0) != 0) unknown |= one;
+  }
+  return unknown;
+}
+
+int TimeNamespaceError(Host& host) {
+  const auto error = host.Number(FactKind::kKernel, "time namespaces", [] {
+    return access("/proc/self/ns/time_for_children", F_OK) == 0 ? 0 : errno;
+  });
+  return static_cast<int>(error.value_or(0));
+}
+
+/// Those that it has.
+std::uint64_t KnownMembarriers(Host& host) {
+  const auto known = host.Number(FactKind::kKernel, "membarrier commands", [] {
+    return std::max(0L, syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0));
+  });
+  return known.value_or(~std::uint64_t{0});
+}
+
+constexpr const char* kAioNow = "/proc/sys/fs/aio-nr";
+constexpr const char* kAioMost = "/proc/sys/fs/aio-max-nr";
 
 class KernelQuestion : public QuestionOn<KernelQuestion> {
  public:
@@ -81,8 +151,7 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     if (profile && !profile->bytes.empty() && profile->bytes != "unconfined") {
       findings_.Unsupported("creds.lsm_profile \"" + profile->bytes + "\"");
     }
-    if (attributes.time && context_.options.time_namespace &&
-        access("/proc/self/ns/time_for_children", F_OK) != 0) {
+    if (attributes.time && context_.options.time_namespace && TimeNamespaceError(host_) != 0) {
       findings_.Wrong("this kernel has no time namespaces", "--no-timens does without");
     }
     if (attributes.membarrier) CheckMembarrier(attributes.membarrier->bits);
@@ -105,16 +174,16 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
   void CheckAdvice(std::uint64_t bits) {
     const std::uint64_t fresh = bits & ~known_advice_;
     if (fresh == 0) return;
-    if (const std::uint64_t unknown = UnknownAdvice(fresh); unknown != 0) {
+    if (const std::uint64_t unknown = UnknownAdvice(host_, fresh); unknown != 0) {
       findings_.Wrong("this kernel has no " + NamesOf<MadviseKind>(unknown), kNewerKernel);
     }
     known_advice_ |= fresh;
   }
 
   void CheckAio(std::uint32_t requests) {
-    std::uint64_t now = 0, most = 0;
-    if (!(std::ifstream("/proc/sys/fs/aio-nr") >> now) ||
-        !(std::ifstream("/proc/sys/fs/aio-max-nr") >> most)) {
+    const auto now = host_.NumberIn<std::uint64_t>(kAioNow, 0);
+    const auto most = host_.NumberIn<std::uint64_t>(kAioMost, 0);
+    if (host_.File(kAioNow).empty() || host_.File(kAioMost).empty()) {
       return findings_.Wrong("this kernel has no io_setup(2)", "a kernel with CONFIG_AIO has");
     }
     requests_ += requests;
@@ -125,59 +194,51 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
   }
 
   void CheckSegment(std::uint64_t id) {
-    shmid_ds segment;
-    if (shmctl(static_cast<int>(id), IPC_STAT, &segment) == 0) return;
-    findings_.Wrong("System V segment " + std::to_string(id) + ": " + std::strerror(errno));
+    const std::string name = "System V segment " + std::to_string(id);
+    const auto error = host_.Number(FactKind::kFiles, name, [&] {
+      shmid_ds segment;
+      return shmctl(static_cast<int>(id), IPC_STAT, &segment) == 0 ? 0 : errno;
+    });
+    if (error.value_or(0) == 0) return;
+    findings_.Wrong(name + ": " + std::strerror(static_cast<int>(*error)));
   }
 
   void CheckMembarrier(std::uint64_t commands) {
-    const long known = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
-    const std::uint64_t unknown = commands & ~static_cast<std::uint64_t>(known < 0 ? 0 : known);
+    const std::uint64_t unknown = commands & ~KnownMembarriers(host_);
     if (unknown == 0) return;
     findings_.Wrong("this kernel has no " + NamesOf<MembarrierKind>(unknown), kNewerKernel);
   }
 
-  /// seccomp(2) looks at the flags before it reads the filter: EFAULT for those that it knows.
   void CheckSeccomp(const Seccomp& seccomp) {
     for (const SeccompFilter& filter : seccomp.filters) {
       const std::uint64_t flags = filter.flags.bits & ~std::uint64_t{SECCOMP_FILTER_FLAG_TSYNC};
-      if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, nullptr) == 0 || errno == EFAULT) {
-        continue;
-      }
+      const int error = SeccompError(host_, flags);
+      if (error == 0) continue;
       findings_.Wrong("this kernel has no seccomp filters with " +
                           (flags == 0 ? "no flags" : NamesOf<SeccompFlagKind>(flags)) + ": " +
-                          std::strerror(errno),
+                          std::strerror(error),
                       kNewerKernel);
     }
   }
 
-  /// Tried by a child: they cannot all be taken back.
   void CheckSecurebits(const Securebits& securebits) {
-    const std::uint64_t fresh = securebits.bits & ~kAlwaysKnown & ~known_securebits_;
-    if (fresh == 0) return;
+    const std::uint64_t fresh = securebits.bits & ~known_securebits_;
     known_securebits_ |= fresh;
-    const pid_t child = fork();
-    if (child == 0) {
-      _exit(prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | static_cast<long>(fresh)) != 0);
-    }
-    int status = 1;
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-    if (status == 0) return;
-    findings_.Wrong("this kernel does not know " + NamesOf<SecurebitKind>(fresh), kNewerKernel);
+    const std::uint64_t unknown = UnknownSecurebits(host_, fresh);
+    if (unknown == 0) return;
+    findings_.Wrong("this kernel does not know " + NamesOf<SecurebitKind>(unknown), kNewerKernel);
   }
 
   void CheckClock(const Clock& clock) {
-    timespec resolution;
-    if (clock_getres(static_cast<clockid_t>(clock.value), &resolution) == 0) return;
+    const int error = ClockError(host_, clock.value);
+    if (error == 0) return;
     findings_.Wrong(
-        "this kernel has no clock " + std::to_string(clock.value) + ": " + std::strerror(errno),
+        "this kernel has no clock " + std::to_string(clock.value) + ": " + std::strerror(error),
         kNewerKernel);
   }
 
-  static constexpr std::uint64_t kAlwaysKnown = 0xff;
-
   std::uint64_t known_advice_ = 0;
-  std::uint64_t known_securebits_ = 0;  ///< said, or fine
+  std::uint64_t known_securebits_ = kFirstSecurebits;  ///< said, or fine
   std::uint64_t requests_ = 0;
   bool own_ipc_ = false;  ///< the plan makes the segments
   std::unordered_set<Pid> with_registers_;
@@ -188,6 +249,29 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
 
 std::unique_ptr<Question> AskTheKernel(Context& context) {
   return std::make_unique<KernelQuestion>(context);
+}
+
+void AskAllOfTheKernel(Host& host) {
+  std::uint64_t advice = kGuardInstall;
+  for (const FlagName& row : MadviseKind::Names()) advice |= row.value;
+  (void)UnknownAdvice(host, advice);
+  // Any of them together.
+  std::uint64_t flags = 0;
+  for (const FlagName& row : SeccompFlagKind::Names()) flags |= row.value;
+  flags &= ~std::uint64_t{SECCOMP_FILTER_FLAG_TSYNC};
+  for (std::uint64_t some = flags;; some = (some - 1) & flags) {
+    (void)SeccompError(host, some);
+    if (some == 0) break;
+  }
+  constexpr std::uint64_t kMostClock = CLOCK_TAI;
+  for (std::uint64_t clock = 0; clock <= kMostClock; ++clock) (void)ClockError(host, clock);
+  std::uint64_t securebits = 0;
+  for (const FlagName& row : SecurebitKind::Names()) securebits |= row.value;
+  (void)UnknownSecurebits(host, securebits & ~kFirstSecurebits);
+  (void)TimeNamespaceError(host);
+  (void)KnownMembarriers(host);
+  (void)host.File(kAioNow);
+  (void)host.File(kAioMost);
 }
 
 }  // namespace crgen::preflight

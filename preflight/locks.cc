@@ -2,10 +2,10 @@
 // File locks that others hold: whoever does stands in /proc/locks (proc_locks(5)).
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
 #include <map>
 #include <optional>
@@ -15,7 +15,9 @@
 #include <vector>
 
 #include "dsl/descriptor_tables.h"
+#include "model/printable.h"
 #include "preflight/credentials.h"
+#include "preflight/file_status.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -50,9 +52,21 @@ bool ParseLine(const std::string& line, HeldLock* lock, Inode* inode) {
   return true;
 }
 
-std::string NameOf(Pid pid) {
-  std::string name;
-  std::getline(std::ifstream("/proc/" + std::to_string(pid) + "/comm"), name);
+std::string LocksHere() {
+  std::ostringstream text;
+  text << std::ifstream("/proc/locks").rdbuf();
+  return text.str();
+}
+
+std::string NameOf(Host& host, Pid pid) {
+  const std::string name =
+      host.Text(FactKind::kFiles, "name of process " + std::to_string(pid),
+                [&] {
+                  std::string comm;
+                  std::getline(std::ifstream("/proc/" + std::to_string(pid) + "/comm"), comm);
+                  return Printable(comm);
+                })
+          .value_or("");
   return pid < 1 ? "some process"
                  : "process " + std::to_string(pid) + (name.empty() ? "" : " (" + name + ")");
 }
@@ -93,16 +107,17 @@ class LockQuestion : public QuestionOn<LockQuestion> {
     if (lock.kind.value == kPosixLock) {
       if (locked_[pid_].insert(path).second) CheckExecutable();
     }
-    const int held_file = context_.files.file(path);
-    struct stat status;
-    if (held_file < 0 || fstat(held_file, &status) != 0) return;
-    if (lock.kind.value == kLease) CheckRight(path, status.st_uid);
+    const auto text = host_.Text(FactKind::kFiles, path + ", locked",
+                                 [&] { return StatusOf(context_.files.file(path), EBADF).Text(); });
+    const FileStatus status = FileStatus::Of(text.value_or(""));
+    if (status.error != 0) return;
+    if (lock.kind.value == kLease) CheckRight(path, status.uid);
     if (!read_) Read();
-    const auto found = held_.find({major(status.st_dev), minor(status.st_dev), status.st_ino});
+    const auto found = held_.find({major(status.device), minor(status.device), status.inode});
     if (found == held_.end()) return;
     for (const HeldLock& held : found->second) {
       if (!Conflict(lock, held)) continue;
-      findings_.Wrong(path + ": " + NameOf(held.pid) + " holds a " + held.kind +
+      findings_.Wrong(path + ": " + NameOf(host_, held.pid) + " holds a " + held.kind +
                           (held.exclusive ? " write" : " read") +
                           (held.kind == "LEASE" ? "" : " lock") + " on it",
                       "end that process, or wait for it");
@@ -118,7 +133,7 @@ class LockQuestion : public QuestionOn<LockQuestion> {
   }
 
   void CheckRight(const std::string& path, std::uint32_t owner) {
-    if (!own_) own_ = ReadCredentials();
+    if (!own_) own_ = ReadCredentials(host_);
     if (owner == own_->uid[3] || own_->Has(CAP_LEASE)) return;
     findings_.Wrong("CAP_LEASE is missing, for a lease of " + path + ", which is another user's",
                     "run with that capability: as root, outside of what drops it");
@@ -126,7 +141,7 @@ class LockQuestion : public QuestionOn<LockQuestion> {
 
   void Read() {
     read_ = true;
-    std::ifstream locks("/proc/locks");
+    std::istringstream locks(host_.Text(FactKind::kFiles, "locks", LocksHere).value_or(""));
     for (std::string line; std::getline(locks, line);) {
       HeldLock lock;
       Inode inode;

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
+#include <optional>
 #include <sstream>
 #include <unordered_set>
 
@@ -17,26 +19,73 @@ namespace {
 constexpr const char* kSameKernel = "restore on the kernel of the dump, or one with the same vdso";
 constexpr unsigned kXstateLeaf = 0xd;
 
-/// XCR0: what this processor's XSAVE has.
-std::uint64_t MachineComponents() {
-  unsigned low = 0, b = 0, c = 0, high = 0;
-  if (__get_cpuid_count(kXstateLeaf, 0, &low, &b, &c, &high) == 0) return 3;
-  return low | std::uint64_t{high} << 32;
+/// XCR0: what this processor's XSAVE has; none: it is not known.
+std::optional<std::uint64_t> MachineComponents(Host& host) {
+  return host.Number(FactKind::kMachine, "XCR0", [] {
+    unsigned low = 0, b = 0, c = 0, high = 0;
+    if (__get_cpuid_count(kXstateLeaf, 0, &low, &b, &c, &high) == 0) return std::uint64_t{3};
+    return low | std::uint64_t{high} << 32;
+  });
 }
 
-/// The flags of the first processor in /proc/cpuinfo; empty: they cannot be read.
-std::unordered_set<std::string> MachineFeatures() {
-  constexpr std::string_view kKey = "flags";
-  std::unordered_set<std::string> features;
+/// The line of the first processor in /proc/cpuinfo.
+std::string FlagsHere() {
   std::ifstream file("/proc/cpuinfo");
   for (std::string line; std::getline(file, line);) {
-    const std::size_t colon = line.find(':');
-    if (!line.starts_with(kKey) || colon == line.npos) continue;
-    std::istringstream words(line.substr(colon + 1));
-    for (std::string word; words >> word;) features.insert(word);
-    break;
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("flags") && colon != line.npos) return line.substr(colon + 2);
   }
-  return features;
+  return "";
+}
+
+/// None: they are not known.
+std::optional<std::unordered_set<std::string>> MachineFeatures(Host& host) {
+  const auto flags = host.Text(FactKind::kMachine, "flags", FlagsHere);
+  if (!flags) return std::nullopt;
+  std::istringstream words(*flags);
+  return std::unordered_set<std::string>(std::istream_iterator<std::string>(words), {});
+}
+
+/// The regions of the kernel, and what is in its vdso: a line "vvar SIZE", "vdso SIZE", "build-id
+/// DIGITS", a line "symbol OFFSET NAME" for each; "": it cannot be read. Numbers are decimal.
+std::string RegionsHere() {
+  OwnMaps maps;
+  Diagnostics unread;
+  if (Failed(ReadOwnMaps(&maps, unread))) return "";
+  std::string text =
+      "vvar " + std::to_string(maps.vvar.size()) + "\nvdso " + std::to_string(maps.vdso.size());
+  const std::optional<Vdso> vdso =
+      ParseVdso({reinterpret_cast<const char*>(maps.vdso.start), maps.vdso.size()});
+  if (!vdso) return text;
+  if (!vdso->build_id.empty()) text += "\nbuild-id " + vdso->build_id;
+  for (const VdsoSymbol& symbol : vdso->symbols) {
+    text += "\nsymbol " + std::to_string(symbol.offset.value) + " " + symbol.name;
+  }
+  return text;
+}
+
+struct Regions {
+  std::uint64_t vvar = 0;
+  Vdso vdso;
+};
+
+/// None: they are not known.
+std::optional<Regions> MachineRegions(Host& host) {
+  const auto text = host.Text(FactKind::kMachine, "vdso", RegionsHere);
+  if (!text) return std::nullopt;
+  Regions regions;
+  std::istringstream words(*text);
+  for (std::string word; words >> word;) {
+    if (word == "vvar") words >> regions.vvar;
+    if (word == "vdso") words >> regions.vdso.size;
+    if (word == "build-id") words >> regions.vdso.build_id;
+    VdsoSymbol symbol;
+    if (word == "symbol" && words >> symbol.offset.value >> symbol.name &&
+        regions.vdso.symbols.size() < Vdso::kMostSymbols) {
+      regions.vdso.symbols.push_back(symbol);
+    }
+  }
+  return regions;
 }
 
 class MachineQuestion : public QuestionOn<MachineQuestion> {
@@ -75,7 +124,8 @@ class MachineQuestion : public QuestionOn<MachineQuestion> {
       findings_.Unsupported("registers of XSAVE components " + HexText(components & ~kCarried) +
                             ", which no member of fpu has");
     }
-    const std::uint64_t missing = components & kCarried & ~MachineComponents();
+    const auto here = MachineComponents(host_);
+    const std::uint64_t missing = components & kCarried & ~here.value_or(kCarried);
     if (missing == 0) return;
     findings_.Wrong(
         "registers of XSAVE components " + HexText(missing) + ", which this processor has not",
@@ -84,10 +134,11 @@ class MachineQuestion : public QuestionOn<MachineQuestion> {
 
   /// The kernel hides features that a processor has: no more than a warning.
   void CheckFeatures(const std::vector<std::string>& features) {
-    const std::unordered_set<std::string> here = MachineFeatures();
+    const auto here = MachineFeatures(host_);
+    if (!here) return;
     std::string missing;
     for (const std::string& feature : features) {
-      if (!here.contains(feature)) missing += (missing.empty() ? "" : ", ") + feature;
+      if (!here->contains(feature)) missing += (missing.empty() ? "" : ", ") + feature;
     }
     if (missing.empty()) return;
     findings_.Warn("this processor has no " + missing + ", which the dump's had",
@@ -95,14 +146,10 @@ class MachineQuestion : public QuestionOn<MachineQuestion> {
   }
 
   bool CheckSize(const MapRegion& map, const char* name) {
-    Diagnostics unread;
-    if (maps_.ranges.empty() && Failed(ReadOwnMaps(&maps_, unread))) {
-      findings_.Wrong(unread.entries().back().where + ": " + unread.entries().back().what,
-                      "mount proc(5)");
-      return false;
-    }
+    if (!regions_) regions_ = MachineRegions(host_);
+    if (!regions_) return false;
     const bool vdso = map.special == SpecialRegion::kVdso;
-    const std::uint64_t here = (vdso ? maps_.vdso : maps_.vvar).size();
+    const std::uint64_t here = vdso ? regions_->vdso.size : regions_->vvar;
     const std::uint64_t there = map.end.value - map.start.value;
     if (here == there) return true;
     findings_.Wrong(std::string("the ") + name + " differs: " + std::to_string(there) +
@@ -114,9 +161,10 @@ class MachineQuestion : public QuestionOn<MachineQuestion> {
   /// Another build will do if programs find everything where they have found it.
   void CheckVdso() {
     if (vdso_ == nullptr) return;
-    const std::optional<Vdso> here =
-        ParseVdso({reinterpret_cast<const char*>(maps_.vdso.start), maps_.vdso.size()});
-    if (!here) return findings_.Wrong("the vdso of this kernel cannot be read", kSameKernel);
+    const Vdso* here = &regions_->vdso;
+    if (here->symbols.empty()) {
+      return findings_.Wrong("the vdso of this kernel cannot be read", kSameKernel);
+    }
     if (!vdso_->build_id.empty() && here->build_id == vdso_->build_id) return;
     for (const VdsoSymbol& symbol : vdso_->symbols) {
       const auto same = std::ranges::find(here->symbols, symbol.name, &VdsoSymbol::name);
@@ -130,15 +178,21 @@ class MachineQuestion : public QuestionOn<MachineQuestion> {
     }
   }
 
-  const Vdso* vdso_ = nullptr;  // of the dump
-  OwnMaps maps_;
-  std::uint64_t told_ = 0;  // components
+  const Vdso* vdso_ = nullptr;      // of the dump
+  std::optional<Regions> regions_;  // here
+  std::uint64_t told_ = 0;          // components
 };
 
 }  // namespace
 
 std::unique_ptr<Question> AskTheMachine(Context& context) {
   return std::make_unique<MachineQuestion>(context);
+}
+
+void AskAllOfTheMachine(Host& host) {
+  (void)MachineComponents(host);
+  (void)MachineFeatures(host);
+  (void)MachineRegions(host);
 }
 
 }  // namespace crgen::preflight

@@ -26,6 +26,42 @@ namespace {
 
 constexpr const char* kGive = "run with that capability: as root, outside of what drops it";
 
+constexpr const char* kTmpfsTools[] = {"tar", "gzip"};
+constexpr const char* kShmNextId = "kernel/shm_next_id";
+
+std::string ConfPath(const std::string& family, std::string_view name) {
+  return "net/" + family + "/conf/all/" + std::string(name);
+}
+
+// Not known: it is there.
+
+bool HasSysctl(Host& host, const std::string& path) {
+  const auto there = host.Number(FactKind::kKernel, "sysctl " + path,
+                                 [&] { return access(("/proc/sys/" + path).c_str(), F_OK) == 0; });
+  return there.value_or(1) != 0;
+}
+
+int TunError(Host& host) {
+  const auto error = host.Number(FactKind::kKernel, "open /dev/net/tun", [] {
+    return access("/dev/net/tun", R_OK | W_OK) == 0 ? 0 : errno;
+  });
+  return static_cast<int>(error.value_or(0));
+}
+
+struct MountCall {
+  const char* name;
+  long number;
+};
+constexpr MountCall kMountCalls[] = {{"open_tree(2)", SYS_open_tree},
+                                     {"mount_setattr(2)", SYS_mount_setattr}};
+
+bool HasCall(Host& host, const MountCall& call) {
+  const auto there = host.Number(FactKind::kKernel, call.name, [&] {
+    return syscall(call.number, -1, "", 0, nullptr, 0) >= 0 || errno != ENOSYS;
+  });
+  return there.value_or(1) != 0;
+}
+
 class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
  public:
   using QuestionOn::QuestionOn;
@@ -85,7 +121,7 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
           "namespace that others use",
           "leave out --join-ns ipc");
     }
-    if (access("/proc/sys/kernel/shm_next_id", F_OK) != 0) {
+    if (!HasSysctl(host_, kShmNextId)) {
       findings_.Wrong("this kernel cannot give objects of System V the ids of the dump",
                       "a kernel with CONFIG_SYSVIPC and CONFIG_CHECKPOINT_RESTORE can");
     }
@@ -143,15 +179,15 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
 
   /// Any of `names` does.
   void NeedTool(const std::vector<std::string>& names) {
-    if (std::ranges::any_of(names, [](const std::string& name) { return IsInPath(name); })) return;
+    if (std::ranges::any_of(names, [&](const auto& name) { return HasTool(host_, name); })) return;
     findings_.Wrong(names.back() + " is not here, for the network namespace", "install it");
   }
 
   template <typename Conf, std::size_t kCount>
   void CheckConf(const std::string& family, const Conf& conf, const ConfRow<Conf> (&rows)[kCount]) {
     for (const ConfRow<Conf>& row : rows) {
-      const std::string path = "net/" + family + "/conf/all/" + std::string(row.name);
-      if (!(conf.*row.member) || access(("/proc/sys/" + path).c_str(), F_OK) == 0) continue;
+      const std::string path = ConfPath(family, row.name);
+      if (!(conf.*row.member) || HasSysctl(host_, path)) continue;
       findings_.Wrong("this kernel has no sysctl " + path,
                       "restore on a kernel that has what that of the dump had");
     }
@@ -159,8 +195,9 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
 
   /// The names that the kernel of this network namespace has, and does not have, by now.
   void CheckDevice(const NetDevice& device) {
-    if (device.type == kTunDevice && access("/dev/net/tun", R_OK | W_OK) != 0) {
-      findings_.Wrong("/dev/net/tun: " + std::string(std::strerror(errno)) +
+    const int error = device.type == kTunDevice ? TunError(host_) : 0;
+    if (error != 0) {
+      findings_.Wrong("/dev/net/tun: " + std::string(std::strerror(error)) +
                       ", for a network device");
     }
     if (!device.NeedsOutside()) return;
@@ -193,11 +230,10 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
 
   void CheckMounts(const std::vector<Mount>& mounts) {
     Need("a mount namespace");
-    if (syscall(SYS_open_tree, -1, "", 0) < 0 && errno == ENOSYS) {
-      findings_.Wrong("this kernel has no open_tree(2)", "restore on Linux 5.12 or later");
-    }
-    if (syscall(SYS_mount_setattr, -1, "", 0, nullptr, 0) < 0 && errno == ENOSYS) {
-      findings_.Wrong("this kernel has no mount_setattr(2)", "restore on Linux 5.12 or later");
+    for (const MountCall& call : kMountCalls) {
+      if (HasCall(host_, call)) continue;
+      findings_.Wrong("this kernel has no " + std::string(call.name),
+                      "restore on Linux 5.12 or later");
     }
     HoldRoot();
     for (const Mount& mount : mounts) {
@@ -250,13 +286,13 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
 
   void CheckContent(const Mount& mount) {
     CheckWhole(*mount.content, "of a tmpfs");
-    for (const char* tool : {"tar", "gzip"}) {
-      if (IsInPath(tool)) continue;
+    for (const char* tool : kTmpfsTools) {
+      if (HasTool(host_, tool)) continue;
       findings_.Wrong(std::string(tool) + " is not here, for the content of a tmpfs", "install it");
     }
   }
 
-  const Credentials own_ = ReadCredentials();
+  const Credentials own_ = ReadCredentials(host_);
   bool net_ = false;
   std::set<std::string> keys_;         ///< of external mounts of the plan
   std::set<std::string> device_keys_;  ///< likewise of what is outside of devices
@@ -266,6 +302,15 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
 
 std::unique_ptr<Question> AskForNamespaces(Context& context) {
   return std::make_unique<NamespaceQuestion>(context);
+}
+
+void AskAllOfNamespaces(Host& host) {
+  (void)HasSysctl(host, kShmNextId);
+  for (const auto& row : kIpv4Conf) (void)HasSysctl(host, ConfPath("ipv4", row.name));
+  for (const auto& row : kIpv6Conf) (void)HasSysctl(host, ConfPath("ipv6", row.name));
+  (void)TunError(host);
+  for (const MountCall& call : kMountCalls) (void)HasCall(host, call);
+  for (const char* tool : kTmpfsTools) (void)HasTool(host, tool);
 }
 
 }  // namespace crgen::preflight

@@ -9,6 +9,7 @@
 #include <sstream>
 #include <unordered_map>
 
+#include "model/printable.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -24,22 +25,18 @@ struct Occupant {
   Pid parent = 0;
 };
 
-struct StatLine {
-  std::string name;
-  char state = '?';
-  Pid parent = 0, group = 0, session = 0;
-};
-
-/// /proc/PID/stat; false: there is no such process any more.
-bool ReadStat(const std::string& folder, StatLine* stat) {
+/// /proc/PID/stat from the name to the session, "(NAME) STATE PARENT GROUP SESSION", in one line;
+/// "": there is no such process any more.
+std::string ReadStat(const std::string& folder) {
   std::ifstream file(folder + "/stat");
-  std::string line;
-  std::getline(file, line);
+  std::string line, state, parent, group, session;
+  std::getline(file, line, '\0');
   const std::size_t begin = line.find('('), end = line.rfind(')');
-  if (begin == std::string::npos || end == std::string::npos) return false;
-  stat->name = line.substr(begin + 1, end - begin - 1);
+  if (begin == std::string::npos || end == std::string::npos) return "";
   std::istringstream words(line.substr(end + 1));
-  return static_cast<bool>(words >> stat->state >> stat->parent >> stat->group >> stat->session);
+  if (!(words >> state >> parent >> group >> session)) return "";
+  return Printable(line.substr(begin, end + 1 - begin)) + " " + state + " " + parent + " " + group +
+         " " + session;
 }
 
 template <typename Function>
@@ -54,37 +51,70 @@ void ForEachNumberIn(const std::string& folder, Function&& function) {
   closedir(dir);
 }
 
-/// All numbers that clone3(2) would refuse with EEXIST.
-std::unordered_map<Pid, Occupant> ReadOccupants(const std::unordered_set<Pid>& wanted) {
-  std::unordered_map<Pid, Occupant> occupants;
+/// All processes, one a line: "PID (NAME) STATE PARENT GROUP SESSION TID…".
+std::string ReadProcesses() {
+  std::string text;
   ForEachNumberIn("/proc", [&](Pid pid) {
     const std::string folder = "/proc/" + std::to_string(pid);
-    StatLine stat;
-    if (!ReadStat(folder, &stat)) return;
-    const Occupant occupant = {pid, stat.name, stat.state, stat.parent};
-    if (wanted.contains(pid)) occupants[pid] = occupant;
-    ForEachNumberIn(folder + "/task", [&](Pid tid) {
+    const std::string stat = ReadStat(folder);
+    if (stat.empty()) return;
+    text += (text.empty() ? "" : "\n") + std::to_string(pid) + " " + stat;
+    ForEachNumberIn(folder + "/task", [&](Pid tid) { text += " " + std::to_string(tid); });
+  });
+  return text;
+}
+
+/// All numbers that clone3(2) would refuse with EEXIST.
+std::unordered_map<Pid, Occupant> ReadOccupants(const std::string& processes,
+                                                const std::unordered_set<Pid>& wanted) {
+  std::unordered_map<Pid, Occupant> occupants;
+  std::istringstream lines(processes);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t begin = line.find('('), end = line.rfind(')');
+    if (begin == line.npos || end == line.npos || end < begin) continue;
+    Occupant occupant = {0, line.substr(begin + 1, end - begin - 1)};
+    Pid group = 0, session = 0;
+    std::istringstream words(line.substr(end + 1));
+    std::istringstream(line) >> occupant.pid;
+    words >> occupant.state >> occupant.parent >> group >> session;
+    if (wanted.contains(occupant.pid)) occupants[occupant.pid] = occupant;
+    for (Pid tid; words >> tid;) {
       if (wanted.contains(tid)) occupants[tid] = occupant;
-    });
-    for (const Pid number : {stat.group, stat.session}) {
+    }
+    for (const Pid number : {group, session}) {
       if (wanted.contains(number)) occupants.try_emplace(number, occupant);
     }
-  });
+  }
   return occupants;
 }
 
-/// The number in `file`; -1: none, or "max".
-std::int64_t NumberIn(const std::string& file) {
-  std::int64_t number = -1;
-  std::ifstream(file) >> number;
-  return number;
+std::optional<std::string> Processes(Host& host) {
+  return host.Text(FactKind::kProcesses, "all", ReadProcesses);
+}
+
+constexpr const char* kPidMax = "/proc/sys/kernel/pid_max";
+constexpr const char* kThreadsMax = "/proc/sys/kernel/threads-max";
+constexpr std::int64_t kNoNumber = -1;  // there is none, or "max"
+
+/// Of cgroup v2: its own and those above.
+std::vector<std::string> OwnCgroups(Host& host) {
+  std::vector<std::string> folders;
+  std::istringstream file(host.File("/proc/self/cgroup"));
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("0::/")) continue;
+    for (std::string path = line.substr(3); path.size() > 1; path.resize(path.rfind('/'))) {
+      folders.push_back("/sys/fs/cgroup" + path);
+    }
+  }
+  return folders;
 }
 
 class NumberQuestion : public QuestionOn<NumberQuestion> {
  public:
   explicit NumberQuestion(Context& context)
-      : QuestionOn(context), pid_max_(NumberIn("/proc/sys/kernel/pid_max")) {
-    if (!context.own_numbers) occupants_ = ReadOccupants(context.pids);
+      : QuestionOn(context), pid_max_(host_.NumberIn(kPidMax, kNoNumber)) {
+    if (context.own_numbers) return;
+    if (const auto all = Processes(host_)) occupants_ = ReadOccupants(*all, context.pids);
   }
 
   template <typename Body>
@@ -103,11 +133,11 @@ class NumberQuestion : public QuestionOn<NumberQuestion> {
                         "raise it");
       }
     };
-    const std::int64_t threads = NumberIn("/proc/sys/kernel/threads-max");
+    const std::int64_t threads = host_.NumberIn(kThreadsMax, kNoNumber);
     if (threads > 0) lacks("kernel.threads-max", threads);
-    for (const std::string& group : OwnCgroups()) {
-      const std::int64_t most = NumberIn(group + "/pids.max");
-      const std::int64_t now = NumberIn(group + "/pids.current");
+    for (const std::string& group : OwnCgroups(host_)) {
+      const std::int64_t most = host_.NumberIn(group + "/pids.max", kNoNumber);
+      const std::int64_t now = host_.NumberIn(group + "/pids.current", kNoNumber);
       if (most > 0 && now >= 0) lacks(group + "/pids.max", std::max<std::int64_t>(most - now, 0));
     }
   }
@@ -130,19 +160,6 @@ class NumberQuestion : public QuestionOn<NumberQuestion> {
     findings_.Wrong(what + "\"" + by.name + "\"", kPidnsHelps);
   }
 
-  /// Of cgroup v2: its own and those above.
-  static std::vector<std::string> OwnCgroups() {
-    std::vector<std::string> folders;
-    std::ifstream file("/proc/self/cgroup");
-    for (std::string line; std::getline(file, line);) {
-      if (!line.starts_with("0::/")) continue;
-      for (std::string path = line.substr(3); path.size() > 1; path.resize(path.rfind('/'))) {
-        folders.push_back("/sys/fs/cgroup" + path);
-      }
-    }
-    return folders;
-  }
-
   std::int64_t pid_max_;
   std::unordered_map<Pid, Occupant> occupants_;
   std::int64_t living_ = 0, most_ = 0;
@@ -152,6 +169,16 @@ class NumberQuestion : public QuestionOn<NumberQuestion> {
 
 std::unique_ptr<Question> AskForNumbers(Context& context) {
   return std::make_unique<NumberQuestion>(context);
+}
+
+void AskForAllNumbers(Host& host) {
+  (void)Processes(host);
+  (void)host.File(kPidMax);
+  (void)host.File(kThreadsMax);
+  for (const std::string& group : OwnCgroups(host)) {
+    (void)host.File(group + "/pids.max");
+    (void)host.File(group + "/pids.current");
+  }
 }
 
 }  // namespace crgen::preflight

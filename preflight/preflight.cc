@@ -25,9 +25,9 @@ void LookAtNamespaces(const Attributes& attributes, Context* context) {
 }
 
 Context MakeContext(const Program& program, const PreflightOptions& options, HostFiles& files,
-                    Findings& findings) {
-  Context context = {program, options, files, findings, {}, options.own_numbers,
-                     nullptr, false,   false};
+                    Findings& findings, Host& host) {
+  Context context = {program, options, files, findings, host};
+  context.own_numbers = options.own_numbers;
   for (const Command& command : program) {
     if (const auto* fork = std::get_if<Fork>(&command.body)) {
       context.pids.insert(fork->child_pid);
@@ -52,7 +52,9 @@ Result Preflight(const Program& program, const PreflightOptions& options, HostFi
                  Diagnostics& diag) {
   using namespace preflight;
   Findings findings(diag);
-  Context context = MakeContext(program, options, *files, findings);
+  Host here;
+  Host& host = options.host == nullptr ? here : *options.host;
+  Context context = MakeContext(program, options, *files, findings, host);
   std::vector<std::unique_ptr<Question>> questions;
   for (const auto ask :
        {AskForNumbers, AskForRights, AskTheKernel, AskTheMachine, AskForImages, AskForNamespaces,

@@ -11,6 +11,7 @@
 #include "dsl/commands.h"
 #include "model/diagnostics.h"
 #include "preflight/cgroups.h"
+#include "preflight/host.h"
 #include "preflight/host_files.h"
 #include "preflight/namespace_options.h"
 
@@ -26,6 +27,7 @@ struct PreflightOptions {
   std::map<std::string, int> inherited;  ///< descriptors that the caller hands over, by key
   CgroupOptions cgroups = {};
   NamespaceOptions namespaces = {};
+  Host* host = nullptr;  ///< who is asked; null: this machine
 };
 
 /// Looks at everything outside the program that it needs, as this process sees it:

@@ -49,8 +49,9 @@ struct Context {
   const PreflightOptions& options;
   HostFiles& files;
   Findings& findings;
-  std::unordered_set<Pid> pids;  ///< of all processes and threads that the program makes
-  bool own_numbers = false;      ///< every number is free: the option, or a CLONE_NEWPID
+  Host& host;                         ///< who is asked
+  std::unordered_set<Pid> pids = {};  ///< of all processes and threads that the program makes
+  bool own_numbers = false;           ///< every number is free: the option, or a CLONE_NEWPID
   const std::vector<Mount>* mounts = nullptr;  ///< of the program's mount namespace; null: none
   bool other_network = false;  ///< it has another network namespace than this process
   bool new_network = false;    ///< a new one
@@ -58,6 +59,8 @@ struct Context {
 
 /// Whether a tool of that name can be run.
 bool IsInPath(const std::string& tool);
+/// The same of `host`; one of which that is not known counts as there.
+bool HasTool(Host& host, const std::string& tool);
 
 /// One kind of question.
 class Question {
@@ -72,7 +75,8 @@ class Question {
 template <typename Kind>
 class QuestionOn : public Question {
  public:
-  explicit QuestionOn(Context& context) : context_(context), findings_(context.findings) {}
+  explicit QuestionOn(Context& context)
+      : context_(context), findings_(context.findings), host_(context.host) {}
   void Ask(const Command& command) override {
     pid_ = command.pid;
     std::visit([this](const auto& body) { static_cast<Kind*>(this)->On(body); }, command.body);
@@ -81,6 +85,7 @@ class QuestionOn : public Question {
  protected:
   Context& context_;
   Findings& findings_;
+  Host& host_;
   Pid pid_ = 0;  ///< who executes the command
 };
 
@@ -96,5 +101,16 @@ std::unique_ptr<Question> AskForSockets(Context& context);
 std::unique_ptr<Question> AskForTerminals(Context& context);
 std::unique_ptr<Question> AskTheKernel(Context& context);
 std::unique_ptr<Question> AskTheMachine(Context& context);
+
+// What questions of a kind ask for whatever the program is: asks for all of it.
+void AskForAllCgroups(Host& host);
+void AskForAllFiles(Host& host);
+void AskForAllNumbers(Host& host);
+void AskForAllRights(Host& host);
+void AskForAllTerminals(Host& host);
+void AskAllOfNamespaces(Host& host);
+void AskAllOfTheKernel(Host& host);
+void AskAllOfTheMachine(Host& host);
+void AskAllOfTheNetwork(Host& host);
 
 }  // namespace crgen::preflight

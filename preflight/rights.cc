@@ -11,7 +11,6 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <fstream>
 #include <iterator>
 #include <unordered_map>
 
@@ -25,14 +24,45 @@ namespace {
 constexpr std::uint32_t kNoId = ~std::uint32_t{0};
 constexpr const char* kGive = "run with that capability: as root, outside of what drops it";
 
+constexpr const char* kLoginuid = "/proc/self/loginuid";
+
+std::string LimitName(std::uint64_t resource) {
+  for (const FlagName& row : ResourceKind::Names()) {
+    if (row.value == resource) return std::string(row.name);
+  }
+  return "limit " + std::to_string(resource);
+}
+
+/// Not known: without limit.
+rlimit LimitOf(Host& host, std::uint64_t resource) {
+  rlimit own = {RLIM_INFINITY, RLIM_INFINITY};
+  const auto ask = [&](const char* which, rlim_t rlimit::*member) {
+    const auto limit = host.Number(FactKind::kLimits, LimitName(resource) + which, [&] {
+      getrlimit(static_cast<__rlimit_resource>(resource), &own);
+      return own.*member;
+    });
+    return limit.value_or(RLIM_INFINITY);
+  };
+  const rlim_t soft = ask(", soft", &rlimit::rlim_cur);
+  return {soft, ask(", hard", &rlimit::rlim_max)};
+}
+
+bool IsWriteExecuteDenied(Host& host) {
+  constexpr int kGetMdwe = 66;  // PR_GET_MDWE, Linux 6.3
+  const auto denied = host.Number(FactKind::kKernel, "PR_SET_MDWE of this process",
+                                  [] { return prctl(kGetMdwe, 0, 0, 0, 0) > 0; });
+  return denied.value_or(0) != 0;
+}
+
 class RightsQuestion : public QuestionOn<RightsQuestion> {
  public:
-  explicit RightsQuestion(Context& context) : QuestionOn(context), own_(ReadCredentials()) {
-    std::ifstream("/proc/sys/fs/nr_open") >> nr_open_;
-    std::ifstream("/proc/sys/vm/mmap_min_addr") >> lowest_address_;
-    std::ifstream("/proc/sys/fs/pipe-max-size") >> most_in_pipe_;
-    std::ifstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") >> lowest_port_;
-  }
+  explicit RightsQuestion(Context& context)
+      : QuestionOn(context),
+        own_(ReadCredentials(host_)),
+        nr_open_(NumberIn("fs/nr_open", 0)),
+        lowest_address_(NumberIn("vm/mmap_min_addr", 0)),
+        most_in_pipe_(NumberIn("fs/pipe-max-size", 0)),
+        lowest_port_(NumberIn("net/ipv4/ip_unprivileged_port_start", 1024)) {}
 
   template <typename Body>
   void On(const Body&) {}
@@ -148,9 +178,8 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     if (!map.flags.Has(MAP_LOCKED)) return;
     std::uint64_t& locked = locked_[pid_];
     locked += map.end.value - map.start.value;
-    rlimit limit;
-    getrlimit(RLIMIT_MEMLOCK, &limit);
-    if (locked > limit.rlim_cur) NeedEverywhere(CAP_IPC_LOCK, "locked memory above RLIMIT_MEMLOCK");
+    if (locked > LimitOf(host_, RLIMIT_MEMLOCK).rlim_cur)
+      NeedEverywhere(CAP_IPC_LOCK, "locked memory above RLIMIT_MEMLOCK");
   }
 
   void On(const SetAttr& set) {
@@ -226,8 +255,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   /// What nobody gets rid of.
   void CheckConfinement() {
-    constexpr int kGetMdwe = 66;  // PR_GET_MDWE, Linux 6.3
-    if (prctl(kGetMdwe, 0, 0, 0, 0) > 0) {
+    if (IsWriteExecuteDenied(host_)) {
       findings_.Wrong(
           "PR_SET_MDWE is set in crrestore: nobody can unset it, and code cannot be loaded",
           "run without it");
@@ -319,8 +347,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   void CheckNice(std::int32_t nice) {
     constexpr std::int64_t kAboveAll = 20;  // getrlimit(2), RLIMIT_NICE
-    rlimit limit;
-    getrlimit(RLIMIT_NICE, &limit);
+    const rlimit limit = LimitOf(host_, RLIMIT_NICE);
     const auto lowest = kAboveAll - static_cast<std::int64_t>(std::min<rlim_t>(limit.rlim_cur, 40));
     if (nice < own_.nice && nice < lowest) {
       Need(CAP_SYS_NICE,
@@ -329,9 +356,10 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   }
 
   void CheckLimit(const Rlimit& limit) {
-    rlimit own;
-    if (getrlimit(static_cast<__rlimit_resource>(limit.resource.value), &own) != 0) return;
-    const std::string name = NameOf(limit.resource);
+    const auto [known, fresh] = limits_.try_emplace(limit.resource.value);
+    if (fresh) known->second = LimitOf(host_, limit.resource.value);
+    const rlimit& own = known->second;
+    const std::string name = LimitName(limit.resource.value);
     if (limit.resource.value == RLIMIT_NOFILE && nr_open_ != 0 && limit.max > nr_open_) {
       findings_.Wrong(name + " of at most " + std::to_string(limit.max) + " is above fs.nr_open, " +
                           std::to_string(nr_open_),
@@ -342,16 +370,9 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     }
   }
 
-  static std::string NameOf(const Resource& resource) {
-    for (const FlagName& row : ResourceKind::Names()) {
-      if (row.value == resource.value) return std::string(row.name);
-    }
-    return "limit " + std::to_string(resource.value);
-  }
-
   void CheckLoginuid(std::uint32_t wanted) {
-    std::uint32_t own = kNoId;
-    const bool has_audit = static_cast<bool>(std::ifstream("/proc/self/loginuid") >> own);
+    const bool has_audit = !host_.File(kLoginuid).empty();
+    const std::uint32_t own = host_.NumberIn(kLoginuid, kNoId);
     if (own == wanted) return;
     if (!has_audit) {
       return findings_.Wrong("loginuid " + std::to_string(wanted) + ": this kernel has none",
@@ -362,8 +383,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   /// Each queued signal and each timer counts (getrlimit(2), RLIMIT_SIGPENDING).
   void CheckQueues(const Attributes& attributes) {
-    rlimit limit;
-    getrlimit(RLIMIT_SIGPENDING, &limit);
+    const rlimit limit = LimitOf(host_, RLIMIT_SIGPENDING);
     pending_ += attributes.signal_queue.size() + attributes.posix_timers.size();
     if (pending_ <= limit.rlim_cur) return;
     findings_.Wrong("the plan has more timers and pending signals than RLIMIT_SIGPENDING, " +
@@ -371,19 +391,32 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
                     "ulimit -i");
   }
 
+  std::uint64_t NumberIn(const char* sysctl, std::uint64_t none) {
+    return host_.NumberIn(std::string("/proc/sys/") + sysctl, none);
+  }
+
   const Credentials own_;
-  std::uint64_t nr_open_ = 0;
-  std::uint64_t lowest_address_ = 0;
-  std::uint64_t most_in_pipe_ = 0;
-  std::uint32_t lowest_port_ = 1024;
+  const std::uint64_t nr_open_, lowest_address_, most_in_pipe_, lowest_port_;
   std::uint64_t pending_ = 0;
-  std::unordered_map<Pid, std::uint64_t> locked_;  ///< bytes, by process
+  std::unordered_map<std::uint64_t, rlimit> limits_;  ///< its own
+  std::unordered_map<Pid, std::uint64_t> locked_;     ///< bytes, by process
 };
 
 }  // namespace
 
 std::unique_ptr<Question> AskForRights(Context& context) {
   return std::make_unique<RightsQuestion>(context);
+}
+
+void AskForAllRights(Host& host) {
+  (void)ReadCredentials(host);
+  for (const char* sysctl : {"fs/nr_open", "vm/mmap_min_addr", "fs/pipe-max-size",
+                             "net/ipv4/ip_unprivileged_port_start"}) {
+    (void)host.File(std::string("/proc/sys/") + sysctl);
+  }
+  (void)host.File(kLoginuid);
+  for (const FlagName& row : ResourceKind::Names()) (void)LimitOf(host, row.value);
+  (void)IsWriteExecuteDenied(host);
 }
 
 }  // namespace crgen::preflight

@@ -19,6 +19,7 @@
 #include <optional>
 #include <sstream>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "dsl/references.h"
@@ -122,6 +123,12 @@ struct Advice {
   std::string what;
 };
 
+std::string AdviceText(const Advice& advice) { return advice.who + "\n" + advice.what; }
+Advice AdviceOf(const std::string& text) {
+  const std::size_t end = text.find('\n');
+  return {text.substr(0, end), end == text.npos ? "" : text.substr(end + 1)};
+}
+
 /// What has no inode has no descriptor.
 Advice AdviceOn(const Line& line) {
   if (line.inode != kNoInode) return {HolderOf(line.inode), "end who has it"};
@@ -135,6 +142,47 @@ Advice AdviceOn(const Line& line) {
           (closing == std::end(kClosing) ? "" : " in " + std::string(closing->name)),
       "wait until it is over, in FIN_WAIT2 for net.ipv4.tcp_fin_timeout, or end it with ss --kill"};
 }
+
+/// "INDEX NAME", one a line.
+std::string InterfacesHere() {
+  std::string text;
+  struct if_nameindex* all = if_nameindex();
+  for (const struct if_nameindex* one = all; one != nullptr && one->if_index != 0; ++one) {
+    text += (text.empty() ? "" : "\n") + std::to_string(one->if_index) + " " + one->if_name;
+  }
+  if (all != nullptr) if_freenameindex(all);
+  return text;
+}
+
+/// Those of a host, asked for once.
+class Interfaces {
+ public:
+  explicit Interfaces(Host& host) : host_(host) {}
+
+  /// If it is not known, it is there.
+  bool Has(const std::string& name) { return !AreKnown() || names_.contains(name); }
+  bool Has(std::uint32_t index) { return !AreKnown() || indices_.contains(index); }
+
+ private:
+  bool AreKnown() {
+    if (asked_) return known_;
+    asked_ = true;
+    const auto all = host_.Text(FactKind::kNetwork, "interfaces", InterfacesHere);
+    known_ = all.has_value();
+    std::istringstream words(all.value_or(""));
+    std::uint32_t index = 0;
+    for (std::string name; words >> index >> name;) {
+      names_.insert(name);
+      indices_.insert(index);
+    }
+    return known_;
+  }
+
+  Host& host_;
+  bool asked_ = false, known_ = false;
+  std::unordered_set<std::string> names_;
+  std::unordered_set<std::uint32_t> indices_;
+};
 
 class SocketQuestion : public QuestionOn<SocketQuestion> {
  public:
@@ -165,7 +213,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
 
  private:
   void NeedTool(const std::string& tool) {
-    if (IsInPath(tool)) return;
+    if (HasTool(host_, tool)) return;
     findings_.Wrong("the dump has locked the network, and " + tool + " is not here to unlock it",
                     "install it, or, on a machine that has no such rules, --network-lock skip");
   }
@@ -174,7 +222,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     if (socket.stream && context_.options.tcp_close) return;
     const std::string device = socket.options.so_bindtodevice.value_or("");
     for (const std::string& name : {device, socket.interface.value_or("")}) {
-      if (!name.empty() && if_nametoindex(name.c_str()) == 0) {
+      if (!name.empty() && !interfaces_.Has(name)) {
         return findings_.Wrong("there is no interface " + name);
       }
     }
@@ -187,46 +235,68 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     CheckInterface(socket.interface);
     for (const PacketMembership& one : socket.memberships) CheckInterface(one.interface);
     const std::string device = socket.options.so_bindtodevice.value_or("");
-    if (!device.empty() && if_nametoindex(device.c_str()) == 0) {
+    if (!device.empty() && !interfaces_.Has(device)) {
       findings_.Wrong("there is no interface " + device);
     }
   }
   void CheckInterface(std::uint32_t index) {
-    char name[IF_NAMESIZE];
-    if (index == 0 || if_indextoname(index, name) != nullptr) return;
+    if (index == 0 || interfaces_.Has(index)) return;
     findings_.Wrong("there is no interface with index " + std::to_string(index));
   }
 
   /// Asks the kernel: a socket of the same kind is bound there, joins the groups, and is closed.
   void Look(const NetlinkSocket& socket) {
     const std::string name = ValueName(NetlinkProtocolKind::Names(), socket.protocol.value);
-    const int fd =
-        ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, static_cast<int>(socket.protocol.value));
-    if (fd < 0) return findings_.Wrong(name + " sockets: " + std::strerror(errno));
-    sockaddr_nl address = {};
-    address.nl_family = AF_NETLINK;
-    address.nl_pid = socket.port_id.value_or(0);
-    if (socket.port_id &&
-        bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-      findings_.Wrong("port " + std::to_string(address.nl_pid) + " of " + name +
-                          (errno == EADDRINUSE ? " is taken" + UserOf(socket)
-                                               : std::string(": ") + std::strerror(errno)),
-                      "end who has it");
+    const auto ask = [&](const std::string& what, auto&& works) {
+      return ErrorOf(name + what, [&] {
+        const int fd =
+            ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, static_cast<int>(socket.protocol.value));
+        const int error = fd >= 0 && works(fd) ? 0 : errno;
+        if (fd >= 0) close(fd);
+        return error;
+      });
+    };
+    const int none = ask(" sockets", [](int) { return true; });
+    if (none != 0) return findings_.Wrong(name + " sockets: " + std::strerror(none));
+    if (socket.port_id) {
+      const std::string port = "port " + std::to_string(*socket.port_id) + " of ";
+      sockaddr_nl address = {};
+      address.nl_family = AF_NETLINK;
+      address.nl_pid = *socket.port_id;
+      const int error = ask(", port " + std::to_string(*socket.port_id), [&](int fd) {
+        return bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+      });
+      if (error != 0) {
+        findings_.Wrong(port + name +
+                            (error == EADDRINUSE ? " is taken" + UserOf(socket, name)
+                                                 : std::string(": ") + std::strerror(error)),
+                        "end who has it");
+      }
     }
     for (const std::uint32_t group : socket.groups) {
       const int number = static_cast<int>(group);
-      if (setsockopt(fd, kNetlinkLevel, NETLINK_ADD_MEMBERSHIP, &number, sizeof number) == 0) {
-        continue;
-      }
+      const int error = ask(", group " + std::to_string(group), [&](int fd) {
+        return setsockopt(fd, kNetlinkLevel, NETLINK_ADD_MEMBERSHIP, &number, sizeof number) == 0;
+      });
+      if (error == 0) continue;
       findings_.Wrong("group " + std::to_string(group) + " of " + name + ": " +
-                          (errno == EINVAL ? "there is none" : std::strerror(errno)),
-                      errno == EPERM ? "run with CAP_NET_ADMIN" : "");
+                          (error == EINVAL ? "there is none" : std::strerror(error)),
+                      error == EPERM ? "run with CAP_NET_ADMIN" : "");
     }
-    close(fd);
+  }
+
+  /// 0: nothing is in the way, or that is not known.
+  template <typename Live>
+  int ErrorOf(const std::string& name, Live&& live) {
+    return static_cast<int>(host_.Number(FactKind::kSockets, name, live).value_or(0));
   }
 
   /// Who has the port; empty: nobody that can be seen.
-  static std::string UserOf(const NetlinkSocket& socket) {
+  std::string UserOf(const NetlinkSocket& socket, const std::string& name) {
+    const std::string question = name + ", who has port " + std::to_string(*socket.port_id);
+    return host_.Text(FactKind::kSockets, question, [&] { return UserHere(socket); }).value_or("");
+  }
+  static std::string UserHere(const NetlinkSocket& socket) {
     std::ifstream table("/proc/net/netlink");
     std::string text;
     std::getline(table, text);  // titles
@@ -243,14 +313,57 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
 
   /// Asks the kernel: binds a socket of the same kind there, and closes it.
   void Bind(const InetSocket& socket) {
+    const std::string protocol = ValueName(InetProtocolKind::Names(), socket.protocol.value);
     const bool six = socket.family.value == AF_INET6;
-    const int fd = ::socket(static_cast<int>(socket.family.value),
-                            static_cast<int>(socket.socket_type.value) | SOCK_CLOEXEC,
-                            static_cast<int>(socket.protocol.value));
-    if (fd < 0) {
-      return findings_.Wrong(ValueName(InetProtocolKind::Names(), socket.protocol.value) +
-                             " sockets: " + std::strerror(errno));
+    const int none = ErrorOf(protocol + (six ? ", IPv6" : ", IPv4"), [&] {
+      const int fd = SocketLike(socket);
+      if (fd < 0) return errno;
+      close(fd);
+      return 0;
+    });
+    if (none != 0) return findings_.Wrong(protocol + " sockets: " + std::strerror(none));
+    const int error = ErrorOf(protocol + ", " + EndText(*socket.source) + TermsText(socket),
+                              [&] { return BindHere(socket); });
+    if (error == EADDRNOTAVAIL && !socket.stream && !socket.destination) {
+      return findings_.Warn("the address " + socket.source->address +
+                            " is not of this host: it is bound all the same (IP_FREEBIND)");
     }
+    if (error == EADDRNOTAVAIL) {
+      return findings_.Wrong("the address " + socket.source->address + " is not of this host",
+                             "give it the address for the restore");
+    }
+    if (error == EADDRINUSE) {
+      const Advice advice = UserOf(socket);
+      return findings_.Wrong(EndText(*socket.source) + " is taken" + advice.who, advice.what);
+    }
+    if (error == EACCES) return;  // rights.cc
+    if (error != 0) findings_.Wrong(EndText(*socket.source) + ": " + std::strerror(error));
+  }
+
+  static int SocketLike(const InetSocket& socket) {
+    return ::socket(static_cast<int>(socket.family.value),
+                    static_cast<int>(socket.socket_type.value) | SOCK_CLOEXEC,
+                    static_cast<int>(socket.protocol.value));
+  }
+
+  /// On which it depends who else may have the port.
+  static std::string TermsText(const InetSocket& socket) {
+    std::string text;
+    if (socket.stream) text += ", connected";
+    if (socket.options.so_reuseaddr.value_or(false)) text += ", SO_REUSEADDR";
+    if (socket.options.so_reuseport.value_or(false)) text += ", SO_REUSEPORT";
+    if (socket.v6only) text += ", IPV6_V6ONLY";
+    if (socket.ip.freebind.value_or(false)) text += ", IP_FREEBIND";
+    const auto& device = socket.options.so_bindtodevice;
+    if (device) text += ", device " + *device;
+    if (socket.interface) text += ", interface " + *socket.interface;
+    return text;
+  }
+
+  static int BindHere(const InetSocket& socket) {
+    const bool six = socket.family.value == AF_INET6;
+    const int fd = SocketLike(socket);
+    if (fd < 0) return errno;
     const auto set = [&](int level, int name, int value) {
       setsockopt(fd, level, name, &value, sizeof value);
     };
@@ -273,20 +386,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     if (socket.stream) asked.port = 0;
     const int error = BindTo(fd, socket, asked);
     close(fd);
-    if (error == EADDRNOTAVAIL && !socket.stream && !socket.destination) {
-      return findings_.Warn("the address " + socket.source->address +
-                            " is not of this host: it is bound all the same (IP_FREEBIND)");
-    }
-    if (error == EADDRNOTAVAIL) {
-      return findings_.Wrong("the address " + socket.source->address + " is not of this host",
-                             "give it the address for the restore");
-    }
-    if (error == EADDRINUSE) {
-      const Advice advice = UserOf(socket);
-      return findings_.Wrong(EndText(*socket.source) + " is taken" + advice.who, advice.what);
-    }
-    if (error == EACCES) return;  // rights.cc
-    if (error != 0) findings_.Wrong(EndText(*socket.source) + ": " + std::strerror(error));
+    return error;
   }
 
   static int BindTo(int fd, const InetSocket& socket, const InetAddress& address) {
@@ -304,7 +404,13 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
   }
 
   /// About who has the port, as well as it can be seen.
-  Advice UserOf(const InetSocket& socket) const {
+  Advice UserOf(const InetSocket& socket) {
+    const std::string name = TableOf(socket, false) + ", who has " + EndText(*socket.source);
+    const auto text =
+        host_.Text(FactKind::kSockets, name, [&] { return AdviceText(UserHere(socket)); });
+    return text ? AdviceOf(*text) : Advice{"", "end who has it"};
+  }
+  Advice UserHere(const InetSocket& socket) const {
     char port[8];
     std::snprintf(port, sizeof port, ":%04X", socket.source->port);
     std::optional<Line> user;
@@ -320,14 +426,18 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
   /// Told, if the connection is there already.
   bool IsConnected(const InetSocket& socket) {
     const bool six = socket.family.value == AF_INET6;
-    const std::string local = TableText(socket, *socket.source);
-    const std::string remote = TableText(socket, *socket.destination);
-    const auto there = Connections(six).find(local + " " + remote);
-    if (there == connections_[six].end()) return false;
-    const Advice advice = AdviceOn(there->second);
-    findings_.Wrong("the connection from " + EndText(*socket.source) + " to " +
-                        EndText(*socket.destination) + " is there already" + advice.who,
-                    advice.what);
+    const std::string name =
+        "the connection from " + EndText(*socket.source) + " to " + EndText(*socket.destination);
+    const auto text = host_.Text(FactKind::kSockets, name, [&]() -> std::string {
+      const std::string local = TableText(socket, *socket.source);
+      const std::string remote = TableText(socket, *socket.destination);
+      const auto there = Connections(six).find(local + " " + remote);
+      return there == connections_[six].end() ? "" : AdviceText(AdviceOn(there->second));
+    });
+    if (!text) return true;
+    if (text->empty()) return false;
+    const Advice advice = AdviceOf(*text);
+    findings_.Wrong(name + " is there already" + advice.who, advice.what);
     return true;
   }
 
@@ -341,6 +451,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     return connections_[six];
   }
 
+  Interfaces interfaces_{host_};
   bool read_[2] = {};
   std::unordered_map<std::string, Line> connections_[2];  ///< of tcp, of tcp6
 };
@@ -354,6 +465,19 @@ bool IsInPath(const std::string& tool) {
     if (access((folder + "/" + tool).c_str(), X_OK) == 0) return true;
   }
   return false;
+}
+
+bool HasTool(Host& host, const std::string& tool) {
+  const auto there = host.Number(FactKind::kTools, tool, [&] { return IsInPath(tool); });
+  return there.value_or(1) != 0;
+}
+
+void AskAllOfTheNetwork(Host& host) {
+  (void)Interfaces(host).Has("");
+  for (const char* tool : {"nft", "iptables-save", "iptables-restore", "iptables-legacy-restore",
+                           "ip6tables-restore", "ip6tables-legacy-restore", "ip"}) {
+    (void)HasTool(host, tool);
+  }
 }
 
 std::unique_ptr<Question> AskForSockets(Context& context) {

@@ -8,10 +8,12 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <unordered_set>
 
 #include "model/mount_paths.h"
 #include "model/printable.h"
+#include "preflight/file_status.h"
 #include "preflight/question.h"
 #include "preflight/root_view.h"
 
@@ -55,6 +57,17 @@ std::string HolderOf(std::uint32_t index) {
   return "";
 }
 
+constexpr const char* kMostPtys = "/proc/sys/kernel/pty/max";
+constexpr const char* kPtmx = "/dev/ptmx";
+
+/// A standard stream that is one, the lowest; -1: none.
+int CallersTerminal() {
+  for (int fd = 0; fd <= 2; ++fd) {
+    if (isatty(fd) != 0) return fd;
+  }
+  return -1;
+}
+
 class TerminalQuestion : public QuestionOn<TerminalQuestion> {
  public:
   explicit TerminalQuestion(Context& context)
@@ -84,15 +97,18 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
                               " unread bytes of a terminal: more than " +
                               std::to_string(kOneBuffer) + " are not restored");
       }
-      if (std::holds_alternative<TtyForeground>(late.state) && callers_ >= 0) CheckForeground();
+      if (std::holds_alternative<TtyForeground>(late.state) && has_callers_.value_or(0) != 0) {
+        CheckForeground();
+      }
     }
   }
 
  private:
   void CheckPty(std::uint32_t index) {
     // All lower ones are made on the way to it.
-    std::uint32_t most = 0;
-    if (std::ifstream("/proc/sys/kernel/pty/max") >> most && index >= most) {
+    constexpr std::uint32_t kNotKnown = ~std::uint32_t{0};
+    const std::uint32_t most = host_.NumberIn(kMostPtys, kNotKnown);
+    if (most != kNotKnown && index >= most) {
       return findings_.Wrong(
           "pty " + std::to_string(index) + ": kernel.pty.max is " + std::to_string(most),
           "raise it");
@@ -106,26 +122,36 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   }
 
   void CheckIndex(std::uint32_t index) {
+    const auto error = host_.Number(FactKind::kTerminals, kPtmx, [] {
+      struct stat status;
+      return stat(kPtmx, &status) == 0 ? 0 : errno;
+    });
+    if (error.value_or(0) != 0) {
+      const std::string text = std::strerror(static_cast<int>(*error));
+      return findings_.Wrong(std::string(kPtmx) + ": " + text, "mount devpts");
+    }
+    const std::string name = "pty " + std::to_string(index);
+    const auto taken = host_.Text(FactKind::kTerminals, name, [&] { return WhoTakes(index); });
+    if (!taken || taken->empty()) return;
+    findings_.Wrong(name + " is taken: " + *taken,
+                    "end who has it, or restore in another instance of devpts");
+  }
+
+  /// "": it is free.
+  std::string WhoTakes(std::uint32_t index) {
     const std::string path = "/dev/pts/" + std::to_string(index);
     struct stat status;
-    if (stat("/dev/ptmx", &status) != 0) {
-      return findings_.Wrong("/dev/ptmx: " + std::string(std::strerror(errno)), "mount devpts");
-    }
-    std::string holder;
     for (bool asked = false;; asked = true) {
       if (lstat(path.c_str(), &status) != 0) {
-        if (errno != ENOENT) findings_.Wrong(path + ": " + std::strerror(errno));
-        return;
+        return errno == ENOENT ? "" : path + ": " + std::strerror(errno);
       }
-      if (!asked) holder = HolderOf(index);
-      if (!holder.empty() || patience_ == 0) break;
+      const std::string holder = asked ? "" : HolderOf(index);
+      if (!holder.empty()) return holder;
+      if (patience_ == 0) return path + " exists";
       // The kernel removes one that was closed a moment ago in its own time.
       --patience_;
       usleep(10'000);
     }
-    findings_.Wrong("pty " + std::to_string(index) +
-                        " is taken: " + (holder.empty() ? path + " exists" : holder),
-                    "end who has it, or restore in another instance of devpts");
   }
 
   void CheckDevice(const Tty& tty) {
@@ -134,36 +160,35 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
       return findings_.Unsupported("the terminal " + Printable(path) + kMadeInside);
     }
     if (root_.IsMadeLater(path)) return;
-    struct stat status;
-    if (!Stat(path, &status)) {
-      return findings_.Wrong(path + ": " + std::strerror(errno));
-    }
-    if (S_ISCHR(status.st_mode) && static_cast<std::uint32_t>(status.st_rdev) == *tty.rdev) return;
+    const auto text = host_.Text(FactKind::kTerminals, path, [&] { return Stat(path).Text(); });
+    if (!text) return;
+    const FileStatus status = FileStatus::Of(*text);
+    if (status.error != 0) return findings_.Wrong(path + ": " + std::strerror(status.error));
+    if (S_ISCHR(status.mode) && static_cast<std::uint32_t>(status.special) == *tty.rdev) return;
     findings_.Wrong(path + " is not the terminal that it was: another device, or none");
   }
 
   /// As stat(2), where the plan's paths begin.
-  bool Stat(const std::string& path, struct stat* status) const {
-    if (root_.IsOwn()) return stat(path.c_str(), status) == 0;
-    const int fd = root_.Open(path, 0);
-    if (fd < 0) return false;
-    const bool known = fstat(fd, status) == 0;
-    close(fd);
-    return known;
+  FileStatus Stat(const std::string& path) const {
+    const int fd = root_.IsOwn() ? OpenPath(AT_FDCWD, path, 0, 0) : root_.Open(path, 0);
+    const FileStatus status = StatusOf(fd, errno);
+    if (fd >= 0) close(fd);
+    return status;
   }
 
   void CheckCallers() {
-    for (int fd = 2; fd >= 0; --fd) {
-      if (isatty(fd) != 0) callers_ = fd;
-    }
-    if (callers_ >= 0) return;
+    has_callers_ = host_.Number(FactKind::kTerminals, "of who restores",
+                                [] { return CallersTerminal() >= 0; });
+    if (has_callers_.value_or(1) != 0) return;
     findings_.Wrong(
         "the plan goes on on the terminal of who restores, and no standard stream is one",
         "run crrestore on a terminal");
   }
 
   void CheckForeground() {
-    if (tcgetpgrp(callers_) >= 0) return;
+    const auto controlled = host_.Number(FactKind::kTerminals, "of who restores, controlling",
+                                         [] { return tcgetpgrp(CallersTerminal()) >= 0; });
+    if (controlled.value_or(1) != 0) return;
     findings_.Wrong(
         "the plan has jobs on the terminal of who restores, which controls another "
         "session",
@@ -173,7 +198,7 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   const RootView root_;
   std::unordered_set<TtyId> known_;
   int patience_ = 100;  ///< hundredths of a second
-  int callers_ = -1;
+  std::optional<std::uint64_t> has_callers_ = 0;
 };
 
 }  // namespace
@@ -181,5 +206,7 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
 std::unique_ptr<Question> AskForTerminals(Context& context) {
   return std::make_unique<TerminalQuestion>(context);
 }
+
+void AskForAllTerminals(Host& host) { (void)host.File(kMostPtys); }
 
 }  // namespace crgen::preflight

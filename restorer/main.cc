@@ -31,6 +31,7 @@
 #include "restorer/step_times.h"
 #include "terminal/command_line.h"
 #include "terminal/log.h"
+#include "terminal/usage.h"
 
 namespace crgen::restorer {
 namespace {
@@ -270,8 +271,12 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (app.exit(error) != 0) return kUsage;
-    return WroteAll(std::cout) ? kOk : kBadInput;  // --help
+    if (error.get_exit_code() == 0) {
+      PrintHelp(app, error);
+      return WroteAll(std::cout) ? kOk : kBadInput;
+    }
+    for (const std::string& line : UsageErrors(app, "crrestore", error)) spdlog::error("{}", line);
+    return kUsage;
   }
   if (!FinishArguments(&arguments)) return kUsage;
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);

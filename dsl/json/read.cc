@@ -101,6 +101,14 @@ class Reader {
     return Fail(place, "expected " + std::string(what) + ", found " + text);
   }
 
+  /// Of a name: with the one of `names` that may be meant.
+  bool ExpectedName(const Place& place, std::string_view what, const json& found,
+                    const std::vector<std::string_view>& names) {
+    std::string text = found.dump(-1, ' ', true, json::error_handler_t::replace).substr(0, 60);
+    if (found.is_string()) text += DidYouMean(found.get_ref<const std::string&>(), names);
+    return Fail(place, "expected " + std::string(what) + ", found " + text);
+  }
+
   std::string name_;
   Diagnostics& diag_;
   std::size_t line_ = 0;
@@ -161,7 +169,9 @@ bool Reader::ReadFlags(const json& in, const Place& place, Flags<Kind>* out) {
     std::uint64_t bits = 0;
     if (!in[i].is_string() ||
         !AddFlagByName(Kind::Names(), in[i].get_ref<const std::string&>(), &bits)) {
-      return Expected(here, "a flag name or \"0x…\"", in[i]);
+      std::vector<std::string_view> names;
+      for (const FlagName& row : Kind::Names()) names.push_back(row.name);
+      return ExpectedName(here, "a flag name or \"0x…\"", in[i], names);
     }
     if (std::find(in.begin(), in.begin() + static_cast<std::ptrdiff_t>(i), in[i]) !=
         in.begin() + static_cast<std::ptrdiff_t>(i)) {
@@ -208,8 +218,9 @@ bool Reader::ReadValue(const json& in, const Place& place, T* out) {
     if (!in.is_string() ||
         !AddFlagByName(NamesOf<T>::Names(), in.get_ref<const std::string&>(), &value) ||
         value > std::numeric_limits<std::uint32_t>::max()) {
-      return Expected(place, "a name such as \"" + std::string(NamesOf<T>::Names()[0].name) + "\"",
-                      in);
+      std::vector<std::string_view> names;
+      for (const FlagName& row : NamesOf<T>::Names()) names.push_back(row.name);
+      return ExpectedName(place, "a name such as \"" + std::string(names[0]) + "\"", in, names);
     }
     out->value = static_cast<std::uint32_t>(value);
     return true;
@@ -349,7 +360,8 @@ bool Reader::ReadFile(const json& in, const Place& place, File* out) {
   });
   if (known) return good;
   if (std::find(std::begin(kFileTypes), std::end(kFileTypes), name) == std::end(kFileTypes)) {
-    return Expected(Place{&place, "type"}, "a file type such as \"REG\"", *type);
+    return ExpectedName(Place{&place, "type"}, "a file type such as \"REG\"", *type,
+                        {std::begin(kFileTypes), std::end(kFileTypes)});
   }
   return ReadFields(in, place, &out->body.emplace<OtherFile>(OtherFile{name}), {"type", "id"});
 }

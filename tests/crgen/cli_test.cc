@@ -34,6 +34,13 @@ TEST_F(CliTest, SaysWhatAMistypedNameMayMean) {
        "crgen: error: --quite-other: no such option; `crgen why --help` says what there is\n"},
       {"why x y",
        "crgen: error: y: one argument too many; `crgen why --help` says what there is\n"},
+      {"show fsd x",
+       "crgen: error: fsd: nothing of a dump is called that; there are processes, fds, files, "
+       "memory, sockets, mounts, signals, timers, credentials, env, all; did you mean fds?\n"},
+      {"dump --without=quues",
+       "crgen: error: --without: nothing is called \"quues\" there; known are cgroups, "
+       "descriptors, "
+       "labels, locks, queues, unlinked; did you mean queues?\n"},
   };
   for (const auto& [arguments, line] : lines) {
     const Ran run = Crgen(arguments);

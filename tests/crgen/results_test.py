@@ -59,6 +59,43 @@ def of_dump(dump, folder):
         print(f"{dump}: the schedule has {commands} commands")
 
 
+def of_host():
+    """Facts of this host; and what the schema takes is what the program takes."""
+    dump = str(root / "tests/fixtures/dumps/shared_fds")
+    check("host-facts", [crgen, "host-facts"], (0,))
+    facts = check("host-facts", [crgen, "host-facts", dump], (0,))
+    changes = [lambda f: f.pop("version"), lambda f: f.update(version=2), lambda f: f.update(version="1"),
+               lambda f: f.pop("host"), lambda f: f.pop("kernel"), lambda f: f.pop("facts"), lambda f: f.update(host=1),
+               lambda f: f.update(more={}), lambda f: f.update(facts=[]), lambda f: f["facts"].update(moods={}),
+               lambda f: f["facts"].pop("files"), lambda f: f["facts"].update(files=[]),
+               lambda f: f.update({"$schema": "x"}), lambda f: f.update({"$schema": 1}), lambda f: f["facts"].clear()]
+    for value in (0, -1, 1.5, True, None, {}, [], ["x"], [1], [[]], "x", "0x", "0x0", "0xG", "0xFF", "0x" + "f" * 16,
+                  "0x" + "f" * 17, 2 ** 64 - 1, 2 ** 64):
+        changes.append(lambda f, value=value: f["facts"]["files"].update(new=value))
+    global failures, checked
+    taken = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for number, change in enumerate(changes):
+            mutant = json.loads(json.dumps(facts))
+            change(mutant)
+            file = pathlib.Path(folder) / "facts.json"
+            file.write_text(json.dumps(mutant))
+            done = subprocess.run([crgen, "why", "--host-facts", str(file), dump], capture_output=True)
+            valid = schemas["host-facts"].is_valid(mutant)
+            checked += 1
+            taken += valid
+            if done.returncode != (0 if valid else 3):
+                failures += 1
+                print(f"host-facts: change {number}: schema {valid}, exit code {done.returncode}: {done.stderr}")
+    if not 5 < taken < len(changes) - 5:
+        failures += 1
+        print(f"host-facts: {taken} of {len(changes)} changes are taken")
+    printed = subprocess.run([crgen, "schema", "--host-facts"], capture_output=True, text=True).stdout
+    if printed != (root / "schema/host-facts.schema.json").read_text():
+        failures += 1
+        print("schema/host-facts.schema.json is not what `crgen schema --host-facts` prints")
+
+
 def of_wrong_plans():
     """Each finding says where, in every way that is known."""
     fork = '[{"command": "FORK", "pid": 0, "child_pid": 10},\n'
@@ -78,10 +115,11 @@ def of_wrong_plans():
                 print(f"{arguments[0]}: {text}\nexpected {wanted}\nfound    {first}")
 
 
-schemas = {name: validator(name) for name in ("findings", "needs", "why", "show", "plan", "diff", "check", "crrestore")}
+schemas = {name: validator(name) for name in ("findings", "needs", "why", "show", "plan", "diff", "check", "crrestore", "host-facts")}
 with tempfile.TemporaryDirectory() as temporary:
     for path in sorted((root / "tests/fixtures/dumps").iterdir()):
         of_dump(str(path / "images" if (path / "images").is_dir() else path), pathlib.Path(temporary))
+of_host()
 of_wrong_plans()
 print(f"{checked} results, {failures} failures")
 sys.exit(1 if failures or checked < 100 else 0)

@@ -123,6 +123,24 @@ TEST_F(RestorerCliTest, SaysWhatWasGiven) {
       << images.text;
 }
 
+TEST_F(RestorerCliTest, BeginsEveryErrorAlike) {
+  const std::string help = "; `crrestore --help` says what there is\n";
+  const std::pair<const char*, std::string> lines[] = {
+      {"", "PLAN is required" + help},
+      {"--preflihgt plan", "--preflihgt: no such option; did you mean --preflight?\n"},
+      {"--quite-other plan", "--quite-other: no such option" + help},
+      {"plan other", "other: one argument too many" + help},
+      {"--root", "--root: 1 required DIR missing" + help},
+  };
+  for (const auto& [arguments, line] : lines) {
+    const Ran run = Crrestore(arguments);
+    EXPECT_EQ(run.code, 2) << arguments;
+    EXPECT_EQ(run.text, "crrestore: error: " + line) << arguments;
+  }
+  EXPECT_EQ(Crrestore("--help").code, 0);
+  EXPECT_EQ(Crrestore("--version").code, 0);
+}
+
 TEST_F(RestorerCliTest, EscapesNames) {
   const Ran run = Crrestore("'" + (folder_ / "a\x1b[2J").string() + "'");
   EXPECT_EQ(run.code, 3);

@@ -4,8 +4,10 @@
 #include <pty.h>
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <vector>
 
 #include "tests/support/cli_fixture.h"
 
@@ -151,6 +153,33 @@ TEST_F(ViewsCliTest, FitATerminalAndColourItAlone) {
   const std::string piped = Crgen("show all " + Dump("shared_fds")).out;
   EXPECT_EQ(piped.find('\033'), std::string::npos);
   EXPECT_EQ(piped.find("…"), std::string::npos);
+}
+
+/// Between words: nothing is lost, and no line is wider than the terminal but for words that are.
+TEST_F(ViewsCliTest, HelpFitsATerminal) {
+  const auto words = [](std::string text) {
+    std::erase(text, '\r');
+    std::istringstream stream(text);
+    return std::vector<std::string>(std::istream_iterator<std::string>(stream), {});
+  };
+  for (const char* command :
+       {"", "show ", "why ", "plan ", "check ", "diff ", "generate ", "needs ", "tree ",
+        "validate ", "schema ", "core ", "memory ", "report ", "host-facts "}) {
+    const std::string help = std::string(command) + "--help";
+    const std::string whole = Crgen(help).out;
+    for (const unsigned short columns : {40, 80, 400}) {
+      const std::string shown = OnTerminal(help, columns);
+      EXPECT_EQ(words(shown), words(whole)) << command;
+      std::istringstream lines(shown);
+      for (std::string line; std::getline(lines, line);) {
+        const auto width = std::ranges::count_if(
+            line, [](char byte) { return (byte & 0xc0) != 0x80 && byte != '\r'; });
+        const std::size_t begin = line.find_first_not_of(' ');
+        const bool one_word = begin == line.npos || line.find(' ', begin) == line.npos;
+        if (!one_word) EXPECT_LE(width, columns) << command << line;
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "terminal/usage.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <iostream>
+
+#include "model/nearest.h"
+
+namespace crgen {
+namespace {
+
+std::size_t WidthOf(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char byte) { return (byte & 0xc0) != 0x80; }));
+}
+
+constexpr std::size_t kDescription = 30;  // the column of CLI::FormatterBase
+
+/// Where the rest of a line that is too wide goes on: below the description of what stands at its
+/// beginning, or below the beginning.
+std::size_t IndentOf(std::string_view line, std::size_t columns) {
+  const std::size_t begin = std::min(line.find_first_not_of(' '), line.size());
+  const std::size_t most = columns / 3 * 2;
+  const bool option = line.substr(begin).starts_with('-') && line.size() > kDescription &&
+                      line[kDescription - 1] == ' ';
+  const std::size_t gap = line.find("  ", begin);
+  const std::size_t described =
+      option ? kDescription : std::min(line.find_first_not_of(' ', gap), line.size());
+  const bool is_row = begin != 0 && (option || gap != line.npos);
+  return is_row && described < most ? described : begin < most ? begin : 0;
+}
+
+void AppendLine(std::string_view line, std::size_t columns, std::string* out) {
+  const std::size_t indent = IndentOf(line, columns);
+  std::size_t at = 0;
+  bool fresh = false;  // nothing but the indent in the line
+  while (!line.empty()) {
+    const std::size_t blanks = std::min(line.find_first_not_of(' '), line.size());
+    const std::size_t end = std::min(line.find(' ', blanks), line.size());
+    const std::string_view word = line.substr(blanks, end - blanks);
+    if (at != 0 && !fresh && at + blanks + WidthOf(word) > columns) {
+      *out += '\n' + std::string(indent, ' ');
+      at = indent;
+    } else if (!fresh) {
+      out->append(blanks, ' ');
+      at += blanks;
+    }
+    fresh = false;
+    out->append(word);
+    at += WidthOf(word);
+    line.remove_prefix(end);
+  }
+}
+
+std::size_t TerminalColumns() {
+  struct winsize size = {};
+  const bool known = isatty(STDOUT_FILENO) != 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0;
+  return known ? size.ws_col : 0;
+}
+
+}  // namespace
+
+std::string Wrapped(std::string_view text, std::size_t columns) {
+  if (columns == 0) return std::string(text);
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    AppendLine(text.substr(0, end), columns, &out);
+    if (end < text.size()) out += '\n';
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
+}
+
+void PrintHelp(const CLI::App& app, const CLI::ParseError& error) {
+  if (dynamic_cast<const CLI::CallForHelp*>(&error) == nullptr) {
+    (void)app.exit(error);
+    return;
+  }
+  std::cout << Wrapped(app.help(), TerminalColumns()) << std::flush;
+}
+
+std::vector<std::string> UsageErrors(const CLI::App& parser, const std::string& command,
+                                     const CLI::ParseError& error) {
+  const std::string help = "; `" + command + " --help` says what there is";
+  const std::vector<std::string> unknown = parser.remaining();
+  if (unknown.empty()) return {error.what() + help};
+  std::vector<std::string> names, lines;
+  for (const CLI::Option* option : parser.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const std::string& word : unknown) {
+    const std::string name = word.substr(0, word.find('='));
+    const std::string suggestion = Suggestion(name, names);
+    lines.push_back(!word.starts_with('-')
+                        ? word + ": one argument too many" + help
+                        : name + ": no such option" + (suggestion.empty() ? help : suggestion));
+  }
+  return lines;
+}
+
+}  // namespace crgen

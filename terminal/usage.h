@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// What both programs tell whoever asks for --help, or has mistyped something.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace crgen {
+
+/// `text` with its lines broken between words so that none is wider than `columns`; descriptions of
+/// options go on below where they begin. 0: as it is. Words that are wider stay whole. A character
+/// takes one column. Cost: linear.
+std::string Wrapped(std::string_view text, std::size_t columns);
+
+/// Prints --help, wrapped to the width of the terminal if standard output is one, or --version.
+/// REQUIRES: `error.get_exit_code()` is 0.
+void PrintHelp(const CLI::App& app, const CLI::ParseError& error);
+
+/// A line for each word that `parser`, called `command` ("crgen show"), does not know, with the
+/// option that may be meant; or one for what else is wrong with the arguments.
+std::vector<std::string> UsageErrors(const CLI::App& parser, const std::string& command,
+                                     const CLI::ParseError& error);
+
+}  // namespace crgen
