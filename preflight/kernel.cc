@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel: what the program needs of it, and what nobody can restore.
+#include <linux/bpf.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
@@ -64,6 +65,10 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     }
   }
 
+  void On(const OpenFile& open) {
+    if (As<BpfMap>(*open.file) != nullptr) CheckBpf();
+  }
+
   void On(const MapRegion& map) {
     CheckAdvice(map.madvise.bits);
     if (map.special == SpecialRegion::kAio) CheckAio(map.nr_req.value_or(0));
@@ -99,6 +104,15 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
   }
 
  private:
+  /// What is asked of no map at all: EBADF where the kernel has it.
+  void CheckBpf() {
+    bpf_attr attribute{};
+    attribute.batch.map_fd = ~0u;
+    if (syscall(__NR_bpf, BPF_MAP_UPDATE_BATCH, &attribute, sizeof attribute) == 0) return;
+    if (errno == ENOSYS) findings_.Wrong("this kernel has no bpf(2)", "CONFIG_BPF_SYSCALL has it");
+    if (errno == EINVAL) findings_.Wrong("this kernel has no BPF_MAP_UPDATE_BATCH", kNewerKernel);
+  }
+
   void CheckAdvice(std::uint64_t bits) {
     const std::uint64_t fresh = bits & ~known_advice_;
     if (fresh == 0) return;

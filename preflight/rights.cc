@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rights: what the program takes that this process must have. docs/restorer.md has the table.
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <linux/securebits.h>
@@ -32,6 +33,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     std::ifstream("/proc/sys/vm/mmap_min_addr") >> lowest_address_;
     std::ifstream("/proc/sys/fs/pipe-max-size") >> most_in_pipe_;
     std::ifstream("/proc/sys/net/ipv4/ip_unprivileged_port_start") >> lowest_port_;
+    std::ifstream("/proc/sys/kernel/unprivileged_bpf_disabled") >> unprivileged_bpf_disabled_;
   }
 
   template <typename Body>
@@ -53,6 +55,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     ForEachOpened(open, [&](Fd, const File& file, bool) {
       if (file.flags.Has(O_NOATIME) && own_.uid[1] != 0) Need(CAP_FOWNER, "O_NOATIME");
       if (!file.external) std::visit([&](const auto& body) { Make(body); }, file.body);
+      if (const auto* map = As<BpfMap>(file)) OpenMap(file.flags, *map);
     });
   }
 
@@ -84,6 +87,17 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
         (locked.iflag.value | locked.oflag.value | locked.cflag.value | locked.lflag.value) != 0;
     for (const std::uint32_t bits : locked.cc) any = any || bits != 0;
     if (any) NeedCheckpointRestore("locked termios");
+  }
+  /// Both ways to a map are the whole system's, whatever namespace somebody is in.
+  void OpenMap(OpenFlags flags, const BpfMap& map) {
+    if (!map.map || (flags.bits & O_ACCMODE) != O_RDWR) {
+      NeedEverywhere(CAP_SYS_ADMIN, "a BPF map that is opened by its id");
+    }
+    if (!map.map) return;
+    if (map.map->map_flags.Has(BPF_F_ZERO_SEED)) NeedEverywhere(CAP_SYS_ADMIN, "BPF_F_ZERO_SEED");
+    if (unprivileged_bpf_disabled_ == 0 || own_.Has(CAP_SYS_ADMIN)) return;
+    NeedEverywhere(CAP_BPF, "BPF maps: kernel.unprivileged_bpf_disabled is " +
+                                std::to_string(unprivileged_bpf_disabled_));
   }
   void Make(const Fanotify&) { Need(CAP_SYS_ADMIN, "fanotify_init(2)"); }
   void Make(const Timerfd& timer) {
@@ -376,6 +390,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   std::uint64_t lowest_address_ = 0;
   std::uint64_t most_in_pipe_ = 0;
   std::uint32_t lowest_port_ = 1024;
+  unsigned unprivileged_bpf_disabled_ = 0;
   std::uint64_t pending_ = 0;
   std::unordered_map<Pid, std::uint64_t> locked_;  ///< bytes, by process
 };
