@@ -150,6 +150,11 @@ class SnapshotMaker {
       snapshot_.fifos.emplace(fifo.pipe_id, description->pipe->content);
   }
 
+  void Add(const BpfMap& map, const Description* description) {
+    if (description->bpf_map != nullptr)
+      snapshot_.bpf_maps.emplace(map.map_id, *description->bpf_map);
+  }
+
   void Add(const Memfd&, const Description*) {}  // ObjectOf()
 
   void Add(const Tty& tty, const Description*) {

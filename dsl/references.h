@@ -39,7 +39,7 @@ void ForEachValueOf(const File& file, Function&& function) {
 }
 
 /// The kinds of objects behind open file descriptions.
-enum class ObjectKind { kMemfd, kPipe, kFifo, kSocket, kUnlinked, kDead, kTerminal };
+enum class ObjectKind { kMemfd, kPipe, kFifo, kSocket, kUnlinked, kDead, kTerminal, kBpfMap };
 
 /// Calls `function(kind, id)` for each object that the description names.
 template <typename Function>
@@ -51,6 +51,7 @@ void ForEachObject(const File& file, Function&& function) {
   ForEachValueOf<UnlinkedId>(file,
                              [&](UnlinkedId id) { function(ObjectKind::kUnlinked, id.value); });
   ForEachValueOf<DeadId>(file, [&](DeadId id) { function(ObjectKind::kDead, id.value); });
+  ForEachValueOf<BpfMapId>(file, [&](BpfMapId id) { function(ObjectKind::kBpfMap, id.value); });
   ForEachValueOf<TtyId>(file, [&](TtyId id) { function(ObjectKind::kTerminal, id.value); });
 }
 

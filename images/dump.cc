@@ -37,8 +37,7 @@ std::uint64_t PayloadLength(const ImageKind& kind, std::string_view bytes) {
 constexpr std::string_view kContainers[] = {"UTSNS", "PIDNS", "USERNS", "MNTS", "IPC_VAR", "NETNS"};
 /// What is lost with an image that no command describes.
 Loss LossOf(const ImageKind& kind) {
-  if (kind.name == "APPARMOR") return Loss::kLabels;
-  return kind.name == "BPFMAP_DATA" ? Loss::kQueues : Loss::kOther;
+  return kind.name == "APPARMOR" ? Loss::kLabels : Loss::kOther;
 }
 
 /// Reports every entry of an image that no command describes.

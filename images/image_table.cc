@@ -40,7 +40,7 @@ constexpr ImageKind kKinds[] = {
     {"CGROUP", "cgroup.img", 0x59383330, "cgroup_entry", "", kNone, kPlanned, {}, "SET_ATTR cgroup: the places of processes and threads, and the directories with their properties"},
     {"SECCOMP", "seccomp.img", 0x64413049, "seccomp_entry", "", kNone, kPlanned, {}, "SET_ATTR seccomp"},
     {"APPARMOR", "apparmor.img", 0x59423047, "apparmor_entry", "", kNone, kUnsupported, {}, "an AppArmor namespace"},
-    {"BPFMAP_DATA", "bpfmap-data.img", 0x64324033, "bpfmap_data_entry", "bpfmap_data_entry", kFollows, kUnsupported, {2, 3}, "the content of a BPF map"},
+    {"BPFMAP_DATA", "bpfmap-data.img", 0x64324033, "bpfmap_data_entry", "bpfmap_data_entry", kFollows, kPlanned, {2, 3}, "OPEN_FILE BPFMAP: `data` of `map`"},
     {"CPUINFO", "cpuinfo.img", 0x61404013, "cpuinfo_entry", "", kNone, kPlanned, {}, "`about.cpu`: features that bring instructions"},
     {"UTSNS", "utsns-#.img", 0x54473203, "utsns_entry", "", kNone, kPlanned, {}, "SET_ATTR uts"},
     {"TIMENS", "timens-#.img", 0x43114433, "timens_entry", "", kNone, kPlanned, {}, "SET_ATTR time: the clocks at the dump, those of the host (timens-0) or of the tree's own time namespace"},
@@ -116,6 +116,7 @@ constexpr std::string_view kFieldsNotNeeded =
     "| `vma_entry.fd` | always -1 |\n"
     "| status bit HEAP of `vma_entry` | the kernel's label; follows from `mm_brk` |\n"
     "| `aio_ring_entry.ring_len` | follows from `nr_req` |\n"
+    "| `bpfmap_file_entry.memlock` | the kernel's own reckoning of the map's memory |\n"
     "| pages of vdso and vvar | the kernel provides them |\n"
     "| `reg_file_entry.checksum` and its parameters | a check of the file beside size, mode and "
     "build id |\n"

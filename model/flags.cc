@@ -2,6 +2,7 @@
 #include "model/flags.h"
 
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/membarrier.h>
@@ -246,6 +247,13 @@ constexpr FlagName kSocketFamily[] = {Whole("AF_INET", AF_INET), Whole("AF_INET6
 constexpr FlagName kSocketType[] = {Whole("SOCK_STREAM", SOCK_STREAM),
                                     Whole("SOCK_DGRAM", SOCK_DGRAM), Whole("SOCK_RAW", SOCK_RAW),
                                     Whole("SOCK_SEQPACKET", SOCK_SEQPACKET)};
+constexpr FlagName kBpfMapType[] = {Whole("BPF_MAP_TYPE_HASH", BPF_MAP_TYPE_HASH),
+                                    Whole("BPF_MAP_TYPE_ARRAY", BPF_MAP_TYPE_ARRAY)};
+constexpr FlagName kBpfMapFlag[] = {
+    Bit("BPF_F_NO_PREALLOC", BPF_F_NO_PREALLOC), Bit("BPF_F_NUMA_NODE", BPF_F_NUMA_NODE),
+    Bit("BPF_F_ZERO_SEED", BPF_F_ZERO_SEED),     Bit("BPF_F_RDONLY_PROG", BPF_F_RDONLY_PROG),
+    Bit("BPF_F_WRONLY_PROG", BPF_F_WRONLY_PROG), Bit("BPF_F_MMAPABLE", BPF_F_MMAPABLE),
+    Bit("BPF_F_INNER_MAP", BPF_F_INNER_MAP)};
 constexpr FlagName kNetlinkProtocol[] = {Whole("NETLINK_ROUTE", NETLINK_ROUTE),
                                          Whole("NETLINK_USERSOCK", NETLINK_USERSOCK),
                                          Whole("NETLINK_FIREWALL", NETLINK_FIREWALL),
@@ -359,6 +367,8 @@ std::span<const FlagName> EtherProtocolKind::Names() { return kEtherProtocol; }
 std::span<const FlagName> PacketVersionKind::Names() { return kPacketVersion; }
 std::span<const FlagName> PacketMembershipKind::Names() { return kPacketMembership; }
 std::span<const FlagName> NamespaceTypeKind::Names() { return kNamespaceType; }
+std::span<const FlagName> BpfMapTypeKind::Names() { return kBpfMapType; }
+std::span<const FlagName> BpfMapFlagKind::Names() { return kBpfMapFlag; }
 std::span<const FlagName> ShutdownKind::Names() { return kShutdown; }
 std::span<const FlagName> BufferLockKind::Names() { return kBufferLock; }
 std::span<const FlagName> NetworkLockKind::Names() { return kNetworkLock; }

@@ -176,6 +176,14 @@ struct NamespaceTypeKind {  // namespaces(7): names of /proc/PID/ns, values CLON
   static constexpr std::string_view kTitle = "namespaceType";
   static std::span<const FlagName> Names();
 };
+struct BpfMapTypeKind {  // <linux/bpf.h>, BPF_MAP_TYPE_*: those that CRIU dumps
+  static constexpr std::string_view kTitle = "bpfMapType";
+  static std::span<const FlagName> Names();
+};
+struct BpfMapFlagKind {  // <linux/bpf.h>, BPF_F_*: those that stay with a map
+  static constexpr std::string_view kTitle = "bpfMapFlag";
+  static std::span<const FlagName> Names();
+};
 struct ShutdownKind {  // shutdown(2); the number is one more than the system call's
   static constexpr std::string_view kTitle = "shutdown";
   static std::span<const FlagName> Names();
@@ -255,6 +263,8 @@ using NetlinkState = Named<NetlinkStateKind>;
 using EtherProtocol = Named<EtherProtocolKind>;
 using PacketVersion = Named<PacketVersionKind>;
 using PacketMembershipType = Named<PacketMembershipKind>;
+using BpfMapType = Named<BpfMapTypeKind>;
+using BpfMapFlags = Flags<BpfMapFlagKind>;
 using NamespaceType = Named<NamespaceTypeKind>;
 using Shutdown = Named<ShutdownKind>;
 using BufferLocks = Flags<BufferLockKind>;

@@ -36,12 +36,13 @@ struct PidReference {
   friend bool operator==(const PidReference&, const PidReference&) = default;
 };
 
-using FileId = ObjectId<struct FileIdTag>;    ///< an open file description, file_entry.id
-using InodeId = ObjectId<struct InodeIdTag>;  ///< a memfd object, memfd_inode_entry.inode_id
-using PipeId = ObjectId<struct PipeIdTag>;    ///< a pipe, pipe_entry.pipe_id
-using FifoId = ObjectId<struct FifoIdTag>;    ///< what a FIFO holds, fifo_entry.pipe_id
-using TtyId = ObjectId<struct TtyIdTag>;      ///< a terminal: tty_info_entry.id / 2
-using DeadId = ObjectId<struct DeadIdTag>;    ///< a process that is gone, pidfd_entry.ino
+using FileId = ObjectId<struct FileIdTag>;      ///< an open file description, file_entry.id
+using InodeId = ObjectId<struct InodeIdTag>;    ///< a memfd object, memfd_inode_entry.inode_id
+using BpfMapId = ObjectId<struct BpfMapIdTag>;  ///< a map, bpfmap_file_entry.map_id
+using PipeId = ObjectId<struct PipeIdTag>;      ///< a pipe, pipe_entry.pipe_id
+using FifoId = ObjectId<struct FifoIdTag>;      ///< what a FIFO holds, fifo_entry.pipe_id
+using TtyId = ObjectId<struct TtyIdTag>;        ///< a terminal: tty_info_entry.id / 2
+using DeadId = ObjectId<struct DeadIdTag>;      ///< a process that is gone, pidfd_entry.ino
 /// A name of an unlinked file, remap_file_path_entry.
 using UnlinkedId = ObjectId<struct UnlinkedIdTag>;
 using ShmemId = ObjectId<struct ShmemIdTag>;  ///< a shared anonymous object, vma_entry.shmid

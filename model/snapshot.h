@@ -100,6 +100,7 @@ struct Snapshot {
   std::vector<MemfdObject> memfds;
   std::map<PipeId, PipeContent> pipes;  ///< of those that the tree has made
   std::map<FifoId, PipeContent> fifos;
+  std::map<BpfMapId, BpfMapObject> bpf_maps;
   std::map<TtyId, Terminal> terminals;  ///< but those that the caller hands over
   /// Files without a name, by the id of their first one, with all of their content. RegularFile has
   /// `id` and, for further names, `link_of` alone.

@@ -65,6 +65,8 @@ class Claims {
   void Made(const std::string& path, std::optional<std::uint32_t> mode, const std::string& where) {
     Setuid(path, mode ? std::optional(*mode | S_IFREG) : mode, where);
   }
+  /// A BPF map is made.
+  void MadeMap(const BpfMapObject& map, const std::string& where);
   void HungUp(TtyId terminal) { hung_up_.insert(terminal); }
   /// When all has been seen.
   void Finish();
@@ -98,6 +100,7 @@ class Claims {
   void Opens(const File&, const Tty&, const std::string&);
   void Opens(const File&, const NamespaceFile&, const std::string&);
   void Opens(const File&, const TunFile&, const std::string&);
+  void Opens(const File&, const BpfMap&, const std::string&);
   void Opens(const File&, const OtherFile&, const std::string&);
 
   template <typename State>

@@ -167,6 +167,13 @@ void Claims::Opens(const File& file, const TunFile& tun, const std::string& wher
   if (access != O_WRONLY) Path(tun.path.bytes, "read", where, true);
   if (access != O_RDONLY) Path(tun.path.bytes, "write", where, true);
 }
+void Claims::MadeMap(const BpfMapObject& map, const std::string& where) {
+  out_.Add(Kind::kBpfMaps, NameText(map.map_type) + ":" + (map.name ? map.name->bytes : ""),
+           [&] { return where; });
+}
+void Claims::Opens(const File&, const BpfMap& map, const std::string& where) {
+  if (map.map) MadeMap(*map.map, where);
+}
 void Claims::Opens(const File&, const OtherFile& other, const std::string& where) {
   out_.AddUnknown(where, "a descriptor of type " + other.type);
 }

@@ -121,6 +121,12 @@ class SnapshotClaims {
       if (made == snapshot_.unlinked.end()) continue;
       claims_.MadeUnlinked(name->path->bytes, made->second, HolderOf(FileIndex(i)));
     }
+    for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
+      const auto* map = As<BpfMap>(*snapshot_.files[i]);
+      const auto made =
+          map == nullptr ? snapshot_.bpf_maps.end() : snapshot_.bpf_maps.find(map->map_id);
+      if (made != snapshot_.bpf_maps.end()) claims_.MadeMap(made->second, HolderOf(FileIndex(i)));
+    }
     for (const MemfdObject& object : snapshot_.memfds) {
       claims_.Made("[memfd:" + object.name.bytes + "]", object.mode,
                    "memfd " + std::to_string(object.inode_id.value));

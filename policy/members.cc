@@ -82,6 +82,9 @@ constexpr Member kMembers[] = {
     {"notifications", Group::kPlaces, Form::kGlobs,
      "`fanotify`: descriptors of files that others open; `wake_alarm`: timers that wake the "
      "machine"},
+    {"bpf_maps", Group::kPlaces, Form::kGlobs,
+     "maps that are made in the kernel: `BPF_MAP_TYPE_HASH:NAME`, without a name "
+     "`BPF_MAP_TYPE_HASH:`"},
     {"externals",
      Group::kCaller,
      Form::kEntries,

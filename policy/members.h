@@ -37,6 +37,7 @@ enum class Kind : std::uint8_t {
   kCgroupProperties,
   kSockets,
   kNotifications,
+  kBpfMaps,
   kExternals,
   kProcesses,
   kThreads,

@@ -124,6 +124,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
                     "sysctl net.core.somaxconn=" + std::to_string(backlog));
   }
 
+  void Open(const File&, const BpfMap&) {}  // kernel.cc, rights.cc
   void Open(const File&, const Inotify&) {}
   void Open(const File&, const Fanotify&) {}
   void Open(const File&, const Pidfd&) {}

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel: what the program needs of it, and what nobody can restore.
+#include <linux/bpf.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
@@ -102,6 +103,17 @@ std::uint64_t UnknownSecurebits(Host& host, std::uint64_t bits) {
   return unknown;
 }
 
+/// What is asked of no map at all: EBADF where the kernel has it.
+int BpfError(Host& host) {
+  const auto error = host.Number(FactKind::kKernel, "BPF_MAP_UPDATE_BATCH of bpf(2)", [] {
+    bpf_attr attribute{};
+    attribute.batch.map_fd = ~0u;
+    const bool done = syscall(__NR_bpf, BPF_MAP_UPDATE_BATCH, &attribute, sizeof attribute) == 0;
+    return done || errno == EBADF ? 0 : errno;
+  });
+  return static_cast<int>(error.value_or(0));
+}
+
 int TimeNamespaceError(Host& host) {
   const auto error = host.Number(FactKind::kKernel, "time namespaces", [] {
     return access("/proc/self/ns/time_for_children", F_OK) == 0 ? 0 : errno;
@@ -134,6 +146,10 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     if (exit.status.core_dumped.value_or(false)) {
       findings_.Warn("the zombie's status will not say that its core was dumped: none is written");
     }
+  }
+
+  void On(const OpenFile& open) {
+    if (As<BpfMap>(*open.file) != nullptr) CheckBpf();
   }
 
   void On(const MapRegion& map) {
@@ -171,6 +187,12 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
   }
 
  private:
+  void CheckBpf() {
+    const int error = BpfError(host_);
+    if (error == ENOSYS) findings_.Wrong("this kernel has no bpf(2)", "CONFIG_BPF_SYSCALL has it");
+    if (error == EINVAL) findings_.Wrong("this kernel has no BPF_MAP_UPDATE_BATCH", kNewerKernel);
+  }
+
   void CheckAdvice(std::uint64_t bits) {
     const std::uint64_t fresh = bits & ~known_advice_;
     if (fresh == 0) return;
@@ -268,6 +290,7 @@ void AskAllOfTheKernel(Host& host) {
   std::uint64_t securebits = 0;
   for (const FlagName& row : SecurebitKind::Names()) securebits |= row.value;
   (void)UnknownSecurebits(host, securebits & ~kFirstSecurebits);
+  (void)BpfError(host);
   (void)TimeNamespaceError(host);
   (void)KnownMembarriers(host);
   (void)host.File(kAioNow);

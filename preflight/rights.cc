@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rights: what the program takes that this process must have. docs/restorer.md has the table.
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <linux/securebits.h>
@@ -62,7 +63,8 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
         nr_open_(NumberIn("fs/nr_open", 0)),
         lowest_address_(NumberIn("vm/mmap_min_addr", 0)),
         most_in_pipe_(NumberIn("fs/pipe-max-size", 0)),
-        lowest_port_(NumberIn("net/ipv4/ip_unprivileged_port_start", 1024)) {}
+        lowest_port_(NumberIn("net/ipv4/ip_unprivileged_port_start", 1024)),
+        unprivileged_bpf_disabled_(NumberIn("kernel/unprivileged_bpf_disabled", 0)) {}
 
   template <typename Body>
   void On(const Body&) {}
@@ -83,6 +85,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     ForEachOpened(open, [&](Fd, const File& file, bool) {
       if (file.flags.Has(O_NOATIME) && own_.uid[1] != 0) Need(CAP_FOWNER, "O_NOATIME");
       if (!file.external) std::visit([&](const auto& body) { Make(body); }, file.body);
+      if (const auto* map = As<BpfMap>(file)) OpenMap(file.flags, *map);
     });
   }
 
@@ -114,6 +117,17 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
         (locked.iflag.value | locked.oflag.value | locked.cflag.value | locked.lflag.value) != 0;
     for (const std::uint32_t bits : locked.cc) any = any || bits != 0;
     if (any) NeedCheckpointRestore("locked termios");
+  }
+  /// Both ways to a map are the whole system's, whatever namespace somebody is in.
+  void OpenMap(OpenFlags flags, const BpfMap& map) {
+    if (!map.map || (flags.bits & O_ACCMODE) != O_RDWR) {
+      NeedEverywhere(CAP_SYS_ADMIN, "a BPF map that is opened by its id");
+    }
+    if (!map.map) return;
+    if (map.map->map_flags.Has(BPF_F_ZERO_SEED)) NeedEverywhere(CAP_SYS_ADMIN, "BPF_F_ZERO_SEED");
+    if (unprivileged_bpf_disabled_ == 0 || own_.Has(CAP_SYS_ADMIN)) return;
+    NeedEverywhere(CAP_BPF, "BPF maps: kernel.unprivileged_bpf_disabled is " +
+                                std::to_string(unprivileged_bpf_disabled_));
   }
   void Make(const Fanotify&) { Need(CAP_SYS_ADMIN, "fanotify_init(2)"); }
   void Make(const Timerfd& timer) {
@@ -397,6 +411,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   const Credentials own_;
   const std::uint64_t nr_open_, lowest_address_, most_in_pipe_, lowest_port_;
+  const std::uint64_t unprivileged_bpf_disabled_;
   std::uint64_t pending_ = 0;
   std::unordered_map<std::uint64_t, rlimit> limits_;  ///< its own
   std::unordered_map<Pid, std::uint64_t> locked_;     ///< bytes, by process
@@ -410,8 +425,9 @@ std::unique_ptr<Question> AskForRights(Context& context) {
 
 void AskForAllRights(Host& host) {
   (void)ReadCredentials(host);
-  for (const char* sysctl : {"fs/nr_open", "vm/mmap_min_addr", "fs/pipe-max-size",
-                             "net/ipv4/ip_unprivileged_port_start"}) {
+  for (const char* sysctl :
+       {"fs/nr_open", "vm/mmap_min_addr", "fs/pipe-max-size", "net/ipv4/ip_unprivileged_port_start",
+        "kernel/unprivileged_bpf_disabled"}) {
     (void)host.File(std::string("/proc/sys/") + sysctl);
   }
   (void)host.File(kLoginuid);

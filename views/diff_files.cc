@@ -27,6 +27,7 @@ void LeaveObject(Fifo* fifo) {
   fifo->data.reset();
   fifo->unlinked.reset();
 }
+void LeaveObject(BpfMap* map) { map->map.reset(); }
 void LeaveObject(UnixSocket* socket) { socket->accept_from.reset(); }
 void LeaveObject(RegularFile* file) { file->unlinked.reset(); }
 void LeaveObject(Tty* tty) {

@@ -290,6 +290,7 @@ class ValueDiffer {
   static std::string_view SpaceOf(InodeId) { return "memfd"; }
   static std::string_view SpaceOf(PipeId) { return "pipe"; }
   static std::string_view SpaceOf(FifoId) { return "fifo"; }
+  static std::string_view SpaceOf(BpfMapId) { return "map"; }
   static std::string_view SpaceOf(TtyId) { return "terminal"; }
   static std::string_view SpaceOf(DeadId) { return "dead"; }
   static std::string_view SpaceOf(UnlinkedId) { return "unlinked"; }
@@ -355,6 +356,11 @@ class SnapshotDiffer : public ValueDiffer {
   void CompareQueue(const Place& place, FileIndex before, FileIndex after);
   void ComparePeer(const Place& place, FileIndex before, FileIndex after);
   void CompareConnections();
+
+  // diff_bpf_maps.cc
+  void CompareObject(const Place& place, const File&, const BpfMap& before, const File& later);
+  bool EntriesOf(const DiffSide& side, const BpfMapObject& map, std::vector<std::string>* entries);
+  bool HaveSameEntries(const BpfMapObject& before, const BpfMapObject& after);
 
   // diff_memory.cc
   void CompareMemory(Pid pid, ProcessIndex before, ProcessIndex after);

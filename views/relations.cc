@@ -274,6 +274,11 @@ std::string Relations::ObjectText(const File& file, const Memfd&) const {
   return memfd == nullptr ? "" : " " + memfd->name.bytes + ", " + SizeText(memfd->size);
 }
 
+std::string Relations::ObjectText(const File&, const BpfMap& map) const {
+  const auto found = snapshot_.bpf_maps.find(map.map_id);
+  return found == snapshot_.bpf_maps.end() ? "" : MapText(found->second);
+}
+
 std::string Relations::ObjectText(const File&, const Tty& tty) const {
   const auto found = snapshot_.terminals.find(tty.tty_id);
   return found != snapshot_.terminals.end() && found->second.state.hung_up ? ", hung up" : "";

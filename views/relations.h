@@ -77,6 +77,7 @@ class Relations {
   std::string ObjectText(const File&, const Fifo& fifo) const;
   std::string ObjectText(const File& file, const Memfd&) const;
   std::string ObjectText(const File&, const Tty& tty) const;
+  std::string ObjectText(const File&, const BpfMap& map) const;
   std::string ObjectText(const File&, const RegularFile&) const { return ""; }  // FileText()
   void AddTables(const Unplanned& unplanned);
   void AddRegions();

@@ -88,6 +88,10 @@ std::string BodyText(const NamespaceFile& file, const File&) {
   return NameText(file.type) + " namespace";
 }
 std::string BodyText(const TunFile& tun, const File&) { return tun.path.bytes; }
+std::string BodyText(const BpfMap& map, const File&) {
+  std::string text = "map " + std::to_string(map.map_id.value);
+  return map.map ? text + MapText(*map.map) : text;
+}
 std::string BodyText(const Tty& tty, const File&) {
   std::string text = NameText(tty.driver);
   if (tty.index) text += " " + std::to_string(*tty.index);
@@ -140,6 +144,12 @@ std::string StateText(const OwnerSetting& setting) {
 }
 
 }  // namespace
+
+std::string MapText(const BpfMapObject& map) {
+  return (map.name ? " " + map.name->bytes : "") + ", " + NameText(map.map_type) + ", " +
+         std::to_string(map.data ? map.data->count : 0) + " of " +
+         Count(map.max_entries, "entry", "entries") + (map.frozen ? ", frozen" : "");
+}
 
 std::string Count(std::uint64_t number, std::string_view one, std::string_view many) {
   return std::to_string(number) + " " + std::string(number == 1 ? one : many);

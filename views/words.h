@@ -51,6 +51,9 @@ std::string CommOf(const Process& process);
 /// What a description is by itself, without its flags: a path and a position, an address …
 std::string FileText(const File& file);
 
+/// ", BPF_MAP_TYPE_HASH, 3 of 10 entries, frozen", after its name if it has one.
+std::string MapText(const BpfMapObject& map);
+
 /// Late state in words.
 std::string LateText(const LateState& state);
 

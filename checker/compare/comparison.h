@@ -66,6 +66,7 @@ class Comparison {
   void CompareContent(const std::string& where, const File& expected, const Description& found);
   void CompareObject(const std::string& where, const Pipe& expected, const Description& found);
   void CompareObject(const std::string& where, const Fifo& expected, const Description& found);
+  void CompareObject(const std::string& where, const BpfMap& expected, const Description& found);
   void CompareObject(const std::string& where, const RegularFile& expected,
                      const Description& found);
   void CompareObject(const std::string&, const Memfd&, const Description&) {}  // CompareMemfds()
@@ -139,6 +140,7 @@ class Comparison {
   std::unordered_set<std::uint64_t> compared_unlinked_;
   Renaming dead_;
   Renaming terminals_;
+  Renaming bpf_maps_;
   std::unordered_set<std::uint64_t> compared_terminals_;
 };
 

@@ -58,6 +58,8 @@ std::string FieldOf(ObjectKind kind) {
       return "file.dead";
     case ObjectKind::kTerminal:
       return "file.tty_id";
+    case ObjectKind::kBpfMap:
+      return "file.map_id";
   }
   __builtin_unreachable();
 }
@@ -180,6 +182,13 @@ void Comparison::ComparePipe(const std::string& where, const PipeContent* expect
   Compare(where, "file.data", content.data, found.pipe->content.data, diag_);
 }
 
+void Comparison::CompareObject(const std::string& where, const BpfMap& expected,
+                               const Description& found) {
+  const auto known = snapshot_.bpf_maps.find(expected.map_id);
+  if (known == snapshot_.bpf_maps.end() || found.bpf_map == nullptr) return;
+  Compare(where, "file.map", known->second, *found.bpf_map, diag_);
+}
+
 void Comparison::CompareObject(const std::string& where, const RegularFile& expected,
                                const Description& found) {
   CompareUnlinked(where, expected.unlinked, As<RegularFile>(*found.file)->unlinked);
@@ -201,6 +210,8 @@ Renaming& Comparison::RenamingOf(ObjectKind kind) {
       return dead_;
     case ObjectKind::kTerminal:
       return terminals_;
+    case ObjectKind::kBpfMap:
+      return bpf_maps_;
   }
   __builtin_unreachable();
 }

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <variant>
 
+#include "checker/files/bpf_map.h"
 #include "checker/files/eventfd.h"
 #include "checker/files/eventpoll.h"
 #include "checker/files/fanotify.h"

@@ -103,11 +103,12 @@ struct Space {
 
 struct Description : std::enable_shared_from_this<Description> {
   std::shared_ptr<const File> file;
-  std::shared_ptr<MemoryObject> object;  ///< MEMFD
-  std::shared_ptr<PipeObject> pipe;      ///< PIPE, FIFO
-  std::shared_ptr<SocketObject> socket;  ///< UNIXSK
-  std::size_t command = 0;               ///< that opened it
-  TaskIndex referent = kNoTask;          ///< of a PIDFD: the process of its target
+  std::shared_ptr<MemoryObject> object;   ///< MEMFD
+  std::shared_ptr<PipeObject> pipe;       ///< PIPE, FIFO
+  std::shared_ptr<SocketObject> socket;   ///< UNIXSK
+  std::shared_ptr<BpfMapObject> bpf_map;  ///< BPFMAP
+  std::size_t command = 0;                ///< that opened it
+  TaskIndex referent = kNoTask;           ///< of a PIDFD: the process of its target
   /// Set so far, each kind once. Descriptors share the description itself, so it alone may change.
   mutable std::vector<LateState> late;
   // Of an EVENTPOLL.

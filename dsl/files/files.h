@@ -2,6 +2,7 @@
 // How every type of open file description looks in a program: one file for each.
 #pragma once
 
+#include "dsl/files/bpf_map.h"
 #include "dsl/files/eventfd.h"
 #include "dsl/files/eventpoll.h"
 #include "dsl/files/fanotify.h"

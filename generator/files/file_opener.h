@@ -5,6 +5,7 @@
 #include <tuple>
 #include <variant>
 
+#include "generator/files/bpf_map.h"
 #include "generator/files/eventfd.h"
 #include "generator/files/eventpoll.h"
 #include "generator/files/fanotify.h"

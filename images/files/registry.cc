@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "images/files/bpf_map.h"
 #include "images/files/eventfd.h"
 #include "images/files/eventpoll.h"
 #include "images/files/fanotify.h"

@@ -30,7 +30,7 @@ constexpr std::string_view kDeciding[] = {
     "scm_entry",       "inet_sk_entry",      "tcp_stream_entry",    "fdinfo_entry",
     "rlimit_entry",    "task_rlimits_entry", "cg_set_entry",        "cg_member_entry",
     "utsns_entry",     "ipc_var_entry",      "mnt_entry",           "remap_file_path_entry",
-    "netns_entry",     "net_device_entry"};
+    "netns_entry",     "net_device_entry",   "bpfmap_file_entry",   "bpfmap_data_entry"};
 
 /// Fields of CRIU 4.2 that no message of images/proto has, because nothing reads them.
 struct Unread {

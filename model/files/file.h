@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "model/files/bpf_map.h"
 #include "model/files/eventfd.h"
 #include "model/files/eventpoll.h"
 #include "model/files/fanotify.h"
@@ -37,7 +38,7 @@ namespace crgen {
 /// compile. Each body says of itself `kType`, CRIU's name.
 using FileBody = std::variant<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify,
                               Fanotify, Pidfd, Pipe, Fifo, UnixSocket, InetSocket, NetlinkSocket,
-                              PacketSocket, Tty, NamespaceFile, TunFile, OtherFile>;
+                              PacketSocket, Tty, NamespaceFile, TunFile, BpfMap, OtherFile>;
 
 /// An open file description (open(2), NOTES).
 struct File {

@@ -52,6 +52,7 @@ struct Services {
   std::map<InodeId, std::string> memfds;  ///< objects that the supervisor has made
   std::map<PipeId, HeldPipe> pipes;
   std::map<std::string, int> inherited;          ///< what the caller hands over, by key
+  std::map<BpfMapId, int> bpf_maps;              ///< one description of each, among `made`
   std::map<SocketId, UnixSocket> sockets;        ///< all that have a name
   std::map<SocketId, std::size_t> socket_files;  ///< their places in Script::socket_files
   std::map<SocketId, std::string> name_roots;    ///< for names that no path leads to

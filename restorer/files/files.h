@@ -2,6 +2,7 @@
 // Every type of open file description and every kind of late state.
 #pragma once
 
+#include "restorer/files/bpf_map.h"
 #include "restorer/files/eventfd.h"
 #include "restorer/files/eventpoll.h"
 #include "restorer/files/fanotify.h"

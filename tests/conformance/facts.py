@@ -366,6 +366,23 @@ class Seen:
     def sockets(self, wanted):
         return socket_facts.of(self, wanted)
 
+    def bpf_maps(self, fds):
+        """By descriptor: the map, what may be done by it, and which of them has that map first."""
+        found, first = {}, {}
+        for fd in fds:
+            copy = kernel.copy_of_descriptor(self.pid, int(fd))
+            try:
+                it = kernel.bpf_map_of(copy)
+                it["access"] = fcntl.fcntl(copy, fcntl.F_GETFL)
+            finally:
+                os.close(copy)
+            it["frozen"] = int(self.fdinfo(fd)["frozen"])
+            number = it.pop("id")
+            it["entries"] = kernel.bpf_entries_of(number, *it["sizes"][:2])
+            it["first"] = first.setdefault(number, int(fd))
+            found[fd] = it
+        return found
+
     def epoll(self, sets):
         """Of each set, what it watches: descriptor, events, data."""
         found = {}

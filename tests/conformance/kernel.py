@@ -58,6 +58,39 @@ def copy_of_descriptor(pid, fd):
         os.close(pidfd)
 
 
+def bpf(command, words, *arguments):
+    """bpf(2) with an attribute of that form."""
+    attribute = ctypes.create_string_buffer(struct.pack(words, *arguments).ljust(128, b"\0"), 128)
+    return call(321, command, attribute, 128)
+
+
+def bpf_map_of(fd):
+    """What the map behind a descriptor is, by its fields: bpf_map_info of <linux/bpf.h>."""
+    info = ctypes.create_string_buffer(80)
+    bpf(15, "=IIQ", fd, 80, ctypes.addressof(info))
+    kind, number, key, value, most, flags, name = struct.unpack_from("=6I16s", info.raw)
+    return {"type": kind, "id": number, "sizes": [key, value, most], "map_flags": flags,
+            "name": name.rstrip(b"\0").decode()}
+
+
+def bpf_entries_of(number, key_size, value_size):
+    """The entries of the map with that id, as hexadecimal bytes."""
+    fd = bpf(14, "=III", number, 0, 8)  # BPF_MAP_GET_FD_BY_ID, to read
+    key, following = (ctypes.create_string_buffer(key_size) for _ in range(2))
+    value = ctypes.create_string_buffer((value_size + 7) // 8 * 8)
+    entries, at = {}, 0
+    try:
+        while True:
+            bpf(4, "=I4xQQ", fd, at, ctypes.addressof(following))  # the next key
+            key.raw, at = following.raw, ctypes.addressof(key)
+            bpf(1, "=I4xQQ", fd, at, ctypes.addressof(value))
+            entries[key.raw.hex()] = value.raw[:value_size].hex()
+    except FileNotFoundError:  # no further key
+        return entries
+    finally:
+        os.close(fd)
+
+
 def bring_up_loopback():
     """The one interface of a new network namespace."""
     with socket.socket() as any_socket:

@@ -148,7 +148,7 @@ TEST_F(CliTest, RefusesUnsupportedThingsByName) {
   const Ran run = Crgen(WithUnsupported());
   EXPECT_EQ(run.code, 4);
   EXPECT_EQ(run.out, "");
-  for (const char* name : {"bpfmap-data.img[0]: unsupported", "an AppArmor namespace"}) {
+  for (const char* name : {"sk-queues.img[1]: unsupported", "an AppArmor namespace"}) {
     EXPECT_NE(run.err.find(name), std::string::npos) << name;
   }
 }
@@ -156,7 +156,7 @@ TEST_F(CliTest, RefusesUnsupportedThingsByName) {
 TEST_F(CliTest, PlansTheRestOnRequest) {
   const Ran run = Crgen(WithUnsupported().string() + " --partial");
   EXPECT_EQ(run.code, 0);
-  EXPECT_NE(run.err.find("warning: bpfmap-data.img[0]: left out"), std::string::npos) << run.err;
+  EXPECT_NE(run.err.find("warning: sk-queues.img[1]: left out"), std::string::npos) << run.err;
   EXPECT_NE(run.out.find("\"left_out\": [{\"where\": "), std::string::npos);
   // But for what `about` says, the plan of the rest.
   const std::string rest = Golden("pipeline");
@@ -187,7 +187,7 @@ TEST_F(CliTest, LeavesOutWhatIsNamed) {
   const Ran some = Crgen(dump + " --without=queues,unlinked");
   EXPECT_EQ(some.code, 4);
   EXPECT_EQ(some.out, "");
-  EXPECT_NE(some.err.find("warning: bpfmap-data.img[0]: left out"), std::string::npos) << some.err;
+  EXPECT_NE(some.err.find("warning: sk-queues.img[1]: left out"), std::string::npos) << some.err;
   EXPECT_NE(some.err.find("apparmor.img[0]: unsupported"), std::string::npos) << some.err;
   const Ran all = Crgen(dump + " --without=labels,unlinked --without queues");
   EXPECT_EQ(all.code, 0) << all.err;

@@ -20,7 +20,7 @@ TEST_F(CliTest, TellsAPartialPlanFromAWholeOne) {
   std::ofstream(folder_ / "plan.json") << plan;
   const Ran partial = Crgen("validate " + (folder_ / "plan.json").string() + " --against " + dump);
   EXPECT_EQ(partial.code, 0) << partial.err;
-  EXPECT_NE(partial.err.find("warning: bpfmap-data.img[0]: left out, as the plan says"),
+  EXPECT_NE(partial.err.find("warning: sk-queues.img[1]: left out, as the plan says"),
             std::string::npos)
       << partial.err;
   // The same plan without a word of that.
@@ -31,7 +31,7 @@ TEST_F(CliTest, TellsAPartialPlanFromAWholeOne) {
   std::ofstream(folder_ / "silent.json") << silent;
   const Ran run = Crgen("validate " + (folder_ / "silent.json").string() + " --against " + dump);
   EXPECT_EQ(run.code, 3);
-  EXPECT_NE(run.err.find("error: bpfmap-data.img[0]: expected, neither restored nor left out"),
+  EXPECT_NE(run.err.find("error: sk-queues.img[1]: expected, neither restored nor left out"),
             std::string::npos)
       << run.err;
 }

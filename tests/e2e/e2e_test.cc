@@ -43,6 +43,7 @@ const Program kPrograms[] = {
     {"netlink", true, false, true},
     {"packets", true, false, true},
     {"namespace_files"},
+    {"bpf_maps", true, false, false, false, false, false, true},
     // CRIU takes no segment of which a part is attached.
     {"system_v", false},
     {"cgroups", true, false, false, true},

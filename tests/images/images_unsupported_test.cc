@@ -14,7 +14,7 @@ TEST(UnsupportedImages, TypesOfDescriptors) {
   for (std::uint32_t type = 0; type < std::size(kFileTypes); ++type) {
     if (type == pb::FD_REG || type == pb::FD_MEMFD) continue;
     const std::string name(kFileTypes[type]);
-    const bool planned = type != pb::FD_UND && type != pb::FD_EXT && type != pb::FD_BPFMAP;
+    const bool planned = type != pb::FD_UND && type != pb::FD_EXT;
     types.push_back(
         {name,
          [=](Dump& d) { d.AddOther(4, type); },
@@ -57,16 +57,6 @@ TEST(UnsupportedImages, AreReadAllTheSame) {
        {"a wrong magic in one of them",
         [](Dump& d) { d.edits = {Put("pidns-8.img", MagicsOf("PSTREE"))}; },
         {"error pidns-8.img @0x4: magic is 0x50273030, expected 0x61157326 (PIDNS)"}},
-       {"raw bytes behind entries",
-        [](Dump& d) {
-          // bpfmap_data_entry: map_id 1, keys_bytes 1, values_bytes 2.
-          const std::string entry = Entry("\x08\x01\x10\x01\x18\x02");
-          d.edits = {
-              Put("bpfmap-data.img", MagicsOf("BPFMAP_DATA") + entry + "abc" + entry + "ab")};
-        },
-        {"unsupported bpfmap-data.img[0]: the content of a BPF map",
-         "unsupported bpfmap-data.img[1]: the content of a BPF map",
-         "error bpfmap-data.img[1]: wants 3 bytes behind it, 2 are left"}},
        {"one of them cut",
         [](Dump& d) {
           d.edits = {Put("pidns-8.img", MagicsOf("PIDNS") + Entry("abc")), CutBy("pidns-8.img", 1)};

@@ -113,6 +113,21 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
     plan.Resume(Pid(0));
     return plan;
   };
+  unsigned bpf_disabled = 0;
+  std::ifstream("/proc/sys/kernel/unprivileged_bpf_disabled") >> bpf_disabled;
+  const auto with_map = [&](Json flags) {
+    const Json map = {
+        {"map_type", "BPF_MAP_TYPE_ARRAY"}, {"key_size", 4}, {"value_size", 4}, {"max_entries", 1}};
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add(
+        "OPEN_FILE", Pid(0),
+        {{"fd", 0},
+         {"file", {{"type", "BPFMAP"}, {"id", 1}, {"map_id", 1}, {"flags", flags}, {"map", map}}}});
+    plan.Resume(Pid(0));
+    return plan;
+  };
   const std::string name = folder_ + "/socket";
   const Kind kinds[] = {
       {"a socket",
@@ -136,6 +151,10 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
        [&] {
          return with_socket({{"name", name}, {"unlinked_name", true}});
        }},
+      {"a map of bpf(2)",
+       bpf_disabled == 0 ? std::vector{kRestore} : std::vector<std::string>{kRestore, "bpf"},
+       [&] { return with_map({"O_RDWR"}); }},
+      {"a map that is only read", {"sys_admin"}, [&] { return with_map({"O_RDONLY"}); }},
       {"an unlinked device",
        {kRestore, "mknod"},
        [&] {

@@ -58,16 +58,15 @@ class CliTest : public ::testing::Test {
     return folder_ / name;
   }
 
-  /// A copy of the dump "pipeline" with what no command says: the content of a BPF map, and labels.
+  /// A copy of the dump "pipeline" with what no command says: a message in what is no socket, and
+  /// labels.
   fs::path WithUnsupported() {
     const fs::path dump = CopyOf("pipeline");
-    const auto write = [&](const char* image, std::uint32_t magic) {
-      const std::uint32_t words[] = {0x54564319, magic, 0};  // the common magic; an empty entry
-      std::ofstream(dump / image, std::ios::binary)
-          .write(reinterpret_cast<const char*>(words), sizeof words);
-    };
-    write("bpfmap-data.img", 0x64324033);
-    write("apparmor.img", 0x59423047);
+    std::ofstream(dump / "sk-queues.img", std::ios::binary | std::ios::app)
+        .write("\4\0\0\0\x08\1\x10\0", 8);                      // no bytes for file 1
+    const std::uint32_t words[] = {0x54564319, 0x59423047, 0};  // the magics; an empty entry
+    std::ofstream(dump / "apparmor.img", std::ios::binary)
+        .write(reinterpret_cast<const char*>(words), sizeof words);
     return dump;
   }
 

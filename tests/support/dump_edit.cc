@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/dump_edit.h"
 
+#include "tests/support/bpf_images.h"
 #include "tests/support/edit_words.h"
 #include "tests/support/inet_images.h"
 #include "tests/support/namespace_images.h"
@@ -390,6 +391,17 @@ const Verb kVerbs[] = {
        std::array<std::uint32_t, 5> numbers;
        for (std::uint32_t& number : numbers) number = U32(words);
        AddNetlinkSocket(dump, numbers);
+     }},
+    {"map",
+     [](Words& words, Dump& dump) {
+       const std::uint32_t id = U32(words), map = U32(words), type = U32(words);
+       AddBpfMap(dump, {id, map, type, U32(words)});
+     }},
+    {"elements",
+     [](Words& words, Dump& dump) {
+       const std::uint32_t map = U32(words), count = U32(words);
+       const std::string keys = words.Quoted();
+       AddBpfData(dump, map, count, keys, words.Quoted());
      }},
     {"packet",
      [](Words& words, Dump& dump) {

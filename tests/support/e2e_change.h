@@ -60,6 +60,13 @@ inline std::function<void(nlohmann::json&)> InUnlinked(const Change& change) {
   });
 }
 
+/// Changes each map of bpf(2), where it is made.
+inline std::function<void(nlohmann::json&)> InMaps(const Change& change) {
+  return InEach("OPEN_FILE", [=](nlohmann::json& command) {
+    if (command["file"].contains("map")) change(command["file"]["map"]);
+  });
+}
+
 /// Changes each list of locks.
 inline std::function<void(nlohmann::json&)> InLocks(const Change& change) {
   return InEach("SET_ATTR", [=](nlohmann::json& command) {

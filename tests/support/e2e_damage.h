@@ -376,6 +376,13 @@ inline std::vector<Damage> DamagesOfPrograms() {
                [](json& socket) {
                  if (socket["protocol"] == "NETLINK_ROUTE") socket["protocol"] = "NETLINK_GENERIC";
                })},
+      {"bpf_maps", "not frozen", InMaps([](json& map) { map.erase("frozen"); })},
+      {"bpf_maps", "nothing in them", InMaps([](json& map) { map.erase("data"); })},
+      {"bpf_maps", "no names", InMaps([](json& map) { map.erase("name"); })},
+      {"bpf_maps", "no flags", InMaps([](json& map) { map.erase("map_flags"); })},
+      {"bpf_maps", "more room",
+       InMaps([](json& map) { map["max_entries"] = map["max_entries"].get<int>() + 1; })},
+      {"bpf_maps", "readers who write", WithOther("BPFMAP", "flags", {"O_RDWR"})},
       {"packets", "another protocol", WithOther("PACKETSK", "protocol", "ETH_P_PAE")},
       {"packets", "any interface", WithoutMember("PACKETSK", "interface")},
       {"packets", "another type",

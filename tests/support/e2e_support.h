@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -41,7 +43,15 @@ struct Program {
   bool cgroups = false;        ///< it has a hierarchy of cgroups
   bool own_root = false;       ///< its home is the root of a mount namespace of its own
   bool own_network = false;    ///< likewise a network namespace, with connections in it
+  bool bpf_maps = false;       ///< it has maps, which a CRIU without libbpf cannot dump
 };
+
+/// Whether the program is linked with that library.
+inline bool UsesLibbpf(const std::string& program) {
+  std::ifstream file(program, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), {}};
+  return bytes.find("libbpf.so") != std::string::npos;
+}
 
 /// One program on its way through dump, plan and restore.
 class EndToEnd : public ::testing::Test {
@@ -52,6 +62,9 @@ class EndToEnd : public ::testing::Test {
 
   void SetUp() override {
     if (!Machine().missing.empty()) GTEST_SKIP() << Machine().missing;
+    if (TheProgram().bpf_maps && !UsesLibbpf(Machine().criu)) {
+      GTEST_SKIP() << "this CRIU is built without libbpf";
+    }
     std::string folder = (fs::temp_directory_path() / "crgen-restore-XXXXXX").string();
     ASSERT_NE(mkdtemp(folder.data()), nullptr);
     folder_ = folder;

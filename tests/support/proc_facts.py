@@ -65,12 +65,15 @@ def _cgroups(pid):
             yield hierarchy, path
 
 
-def _fdinfo(path):
-    """Without numbers of inodes, what clocks have changed, and the order in which a set keeps its targets."""
+def _fdinfo(path, numbers):
+    """Without numbers of inodes, what clocks have changed, and the order in which a set keeps its targets. Numbers of
+    maps in the order in which they appear."""
     rows = []
     for row in _read(path).splitlines():
         if row.startswith(('ino:', 'eventfd-id:', 'it_value:', 'ticks:')):
             continue
+        if row.startswith('map_id:'):
+            row = f'map {numbers.setdefault(row, len(numbers))}'
         row = re.sub(r'^tfd: *\d+|\bino:\S+|\bsdev:\S+|\bf_handle:\S+', '', row)
         rows.append(re.sub(r' [0-9a-f]+:[0-9a-f]+:\d+ ', ' ', row) if row.startswith('lock:') else row)
     return '\n'.join(sorted(rows))
@@ -80,7 +83,7 @@ def _descriptors(pid, facts, inodes):
     """Pipes and sockets in the order in which they appear."""
     for fd in sorted(os.listdir(f'/proc/{pid}/fd'), key=int):
         link = os.readlink(f'/proc/{pid}/fd/{fd}')
-        info = _fdinfo(f'/proc/{pid}/fdinfo/{fd}')
+        info = _fdinfo(f'/proc/{pid}/fdinfo/{fd}', inodes)
         anonymous = re.fullmatch(r'(pipe|socket):\[(\d+)\]', link)
         if anonymous:
             number = inodes.setdefault(anonymous[2], len(inodes))
