@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "images/dump.h"
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/wire_format_lite.h>
 
 #include <algorithm>
 
@@ -13,25 +11,6 @@ namespace crgen {
 namespace {
 
 constexpr std::size_t kProgressStep = 256;
-
-/// The sum of the integer fields that `kind` names for the length of the raw bytes behind an entry.
-std::uint64_t PayloadLength(const ImageKind& kind, std::string_view bytes) {
-  google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()),
-                                            static_cast<int>(bytes.size()));
-  std::uint64_t length = 0;
-  while (const std::uint32_t tag = in.ReadTag()) {
-    using google::protobuf::internal::WireFormatLite;
-    const int field = WireFormatLite::GetTagFieldNumber(tag);
-    std::uint32_t value = 0;
-    if (WireFormatLite::GetTagWireType(tag) == WireFormatLite::WIRETYPE_VARINT) {
-      if (!in.ReadVarint32(&value)) break;
-      if (field == kind.length_fields[0] || field == kind.length_fields[1]) length += value;
-    } else if (!WireFormatLite::SkipField(&in, tag)) {
-      break;
-    }
-  }
-  return length;
-}
 
 /// Kinds that say what a namespace is: whatever lies in it means another thing outside.
 constexpr std::string_view kContainers[] = {"UTSNS", "PIDNS", "USERNS", "MNTS", "IPC_VAR", "NETNS"};
@@ -46,8 +25,7 @@ void ReportUnsupported(Loader& loader, const ImageSet::Image& image) {
   Diagnostics& diag = loader.diag;
   const ImageKind& kind = *image.kind;
   const bool container = std::ranges::find(kContainers, kind.name) != std::end(kContainers);
-  if (kind.payload == Payload::kWholeFile || kind.payload == Payload::kSaved ||
-      kind.payload == Payload::kUnlisted) {
+  if (kind.payload != Payload::kNone) {
     diag.Unsupported(image.name, std::string(kind.note), LossOf(kind));
     return;
   }
@@ -58,14 +36,11 @@ void ReportUnsupported(Loader& loader, const ImageSet::Image& image) {
   if (Failed(reader.ReadMagic(kind, diag))) return;
   while (!reader.AtEnd()) {
     if (Failed(reader.Next(&bytes, diag))) return;
-    const std::uint64_t payload =
-        kind.payload == Payload::kFollows ? PayloadLength(kind, bytes) : 0;
     if (container) {
       loader.UnsupportedContainer(reader.Where(), std::string(kind.note));
     } else {
       diag.Unsupported(reader.Where(), std::string(kind.note), LossOf(kind));
     }
-    if (Failed(reader.Skip(payload, diag))) return;
   }
 }
 

@@ -20,7 +20,7 @@ enum class Treatment : std::uint8_t {
 /// Raw bytes that follow an entry; the entry says how many.
 enum class Payload : std::uint8_t {
   kNone,
-  kFollows,    ///< the entry is followed by as many raw bytes as `length_fields` say in sum
+  kFollows,    ///< the entry is followed by as many raw bytes as it says
   kUnlisted,   ///< likewise, but only a reader of that kind could tell how many
   kWholeFile,  ///< no framing at all, as large as the memory or the files of the tree
   kSaved,      ///< no framing at all: what a program of the system has saved
@@ -34,7 +34,6 @@ struct ImageKind {
   std::string_view following;  ///< message of the others; empty: there is exactly one entry
   Payload payload;
   Treatment treatment;
-  std::uint8_t length_fields[2];  ///< kFollows: numbers of integer fields of the entry; 0: none
   std::string_view note;  ///< kPlanned: where it goes; kNotNeeded: why; kUnsupported: what it is
 };
 
