@@ -25,7 +25,7 @@ for program in crgen crrestore; do
   # shellcheck disable=SC1090
   . "$work/$program.bash"
 done
-commands=$("$crgen" --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+commands=$("$crgen" --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z-]*\) .*/\1/p')
 [[ $(wc -w <<< "$commands") -ge 8 ]] || fail "--help lists only $commands"
 for command in $commands; do
   [[ $(complete_with crgen "") == *" $command "* ]] || fail "bash does not complete $command"
