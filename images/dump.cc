@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "images/dump.h"
 
-
 #include <algorithm>
 
 #include "images/load/core_checks.h"

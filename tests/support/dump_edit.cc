@@ -311,16 +311,8 @@ const Verb kVerbs[] = {
        lock.set_start(static_cast<std::int64_t>(words.Number()));
        lock.set_len(static_cast<std::int64_t>(words.Number()));
      }},
-    {"process",
-     [](Words& words, Dump& dump) {
-       const std::uint32_t pid = U32(words);
-       dump.AddProcess(pid, U32(words));
-     }},
-    {"thread",
-     [](Words& words, Dump& dump) {
-       const std::uint32_t pid = U32(words);
-       dump.AddThread(pid, U32(words));
-     }},
+    {"process", Add<&Dump::AddProcess, Dump>},
+    {"thread", Add<&Dump::AddThread, Dump>},
     {"zombie",
      [](Words& words, Dump& dump) {
        const std::uint32_t pid = U32(words), parent = U32(words);

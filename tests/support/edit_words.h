@@ -73,6 +73,13 @@ class Words {
 };
 
 inline std::uint32_t U32(Words& words) { return static_cast<std::uint32_t>(words.Number()); }
+
+/// Calls `kAdd`, a member of a dump, with two numbers.
+template <auto kAdd, typename Dump>
+void Add(Words& words, Dump& dump) {
+  const std::uint32_t first = U32(words);
+  (dump.*kAdd)(first, U32(words));
+}
 inline std::array<std::uint32_t, 6> Six(Words& words) {
   std::array<std::uint32_t, 6> numbers;
   for (std::uint32_t& number : numbers) number = U32(words);

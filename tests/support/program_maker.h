@@ -99,12 +99,6 @@ class ProgramMaker : private FileMaker {
       // not. So nothing of it is kept.
       Try(test::UnmapOf(command.pid, kArena.start, kArena.end));
     }
-    // Likewise: the pages before the one that cannot be written are copies by then.
-    const auto* load = std::get_if<LoadPages>(&command.body);
-    if (!error.empty() && load != nullptr && load->pages > 1 && IsPrivateFile(command.pid, *load)) {
-      Try(test::UnmapOf(command.pid, load->start.value,
-                        load->start.value + load->pages * kPageSize));
-    }
   }
 
   /// See Prepare() of the runner.
@@ -147,27 +141,16 @@ class ProgramMaker : private FileMaker {
     return true;
   }
 
-  /// Whether its first page is of a private mapping of an object.
-  bool IsPrivateFile(Pid pid, const LoadPages& load) const {
-    bool is = false;
-    ForEachRegion(pid, {load.start.value, load.start.value + kPageSize},
-                  [&](AddressRange, const check::MappedRegion& region) {
-                    is = region.backing->IsPrivate() && region.backing->HasOffset();
-                  });
-    return is;
-  }
-
   /// No files are filled, though they could be. What fails may have copied the private pages
   /// before.
   bool MayLoad(Pid pid, AddressRange range) const {
     bool may = true;
-    std::size_t regions = 0, private_files = 0;
+    std::size_t private_files = 0;
     ForEachRegion(pid, range, [&](AddressRange, const check::MappedRegion& region) {
-      ++regions;
       if (region.backing->kind == RegionKind::kSharedFile) may = false;
       if (region.backing->IsPrivate() && region.backing->HasOffset()) ++private_files;
     });
-    return may && (private_files == 0 || (regions == 1 && loads_private_files_));
+    return may && (private_files == 0 || (range.size() == kPageSize && loads_private_files_));
   }
 
   /// /proc does not tell whether neighbours are mapped from one opening of a file.
