@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pids: those that the program wants are free, and the system has room for them all.
+#include "preflight/numbers.h"
+
 #include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cctype>
 #include <charconv>
@@ -8,13 +12,13 @@
 #include <fstream>
 #include <sstream>
 #include <unordered_map>
+#include <vector>
 
+#include "model/printable.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
 namespace {
-
-constexpr const char* kPidnsHelps = "--pidns restores into a pid namespace where all are free";
 
 /// A process of this system that occupies a number: its own, a thread's, its group's or session's.
 struct Occupant {
@@ -73,6 +77,14 @@ std::unordered_map<Pid, Occupant> ReadOccupants(const std::unordered_set<Pid>& w
   return occupants;
 }
 
+std::string TakenText(Pid number, const Occupant& by) {
+  std::string what = "EEXIST: pid " + std::to_string(number) + " is taken on this system, by ";
+  if (by.pid != number)
+    what += "a thread, the group or the session of pid " + std::to_string(by.pid) + " ";
+  if (by.state == 'Z') what += "a zombie, child of " + std::to_string(by.parent) + ": ";
+  return what + "\"" + Printable(by.name) + "\"";
+}
+
 /// The number in `file`; -1: none, or "max".
 std::int64_t NumberIn(const std::string& file) {
   std::int64_t number = -1;
@@ -80,17 +92,24 @@ std::int64_t NumberIn(const std::string& file) {
   return number;
 }
 
+constexpr const char* kOwnProcHelps =
+    "unshare --fork --mount-proc, or mount -t proc proc /proc in that namespace";
+
 class NumberQuestion : public QuestionOn<NumberQuestion> {
  public:
   explicit NumberQuestion(Context& context)
       : QuestionOn(context), pid_max_(NumberIn("/proc/sys/kernel/pid_max")) {
-    if (!context.own_numbers) occupants_ = ReadOccupants(context.pids);
+    foreign_proc_ = ForeignProc();
+    if (!context.own_numbers && foreign_proc_.empty()) occupants_ = ReadOccupants(context.pids);
   }
 
   template <typename Body>
   void On(const Body&) {}
 
-  void On(const Fork& fork) { Born(fork.child_pid); }
+  void On(const Fork& fork) {
+    if (!foreign_proc_.empty()) findings_.Wrong(foreign_proc_, kOwnProcHelps);
+    Born(fork.child_pid);
+  }
   void On(const CreateThread& create) { Born(create.tid); }
   void On(const Wait&) { --living_; }
 
@@ -122,12 +141,7 @@ class NumberQuestion : public QuestionOn<NumberQuestion> {
     }
     const auto occupant = occupants_.find(number);
     if (occupant == occupants_.end()) return;
-    const Occupant& by = occupant->second;
-    std::string what = "EEXIST: pid " + std::to_string(number) + " is taken on this system, by ";
-    if (by.pid != number)
-      what += "a thread, the group or the session of pid " + std::to_string(by.pid) + " ";
-    if (by.state == 'Z') what += "a zombie, child of " + std::to_string(by.parent) + ": ";
-    findings_.Wrong(what + "\"" + by.name + "\"", kPidnsHelps);
+    findings_.Wrong(TakenText(number, occupant->second), kPidnsHelps);
   }
 
   /// Of cgroup v2: its own and those above.
@@ -145,10 +159,41 @@ class NumberQuestion : public QuestionOn<NumberQuestion> {
 
   std::int64_t pid_max_;
   std::unordered_map<Pid, Occupant> occupants_;
+  std::string foreign_proc_;
   std::int64_t living_ = 0, most_ = 0;
 };
 
 }  // namespace
+
+std::string NumberIsTaken(pid_t number) {
+  const auto occupants = ReadOccupants({number});
+  const auto occupant = occupants.find(number);
+  return occupant == occupants.end() ? "" : TakenText(number, occupant->second);
+}
+
+/// proc(5), NSpid: the numbers from the pid namespace of this /proc inwards. pid_namespaces(7):
+/// that of the next child is another one behind unshare(2), and nothing until it has an init.
+std::string ForeignProc() {
+  std::ifstream status("/proc/self/status");
+  std::vector<Pid> numbers;
+  for (std::string line; std::getline(status, line);) {
+    std::istringstream words(line);
+    std::string label;
+    if (!(words >> label) || label != "NSpid:") continue;
+    for (Pid number = 0; words >> number;) numbers.push_back(number);
+  }
+  if (numbers != std::vector<Pid>{getpid()}) {
+    return "/proc is not that of this pid namespace: process " + std::to_string(getpid()) +
+           ", which this is, is not there" +
+           (numbers.empty() ? "" : ", but " + std::to_string(numbers[0]));
+  }
+  struct stat own, next;
+  if (stat("/proc/self/ns/pid", &own) == 0 &&
+      (stat("/proc/self/ns/pid_for_children", &next) != 0 || next.st_ino != own.st_ino)) {
+    return "children of this process are born in another pid namespace than its own";
+  }
+  return "";
+}
 
 std::unique_ptr<Question> AskForNumbers(Context& context) {
   return std::make_unique<NumberQuestion>(context);
