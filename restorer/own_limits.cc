@@ -18,6 +18,8 @@ void RaiseOwnLimits() {
   const rlimit all = {callers_descriptors.rlim_max, callers_descriptors.rlim_max};
   setrlimit(RLIMIT_NOFILE, &all);
   callers_action = std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGCHLD, SIG_DFL);
 }
 
 rlimit CallersDescriptorLimit() {
@@ -31,6 +33,7 @@ void LowerOwnLimits() {
   if (!raised) return;
   setrlimit(RLIMIT_NOFILE, &callers_descriptors);
   std::signal(SIGXFSZ, callers_action);
+  std::signal(SIGPIPE, SIG_DFL);
 }
 
 }  // namespace crgen::restorer
