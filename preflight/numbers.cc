@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pids: those that the program wants are free, and the system has room for them all.
+#include "preflight/numbers.h"
+
 #include <dirent.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cctype>
 #include <charconv>
@@ -8,6 +12,7 @@
 #include <fstream>
 #include <sstream>
 #include <unordered_map>
+#include <vector>
 
 #include "model/printable.h"
 #include "preflight/question.h"
@@ -15,12 +20,10 @@
 namespace crgen::preflight {
 namespace {
 
-constexpr const char* kPidnsHelps = "--pidns restores into a pid namespace where all are free";
-
 /// A process of this system that occupies a number: its own, a thread's, its group's or session's.
 struct Occupant {
   Pid pid = 0;
-  std::string name;  ///< comm
+  std::string name;  ///< comm, printable
   char state = '?';
   Pid parent = 0;
 };
@@ -88,8 +91,20 @@ std::unordered_map<Pid, Occupant> ReadOccupants(const std::string& processes,
   return occupants;
 }
 
+std::string TakenText(Pid number, const Occupant& by) {
+  std::string what = "EEXIST: pid " + std::to_string(number) + " is taken on this system, by ";
+  if (by.pid != number)
+    what += "a thread, the group or the session of pid " + std::to_string(by.pid) + " ";
+  if (by.state == 'Z') what += "a zombie, child of " + std::to_string(by.parent) + ": ";
+  return what + "\"" + by.name + "\"";
+}
+
 std::optional<std::string> Processes(Host& host) {
   return host.Text(FactKind::kProcesses, "all", ReadProcesses);
+}
+
+std::string ForeignProcOf(Host& host) {
+  return host.Text(FactKind::kProcesses, "what is wrong with /proc", ForeignProc).value_or("");
 }
 
 constexpr const char* kPidMax = "/proc/sys/kernel/pid_max";
@@ -109,18 +124,25 @@ std::vector<std::string> OwnCgroups(Host& host) {
   return folders;
 }
 
+constexpr const char* kOwnProcHelps =
+    "unshare --fork --mount-proc, or mount -t proc proc /proc in that namespace";
+
 class NumberQuestion : public QuestionOn<NumberQuestion> {
  public:
   explicit NumberQuestion(Context& context)
       : QuestionOn(context), pid_max_(host_.NumberIn(kPidMax, kNoNumber)) {
-    if (context.own_numbers) return;
+    foreign_proc_ = ForeignProcOf(host_);
+    if (context.own_numbers || !foreign_proc_.empty()) return;
     if (const auto all = Processes(host_)) occupants_ = ReadOccupants(*all, context.pids);
   }
 
   template <typename Body>
   void On(const Body&) {}
 
-  void On(const Fork& fork) { Born(fork.child_pid); }
+  void On(const Fork& fork) {
+    if (!foreign_proc_.empty()) findings_.Wrong(foreign_proc_, kOwnProcHelps);
+    Born(fork.child_pid);
+  }
   void On(const CreateThread& create) { Born(create.tid); }
   void On(const Wait&) { --living_; }
 
@@ -152,26 +174,53 @@ class NumberQuestion : public QuestionOn<NumberQuestion> {
     }
     const auto occupant = occupants_.find(number);
     if (occupant == occupants_.end()) return;
-    const Occupant& by = occupant->second;
-    std::string what = "EEXIST: pid " + std::to_string(number) + " is taken on this system, by ";
-    if (by.pid != number)
-      what += "a thread, the group or the session of pid " + std::to_string(by.pid) + " ";
-    if (by.state == 'Z') what += "a zombie, child of " + std::to_string(by.parent) + ": ";
-    findings_.Wrong(what + "\"" + by.name + "\"", kPidnsHelps);
+    findings_.Wrong(TakenText(number, occupant->second), kPidnsHelps);
   }
 
   std::int64_t pid_max_;
   std::unordered_map<Pid, Occupant> occupants_;
+  std::string foreign_proc_;
   std::int64_t living_ = 0, most_ = 0;
 };
 
 }  // namespace
+
+std::string NumberIsTaken(pid_t number) {
+  const auto occupants = ReadOccupants(ReadProcesses(), {number});
+  const auto occupant = occupants.find(number);
+  return occupant == occupants.end() ? "" : TakenText(number, occupant->second);
+}
+
+/// proc(5), NSpid: the numbers from the pid namespace of this /proc inwards. pid_namespaces(7):
+/// that of the next child is another one behind unshare(2), and nothing until it has an init.
+std::string ForeignProc() {
+  std::ifstream status("/proc/self/status");
+  std::vector<Pid> numbers;
+  for (std::string line; std::getline(status, line);) {
+    std::istringstream words(line);
+    std::string label;
+    if (!(words >> label) || label != "NSpid:") continue;
+    for (Pid number = 0; words >> number;) numbers.push_back(number);
+  }
+  if (numbers != std::vector<Pid>{getpid()}) {
+    return "/proc is not that of this pid namespace: process " + std::to_string(getpid()) +
+           ", which this is, is not there" +
+           (numbers.empty() ? "" : ", but " + std::to_string(numbers[0]));
+  }
+  struct stat own, next;
+  if (stat("/proc/self/ns/pid", &own) == 0 &&
+      (stat("/proc/self/ns/pid_for_children", &next) != 0 || next.st_ino != own.st_ino)) {
+    return "children of this process are born in another pid namespace than its own";
+  }
+  return "";
+}
 
 std::unique_ptr<Question> AskForNumbers(Context& context) {
   return std::make_unique<NumberQuestion>(context);
 }
 
 void AskForAllNumbers(Host& host) {
+  (void)ForeignProcOf(host);
   (void)Processes(host);
   (void)host.File(kPidMax);
   (void)host.File(kThreadsMax);

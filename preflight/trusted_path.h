@@ -54,6 +54,7 @@ class TrustedPath {
   static constexpr long kLoop = -40, kTooLong = -36, kAgain = -11;  // ELOOP, ENAMETOOLONG, EAGAIN
   static constexpr uint32_t kRest = 8192, kText = 4096, kMostLinks = 40;
   static constexpr uint32_t kOthersMayWrite = 022, kSticky = 01000;
+  static constexpr uint32_t kType = 0170000, kDirectory = 0040000;
 
   long Step(long from, const char* path, uint32_t flags) const {
     open_how how = {};
@@ -84,11 +85,12 @@ class TrustedPath {
     return at_ < 0 ? at_ : Note(at_);
   }
 
-  /// Who could change what is found in this directory from here on.
+  /// Who could change what is found in this directory from here on; in another file is nothing.
   long Note(long directory) {
     struct statx facts = {};
     const long result = Look(directory, &facts);
     if (result < 0) return result;
+    if ((facts.stx_mode & kType) != kDirectory) return 0;
     const bool open = (facts.stx_mode & kOthersMayWrite) != 0 && (facts.stx_mode & kSticky) == 0;
     if (facts.stx_uid != 0 || open) Note(facts);
     return 0;

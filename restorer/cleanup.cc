@@ -23,6 +23,16 @@ sigset_t StopSignals() {
   return set;
 }
 
+constexpr pid_t kNumbersAtMost = 1 << 22;  // PID_MAX_LIMIT
+
+/// False: it is no child of this process, and is left alone. A child keeps its number until it is
+/// reaped.
+bool KillChild(pid_t pid) {
+  siginfo_t info;
+  return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
+         kill(pid, SIGKILL) == 0;
+}
+
 }  // namespace
 
 void ListenForStop() {
@@ -60,12 +70,13 @@ void KillDescendants() {
   for (;;) {
     std::ifstream children("/proc/thread-self/children");
     bool any = false;
-    for (pid_t pid = 0; children >> pid;) {
-      any = true;
-      kill(pid, SIGKILL);
-    }
+    for (pid_t pid = 0; children >> pid;) any |= KillChild(pid);
     const pid_t reaped = waitpid(-1, nullptr, __WALL | (any ? 0 : WNOHANG));
     if (reaped < 0 && errno == ECHILD) return;
+    if (reaped == 0) {  // this /proc is not of this pid namespace
+      for (pid_t pid = 1; pid < kNumbersAtMost; ++pid) any |= KillChild(pid);
+      if (any) waitpid(-1, nullptr, __WALL);
+    }
     while (waitpid(-1, nullptr, __WALL | WNOHANG) > 0) {
     }
   }

@@ -20,7 +20,8 @@ void DieOfStop();
 /// (PR_SET_CHILD_SUBREAPER). False: the kernel refuses, errno.
 bool AdoptDescendants();
 
-/// Kills and reaps every descendant of this process. Needs AdoptDescendants().
+/// Kills and reaps every descendant of this process, and nobody else whatever /proc says. Needs
+/// AdoptDescendants().
 void KillDescendants();
 
 }  // namespace crgen::restorer

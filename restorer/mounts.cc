@@ -3,11 +3,9 @@
 
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -19,11 +17,10 @@
 #include "model/mount_paths.h"
 #include "model/mount_sharing.h"
 #include "preflight/namespace_options.h"
-#include "restorer/cleanup.h"
 #include "restorer/namespaces.h"
-#include "restorer/own_limits.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
+#include "restorer/tools.h"
 
 namespace crgen::restorer {
 namespace {
@@ -116,32 +113,21 @@ int MakeFileSystem(const Mount& mount, std::string* problem) {
   return static_cast<int>(made);
 }
 
-/// tar(1) of this system, in a process that has the new file system as its working directory.
-[[noreturn]] void BeTar(int folder, int archive) {
-  umask(0);
-  LowerOwnLimits();
-  if (fchdir(folder) != 0 || dup2(archive, STDIN_FILENO) < 0) _exit(126);
-  execlp("tar", "tar", "--extract", "--gzip", "--no-unquote", "--no-wildcards", "--numeric-owner",
-         "--same-owner", "--preserve-permissions", "--file=-", static_cast<char*>(nullptr));
-  _exit(127);
-}
-
-/// Fills a tmpfs from its archive.
-std::string Fill(const Mount& mount, int made, const HostFiles& files) {
+/// Fills a tmpfs from its archive, by tar(1) of this system.
+std::string Fill(const Mount& mount, int made, const HostFiles& files, unsigned timeout) {
   const int archive = Reopen(files.image(mount.content->image), O_RDONLY);
   if (archive < 0) return Failed(mount, "open of " + mount.content->image);
-  const pid_t tar = fork();
-  if (tar == 0) BeTar(made, archive);
+  const mode_t mask = umask(0);
+  const ToolOutcome tar =
+      RunToolIn(made,
+                {"tar", "--extract", "--gzip", "--no-unquote", "--no-wildcards", "--numeric-owner",
+                 "--same-owner", "--preserve-permissions", "--file=-"},
+                archive, timeout);
+  umask(mask);
   close(archive);
-  if (tar < 0) return Failed(mount, "fork");
-  int status = 0;
-  while (waitpid(tar, &status, 0) < 0 && errno == EINTR) {
-    if (AskedToStop()) kill(tar, SIGKILL);
-  }
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return "";
-  return "the mount at " + mount.mountpoint.bytes + ": tar cannot extract " + mount.content->image +
-         ": status " +
-         std::to_string(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+  return ToolComplaint(
+      "the mount at " + mount.mountpoint.bytes + ": tar cannot extract " + mount.content->image,
+      tar);
 }
 
 std::string MakeReadOnly(const Mount& mount, int made) {
@@ -171,14 +157,14 @@ std::string Copy(const Mount& mount, Services* services) {
   return problem;
 }
 
-std::string Make(const Mount& mount, Services* services) {
+std::string Make(const Mount& mount, unsigned timeout, Services* services) {
   if (!mount.IsNew() || IsMadeInside(mount)) return "";
   std::string problem;
   const int made = MakeFileSystem(mount, &problem);
   if (made < 0) return problem;
   services->mounts[mount.id] = made;
   if (!mount.content) return "";
-  problem = Fill(mount, made, *services->files);
+  problem = Fill(mount, made, *services->files, timeout);
   if (problem.empty() && mount.sb_flags.Has(mount_flag::kReadOnly)) {
     problem = MakeReadOnly(mount, made);
   }
@@ -203,8 +189,8 @@ std::string CopyMounts(const Program& program, Services* services) {
   return ForEachMount(program, [&](const Mount& mount) { return Copy(mount, services); });
 }
 
-std::string MakeFileSystems(const Program& program, Services* services) {
-  return ForEachMount(program, [&](const Mount& mount) { return Make(mount, services); });
+std::string MakeFileSystems(const Program& program, unsigned timeout, Services* services) {
+  return ForEachMount(program, [&](const Mount& mount) { return Make(mount, timeout, services); });
 }
 
 int OwnDevpts(const Program& program, const Services& services) {

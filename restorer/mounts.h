@@ -17,7 +17,8 @@ namespace crgen::restorer {
 std::string CopyMounts(const Program& program, Services* services);
 /// The file systems that are the tree's own, with their content. REQUIRES: this process is in the
 /// tree's network and IPC namespaces, to which some file systems belong.
-std::string MakeFileSystems(const Program& program, Services* services);
+/// tar(1) may stand still for `timeout` seconds; 0: for ever.
+std::string MakeFileSystems(const Program& program, unsigned timeout, Services* services);
 
 /// The descriptor of the devpts of `services` that the tree has at /dev/pts; -1: it has the
 /// caller's.

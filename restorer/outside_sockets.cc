@@ -3,107 +3,106 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstddef>
-#include <cstring>
+#include <unordered_map>
+#include <vector>
 
 #include "dsl/references.h"
 #include "model/printable.h"
+#include "restorer/outside_connect.h"
+#include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
 
 namespace crgen::restorer {
 namespace {
 
-/// False: it is longer than an address can be.
-bool MakeAddress(const std::string& name, sockaddr_un* address, socklen_t* length) {
-  *address = {};
-  address->sun_family = AF_UNIX;
-  if (name.size() > sizeof address->sun_path) return false;
-  std::memcpy(address->sun_path, name.data(), name.size());
-  *length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
-  return true;
-}
-
-class Connector {
+/// The ids that processes are to have, by the command with which a process opens something.
+class Openers {
  public:
-  Connector(const File& file, const UnixSocket& socket) : file_(file), socket_(socket) {}
+  explicit Openers(const Program& program) {
+    std::unordered_map<Pid, std::size_t> living;  // numbers are used again
+    for (std::size_t i = 0; i < program.size(); ++i) {
+      const Command& command = program[i];
+      if (const auto* fork = std::get_if<Fork>(&command.body)) {
+        living[fork->child_pid] = creds_.size();
+        creds_.push_back(nullptr);
+      }
+      const auto known = living.find(command.pid);
+      if (known == living.end()) continue;
+      if (std::holds_alternative<OpenFile>(command.body)) opener_[i] = known->second;
+      const auto* set = std::get_if<SetAttr>(&command.body);
+      if (set == nullptr || (set->tid && *set->tid != command.pid)) continue;
+      if (set->attributes->creds) creds_[known->second] = &*set->attributes->creds;
+    }
+  }
 
-  /// A descriptor; -1: what() says what failed.
-  int Run(bool connects) {
-    const std::string& peer = socket_.peer_name->bytes;
-    if (peer.starts_with('/') && !IsSocket(peer)) return Fails("no socket is at");
-    const int type = static_cast<int>(socket_.socket_type.value) | SOCK_CLOEXEC;
-    const int fd = FailsOnPurpose() ? -1 : socket(AF_UNIX, type, 0);
-    if (fd < 0) return Fails("socket(2) for");
-    if (!connects) return fd;
-    if (Named(fd) && To(fd, peer, connect, "connect(2) to") && Flagged(fd)) return fd;
+  /// Null: it keeps those of this process.
+  const Creds* Of(std::size_t command) const {
+    const auto opener = opener_.find(command);
+    return opener == opener_.end() ? nullptr : creds_[opener->second];
+  }
+
+ private:
+  std::vector<const Creds*> creds_;
+  std::unordered_map<std::size_t, std::size_t> opener_;
+};
+
+/// A descriptor; -1: `*problem` says what failed.
+int Make(const File& file, const UnixSocket& socket, const Creds* process, bool connects,
+         std::string* problem) {
+  const std::string& peer = socket.peer_name->bytes;
+  if (!peer.starts_with('/') && !peer.starts_with('\0')) {
+    *problem = "its peer has the relative name \"" + Printable(peer) +
+               "\", and where that begins is not known";
+    return -1;
+  }
+  const auto fails = [&](const char* call, int fd) {
+    *problem = ErrorText(call);
+    if (fd >= 0) close(fd);
+    return -1;
+  };
+  // It fails where it would wait.
+  const int type = static_cast<int>(socket.socket_type.value) | SOCK_CLOEXEC | SOCK_NONBLOCK;
+  const int fd = FailsOnPurpose() ? -1 : ::socket(AF_UNIX, type, 0);
+  if (fd < 0) return fails("socket(2)", -1);
+  // Where messages are answered to; a name in a folder is the peer's matter, and lost.
+  const std::string own = socket.IsAbstract() ? socket.name->bytes : "";
+  if (connects && (FailsOnPurpose() || (!own.empty() && FailsOnPurpose()))) {
+    return fails("connect(2)", fd);
+  }
+  const bool owned = process != nullptr && connects;
+  if (owned && (process->fsuid != geteuid() || process->fsgid != getegid()) &&
+      fchown(fd, process->fsuid, process->fsgid) != 0) {
+    return fails("fchown(2)", fd);
+  }
+  *problem = ConnectTo({fd, own, peer, process}, connects);
+  if (!problem->empty()) {
     close(fd);
     return -1;
   }
-  const std::string& what() const { return what_; }
-
- private:
-  static bool IsSocket(const std::string& path) {
-    struct stat status;
-    if (stat(path.c_str(), &status) != 0) return false;
-    errno = ENOTSOCK;
-    return S_ISSOCK(status.st_mode);
-  }
-
-  /// Where messages are answered to; a name in a folder is the peer's matter, and lost.
-  bool Named(int fd) {
-    return !socket_.IsAbstract() ||
-           To(fd, socket_.name->bytes, bind, "bind(2) before connecting to");
-  }
-
-  template <typename Call>
-  bool To(int fd, const std::string& name, Call call, const char* text) {
-    sockaddr_un address;
-    socklen_t length = 0;
-    errno = ENAMETOOLONG;
-    const bool done = MakeAddress(name, &address, &length) && !FailsOnPurpose() &&
-                      call(fd, reinterpret_cast<const sockaddr*>(&address), length) == 0;
-    if (!done) Fails(text);
-    return done;
-  }
-
-  bool Flagged(int fd) {
-    if (fcntl(fd, F_SETFL, static_cast<int>(file_.flags.bits)) == 0) return true;
-    Fails("F_SETFL of the connection to");
-    return false;
-  }
-
-  int Fails(const char* text) {
-    what_ =
-        std::string(text) + " " + Printable(socket_.peer_name->bytes) + ": " + std::strerror(errno);
-    return -1;
-  }
-
-  const File& file_;
-  const UnixSocket& socket_;
-  std::string what_;
-};
+  if (fcntl(fd, F_SETFL, static_cast<int>(file.flags.bits)) != 0) return fails("F_SETFL", fd);
+  return fd;
+}
 
 }  // namespace
 
 void ConnectOutside(const Program& program, const OutsideSockets& allowed, bool connects,
                     std::map<std::string, int>* inherited, Diagnostics& diag) {
+  if (!allowed.all && allowed.keys.empty()) return;
+  const Openers openers(program);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* open = std::get_if<OpenFile>(&program[i].body);
     const auto* socket = open == nullptr ? nullptr : As<UnixSocket>(*open->file);
     if (socket == nullptr || !open->file->external || !socket->peer_name) continue;
     const std::string& key = *open->file->external;
     if ((!allowed.all && !allowed.keys.contains(key)) || inherited->contains(key)) continue;
-    Connector connector(*open->file, *socket);
-    const int fd = connector.Run(connects);
+    std::string problem;
+    const int fd = Make(*open->file, *socket, openers.Of(i), connects, &problem);
     if (fd >= 0) {
       inherited->emplace(key, fd);
     } else {
-      diag.Add({Severity::kError, CommandPlace(program[i], i), key + ": " + connector.what(), i,
+      diag.Add({Severity::kError, CommandPlace(program[i], i), key + ": " + problem, i,
                 "start who listens there, or hand over a descriptor: --inherit-fd fd[N]:" + key});
     }
   }

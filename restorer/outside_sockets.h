@@ -18,8 +18,8 @@ struct OutsideSockets {
 };
 
 /// Makes the sockets that `allowed` names and `*inherited` has not, and connects each to the name
-/// of its peer; `*inherited` gets them, by key. Not `connects`: only looks whether somebody could
-/// be there. What fails is reported.
+/// of its peer, with the rights of the process that opens it; `*inherited` gets them, by key. Not
+/// `connects`: only looks whether somebody could be there. What fails is reported.
 void ConnectOutside(const Program& program, const OutsideSockets& allowed, bool connects,
                     std::map<std::string, int>* inherited, Diagnostics& diag);
 

@@ -29,6 +29,8 @@ std::string RaiseOwnLimits() {
   }
   raised = true;
   callers_action = std::signal(SIGXFSZ, SIG_IGN);
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGCHLD, SIG_DFL);
   rlimit stack = {};
   getrlimit(RLIMIT_STACK, &stack);
   if (stack.rlim_cur >= kLeastStack) return "";
@@ -49,6 +51,7 @@ void LowerOwnLimits() {
     setrlimit(kRaisedLimits[i], &callers[i]);
   }
   std::signal(SIGXFSZ, callers_action);
+  std::signal(SIGPIPE, SIG_DFL);
 }
 
 }  // namespace crgen::restorer

@@ -42,13 +42,18 @@ std::string Pidfile::Write(pid_t pid) {
     return ErrorText("--pidfile " + path_);
   }
   temporary_.clear();
-  written_ = true;
   return "";
 }
 
 void Pidfile::Remove() {
-  if (written_) unlink(path_.c_str());
-  written_ = false;
+  struct stat own, there;
+  if (fd_ < 0 || fstat(fd_, &own) != 0) return;
+  for (const std::string& name : {temporary_, path_}) {
+    if (lstat(name.c_str(), &there) == 0 && there.st_dev == own.st_dev &&
+        there.st_ino == own.st_ino) {
+      unlink(name.c_str());
+    }
+  }
 }
 
 }  // namespace crgen::restorer

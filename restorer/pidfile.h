@@ -20,13 +20,13 @@ class Pidfile {
   std::string Open(const std::string& path);
   /// It is there, with `pid`. Empty, or what failed.
   std::string Write(pid_t pid);
-  /// It is not there any more.
+  /// It is not there any more, and what was made beside it neither. Of the two processes that have
+  /// it, whichever is left: a name goes only if it is still that of this file.
   void Remove();
 
  private:
   std::string path_, temporary_;
   int fd_ = -1;
-  bool written_ = false;
 };
 
 }  // namespace crgen::restorer

@@ -18,23 +18,15 @@ struct NamedCall {
 };
 /// Those that the executor can be in for long.
 constexpr NamedCall kCalls[] = {
-    {__NR_openat, "openat"},
-    {__NR_pread64, "pread64"},
-    {__NR_preadv, "preadv"},
-    {__NR_mmap, "mmap"},
-    {__NR_munmap, "munmap"},
-    {__NR_mremap, "mremap"},
-    {__NR_mprotect, "mprotect"},
-    {__NR_madvise, "madvise"},
-    {__NR_clone3, "clone3"},
-    {__NR_close, "close"},
-    {__NR_close_range, "close_range"},
-    {__NR_waitid, "waitid"},
-    {__NR_futex, "futex"},
-    {__NR_pause, "pause"},
-    {__NR_write, "write"},
-    {__NR_chdir, "chdir"},
-    {__NR_membarrier, "membarrier"},
+    {__NR_openat, "openat"},         {__NR_pread64, "pread64"},
+    {__NR_preadv, "preadv"},         {__NR_mmap, "mmap"},
+    {__NR_munmap, "munmap"},         {__NR_mremap, "mremap"},
+    {__NR_mprotect, "mprotect"},     {__NR_madvise, "madvise"},
+    {__NR_clone3, "clone3"},         {__NR_nanosleep, "nanosleep"},
+    {__NR_close, "close"},           {__NR_close_range, "close_range"},
+    {__NR_waitid, "waitid"},         {__NR_futex, "futex"},
+    {__NR_pause, "pause"},           {__NR_write, "write"},
+    {__NR_chdir, "chdir"},           {__NR_membarrier, "membarrier"},
     {__NR_exit_group, "exit_group"},
 };
 

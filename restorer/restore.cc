@@ -21,7 +21,7 @@
 #include "restorer/caller_terminal.h"
 #include "restorer/cgroups.h"
 #include "restorer/cleanup.h"
-#include "restorer/files/unix_socket.h"
+#include "restorer/left_names.h"
 #include "restorer/pidfile.h"
 #include "restorer/services.h"
 #include "restorer/step_times.h"
@@ -53,6 +53,8 @@ bool MayGoOn(int channel) {
   return got == 1;
 }
 
+constexpr int kUnknownEnd = 1;  // exit code: who was waited for is not there
+
 int StatusOf(int status) {
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
@@ -61,6 +63,7 @@ int StatusOf(int status) {
 /// nobody is left. Where `stops` is a channel, it gets the signals that stop the root.
 int AwaitRoot(pid_t root, bool init, int stops) {
   int root_status = 0, status = 0;
+  bool root_ended = false;
   for (;;) {
     const pid_t pid = waitpid(-1, &status, __WALL | (stops >= 0 ? WUNTRACED : 0));
     if (pid < 0 && errno == EINTR) continue;
@@ -69,8 +72,9 @@ int AwaitRoot(pid_t root, bool init, int stops) {
       if (pid == root) send(stops, &signal, sizeof signal, MSG_NOSIGNAL);
       continue;
     }
-    if (pid < 0) return StatusOf(root_status);
+    if (pid < 0) return root_ended ? StatusOf(root_status) : kUnknownEnd;
     if (pid == root) root_status = status;
+    root_ended |= pid == root;
     if (pid == root && !init) return StatusOf(root_status);
   }
 }
@@ -99,11 +103,12 @@ void LetGoOfCaller() {
 [[noreturn]] void BeRestorer(const Program& program, const Schedule& schedule,
                              std::uint64_t text_size, HostFiles& files, Cgroups& cgroups,
                              const RestoreOptions& options, const CallerTerminal& terminal,
-                             int board, int channel) {
+                             Pidfile& pidfile, const Records& records, int channel) {
   Report report;
   const auto give_up = [&](const RestoreProblem& problem) {
     KillDescendants();
-    RemoveSocketFiles(program, options.namespaces, board);
+    RemoveLeftNames(program, options.namespaces, records);
+    pidfile.Remove();
     report.command = problem.command;
     std::strncpy(report.what, problem.what.c_str(), sizeof report.what - 1);
     Tell(channel, report);
@@ -115,7 +120,7 @@ void LetGoOfCaller() {
   if (!AdoptDescendants()) give_up({ErrorText("prctl(PR_SET_CHILD_SUBREAPER)")});
   RestoreProblem problem;
   try {
-    Supervisor supervisor(program, schedule, files, cgroups, options, board);
+    Supervisor supervisor(program, schedule, files, cgroups, options, records);
     problem = supervisor.Run(text_size, [&](pid_t root) {
       report.root = root;
       Tell(channel, report);
@@ -128,7 +133,8 @@ void LetGoOfCaller() {
   Tell(channel, report);
   const int stops = terminal.used() && !options.detach ? channel : -1;
   if (stops < 0) close(channel);
-  close(board);
+  close(records.board);
+  close(records.names);
   files.Close();
   cgroups.Close();
   if (!options.new_pid_namespace && options.detach) _exit(0);
@@ -158,28 +164,27 @@ pid_t NumberHere(pid_t restorer, pid_t root) {
 /// Starts the process that restores, with another number than any of the program's; -1: errno.
 pid_t StartRestorer(const Program& program, const Schedule& schedule, std::uint64_t text_size,
                     HostFiles& files, Cgroups& cgroups, const RestoreOptions& options,
-                    const CallerTerminal& terminal, int board, const int channel[2]) {
-  pid_t restorer = -1;
-  std::vector<pid_t> unsuited;  // those that are in use are not given out again
-  for (;;) {
+                    const CallerTerminal& terminal, Pidfile& pidfile, const Records& records,
+                    const int channel[2]) {
+  SpareNumbers numbers(program);
+  pid_t number = 0, restorer = -1;
+  do {
     clone_args arguments = {};
-    arguments.flags = options.new_pid_namespace ? CLONE_NEWPID : 0;
     arguments.exit_signal = SIGCHLD;
-    restorer = static_cast<pid_t>(syscall(__NR_clone3, &arguments, sizeof arguments));
-    if (restorer == 0) {
-      prctl(PR_SET_PDEATHSIG, SIGTERM);
-      close(channel[0]);
-      if (!options.new_pid_namespace && InProgram(program, getpid())) {
-        for (;;) pause();
-      }
-      BeRestorer(program, schedule, text_size, files, cgroups, options, terminal, board,
-                 channel[1]);
+    if (options.new_pid_namespace) {
+      arguments.flags = CLONE_NEWPID;
+    } else {
+      number = numbers.Next();
+      arguments.set_tid = reinterpret_cast<std::uint64_t>(&number);
+      arguments.set_tid_size = 1;
     }
-    if (restorer < 0 || options.new_pid_namespace || !InProgram(program, restorer)) break;
-    unsuited.push_back(restorer);
-  }
-  for (pid_t pid : unsuited) kill(pid, SIGKILL);
-  return restorer;
+    restorer = static_cast<pid_t>(syscall(__NR_clone3, &arguments, sizeof arguments));
+  } while (restorer < 0 && errno == EEXIST && number > 1);
+  if (restorer != 0) return restorer;
+  prctl(PR_SET_PDEATHSIG, SIGTERM);
+  close(channel[0]);
+  BeRestorer(program, schedule, text_size, files, cgroups, options, terminal, pidfile, records,
+             channel[1]);
 }
 
 /// What the restorer says next; the problem, if it has failed or is gone.
@@ -201,10 +206,10 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   Pidfile pidfile;
   result.problem.what = pidfile.Open(options.pidfile);
   if (result.problem) return result;
-  // What processes write: it stays when they and the one that restores are gone.
-  const int board = static_cast<int>(syscall(__NR_memfd_create, "board", MFD_CLOEXEC));
+  // It stays when the processes and the one that restores are gone.
+  const Records records = {memfd_create("board", MFD_CLOEXEC), memfd_create("names", MFD_CLOEXEC)};
   int channel[2];
-  if (board < 0 || !AdoptDescendants() ||
+  if (records.board < 0 || records.names < 0 || !AdoptDescendants() ||
       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0) {
     result.problem = {ErrorText("memfd_create, prctl or socketpair")};
     return result;
@@ -213,11 +218,13 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   const CallerTerminal terminal(program);
   Cgroups cgroups(program, options.cgroups);
   result.problem = cgroups.Make();
-  const pid_t restorer = result.problem ? -1
-                                        : StartRestorer(program, schedule, text_size, files,
-                                                        cgroups, options, terminal, board, channel);
+  const pid_t restorer = result.problem
+                             ? -1
+                             : StartRestorer(program, schedule, text_size, files, cgroups, options,
+                                             terminal, pidfile, records, channel);
   if (restorer < 0) {
     if (!result.problem) result.problem = {ErrorText("clone3")};
+    pidfile.Remove();
     cgroups.Remove();
     return result;
   }
@@ -237,18 +244,19 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     send(channel[0], "", 1, MSG_NOSIGNAL);
     result.problem = Hear(channel[0], restorer, &report);
   }
-  if (options.timed) result.times = ReadTimes(program, schedule, board);
+  if (options.timed) result.times = ReadTimes(program, schedule, records.board);
   if (result.problem) {
     close(channel[0]);
     pidfile.Remove();
     kill(restorer, SIGKILL);
     KillDescendants();
-    RemoveSocketFiles(program, options.namespaces, board);
+    RemoveLeftNames(program, options.namespaces, records);
     terminal.TakeBack();
     cgroups.Remove();
     return result;
   }
-  close(board);
+  close(records.board);
+  close(records.names);
   cgroups.Close();
   int status = 0;
   if (options.detach) {
@@ -259,10 +267,11 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   DieOfStop();
   if (terminal.used()) StopAlong(result.root, channel[0], terminal);
   close(channel[0]);
-  while (waitpid(restorer, &status, 0) < 0 && errno == EINTR) {
-  }
+  pid_t ended;
+  do ended = waitpid(restorer, &status, 0);
+  while (ended < 0 && errno == EINTR);
   terminal.TakeBack();
-  result.exit_status = StatusOf(status);
+  result.exit_status = ended < 0 ? kUnknownEnd : StatusOf(status);
   return result;
 }
 

@@ -9,7 +9,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
+#include <cerrno>
 #include <fstream>
 
 #include "dsl/references.h"
@@ -20,15 +20,6 @@
 
 namespace crgen::restorer {
 namespace {
-
-/// The highest number that nobody has: where the kernel does not give out new ones for long.
-Pid SpareNumber(const Program& program) {
-  Pid number = 32768;
-  std::ifstream("/proc/sys/kernel/pid_max") >> number;
-  do --number;
-  while (number > 1 && (kill(number, 0) == 0 || InProgram(program, number)));
-  return number;
-}
 
 /// What the supervisor makes before any process exists.
 std::string PrepareFiles(const Program& program, Services* services) {
@@ -51,13 +42,21 @@ std::string PrepareFiles(const Program& program, Services* services) {
 
 }  // namespace
 
-bool InProgram(const Program& program, pid_t number) {
-  return std::any_of(program.begin(), program.end(), [&](const Command& command) {
-    const auto* fork = std::get_if<Fork>(&command.body);
-    const auto* thread = std::get_if<CreateThread>(&command.body);
-    return (fork != nullptr && fork->child_pid == number) ||
-           (thread != nullptr && thread->tid == number);
-  });
+SpareNumbers::SpareNumbers(const Program& program) {
+  std::ifstream("/proc/sys/kernel/pid_max") >> next_;
+  for (const Command& command : program) {
+    if (const auto* fork = std::get_if<Fork>(&command.body)) wanted_.insert(fork->child_pid);
+    if (const auto* thread = std::get_if<CreateThread>(&command.body)) wanted_.insert(thread->tid);
+  }
+}
+
+pid_t SpareNumbers::Next() {
+  const auto is_taken = [&] {
+    return wanted_.contains(next_) || kill(next_, 0) == 0 || errno != ESRCH;
+  };
+  do --next_;
+  while (next_ > 1 && is_taken());
+  return next_;
 }
 
 std::string OpenServices(const Program& program, Services* services) {
@@ -70,7 +69,7 @@ std::string OpenServices(const Program& program, Services* services) {
   if (!problem.empty()) return problem;
   problem = MakeUnlinked(program, services);
   if (!problem.empty()) return problem;
-  services->helper_tid = SpareNumber(program);
+  services->helper_tid = SpareNumbers(program).Next();
   services->fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
   if (services->fd < 0) return ErrorText("/proc/self/fd");
   services->pidfd = static_cast<int>(syscall(__NR_pidfd_open, getpid(), 0));

@@ -132,6 +132,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
 RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   Services services;
   services.files = &files_;
+  services.names = &names_;
   std::string mounts = CopyMounts(program_, &services);
   if (mounts.empty() && options_.new_pid_namespace) mounts = MountOwnProc();
   if (!mounts.empty()) return {mounts, -1};
@@ -144,7 +145,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   services.inherited = options_.inherited;
   services.tcp_close = options_.tcp_close;
   services.timed = options_.timed;
-  mounts = MakeFileSystems(program_, &services);
+  mounts = MakeFileSystems(program_, options_.timeout, &services);
   if (!mounts.empty()) return {mounts, -1};
   mounts_ = services.mounts;
   paths_ = services.paths = TreePaths(OwnMounts(program_), mounts_);
@@ -229,15 +230,19 @@ RestoreProblem Supervisor::RunOwnCommands() {
   return {};
 }
 
-/// clone3(2), as the executor's AwaitNumber() has it.
-static long CloneWhenFree(clone_args& arguments) {
-  constexpr unsigned kPause = 1000;  // µs
-  long result = syscall(__NR_clone3, &arguments, sizeof arguments);
-  for (int tries = 0; result < 0 && errno == EEXIST && tries < 10000; ++tries) {
+/// clone3(2), as the executor's AwaitNumber() has it. `first`: no process of the plan is there, so
+/// whoever has ended, perhaps with the number, has been a program's that this process has run.
+static long CloneWhenFree(clone_args& arguments, bool first, unsigned timeout) {
+  constexpr unsigned kPause = 1000, kAtMost = 10;  // µs, s
+  const Deadline deadline(timeout == 0 ? kAtMost : std::min(timeout, kAtMost));
+  for (;;) {
+    while (first && waitpid(-1, nullptr, WNOHANG | __WALL) > 0) {
+    }
+    const long result = syscall(__NR_clone3, &arguments, sizeof arguments);
+    if (result >= 0 || errno != EEXIST || deadline.Passed() || AskedToStop()) return result;
     usleep(kPause);
-    result = syscall(__NR_clone3, &arguments, sizeof arguments);
+    errno = EEXIST;
   }
-  return result;
 }
 
 RestoreProblem Supervisor::StartRoot(const Op& op) {
@@ -249,8 +254,14 @@ RestoreProblem Supervisor::StartRoot(const Op& op) {
   arguments.exit_signal = SIGCHLD;
   arguments.set_tid = reinterpret_cast<std::uint64_t>(&root->pid);
   arguments.set_tid_size = 1;
-  const long result = FailsOnPurpose() ? -1 : CloneWhenFree(arguments);
-  if (result < 0) return {ErrorText("clone3"), op.command};
+  const long result =
+      FailsOnPurpose() ? -1 : CloneWhenFree(arguments, root_ == 0, options_.timeout);
+  if (result < 0 && AskedToStop()) return {"interrupted", -1};
+  if (result < 0) {
+    const bool here = errno == EEXIST && (arguments.flags & CLONE_NEWPID) == 0;
+    const std::string problem = ErrorText("clone3");
+    return {here ? problem + TakenText(root->pid) : problem, op.command};
+  }
   if (result > 0) {
     root_ = static_cast<pid_t>(result);
     return {};

@@ -9,6 +9,8 @@
 #include "restorer/arena.h"
 #include "restorer/cgroups.h"
 #include "restorer/compile.h"
+#include "restorer/left_names.h"
+#include "restorer/momentary_name.h"
 #include "restorer/restore.h"
 #include "restorer/system_v.h"
 #include "restorer/watch.h"
@@ -18,13 +20,14 @@ namespace crgen::restorer {
 class Supervisor {
  public:
   Supervisor(const Program& program, const Schedule& schedule, const HostFiles& files,
-             const Cgroups& cgroups, const RestoreOptions& options, int board)
+             const Cgroups& cgroups, const RestoreOptions& options, const Records& records)
       : program_(program),
         schedule_(schedule),
         files_(files),
         cgroups_(cgroups),
         options_(options),
-        board_(board) {}
+        board_(records.board),
+        names_(records.names) {}
 
   /// Everything up to running processes. When all are ready and none runs yet, `ready` is called
   /// with the root's number in this process's pid namespace; false: it has failed. The problem, or
@@ -45,6 +48,7 @@ class Supervisor {
   const Cgroups& cgroups_;
   const RestoreOptions& options_;
   const int board_;  ///< a memfd
+  NameRecord names_;
   Arena arena_;
   Script script_;
   std::unique_ptr<Watch> watch_;

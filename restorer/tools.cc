@@ -17,11 +17,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "model/printable.h"
 #include "restorer/cleanup.h"
 #include "restorer/deadline.h"
 #include "restorer/own_limits.h"
+#include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
 
 namespace crgen::restorer {
@@ -74,36 +76,48 @@ bool Confine() {
          setenv("XTABLES_LOCKFILE", "/dev/null", 1) == 0;
 }
 
+struct Start {
+  std::vector<const char*> words;
+  int in;
+  int folder = AT_FDCWD;  ///< its working directory, or this process's
+  bool confined = false;
+};
+
 /// Starts it in a group of its own, with the caller's limits and no signal blocked; the pid, or -1
 /// and errno.
-pid_t Start(std::vector<const char*> words, int in, int out, bool confined) {
+pid_t Fork(Start start, int out) {
+  std::vector<const char*>& words = start.words;
   words.push_back(nullptr);
+  const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid != 0) return pid;
   setpgid(0, 0);
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) _exit(kNotStarted);
   DieOfStop();
   LowerOwnLimits();
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
-      dup2(out, STDERR_FILENO) >= 0 && (!confined || Confine())) {
+  if ((start.folder == AT_FDCWD || fchdir(start.folder) == 0) &&
+      dup2(start.in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
+      dup2(out, STDERR_FILENO) >= 0 && (!start.confined || Confine())) {
     execvp(words[0], const_cast<char* const*>(words.data()));
   }
   dprintf(STDERR_FILENO, "%s", std::strerror(errno));
   _exit(kNotStarted);
 }
 
-/// Until it has ended; not for longer than the deadline, nor when an end is asked for: then it is
-/// killed, with all that it has started.
-void Await(pid_t pid, const Deadline& deadline, ToolOutcome* outcome) {
+/// Until it has ended; not for longer than the deadline without reading on in `in`, nor when an end
+/// is asked for: then it is killed, with all that it has started.
+void Await(pid_t pid, int in, Deadline deadline, ToolOutcome* outcome) {
   int status = 0;
+  off_t read = 0;
   while (waitpid(pid, &status, 0) < 0) {
     if (errno != EINTR) {
-      outcome->problem = std::strerror(errno);
+      outcome->problem = ErrorText("waitpid");
       return;
     }
+    if (const off_t now = lseek(in, 0, SEEK_CUR); now != std::exchange(read, now)) deadline.Renew();
     if (!deadline.Passed() && !StopIsAsked()) continue;
     outcome->problem = deadline.Passed() ? "no end after " + std::to_string(deadline.seconds()) +
                                                " s (--timeout): killed"
@@ -117,14 +131,14 @@ void Await(pid_t pid, const Deadline& deadline, ToolOutcome* outcome) {
   outcome->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-ToolOutcome Run(const std::vector<const char*>& words, int in, bool confined, unsigned timeout) {
+ToolOutcome Run(const Start& start, unsigned timeout) {
   ToolOutcome outcome;
   const int out = FailsOnPurpose() ? -1 : memfd_create("output", MFD_CLOEXEC);
-  const pid_t pid = out >= 0 && in >= 0 ? Start(words, in, out, confined) : -1;
+  const pid_t pid = out >= 0 && start.in >= 0 ? Fork(start, out) : -1;
   if (pid < 0) {
     outcome.problem = std::strerror(errno);
   } else {
-    Await(pid, Deadline(timeout), &outcome);
+    Await(pid, start.in, Deadline(timeout), &outcome);
     outcome.output = ReadAll(out);
     outcome.started = outcome.status != kNotStarted;
   }
@@ -142,13 +156,18 @@ ToolOutcome RunTool(const std::vector<const char*>& words, const std::string& in
     close(in);
     in = -1;
   }
-  ToolOutcome outcome = Run(words, in, false, timeout);
+  ToolOutcome outcome = Run({words, in}, timeout);
   if (in >= 0) close(in);
   return outcome;
 }
 
 ToolOutcome RunConfinedTool(const std::vector<const char*>& words, int input, unsigned timeout) {
-  return Run(words, input, true, timeout);
+  return Run({words, input, AT_FDCWD, true}, timeout);
+}
+
+ToolOutcome RunToolIn(int folder, const std::vector<const char*>& words, int input,
+                      unsigned timeout) {
+  return Run({words, input, folder}, timeout);
 }
 
 std::string ToolComplaint(const std::string& what, const ToolOutcome& outcome) {

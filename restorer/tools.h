@@ -16,7 +16,8 @@ struct ToolOutcome {
 };
 
 /// Runs `words`, found in PATH, with `input` on its stdin. It is killed, with all that it has
-/// started, after `timeout` seconds (0: never) or when an end is asked for.
+/// started, after `timeout` seconds in which it has read nothing (0: never) or when an end is asked
+/// for, and dies with this process.
 ToolOutcome RunTool(const std::vector<const char*>& words, const std::string& input,
                     unsigned timeout);
 
@@ -24,6 +25,11 @@ ToolOutcome RunTool(const std::vector<const char*>& words, const std::string& in
 /// with no capability but CAP_NET_ADMIN and CAP_NET_RAW, can start no program, gets no more rights
 /// by execve(2), and writes no file.
 ToolOutcome RunConfinedTool(const std::vector<const char*>& words, int input, unsigned timeout);
+
+/// The same in the directory `folder`, with the file `input` on its stdin and with the rights of
+/// this process.
+ToolOutcome RunToolIn(int folder, const std::vector<const char*>& words, int input,
+                      unsigned timeout);
 
 /// "nft: what it said", escaped; empty: it has done what it was asked for.
 std::string ToolComplaint(const std::string& what, const ToolOutcome& outcome);

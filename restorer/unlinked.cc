@@ -81,6 +81,9 @@ struct UnlinkedFile {
 /// one that has no name itself.
 struct Folder {
   explicit Folder(std::unique_ptr<Place> where) : place(std::move(where)) {}
+  std::string Path() const {
+    return place->path + (place->path.ends_with('/') ? "" : "/") + place->name;
+  }
   std::unique_ptr<Place> place;
   ScopedFd held;
   std::unique_ptr<MomentaryName> momentary = nullptr;
@@ -125,13 +128,15 @@ std::string Failed(const std::string& path) { return path + ": " + PathErrorText
 bool IsGone(int error) { return error == ENOENT || error == ENOTDIR; }
 
 std::string Maker::FindPlace(Name& name) {
-  name.place = std::make_unique<Place>(services_.paths, name.path);
+  name.place = std::make_unique<Place>(services_.paths, name.path, services_.names);
   if (name.place->folder.get() >= 0) return "";
   if (!IsGone(errno)) return Failed(name.path);
   const std::string folder = name.path.substr(0, name.path.rfind('/'));
   if (std::string problem = MakeParents(folder); !problem.empty()) return problem;
-  const int in = fcntl(by_path_.at(folder)->held.get(), F_DUPFD_CLOEXEC, 0);
-  name.place = std::make_unique<Place>(name.path.substr(folder.size() + 1), in);
+  const Folder& made = *by_path_.at(folder);
+  const int in = fcntl(made.held.get(), F_DUPFD_CLOEXEC, 0);
+  name.place = std::make_unique<Place>(name.path.substr(folder.size() + 1), in, made.Path(),
+                                       services_.names);
   return in < 0 ? Failed(name.path) : "";
 }
 
@@ -150,8 +155,14 @@ std::string Maker::MakeParents(const std::string& path) {
   for (; !missing.empty(); missing.pop_back()) {
     const std::string& next = missing.back();
     const std::size_t end = next.rfind('/');
-    if (in < 0) in = fcntl(by_path_.at(next.substr(0, end))->held.get(), F_DUPFD_CLOEXEC, 0);
-    auto place = std::make_unique<Place>(next.substr(end + 1), std::exchange(in, -1));
+    std::string above = next.substr(0, end + 1);
+    if (in < 0) {
+      const Folder& made = *by_path_.at(next.substr(0, end));
+      in = fcntl(made.held.get(), F_DUPFD_CLOEXEC, 0);
+      above = made.Path();
+    }
+    auto place = std::make_unique<Place>(next.substr(end + 1), std::exchange(in, -1),
+                                         std::move(above), services_.names);
     if (place->folder.get() < 0) return Failed(next);
     if (std::string problem = MakeFolder(next, std::move(place)); !problem.empty()) return problem;
   }
@@ -350,7 +361,7 @@ std::string OpenLink(const LinkedFile& linked, Services* services) {
   const std::string& from = file.opened_by->bytes;
   const Place link(services->paths, from);
   Name name({}, file.path.bytes);
-  name.place = std::make_unique<Place>(services->paths, name.path);
+  name.place = std::make_unique<Place>(services->paths, name.path, services->names);
   Place& place = *name.place;
   struct stat facts;
   if (link.folder.get() < 0 || place.folder.get() < 0 ||
@@ -358,11 +369,14 @@ std::string OpenLink(const LinkedFile& linked, Services* services) {
     return Failed(from);
   }
   if (!S_ISREG(facts.st_mode)) return from + " is not a regular file";
-  const int made = MakeUnderFreeName(name.path, &place, [&](const char* base) {
-    return FailsOnPurpose()
-               ? -1
-               : linkat(link.folder.get(), link.name.c_str(), place.folder.get(), base, 0);
-  });
+  const int made = MakeUnderFreeName(
+      name.path, &place,
+      [&](const char* base) {
+        return FailsOnPurpose()
+                   ? -1
+                   : linkat(link.folder.get(), link.name.c_str(), place.folder.get(), base, 0);
+      },
+      &facts);
   if (made < 0) return name.path + ": " + std::strerror(errno);
   MomentaryName momentary(place, facts);
   const auto open = [&](OpenFlags flags) {

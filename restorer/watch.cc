@@ -7,12 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
 
+#include "preflight/numbers.h"
 #include "restorer/cleanup.h"
 #include "restorer/proc_files.h"
 #include "restorer/supervisor_calls.h"
@@ -46,6 +48,11 @@ std::string NameOf(const Thread& thread) {
   return "thread " + std::to_string(thread.tid) + " of " + process;
 }
 
+std::string TakenText(pid_t number) {
+  const std::string taken = preflight::NumberIsTaken(number);
+  return taken.empty() ? "" : "; " + taken + " (" + preflight::kPidnsHelps + ")";
+}
+
 std::string HasDied(const Thread& thread) {
   return NameOf(thread) +
          " has died in the middle of its restore (killed from outside, or no memory)";
@@ -63,6 +70,15 @@ std::string Interference(const Thread& thread, int status) {
   return who + " " + how + " in the middle of its restore (from outside, or no memory)";
 }
 
+/// Who has the number that a command makes; empty: it makes none.
+std::string HolderText(const Command& command) {
+  const auto* fork = std::get_if<Fork>(&command.body);
+  const auto* thread = std::get_if<CreateThread>(&command.body);
+  return fork != nullptr     ? TakenText(fork->child_pid)
+         : thread != nullptr ? TakenText(thread->tid)
+                             : "";
+}
+
 Progress::~Progress() {
   if (shown_) std::fprintf(stderr, "\r\033[K");
 }
@@ -75,7 +91,12 @@ void Progress::Show(Word done, Word total) {
 }
 
 Watch::Watch(const Program& program, const Arena& arena, const Script& script, unsigned timeout)
-    : program_(program), arena_(arena), script_(script), deadline_(timeout) {}
+    : program_(program),
+      arena_(arena),
+      script_(script),
+      other_numbers_(std::ranges::any_of(
+          script.threads, [](const auto& it) { return it.thread->outer_tid != nullptr; })),
+      deadline_(timeout) {}
 
 RestoreProblem Watch::AwaitChange(const Word* word, Word value) {
   const Board& board = *script_.board;
@@ -127,7 +148,9 @@ RestoreProblem Watch::TheirProblem() const {
   const char* name = strerrorname_np(failure.error);
   what += ": " + (name != nullptr ? std::string(name) : std::to_string(failure.error)) + " (" +
           std::strerror(failure.error) + ")";
-  return {what, failure.command < program_.size() ? std::int64_t{failure.command} : -1};
+  if (failure.command >= program_.size()) return {what};
+  if (failure.error == EEXIST && !other_numbers_) what += HolderText(program_[failure.command]);
+  return {what, failure.command};
 }
 
 /// Processes exist from when their parent has made the FORK.
@@ -214,6 +237,10 @@ RestoreProblem Watch::Stuck() const {
     RestoreProblem problem = {"process " + std::to_string(process.pid) + " has not gone on" +
                                   limit + ": it is in " + where,
                               at_op ? std::int64_t{process.ops[step - 1].command} : -1};
+    const bool wants_number = call == __NR_clone3 || call == __NR_nanosleep;
+    if (wants_number && at_op && !other_numbers_) {
+      problem.what += HolderText(program_[static_cast<std::size_t>(problem.command)]);
+    }
     if (call != __NR_futex) return problem;
     if (!first) first = problem;
   }

@@ -48,6 +48,7 @@ class Watch {
   const Program& program_;
   const Arena& arena_;
   const Script& script_;
+  const bool other_numbers_;  ///< this pid namespace has others than the program
   Deadline deadline_;
   std::uint64_t steps_ = 0;  ///< of all processes together, when last looked
   bool traced_ = false;
@@ -56,6 +57,9 @@ class Watch {
 
 /// "process 12", "thread 13 of process 12".
 std::string NameOf(const Thread& thread);
+
+/// To be put behind the problem that a number is taken: by whom, and what helps.
+std::string TakenText(pid_t number);
 
 /// What a tracer is told of a thread that did not stop as it was asked to.
 std::string Interference(const Thread& thread, int status);

@@ -42,6 +42,7 @@ inline std::string LinkKey(const RegularFile& file) {
 }
 
 class Cgroups;
+class NameRecord;
 
 /// What the script refers to outside the arena, as names in the service directory.
 struct Services {
@@ -69,6 +70,7 @@ struct Services {
   bool time_namespace = true;           ///< `time` is obeyed
   bool tcp_close = false;               ///< connections come back closed
   bool timed = false;                   ///< steps say when they are done
+  NameRecord* names = nullptr;          ///< of those that are there for a moment
 };
 
 /// What a process opens below the service directory to open a file once more.

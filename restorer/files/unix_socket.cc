@@ -13,9 +13,7 @@
 #include <cstring>
 
 #include "dsl/references.h"
-#include "preflight/root_view.h"
 #include "preflight/socket_files.h"
-#include "restorer/namespaces.h"
 #include "restorer/problem.h"
 
 namespace crgen::restorer {
@@ -70,14 +68,6 @@ const SocketName* NameOf(const UnixSocket& socket, const OpenContext& context) {
     name->gid = socket.permissions->gid;
   }
   return name;
-}
-
-/// What the caller has given for mounts of the plan's own.
-void HoldPlaces(const NamespaceOptions& options, HostFiles* places) {
-  places->HoldPlace(RootPlace(), OpenPath(AT_FDCWD, options.root, O_DIRECTORY, 0));
-  for (const auto& [key, path] : options.mounts) {
-    places->HoldPlace(MountPlace(key), OpenPath(AT_FDCWD, path, 0, 0));
-  }
 }
 
 /// A file system that the restore has made is gone with all that was in it.
@@ -193,11 +183,7 @@ std::map<SocketId, std::size_t> NumberSocketFiles(const Program& program) {
   return numbers;
 }
 
-void RemoveSocketFiles(const Program& program, const NamespaceOptions& options, int board) {
-  const std::vector<Mount>* mounts = OwnMounts(program);
-  HostFiles places;
-  if (mounts != nullptr) HoldPlaces(options, &places);
-  const preflight::RootView root(mounts, places);
+void RemoveSocketFiles(const Program& program, const preflight::RootView& root, int board) {
   const std::map<SocketId, std::size_t> numbers = NumberSocketFiles(program);
   ForEachSocketFile(program, [&](const UnixSocket& socket) {
     MadeFile made = {};

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "dsl/commands.h"
-#include "preflight/namespace_options.h"
+#include "preflight/root_view.h"
 #include "restorer/files/file_restorer.h"
 
 namespace crgen::restorer {
@@ -32,9 +32,8 @@ void RemoveNameRoot(const UnixSocket& socket, int root);
 /// The sockets whose names are files, in their order in the program.
 std::map<SocketId, std::size_t> NumberSocketFiles(const Program& program);
 
-/// After a restore that failed, when all its processes are gone: the socket files that it made,
-/// also in what the caller has given for mounts of the program's own. `board`: the memfd that has
-/// MadeFile of each at its beginning.
-void RemoveSocketFiles(const Program& program, const NamespaceOptions& options, int board);
+/// After a restore that failed, when all its processes are gone: the socket files that it made, in
+/// `root`. `board`: the memfd that has MadeFile of each at its beginning.
+void RemoveSocketFiles(const Program& program, const preflight::RootView& root, int board);
 
 }  // namespace crgen::restorer

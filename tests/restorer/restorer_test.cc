@@ -223,6 +223,41 @@ TEST_F(RestorerTest, ADetachedInitLetsGoOfTheCallersDescriptors) {
   close(output[0]);
 }
 
+/// Its numbers are those of other processes.
+TEST_F(RestorerTest, RefusesAProcOfAnotherPidNamespace) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Resume(Pid(0));
+  constexpr std::pair<const char*, const char*> kCases[] = {
+      {"unshare --pid --fork --kill-child " CRRESTORE_BINARY,
+       "/proc is not that of this pid namespace: process 1, which this is, is not there, but "},
+      {"unshare --pid " CRRESTORE_BINARY,
+       "children of this process are born in another pid namespace than its own"}};
+  for (const auto& [binary, message] : kCases) {
+    for (const char* how : {"--detach", "--detach --pidns", "--preflight"}) {
+      const Outcome outcome = Run(plan, how, "", binary);
+      EXPECT_EQ(outcome.status, 3) << outcome.errors;
+      EXPECT_NE(outcome.errors.find(message), std::string::npos) << outcome.errors;
+      EXPECT_NE(outcome.errors.find("unshare --fork --mount-proc"), std::string::npos);
+    }
+  }
+}
+
+/// In a fresh pid namespace, where the next numbers are the plan's.
+TEST_F(RestorerTest, IsNotInTheWayOfItsOwnTree) {
+  constexpr int kFirst = 3, kCount = 40;  // sh is 1, crrestore is 2
+  Plan plan;
+  plan.Fork(0, kFirst);
+  plan.MapProgram(kFirst);
+  for (int i = 1; i < kCount; ++i) plan.Fork(kFirst, kFirst + i);
+  for (int i = 0; i < kCount; ++i) plan.Resume(kFirst + i);
+  const Outcome outcome = Run(plan, "--detach --timeout 4", "",
+                              "unshare --pid --fork --mount-proc --kill-child "
+                              "sh -c '" CRRESTORE_BINARY " \"$@\"; exit $?' sh");
+  EXPECT_EQ(outcome.status, 0) << outcome.errors;
+}
+
 TEST_F(RestorerTest, RefusesATakenPid) {
   Plan plan;
   plan.Fork(0, getpid());

@@ -110,6 +110,29 @@ TEST_F(RestorerUnlinkedTest, HasItsOldPathAndNoName) {
   EXPECT_TRUE(Names().empty());
 }
 
+/// Nobody hears the warning: the file is restored all the same.
+TEST_F(RestorerUnlinkedTest, NobodyReadsWhatItSays) {
+  std::ofstream(Path("files/gone")) << "live";
+  const std::set<std::string> before = Names();
+  std::ofstream(folder_ + "/plan.json") << Rich().Text();
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    dup2(ends[1], 2);
+    const std::string plan = folder_ + "/plan.json";
+    execl(CRRESTORE_BINARY, "crrestore", plan.c_str(), "--detach", nullptr);
+    _exit(127);
+  }
+  close(ends[1]);
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, 0), pid);
+  EXPECT_EQ(status, 0);
+  EXPECT_EQ(Link(3), Path("files/gone.crrestore-1") + " (deleted)");
+  EXPECT_EQ(Names(), before);
+}
+
 /// Who has the name by now keeps it.
 TEST_F(RestorerUnlinkedTest, TakesNobodysName) {
   std::ofstream(Path("files/other")) << "live";
