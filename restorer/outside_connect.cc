@@ -91,7 +91,12 @@ class Connector {
     WayOwner owner;
     if (Open(found, &owner) < 0) return false;
     const std::uint32_t fsuid = it_.process != nullptr ? it_.process->fsuid : own_.fsuid;
-    if (!owner.any || (owner.uid == fsuid && owner.uid != 0)) return true;
+    if (!owner.any) return true;
+    if (owner.uid == fsuid && owner.uid != 0) {
+      // His other processes, which have no capabilities, can change it too.
+      kept_ = ~(1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH);
+      return true;
+    }
     // Root's folder, in which a group may write: anybody in it.
     const std::uint32_t uid = owner.uid == 0 ? kNobody : owner.uid;
     constexpr std::uint64_t kBoth = 1ull << CAP_SETUID | 1ull << CAP_SETGID;
@@ -124,7 +129,7 @@ class Connector {
   }
 
   bool Become() {
-    if (it_.process == nullptr) return true;
+    if (it_.process == nullptr) return SetEffective(own_.cap_eff.value & kept_);
     const Creds& ids = *it_.process;
     constexpr int kStays = -1;
     As(ids.euid);
@@ -136,7 +141,7 @@ class Connector {
                       (syscall(SYS_setresuid, kStays, ids.euid, kStays) == 0 &&
                        SetEffective(own_.cap_eff.value) && SetFsId(SYS_setfsuid, ids.fsuid));
     return SetGroups(ids.groups) && gids && uids &&
-           SetEffective(own_.cap_eff.value & ids.cap_eff.value);
+           SetEffective(own_.cap_eff.value & ids.cap_eff.value & kept_);
   }
 
   /// With the rights that this process has now. With `owner`: who else could change the way.
@@ -188,6 +193,7 @@ class Connector {
   const bool connects_;
   const Creds own_;
   std::vector<std::uint32_t> groups_ = own_.groups;
+  std::uint64_t kept_ = ~0ull;  ///< capabilities with which the way may be gone
   Answer& answer_;
 };
 

@@ -109,6 +109,11 @@ TEST_F(OutsideTrustTest, NoWayThatTheUserMayNotGo) {
                     "connect(2) to " + Path("user/to-closed") + denied);
     }
     ExpectRefused(Connecting(Path("closed/s"), kUser, type), Path("closed/s") + denied);
+    // By his link not even where this process of his may go, with CAP_DAC_OVERRIDE.
+    Plan capable = Begin();
+    Open(capable, 4, Outside(Path("user/to-closed"), type));
+    capable.Resume(Pid(0), Plan::Registers(kPause), {{"creds", Credentials(kUser, "0x2")}});
+    ExpectRefused(capable, Path("user/to-closed") + denied);
     // He may go there, but not connect.
     chmod(Path("closed").c_str(), 0755);
     chmod(Path("closed/s").c_str(), 0600);
