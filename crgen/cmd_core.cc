@@ -43,7 +43,9 @@ std::function<ExitCode()> AddCore(CLI::App& app) {
   app.add_option("DUMP", arguments->dump, "A dump: a folder, or an archive")->required();
   app.add_option("--pid", arguments->pid, "The process; its threads are in the file too")
       ->required();
-  app.add_option("-o,--output", arguments->output, "Where the core file goes")->required();
+  app.add_option("-o,--output", arguments->output, "Where the core file goes")
+      ->required()
+      ->check(IsFileName);
   app.footer(
       "The file has registers, floating point, auxiliary vector and file map of core(5), and all "
       "pages of\n"

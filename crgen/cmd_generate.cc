@@ -147,7 +147,8 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
       ->type_name("DUMP");
   app.add_option("-o,--output", arguments->output,
                  "Write to this file, whole or not at all, instead of standard output")
-      ->type_name("FILE");
+      ->type_name("FILE")
+      ->check(IsFileName);
   app.add_option("--extract", arguments->extract,
                  "Of an archive: unpack what a restore reads beside the program into this new "
                  "folder, for crrestore --images")

@@ -35,7 +35,8 @@ std::function<ExitCode()> AddHostFacts(CLI::App& app) {
   app.add_option("DUMP", arguments->input,
                  "A dump (folder or archive), or a restore program (-: stdin): also the files, "
                  "sockets, terminals and so on that it names");
-  app.add_option("-o,--output", arguments->output, "Into that file, whole or not at all");
+  app.add_option("-o,--output", arguments->output, "Into that file, whole or not at all")
+      ->check(IsFileName);
   app.footer(
       "As this user meets it: run it as who shall restore. It has the names of all processes.\n\n"
       "Examples:\n"

@@ -29,21 +29,27 @@ std::string ImagesOf(const NeedsArguments& arguments) {
 
 /// Prints what there is to say of a dump that cannot be planned, too: `*findings` says why.
 ExitCode Needs(const NeedsArguments& arguments, Diagnostics* findings) {
+  const bool callers = arguments.namespaces == "caller";
   Diagnostics diag;
   const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
   auto source = OpenDump(arguments.dump, diag);
   Snapshot snapshot;
-  const bool loaded =
-      source != nullptr && Succeeded(LoadDump(*source, &snapshot, diag,
-                                              {TerminalProgress("reading process"), threads,
-                                               arguments.namespaces == "caller"}));
-  *findings = Accept(diag, {}, arguments.partial);
+  const bool loaded = source != nullptr &&
+                      Succeeded(LoadDump(*source, &snapshot, diag,
+                                         {TerminalProgress("reading process"), threads, callers}));
+  *findings = Accept(diag, callers ? std::set<Loss>{Loss::kNamespaces} : std::set<Loss>(),
+                     arguments.partial);
   if (!loaded) return ExitCode::kBadInput;
   const std::vector<Need> needs = NeedsOf(snapshot);
   std::vector<std::string> command = RestoreCommand(needs, arguments.plan, ImagesOf(arguments));
-  if (arguments.partial && diag.Count(Severity::kUnsupported) != 0) {
-    command.emplace_back("--partial");
-  }
+  const auto leaves_out = [&](bool namespaces) {
+    return std::ranges::any_of(diag.entries(), [&](const Diagnostic& entry) {
+      return entry.severity == Severity::kUnsupported &&
+             (entry.loss == Loss::kNamespaces) == namespaces;
+    });
+  };
+  if (callers && leaves_out(true)) command.emplace_back("--namespaces=caller");
+  if (arguments.partial && leaves_out(false)) command.emplace_back("--partial");
   Output output("");
   const std::string text = arguments.json ? NeedsJson(needs, command) : NeedsText(needs, command);
   if (Failed(output.Write(text, *findings))) return ExitCode::kBadInput;

@@ -65,7 +65,9 @@ std::function<ExitCode()> AddReport(CLI::App& app) {
   auto arguments = std::make_shared<ReportArguments>();
   app.description("Write all that is in a dump as one page for a browser");
   app.add_option("DUMP", arguments->dump, "A dump: a folder, or an archive")->required();
-  app.add_option("-o,--output", arguments->output, "Where the page goes")->required();
+  app.add_option("-o,--output", arguments->output, "Where the page goes")
+      ->required()
+      ->check(IsFileName);
   app.footer(
       "Processes, descriptors, memory, sockets, authority, what a restore needs, why it is "
       "refused, "

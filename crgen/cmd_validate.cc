@@ -2,6 +2,7 @@
 // crgen validate PLAN
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <thread>
 
 #include "checker/check.h"
@@ -36,11 +37,14 @@ Result CompareWithDump(const ValidateArguments& arguments, const Program& progra
   Diagnostics loading;
   auto source = OpenDump(arguments.against, loading, nullptr, HasDigests(program));
   Snapshot snapshot;
-  const bool loaded =
-      source != nullptr &&
-      Succeeded(LoadDump(*source, &snapshot, loading, {TerminalProgress("reading process")})) &&
-      Succeeded(PrepareTree(snapshot.tree, &snapshot.tree, loading));
-  const Diagnostics left_out = CompareLeftOut(loading, AboutOf(program));
+  const About* about = AboutOf(program);
+  LoadOptions options = {TerminalProgress("reading process")};
+  options.caller_namespaces =
+      about != nullptr && std::ranges::any_of(about->left_out, &LeftOut::callers);
+  const bool loaded = source != nullptr &&
+                      Succeeded(LoadDump(*source, &snapshot, loading, options)) &&
+                      Succeeded(PrepareTree(snapshot.tree, &snapshot.tree, loading));
+  const Diagnostics left_out = CompareLeftOut(loading, about);
   for (const Diagnostic& entry : left_out.entries()) diag.Add(entry);
   if (!loaded) return Result::kError;
   FindSuspects(program, state, &snapshot, suspects);

@@ -120,4 +120,8 @@ std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag
   return OpenFolder(folder, diag);
 }
 
+std::string IsFileName(const std::string& name) {
+  return name.empty() ? "is empty, expected the name of a file" : "";
+}
+
 }  // namespace crgen

@@ -87,4 +87,7 @@ std::string ImageFolder(const std::string& path, Diagnostics& diag);
 std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag,
                                       NewFolder* extract = nullptr, bool digests = false);
 
+/// A check of CLI11: what is wrong with `name` as that of a file to write; "": nothing.
+std::string IsFileName(const std::string& name);
+
 }  // namespace crgen

@@ -67,11 +67,14 @@ std::vector<std::string> Arguments(int argc, char** argv) {
   const auto word = std::ranges::find_if(arguments, [](const std::string& argument) {
     return argument != "-v" && argument != "--verbose" && argument != "-q" && argument != "--quiet";
   });
-  if (word != arguments.end() && IsSubcommand(*word)) {
+  const bool global = word == arguments.end()
+                          ? arguments.empty()
+                          : *word == "-h" || *word == "--help" || *word == "--version";
+  if (global) {
+    arguments.erase(arguments.begin(), word);
+  } else if (word != arguments.end() && IsSubcommand(*word)) {
     std::rotate(arguments.begin(), word, word + 1);
   }
-  const bool global = arguments.empty() || arguments[0] == "-h" || arguments[0] == "--help" ||
-                      arguments[0] == "--version";
   if (!global && !IsSubcommand(arguments[0])) arguments.insert(arguments.begin(), kDefault);
   std::reverse(arguments.begin(), arguments.end());  // as CLI11 takes them
   return arguments;
@@ -120,7 +123,9 @@ ExitCode Run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is an error of the write, reported like others
+  // A closed pipe, and RLIMIT_FSIZE, are errors of the write, reported like others.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
   crgen::LogToTerminal("crgen");
   try {
     return static_cast<int>(Run(argc, argv));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crgen/verdicts.h"
 
+#include <algorithm>
+
 #include "crgen/losses.h"
 #include "crgen/needs.h"
 #include "generator/generate.h"
@@ -15,9 +17,12 @@ Verdict AskCrgen(const Look& look, Program* program) {
   Verdict verdict = {"crgen", Answer::kNo, {}};
   AddCauses(look.findings, false, &verdict);
   for (Cause& cause : verdict.causes) {
-    if (look.whole && cause.advice.empty()) {
-      cause.advice = "crgen --partial leaves out what nothing else lies in";
-    }
+    if (!look.whole || !cause.advice.empty()) continue;
+    const bool contains = std::ranges::any_of(look.findings.entries(), [&](const auto& entry) {
+      return entry.loss == Loss::kNamespaces && entry.what == cause.what;
+    });
+    cause.advice = contains ? "crgen --namespaces=caller leaves out the tree's own namespaces"
+                            : "crgen --partial leaves out what nothing else lies in";
   }
   if (!verdict.causes.empty()) return verdict;
   Diagnostics diag;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel: what the program needs of it, and what nobody can restore.
 #include <linux/bpf.h>
+#include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
 #include <sys/mman.h>
@@ -15,6 +16,7 @@
 #include <ctime>
 #include <unordered_map>
 
+#include "preflight/credentials.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -190,6 +192,10 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
   void CheckBpf() {
     const int error = BpfError(host_);
     if (error == ENOSYS) findings_.Wrong("this kernel has no bpf(2)", "CONFIG_BPF_SYSCALL has it");
+    if (error == EPERM && ReadCredentials(host_).Has(CAP_BPF)) {
+      findings_.Wrong("bpf(2) is forbidden to this process: " + std::string(std::strerror(error)),
+                      "run without the seccomp filter that does it");
+    }
     if (error == EINVAL) findings_.Wrong("this kernel has no BPF_MAP_UPDATE_BATCH", kNewerKernel);
   }
 

@@ -92,7 +92,10 @@ std::vector<std::string> UsageErrors(const CLI::App& parser, const std::string& 
   for (const CLI::Option* option : parser.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
-  for (const std::string& word : unknown) {
+  for (std::size_t i = 0; i < unknown.size(); ++i) {
+    const std::string& word = unknown[i];
+    // It may be the value of the option before.
+    if (i > 0 && !word.starts_with('-') && unknown[i - 1].starts_with('-')) continue;
     const std::string name = word.substr(0, word.find('='));
     const std::string suggestion = Suggestion(name, names);
     lines.push_back(!word.starts_with('-')

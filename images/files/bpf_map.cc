@@ -19,8 +19,10 @@ namespace {
 
 constexpr std::uint32_t kArrayKey = 4;
 constexpr std::uint64_t kMostArrayValue = std::numeric_limits<std::int32_t>::max();
-/// KMALLOC_MAX_SIZE, in which an element of a hash finds room (kernel/bpf/hashtab.c).
-constexpr std::uint64_t kMostHashElement = std::uint64_t{4} << 20;
+/// KMALLOC_MAX_SIZE, in which an element of a hash finds room: key, value, and 48 bytes of the
+/// kernel's own; and the most buckets (kernel/bpf/hashtab.c: htab_map_alloc()).
+constexpr std::uint64_t kMostHashElement = (std::uint64_t{4} << 20) - 48 - 1;
+constexpr std::uint64_t kMostHashEntries = std::uint64_t{1} << 27;
 
 /// What array_map_alloc_check() and htab_map_alloc_check() take.
 std::uint64_t FlagsOf(std::uint32_t map_type) {
@@ -38,15 +40,16 @@ void CheckMap(const pb::bpfmap_file_entry& from, const Place& at) {
     at.Error(".map_flags", HexText(from.map_flags()) + ": no map of this type has them");
   }
   if (from.max_entries() == 0) at.Error(".max_entries", "0: no map is so small");
-  if (array ? from.key_size() != kArrayKey : from.key_size() == 0) {
+  if (!array) at.AtMost(".max_entries", from.max_entries(), kMostHashEntries);
+  if (array ? from.key_size() != kArrayKey
+            : from.key_size() == 0 || from.key_size() >= kMostHashElement) {
     at.Error(".key_size", std::to_string(from.key_size()) +
                               (array ? ": of an array it is 4" : ": no hash has such keys"));
+  } else {
+    at.AtMost(".value_size", from.value_size(),
+              array ? kMostArrayValue : kMostHashElement - from.key_size());
   }
-  const std::uint64_t most =
-      array ? kMostArrayValue
-            : kMostHashElement - std::min<std::uint64_t>(from.key_size(), kMostHashElement);
   if (from.value_size() == 0) at.Error(".value_size", "0: no map has such values");
-  at.AtMost(".value_size", from.value_size(), most);
   if (!IsBpfName(from.map_name())) {
     at.Error(".map_name", "\"" + from.map_name() +
                               "\": expected at most 15 characters of A-Z, a-z, 0-9, _ and .");

@@ -120,7 +120,9 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
   FileLoader* type = file_loaders.Find(entry.type());
   if (type == nullptr) {
     file.id = entry.id();
-    file.unsupported = "descriptor of type " + TypeName(entry.type());
+    const bool named = entry.type() < std::size(kFileTypes);
+    file.unsupported =
+        std::string("descriptor of ") + (named ? "type " : "") + TypeName(entry.type());
   } else if (Failed(type->Convert(entry, at, *this, &file))) {
     return;
   } else {

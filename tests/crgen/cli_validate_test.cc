@@ -204,5 +204,17 @@ TEST_F(CliTest, WarnsOfWhatIsLegalButSuspect) {
       << against.err;
 }
 
+TEST_F(CliTest, TakesAPlanThatLeavesOutNamespacesForWhole) {
+  const std::string dump = Dump("system_v"), options = " --namespaces=caller --partial";
+  const fs::path plan = folder_ / "plan.json";
+  EXPECT_EQ(Crgen(dump + options + " -o " + plan.string()).code, 0);
+  const Ran run = Crgen("validate " + plan.string() + " --against " + dump);
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.err.find("left out, as the plan says: an IPC namespace"), std::string::npos);
+  const Ran needs = Crgen("needs " + dump + options);
+  EXPECT_EQ(needs.code, 0) << needs.err;
+  EXPECT_NE(needs.out.find(" --namespaces=caller --partial"), std::string::npos) << needs.out;
+}
+
 }  // namespace
 }  // namespace crgen::test
