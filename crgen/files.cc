@@ -107,6 +107,10 @@ std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag
     return nullptr;
   }
   std::error_code error;
+  if (char first = 0; IsRegularFile(path) && std::ifstream(path) >> first && first == '[') {
+    diag.Error(path, "is a program, expected a dump: validate, plan, check and diff take programs");
+    return nullptr;
+  }
   if (std::filesystem::exists(path, error) && !IsFolder(path)) {
     return OpenArchive(path, extract, diag, digests);
   }

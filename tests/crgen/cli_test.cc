@@ -243,21 +243,28 @@ TEST_F(CliTest, FollowsLinksAndKeepsModes) {
   EXPECT_EQ(ReadFileText(folder_ / "new.json"), Golden("threads"));
 }
 
-/// SIGXFSZ comes when the file is begun.
-TEST_F(CliTest, LeavesNothingBehindOnASignal) {
+TEST_F(CliTest, LeavesNothingBehindWhereAFileIsTooLarge) {
   const std::string plan = (folder_ / "plan.json").string();
   const std::string command = "bash -c 'ulimit -c 0 -f 1; " + std::string(CRGEN_BINARY) + " " +
                               Dump("threads") + " -o " + plan + "' >/dev/null 2>&1";
-  EXPECT_NE(std::system(command.c_str()), 0);
+  EXPECT_EQ(WEXITSTATUS(std::system(command.c_str())), 3);
   EXPECT_TRUE(fs::is_empty(folder_));
 }
 
 TEST_F(CliTest, SaysWhatWasGivenForADump) {
-  const std::string file = std::string(CRGEN_GOLDEN) + "/threads.json";
-  const Ran archive = Crgen(file);
+  const std::string program = std::string(CRGEN_GOLDEN) + "/threads.json";
+  for (const char* command : {"", "show ", "why ", "needs "}) {
+    const Ran run = Crgen(command + program);
+    EXPECT_EQ(run.code, 3) << command;
+    EXPECT_NE(run.err.find("is a program, expected a dump"), std::string::npos) << run.err;
+  }
+  const fs::path text = folder_ / "text";
+  std::ofstream(text) << "no archive";
+  const Ran archive = Crgen(text.string());
   EXPECT_EQ(archive.code, 3);
   EXPECT_NE(archive.err.find("is no archive (.tar, .tar.gz, .tar.zst, .tar.xz)"), std::string::npos)
       << archive.err;
+  fs::remove(text);
   CopyOf("threads");
   const Ran above = Crgen(folder_.string());
   EXPECT_EQ(above.code, 0);
