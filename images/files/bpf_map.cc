@@ -41,15 +41,16 @@ void CheckMap(const pb::bpfmap_file_entry& from, const Place& at) {
   }
   if (from.max_entries() == 0) at.Error(".max_entries", "0: no map is so small");
   if (!array) at.AtMost(".max_entries", from.max_entries(), kMostHashEntries);
-  if (array ? from.key_size() != kArrayKey
-            : from.key_size() == 0 || from.key_size() >= kMostHashElement) {
+  const bool too_long = !array && from.key_size() >= kMostHashElement;
+  if (array ? from.key_size() != kArrayKey : from.key_size() == 0 || too_long) {
     at.Error(".key_size", std::to_string(from.key_size()) +
                               (array ? ": of an array it is 4" : ": no hash has such keys"));
-  } else {
+  }
+  if (from.value_size() == 0) at.Error(".value_size", "0: no map has such values");
+  if (!too_long) {
     at.AtMost(".value_size", from.value_size(),
               array ? kMostArrayValue : kMostHashElement - from.key_size());
   }
-  if (from.value_size() == 0) at.Error(".value_size", "0: no map has such values");
   if (!IsBpfName(from.map_name())) {
     at.Error(".map_name", "\"" + from.map_name() +
                               "\": expected at most 15 characters of A-Z, a-z, 0-9, _ and .");

@@ -138,6 +138,9 @@ class StateText {
   void WriteFile(const check::Description& description) {
     auto file = std::make_shared<File>(*description.file);
     if (auto* fifo = std::get_if<Fifo>(&file->body)) Renumber(&fifo->pipe_id.value, &fifos_);
+    if (auto* socket = std::get_if<UnixSocket>(&file->body)) {
+      Renumber(&socket->socket_id.value, &sockets_);
+    }
     auto* regular = std::get_if<RegularFile>(&file->body);
     if (regular != nullptr && regular->unlinked) {
       Renumber(&regular->unlinked->id.value, &unlinked_);
@@ -280,7 +283,7 @@ class StateText {
   std::unordered_map<const check::Table*, Pid> tables_;
   std::unordered_map<const check::Description*, std::size_t> descriptions_;
   mutable std::unordered_map<const Object*, std::size_t> numbers_;
-  std::unordered_map<std::uint64_t, std::size_t> fifos_, unlinked_;
+  std::unordered_map<std::uint64_t, std::size_t> fifos_, sockets_, unlinked_;
   std::unordered_map<const Object*, bool> objects_;
 };
 
