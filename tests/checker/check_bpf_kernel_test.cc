@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel as judge of what the checker says of maps of bpf(2): random ones are made for real,
 // filled, frozen and opened once more; each opening must end as the checker says, and what is there
-// in the end must be what it says. Needs root. CRGEN_SEED=n repeats a run's random choice.
+// in the end must be what it says. Needs root. CRGEN_SEED=n or =random makes another random
+// choice.
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <map>
-#include <random>
 #include <sstream>
 
 #include "checker/snapshot_of.h"
 #include "dsl/json/program_json.h"
 #include "tests/support/check_support.h"
+#include "tests/support/choice.h"
+#include "tests/support/seed.h"
 
 namespace crgen {
 namespace {
@@ -39,9 +40,9 @@ std::string KeyOf(std::uint32_t number, std::uint32_t size) {
 }
 char ValueOf(std::uint64_t map_id) { return static_cast<char>('a' + map_id); }
 
-class BpfProgramMaker {
+class BpfProgramMaker : private Choice {
  public:
-  explicit BpfProgramMaker(unsigned seed) : random_(seed) {}
+  explicit BpfProgramMaker(unsigned seed) : Choice(seed) {}
 
   Program Make() {
     Program program = {ForkOf(0, 10)};
@@ -62,12 +63,6 @@ class BpfProgramMaker {
   }
 
  private:
-  std::uint32_t Below(std::uint32_t limit) { return random_() % limit; }
-  bool OneIn(std::uint32_t n) { return Below(n) == 0; }
-  std::uint32_t OneOf(std::initializer_list<std::uint32_t> values) {
-    return values.begin()[Below(static_cast<std::uint32_t>(values.size()))];
-  }
-
   BpfMapObject Any() {
     BpfMapObject map;
     map.map_type = OneIn(2) ? kBpfArray : kBpfHash;
@@ -100,8 +95,6 @@ class BpfProgramMaker {
     map.frozen = OneIn(4);
     return map;
   }
-
-  std::mt19937 random_;
 };
 
 /// What a program opens, for real.
@@ -297,9 +290,7 @@ TEST(CheckBpfKernelTest, Agrees) {
   if (geteuid() != 0 || (Bpf(BPF_MAP_UPDATE_BATCH, none) != 0 && errno != EBADF)) {
     GTEST_SKIP() << "not root, or no bpf(2)";
   }
-  const char* given = std::getenv("CRGEN_SEED");
-  const unsigned first = given == nullptr ? std::random_device()()
-                                          : static_cast<unsigned>(std::strtoul(given, nullptr, 10));
+  const unsigned first = FirstSeed();
   std::map<std::string, std::size_t> counts;
   std::size_t shown = 0, open = 0;
   for (unsigned i = 0; i < kPrograms && shown < 5; ++i) {

@@ -9,13 +9,12 @@
 #include <sys/socket.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <map>
-#include <random>
 
 #include "dsl/json/program_json.h"
 #include "tests/support/check_support.h"
+#include "tests/support/choice.h"
 #include "tests/support/network.h"
 #include "tests/support/seed.h"
 
@@ -27,9 +26,9 @@ using namespace test;  // NOLINT: the vocabulary of programs
 constexpr unsigned kPrograms = 4000;
 constexpr std::uint64_t kAt = 0x7000'0000'0000;
 
-class PacketProgramMaker {
+class PacketProgramMaker : private Choice {
  public:
-  explicit PacketProgramMaker(unsigned seed) : random_(seed) {}
+  explicit PacketProgramMaker(unsigned seed) : Choice(seed) {}
 
   /// One socket or two, and a mapping of the first.
   Program Make() {
@@ -49,12 +48,6 @@ class PacketProgramMaker {
   }
 
  private:
-  std::uint32_t Below(std::uint32_t limit) { return random_() % limit; }
-  bool OneIn(std::uint32_t n) { return Below(n) == 0; }
-  std::uint32_t OneOf(std::initializer_list<std::uint32_t> values) {
-    return values.begin()[Below(static_cast<std::uint32_t>(values.size()))];
-  }
-
   PacketSocket Any() {
     PacketSocket socket;
     socket.socket_type.value =
@@ -87,8 +80,6 @@ class PacketProgramMaker {
     if (third && OneIn(6)) ring.features = Hex{1};
     return ring;
   }
-
-  std::mt19937 random_;
 };
 
 /// A socket at the number of its own; 0 or errno.

@@ -4,11 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <map>
-#include <random>
 #include <set>
 
 #include "checker/kernel/kernel.h"
 #include "tests/support/check_support.h"
+#include "tests/support/choice.h"
 
 namespace crgen {
 namespace {
@@ -17,9 +17,9 @@ using namespace test;  // NOLINT: the vocabulary of these tests
 
 constexpr unsigned kSeed = 20240611;
 
-class RandomProgram {
+class RandomProgram : private Choice {
  public:
-  explicit RandomProgram(unsigned seed) : random_(seed) {}
+  explicit RandomProgram(unsigned seed) : Choice(seed) {}
 
   Program Make(std::size_t length) {
     Program program = {ForkOf(0, Below(2) == 0 ? 1 : 2)};
@@ -28,7 +28,6 @@ class RandomProgram {
   }
 
  private:
-  std::uint32_t Below(std::uint32_t limit) { return random_() % limit; }
   Pid AnyPid() { return static_cast<Pid>(Below(9)); }
   Fd AnyFd() { return static_cast<Fd>(Below(6)) - 1; }
   std::uint64_t Address() {
@@ -119,7 +118,6 @@ class RandomProgram {
     }
   }
 
-  std::mt19937 random_;
   std::uint64_t files_ = 0;
 };
 

@@ -17,9 +17,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <random>
 
 #include "tests/support/check_support.h"
+#include "tests/support/choice.h"
 #include "tests/support/seed.h"
 
 namespace crgen::test {
@@ -282,9 +282,9 @@ class Judge {
   }
 };
 
-class Maker {
+class Maker : private Choice {
  public:
-  explicit Maker(unsigned seed) : random_(seed) {}
+  explicit Maker(unsigned seed) : Choice(seed) {}
 
   IpcNamespace Make() {
     IpcNamespace ipc;
@@ -319,10 +319,6 @@ class Maker {
   }
 
  private:
-  std::uint32_t Below(std::uint32_t limit) { return random_() % limit; }
-  std::uint32_t OneOf(std::initializer_list<std::uint32_t> values) {
-    return values.begin()[Below(static_cast<std::uint32_t>(values.size()))];
-  }
   /// Seldom that value, mostly 1.
   std::uint32_t Odd(std::uint32_t value) { return Below(10) == 0 ? value : 1; }
   std::uint32_t Id() {
@@ -335,8 +331,6 @@ class Maker {
     object.permissions.mode = OneOf({0, 0600, 0777});
     if (Below(25) == 0) (Below(2) == 0 ? object.permissions.uid : object.permissions.gid) = ~0U;
   }
-
-  std::mt19937 random_;
 };
 
 std::string ErrnoName(const std::string& violation) {

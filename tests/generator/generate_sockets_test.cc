@@ -5,21 +5,21 @@
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <random>
 #include <set>
 
 #include "dsl/json/program_json.h"
+#include "tests/support/choice.h"
+#include "tests/support/seed.h"
 #include "tests/support/snapshot_builder.h"
 
 namespace crgen::test {
 namespace {
 
 /// A snapshot to which sockets are added.
-class SocketWorld {
+class SocketWorld : private Choice {
  public:
   SocketWorld(const std::string& tree, const std::string& text, unsigned seed = 0)
-      : dump(SnapshotBuilder::Build(tree, text)), random_(seed) {}
+      : Choice(seed), dump(SnapshotBuilder::Build(tree, text)) {}
 
   MadeDump dump;
 
@@ -75,7 +75,6 @@ class SocketWorld {
   }
 
  private:
-  std::uint32_t Below(std::uint32_t limit) { return random_() % limit; }
   FileIndex Any(const std::vector<FileIndex>& list) {
     return list[Below(static_cast<std::uint32_t>(list.size()))];
   }
@@ -177,7 +176,6 @@ class SocketWorld {
     }
   }
 
-  std::mt19937 random_;
   std::uint64_t offset_ = 0;
   std::set<FileIndex> held_;
   std::vector<FileIndex> receivers_, all_;
@@ -244,9 +242,7 @@ TEST(GenerateSocketsTest, ADescriptorInFlight) {
 }
 
 TEST(GenerateSocketsTest, RandomOnesEndInTheSnapshot) {
-  const char* given = std::getenv("CRGEN_SEED");
-  const unsigned first = given == nullptr ? std::random_device()()
-                                          : static_cast<unsigned>(std::strtoul(given, nullptr, 10));
+  const unsigned first = FirstSeed();
   const std::pair<const char*, const char*> trees[] = {
       {"1 1 1 []", "fd 1: 0=a"},
       {"1 1 1 [ 2 1 1 [] ]", "fd 1: 0=a\nfd 2: 0=a"},

@@ -11,6 +11,7 @@
 
 #include "tests/support/event_plan.h"
 #include "tests/support/restorer_support.h"
+#include "tests/support/seed.h"
 
 namespace crgen::test {
 namespace {
@@ -412,11 +413,8 @@ TEST_F(RestorerFaultsTest, WhatWasNotSetIsReadBack) {
 /// that restores, or both. Only who kills both while they let one process go after another can get
 /// a part of the tree.
 TEST_F(RestorerFaultsTest, KilledAtAnyMomentLeavesAllOrNothing) {
-  const char* given = getenv("CRGEN_SEED");
-  const unsigned seed =
-      given != nullptr ? static_cast<unsigned>(atoi(given)) : std::random_device()();
-  std::printf("seed %u\n", seed);
-  std::mt19937 random(seed);
+  std::printf("CRGEN_SEED=%u\n", FirstSeed());
+  std::mt19937 random(FirstSeed());
   std::ofstream(folder_ + "/plan.json") << Rich().Text();
   int undone = 0, done = 0, split = 0;
   for (int round = 0; round < 60; ++round) {

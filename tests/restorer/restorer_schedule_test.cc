@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -16,6 +15,7 @@
 #include "generator/tree_commands.h"
 #include "restorer/schedule.h"
 #include "tests/support/random_world.h"
+#include "tests/support/seed.h"
 #include "tests/support/state_text.h"
 
 namespace crgen::test {
@@ -25,11 +25,8 @@ using restorer::MakeSchedule;
 using restorer::Schedule;
 
 unsigned Seed() {
-  const char* given = std::getenv("CRGEN_SEED");
-  const unsigned seed =
-      given != nullptr ? static_cast<unsigned>(std::atoi(given)) : std::random_device()();
-  std::printf("seed %u\n", seed);
-  return seed;
+  std::printf("CRGEN_SEED=%u\n", FirstSeed());
+  return FirstSeed();
 }
 
 /// The state that a program ends in, as text; the checker's first objection if it has one.

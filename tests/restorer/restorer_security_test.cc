@@ -11,6 +11,7 @@
 #include <random>
 
 #include "tests/support/restorer_support.h"
+#include "tests/support/seed.h"
 
 namespace crgen::test {
 namespace {
@@ -213,11 +214,8 @@ TEST_F(RestorerSecurityTest, APendingSignalOfChildrenIsNeverLost) {
 
 /// Whatever signal comes to whichever process at whatever moment: all or nothing, and no hang.
 TEST_F(RestorerSecurityTest, SignalsAtAnyMomentLeaveAllOrNothing) {
-  const char* given = getenv("CRGEN_SEED");
-  const unsigned seed =
-      given != nullptr ? static_cast<unsigned>(atoi(given)) : std::random_device()();
-  std::printf("seed %u\n", seed);
-  std::mt19937 random(seed);
+  std::printf("CRGEN_SEED=%u\n", FirstSeed());
+  std::mt19937 random(FirstSeed());
   const std::vector<std::vector<int>> bursts = {{SIGSTOP}, {SIGCONT}, {SIGSTOP, SIGCONT}, {SIGKILL},
                                                 {SIGTSTP}, {SIGCHLD}, {SIGTERM}};
   std::ofstream(folder_ + "/plan.json") << Victims().Text();

@@ -10,24 +10,22 @@
 #include <sys/socket.h>
 
 #include <memory>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "checker/kernel/kernel.h"
+#include "tests/support/choice.h"
 #include "tests/support/kernel_maps.h"
 #include "tests/support/kernel_memory.h"
 
 namespace crgen::test {
 
-class FileMaker {
+class FileMaker : protected Choice {
  protected:
   /// `folder` has the files "0" to "2" of kFilePages pages.
-  FileMaker(unsigned seed, std::string folder) : random_(seed), folder_(std::move(folder)) {}
+  FileMaker(unsigned seed, std::string folder) : Choice(seed), folder_(std::move(folder)) {}
 
-  std::uint32_t Below(std::uint32_t limit) { return random_() % limit; }
-  bool OneIn(std::uint32_t n) { return Below(n) == 0; }
   template <typename Value>
   Value Any(const std::vector<Value>& list) {
     return list[Below(static_cast<std::uint32_t>(list.size()))];
@@ -180,7 +178,6 @@ class FileMaker {
     }
     return std::make_shared<const File>(File{{++files_}, flags, body});
   }
-  std::mt19937 random_;
   std::string folder_;
   std::uint64_t files_ = 0;
 };

@@ -6,13 +6,13 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "checker/kernel/kernel.h"
 #include "tests/support/check_support.h"
+#include "tests/support/choice.h"
 
 namespace crgen::test {
 
@@ -31,9 +31,9 @@ inline std::shared_ptr<const File> SocketFile(std::uint64_t id, UnixSocket body,
   return std::make_shared<const File>(File{{id}, {flags}, std::move(body)});
 }
 
-class SocketProgramMaker {
+class SocketProgramMaker : private Choice {
  public:
-  explicit SocketProgramMaker(unsigned seed) : random_(seed) {}
+  explicit SocketProgramMaker(unsigned seed) : Choice(seed) {}
 
   void Make(std::size_t length) {
     Try(ForkOf(0, kSocketPid));
@@ -47,8 +47,6 @@ class SocketProgramMaker {
   const check::Kernel& kernel() const { return *state_.kernel(); }
 
  private:
-  std::uint32_t Below(std::uint32_t limit) { return random_() % limit; }
-  bool OneIn(std::uint32_t n) { return Below(n) == 0; }
   template <typename Value>
   Value Any(std::initializer_list<Value> list) {
     return *(list.begin() + Below(static_cast<std::uint32_t>(list.size())));
@@ -176,7 +174,6 @@ class SocketProgramMaker {
     return LateOf(kSocketPid, AnyFd(), ShutdownSetting{Shutdown{1 + Below(3)}});
   }
 
-  std::mt19937 random_;
   std::uint64_t files_ = 0;
   Program program_;
   std::vector<std::string> errors_;
