@@ -11,7 +11,7 @@ namespace crgen {
 namespace {
 
 struct ShowArguments {
-  std::vector<std::string> words;  ///< topics, then the dump
+  std::vector<std::string> words;  ///< topics and the dump
   std::optional<Pid> pid;
   bool json = false;
   bool svg = false;
@@ -34,12 +34,23 @@ std::string TopicList() {
 
 ExitCode Show(const ShowArguments& arguments) {
   std::vector<Topic> topics;
-  for (std::size_t i = 0; i + 1 < arguments.words.size(); ++i) {
-    if (AddTopic(arguments.words[i], &topics)) continue;
+  std::vector<std::string> others;
+  for (const std::string& word : arguments.words) {
+    if (!AddTopic(word, &topics)) others.push_back(word);
+  }
+  // The dump may have the name of a topic.
+  if (others.empty()) {
+    topics.clear();
+    for (std::size_t i = 0; i + 1 < arguments.words.size(); ++i)
+      AddTopic(arguments.words[i], &topics);
+    others.push_back(arguments.words.back());
+  }
+  if (others.size() > 1) {
     std::vector<std::string> names;
     for (const TopicName& topic : TopicNames()) names.emplace_back(topic.name);
-    spdlog::error("{}: nothing of a dump is called that; there are {}{}", arguments.words[i],
-                  TopicList(), Suggestion(arguments.words[i], names));
+    const std::string& word = others.front();
+    spdlog::error("{}: nothing of a dump is called that; there are {}{}", word, TopicList(),
+                  Suggestion(word, names));
     return ExitCode::kUsage;
   }
   if (arguments.svg && topics != std::vector{Topic::kFiles}) {
@@ -47,7 +58,7 @@ ExitCode Show(const ShowArguments& arguments) {
     return ExitCode::kUsage;
   }
   if (topics.empty()) topics.push_back(Topic::kProcesses);
-  const std::string& path = arguments.words.back();
+  const std::string& path = others.front();
   Look look;
   OpenLook(path, &look);
   SayWhatIsMissing(look, path);
@@ -66,8 +77,7 @@ ExitCode Show(const ShowArguments& arguments) {
 std::function<ExitCode()> AddShow(CLI::App& app) {
   auto arguments = std::make_shared<ShowArguments>();
   app.description("Show what is in a dump, also in one that cannot be restored");
-  app.add_option("DUMP", arguments->words,
-                 "CRIU image directory; before it, what of it to show (below)")
+  app.add_option("DUMP", arguments->words, "CRIU image directory, and what of it to show (below)")
       ->required();
   CLI::Option* pid = app.add_option("--pid", arguments->pid, "Only of this process");
   CLI::Option* json = app.add_flag("--json", arguments->json, "Print it for machines");

@@ -145,6 +145,10 @@ Result ReadPolicy(std::string_view text, const std::string& name, Policy* policy
     const std::string what = error.what();
     return diag.Fail(name, "no JSON: " + what.substr(what.find("] ") + 2));
   }
+  if (document.is_array()) {
+    return diag.Fail(name,
+                     "is a list, as programs are; `crgen schema --policy` is the form of a policy");
+  }
   if (screen.too_deep) return diag.Fail(name, "nested too deep for a policy");
   if (screen.twice) return diag.Fail(name, "\"" + *screen.twice + "\" stands twice in an object");
   if (Failed(policy::Validate(document, name, diag))) return Result::kError;

@@ -70,6 +70,9 @@ class Screen {
  public:
   bool operator()(int depth, json::parse_event_t event, json& parsed) {
     constexpr int kDeepest = 4;
+    if (depth == 0 && event == json::parse_event_t::array_start) {
+      throw NotOfTheForm{"is a list, as programs are"};
+    }
     if (depth > kDeepest) throw NotOfTheForm{"nested too deep"};
     if (event == json::parse_event_t::object_start) keys_.emplace_back();
     if (event == json::parse_event_t::object_end) keys_.pop_back();

@@ -20,6 +20,8 @@
 namespace crgen::preflight {
 namespace {
 
+constexpr std::size_t kMostNames = 3;  // in one line
+
 class ImageQuestion : public QuestionOn<ImageQuestion> {
  public:
   explicit ImageQuestion(Context& context)
@@ -44,7 +46,9 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
  private:
   void CheckSpan(const ImageSpan& span, std::uint64_t bytes) {
     const auto [known, fresh] = sizes_.try_emplace(span.image, -1);
-    if (fresh) known->second = SizeOf(span.image);
+    std::vector<std::string> missing;
+    if (fresh) known->second = SizeOf(span.image, &missing);
+    TellMissing(missing);
     if (known->second < 0) return;  // told
     const auto size = static_cast<std::uint64_t>(known->second);
     if (span.offset <= size && bytes <= size - span.offset) return;
@@ -59,6 +63,7 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     if (fork.about == nullptr || !fork.about->dump) return;
     const std::vector<ImageFile>& files = fork.about->dump->images;
     std::vector<const ImageFile*> others, with_digest;
+    std::vector<std::string> missing;
     std::string first;  // what is wrong with the first of them
     const auto differs = [&](const ImageFile& file, const std::string& found) {
       if (others.empty()) first = file.name + " " + found;
@@ -72,7 +77,7 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
         continue;
       }
       const auto [known, fresh] = sizes_.try_emplace(file.name, -1);
-      if (fresh) known->second = SizeOf(file.name);
+      if (fresh) known->second = SizeOf(file.name, &missing);
       if (known->second < 0) continue;  // told
       if (static_cast<std::uint64_t>(known->second) != file.size) {
         differs(file, "has " + std::to_string(known->second) + " bytes, expected " +
@@ -81,6 +86,7 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
         with_digest.push_back(&file);
       }
     }
+    TellMissing(missing);
     const std::vector<HeldDigest> digests = DigestsOf(with_digest);
     for (std::size_t i = 0; i < digests.size(); ++i) {
       const ImageFile& file = *with_digest[i];
@@ -123,8 +129,19 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     return found;
   }
 
-  /// -1: it cannot be used, and that is told.
-  std::int64_t SizeOf(const std::string& name) {
+  void TellMissing(const std::vector<std::string>& names) {
+    if (names.empty()) return;
+    std::string list = names[0];
+    for (std::size_t i = 1; i < std::min(names.size(), kMostNames); ++i) list += ", " + names[i];
+    if (names.size() > kMostNames) {
+      list += " and " + std::to_string(names.size() - kMostNames) + " others";
+    }
+    findings_.Wrong("the folder of images \"" + context_.options.images + "\" has no " + list,
+                    "--images DIR says where the dump is");
+  }
+
+  /// -1: it cannot be used, and that is told; one that is not there goes to `missing`.
+  std::int64_t SizeOf(const std::string& name, std::vector<std::string>* missing) {
     const std::string& folder = context_.options.images;
     const std::string path = folder + "/" + name;
     const auto wrong = [&](const std::string& what, const std::string& advice = "") {
@@ -140,10 +157,11 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     if (fd < 0 && errno == EXDEV) {
       return wrong(path + " leads out of the folder of images", "--images-outside allows it");
     }
-    if (fd < 0) {
-      const bool none = errno == ENOENT;
-      return wrong(path + ": " + std::strerror(errno), none ? "--images names the folder" : "");
+    if (fd < 0 && errno == ENOENT) {
+      missing->push_back(name);
+      return -1;
     }
+    if (fd < 0) return wrong(path + ": " + std::strerror(errno));
     context_.files.HoldImage(name, fd);
     struct stat status;
     if (fstat(fd, &status) != 0) return wrong(path + ": " + std::strerror(errno));

@@ -181,8 +181,7 @@ bool FinishArguments(Arguments* arguments) {
     return false;
   }
   options.timed = !arguments->trace.empty() || !arguments->gantt.empty();
-  arguments->images_given = !arguments->images.empty();
-  if (!arguments->images_given) {
+  if (arguments->images.empty()) {
     const std::string folder = std::filesystem::path(arguments->plan).parent_path().string();
     arguments->images = folder.empty() ? "." : folder;
   }

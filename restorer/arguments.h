@@ -23,7 +23,6 @@ struct Arguments {
   OutsideSockets outside_sockets;
   std::string oci;                 ///< the configuration of a container; empty: none
   std::string callers_namespaces;  ///< "caller", or empty
-  bool images_given = false;
   bool images_outside = false;
   bool partial = false;
   bool shell_job = false;

@@ -18,7 +18,6 @@
 #include "checker/check.h"
 #include "dsl/json/findings.h"
 #include "dsl/json/program_json.h"
-#include "dsl/references.h"
 #include "preflight/preflight.h"
 #include "restorer/arguments.h"
 #include "restorer/consent.h"
@@ -117,14 +116,6 @@ Result ReadPlan(const std::string& path, Plan* plan, Diagnostics& diag) {
   return result;
 }
 
-bool NamesImages(const Program& program) {
-  bool names = false;
-  for (const Command& command : program) {
-    ForEachSource(command.body, [&](const ImageSpan&, std::uint64_t) { names = true; });
-  }
-  return names;
-}
-
 void LookAtHost(const Program& program, Arguments& arguments, HostFiles* files, Diagnostics& diag) {
   ConnectOutside(program, arguments.outside_sockets, !arguments.preflight,
                  &arguments.options.inherited, diag);
@@ -137,11 +128,7 @@ void LookAtHost(const Program& program, Arguments& arguments, HostFiles* files, 
                                     arguments.options.inherited,
                                     arguments.options.cgroups,
                                     arguments.options.namespaces};
-  const bool good = Succeeded(Preflight(program, options, files, diag));
-  if (!good && diag.HasErrors() && !arguments.images_given && NamesImages(program)) {
-    diag.Error("--images", "page images were looked for in \"" + arguments.images +
-                               "\"; --images DIR says where the dump is");
-  }
+  (void)Preflight(program, options, files, diag);  // whoever asks looks into `diag`
 }
 
 /// What can be said before anything is made.

@@ -200,6 +200,8 @@ TEST_F(HostFactsTest, RefuseWhatAreNoFacts) {
   refused(R"({"version": 1, "host": "h", "kernel": "k", "facts": {}, "more": 1})",
           "/more: there is no such member");
   refused(with("[]"), "/facts: expected an object");
+  refused(R"([{"command": "FORK", "about": {"dump": {"images": [{"name": "x"}]}}}])",
+          "is a list, as programs are");
   refused(with(R"({"moods": {}})"), "/facts/moods: there is no such kind of facts");
   refused(with(R"({"files": []})"), "/facts/files: expected an object");
   for (const char* wrong : {"-1", "1.5", "true", "null", "{}", "\"7\"", "\"0x\"", "\"0xg\"",

@@ -114,6 +114,9 @@ TEST_F(CheckCliTest, RefusesWhatIsNoPolicyOrNoInput) {
   EXPECT_EQ(run.out, "");
   EXPECT_NE(run.err.find("uid"), std::string::npos) << run.err;
   EXPECT_EQ(Crgen("check " + Dump("threads") + " --policy " + bad + ".no").code, 3);
+  std::ofstream(bad) << Golden("threads");
+  EXPECT_NE(Crgen("check " + Dump("threads") + " --policy " + bad).err.find("is a list"),
+            std::string::npos);
   EXPECT_EQ(Crgen("check " + folder_.string()).code, 3);
   EXPECT_EQ(Crgen("check").code, 2);
   EXPECT_EQ(Crgen("check --derive --policy x " + Dump("threads")).code, 2);

@@ -117,10 +117,11 @@ TEST_F(RestorerCliTest, SaysWhatWasGiven) {
   EXPECT_NE(Crrestore("- </dev/null").text.find("standard input: is empty"), std::string::npos);
   const Ran images = Crrestore(Golden("threads"));
   EXPECT_EQ(images.code, 3);
-  EXPECT_NE(images.text.find(std::string("page images were looked for in \"") + CRGEN_GOLDEN +
-                             "\"; --images DIR says where the dump is"),
+  EXPECT_NE(images.text.find(std::string("the folder of images \"") + CRGEN_GOLDEN + "\" has no "),
             std::string::npos)
       << images.text;
+  EXPECT_EQ(images.text.find("--images DIR says where the dump is"),
+            images.text.rfind("--images DIR says where the dump is"));
 }
 
 TEST_F(RestorerCliTest, BeginsEveryErrorAlike) {

@@ -99,6 +99,18 @@ TEST_F(ViewsCliTest, SayWhoRestoresAndWhyNot) {
   EXPECT_EQ(unsupported["host"]["answer"], "unknown");
 }
 
+TEST_F(ViewsCliTest, ShowTakesTopicsInAnyOrder) {
+  EXPECT_EQ(Crgen("show " + Dump("pipeline") + " fds files").out,
+            Crgen("show fds files " + Dump("pipeline")).out);
+  EXPECT_EQ(Crgen("show fds " + Dump("pipeline") + " nothing").code, 2);
+  // The last one, if all have the name of a topic.
+  fs::copy(Dump("pipeline"), folder_ / "files");
+  const fs::path here = fs::current_path();
+  fs::current_path(folder_);
+  EXPECT_EQ(Crgen("show fds files").out, Crgen("show fds " + Dump("pipeline")).out);
+  fs::current_path(here);
+}
+
 TEST_F(ViewsCliTest, ShowWhatCannotBePlanned) {
   const std::string dump = WithUnsupported().string();
   const Ran shown = Crgen("show fds " + dump);
