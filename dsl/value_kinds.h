@@ -9,6 +9,7 @@
 
 #include "model/flags.h"
 #include "model/ids.h"
+#include "model/rare.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -22,6 +23,8 @@ struct InnerOf<std::optional<T>> {
   using Type = T;
   static constexpr bool kIsOptional = true, kIsVector = false, kIsShared = false;
 };
+template <typename T>
+struct InnerOf<Rare<T>> : InnerOf<std::optional<T>> {};
 template <typename T>
 struct InnerOf<std::vector<T>> {
   using Type = T;

@@ -56,6 +56,10 @@ template <typename Value>
 std::string ValueText(const std::optional<Value>& value) {
   return value ? ValueText(*value) : "none";
 }
+template <typename Value>
+std::string ValueText(const Rare<Value>& value) {
+  return value ? ValueText(*value) : "none";
+}
 
 inline std::string ValueText(PidReference pid) { return std::to_string(pid.value); }
 template <typename Tag>

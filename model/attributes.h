@@ -15,6 +15,7 @@
 #include "model/flags.h"
 #include "model/ids.h"
 #include "model/namespaces.h"
+#include "model/rare.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -224,8 +225,8 @@ struct Attributes {
   // Of the root, for the whole tree.
   std::optional<Clocks> time;
   std::optional<UtsNamespace> uts;
-  std::optional<IpcNamespace> ipc;
-  std::optional<NetNamespace> net;
+  Rare<IpcNamespace> ipc;
+  Rare<NetNamespace> net;
   std::vector<Mount> mounts;  ///< in an order in which they can be made; none: the restorer's
 
   std::optional<CgroupMembership> cgroup;  ///< of a thread too

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "dsl/value_kinds.h"
 #include "dsl/value_text.h"
 #include "model/diagnostics.h"
 
@@ -30,9 +31,10 @@ void CompareInner(const std::string& where, const std::string& field, const Valu
   }
 }
 template <typename Value>
-void CompareInner(const std::string& where, const std::string& field,
-                  const std::optional<Value>& expected, const std::optional<Value>& found,
-                  Diagnostics& diag) {
+requires(InnerOf<Value>::kIsOptional) void CompareInner(const std::string& where,
+                                                        const std::string& field,
+                                                        const Value& expected, const Value& found,
+                                                        Diagnostics& diag) {
   if (expected && found) return CompareInner(where, field, *expected, *found, diag);
   diag.Error(where, field + (expected ? ": expected, not set" : ": set, not expected"));
 }

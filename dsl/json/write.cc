@@ -89,6 +89,10 @@ void WriteOne(JsonWriter& json, const std::optional<T>& value) {
   WriteValue(json, *value);
 }
 template <typename T>
+void WriteOne(JsonWriter& json, const Rare<T>& value) {
+  WriteValue(json, *value);
+}
+template <typename T>
 void WriteOne(JsonWriter& json, const std::shared_ptr<const T>& value) {
   WriteValue(json, *value);
 }
@@ -135,6 +139,10 @@ bool IsDefault(const T& value) {
 }
 template <typename T>
 bool IsDefault(const std::optional<T>& value) {
+  return !value.has_value();
+}
+template <typename T>
+bool IsDefault(const Rare<T>& value) {
   return !value.has_value();
 }
 template <typename T>

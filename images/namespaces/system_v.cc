@@ -245,7 +245,7 @@ void Loader::LoadSystemV(std::uint32_t id, IpcNamespace* to) {
 /// What is attached has to be there; and what goes with the last attachment needs one.
 void Loader::FinishSegments() {
   if (snapshot.processes.empty() || snapshot.processes[0].attributes == nullptr) return;
-  const std::optional<IpcNamespace>& ipc = snapshot.processes[0].attributes->ipc;
+  const Rare<IpcNamespace>& ipc = snapshot.processes[0].attributes->ipc;
   if (!ipc) return;  // reported, or no region is one of its segments
   for (std::size_t i = 0; i < snapshot.processes.size(); ++i) {
     for (const Region& region : snapshot.processes[i].memory.regions) {

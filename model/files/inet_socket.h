@@ -9,6 +9,7 @@
 
 #include "model/flags.h"
 #include "model/image_bytes.h"
+#include "model/rare.h"
 #include "model/socket_options.h"
 #include "model/values.h"
 
@@ -90,7 +91,7 @@ struct InetSocket {
   SocketOptions options;
   IpOptions ip;
   TcpOptions tcp;
-  std::optional<TcpStream> stream;  ///< of a connection
+  Rare<TcpStream> stream;  ///< of a connection
   friend bool operator==(const InetSocket&, const InetSocket&) = default;
 };
 
