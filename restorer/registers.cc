@@ -3,13 +3,15 @@
 
 #include <cpuid.h>
 
+#include <algorithm>
 #include <cstring>
+#include <string>
+
+#include "model/fxsave.h"
 
 namespace crgen::restorer {
 namespace {
 
-// FXSAVE area (Intel SDM 1, 10.5.1) and the header behind it.
-constexpr std::size_t kStSpace = 32, kXmmSpace = 160, kHeader = 512;
 constexpr unsigned kXstateLeaf = 0xd;
 
 struct Component {
@@ -21,20 +23,6 @@ const Component kComponents[] = {{2, &Fpu::ymmh_space, 4},   {3, &Fpu::bndreg_st
                                  {4, &Fpu::bndcsr_state, 8}, {5, &Fpu::opmask_reg, 8},
                                  {6, &Fpu::zmm_upper, 8},    {7, &Fpu::hi16_zmm, 8},
                                  {9, &Fpu::pkru, 4}};
-
-template <typename T>
-void Put(std::vector<char>& area, std::size_t at, T value) {
-  if (at + sizeof value <= area.size()) std::memcpy(area.data() + at, &value, sizeof value);
-}
-
-void PutWords(std::vector<char>& area, std::size_t at, const std::vector<Hex>& words,
-              std::size_t word_size) {
-  for (const Hex& word : words) {
-    if (at + word_size > area.size()) return;
-    std::memcpy(area.data() + at, &word.value, word_size);
-    at += word_size;
-  }
-}
 
 /// Where the machine has a component in the area; 0: it has none.
 std::size_t OffsetOf(int bit) {
@@ -68,26 +56,19 @@ user_regs_struct GeneralRegisters(const Registers& from) {
 
 std::vector<char> XsaveArea(const Fpu& from, std::size_t size, std::uint64_t* missing) {
   std::vector<char> area(size, 0);
-  Put(area, 0, static_cast<std::uint16_t>(from.cwd));
-  Put(area, 2, static_cast<std::uint16_t>(from.swd));
-  Put(area, 4, static_cast<std::uint16_t>(from.twd));
-  Put(area, 6, static_cast<std::uint16_t>(from.fop));
-  Put(area, 8, from.rip.value);
-  Put(area, 16, from.rdp.value);
-  Put(area, 24, static_cast<std::uint32_t>(from.mxcsr.value));
-  Put(area, 28, static_cast<std::uint32_t>(from.mxcsr_mask.value));
-  PutWords(area, kStSpace, from.st_space, 4);
-  PutWords(area, kXmmSpace, from.xmm_space, 4);
+  const std::string legacy = FxsaveArea(from);
+  std::memcpy(area.data(), legacy.data(), std::min(size, legacy.size()));
   constexpr std::uint64_t kLegacy = 3;  // x87 and SSE
   const std::uint64_t wanted = from.xstate_bv ? from.xstate_bv->value : kLegacy;
   const std::uint64_t present = MachineComponents();
   for (const Component& component : kComponents) {
     const std::vector<Hex>& words = from.*component.words;
     if ((present >> component.bit & 1) != 0) {
-      PutWords(area, OffsetOf(component.bit), words, component.word_size);
+      PutRegisters(area, OffsetOf(component.bit), words, component.word_size);
     }
   }
-  Put(area, kHeader, wanted & present);
+  const std::uint64_t live = wanted & present;
+  if (kFxsaveSize + sizeof live <= size) std::memcpy(area.data() + kFxsaveSize, &live, sizeof live);
   *missing = wanted & ~present;
   return area;
 }

@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
+#include "model/fxsave.h"
 #include "views/show_parts.h"
 
 namespace crgen {
@@ -62,39 +64,13 @@ const Component kComponents[] = {
     {4, &Fpu::bndcsr_state, 8, 1024, 1088}, {5, &Fpu::opmask_reg, 8, 1088, 1152},
     {6, &Fpu::zmm_upper, 8, 1152, 1664},    {7, &Fpu::hi16_zmm, 8, 1664, 2688},
     {9, &Fpu::pkru, 4, 2688, 2696}};
-// FXSAVE area (10.5.1), the mask of components in what it leaves to software, and the header
-// behind it.
-constexpr std::size_t kStSpace = 32, kXmmSpace = 160, kFxsaveRegisters = 416, kFxsave = 512;
-constexpr std::size_t kComponentMask = 464, kHeader = 512, kLegacyArea = 576;
+// The mask of components, in what FXSAVE leaves to software, and the header behind its area.
+constexpr std::size_t kComponentMask = 464, kHeader = kFxsaveSize, kLegacyArea = 576;
 constexpr std::uint64_t kLegacyAndAvx = 7;
 
 template <typename T>
 void Put(std::string& area, std::size_t at, T value) {
   std::memcpy(area.data() + at, &value, sizeof value);
-}
-
-void PutWords(std::string& area, std::size_t at, std::size_t end, const std::vector<Hex>& words,
-              std::size_t word_size) {
-  for (const Hex& word : words) {
-    if (at + word_size > end) return;
-    std::memcpy(area.data() + at, &word.value, word_size);
-    at += word_size;
-  }
-}
-
-std::string FxsaveOf(const Fpu& from) {
-  std::string area(kFxsave, '\0');
-  Put(area, 0, static_cast<std::uint16_t>(from.cwd));
-  Put(area, 2, static_cast<std::uint16_t>(from.swd));
-  Put(area, 4, static_cast<std::uint16_t>(from.twd));
-  Put(area, 6, static_cast<std::uint16_t>(from.fop));
-  Put(area, 8, from.rip.value);
-  Put(area, 16, from.rdp.value);
-  Put(area, 24, static_cast<std::uint32_t>(from.mxcsr.value));
-  Put(area, 28, static_cast<std::uint32_t>(from.mxcsr_mask.value));
-  PutWords(area, kStSpace, kXmmSpace, from.st_space, 4);
-  PutWords(area, kXmmSpace, kFxsaveRegisters, from.xmm_space, 4);
-  return area;
 }
 
 /// The components that the processor must have had for what a thread has in its own: those that no
@@ -116,13 +92,13 @@ std::string XsaveOf(const Fpu& from, std::uint64_t components) {
   for (const Component& component : kComponents) {
     if ((components >> component.bit & 1) != 0) size = component.end;
   }
-  std::string area = FxsaveOf(from);
+  std::string area = FxsaveArea(from);
   area.resize(size);
   Put(area, kComponentMask, components);
   Put(area, kHeader, from.xstate_bv->value & components);
   for (const Component& component : kComponents) {
-    PutWords(area, component.offset, std::min(component.end, size), from.*component.words,
-             component.word_size);
+    PutRegisters(std::span(area).first(std::min(component.end, size)), component.offset,
+                 from.*component.words, component.word_size);
   }
   return area;
 }
@@ -256,7 +232,7 @@ class NoteWriter {
 
   void FloatingPoint(const Attributes& attributes) {
     if (!attributes.fpu) return;
-    Note("CORE", NT_FPREGSET, FxsaveOf(*attributes.fpu), &out_);
+    Note("CORE", NT_FPREGSET, FxsaveArea(*attributes.fpu), &out_);
     if (attributes.fpu->xstate_bv)
       Note("LINUX", NT_X86_XSTATE, XsaveOf(*attributes.fpu, components_), &out_);
   }
