@@ -465,23 +465,8 @@ TEST_F(NamespacesTest, AMountpointThatIsNot) {
 TEST_F(NamespacesTest, NothingIsLeftOfFailures) {
   const Plan plan = PlanWith({{"uts", kUts}, {"net", {{"id", 6}}}, {"mounts", Mounts()}});
   const std::string own = TextOf("/proc/self/mountinfo");
-  int failures = 0, last_failure = 0;
-  // A few calls are allowed to fail. Twenty in a row: there are no more of them.
-  for (int call = 1; call <= last_failure + 20; ++call) {
-    const Outcome outcome =
-        Run(plan, "--detach " + MountArguments(), "CRRESTORE_FAILING_CALL=" + std::to_string(call),
-            CRRESTORE_FAULTY_BINARY);
-    ASSERT_EQ(TextOf("/proc/self/mountinfo"), own) << call;
-    if (outcome.status == 0) {
-      KillEverybody();
-      continue;
-    }
-    ++failures;
-    last_failure = call;
-    ASSERT_EQ(outcome.status, 5) << call << ": " << outcome.errors;
-    ASSERT_EQ(Left(), std::vector<int>()) << call << ": " << outcome.errors;
-  }
-  EXPECT_GT(failures, 100);
+  const auto look = [&](const Outcome&) { EXPECT_EQ(TextOf("/proc/self/mountinfo"), own); };
+  EXPECT_GT(FailEachCall(plan, "--detach " + MountArguments(), look), 100);
 }
 
 }  // namespace

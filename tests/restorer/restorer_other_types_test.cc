@@ -86,23 +86,7 @@ TEST_F(RestorerOtherTypesTest, AFailureLeavesNothing) {
                               packet,
                               {{"type", "NS"}, {"flags", {"O_RDONLY"}}, {"namespace", "net"}},
                               {{"type", "TUNF"}, {"flags", {"O_RDWR"}}, {"path", "/dev/net/tun"}}});
-  int failures = 0, last_failure = 0;
-  for (int call = 1;; ++call) {
-    SCOPED_TRACE("call " + std::to_string(call));
-    const Outcome outcome = Run(plan, "--detach", "CRRESTORE_FAILING_CALL=" + std::to_string(call),
-                                CRRESTORE_FAULTY_BINARY);
-    if (outcome.status == 0) {
-      KillEverybody();
-      if (call > last_failure + 20) break;
-      continue;
-    }
-    ++failures;
-    last_failure = call;
-    ASSERT_EQ(outcome.status, 5) << outcome.errors;
-    ASSERT_TRUE(Left().empty());
-  }
-  std::printf("%d calls, each made to fail once\n", failures);
-  EXPECT_GT(failures, 40);
+  EXPECT_GT(FailEachCall(plan, "--detach"), 40);
 }
 
 }  // namespace

@@ -222,30 +222,19 @@ TEST_F(RestorerSocketsTest, APortMayBelongToNobodyAnyMore) {
 TEST_F(RestorerSocketsTest, AFailureIsNoEndOfTheConnection) {
   for (const char* state : {"TCP_ESTABLISHED", "TCP_CLOSING", "TCP_FIN_WAIT2"}) {
     SCOPED_TRACE(state);
-    int failures = 0, last_failure = 0;
-    for (int call = 1;; ++call) {
-      SCOPED_TRACE("call " + std::to_string(call));
-      const Outcome outcome =
-          Run(PlanWith(Connection(state)), "--detach --tcp-established",
-              "CRRESTORE_FAILING_CALL=" + std::to_string(call), CRRESTORE_FAULTY_BINARY);
+    const auto plan = [&] { return PlanWith(Connection(state)); };
+    const auto look = [&](const Outcome& outcome) {
       if (outcome.status == 0) {
         EXPECT_NE(TcpStateAt(port_), 0);
-        NextPort();
-        if (call > last_failure + 20) break;
-        continue;
+        return NextPort();
       }
-      ++failures;
-      last_failure = call;
-      ASSERT_EQ(outcome.status, 5) << outcome.errors;
-      ASSERT_TRUE(Left().empty());
       EXPECT_EQ(TcpStateAt(port_), 0);
       for (const auto& segment : peer_.Segments(0)) {
         EXPECT_FALSE(segment.reset) << outcome.errors;
         EXPECT_FALSE(segment.fin && state == std::string("TCP_ESTABLISHED")) << outcome.errors;
       }
-    }
-    std::printf("%s: %d calls, each made to fail once\n", state, failures);
-    EXPECT_GT(failures, 40);
+    };
+    EXPECT_GT(FailEachCall(plan, "--detach --tcp-established", look), 40);
   }
 }
 

@@ -280,20 +280,10 @@ TEST_F(RestorerUnlinkedTypesTest, ComeBack) {
 /// Whatever fails while they are made: no name is left.
 TEST_F(RestorerUnlinkedTypesTest, NothingIsLeftWhateverFails) {
   std::ofstream(Path("files/folder")) << "live";
-  int failures = 0;
-  for (int call = 1; call <= 60; ++call) {
-    SCOPED_TRACE(call);
-    const Outcome outcome = Run(All(), "--detach", "CRRESTORE_FAILING_CALL=" + std::to_string(call),
-                                CRRESTORE_FAULTY_BINARY);
-    if (outcome.status == 0) {
-      KillEverybody();
-    } else {
-      ++failures;
-    }
-    EXPECT_EQ(Names(), (std::set<std::string>{"folder"}));
-    EXPECT_TRUE(Left().empty());
-  }
-  EXPECT_GT(failures, 20);
+  const auto look = [&](const Outcome& outcome) {
+    EXPECT_EQ(Names(), (std::set<std::string>{"folder"})) << outcome.errors;
+  };
+  EXPECT_GT(FailEachCall(All(), "--detach", look), 20);
 }
 
 TEST_F(RestorerUnlinkedTypesTest, AWatchIsOnAFileWithoutAName) {

@@ -15,6 +15,7 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -181,6 +182,35 @@ class RestorerTest : public ::testing::Test {
     std::stringstream text;
     text << errors.rdbuf();
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), text.str()};
+  }
+
+  /// Restores what `plan` makes with each system call of the restorer failing in turn: whatever
+  /// fails leaves no process. `look` sees each outcome before all are killed. How many failed.
+  int FailEachCall(const std::function<PlanBuilder()>& plan, const std::string& arguments,
+                   const std::function<void(const Outcome&)>& look,
+                   const std::string& variable = "CRRESTORE_FAILING_CALL") {
+    int failures = 0, last_failure = 0;
+    // A few calls are allowed to fail. Twenty in a row: there are no more of them.
+    for (int call = 1; call <= last_failure + 20 && !HasFailure(); ++call) {
+      const std::string environment = variable + "=" + std::to_string(call);
+      SCOPED_TRACE(environment);
+      const Outcome outcome = Run(plan(), arguments, environment, CRRESTORE_FAULTY_BINARY);
+      if (outcome.status != 0) {
+        ++failures;
+        last_failure = call;
+        EXPECT_EQ(outcome.status, 5) << outcome.errors;
+        EXPECT_EQ(Left(), std::vector<int>()) << outcome.errors;
+      }
+      look(outcome);
+      KillEverybody();
+    }
+    std::printf("%d calls, each made to fail once\n", failures);
+    return failures;
+  }
+  int FailEachCall(
+      const PlanBuilder& plan, const std::string& arguments,
+      const std::function<void(const Outcome&)>& look = [](const Outcome&) {}) {
+    return FailEachCall([&] { return plan; }, arguments, look);
   }
 
   /// The hundred pids that are still taken.
