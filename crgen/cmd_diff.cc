@@ -31,7 +31,7 @@ struct Side {
 
   DiffSide Of(const std::string& name) const {
     LookedAt dump = {look.snapshot, look.unplanned, {}};
-    if (look.pages != nullptr) dump.read_page = look.Reader();
+    if (look.source != nullptr) dump.read_page = look.Reader();
     return {dump, name};
   }
 };
@@ -74,7 +74,6 @@ void ReadPlan(const std::string& path, const std::string& images, Side* side) {
   if (!images.empty()) {
     side->images = images;
     look.source = OpenDump(images, diag);
-    if (look.source != nullptr) look.pages = std::make_unique<PageImages>(*look.source);
     look.whole = look.whole && look.source != nullptr;
   }
   PrintDiagnostics(diag);

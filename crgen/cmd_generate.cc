@@ -36,8 +36,7 @@ ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
                    const GenerateOptions& options, ImageSource& source, Diagnostics& diag) {
   Program program;
   PageImages pages(source);
-  auto read_page = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
-                       Diagnostics& d) { return pages.Read(image, offset, out, d); };
+  const PageReader read_page = PageReaderOf(source);
   std::optional<CheckBeside> check;
   if (!arguments.no_check) {
     check.emplace(program, arguments.threads > 1 ? std::launch::async : std::launch::deferred);

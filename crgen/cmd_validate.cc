@@ -51,8 +51,7 @@ Result CompareWithDump(const ValidateArguments& arguments, const Program& progra
   PageImages pages(*source);
   const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
   const Result bound = CompareImages(program, snapshot.dump_id, pages, threads, diag);
-  auto read_page = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
-                       Diagnostics& d) { return pages.Read(image, offset, out, d); };
+  const PageReader read_page = PageReaderOf(*source);
   const Result compared = CompareWithSnapshot(state, snapshot, read_page, diag);
   return left_out.HasErrors() || Failed(bound) ? Result::kError : compared;
 }

@@ -19,7 +19,6 @@ namespace crgen {
 void OpenLook(const std::string& path, Look* look) {
   look->source = OpenDump(path, look->findings);
   if (look->source == nullptr) return;
-  look->pages = std::make_unique<PageImages>(*look->source);
   LoadOptions options = {TerminalProgress("reading process"),
                          std::max(1U, std::thread::hardware_concurrency())};
   options.unplanned = &look->unplanned;

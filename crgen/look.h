@@ -15,16 +15,12 @@ namespace crgen {
 /// A dump as far as it can be read.
 struct Look {
   std::unique_ptr<ImageSource> source;  ///< null: it is no dump
-  std::unique_ptr<PageImages> pages;
   Snapshot snapshot;
   Unplanned unplanned;
   Diagnostics findings;
   bool whole = false;  ///< there was no error
 
-  PageReader Reader() const {
-    return [this](const std::string& image, std::uint64_t offset, std::span<char> out,
-                  Diagnostics& diag) { return pages->Read(image, offset, out, diag); };
-  }
+  PageReader Reader() const { return source ? PageReaderOf(*source) : PageReader(); }
   LookedAt Dump() const { return {snapshot, unplanned, Reader()}; }
 };
 

@@ -37,8 +37,7 @@ void Try(const ImageInput& input) {
   if (Failed(loaded)) return;
 
   PageImages pages(*source);
-  const PageReader read = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
-                              Diagnostics& d) { return pages.Read(image, offset, out, d); };
+  const PageReader read = PageReaderOf(*source);
   const GenerateOptions options = {AboutPlan(diag, snapshot)};
   Program program;
   Diagnostics findings;

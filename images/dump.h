@@ -10,6 +10,7 @@
 
 #include "images/source/image_source.h"
 #include "model/diagnostics.h"
+#include "model/page_reader.h"
 #include "model/snapshot.h"
 #include "model/unplanned.h"
 
@@ -66,5 +67,8 @@ class PageImages {
   ImageSource& source_;
   std::vector<std::unique_ptr<ImageSource>> parents_;
 };
+
+/// Reads pages of `source`, which must outlive it.
+PageReader PageReaderOf(ImageSource& source);
 
 }  // namespace crgen

@@ -69,6 +69,12 @@ Result PageImages::Read(const std::string& image, std::uint64_t offset, std::spa
   return set == nullptr ? Result::kError : set->ReadAt(name, offset, out, diag);
 }
 
+PageReader PageReaderOf(ImageSource& source) {
+  return [pages = std::make_shared<PageImages>(source)](
+             const std::string& image, std::uint64_t offset, std::span<char> out,
+             Diagnostics& diag) { return pages->Read(image, offset, out, diag); };
+}
+
 Result PageImages::Describe(const std::vector<std::string>& names, bool digests, unsigned threads,
                             std::vector<ImageFile>* files, Diagnostics& diag) {
   files->clear();

@@ -19,11 +19,7 @@ int main(int argc, char** argv) {
   bool good = source != nullptr && Succeeded(LoadDump(*source, &snapshot, diag)) &&
               diag.Count(Severity::kUnsupported) == 0;
   if (good) {
-    PageImages pages(*source);
-    const PageReader read_page = [&](const std::string& image, std::uint64_t offset,
-                                     std::span<char> page, Diagnostics& problems) {
-      return pages.Read(image, offset, page, problems);
-    };
+    const PageReader read_page = PageReaderOf(*source);
     About about;
     about.version.text = LanguageVersion::kCurrent;
     about.machine = "x86_64";

@@ -61,7 +61,6 @@ bool IsThorough() { return std::getenv("CRGEN_THOROUGH") != nullptr; }
 /// One dump and its good program.
 struct Fixture {
   std::unique_ptr<ImageSource> source;
-  std::unique_ptr<PageImages> pages;
   PageReader read_page;
   Snapshot snapshot;
   Program program;
@@ -71,9 +70,7 @@ struct Fixture {
     const GenerateOptions options;
     source = OpenFolder(CRGEN_FIXTURES "/dumps/" + name, diag);
     if (source == nullptr || Failed(LoadDump(*source, &snapshot, diag))) return false;
-    pages = std::make_unique<PageImages>(*source);
-    read_page = [this](const std::string& image, std::uint64_t offset, std::span<char> out,
-                       Diagnostics& d) { return pages->Read(image, offset, out, d); };
+    read_page = PageReaderOf(*source);
     return GenerateProgram(snapshot, options, read_page, &program, diag) == GenerateOutcome::kOk &&
            Succeeded(PrepareTree(snapshot.tree, &snapshot.tree, diag));
   }

@@ -39,13 +39,8 @@ class GenerateOtherTypesTest : public ::testing::Test {
     Diagnostics diag;
     ASSERT_EQ(LoadDump(*source_, &snapshot_, diag), Result::kOk);
     ASSERT_EQ(diag.Count(Severity::kError) + diag.Count(Severity::kUnsupported), 0u);
-    ASSERT_EQ(GenerateProgram(snapshot_, {}, ReadPage(), &program_, diag), GenerateOutcome::kOk);
-  }
-
-  PageReader ReadPage() {
-    return
-        [this](const std::string& image, std::uint64_t offset, std::span<char> out,
-               Diagnostics& diag) { return PageImages(*source_).Read(image, offset, out, diag); };
+    ASSERT_EQ(GenerateProgram(snapshot_, {}, PageReaderOf(*source_), &program_, diag),
+              GenerateOutcome::kOk);
   }
 
   /// All that is wrong with a program in which `change` has changed the file that is opened there.
@@ -61,7 +56,8 @@ class GenerateOtherTypesTest : public ::testing::Test {
     SimulatedState state;
     Diagnostics diag;
     EXPECT_EQ(CheckProgram(changed, &state, diag), Result::kOk);
-    [[maybe_unused]] const Result same = CompareWithSnapshot(state, snapshot_, ReadPage(), diag);
+    [[maybe_unused]] const Result same =
+        CompareWithSnapshot(state, snapshot_, PageReaderOf(*source_), diag);
     std::vector<std::string> lines;
     for (const Diagnostic& entry : diag.entries()) lines.push_back(entry.where + ": " + entry.what);
     return lines;

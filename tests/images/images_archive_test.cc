@@ -25,9 +25,7 @@ namespace fs = std::filesystem;
 std::string PlanOf(ImageSource& source) {
   Snapshot snapshot;
   Diagnostics diag;
-  PageImages pages(source);
-  const PageReader read = [&](const std::string& image, std::uint64_t offset, std::span<char> out,
-                              Diagnostics& d) { return pages.Read(image, offset, out, d); };
+  const PageReader read = PageReaderOf(source);
   Program program;
   if (Failed(LoadDump(source, &snapshot, diag)) ||
       GenerateProgram(snapshot, {}, read, &program, diag) != GenerateOutcome::kOk) {

@@ -82,7 +82,7 @@ std::string Replaced(std::string text, const std::string& from, const std::strin
 
 class DiffFixtureTest : public ::testing::TestWithParam<std::string> {
  protected:
-  DiffFixtureTest() : source_(OpenMemory(ReadFixture(GetParam()))), pages_(*source_) {
+  DiffFixtureTest() : source_(OpenMemory(ReadFixture(GetParam()))) {
     LoadOptions options;
     options.unplanned = &unplanned_;
     Diagnostics diag;
@@ -90,13 +90,9 @@ class DiffFixtureTest : public ::testing::TestWithParam<std::string> {
     EXPECT_EQ(GenerateProgram(snapshot_, {}, Reader(), &program_, diag), GenerateOutcome::kOk);
     state_ = StateOf(program_);
   }
-  PageReader Reader() {
-    return [this](const std::string& image, std::uint64_t offset, std::span<char> out,
-                  Diagnostics& diag) { return pages_.Read(image, offset, out, diag); };
-  }
+  PageReader Reader() { return PageReaderOf(*source_); }
 
   std::unique_ptr<ImageSource> source_;
-  crgen::PageImages pages_;
   Snapshot snapshot_;
   Unplanned unplanned_;
   Program program_;
