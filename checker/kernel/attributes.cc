@@ -36,7 +36,8 @@ std::vector<Entry> SortedByKey(std::vector<Entry> entries) {
 }
 
 template <typename Value>
-void MergeInto(const std::optional<Value>& from, std::optional<Value>* to) {
+  requires(InnerOf<Value>::kIsOptional)
+void MergeInto(const Value& from, Value* to) {
   if (from) *to = from;
 }
 void MergeInto(const std::optional<CgroupMembership>& from, std::optional<CgroupMembership>* to) {
@@ -58,7 +59,8 @@ void MergeInto(const std::vector<Entry>& from, std::vector<Entry>* to) {
 }
 
 template <typename Value>
-bool IsSet(const std::optional<Value>& value) {
+  requires(InnerOf<Value>::kIsOptional)
+bool IsSet(const Value& value) {
   return value.has_value();
 }
 template <typename Entry>
