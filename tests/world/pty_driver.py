@@ -62,6 +62,16 @@ class Terminal:
         """Of the shell that leads the session."""
         until('a job in the foreground', lambda: os.tcgetpgrp(self.master) != self.pid)
 
+    def await_program(self, name):
+        """In the foreground, and executed: before that it is a shell, which ignores SIGTSTP."""
+        def is_there():
+            try:
+                with open(f'/proc/{os.tcgetpgrp(self.master)}/comm', encoding='utf-8') as comm:
+                    return comm.read() == name + '\n'
+            except OSError:
+                return False  # it comes or goes
+        until(f'{name} in the foreground', is_there)
+
     def text(self):
         """What has been shown since the last expectation, without escape sequences and CR."""
         return ESCAPE.sub('', self._seen.decode(errors='replace')).replace('\r', '')

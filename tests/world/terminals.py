@@ -21,7 +21,7 @@ def shell(folder, prompt=PROMPT, rows=31, columns=97):
 
 def stopped_job(terminal, command):
     terminal.type(command + '\r')
-    terminal.await_job()
+    terminal.await_program(command.split()[0])
     terminal.type('\x1a')
     terminal.expect(rf'Stopped +{command}\s+{PROMPT}')
 
@@ -324,7 +324,7 @@ def job_shell(world, folder):
     inner.type("PS1='in''ner> '\r")
     inner.expect('\ninner> ')
     inner.type('sleep 1001\r')
-    until('the inner job', lambda: os.tcgetpgrp(inner.master) != job.pid)
+    inner.await_program('sleep')
     inner.type('\x1a')
     inner.expect(r'Stopped +sleep 1001\s+inner> ')
     inner.type('echo half-')
@@ -335,7 +335,7 @@ def job_shell(world, folder):
     inner.type('typed\r')
     inner.expect('\nhalf-typed\n')
     inner.type('fg\r')
-    until('the inner job', lambda: os.tcgetpgrp(inner.master) != job.pid)
+    inner.await_program('sleep')
     inner.type('\x1a')
     inner.expect(r'Stopped +sleep 1001\s+inner> ')
     inner.type('suspend\r')
@@ -343,7 +343,7 @@ def job_shell(world, folder):
     inner.type('fg\r')
     job.has_the_terminal()
     inner.type('fg\r')
-    until('the inner job', lambda: os.tcgetpgrp(inner.master) != job.pid)
+    inner.await_program('sleep')
     inner.type('\x03')
     inner.expect('inner> ')
     inner.type('exit 7\r')
