@@ -171,6 +171,16 @@ class ValueDiffer {
   template <typename Value>
   void CompareInner(const Place& place, const std::string& field,
                     const std::optional<Value>& before, const std::optional<Value>& after) {
+    CompareOptional(place, field, before, after);
+  }
+  template <typename Value>
+  void CompareInner(const Place& place, const std::string& field, const Rare<Value>& before,
+                    const Rare<Value>& after) {
+    CompareOptional(place, field, before, after);
+  }
+  template <typename Optional>
+  void CompareOptional(const Place& place, const std::string& field, const Optional& before,
+                       const Optional& after) {
     if (!before && !after) return;
     if (before && after) return Compare(place, field, *before, *after);
     Add(place, field, ValueText(before), ValueText(after));

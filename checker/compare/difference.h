@@ -21,7 +21,10 @@ void Compare(const std::string& where, const std::string& field, const Value& ex
 template <typename Value>
 void CompareInner(const std::string& where, const std::string& field, const Value& expected,
                   const Value& found, Diagnostics& diag) {
-  if constexpr (Described<Value>) {
+  if constexpr (InnerOf<Value>::kIsOptional) {
+    if (expected && found) return CompareInner(where, field, *expected, *found, diag);
+    diag.Error(where, field + (expected ? ": expected, not set" : ": set, not expected"));
+  } else if constexpr (Described<Value>) {
     ForEachField<Value>([&](const auto& member) {
       Compare(where, field + "." + std::string(member.name), expected.*member.member,
               found.*member.member, diag);
@@ -29,14 +32,6 @@ void CompareInner(const std::string& where, const std::string& field, const Valu
   } else {
     diag.Error(where, field + ": expected " + ValueText(expected) + ", found " + ValueText(found));
   }
-}
-template <typename Value>
-requires(InnerOf<Value>::kIsOptional) void CompareInner(const std::string& where,
-                                                        const std::string& field,
-                                                        const Value& expected, const Value& found,
-                                                        Diagnostics& diag) {
-  if (expected && found) return CompareInner(where, field, *expected, *found, diag);
-  diag.Error(where, field + (expected ? ": expected, not set" : ": set, not expected"));
 }
 template <typename Entry>
 void CompareInner(const std::string& where, const std::string& field,

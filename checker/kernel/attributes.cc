@@ -36,8 +36,11 @@ std::vector<Entry> SortedByKey(std::vector<Entry> entries) {
 }
 
 template <typename Value>
-  requires(InnerOf<Value>::kIsOptional)
-void MergeInto(const Value& from, Value* to) {
+void MergeInto(const std::optional<Value>& from, std::optional<Value>* to) {
+  if (from) *to = from;
+}
+template <typename Value>
+void MergeInto(const Rare<Value>& from, Rare<Value>* to) {
   if (from) *to = from;
 }
 void MergeInto(const std::optional<CgroupMembership>& from, std::optional<CgroupMembership>* to) {
@@ -59,8 +62,11 @@ void MergeInto(const std::vector<Entry>& from, std::vector<Entry>* to) {
 }
 
 template <typename Value>
-  requires(InnerOf<Value>::kIsOptional)
-bool IsSet(const Value& value) {
+bool IsSet(const std::optional<Value>& value) {
+  return value.has_value();
+}
+template <typename Value>
+bool IsSet(const Rare<Value>& value) {
   return value.has_value();
 }
 template <typename Entry>

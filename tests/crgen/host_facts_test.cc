@@ -191,7 +191,8 @@ TEST_F(HostFactsTest, RefuseWhatAreNoFacts) {
   };
   refused("", "no JSON");
   refused("{", "no JSON");
-  refused("[]", "facts.json: /: expected an object" + form);
+  refused("[]", "facts.json: is a list, as programs are" + form);
+  refused("7", "facts.json: /: expected an object" + form);
   refused("{}", "/version: is missing");
   refused(R"({"version": 2, "host": "h", "kernel": "k", "facts": {}})",
           "/version: is 2, expected 1");

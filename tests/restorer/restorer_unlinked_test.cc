@@ -279,9 +279,9 @@ TEST_F(RestorerUnlinkedTypesTest, ComeBack) {
 
 /// Whatever fails while they are made: no name is left.
 TEST_F(RestorerUnlinkedTypesTest, NothingIsLeftWhateverFails) {
-  std::ofstream(Path("files/folder")) << "live";
+  std::ofstream(Path("files/other")) << "live";
   const auto look = [&](const Outcome& outcome) {
-    EXPECT_EQ(Names(), (std::set<std::string>{"folder"})) << outcome.errors;
+    EXPECT_EQ(Names(), (std::set<std::string>{"other"})) << outcome.errors;
   };
   EXPECT_GT(FailEachCall(All(), "--detach", look), 20);
 }
