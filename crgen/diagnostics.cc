@@ -17,7 +17,8 @@ constexpr std::size_t kFew = 3;
 
 void PrintDropped(const Diagnostics& diag, Severity severity, const char* what) {
   const std::size_t dropped = diag.Dropped(severity);
-  if (dropped != 0) spdlog::error("and {} more {}", dropped, what);
+  const auto level = severity == Severity::kWarning ? spdlog::level::warn : spdlog::level::err;
+  if (dropped != 0) spdlog::log(level, "and {} more {}", dropped, what);
 }
 
 }  // namespace

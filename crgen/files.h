@@ -22,8 +22,8 @@ namespace crgen {
 /// or whatever else has that name (a device, a FIFO), into which is written. Links are followed.
 class Output {
  public:
-  /// `path` empty: standard output.
-  explicit Output(std::string path) : path_(std::move(path)) {}
+  /// `path` empty or "-": standard output.
+  explicit Output(std::string path) : path_(path == "-" ? std::string() : std::move(path)) {}
   ~Output();
   /// A new file is the user's alone; a replaced one keeps its mode, and its owner where that can
   /// be. Errors of the system, reported.
@@ -39,6 +39,9 @@ class Output {
 
  private:
   Result Fail(Diagnostics& diag) const;
+  /// What is no file with a name, which a rename could replace: a device, a FIFO, a pipe of the
+  /// caller.
+  Result OpenItself(const struct stat& there, Diagnostics& diag);
   Result OpenBeside(const std::string& target, const struct stat* there, Diagnostics& diag);
   Result WriteNow(std::string_view text, Diagnostics& diag);
   Result AskAndWriteHeld(Diagnostics& diag);

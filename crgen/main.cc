@@ -90,6 +90,7 @@ ExitCode Run(int argc, char** argv) {
   for (const crgen::Subcommand& subcommand : kSubcommands) {
     CLI::App* parser = app.add_subcommand(subcommand.name);
     subcommands.emplace_back(parser, subcommand.add(*parser));
+    crgen::TakeOneValueEach(*parser);
     parser->add_flag("-v,--verbose", verbose, "Say on stderr what is done");
     parser->add_flag("-q,--quiet", quiet, "No warnings");
   }

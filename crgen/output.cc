@@ -17,6 +17,7 @@
 namespace crgen {
 namespace {
 
+constexpr int kOwnDescriptors = 1024;
 constexpr std::size_t kMaxHeld = 32 << 20;
 
 /// The temporary file of this program, for who ends it.
@@ -69,15 +70,25 @@ Result Output::Fail(Diagnostics& diag) const {
 
 Result Output::Open(Diagnostics& diag) {
   if (path_.empty()) return Result::kOk;
-  target_ = path_;
   struct stat there;
-  if (!FollowLinks(&target_)) return Fail(diag);
-  const bool exists = stat(target_.c_str(), &there) == 0;
+  const bool exists = stat(path_.c_str(), &there) == 0;
   if (!exists && errno != ENOENT) return Fail(diag);
-  if (!exists || S_ISREG(there.st_mode)) {
-    return OpenBeside(target_, exists ? &there : nullptr, diag);
+  if (exists && (!S_ISREG(there.st_mode) || there.st_nlink == 0)) return OpenItself(there, diag);
+  target_ = path_;
+  if (!FollowLinks(&target_)) return Fail(diag);
+  return OpenBeside(target_, exists ? &there : nullptr, diag);
+}
+
+Result Output::OpenItself(const struct stat& there, Diagnostics& diag) {
+  fd_ = open(path_.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
+  // /dev/stdout may be a socket, which nobody can open.
+  for (int own = 0; fd_ < 0 && errno == ENXIO && own < kOwnDescriptors; ++own) {
+    struct stat status;
+    const bool same =
+        fstat(own, &status) == 0 && status.st_dev == there.st_dev && status.st_ino == there.st_ino;
+    if (same) fd_ = fcntl(own, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (!same) errno = ENXIO;
   }
-  fd_ = open(target_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
   return fd_ < 0 ? Fail(diag) : Result::kOk;
 }
 

@@ -107,8 +107,8 @@ constexpr ImageKind kKinds[] = {
 constexpr std::string_view kFieldsNotNeeded =
     "\n## Fields that a restore does not need\n\n"
     "| field | why |\n|---|---|\n"
-    "| `inventory_entry.dump_uptime`, `pre_dump_mode`, `plugins_entry`, "
-    "`allow_uprobes`, `lsmtype` | about the dump itself |\n"
+    "| `inventory_entry.dump_uptime`, `pre_dump_mode`, "
+    "`allow_uprobes` | about the dump itself |\n"
     "| `task_core_entry.flags` | the kernel's own state of the task (PF_ flags) |\n"
     "| `task_core_entry.blk_sigset_extended`, `thread_core_entry.blk_sigset_extended`, "
     "`sa_entry.mask_extended` | MIPS only |\n"

@@ -84,7 +84,7 @@ class Diagnostics {
   void Add(Diagnostic entry) {
     essential_ = essential_ || entry.essential;
     const int severity = static_cast<int>(entry.severity);
-    ++counts_[severity];
+    counts_[severity] += 1 + entry.more;
     if (kept_[severity] == kMaxKept) return;
     ++kept_[severity];
     entries_.push_back(std::move(entry));
@@ -105,8 +105,7 @@ class Diagnostics {
 
   /// Counts what `other` has counted and not kept.
   void CountDropped(const Diagnostics& other) {
-    for (int i = 0; i < 3; ++i)
-      counts_[i] += other.counts_[i] - std::min(other.counts_[i], kMaxKept);
+    for (int i = 0; i < 3; ++i) counts_[i] += other.Dropped(static_cast<Severity>(i));
   }
 
   std::size_t Count(Severity severity) const { return counts_[static_cast<int>(severity)]; }

@@ -105,6 +105,13 @@ std::uint64_t UnknownSecurebits(Host& host, std::uint64_t bits) {
   return unknown;
 }
 
+/// The caller's, which the root begins with.
+std::uint64_t OwnSecurebits(Host& host) {
+  const auto own = host.Number(FactKind::kKernel, "securebits of this process",
+                               [] { return std::max(0, prctl(PR_GET_SECUREBITS)); });
+  return own.value_or(0);
+}
+
 /// What is asked of no map at all: EBADF where the kernel has it.
 int BpfError(Host& host) {
   const auto error = host.Number(FactKind::kKernel, "BPF_MAP_UPDATE_BATCH of bpf(2)", [] {
@@ -250,6 +257,15 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
   }
 
   void CheckSecurebits(const Securebits& securebits) {
+    // cap_task_prctl()
+    constexpr std::uint64_t kLocks = 0xaaaaaaaa;
+    const std::uint64_t own = OwnSecurebits(host_), locks = own & kLocks;
+    const std::uint64_t kept = (locks >> 1 & (own ^ securebits.bits)) | (locks & ~securebits.bits);
+    if (kept != 0) {
+      findings_.Wrong("securebits of the caller are locked, and other than planned: " +
+                          NamesOf<SecurebitKind>(kept),
+                      "run without them: as root, outside of what sets them");
+    }
     const std::uint64_t fresh = securebits.bits & ~known_securebits_;
     known_securebits_ |= fresh;
     const std::uint64_t unknown = UnknownSecurebits(host_, fresh);

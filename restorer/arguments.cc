@@ -135,7 +135,6 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
       "or ignore");
   app.add_option("--cgroup-root", arguments->cgroup_roots,
                  "[CONTROLLER:]PATH: where the plan's topmost cgroups are to be")
-      ->allow_extra_args(false)
       ->type_name("PATH");
   app.add_flag("--images-outside", arguments->images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");

@@ -253,6 +253,7 @@ int Main(int argc, char** argv) {
   Arguments arguments;
   app.set_version_flag("--version", "crrestore " CRGEN_VERSION);
   AddOptions(app, &arguments);
+  TakeOneValueEach(app);
   app.footer(HelpFooter(kText));
   if (PrintInterface(app, kText, argc, argv)) return kOk;
   try {

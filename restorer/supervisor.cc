@@ -230,6 +230,19 @@ RestoreProblem Supervisor::RunOwnCommands() {
   return {};
 }
 
+/// clone3(2) of a child that has all signals blocked from the beginning, those of the C library
+/// too.
+static long CloneBlocked(clone_args& arguments) {
+  constexpr std::uint64_t kAll = ~std::uint64_t{0};
+  std::uint64_t before = 0;
+  syscall(__NR_rt_sigprocmask, SIG_SETMASK, &kAll, &before, sizeof kAll);
+  const long result = syscall(__NR_clone3, &arguments, sizeof arguments);
+  const int error = errno;
+  if (result != 0) syscall(__NR_rt_sigprocmask, SIG_SETMASK, &before, nullptr, sizeof before);
+  errno = error;
+  return result;
+}
+
 /// clone3(2), as the executor's AwaitNumber() has it. `first`: no process of the plan is there, so
 /// whoever has ended, perhaps with the number, has been a program's that this process has run.
 static long CloneWhenFree(clone_args& arguments, bool first, unsigned timeout) {
@@ -238,7 +251,7 @@ static long CloneWhenFree(clone_args& arguments, bool first, unsigned timeout) {
   for (;;) {
     while (first && waitpid(-1, nullptr, WNOHANG | __WALL) > 0) {
     }
-    const long result = syscall(__NR_clone3, &arguments, sizeof arguments);
+    const long result = CloneBlocked(arguments);
     if (result >= 0 || errno != EEXIST || deadline.Passed() || AskedToStop()) return result;
     usleep(kPause);
     errno = EEXIST;

@@ -63,6 +63,12 @@ std::size_t TerminalColumns() {
 
 }  // namespace
 
+void TakeOneValueEach(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->nonpositional()) option->allow_extra_args(false);
+  }
+}
+
 std::string Wrapped(std::string_view text, std::size_t columns) {
   if (columns == 0) return std::string(text);
   std::string out;

@@ -10,6 +10,10 @@
 
 namespace crgen {
 
+/// Each option of `app` takes one value each time that it is given: what follows is another
+/// argument.
+void TakeOneValueEach(CLI::App& app);
+
 /// `text` with its lines broken between words so that none is wider than `columns`; descriptions of
 /// options go on below where they begin. 0: as it is. Words that are wider stay whole. A character
 /// takes one column. Cost: linear.

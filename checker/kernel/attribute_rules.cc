@@ -3,6 +3,7 @@
 // sigaction(2), rt_sigqueueinfo(2), sched_setattr(2), setresuid(2), setgroups(2), capset(2),
 // prctl(2), personality(2), chdir(2).
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/limits.h>
 #include <linux/securebits.h>
 
@@ -135,11 +136,90 @@ Refusals Check(const FsAttributes& fs) {
   return Invalid("a umask has no bits but 0777");
 }
 
+/// validate_prctl_map_addr(), but for mmap_min_addr, which is the host's.
+Refusals CheckBounds(const MmAttributes& mm) {
+  struct Pair {
+    const char *first, *last;
+    const Hex &start, &end;
+  };
+  for (const Pair& pair : {Pair{"start_code", "end_code", mm.start_code, mm.end_code},
+                           Pair{"start_data", "end_data", mm.start_data, mm.end_data},
+                           Pair{"start_brk", "brk", mm.start_brk, mm.brk},
+                           Pair{"arg_start", "arg_end", mm.arg_start, mm.arg_end},
+                           Pair{"env_start", "env_end", mm.env_start, mm.env_end},
+                           Pair{"start_stack", "start_stack", mm.start_stack, mm.start_stack}}) {
+    if (pair.end.value >= kUserEnd) {
+      return Invalid("mm." + std::string(pair.last) + " is " + HexText(pair.end.value) +
+                     ", behind the user's part of the address space");
+    }
+    const bool empty = pair.start == pair.end && &pair.start == &mm.start_code;
+    if (pair.start.value > pair.end.value || empty) {
+      return Invalid("mm." + std::string(pair.first) + " is not below mm." + pair.last);
+    }
+  }
+  return std::nullopt;
+}
+
 Refusals Check(const MmAttributes& mm) {
   if (mm.auxv.size() > kAuxvWords) {
     return Invalid("auxv has " + std::to_string(mm.auxv.size()) + " words");
   }
+  if (Refusals problem = CheckBounds(mm)) return problem;
   return CheckPath("mm.exe", mm.exe);
+}
+
+Refusals Check(const Altstack& stack) {
+  constexpr std::uint64_t kLeast = 2048;  // MINSIGSTKSZ of the kernel
+  if (stack.flags.Has(SS_DISABLE) || stack.size >= kLeast) return std::nullopt;
+  return Refusal{"ENOMEM", "sigaltstack has " + std::to_string(stack.size) +
+                               " bytes, where 2048 are the fewest"};
+}
+
+Refusals Check(const RobustList& list) {
+  if (list.size == sizeof(robust_list_head)) return std::nullopt;
+  return Invalid("robust_list.size is " + std::to_string(list.size) + ", expected 24");
+}
+
+/// rseq(2): a larger area is the host's to allow.
+Refusals Check(const Rseq& rseq) {
+  constexpr std::uint32_t kLeast = 32;  // bytes, and the alignment
+  if (rseq.size < kLeast || rseq.pointer.value % kLeast != 0 || rseq.pointer.value >= kUserEnd) {
+    return Invalid("rseq has " + std::to_string(rseq.size) + " bytes at " +
+                   HexText(rseq.pointer.value) + ", expected 32 or more at a multiple of 32");
+  }
+  if (rseq.signature.value <= ~std::uint32_t{0}) return std::nullopt;
+  return Invalid("rseq.signature has more than 32 bits");
+}
+
+/// putreg() of ptrace(2).
+Refusals Check(const Registers& registers) {
+  constexpr std::uint64_t kSelectors = 0xffff, kPrivilege = 3;  // SEGMENT_RPL_MASK, USER_RPL
+  for (const auto& [name, selector] : {std::pair{"cs", &registers.cs},
+                                       {"ss", &registers.ss},
+                                       {"ds", &registers.ds},
+                                       {"es", &registers.es},
+                                       {"fs", &registers.fs},
+                                       {"gs", &registers.gs}}) {
+    const std::uint64_t value = selector->value;
+    const bool may_be_null = selector != &registers.cs && selector != &registers.ss;
+    if (value == 0 && may_be_null) continue;
+    if (value <= kSelectors && (value & kPrivilege) == kPrivilege) continue;
+    return Refusal{"EIO", "registers." + std::string(name) + " is " + HexText(value) +
+                              ", no selector of a user's segment"};
+  }
+  for (const auto& [name, base] :
+       {std::pair{"fs_base", &registers.fs_base}, {"gs_base", &registers.gs_base}}) {
+    if (base->value < kUserEnd) continue;
+    return Refusal{"EIO", "registers." + std::string(name) + " is " + HexText(base->value) +
+                              ", behind the user's part of the address space"};
+  }
+  return std::nullopt;
+}
+
+Refusals Check(const Fpu& fpu) {
+  constexpr std::uint64_t kMxcsr = 0xffff;
+  if (fpu.mxcsr.value <= kMxcsr) return std::nullopt;
+  return Invalid("fpu.mxcsr is " + HexText(fpu.mxcsr.value) + ", with reserved bits");
 }
 
 Refusals Check(const Seccomp& seccomp) {
@@ -202,8 +282,13 @@ Refusals CheckKeys(const Attributes& attributes) {
       return Invalid("a signal is 1 to 64");
     }
   }
+  std::uint32_t limited = 0;
   for (const Rlimit& limit : attributes.rlimits) {
     if (limit.resource.value >= kResources) return Invalid("a resource is 0 to 15");
+    if ((limited >> limit.resource.value & 1) != 0) {
+      return Invalid("rlimits has " + ValueText(limit.resource) + " twice");
+    }
+    limited |= 1U << limit.resource.value;
   }
   return std::nullopt;
 }
@@ -212,11 +297,12 @@ Refusals CheckKeys(const Attributes& attributes) {
 
 std::optional<Refusal> RefusedValue(const Attributes& attributes) {
   const Refusals checks[] = {
-      CheckKeys(attributes),          Check(attributes.fs),      Check(attributes.mm),
-      Check(attributes.sigactions),   Check(attributes.rlimits), Check(attributes.timers),
-      Check(attributes.posix_timers), CheckNumbers(attributes),  Check(attributes.signal_queue),
-      Check(attributes.sched),        Check(attributes.creds),   Check(attributes.seccomp),
-      Check(attributes.cgroup)};
+      CheckKeys(attributes),          Check(attributes.fs),          Check(attributes.mm),
+      Check(attributes.sigactions),   Check(attributes.rlimits),     Check(attributes.timers),
+      Check(attributes.posix_timers), CheckNumbers(attributes),      Check(attributes.signal_queue),
+      Check(attributes.sched),        Check(attributes.creds),       Check(attributes.seccomp),
+      Check(attributes.cgroup),       Check(attributes.sigaltstack), Check(attributes.robust_list),
+      Check(attributes.rseq),         Check(attributes.registers),   Check(attributes.fpu)};
   for (const Refusals& check : checks) {
     if (check) return check;
   }

@@ -113,6 +113,9 @@ class ElementBuilder : public json::json_sax_t {
     if (cursor_.TooLong()) {
       return Fail("a command is longer than " + std::to_string(limits_.element_bytes) + " bytes");
     }
+    if (cursor_.line() == 1 && cursor_.column() == 1) {
+      return Fail("is no program, which is a list in JSON: `crgen DUMP` prints one");
+    }
     // "[json.exception.parse_error.101] parse error at line 1, column 1: …" has the place twice.
     std::string_view text = error.what();
     const std::size_t colon = text.find("column");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "images/load/cgroups.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -11,9 +13,8 @@ namespace {
 
 constexpr std::uint32_t kPermissionBits = 07777;
 
-FilePermissions PermissionsOf(const pb::cgroup_perms& from) {
-  return {from.mode() & kPermissionBits, from.uid(), from.gid()};
-}
+/// With the type of the file, as st_mode has it.
+constexpr std::uint32_t kModeBits = S_IFMT | kPermissionBits;
 
 class Converter {
  public:
@@ -36,6 +37,17 @@ class Converter {
  private:
   std::string Field(const std::string& name, int index) const {
     return where_ + "." + name + "[" + std::to_string(index) + "]";
+  }
+
+  FilePermissions PermissionsOf(const pb::cgroup_perms& from, const std::string& where) {
+    constexpr std::uint32_t kNoId = 0xffffffff;
+    if ((from.mode() & ~kModeBits) != 0) {
+      diag_.Error(where + ".mode", std::to_string(from.mode()) + " is no st_mode");
+    }
+    if (from.uid() == kNoId || from.gid() == kNoId) {
+      diag_.Error(where, "uid or gid 4294967295, which is none");
+    }
+    return {from.mode() & kPermissionBits, from.uid(), from.gid()};
   }
 
   Result AddHierarchy(const pb::cg_controller_entry& from, const std::string& where) {
@@ -71,7 +83,7 @@ class Converter {
                         CgroupText(controllers, to.path.bytes) + " stands twice");
     }
     if (!is_root) {
-      if (from.has_dir_perms()) to.perms = PermissionsOf(from.dir_perms());
+      if (from.has_dir_perms()) to.perms = PermissionsOf(from.dir_perms(), where + ".dir_perms");
       if (Failed(AddProperties(from, where, &to))) return Result::kError;
     }
     const std::string path = to.path.bytes;
@@ -101,7 +113,7 @@ class Converter {
       CgroupProperty out = {property.name(), {property.value()}, {}};
       // Of a freezer the dumper leaves them undefined.
       if (property.has_perms() && out.name != "freezer.state") {
-        out.perms = PermissionsOf(property.perms());
+        out.perms = PermissionsOf(property.perms(), at + ".perms");
       }
       const auto [place, is_new] = known.try_emplace(out.name, to->properties.size());
       if (is_new) {

@@ -15,7 +15,7 @@ namespace crgen {
 namespace {
 
 constexpr std::uint32_t kStateAlive = 1, kStateStopped = 3;
-constexpr std::uint32_t kCompatMode = 2;
+constexpr std::uint32_t kNativeMode = 1, kCompatMode = 2;
 constexpr std::uint32_t kUnsetLoginuid = 0xffffffff;
 constexpr std::size_t kMaxSignal = 64;
 
@@ -181,6 +181,9 @@ void Loader::ThreadAttributes(const pb::core_entry& entry, const std::string& wh
   }
   if (info.gpregs().mode() == kCompatMode) {
     diag.Unsupported(where + ".thread_info.gpregs.mode", "a 32-bit task");
+  } else if (info.gpregs().has_mode() && info.gpregs().mode() != kNativeMode) {
+    diag.Essential(where + ".thread_info.gpregs.mode",
+                   std::to_string(info.gpregs().mode()) + ", which this crgen does not know");
   }
   if (info.fpregs().xsave().cet().cet() != 0) {
     diag.Unsupported(where + ".thread_info.fpregs.xsave.cet", "a shadow stack");

@@ -20,9 +20,9 @@ constexpr std::uint64_t kVsyscallStart = 0xffffffffff600000;
 constexpr std::uint32_t kMapShared = MAP_SHARED, kMapPrivate = MAP_PRIVATE;
 constexpr std::uint32_t kMapType = MAP_TYPE;
 constexpr std::uint32_t kMapFixed = MAP_FIXED, kMapAnonymous = MAP_ANONYMOUS;
+constexpr std::uint64_t kHugeSize = std::uint64_t{MAP_HUGE_MASK} << MAP_HUGE_SHIFT;
 constexpr std::uint64_t kMapFlags = std::uint64_t{kMapType} | kMapAnonymous | MAP_GROWSDOWN |
-                                    MAP_LOCKED | MAP_NORESERVE | MAP_HUGETLB |
-                                    std::uint64_t{MAP_HUGE_MASK} << MAP_HUGE_SHIFT;
+                                    MAP_LOCKED | MAP_NORESERVE | MAP_HUGETLB | kHugeSize;
 constexpr std::uint64_t kSealWrite = F_SEAL_WRITE, kSealFutureWrite = F_SEAL_FUTURE_WRITE;
 constexpr std::uint32_t kAccessMode = O_ACCMODE, kReadOnly = O_RDONLY, kReadWrite = O_RDWR;
 constexpr std::uint64_t kProtWrite = PROT_WRITE, kProtAll = PROT_READ | PROT_WRITE | PROT_EXEC;
@@ -300,7 +300,8 @@ bool RegionBuilder::CheckFlags(const pb::vma_entry& vma, Region* region) {
   const std::uint64_t known = IsKernelArea(*region) ? std::uint64_t{kMapPrivate} | kMapAnonymous
                               : region->kind == RegionKind::kSysvShm
                                   ? std::uint64_t{kMapShared} | kMapAnonymous | MAP_LOCKED
-                                  : kMapFlags;
+                              : (vma.flags() & MAP_HUGETLB) != 0 ? kMapFlags
+                                                                 : kMapFlags & ~kHugeSize;
   if ((region->flags.bits & ~known) != 0) {
     diag_.Unsupported(Where(".flags"), "mapping flags " + HexText(region->flags.bits & ~known));
     region->flags.bits &= known;

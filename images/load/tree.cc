@@ -10,6 +10,7 @@ namespace {
 
 /// CRTOOLS_IMAGES_V1_1, since CRIU 1.6.
 constexpr std::uint32_t kImageVersion = 2;
+constexpr std::uint32_t kLastLsm = 2;  // APPARMOR of enum lsmtype
 
 /// Turns the entries of pstree.img into a tree, checking each.
 class TreeBuilder {
@@ -159,6 +160,14 @@ Result Loader::LoadInventory() {
   if (!inventory.fdinfo_per_id()) {
     return diag.Fail("inventory.img[0].fdinfo_per_id",
                      "not set: descriptor tables by pid are from before CRIU 3.17");
+  }
+  if (inventory.lsmtype() > kLastLsm) {
+    diag.Essential("inventory.img[0].lsmtype",
+                   std::to_string(inventory.lsmtype()) + ", which this crgen does not know");
+  }
+  for (const std::string& plugin : inventory.plugins_entry().plugins()) {
+    diag.Essential("inventory.img[0].plugins_entry",
+                   "CRIU's plugin " + plugin + " has dumped a part of it");
   }
   return Result::kOk;
 }

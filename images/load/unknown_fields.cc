@@ -30,7 +30,9 @@ constexpr std::string_view kDeciding[] = {
     "scm_entry",       "inet_sk_entry",      "tcp_stream_entry",    "fdinfo_entry",
     "rlimit_entry",    "task_rlimits_entry", "cg_set_entry",        "cg_member_entry",
     "utsns_entry",     "ipc_var_entry",      "mnt_entry",           "remap_file_path_entry",
-    "netns_entry",     "net_device_entry",   "bpfmap_file_entry",   "bpfmap_data_entry"};
+    "netns_entry",     "net_device_entry",   "bpfmap_file_entry",   "bpfmap_data_entry",
+    "timens_entry",    "ghost_file_entry",   "ghost_chunk_entry",   "aio_ring_entry",
+    "plugins_entry"};
 
 /// Fields of CRIU 4.2 that no message of images/proto has, because nothing reads them.
 struct Unread {
@@ -40,7 +42,6 @@ struct Unread {
 };
 constexpr Unread kUnread[] = {
     {"core_entry", 6, 13, "registers of other machines, which are refused by name"},
-    {"inventory_entry", 12, 12, "`plugins_entry`: about the dump itself"},
     {"sit_entry", 1, 16, "of tunnels, which are refused by name"},
     {"file_entry", 4, 22, "descriptor types that are refused by name"},
 };

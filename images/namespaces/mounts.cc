@@ -274,11 +274,12 @@ class MountLoader {
     Mount& mount = planned.mount;
     const std::string& root = mount.root.bytes;
     if (base == nullptr) {
-      return Refuse(planned.where, "a mount of type " + planned.type + " at " +
-                                       mount.mountpoint.bytes + ", which no command makes" +
-                                       (root == "/" || !IsMountable(planned)
-                                            ? ""
-                                            : ": of its file system only a part is mounted"));
+      // The place is no part of the cause, which others may share.
+      return Refuse(planned.where + " (" + mount.mountpoint.bytes + ")",
+                    "a mount of type " + planned.type + ", which no command makes" +
+                        (root == "/" || !IsMountable(planned)
+                             ? ""
+                             : ": of its file system only a part is mounted"));
     }
     if (!IsCanonical(root) || !IsBelow(root, base->mount.root.bytes)) {
       return Refuse(planned.where + ".root",

@@ -7,6 +7,7 @@
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/rseq.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -126,7 +127,36 @@ std::vector<Case> Cases() {
     } none = {};
     return syscall(SYS_rt_sigaction, signal, &none, nullptr, 8);
   };
+  const auto altstack = [](std::uint64_t size) {
+    return With([&](Attributes& a) { a.sigaltstack = Altstack{{0x10000}, size, {}}; });
+  };
+  const auto set_altstack = [](std::size_t size) {
+    const stack_t stack = {reinterpret_cast<void*>(0x10000), 0, size};
+    return syscall(SYS_sigaltstack, &stack, nullptr);
+  };
+  const auto robust = [](std::uint32_t size) {
+    return With([&](Attributes& a) { a.robust_list = RobustList{{0x10000}, size}; });
+  };
+  const auto rseq = [](std::uint64_t at, std::uint32_t size) {
+    return With([&](Attributes& a) { a.rseq = Rseq{{at}, size, {1}, {}}; });
+  };
+  // The C library has registered an area for who calls.
+  const auto set_rseq = [](std::uint64_t at, unsigned size) {
+    syscall(SYS_rseq, static_cast<char*>(__builtin_thread_pointer()) + __rseq_offset, 32,
+            1 /* RSEQ_FLAG_UNREGISTER */, RSEQ_SIG);
+    return syscall(SYS_rseq, at, size, 0, 1);
+  };
+  alignas(32) static char area[64];
+  const auto own = reinterpret_cast<std::uint64_t>(area);
   return {
+      {"an alternate stack", altstack(8192), 0, [=] { return set_altstack(8192); }},
+      {"one of 1000 bytes", altstack(1000), ENOMEM, [=] { return set_altstack(1000); }},
+      {"a robust list", robust(24), 0, [] { return syscall(SYS_set_robust_list, 0x10000, 24); }},
+      {"one of 25 bytes", robust(25), EINVAL,
+       [] { return syscall(SYS_set_robust_list, 0x10000, 25); }},
+      {"rseq", rseq(own, 32), 0, [=] { return set_rseq(own, 32); }},
+      {"rseq of 16 bytes", rseq(own, 16), EINVAL, [=] { return set_rseq(own, 16); }},
+      {"rseq between", rseq(own + 8, 32), EINVAL, [=] { return set_rseq(own + 8, 32); }},
       {"a timer", timer(5, 999999), 0, [] { return SetTimer(5, 999999); }},
       {"a million microseconds", timer(0, 1000000), EINVAL, [] { return SetTimer(0, 1000000); }},
       {"seconds below 0", timer(~0ull, 0), EINVAL, [] { return SetTimer(-1, 0); }},
@@ -192,13 +222,53 @@ TEST(CheckValues, AreRefusedAsTheKernelRefusesThem) {
   for (const Case& it : Cases()) {
     SCOPED_TRACE(it.what);
     const std::string judged = Judged(it.attributes);
-    const std::string expected = it.error == 0 ? "" : it.error == EPERM ? "EPERM" : "EINVAL";
+    const std::string expected = it.error == 0        ? ""
+                                 : it.error == EPERM  ? "EPERM"
+                                 : it.error == ENOMEM ? "ENOMEM"
+                                                      : "EINVAL";
     EXPECT_EQ(judged.substr(0, judged.find(':')), expected) << judged;
     // Setting a value takes rights that who runs the test may lack; only then.
     if (geteuid() == 0) {
       EXPECT_EQ(KernelSays(it.call), it.error);
     }
   }
+}
+
+TEST(CheckValues, OfMemoryAndRegisters) {
+  const auto mm = [](std::uint64_t start_code, std::uint64_t end_code, std::uint64_t brk) {
+    return Judged(With([&](Attributes& a) {
+      MmAttributes& it = a.mm.emplace();
+      it.start_code.value = start_code, it.end_code.value = end_code;
+      it.brk.value = brk;
+      it.exe.bytes = "/bin/true";
+    }));
+  };
+  EXPECT_EQ(mm(0x1000, 0x2000, 0), "");
+  EXPECT_EQ(mm(0x2000, 0x1000, 0), "EINVAL: mm.start_code is not below mm.end_code");
+  EXPECT_EQ(mm(0x1000, 0x1000, 0), "EINVAL: mm.start_code is not below mm.end_code");
+  EXPECT_EQ(mm(0x1000, 0x2000, ~0ull),
+            "EINVAL: mm.brk is 0xffffffffffffffff, behind the user's part of the address space");
+  const auto registers = [](const std::function<void(Registers&)>& change) {
+    return Judged(With([&](Attributes& a) {
+      Registers& it = a.registers.emplace();
+      it.cs.value = 0x33, it.ss.value = 0x2b;
+      change(it);
+    }));
+  };
+  EXPECT_EQ(registers([](Registers&) {}), "");
+  EXPECT_EQ(registers([](Registers& it) { it.cs.value = 0; }),
+            "EIO: registers.cs is 0x0, no selector of a user's segment");
+  EXPECT_EQ(registers([](Registers& it) { it.ds.value = 0x10; }),
+            "EIO: registers.ds is 0x10, no selector of a user's segment");
+  EXPECT_EQ(registers([](Registers& it) { it.fs_base.value = ~0ull; }),
+            "EIO: registers.fs_base is 0xffffffffffffffff, behind the user's part of the address "
+            "space");
+  EXPECT_EQ(Judged(With([](Attributes& a) { a.fpu.emplace().mxcsr.value = 0x11f80; })),
+            "EINVAL: fpu.mxcsr is 0x11f80, with reserved bits");
+  EXPECT_EQ(Judged(With([](Attributes& a) {
+              a.rlimits = {{{RLIMIT_CORE}, 1, 1}, {{RLIMIT_CORE}, 2, 2}};
+            })),
+            "EINVAL: rlimits has RLIMIT_CORE twice");
 }
 
 /// What the kernel takes for something else, or does only in part: its words are no judge here.

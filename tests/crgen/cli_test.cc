@@ -227,6 +227,35 @@ TEST_F(CliTest, WritesIntoWhatIsNoRegularFile) {
   EXPECT_TRUE(fs::is_fifo(fifo));
 }
 
+TEST_F(CliTest, WritesIntoADescriptorOfTheCaller) {
+  const std::string plan = Golden("threads");
+  EXPECT_EQ(Crgen(Dump("threads") + " -o -").out, plan);
+  const std::string into = (folder_ / "plan.json").string();
+  for (const char* name : {"/dev/stdout", "/proc/self/fd/1", "/dev/fd/1"}) {
+    const std::string command =
+        std::string(CRGEN_BINARY) + " -q " + Dump("threads") + " -o " + name;
+    EXPECT_EQ(std::system((command + " | cat >" + into).c_str()), 0) << name;
+    EXPECT_EQ(ReadFileText(into), plan) << name;
+    const std::string socket =
+        "python3 -c 'import socket, subprocess\n"
+        "a, b = socket.socketpair()\n"
+        "p = subprocess.Popen(\"" +
+        command +
+        "\".split(), stdout=b)\n"
+        "b.close()\n"
+        "open(\"" +
+        into + "\", \"wb\").write(a.makefile(\"rb\").read())' ";
+    EXPECT_EQ(std::system(socket.c_str()), 0) << name;
+    EXPECT_EQ(ReadFileText(into), plan) << name;
+  }
+}
+
+TEST_F(CliTest, AnOptionTakesOneValue) {
+  EXPECT_EQ(Crgen("--without=locks " + Dump("threads")).out, Golden("threads"));
+  EXPECT_EQ(Crgen("--without locks " + Dump("threads")).out, Golden("threads"));
+  EXPECT_EQ(Crgen("--syscalls fork,setsid,setpgid,exit " + Dump("threads")).code, 0);
+}
+
 TEST_F(CliTest, FollowsLinksAndKeepsModes) {
   const fs::path plan = folder_ / "plan.json", link = folder_ / "link", dangling = folder_ / "far";
   EXPECT_EQ(Crgen(Dump("threads") + " -o " + plan.string()).code, 0);

@@ -124,6 +124,14 @@ TEST_F(RestorerCliTest, SaysWhatWasGiven) {
             images.text.rfind("--images DIR says where the dump is"));
 }
 
+TEST_F(RestorerCliTest, AnOptionTakesOneValue) {
+  for (const char* option : {"--inherit-fd fd[0]:x", "--external mnt[x]:/", "--join-ns net:1",
+                             "--empty-ns net", "--cgroup-root /x"}) {
+    const Ran ran = Crrestore(std::string(option) + " /no/plan");
+    EXPECT_NE(ran.text.find("/no/plan: No such file"), std::string::npos) << option << ran.text;
+  }
+}
+
 TEST_F(RestorerCliTest, BeginsEveryErrorAlike) {
   const std::string help = "; `crrestore --help` says what there is\n";
   const std::pair<const char*, std::string> lines[] = {

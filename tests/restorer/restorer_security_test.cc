@@ -212,6 +212,27 @@ TEST_F(RestorerSecurityTest, APendingSignalOfChildrenIsNeverLost) {
   }
 }
 
+/// Signals that come from its first moment on are kept, as any later ones.
+TEST_F(RestorerSecurityTest, ASignalAtBirthIsKept) {
+  constexpr int kTries = 30;
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Resume(Pid(0), Plan::Registers(kPause), {{"signal_mask", "0x80000200"}});
+  for (int i = 0; i < kTries; ++i) {
+    const pid_t sender = fork();
+    if (sender == 0) {
+      for (;;) kill(Pid(0), i % 2 == 0 ? SIGUSR1 : 32);
+    }
+    const Outcome outcome = Run(plan);
+    kill(sender, SIGKILL);
+    waitpid(sender, nullptr, 0);
+    ASSERT_EQ(outcome.status, 0) << outcome.errors;
+    EXPECT_EQ(StatusLine(Pid(0), "ShdPnd:"), i % 2 == 0 ? "0000000000000200" : "0000000080000000");
+    KillEverybody();
+  }
+}
+
 /// Whatever signal comes to whichever process at whatever moment: all or nothing, and no hang.
 TEST_F(RestorerSecurityTest, SignalsAtAnyMomentLeaveAllOrNothing) {
   std::printf("CRGEN_SEED=%u\n", FirstSeed());
