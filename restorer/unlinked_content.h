@@ -19,8 +19,8 @@ std::string FillFile(const Unlinked& it, const HostFiles& files, int file);
 /// O_PATH.
 std::string SetFacts(const Unlinked& it, const std::string& held);
 
-/// The times of all that a program makes once more, when FIFOs have their bytes and files are mapped;
-/// `held`: the descriptors by name. The problem, or nothing.
+/// The times of all that a program makes once more, when FIFOs have their bytes and files are
+/// mapped; `held`: the descriptors by name. The problem, or nothing.
 std::string SetTimes(const Program& program, const std::map<UnlinkedId, std::string>& held);
 
 }  // namespace crgen::restorer
