@@ -10,6 +10,7 @@
 
 #include "checker/kernel/kernel.h"
 #include "checker/warnings.h"
+#include "model/proc_path.h"
 
 namespace crgen {
 namespace check {
@@ -84,6 +85,31 @@ void CountCommands(const Program& program, const OpeningsLeft& openings, Kinds* 
   }
 }
 
+/// The processes of which files below /proc are open, or are directories of others.
+std::unordered_set<Pid> OwnersOfProc(const Program& program, const Kernel& kernel,
+                                     const OpeningsLeft& openings) {
+  std::unordered_set<Pid> asked, owners;
+  const auto add = [&](const std::string& path) {
+    if (const auto owner = ParseProcPath(path)) asked.insert(owner->pid);
+  };
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    const auto* regular = open == nullptr ? nullptr : As<RegularFile>(*open->file);
+    if (regular != nullptr && openings.Has(*open)) add(regular->path.bytes);
+  }
+  for (const Task& task : kernel.tasks) {
+    if (task.state == TaskState::kGone || task.attributes == nullptr) continue;
+    if (!task.attributes->fs) continue;
+    add(task.attributes->fs->cwd.bytes);
+    add(task.attributes->fs->root.bytes);
+  }
+  if (asked.empty()) return owners;
+  for (const Task& task : kernel.tasks) {
+    if (asked.contains(task.pid)) owners.insert(task.pid);
+  }
+  return owners;
+}
+
 /// The processes that a state names: the living and the zombies, and those whose pid a session or
 /// group has.
 class ProcessesLeft {
@@ -98,8 +124,12 @@ class ProcessesLeft {
     for (const Pid session : sessions_) groups_.erase(session);
   }
 
-  void Bound(bool has_siblings, Kinds* kinds) const {
+  /// `proc`: whose directories in /proc are open.
+  void Bound(bool has_siblings, const std::unordered_set<Pid>& proc, Kinds* kinds) const {
     std::size_t births = left_.size();
+    for (const Pid pid : proc) {
+      births += IsGone(pid) && !sessions_.contains(pid) && !groups_.contains(pid);
+    }
     for (const Task* task : left_) (*kinds)[CommandBound::kThread].least += task->threads.size();
     for (const Pid session : sessions_) births += IsGone(session);
     for (const auto& [group, session] : groups_) births += IsGone(group);
@@ -159,8 +189,11 @@ class ProcessesLeft {
 
 CommandBound BoundCommands(const Program& program, const SimulatedState& state) {
   CommandBound bound;
-  check::CountCommands(program, check::OpeningsLeft(*state.kernel()), &bound.kinds);
-  check::ProcessesLeft(*state.kernel()).Bound(check::HasSiblings(program), &bound.kinds);
+  const check::Kernel& kernel = *state.kernel();
+  const check::OpeningsLeft openings(kernel);
+  check::CountCommands(program, openings, &bound.kinds);
+  check::ProcessesLeft(kernel).Bound(check::HasSiblings(program),
+                                     check::OwnersOfProc(program, kernel, openings), &bound.kinds);
   return bound;
 }
 

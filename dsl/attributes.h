@@ -38,6 +38,9 @@ struct Describe<MmAttributes> {
       Required("exe", &MmAttributes::exe, "path of the executable"),
       Optional("exe_unlinked", &MmAttributes::exe_unlinked,
                "its id, where it is unlinked: an OPEN_FILE has created it"),
+      Optional("exe_opened_by", &MmAttributes::exe_opened_by,
+               "a hard link to it that the dumper left: opened in its place, and removed when all "
+               "is done"),
       Required("auxv", &MmAttributes::auxv, "type, value, type, value, …")};
 };
 

@@ -14,6 +14,7 @@
 #include "generator/memory/memory.h"
 #include "generator/memory/spare_addresses.h"
 #include "generator/tree_commands.h"
+#include "model/proc_path.h"
 
 namespace crgen {
 namespace {
@@ -100,7 +101,11 @@ class Generation {
   Result EmitMove(NodeIndex creator, NodeIndex child, Diagnostics& diag);
   void EmitTreeOp(const TreeOp& op, NodeIndex executor);
   void EmitThreads(NodeIndex node);
+  void EmitEarlyThreads(NodeIndex node);
   Result FinishPlaces(NodeIndex node, Diagnostics& diag);
+  bool IsOfGone(const std::string& path) const;
+  bool HasDirectoryOfGone(NodeIndex node) const;
+  void EmitEndsOfGone(std::size_t first);
   void EmitState(NodeIndex node);
 
   const Snapshot& snapshot_;
@@ -131,6 +136,7 @@ Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex chil
     out_.Emit(op.pid, fork);
     opener_.proc_files().Appears(fork.child_pid);
     EmitRootState(fork.child_pid);
+    EmitEarlyThreads(child);
     return Result::kOk;
   }
   const std::int32_t time = tree_.nodes[child].birth;
@@ -143,6 +149,7 @@ Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex chil
   out_.Emit(op.pid, fork);
   opener_.proc_files().Appears(fork.child_pid);
   if (Failed(EmitMove(executor, child, diag))) return Result::kError;
+  EmitEarlyThreads(child);
   descriptors_.AfterFork(executor, child, out_);
   memory_.AfterFork(executor, child);
   return Result::kOk;
@@ -217,6 +224,12 @@ void Generation::EmitThreads(NodeIndex node) {
   }
 }
 
+/// Those whose files are open, perhaps inherited: before the process has children.
+void Generation::EmitEarlyThreads(NodeIndex node) {
+  const bool early = opener_.proc_files().WantsThreadsEarly(tree_.nodes[node].pid);
+  if (early && tree_.Living(snapshot_, node) != nullptr) EmitThreads(node);
+}
+
 /// Descriptors and regions in their places, and threads.
 Result Generation::FinishPlaces(NodeIndex node, Diagnostics& diag) {
   if (Failed(descriptors_.Finish(node, opener_, out_, diag)) ||
@@ -225,6 +238,32 @@ Result Generation::FinishPlaces(NodeIndex node, Diagnostics& diag) {
   }
   if (!opener_.proc_files().WantsThreadsEarly(tree_.nodes[node].pid)) EmitThreads(node);
   return Result::kOk;
+}
+
+bool Generation::IsOfGone(const std::string& path) const {
+  const auto owner = ParseProcPath(path);
+  return owner && std::ranges::binary_search(snapshot_.tree.gone, owner->pid);
+}
+
+/// Of a working or root directory below /proc of who is gone.
+bool Generation::HasDirectoryOfGone(NodeIndex node) const {
+  const Process* process = tree_.Living(snapshot_, node);
+  if (plan_.last == 0 || process == nullptr || !process->attributes->fs) return false;
+  const FsAttributes& fs = *process->attributes->fs;
+  return IsOfGone(fs.cwd.bytes) || IsOfGone(fs.root.bytes);
+}
+
+/// All is open that is of those who are gone; `first`: the first operation of their ends.
+void Generation::EmitEndsOfGone(std::size_t first) {
+  for (NodeIndex n(0); n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
+    if (!HasDirectoryOfGone(n)) continue;
+    auto attributes = std::make_shared<Attributes>();
+    attributes->fs = tree_.Living(snapshot_, n)->attributes->fs;
+    out_.Emit(tree_.nodes[n].pid, SetAttr{{}, std::move(attributes)});
+  }
+  for (std::size_t i = first; i < plan_.ops.size(); ++i) {
+    EmitTreeOp(plan_.ops[i], tree_.executor[i]);
+  }
 }
 
 /// Attributes, and off it goes.
@@ -239,7 +278,13 @@ void Generation::EmitState(NodeIndex node) {
     attributes->signal_queue = process.leader_signal_queue;
     out_.Emit(pid, SetAttr{pid, std::move(attributes)});
   }
-  out_.Emit(pid, SetAttr{{}, WithoutBirthState(process.attributes)});
+  std::shared_ptr<const Attributes> attributes = WithoutBirthState(process.attributes);
+  if (HasDirectoryOfGone(node)) {
+    auto rest = std::make_shared<Attributes>(*attributes);
+    rest->fs.reset();
+    attributes = std::move(rest);
+  }
+  out_.Emit(pid, SetAttr{{}, std::move(attributes)});
   Resume resume;
   if (process.state == ProcessState::kStopped) resume.stopped = process.stop_signal;
   out_.Emit(pid, resume);
@@ -251,7 +296,8 @@ Result Generation::Run(Diagnostics& diag) {
     return Result::kError;
   }
   NodeIndex born(0);
-  for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
+  const std::size_t last = plan_.ops.size() - plan_.last;
+  for (std::size_t i = 0; i < last; ++i) {
     const TreeOp& op = plan_.ops[i];
     if (op.kind != TreeOp::Kind::kFork) {
       EmitTreeOp(op, tree_.executor[i]);
@@ -261,18 +307,15 @@ Result Generation::Run(Diagnostics& diag) {
     }
   }
   // Where nothing is late, and nobody relies on another, what a process does is found together.
-  const bool at_once = snapshot_.late.empty() && temporary_.empty() &&
+  const bool at_once = snapshot_.late.empty() && temporary_.empty() && plan_.last == 0 &&
                        !descriptors_.RelyOnEachOther() && !HasUnlinkedDirectories(snapshot_);
   const auto nodes = static_cast<std::int32_t>(tree_.nodes.size());
-  for (NodeIndex n(0); n < nodes; ++n) {
-    const bool early = opener_.proc_files().WantsThreadsEarly(tree_.nodes[n].pid);
-    if (early && tree_.Living(snapshot_, n) != nullptr) EmitThreads(n);
-  }
   for (const NodeIndex n : descriptors_.FinishOrder()) {
     if (Failed(FinishPlaces(n, diag))) return Result::kError;
     if (at_once) EmitState(n);
   }
   if (at_once) return Result::kOk;
+  EmitEndsOfGone(last);
   if (Failed(EmitLateState(snapshot_, temporary_, tree_, out_, diag))) return Result::kError;
   for (NodeIndex n(0); n < nodes; ++n) {
     if (tree_.Living(snapshot_, n) != nullptr) EmitState(n);

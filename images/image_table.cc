@@ -27,7 +27,7 @@ constexpr ImageKind kKinds[] = {
     {"PAGES", "pages-#.img", 0, "", "", kWholeFile, kPlanned, "named as a source by LOAD_PAGES"},
     {"FDINFO", "fdinfo-#.img", 0x56213732, "fdinfo_entry", "fdinfo_entry", kNone, kPlanned, "OPEN_FILE, DUP_FD, CLOSE_FD"},
     {"FILES", "files.img", 0x56303138, "file_entry", "file_entry", kNone, kPlanned, "OPEN_FILE; types that no command says are refused by name"},
-    {"REMAP_FPATH", "remap-fpath.img", 0x59133954, "remap_file_path_entry", "remap_file_path_entry", kNone, kPlanned, "OPEN_FILE: `unlinked`, `opened_by`"},
+    {"REMAP_FPATH", "remap-fpath.img", 0x59133954, "remap_file_path_entry", "remap_file_path_entry", kNone, kPlanned, "OPEN_FILE: `unlinked`, `opened_by`; FORK and EXIT of processes that are gone"},
     {"GHOST_FILE", "ghost-file-%.img", 0x52583605, "ghost_file_entry", "ghost_chunk_entry", kUnlisted, kPlanned, "OPEN_FILE: `unlinked`; its content is named as a source"},
     {"PIPES_DATA", "pipes-data.img", 0x56453709, "pipe_data_entry", "pipe_data_entry", kFollows, kPlanned, "OPEN_FILE PIPE: `capacity`, `data`"},
     {"FIFO_DATA", "fifo-data.img", 0x59333054, "pipe_data_entry", "pipe_data_entry", kFollows, kPlanned, "OPEN_FILE FIFO: `capacity`, `data`"},

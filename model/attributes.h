@@ -40,6 +40,7 @@ struct MmAttributes {
   Hex arg_start, arg_end, env_start, env_end;
   Text exe;
   std::optional<UnlinkedId> exe_unlinked;  ///< where it has no name any more
+  std::optional<Text> exe_opened_by;       ///< a hard link to it that the dumper has left
   std::vector<Hex> auxv;                   ///< type, value, type, value, …
   friend bool operator==(const MmAttributes&, const MmAttributes&) = default;
 };

@@ -25,6 +25,9 @@ struct TreeNode {
 /// order.
 struct TreeSnapshot {
   std::vector<TreeNode> nodes;
+  /// Processes that are no more, of which files below /proc are open: they have to be there while
+  /// these are opened. Ascending.
+  std::vector<Pid> gone = {};
 };
 
 }  // namespace crgen

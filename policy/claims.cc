@@ -48,7 +48,8 @@ std::string MemoryName(const MappedPart& region) {
 bool AreAlike(const Attributes& a, const Attributes& b) {
   const bool same_exe =
       a.mm.has_value() == b.mm.has_value() &&
-      (!a.mm || (a.mm->exe == b.mm->exe && a.mm->exe_unlinked == b.mm->exe_unlinked));
+      (!a.mm || (a.mm->exe == b.mm->exe && a.mm->exe_unlinked == b.mm->exe_unlinked &&
+                 a.mm->exe_opened_by == b.mm->exe_opened_by));
   return same_exe && a.inherit_rlimits == b.inherit_rlimits && a.dumpable == b.dumpable &&
          a.oom_score_adj == b.oom_score_adj && a.personality == b.personality &&
          a.loginuid == b.loginuid && a.fs == b.fs;
@@ -178,8 +179,10 @@ void Claims::AddProcess(const Attributes& attributes, const File* exe, const std
     executed_.emplace(path, where);
     const RegularFile* file = exe == nullptr ? nullptr : As<RegularFile>(*exe);
     if (file != nullptr) Setuid(path, file->mode, "the executable of " + where);
+    const std::optional<Text>& link = attributes.mm->exe_opened_by;
+    if (link) Path(link->bytes, "read", "the executable of " + where);
     if (!attributes.mm->exe_unlinked) {
-      out_.AddFile(path,
+      out_.AddFile(link ? link->bytes : path,
                    file == nullptr ? FileWas{} : FileWas{file->mode, file->size, file->build_id});
     }
   }

@@ -116,6 +116,7 @@ void Claims::Opens(const File& file, const Fifo& fifo, const std::string& where)
   const std::uint64_t access = file.flags.bits & O_ACCMODE;
   if (access != O_WRONLY) Path(fifo.path.bytes, "read", where);
   if (access != O_RDONLY) Path(fifo.path.bytes, "write", where);
+  if (fifo.opened_by) Path(fifo.opened_by->bytes, "read", where);
   if (!fifo.unlinked) return;
   Path(fifo.path.bytes, "create", where);
   MadeUnlinked(fifo.path.bytes, *fifo.unlinked, where);

@@ -64,7 +64,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     for (const DescriptorState& late : attributes.descriptors) {
       std::visit([&](const auto& state) { Set(state); }, late.state);
     }
-    if (attributes.mm && !attributes.mm->exe_unlinked) CheckExecutable(attributes.mm->exe.bytes);
+    if (attributes.mm && !attributes.mm->exe_unlinked) CheckExecutable(*attributes.mm);
     if (!attributes.fs) return;
     const FsAttributes& fs = *attributes.fs;
     if (!fs.root_unlinked) CheckDirectory(fs.root.bytes);
@@ -80,8 +80,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const Eventpoll&) {}
   void Open(const File&, const Pipe&) {}
   void Open(const File& description, const Fifo& fifo) {
-    const std::string& path = fifo.path.bytes;
-    if (fifo.unlinked) return CheckPlace(path, *fifo.unlinked);
+    if (fifo.unlinked) return CheckPlace(fifo.path.bytes, *fifo.unlinked);
+    if (fifo.opened_by && !CheckFolderOf(fifo.path.bytes)) return;
+    const std::string& path = fifo.opened_by ? fifo.opened_by->bytes : fifo.path.bytes;
     if (Later(path)) return;
     const Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
     if (!IsThere(facts, path)) return;
@@ -364,7 +365,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
 
   /// prctl(2), PR_SET_MM_EXE_FILE.
-  void CheckExecutable(const std::string& path) {
+  void CheckExecutable(const MmAttributes& mm) {
+    if (mm.exe_opened_by && !CheckFolderOf(mm.exe.bytes)) return;
+    const std::string& path = mm.exe_opened_by ? mm.exe_opened_by->bytes : mm.exe.bytes;
     if (Later(path)) return;
     const Facts& facts = Look(path, false);
     const std::string name = "the executable " + path;

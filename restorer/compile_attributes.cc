@@ -76,8 +76,9 @@ const MemoryState* MemoryOf(const MmAttributes& mm, const Services& services, Ar
   for (const Hex& word : mm.auxv) auxv.push_back(word.value);
   to->auxv = arena.Copy(auxv);
   to->auxv_size = static_cast<std::uint32_t>(auxv.size() * sizeof(std::uint64_t));
-  if (mm.exe_unlinked) {
-    to->exe = arena.Text(services.unlinked.at(*mm.exe_unlinked));
+  if (mm.exe_unlinked || mm.exe_opened_by) {
+    to->exe = arena.Text(mm.exe_unlinked ? services.unlinked.at(*mm.exe_unlinked)
+                                         : services.linked.at(LinkKey(mm.exe, *mm.exe_opened_by)));
     to->exe_check = {nullptr, -1, 0, false};
     return to;
   }

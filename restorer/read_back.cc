@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "model/proc_path.h"
 #include "restorer/namespaces.h"
 #include "restorer/own_limits.h"
 #include "restorer/watch.h"
@@ -267,6 +268,9 @@ void ReadBack::CompareProcess(const ThreadStart& start, const ProcessFacts& foun
     if (there && place->second == there) continue;
     char text[4096] = "";
     if (readlink((folder + name).c_str(), text, sizeof text - 1) < 0) text[0] = 0;
+    // Of a process that is gone: no path leads there.
+    const bool gone = !place->second && there && !unlinked && ParseProcPath(directory->path);
+    if (gone && (directory->path == text || directory->path + " (deleted)" == text)) continue;
     comparison.Differ(std::string("fs.") + (name + 1), directory->path, text);
   }
 }

@@ -198,7 +198,7 @@ class Scheduler {
     OnFs();  // a path is looked up, and a socket's name may need another place for the moment
     bool seals = false;
     ForEachOpened(open, [&](Fd, const File& file, bool) {
-      if (const RegularFile* regular = As<RegularFile>(file)) AwaitOwner(*regular);
+      if (const RegularFile* regular = As<RegularFile>(file)) AwaitOwner(regular->path.bytes);
       ForEachValueOf<PidReference>(file, [&](PidReference pid) { AwaitNumber(pid.value); });
       ForEachObject(file, [&](ObjectKind kind, std::uint64_t id) {
         const auto [creation, first] = objects_.try_emplace({kind, id}, step_);
@@ -234,7 +234,11 @@ class Scheduler {
 
   void Plan(const SetAttr& set) {
     if (!set.attributes->descriptors.empty()) PlanLate();
-    if (set.attributes->fs) OnFs();
+    if (set.attributes->fs) {
+      OnFs();
+      AwaitOwner(set.attributes->fs->cwd.bytes);
+      AwaitOwner(set.attributes->fs->root.bytes);
+    }
     if (!set.attributes->child_subreaper) return;
     self().subreaper = *set.attributes->child_subreaper;
     Await(step_, reparenting_);
@@ -262,8 +266,8 @@ class Scheduler {
   void Plan(const Resume&) { schedule_.processes[actor_].resumes = true; }
 
   /// A file of /proc is there while its process, or thread, is.
-  void AwaitOwner(const RegularFile& file) {
-    const auto owner = ParseProcPath(file.path.bytes);
+  void AwaitOwner(const std::string& path) {
+    const auto owner = ParseProcPath(path);
     if (!owner) return;
     const auto thread = thread_births_.find(owner->tid != 0 ? owner->tid : owner->pid);
     if (thread != thread_births_.end()) Await(step_, thread->second);

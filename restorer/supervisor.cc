@@ -29,6 +29,7 @@
 #include "restorer/services.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/unlinked.h"
+#include "restorer/unlinked_content.h"
 #include "restorer/watches.h"
 
 namespace crgen::restorer {
@@ -85,6 +86,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (RestoreProblem problem = watch_->AwaitAll(&Board::armed)) return problem;
   if (std::string problem = handover.StopAll(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = read_back.Check(script_, paths_, unlinked_)) return problem;
+  if (std::string problem = SetTimes(program_, unlinked_); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem =
           SetWatches(program_, script_.late_files, groups_, {files_, paths_, unlinked_})) {
     return problem;

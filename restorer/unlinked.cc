@@ -351,16 +351,16 @@ std::string Maker::MakeFile(UnlinkedFile& file) {
 
 /// A file that the dumper's hard link leads to, and which descriptions are the supervisor's.
 struct LinkedFile {
-  const RegularFile* file = nullptr;
+  const Text* path = nullptr;
+  const Text* link = nullptr;
   std::vector<OwnDescription> own = {};
 };
 
 /// Under the old name for the moment, or another one.
 std::string OpenLink(const LinkedFile& linked, Services* services) {
-  const RegularFile& file = *linked.file;
-  const std::string& from = file.opened_by->bytes;
+  const std::string& from = linked.link->bytes;
   const Place link(services->paths, from);
-  Name name({}, file.path.bytes);
+  Name name({}, linked.path->bytes);
   name.place = std::make_unique<Place>(services->paths, name.path, services->names);
   Place& place = *name.place;
   struct stat facts;
@@ -368,7 +368,7 @@ std::string OpenLink(const LinkedFile& linked, Services* services) {
       fstatat(link.folder.get(), link.name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
     return Failed(from);
   }
-  if (!S_ISREG(facts.st_mode)) return from + " is not a regular file";
+  if (S_ISDIR(facts.st_mode)) return from + " is a directory";
   const int made = MakeUnderFreeName(
       name.path, &place,
       [&](const char* base) {
@@ -385,7 +385,7 @@ std::string OpenLink(const LinkedFile& linked, Services* services) {
   const int held = open({O_PATH | O_NOFOLLOW});
   struct stat opened;
   if (held < 0 || fstat(held, &opened) != 0) return name.path + ": " + std::strerror(errno);
-  services->linked[LinkKey(file)] = std::to_string(held);
+  services->linked[LinkKey(*linked.path, *linked.link)] = std::to_string(held);
   if (!SameInode(opened, facts)) return from + ": replaced as it was opened";
   for (const OwnDescription& it : linked.own) {
     const int fd = open(it.flags);
@@ -402,9 +402,12 @@ std::string OpenLink(const LinkedFile& linked, Services* services) {
 struct Wanted {
   explicit Wanted(const Program& program) {
     for (const Command& command : program) {
-      const auto* open = std::get_if<OpenFile>(&command.body);
-      if (open == nullptr) continue;
-      ForEachOpened(*open, [&](Fd, const File& file, bool) { Add(file); });
+      if (const auto* open = std::get_if<OpenFile>(&command.body)) {
+        ForEachOpened(*open, [&](Fd, const File& file, bool) { Add(file); });
+      } else if (const auto* set = std::get_if<SetAttr>(&command.body)) {
+        const auto& mm = set->attributes->mm;
+        if (mm && mm->exe_opened_by) LinkOf({&mm->exe, &*mm->exe_opened_by});
+      }
     }
   }
 
@@ -412,12 +415,17 @@ struct Wanted {
   std::map<std::uint64_t, UnlinkedFile> files;  ///< by the id by which they are created
 
  private:
+  LinkedFile& LinkOf(const LinkedName& name) {
+    LinkedFile& link = links[LinkKey(*name.path, *name.link)];
+    link.path = name.path;
+    link.link = name.link;
+    return link;
+  }
+
   void Add(const File& description) {
-    const RegularFile* regular = As<RegularFile>(description);
     const OwnDescription own = {description.id, description.flags};
-    if (regular != nullptr && regular->opened_by) {
-      LinkedFile& link = links[LinkKey(*regular)];
-      link.file = regular;
+    if (const auto linked = LinkedOf(description)) {
+      LinkedFile& link = LinkOf(*linked);
       if (IsOwn(own.flags)) link.own.push_back(own);
     }
     const auto name = UnlinkedOf(description);

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "dsl/references.h"
 #include "restorer/cleanup.h"
 #include "restorer/momentary_name.h"
 #include "restorer/supervisor_calls.h"
@@ -48,6 +49,11 @@ timespec TimeOf(const TimeSpan& span) {
   return {static_cast<time_t>(span.sec), static_cast<long>(span.nsec)};
 }
 
+bool SetTimes(const FileTimes& times, const std::string& path) {
+  const timespec both[2] = {TimeOf(times.access), TimeOf(times.modification)};
+  return !FailsOnPurpose() && utimensat(AT_FDCWD, path.c_str(), both, 0) == 0;
+}
+
 }  // namespace
 
 std::string FillFile(const Unlinked& it, const HostFiles& files, int file) {
@@ -63,9 +69,8 @@ std::string FillFile(const Unlinked& it, const HostFiles& files, int file) {
       fchmod(file, *it.mode & 07777) != 0) {
     return std::strerror(errno);
   }
-  if (!it.times) return "";
-  const timespec times[2] = {TimeOf(it.times->access), TimeOf(it.times->modification)};
-  return futimens(file, times) != 0 ? std::strerror(errno) : "";
+  const bool set = !it.times || SetTimes(*it.times, "/proc/self/fd/" + std::to_string(file));
+  return set ? "" : std::strerror(errno);
 }
 
 std::string SetFacts(const Unlinked& it, const std::string& held) {
@@ -74,9 +79,23 @@ std::string SetFacts(const Unlinked& it, const std::string& held) {
       (!S_ISLNK(*it.mode) && chmod(path.c_str(), *it.mode & 07777) != 0)) {
     return std::strerror(errno);
   }
-  if (!it.times) return "";
-  const timespec times[2] = {TimeOf(it.times->access), TimeOf(it.times->modification)};
-  return utimensat(AT_FDCWD, path.c_str(), times, 0) != 0 ? std::strerror(errno) : "";
+  return !it.times || SetTimes(*it.times, path) ? "" : std::strerror(errno);
+}
+
+std::string SetTimes(const Program& program, const std::map<UnlinkedId, std::string>& held) {
+  std::string problem;
+  const auto set = [&](const File& file) {
+    const auto name = UnlinkedOf(file);
+    if (!name || !name->file->times || !problem.empty()) return;
+    if (!SetTimes(*name->file->times, "/proc/self/fd/" + held.at(name->file->id))) {
+      problem = "the times of the unlinked file " + name->path->bytes + ": " + std::strerror(errno);
+    }
+  };
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    if (open != nullptr) ForEachOpened(*open, [&](Fd, const File& file, bool) { set(file); });
+  }
+  return problem;
 }
 
 }  // namespace crgen::restorer

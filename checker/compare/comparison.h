@@ -52,6 +52,7 @@ class Comparison {
  private:
   // processes.cc
   void CompareUserNamespaces();
+  void CompareGone();
   void CompareProcess(std::size_t index);
   void ComparePlace(const std::string& where, const TreeNode& node, const Task& task);
   void CompareState(const std::string& where, const crgen::Process& process, const Task& task);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <type_traits>
+#include <unordered_set>
 #include <utility>
 #include <variant>
 
@@ -381,6 +382,18 @@ void Comparison::ReportExtraProcesses() {
   }
 }
 
+/// Whose files are open was there when they were opened; that it is gone is seen above.
+void Comparison::CompareGone() {
+  if (snapshot_.tree.gone.empty()) return;
+  std::unordered_set<Pid> born;
+  for (const Task& task : kernel_.tasks) born.insert(task.pid);
+  for (const Pid pid : snapshot_.tree.gone) {
+    if (born.contains(pid)) continue;
+    diag_.Error("process " + std::to_string(pid),
+                "files of its directory in /proc are open, and nobody had its number");
+  }
+}
+
 void Comparison::CompareUserNamespaces() {
   const auto& expected = snapshot_.user_namespace;
   const auto& found = kernel_.user_namespace;
@@ -405,6 +418,7 @@ void Comparison::Run() {
   CompareUserNamespaces();
   for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) CompareProcess(i);
   ReportExtraProcesses();
+  CompareGone();
   CompareSessions();
   CompareEpollSets();
   CompareSockets();

@@ -124,6 +124,7 @@ std::optional<Refusal> FileRules<Fifo>::Check(const File& file, const Fifo& fifo
   const std::string name = "FIFO " + std::to_string(fifo.pipe_id.value);
   if (auto refused = RefusedFlags(file.flags)) return refused;
   if (auto refused = RefusedPath(fifo.path)) return refused;
+  if (auto refused = RefusedLink(fifo)) return refused;
   if (file.flags.Has(O_PATH)) return Refusal{"EINVAL", "a path alone has nothing of a FIFO"};
   if (file.flags.Has(O_DIRECTORY)) return Refusal{"ENOTDIR", "O_DIRECTORY: it is a FIFO"};
   if (Lives(fifos_, fifo.pipe_id) && MakesContent(fifo)) {
@@ -135,11 +136,12 @@ std::optional<Refusal> FileRules<Fifo>::Check(const File& file, const Fifo& fifo
 
 std::optional<Refusal> FileRules<Fifo>::CheckOpening(const Kernel& kernel, const File& file,
                                                      const Fifo& fifo, const File*) const {
-  if (!fifo.unlinked) return std::nullopt;
+  if (!fifo.unlinked && !fifo.opened_by) return std::nullopt;
   if (file.flags.Has(O_NOFOLLOW)) {
     return Refusal{"ELOOP",
                    "a FIFO without a name is opened through /proc, where O_NOFOLLOW fails"};
   }
+  if (fifo.opened_by) return std::nullopt;
   return kernel.files.Of<RegularFile>().CheckUnlinked(file);
 }
 

@@ -47,6 +47,7 @@ class FileRules<Fifo> : public PlainRules<Fifo> {
   void Compare(const std::string& where, const Fifo& expected, const Fifo& found,
                Diagnostics& diag) const {
     check::Compare(where, "file.path", expected.path, found.path, diag);
+    check::Compare(where, "file.opened_by", expected.opened_by, found.opened_by, diag);
   }
   std::string Text(const Fifo& fifo) const {
     return ValueText(fifo.path) + (fifo.unlinked ? " (deleted)" : "");

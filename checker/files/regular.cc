@@ -171,12 +171,7 @@ void FileRules<RegularFile>::AddUnlinked(const File& description) {
 std::optional<Refusal> FileRules<RegularFile>::Check(const File& file,
                                                      const RegularFile& regular) const {
   if (auto refused = RefusedPath(regular.path)) return refused;
-  if (regular.opened_by) {
-    if (auto refused = RefusedPath(*regular.opened_by)) return refused;
-    if (regular.unlinked) {
-      return Refusal{"EINVAL", "an unlinked file is not opened by another name"};
-    }
-  }
+  if (auto refused = RefusedLink(regular)) return refused;
   if (auto refused = RefusedFlags(file.flags)) return refused;
   if (file.flags.Has(O_TMPFILE) && !regular.unlinked) {
     return Refusal{"EINVAL", "O_TMPFILE makes a file without a name: it is `unlinked`"};

@@ -34,6 +34,14 @@ struct Refusal {
 std::optional<Refusal> RefusedFlags(OpenFlags flags);
 /// Absent: it is an absolute path.
 std::optional<Refusal> RefusedPath(const Text& path);
+/// Absent: it is not opened by a hard link of the dumper, or can be.
+template <typename Body>
+std::optional<Refusal> RefusedLink(const Body& body) {
+  if (!body.opened_by) return std::nullopt;
+  if (auto refused = RefusedPath(*body.opened_by)) return refused;
+  if (!body.unlinked) return std::nullopt;
+  return Refusal{"EINVAL", "an unlinked file is not opened by another name"};
+}
 /// Absent: a file can have that position.
 std::optional<Refusal> RefusedPosition(const std::optional<std::uint64_t>& pos);
 /// The same as RefusedFlags for what a call makes without any path (anon_inode_getfile(3)): one

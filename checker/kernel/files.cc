@@ -254,8 +254,9 @@ void Kernel::Unlock(const File& file) {
           ": the POSIX locks on it that the table had are gone");
 }
 
-/// Those that are unlinked.
+/// Those that are unlinked, and those of processes.
 bool Kernel::CheckDirectories(const FsAttributes& fs) {
+  if (!CheckProcFile(fs.cwd.bytes) || !CheckProcFile(fs.root.bytes)) return false;
   const auto& regular = files.Of<RegularFile>();
   const std::pair<const char*, const std::optional<UnlinkedId>&> both[] = {
       {"working", fs.cwd_unlinked}, {"root", fs.root_unlinked}};
@@ -280,6 +281,13 @@ bool Kernel::CheckExecutable(const MmAttributes& mm) {
     Violation("ENOENT", "the executable, unlinked file " + std::to_string(mm.exe_unlinked->value) +
                             ", does not exist");
     return false;
+  }
+  if (mm.exe_opened_by) {
+    if (!Passes(RefusedPath(*mm.exe_opened_by))) return false;
+    if (mm.exe_unlinked) {
+      Violation("EINVAL", "an unlinked executable is not opened by another name");
+      return false;
+    }
   }
   if (locks.empty()) return true;
   const std::string inode = ExecutableInode(mm);

@@ -44,7 +44,7 @@ ProcFiles::ProcFiles(const Snapshot& snapshot) {
     early_.insert(owner->pid);
   }
   if (absent_.empty()) return;
-  std::unordered_set<Pid> of_the_tree;
+  std::unordered_set<Pid> of_the_tree(snapshot.tree.gone.begin(), snapshot.tree.gone.end());
   for (const TreeNode& node : snapshot.tree.nodes) {
     of_the_tree.insert(node.pid);
     of_the_tree.insert(node.tids.begin(), node.tids.end());

@@ -17,7 +17,7 @@ class ProcFiles {
  public:
   explicit ProcFiles(const Snapshot& snapshot);
 
-  /// The threads of `pid` are to be there before any descriptor table takes its final form.
+  /// The threads of `pid` are to be there before it has children.
   bool WantsThreadsEarly(Pid pid) const { return early_.contains(pid); }
 
   /// A process or thread is made.

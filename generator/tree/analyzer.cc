@@ -8,6 +8,7 @@
 #include "generator/tree/adoption.h"
 #include "generator/tree/births.h"
 #include "generator/tree/consistency.h"
+#include "generator/tree/gone.h"
 #include "generator/tree/groups.h"
 #include "generator/tree/orphans.h"
 #include "generator/tree/sequence.h"
@@ -81,9 +82,7 @@ Result PlanDeep(const TreeSnapshot& snapshot, unsigned attempt, bool siblings, T
   return PlanBirths(snapshot, &tree, plan, refusal);
 }
 
-}  // namespace
-
-Result AnalyzeTreeWith(const TreeRules& rules, const TreeSnapshot& snapshot, TreePlan* plan,
+Result AnalyzeStanding(const TreeRules& rules, const TreeSnapshot& snapshot, TreePlan* plan,
                        TreeRefusal* refusal) {
   *plan = {};
   *refusal = {};
@@ -100,6 +99,27 @@ Result AnalyzeTreeWith(const TreeRules& rules, const TreeSnapshot& snapshot, Tre
     if (attempt == 0) *refusal = deep;
   }
   *plan = {};
+  return Result::kError;
+}
+
+}  // namespace
+
+Result AnalyzeTreeWith(const TreeRules& rules, const TreeSnapshot& snapshot, TreePlan* plan,
+                       TreeRefusal* refusal) {
+  if (snapshot.gone.empty()) return AnalyzeStanding(rules, snapshot, plan, refusal);
+  TreeSnapshot standing;
+  *plan = {};
+  *refusal = {};
+  if (Failed(AddGone(snapshot, &standing, refusal)) ||
+      Failed(AnalyzeStanding(rules, standing, plan, refusal))) {
+    return Result::kError;
+  }
+  PlanGone(snapshot, plan);
+  SimulationError error;
+  if (Succeeded(SimulateTree(snapshot, plan->ops, &error))) return Result::kOk;
+  *plan = {};
+  *refusal = {error.pid,
+              "command " + std::to_string(error.op) + " of the plan fails: " + error.what};
   return Result::kError;
 }
 

@@ -32,6 +32,7 @@ struct InventedProcess {
 
 struct TreePlan {
   std::vector<TreeOp> ops;
+  std::size_t last = 0;  ///< how many, at the end, wait until all descriptors are in their places
   std::vector<InventedProcess> invented;
 };
 
@@ -49,13 +50,14 @@ struct TreeRules {
 };
 
 /// Finds a sequence that ends in exactly `snapshot`: every process with its pid, parent, group,
-/// session, state and subreaper flag, and no other process. Takes CLONE_PARENT only where the plan
-/// gets shorter by it, and processes that are subreapers for a moment only where fork, setsid,
-/// setpgid, exit and wait do not suffice, that is, where others than the root hold orphans.
-/// Gives kOk and *plan (which has been simulated under the kernel's rules), or kError and *refusal.
-/// The reaper is the root if its pid is 1, else the restorer (pid 0).
-/// Cost: O(n log n) for n processes but for the limits in docs/process-trees.md; no recursion.
-/// Rules: kernel/fork.c, kernel/exit.c, kernel/sys.c (ksys_setsid, sys_setpgid), kernel/pid.c.
+/// session, state and subreaper flag, and no other process; those of `snapshot.gone` are there
+/// until all descriptors are in their places. Takes CLONE_PARENT only where the plan gets shorter
+/// by it, and processes that are subreapers for a moment only where fork, setsid, setpgid, exit and
+/// wait do not suffice, that is, where others than the root hold orphans. Gives kOk and *plan
+/// (which has been simulated under the kernel's rules), or kError and *refusal. The reaper is the
+/// root if its pid is 1, else the restorer (pid 0). Cost: O(n log n) for n processes but for the
+/// limits in docs/process-trees.md; no recursion. Rules: kernel/fork.c, kernel/exit.c, kernel/sys.c
+/// (ksys_setsid, sys_setpgid), kernel/pid.c.
 Result AnalyzeTree(const TreeSnapshot& snapshot, TreePlan* plan, TreeRefusal* refusal);
 
 /// The same with a choice of system calls.

@@ -213,10 +213,10 @@ Result FileLoaderOf<Fifo>::Convert(const pb::file_entry& entry, const ImageReade
   body.path = regular.path;
   body.unlinked = regular.unlinked;
   const bool gone = loader.remaps.contains(from.regf_id());
-  if (gone && !regular.unlinked) {
-    file->unsupported = "FIFO that another name leads to than its own";
-  } else if (gone && path.flags.Has(O_NOFOLLOW)) {
+  if (gone && path.flags.Has(O_NOFOLLOW)) {
     file->unsupported = "FIFO that is unlinked, and opened with O_NOFOLLOW";
+  } else if (gone && !regular.unlinked) {
+    loader.linked_fifos.emplace_back(entry.id(), from.regf_id());
   } else if (gone) {
     const Unlinked& it = *regular.unlinked;
     if (!S_ISFIFO(*loader.snapshot.unlinked.at(it.link_of.value_or(it.id.value)).mode)) {

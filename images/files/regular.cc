@@ -4,8 +4,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <optional>
+#include <string_view>
+#include <unordered_set>
+
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"
+#include "model/proc_path.h"
 
 namespace crgen {
 namespace {
@@ -14,9 +19,23 @@ constexpr std::uint64_t kNoSeek = ~std::uint64_t{0}, kMaxOffset = kNoSeek >> 1;
 constexpr std::uint32_t kMaxMode = 0177777;
 constexpr std::uint64_t kTmpfile = 020000000;  // __O_TMPFILE
 
+/// The directory of a process in /proc, behind whose name CRIU has put a slash in the place of the
+/// NUL that ends it (check_path_remap): the rest is whatever lay there.
+std::string WithoutRest(const pb::reg_file_entry& from) {
+  const std::string& path = from.name();
+  if (!S_ISDIR(from.mode()) || !ParseProcPath(path)) return path;
+  const std::size_t end = path.find('/', std::string_view("/proc/").size());
+  if (end == std::string::npos) return path;
+  const std::string folder = path.substr(end + 1, path.find('/', end + 1) - end - 1);
+  for (const char* known : {"attr", "fd", "fdinfo", "map_files", "net", "ns", "task"}) {
+    if (folder == known) return path;
+  }
+  return path.substr(0, end);
+}
+
 RegularFile BodyOf(const pb::reg_file_entry& from) {
   RegularFile to;
-  to.path.bytes = from.name();
+  to.path.bytes = WithoutRest(from);
   if (from.pos() != kNoSeek) to.pos = from.pos();
   if (from.has_size()) to.size = from.size();
   if (from.has_mode()) to.mode = from.mode();
@@ -43,6 +62,28 @@ std::string RefusedGhost(const Loader::Ghost& ghost, const std::string& path, st
   }
   if (S_ISFIFO(mode) && only_path) return "it is an unlinked FIFO, and open as a path only";
   if (S_ISSOCK(mode) && !only_path) return "it is an unlinked socket, and not opened with O_PATH";
+  return "";
+}
+
+/// Why nobody can take the place of a process that is gone, of which the file is; empty: somebody
+/// can.
+std::string RefusedOfGone(const std::optional<ProcPath>& owner, std::string_view path,
+                          const std::unordered_set<Pid>& taken) {
+  if (!owner) return "it belonged to a process that is gone, and its proc(5) is not at /proc";
+  const std::string pid = std::to_string(owner->pid);
+  if (owner->pid >= kPidLimit) return "no process has the number " + pid;
+  if (taken.contains(owner->pid)) {
+    return "it belonged to a process that is gone, or to a thread of it, and somebody else has the "
+           "number " +
+           pid;
+  }
+  if (owner->tid != 0 && owner->tid != owner->pid) {
+    return "it belonged to a thread of a process that is gone";
+  }
+  for (const char* folder : {"/fdinfo/", "/fd/", "/map_files/"}) {
+    if (path.find(folder) == std::string_view::npos) continue;
+    return "it belonged to a descriptor or region of a process that is gone";
+  }
   return "";
 }
 
@@ -83,13 +124,23 @@ Result FileLoaderOf<RegularFile>::Reach(const Loader::Remap& remap, Loader& load
   auto& body = std::get<RegularFile>(file->body);
   std::string why;
   if (remap.type == pb::REMAP_PROCFS) {
-    why = "it belonged to a dead process";
+    const auto owner = ParseProcPath(body.path.bytes);
+    if (owner && owner->pid != static_cast<std::int64_t>(remap.id)) {
+      return loader.diag.Fail(
+          remap.where + ".remap_id",
+          "process " + std::to_string(remap.id) + ", but the file is " + body.path.bytes);
+    }
+    why = RefusedOfGone(owner, body.path.bytes, loader.taken);
+    if (why.empty()) loader.gone.insert(owner->pid);
   } else if (remap.type != pb::REMAP_GHOST && remap.type != pb::REMAP_LINKED) {
     why = "it is remapped";
+  } else if (remap.type == pb::REMAP_LINKED && S_ISDIR(body.mode.value_or(S_IFREG))) {
+    why = "it is a directory, of which there are no hard links";
   } else if (remap.type == pb::REMAP_LINKED && (file->flags & kTmpfile) != 0) {
-    why = "it was opened with O_TMPFILE, and has another name by now";
-  } else if (remap.type == pb::REMAP_LINKED && !S_ISREG(body.mode.value_or(S_IFREG))) {
-    why = "it is unlinked, and no regular file";
+    loader.diag.NotRestorable(remap.where, "O_TMPFILE among the flags of file " +
+                                               std::to_string(file->id) + ", " + body.path.bytes +
+                                               ", which has a name by now");
+    file->flags &= ~std::uint64_t{O_TMPFILE};
   } else if (remap.type == pb::REMAP_GHOST) {
     const Loader::Ghost& ghost = loader.GhostOf(remap);
     why = ghost.unsupported;

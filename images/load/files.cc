@@ -75,6 +75,7 @@ void Loader::LoadFiles() {
     AddFile(entry, reader);
   }
   ResolveLinks();
+  snapshot.tree.gone.assign(gone.begin(), gone.end());
   for (const auto& [id, remap] : remaps) {
     if (!files.contains(id)) {
       diag.Error(remap.where + ".orig_id", "no file " + std::to_string(id) + " in files.img");
@@ -196,10 +197,6 @@ bool Loader::RegularPath(std::uint32_t id, const std::string& where, Text* path,
     return false;
   }
   const RegularFile& regular = *As<RegularFile>(*snapshot.files[entry->file]);
-  if (regular.opened_by) {
-    diag.Unsupported(where, regular.path.bytes + " is not reachable by its name", Loss::kUnlinked);
-    return false;
-  }
   *path = regular.path;
   *file = entry->file;
   return true;
@@ -210,6 +207,10 @@ bool Loader::DirectoryPath(std::uint32_t id, const std::string& where, Text* pat
   FileIndex file;
   if (!RegularPath(id, where, path, &file)) return false;
   const RegularFile& regular = *As<RegularFile>(*snapshot.files[file]);
+  if (regular.opened_by) {
+    diag.Error(where, "file " + std::to_string(id) + ", " + path->bytes + ", is no directory");
+    return false;
+  }
   if (!regular.unlinked) return true;
   const std::uint64_t created = regular.unlinked->link_of.value_or(regular.unlinked->id.value);
   if (!S_ISDIR(*snapshot.unlinked.at(created).mode)) {

@@ -300,6 +300,9 @@ struct Loader {
   std::map<std::uint32_t, Remap> remaps;  // by file id
   std::map<std::uint32_t, Ghost> ghosts;  // by number
   std::uint64_t unlinked_names = 0;       // ids given out
+  std::set<Pid> gone;                     // of which files below /proc are open
+  /// FIFOs that a link of the dumper stands for, and their REG entries.
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> linked_fifos;
   /// By device and inode; made for the first watch.
   std::optional<std::map<std::pair<std::uint64_t, std::uint64_t>, UnlinkedId>> unlinked_inodes;
   std::unordered_set<Pid> taken;                          // all pids and tids

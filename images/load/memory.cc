@@ -471,6 +471,7 @@ void Loader::LoadMemory(ProcessIndex index, Attributes* attributes) {
   if (RegularPath(mm.exe_file_id(), image + "[0].exe_file_id", &bounds.exe, &process.memory.exe)) {
     const RegularFile& exe = *As<RegularFile>(*snapshot.files[process.memory.exe]);
     if (exe.unlinked) bounds.exe_unlinked = exe.unlinked->id;
+    bounds.exe_opened_by = exe.opened_by;
     attributes->mm = std::move(bounds);
   }
 

@@ -248,6 +248,15 @@ void Loader::ResolveLinks() {
     std::get<RegularFile>(changed->body).opened_by = regular->path;
     entry = std::move(changed);
   }
+  for (const auto& [fifo, path] : linked_fifos) {
+    const auto file = files.find(fifo);
+    if (file == files.end() || file->second.type != pb::FD_FIFO || file->second.file < 0) continue;
+    std::shared_ptr<const File>& entry = snapshot.files[file->second.file];
+    auto changed = std::make_shared<File>(*entry);
+    const RegularFile& regular = *As<RegularFile>(*snapshot.files[files.at(path).file]);
+    std::get<Fifo>(changed->body).opened_by = regular.opened_by;
+    entry = std::move(changed);
+  }
 }
 
 }  // namespace crgen

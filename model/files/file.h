@@ -106,6 +106,22 @@ inline std::optional<UnlinkedName> UnlinkedOf(const File& file) {
   return of(As<Fifo>(file));
 }
 
+/// A description of a file that has another name than its own by now.
+struct LinkedName {
+  const Text* path;
+  const Text* link;  ///< the dumper's
+};
+
+/// nullopt: no link stands for it.
+inline std::optional<LinkedName> LinkedOf(const File& file) {
+  const auto of = [](const auto* body) -> std::optional<LinkedName> {
+    if (body == nullptr || !body->opened_by) return std::nullopt;
+    return LinkedName{&body->path, &*body->opened_by};
+  };
+  if (auto name = of(As<RegularFile>(file))) return name;
+  return of(As<Fifo>(file));
+}
+
 /// All types of file_entry, by CRIU's names; the index is the number in the image.
 inline constexpr std::string_view kFileTypes[] = {
     "UND",       "REG",     "PIPE",     "FIFO",     "INETSK", "UNIXSK",   "EVENTFD",

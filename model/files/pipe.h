@@ -39,6 +39,7 @@ struct Fifo {
   std::optional<std::uint64_t> capacity;
   std::optional<ImageBytes> data;
   std::optional<Unlinked> unlinked = {};  ///< it has no name any more, and is made anew
+  std::optional<Text> opened_by = {};     ///< a hard link that the dumper has left
   friend bool operator==(const Fifo&, const Fifo&) = default;
 };
 

@@ -37,8 +37,8 @@ struct DumpersLink {
 };
 
 /// Of which opening a link is held.
-inline std::string LinkKey(const RegularFile& file) {
-  return file.path.bytes + '\0' + file.opened_by->bytes;
+inline std::string LinkKey(const Text& path, const Text& link) {
+  return path.bytes + '\0' + link.bytes;
 }
 
 class Cgroups;

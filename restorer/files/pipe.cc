@@ -66,15 +66,17 @@ void FileRestorer<Fifo>::Compile(const Fifo& fifo, OpenContext& context) {
   context.op.kind = OpKind::kOpenFifo;
   OpenOp& open = context.op.open;
   open.pipe = MakePipeOp(fifo, context);
-  open.path = context.arena.Text(fifo.unlinked ? context.services.unlinked.at(fifo.unlinked->id)
-                                               : fifo.path.bytes);
-  open.directory = fifo.unlinked ? context.service_fd : AT_FDCWD;
+  const Services& services = context.services;
+  const bool nameless = fifo.unlinked || fifo.opened_by;
+  open.path =
+      context.arena.Text(fifo.unlinked    ? services.unlinked.at(fifo.unlinked->id)
+                         : fifo.opened_by ? services.linked.at(LinkKey(fifo.path, *fifo.opened_by))
+                                          : fifo.path.bytes);
+  open.directory = nameless ? context.service_fd : AT_FDCWD;
   FileCheck* check = context.arena.New<FileCheck>();
   const bool link = context.file.flags.Has(O_NOFOLLOW);
-  const HostFiles& files = *context.services.files;
-  const int held = fifo.unlinked ? -1
-                   : link        ? files.link(fifo.path.bytes)
-                                 : files.file(fifo.path.bytes);
+  const HostFiles& files = *services.files;
+  const int held = nameless ? -1 : link ? files.link(fifo.path.bytes) : files.file(fifo.path.bytes);
   check->held = held < 0 ? nullptr : context.arena.Text(std::to_string(held));
   check->size = -1;
   check->fifo = true;

@@ -12,7 +12,7 @@ struct FileRestorer<RegularFile> : PlainRestorer<RegularFile> {
   static HeldFile Held(const RegularFile& file, const Services& services) {
     const std::string& path = file.path.bytes;
     if (file.unlinked) return {services.unlinked.at(file.unlinked->id), path};
-    if (file.opened_by) return {services.linked.at(LinkKey(file)), path};
+    if (file.opened_by) return {services.linked.at(LinkKey(file.path, *file.opened_by)), path};
     const int held = services.files->file(path);
     return {held < 0 ? path : std::to_string(held), path};
   }
@@ -21,9 +21,10 @@ struct FileRestorer<RegularFile> : PlainRestorer<RegularFile> {
     const auto made = context.services.made.find(context.file.id);
     if (made != context.services.made.end()) open.created = made->second;
     const bool held = file.unlinked || file.opened_by;
-    open.path = context.arena.Text(!held           ? file.path.bytes
-                                   : file.unlinked ? context.services.unlinked.at(file.unlinked->id)
-                                                   : context.services.linked.at(LinkKey(file)));
+    open.path = context.arena.Text(
+        !held           ? file.path.bytes
+        : file.unlinked ? context.services.unlinked.at(file.unlinked->id)
+                        : context.services.linked.at(LinkKey(file.path, *file.opened_by)));
     open.check = CheckOf(file, context);
     open.directory = held ? context.service_fd : AT_FDCWD;
     if (file.pos) open.pos = static_cast<std::int64_t>(*file.pos);

@@ -269,5 +269,41 @@ TEST(CheckUnlinked, AnExecutableExists) {
              "exist"}});
 }
 
+TEST(CheckUnlinked, IsReachedByAnotherName) {
+  const auto executable = [](const char* link, bool unlinked) {
+    Attributes attributes;
+    attributes.mm.emplace();
+    attributes.mm->exe = {"/gone"};
+    attributes.mm->exe_opened_by = Text{link};
+    if (unlinked) attributes.mm->exe_unlinked = UnlinkedId{1};
+    return AttrOf(10, attributes);
+  };
+  const auto fifo = [](const char* link, std::uint64_t flags, bool unlinked = false) {
+    Fifo body{{5}, {"/gone"}, {}, {}};
+    body.opened_by = Text{link};
+    if (unlinked) body.unlinked = NewFile(1);
+    return OpenOf(10, 3, std::make_shared<const File>(File{{1}, {flags}, std::move(body)}));
+  };
+  const auto refused = [](const char* what) {
+    return std::string("commands[1] OPEN_FILE pid 10: ") + what;
+  };
+  const Program made = kRoot + Program{Open(1, NewFile(1))};
+  RunCases({
+      {"an executable", kRoot + Program{executable("/link_remap.1", false)}, ""},
+      {"an executable, by no path", kRoot + Program{executable("link_remap.1", false)},
+       "commands[1] SET_ATTR pid 10: EINVAL: the path is not absolute"},
+      {"an executable that has no name", made + Program{executable("/link_remap.1", true)},
+       "commands[2] SET_ATTR pid 10: EINVAL: an unlinked executable is not opened by another name"},
+      {"a FIFO", kRoot + Program{fifo("/link_remap.1", O_RDWR)}, ""},
+      {"a FIFO, by no path", kRoot + Program{fifo("link_remap.1", O_RDWR)},
+       refused("EINVAL: the path is not absolute")},
+      {"a FIFO that has no name", kRoot + Program{fifo("/link_remap.1", O_RDWR, true)},
+       refused("EINVAL: an unlinked file is not opened by another name")},
+      {"a FIFO, without following links",
+       kRoot + Program{fifo("/link_remap.1", O_RDWR | O_NOFOLLOW)},
+       refused("ELOOP: a FIFO without a name is opened through /proc, where O_NOFOLLOW fails")},
+  });
+}
+
 }  // namespace
 }  // namespace crgen

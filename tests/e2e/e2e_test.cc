@@ -36,6 +36,8 @@ const Program kPrograms[] = {
     {"locks"},
     {"unlinked"},
     {"unlinked_kinds"},
+    {"other_names"},
+    {"dead_processes"},
     {"watches"},
     {"pidfds"},
     {"ptys"},

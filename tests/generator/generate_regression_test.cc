@@ -121,6 +121,37 @@ fd 3: 3=proc/3/task/4/comm)");
   ExpectRight("1 1 1 [ 2 1 1 [ 3 1 1 [] ] ]", R"(
 fd 2: 3=proc/2/stat
 fd 3: 3=proc/2/stat)");
+  ExpectRight("1 1 1 t=5 [ 2 1 1 t=6 [ 3 1 1 [] ] ]", R"(
+fd 1: 3=proc/1/task/5/stat
+fd 2: 3=proc/1/task/5/stat 4=proc/2/task/6/stat
+fd 3: 3=proc/1/task/5/stat 4=proc/2/task/6/stat)");
+}
+
+// The process is there until all of it is open, and the checker asks for it.
+TEST(GenerateRegressionTest, FilesOfProcOfProcessesThatAreGone) {
+  MadeDump dump = SnapshotBuilder::Build("1 1 1 [ 2 1 1 [] 4 9 1 [] ]", R"(
+fd 1: 3=proc/7/stat 5=proc/9
+fd 2: 3=proc/7/stat 4=proc/7/task/7/maps
+fd 4: 5=proc/9)");
+  dump.snapshot.tree.gone = {7, 9};
+  const PlanVerdict verdict(dump);
+  EXPECT_EQ(verdict.problems, "");
+  const std::string text = ProgramText::Of(verdict.program);
+  EXPECT_LT(text.find("1 FORK 7"), text.find("1 FORK 2")) << text;
+  EXPECT_LT(text.find("2 OPEN_FILE"), text.find("7 EXIT")) << text;
+  EXPECT_LT(text.find("1 WAIT 9"), text.find("1 RESUME")) << text;
+
+  dump = SnapshotBuilder::Build("1 1 1 []", "fd 1: 3=proc/7/stat");
+  const PlanVerdict without(dump);
+  EXPECT_EQ(without.problems, "");
+  dump.snapshot.tree.gone = {7};
+  Diagnostics differences;
+  EXPECT_EQ(CompareWithSnapshot(without.state, dump.snapshot, dump.images.Reader(), differences),
+            Result::kError);
+  ASSERT_EQ(differences.entries().size(), 1u);
+  EXPECT_EQ(differences.entries().front().where, "process 7");
+  EXPECT_EQ(differences.entries().front().what,
+            "files of its directory in /proc are open, and nobody had its number");
 }
 
 TEST(GenerateRegressionTest, AFileOfProcThatIsInheritedTooEarlyIsRefusedByName) {

@@ -100,6 +100,34 @@ class UnlinkedFaultsTest : public ::testing::Test {
     plan_.push_back({{"command", "OPEN_FILE"}, {"pid", 10}, {"fd", 16}, {"file", linked}});
     std::ofstream(Path("kept")) << "kept";
     fs::create_hard_link(Path("kept"), Path("link_remap.1"));
+    OpenLinked(17, "fifo_was", "FIFO", {"O_RDWR"});
+    OpenLinked(18, "device_was", "REG", {"O_RDWR"});
+    OpenLinked(19, "link_was", "REG", {"O_RDONLY", "O_PATH", "O_NOFOLLOW"});
+    mkfifo(Path("link_remap.17").c_str(), 0600);
+    mknod(Path("link_remap.18").c_str(), S_IFCHR | 0600, 0x105);
+    fs::create_symlink("over/there", Path("link_remap.19"));
+    plan_.push_back(
+        {{"command", "SET_ATTR"},
+         {"pid", 10},
+         {"attributes", {{"mm", Bounds(Path("executable_was"), Path("link_remap.1"))}}}});
+  }
+
+  void OpenLinked(int id, const std::string& name, const char* type, Json flags) {
+    Json file = {{"type", type},
+                 {"id", id},
+                 {"path", Path(name)},
+                 {"flags", std::move(flags)},
+                 {"opened_by", Path("link_remap." + std::to_string(id))}};
+    if (file["type"] == "FIFO") file["pipe_id"] = id;
+    plan_.push_back({{"command", "OPEN_FILE"}, {"pid", 10}, {"fd", id}, {"file", file}});
+  }
+  static Json Bounds(const std::string& exe, const std::string& link) {
+    Json mm = {{"exe", exe}, {"exe_opened_by", link}, {"auxv", Json::array()}};
+    for (const char* name : {"start_code", "end_code", "start_data", "end_data", "start_stack",
+                             "start_brk", "brk", "arg_start", "arg_end", "env_start", "env_end"}) {
+      mm[name] = "0x0";
+    }
+    return mm;
   }
 
   std::string Make(Services* services) {
@@ -165,7 +193,8 @@ TEST_F(UnlinkedFaultsTest, EachTypeIsMade) {
                                                   {7, O_PATH | O_NOFOLLOW},
                                                   {8, O_WRONLY | O_APPEND | O_NOFOLLOW},
                                                   {9, O_RDWR | O_TMPFILE},
-                                                  {16, O_RDONLY | O_NOFOLLOW}};
+                                                  {16, O_RDONLY | O_NOFOLLOW},
+                                                  {19, O_PATH | O_NOFOLLOW}};
   EXPECT_EQ(services.made.size(), std::size(kFlags));
   for (const auto& [file, flags] : kFlags) {
     SCOPED_TRACE(file);
@@ -174,6 +203,20 @@ TEST_F(UnlinkedFaultsTest, EachTypeIsMade) {
   }
   EXPECT_NE(Link(services.made.at(FileId{9})).find("/files/#"), std::string::npos);
   EXPECT_EQ(Link(services.made.at(FileId{16})), Path("was") + " (deleted)");
+  const std::tuple<const char*, const char*, mode_t> kLinked[] = {
+      {"fifo_was", "link_remap.17", 010600},
+      {"device_was", "link_remap.18", 020600},
+      {"link_was", "link_remap.19", 0120777},
+      {"executable_was", "link_remap.1", 0100644}};
+  EXPECT_EQ(services.linked.size(), 1 + std::size(kLinked));
+  for (const auto& [path, link, mode] : kLinked) {
+    SCOPED_TRACE(path);
+    const int fd = std::stoi(services.linked.at(LinkKey(Text{Path(path)}, Text{Path(link)})));
+    EXPECT_EQ(Link(fd), Path(path) + " (deleted)");
+    struct stat facts = {};
+    ASSERT_EQ(fstat(fd, &facts), 0);
+    EXPECT_EQ(facts.st_mode, mode);
+  }
   Close(services);
 }
 

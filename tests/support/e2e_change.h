@@ -60,6 +60,20 @@ inline std::function<void(nlohmann::json&)> InUnlinked(const Change& change) {
   });
 }
 
+/// Whatever is to be at one position is at another.
+inline std::function<void(nlohmann::json&)> Moved(int pos, int to) {
+  return InEach("OPEN_FILE", [=](nlohmann::json& command) {
+    if (command["file"].value("pos", 0) == pos) command["file"]["pos"] = to;
+  });
+}
+
+/// Whoever has a working directory below one has another.
+inline std::function<void(nlohmann::json&)> Elsewhere(const std::string& folder) {
+  return InAttribute("fs", [=](nlohmann::json& fs) {
+    if (fs["cwd"].get_ref<const std::string&>().starts_with(folder)) fs["cwd"] = "/";
+  });
+}
+
 /// Changes each map of bpf(2), where it is made.
 inline std::function<void(nlohmann::json&)> InMaps(const Change& change) {
   return InEach("OPEN_FILE", [=](nlohmann::json& command) {

@@ -105,12 +105,7 @@ inline std::vector<Damage> DamagesOfPrograms() {
       {"counter", "a wrong break",
        InAttribute("mm", [](json& mm) { mm["brk"] = mm["start_brk"]; })},
       {"counter", "another vdso", InAttribute("mm", [](json& mm) { mm["auxv"][1] = "0x10000"; })},
-      {"files", "other positions",
-       InEach("OPEN_FILE",
-              [](json& command) {
-                json& file = command["file"];
-                if (file.value("pos", 0) == 7) file["pos"] = 8;
-              })},
+      {"files", "other positions", Moved(7, 8)},
       {"files", "a position that is not shared", [](json& plan) { Unshare(plan, "/data"); }},
       {"files", "no close-on-exec",
        InEach("DUP_FD", [](json& command) { command["cloexec"] = false; })},
@@ -168,6 +163,12 @@ inline std::vector<Damage> DamagesOfPrograms() {
                        if (entry.contains("watches")) entry["watches"][0]["unlinked"] = 1;
                      }
                    })},
+      {"other_names", "a FIFO without content",
+       InEach("OPEN_FILE", [](json& command) { command["file"].erase("data"); })},
+      {"other_names", "another executable",
+       InAttribute("mm", [](json& mm) { mm["exe"].get_ref<std::string&>() += "_too"; })},
+      {"dead_processes", "another position", Moved(50, 49)},
+      {"dead_processes", "another directory", Elsewhere("/proc/")},
       {"locks", "no locks at all", InAttribute("descriptors", WithoutLate("locks"))},
       {"locks", "no POSIX locks", InLocks([](json& locks) {
          std::erase_if(locks.get_ref<json::array_t&>(),

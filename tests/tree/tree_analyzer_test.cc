@@ -173,6 +173,36 @@ TEST(TreeAnalyzerTest, OrphansOfSubreapers) {
   ExpectCommandsOfBoth("1 1 1 [ 2 1 1 [ 3 4 4 [] ] 5 4 4 [] ]", 9, 14);
 }
 
+/// The same with processes that are gone, and are there while something is opened.
+std::string AnalyzedWith(std::vector<Pid> gone, const std::string& text) {
+  TreeSnapshot snapshot = Tree(text);
+  snapshot.gone = std::move(gone);
+  TreePlan plan;
+  TreeRefusal refusal;
+  if (Failed(AnalyzeTree(snapshot, &plan, &refusal))) {
+    return "refused " + std::to_string(refusal.pid) + ": " + refusal.reason;
+  }
+  EXPECT_EQ(plan.last, 2 * snapshot.gone.size());
+  return Short(plan);
+}
+
+TEST(TreeAnalyzerTest, WhoIsGoneIsThereUntilAllIsOpen) {
+  EXPECT_EQ(AnalyzedWith({5, 7}, "1 1 1 [ 2 1 1 [] ]"),
+            "0 fork 1 | 1 fork 5 | 1 fork 7 | 1 setsid | 1 fork 2 | 5 exit | 1 wait 5 | 7 exit | "
+            "1 wait 7");
+  // Nobody who is invented gets such a number.
+  EXPECT_EQ(AnalyzedWith({10}, "1 1 1 [ 5 4 3 []  3 3 3 [ 4 4 3 []  9 3 3 [] ] ]").find("10 fork"),
+            std::string::npos);
+  // The leader of a group, and of a session, that still has members.
+  EXPECT_EQ(AnalyzedWith({5}, "1 1 1 [ 2 5 1 [] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 5 | 5 setpgid 5 | 1 fork 2 | 2 setpgid 5 | 5 exit | "
+            "1 wait 5");
+  EXPECT_EQ(AnalyzedWith({5}, "1 1 1 [ 2 5 5 [] ]"),
+            "0 fork 1 | 1 setsid | 1 fork 5 | 5 setsid | 5 fork+parent 2 | 5 exit | 1 wait 5");
+  EXPECT_EQ(AnalyzedWith({2}, "1 1 1 [ 2 1 1 [] ]"),
+            "refused 2: has the number of a process that is gone, of which files are open");
+}
+
 TEST(TreeAnalyzerTest, DescriptionsNameRulesAndReasons) {
   TreeSnapshot snapshot = Tree("1 1 1 [ 2 7 7 [] ]");
   TreePlan plan;

@@ -91,6 +91,7 @@ static void ExpectSpecial(void) {
   char text[64] = "";
   Expect(READS, "fifo", S_IFIFO | 0640, O_RDONLY | O_NONBLOCK);
   Expect(WRITES, "fifo", S_IFIFO | 0640, O_WRONLY);
+  if (!RestoredByCriu()) EXPECT("its time", 1000000000, Facts(READS).st_mtim.tv_sec);
   EXPECT("what was queued", 6, read(READS, text, sizeof text));
   EXPECT_TEXT("what was queued", "queued", text);
   EXPECT("its other side", 4, write(WRITES, "more", 4));
@@ -168,6 +169,8 @@ static void MakeSpecial(void) {
   Open(READS, "fifo", O_RDONLY | O_NONBLOCK);
   Open(WRITES, "fifo", O_WRONLY);
   CHECK((int)write(WRITES, "queued", 6));
+  const struct timespec times[2] = {{.tv_sec = 1000000000}, {.tv_sec = 1000000000}};
+  CHECK(utimensat(AT_FDCWD, Path("fifo"), times, 0));
   CHECK(unlink(Path("fifo")));
   CHECK(mkfifo(Path("half"), 0640));
   int other = CHECK(open(Path("half"), O_RDONLY | O_NONBLOCK));
