@@ -225,6 +225,11 @@ class FileQuestion : public QuestionOn<FileQuestion> {
       findings_.Unsupported("the unlinked file " + Printable(path) + kMadeInside);
       return false;
     }
+    if (context_.user && root_.IsMadeLater(path)) {
+      findings_.Unsupported("the unlinked file " + Printable(path) +
+                            " in a file system of a user namespace of the plan's own");
+      return false;
+    }
     if (!root_.IsMadeLater(path)) CheckFolder(FolderOf(path), "folder", path, " for a moment");
     return true;
   }

@@ -24,6 +24,11 @@ class HostFiles {
   /// The descriptor of a page image, of what a path leads to, or of the symbolic link `path`
   /// itself; -1: none is held.
   int image(const std::string& name) const { return Find(images_, name); }
+  /// `each` of those of page images.
+  template <typename Each>
+  void ForEachImage(Each&& each) const {
+    for (const auto& [name, fd] : images_) each(name, fd);
+  }
   int file(const std::string& path) const { return Find(files_, path); }
   int link(const std::string& path) const { return Find(links_, path); }
 

@@ -26,6 +26,9 @@ namespace {
 
 constexpr const char* kGive = "run with that capability: as root, outside of what drops it";
 
+/// What the kernel lets root of a user namespace mount, and what this restorer makes there.
+constexpr std::string_view kOfTheUser[] = {"tmpfs", "devpts", "mqueue", "proc", "sysfs"};
+
 constexpr const char* kTmpfsTools[] = {"tar", "gzip"};
 constexpr const char* kShmNextId = "kernel/shm_next_id";
 
@@ -70,8 +73,11 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
   void On(const Body&) {}
 
   void On(const Fork& fork) {
-    if (!fork.flags.Has(CLONE_NEWUSER)) return;
-    findings_.Unsupported("a user namespace of the plan's own");
+    if (pid_ == 0 && fork.flags.Has(CLONE_NEWUSER)) CheckUser(fork);
+    if (pid_ != 0 && alone_) NeedPidNamespace();
+  }
+  void On(const CreateThread&) {
+    if (alone_) NeedPidNamespace();
   }
   void On(const SetAttr& set) {
     const Attributes& attributes = *set.attributes;
@@ -106,6 +112,33 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
   }
 
  private:
+  void CheckUser(const Fork& fork) {
+    alone_ = !fork.flags.Has(CLONE_NEWPID);
+    if ((fork.flags.bits & ~std::uint64_t{CLONE_NEWUSER | CLONE_NEWPID}) != 0) {
+      findings_.Unsupported("a FORK with CLONE_NEWUSER and other flags than CLONE_NEWPID");
+    }
+    if (fork.uid_map.empty() || fork.gid_map.empty()) {
+      findings_.Unsupported("a user namespace without maps");
+    }
+    if (!own_.initial_namespace()) {
+      findings_.Unsupported("a user namespace of the plan's own, below one that is not the first");
+    }
+    Need("a user namespace");
+    Need(CAP_SETUID, "CAP_SETUID", "uid_map of a user namespace");
+    Need(CAP_SETGID, "CAP_SETGID", "gid_map of a user namespace");
+    const auto maps_root = [](const crgen::IdRange& range) { return range.outside == 0; };
+    if (std::ranges::any_of(fork.uid_map, maps_root)) {
+      Need(CAP_SETFCAP, "CAP_SETFCAP", "uid_map of a user namespace that has root");
+    }
+  }
+
+  /// To give out a number takes rights in the pid namespace.
+  void NeedPidNamespace() {
+    findings_.Unsupported(
+        "several processes or threads in a user namespace of the plan's own without a pid "
+        "namespace of its own");
+  }
+
   void Need(const std::string& reason) { Need(CAP_SYS_ADMIN, "CAP_SYS_ADMIN", reason); }
   void Need(int capability, const std::string& name, const std::string& reason) {
     if (own_.Has(capability)) return;
@@ -237,6 +270,11 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     }
     HoldRoot();
     for (const Mount& mount : mounts) {
+      if (context_.user && !mount.fstype.empty() &&
+          std::ranges::find(kOfTheUser, mount.fstype) == std::end(kOfTheUser)) {
+        findings_.Unsupported("a file system of type " + Printable(mount.fstype) +
+                              " in a user namespace of the plan's own");
+      }
       if (mount.external) HoldMount(mount);
       if (mount.content) CheckContent(mount);
     }
@@ -294,6 +332,7 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
 
   const Credentials own_ = ReadCredentials(host_);
   bool net_ = false;
+  bool alone_ = false;                 ///< a user namespace without a pid namespace
   std::set<std::string> keys_;         ///< of external mounts of the plan
   std::set<std::string> device_keys_;  ///< likewise of what is outside of devices
 };

@@ -32,6 +32,9 @@ Context MakeContext(const Program& program, const PreflightOptions& options, Hos
     if (const auto* fork = std::get_if<Fork>(&command.body)) {
       context.pids.insert(fork->child_pid);
       if (fork->flags.Has(CLONE_NEWPID)) context.own_numbers = true;
+      if (command.pid == 0 && fork->flags.Has(CLONE_NEWUSER)) {
+        context.user = UserNamespace{fork->uid_map, fork->gid_map};
+      }
     } else if (const auto* create = std::get_if<CreateThread>(&command.body)) {
       context.pids.insert(create->tid);
     } else if (const auto* set = std::get_if<SetAttr>(&command.body)) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_set>
 #include <utility>
@@ -55,6 +56,8 @@ struct Context {
   const std::vector<Mount>* mounts = nullptr;  ///< of the program's mount namespace; null: none
   bool other_network = false;  ///< it has another network namespace than this process
   bool new_network = false;    ///< a new one
+  /// It has a user namespace of its own: whoever is in there has no rights outside.
+  std::optional<UserNamespace> user = std::nullopt;
 };
 
 /// Whether a tool of that name can be run.

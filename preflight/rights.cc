@@ -121,19 +121,19 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   /// Both ways to a map are the whole system's, whatever namespace somebody is in.
   void OpenMap(OpenFlags flags, const BpfMap& map) {
     if (!map.map || (flags.bits & O_ACCMODE) != O_RDWR) {
-      NeedEverywhere(CAP_SYS_ADMIN, "a BPF map that is opened by its id");
+      NeedBeyondUser(CAP_SYS_ADMIN, "a BPF map that is opened by its id");
     }
     if (!map.map) return;
-    if (map.map->map_flags.Has(BPF_F_ZERO_SEED)) NeedEverywhere(CAP_SYS_ADMIN, "BPF_F_ZERO_SEED");
+    if (map.map->map_flags.Has(BPF_F_ZERO_SEED)) NeedBeyondUser(CAP_SYS_ADMIN, "BPF_F_ZERO_SEED");
     if (unprivileged_bpf_disabled_ == 0 || own_.Has(CAP_SYS_ADMIN)) return;
-    NeedEverywhere(CAP_BPF, "BPF maps: kernel.unprivileged_bpf_disabled is " +
+    NeedBeyondUser(CAP_BPF, "BPF maps: kernel.unprivileged_bpf_disabled is " +
                                 std::to_string(unprivileged_bpf_disabled_));
   }
-  void Make(const Fanotify&) { Need(CAP_SYS_ADMIN, "fanotify_init(2)"); }
+  void Make(const Fanotify&) { NeedBeyondUser(CAP_SYS_ADMIN, "fanotify_init(2)"); }
   void Make(const Timerfd& timer) {
     const auto clock = static_cast<int>(timer.clock.value);
     if (clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) {
-      Need(CAP_WAKE_ALARM, "a timer that wakes the machine");
+      NeedBeyondUser(CAP_WAKE_ALARM, "a timer that wakes the machine");
     }
   }
 
@@ -148,7 +148,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
       Need(CAP_SYS_ADMIN, "the name of a unix socket that no path leads to");
     }
     if ((socket.HasFile() || socket.unlinked_name) && !socket.accept_from) {
-      Need(CAP_NET_ADMIN, "the file of a unix socket");  // SIOCUNIXFILE
+      NeedOfNetwork(CAP_NET_ADMIN, "the files of unix sockets");  // SIOCUNIXFILE
     }
     if (!socket.permissions) return;
     Own("a socket file", socket.permissions->uid, socket.permissions->gid);
@@ -156,49 +156,59 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   template <typename Late>
   void MakeLate(const Late&) {}
+  void MakeLate(const LeaseSetting&) {
+    if (context_.user) Beyond("a lease");
+  }
   void MakeLate(const QueueSetting&) { Need(CAP_NET_ADMIN, "messages on their way"); }
   void MakeLate(const SocketOptionsSetting& setting) {
     const SocketOptions& options = setting.options;
     constexpr std::uint32_t kHighestFree = 6;  // SO_PRIORITY
     if (options.so_sndbuf || options.so_rcvbuf) Need(CAP_NET_ADMIN, "the buffer size of a socket");
-    if (options.so_mark) Need(CAP_NET_ADMIN, "SO_MARK of a socket");
-    if (options.so_priority.value_or(0) > kHighestFree) Need(CAP_NET_ADMIN, "SO_PRIORITY above 6");
-    if (options.so_bindtodevice) Need(CAP_NET_RAW, "SO_BINDTODEVICE of a socket");
+    if (options.so_mark) NeedOfNetwork(CAP_NET_ADMIN, "SO_MARK of a socket");
+    if (options.so_priority.value_or(0) > kHighestFree)
+      NeedOfNetwork(CAP_NET_ADMIN, "SO_PRIORITY above 6");
+    if (options.so_bindtodevice) NeedOfNetwork(CAP_NET_RAW, "SO_BINDTODEVICE of a socket");
   }
 
   void Make(const PacketSocket& socket) {
     MakeLate(SocketOptionsSetting{socket.options});
-    Need(CAP_NET_RAW, "packet sockets");
+    NeedOfNetwork(CAP_NET_RAW, "packet sockets");
   }
   void Make(const NetlinkSocket& socket) { MakeLate(SocketOptionsSetting{socket.options}); }
   void Make(const InetSocket& socket) {
     MakeLate(SocketOptionsSetting{socket.options});
-    if (socket.stream) Need(CAP_NET_ADMIN, "TCP connections");
-    if (socket.socket_type.value == SOCK_RAW) Need(CAP_NET_RAW, "raw sockets");
+    if (socket.stream) NeedOfNetwork(CAP_NET_ADMIN, "TCP connections");
+    if (socket.socket_type.value == SOCK_RAW) NeedOfNetwork(CAP_NET_RAW, "raw sockets");
     const std::uint32_t state = socket.state.value;
     if (socket.stream && state != TCP_ESTABLISHED && state != TCP_SYN_SENT &&
         state != TCP_FIN_WAIT1) {
-      Need(CAP_NET_RAW, "TCP connections that are half closed");
+      NeedOfNetwork(CAP_NET_RAW, "TCP connections that are half closed");
     }
     if (socket.source && socket.source->port != 0 && socket.source->port < lowest_port_) {
-      Need(CAP_NET_BIND_SERVICE, "port " + std::to_string(socket.source->port) + " below " +
-                                     std::to_string(lowest_port_));
+      NeedOfNetwork(CAP_NET_BIND_SERVICE, "port " + std::to_string(socket.source->port) +
+                                              " below " + std::to_string(lowest_port_));
     }
   }
   void On(const MapRegion& map) {
     if (map.start.value < lowest_address_) {
-      NeedEverywhere(CAP_SYS_RAWIO, "memory below vm.mmap_min_addr");
+      NeedBeyondUser(CAP_SYS_RAWIO, "memory below vm.mmap_min_addr");
     }
     if (!map.flags.Has(MAP_LOCKED)) return;
     std::uint64_t& locked = locked_[pid_];
     locked += map.end.value - map.start.value;
     if (locked > LimitOf(host_, RLIMIT_MEMLOCK).rlim_cur)
-      NeedEverywhere(CAP_IPC_LOCK, "locked memory above RLIMIT_MEMLOCK");
+      NeedBeyondUser(CAP_IPC_LOCK, "locked memory above RLIMIT_MEMLOCK");
   }
 
   void On(const SetAttr& set) {
     const Attributes& attributes = *set.attributes;
     if (attributes.creds) CheckCreds(*attributes.creds);
+    if (attributes.inherit_creds && context_.user) Beyond("creds that are inherited");
+    for (const PosixTimer& timer : attributes.posix_timers) {
+      const auto clock = static_cast<int>(timer.clock.value);
+      const bool wakes = clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM;
+      if (wakes && context_.user) Beyond("a timer that wakes the machine");
+    }
     if (attributes.cgroup && context_.options.cgroups.mode != CgroupMode::kIgnore) {
       CheckCgroup(*attributes.cgroup);
     }
@@ -252,6 +262,22 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     findings_.Wrong(CapabilityName(capability) + " is missing, for " + reason, kGive);
   }
 
+  /// Nobody in a user namespace of the plan's own has it.
+  void NeedBeyondUser(int capability, const std::string& reason) {
+    if (context_.user) return Beyond(reason);
+    NeedEverywhere(capability, reason);
+  }
+  void Beyond(const std::string& what) {
+    findings_.Unsupported(what + ", in a user namespace of the plan's own");
+  }
+  /// In there it is one over a network that belongs to it.
+  void NeedOfNetwork(int capability, const std::string& reason) {
+    if (context_.user && !context_.new_network) {
+      return Beyond(reason + ", which take rights in a network that is the caller's");
+    }
+    Need(capability, reason);
+  }
+
   /// As root of a user namespace has it, it does not count.
   void NeedEverywhere(int capability, const std::string& reason) {
     if (own_.Has(capability) && !own_.initial_namespace()) {
@@ -283,7 +309,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   void CheckCapacity(std::uint64_t capacity) {
     if (capacity <= most_in_pipe_ || most_in_pipe_ == 0) return;
-    NeedEverywhere(CAP_SYS_RESOURCE,
+    NeedBeyondUser(CAP_SYS_RESOURCE,
                    "a pipe of " + std::to_string(capacity) + " bytes, above fs.pipe-max-size");
   }
 
@@ -292,6 +318,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   }
 
   void CheckId(const std::vector<IdRange>& map, const char* kind, std::uint32_t id) {
+    if (context_.user) return CheckIdInside(kind, id);
     const bool known = map.empty() || std::any_of(map.begin(), map.end(), [&](const IdRange& in) {
                          return id >= in.first && id - in.first < in.count;
                        });
@@ -299,6 +326,14 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     findings_.Wrong(
         std::string(kind) + " " + std::to_string(id) + " does not exist in this user namespace",
         std::string("see /proc/self/") + kind + "_map");
+  }
+
+  /// As the plan has it, it is one inside.
+  void CheckIdInside(const std::string& kind, std::uint32_t id) {
+    const UserNamespace& user = *context_.user;
+    if (IsMapped(kind == "uid" ? user.uid_map : user.gid_map, id)) return;
+    findings_.Unsupported(kind + " " + std::to_string(id) +
+                          ", which nobody in the user namespace of the plan's own has");
   }
 
   void CheckCreds(const Creds& creds) {
@@ -337,6 +372,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
           "the plan has " + CapabilityNames(all & ~known) + ", which this kernel does not know",
           "restore on a kernel as new as the dump's");
     }
+    if (context_.user) return;  // who is born in there has all
     const auto lack = [&](const char* set, std::uint64_t wanted, std::uint64_t own) {
       const std::uint64_t missing = wanted & known & ~own;
       if (missing == 0) return;
@@ -388,11 +424,12 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     const bool has_audit = !host_.File(kLoginuid).empty();
     const std::uint32_t own = host_.NumberIn(kLoginuid, kNoId);
     if (own == wanted) return;
+    if (context_.user) return Beyond("another loginuid than that of who restores");
     if (!has_audit) {
       return findings_.Wrong("loginuid " + std::to_string(wanted) + ": this kernel has none",
                              "a kernel with CONFIG_AUDIT has");
     }
-    if (own != kNoId) NeedEverywhere(CAP_AUDIT_CONTROL, "another loginuid than its own");
+    if (own != kNoId) NeedBeyondUser(CAP_AUDIT_CONTROL, "another loginuid than its own");
   }
 
   /// Each queued signal and each timer counts (getrlimit(2), RLIMIT_SIGPENDING).

@@ -86,6 +86,7 @@ class Compiler {
     setup.source_fd = setup.service_fd + 1;
     setup.root_fd = setup.source_fd + 1;
     setup.own_mounts = services_.own_mounts;
+    setup.user_namespace = services_.user != nullptr;
     setup.arena_start = arena_.start();
     setup.arena_end = arena_.end();
     setup.user_end = kDefaultUserEnd;
@@ -217,6 +218,9 @@ class Compiler {
       }
     }
     loads_.Finish(ops);
+    if (services_.user != nullptr && index != 0 && creator_[index] == 0) {
+      AddTakeIds(script_.processes[index], &script_.births, &ops);
+    }
     Process* process = script_.processes[index];
     process->ops = arena_.Copy(ops);
     process->op_count = static_cast<std::uint32_t>(ops.size());

@@ -190,6 +190,20 @@ ClocksOp ClocksOf(const Clocks& clocks, const OwnState& own) {
   return {Sum(clocks.monotonic, own.monotonic_offset), Sum(clocks.boottime, own.boottime_offset)};
 }
 
+void AddTakeIds(const Process* root, std::vector<Birth>* births, std::vector<Op>* ops) {
+  const auto enters = [](const Op& op) {
+    return op.kind == OpKind::kClocks || op.kind == OpKind::kEnterCgroups;
+  };
+  const auto at = std::ranges::find_if_not(*ops, enters);
+  Op op = {};
+  op.kind = OpKind::kTakeIds;
+  if (at != ops->end()) op.command = at->command;
+  ops->insert(at, op);
+  for (Birth& birth : *births) {
+    if (birth.creator == root) ++birth.op;
+  }
+}
+
 OwnState ReadOwnState() {
   OwnState own;
   std::ifstream status("/proc/self/status");

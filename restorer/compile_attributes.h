@@ -17,6 +17,11 @@ SocketOwner SocketOwnerOf(const Creds& creds, Arena& arena);
 /// What the root's new time namespace is to show.
 ClocksOp ClocksOf(const Clocks& clocks, const OwnState& own);
 
+/// Into what the root of a user namespace of its own executes: from there on it has ids of that
+/// namespace. Not before it has entered what it enters by its own files in /proc, which are those
+/// of who made it.
+void AddTakeIds(const Process* root, std::vector<Birth>* births, std::vector<Op>* ops);
+
 class ProcessAttributes {
  public:
   /// Before the first Add(). The restorer itself (pid 0) has no threads, and no attributes.

@@ -2,7 +2,9 @@
 #include "restorer/facts.h"
 
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <linux/sched.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -12,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <fstream>
 #include <string_view>
 
 namespace crgen::restorer {
@@ -148,6 +151,24 @@ bool ReadThread(pid_t tid, ThreadFacts* facts, std::uint64_t* ignored) {
     at = end + 1;
   }
   return ReadScheduling(tid, &facts->scheduling);
+}
+
+IdMap ReadIdMap(pid_t pid, const char* file) {
+  IdMap map;
+  std::ifstream text("/proc/" + std::to_string(pid) + "/" + file);
+  for (IdRange range; text >> range.inside >> range.outside >> range.count;) map.push_back(range);
+  return map;
+}
+
+std::uint64_t ReadOwner(pid_t pid, const char* kind) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/ns/" + kind;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int owner = fd < 0 ? -1 : ioctl(fd, NS_GET_USERNS);
+  struct stat facts;
+  const bool known = owner >= 0 && fstat(owner, &facts) == 0;
+  if (owner >= 0) close(owner);
+  if (fd >= 0) close(fd);
+  return known ? facts.st_ino : 0;
 }
 
 bool ReadNamespaces(pid_t pid, std::array<std::uint64_t, kNamespaces.size()>* namespaces) {

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "model/user_namespace.h"
+
 namespace crgen::restorer {
 
 struct Scheduling {
@@ -46,6 +48,10 @@ struct ProcessFacts {
 bool ReadThread(pid_t tid, ThreadFacts* facts, std::uint64_t* ignored);
 /// The limits of process `pid`. False: they cannot be read, errno.
 bool ReadLimits(pid_t pid, std::array<Limit, kLimits>* limits);
+/// /proc/PID/uid_map, gid_map; empty: it cannot be read.
+IdMap ReadIdMap(pid_t pid, const char* file);
+/// The inode of the user namespace that a namespace of /proc/PID/ns belongs to; 0: errno.
+std::uint64_t ReadOwner(pid_t pid, const char* kind);
 /// The inodes of /proc/PID/ns; 0: the kernel has none of that kind. False: errno.
 bool ReadNamespaces(pid_t pid, std::array<std::uint64_t, kNamespaces.size()>* namespaces);
 

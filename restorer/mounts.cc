@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -21,6 +22,7 @@
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/tools.h"
+#include "restorer/user_namespace.h"
 
 namespace crgen::restorer {
 namespace {
@@ -56,10 +58,20 @@ constexpr const char* kReadOnlyFlag = "ro";
 /// Only a process of the tree's pid namespace can.
 bool IsMadeInside(const Mount& mount) { return mount.fstype == "proc"; }
 
+/// A value that is an id of the plan.
+std::string ValueOf(std::string_view key, std::string_view value, const OutsideIds& ids) {
+  std::uint32_t id = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), id);
+  const bool is_number = error == std::errc() && end == value.data() + value.size();
+  if (is_number && key == "uid") return std::to_string(ids.Uid(id));
+  if (is_number && key == "gid") return std::to_string(ids.Gid(id));
+  return std::string(value);
+}
+
 /// What a file system is made with: texts with values, flags without.
 using Settings = std::vector<std::pair<std::string, std::optional<std::string>>>;
 
-Settings SettingsOf(const Mount& mount, bool read_only) {
+Settings SettingsOf(const Mount& mount, bool read_only, const OutsideIds& ids) {
   Settings settings;
   if (mount.source) settings.emplace_back("source", mount.source->bytes);
   std::string_view rest = mount.options ? std::string_view(mount.options->bytes) : "";
@@ -71,7 +83,8 @@ Settings SettingsOf(const Mount& mount, bool read_only) {
     if (equals == option.npos) {
       settings.emplace_back(option, std::nullopt);
     } else {
-      settings.emplace_back(option.substr(0, equals), std::string(option.substr(equals + 1)));
+      const std::string_view key = option.substr(0, equals);
+      settings.emplace_back(key, ValueOf(key, option.substr(equals + 1), ids));
     }
   }
   for (const SuperblockFlag& row : kSuperblock) {
@@ -90,15 +103,18 @@ std::string Failed(const Mount& mount, const std::string& call) {
 }
 
 /// A file system that is mounted nowhere; -1: `*problem` says why not.
-int MakeFileSystem(const Mount& mount, std::string* problem) {
+int MakeFileSystem(const Mount& mount, const Services& services, std::string* problem) {
   const auto failed = [&](const std::string& call, long fd) {
     *problem = Failed(mount, call);
     if (fd >= 0) close(static_cast<int>(fd));
     return -1;
   };
-  const long context = syscall(SYS_fsopen, mount.fstype.c_str(), kFsopenCloexec);
+  // It belongs to the user namespace of who has called fsopen(2).
+  const long context = services.user != nullptr
+                           ? services.user->TakeContext(mount.id)
+                           : syscall(SYS_fsopen, mount.fstype.c_str(), kFsopenCloexec);
   if (context < 0) return failed("fsopen of " + mount.fstype, -1);
-  for (const auto& [key, value] : SettingsOf(mount, !mount.content)) {
+  for (const auto& [key, value] : SettingsOf(mount, !mount.content, services.ids)) {
     const long set =
         value ? syscall(SYS_fsconfig, context, kSetString, key.c_str(), value->c_str(), 0)
               : syscall(SYS_fsconfig, context, kSetFlag, key.c_str(), nullptr, 0);
@@ -114,15 +130,15 @@ int MakeFileSystem(const Mount& mount, std::string* problem) {
 }
 
 /// Fills a tmpfs from its archive, by tar(1) of this system.
-std::string Fill(const Mount& mount, int made, const HostFiles& files, unsigned timeout) {
-  const int archive = Reopen(files.image(mount.content->image), O_RDONLY);
+std::string Fill(const Mount& mount, int made, const Services& services, unsigned timeout) {
+  const int archive = Reopen(services.files->image(mount.content->image), O_RDONLY);
   if (archive < 0) return Failed(mount, "open of " + mount.content->image);
   const mode_t mask = umask(0);
   const ToolOutcome tar =
       RunToolIn(made,
                 {"tar", "--extract", "--gzip", "--no-unquote", "--no-wildcards", "--numeric-owner",
                  "--same-owner", "--preserve-permissions", "--file=-"},
-                archive, timeout);
+                archive, timeout, services.user);
   umask(mask);
   close(archive);
   return ToolComplaint(
@@ -141,8 +157,15 @@ std::string MakeReadOnly(const Mount& mount, int made) {
 }
 
 /// A copy of what is mounted where the caller says, without what is mounted below.
-int CopyOf(const Mount& mount, const HostFiles& files, std::string* problem) {
-  const int place = files.place(mount.external ? MountPlace(mount.external->bytes) : RootPlace());
+int CopyOf(const Mount& mount, const Services& services, std::string* problem) {
+  const int place =
+      services.files->place(mount.external ? MountPlace(mount.external->bytes) : RootPlace());
+  if (services.user != nullptr) {
+    const char* call = "";
+    const int copy = services.user->CopyMount(place, &call);
+    if (copy < 0) *problem = Failed(mount, call);
+    return copy;
+  }
   const long copy = syscall(SYS_open_tree, place, "", kTreeClone | kCloexec | kEmptyPath);
   if (copy < 0) *problem = Failed(mount, "open_tree");
   return static_cast<int>(copy);
@@ -152,19 +175,19 @@ std::string Copy(const Mount& mount, Services* services) {
   services->own_mounts = true;
   if (mount.IsBind() || mount.IsNew()) return "";
   std::string problem;
-  const int copy = CopyOf(mount, *services->files, &problem);
+  const int copy = CopyOf(mount, *services, &problem);
   if (copy >= 0) services->mounts[mount.id] = copy;
   return problem;
 }
 
 std::string Make(const Mount& mount, unsigned timeout, Services* services) {
-  if (!mount.IsNew() || IsMadeInside(mount)) return "";
+  if (!IsMadeOutside(mount)) return "";
   std::string problem;
-  const int made = MakeFileSystem(mount, &problem);
+  const int made = MakeFileSystem(mount, *services, &problem);
   if (made < 0) return problem;
   services->mounts[mount.id] = made;
   if (!mount.content) return "";
-  problem = Fill(mount, made, *services->files, timeout);
+  problem = Fill(mount, made, *services, timeout);
   if (problem.empty() && mount.sb_flags.Has(mount_flag::kReadOnly)) {
     problem = MakeReadOnly(mount, made);
   }
@@ -184,6 +207,8 @@ std::string ForEachMount(const Program& program, Each&& each) {
 }
 
 }  // namespace
+
+bool IsMadeOutside(const Mount& mount) { return mount.IsNew() && !IsMadeInside(mount); }
 
 std::string CopyMounts(const Program& program, Services* services) {
   return ForEachMount(program, [&](const Mount& mount) { return Copy(mount, services); });
@@ -236,7 +261,7 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
     } else {
       step.fstype = arena.Text(mount.fstype);
       std::vector<FileSystemSetting> settings;
-      for (const auto& [key, value] : SettingsOf(mount, true)) {
+      for (const auto& [key, value] : SettingsOf(mount, true, {})) {
         settings.push_back({arena.Text(key), value ? arena.Text(*value) : nullptr});
       }
       step.settings = arena.Copy(settings);

@@ -10,6 +10,9 @@
 
 namespace crgen::restorer {
 
+/// Whether the supervisor makes the file system of that mount.
+bool IsMadeOutside(const Mount& mount);
+
 /// Both give mounts that are mounted nowhere, so that nothing is left when their descriptors, which
 /// `*services` gets, are closed. Empty, or what failed.
 /// Of the mounts that the caller gives. REQUIRES: this process is still in the caller's mount

@@ -14,6 +14,7 @@
 #include "restorer/network.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/sysctl.h"
+#include "restorer/user_namespace.h"
 
 namespace crgen::restorer {
 namespace {
@@ -91,18 +92,19 @@ std::string BringLoUp() {
 
 class Namespaces {
  public:
-  Namespaces(const HostFiles& files, const RestoreOptions& options, SystemV& system_v)
-      : files_(files), options_(options), system_v_(system_v) {}
+  Namespaces(const HostFiles& files, const RestoreOptions& options, const UserHolder* user,
+             const OutsideIds& ids, SystemV& system_v)
+      : files_(files), options_(options), user_(user), ids_(ids), system_v_(system_v) {}
 
   std::string Enter(const Attributes& attributes) const {
     std::string problem;
     if (attributes.uts && !Joins("uts")) {
-      problem = Unshare(CLONE_NEWUTS, "CLONE_NEWUTS");
+      problem = EnterNew(CLONE_NEWUTS, "CLONE_NEWUTS", "uts");
       if (problem.empty()) problem = SetNames(*attributes.uts);
     }
     if (problem.empty() && attributes.ipc && !Joins("ipc")) {
-      problem = Unshare(CLONE_NEWIPC, "CLONE_NEWIPC");
-      if (problem.empty()) problem = system_v_.Make(*attributes.ipc, files_);
+      problem = EnterNew(CLONE_NEWIPC, "CLONE_NEWIPC", "ipc");
+      if (problem.empty()) problem = system_v_.Make(*attributes.ipc, files_, ids_);
       if (problem.empty()) problem = SetSysctls(attributes.ipc->sysctls);
     }
     if (problem.empty() && attributes.net && !Joins("net")) problem = EnterNet(*attributes.net);
@@ -121,12 +123,23 @@ class Namespaces {
   }
 
  private:
+  /// One that belongs to a user namespace of the plan's own is the holder's.
+  std::string EnterNew(int flag, const char* name, const char* kind) const {
+    if (user_ == nullptr) return Unshare(flag, name);
+    const int fd = user_->OpenNamespace(kind);
+    if (fd < 0) return ErrorText(std::string("open of the new namespace, ") + kind);
+    const bool entered = !FailsOnPurpose() && setns(fd, flag) == 0;
+    std::string problem = entered ? "" : ErrorText(std::string("setns(") + name + ")");
+    close(fd);
+    return problem;
+  }
+
   bool Joins(const char* kind) const { return options_.namespaces.joined.contains(kind); }
 
   std::string EnterNet(const NetNamespace& net) const {
     if (!net.external || options_.namespaces.empty_net) {
       const NetworkMaker maker(net, files_, options_);
-      std::string problem = Unshare(CLONE_NEWNET, "CLONE_NEWNET");
+      std::string problem = EnterNew(CLONE_NEWNET, "CLONE_NEWNET", "net");
       if (problem.empty() && !options_.namespaces.empty_net) problem = maker.Fill();
       return problem;
     }
@@ -138,6 +151,8 @@ class Namespaces {
 
   const HostFiles& files_;
   const RestoreOptions& options_;
+  const UserHolder* user_;
+  const OutsideIds& ids_;
   SystemV& system_v_;
 };
 
@@ -154,8 +169,9 @@ const Attributes* FindAttributes(const Program& program, Is&& is) {
 }  // namespace
 
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
-                               const RestoreOptions& options, SystemV* system_v) {
-  const Namespaces namespaces(files, options, *system_v);
+                               const RestoreOptions& options, const UserHolder* user,
+                               const OutsideIds& ids, SystemV* system_v) {
+  const Namespaces namespaces(files, options, user, ids, *system_v);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* set = std::get_if<SetAttr>(&program[i].body);
     if (set == nullptr) continue;

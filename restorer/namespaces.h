@@ -11,10 +11,13 @@
 
 namespace crgen::restorer {
 
+class UserHolder;
+
 /// uts, ipc and net of `program`, or those that the caller wants joined in their place; what is in
-/// ipc is made in it. Empty, or what failed.
+/// ipc is made in it. With `user` the new ones are those of that process. Empty, or what failed.
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
-                               const RestoreOptions& options, SystemV* system_v);
+                               const RestoreOptions& options, const UserHolder* user,
+                               const OutsideIds& ids, SystemV* system_v);
 
 /// Whether the tree is in a network namespace that nobody had before: no rule of a dump is there,
 /// but for what OwnNetwork() has.

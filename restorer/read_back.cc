@@ -37,6 +37,14 @@ std::string ListText(const Words& words) {
 }
 std::string Text(const std::vector<std::uint32_t>& words) { return ListText(words); }
 std::string Text(const std::array<std::uint32_t, 4>& words) { return ListText(words); }
+std::string Text(const IdMap& map) {
+  std::string text;
+  for (const IdRange& range : map) {
+    text += (text.empty() ? "" : ", ") + std::to_string(range.inside) + " " +
+            std::to_string(range.outside) + " " + std::to_string(range.count);
+  }
+  return text.empty() ? "none" : text;
+}
 std::string Text(const Scheduling& s) {
   return "policy " + std::to_string(s.policy) + " nice " + std::to_string(s.nice) + " priority " +
          std::to_string(s.priority) + (s.reset_on_fork ? " reset_on_fork" : "");
@@ -76,8 +84,9 @@ constexpr const char* kLimitNames[kLimits] = {
 
 }  // namespace
 
-ReadBack::ReadBack(const Program& program, bool cgroup_namespace)
-    : cgroup_namespace_(cgroup_namespace) {
+ReadBack::ReadBack(const Program& program, bool cgroup_namespace, const UserHolder& user,
+                   const RestoreOptions& options)
+    : cgroup_namespace_(cgroup_namespace), user_(user), ids_{OwnUserNamespace(program)} {
   ReadThread(getpid(), &own_thread_, &own_process_.facts.ignored);
   ReadLimits(getpid(), &own_process_.facts.limits);
   for (const int resource : kRaisedLimits) {
@@ -85,9 +94,18 @@ ReadBack::ReadBack(const Program& program, bool cgroup_namespace)
     own_process_.facts.limits[resource] = {callers.rlim_cur, callers.rlim_max};
   }
   ReadNamespaces(getpid(), &own_namespaces_);
-  own_thread_.securebits = static_cast<std::uint32_t>(prctl(PR_GET_SECUREBITS));
+  if (ids_.user) {
+    own_thread_.inheritable = own_thread_.ambient = 0;
+    const Creds inside = CredsInside(*ids_.user, {});
+    PlanIds(inside, own_thread_);
+    own_thread_.permitted = inside.cap_prm.value;
+    own_thread_.effective = inside.cap_eff.value;
+    own_thread_.bounding = inside.cap_bnd.value;
+  }
+  own_thread_.securebits = ids_.user ? 0 : static_cast<std::uint32_t>(prctl(PR_GET_SECUREBITS));
   own_process_.facts.ignored = 0;
   own_mounts_ = OwnMounts(program) != nullptr;
+  if (ids_.user) PlanOwned(program, options);
   own_process_.directories =
       std::make_shared<Directories>(Directories{{"/"}, {own_mounts_ ? "/" : "/proc/self/root"}});
   processes_[0] = own_process_;
@@ -98,6 +116,24 @@ ReadBack::ReadBack(const Program& program, bool cgroup_namespace)
     }
     if (const auto* set = std::get_if<SetAttr>(&command.body)) Plan(command.pid, *set);
   }
+}
+
+void ReadBack::PlanOwned(const Program& program, const RestoreOptions& options) {
+  for (const Command& command : program) {
+    const auto* fork = std::get_if<Fork>(&command.body);
+    if (command.pid == 0 && fork != nullptr && fork->flags.Has(CLONE_NEWPID)) {
+      owned_.push_back("pid");
+    }
+    const auto* set = std::get_if<SetAttr>(&command.body);
+    if (set == nullptr) continue;
+    const auto joins = [&](const char* kind) { return options.namespaces.joined.contains(kind); };
+    if (set->attributes->time && options.time_namespace) owned_.push_back("time");
+    if (set->attributes->uts && !joins("uts")) owned_.push_back("uts");
+    if (set->attributes->ipc && !joins("ipc")) owned_.push_back("ipc");
+  }
+  if (HasNewNetwork(program, options)) owned_.push_back("net");
+  if (own_mounts_) owned_.push_back("mnt");
+  if (cgroup_namespace_) owned_.push_back("cgroup");
 }
 
 /// All but the directories is set at the end, when everybody has what the restorer has.
@@ -118,14 +154,22 @@ void ReadBack::Plan(Pid pid, const SetAttr& set) {
   if (tid == pid) PlanProcess(*set.attributes, processes_[pid]);
 }
 
+/// As this process will see them.
+void ReadBack::PlanIds(const Creds& creds, ThreadFacts& facts) const {
+  facts.uid = {creds.uid, creds.euid, creds.suid, creds.fsuid};
+  facts.gid = {creds.gid, creds.egid, creds.sgid, creds.fsgid};
+  facts.groups = creds.groups;
+  for (std::uint32_t& id : facts.uid) id = ids_.Uid(id);
+  for (std::uint32_t& id : facts.gid) id = ids_.Gid(id);
+  for (std::uint32_t& id : facts.groups) id = ids_.Gid(id);
+  std::sort(facts.groups.begin(), facts.groups.end());
+}
+
 void ReadBack::PlanThread(const Attributes& attributes, PlannedThread& thread) const {
   ThreadFacts& facts = thread.facts;
   if (attributes.creds) {
     const Creds& creds = *attributes.creds;
-    facts.uid = {creds.uid, creds.euid, creds.suid, creds.fsuid};
-    facts.gid = {creds.gid, creds.egid, creds.sgid, creds.fsgid};
-    facts.groups = creds.groups;
-    std::sort(facts.groups.begin(), facts.groups.end());
+    PlanIds(creds, facts);
     facts.inheritable = creds.cap_inh.value;
     facts.permitted = creds.cap_prm.value;
     facts.effective = creds.cap_eff.value;
@@ -180,11 +224,24 @@ void ReadBack::CompareNamespaces(pid_t root, Comparison& comparison) const {
   for (std::size_t i = 0; i < kNamespaces.size(); ++i) {
     const std::string_view name = kNamespaces[i];
     const bool is_own = (own_mounts_ && name == "mnt") || (cgroup_namespace_ && name == "cgroup");
-    if (!is_own) {
+    if (ids_.user && name == "user") {
+      comparison.Same(kNamespaces[i], user_.inode(), found[i]);
+    } else if (!is_own) {
       comparison.Same(kNamespaces[i], own_namespaces_[i], found[i]);
     } else if (found[i] == own_namespaces_[i]) {
       comparison.Differ(kNamespaces[i], "its own", "the restorer's");
     }
+  }
+}
+
+/// The maps, and to whom the namespaces belong that are new.
+void ReadBack::CompareUser(pid_t root, Comparison& comparison) const {
+  if (!ids_.user) return;
+  comparison.Same("uid_map", ids_.user->uid_map, ReadIdMap(root, "uid_map"));
+  comparison.Same("gid_map", ids_.user->gid_map, ReadIdMap(root, "gid_map"));
+  for (const char* kind : owned_) {
+    comparison.Same((std::string("the user namespace of ") + kind).c_str(), user_.inode(),
+                    ReadOwner(root, kind));
   }
 }
 
@@ -201,7 +258,10 @@ RestoreProblem ReadBack::Check(const Script& script, const TreePaths& paths,
     }
     Comparison comparison;
     CompareThread(start, found, comparison);
-    if (&start == script.threads.data()) CompareNamespaces(start.number, comparison);
+    if (&start == script.threads.data()) {
+      CompareNamespaces(start.number, comparison);
+      CompareUser(start.number, comparison);
+    }
     if (leader) {
       ProcessFacts process;
       if (!ReadLimits(start.number, &process.limits)) {

@@ -16,8 +16,11 @@
 #include "dsl/commands.h"
 #include "restorer/compile.h"
 #include "restorer/facts.h"
+#include "restorer/outside_ids.h"
 #include "restorer/problem.h"
+#include "restorer/restore.h"
 #include "restorer/tree_paths.h"
+#include "restorer/user_namespace.h"
 
 namespace crgen::restorer {
 
@@ -26,7 +29,9 @@ class ReadBack {
   /// What `program` says of each process and thread. To be made by the process that the root is
   /// going to inherit from, when nothing is left there of its caller (ResetInherited).
   /// `cgroup_namespace`: the tree gets one of its own.
-  ReadBack(const Program& program, bool cgroup_namespace);
+  /// `user`: who holds its user namespace.
+  ReadBack(const Program& program, bool cgroup_namespace, const UserHolder& user,
+           const RestoreOptions& options);
 
   /// Every thread, which is stopped and has left its answers in registers: the first difference, or
   /// none. Named are process, thread, field, what is planned and what was found. `paths`: where
@@ -61,12 +66,15 @@ class ReadBack {
     friend bool operator==(const Place&, const Place&) = default;
   };
 
+  void PlanOwned(const Program& program, const RestoreOptions& options);
   void Plan(Pid pid, const Fork& fork);
   void Plan(Pid pid, const SetAttr& set);
+  void PlanIds(const Creds& creds, ThreadFacts& facts) const;
   void PlanThread(const Attributes& attributes, PlannedThread& thread) const;
   static void PlanProcess(const Attributes& attributes, PlannedProcess& process);
   class Comparison;
   void CompareNamespaces(pid_t root, Comparison& comparison) const;
+  void CompareUser(pid_t root, Comparison& comparison) const;
   void CompareThread(const ThreadStart& start, ThreadFacts found, Comparison& comparison) const;
   void CompareProcess(const ThreadStart& start, const ProcessFacts& found, const Where& where,
                       Comparison& comparison);
@@ -78,7 +86,10 @@ class ReadBack {
   ThreadFacts own_thread_;
   Namespaces own_namespaces_ = {};
   const bool cgroup_namespace_;
-  bool own_mounts_ = false;  ///< the tree has a mount namespace of its own
+  const UserHolder& user_;
+  const OutsideIds ids_;
+  std::vector<const char*> owned_;  ///< namespaces that are to belong to that user namespace
+  bool own_mounts_ = false;         ///< the tree has a mount namespace of its own
   PlannedProcess own_process_;
   std::unordered_map<Pid, PlannedThread> threads_;  ///< by tid, as the program has it
   std::unordered_map<Pid, PlannedProcess> processes_;

@@ -60,6 +60,7 @@ enum class OpKind : uint32_t {
   kClocks,
   kEnterCgroups,
   kMounts,
+  kTakeIds,
   kNothing,  ///< only waits and signals
 };
 
@@ -410,6 +411,19 @@ struct Process {
   uint64_t membarrier;   ///< commands of membarrier(2), as bits
 };
 
+/// A process in a user namespace of the plan's own asks for what takes rights outside: a size of a
+/// socket's buffers. The supervisor looks at each number before it does anything.
+struct Request {
+  Word busy;  ///< somebody asks
+  Word set;   ///< it is all there
+  Word done;  ///< answered
+  int32_t pid;
+  int32_t fd;
+  int32_t option;  ///< SO_SNDBUFFORCE, SO_RCVBUFFORCE
+  int32_t value;
+  int32_t error;  ///< errno; 0: it is set
+};
+
 struct Failure {
   Word claimed;
   Word set;
@@ -428,6 +442,7 @@ struct Board {
   Word arm;         ///< the supervisor traces everybody: go on
   Word supervisor;  ///< its tid; FUTEX_OWNER_DIED is added when it dies (robust futex)
   Word helper_busy;
+  Request request;
   Failure failure;
   // Calls so far, and those at the end; only a build for tests counts them.
   Word calls;
@@ -445,12 +460,14 @@ struct Setup {
   // For loading much at once: a number that neither the program nor the system uses, and a stack.
   int32_t helper_tid;
   uint64_t helper_stack_top;
-  int32_t service_fd;  ///< /proc/<supervisor>/fd: whatever the supervisor holds can be reopened
-  int32_t source_fd;   ///< a pidfd of the supervisor, to take over what it holds
-  int32_t root_fd;     ///< the root of the tree's own mount namespace, if it has one
-  bool own_mounts;     ///< it has
-  uint32_t threads;    ///< of all processes that resume
-  SocketOwner own;     ///< what all processes are until the end
+  // In a user namespace of the plan's own: those of the holder, who has the same descriptors.
+  int32_t service_fd;   ///< /proc/<supervisor>/fd: whatever the supervisor holds can be reopened
+  int32_t source_fd;    ///< a pidfd of the supervisor, to take over what it holds
+  bool user_namespace;  ///< all are in one of the plan's own: nobody has rights outside
+  int32_t root_fd;      ///< the root of the tree's own mount namespace, if it has one
+  bool own_mounts;      ///< it has
+  uint32_t threads;     ///< of all processes that resume
+  SocketOwner own;      ///< what all processes are until the end
   // Where the supervisor has its vdso, and where the arena keeps it.
   uint64_t vdso_at, vvar_at, vdso_park, vvar_park;
   const uint64_t* vdso_sizes;

@@ -17,6 +17,7 @@
 #include "restorer/namespaces.h"
 #include "restorer/problem.h"
 #include "restorer/unlinked.h"
+#include "restorer/user_namespace.h"
 
 namespace crgen::restorer {
 namespace {
@@ -70,9 +71,12 @@ std::string OpenServices(const Program& program, Services* services) {
   problem = MakeUnlinked(program, services);
   if (!problem.empty()) return problem;
   services->helper_tid = SpareNumbers(program).Next();
-  services->fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
-  if (services->fd < 0) return ErrorText("/proc/self/fd");
-  services->pidfd = static_cast<int>(syscall(__NR_pidfd_open, getpid(), 0));
+  // Who has the same descriptors, and lets all have them.
+  const pid_t holder = services->user != nullptr ? services->user->pid() : getpid();
+  const std::string folder = "/proc/" + std::to_string(holder) + "/fd";
+  services->fd = open(folder.c_str(), O_RDONLY | O_DIRECTORY);
+  if (services->fd < 0) return ErrorText(folder);
+  services->pidfd = static_cast<int>(syscall(__NR_pidfd_open, holder, 0));
   if (services->pidfd < 0) return ErrorText("pidfd_open");
   rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);

@@ -17,6 +17,7 @@
 #include "restorer/cleanup.h"
 #include "restorer/connections.h"
 #include "restorer/files/unix_socket.h"
+#include "restorer/from_outside.h"
 #include "restorer/handover.h"
 #include "restorer/inherited.h"
 #include "restorer/mounts.h"
@@ -28,6 +29,7 @@
 #include "restorer/schedule.h"
 #include "restorer/services.h"
 #include "restorer/supervisor_calls.h"
+#include "restorer/sysctl.h"
 #include "restorer/unlinked.h"
 #include "restorer/unlinked_content.h"
 #include "restorer/watches.h"
@@ -74,17 +76,23 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   const Ticks ticks;
   if (RestoreProblem problem = Build(text_size)) return problem;
   watch_ = std::make_unique<Watch>(program_, arena_, script_, options_.timeout);
-  ReadBack read_back(program_, cgroups_.has_namespace());
+  ReadBack read_back(program_, cgroups_.has_namespace(), user_, options_);
   if (RestoreProblem problem = RunOwnCommands()) return problem;
   if (RestoreProblem problem = watch_->AwaitAll(&Board::arrived)) return problem;
   if (RestoreProblem problem = FindNumbers()) return problem;
   if (RestoreProblem problem = cgroups_.MoveThreads(script_)) return problem;
+  if (user_.is_there()) {
+    if (RestoreProblem problem = RaiseFromOutside(script_)) return problem;
+  }
   Handover handover(script_, arena_, options_.timeout);
   if (std::string problem = handover.Trace(); !problem.empty()) return {problem, -1};
   watch_->Traced();
   Raise(&script_.board->arm);
   if (RestoreProblem problem = watch_->AwaitAll(&Board::armed)) return problem;
   if (std::string problem = handover.StopAll(); !problem.empty()) return {problem, -1};
+  if (user_.is_there()) {
+    if (RestoreProblem problem = ScheduleFromOutside(script_)) return problem;
+  }
   if (RestoreProblem problem = read_back.Check(script_, paths_, unlinked_)) return problem;
   if (std::string problem = SetTimes(program_, unlinked_); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem =
@@ -93,6 +101,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   }
   if (RestoreProblem problem = terminals_.Set(program_, script_.late_files, files_)) return problem;
   if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
+  if (std::string problem = user_.End(); !problem.empty()) return {problem, -1};
   if (std::string problem = system_v_.Release(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = cgroups_.SetProperties()) return problem;
   if (RestoreProblem problem = cgroups_.Check(script_)) return problem;
@@ -135,12 +144,22 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   Services services;
   services.files = &files_;
   services.names = &names_;
-  std::string mounts = CopyMounts(program_, &services);
+  std::string mounts;
+  services.ids.user = OwnUserNamespace(program_);
+  if (services.ids.user) {
+    services.user = &user_;
+    mounts = user_.Start(program_, options_, files_);
+    const FirstIds first(*services.ids.user);
+    WriteSysctlsAs(services.ids.Uid(first.uid), services.ids.Gid(first.gid));
+  }
+  if (mounts.empty()) mounts = CopyMounts(program_, &services);
   if (mounts.empty() && options_.new_pid_namespace) mounts = MountOwnProc();
   if (!mounts.empty()) return {mounts, -1};
   if (std::string problem = ResetInherited(); !problem.empty()) return {problem, -1};
-  if (RestoreProblem problem = EnterNamespaces(program_, files_, options_, &system_v_))
+  if (RestoreProblem problem =
+          EnterNamespaces(program_, files_, options_, services.user, services.ids, &system_v_)) {
     return problem;
+  }
   OwnMaps maps;
   services.cgroups = &cgroups_;
   services.time_namespace = options_.time_namespace;
@@ -151,7 +170,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   if (!mounts.empty()) return {mounts, -1};
   mounts_ = services.mounts;
   paths_ = services.paths = TreePaths(OwnMounts(program_), mounts_);
-  services.terminals.MakeIn(OwnDevpts(program_, services), paths_);
+  services.terminals.MakeIn(OwnDevpts(program_, services), paths_, services.ids);
   LeaveRseq();
   if (std::string problem = OpenServices(program_, &services); !problem.empty()) {
     return {problem, -1};
@@ -181,7 +200,9 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
                          board_, diag))) {
     return FirstOf(diag);
   }
-  script_ = Compile(program_, schedule_, services, ReadOwnState(), maps, arena_);
+  OwnState own = ReadOwnState();
+  if (services.ids.user) own.creds = CredsInside(*services.ids.user, own.creds);
+  script_ = Compile(program_, schedule_, services, own, maps, arena_);
   ReportDeath();
 #ifdef CRRESTORE_FAULTS
   fault_setup = script_.setup;
@@ -269,8 +290,12 @@ RestoreProblem Supervisor::StartRoot(const Op& op) {
   arguments.exit_signal = SIGCHLD;
   arguments.set_tid = reinterpret_cast<std::uint64_t>(&root->pid);
   arguments.set_tid_size = 1;
-  const long result =
-      FailsOnPurpose() ? -1 : CloneWhenFree(arguments, root_ == 0, options_.timeout);
+  arguments.flags &= ~static_cast<std::uint64_t>(user_.is_there() ? CLONE_NEWUSER : 0);
+  const bool inside = user_.is_there() && (arguments.flags & CLONE_NEWPID) != 0;
+  // The new pid namespace belongs to the user namespace of who makes it.
+  const long result = FailsOnPurpose() ? -1
+                      : inside         ? user_.CloneInside(arguments)
+                                       : CloneWhenFree(arguments, root_ == 0, options_.timeout);
   if (result < 0 && AskedToStop()) return {"interrupted", -1};
   if (result < 0) {
     const bool here = errno == EEXIST && (arguments.flags & CLONE_NEWPID) == 0;
@@ -279,9 +304,11 @@ RestoreProblem Supervisor::StartRoot(const Op& op) {
   }
   if (result > 0) {
     root_ = static_cast<pid_t>(result);
+    watch_->Born(root_);
     return {};
   }
   ResetOfRoot();
+  if (user_.is_there() && !inside && !user_.Enter()) _exit(1);
   // Either number may be the other's place.
   const int source = fcntl(source_, F_DUPFD, script_.setup->source_fd);
   if (source < 0 || dup2(service_, script_.setup->service_fd) < 0 ||

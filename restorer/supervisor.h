@@ -13,6 +13,7 @@
 #include "restorer/momentary_name.h"
 #include "restorer/restore.h"
 #include "restorer/system_v.h"
+#include "restorer/user_namespace.h"
 #include "restorer/watch.h"
 
 namespace crgen::restorer {
@@ -61,6 +62,7 @@ class Supervisor {
   std::vector<DumpersLink> links_;
   std::map<std::uint64_t, int> mounts_;  ///< of the tree, by id, of which this has descriptors
   TreePaths paths_;
+  UserHolder user_;
   SystemV system_v_;
   Terminals terminals_;
   pid_t root_ = 0;

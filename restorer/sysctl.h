@@ -8,4 +8,8 @@ namespace crgen::restorer {
 /// Writes "kernel/msgmax", say: of the namespace in which the supervisor is. Empty, or what failed.
 std::string WriteSysctl(const std::string& name, const std::string& value);
 
+/// What this process may not write it writes from now on with these effective ids: sysctls of an
+/// IPC namespace are its root's (ipc_permissions() of the kernel).
+void WriteSysctlsAs(uid_t uid, gid_t gid);
+
 }  // namespace crgen::restorer

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
-#include <sys/prctl.h>
 #include <sys/sem.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -17,6 +16,7 @@
 #include <map>
 
 #include "restorer/cleanup.h"
+#include "restorer/other_ids.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/sysctl.h"
@@ -35,26 +35,7 @@ constexpr std::pair<const char*, const char*> kWideLimits[] = {
     {"kernel/msgmni", "32768"},
     {"kernel/shmmni", "32768"}};
 
-/// The kernel takes whoever calls for the creator. -1: errno says why. To change ids has side
-/// effects, which are undone.
-int AsCreator(const IpcPermissions& permissions, const std::function<int()>& make) {
-  const uid_t uid = geteuid();
-  const gid_t gid = getegid();
-  if (permissions.creator_uid == uid && permissions.creator_gid == gid) return make();
-  const int dumpable = prctl(PR_GET_DUMPABLE);
-  int death_signal = 0;
-  prctl(PR_GET_PDEATHSIG, &death_signal);
-  if (FailsOnPurpose() || setresgid(-1, permissions.creator_gid, -1) != 0) return -1;
-  int made = -1;
-  if (!FailsOnPurpose() && setresuid(-1, permissions.creator_uid, -1) == 0) made = make();
-  const int error = errno;
-  if (setresuid(-1, uid, -1) != 0 || setresgid(-1, gid, -1) != 0) return -1;
-  if (dumpable == 1) prctl(PR_SET_DUMPABLE, dumpable);
-  prctl(PR_SET_PDEATHSIG, death_signal);
-  errno = error;
-  return made;
-}
-
+/// Of ids outside.
 template <typename Status>
 void SetPermissions(const IpcPermissions& from, Status* to) {
   to->uid = from.uid;
@@ -65,7 +46,8 @@ void SetPermissions(const IpcPermissions& from, Status* to) {
 /// Makes the objects of one namespace; each call gives an empty text, or what failed.
 class Maker {
  public:
-  Maker(const HostFiles& files, std::vector<void*>& held) : files_(files), held_(held) {}
+  Maker(const HostFiles& files, const OutsideIds& ids, std::vector<void*>& held)
+      : files_(files), ids_(ids), held_(held) {}
   Maker(const Maker&) = delete;
   Maker& operator=(const Maker&) = delete;
   ~Maker() {
@@ -82,7 +64,7 @@ class Maker {
     shmid_ds status;
     if (FailsOnPurpose() || shmctl(id, IPC_STAT, &status) != 0)
       return Failed("IPC_STAT of " + name);
-    SetPermissions(segment.permissions, &status.shm_perm);
+    SetPermissions(Outside(segment.permissions), &status.shm_perm);
     if (FailsOnPurpose() || shmctl(id, IPC_SET, &status) != 0) return Failed("IPC_SET of " + name);
     if (segment.locked && (FailsOnPurpose() || shmctl(id, SHM_LOCK, nullptr) != 0)) {
       return Failed("SHM_LOCK of " + name);
@@ -114,7 +96,7 @@ class Maker {
     msqid_ds status;
     if (FailsOnPurpose() || msgctl(id, IPC_STAT, &status) != 0)
       return Failed("IPC_STAT of " + name);
-    SetPermissions(queue.permissions, &status.msg_perm);
+    SetPermissions(Outside(queue.permissions), &status.msg_perm);
     status.msg_qbytes = queue.qbytes;  // there may be more in it: msgctl(2) asks nobody
     if (FailsOnPurpose() || msgctl(id, IPC_SET, &status) != 0) return Failed("IPC_SET of " + name);
     return "";
@@ -140,7 +122,7 @@ class Maker {
     if (FailsOnPurpose() || semctl(id, 0, IPC_STAT, argument) != 0) {
       return Failed("IPC_STAT of " + name);
     }
-    SetPermissions(set.permissions, &status.sem_perm);
+    SetPermissions(Outside(set.permissions), &status.sem_perm);
     if (FailsOnPurpose() || semctl(id, 0, IPC_SET, argument) != 0) {
       return Failed("IPC_SET of " + name);
     }
@@ -152,11 +134,13 @@ class Maker {
 
   /// `get`: shmget(2) and its like. The owner may do everything until the mode is set.
   template <typename Object, typename Get>
-  static std::string Create(const char* next_id, const std::string& name, const Object& object,
-                            Get&& get) {
+  std::string Create(const char* next_id, const std::string& name, const Object& object,
+                     Get&& get) const {
     std::string problem = WriteSysctl(next_id, std::to_string(object.id));
     if (!problem.empty()) return problem;
-    const int id = AsCreator(object.permissions, [&] {
+    // The kernel takes whoever calls for the creator.
+    const IpcPermissions permissions = Outside(object.permissions);
+    const int id = WithEffectiveIds(permissions.creator_uid, permissions.creator_gid, [&] {
       if (FailsOnPurpose()) return -1;
       return get(static_cast<key_t>(object.key.value), IPC_CREAT | IPC_EXCL | 0600);
     });
@@ -211,7 +195,16 @@ class Maker {
     return Failed("msgsnd to " + name);
   }
 
+  IpcPermissions Outside(IpcPermissions permissions) const {
+    permissions.uid = ids_.Uid(permissions.uid);
+    permissions.gid = ids_.Gid(permissions.gid);
+    permissions.creator_uid = ids_.Uid(permissions.creator_uid);
+    permissions.creator_gid = ids_.Gid(permissions.creator_gid);
+    return permissions;
+  }
+
   const HostFiles& files_;
+  const OutsideIds& ids_;
   std::vector<void*>& held_;
   std::map<std::string, int> images_;  ///< open for reading
   std::vector<char> buffer_;
@@ -219,14 +212,14 @@ class Maker {
 
 }  // namespace
 
-std::string SystemV::Make(const IpcNamespace& ipc, const HostFiles& files) {
+std::string SystemV::Make(const IpcNamespace& ipc, const HostFiles& files, const OutsideIds& ids) {
   if (ipc.shm.empty() && ipc.msg.empty() && ipc.sem.empty()) return "";
   std::string problem;
   for (const auto& [name, value] : kWideLimits) {
     problem = WriteSysctl(name, value);
     if (!problem.empty()) return problem;
   }
-  Maker maker(files, held_);
+  Maker maker(files, ids, held_);
   for (const ShmSegment& segment : ipc.shm) {
     problem = maker.Make(segment, ipc.sysctls.shm_rmid_forced);
     if (!problem.empty()) return problem;

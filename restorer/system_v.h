@@ -7,6 +7,7 @@
 
 #include "model/namespaces.h"
 #include "preflight/host_files.h"
+#include "restorer/outside_ids.h"
 
 namespace crgen::restorer {
 
@@ -16,7 +17,7 @@ class SystemV {
  public:
   /// Leaves limits of the namespace that are wide enough: the plan's are set afterwards. Empty, or
   /// what failed.
-  std::string Make(const IpcNamespace& ipc, const HostFiles& files);
+  std::string Make(const IpcNamespace& ipc, const HostFiles& files, const OutsideIds& ids);
 
   /// The tree has attached what it wants. Empty, or what failed.
   std::string Release();

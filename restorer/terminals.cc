@@ -251,7 +251,7 @@ const char* Terminals::SetEnd(const TerminalEnd& end, int fd) {
 }
 
 /// nullptr, or the call that failed.
-const char* Terminals::Set(const Terminal& terminal) {
+const char* Terminals::Set(const Terminal& terminal) const {
   const TerminalState& state = terminal.state;
   if (state.termios && !SetTermios(terminal.slave, ToKernel(*state.termios))) return "TCSETS";
   if (state.locked_termios && !IsNothing(*state.locked_termios)) {
@@ -261,8 +261,8 @@ const char* Terminals::Set(const Terminal& terminal) {
   const TerminalEnd& own = terminal.ends[0];
   constexpr std::uint32_t kUnchanged = ~std::uint32_t{0};
   if ((own.uid || own.gid) &&
-      (FailsOnPurpose() ||
-       fchown(terminal.slave, own.uid.value_or(kUnchanged), own.gid.value_or(kUnchanged)) != 0)) {
+      (FailsOnPurpose() || fchown(terminal.slave, own.uid ? ids_.Uid(*own.uid) : kUnchanged,
+                                  own.gid ? ids_.Gid(*own.gid) : kUnchanged) != 0)) {
     return "fchown";
   }
   if (own.mode && (FailsOnPurpose() || fchmod(terminal.slave, *own.mode) != 0)) return "fchmod";

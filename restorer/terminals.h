@@ -14,6 +14,7 @@
 #include "dsl/commands.h"
 #include "preflight/host_files.h"
 #include "restorer/late_files.h"
+#include "restorer/outside_ids.h"
 #include "restorer/problem.h"
 #include "restorer/tree_paths.h"
 
@@ -43,7 +44,8 @@ class Terminals {
  public:
   /// Ptys are made in the devpts at this descriptor, which must outlive this, and not in that of
   /// /dev/pts and /dev/ptmx; other terminals are looked up by `paths`.
-  void MakeIn(int devpts, TreePaths paths) {
+  void MakeIn(int devpts, TreePaths paths, OutsideIds ids) {
+    ids_ = std::move(ids);
     devpts_ = devpts;
     paths_ = std::move(paths);
   }
@@ -77,7 +79,7 @@ class Terminals {
   int OpenPtmx() const;
   int OpenDevice(const Tty& tty) const;
   int OpenSlave(std::uint32_t index, int flags) const;
-  static const char* Set(const Terminal& terminal);
+  const char* Set(const Terminal& terminal) const;
   static const char* SetEnd(const TerminalEnd& end, int fd);
   static const char* Feed(const Terminal& terminal, bool to_master, const TtyInput& input,
                           const HostFiles& files);
@@ -86,6 +88,7 @@ class Terminals {
   std::map<std::uint32_t, int> spare_;  ///< masters, by index, that were in the way of higher ones
   int devpts_ = -1;
   TreePaths paths_;
+  OutsideIds ids_;
 };
 
 }  // namespace crgen::restorer

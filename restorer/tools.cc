@@ -25,6 +25,7 @@
 #include "restorer/own_limits.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
+#include "restorer/user_namespace.h"
 
 namespace crgen::restorer {
 namespace {
@@ -81,6 +82,7 @@ struct Start {
   int in;
   int folder = AT_FDCWD;  ///< its working directory, or this process's
   bool confined = false;
+  const UserHolder* user = nullptr;
 };
 
 /// Starts it in a group of its own, with the caller's limits and no signal blocked; the pid, or -1
@@ -100,7 +102,9 @@ pid_t Fork(Start start, int out) {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   if ((start.folder == AT_FDCWD || fchdir(start.folder) == 0) &&
       dup2(start.in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
-      dup2(out, STDERR_FILENO) >= 0 && (!start.confined || Confine())) {
+      dup2(out, STDERR_FILENO) >= 0 && (!start.confined || Confine()) &&
+      (start.user == nullptr ||
+       (start.user->BecomeFirst() && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0))) {
     execvp(words[0], const_cast<char* const*>(words.data()));
   }
   dprintf(STDERR_FILENO, "%s", std::strerror(errno));
@@ -166,8 +170,8 @@ ToolOutcome RunConfinedTool(const std::vector<const char*>& words, int input, un
 }
 
 ToolOutcome RunToolIn(int folder, const std::vector<const char*>& words, int input,
-                      unsigned timeout) {
-  return Run({words, input, folder}, timeout);
+                      unsigned timeout, const UserHolder* user) {
+  return Run({words, input, folder, false, user}, timeout);
 }
 
 std::string ToolComplaint(const std::string& what, const ToolOutcome& outcome) {

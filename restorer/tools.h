@@ -7,6 +7,8 @@
 
 namespace crgen::restorer {
 
+class UserHolder;
+
 /// What a program has done.
 struct ToolOutcome {
   std::string problem;  ///< it could not be run, or not to its end
@@ -27,9 +29,9 @@ ToolOutcome RunTool(const std::vector<const char*>& words, const std::string& in
 ToolOutcome RunConfinedTool(const std::vector<const char*>& words, int input, unsigned timeout);
 
 /// The same in the directory `folder`, with the file `input` on its stdin and with the rights of
-/// this process.
+/// this process; with `user`, of root in that user namespace.
 ToolOutcome RunToolIn(int folder, const std::vector<const char*>& words, int input,
-                      unsigned timeout);
+                      unsigned timeout, const UserHolder* user);
 
 /// "nft: what it said", escaped; empty: it has done what it was asked for.
 std::string ToolComplaint(const std::string& what, const ToolOutcome& outcome);

@@ -226,7 +226,7 @@ std::string Maker::RemoveFolders() {
 std::string Maker::FinishDirectory(const UnlinkedFile& file) const {
   const Name& name = file.names.front();
   std::string problem = CheckLinks(HeldOf(name), 0, name.path);
-  if (problem.empty()) problem = SetFacts(*file.it, services_.unlinked.at(name.id));
+  if (problem.empty()) problem = SetFacts(*file.it, services_.ids, services_.unlinked.at(name.id));
   return problem;
 }
 
@@ -338,9 +338,9 @@ std::string Maker::MakeFile(UnlinkedFile& file) {
   ScopedFd opened;
   std::string problem = Create(file, &opened);
   if (problem.empty() && S_ISREG(*file.it->mode)) {
-    problem = FillFile(*file.it, *services_.files, opened.get());
+    problem = FillFile(*file.it, *services_.files, services_.ids, opened.get());
   } else if (problem.empty()) {
-    problem = SetFacts(*file.it, services_.unlinked.at(file.names.front().id));
+    problem = SetFacts(*file.it, services_.ids, services_.unlinked.at(file.names.front().id));
   }
   for (Name& name : file.names) {  // of many files, descriptors of their folders
     name.momentary.reset();

@@ -56,7 +56,7 @@ bool SetTimes(const FileTimes& times, const std::string& path) {
 
 }  // namespace
 
-std::string FillFile(const Unlinked& it, const HostFiles& files, int file) {
+std::string FillFile(const Unlinked& it, const HostFiles& files, const OutsideIds& ids, int file) {
   if (FailsOnPurpose() || ftruncate(file, static_cast<off_t>(*it.size)) != 0) {
     return std::strerror(errno);
   }
@@ -65,7 +65,7 @@ std::string FillFile(const Unlinked& it, const HostFiles& files, int file) {
     if (image.get() < 0) return part.source.image + ": " + std::strerror(errno);
     if (std::string problem = Copy(part, image.get(), file); !problem.empty()) return problem;
   }
-  if (FailsOnPurpose() || fchown(file, *it.uid, *it.gid) != 0 ||
+  if (FailsOnPurpose() || fchown(file, ids.Uid(*it.uid), ids.Gid(*it.gid)) != 0 ||
       fchmod(file, *it.mode & 07777) != 0) {
     return std::strerror(errno);
   }
@@ -73,9 +73,9 @@ std::string FillFile(const Unlinked& it, const HostFiles& files, int file) {
   return set ? "" : std::strerror(errno);
 }
 
-std::string SetFacts(const Unlinked& it, const std::string& held) {
+std::string SetFacts(const Unlinked& it, const OutsideIds& ids, const std::string& held) {
   const std::string path = "/proc/self/fd/" + held;
-  if (FailsOnPurpose() || chown(path.c_str(), *it.uid, *it.gid) != 0 ||
+  if (FailsOnPurpose() || chown(path.c_str(), ids.Uid(*it.uid), ids.Gid(*it.gid)) != 0 ||
       (!S_ISLNK(*it.mode) && chmod(path.c_str(), *it.mode & 07777) != 0)) {
     return std::strerror(errno);
   }

@@ -16,6 +16,7 @@
 
 #include "preflight/numbers.h"
 #include "restorer/cleanup.h"
+#include "restorer/from_outside.h"
 #include "restorer/proc_files.h"
 #include "restorer/supervisor_calls.h"
 
@@ -104,15 +105,17 @@ RestoreProblem Watch::AwaitChange(const Word* word, Word value) {
     if (Load(board.failure.set) != 0) return TheirProblem();
     if (AskedToStop()) return {"interrupted", -1};
     if (Load(*word) != value) return {};
-    futex_waitv waits[2] = {};
+    AnswerRequest(script_, root_);
+    futex_waitv waits[3] = {};
     waits[0] = {value, reinterpret_cast<std::uint64_t>(word), FUTEX_32, 0};
     waits[1] = {0, reinterpret_cast<std::uint64_t>(&board.failure.set), FUTEX_32, 0};
+    waits[2] = {0, reinterpret_cast<std::uint64_t>(&board.request.set), FUTEX_32, 0};
     timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += kLookEveryMs * 1'000'000;
     until.tv_sec += until.tv_nsec / 1'000'000'000;
     until.tv_nsec %= 1'000'000'000;
-    const long result = syscall(__NR_futex_waitv, waits, 2, 0, &until, CLOCK_MONOTONIC);
+    const long result = syscall(__NR_futex_waitv, waits, 3, 0, &until, CLOCK_MONOTONIC);
     if (result >= 0 || errno == EAGAIN) continue;
     if (errno != EINTR && errno != ETIMEDOUT) return {ErrorText("futex_waitv"), -1};
     if (RestoreProblem problem = Look()) return problem;

@@ -32,6 +32,8 @@ class Watch {
   RestoreProblem AwaitAll(Word Board::*counter);
   /// To be asked in every other wait, a few times a second: what makes it vain, or none.
   RestoreProblem Look();
+  /// The root's number here, once it is born.
+  void Born(pid_t root) { root_ = root; }
   /// From here on this process traces all threads: stops are reported to it.
   void Traced() { traced_ = true; }
 
@@ -52,6 +54,7 @@ class Watch {
   Deadline deadline_;
   std::uint64_t steps_ = 0;  ///< of all processes together, when last looked
   bool traced_ = false;
+  pid_t root_ = 0;
   Progress progress_;
 };
 

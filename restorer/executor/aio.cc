@@ -45,8 +45,7 @@ struct Ring : Caller {
 };
 
 void LoadEvents(const Caller& caller, const RingState& state, uint64_t to, uint64_t bytes) {
-  const long fd =
-      caller.Try(__NR_openat, caller.setup->service_fd, state.image, O_RDONLY | O_CLOEXEC, 0);
+  const long fd = OpenHeld(caller.setup, state.image, O_RDONLY | O_CLOEXEC);
   if (fd < 0) caller.Fail("open of the image", fd);
   for (uint64_t at = 0; at < bytes;) {
     const long got = caller.Try(__NR_pread64, fd, to + at, bytes - at, state.offset + at);

@@ -12,8 +12,7 @@ namespace {
 void Move(const Caller& caller, const CgroupMove* moves, uint32_t count) {
   for (uint32_t i = 0; i < count; ++i) {
     const CgroupMove& move = moves[i];
-    const long fd =
-        caller.Try(__NR_openat, caller.setup->service_fd, move.gate, O_WRONLY | O_CLOEXEC, 0);
+    const long fd = OpenHeld(caller.setup, move.gate, O_WRONLY | O_CLOEXEC);
     if (fd < 0) caller.Fail("open of cgroup.procs", fd, move.name);
     const long written = caller.Try(__NR_write, fd, "0", 1);
     if (written < 0) caller.Fail("write of cgroup.procs", written, move.name);

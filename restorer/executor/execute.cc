@@ -184,6 +184,8 @@ void Executor::Execute() {
       return EnterCgroups(*this, op->cgroups);
     case OpKind::kMounts:
       return MakeMounts(*this, op->mounts);
+    case OpKind::kTakeIds:
+      return TakeIds(*this);
     case OpKind::kSend:
       return SendQueue(*this, op->send);
     case OpKind::kSetOptions:

@@ -60,7 +60,7 @@ void Finisher::SetThread() const {
   if (thread->timer_slack != 0) {
     Control("prctl(PR_SET_TIMERSLACK)", PR_SET_TIMERSLACK, thread->timer_slack, 0, 0, 0);
   }
-  if (const SchedulingState* s = thread->scheduling) {
+  if (const SchedulingState* s = setup->user_namespace ? nullptr : thread->scheduling) {
     struct {
       uint32_t size, policy;
       uint64_t flags;
@@ -123,7 +123,7 @@ void Finisher::SetProcess() const {
     Must("rt_sigaction", __NR_rt_sigaction, process->actions[i].signal,
          &process->actions[i].handler, 0, 8);
   }
-  if (process->oom_score_adj != nullptr) {
+  if (process->oom_score_adj != nullptr && !setup->user_namespace) {
     WriteProc(*this, "../../self/oom_score_adj", process->oom_score_adj);
   }
   if (process->thp_disabled >= 0) {

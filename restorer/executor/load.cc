@@ -67,8 +67,7 @@ void RunHelper(const Setup* setup, const void* argument) {
 }  // namespace
 
 void LoadPages(const Setup* setup, const Process* process, const Op* op) {
-  const long fd =
-      Call(setup, __NR_openat, setup->service_fd, op->load.image, O_RDONLY | O_CLOEXEC, 0);
+  const long fd = OpenHeld(setup, op->load.image, O_RDONLY | O_CLOEXEC);
   if (fd < 0) Fail(setup, op->command, process->pid, "open of the image", fd);
   uint64_t size = 0;
   for (uint32_t i = 0; i < op->load.count; ++i) size += op->load.slices[i].size;

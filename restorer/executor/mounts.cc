@@ -87,16 +87,32 @@ struct Mounter {
     Must(step, "close", __NR_close, root);
   }
 
+  void Put(const MountStep& step, int32_t index, long made) const {
+    if (made == NumberOf(index)) return;
+    Must(step, "dup3", __NR_dup3, made, NumberOf(index), O_CLOEXEC);
+    Must(step, "close", __NR_close, made);
+  }
+
+  /// Whoever has no rights outside may make a proc(5) only where one is in sight
+  /// (mount_too_revealing() of the kernel): so before the old root goes.
+  bool IsMadeBefore(const MountStep& step) const {
+    return caller.setup->user_namespace && step.held < 0 && step.fstype != nullptr;
+  }
+
+  void MakeBefore(int32_t index) const {
+    const MountStep& step = mounts.steps[index];
+    if (IsMadeBefore(step)) Put(step, index, Make(step));
+  }
+
   void Run(int32_t index) const {
     const MountStep& step = mounts.steps[index];
-    const long made = step.held >= 0           ? Must(step, "pidfd_getfd", __NR_pidfd_getfd,
-                                                      caller.setup->source_fd, step.held, 0)
-                      : step.fstype != nullptr ? Make(step)
-                                               : Bind(step);
     const long mount = NumberOf(index);
-    if (made != mount) {
-      Must(step, "dup3", __NR_dup3, made, mount, O_CLOEXEC);
-      Must(step, "close", __NR_close, made);
+    if (!IsMadeBefore(step)) {
+      Put(step, index,
+          step.held >= 0
+              ? Must(step, "pidfd_getfd", __NR_pidfd_getfd, caller.setup->source_fd, step.held, 0)
+          : step.fstype != nullptr ? Make(step)
+                                   : Bind(step));
     }
     // Before anything is mounted on it: nobody else is to see that.
     mount_attr attributes = {};
@@ -129,6 +145,7 @@ void MakeMounts(const Caller& caller, const MountsOp& mounts) {
   caller.Must("unshare(CLONE_NEWNS)", __NR_unshare, CLONE_NEWNS);
   caller.Must("mount(MS_PRIVATE)", __NR_mount, 0, "/", 0, kRecursive | kPrivate, 0);
   const Mounter mounter{caller, mounts, caller.setup->root_fd + 1};
+  for (uint32_t i = 0; i < mounts.count; ++i) mounter.MakeBefore((int32_t)i);
   for (uint32_t i = 0; i < mounts.count; ++i) mounter.Run((int32_t)i);
   for (uint32_t i = 0; i < mounts.group_count; ++i) mounter.Share(mounts.groups[i]);
   caller.Must("close_range", __NR_close_range, mounter.first, mounter.first + (int)mounts.count - 1,

@@ -85,6 +85,13 @@ void Rest(const Setup* setup) {
   for (;;) AwaitChange(setup, const_cast<Word*>(&never), never);
 }
 
+long OpenHeld(const Setup* setup, const char* name, uint32_t flags) {
+  if (!setup->user_namespace) return Call(setup, __NR_openat, setup->service_fd, name, flags, 0);
+  int number = 0;
+  for (; *name != 0; ++name) number = number * 10 + (*name - '0');
+  return Call(setup, __NR_pidfd_getfd, setup->source_fd, number, 0);
+}
+
 void WriteProc(const Caller& caller, const char* file, const char* text) {
   const long fd = caller.Try(__NR_openat, caller.setup->service_fd, file, O_WRONLY | O_CLOEXEC, 0);
   if (fd < 0) caller.Fail("open", fd, file);

@@ -82,6 +82,16 @@ struct Caller {
   }
 };
 
+/// Opens what the supervisor holds as `name`, which it has open likewise: in a user namespace of
+/// the plan's own by taking that over, for nobody there has rights to what is outside.
+long OpenHeld(const Setup* setup, const char* name, uint32_t flags);
+
+/// setsockopt(2) of a buffer's size, whatever the limits are.
+void SetBuffer(const Caller& caller, int fd, int option, int32_t value);
+
+/// The root of a user namespace of the plan's own becomes whoever all are until the end.
+void TakeIds(const Caller& caller);
+
 /// Writes `text` into a file in /proc; `file` leads there from the service directory.
 void WriteProc(const Caller& caller, const char* file, const char* text);
 

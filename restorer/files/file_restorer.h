@@ -17,6 +17,7 @@
 #include "model/files/late.h"
 #include "preflight/host_files.h"
 #include "restorer/arena.h"
+#include "restorer/outside_ids.h"
 #include "restorer/script.h"
 #include "restorer/terminals.h"
 #include "restorer/tree_paths.h"
@@ -43,6 +44,7 @@ inline std::string LinkKey(const Text& path, const Text& link) {
 
 class Cgroups;
 class NameRecord;
+class UserHolder;
 
 /// What the script refers to outside the arena, as names in the service directory.
 struct Services {
@@ -63,6 +65,8 @@ struct Services {
   std::map<DeadId, pid_t> dying;                 ///< processes that are to die for PIDFDs
   std::map<FileId, int> made;                    ///< descriptions that it has made
   Terminals terminals;
+  OutsideIds ids;
+  UserHolder* user = nullptr;           ///< of a user namespace of its own; null: it has none
   std::map<std::uint64_t, int> mounts;  ///< by id: mounted nowhere, for the root
   bool own_mounts = false;              ///< the tree's paths are in a namespace of its own
   TreePaths paths;                      ///< where its paths lead before that is there

@@ -25,7 +25,8 @@ std::string FileRestorer<Memfd>::Prepare(const File&, const Memfd& memfd, Servic
   if (fd < 0 && errno == EINVAL) fd = create(0);
   if (fd < 0 || (memfd.size && ftruncate(fd, static_cast<off_t>(*memfd.size)) != 0) ||
       // fchown(2) takes the bits for set-user-id away: before fchmod(2).
-      ((memfd.uid || memfd.gid) && fchown(fd, memfd.uid.value_or(0), memfd.gid.value_or(0)) != 0) ||
+      ((memfd.uid || memfd.gid) && fchown(fd, services.ids.Uid(memfd.uid.value_or(0)),
+                                          services.ids.Gid(memfd.gid.value_or(0))) != 0) ||
       (memfd.mode && fchmod(fd, *memfd.mode & 07777) != 0)) {
     return "memfd " + std::to_string(memfd.inode_id.value) + ": " + std::strerror(errno);
   }

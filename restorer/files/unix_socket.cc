@@ -15,6 +15,7 @@
 #include "dsl/references.h"
 #include "preflight/socket_files.h"
 #include "restorer/problem.h"
+#include "restorer/user_namespace.h"
 
 namespace crgen::restorer {
 namespace {
@@ -24,7 +25,7 @@ bool NeedsRoot(const UnixSocket& socket) {
 }
 
 /// A file system that is mounted nowhere; -1: errno.
-int MakeNameRoot() {
+int MakeNameRoot(const OutsideIds& ids) {
   const int context = static_cast<int>(syscall(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC));
   if (context < 0) return -1;
   int root = -1;
@@ -32,7 +33,11 @@ int MakeNameRoot() {
     root = static_cast<int>(syscall(__NR_fsmount, context, FSMOUNT_CLOEXEC, 0));
   }
   close(context);
-  return root;
+  if (root < 0 || !ids.user) return root;
+  const FirstIds first(*ids.user);
+  if (fchownat(root, "", ids.Uid(first.uid), ids.Gid(first.gid), AT_EMPTY_PATH) == 0) return root;
+  close(root);
+  return -1;
 }
 
 /// nullptr: it has none.
@@ -115,7 +120,7 @@ std::string FileRestorer<UnixSocket>::Prepare(const File&, const UnixSocket& soc
   if (!socket.name || socket.accept_from) return "";
   services.sockets.emplace(socket.socket_id, socket);
   if (!NeedsRoot(socket)) return "";
-  const int root = MakeNameRoot();
+  const int root = MakeNameRoot(services.ids);
   if (root < 0) return ErrorText("fsmount of a tmpfs, for the name of a unix socket");
   services.name_roots.emplace(socket.socket_id, std::to_string(root));
   return "";
@@ -185,10 +190,12 @@ std::map<SocketId, std::size_t> NumberSocketFiles(const Program& program) {
 
 void RemoveSocketFiles(const Program& program, const preflight::RootView& root, int board) {
   const std::map<SocketId, std::size_t> numbers = NumberSocketFiles(program);
+  const OutsideIds ids = {OwnUserNamespace(program)};
   ForEachSocketFile(program, [&](const UnixSocket& socket) {
     MadeFile made = {};
     const std::size_t at = numbers.at(socket.socket_id) * sizeof made;
     if (pread(board, &made, sizeof made, static_cast<off_t>(at)) != sizeof made) return;
+    made.uid = ids.Uid(made.uid);
     if (made.state != MadeFile::kNone) RemoveMade(socket.Path(), made, root);
   });
 }

@@ -64,6 +64,7 @@ const Program kPrograms[] = {
     {"cyclic_groups", false},
     {"births_before_setsid", false},
     {"init", true, true},
+    {"user_namespace"},
     {"network", true, false, false, false, false, true},
     // CRIU wants a root that is a mount point.
     {"namespaces", false, false, false, false, true},

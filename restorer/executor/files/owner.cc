@@ -7,7 +7,7 @@
 namespace crgen::restorer {
 
 /// The kernel keeps the ids of who sets the owner (f_modown()): those that the signal is sent with.
-/// The saved id stays 0, so that the way back is open.
+/// The saved id stays its own, so that the way back is open.
 void SetOwner(const Caller& caller, const OwnerOp& owner) {
   if (owner.signal != 0) {
     caller.Must("fcntl(F_SETSIG)", __NR_fcntl, owner.fd, F_SETSIG, owner.signal);
@@ -17,13 +17,14 @@ void SetOwner(const Caller& caller, const OwnerOp& owner) {
     caller.Must("fcntl(F_SETOWN_EX)", __NR_fcntl, owner.fd, F_SETOWN_EX, nobody);
     return;
   }
-  const bool other_ids = owner.uid != 0 || owner.euid != 0;
-  if (other_ids) caller.Must("setresuid", __NR_setresuid, owner.uid, owner.euid, 0);
+  const uint32_t own = caller.setup->user_namespace ? caller.setup->own.euid : 0;
+  const bool other_ids = owner.uid != own || owner.euid != own;
+  if (other_ids) caller.Must("setresuid", __NR_setresuid, owner.uid, owner.euid, own);
   const int32_t target[2] = {owner.type, owner.pid};
   caller.Must("fcntl(F_SETOWN_EX)", __NR_fcntl, owner.fd, F_SETOWN_EX, target);
   if (!other_ids) return;
-  caller.Must("setresuid", __NR_setresuid, -1, 0, -1);
-  caller.Must("setresuid", __NR_setresuid, 0, 0, 0);
+  caller.Must("setresuid", __NR_setresuid, -1, own, -1);
+  caller.Must("setresuid", __NR_setresuid, own, own, own);
   caller.Must("prctl(PR_SET_DUMPABLE)", __NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
   DieWithParent(caller);
 }

@@ -25,8 +25,7 @@ void Fill(const Caller& caller, long to, const PipeOp& pipe) {
     caller.Must("fcntl(F_SETPIPE_SZ)", __NR_fcntl, to, kSetPipeSize, pipe.capacity);
   }
   if (pipe.bytes == 0) return;
-  const long image =
-      caller.Try(__NR_openat, caller.setup->service_fd, pipe.image, O_RDONLY | O_CLOEXEC, 0);
+  const long image = OpenHeld(caller.setup, pipe.image, O_RDONLY | O_CLOEXEC);
   if (image < 0) caller.Fail("open of the image", image);
   char bytes[16384];  // whole pages fill whole buffers of the pipe
   for (uint64_t at = 0; at < pipe.bytes;) {

@@ -17,8 +17,7 @@ void SetOption(const Caller& caller, int fd, int name, int32_t value) {
 }
 
 void Read(const Caller& caller, const MessageOp& message, uint64_t to) {
-  const long fd =
-      caller.Try(__NR_openat, caller.setup->service_fd, message.image, O_RDONLY | O_CLOEXEC, 0);
+  const long fd = OpenHeld(caller.setup, message.image, O_RDONLY | O_CLOEXEC);
   if (fd < 0) caller.Fail("open of the image", fd);
   for (uint64_t at = 0; at < message.bytes;) {
     const long got = caller.Try(__NR_pread64, fd, to + at, message.bytes - at, message.offset + at);
@@ -65,7 +64,7 @@ void SendQueue(const Caller& caller, const SendOp& send) {
   uint32_t size = sizeof usual;
   caller.Must("getsockopt(SO_SNDBUF)", __NR_getsockopt, send.fd, SOL_SOCKET, SO_SNDBUF, &usual,
               &size);
-  SetOption(caller, send.fd, SO_SNDBUFFORCE, kMostBuffer);
+  SetBuffer(caller, send.fd, SO_SNDBUFFORCE, kMostBuffer);
   uint64_t most = 1;
   for (uint32_t i = 0; i < send.count; ++i) {
     if (send.messages[i].bytes > most) most = send.messages[i].bytes;
@@ -77,7 +76,7 @@ void SendQueue(const Caller& caller, const SendOp& send) {
     Send(caller, send.fd, send.messages[i], (uint64_t)buffer);
   }
   caller.Must("munmap", __NR_munmap, buffer, most);
-  SetOption(caller, send.fd, SO_SNDBUFFORCE, usual / 2);
+  SetBuffer(caller, send.fd, SO_SNDBUFFORCE, usual / 2);
   SetOption(caller, send.fd, SO_BUF_LOCK, 0);
 }
 
