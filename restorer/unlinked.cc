@@ -77,6 +77,13 @@ struct UnlinkedFile {
   std::vector<Name> names = {};
 };
 
+/// A file that the dumper's hard link leads to, and which descriptions are the supervisor's.
+struct LinkedFile {
+  const Text* path = nullptr;
+  const Text* link = nullptr;
+  std::vector<OwnDescription> own = {};
+};
+
 /// A folder that is there for the moment, because something is to be made in it, or because it is
 /// one that has no name itself.
 struct Folder {
@@ -101,6 +108,7 @@ class Maker {
 
   std::string MakeDirectory(UnlinkedFile& file);
   std::string MakeFile(UnlinkedFile& file);
+  std::string OpenLink(const LinkedFile& linked);
   /// When nothing is to be made in them any more.
   std::string RemoveFolders();
   std::string FinishDirectory(const UnlinkedFile& file) const;
@@ -349,22 +357,15 @@ std::string Maker::MakeFile(UnlinkedFile& file) {
   return problem;
 }
 
-/// A file that the dumper's hard link leads to, and which descriptions are the supervisor's.
-struct LinkedFile {
-  const Text* path = nullptr;
-  const Text* link = nullptr;
-  std::vector<OwnDescription> own = {};
-};
-
 /// Under the old name for the moment, or another one.
-std::string OpenLink(const LinkedFile& linked, Services* services) {
+std::string Maker::OpenLink(const LinkedFile& linked) {
   const std::string& from = linked.link->bytes;
-  const Place link(services->paths, from);
+  const Place link(services_.paths, from);
   Name name({}, linked.path->bytes);
-  name.place = std::make_unique<Place>(services->paths, name.path, services->names);
+  if (std::string problem = FindPlace(name); !problem.empty()) return problem;
   Place& place = *name.place;
   struct stat facts;
-  if (link.folder.get() < 0 || place.folder.get() < 0 ||
+  if (link.folder.get() < 0 ||
       fstatat(link.folder.get(), link.name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0) {
     return Failed(from);
   }
@@ -385,15 +386,15 @@ std::string OpenLink(const LinkedFile& linked, Services* services) {
   const int held = open({O_PATH | O_NOFOLLOW});
   struct stat opened;
   if (held < 0 || fstat(held, &opened) != 0) return name.path + ": " + std::strerror(errno);
-  services->linked[LinkKey(*linked.path, *linked.link)] = std::to_string(held);
+  services_.linked[LinkKey(*linked.path, *linked.link)] = std::to_string(held);
   if (!SameInode(opened, facts)) return from + ": replaced as it was opened";
   for (const OwnDescription& it : linked.own) {
     const int fd = open(it.flags);
     if (fd < 0 || fstat(fd, &opened) != 0) return name.path + ": " + std::strerror(errno);
-    services->made[it.id] = fd;
+    services_.made[it.id] = fd;
     if (!SameInode(opened, facts)) return from + ": replaced as it was opened";
   }
-  services->links.push_back({from, facts.st_dev, facts.st_ino});
+  services_.links.push_back({from, facts.st_dev, facts.st_ino});
   if (!momentary.Remove()) return name.path + ": " + std::strerror(errno);
   return CheckLinks(held, facts.st_nlink, name.path);
 }
@@ -450,9 +451,6 @@ struct Wanted {
 std::string MakeUnlinked(const Program& program, Services* services) {
   Wanted wanted(program);
   std::string problem;
-  for (const auto& [key, link] : wanted.links) {
-    if (problem.empty()) problem = OpenLink(link, services);
-  }
   std::multimap<std::string, UnlinkedFile*> directories;  // what is inside comes behind
   for (auto& [id, file] : wanted.files) {
     if (S_ISDIR(*file.it->mode)) directories.emplace(file.names.front().path, &file);
@@ -464,6 +462,9 @@ std::string MakeUnlinked(const Program& program, Services* services) {
     if (!problem.empty()) problem = "the unlinked file " + file.names.front().path + ": " + problem;
   };
   for (auto& [path, file] : directories) run(*file, [&] { return maker.MakeDirectory(*file); });
+  for (const auto& [key, link] : wanted.links) {
+    if (problem.empty()) problem = maker.OpenLink(link);
+  }
   for (auto& [id, file] : wanted.files) {
     if (!S_ISDIR(*file.it->mode)) run(file, [&] { return maker.MakeFile(file); });
   }

@@ -100,7 +100,7 @@ class UnlinkedFaultsTest : public ::testing::Test {
     plan_.push_back({{"command", "OPEN_FILE"}, {"pid", 10}, {"fd", 16}, {"file", linked}});
     std::ofstream(Path("kept")) << "kept";
     fs::create_hard_link(Path("kept"), Path("link_remap.1"));
-    OpenLinked(17, "fifo_was", "FIFO", {"O_RDWR"});
+    OpenLinked(17, "gone/fifo_was", "FIFO", {"O_RDWR"});
     OpenLinked(18, "device_was", "REG", {"O_RDWR"});
     OpenLinked(19, "link_was", "REG", {"O_RDONLY", "O_PATH", "O_NOFOLLOW"});
     mkfifo(Path("link_remap.17").c_str(), 0600);
@@ -204,7 +204,7 @@ TEST_F(UnlinkedFaultsTest, EachTypeIsMade) {
   EXPECT_NE(Link(services.made.at(FileId{9})).find("/files/#"), std::string::npos);
   EXPECT_EQ(Link(services.made.at(FileId{16})), Path("was") + " (deleted)");
   const std::tuple<const char*, const char*, mode_t> kLinked[] = {
-      {"fifo_was", "link_remap.17", 010600},
+      {"gone/fifo_was", "link_remap.17", 010600},
       {"device_was", "link_remap.18", 020600},
       {"link_was", "link_remap.19", 0120777},
       {"executable_was", "link_remap.1", 0100644}};

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is open by a name that is gone, while another one still leads to it: the program's own
 // executable, a FIFO with bytes in it and two descriptions, a device, a symbolic link, a file that
-// is mapped.
+// is mapped, one whose folder is gone as well.
 #include <sys/sysmacros.h>
 
 #include "program.h"
 
-enum { BOTH = 10, WRITES, DEVICE, SYMLINK, MAPPED };
+enum { BOTH = 10, WRITES, DEVICE, SYMLINK, MAPPED, DEEP };
 static uint64_t* view;
 
 static const char* Path(const char* file) {
@@ -70,6 +70,8 @@ static void LastOfRoot(void) {
   EXPECT("its target", 11, readlinkat(SYMLINK, "", text, sizeof text - 1));
   EXPECT_TEXT("its target", "over/there/", text);
   Expect(MAPPED, "mapped", "mapped_left", S_IFREG | 0640, O_RDWR);
+  Expect(DEEP, "none/of/these", "deep_left", S_IFREG | 0640, O_RDONLY);
+  EXPECT("its folder is gone", -1, access(Path("none"), F_OK));
   view[1] = 4711;
   uint64_t word = 0;
   CHECK((int)pread(MAPPED, &word, sizeof word, 8));
@@ -113,5 +115,12 @@ int main(int argc, char** argv, char** environment) {
     Link(*file, other);
     CHECK(unlink(Path(*file)));
   }
+  CHECK(mkdir(Path("none"), 0700));
+  CHECK(mkdir(Path("none/of"), 0700));
+  Open(DEEP, "none/of/these", O_RDONLY | O_CREAT);
+  Link("none/of/these", "deep_left");
+  CHECK(unlink(Path("none/of/these")));
+  CHECK(rmdir(Path("none/of")));
+  CHECK(rmdir(Path("none")));
   Live(NULL, LastOfRoot);
 }
