@@ -26,9 +26,6 @@ namespace {
 
 constexpr const char* kGive = "run with that capability: as root, outside of what drops it";
 
-/// What the kernel lets root of a user namespace mount, and what this restorer makes there.
-constexpr std::string_view kOfTheUser[] = {"tmpfs", "devpts", "mqueue", "proc", "sysfs"};
-
 constexpr const char* kTmpfsTools[] = {"tar", "gzip"};
 constexpr const char* kShmNextId = "kernel/shm_next_id";
 
@@ -270,11 +267,6 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     }
     HoldRoot();
     for (const Mount& mount : mounts) {
-      if (context_.user && !mount.fstype.empty() &&
-          std::ranges::find(kOfTheUser, mount.fstype) == std::end(kOfTheUser)) {
-        findings_.Unsupported("a file system of type " + Printable(mount.fstype) +
-                              " in a user namespace of the plan's own");
-      }
       if (mount.external) HoldMount(mount);
       if (mount.content) CheckContent(mount);
     }

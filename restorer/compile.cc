@@ -218,9 +218,8 @@ class Compiler {
       }
     }
     loads_.Finish(ops);
-    if (services_.user != nullptr && index != 0 && creator_[index] == 0) {
+    if (services_.user != nullptr && index != 0 && creator_[index] == 0)
       AddTakeIds(script_.processes[index], &script_.births, &ops);
-    }
     Process* process = script_.processes[index];
     process->ops = arena_.Copy(ops);
     process->op_count = static_cast<std::uint32_t>(ops.size());
@@ -371,7 +370,6 @@ class Compiler {
     op.kind = OpKind::kClose;
     op.close = {close.fd};
   }
-
   void Translate(const MapRegion& map, Op& op) {
     const std::uint64_t size = map.end.value - map.start.value;
     op.kind = OpKind::kMap;

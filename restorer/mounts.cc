@@ -55,6 +55,14 @@ constexpr SuperblockFlag kSuperblock[] = {{mount_flag::kSynchronous, "sync"},
                                           {mount_flag::kLazyTime, "lazytime"}};
 constexpr const char* kReadOnlyFlag = "ro";
 
+std::uint64_t AttributesOf(const Mount& mount) {
+  std::uint64_t set = 0;
+  for (const Attribute& row : kAttributes) {
+    if (mount.flags.Has(row.flag)) set |= row.set;
+  }
+  return set;
+}
+
 /// Only a process of the tree's pid namespace can.
 bool IsMadeInside(const Mount& mount) { return mount.fstype == "proc"; }
 
@@ -162,7 +170,7 @@ int CopyOf(const Mount& mount, const Services& services, std::string* problem) {
       services.files->place(mount.external ? MountPlace(mount.external->bytes) : RootPlace());
   if (services.user != nullptr) {
     const char* call = "";
-    const int copy = services.user->CopyMount(place, &call);
+    const int copy = services.user->CopyMount(place, AttributesOf(mount), &call);
     if (copy < 0) *problem = Failed(mount, call);
     return copy;
   }
@@ -267,9 +275,7 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
       step.settings = arena.Copy(settings);
       step.setting_count = static_cast<std::uint32_t>(settings.size());
     }
-    for (const Attribute& row : kAttributes) {
-      if (mount.flags.Has(row.flag)) step.set |= row.set;
-    }
+    step.set = AttributesOf(mount);
     // A copy would share its events with what it is a copy of, and take others' mounts there.
     step.propagation = sharing.slaves_of_outside[i] ? mount_flag::kSlave : mount_flag::kPrivate;
     steps.push_back(step);

@@ -2,6 +2,7 @@
 // The mount namespace of the tree: what the supervisor makes for it, and what the root does.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,9 @@
 #include "restorer/compile.h"
 
 namespace crgen::restorer {
+
+/// All that mount_setattr(2) sets of a mount that restores know.
+inline constexpr std::uint64_t kAllAttributes = 0x1 | 0x2 | 0x4 | 0x8 | 0x70 | 0x80 | 0x200000;
 
 /// Whether the supervisor makes the file system of that mount.
 bool IsMadeOutside(const Mount& mount);

@@ -7,6 +7,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -31,6 +32,7 @@ namespace crgen::restorer {
 namespace {
 
 constexpr unsigned kTreeClone = 1, kEmptyPath = 0x1000;  // OPEN_TREE_CLONE, AT_EMPTY_PATH
+constexpr unsigned kMoveEmptyPath = 4;                   // MOVE_MOUNT_F_EMPTY_PATH
 constexpr std::size_t kMostMounts = 8192;
 
 struct OwnKind {
@@ -189,6 +191,7 @@ std::string UserHolder::Start(const Program& program, const RestoreOptions& opti
   pid_t number = 0;
   clone_args arguments = {};
   arguments.flags = CLONE_NEWUSER | CLONE_FILES | OwnNamespaces(program, options);
+  if (!made.empty()) arguments.flags |= CLONE_NEWNS;  // fsopen(2) takes rights in its own
   arguments.exit_signal = SIGCHLD;
   arguments.set_tid = reinterpret_cast<std::uint64_t>(&number);
   arguments.set_tid_size = 1;
@@ -293,23 +296,14 @@ bool UserHolder::BecomeFirst() const {
          setresuid(first_->uid, first_->uid, first_->uid) == 0;
 }
 
-/// By a child that is where `place` is when it enters: from a mount namespace of outside nobody
-/// inside may copy, and a name could lead elsewhere.
-int UserHolder::CopyMount(int place, const char** call) const {
+/// In a child: the copy gets its flags, and is mounted where nobody sees it by the time when all
+/// mounts of that namespace go into one that belongs to the user namespace, which locks them.
+int UserHolder::CopyMount(int place, std::uint64_t attributes, const char** call) const {
   struct stat wanted;
   *call = "fstat";
   if (FailsOnPurpose() || fstat(place, &wanted) != 0) return -1;
-  std::string folder = "/proc/self/fd/" + std::to_string(place), name;
-  if (!S_ISDIR(wanted.st_mode)) {
-    char path[4096];
-    const ssize_t size = readlink(folder.c_str(), path, sizeof path);
-    folder.assign(path, static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
-    const std::size_t end = folder.rfind('/');
-    *call = "readlink";
-    if (size < 0 || end == folder.npos) return -1;
-    name = folder.substr(end + 1);
-    folder.resize(end + 1);
-  }
+  const bool folder = S_ISDIR(wanted.st_mode);
+  const char* const there = folder ? "/" : "/proc/version";
   shared_->error = 0;
   clone_args arguments = {};
   arguments.flags = CLONE_FILES;
@@ -327,32 +321,32 @@ int UserHolder::CopyMount(int place, const char** call) const {
     };
     must("prctl(PR_SET_PDEATHSIG)", prctl(PR_SET_PDEATHSIG, SIGKILL));
     if (getppid() != parent) _exit(1);
-    must("chdir", chdir(folder.c_str()));
+    const int copy = static_cast<int>(
+        must("open_tree", syscall(SYS_open_tree, place, "", kTreeClone | O_CLOEXEC | kEmptyPath)));
+    must("unshare(CLONE_NEWNS)", unshare(CLONE_NEWNS));
+    must("mount(MS_SLAVE)", mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr));
+    const struct {
+      std::uint64_t set, clear, propagation, user;
+    } attribute = {attributes, kAllAttributes, MS_SLAVE, 0};
+    must("mount_setattr",
+         syscall(SYS_mount_setattr, copy, "", kEmptyPath, &attribute, sizeof attribute));
+    must("move_mount", syscall(SYS_move_mount, copy, "", AT_FDCWD, there, kMoveEmptyPath));
+    if (folder) must("fchdir", fchdir(copy));
+    close(copy);
     must("setns(CLONE_NEWUSER)", Enter() ? 0 : -1);
     must("unshare(CLONE_NEWNS)", unshare(CLONE_NEWNS));
-    shared_->contexts[0] = static_cast<int>(must(
-        "open_tree",
-        syscall(SYS_open_tree, AT_FDCWD, name.c_str(),
-                kTreeClone | O_CLOEXEC | (name.empty() ? kEmptyPath : 0u) | AT_SYMLINK_NOFOLLOW)));
+    shared_->contexts[0] = static_cast<int>(
+        must("open_tree", syscall(SYS_open_tree, AT_FDCWD, folder ? "" : there,
+                                  kTreeClone | O_CLOEXEC | (folder ? kEmptyPath : 0u))));
     _exit(0);
   }
   int status = 0;
   pid_t reaped;
   do reaped = waitpid(static_cast<pid_t>(child), &status, __WALL);
   while (reaped < 0 && errno == EINTR);
-  if (reaped != child || status != 0) {
-    *call = shared_->error != 0 ? shared_->call : "a child that copies it";
-    errno = shared_->error != 0 ? shared_->error : ECHILD;
-    return -1;
-  }
-  const int copy = shared_->contexts[0];
-  struct stat found;
-  *call = "open_tree (replaced since it was looked at)";
-  if (fstat(copy, &found) == 0 && found.st_dev == wanted.st_dev && found.st_ino == wanted.st_ino) {
-    return copy;
-  }
-  close(copy);
-  errno = ESTALE;
+  if (reaped == child && status == 0) return shared_->contexts[0];
+  *call = shared_->error != 0 ? shared_->call : "a child that copies it";
+  errno = shared_->error != 0 ? shared_->error : ECHILD;
   return -1;
 }
 

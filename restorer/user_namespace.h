@@ -56,9 +56,10 @@ class UserHolder {
   /// clone3(2) by a process in there, of a child of this one: its number, 0 in the child, or -1 and
   /// errno. REQUIRES: `arguments` has CLONE_NEWPID.
   long CloneInside(const clone_args& arguments) const;
-  /// A copy of what is mounted at `place`, without what is mounted below, with the flags locked
-  /// that nobody inside may change (mount_namespaces(7)). -1: errno, and `*call` says of what.
-  int CopyMount(int place, const char** call) const;
+  /// A copy of what is mounted at `place`, without what is mounted below, with these attributes of
+  /// mount_setattr(2), which nobody inside may take away (mount_namespaces(7), locked). -1: errno,
+  /// and `*call` says of what.
+  int CopyMount(int place, std::uint64_t attributes, const char** call) const;
 
  private:
   struct Shared;

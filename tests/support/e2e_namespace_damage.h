@@ -11,6 +11,10 @@ namespace crgen::test {
 inline std::vector<Damage> DamagesOfNamespaces() {
   using nlohmann::json;
   return {
+      {"user_namespace", "another map",
+       [](json& plan) { Add(-1, plan[0]["uid_map"][1]["count"]); }},
+      {"user_namespace", "ids outside that are others",
+       [](json& plan) { Add(5, plan[0]["gid_map"][1]["outside"]); }},
       {"namespaces", "another domain",
        InAttribute("uts", [](json& uts) { uts["domainname"] = "e2e-other"; })},
       {"namespaces", "another file in place of tun",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A user namespace of its own, to which UTS, IPC and network namespaces belong: what is mapped,
-// whose they are, ids of files, sockets and objects inside, and what it has from before it had no
-// rights outside: niceness, a large buffer.
+// whose they are, ids of files, sockets and objects inside, and what takes rights outside:
+// niceness, the size of a buffer.
 #include <grp.h>
 #include <linux/nsfs.h>
 #include <sys/ioctl.h>
@@ -13,7 +13,7 @@
 
 #include "program.h"
 
-enum { MEMFD = 20, ONE, OTHER, LISTENER, USER = 1000, GROUP = 1001, BUFFER = 1 << 22 };
+enum { MEMFD = 20, ONE, OTHER, LISTENER, USER = 1000, GROUP = 1001, BUFFER = 1 << 17 };
 static const char kUsers[] = "0 0 1\n1 100001 65535\n", kGroups[] = "0 0 1\n1 200001 65535\n";
 static int segment;
 
@@ -47,13 +47,11 @@ static void EnterUserNamespace(void) {
   EXPECT("the maps are written", 0, status);
 }
 
-/// All that takes rights outside, before they are gone.
-static void Prepare(void) {
+static void MakePair(void) {
   int ends[2];
   const int size = BUFFER / 2;
-  CHECK(setpriority(PRIO_PROCESS, 0, -5));
   CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
-  CHECK(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size));
+  CHECK(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size));
   for (int i = 0; i < 2; i++) {
     CHECK(dup2(ends[i], ONE + i));
     CHECK(close(ends[i]));
@@ -63,6 +61,7 @@ static void Prepare(void) {
 
 static void MakeInside(void) {
   const gid_t groups[] = {5, 77};
+  MakePair();
   CHECK(setgroups(2, groups));
   CHECK(sethostname("e2e-user", 8));
   const int fd = CHECK(memfd_create("owned", 0));
@@ -84,6 +83,7 @@ static void MakeInside(void) {
   CHECK(setegid(0));
   CHECK(dup2(listener, LISTENER));
   CHECK(close(listener));
+  CHECK(prctl(PR_SET_DUMPABLE, 1));  // which other ids have undone
 }
 
 static void CheckIds(void) {
@@ -179,7 +179,7 @@ static void LastChecks(void) {
 
 int main(void) {
   Begin();
-  Prepare();
+  CHECK(setpriority(PRIO_PROCESS, 0, -5));  // takes rights outside
   EnterUserNamespace();
   MakeInside();
   Live(CheckIds, LastChecks);
