@@ -65,7 +65,7 @@ struct SocketName {
   const void* address;  ///< struct sockaddr_un
   uint32_t length;
   bool has_file;          ///< no abstract one
-  const char* path;       ///< as in the address
+  const char* path;       ///< as in the address; of an abstract name for people
   const char* directory;  ///< where a relative path begins; null: it is absolute
   const char* folder;     ///< where the file is
   const char* base;       ///< its name there

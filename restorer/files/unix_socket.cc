@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "dsl/references.h"
+#include "model/printable.h"
 #include "preflight/socket_files.h"
 #include "restorer/problem.h"
 
@@ -48,8 +49,8 @@ const SocketName* NameOf(const UnixSocket& socket, const OpenContext& context) {
   name->address = address;
   name->length = static_cast<std::uint32_t>(offsetof(sockaddr_un, sun_path) + bytes.size());
   name->has_file = !socket.IsAbstract();
+  name->path = arena.Text(name->has_file ? bytes : "@" + Printable(bytes.substr(1)));
   if (!name->has_file) return name;
-  name->path = arena.Text(bytes);
   if (!bytes.starts_with('/')) {
     name->directory =
         arena.Text(socket.name_directory ? socket.name_directory->bytes : std::string("/"));

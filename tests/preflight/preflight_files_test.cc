@@ -107,6 +107,40 @@ TEST_F(PreflightFilesTest, SocketsDestroyNothing) {
   }
 }
 
+/// An abstract name is looked for where it will be bound, among those of its type.
+TEST_F(PreflightFilesTest, AbstractNamesThatAreTaken) {
+  const std::string text = "crrestore abstract name", name = '\0' + text;
+  const auto plan_with = [&](const char* type) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add("OPEN_FILE", Pid(0),
+             {{"fd", 0},
+              {"file",
+               {{"type", "UNIXSK"},
+                {"id", 1},
+                {"socket_id", 1},
+                {"name", name},
+                {"socket_type", type},
+                {"state", "unconnected"},
+                {"flags", {"O_RDWR"}}}}});
+    plan.Resume(Pid(0));
+    return plan;
+  };
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path, sizeof address.sun_path);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+  const int other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(bind(other, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ExpectRefused(plan_with("SOCK_DGRAM"),
+                "the abstract name @" + text + " is taken, by process 1 (preflight_");
+  EXPECT_EQ(Run(plan_with("SOCK_STREAM")).status, 0);
+  KillEverybody();
+  close(other);
+  EXPECT_EQ(Run(plan_with("SOCK_DGRAM")).status, 0);
+}
+
 /// Whose peer is not of the tree: it is handed over, or refused by name.
 TEST_F(PreflightFilesTest, TakesASocketFromOutside) {
   Plan plan;
