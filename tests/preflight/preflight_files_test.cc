@@ -78,12 +78,18 @@ TEST_F(PreflightFilesTest, SocketsDestroyNothing) {
     return plan;
   };
   std::ofstream(path) << "a letter";
-  ExpectRefused(plan_with(path), path + " is another file: the plan has a socket of that name");
+  ExpectRefused(plan_with(path), path + " is a file: the plan has a socket of that name");
   EXPECT_EQ(std::filesystem::file_size(path), 8u);
-  ExpectRefused(plan_with("name", {{"name_directory", folder_}}), path + " is another file");
+  ExpectRefused(plan_with("name", {{"name_directory", folder_}}), path + " is a file");
   unlink(path.c_str());
   ASSERT_EQ(symlink("nowhere", path.c_str()), 0);
-  ExpectRefused(plan_with(path), path + " is another file");
+  ExpectRefused(plan_with(path), path + " is a symbolic link");
+  unlink(path.c_str());
+  ASSERT_EQ(mkdir(path.c_str(), 0755), 0);
+  ExpectRefused(plan_with(path), path + " is a directory");
+  rmdir(path.c_str());
+  ASSERT_EQ(mkfifo(path.c_str(), 0644), 0);
+  ExpectRefused(plan_with(path), path + " is a FIFO");
   unlink(path.c_str());
   ExpectRefused(plan_with(folder_ + "/none/name"),
                 "the directory of the socket " + folder_ + "/none/name: No such file");
@@ -95,7 +101,8 @@ TEST_F(PreflightFilesTest, SocketsDestroyNothing) {
   for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
     const int other = socket(AF_UNIX, type, 0);
     ASSERT_EQ(bind(other, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    ExpectRefused(plan_with(path), path + " is the socket of somebody who runs");
+    ExpectRefused(plan_with(path),
+                  path + " is the socket of somebody who runs, by process 1 (preflight_");
     close(other);
     const Outcome outcome = Run(plan_with(path));  // left by nobody
     EXPECT_EQ(outcome.status, 0) << outcome.errors;
