@@ -165,6 +165,16 @@ TEST_F(PreflightFilesTest, TakesASocketFromOutside) {
               {"flags", {"O_RDWR"}}}}});
   plan.Resume(Pid(0));
   ExpectRefused(plan, "socket:[77] comes from outside, and is not handed over");
+  const auto refused = [&](int family, int type, const std::string& what) {
+    const int other = fcntl(socket(family, type, 0), F_DUPFD, 60);
+    const Outcome outcome =
+        Run(plan, "--detach --inherit-fd 'fd[" + std::to_string(other) + "]:socket:[77]'");
+    close(other);
+    EXPECT_EQ(outcome.status, 3) << outcome.errors;
+    EXPECT_NE(outcome.errors.find(what), std::string::npos) << outcome.errors;
+  };
+  refused(AF_INET, SOCK_STREAM, "is of the family 2, expected AF_UNIX");
+  refused(AF_UNIX, SOCK_DGRAM, "is of the type SOCK_DGRAM, expected SOCK_STREAM");
   int ends[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
   const int handed_over = fcntl(ends[0], F_DUPFD, 50);
