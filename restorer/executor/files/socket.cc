@@ -203,6 +203,17 @@ void Bind(const Caller& caller, long fd, const SocketName* name) {
   if (name->has_file) SetFile(caller, fd, *name, there);
 }
 
+void SetFlag(const Caller& caller, long fd, int option, int32_t value) {
+  caller.Must("setsockopt", __NR_setsockopt, fd, SOL_SOCKET, option, &value, sizeof value);
+}
+
+/// Before anybody connects: what waits has them by then. `on` is 0 for one that has been accepted,
+/// whose own ones come later.
+void SetHandedOn(const Caller& caller, long fd, const HandedOn& which, int32_t on) {
+  if (which.passcred) SetFlag(caller, fd, SO_PASSCRED, on);
+  if (which.passsec) SetFlag(caller, fd, SO_PASSSEC, on);
+}
+
 /// The process at the other end: who has called connect(2), or listen(2).
 int32_t PeerOf(const Caller& caller, long fd) {
   int32_t peer[3] = {};
@@ -313,12 +324,14 @@ void OpenSocket(const Caller& caller, const SocketOp& socket) {
   }
   if (socket.target != nullptr) Connect(caller, fd, socket);
   if (socket.backlog >= 0) {
+    SetHandedOn(caller, fd, socket.handed_on, 1);
     const ActingAs acting(caller, socket.owner, caller.setup->own.fsuid);
     caller.Must("listen", __NR_listen, fd, socket.backlog);
     acting.Leave();
   }
   if (!pair) return PutAt(caller, fd, socket.end);
   const long accepted = Accept(caller, socket);
+  SetHandedOn(caller, accepted, socket.handed_on, 0);
   GiveTo(caller, accepted, socket.owner);
   PutBoth(caller, fd, accepted, socket);
 }
