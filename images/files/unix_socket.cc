@@ -245,8 +245,7 @@ void FileLoaderOf<UnixSocket>::JoinPeer(std::size_t index, Loader& loader) {
   if (found == by_inode_.end() || sockets_[found->second].is_outside) {
     socket.comes_from_outside = true;
     if (found != by_inode_.end()) body.peer_name = AbsoluteName(sockets_[found->second].body);
-    socket.shutdown = 0;
-    body.permissions.reset();
+    if (!body.peer_name) body.permissions.reset();  // nobody makes it anew
     return;
   }
   if (sockets_[found->second].file < 0) {
