@@ -52,6 +52,7 @@ class FileLoaderOf<UnixSocket> : public FileLoader {
   void AddQueues(Loader& loader);
   bool TakeRights(const Packet& packet, Loader& loader, std::vector<FileIndex>* files);
   void KeepInFlight(Loader& loader);
+  void WarnOfRoots(Loader& loader);
   void Warn(Loader& loader);
 
   std::vector<Socket> sockets_;                                // in the order of files.img
