@@ -208,6 +208,9 @@ void FileLoaderOf<UnixSocket>::CheckNamespaces(Loader& loader) {
 }
 
 void FileLoaderOf<UnixSocket>::JoinPeers(Loader& loader) {
+  for (const Socket& socket : sockets_) {
+    if (socket.peer != 0) peers_.insert(socket.peer);
+  }
   for (std::size_t i = 0; i < sockets_.size(); ++i) {
     if (sockets_[i].file >= 0 && !sockets_[i].is_outside) JoinPeer(i, loader);
   }
@@ -230,7 +233,13 @@ void FileLoaderOf<UnixSocket>::JoinPeer(std::size_t index, Loader& loader) {
   UnixSocket& body = socket.body;
   Diagnostics& diag = loader.diag;
   const bool datagram = IsDatagram(body);
-  if (datagram) body.state = socket.peer == 0 ? kUnconnected : kConnected;
+  if (datagram) {
+    // connect(2) also makes the state of the socket that is connected to, which has a name.
+    const bool was_connected = IsConnected(body.state) && !peers_.contains(body.socket_id.value);
+    const bool has_lost_peer = socket.peer == 0 && was_connected && !body.name;
+    unclear_peers_ += socket.peer == 0 && was_connected && body.name ? 1 : 0;
+    body.state = socket.peer != 0 || has_lost_peer ? kConnected : kUnconnected;
+  }
   if (socket.peer == 0) {
     if (datagram || !IsConnected(body.state)) return;
     // The peer has gone, which is a shutdown in both directions.
@@ -441,6 +450,13 @@ void FileLoaderOf<UnixSocket>::Warn(Loader& loader) {
                               std::to_string(carried_with_locks_) +
                                   " files that only messages carry: no image has their locks and "
                                   "leases; they come back without");
+  }
+  if (unclear_peers_ != 0) {
+    loader.diag.NotRestorable(
+        "files.img",
+        std::to_string(unclear_peers_) +
+            " datagram sockets with a name: no image says whether they are connected to one that "
+            "is gone, or somebody was connected to them; they come back unconnected");
   }
   if (messages != 0) {
     loader.diag.NotRestorable(

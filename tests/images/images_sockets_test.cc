@@ -74,5 +74,27 @@ TEST(Sockets, ConnectedToOutside) {
   EXPECT_EQ(snapshot.files[snapshot.late[0].file].get(), file);
 }
 
+/// The kernel also calls connected what somebody was connected to, for which it has to have a name.
+TEST(Sockets, DatagramsWhosePeerIsGone) {
+  const auto state_of = [](const std::string& name, std::uint32_t state, bool has_client) {
+    Dump dump;
+    pb::unix_sk_entry& socket = AddSocket(dump, 4, SOCK_DGRAM, state);
+    if (!name.empty()) Name(socket, name);
+    dump.AddDescriptor(10, 5, 4, pb::FD_UNIXSK);
+    if (has_client) {
+      AddSocket(dump, 5, SOCK_DGRAM, 1).set_peer(40);
+      dump.AddDescriptor(10, 6, 5, pb::FD_UNIXSK);
+    }
+    const Snapshot snapshot = SnapshotOf(dump);
+    const File* file = FileOf(snapshot, 4);
+    return file == nullptr ? UnixState{} : std::get<UnixSocket>(file->body).state;
+  };
+  EXPECT_EQ(state_of("", 1, false), kConnected);
+  EXPECT_EQ(state_of("", 1, true), kUnconnected);  // it has left the pair
+  EXPECT_EQ(state_of("", 7, false), kUnconnected);
+  EXPECT_EQ(state_of("/run/name", 1, false), kUnconnected);
+  EXPECT_EQ(state_of("/run/name", 1, true), kUnconnected);
+}
+
 }  // namespace
 }  // namespace crgen
