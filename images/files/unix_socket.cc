@@ -433,12 +433,19 @@ void FileLoaderOf<UnixSocket>::WarnOfRoots(Loader& loader) {
 }
 
 void FileLoaderOf<UnixSocket>::Warn(Loader& loader) {
-  std::size_t connections = 0, messages = 0;
+  std::size_t connections = 0, messages = 0, unclear_places = 0;
   for (const Socket& socket : sockets_) {
     if (socket.file < 0 || IsDatagram(socket.body)) continue;
     connections += socket.body.state == kUnconnected ? 0 : 1;
   }
-  for (const SocketQueue& queue : loader.snapshot.socket_queues) messages += queue.messages.size();
+  for (const SocketQueue& queue : loader.snapshot.socket_queues) {
+    messages += queue.messages.size();
+    const auto* receiver = As<UnixSocket>(*loader.snapshot.files[queue.file]);
+    if (receiver == nullptr || receiver->socket_type.value != SOCK_STREAM) continue;
+    for (const QueuedMessage& message : queue.messages) {
+      unclear_places += !message.rights.empty() && message.bytes > 1 ? 1 : 0;
+    }
+  }
   if (connections != 0) {
     loader.diag.NotRestorable(
         "files.img", std::to_string(connections) +
@@ -457,6 +464,12 @@ void FileLoaderOf<UnixSocket>::Warn(Loader& loader) {
         std::to_string(unclear_peers_) +
             " datagram sockets with a name: no image says whether they are connected to one that "
             "is gone, or somebody was connected to them; they come back unconnected");
+  }
+  if (unclear_places != 0) {
+    loader.diag.NotRestorable(
+        "sk-queues.img", std::to_string(unclear_places) +
+                             " pieces of streams carry descriptors: no image says with which of "
+                             "their bytes; they come back with the first");
   }
   if (messages != 0) {
     loader.diag.NotRestorable(
