@@ -31,7 +31,12 @@ std::string AddressText(const std::optional<InetAddress>& at) {
 }  // namespace
 
 void Claims::OpenedAt(const File& file, const std::string& where) {
-  if (file.external) return External("descriptor", *file.external, where);
+  if (file.external) {
+    External("descriptor", *file.external, where);
+    const auto* socket = As<UnixSocket>(file);
+    if (socket != nullptr && socket->peer_name) Opens(file, *socket, where);  // may be bound anew
+    return;
+  }
   std::visit([&](const auto& body) { Opens(file, body, where); }, file.body);
 }
 

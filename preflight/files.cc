@@ -23,6 +23,7 @@
 #include "preflight/question.h"
 #include "preflight/root_view.h"
 #include "preflight/socket_files.h"
+#include "preflight/socket_holder.h"
 #include "preflight/watched_inodes.h"
 
 namespace crgen::preflight {
@@ -103,11 +104,15 @@ class FileQuestion : public QuestionOn<FileQuestion> {
       return LookAtName(root_.IsOwn() ? path : InFolder(folder.fd, path));
     });
     const auto state = static_cast<NameState>(found.value_or(0));
-    if (state == NameState::kOther) {
-      findings_.Wrong(path + " is another file: the plan has a socket of that name",
-                      "move it away");
-    } else if (state == NameState::kInUse) {
-      findings_.Wrong(path + " is the socket of somebody who runs", "end who has it");
+    if (state == NameState::kInUse) {
+      const auto who = host_.Text(FactKind::kSockets, "who has the name " + path,
+                                  [&] { return PathHolder(socket.name->bytes); });
+      findings_.Wrong(path + " is the socket of somebody who runs" + who.value_or(""),
+                      "end who has it");
+    } else if (state != NameState::kFree && state != NameState::kStale) {
+      findings_.Wrong(
+          path + " is " + std::string(NameOf(state)) + ": the plan has a socket of that name",
+          "move it away");
     }
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Descriptors that the caller hands over: `external`.
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <unordered_set>
 
 #include "dsl/references.h"
+#include "dsl/value_text.h"
 #include "model/printable.h"
 #include "preflight/question.h"
 
@@ -68,6 +70,7 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
     if (!IsOfKind(file, status)) {
       return findings_.Wrong(at + "is no " + std::string(TypeOf(file)));
     }
+    if (!CheckSocket(file, fd, at)) return;
     const auto access = static_cast<std::uint64_t>(flags) & O_ACCMODE;
     const std::uint64_t wanted = file.flags.bits & O_ACCMODE;
     if (access != wanted && access != O_RDWR) {
@@ -76,6 +79,37 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
                        : wanted == O_WRONLY ? "writing"
                                             : "both"));
     }
+  }
+
+  /// False: it is a socket of another kind, and a finding says so.
+  bool CheckSocket(const File& file, int fd, const std::string& at) {
+    const auto* local = As<UnixSocket>(file);
+    const auto* inet = As<InetSocket>(file);
+    if (local == nullptr && inet == nullptr) return true;
+    const auto option = [&](int name) {
+      int value = -1;
+      socklen_t size = sizeof value;
+      return getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+    };
+    const int family = option(SO_DOMAIN);
+    const std::uint32_t wanted_family = local != nullptr ? AF_UNIX : inet->family.value;
+    if (family != static_cast<int>(wanted_family)) {
+      findings_.Wrong(at + "is of the family " + std::to_string(family) + ", expected " +
+                      (local != nullptr ? "AF_UNIX" : ValueText(inet->family)));
+      return false;
+    }
+    const SocketType type{static_cast<std::uint32_t>(option(SO_TYPE))};
+    const SocketType wanted_type = local != nullptr ? local->socket_type : inet->socket_type;
+    if (!(type == wanted_type)) {
+      findings_.Wrong(at + "is of the type " + ValueText(type) + ", expected " +
+                      ValueText(wanted_type));
+      return false;
+    }
+    const int protocol = option(SO_PROTOCOL);
+    if (inet == nullptr || protocol == static_cast<int>(inet->protocol.value)) return true;
+    findings_.Wrong(at + "is of the protocol " + std::to_string(protocol) + ", expected " +
+                    ValueText(inet->protocol));
+    return false;
   }
 
   static bool IsOfKind(const File& file, const struct stat& status) {

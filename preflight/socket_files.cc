@@ -26,15 +26,49 @@ bool HasSocket(int file) {
   return !none;
 }
 
+NameState StateOf(mode_t mode) {
+  return S_ISREG(mode)    ? NameState::kRegular
+         : S_ISDIR(mode)  ? NameState::kDirectory
+         : S_ISLNK(mode)  ? NameState::kLink
+         : S_ISFIFO(mode) ? NameState::kFifo
+                          : NameState::kDevice;
+}
+
 }  // namespace
+
+std::string_view NameOf(NameState state) {
+  switch (state) {
+    case NameState::kFree:
+      return "nothing";
+    case NameState::kStale:
+      return "a socket that nobody has";
+    case NameState::kInUse:
+      return "a socket that somebody has";
+    case NameState::kOther:
+      return "another file";
+    case NameState::kRegular:
+      return "a file";
+    case NameState::kDirectory:
+      return "a directory";
+    case NameState::kLink:
+      return "a symbolic link";
+    case NameState::kFifo:
+      return "a FIFO";
+    case NameState::kDevice:
+      return "a device";
+  }
+  return "";
+}
 
 NameState LookAtName(const std::string& path) {
   const int file = open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (file < 0) return errno == ENOENT ? NameState::kFree : NameState::kOther;
   struct stat status;
   NameState state = NameState::kOther;
-  if (fstat(file, &status) == 0 && S_ISSOCK(status.st_mode)) {
-    state = HasSocket(file) ? NameState::kInUse : NameState::kStale;
+  if (fstat(file, &status) == 0) {
+    state = !S_ISSOCK(status.st_mode) ? StateOf(status.st_mode)
+            : HasSocket(file)         ? NameState::kInUse
+                                      : NameState::kStale;
   }
   close(file);
   return state;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace crgen {
 
@@ -11,8 +12,16 @@ enum class NameState : std::uint8_t {
   kFree,   ///< nothing
   kStale,  ///< a socket file that no socket has any more
   kInUse,  ///< a socket file, and somebody has the socket
-  kOther,  ///< another file
+  kOther,  ///< another file, of which no more is known
+  // Another file:
+  kRegular,
+  kDirectory,
+  kLink,
+  kFifo,
+  kDevice,
 };
+/// "a directory"
+std::string_view NameOf(NameState state);
 
 /// Looks without touching: a socket of another type is told from one that nobody has by what
 /// connect(2) says, and who listens does not notice.

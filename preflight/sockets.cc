@@ -2,7 +2,6 @@
 // Sockets: ports that are free, addresses and interfaces of this host, connections that nobody has,
 // and the tool that removes the network lock.
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <linux/netlink.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -23,8 +22,11 @@
 #include <vector>
 
 #include "dsl/references.h"
+#include "dsl/value_text.h"
+#include "model/printable.h"
 #include "preflight/question.h"
 #include "preflight/socket_address.h"
+#include "preflight/socket_holder.h"
 
 namespace crgen::preflight {
 namespace {
@@ -86,35 +88,6 @@ std::string TableText(const InetSocket& socket, const InetAddress& end) {
   }
   std::snprintf(piece, sizeof piece, ":%04X", end.port);
   return text + piece;
-}
-
-/// ", by process 12 (redis-server)": who holds the socket; empty: nobody that can be seen.
-std::string HolderOf(const std::string& inode) {
-  const std::string wanted = "socket:[" + inode + "]";
-  DIR* proc = opendir("/proc");
-  std::string found;
-  while (const dirent* entry = proc == nullptr ? nullptr : readdir(proc)) {
-    if (std::atoi(entry->d_name) <= 0) continue;
-    const std::string process = std::string("/proc/") + entry->d_name;
-    DIR* descriptors = opendir((process + "/fd").c_str());
-    if (descriptors == nullptr) continue;
-    while (const dirent* fd = readdir(descriptors)) {
-      char link[64];
-      const ssize_t size = readlinkat(dirfd(descriptors), fd->d_name, link, sizeof link);
-      if (size != static_cast<ssize_t>(wanted.size()) ||
-          wanted.compare(0, wanted.size(), link, wanted.size()) != 0) {
-        continue;
-      }
-      std::string name;
-      std::getline(std::ifstream(process + "/comm"), name);
-      found = ", by process " + std::string(entry->d_name) + " (" + name + ")";
-      break;
-    }
-    closedir(descriptors);
-    if (!found.empty()) break;
-  }
-  if (proc != nullptr) closedir(proc);
-  return found;
 }
 
 /// Who is in the way, and what to do about it.
@@ -208,6 +181,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
       if (const auto* inet = As<InetSocket>(file)) Look(*inet);
       if (const auto* netlink = As<NetlinkSocket>(file)) Look(*netlink);
       if (const auto* packet = As<PacketSocket>(file)) Look(*packet);
+      if (const auto* local = As<UnixSocket>(file)) Look(*local);
     });
   }
 
@@ -242,6 +216,17 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
   void CheckInterface(std::uint32_t index) {
     if (index == 0 || interfaces_.Has(index)) return;
     findings_.Wrong("there is no interface with index " + std::to_string(index));
+  }
+
+  /// Those whose names are files: files.cc.
+  void Look(const UnixSocket& socket) {
+    if (!socket.IsAbstract() || socket.accept_from) return;
+    const std::string name = "@" + Printable(socket.name->bytes.substr(1));
+    const auto user = host_.Text(FactKind::kSockets,
+                                 "the abstract name " + name + ", " + ValueText(socket.socket_type),
+                                 [&] { return AbstractNameUser(socket); });
+    if (user.value_or("").empty()) return;
+    findings_.Wrong("the abstract name " + name + " is taken" + user->substr(1), "end who has it");
   }
 
   /// Asks the kernel: a socket of the same kind is bound there, joins the groups, and is closed.

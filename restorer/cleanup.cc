@@ -48,6 +48,11 @@ void BlockStop() {
   sigprocmask(SIG_BLOCK, &set, nullptr);
 }
 
+void UnblockStop() {
+  sigset_t set = StopSignals();
+  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+}
+
 bool StopIsAsked() {
   sigset_t waiting;
   sigemptyset(&waiting);
@@ -59,8 +64,7 @@ bool StopIsAsked() {
 
 void DieOfStop() {
   for (int signal : kStopSignals) std::signal(signal, SIG_DFL);
-  sigset_t set = StopSignals();
-  sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  UnblockStop();
 }
 
 bool AdoptDescendants() { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0; }

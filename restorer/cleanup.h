@@ -11,6 +11,8 @@ void ListenForStop();
 bool AskedToStop();
 /// The four signals wait …
 void BlockStop();
+/// … are heard …
+void UnblockStop();
 /// AskedToStop(), or one of them waits.
 bool StopIsAsked();
 /// … and end this process again, as they do by default.

@@ -2,6 +2,7 @@
 // crrestore PLAN: brings a process tree back to life.
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -21,6 +22,7 @@
 #include "preflight/preflight.h"
 #include "restorer/arguments.h"
 #include "restorer/consent.h"
+#include "restorer/left_names.h"
 #include "restorer/outside_sockets.h"
 #include "restorer/own_limits.h"
 #include "restorer/restore.h"
@@ -117,7 +119,11 @@ Result ReadPlan(const std::string& path, Plan* plan, Diagnostics& diag) {
 }
 
 void LookAtHost(const Program& program, Arguments& arguments, HostFiles* files, Diagnostics& diag) {
-  ConnectOutside(program, arguments.outside_sockets, !arguments.preflight,
+  const OutsideSockets& outside = arguments.outside_sockets;
+  if (!arguments.preflight && (outside.all || !outside.keys.empty())) {
+    arguments.options.names = memfd_create("names", MFD_CLOEXEC);
+  }
+  ConnectOutside(program, outside, !arguments.preflight, arguments.options.names,
                  &arguments.options.inherited, diag);
   const PreflightOptions options = {arguments.images,
                                     arguments.images_outside,
@@ -186,10 +192,22 @@ void WriteTimes(const Program& program, const Schedule& schedule,
   for (const std::string& line : ChainText(timeline)) spdlog::info("{}", line);
 }
 
+/// Names that were bound for connections to outside, when nothing comes of the restore.
+void RemoveMade(const Arguments& arguments, const Plan& plan) {
+  Records records;
+  records.names = arguments.options.names;
+  if (records.names >= 0) {
+    RemoveLeftNames(plan.outcome.program, arguments.options.namespaces, records);
+  }
+}
+
 int RestorePlan(const Arguments& arguments, HostFiles& files, Plan* plan) {
   Outcome& outcome = plan->outcome;
   LateText trace(arguments.trace), gantt(arguments.gantt);
-  if (!trace.Open() || !gantt.Open()) return kBadInput;
+  if (!trace.Open() || !gantt.Open()) {
+    RemoveMade(arguments, *plan);
+    return kBadInput;
+  }
   const Schedule schedule = MakeSchedule(outcome.program);
   const bool restorer_ends = arguments.options.detach && !arguments.options.new_pid_namespace;
   Diagnostics settled, problem;
@@ -209,6 +227,7 @@ int RestorePlan(const Arguments& arguments, HostFiles& files, Plan* plan) {
   }
   Report(problem, plan);
   if (result.problem) {
+    RemoveMade(arguments, *plan);
     spdlog::error("nothing is restored, and nothing is left of the attempt");
     return kNotRestored;
   }
@@ -225,7 +244,10 @@ int Run(Arguments& arguments, Plan* plan) {
   HostFiles files;
   CheckPlan(arguments, plan, &files, diag);
   Report(diag, plan);
-  if (const ExitCode code = CodeOf(diag); code != kOk || arguments.preflight) return code;
+  if (const ExitCode code = CodeOf(diag); code != kOk || arguments.preflight) {
+    RemoveMade(arguments, *plan);
+    return code;
+  }
   if (!arguments.dry_run) return RestorePlan(arguments, files, plan);
   plan->outcome.schedule = MakeSchedule(plan->outcome.program);
   return kOk;

@@ -28,6 +28,11 @@ off_t At(long entry, std::size_t field) {
 
 }  // namespace
 
+NameRecord::NameRecord(int file) : file_(file) {
+  const off_t size = lseek(file, 0, SEEK_END);
+  next_ = size < 0 ? 0 : static_cast<long>(static_cast<std::size_t>(size) / sizeof(Entry));
+}
+
 long NameRecord::Announce(const std::string& folder, const std::string& name,
                           const struct stat* known) {
   Entry it = {};

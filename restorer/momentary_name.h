@@ -43,8 +43,8 @@ class NameRecord {
     char folder[4096];  ///< as the tree has it
   };
 
-  /// `file` is written, and not closed.
-  explicit NameRecord(int file) : file_(file) {}
+  /// `file` is written behind what it has, and not closed.
+  explicit NameRecord(int file);
   /// What is about to be made there; the entry's number, or -1: a path is too long.
   long Announce(const std::string& folder, const std::string& name, const struct stat* known);
   void Made(long entry, const struct stat& file);
@@ -54,7 +54,7 @@ class NameRecord {
   void SetState(long entry, std::uint32_t state) const;
 
   int file_;
-  long next_ = 0;
+  long next_;
   std::vector<long> free_;
 };
 

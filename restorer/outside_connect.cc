@@ -3,39 +3,25 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <new>
 
-#include "model/printable.h"
 #include "preflight/trusted_path.h"
 #include "restorer/compile_attributes.h"
-#include "restorer/problem.h"
+#include "restorer/own_process.h"
 
 namespace crgen::restorer {
 namespace {
 
 constexpr std::uint32_t kNobody = 65534;
-
-/// What the process that connects says: a call that has failed, and as whom.
-struct Answer {
-  const char* call = nullptr;  ///< a literal; null: nothing has failed
-  int error = 0;
-  bool has_uid = false;
-  std::uint32_t uid = 0;
-};
 
 /// False: it is longer than an address can be.
 bool MakeAddress(const std::string& name, sockaddr_un* address, socklen_t* length) {
@@ -54,12 +40,6 @@ bool SetEffective(std::uint64_t mask) {
   sets[0].effective = static_cast<std::uint32_t>(mask) & sets[0].permitted;
   sets[1].effective = static_cast<std::uint32_t>(mask >> 32) & sets[1].permitted;
   return syscall(SYS_capset, &header, sets) == 0;
-}
-
-/// setfsuid(2) and its like do not say whether they have: an id that nobody has asks.
-bool SetFsId(long call, std::uint32_t id) {
-  syscall(call, id);
-  return static_cast<std::uint32_t>(syscall(call, -1)) == id;
 }
 
 /// The process that connects. Its real and saved ids stay: nobody else can send it a signal or
@@ -184,10 +164,7 @@ class Connector {
            call(it_.fd, reinterpret_cast<const sockaddr*>(&address), length) == 0;
   }
 
-  void Fails(const char* call) {
-    answer_.error = errno;
-    answer_.call = call;
-  }
+  void Fails(const char* call) { answer_.Fails(call); }
 
   const OutsideConnection& it_;
   const bool connects_;
@@ -197,40 +174,11 @@ class Connector {
   Answer& answer_;
 };
 
-/// Runs `act` in a process of its own. Empty, or what failed of that.
-template <typename Act>
-std::string InOwnProcess(Act&& act) {
-  const pid_t parent = getpid();
-  const pid_t pid = fork();
-  if (pid < 0) return ErrorText("fork");
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() == parent) act();
-    _exit(0);
-  }
-  int status = 0;
-  pid_t ended;
-  do ended = waitpid(pid, &status, 0);
-  while (ended < 0 && errno == EINTR);
-  if (ended < 0) return ErrorText("waitpid");
-  return status == 0 ? "" : "the process that connects was killed";
-}
-
 }  // namespace
 
 std::string ConnectTo(const OutsideConnection& connection, bool connects) {
-  void* shared =
-      mmap(nullptr, sizeof(Answer), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) return ErrorText("mmap");
-  Answer* answer = new (shared) Answer;
-  std::string problem = InOwnProcess([&] { Connector(connection, connects, answer).Run(); });
-  if (problem.empty() && answer->call != nullptr) {
-    problem = std::string(answer->call) + " " + Printable(connection.peer);
-    if (answer->has_uid) problem += ", as user " + std::to_string(answer->uid);
-    problem += std::string(": ") + std::strerror(answer->error);
-  }
-  munmap(shared, sizeof(Answer));
-  return problem;
+  return InOwnProcess(connection.peer,
+                      [&](Answer* answer) { Connector(connection, connects, answer).Run(); });
 }
 
 }  // namespace crgen::restorer

@@ -10,7 +10,7 @@ namespace crgen::restorer {
 
 struct OutsideConnection {
   int fd = -1;                     ///< a socket that is not connected; it does not wait
-  std::string own_name = {};       ///< bound before; empty: none
+  std::string own_name = {};       ///< an abstract one, bound before; empty: none
   std::string peer;                ///< its address: a path, or an abstract name
   const Creds* process = nullptr;  ///< who is to have it; null: as this process is
 };

@@ -5,17 +5,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <set>
 #include <unordered_map>
 #include <vector>
 
 #include "dsl/references.h"
 #include "model/printable.h"
+#include "restorer/cleanup.h"
+#include "restorer/namespaces.h"
+#include "restorer/outside_bind.h"
 #include "restorer/outside_connect.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
 
 namespace crgen::restorer {
 namespace {
+
+std::string NameOf(const UnixSocket& socket) {
+  return socket.IsAbstract() ? socket.name->bytes : socket.Path();
+}
 
 /// The ids that processes are to have, by the command with which a process opens something.
 class Openers {
@@ -48,9 +56,48 @@ class Openers {
   std::unordered_map<std::size_t, std::size_t> opener_;
 };
 
+/// What the program has beside: names that are not to be taken from it, and where they are.
+struct Surroundings {
+  std::set<std::string> names;  ///< of sockets that it binds itself
+  bool own_mounts = false;
+};
+
+Surroundings LookAround(const Program& program) {
+  Surroundings found;
+  found.own_mounts = OwnMounts(program) != nullptr;
+  for (const Command& command : program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    if (open == nullptr) continue;
+    ForEachOpened(*open, [&](Fd, const File& file, bool) {
+      const auto* socket = As<UnixSocket>(file);
+      if (socket == nullptr || file.external || socket->accept_from || !socket->name) return;
+      if (!socket->unlinked_name) found.names.insert(NameOf(*socket));
+    });
+  }
+  return found;
+}
+
+/// Its own name, where it is a path, before it connects. Empty, or what failed.
+std::string Bind(const UnixSocket& socket, int fd, bool connects, const Surroundings& around,
+                 NameRecord* record) {
+  if (!socket.name) return "";
+  if (!socket.unlinked_name && around.names.contains(NameOf(socket))) {
+    return "its own name " + Printable(NameOf(socket)) +
+           " is that of a socket of the tree, which has accepted it: nobody can make it anew";
+  }
+  if (socket.IsAbstract()) return "";  // by who connects
+  if (socket.HasFile() && around.own_mounts) {
+    return "its own name " + Printable(socket.Path()) +
+           " is in a mount namespace of the plan's own, which is made later";
+  }
+  if (connects && FailsOnPurpose()) return ErrorText("bind(2)");
+  if (connects) BlockStop();  // what has been made is removed by who is asked to stop
+  return BindPath(socket, fd, connects, record);
+}
+
 /// A descriptor; -1: `*problem` says what failed.
 int Make(const File& file, const UnixSocket& socket, const Creds* process, bool connects,
-         std::string* problem) {
+         const Surroundings& around, NameRecord* record, std::string* problem) {
   const std::string& peer = socket.peer_name->bytes;
   if (!peer.starts_with('/') && !peer.starts_with('\0')) {
     *problem = "its peer has the relative name \"" + Printable(peer) +
@@ -66,7 +113,7 @@ int Make(const File& file, const UnixSocket& socket, const Creds* process, bool 
   const int type = static_cast<int>(socket.socket_type.value) | SOCK_CLOEXEC | SOCK_NONBLOCK;
   const int fd = FailsOnPurpose() ? -1 : ::socket(AF_UNIX, type, 0);
   if (fd < 0) return fails("socket(2)", -1);
-  // Where messages are answered to; a name in a folder is the peer's matter, and lost.
+  // Where messages are answered to.
   const std::string own = socket.IsAbstract() ? socket.name->bytes : "";
   if (connects && (FailsOnPurpose() || (!own.empty() && FailsOnPurpose()))) {
     return fails("connect(2)", fd);
@@ -76,7 +123,12 @@ int Make(const File& file, const UnixSocket& socket, const Creds* process, bool 
       fchown(fd, process->fsuid, process->fsgid) != 0) {
     return fails("fchown(2)", fd);
   }
-  *problem = ConnectTo({fd, own, peer, process}, connects);
+  const bool has_path = socket.name && !socket.IsAbstract();
+  if (has_path) *problem = ConnectTo({fd, own, peer, process}, false);  // before a file is made
+  if (problem->empty()) *problem = Bind(socket, fd, connects, around, record);
+  if (problem->empty() && (connects || !has_path)) {
+    *problem = ConnectTo({fd, own, peer, process}, connects);
+  }
   if (!problem->empty()) {
     close(fd);
     return -1;
@@ -87,10 +139,12 @@ int Make(const File& file, const UnixSocket& socket, const Creds* process, bool 
 
 }  // namespace
 
-void ConnectOutside(const Program& program, const OutsideSockets& allowed, bool connects,
+void ConnectOutside(const Program& program, const OutsideSockets& allowed, bool connects, int names,
                     std::map<std::string, int>* inherited, Diagnostics& diag) {
   if (!allowed.all && allowed.keys.empty()) return;
   const Openers openers(program);
+  const Surroundings around = LookAround(program);
+  NameRecord record(names);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* open = std::get_if<OpenFile>(&program[i].body);
     const auto* socket = open == nullptr ? nullptr : As<UnixSocket>(*open->file);
@@ -98,7 +152,7 @@ void ConnectOutside(const Program& program, const OutsideSockets& allowed, bool 
     const std::string& key = *open->file->external;
     if ((!allowed.all && !allowed.keys.contains(key)) || inherited->contains(key)) continue;
     std::string problem;
-    const int fd = Make(*open->file, *socket, openers.Of(i), connects, &problem);
+    const int fd = Make(*open->file, *socket, openers.Of(i), connects, around, &record, &problem);
     if (fd >= 0) {
       inherited->emplace(key, fd);
     } else {

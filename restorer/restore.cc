@@ -207,7 +207,8 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   result.problem.what = pidfile.Open(options.pidfile);
   if (result.problem) return result;
   // It stays when the processes and the one that restores are gone.
-  const Records records = {memfd_create("board", MFD_CLOEXEC), memfd_create("names", MFD_CLOEXEC)};
+  const Records records = {memfd_create("board", MFD_CLOEXEC),
+                           options.names >= 0 ? options.names : memfd_create("names", MFD_CLOEXEC)};
   int channel[2];
   if (records.board < 0 || records.names < 0 || !AdoptDescendants() ||
       socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel) != 0) {
@@ -215,6 +216,11 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     return result;
   }
   ListenForStop();
+  UnblockStop();
+  if (AskedToStop()) {
+    result.problem = {"interrupted"};
+    return result;
+  }
   const CallerTerminal terminal(program);
   Cgroups cgroups(program, options.cgroups);
   result.problem = cgroups.Make();

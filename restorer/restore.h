@@ -31,6 +31,7 @@ struct RestoreOptions {
   NamespaceOptions namespaces;     ///< what the caller gives for those of the plan's own
   std::map<std::string, int>
       inherited;               ///< descriptors of this process that are handed over, by key
+  int names = -1;              ///< NameRecord of what has been made already; -1: none
   std::string console_socket;  ///< gets the masters that no process has; empty: none
   std::string pidfile;         ///< gets the root's pid; empty: none
   unsigned timeout = 600;      ///< seconds without any progress; 0: as long as it takes

@@ -65,7 +65,7 @@ struct SocketName {
   const void* address;  ///< struct sockaddr_un
   uint32_t length;
   bool has_file;          ///< no abstract one
-  const char* path;       ///< as in the address
+  const char* path;       ///< as in the address; of an abstract name for people
   const char* directory;  ///< where a relative path begins; null: it is absolute
   const char* folder;     ///< where the file is
   const char* base;       ///< its name there
@@ -84,6 +84,12 @@ struct SocketEnd {
   const SocketName* name;  ///< to bind; null: none
 };
 
+/// Options of a listener that connections have from their first moment (unix_stream_connect() of
+/// the kernel), or from accept(2) on.
+struct HandedOn {
+  bool passcred, passsec;
+};
+
 /// socket(2), socketpair(2), accept(2).
 struct SocketOp {
   int32_t type;
@@ -95,6 +101,7 @@ struct SocketOp {
   int32_t accept_from;       ///< a descriptor of the listener; -1: nobody accepts
   int32_t shutdown_before;   ///< one more than what shutdown(2) takes; 0: none
   int32_t backlog;           ///< -1: it does not listen
+  HandedOn handed_on;        ///< of this listener, or of that which accepts
   const SocketOwner* owner;  ///< null: as this process is
 };
 

@@ -165,6 +165,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   services.time_namespace = options_.time_namespace;
   services.inherited = options_.inherited;
   services.tcp_close = options_.tcp_close;
+  services.handed_on = FindHandedOn(program_);
   services.timed = options_.timed;
   mounts = MakeFileSystems(program_, options_.timeout, &services);
   if (!mounts.empty()) return {mounts, -1};

@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"
 #include "images/load/socket_options.h"
 #include "model/files/external.h"
+#include "model/printable.h"
 
 namespace crgen {
 namespace {
@@ -186,6 +188,7 @@ void FileLoaderOf<UnixSocket>::Finish(Loader& loader) {
   JoinPeers(loader);
   AddQueues(loader);
   KeepInFlight(loader);
+  WarnOfRoots(loader);
   Warn(loader);
 }
 
@@ -205,6 +208,9 @@ void FileLoaderOf<UnixSocket>::CheckNamespaces(Loader& loader) {
 }
 
 void FileLoaderOf<UnixSocket>::JoinPeers(Loader& loader) {
+  for (const Socket& socket : sockets_) {
+    if (socket.peer != 0) peers_.insert(socket.peer);
+  }
   for (std::size_t i = 0; i < sockets_.size(); ++i) {
     if (sockets_[i].file >= 0 && !sockets_[i].is_outside) JoinPeer(i, loader);
   }
@@ -227,7 +233,13 @@ void FileLoaderOf<UnixSocket>::JoinPeer(std::size_t index, Loader& loader) {
   UnixSocket& body = socket.body;
   Diagnostics& diag = loader.diag;
   const bool datagram = IsDatagram(body);
-  if (datagram) body.state = socket.peer == 0 ? kUnconnected : kConnected;
+  if (datagram) {
+    // connect(2) also makes the state of the socket that is connected to, which has a name.
+    const bool was_connected = IsConnected(body.state) && !peers_.contains(body.socket_id.value);
+    const bool has_lost_peer = socket.peer == 0 && was_connected && !body.name;
+    unclear_peers_ += socket.peer == 0 && was_connected && body.name ? 1 : 0;
+    body.state = socket.peer != 0 || has_lost_peer ? kConnected : kUnconnected;
+  }
   if (socket.peer == 0) {
     if (datagram || !IsConnected(body.state)) return;
     // The peer has gone, which is a shutdown in both directions.
@@ -245,8 +257,7 @@ void FileLoaderOf<UnixSocket>::JoinPeer(std::size_t index, Loader& loader) {
   if (found == by_inode_.end() || sockets_[found->second].is_outside) {
     socket.comes_from_outside = true;
     if (found != by_inode_.end()) body.peer_name = AbsoluteName(sockets_[found->second].body);
-    socket.shutdown = 0;
-    body.permissions.reset();
+    if (!body.peer_name) body.permissions.reset();  // nobody makes it anew
     return;
   }
   if (sockets_[found->second].file < 0) {
@@ -390,13 +401,51 @@ void FileLoaderOf<UnixSocket>::KeepInFlight(Loader& loader) {
   });
 }
 
+/// bind(2) begins in the root of who calls it, and the kernel keeps the name as it was given.
+void FileLoaderOf<UnixSocket>::WarnOfRoots(Loader& loader) {
+  std::unordered_map<FileIndex, const Socket*> named;
+  for (const Socket& socket : sockets_) {
+    if (socket.file < 0 || !socket.body.HasFile()) continue;
+    if (socket.body.name->bytes.starts_with('/')) named.emplace(socket.file, &socket);
+  }
+  if (named.empty()) return;
+  std::set<std::string> said;  // a listener and what it has accepted have one name
+  for (std::size_t p = 0; p < loader.snapshot.processes.size(); ++p) {
+    const Process& process = loader.snapshot.processes[p];
+    if (process.table < 0 || process.attributes == nullptr || !process.attributes->fs) continue;
+    const std::string& root = process.attributes->fs->root.bytes;
+    if (root == "/") continue;
+    for (const Descriptor& slot : loader.snapshot.tables[process.table].slots) {
+      const auto found = named.find(slot.file);
+      if (found == named.end()) continue;
+      const Socket& socket = *found->second;
+      named.erase(found);
+      const std::string name = Printable(socket.body.name->bytes);
+      if (!said.insert(name).second) continue;
+      loader.diag.NotRestorable(
+          socket.where + ".name",
+          "\"" + name + "\", held by process " + std::to_string(loader.snapshot.tree.nodes[p].pid) +
+              ", whose root is " + Printable(root) +
+              ": no image says below which root it was bound; it comes back as " + name +
+              " of the mount namespace's root");
+    }
+  }
+}
+
 void FileLoaderOf<UnixSocket>::Warn(Loader& loader) {
-  std::size_t connections = 0, messages = 0;
+  std::size_t connections = 0, messages = 0, unclear_places = 0;
   for (const Socket& socket : sockets_) {
     if (socket.file < 0 || IsDatagram(socket.body)) continue;
     connections += socket.body.state == kUnconnected ? 0 : 1;
   }
-  for (const SocketQueue& queue : loader.snapshot.socket_queues) messages += queue.messages.size();
+  for (const SocketQueue& queue : loader.snapshot.socket_queues) {
+    messages += queue.messages.size();
+    const auto* receiver = As<UnixSocket>(*loader.snapshot.files[queue.file]);
+    if (receiver == nullptr || receiver->socket_type.value != SOCK_STREAM) continue;
+    for (const QueuedMessage& message : queue.messages) {
+      unclear_places += !message.rights.empty() && message.bytes > 1 ? 1 : 0;
+    }
+  }
   if (connections != 0) {
     loader.diag.NotRestorable(
         "files.img", std::to_string(connections) +
@@ -408,6 +457,19 @@ void FileLoaderOf<UnixSocket>::Warn(Loader& loader) {
                               std::to_string(carried_with_locks_) +
                                   " files that only messages carry: no image has their locks and "
                                   "leases; they come back without");
+  }
+  if (unclear_peers_ != 0) {
+    loader.diag.NotRestorable(
+        "files.img",
+        std::to_string(unclear_peers_) +
+            " datagram sockets with a name: no image says whether they are connected to one that "
+            "is gone, or somebody was connected to them; they come back unconnected");
+  }
+  if (unclear_places != 0) {
+    loader.diag.NotRestorable(
+        "sk-queues.img", std::to_string(unclear_places) +
+                             " pieces of streams carry descriptors: no image says with which of "
+                             "their bytes; they come back with the first");
   }
   if (messages != 0) {
     loader.diag.NotRestorable(

@@ -5,6 +5,7 @@
 #include <map>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -52,13 +53,16 @@ class FileLoaderOf<UnixSocket> : public FileLoader {
   void AddQueues(Loader& loader);
   bool TakeRights(const Packet& packet, Loader& loader, std::vector<FileIndex>* files);
   void KeepInFlight(Loader& loader);
+  void WarnOfRoots(Loader& loader);
   void Warn(Loader& loader);
 
   std::vector<Socket> sockets_;                                // in the order of files.img
   std::unordered_map<std::uint32_t, std::size_t> by_inode_;    // in sockets_
   std::unordered_map<std::uint32_t, std::size_t> by_file_id_;  // likewise
+  std::unordered_set<std::uint64_t> peers_;                    // inodes: somebody's peer
   std::vector<Packet> packets_;
   std::size_t carried_with_locks_ = 0;  ///< files that may have some, and only messages carry
+  std::size_t unclear_peers_ = 0;       ///< datagram sockets that may have lost theirs
 };
 
 }  // namespace crgen

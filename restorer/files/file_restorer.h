@@ -57,6 +57,7 @@ struct Services {
   std::map<std::string, int> inherited;          ///< what the caller hands over, by key
   std::map<BpfMapId, int> bpf_maps;              ///< one description of each, among `made`
   std::map<SocketId, UnixSocket> sockets;        ///< all that have a name
+  std::map<SocketId, HandedOn> handed_on;        ///< by listeners to their connections
   std::map<SocketId, std::size_t> socket_files;  ///< their places in Script::socket_files
   std::map<SocketId, std::string> name_roots;    ///< for names that no path leads to
   std::map<UnlinkedId, std::string> unlinked;    ///< by name: what has no name any more

@@ -10,10 +10,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
+#include "dsl/descriptor_tables.h"
 #include "dsl/references.h"
+#include "model/printable.h"
 #include "preflight/socket_files.h"
+#include "restorer/late_files.h"
 #include "restorer/problem.h"
 #include "restorer/user_namespace.h"
 
@@ -22,22 +26,6 @@ namespace {
 
 bool NeedsRoot(const UnixSocket& socket) {
   return socket.name && socket.unlinked_name && !socket.accept_from;
-}
-
-/// A file system that is mounted nowhere; -1: errno.
-int MakeNameRoot(const OutsideIds& ids) {
-  const int context = static_cast<int>(syscall(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC));
-  if (context < 0) return -1;
-  int root = -1;
-  if (syscall(__NR_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0) {
-    root = static_cast<int>(syscall(__NR_fsmount, context, FSMOUNT_CLOEXEC, 0));
-  }
-  close(context);
-  if (root < 0 || !ids.user) return root;
-  const FirstIds first(*ids.user);
-  if (fchownat(root, "", ids.Uid(first.uid), ids.Gid(first.gid), AT_EMPTY_PATH) == 0) return root;
-  close(root);
-  return -1;
 }
 
 /// nullptr: it has none.
@@ -53,8 +41,8 @@ const SocketName* NameOf(const UnixSocket& socket, const OpenContext& context) {
   name->address = address;
   name->length = static_cast<std::uint32_t>(offsetof(sockaddr_un, sun_path) + bytes.size());
   name->has_file = !socket.IsAbstract();
+  name->path = arena.Text(name->has_file ? bytes : "@" + Printable(bytes.substr(1)));
   if (!name->has_file) return name;
-  name->path = arena.Text(bytes);
   if (!bytes.starts_with('/')) {
     name->directory =
         arena.Text(socket.name_directory ? socket.name_directory->bytes : std::string("/"));
@@ -115,6 +103,21 @@ void ForEachSocketFile(const Program& program, Use&& use) {
 
 }  // namespace
 
+int MakeNameRoot(const OutsideIds& ids) {
+  const int context = static_cast<int>(syscall(__NR_fsopen, "tmpfs", FSOPEN_CLOEXEC));
+  if (context < 0) return -1;
+  int root = -1;
+  if (syscall(__NR_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) == 0) {
+    root = static_cast<int>(syscall(__NR_fsmount, context, FSMOUNT_CLOEXEC, 0));
+  }
+  close(context);
+  if (root < 0 || !ids.user) return root;
+  const FirstIds first(*ids.user);
+  if (fchownat(root, "", ids.Uid(first.uid), ids.Gid(first.gid), AT_EMPTY_PATH) == 0) return root;
+  close(root);
+  return -1;
+}
+
 std::string FileRestorer<UnixSocket>::Prepare(const File&, const UnixSocket& socket,
                                               Services& services) {
   if (!socket.name || socket.accept_from) return "";
@@ -135,6 +138,11 @@ void FileRestorer<UnixSocket>::Compile(const UnixSocket& socket, OpenContext& co
   op->shutdown_before =
       socket.shutdown_before ? static_cast<std::int32_t>(socket.shutdown_before->value) : 0;
   op->accept_from = -1;
+  const auto hands_on = [&](SocketId listener) {
+    const auto known = context.services.handed_on.find(listener);
+    op->handed_on = known == context.services.handed_on.end() ? HandedOn{} : known->second;
+  };
+  if (socket.backlog) hands_on(socket.socket_id);
   op->owner = context.owner;
   op->peer.fd = -1;
   if (socket.connect_to) {
@@ -149,6 +157,7 @@ void FileRestorer<UnixSocket>::Compile(const UnixSocket& socket, OpenContext& co
                 context.peer->cloexec, nullptr};
     if (peer.accept_from) {
       op->accept_from = *peer.accept_from;
+      hands_on(SocketId{socket.connect_to->value});
     } else {
       op->peer.name = NameOf(peer, context);
     }
@@ -173,6 +182,35 @@ void LateRestorer<QueueSetting>::Compile(Fd fd, const QueueSetting& setting, con
   }
   op.kind = OpKind::kSend;
   op.send = {fd, context.arena.Copy(messages), static_cast<std::uint32_t>(messages.size())};
+}
+
+std::map<SocketId, HandedOn> FindHandedOn(const Program& program) {
+  std::map<SocketId, HandedOn> found;
+  const auto of = [](const LateState& state) {
+    const auto* set = std::get_if<SocketOptionsSetting>(&state);
+    if (set == nullptr) return HandedOn{};
+    return HandedOn{set->options.so_passcred.value_or(false),
+                    set->options.so_passsec.value_or(false)};
+  };
+  const auto any = [&](const DescriptorState& late) {
+    const HandedOn it = of(late.state);
+    return it.passcred || it.passsec;
+  };
+  const auto sets_any = [&](const Command& command) {
+    return HasLateState(command) &&
+           std::ranges::any_of(std::get<SetAttr>(command.body).attributes->descriptors, any);
+  };
+  if (std::ranges::none_of(program, sets_any)) return found;
+  for (const auto& [command, files] : FindLateFiles(program)) {
+    const auto& states = std::get<SetAttr>(program[command].body).attributes->descriptors;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+      const auto* socket = As<UnixSocket>(*files[i]);
+      if (any(states[i]) && socket != nullptr && socket->backlog) {
+        found[socket->socket_id] = of(states[i].state);
+      }
+    }
+  }
+  return found;
 }
 
 void RemoveNameRoot(const UnixSocket& socket, int root) {

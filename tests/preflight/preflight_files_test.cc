@@ -78,12 +78,18 @@ TEST_F(PreflightFilesTest, SocketsDestroyNothing) {
     return plan;
   };
   std::ofstream(path) << "a letter";
-  ExpectRefused(plan_with(path), path + " is another file: the plan has a socket of that name");
+  ExpectRefused(plan_with(path), path + " is a file: the plan has a socket of that name");
   EXPECT_EQ(std::filesystem::file_size(path), 8u);
-  ExpectRefused(plan_with("name", {{"name_directory", folder_}}), path + " is another file");
+  ExpectRefused(plan_with("name", {{"name_directory", folder_}}), path + " is a file");
   unlink(path.c_str());
   ASSERT_EQ(symlink("nowhere", path.c_str()), 0);
-  ExpectRefused(plan_with(path), path + " is another file");
+  ExpectRefused(plan_with(path), path + " is a symbolic link");
+  unlink(path.c_str());
+  ASSERT_EQ(mkdir(path.c_str(), 0755), 0);
+  ExpectRefused(plan_with(path), path + " is a directory");
+  rmdir(path.c_str());
+  ASSERT_EQ(mkfifo(path.c_str(), 0644), 0);
+  ExpectRefused(plan_with(path), path + " is a FIFO");
   unlink(path.c_str());
   ExpectRefused(plan_with(folder_ + "/none/name"),
                 "the directory of the socket " + folder_ + "/none/name: No such file");
@@ -95,7 +101,8 @@ TEST_F(PreflightFilesTest, SocketsDestroyNothing) {
   for (const int type : {SOCK_STREAM, SOCK_DGRAM, SOCK_SEQPACKET}) {
     const int other = socket(AF_UNIX, type, 0);
     ASSERT_EQ(bind(other, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    ExpectRefused(plan_with(path), path + " is the socket of somebody who runs");
+    ExpectRefused(plan_with(path),
+                  path + " is the socket of somebody who runs, by process 1 (preflight_");
     close(other);
     const Outcome outcome = Run(plan_with(path));  // left by nobody
     EXPECT_EQ(outcome.status, 0) << outcome.errors;
@@ -105,6 +112,40 @@ TEST_F(PreflightFilesTest, SocketsDestroyNothing) {
     KillEverybody();
     unlink(path.c_str());
   }
+}
+
+/// An abstract name is looked for where it will be bound, among those of its type.
+TEST_F(PreflightFilesTest, AbstractNamesThatAreTaken) {
+  const std::string text = "crrestore abstract name", name = '\0' + text;
+  const auto plan_with = [&](const char* type) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add("OPEN_FILE", Pid(0),
+             {{"fd", 0},
+              {"file",
+               {{"type", "UNIXSK"},
+                {"id", 1},
+                {"socket_id", 1},
+                {"name", name},
+                {"socket_type", type},
+                {"state", "unconnected"},
+                {"flags", {"O_RDWR"}}}}});
+    plan.Resume(Pid(0));
+    return plan;
+  };
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  name.copy(address.sun_path, sizeof address.sun_path);
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+  const int other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(bind(other, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ExpectRefused(plan_with("SOCK_DGRAM"),
+                "the abstract name @" + text + " is taken, by process 1 (preflight_");
+  EXPECT_EQ(Run(plan_with("SOCK_STREAM")).status, 0);
+  KillEverybody();
+  close(other);
+  EXPECT_EQ(Run(plan_with("SOCK_DGRAM")).status, 0);
 }
 
 /// Whose peer is not of the tree: it is handed over, or refused by name.
@@ -124,6 +165,16 @@ TEST_F(PreflightFilesTest, TakesASocketFromOutside) {
               {"flags", {"O_RDWR"}}}}});
   plan.Resume(Pid(0));
   ExpectRefused(plan, "socket:[77] comes from outside, and is not handed over");
+  const auto refused = [&](int family, int type, const std::string& what) {
+    const int other = fcntl(socket(family, type, 0), F_DUPFD, 60);
+    const Outcome outcome =
+        Run(plan, "--detach --inherit-fd 'fd[" + std::to_string(other) + "]:socket:[77]'");
+    close(other);
+    EXPECT_EQ(outcome.status, 3) << outcome.errors;
+    EXPECT_NE(outcome.errors.find(what), std::string::npos) << outcome.errors;
+  };
+  refused(AF_INET, SOCK_STREAM, "is of the family 2, expected AF_UNIX");
+  refused(AF_UNIX, SOCK_DGRAM, "is of the type SOCK_DGRAM, expected SOCK_STREAM");
   int ends[2];
   ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
   const int handed_over = fcntl(ends[0], F_DUPFD, 50);

@@ -107,6 +107,22 @@ class Place {
   long root_ = -1, cwd_ = -1, folder_ = -1;
 };
 
+/// What Fail() says of a file that has the name.
+const char* InTheWay(uint32_t type) {
+  switch (type) {
+    case 0100000:
+      return "bind (a file is there)";
+    case 0040000:
+      return "bind (a directory is there)";
+    case 0120000:
+      return "bind (a symbolic link is there)";
+    case 0010000:
+      return "bind (a FIFO is there)";
+    default:
+      return "bind (a device is there)";
+  }
+}
+
 /// A socket file that nobody has makes room; anything else is in the way. Where the folder is.
 void MakeRoom(const Caller& caller, const SocketName& name, long folder) {
   struct statx facts = {};
@@ -114,7 +130,7 @@ void MakeRoom(const Caller& caller, const SocketName& name, long folder) {
   if (found == kNoEntry) return;
   if (found < 0) caller.Fail("statx", found, name.path);
   if ((facts.stx_mode & kType) != kSocket) {
-    caller.Fail("bind (another file has the name)", kExists, name.path);
+    caller.Fail(InTheWay(facts.stx_mode & kType), kExists, name.path);
   }
   struct {
     uint16_t family = AF_UNIX;
@@ -126,7 +142,7 @@ void MakeRoom(const Caller& caller, const SocketName& name, long folder) {
   const long probe = caller.Must("socket", __NR_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   const long answer = caller.Try(__NR_connect, probe, &address, sizeof address);
   if (answer == 0 || answer == kOtherType || answer == kNotMine) {
-    caller.Fail("bind (another socket has the name)", kInUse, name.path);
+    caller.Fail("bind (a socket that somebody has is there)", kInUse, name.path);
   }
   if (answer != kRefused) caller.Fail("connect", answer, name.path);
   caller.Must("close", __NR_close, probe);
@@ -185,6 +201,17 @@ void Bind(const Caller& caller, long fd, const SocketName* name) {
   }
   place.Leave();
   if (name->has_file) SetFile(caller, fd, *name, there);
+}
+
+void SetFlag(const Caller& caller, long fd, int option, int32_t value) {
+  caller.Must("setsockopt", __NR_setsockopt, fd, SOL_SOCKET, option, &value, sizeof value);
+}
+
+/// Before anybody connects: what waits has them by then. `on` is 0 for one that has been accepted,
+/// whose own ones come later.
+void SetHandedOn(const Caller& caller, long fd, const HandedOn& which, int32_t on) {
+  if (which.passcred) SetFlag(caller, fd, SO_PASSCRED, on);
+  if (which.passsec) SetFlag(caller, fd, SO_PASSSEC, on);
 }
 
 /// The process at the other end: who has called connect(2), or listen(2).
@@ -297,12 +324,14 @@ void OpenSocket(const Caller& caller, const SocketOp& socket) {
   }
   if (socket.target != nullptr) Connect(caller, fd, socket);
   if (socket.backlog >= 0) {
+    SetHandedOn(caller, fd, socket.handed_on, 1);
     const ActingAs acting(caller, socket.owner, caller.setup->own.fsuid);
     caller.Must("listen", __NR_listen, fd, socket.backlog);
     acting.Leave();
   }
   if (!pair) return PutAt(caller, fd, socket.end);
   const long accepted = Accept(caller, socket);
+  SetHandedOn(caller, accepted, socket.handed_on, 0);
   GiveTo(caller, accepted, socket.owner);
   PutBoth(caller, fd, accepted, socket);
 }

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "preflight/socket_holder.h"
+
+#include <dirent.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+namespace crgen::preflight {
+namespace {
+
+/// The inode of the socket that /proc/net/unix has with this name; `type` 0: of any. Empty: none.
+std::string InodeOf(std::uint32_t type, const std::string& name) {
+  char wanted[8];
+  std::snprintf(wanted, sizeof wanted, "%04X", type);
+  std::ifstream table("/proc/net/unix");
+  std::string line;
+  std::getline(table, line);  // titles
+  while (std::getline(table, line)) {
+    std::istringstream words(line);
+    std::string word, its_type, inode, its_name;
+    for (int skipped = 0; skipped < 4 && words >> word; ++skipped) {
+    }
+    words >> its_type >> word >> inode;
+    words.get();
+    std::getline(words, its_name);
+    if (its_name == name && (type == 0 || its_type == wanted)) return inode;
+  }
+  return "";
+}
+
+/// Whether nobody else can have it: it is bound, and let go.
+bool IsTaken(const UnixSocket& socket) {
+  const std::string& name = socket.name->bytes;
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (name.size() > sizeof address.sun_path) return false;
+  std::memcpy(address.sun_path, name.data(), name.size());
+  const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+  const int type = static_cast<int>(socket.socket_type.value) | SOCK_CLOEXEC;
+  const int fd = ::socket(AF_UNIX, type, 0);
+  const bool taken =
+      fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 && errno == EADDRINUSE;
+  if (fd >= 0) close(fd);
+  return taken;
+}
+
+}  // namespace
+
+std::string HolderOf(const std::string& inode) {
+  const std::string wanted = "socket:[" + inode + "]";
+  DIR* proc = opendir("/proc");
+  std::string found;
+  while (const dirent* entry = proc == nullptr ? nullptr : readdir(proc)) {
+    if (std::atoi(entry->d_name) <= 0) continue;
+    const std::string process = std::string("/proc/") + entry->d_name;
+    DIR* descriptors = opendir((process + "/fd").c_str());
+    if (descriptors == nullptr) continue;
+    while (const dirent* fd = readdir(descriptors)) {
+      char link[64];
+      const ssize_t size = readlinkat(dirfd(descriptors), fd->d_name, link, sizeof link);
+      if (size != static_cast<ssize_t>(wanted.size()) ||
+          wanted.compare(0, wanted.size(), link, wanted.size()) != 0) {
+        continue;
+      }
+      std::string name;
+      std::getline(std::ifstream(process + "/comm"), name);
+      found = ", by process " + std::string(entry->d_name) + " (" + name + ")";
+      break;
+    }
+    closedir(descriptors);
+    if (!found.empty()) break;
+  }
+  if (proc != nullptr) closedir(proc);
+  return found;
+}
+
+std::string PathHolder(const std::string& path) {
+  const std::string inode = InodeOf(0, path);
+  return inode.empty() ? "" : HolderOf(inode);
+}
+
+std::string AbstractNameUser(const UnixSocket& socket) {
+  std::string name = socket.name->bytes;  // as the table has it
+  std::replace(name.begin(), name.end(), '\0', '@');
+  const std::string inode = InodeOf(socket.socket_type.value, name);
+  return inode.empty() || !IsTaken(socket) ? "" : "+" + HolderOf(inode);
+}
+
+}  // namespace crgen::preflight
