@@ -340,7 +340,7 @@ class Compiler {
     op.open.pos = -1;
     op.open.flags = static_cast<std::uint32_t>(open.file->flags.bits);
     op.open.created = -1;
-    if (open.file->external) {
+    if (open.file->external && As<Pipe>(*open.file) == nullptr) {
       // The caller's description, as it is.
       op.open.flags = 0;
       op.open.created = services_.inherited.at(*open.file->external);

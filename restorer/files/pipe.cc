@@ -48,6 +48,13 @@ void FileRestorer<Pipe>::Compile(const Pipe& pipe, OpenContext& context) {
   context.op.kind = OpKind::kOpenPipe;
   PipeOp* op = MakePipeOp(pipe, context);
   context.op.open.pipe = op;
+  if (context.file.external) {
+    // The caller's own description keeps its flags: this one is opened through it.
+    op->exists = true;
+    const int given = context.services.inherited.at(*context.file.external);
+    op->held_name = context.arena.Text(std::to_string(given));
+    return;
+  }
   const auto held = context.services.pipes.find(pipe.pipe_id);
   if (held != context.services.pipes.end()) {
     op->held[0] = held->second.ends[0];

@@ -61,9 +61,10 @@ long Aside(const Caller& caller, long fd) {
   return away;
 }
 
-/// Opens anew what `name` in the service directory leads to.
+/// Opens anew what `name` in the service directory leads to. It may be a FIFO of the caller's,
+/// whose other side nobody has: that must not make it wait.
 void Reopen(const Caller& caller, const char* name, const OpenOp& open) {
-  const uint32_t flags = (open.flags & ~kOnlySet) | (open.cloexec ? O_CLOEXEC : 0);
+  const uint32_t flags = (open.flags & ~kOnlySet) | O_NONBLOCK | (open.cloexec ? O_CLOEXEC : 0);
   const long fd = caller.Try(__NR_openat, caller.setup->service_fd, name, flags, 0);
   if (fd < 0) caller.Fail("open of a pipe through /proc", fd);
   PlaceEnd(caller, fd, open.fd, open.flags, open.cloexec);
