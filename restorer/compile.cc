@@ -480,9 +480,10 @@ ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint6
     sizes.threads = std::max(sizes.threads, ++threads[schedule.executor[i]]);
     ++all_threads;
   }
-  sizes.board = sizeof(MadeFile) * NumberSocketFiles(program).size() + sizeof(Board) +
-                sizeof(ProcessWords) * schedule.processes.size() +
-                sizeof(Word) * (schedule.steps.size() + schedule.processes.size() + all_threads);
+  sizes.board =
+      sizeof(MadeFile) * NumberSocketFiles(program).size() + sizeof(Board) +
+      sizeof(ProcessWords) * schedule.processes.size() +
+      sizeof(Word) * (2 * schedule.steps.size() + schedule.processes.size() + all_threads);
   if (timed) sizes.board += sizeof(StepTimes) * (schedule.steps.size() + 1);
   return sizes;
 }

@@ -149,6 +149,38 @@ TEST_F(RestorerPipesTest, FifosAreOpenedFromOneSide) {
   ExpectRefused(plan, "", path + " is no FIFO");
 }
 
+/// Whoever outside has kept a FIFO open has kept what was queued in it.
+TEST_F(RestorerPipesTest, WhatIsInAFifoAlreadyIsNotWrittenAgain) {
+  const std::string path = folder_ + "/fifo";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const auto plan = PlanWith([&](Plan& it) {
+    it.Add("OPEN_FILE", Pid(0),
+           {{"fd", 0},
+            {"file", Both({{"type", "FIFO"},
+                           {"id", 1},
+                           {"flags", {"O_RDONLY", "O_LARGEFILE"}},
+                           {"pipe_id", 7},
+                           {"path", path}},
+                          Data(5))}});
+  });
+  const int outside = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_EQ(write(outside, "hello", 5), 5);
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("warning: " + path + ": 5 bytes are in the FIFO already"),
+            std::string::npos)
+      << outcome.errors;
+  KillEverybody();
+  int queued = 0;
+  EXPECT_EQ(ioctl(outside, FIONREAD, &queued), 0);
+  EXPECT_EQ(queued, 5);
+  ASSERT_EQ(write(outside, "!", 1), 1);
+  ExpectRefused(plan, "", "the FIFO has bytes already, and not as many as the plan) " + path, 5);
+  EXPECT_EQ(ioctl(outside, FIONREAD, &queued), 0);
+  EXPECT_EQ(queued, 6);
+  close(outside);
+}
+
 TEST_F(RestorerPipesTest, DescriptionsOfAPipeFromOutsideAreTheProcesssOwn) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
