@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <map>
+#include <set>
 #include <unordered_set>
 
 #include "dsl/references.h"
@@ -19,7 +21,13 @@ namespace {
 
 class InheritedQuestion : public QuestionOn<InheritedQuestion> {
  public:
-  using QuestionOn::QuestionOn;
+  explicit InheritedQuestion(Context& context) : QuestionOn(context) {
+    for (const Command& command : context.program) {
+      const auto* open = std::get_if<OpenFile>(&command.body);
+      if (open == nullptr || !open->file->external || As<Pipe>(*open->file) == nullptr) continue;
+      pipe_modes_[*open->file->external].insert(open->file->flags.bits & O_ACCMODE);
+    }
+  }
 
   template <typename Body>
   void On(const Body&) {}
@@ -73,7 +81,7 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
     if (!CheckSocket(file, fd, at)) return;
     const auto access = static_cast<std::uint64_t>(flags) & O_ACCMODE;
     const std::uint64_t wanted = file.flags.bits & O_ACCMODE;
-    if (access != wanted && access != O_RDWR) {
+    if (!Serves(file, access)) {
       findings_.Wrong(at + "is not open for " +
                       (wanted == O_RDONLY   ? "reading"
                        : wanted == O_WRONLY ? "writing"
@@ -112,6 +120,15 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
     return false;
   }
 
+  /// Descriptions of a pipe are opened through what is handed over, be it the other end; but one
+  /// that is none of the plan's is a mistake.
+  bool Serves(const File& file, std::uint64_t access) const {
+    if (access == O_RDWR || access == (file.flags.bits & O_ACCMODE)) return true;
+    const auto modes = pipe_modes_.find(*file.external);
+    return modes != pipe_modes_.end() &&
+           (modes->second.contains(access) || modes->second.contains(O_RDWR));
+  }
+
   static bool IsOfKind(const File& file, const struct stat& status) {
     const std::string_view type = TypeOf(file);
     if (type == Pipe::kType || type == Fifo::kType) return S_ISFIFO(status.st_mode);
@@ -120,7 +137,8 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
     return S_ISSOCK(status.st_mode);
   }
 
-  std::unordered_set<std::string> known_;  ///< keys that the program has
+  std::unordered_set<std::string> known_;                      ///< keys that the program has
+  std::map<std::string, std::set<std::uint64_t>> pipe_modes_;  ///< of each key
 };
 
 }  // namespace

@@ -343,7 +343,7 @@ class Compiler {
     op.open.pos = -1;
     op.open.flags = static_cast<std::uint32_t>(open.file->flags.bits);
     op.open.created = -1;
-    if (open.file->external) {
+    if (open.file->external && As<Pipe>(*open.file) == nullptr) {
       // The caller's description, as it is.
       op.open.flags = 0;
       op.open.created = services_.inherited.at(*open.file->external);
@@ -482,9 +482,10 @@ ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint6
     sizes.threads = std::max(sizes.threads, ++threads[schedule.executor[i]]);
     ++all_threads;
   }
-  sizes.board = sizeof(MadeFile) * NumberSocketFiles(program).size() + sizeof(Board) +
-                sizeof(ProcessWords) * schedule.processes.size() +
-                sizeof(Word) * (schedule.steps.size() + schedule.processes.size() + all_threads);
+  sizes.board =
+      sizeof(MadeFile) * NumberSocketFiles(program).size() + sizeof(Board) +
+      sizeof(ProcessWords) * schedule.processes.size() +
+      sizeof(Word) * (2 * schedule.steps.size() + schedule.processes.size() + all_threads);
   if (timed) sizes.board += sizeof(StepTimes) * (schedule.steps.size() + 1);
   return sizes;
 }

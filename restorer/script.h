@@ -100,6 +100,7 @@ struct PipeOp {
   int32_t held[2];        ///< the supervisor's ends, to read and to write; -1: it has none
   const char* held_name;  ///< of the end for this description, in the service directory
   bool exists;            ///< and only one more description is wanted
+  Word* kept;             ///< on the board, of a FIFO: 1: its queue was there already
   uint64_t capacity;      ///< 0: as the kernel makes it
   const char* image;      ///< name in the service directory of what was queued
   uint64_t offset, bytes;

@@ -16,6 +16,7 @@
 
 #include "restorer/cleanup.h"
 #include "restorer/connections.h"
+#include "restorer/files/pipe.h"
 #include "restorer/files/unix_socket.h"
 #include "restorer/from_outside.h"
 #include "restorer/handover.h"
@@ -79,6 +80,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   ReadBack read_back(program_, cgroups_.has_namespace(), user_, options_);
   if (RestoreProblem problem = RunOwnCommands()) return problem;
   if (RestoreProblem problem = watch_->AwaitAll(&Board::arrived)) return problem;
+  WarnOfKeptQueues(script_);
   if (RestoreProblem problem = FindNumbers()) return problem;
   if (RestoreProblem problem = cgroups_.MoveThreads(script_)) return problem;
   if (user_.is_there()) {

@@ -68,6 +68,7 @@ class SetResolver {
       if (CheckTarget(entry, one, At(place, one))) resolved.push_back(one);
     }
     TellApart(table, place, resolved);
+    TellFired(place, resolved);
     targets.clear();
     for (const Resolved& one : resolved) {
       targets.push_back(one.target);
@@ -162,6 +163,35 @@ class SetResolver {
       numbers.pop_back();
     }
     std::erase_if(resolved, [](const Resolved& one) { return one.file < 0; });
+  }
+
+  /// Only an event disarms EPOLLONESHOT, and no image says whether there will be one to take.
+  void TellFired(const std::string& place, const std::vector<Resolved>& resolved) const {
+    constexpr std::size_t kMostNamed = 8;
+    std::vector<Fd> fired;
+    for (const Resolved& one : resolved) {
+      if (one.target.HasFired() && !IsAlwaysReady(*snapshot_.files[one.file])) {
+        fired.push_back(one.target.fd);
+      }
+    }
+    if (fired.empty()) return;
+    std::string names;
+    for (std::size_t i = 0; i < std::min(fired.size(), kMostNamed); ++i) {
+      names += (i == 0 ? "fd " : ", fd ") + std::to_string(fired[i]);
+    }
+    if (fired.size() > kMostNamed) {
+      names += " and " + std::to_string(fired.size() - kMostNamed) + " more";
+    }
+    loader_.diag.NotRestorable(
+        place + "tfd", names +
+                           ": EPOLLONESHOT has fired; what is ready for nothing at the restore "
+                           "reports an error or a hang-up (EPOLLERR, EPOLLHUP) once more");
+  }
+
+  /// An eventfd that takes one more can be written to.
+  static bool IsAlwaysReady(const File& file) {
+    const Eventfd* eventfd = As<Eventfd>(file);
+    return eventfd != nullptr && eventfd->counter < ~std::uint64_t{0} - 1;
   }
 
   /// How many sets are below each other in `set`; kWrong: reported.

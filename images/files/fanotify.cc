@@ -5,6 +5,7 @@
 #include <sys/fanotify.h>
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,47 @@ namespace {
 
 constexpr std::uint32_t kNoNotify = 0x4000000;           // FMODE_NONOTIFY, which older kernels show
 constexpr std::uint32_t kInodeMark = 1, kMountMark = 2;  // mark_type
+
+constexpr std::uint64_t kClasses = FAN_CLASS_CONTENT | FAN_CLASS_PRE_CONTENT;
+
+/// What no fanotify_init(2) takes.
+void CheckGroup(const pb::fanotify_file_entry& from, const Place& at) {
+  constexpr std::uint64_t kEventFlags =
+      O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_CLOEXEC | 0x8000 /* O_LARGEFILE */ | O_NOATIME;
+  at.KnownBits<FanotifyInitKind>(".faflags", from.faflags());
+  if ((from.faflags() & kClasses) == kClasses) {
+    at.Error(".faflags", HexText(from.faflags()) + " has two classes");
+  }
+  at.KnownBits<OpenFlagKind>(".evflags", from.evflags());
+  if ((from.evflags() & O_ACCMODE) == O_ACCMODE || (from.evflags() & ~kEventFlags) != 0) {
+    at.Error(".evflags", HexText(from.evflags()) + ": no event opens a file so");
+  }
+}
+
+/// What fanotify_mark(2) takes of some groups only.
+void CheckMask(std::uint64_t faflags, std::uint64_t mask, std::string_view field, const Place& at) {
+  constexpr std::uint64_t kPermission = FAN_OPEN_PERM | FAN_ACCESS_PERM | FAN_OPEN_EXEC_PERM;
+  constexpr std::uint64_t kWithoutFid = FAN_ACCESS | FAN_MODIFY | FAN_CLOSE | FAN_OPEN |
+                                        FAN_OPEN_EXEC | kPermission | std::uint64_t{FAN_ONDIR} |
+                                        FAN_EVENT_ON_CHILD;
+  constexpr std::uint64_t kFid = FAN_REPORT_FID | FAN_REPORT_DIR_FID | FAN_REPORT_NAME;
+  if ((mask & kPermission) != 0 && (faflags & kClasses) == 0) {
+    at.Error(field,
+             HexText(mask) + " has permission events, and the group is of no class for them");
+  }
+  const std::uint64_t unknown = UnknownBits<FanotifyMaskKind>(mask);  // reported
+  if ((faflags & kFid) == 0 && (mask & ~kWithoutFid & ~unknown) != 0) {
+    at.Error(field, HexText(mask) + " has events of groups with FAN_REPORT_FID alone");
+  }
+}
+
+/// The same text for two marks that are surely of one object; the kernel has one of each.
+std::string KeyOf(const FanotifyMark& mark) {
+  const std::string type = std::to_string(mark.type.value) + " ";
+  if (!mark.handle) return type + (mark.path ? mark.path->bytes : "");
+  return type + std::to_string(mark.handle->device) + " " + std::to_string(mark.handle->inode) +
+         " " + std::to_string(mark.handle->type) + " " + mark.handle->bytes.bytes;
+}
 
 FanotifyMark MarkOf(const pb::fanotify_mark_entry& from, const Place& at) {
   FanotifyMark mark;
@@ -52,15 +94,31 @@ Result FileLoaderOf<Fanotify>::Convert(const pb::file_entry& entry, const ImageR
   TakeDescription("ffy", from, file);
   file->flags &= ~std::uint64_t{kNoNotify};
   CheckAnonymousFlags(file->flags, place);
-  place.KnownBits<FanotifyInitKind>(".faflags", from.faflags());
-  place.KnownBits<OpenFlagKind>(".evflags", from.evflags());
+  CheckGroup(from, place);
   file->body = Fanotify{{from.faflags()}, {from.evflags()}};
   ++count_;
   if (from.mark_size() == 0) return Result::kOk;
   FanotifyMarks marks;
+  std::set<std::string> marked;
   for (int i = 0; i < from.mark_size(); ++i) {
-    marks.marks.push_back(MarkOf(from.mark(i), place.At("ffy.mark", i)));
+    const Place mark_at = place.At("ffy.mark", i);
+    FanotifyMark mark = MarkOf(from.mark(i), mark_at);
+    const bool named = mark.path || mark.handle;
+    if (named && !marked.insert(KeyOf(mark)).second) {
+      mark_at.Error("", "a second mark of the same type on the same object");
+    }
+    CheckMask(from.faflags(), from.mark(i).mask(), ".mask", mark_at);
+    CheckMask(from.faflags(), from.mark(i).ignored_mask(), ".ignored_mask", mark_at);
+    if (named && mark.mask.bits == 0 && mark.ignored_mask.bits == 0) {
+      // A change of the file clears what is ignored, and the mark stays.
+      mark_at.Warning(".mask",
+                      "neither this nor ignored_mask has an event: left out, since no "
+                      "fanotify_mark(2) makes such a mark");
+      continue;
+    }
+    marks.marks.push_back(std::move(mark));
   }
+  if (marks.marks.empty()) return Result::kOk;
   // The kernel lists what was added last first.
   std::reverse(marks.marks.begin(), marks.marks.end());
   file->late.emplace_back(std::move(marks));

@@ -32,36 +32,44 @@ void CheckPipeFlags(std::uint64_t flags, const Place& at) {
 }
 
 /// The pipes among what a runtime says that the first descriptors of the root were: what has come
-/// from outside. False: there is no such file.
-bool ReadRuntimeDescriptors(Loader& loader, std::set<std::uint32_t>* pipes) {
+/// from outside.
+void ReadRuntimeDescriptors(Loader& loader, std::set<std::uint32_t>* pipes) {
   constexpr std::uint64_t kMostBytes = 1 << 20;
   const std::string name(kRuntimeDescriptors);
   ImageSource& source = loader.images.source();
   std::vector<std::string> names;
-  if (Failed(source.List(&names, loader.diag))) return false;
-  if (std::ranges::find(names, name) == names.end()) return false;
+  if (Failed(source.List(&names, loader.diag))) return;
+  if (std::ranges::find(names, name) == names.end()) return;
   std::uint64_t size = 0;
   std::string content;
-  if (Failed(source.Size(name, &size, loader.diag))) return true;
+  if (Failed(source.Size(name, &size, loader.diag))) return;
   if (size > kMostBytes) {
-    loader.diag.Error(
+    return loader.diag.Error(
         name, std::to_string(size) + " bytes, expected at most " + std::to_string(kMostBytes));
-    return true;
   }
-  if (Failed(source.Read(name, &content, loader.diag))) return true;
+  if (Failed(source.Read(name, &content, loader.diag))) return;
   const auto list = nlohmann::json::parse(content, nullptr, false);
   const bool strings = list.is_array() && std::ranges::all_of(list, [](const auto& entry) {
                          return entry.is_string();
                        });
   if (!strings) {
-    loader.diag.Error(name, "is no list of strings, such as [\"/dev/null\", \"pipe:[4711]\"]");
-    return true;
+    return loader.diag.Error(name,
+                             "is no list of strings, such as [\"/dev/null\", \"pipe:[4711]\"]");
   }
   for (const auto& entry : list) {
     const auto id = PipeOfKey(entry.get_ref<const std::string&>());
     if (id) pipes->insert(*id);
   }
-  return true;
+}
+
+bool Reads(std::uint64_t flags) { return (flags & O_ACCMODE) != O_WRONLY; }
+
+/// CRIU writes an entry for whatever somebody can read from, also if nothing is queued.
+void MissingContent(std::string_view image, const std::string& read_at, const std::string& name,
+                    Loader& loader) {
+  loader.diag.Error(read_at, name + " can be read from, and " +
+                                 ImageSet::NameOf(ImageKindNamed(image), 0) +
+                                 " has no entry of it");
 }
 
 }  // namespace
@@ -69,6 +77,8 @@ bool ReadRuntimeDescriptors(Loader& loader, std::set<std::uint32_t>* pipes) {
 void PipeContents::Load(std::string_view name, Loader& loader) {
   const ImageKind& kind = ImageKindNamed(name);
   if (!loader.images.Has(kind)) return;
+  complete_ = false;
+  bool all = true;
   ImageReader reader{"", ""};
   if (Failed(loader.images.Open(kind, 0, &reader, loader.diag))) return;
   pb::pipe_data_entry entry;
@@ -87,6 +97,7 @@ void PipeContents::Load(std::string_view name, Loader& loader) {
     if (entry.has_size() && !IsCapacity(entry.size())) {
       at.Error("size", std::to_string(entry.size()) +
                            " is no capacity of a pipe: expected a power of two, at least 4096");
+      all = false;
       continue;
     }
     at.AtMost("bytes", entry.bytes(), known.content.capacity.value_or(kDefaultCapacity));
@@ -94,6 +105,7 @@ void PipeContents::Load(std::string_view name, Loader& loader) {
       at.Error("pipe_id", std::to_string(entry.pipe_id()) + " stands twice");
     }
   }
+  complete_ = all;
 }
 
 std::optional<PipeContent> PipeContents::Take(std::uint32_t pipe_id) {
@@ -116,9 +128,13 @@ Result FileLoaderOf<Pipe>::Convert(const pb::file_entry& entry, const ImageReade
   if (!entry.has_pipe()) return MissingMessage(at, kType, loader.diag);
   const auto& from = entry.pipe();
   const Place place(at, loader.diag, "pipe");
-  if (pipes_.empty()) knows_outside_ = ReadRuntimeDescriptors(loader, &outside_);
   TakeDescription("pipe", from, file);
   file->body = Pipe{PipeId{from.pipe_id()}, {}, {}};
+  if ((from.flags() & O_PATH) != 0) {
+    file->unsupported = "pipe that is open as a path only";
+    return Result::kOk;
+  }
+  if (pipes_.empty()) ReadRuntimeDescriptors(loader, &outside_);
   CheckPipeFlags(from.flags(), place);
   Ends& ends = pipes_[from.pipe_id()];
   if (ends.where.empty()) ends.where = at.Where();
@@ -130,6 +146,7 @@ Result FileLoaderOf<Pipe>::Convert(const pb::file_entry& entry, const ImageReade
   const bool writes = (from.flags() & O_ACCMODE) != O_RDONLY;
   ends.packets |= writes && (from.flags() & O_DIRECT) != 0;
   ends.descriptions.push_back(entry.id());
+  if (ends.read_at.empty() && Reads(from.flags())) ends.read_at = at.Where();
   if (IsReopenedEnd({from.flags()})) return Result::kOk;
   std::string& plain = ends.plain[writes ? 1 : 0];
   if (!plain.empty()) {
@@ -155,6 +172,9 @@ void FileLoaderOf<Pipe>::FinishPipe(std::uint32_t pipe_id, const Ends& ends, Loa
                                         " bytes, is not restored");
     return;
   }
+  if (!content && !ends.read_at.empty() && contents_.complete()) {
+    MissingContent("PIPES_DATA", ends.read_at, name, loader);
+  }
   if (content && content->data && ends.packets) {
     loader.diag.Unsupported(ends.where,
                             "packets (O_DIRECT) queued in " + name +
@@ -164,7 +184,6 @@ void FileLoaderOf<Pipe>::FinishPipe(std::uint32_t pipe_id, const Ends& ends, Loa
     content->data.reset();
   }
   if (content) loader.snapshot.pipes.emplace(PipeId{pipe_id}, std::move(*content));
-  if (knows_outside_) return;
   bool held[2] = {};
   for (const std::uint32_t id : ends.descriptions) {
     const auto known = loader.files.find(id);
@@ -191,7 +210,7 @@ Result FileLoaderOf<Fifo>::Convert(const pb::file_entry& entry, const ImageReade
   const auto& from = entry.fifo();
   file->field = "fifo";
   file->id = from.id();
-  fifos_.insert(from.pipe_id());
+  std::string& read_at = fifos_[from.pipe_id()];
   const auto known = loader.files.find(from.regf_id());
   if (known == loader.files.end() || known->second.type != pb::FD_REG) {
     return loader.diag.Fail(at.Where("fifo.regf_id"), "no file " + std::to_string(from.regf_id()) +
@@ -227,6 +246,7 @@ Result FileLoaderOf<Fifo>::Convert(const pb::file_entry& entry, const ImageReade
   file->body = std::move(body);
   file->flags = path.flags.bits;
   if (path.flags.Has(O_PATH)) file->unsupported = "FIFO that is open as a path only";
+  if (file->unsupported.empty() && Reads(file->flags)) read_at = at.Where();
   // Who owns the description stands with the path.
   for (auto late = loader.snapshot.late.rbegin();
        late != loader.snapshot.late.rend() && late->file >= index; ++late) {
@@ -236,10 +256,12 @@ Result FileLoaderOf<Fifo>::Convert(const pb::file_entry& entry, const ImageReade
 }
 
 void FileLoaderOf<Fifo>::Finish(Loader& loader) {
-  for (const std::uint32_t id : fifos_) {
-    if (auto content = contents_.Take(id)) {
-      loader.snapshot.fifos.emplace(FifoId{id}, std::move(*content));
+  for (const auto& [id, read_at] : fifos_) {
+    auto content = contents_.Take(id);
+    if (!content && !read_at.empty() && contents_.complete()) {
+      MissingContent("FIFO_DATA", read_at, "FIFO " + std::to_string(id), loader);
     }
+    if (content) loader.snapshot.fifos.emplace(FifoId{id}, std::move(*content));
   }
   contents_.ReportRest(loader);
 }

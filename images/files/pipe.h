@@ -19,6 +19,8 @@ class PipeContents {
   void Load(std::string_view kind, Loader& loader);
   /// Takes out the content of one; none: the image has no entry for it.
   std::optional<PipeContent> Take(std::uint32_t pipe_id);
+  /// Whether every entry could be read.
+  bool complete() const { return complete_; }
   /// Reports what belongs to nothing.
   void ReportRest(Loader& loader) const;
 
@@ -28,6 +30,7 @@ class PipeContents {
     PipeContent content;
   };
   std::map<std::uint32_t, Entry> entries_;
+  bool complete_ = true;
 };
 
 template <>
@@ -44,6 +47,7 @@ class FileLoaderOf<Pipe> : public FileLoader {
     std::string where;     ///< of its first description
     std::string plain[2];  ///< where the one that pipe(2) made is: to read, to write
     std::vector<std::uint32_t> descriptions;
+    std::string read_at;   ///< a description that reads
     bool packets = false;  ///< somebody writes with O_DIRECT
     bool outside = false;
   };
@@ -51,7 +55,6 @@ class FileLoaderOf<Pipe> : public FileLoader {
 
   PipeContents contents_;
   std::set<std::uint32_t> outside_;  ///< pipes that a runtime has handed in
-  bool knows_outside_ = false;
   std::map<std::uint32_t, Ends> pipes_;
 };
 
@@ -66,7 +69,7 @@ class FileLoaderOf<Fifo> : public FileLoader {
 
  private:
   PipeContents contents_;
-  std::set<std::uint32_t> fifos_;
+  std::map<std::uint32_t, std::string> fifos_;  ///< where a description reads from it
 };
 
 }  // namespace crgen

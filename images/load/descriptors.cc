@@ -77,6 +77,9 @@ void Loader::AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at,
                                      std::to_string(entry.id()) + " is " + TypeName(file.type));
     return;
   }
+  if (const std::uint32_t unknown = entry.flags() & ~kCloexec; unknown != 0) {
+    diag.Essential(at.Where("flags"), "bits " + HexText(unknown) + ", which have no name");
+  }
   if (entry.has_xattr_security_selinux()) {
     diag.Unsupported(at.Where("xattr_security_selinux"), "an SELinux label of a socket");
   }

@@ -216,6 +216,19 @@ std::optional<UnlinkedId> Loader::UnlinkedInode(const InodeHandle& handle) {
     for (const Process& process : snapshot.processes) {
       for (const Region& region : process.memory.regions) add(region.file);
     }
+    std::unordered_set<UnlinkedId> directories;
+    for (const Process& process : snapshot.processes) {
+      if (process.attributes == nullptr || !process.attributes->fs) continue;
+      const FsAttributes& fs = *process.attributes->fs;
+      if (fs.cwd_unlinked) directories.insert(*fs.cwd_unlinked);
+      if (fs.root_unlinked) directories.insert(*fs.root_unlinked);
+    }
+    for (const auto& [number, ghost] : ghosts) {
+      if (!ghost.file) continue;
+      for (const auto& [path, id] : ghost.names) {
+        if (directories.contains({id})) opened.emplace(ghost.file->id.value, UnlinkedId{id});
+      }
+    }
     unlinked_inodes.emplace();
     for (const auto& [number, ghost] : ghosts) {
       if (ghost.inode == 0 || !ghost.file) continue;

@@ -4,9 +4,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <unordered_map>
 
 #include "dsl/references.h"
+#include "model/printable.h"
+#include "restorer/compile.h"
 #include "restorer/problem.h"
 
 namespace crgen::restorer {
@@ -44,10 +47,31 @@ std::string PreparePipes(const Program& program, Services* services) {
   return "";
 }
 
+void WarnOfKeptQueues(const Script& script) {
+  for (const Process* process : script.processes) {
+    for (const Op* op = process->ops; op != process->ops + process->op_count; ++op) {
+      if (op->kind != OpKind::kOpenFifo) continue;
+      const OpenOp& open = op->open;
+      if (__atomic_load_n(open.pipe->kept, __ATOMIC_SEQ_CST) == 0) continue;
+      std::fprintf(stderr,
+                   "crrestore: warning: %s: %llu bytes are in the FIFO already, as many as the "
+                   "plan has: they stay, and none is written\n",
+                   Printable(open.path).c_str(), static_cast<unsigned long long>(open.pipe->bytes));
+    }
+  }
+}
+
 void FileRestorer<Pipe>::Compile(const Pipe& pipe, OpenContext& context) {
   context.op.kind = OpKind::kOpenPipe;
   PipeOp* op = MakePipeOp(pipe, context);
   context.op.open.pipe = op;
+  if (context.file.external) {
+    // The caller's own description keeps its flags: this one is opened through it.
+    op->exists = true;
+    const int given = context.services.inherited.at(*context.file.external);
+    op->held_name = context.arena.Text(std::to_string(given));
+    return;
+  }
   const auto held = context.services.pipes.find(pipe.pipe_id);
   if (held != context.services.pipes.end()) {
     op->held[0] = held->second.ends[0];
@@ -65,7 +89,9 @@ void FileRestorer<Pipe>::Compile(const Pipe& pipe, OpenContext& context) {
 void FileRestorer<Fifo>::Compile(const Fifo& fifo, OpenContext& context) {
   context.op.kind = OpKind::kOpenFifo;
   OpenOp& open = context.op.open;
-  open.pipe = MakePipeOp(fifo, context);
+  PipeOp* op = MakePipeOp(fifo, context);
+  op->kept = context.arena.NewOnBoard<Word>();
+  open.pipe = op;
   const Services& services = context.services;
   const bool nameless = fifo.unlinked || fifo.opened_by;
   open.path =

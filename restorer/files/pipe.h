@@ -6,9 +6,14 @@
 
 namespace crgen::restorer {
 
+struct Script;
+
 /// A pipe with further descriptions, which are opened through /proc, is the supervisor's until all
 /// have theirs.
 std::string PreparePipes(const Program& program, Services* services);
+
+/// When all is built: a warning for each FIFO whose queue was there already.
+void WarnOfKeptQueues(const Script& script);
 
 template <>
 struct FileRestorer<Pipe> : PlainRestorer<Pipe> {

@@ -2,6 +2,7 @@
 // Values that no table of errors can say: long ones, and what a timer without its thread becomes.
 #include <gtest/gtest.h>
 
+#include "tests/support/dump_edit.h"
 #include "tests/support/image_builder.h"
 
 namespace crgen {
@@ -126,6 +127,34 @@ TEST(ImageValues, ATimerWhoseThreadHasEndedNotifiesNobody) {
     EXPECT_EQ(timers[1].notify, SigevNotify{4});
     EXPECT_EQ(timers[1].notify_tid, 12);
     EXPECT_EQ(timers[2].notify_tid, 10);
+  }
+}
+
+/// A watch on what has no name any more, and is only a directory of a process.
+TEST(ImageValues, WatchesOnDirectoriesWithoutAName) {
+  for (const std::string directory : {"cwd_id", "root_id"}) {
+    const std::string watch = "files.img[4].ify.wd[0].";
+    const std::vector<std::string> edits = {"ghost 4 \"/gone\" 10 \"\"",
+                                            "ghost-file-a.img[0].mode = 0x41ed",
+                                            "ghost-file-a.img[0].dev = 7",
+                                            "ghost-file-a.img[0].ino = 99",
+                                            "fs-10.img[0]." + directory + " = 4",
+                                            "other 5 INOTIFY",
+                                            "descriptor 10 1 5 INOTIFY",
+                                            "files.img[4].ify.id = 5",
+                                            watch + "wd = 1",
+                                            watch + "mask = 4",
+                                            watch + "i_ino = 99",
+                                            watch + "s_dev = 7",
+                                            watch + "f_handle.bytes = 8",
+                                            watch + "f_handle.handle[0] = 13"};
+    Dump dump;
+    for (const std::string& edit : edits) ASSERT_EQ(ApplyEdit(edit, &dump), "") << edit;
+    const Loaded loaded = Load(dump);
+    ASSERT_EQ(loaded.snapshot.late.size(), 1u) << directory;
+    const auto& watched = std::get<InotifyWatches>(loaded.snapshot.late[0].state).watches.at(0);
+    EXPECT_EQ(watched.unlinked, UnlinkedId{1}) << directory;
+    EXPECT_EQ(watched.handle, std::nullopt) << directory;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #include <functional>
 
@@ -146,6 +147,68 @@ TEST_F(RestorerPipesTest, FifosAreOpenedFromOneSide) {
   ASSERT_EQ(unlink(path.c_str()), 0);
   std::ofstream(path) << "no FIFO";
   ExpectRefused(plan, "", path + " is no FIFO");
+}
+
+/// Whoever outside has kept a FIFO open has kept what was queued in it.
+TEST_F(RestorerPipesTest, WhatIsInAFifoAlreadyIsNotWrittenAgain) {
+  const std::string path = folder_ + "/fifo";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const auto plan = PlanWith([&](Plan& it) {
+    it.Add("OPEN_FILE", Pid(0),
+           {{"fd", 0},
+            {"file", Both({{"type", "FIFO"},
+                           {"id", 1},
+                           {"flags", {"O_RDONLY", "O_LARGEFILE"}},
+                           {"pipe_id", 7},
+                           {"path", path}},
+                          Data(5))}});
+  });
+  const int outside = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  ASSERT_EQ(write(outside, "hello", 5), 5);
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("warning: " + path + ": 5 bytes are in the FIFO already"),
+            std::string::npos)
+      << outcome.errors;
+  KillEverybody();
+  int queued = 0;
+  EXPECT_EQ(ioctl(outside, FIONREAD, &queued), 0);
+  EXPECT_EQ(queued, 5);
+  ASSERT_EQ(write(outside, "!", 1), 1);
+  ExpectRefused(plan, "", "the FIFO has bytes already, and not as many as the plan) " + path, 5);
+  EXPECT_EQ(ioctl(outside, FIONREAD, &queued), 0);
+  EXPECT_EQ(queued, 6);
+  close(outside);
+}
+
+TEST_F(RestorerPipesTest, DescriptionsOfAPipeFromOutsideAreTheProcesssOwn) {
+  int ends[2];
+  ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+  const int there = fcntl(ends[0], F_DUPFD, 50);
+  const Json outside = {{"external", "pipe:[7]"}};
+  const auto plan = PlanWith([&](Plan& it) {
+    it.Add("OPEN_FILE", Pid(0), {{"fd", 3}, {"file", End(1, 7, {"O_RDONLY"}, outside)}});
+    it.Add("OPEN_FILE", Pid(0),
+           {{"fd", 4}, {"file", End(2, 7, {"O_RDONLY", "O_NONBLOCK"}, outside)}});
+    it.Add("OPEN_FILE", Pid(0),
+           {{"fd", 5}, {"file", End(3, 7, {"O_WRONLY", "O_DIRECT", "O_LARGEFILE"}, outside)}});
+    it.Add("DUP_FD", Pid(0), {{"old_fd", 4}, {"new_fd", 6}});
+  });
+  const Outcome outcome =
+      Run(plan, "--detach --inherit-fd fd[" + std::to_string(there) + "]:pipe:[7]");
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(FlagsOf(Pid(0), 3), "0100000");
+  EXPECT_EQ(FlagsOf(Pid(0), 4), "0104000");
+  EXPECT_EQ(FlagsOf(Pid(0), 5), "0140001");
+  for (const int fd : {3, 4, 5}) EXPECT_EQ(InodeOf(Pid(0), fd), InodeOf(getpid(), there)) << fd;
+  const auto same = [](int pid, int one, int other_pid, int other) {
+    return syscall(SYS_kcmp, pid, other_pid, 0 /* KCMP_FILE */, one, other) == 0;
+  };
+  EXPECT_TRUE(same(Pid(0), 4, Pid(0), 6));
+  EXPECT_FALSE(same(Pid(0), 3, Pid(0), 4));
+  EXPECT_FALSE(same(Pid(0), 3, getpid(), there));
+  EXPECT_EQ(fcntl(there, F_GETFL), O_RDONLY);
+  for (const int fd : {there, ends[0], ends[1]}) close(fd);
 }
 
 TEST_F(RestorerPipesTest, WhatComesFromOutsideIsHandedOver) {

@@ -92,7 +92,7 @@ class SystemVCalls : public ::testing::Test {
     prctl(PR_SET_DUMPABLE, 1);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     SystemV system_v;
-    std::string text = system_v.Make(Ipc(), files_);
+    std::string text = system_v.Make(Ipc(), files_, {});
     if (text.empty()) text = system_v.Release();
     int death_signal = 0;
     prctl(PR_GET_PDEATHSIG, &death_signal);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
+#include <sys/ioctl.h>
 
 #include "restorer/executor/files/files.h"
 
 namespace crgen::restorer {
 namespace {
 
-constexpr long kInterrupted = -4, kAgain = -11, kIoError = -5;  // EINTR, EAGAIN, EIO
-constexpr int kSetPipeSize = 1031;                              // F_SETPIPE_SZ
+// EINTR, EAGAIN, EIO, EBUSY
+constexpr long kInterrupted = -4, kAgain = -11, kIoError = -5, kBusy = -16;
+constexpr int kSetPipeSize = 1031;  // F_SETPIPE_SZ
 constexpr uint32_t kLargeFile = 0100000;
 // O_ASYNC and, of a pipe, O_DIRECT: F_SETFL sets them, and open(2) does not take them.
 constexpr uint32_t kOnlySet = 0x2000 | 0x4000;
@@ -19,11 +21,29 @@ bool IsReopened(uint32_t flags) {
 
 bool Writes(uint32_t flags) { return (flags & O_ACCMODE) != O_RDONLY; }
 
+/// Whether somebody outside has kept a FIFO open, and with it the queue.
+bool IsKept(const Caller& caller, long fifo, const OpenOp& open) {
+  const PipeOp& pipe = *open.pipe;
+  if (pipe.bytes == 0) return false;
+  int queued = 0;
+  caller.Must("ioctl(FIONREAD)", __NR_ioctl, fifo, FIONREAD, &queued);
+  if (queued == 0) return false;
+  if ((uint64_t)queued != pipe.bytes) {
+    caller.Fail("write (the FIFO has bytes already, and not as many as the plan)", kBusy,
+                open.path);
+  }
+  Signal(pipe.kept, 1);
+  return true;
+}
+
+void SetCapacity(const Caller& caller, long to, const PipeOp& pipe) {
+  if (pipe.capacity == 0) return;
+  caller.Must("fcntl(F_SETPIPE_SZ)", __NR_fcntl, to, kSetPipeSize, pipe.capacity);
+}
+
 /// Writes what was queued; `to` does not block.
 void Fill(const Caller& caller, long to, const PipeOp& pipe) {
-  if (pipe.capacity != 0) {
-    caller.Must("fcntl(F_SETPIPE_SZ)", __NR_fcntl, to, kSetPipeSize, pipe.capacity);
-  }
+  SetCapacity(caller, to, pipe);
   if (pipe.bytes == 0) return;
   const long image = OpenHeld(caller.setup, pipe.image, O_RDONLY | O_CLOEXEC);
   if (image < 0) caller.Fail("open of the image", image);
@@ -60,9 +80,10 @@ long Aside(const Caller& caller, long fd) {
   return away;
 }
 
-/// Opens anew what `name` in the service directory leads to.
+/// Opens anew what `name` in the service directory leads to. It may be a FIFO of the caller's,
+/// whose other side nobody has: that must not make it wait.
 void Reopen(const Caller& caller, const char* name, const OpenOp& open) {
-  const uint32_t flags = (open.flags & ~kOnlySet) | (open.cloexec ? O_CLOEXEC : 0);
+  const uint32_t flags = (open.flags & ~kOnlySet) | O_NONBLOCK | (open.cloexec ? O_CLOEXEC : 0);
   const long fd = caller.Try(__NR_openat, caller.setup->service_fd, name, flags, 0);
   if (fd < 0) caller.Fail("open of a pipe through /proc", fd);
   PlaceEnd(caller, fd, open.fd, open.flags, open.cloexec);
@@ -122,7 +143,11 @@ void OpenFifo(const Caller& caller, const OpenOp& open) {
   const uint32_t nofollow = open.flags & 0x20000 /* O_NOFOLLOW */;
   const uint32_t both = O_RDWR | O_NONBLOCK | O_CLOEXEC | nofollow;
   const long meanwhile = OpenChecked(caller, open.directory, open.path, both, check);
-  Fill(caller, meanwhile, *open.pipe);
+  if (IsKept(caller, meanwhile, open)) {
+    SetCapacity(caller, meanwhile, *open.pipe);
+  } else {
+    Fill(caller, meanwhile, *open.pipe);
+  }
   const uint32_t flags = (open.flags & ~kOnlySet) | O_CLOEXEC;
   const long fd = OpenChecked(caller, open.directory, open.path, flags, check);
   // The number that the command wants may be the one that is open meanwhile.
