@@ -78,8 +78,8 @@ bool IsThreadOf(pid_t root, pid_t number, pid_t pid, pid_t tid) {
 }
 
 std::string SystemCallOf(pid_t pid, long* number) {
-  *number = -1;
-  std::ifstream(Folder(pid) + "/syscall") >> *number;
+  // "running", or it is gone: no number.
+  if (!(std::ifstream(Folder(pid) + "/syscall") >> *number)) *number = -1;
   if (*number < 0) return "no system call";
   for (const NamedCall& call : kCalls) {
     if (call.number == *number) return std::string("system call ") + call.name;
