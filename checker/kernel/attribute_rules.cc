@@ -136,7 +136,7 @@ Refusals Check(const FsAttributes& fs) {
   return Invalid("a umask has no bits but 0777");
 }
 
-/// validate_prctl_map_addr(), but for mmap_min_addr, which is the host's.
+/// validate_prctl_map_addr(), but for what only a host with a vm.mmap_min_addr refuses.
 Refusals CheckBounds(const MmAttributes& mm) {
   struct Pair {
     const char *first, *last;
@@ -152,9 +152,8 @@ Refusals CheckBounds(const MmAttributes& mm) {
       return Invalid("mm." + std::string(pair.last) + " is " + HexText(pair.end.value) +
                      ", behind the user's part of the address space");
     }
-    const bool empty = pair.start == pair.end && &pair.start == &mm.start_code;
-    if (pair.start.value > pair.end.value || empty) {
-      return Invalid("mm." + std::string(pair.first) + " is not below mm." + pair.last);
+    if (pair.start.value > pair.end.value) {
+      return Invalid("mm." + std::string(pair.first) + " is behind mm." + pair.last);
     }
   }
   return std::nullopt;

@@ -325,9 +325,6 @@ void CheckOrder(std::string_view start_field, std::uint64_t start, std::string_v
 void CheckMm(const pb::mm_entry& mm, const std::string& where, Diagnostics& diag) {
   const Place at(where, diag);
   CheckOrder(".mm_start_code", mm.mm_start_code(), ".mm_end_code", mm.mm_end_code(), at);
-  if (mm.mm_start_code() == mm.mm_end_code()) {
-    at.Error(".mm_end_code", "is the same as mm_start_code, which prctl(2) refuses");
-  }
   CheckOrder(".mm_start_data", mm.mm_start_data(), ".mm_end_data", mm.mm_end_data(), at);
   CheckOrder(".mm_start_brk", mm.mm_start_brk(), ".mm_brk", mm.mm_brk(), at);
   CheckOrder(".mm_arg_start", mm.mm_arg_start(), ".mm_arg_end", mm.mm_arg_end(), at);
