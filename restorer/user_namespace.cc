@@ -57,6 +57,14 @@ std::uint64_t OwnNamespaces(const Program& program, const RestoreOptions& option
   return flags;
 }
 
+/// waitpid(2), through interruptions (Ticks).
+pid_t Reap(pid_t pid, int* status) {
+  pid_t reaped;
+  do reaped = waitpid(pid, status, __WALL);
+  while (reaped < 0 && errno == EINTR);
+  return reaped;
+}
+
 long WakeOf(Word* word) { return syscall(__NR_futex, word, FUTEX_WAKE, 1, nullptr, nullptr, 0); }
 
 }  // namespace
@@ -239,7 +247,8 @@ std::string UserHolder::Await() {
 std::string UserHolder::End() {
   if (pid_ <= 0) return "";
   // Reaped here and nowhere else, so the number is still its own.
-  if (FailsOnPurpose() || kill(pid_, SIGKILL) != 0 || waitpid(pid_, nullptr, __WALL) < 0) {
+  int status = 0;
+  if (FailsOnPurpose() || kill(pid_, SIGKILL) != 0 || Reap(pid_, &status) < 0) {
     return ErrorText("the end of who holds the user namespace");
   }
   pid_ = -1;
@@ -283,9 +292,7 @@ long UserHolder::CloneInside(const clone_args& arguments) const {
     _exit(0);
   }
   int status = 0;
-  pid_t reaped;
-  do reaped = waitpid(static_cast<pid_t>(made), &status, __WALL);
-  while (reaped < 0 && errno == EINTR);
+  const pid_t reaped = Reap(static_cast<pid_t>(made), &status);
   errno = reaped != made || status != 0 ? ECHILD : shared_->error;
   return errno != 0 ? -1 : shared_->contexts[0];
 }
@@ -341,9 +348,7 @@ int UserHolder::CopyMount(int place, std::uint64_t attributes, const char** call
     _exit(0);
   }
   int status = 0;
-  pid_t reaped;
-  do reaped = waitpid(static_cast<pid_t>(child), &status, __WALL);
-  while (reaped < 0 && errno == EINTR);
+  const pid_t reaped = Reap(static_cast<pid_t>(child), &status);
   if (reaped == child && status == 0) return shared_->contexts[0];
   *call = shared_->error != 0 ? shared_->call : "a child that copies it";
   errno = shared_->error != 0 ? shared_->error : ECHILD;

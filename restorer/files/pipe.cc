@@ -11,6 +11,7 @@
 #include "model/printable.h"
 #include "restorer/compile.h"
 #include "restorer/problem.h"
+#include "restorer/user_namespace.h"
 
 namespace crgen::restorer {
 namespace {
@@ -43,6 +44,12 @@ std::string PreparePipes(const Program& program, Services* services) {
       return ErrorText("pipe " + std::to_string(pipe->pipe_id.value));
     }
     services->pipes.emplace(pipe->pipe_id, HeldPipe{ends, first->second});
+    const OutsideIds& ids = services->ids;
+    if (!ids.user) continue;
+    const FirstIds user(*ids.user);  // who opens it once more
+    if (fchown(ends[0], ids.Uid(user.uid), ids.Gid(user.gid)) != 0) {
+      return ErrorText("fchown of pipe " + std::to_string(pipe->pipe_id.value));
+    }
   }
   return "";
 }

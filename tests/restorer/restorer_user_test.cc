@@ -34,6 +34,13 @@ class UserTest : public MountsTest {
     if (!more.is_null()) namespaces.update(more);
     plan.Add("SET_ATTR", 1, {{"attributes", namespaces}});
     plan.MapProgram(1);
+    // A pipe that is opened more than once is the supervisor's.
+    const Json kFlags[] = {{"O_RDONLY"}, {"O_WRONLY", "O_LARGEFILE"}, {"O_RDONLY", "O_LARGEFILE"}};
+    for (int n = 0; n < 3; ++n) {
+      plan.Add("OPEN_FILE", 1,
+               {{"fd", 5 + n},
+                {"file", {{"type", "PIPE"}, {"id", 5 + n}, {"pipe_id", 1}, {"flags", kFlags[n]}}}});
+    }
     plan.Fork(1, 2);
     Resume(plan, 1, Credentials(1003, "0x0"));
     Resume(plan, 2, Credentials(7, "0x21"));
