@@ -312,6 +312,7 @@ void AskAllOfTheKernel(Host& host) {
   std::uint64_t securebits = 0;
   for (const FlagName& row : SecurebitKind::Names()) securebits |= row.value;
   (void)UnknownSecurebits(host, securebits & ~kFirstSecurebits);
+  (void)OwnSecurebits(host);
   (void)BpfError(host);
   (void)TimeNamespaceError(host);
   (void)KnownMembarriers(host);

@@ -26,8 +26,8 @@ struct LateRestorer<QueueSetting> {
                       Op& op);
 };
 
-/// An empty file system that is mounted nowhere, for a name that no path leads to: of the first user
-/// of `ids`. -1: errno.
+/// An empty file system that is mounted nowhere, for a name that no path leads to: of the first
+/// user of `ids`. -1: errno.
 int MakeNameRoot(const OutsideIds& ids = {});
 
 /// What the listeners of a program hand on, though their options are set later.
