@@ -222,7 +222,7 @@ class RestorerTest : public ::testing::Test {
     return left;
   }
   void KillEverybody() {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     for (;;) {
       const std::vector<int> left = Left();
       for (int pid : left) kill(pid, SIGKILL);
