@@ -28,7 +28,7 @@ bool AuthorityOfDump(const std::string& path, Authority* authority) {
     PrintDiagnostics(look.findings);
     return false;
   }
-  *authority = AuthorityOf(look.snapshot, look.unplanned, look.findings);
+  *authority = AuthorityOf(look.snapshot, look.unplanned, look.findings, InventedIn(look));
   return true;
 }
 

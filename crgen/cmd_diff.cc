@@ -2,11 +2,16 @@
 // crgen diff A B
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
+#include <optional>
+#include <thread>
 
 #include "checker/snapshot_of.h"
 #include "checker/warnings.h"
 #include "crgen/look.h"
+#include "crgen/plan_images.h"
 #include "dsl/json/program_json.h"
 #include "generator/generate.h"
 #include "views/diff.h"
@@ -28,6 +33,8 @@ struct DiffArguments {
 struct Side {
   Look look;
   std::string images;  ///< where its pages are; empty: nobody said
+  /// What no program can say, by its description: how often. None: it is a program.
+  std::optional<std::map<std::string, std::size_t>> unplanned = std::nullopt;
 
   DiffSide Of(const std::string& name) const {
     LookedAt dump = {look.snapshot, look.unplanned, {}};
@@ -46,6 +53,13 @@ void ReadDump(const std::string& path, Side* side, Differences* notes) {
   }
   errors.CountDropped(side->look.findings);
   PrintDiagnostics(errors);
+  side->unplanned.emplace();
+  for (const Diagnostic& entry : side->look.findings.entries()) {
+    if (entry.severity == Severity::kUnsupported) (*side->unplanned)[entry.what] += 1 + entry.more;
+  }
+  // Those are compared, each in its place.
+  for (const auto& it : side->look.unplanned.descriptors) side->unplanned->erase(it.what);
+  for (const auto& it : side->look.unplanned.regions) side->unplanned->erase(it.what);
   const std::size_t unsupported = side->look.findings.Count(Severity::kUnsupported);
   if (side->look.whole && unsupported != 0) {
     notes->not_compared.push_back(
@@ -73,8 +87,14 @@ void ReadPlan(const std::string& path, const std::string& images, Side* side) {
   }
   if (!images.empty()) {
     side->images = images;
-    look.source = OpenDump(images, diag);
+    look.source = OpenDump(images, diag, nullptr, HasDigests(program));
     look.whole = look.whole && look.source != nullptr;
+    const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+    // Whatever these pages are, they are not those that the program loads.
+    if (look.whole && Failed(CompareImages(program, *look.source, threads, diag))) {
+      look.whole = false;
+      look.snapshot = {};
+    }
   }
   PrintDiagnostics(diag);
 }
@@ -87,6 +107,28 @@ void ForgetOutside(Snapshot* snapshot) {
   TreeRefusal contradiction;  // it stays as it is
   if (Succeeded(PrepareTree(snapshot->tree, &tree, &contradiction)))
     snapshot->tree = std::move(tree);
+}
+
+bool HasProcess(const Look& look, Pid pid) {
+  return std::ranges::find(look.snapshot.tree.nodes, pid, &TreeNode::pid) !=
+         look.snapshot.tree.nodes.end();
+}
+
+/// Of what cannot be compared, how often each side has it.
+void CompareUnplanned(const Side& before, const Side& after, Differences* found) {
+  if (!before.unplanned || !after.unplanned) return;
+  const auto times = [](const Side& side, const std::string& what) {
+    const auto it = side.unplanned->find(what);
+    return it == side.unplanned->end() ? std::size_t{0} : it->second;
+  };
+  std::map<std::string, std::size_t> all = *before.unplanned;
+  all.insert(after.unplanned->begin(), after.unplanned->end());
+  for (const auto& [what, count] : all) {
+    const std::size_t one = times(before, what), other = times(after, what);
+    if (one == other) continue;
+    found->list.push_back({Aspect::kDump, std::nullopt, what, "", std::to_string(one) + " times",
+                           std::to_string(other) + " times"});
+  }
 }
 
 bool SameFolder(const std::string& one, const std::string& other) {
@@ -122,6 +164,11 @@ ExitCode Compare(const DiffArguments& arguments) {
   for (const Side& side : sides) {
     if (side.look.snapshot.processes.empty() && !side.look.whole) return ExitCode::kBadInput;
   }
+  if (arguments.pid && !HasProcess(sides[0].look, *arguments.pid) &&
+      !HasProcess(sides[1].look, *arguments.pid)) {
+    return Usage("--pid: no process " + std::to_string(*arguments.pid) + " is in " +
+                 arguments.before + " or " + arguments.after);
+  }
   if (plans == 1 || arguments.same_meaning) {
     for (Side& side : sides) ForgetOutside(&side.look.snapshot);
   }
@@ -134,6 +181,7 @@ ExitCode Compare(const DiffArguments& arguments) {
   Differences found = Diff(sides[0].Of(*paths[0]), sides[1].Of(*paths[1]), options, unreadable);
   found.not_compared.insert(found.not_compared.end(), notes.not_compared.begin(),
                             notes.not_compared.end());
+  if (!arguments.pid) CompareUnplanned(sides[0], sides[1], &found);
   PrintDiagnostics(unreadable);
   const ExitCode printed =
       PrintView(arguments.json ? DiffJson(found) : DiffText(found, OptionsOfTerminal()));

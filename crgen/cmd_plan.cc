@@ -2,6 +2,8 @@
 // crgen plan DUMP|PLAN
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
+
 #include "crgen/look.h"
 #include "views/plan.h"
 
@@ -16,12 +18,23 @@ struct PlanArguments {
   bool json = false;
 };
 
+bool HasProcess(const Program& program, Pid pid) {
+  return pid == 0 || std::ranges::any_of(program, [&](const Command& command) {
+           const auto* fork = std::get_if<Fork>(&command.body);
+           return fork != nullptr && fork->child_pid == pid;
+         });
+}
+
 ExitCode Plan(const PlanArguments& arguments) {
   Program program;
   Diagnostics diag;
   const ExitCode made = DeriveOrRead(arguments.dump, arguments.partial, &program, diag);
   PrintDiagnostics(diag);
   if (made != ExitCode::kOk) return made;
+  if (arguments.pid && !HasProcess(program, *arguments.pid)) {
+    spdlog::error("--pid: no process {} is in {}", *arguments.pid, arguments.dump);
+    return ExitCode::kUsage;
+  }
   ViewOptions options = OptionsOfTerminal();
   options.pid = arguments.pid;
   return PrintView(arguments.json ? PlanJson(program, options)

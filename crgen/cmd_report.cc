@@ -30,7 +30,8 @@ std::vector<ReportSection> SectionsOf(const Look& look, const std::vector<Verdic
   sections.push_back({"why", [&verdicts] { return WhyJson(verdicts); }});
   if (!program.empty()) sections.push_back({"plan", [&program] { return PlanJson(program, {}); }});
   sections.push_back({"check", [&look] {
-                        return CheckJson(AuthorityOf(look.snapshot, look.unplanned, look.findings),
+                        return CheckJson(AuthorityOf(look.snapshot, look.unplanned, look.findings,
+                                                     InventedIn(look)),
                                          std::nullopt);
                       }});
   sections.push_back({"needs", [&look, path] {

@@ -40,6 +40,16 @@ void SayWhatIsMissing(const Look& look, const std::string& path) {
   }
 }
 
+std::size_t InventedIn(const Look& look) {
+  TreeSnapshot tree;
+  TreePlan plan;
+  TreeRefusal refusal;
+  const bool planned = !look.snapshot.tree.nodes.empty() &&
+                       Succeeded(PrepareTree(look.snapshot.tree, &tree, &refusal)) &&
+                       Succeeded(AnalyzeTree(tree, &plan, &refusal));
+  return planned ? plan.invented.size() : 0;
+}
+
 ProcessIndex FindProcess(const Look& look, Pid pid, const std::string& path) {
   const std::vector<TreeNode>& nodes = look.snapshot.tree.nodes;
   const auto found = std::ranges::find(nodes, pid, &TreeNode::pid);
@@ -62,7 +72,9 @@ ViewOptions OptionsOfTerminal() {
   struct winsize size = {};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) options.columns = size.ws_col;
   const char* no_colour = std::getenv("NO_COLOR");
-  options.colour = no_colour == nullptr || *no_colour == '\0';
+  const char* terminal = std::getenv("TERM");
+  const bool dumb = terminal != nullptr && std::string_view(terminal) == "dumb";
+  options.colour = !dumb && (no_colour == nullptr || *no_colour == '\0');
   return options;
 }
 

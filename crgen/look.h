@@ -30,6 +30,9 @@ void OpenLook(const std::string& path, Look* look);
 /// Errors are said one by one: what they are about is not shown. Of the rest, how much it is.
 void SayWhatIsMissing(const Look& look, const std::string& path);
 
+/// How many processes the program of it has that are not in it. None: there is no program.
+std::size_t InventedIn(const Look& look);
+
 /// None (said): no process of that number is in the dump `path`.
 ProcessIndex FindProcess(const Look& look, Pid pid, const std::string& path);
 

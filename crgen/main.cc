@@ -50,6 +50,7 @@ bool IsMistyped(const std::string& word) {
   std::vector<std::string> names;
   for (const crgen::Subcommand& subcommand : kSubcommands) names.emplace_back(subcommand.name);
   if (std::find(names.begin(), names.end(), word) != names.end()) return false;
+  names.insert(names.end(), {"--help", "--version"});
   const std::string suggestion = crgen::Suggestion(word, names);
   if (suggestion.empty()) return false;
   spdlog::error("{}: neither a subcommand nor a file{}", word, suggestion);

@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "dsl/references.h"
+#include "model/dump_run.h"
 
 namespace crgen {
 namespace {
@@ -63,8 +64,8 @@ Result CompareImages(const Program& program, const std::string& dump_id, PageIma
     equal = false;
     diag.Error(where, "the plan says " + expected + ", the dump has " + found);
   };
-  if (!dump->id.empty() && !dump_id.empty() && dump->id != dump_id) {
-    differs("about.dump.id", dump->id, dump_id);
+  if (!dump->id.empty() && dump->id != dump_id) {
+    differs("about.dump.id", dump->id, dump_id.empty() ? "none" : dump_id);
   }
   std::vector<std::string> all, with_digest;
   for (const ImageFile& file : dump->images) {
@@ -85,6 +86,27 @@ Result CompareImages(const Program& program, const std::string& dump_id, PageIma
     }
   }
   return equal ? Result::kOk : Result::kError;
+}
+
+Result CompareImages(const Program& program, ImageSource& source, unsigned threads,
+                     Diagnostics& diag) {
+  const DumpIdentity* dump = DumpOf(program);
+  if (dump == nullptr) return Result::kOk;
+  std::string inventory;
+  std::uint64_t size = 0;
+  Diagnostics absent;
+  if (Failed(source.Size(kInventory, &size, absent)) || size > kMostInventory ||
+      Failed(source.Read(kInventory, &inventory, absent))) {
+    if (!dump->id.empty()) {
+      diag.Warning(kInventory, "cannot be read: whether the images are of the run " + dump->id +
+                                   " is not known");
+    }
+  } else if (!dump->id.empty() && !IsOfRun(inventory, dump->id)) {
+    return diag.Fail("about.dump.id",
+                     "the plan says " + dump->id + ", the images are of another run");
+  }
+  PageImages images(source);
+  return CompareImages(program, dump->id, images, threads, diag);
 }
 
 }  // namespace crgen

@@ -24,8 +24,11 @@ Result BindToImages(Program* program, PageImages& images, bool digests, unsigned
 bool HasDigests(const Program& program);
 
 /// Adds an error for each image that is not what `about.dump` says, and for another `id` than
-/// `dump_id`, where both are known.
+/// `dump_id`; a program without one is not bound.
 Result CompareImages(const Program& program, const std::string& dump_id, PageImages& images,
                      unsigned threads, Diagnostics& diag);
+/// The same for the images in `source`; a warning if nothing there says of which run they are.
+Result CompareImages(const Program& program, ImageSource& source, unsigned threads,
+                     Diagnostics& diag);
 
 }  // namespace crgen

@@ -47,8 +47,28 @@ void AddUnanswered(const Host& host, const HostFacts& facts, Verdict* verdict) {
                              "`crgen host-facts DUMP`, there, asks for them too"});
 }
 
+/// What crrestore does not do without being told.
+void AddOptions(const Snapshot& snapshot, Verdict* verdict) {
+  std::vector<Need> needs = NeedsOf(snapshot);
+  std::erase_if(needs, [](const Need& need) { return need.optional; });
+  Diagnostics diag;
+  WarnOfOutside(snapshot.tree, diag);
+  WarnOfNeeds(needs, diag);
+  const bool alone = verdict->causes.empty();
+  AddCauses(diag, true, verdict);
+  if (verdict->causes.empty()) return;
+  verdict->answer = Answer::kOnlyWith;
+  if (!alone) return;
+  for (const Need& need : needs) {
+    if (std::ranges::find(verdict->options, need.option.name) == verdict->options.end()) {
+      verdict->options.push_back(need.option.name);
+    }
+  }
+}
+
 /// What crrestore would find there, without any of its options.
-Verdict AskHost(const Program& program, const std::string& dump, const HostFacts* facts) {
+Verdict AskHost(const Program& program, const Snapshot& snapshot, const std::string& dump,
+                const HostFacts* facts) {
   Verdict verdict = {"host", Answer::kYes, {}};
   if (program.empty()) {
     verdict.answer = Answer::kUnknown;
@@ -73,7 +93,7 @@ Verdict AskHost(const Program& program, const std::string& dump, const HostFacts
     AddCauses(diag, false, &verdict);
   } else {
     AddCauses(diag, true, &verdict);
-    if (!verdict.causes.empty()) verdict.answer = Answer::kOnlyWith;
+    AddOptions(snapshot, &verdict);
   }
   if (facts != nullptr) AddUnanswered(host, *facts, &verdict);
   return verdict;
@@ -85,7 +105,7 @@ std::vector<Verdict> AskAll(const Look& look, const std::string& path, const Hos
                             Program* program) {
   std::vector<Verdict> verdicts = {AskCriu(look.snapshot)};
   verdicts.push_back(AskCrgen(look, program));
-  verdicts.push_back(AskHost(*program, path, facts));
+  verdicts.push_back(AskHost(*program, look.snapshot, path, facts));
   return verdicts;
 }
 

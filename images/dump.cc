@@ -60,6 +60,18 @@ void ReportStranger(ImageSource& source, const std::string& name, Diagnostics& d
   }
 }
 
+/// It is missing or damaged, and then as good as empty.
+bool LacksInventory(Loader& loader) {
+  const ImageKind& kind = ImageKindNamed("INVENTORY");
+  Diagnostics said;
+  pb::inventory_entry entry;
+  if (loader.images.Has(kind) && Succeeded(loader.images.ReadSingle(kind, 0, &entry, said))) {
+    return false;
+  }
+  loader.inventory.Clear();
+  return true;
+}
+
 void Load(Loader& loader, const LoadOptions& options) {
   Diagnostics& diag = loader.diag;
   const ImageKind& seccomp = ImageKindNamed("SECCOMP");
@@ -145,8 +157,11 @@ Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
   const std::size_t errors = diag.Count(Severity::kError);
   *snapshot = Snapshot{};
   Loader loader(source, snapshot, diag, options);
-  if (Failed(loader.images.Index(diag)) || Failed(loader.LoadInventory()) ||
-      Failed(loader.LoadProcessTree())) {
+  const bool indexed = Succeeded(loader.images.Index(diag));
+  // Who looks at what there is does so without an inventory too, but not at images of another form.
+  const bool known = indexed && (Succeeded(loader.LoadInventory()) ||
+                                 (options.unplanned != nullptr && LacksInventory(loader)));
+  if (!known || Failed(loader.LoadProcessTree())) {
     *snapshot = Snapshot{};
     return Result::kError;
   }

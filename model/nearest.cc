@@ -8,7 +8,8 @@ namespace crgen {
 namespace {
 
 constexpr std::size_t kLongest = 100;  ///< nobody mistypes longer names
-constexpr std::size_t kMost = 2;
+/// So many changes, and one of so many letters.
+constexpr std::size_t kMost = 2, kLettersAChange = 3;
 
 /// Damerau's distance: letters put in, left out, replaced, or two of them swapped.
 std::size_t Distance(std::string_view one, std::string_view other) {
@@ -33,7 +34,7 @@ std::size_t Distance(std::string_view one, std::string_view other) {
 
 std::string Nearest(std::string_view word, const std::vector<std::string>& names) {
   if (word.size() > kLongest) return "";
-  std::size_t best = std::min(kMost + 1, word.size());
+  std::size_t best = std::min(std::max(kMost, word.size() / kLettersAChange) + 1, word.size());
   std::string nearest;
   for (const std::string& name : names) {
     const std::size_t distance = Distance(word, name);

@@ -90,9 +90,10 @@ class Authority {
 };
 
 /// Of a dump as far as it can be read. `findings` are those of reading it: whatever is an error or
-/// unsupported is unknown. Cost: linear.
+/// unsupported is unknown. `invented`: how many processes its program has that are not in it. Cost:
+/// linear.
 Authority AuthorityOf(const Snapshot& snapshot, const Unplanned& unplanned,
-                      const Diagnostics& findings);
+                      const Diagnostics& findings, std::size_t invented);
 
 /// Of a program that CheckProgram has found right, and left in `state`. What is opened counts also
 /// if it is closed again; of memory, ids and attributes what they end in. Cost: linear in both.

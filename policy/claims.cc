@@ -52,7 +52,7 @@ bool AreAlike(const Attributes& a, const Attributes& b) {
                  a.mm->exe_opened_by == b.mm->exe_opened_by));
   return same_exe && a.inherit_rlimits == b.inherit_rlimits && a.dumpable == b.dumpable &&
          a.oom_score_adj == b.oom_score_adj && a.personality == b.personality &&
-         a.loginuid == b.loginuid && a.fs == b.fs;
+         a.loginuid == b.loginuid && a.fs == b.fs && a.posix_timers == b.posix_timers;
 }
 
 bool IsKernels(RegionKind kind) {
@@ -172,6 +172,9 @@ void Claims::AddProcess(const Attributes& attributes, const File* exe, const std
   }
   if (attributes.loginuid.value_or(kNoId) != kNoId) {
     out_.AddNumber(Kind::kLoginuids, *attributes.loginuid, at);
+  }
+  for (const PosixTimer& timer : attributes.posix_timers) {
+    WakeAlarm(timer.clock.value, "timer " + std::to_string(timer.id) + " of " + where);
   }
   if (attributes.mm) {
     const std::string& path = attributes.mm->exe.bytes;

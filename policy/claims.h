@@ -84,6 +84,8 @@ class Claims {
   void Socket(std::string family, std::string type, std::string protocol, std::string local,
               std::string peer, const std::string& where);
   void MountAt(const Mount& mount);
+  /// A timer of `clock`.
+  void WakeAlarm(std::uint64_t clock, const std::string& where);
 
   // What a description of each type takes.
   template <typename Body>

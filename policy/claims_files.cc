@@ -109,10 +109,12 @@ void Claims::Opens(const File& file, const RegularFile& body, const std::string&
 void Claims::Opens(const File&, const Memfd& memfd, const std::string& where) {
   if (memfd.mode) Made("[memfd:" + (memfd.name ? memfd.name->bytes : "") + "]", memfd.mode, where);
 }
-void Claims::Opens(const File&, const Timerfd& timer, const std::string& where) {
-  const auto clock = static_cast<int>(timer.clock.value);
+void Claims::WakeAlarm(std::uint64_t clock, const std::string& where) {
   if (clock != CLOCK_REALTIME_ALARM && clock != CLOCK_BOOTTIME_ALARM) return;
   out_.Add(Kind::kNotifications, "wake_alarm", [&] { return where; });
+}
+void Claims::Opens(const File&, const Timerfd& timer, const std::string& where) {
+  WakeAlarm(timer.clock.value, where);
 }
 void Claims::Opens(const File&, const Fanotify&, const std::string& where) {
   out_.Add(Kind::kNotifications, "fanotify", [&] { return where; });

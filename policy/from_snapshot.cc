@@ -2,6 +2,8 @@
 // The authority of a dump.
 #include <algorithm>
 #include <iterator>
+#include <map>
+#include <set>
 
 #include "policy/claims.h"
 
@@ -11,14 +13,15 @@ namespace {
 
 class SnapshotClaims {
  public:
-  SnapshotClaims(const Snapshot& snapshot, Authority& authority)
-      : snapshot_(snapshot), out_(authority), claims_(authority) {}
+  SnapshotClaims(const Snapshot& snapshot, std::size_t invented, Authority& authority)
+      : snapshot_(snapshot), invented_(invented), out_(authority), claims_(authority) {}
 
   void Add(const Unplanned& unplanned) {
     AddTables(unplanned);
     for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) AddProcess(ProcessIndex(i));
     AddMessages();
     AddMade();
+    AddDirectories();
     AddLate();
     AddTree();
     for (const auto& [id, terminal] : snapshot_.terminals) {
@@ -133,6 +136,30 @@ class SnapshotClaims {
     }
   }
 
+  /// Working and root directories without a name: a program opens one of its entries, unless a
+  /// descriptor has it.
+  void AddDirectories() {
+    std::map<UnlinkedId, FileIndex> entries;
+    std::set<UnlinkedId> held;
+    for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
+      const auto name = UnlinkedOf(*snapshot_.files[i]);
+      if (!name) continue;
+      entries.try_emplace(name->file->id, FileIndex(i));
+      if (!holders_[i].empty()) held.insert(name->file->id);
+    }
+    for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) {
+      const auto& attributes = snapshot_.processes[i].attributes;
+      if (attributes == nullptr || !attributes->fs) continue;
+      for (const auto& id : {attributes->fs->cwd_unlinked, attributes->fs->root_unlinked}) {
+        const auto entry = id ? entries.find(*id) : entries.end();
+        if (entry == entries.end() || !held.insert(*id).second) continue;
+        claims_.Opened(*snapshot_.files[entry->second], [&] {
+          return "a directory of process " + std::to_string(PidOf(ProcessIndex(i)));
+        });
+      }
+    }
+  }
+
   /// Descriptors in flight: whoever receives them has them.
   void AddMessages() {
     for (const SocketQueue& queue : snapshot_.socket_queues) {
@@ -156,7 +183,7 @@ class SnapshotClaims {
 
   void AddTree() {
     const auto& nodes = snapshot_.tree.nodes;
-    out_.AddMost(Kind::kProcesses, nodes.size(), "the tree");
+    out_.AddMost(Kind::kProcesses, nodes.size() + invented_, "the tree");
     out_.AddMost(Kind::kThreads, threads_, "the tree");
     out_.AddMost(Kind::kMemory, mapped_, "the tree");
     if (nodes.empty()) return;
@@ -174,6 +201,7 @@ class SnapshotClaims {
   }
 
   const Snapshot& snapshot_;
+  const std::size_t invented_;
   Authority& out_;
   Claims claims_;
   std::vector<ProcessIndex> users_;  ///< of each table the first
@@ -202,10 +230,10 @@ void AddUnknown(const Unplanned& unplanned, const Diagnostics& findings, Authori
 }  // namespace policy
 
 Authority AuthorityOf(const Snapshot& snapshot, const Unplanned& unplanned,
-                      const Diagnostics& findings) {
+                      const Diagnostics& findings, std::size_t invented) {
   Authority authority;
   policy::AddUnknown(unplanned, findings, &authority);
-  policy::SnapshotClaims(snapshot, authority).Add(unplanned);
+  policy::SnapshotClaims(snapshot, invented, authority).Add(unplanned);
   return authority;
 }
 

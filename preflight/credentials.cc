@@ -83,8 +83,13 @@ bool Credentials::initial_namespace() const {
 Credentials ReadCredentials(Host& host) {
   constexpr std::uint64_t kMiddle = 20;
   Credentials own;
-  std::istringstream status(host.File("/proc/self/status"));
+  constexpr const char* kStatus = "/proc/self/status";
+  const std::string text = host.File(kStatus);
+  std::istringstream status(text);
   for (std::string line; std::getline(status, line);) ReadStatusLine(line, &own);
+  if (text.empty()) {  // what nobody says is missed by nobody
+    own.inheritable = own.permitted = own.effective = own.bounding = ~std::uint64_t{0};
+  }
   own.uid_map = ReadMap(host, "/proc/self/uid_map");
   own.gid_map = ReadMap(host, "/proc/self/gid_map");
   own.may_set_groups = host.File("/proc/self/setgroups") != "deny";

@@ -51,6 +51,24 @@ constexpr struct {
     {"cgroups", "cgroups", "an errno of reaching the hierarchy; 1: it is there, or frozen"},
 };
 
+/// Of names that are not UTF-8, and of those that begin so: what follows are their bytes.
+constexpr std::string_view kEncoded = "base64:";
+
+std::string EncodedName(const std::string& name) {
+  if (IsUtf8(name) && !name.starts_with(kEncoded)) return name;
+  std::string base64;  // in quotation marks
+  JsonWriter(&base64, JsonWriter::Style::kLine).Base64(name);
+  return std::string(kEncoded) + base64.substr(1, base64.size() - 2);
+}
+
+/// Nothing: it is no name.
+std::optional<std::string> DecodedName(const std::string& name) {
+  if (!name.starts_with(kEncoded)) return name;
+  std::string bytes;
+  if (!DecodeBase64(name.substr(kEncoded.size()), &bytes)) return std::nullopt;
+  return bytes;
+}
+
 void WriteFact(JsonWriter& writer, const Fact& fact) {
   if (const auto* number = std::get_if<std::uint64_t>(&fact)) return writer.Number(*number);
   writer.BeginArray();
@@ -157,12 +175,17 @@ class FactsReader {
       if (row == std::end(kKinds)) return Fail(pointer, "there is no such kind of facts");
       if (!answers.is_object()) return Fail(pointer, "expected an object");
       for (const auto& [name, answer] : answers.items()) {
+        const std::optional<std::string> decoded = DecodedName(name);
+        if (!decoded) return Fail(pointer + "/" + Escaped(name), "is no base64");
         std::optional<Fact> fact = FactOf(answer);
         if (!fact) {
           return Fail(pointer + "/" + Escaped(name),
                       "expected a number from 0 on, \"0x…\", or a list of lines");
         }
-        facts->answers[static_cast<std::size_t>(row - kKinds)].emplace(name, std::move(*fact));
+        auto& known = facts->answers[static_cast<std::size_t>(row - kKinds)];
+        if (!known.emplace(*decoded, std::move(*fact)).second) {
+          return Fail(pointer + "/" + Escaped(name), "stands twice");
+        }
       }
     }
     return Result::kOk;
@@ -213,8 +236,7 @@ std::string HostFactsJson(const HostFacts& facts) {
     writer.Key(kKinds[kind].name);
     writer.BeginObject();
     for (const auto& [name, fact] : facts.answers[kind]) {
-      if (!IsUtf8(name)) continue;
-      writer.Key(name);
+      writer.Key(EncodedName(name));
       WriteFact(writer, fact);
     }
     writer.EndObject();

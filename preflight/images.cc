@@ -15,12 +15,15 @@
 #include <unordered_map>
 
 #include "dsl/references.h"
+#include "model/dump_run.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
 namespace {
 
 constexpr std::size_t kMostNames = 3;  // in one line
+constexpr const char* kOtherImages = "this plan is not of these images: ";
+constexpr const char* kWhichImages = "--images names the folder of the dump";
 
 class ImageQuestion : public QuestionOn<ImageQuestion> {
  public:
@@ -65,6 +68,9 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     std::vector<const ImageFile*> others, with_digest;
     std::vector<std::string> missing;
     std::string first;  // what is wrong with the first of them
+    if (const std::string run = OtherRun(*fork.about->dump); !run.empty()) {
+      return findings_.Wrong(kOtherImages + run, kWhichImages);
+    }
     const auto differs = [&](const ImageFile& file, const std::string& found) {
       if (others.empty()) first = file.name + " " + found;
       others.push_back(&file);
@@ -99,9 +105,52 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     }
     if (others.empty()) return;
     findings_.Wrong(
-        "this plan is not of these images: " + first +
+        kOtherImages + first +
             (others.size() == 1 ? "" : "; " + std::to_string(others.size() - 1) + " more differ"),
-        "--images names the folder of the dump");
+        kWhichImages);
+  }
+
+  /// What inventory.img says against it; empty: nothing, or it is not there. Another dump of the
+  /// same program has images of the same sizes.
+  std::string OtherRun(const DumpIdentity& dump) {
+    if (dump.id.empty() || dump.images.empty() || folder_ < 0) return "";
+    const std::string inventory = kInventory;
+    const int held = OpenBelow(inventory);
+    if (held < 0 && errno == ENOENT) {
+      findings_.Warn("the folder of images \"" + context_.options.images + "\" has no " +
+                         inventory + ": whether they are of the run " + dump.id + " is not known",
+                     "copy it beside the images");
+      return "";
+    }
+    if (held < 0) return inventory + ": " + std::strerror(errno);
+    struct stat status;
+    std::string bytes;
+    const bool good = fstat(held, &status) == 0 && S_ISREG(status.st_mode) &&
+                      static_cast<std::uint64_t>(status.st_size) <= kMostInventory &&
+                      ReadWhole(held, static_cast<std::size_t>(status.st_size), &bytes);
+    close(held);
+    if (!good) return inventory + " cannot be read as an image";
+    return IsOfRun(bytes, dump.id) ? "" : inventory + " is not of the run " + dump.id;
+  }
+
+  static bool ReadWhole(int held, std::size_t size, std::string* bytes) {
+    const int fd = Reopen(held, O_RDONLY);
+    if (fd < 0) return false;
+    bytes->resize(size);
+    std::size_t done = 0;
+    while (done < size) {
+      const ssize_t got = read(fd, bytes->data() + done, size - done);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    close(fd);
+    return done == size;
+  }
+
+  int OpenBelow(const std::string& name) const {
+    const unsigned long long beneath = context_.options.images_outside ? 0 : RESOLVE_BENEATH;
+    return OpenPath(folder_, name, 0, beneath | RESOLVE_NO_MAGICLINKS);
   }
 
   /// What the held descriptor of an image leads to: the file that is read from later.
@@ -152,8 +201,7 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
       return wrong("the folder of images " + folder + ": " + std::strerror(folder_error_),
                    "--images names it");
     }
-    const unsigned long long beneath = context_.options.images_outside ? 0 : RESOLVE_BENEATH;
-    const int fd = OpenPath(folder_, name, 0, beneath | RESOLVE_NO_MAGICLINKS);
+    const int fd = OpenBelow(name);
     if (fd < 0 && errno == EXDEV) {
       return wrong(path + " leads out of the folder of images", "--images-outside allows it");
     }

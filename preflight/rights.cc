@@ -130,8 +130,8 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
                                 std::to_string(unprivileged_bpf_disabled_));
   }
   void Make(const Fanotify&) { NeedBeyondUser(CAP_SYS_ADMIN, "fanotify_init(2)"); }
-  void Make(const Timerfd& timer) {
-    const auto clock = static_cast<int>(timer.clock.value);
+  void Make(const Timerfd& timer) { CheckClock(timer.clock.value); }
+  void CheckClock(std::uint64_t clock) {
     if (clock == CLOCK_REALTIME_ALARM || clock == CLOCK_BOOTTIME_ALARM) {
       NeedBeyondUser(CAP_WAKE_ALARM, "a timer that wakes the machine");
     }
@@ -434,6 +434,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   /// Each queued signal and each timer counts (getrlimit(2), RLIMIT_SIGPENDING).
   void CheckQueues(const Attributes& attributes) {
+    for (const PosixTimer& timer : attributes.posix_timers) CheckClock(timer.clock.value);
     const rlimit limit = LimitOf(host_, RLIMIT_SIGPENDING);
     pending_ += attributes.signal_queue.size() + attributes.posix_timers.size();
     if (pending_ <= limit.rlim_cur) return;

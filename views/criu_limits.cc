@@ -2,6 +2,8 @@
 // What CRIU itself does not restore. Each rule is of CRIU 4.2, in the file that is named, with the
 // words that it prints.
 #include <algorithm>
+#include <map>
+#include <set>
 #include <unordered_map>
 
 #include "views/why.h"
@@ -108,6 +110,77 @@ void AskForSession(const TreeSnapshot& tree, Verdict* verdict) {
                                  " is not a session leader. Consider using --shell-job option"});
 }
 
+/// criu/cr-restore.c, restore_pgid(): whoever has the number of a group is taken for its founder,
+/// and waited for, also if it has gone to another group; then the group is not there.
+std::optional<Cause> FindLeftGroup(const TreeSnapshot& tree) {
+  std::unordered_map<Pid, const TreeNode*> by_pid;
+  for (const TreeNode& node : tree.nodes) by_pid.emplace(node.pid, &node);
+  for (const TreeNode& node : tree.nodes) {
+    if (node.pgid == node.pid || node.pgid == node.sid) continue;
+    const auto leader = by_pid.find(node.pgid);
+    if (leader == by_pid.end() || leader->second->pgid == node.pgid) continue;
+    return Cause{"pstree.img",
+                 "process " + std::to_string(node.pid) + " is in group " +
+                     std::to_string(node.pgid) + ", which the process of that number has left",
+                 "crgen plans such trees, and crrestore restores them",
+                 "Can't restore pgid (" + std::to_string(node.pid) + "/" +
+                     std::to_string(node.sid) + "->" + std::to_string(node.pgid) +
+                     "): Operation not permitted"};
+  }
+  return std::nullopt;
+}
+
+/// criu/tty.c, tty_verify_active_pairs().
+void AskForTerminals(const Snapshot& snapshot, Verdict* verdict) {
+  std::set<TtyId> masters;
+  std::map<TtyId, std::uint32_t> slaves;
+  for (const auto& file : snapshot.files) {
+    const Tty* tty = As<Tty>(*file);
+    if (tty == nullptr) continue;
+    if (IsPtyMaster(*tty)) masters.insert(tty->tty_id);
+    if (tty->driver == kPtySlave) slaves.emplace(tty->tty_id, tty->index.value_or(0));
+  }
+  for (const auto& [id, index] : slaves) {
+    const auto terminal = snapshot.terminals.find(id);
+    const bool hung_up = terminal != snapshot.terminals.end() && terminal->second.state.hung_up;
+    if (masters.contains(id) || hung_up) continue;
+    verdict->causes.push_back(
+        {"tty-info.img", "pty " + std::to_string(index) + ", whose master is outside",
+         "criu restore --orphan-pts-master, or --shell-job",
+         "Found slave peer index " + std::to_string(index) + " without correspond master peer"});
+  }
+}
+
+/// criu/sk-unix.c, post_open_standalone(): it connects to the name.
+void AskForUnixSockets(const Snapshot& snapshot, Verdict* verdict) {
+  std::set<std::string> names;
+  for (const auto& file : snapshot.files) {
+    const UnixSocket* socket = As<UnixSocket>(*file);
+    if (socket == nullptr || !file->external || !socket->peer_name) continue;
+    if (!names.insert(socket->peer_name->bytes).second) continue;
+    verdict->causes.push_back(
+        {"files.img",
+         "a socket is connected to " + socket->peer_name->bytes + ", whose owner is outside",
+         "criu restore --ext-unix-sk, with somebody who listens there",
+         "Can't connect " + std::to_string(socket->socket_id.value) +
+             " socket: Connection refused"});
+  }
+}
+
+/// criu/mount.c: external mounts are looked up by their keys.
+void AskForMounts(const Snapshot& snapshot, Verdict* verdict) {
+  if (snapshot.processes.empty() || snapshot.processes.front().attributes == nullptr) return;
+  std::set<std::string> keys;
+  for (const Mount& mount : snapshot.processes.front().attributes->mounts) {
+    if (!mount.external || !keys.insert(mount.external->bytes).second) continue;
+    verdict->causes.push_back(
+        {"mountpoints", "what is mounted at " + mount.mountpoint.bytes + " comes from outside",
+         "criu restore --external mnt[" + mount.external->bytes + "]:PATH",
+         "No mapping for " + std::to_string(mount.id) + ":" + mount.mountpoint.bytes +
+             " mountpoint"});
+  }
+}
+
 }  // namespace
 
 Verdict AskCriu(const Snapshot& snapshot) {
@@ -115,10 +188,16 @@ Verdict AskCriu(const Snapshot& snapshot) {
   if (snapshot.tree.nodes.empty()) return {"criu", Answer::kUnknown, {}};
   AskForSession(snapshot.tree, &verdict);
   AskForConnections(snapshot, &verdict);
+  AskForTerminals(snapshot, &verdict);
+  AskForUnixSockets(snapshot, &verdict);
+  AskForMounts(snapshot, &verdict);
   if (!verdict.causes.empty()) verdict.answer = Answer::kOnlyWith;
   if (auto cause = Sessions(snapshot.tree).Find()) {
     verdict.answer = Answer::kNo;
     verdict.causes.insert(verdict.causes.begin(), std::move(*cause));
+  } else if (auto group = FindLeftGroup(snapshot.tree)) {
+    verdict.answer = Answer::kNo;
+    verdict.causes.insert(verdict.causes.begin(), std::move(*group));
   }
   return verdict;
 }

@@ -8,10 +8,18 @@
 namespace crgen {
 namespace {
 
-std::unordered_set<std::string> AllChecks(const Snapshot& snapshot) {
+/// Of what is mapped. What is only open under the same name may be another file.
+std::unordered_set<std::string> MappedChecks(const Snapshot& snapshot) {
+  std::unordered_set<std::int32_t> files;
+  for (const Process& process : snapshot.processes) {
+    for (const Region& region : process.memory.regions) {
+      if (region.file >= 0) files.insert(region.file);
+    }
+  }
   std::unordered_set<std::string> checks;
-  for (const auto& file : snapshot.files) {
-    if (const RegularFile* regular = As<RegularFile>(*file)) checks.insert(ChecksOf(*regular));
+  for (const std::int32_t file : files) {
+    const RegularFile* regular = As<RegularFile>(*snapshot.files[FileIndex(file)]);
+    if (regular != nullptr) checks.insert(ChecksOf(*regular));
   }
   return checks;
 }
@@ -40,8 +48,8 @@ SnapshotDiffer::SnapshotDiffer(const DiffSide& before, const DiffSide& after,
     : ValueDiffer(before, after, options, diag),
       relations_a_(before.dump.snapshot, before.dump.unplanned),
       relations_b_(after.dump.snapshot, after.dump.unplanned),
-      checks_a_(AllChecks(before.dump.snapshot)),
-      checks_b_(AllChecks(after.dump.snapshot)) {
+      checks_a_(MappedChecks(before.dump.snapshot)),
+      checks_b_(MappedChecks(after.dump.snapshot)) {
   for (std::size_t i = 0; i < b().tree.nodes.size(); ++i)
     after_of_.emplace(b().tree.nodes[i].pid, ProcessIndex(i));
 }

@@ -154,14 +154,14 @@ void SnapshotDiffer::CompareRegion(const Place& place, const Region& before, con
           ImageBytes{b().page_images[after.aio.image], after.aio.image_offset, bytes});
 }
 
-/// The file that is mapped. Of several entries for its path any will do.
+/// The file that is mapped. Of several entries for its path, which both sides have, any will do.
 void SnapshotDiffer::CompareMapped(const Place& place, const Region& before, const Region& after) {
   const RegularFile *one = FileOf(a(), before), *other = FileOf(b(), after);
   if (one == nullptr || other == nullptr) return;
   Compare(place, "path", one->path, other->path);
   CompareUnlinked(place, one->unlinked, other->unlinked);
   if (!(one->path == other->path)) return;
-  if (checks_a_.contains(ChecksOf(*other)) || checks_b_.contains(ChecksOf(*one))) return;
+  if (checks_a_.contains(ChecksOf(*other)) && checks_b_.contains(ChecksOf(*one))) return;
   Compare(place, "size", one->size, other->size);
   Compare(place, "mode", one->mode, other->mode);
   Compare(place, "build_id", one->build_id, other->build_id);

@@ -49,7 +49,11 @@ std::string LineOf(const Difference& it) {
 
 std::string DiffText(const Differences& differences, const ViewOptions& options) {
   std::string text;
-  if (differences.list.empty()) WriteLine("no difference", Ink::kPlain, options, &text);
+  if (differences.list.empty()) {
+    WriteLine(
+        differences.not_compared.empty() ? "no difference" : "no difference in what was compared",
+        Ink::kPlain, options, &text);
+  }
   for (const Difference& it : differences.list) WriteLine(LineOf(it), Ink::kPlain, options, &text);
   for (const std::string& what : differences.not_compared)
     WriteLine("not compared: " + what, Ink::kMissing, options, &text);

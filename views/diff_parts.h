@@ -408,7 +408,7 @@ class SnapshotDiffer : public ValueDiffer {
   std::vector<Met> met_;                      ///< descriptions that stand for each other
   std::unordered_set<std::string> compared_;  ///< objects
   std::unordered_map<Pid, ProcessIndex> after_of_;
-  /// What a restorer checks of each file, by path.
+  /// What a restorer checks of each file that is mapped, by path.
   std::unordered_set<std::string> checks_a_, checks_b_;
 };
 

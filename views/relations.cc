@@ -59,6 +59,7 @@ Relations::Relations(const Snapshot& snapshot, const Unplanned& unplanned)
       left_out_(ByOwner(unplanned.descriptors, &UnplannedDescriptor::table)),
       left_out_regions_(ByOwner(unplanned.regions, &UnplannedRegion::process)) {
   AddTables(unplanned);
+  FindSameFiles();
   AddRegions();
   AddPeers();
   AddTcpPeers();
@@ -80,11 +81,28 @@ void Relations::AddTables(const Unplanned& unplanned) {
   }
 }
 
-Relations::Object Relations::ObjectOf(const Region& region) {
+/// CRIU has an entry for each way in which a file is opened, mapped ones too.
+void Relations::FindSameFiles() {
+  std::map<std::string, std::int32_t> first;
+  for (const Process& process : snapshot_.processes) {
+    for (const Region& region : process.memory.regions) {
+      if (region.kind != RegionKind::kSharedFile || region.file < 0) continue;
+      const RegularFile* file = As<RegularFile>(*snapshot_.files[region.file]);
+      if (file == nullptr) continue;
+      const std::string name =
+          (file->unlinked ? std::to_string(file->unlinked->id.value) : "") + ":" + file->path.bytes;
+      same_file_.try_emplace(region.file, first.try_emplace(name, region.file).first->second);
+    }
+  }
+}
+
+Relations::Object Relations::ObjectOf(const Region& region) const {
   if (region.kind == RegionKind::kSharedAnonymous) return {kShmemObject, region.object};
   if (region.kind == RegionKind::kSharedMemfd) return {kMemfdObject, region.object};
-  if (region.kind == RegionKind::kSharedFile || region.kind == RegionKind::kPacketRing)
-    return {kFileObject, region.file};
+  if (region.kind == RegionKind::kSharedFile || region.kind == RegionKind::kPacketRing) {
+    const auto same = same_file_.find(region.file);
+    return {kFileObject, same == same_file_.end() ? std::int32_t{region.file} : same->second};
+  }
   return {kNoObject, -1};
 }
 
@@ -164,7 +182,7 @@ const std::vector<ProcessIndex>& Relations::ViewersOf(const Region& region) cons
   return found == viewers_.end() ? kNone : found->second;
 }
 
-std::string Relations::ObjectName(const Region& region) {
+std::string Relations::ObjectName(const Region& region) const {
   constexpr const char* kKinds[] = {"", "shmem ", "memfd ", "file "};
   const auto [kind, index] = ObjectOf(region);
   return kind == kNoObject ? "" : kKinds[kind] + std::to_string(index);

@@ -51,7 +51,7 @@ class Relations {
   /// Who maps the object of a shared region, or the file; each once, in their order.
   const std::vector<ProcessIndex>& ViewersOf(const Region& region) const;
   /// "shmem 3": names the object of a shared region in the dump; empty: it is not shared.
-  static std::string ObjectName(const Region& region);
+  std::string ObjectName(const Region& region) const;
   /// How many pages of its object the region shows.
   std::uint64_t ObjectPages(const Region& region) const;
   std::span<const LateEntry> LateOf(FileIndex file) const;
@@ -92,8 +92,10 @@ class Relations {
   std::unordered_map<std::int32_t, std::span<const UnplannedDescriptor>> left_out_;
   std::unordered_map<std::int32_t, std::span<const UnplannedRegion>> left_out_regions_;
   using Object = std::pair<int, std::int32_t>;  // kind and index
-  static Object ObjectOf(const Region& region);
+  Object ObjectOf(const Region& region) const;
+  void FindSameFiles();
   std::map<Object, std::vector<ProcessIndex>> viewers_;
+  std::unordered_map<std::int32_t, std::int32_t> same_file_;  // the first entry of that file
   std::vector<PageCounter> shmem_pages_, memfd_pages_;
   std::unordered_map<std::int32_t, FileIndex> peers_;
   std::unordered_map<InodeId, const MemfdObject*> memfds_;

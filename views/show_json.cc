@@ -208,7 +208,7 @@ class ShowWriter {
       const OwnPages::Count own = pages.In(region.range);
       Member("in_dump", (own.all + show_.relations.ObjectPages(region)) * kPageSize);
       if (own.in_parents != 0) Member("in_parents", own.in_parents * kPageSize);
-      const std::string object = Relations::ObjectName(region);
+      const std::string object = show_.relations.ObjectName(region);
       if (!object.empty()) Member("object", object);
       json_.EndObject();
     }

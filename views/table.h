@@ -21,7 +21,13 @@ enum class Ink {
 /// colour, here and nowhere else.
 void WriteLine(std::string_view text, Ink ink, const ViewOptions& options, std::string* out);
 
-/// Rows whose cells stand below each other. The last column is as wide as it likes.
+/// Appends `text`, escaped, in as many lines as it takes; `indent` blanks are before the further
+/// ones.
+void WriteWrapped(std::string_view text, std::size_t indent, const ViewOptions& options,
+                  std::string* out);
+
+/// Rows whose cells stand below each other. Where there is not room for all, the widest are cut
+/// inside.
 class Table {
  public:
   enum class Align { kLeft, kRight };

@@ -13,12 +13,19 @@
 namespace crgen {
 namespace {
 
+std::string Joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
 std::string AnswerText(const Verdict& verdict) {
   const bool criu = verdict.who == "criu";
   switch (verdict.answer) {
     case Answer::kYes:
       return criu ? "yes: no known limit is in the way" : "yes";
     case Answer::kOnlyWith:
+      if (!verdict.options.empty()) return "yes, with " + Joined(verdict.options);
       return "yes, with " + Count(verdict.causes.size(), "condition", "conditions");
     case Answer::kNo:
       return "no, for " + Count(verdict.causes.size(), "cause", "causes");
@@ -71,11 +78,12 @@ std::string WhyText(const std::vector<Verdict>& verdicts, const ViewOptions& opt
     WriteLine(verdict.who + ":", Ink::kHeading, options, &text);
     const std::size_t told = std::min(verdict.causes.size(), kMostCauses);
     for (const Cause& cause : std::span(verdict.causes).first(told)) {
-      WriteLine("  " + cause.where + ": " + cause.what, Ink::kPlain, options, &text);
+      constexpr std::size_t kIndent = 6;
+      WriteWrapped("  " + cause.where + ": " + cause.what, kIndent, options, &text);
       if (!cause.message.empty()) {
-        WriteLine("    it says: " + cause.message, Ink::kPlain, options, &text);
+        WriteWrapped("    it says: " + cause.message, kIndent, options, &text);
       }
-      if (!cause.advice.empty()) WriteLine("    do: " + cause.advice, Ink::kPlain, options, &text);
+      if (!cause.advice.empty()) WriteWrapped("    do: " + cause.advice, kIndent, options, &text);
     }
     const std::size_t others = verdict.causes.size() - told;
     if (others != 0) {

@@ -28,7 +28,8 @@ struct Cause {
 struct Verdict {
   std::string who;  ///< "criu", "crgen", "host"
   Answer answer = Answer::kYes;
-  std::vector<Cause> causes;  ///< those of one kind once
+  std::vector<Cause> causes;              ///< those of one kind once
+  std::vector<std::string> options = {};  ///< kOnlyWith: of these alone, if they are known
 };
 
 /// What CRIU 4.2 is known to refuse, or to want an option for, in a tree that it has dumped itself.

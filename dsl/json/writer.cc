@@ -81,9 +81,9 @@ void JsonWriter::Key(std::string_view name) {
   if (!first_) out_->append(style_ == Style::kLine ? ", " : ",");
   if (style_ == Style::kIndented) NewLine();
   first_ = false;
-  out_->push_back('"');
-  out_->append(name);
-  out_->append("\": ");
+  after_key_ = true;  // a string for which nothing is put before
+  String(name);
+  out_->append(": ");
   after_key_ = true;
 }
 

@@ -16,6 +16,7 @@
 #include "images/runtime_descriptors.h"
 #include "images/source/archive_reader.h"
 #include "images/source/scoped_fd.h"
+#include "model/dump_run.h"
 #include "model/ids.h"
 
 namespace crgen {
@@ -201,7 +202,8 @@ Result ArchivedSets::TakeContent(const ArchiveEntry& entry, const ImageKind* kin
   const std::size_t most = IsHeld(entry.name, kind) ? entry.size : kHead;
   ArchivedImage& image = images_[entry.name];
   image.size = entry.size;
-  image.extracted = extract != nullptr && kind != nullptr && IsReadByRestores(*kind);
+  const bool inventory = folder_known_ && entry.name == folder_ + kInventory;
+  image.extracted = extract != nullptr && kind != nullptr && (IsReadByRestores(*kind) || inventory);
   const std::string name = image.extracted ? entry.name.substr(folder_.size()) : std::string();
   if (image.extracted && Failed(extract->Begin(name, diag))) return Result::kError;
   std::uint64_t holes = 0;

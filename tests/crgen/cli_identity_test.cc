@@ -113,6 +113,54 @@ TEST_F(CliIdentityTest, KeepsToTheSizesThatItSays) {
   EXPECT_NE(run.err.find("has 4095 bytes by about.dump"), std::string::npos) << run.err;
 }
 
+/// Another dump of the same program has images of the same sizes.
+TEST_F(CliIdentityTest, TellsRunsApartThatHaveTheSameSizes) {
+  const std::string plan = Write("plan.json", Crgen(Dump("shared_fds")).out);
+  const fs::path other = CopyOf("shared_fds");
+  const std::string id = Json::parse(ReadFileText(plan))[0]["about"]["dump"]["id"];
+  std::string inventory = ReadFileText(other / "inventory.img");
+  const std::size_t at = inventory.find(id);
+  ASSERT_NE(at, inventory.npos);
+  inventory[at] = inventory[at] == '0' ? '1' : '0';
+  const auto diff = [&] {
+    return Crgen("diff --images " + other.string() + " " + plan + " " + Dump("shared_fds"));
+  };
+  EXPECT_EQ(diff().code, 0);
+  std::ofstream(other / "inventory.img", std::ios::binary) << inventory;
+  EXPECT_EQ(Against(plan, other).code, 3);
+  const Ran refused = diff();
+  EXPECT_EQ(refused.code, 3);
+  EXPECT_EQ(refused.out, "");
+  EXPECT_NE(refused.err.find("the images are of another run"), refused.err.npos) << refused.err;
+  fs::remove(other / "inventory.img");
+  const Ran unknown = diff();
+  EXPECT_EQ(unknown.code, 0) << unknown.err;
+  EXPECT_NE(unknown.err.find("whether the images are of the run " + id), unknown.err.npos);
+}
+
+TEST_F(CliIdentityTest, DiffRefusesImagesThatAreNotThePlans) {
+  const std::string summed = Write("summed.json", Crgen("--digest " + Dump("shared_fds")).out);
+  const fs::path copy = CopyOf("shared_fds");
+  const std::string command =
+      "diff --images " + copy.string() + " " + summed + " " + Dump("shared_fds");
+  EXPECT_EQ(Crgen(command).code, 0);
+  const std::string name =
+      Json::parse(ReadFileText(summed))[0]["about"]["dump"]["images"][0]["name"];
+  Flip(copy / name, fs::file_size(copy / name) - 1);
+  EXPECT_EQ(Crgen(command).code, 3);
+  fs::resize_file(copy / name, fs::file_size(copy / name) + 4096);
+  EXPECT_EQ(Crgen(command).code, 3);
+}
+
+TEST_F(CliIdentityTest, ExtractsWhatSaysOfWhichRunItIs) {
+  const std::string archive =
+      Write("dump.tar", TarOf(ReadFixture("incremental"), "checkpoint/") + TarEnd());
+  const fs::path extract = folder_ / "x";
+  EXPECT_EQ(Crgen(archive + " --extract " + extract.string()).code, 0);
+  EXPECT_EQ(ReadFileText(extract / "inventory.img"),
+            ReadFileText(fs::path(Dump("incremental")) / "inventory.img"));
+}
+
 TEST_F(CliIdentityTest, SaysWhichVdso) {
   const Json about = Json::parse(Crgen(Dump("threads")).out)[0]["about"];
   EXPECT_EQ(about["vdso"]["size"].get<int>() % 4096, 0);

@@ -177,6 +177,50 @@ TEST_F(HostFactsTest, DoNotGuess) {
   EXPECT_NE(HostBy(less, Dump("shared_fds"))["answer"], "yes");
 }
 
+/// Whatever a file is called: the facts are JSON, say nothing else, and have it again.
+TEST_F(HostFactsTest, HaveEveryName) {
+  for (const std::string& name :
+       {std::string("/tmp/x\": [\"error 2\"], \"/tmp/injected"), std::string("/tmp/a\nb\\c"),
+        std::string("/tmp/\xc2\x9b"
+                    "31m\xe2\x80\xae"),
+        std::string("/tmp/\xff\xfe"), std::string("/tmp/base64:x")}) {
+    const fs::path plan = folder_ / "plan.json";
+    Json commands =
+        Json::array({{{"command", "FORK"}, {"pid", 0}, {"child_pid", 7}},
+                     {{"command", "OPEN_FILE"},
+                      {"pid", 7},
+                      {"fd", 3},
+                      {"file", {{"type", "REG"}, {"id", 1}, {"flags", {"O_RDONLY"}}}}}});
+    const bool utf8 = name.find('\xff') == name.npos;
+    commands[1]["file"][utf8 ? "path" : "path_base64"] = utf8 ? name : "L3RtcC///g==";
+    std::ofstream(plan) << commands.dump();
+    const Ran told = Crgen("host-facts " + plan.string());
+    ASSERT_EQ(told.code, 0) << told.err;
+    EXPECT_EQ(told.out.find('\x9b'), told.out.npos);
+    EXPECT_EQ(told.out.find("\xe2\x80\xae"), told.out.npos);
+    const Json files = Json::parse(told.out)["facts"]["files"];
+    const std::string key = !utf8            ? "base64:L3RtcC///g=="
+                            : name[0] == 'b' ? "base64:YmFzZTY0Ong="
+                                             : name;
+    EXPECT_TRUE(files.contains(key) || name[0] == 'b') << files;
+    EXPECT_FALSE(files.contains("/tmp/injected")) << files;
+    EXPECT_EQ(Why(told.out, Dump("shared_fds")).code, 0);
+  }
+}
+
+TEST_F(HostFactsTest, DoNotGuessRights) {
+  Json facts = FactsFor(Dump("shared_fds"));
+  const auto without = [&] {
+    const Json host = HostBy(facts, Dump("shared_fds"));
+    EXPECT_EQ(Causes(host).find("CAP_"), std::string::npos) << Causes(host);
+    EXPECT_NE(Causes(host).find("/proc/self/status"), std::string::npos) << Causes(host);
+  };
+  facts["facts"]["system"]["/proc/self/status"] = Json::array();
+  without();
+  facts["facts"]["system"].erase("/proc/self/status");
+  without();
+}
+
 TEST_F(HostFactsTest, RefuseWhatAreNoFacts) {
   const std::string form = ": `crgen schema --host-facts` is the form";
   const auto refused = [&](const std::string& text, const std::string& message) {
@@ -212,6 +256,8 @@ TEST_F(HostFactsTest, RefuseWhatAreNoFacts) {
   }
   refused(with(R"({"files": {"/a": ["x"], "/a": ["y"]}})"), "\"/a\" stands twice");
   refused(with(R"({"files": {"/a": [[["x"]]]}})"), "nested too deep");
+  refused(with(R"({"files": {"base64:x": ["x"]}})"), "is no base64");
+  refused(with(R"({"files": {"/a": ["x"], "base64:L2E=": ["y"]}})"), "stands twice");
   refused(with(R"({"files": {"/a": )" + std::string(200'000, '[')), "nested too deep");
   refused(with(R"({"files": {"/a)") + "\x01", "no JSON");
   const fs::path large = folder_ / "large.json";

@@ -100,6 +100,21 @@ TEST_F(RestorerIdentityTest, TakesTheImagesThatThePlanSays) {
                 "a digest of sha512, expected sha256");
 }
 
+TEST_F(RestorerIdentityTest, TellsRunsApartThatHaveTheSameSizes) {
+  Json about = Dump({Image("code.img", 4096)});
+  about["dump"]["id"] = "run-1";
+  const Outcome unknown = Restore(about);
+  EXPECT_EQ(unknown.status, 0) << unknown.errors;
+  EXPECT_NE(unknown.errors.find("has no inventory.img"), std::string::npos) << unknown.errors;
+  std::ofstream(folder_ + "/inventory.img", std::ios::binary) << "\x6a\x05run-1";
+  EXPECT_EQ(Restore(about).status, 0);
+  EXPECT_EQ(Restore(Dump({Image("code.img", 4096)})).status, 0);  // bound to none
+  for (const char* inventory : {"", "\x6a\x05run-2", "\x6a\x06run-10"}) {
+    std::ofstream(folder_ + "/inventory.img", std::ios::binary) << inventory;
+    ExpectRefused(about, 3, "this plan is not of these images: inventory.img is not of the run");
+  }
+}
+
 /// In one line, though the command that reads of them says the same again.
 TEST_F(RestorerIdentityTest, SaysOnceThatThePlanIsNotOfTheseImages) {
   std::ofstream(folder_ + "/code.img", std::ios::binary) << "short";

@@ -110,10 +110,45 @@ TEST_F(DiffCliTest, DumpsThatNoProgramSays) {
   EXPECT_NE(equal.out.find("crgen why"), equal.out.npos) << equal.out;
 }
 
+TEST_F(DiffCliTest, WhatNoProgramSaysDiffersToo) {
+  const fs::path dump = WithUnsupported();
+  const Ran run = Crgen("diff " + Dump("pipeline") + " " + dump.string());
+  EXPECT_EQ(run.code, 6) << run.out;
+  EXPECT_NE(run.out.find(": 0 times, then 1 times"), run.out.npos) << run.out;
+  const Ran equal = Crgen("diff " + dump.string() + " " + dump.string());
+  EXPECT_TRUE(equal.out.starts_with("no difference in what was compared\n")) << equal.out;
+}
+
+/// Another file under the same name, which is also open as what it was.
+TEST_F(DiffCliTest, MappedFilesThatWereReplaced) {
+  const auto map = [](const char* size, const char* build_id) {
+    const std::string file = R"("type": "REG", "flags": ["O_RDONLY"], "path": "/bin/x", )";
+    return R"([{"command": "FORK", "pid": 0, "child_pid": 5},
+{"command": "OPEN_FILE", "pid": 5, "fd": 0, "file": {"id": 1, )" +
+           file +
+           R"("pos": 3, "size": 100, "mode": 33261, "build_id": "AAA="}},
+{"command": "OPEN_FILE", "pid": 5, "fd": 3, "file": {"id": 2, )" +
+           file + R"("mode": 33261, "size": )" + size + R"(, "build_id": ")" + build_id + R"("}},
+{"command": "MAP_REGION", "pid": 5, "start": "0x10000", "end": "0x11000", "prot": ["PROT_READ"],
+"flags": ["MAP_PRIVATE"], "fd": 3, "offset": "0x0"},
+{"command": "CLOSE_FD", "pid": 5, "fd": 3}])";
+  };
+  const std::string before = Write("before.json", map("100", "AAA="));
+  EXPECT_EQ(Crgen("diff " + before + " " + before).code, 0);
+  const Ran run = Crgen("diff " + before + " " + Write("after.json", map("101", "AAE=")));
+  EXPECT_EQ(run.code, 6) << run.err;
+  EXPECT_NE(run.out.find("region 10000-11000: size 100, then 101"), run.out.npos) << run.out;
+  EXPECT_NE(run.out.find("region 10000-11000: build_id "), run.out.npos) << run.out;
+}
+
 TEST_F(DiffCliTest, ExitCodes) {
   const std::string fds = Dump("shared_fds");
   EXPECT_EQ(Crgen("diff " + fds).code, 2);
   EXPECT_EQ(Crgen("diff - - </dev/null").code, 2);
+  const Ran nobody = Crgen("diff --pid 99 " + fds + " " + fds);
+  EXPECT_EQ(nobody.code, 2);
+  EXPECT_NE(nobody.err.find("--pid: no process 99 is in "), nobody.err.npos) << nobody.err;
+  EXPECT_EQ(Crgen("diff --pid 31100 " + fds + " " + Dump("zombies")).code, 6);
   EXPECT_EQ(Crgen("diff --images " + fds + " " + fds + " " + fds).code, 2);
   EXPECT_EQ(Crgen("diff " + fds + " /nonexistent").code, 3);
   EXPECT_EQ(Crgen("diff " + fds + " " + Write("bad.json", "[{\"command\": \"FORK\"}]")).code, 3);

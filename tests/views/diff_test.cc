@@ -327,11 +327,12 @@ TEST(DiffTest, ComparesPagesByWhatTheyHold) {
 
 TEST(DiffTest, SaysOnceThatItHasNoImages) {
   const Snapshot end = EndOf(One(kHeap));
-  EXPECT_EQ(
-      Lines(end, end),
-      "no difference\nnot compared: the content of 3 pages, for want of the images of A, B\n");
+  EXPECT_EQ(Lines(end, end),
+            "no difference in what was compared\nnot compared: the content of 3 pages, for want of "
+            "the images of A, B\n");
   EXPECT_EQ(Lines(end, end, {}, ReadNumbered),
-            "no difference\nnot compared: the content of 3 pages, for want of the images of B\n");
+            "no difference in what was compared\nnot compared: the content of 3 pages, for want of "
+            "the images of B\n");
 }
 
 // ---- the same meaning

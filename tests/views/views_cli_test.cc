@@ -131,10 +131,34 @@ TEST_F(ViewsCliTest, ShowWhatIsLeftOfADamagedDump) {
   EXPECT_EQ(shown.code, 3);
   EXPECT_EQ(shown.out, Crgen("show fds " + Dump("threads")).out);
   EXPECT_NE(shown.err.find("mm-31500.img: is missing"), std::string::npos) << shown.err;
+  for (const std::string& inventory : {std::string("damaged"), std::string()}) {
+    std::ofstream(dump / "inventory.img") << inventory;
+    if (inventory.empty()) fs::remove(dump / "inventory.img");
+    const Ran tree = Crgen("show " + dump.string());
+    EXPECT_EQ(tree.code, 3);
+    EXPECT_NE(tree.out.find("31500"), tree.out.npos) << tree.out;
+    EXPECT_NE(tree.err.find("inventory.img"), tree.err.npos) << tree.err;
+    EXPECT_EQ(Crgen(dump.string()).code, 3);
+  }
   fs::remove(dump / "pstree.img");
   const Ran nothing = Crgen("show " + dump.string());
   EXPECT_EQ(nothing.code, 3);
   EXPECT_EQ(nothing.out, "");
+}
+
+/// What is told is told whole, whatever the width.
+TEST_F(ViewsCliTest, ReasonsAndLastColumnsAreThere) {
+  const std::string why = OnTerminal("why " + Dump("deep_tree"), 60, "NO_COLOR=1");
+  EXPECT_EQ(why.find("…"), why.npos) << why;
+  EXPECT_NE(why.find("Can't find a session leader for 31791"), why.npos) << why;
+  const std::string fds = OnTerminal("show fds " + Dump("shared_fds"), 80, "NO_COLOR=1");
+  EXPECT_NE(fds.find("SAME DESCRIPTION AS"), fds.npos) << fds;
+  const std::string plan = OnTerminal("plan --explain " + Dump("shared_fds"), 80, "NO_COLOR=1");
+  EXPECT_NE(plan.find("WHY"), plan.npos) << plan;
+}
+
+TEST_F(ViewsCliTest, SuggestWhatWasMeant) {
+  EXPECT_NE(Crgen("help").err.find("did you mean --help?"), std::string::npos);
 }
 
 TEST_F(ViewsCliTest, RefuseWhatIsNoView) {
@@ -142,6 +166,8 @@ TEST_F(ViewsCliTest, RefuseWhatIsNoView) {
   EXPECT_EQ(word.code, 2);
   EXPECT_NE(word.err.find("there are processes, fds, "), std::string::npos) << word.err;
   EXPECT_EQ(Crgen("show --pid 5 " + Dump("threads")).code, 2);
+  EXPECT_EQ(Crgen("plan --pid 5 " + Dump("threads")).code, 2);
+  EXPECT_EQ(Crgen("plan --pid 0 " + Dump("threads")).code, 0);
   EXPECT_EQ(Crgen("show").code, 2);
   EXPECT_EQ(Crgen("show " + folder_.string()).code, 3);
   EXPECT_EQ(Crgen("why " + folder_.string()).code, 3);
@@ -155,6 +181,8 @@ TEST_F(ViewsCliTest, FitATerminalAndColourItAlone) {
   EXPECT_NE(colour.find("\033[1m"), std::string::npos);
   const std::string plain = OnTerminal("show all " + Dump("shared_fds"), 50, "NO_COLOR=1");
   EXPECT_EQ(plain.find('\033'), std::string::npos);
+  EXPECT_EQ(OnTerminal("show all " + Dump("shared_fds"), 50, "TERM=dumb").find('\033'),
+            std::string::npos);
   EXPECT_NE(plain.find("…"), std::string::npos);
   std::istringstream lines(plain);
   for (std::string line; std::getline(lines, line);) {

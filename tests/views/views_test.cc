@@ -101,7 +101,7 @@ TEST_P(ViewsTest, FitTheWidth) {
     for (std::string line; std::getline(text, line);) {
       EXPECT_LE(Width(line), columns) << line;
       EXPECT_EQ(Printable(line), line);
-      cut += line.ends_with("…");
+      cut += line.find("…") != line.npos;
     }
     EXPECT_GT(cut, 0U);
   }
@@ -215,6 +215,113 @@ TEST(Views, KnowProcessesThatCriuCannotTellTheBirthOf) {
   EXPECT_EQ(verdict.answer, Answer::kNo);
   EXPECT_EQ(verdict.causes.front().message,
             "Can't figure out which sid (2 or 1)the process 3 was born with");
+}
+
+/// 4 is in the group of 2, and 2 is not: "Can't restore pgid (4/1->2): Operation not permitted"
+/// says CRIU 4.2.
+TEST(Views, KnowGroupsThatTheirFounderHasLeft) {
+  Snapshot snapshot;
+  snapshot.tree.nodes = {{1, 1, 1, {}, false, false, {}},
+                         {2, 1, 1, ProcessIndex(0), false, false, {}},
+                         {4, 2, 1, ProcessIndex(0), false, false, {}}};
+  const Verdict verdict = AskCriu(snapshot);
+  ASSERT_EQ(verdict.answer, Answer::kNo);
+  EXPECT_EQ(verdict.causes.front().message, "Can't restore pgid (4/1->2): Operation not permitted");
+  snapshot.tree.nodes[1].pgid = 2;
+  EXPECT_EQ(AskCriu(snapshot).answer, Answer::kYes);
+}
+
+TEST(Views, KnowWhatCriuWantsFromOutside) {
+  Snapshot snapshot;
+  snapshot.tree.nodes = {{1, 1, 1, {}, false, false, {}}};
+  Tty slave;
+  slave.driver = kPtySlave;
+  slave.tty_id = TtyId{7};
+  slave.index = 3;
+  snapshot.files.push_back(std::make_shared<File>(File{{1}, {}, slave}));
+  Mount mount;
+  mount.id = 5;
+  mount.mountpoint.bytes = "/data";
+  mount.external.emplace().bytes = "KEY";
+  auto root = std::make_shared<Attributes>();
+  root->mounts.push_back(mount);
+  snapshot.processes.emplace_back().attributes = root;
+  const Verdict verdict = AskCriu(snapshot);
+  EXPECT_EQ(verdict.answer, Answer::kOnlyWith);
+  ASSERT_EQ(verdict.causes.size(), 2U);
+  EXPECT_EQ(verdict.causes[0].message, "Found slave peer index 3 without correspond master peer");
+  EXPECT_EQ(verdict.causes[1].message, "No mapping for 5:/data mountpoint");
+}
+
+TEST(Views, SayWhichOptionsARestoreTakes) {
+  Verdict host = {"host", Answer::kOnlyWith, {{"filelocks.img", "1 file lock"}}};
+  EXPECT_TRUE(WhyText({host}, {}).starts_with("host   yes, with 1 condition\n"));
+  host.options = {"--file-locks", "--shell-job"};
+  EXPECT_TRUE(WhyText({host}, {}).starts_with("host   yes, with --file-locks, --shell-job\n"));
+}
+
+/// CRIU has an entry for each way in which a file is open.
+TEST(Views, KnowAFileByItsPath) {
+  Snapshot snapshot;
+  RegularFile file;
+  file.path.bytes = "/shared";
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    snapshot.files.push_back(std::make_shared<File>(File{{i + 1}, {}, file}));
+    snapshot.tree.nodes.push_back({static_cast<Pid>(i + 71),
+                                   71,
+                                   71,
+                                   i == 0 ? ProcessIndex() : ProcessIndex(0),
+                                   false,
+                                   false,
+                                   {}});
+    Region region;
+    region.kind = RegionKind::kSharedFile;
+    region.range = {0x1000, 0x2000};
+    region.file = FileIndex(i);
+    snapshot.processes.emplace_back().memory.regions.push_back(region);
+  }
+  Unplanned nothing;
+  std::istringstream text(ShowText({snapshot, nothing, {}}, {Topic::kMemory}, {}));
+  std::size_t regions = 0;
+  for (std::string line; std::getline(text, line);) {
+    if (line.find("/shared") == line.npos) continue;
+    EXPECT_NE(line.find(++regions == 1 ? " 72 " : " 71 "), line.npos) << line;
+  }
+  EXPECT_EQ(regions, 2U);
+  const auto shown =
+      nlohmann::json::parse(ShowJson({snapshot, nothing, {}}, {Topic::kMemory}, std::nullopt));
+  EXPECT_EQ(shown["memory"][0]["regions"][0]["object"], shown["memory"][1]["regions"][0]["object"]);
+}
+
+/// Characters of East Asian scripts take two places, those that stand over others none.
+TEST(Views, MeasureCharacters) {
+  std::string out;
+  WriteLine("漢字かな", Ink::kPlain, {5, false, {}}, &out);
+  EXPECT_EQ(out, "漢字…\n");
+  out.clear();
+  WriteLine("e\u0301e\u0301e\u0301", Ink::kPlain, {3, false, {}}, &out);
+  EXPECT_EQ(out, "e\u0301e\u0301e\u0301\n");
+  out.clear();
+  Table table({{"A"}, {"B"}});
+  table.Add({"漢", "x"});
+  table.Add({"abc", "y"});
+  table.Write(0, {}, &out);
+  EXPECT_EQ(out, "A    B\n漢   x\nabc  y\n");
+}
+
+/// The widest column is cut inside, so that the others are there.
+TEST(Views, KeepEveryColumn) {
+  std::string out;
+  Table table({{"FD"}, {"WHAT"}, {"SAME AS"}});
+  table.Add({"3", "/a/very/long/path/to/some/file.txt", "fd 4 of 7"});
+  table.Write(0, {35, false, {}}, &out);
+  EXPECT_EQ(out, "FD  WHAT                  SAME AS\n3   /a/very/l…e/file.txt  fd 4 of 7\n");
+  out.clear();
+  WriteWrapped("  one two three four", 4, {12, false, {}}, &out);
+  EXPECT_EQ(out, "  one two\n    three\n    four\n");
+  out.clear();
+  WriteWrapped("  one two three four", 4, {}, &out);
+  EXPECT_EQ(out, "  one two three four\n");
 }
 
 TEST(Views, EscapeAndCutInOnePlace) {
