@@ -53,7 +53,10 @@ void Loader::FinishSharedMemory() {
     MemfdObject& memfd = snapshot.memfds[i];
     if (uses[i] == MemfdUse::kNone) {
       (void)images.Use(kind, memfd_shmids[i]);
-      diag.Warning("memfd.img[" + std::to_string(i) + "]", "nothing that is planned refers to it");
+      // Else it may be that what refers to it is refused.
+      if (diag.Count(Severity::kUnsupported) == 0) {
+        diag.Warning("memfd.img[" + std::to_string(i) + "]", "nothing in this dump refers to it");
+      }
       continue;
     }
     if (memfd.size != 0 && !numbers.insert(memfd_shmids[i]).second) {
