@@ -209,7 +209,7 @@ TEST(Policy, AnyAllowsAll) {
 
 TEST(Policy, WhatIsNoPolicyIsRefused) {
   const std::pair<const char*, const char*> kCases[] = {
-      {R"([])", "policy.json: /"},
+      {R"([])", "policy.json"},
       {R"({})", "policy.json: /"},
       {R"({"version": 2})", "policy.json: /version"},
       {R"({"version": 1, "uid": [0]})", "policy.json: /"},
