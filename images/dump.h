@@ -37,7 +37,8 @@ struct LoadOptions {
 ///   kWarning      files that belong to nothing
 /// kError is returned if there was an error. `*snapshot` has then what could be read: its
 /// references lead somewhere, but it is no tree that anybody may rebuild. Nothing is in it if not
-/// even the inventory or the tree can be read. The result does not depend on options.threads. Cost:
+/// even the tree can be read, or (without options.unplanned) the inventory, or if that is of a form
+/// that is not known. The result does not depend on options.threads. Cost:
 /// linear in the bytes of the images; pages are located, not read.
 Result LoadDump(ImageSource& source, Snapshot* snapshot, Diagnostics& diag,
                 const LoadOptions& options = {});

@@ -44,9 +44,10 @@ struct TreeRefusal {
 
 /// What a plan may use beside fork, setsid, setpgid, exit and wait.
 struct TreeRules {
-  bool subreapers = true;    ///< orphans of others than the root (PR_SET_CHILD_SUBREAPER)
+  bool subreapers = true;    ///< PR_SET_CHILD_SUBREAPER, for a moment or for good
   bool clone_parent = true;  ///< siblings that fork siblings (CLONE_PARENT)
-  unsigned attempts = 16;  ///< orders in which orphans of other adopters than the reaper are tried
+  /// Orders in which orphans of other adopters than the reaper are tried; 0: the root alone adopts.
+  unsigned attempts = 16;
 };
 
 /// Finds a sequence that ends in exactly `snapshot`: every process with its pid, parent, group,

@@ -36,7 +36,7 @@ std::string Short(const TreePlan& plan) {
   return text;
 }
 
-constexpr TreeRules kBasic{.subreapers = false, .clone_parent = false, .attempts = 0};
+constexpr TreeRules kBasic{.clone_parent = false, .attempts = 0};
 
 std::string Analyzed(const std::string& text, const TreeRules& rules = {}) {
   TreePlan plan;

@@ -112,7 +112,7 @@ const Reached& ReachedByAll() {
   return reached;
 }
 
-TreeRules Basic() { return {.subreapers = false, .clone_parent = false, .attempts = 0}; }
+TreeRules Basic() { return {.clone_parent = false, .attempts = 0}; }
 
 TEST(TreeExhaustiveTest, EveryTreeOfBasicCallsIsRebuilt) {
   Figures figures = Measure(Basic(), ReachedByBasic(), false);

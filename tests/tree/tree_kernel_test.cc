@@ -115,7 +115,7 @@ class TreeKernelTest : public ::testing::Test {
     refused_ = 0;
   }
 
-  static constexpr TreeRules kBasic{.subreapers = false, .clone_parent = false, .attempts = 0};
+  static constexpr TreeRules kBasic{.clone_parent = false, .attempts = 0};
   static inline std::vector<TreeAndPlan> cases_;
   static inline std::size_t refused_ = 0;
 };
