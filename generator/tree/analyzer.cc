@@ -82,12 +82,45 @@ Result PlanDeep(const TreeSnapshot& snapshot, unsigned attempt, bool siblings, T
   return PlanBirths(snapshot, &tree, plan, refusal);
 }
 
+/// Who becomes a subreaper, if only for a moment; 0: nobody.
+Pid SubreaperOf(const TreePlan& plan) {
+  const auto found = std::ranges::find(plan.ops, TreeOp::Kind::kSetSubreaper, &TreeOp::kind);
+  return found == plan.ops.end() ? 0 : found->pid;
+}
+
+/// A root that is not init adopts orphans only as a subreaper.
+Result PlanWithoutSubreapers(const TreeSnapshot& snapshot, bool clone_parent, TreePlan* plan,
+                             TreeRefusal* refusal) {
+  bool found = false;
+  for (const bool with : {false, true}) {
+    if (with && !clone_parent) continue;
+    bool siblings = with;
+    TreePlan other;
+    TreeRefusal why;
+    if (Failed(PlanFlat(snapshot, &siblings, &other, &why))) {
+      if (refusal->reason.empty()) *refusal = why;
+    } else if (const Pid subreaper = SubreaperOf(other); subreaper != 0) {
+      if (refusal->reason.empty()) {
+        *refusal = {subreaper, "it would have to become a subreaper (PR_SET_CHILD_SUBREAPER)"};
+      }
+    } else if (!found || other.ops.size() < plan->ops.size()) {
+      *plan = std::move(other);
+      found = true;
+    }
+  }
+  if (found) *refusal = {};
+  return found ? Result::kOk : Result::kError;
+}
+
 Result AnalyzeStanding(const TreeRules& rules, const TreeSnapshot& snapshot, TreePlan* plan,
                        TreeRefusal* refusal) {
   *plan = {};
   *refusal = {};
+  if (!rules.subreapers) {
+    return PlanWithoutSubreapers(snapshot, rules.clone_parent, plan, refusal);
+  }
   if (Succeeded(PlanFlatBest(snapshot, rules.clone_parent, plan, refusal))) return Result::kOk;
-  unsigned attempts = rules.subreapers ? rules.attempts : 0;
+  unsigned attempts = rules.attempts;
   if (snapshot.nodes.size() > kLarge) attempts = std::min(attempts, 2u);
   for (unsigned attempt = 0; attempt < attempts; ++attempt) {
     TreeRefusal deep;

@@ -64,6 +64,16 @@ TEST_F(CliTest, KeepsToTheSystemCallsThatAreNamed) {
   const std::string deep = " '1 1 1 [ 2 1 1 r [ 5 3 3 [] ] 3 3 3 [] ]'";
   EXPECT_EQ(Crgen("tree" + deep).code, 0);
   EXPECT_EQ(Crgen("tree --syscalls fork,setsid,setpgid,exit" + deep).code, 5);
+  // A root that is not init holds orphans only as a subreaper, or if a sibling has forked them.
+  const std::string outer = " '7 7 7 [ 8 3 3 [] ]'", flag = " '7 7 7 [ 8 7 7 r [] ]'";
+  EXPECT_EQ(Crgen("tree" + outer).code, 0);
+  const Ran none = Crgen("tree --syscalls fork,setsid,setpgid,exit" + outer);
+  EXPECT_EQ(none.code, 5);
+  EXPECT_NE(none.err.find("pid 7: it would have to become a subreaper"), none.err.npos) << none.err;
+  EXPECT_EQ(Crgen("tree --syscalls fork,setsid,setpgid,exit,subreaper" + outer).code, 0);
+  EXPECT_EQ(Crgen("tree --syscalls fork,setsid,setpgid,exit" + flag).code, 5);
+  const Ran sibling = Crgen("tree --syscalls fork,setsid,setpgid,exit,clone_parent" + outer);
+  EXPECT_EQ(sibling.out.find("subreaper: on"), sibling.out.npos) << sibling.out;
   const Ran wrong = Crgen("tree --syscalls frok,setsid,setpgid,exit" + tree);
   EXPECT_EQ(wrong.code, 2);
   EXPECT_NE(wrong.err.find("did you mean fork?"), wrong.err.npos) << wrong.err;
