@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
+#include <linux/securebits.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/shm.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -23,6 +25,7 @@ namespace crgen::preflight {
 namespace {
 
 constexpr const char* kNewerKernel = "restore on a kernel that has it";
+constexpr const char* kLowestAddress = "/proc/sys/vm/mmap_min_addr";
 constexpr std::uint64_t kGuardInstall = std::uint64_t{1} << 63;
 constexpr int kGuardInstallAdvice = 102;
 
@@ -179,6 +182,7 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     if (attributes.time && context_.options.time_namespace && TimeNamespaceError(host_) != 0) {
       findings_.Wrong("this kernel has no time namespaces", "--no-timens does without");
     }
+    if (attributes.mm) CheckBounds(*attributes.mm);
     if (attributes.membarrier) CheckMembarrier(attributes.membarrier->bits);
     if (attributes.seccomp) CheckSeccomp(*attributes.seccomp);
     if (attributes.creds) CheckSecurebits(attributes.creds->secbits);
@@ -258,8 +262,7 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
 
   void CheckSecurebits(const Securebits& securebits) {
     // cap_task_prctl()
-    constexpr std::uint64_t kLocks = 0xaaaaaaaa;
-    const std::uint64_t own = OwnSecurebits(host_), locks = own & kLocks;
+    const std::uint64_t own = OwnSecurebits(host_), locks = own & SECURE_ALL_LOCKS;
     const std::uint64_t kept = (locks >> 1 & (own ^ securebits.bits)) | (locks & ~securebits.bits);
     if (kept != 0) {
       findings_.Wrong("securebits of the caller are locked, and other than planned: " +
@@ -271,6 +274,18 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     const std::uint64_t unknown = UnknownSecurebits(host_, fresh);
     if (unknown == 0) return;
     findings_.Wrong("this kernel does not know " + NamesOf<SecurebitKind>(unknown), kNewerKernel);
+  }
+
+  /// prctl(2), PR_SET_MM_MAP: no capability lets anybody have less.
+  void CheckBounds(const MmAttributes& mm) {
+    const std::uint64_t begin =
+        std::min({mm.start_code.value, mm.start_data.value, mm.start_brk.value,
+                  mm.start_stack.value, mm.arg_start.value, mm.env_start.value});
+    const auto lowest = host_.NumberIn<std::uint64_t>(kLowestAddress, 0);
+    if (begin >= lowest) return;
+    findings_.Wrong("the bounds of memory in mm begin at " + HexText(begin) +
+                        ", below vm.mmap_min_addr, " + std::to_string(lowest),
+                    "sysctl vm.mmap_min_addr=" + std::to_string(begin));
   }
 
   void CheckClock(const Clock& clock) {

@@ -17,6 +17,7 @@
 
 #include "dsl/references.h"
 #include "preflight/credentials.h"
+#include "preflight/descriptors.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -64,7 +65,9 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
         lowest_address_(NumberIn("vm/mmap_min_addr", 0)),
         most_in_pipe_(NumberIn("fs/pipe-max-size", 0)),
         lowest_port_(NumberIn("net/ipv4/ip_unprivileged_port_start", 1024)),
-        unprivileged_bpf_disabled_(NumberIn("kernel/unprivileged_bpf_disabled", 0)) {}
+        unprivileged_bpf_disabled_(NumberIn("kernel/unprivileged_bpf_disabled", 0)),
+        spare_descriptors_(SpareDescriptors(context.program)),
+        descriptors_(LimitOf(host_, RLIMIT_NOFILE).rlim_max) {}
 
   template <typename Body>
   void On(const Body&) {}
@@ -82,12 +85,15 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   void On(const CreateThread&) { NeedCheckpointRestore("threads with given tids"); }
 
   void On(const OpenFile& open) {
-    ForEachOpened(open, [&](Fd, const File& file, bool) {
+    ForEachOpened(open, [&](Fd fd, const File& file, bool) {
+      CheckNumber(fd);
       if (file.flags.Has(O_NOATIME) && own_.uid[1] != 0) Need(CAP_FOWNER, "O_NOATIME");
       if (!file.external) std::visit([&](const auto& body) { Make(body); }, file.body);
       if (const auto* map = As<BpfMap>(file)) OpenMap(file.flags, *map);
     });
   }
+
+  void On(const DupFd& dup) { CheckNumber(dup.new_fd); }
 
   /// What making an object of a type takes; nothing for most.
   template <typename Body>
@@ -420,6 +426,22 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     }
   }
 
+  /// The first that is too high is told.
+  void CheckNumber(Fd fd) {
+    const std::uint64_t needed = static_cast<std::uint64_t>(fd) + 1 + spare_descriptors_;
+    if (has_too_high_ || needed <= descriptors_) return;
+    has_too_high_ = true;
+    const std::string what = "descriptor " + std::to_string(fd) + ", and room for " +
+                             std::to_string(spare_descriptors_) + " more,";
+    if (nr_open_ != 0 && needed > nr_open_) {
+      findings_.Wrong(what + " above fs.nr_open, " + std::to_string(nr_open_),
+                      "sysctl fs.nr_open with more");
+    } else {
+      NeedEverywhere(CAP_SYS_RESOURCE,
+                     what + " above RLIMIT_NOFILE, " + std::to_string(descriptors_));
+    }
+  }
+
   void CheckLoginuid(std::uint32_t wanted) {
     const bool has_audit = !host_.File(kLoginuid).empty();
     const std::uint32_t own = host_.NumberIn(kLoginuid, kNoId);
@@ -450,6 +472,8 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   const Credentials own_;
   const std::uint64_t nr_open_, lowest_address_, most_in_pipe_, lowest_port_;
   const std::uint64_t unprivileged_bpf_disabled_;
+  const std::uint64_t spare_descriptors_, descriptors_;  ///< RLIMIT_NOFILE
+  bool has_too_high_ = false;
   std::uint64_t pending_ = 0;
   std::unordered_map<std::uint64_t, rlimit> limits_;  ///< its own
   std::unordered_map<Pid, std::uint64_t> locked_;     ///< bytes, by process

@@ -11,6 +11,7 @@
 #include <unordered_set>
 
 #include "dsl/references.h"
+#include "preflight/descriptors.h"
 #include "restorer/cgroups.h"
 #include "restorer/compile_attributes.h"
 #include "restorer/compiled_loads.h"
@@ -82,7 +83,7 @@ class Compiler {
     script_.setup = arena_.New<Setup>();
     Setup& setup = *script_.setup;
     setup.board = script_.board;
-    setup.service_fd = FirstUnusedFd(program_);
+    setup.service_fd = preflight::FirstUnusedFd(program_);
     setup.source_fd = setup.service_fd + 1;
     setup.root_fd = setup.source_fd + 1;
     setup.own_mounts = services_.own_mounts;
@@ -469,26 +470,6 @@ class Compiler {
 };
 
 }  // namespace
-
-ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint64_t text_size,
-                    bool timed) {
-  ArenaSizes sizes;
-  // A script is about four times as large as its text; pages are there only when written.
-  sizes.script = (std::uint64_t{1} << 20) + 64 * text_size;
-  std::size_t all_threads = 0;
-  std::vector<std::size_t> threads(schedule.processes.size());
-  for (std::size_t i = 0; i < program.size(); ++i) {
-    if (!std::holds_alternative<CreateThread>(program[i].body)) continue;
-    sizes.threads = std::max(sizes.threads, ++threads[schedule.executor[i]]);
-    ++all_threads;
-  }
-  sizes.board =
-      sizeof(MadeFile) * NumberSocketFiles(program).size() + sizeof(Board) +
-      sizeof(ProcessWords) * schedule.processes.size() +
-      sizeof(Word) * (2 * schedule.steps.size() + schedule.processes.size() + all_threads);
-  if (timed) sizes.board += sizeof(StepTimes) * (schedule.steps.size() + 1);
-  return sizes;
-}
 
 Script Compile(const Program& program, const Schedule& schedule, const Services& services,
                const OwnState& own, const OwnMaps& maps, Arena& arena) {

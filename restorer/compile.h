@@ -83,7 +83,4 @@ ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint6
 /// Whether processes have other numbers in the pid namespace of the restorer.
 bool HasOwnNumbers(const Program& program);
 
-/// How many descriptors the largest number in the program makes: the first number it never uses.
-Fd FirstUnusedFd(const Program& program);
-
 }  // namespace crgen::restorer

@@ -9,10 +9,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 
 #include "dsl/references.h"
+#include "preflight/descriptors.h"
 #include "restorer/files/files.h"
 #include "restorer/namespaces.h"
 #include "restorer/problem.h"
@@ -78,16 +80,15 @@ std::string OpenServices(const Program& program, Services* services) {
   if (services->fd < 0) return ErrorText(folder);
   services->pidfd = static_cast<int>(syscall(__NR_pidfd_open, holder, 0));
   if (services->pidfd < 0) return ErrorText("pidfd_open");
+  const auto highest = static_cast<rlim_t>(preflight::FirstUnusedFd(program));
+  const rlim_t needed = highest + preflight::SpareDescriptors(program);
   rlimit limit;
   getrlimit(RLIMIT_NOFILE, &limit);
-  // The service descriptors, and while a socket is made, two ends, a place, and the way back.
-  constexpr rlim_t kOwn = 8;
-  const std::vector<Mount>* mounts = OwnMounts(program);  // the root holds all while it makes them
-  const rlim_t needed =
-      static_cast<rlim_t>(FirstUnusedFd(program)) + kOwn + (mounts == nullptr ? 0 : mounts->size());
   if (limit.rlim_cur < needed) {
-    return "the plan has descriptor " + std::to_string(FirstUnusedFd(program) - 1) +
-           ": RLIMIT_NOFILE is " + std::to_string(limit.rlim_max);
+    limit = {needed, std::max(needed, limit.rlim_max)};
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
+      return ErrorText("RLIMIT_NOFILE of " + std::to_string(needed));
+    }
   }
   return "";
 }

@@ -300,6 +300,56 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
   }
 }
 
+TEST_F(PreflightRightsTest, DescriptorsFitTheLimits) {
+  const auto opening = [&](long fd) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add("OPEN_FILE", Pid(0), {{"fd", fd}, {"file", {{"type", "EVENTFD"}, {"id", 1}}}});
+    plan.Resume(Pid(0), Plan::Registers(kPause), {});
+    return plan;
+  };
+  const std::string low = folder_ + "/low";
+  std::ofstream(low) << "#!/bin/sh\nulimit -n 100\nexec setpriv --bounding-set=-sys_resource "
+                     << CRRESTORE_BINARY << " \"$@\"\n";
+  chmod(low.c_str(), 0755);
+  Outcome outcome = Run(opening(80), "--detach", "", low.c_str());
+  EXPECT_EQ(outcome.status, 0) << outcome.errors;
+  KillEverybody();
+  outcome = Run(opening(95), "--detach", "", low.c_str());
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("CAP_SYS_RESOURCE is missing, for descriptor 95"),
+            std::string::npos)
+      << outcome.errors;
+  EXPECT_NE(outcome.errors.find("above RLIMIT_NOFILE, 100"), std::string::npos) << outcome.errors;
+  long most = 0;
+  std::ifstream("/proc/sys/fs/nr_open") >> most;
+  outcome = Run(opening(most), "--detach");
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("above fs.nr_open, " + std::to_string(most)), std::string::npos)
+      << outcome.errors;
+}
+
+TEST_F(PreflightRightsTest, BoundsOfMemoryBeginWhereMemoryMay) {
+  const std::string names[] = {"start_code",  "end_code",  "start_data", "end_data",
+                               "start_stack", "start_brk", "brk",        "arg_start",
+                               "arg_end",     "env_start", "env_end"};
+  Json mm = {{"exe", "/bin/true"}, {"auxv", Json::array()}};
+  for (const std::string& name : names) mm[name] = Plan::Hex(kStack);
+  Outcome outcome = Run(PlanWith({{"mm", mm}}), "--detach");
+  EXPECT_EQ(outcome.status, 0) << outcome.errors;
+  KillEverybody();
+  for (const char* name : {"arg_start", "start_code", "start_brk"}) {
+    Json lower = mm;
+    lower[name] = "0x1000";
+    outcome = Run(PlanWith({{"mm", lower}}), "--detach");
+    EXPECT_EQ(outcome.status, 3) << name << outcome.errors;
+    EXPECT_NE(outcome.errors.find("begin at 0x1000, below vm.mmap_min_addr"), std::string::npos)
+        << outcome.errors;
+    EXPECT_TRUE(Left().empty());
+  }
+}
+
 TEST_F(PreflightRightsTest, WhoHasBeenMadeNiceLacksTheRightToBegin) {
   setpriority(PRIO_PROCESS, 0, 5);
   const Outcome outcome = RunWith(PlanWith({}), {"checkpoint_restore", "sys_ptrace"}, "--detach");
