@@ -156,6 +156,9 @@ Refusals CheckBounds(const MmAttributes& mm) {
       return Invalid("mm." + std::string(pair.first) + " is behind mm." + pair.last);
     }
   }
+  if (mm.start_code.value == mm.end_code.value) {
+    return Invalid("mm.start_code is mm.end_code: no code at all");
+  }
   return std::nullopt;
 }
 

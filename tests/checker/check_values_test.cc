@@ -245,6 +245,7 @@ TEST(CheckValues, OfMemoryAndRegisters) {
   };
   EXPECT_EQ(mm(0x1000, 0x2000, 0), "");
   EXPECT_EQ(mm(0x2000, 0x1000, 0), "EINVAL: mm.start_code is behind mm.end_code");
+  EXPECT_EQ(mm(0x1000, 0x1000, 0), "EINVAL: mm.start_code is mm.end_code: no code at all");
   EXPECT_EQ(mm(0x1000, 0x2000, ~0ull),
             "EINVAL: mm.brk is 0xffffffffffffffff, behind the user's part of the address space");
   const auto registers = [](const std::function<void(Registers&)>& change) {

@@ -305,7 +305,9 @@ TEST_F(PreflightRightsTest, DescriptorsFitTheLimits) {
     Plan plan;
     plan.Fork(0, Pid(0));
     plan.MapProgram(Pid(0));
-    plan.Add("OPEN_FILE", Pid(0), {{"fd", fd}, {"file", {{"type", "EVENTFD"}, {"id", 1}}}});
+    plan.Add("OPEN_FILE", Pid(0),
+             {{"fd", fd},
+              {"file", {{"type", "EVENTFD"}, {"id", 1}, {"flags", {"O_RDWR"}}, {"counter", 0}}}});
     plan.Resume(Pid(0), Plan::Registers(kPause), {});
     return plan;
   };
@@ -336,15 +338,16 @@ TEST_F(PreflightRightsTest, BoundsOfMemoryBeginWhereMemoryMay) {
                                "arg_end",     "env_start", "env_end"};
   Json mm = {{"exe", "/bin/true"}, {"auxv", Json::array()}};
   for (const std::string& name : names) mm[name] = Plan::Hex(kStack);
+  mm["end_code"] = Plan::Hex(kStack + 1);
   Outcome outcome = Run(PlanWith({{"mm", mm}}), "--detach");
   EXPECT_EQ(outcome.status, 0) << outcome.errors;
   KillEverybody();
   for (const char* name : {"arg_start", "start_code", "start_brk"}) {
     Json lower = mm;
-    lower[name] = "0x1000";
+    lower[name] = "0x800";
     outcome = Run(PlanWith({{"mm", lower}}), "--detach");
     EXPECT_EQ(outcome.status, 3) << name << outcome.errors;
-    EXPECT_NE(outcome.errors.find("begin at 0x1000, below vm.mmap_min_addr"), std::string::npos)
+    EXPECT_NE(outcome.errors.find("begin at 0x800, below vm.mmap_min_addr"), std::string::npos)
         << outcome.errors;
     EXPECT_TRUE(Left().empty());
   }

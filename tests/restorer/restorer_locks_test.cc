@@ -167,6 +167,7 @@ TEST_F(RestorerLocksTest, RefusesAPosixLockOfTheExecutable) {
                            "start_stack", "arg_start", "arg_end", "env_start", "env_end"}) {
     mm[name] = Plan::Hex(kStack);
   }
+  mm["end_code"] = Plan::Hex(kStack + 1);
   plan.Resume(Pid(0), Plan::Registers(kPause), {{"mm", mm}});
   const Outcome outcome = Run(plan, "--detach --file-locks");
   EXPECT_EQ(outcome.status, 4) << outcome.errors;
