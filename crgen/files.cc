@@ -88,7 +88,9 @@ std::string ImageFolder(const std::string& path, Diagnostics& diag) {
   // As container engines have it.
   if (has(fs::path(path) / "checkpoint", kFirst)) return fs::path(path) / "checkpoint";
   std::string found;
+  bool any_image = false;
   for (fs::directory_iterator at(path, error), end; !error && at != end; at.increment(error)) {
+    any_image = any_image || at->path().extension() == ".img";
     if (!has(at->path(), kFirst)) continue;
     if (!found.empty()) {
       diag.Error(path, "is no dump, but has several: " + std::min(found, at->path().string()) +
@@ -97,7 +99,11 @@ std::string ImageFolder(const std::string& path, Diagnostics& diag) {
     }
     found = at->path();
   }
-  return found.empty() ? path : found;
+  if (error || any_image || !found.empty()) return found.empty() ? path : found;
+  diag.Error(path,
+             "has no images of CRIU (*.img): give the folder that `criu dump` has filled, the "
+             "one above it, or an archive of it");
+  return "";
 }
 
 std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag,

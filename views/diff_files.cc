@@ -276,7 +276,9 @@ void SnapshotDiffer::CompareUnlinked(const Place& place, const std::optional<Unl
   }
   if (!before) return;
   const auto file_of = [](const Unlinked& name) { return name.link_of.value_or(name.id.value); };
-  Compare(place, "unlinked.id", before->id, after->id);
+  if (!SameNumber("unlinked name", before->id.value, after->id.value)) {
+    Add(place, "unlinked.id", std::to_string(before->id.value), std::to_string(after->id.value));
+  }
   const std::uint64_t file = file_of(*before), other_file = file_of(*after);
   if (!SameNumber("unlinked file", file, other_file)) {
     return Add(place, "unlinked.link_of", std::to_string(file), std::to_string(other_file));

@@ -156,7 +156,7 @@ void BpfMapContents::Take(std::uint32_t map_id, const std::string& where, BpfMap
 
 void BpfMapContents::ReportRest(Loader& loader) const {
   for (const auto& [id, entry] : entries_) {
-    loader.diag.Warning(entry.where, "nothing that is planned refers to map " + std::to_string(id));
+    loader.ReportUnused(entry.where, "map " + std::to_string(id));
   }
 }
 

@@ -116,8 +116,7 @@ std::optional<PipeContent> PipeContents::Take(std::uint32_t pipe_id) {
 
 void PipeContents::ReportRest(Loader& loader) const {
   for (const auto& [id, entry] : entries_) {
-    loader.diag.Warning(entry.where,
-                        "nothing that is planned refers to pipe " + std::to_string(id));
+    loader.ReportUnused(entry.where, "pipe " + std::to_string(id));
   }
 }
 

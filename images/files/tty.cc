@@ -311,8 +311,7 @@ void FileLoaderOf<Tty>::FinishUnread(std::uint32_t id, Unread unread, Loader& lo
   const auto reader = infos_.find(id);
   const FileIndex writer = HeldFile(OtherEnd(id), loader);
   if (reader == infos_.end() || writer < 0 || HeldFile(&reader->second, loader) < 0) {
-    loader.diag.Warning(unread.where, "nothing that is planned refers to both ends of terminal " +
-                                          std::to_string(id));
+    loader.ReportUnused(unread.where, "both ends of terminal " + std::to_string(id));
     return;
   }
   if (reader->second.entry.packet_mode()) {

@@ -153,6 +153,9 @@ struct Loader {
   void LoadProcesses(const LoadProgress& progress);
   void LoadCgroups();
   void FinishSharedMemory();
+  /// An object of the dump that nothing refers to; silent where something has been refused, which
+  /// may be what does.
+  void ReportUnused(const std::string& where, const std::string& what);
   void FinishCgroups();
   void AccountForTheRest();
 

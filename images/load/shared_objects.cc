@@ -36,6 +36,11 @@ std::vector<MemfdUse> MemfdUses(const Loader& loader) {
 
 }  // namespace
 
+void Loader::ReportUnused(const std::string& where, const std::string& what) {
+  if (diag.Count(Severity::kUnsupported) != 0) return;
+  diag.Warning(where, "nothing in this dump refers to " + what);
+}
+
 void Loader::FinishSharedMemory() {
   const ImageKind& kind = ImageKindNamed("SHMEM_PAGEMAP");
   for (Shmem& object : snapshot.shmems) {
@@ -53,10 +58,7 @@ void Loader::FinishSharedMemory() {
     MemfdObject& memfd = snapshot.memfds[i];
     if (uses[i] == MemfdUse::kNone) {
       (void)images.Use(kind, memfd_shmids[i]);
-      // Else it may be that what refers to it is refused.
-      if (diag.Count(Severity::kUnsupported) == 0) {
-        diag.Warning("memfd.img[" + std::to_string(i) + "]", "nothing in this dump refers to it");
-      }
+      ReportUnused("memfd.img[" + std::to_string(i) + "]", "it");
       continue;
     }
     if (memfd.size != 0 && !numbers.insert(memfd_shmids[i]).second) {

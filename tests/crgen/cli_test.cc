@@ -347,6 +347,13 @@ TEST_F(CliTest, NamesWhatIsWrongWithADump) {
   run = Crgen((folder_ / "nothing").string());
   EXPECT_EQ(run.code, 3);
   EXPECT_NE(run.err.find("No such file or directory"), std::string::npos) << run.err;
+
+  fs::create_directories(folder_ / "empty");
+  run = Crgen((folder_ / "empty").string());
+  EXPECT_EQ(run.code, 3);
+  EXPECT_NE(run.err.find((folder_ / "empty").string() + ": has no images of CRIU"),
+            std::string::npos)
+      << run.err;
 }
 
 TEST_F(CliTest, ReportsAllProblemsInOneRun) {

@@ -360,6 +360,11 @@ TEST(DiffTest, KnowsObjectsByOtherNumbers) {
   EXPECT_EQ(PlanLines(two, two, same), "no difference\n");
   EXPECT_EQ(PlanLines(two, crossed, same),
             "5: fd 4: pipe_id 7, then 9\n5: fd 6: pipe_id 9, then 7\n");
+  const std::string unlinked = Golden("pipeline");
+  const std::string again =
+      Replaced(unlinked, R"("unlinked": {"id": 1,)", R"("unlinked": {"id": 4,)");
+  EXPECT_NE(PlanLines(unlinked, again).find("unlinked.id 1, then 4"), std::string::npos);
+  EXPECT_EQ(PlanLines(unlinked, again, same), "no difference\n");
 }
 
 TEST(DiffTest, LetsClocksGoOn) {
