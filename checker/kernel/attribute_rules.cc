@@ -166,8 +166,8 @@ Refusals Check(const MmAttributes& mm) {
   if (mm.auxv.size() > kAuxvWords) {
     return Invalid("auxv has " + std::to_string(mm.auxv.size()) + " words");
   }
-  if (Refusals problem = CheckBounds(mm)) return problem;
-  return CheckPath("mm.exe", mm.exe);
+  if (Refusals problem = CheckPath("mm.exe", mm.exe)) return problem;
+  return CheckBounds(mm);
 }
 
 Refusals Check(const Altstack& stack) {
