@@ -186,7 +186,7 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
       list += " and " + std::to_string(names.size() - kMostNames) + " others";
     }
     findings_.Wrong("the folder of images \"" + context_.options.images + "\" has no " + list,
-                    "--images DIR says where the dump is");
+                    kWhichImages);
   }
 
   /// -1: it cannot be used, and that is told; one that is not there goes to `missing`.
@@ -199,7 +199,7 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     };
     if (folder_ < 0) {
       return wrong("the folder of images " + folder + ": " + std::strerror(folder_error_),
-                   "--images names it");
+                   kWhichImages);
     }
     const int fd = OpenBelow(name);
     if (fd < 0 && errno == EXDEV) {

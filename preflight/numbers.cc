@@ -174,6 +174,10 @@ class NumberQuestion : public QuestionOn<NumberQuestion> {
     }
     const auto occupant = occupants_.find(number);
     if (occupant == occupants_.end()) return;
+    if (occupant->second.pid == getpid() && context_.options.host == nullptr) {
+      return findings_.Wrong("EEXIST: pid " + std::to_string(number) + " is that of this process",
+                             "run it again");
+    }
     findings_.Wrong(TakenText(number, occupant->second), kPidnsHelps);
   }
 

@@ -2,6 +2,7 @@
 #include "restorer/compile_attributes.h"
 
 #include <asm/ldt.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -304,7 +305,11 @@ void ProcessAttributes::SetThread(const std::vector<Set>& sets, const OwnState& 
       const bool same = sched.policy.value == 0 && sched.nice == own.nice && !sched.reset_on_fork;
       if (!same) {
         SchedulingState* to = arena.New<SchedulingState>();
-        *to = {sched.policy.value, sched.nice, sched.priority, sched.reset_on_fork};
+        to->size = sizeof *to;
+        to->policy = static_cast<std::uint32_t>(sched.policy.value);
+        to->flags = sched.reset_on_fork ? SCHED_FLAG_RESET_ON_FORK : 0;
+        to->nice = sched.nice;
+        to->priority = sched.priority;
         thread.scheduling = to;
       }
     }

@@ -17,6 +17,8 @@
 #include <fstream>
 #include <string_view>
 
+#include "restorer/script_attributes.h"
+
 namespace crgen::restorer {
 namespace {
 
@@ -106,13 +108,7 @@ void ReadLine(std::string_view label, const char* value, ThreadFacts* facts,
 }
 
 bool ReadScheduling(pid_t tid, Scheduling* scheduling) {
-  struct {
-    std::uint32_t size, policy;
-    std::uint64_t flags;
-    std::int32_t nice;
-    std::uint32_t priority;
-    std::uint64_t runtime, deadline, period;
-  } attributes = {};
+  SchedulingState attributes = {};
   if (syscall(__NR_sched_getattr, tid, &attributes, sizeof attributes, 0) != 0) return false;
   errno = 0;
   scheduling->nice = getpriority(PRIO_PROCESS, static_cast<id_t>(tid));  // of any policy

@@ -104,20 +104,13 @@ RestoreProblem ScheduleFromOutside(const Script& script) {
   for (const ThreadStart& start : script.threads) {
     const SchedulingState* s = start.thread->scheduling;
     if (s == nullptr) continue;
-    struct {
-      std::uint32_t size, policy;
-      std::uint64_t flags;
-      std::int32_t nice;
-      std::uint32_t priority;
-      std::uint64_t runtime, deadline, period;
-    } attributes = {48, s->policy, s->reset_on_fork ? 1u : 0u, s->nice, s->priority, 0, 0, 0};
     // Of other policies, sched_setattr(2) leaves the niceness for when they end.
     const bool apart = s->policy != SCHED_OTHER && s->policy != SCHED_BATCH;
     if (apart && (FailsOnPurpose() ||
                   setpriority(PRIO_PROCESS, static_cast<id_t>(start.number), s->nice) != 0)) {
       return Failed(start, "setpriority");
     }
-    if (FailsOnPurpose() || syscall(__NR_sched_setattr, start.number, &attributes, 0) != 0) {
+    if (FailsOnPurpose() || syscall(__NR_sched_setattr, start.number, s, 0) != 0) {
       return Failed(start, "sched_setattr");
     }
   }

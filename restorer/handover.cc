@@ -2,7 +2,6 @@
 #include "restorer/handover.h"
 
 #include <elf.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -89,31 +88,36 @@ std::string Handover::AwaitStop(const ThreadStart& start, Stop wanted) {
   }
 }
 
+/// The thread, which has stopped somewhere before pause(2), stops there. It is led from system call
+/// to system call: whoever is interrupted again and again need not get any further.
+std::string Handover::LeadToPause(ThreadStart& start) {
+  do {
+    if (Ptrace(PTRACE_SYSCALL, start.number, 0, 0) != 0) return Failed(start, "PTRACE_SYSCALL");
+    if (std::string problem = AwaitStop(start, Stop::kSystemCall); !problem.empty()) return problem;
+    if (Ptrace(PTRACE_GETREGS, start.number, 0, &start.stopped) != 0) {
+      return Failed(start, "PTRACE_GETREGS");
+    }
+  } while (start.stopped.orig_rax != __NR_pause);
+  if (Ptrace(PTRACE_INTERRUPT, start.number, 0, 0) != 0) return Failed(start, "PTRACE_INTERRUPT");
+  if (Ptrace(PTRACE_CONT, start.number, 0, 0) != 0) return Failed(start, "PTRACE_CONT");
+  return AwaitInterrupted(start);
+}
+
+std::string Handover::AwaitInterrupted(ThreadStart& start) {
+  if (std::string problem = AwaitStop(start, Stop::kEvent); !problem.empty()) return problem;
+  const bool read = Ptrace(PTRACE_GETREGS, start.number, 0, &start.stopped) == 0;
+  return read ? "" : Failed(start, "PTRACE_GETREGS");
+}
+
 /// All threads stop in pause(2), where they have nothing left to do.
 std::string Handover::StopAll() {
-  std::vector<ThreadStart*> moving;
-  for (ThreadStart& start : script_.threads) moving.push_back(&start);
-  const Deadline deadline(timeout_);
-  while (!moving.empty()) {
-    for (const ThreadStart* start : moving) {
-      if (Ptrace(PTRACE_INTERRUPT, start->number, 0, 0) != 0) {
-        return Failed(*start, "PTRACE_INTERRUPT");
-      }
-    }
-    std::vector<ThreadStart*> not_yet;
-    for (ThreadStart* start : moving) {
-      if (std::string problem = AwaitStop(*start, Stop::kEvent); !problem.empty()) return problem;
-      if (Ptrace(PTRACE_GETREGS, start->number, 0, &start->stopped) != 0) {
-        return Failed(*start, "PTRACE_GETREGS");
-      }
-      if (start->stopped.orig_rax == __NR_pause) continue;
-      if (Ptrace(PTRACE_CONT, start->number, 0, 0) != 0) return Failed(*start, "PTRACE_CONT");
-      not_yet.push_back(start);
-    }
-    moving = std::move(not_yet);
-    errno = ETIMEDOUT;
-    if (!moving.empty() && deadline.Passed()) return Failed(*moving[0], "waiting for pause(2)");
-    sched_yield();
+  for (const ThreadStart& start : script_.threads) {
+    if (Ptrace(PTRACE_INTERRUPT, start.number, 0, 0) != 0) return Failed(start, "PTRACE_INTERRUPT");
+  }
+  for (ThreadStart& start : script_.threads) {
+    std::string problem = AwaitInterrupted(start);
+    if (problem.empty() && start.stopped.orig_rax != __NR_pause) problem = LeadToPause(start);
+    if (!problem.empty()) return problem;
   }
   return "";
 }

@@ -41,6 +41,8 @@ class Handover {
   enum class Stop { kEvent, kSystemCall };
 
   std::string AwaitStop(const ThreadStart& start, Stop wanted);
+  std::string AwaitInterrupted(ThreadStart& start);
+  std::string LeadToPause(ThreadStart& start);
   std::string Inject(const std::vector<const ThreadStart*>& threads, const Injected& call);
   std::string SetRegisters(const ThreadStart& start);
   std::string Failed(const ThreadStart& start, const char* call) const;

@@ -27,11 +27,14 @@ struct FilterState {
   const void* program;  ///< struct sock_filter[length]
 };
 
+/// sched_attr of sched_setattr(2) and sched_getattr(2): linux/sched/types.h, which cannot stand
+/// beside sched.h.
 struct SchedulingState {
-  uint32_t policy;
+  uint32_t size, policy;
+  uint64_t flags;
   int32_t nice;
   uint32_t priority;
-  bool reset_on_fork;
+  uint64_t runtime, deadline, period;
 };
 
 struct SignalActionState {

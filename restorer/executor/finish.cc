@@ -61,18 +61,11 @@ void Finisher::SetThread() const {
     Control("prctl(PR_SET_TIMERSLACK)", PR_SET_TIMERSLACK, thread->timer_slack, 0, 0, 0);
   }
   if (const SchedulingState* s = setup->user_namespace ? nullptr : thread->scheduling) {
-    struct {
-      uint32_t size, policy;
-      uint64_t flags;
-      int32_t nice;
-      uint32_t priority;
-      uint64_t runtime, deadline, period;
-    } attributes = {48, s->policy, s->reset_on_fork ? 1u : 0u, s->nice, s->priority, 0, 0, 0};
     // Of other policies, sched_setattr(2) leaves the niceness for when they end.
     if (s->policy != SCHED_NORMAL && s->policy != SCHED_BATCH) {
       Must("setpriority", __NR_setpriority, 0 /* PRIO_PROCESS */, 0, s->nice);
     }
-    Must("sched_setattr", __NR_sched_setattr, 0, &attributes, 0);
+    Must("sched_setattr", __NR_sched_setattr, 0, s, 0);
   }
   if (thread->has_altstack) {
     struct {

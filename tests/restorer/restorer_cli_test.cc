@@ -120,8 +120,8 @@ TEST_F(RestorerCliTest, SaysWhatWasGiven) {
   EXPECT_NE(images.text.find(std::string("the folder of images \"") + CRGEN_GOLDEN + "\" has no "),
             std::string::npos)
       << images.text;
-  EXPECT_EQ(images.text.find("--images DIR says where the dump is"),
-            images.text.rfind("--images DIR says where the dump is"));
+  EXPECT_EQ(images.text.find("--images names the folder of the dump"),
+            images.text.rfind("--images names the folder of the dump"));
 }
 
 TEST_F(RestorerCliTest, AnOptionTakesOneValue) {

@@ -258,6 +258,19 @@ TEST_F(RestorerTest, IsNotInTheWayOfItsOwnTree) {
   EXPECT_EQ(outcome.status, 0) << outcome.errors;
 }
 
+TEST_F(RestorerTest, SaysThatANumberIsItsOwn) {
+  Plan plan;
+  plan.Fork(0, 2);  // sh is 1, crrestore is 2
+  plan.MapProgram(2);
+  plan.Resume(2);
+  const Outcome outcome = Run(plan, "--detach", "",
+                              "unshare --pid --fork --mount-proc --kill-child "
+                              "sh -c '" CRRESTORE_BINARY " \"$@\"; exit $?' sh");
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("pid 2 is that of this process (run it again)"), std::string::npos)
+      << outcome.errors;
+}
+
 TEST_F(RestorerTest, RefusesATakenPid) {
   Plan plan;
   plan.Fork(0, getpid());
