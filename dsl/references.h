@@ -15,21 +15,34 @@
 
 namespace crgen {
 
-/// Calls `function(value)` for `value` or each value in it that is of type T: through described
+/// Calls `function(value)` for `value` or each value in it whose type `Matches`: through described
 /// structs, optionals and vectors.
-template <typename T, typename Value, typename Function>
-void ForEachValue(const Value& value, Function&& function) {
-  if constexpr (std::is_same_v<Value, T>) {
+template <template <typename> class Matches, typename Value, typename Function>
+void ForEachMatch(const Value& value, Function&& function) {
+  if constexpr (Matches<Value>::value) {
     function(value);
   } else if constexpr (InnerOf<Value>::kIsOptional) {
-    if (value) ForEachValue<T>(*value, function);
+    if (value) ForEachMatch<Matches>(*value, function);
   } else if constexpr (InnerOf<Value>::kIsVector) {
     if constexpr (Described<typename InnerOf<Value>::Type>) {
-      for (const auto& entry : value) ForEachValue<T>(entry, function);
+      for (const auto& entry : value) ForEachMatch<Matches>(entry, function);
     }
   } else if constexpr (Described<Value>) {
-    ForEachField<Value>([&](const auto& field) { ForEachValue<T>(value.*field.member, function); });
+    ForEachField<Value>(
+        [&](const auto& field) { ForEachMatch<Matches>(value.*field.member, function); });
   }
+}
+
+template <typename T>
+struct Exactly {
+  template <typename Value>
+  using Matches = std::is_same<Value, T>;
+};
+
+/// The same for values of type T.
+template <typename T, typename Value, typename Function>
+void ForEachValue(const Value& value, Function&& function) {
+  ForEachMatch<Exactly<T>::template Matches>(value, function);
 }
 
 /// The same for the body of a file.
@@ -41,18 +54,34 @@ void ForEachValueOf(const File& file, Function&& function) {
 /// The kinds of objects behind open file descriptions.
 enum class ObjectKind { kMemfd, kPipe, kFifo, kSocket, kUnlinked, kDead, kTerminal, kBpfMap };
 
+/// What an id in a description names; nullopt: no object of its own. Each kind of id says so.
+constexpr std::optional<ObjectKind> KindOf(FileId) { return std::nullopt; }
+constexpr std::optional<ObjectKind> KindOf(ShmemId) { return std::nullopt; }
+constexpr std::optional<ObjectKind> KindOf(SocketReference) { return std::nullopt; }
+constexpr std::optional<ObjectKind> KindOf(InodeId) { return ObjectKind::kMemfd; }
+constexpr std::optional<ObjectKind> KindOf(PipeId) { return ObjectKind::kPipe; }
+constexpr std::optional<ObjectKind> KindOf(FifoId) { return ObjectKind::kFifo; }
+constexpr std::optional<ObjectKind> KindOf(SocketId) { return ObjectKind::kSocket; }
+constexpr std::optional<ObjectKind> KindOf(UnlinkedId) { return ObjectKind::kUnlinked; }
+constexpr std::optional<ObjectKind> KindOf(DeadId) { return ObjectKind::kDead; }
+constexpr std::optional<ObjectKind> KindOf(BpfMapId) { return ObjectKind::kBpfMap; }
+constexpr std::optional<ObjectKind> KindOf(TtyId) { return ObjectKind::kTerminal; }
+
+template <typename Value>
+struct IsObjectId : std::false_type {};
+template <typename Tag>
+struct IsObjectId<ObjectId<Tag>> : std::true_type {};
+
 /// Calls `function(kind, id)` for each object that the description names.
 template <typename Function>
 void ForEachObject(const File& file, Function&& function) {
-  ForEachValueOf<InodeId>(file, [&](InodeId id) { function(ObjectKind::kMemfd, id.value); });
-  ForEachValueOf<PipeId>(file, [&](PipeId id) { function(ObjectKind::kPipe, id.value); });
-  ForEachValueOf<FifoId>(file, [&](FifoId id) { function(ObjectKind::kFifo, id.value); });
-  ForEachValueOf<SocketId>(file, [&](SocketId id) { function(ObjectKind::kSocket, id.value); });
-  ForEachValueOf<UnlinkedId>(file,
-                             [&](UnlinkedId id) { function(ObjectKind::kUnlinked, id.value); });
-  ForEachValueOf<DeadId>(file, [&](DeadId id) { function(ObjectKind::kDead, id.value); });
-  ForEachValueOf<BpfMapId>(file, [&](BpfMapId id) { function(ObjectKind::kBpfMap, id.value); });
-  ForEachValueOf<TtyId>(file, [&](TtyId id) { function(ObjectKind::kTerminal, id.value); });
+  std::visit(
+      [&](const auto& body) {
+        ForEachMatch<IsObjectId>(body, [&](auto id) {
+          if constexpr (constexpr auto kind = KindOf(decltype(id){})) function(*kind, id.value);
+        });
+      },
+      file.body);
 }
 
 /// Calls `function(fd, file, cloexec)` for each description that the command makes.

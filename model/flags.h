@@ -40,6 +40,8 @@ struct OpenFlagKind {  // open(2)
   static constexpr std::uint64_t kChoice = 3;
   static std::span<const FlagName> Names();
 };
+/// O_LARGEFILE of open(2) as the kernel has it; the C library's is 0.
+inline constexpr std::uint64_t kLargeFile = 0100000;
 struct MapFlagKind {  // mmap(2)
   static constexpr std::string_view kTitle = "mapFlag";
   static std::span<const FlagName> Names();

@@ -44,7 +44,6 @@ constexpr struct {
                 {"09", "LAST_ACK"},
                 {"0B", "CLOSING"}};
 constexpr const char* kNoInode = "0";
-constexpr int kNetlinkLevel = 270;  // SOL_NETLINK
 
 std::string EndText(const InetAddress& end) {
   return "port " + std::to_string(end.port) + " of " + end.address;
@@ -261,7 +260,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     for (const std::uint32_t group : socket.groups) {
       const int number = static_cast<int>(group);
       const int error = ask(", group " + std::to_string(group), [&](int fd) {
-        return setsockopt(fd, kNetlinkLevel, NETLINK_ADD_MEMBERSHIP, &number, sizeof number) == 0;
+        return setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &number, sizeof number) == 0;
       });
       if (error == 0) continue;
       findings_.Wrong("group " + std::to_string(group) + " of " + name + ": " +

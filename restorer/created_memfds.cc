@@ -10,7 +10,6 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr std::uint64_t kLargeFile = 0100000;  // O_LARGEFILE, which the C library has as 0
 constexpr std::uint64_t kSettable = O_APPEND | O_NONBLOCK | O_ASYNC | O_NOATIME;  // F_SETFL
 
 /// An opening whose number has neither been copied nor inherited so far.

@@ -41,7 +41,7 @@ struct SchedulingAttributes {
   std::uint64_t runtime = 0, deadline = 0, period = 0;
   std::uint32_t clamp_min = 0, clamp_max = 0;
 };
-constexpr std::uint64_t kClamps = 0x60;  // SCHED_FLAG_UTIL_CLAMP
+constexpr std::uint64_t kClamps = 0x60;  // SCHED_FLAG_UTIL_CLAMP, which linux/sched.h lacks
 
 class Reset {
  public:

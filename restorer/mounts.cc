@@ -28,7 +28,6 @@ namespace crgen::restorer {
 namespace {
 
 // The calls of <linux/mount.h>, which does not go together with <sys/mount.h> of every C library.
-constexpr unsigned kEmptyPath = 0x1000;  // AT_EMPTY_PATH
 constexpr unsigned kTreeClone = 1, kCloexec = O_CLOEXEC, kFsopenCloexec = 1, kFsmountCloexec = 1;
 constexpr unsigned kSetFlag = 0, kSetString = 1, kCreate = 6, kReconfigure = 7;
 constexpr unsigned kPickCloexec = 1, kPickEmptyPath = 8;
@@ -174,7 +173,7 @@ int CopyOf(const Mount& mount, const Services& services, std::string* problem) {
     if (copy < 0) *problem = Failed(mount, call);
     return copy;
   }
-  const long copy = syscall(SYS_open_tree, place, "", kTreeClone | kCloexec | kEmptyPath);
+  const long copy = syscall(SYS_open_tree, place, "", kTreeClone | kCloexec | AT_EMPTY_PATH);
   if (copy < 0) *problem = Failed(mount, "open_tree");
   return static_cast<int>(copy);
 }

@@ -21,9 +21,8 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr std::uint64_t kLargeFile = 0100000;  // O_LARGEFILE, which the C library has as 0
-constexpr std::size_t kOneBuffer = 4095;       // N_TTY_BUF_SIZE, and one less
-constexpr unsigned kPatience = 10;             // seconds
+constexpr std::size_t kOneBuffer = 4095;  // N_TTY_BUF_SIZE, and one less
+constexpr unsigned kPatience = 10;        // seconds
 // The C library's structures are other ones.
 constexpr unsigned long kGetTermios = 0x5401;        // TCGETS
 constexpr unsigned long kSetTermios = 0x5402;        // TCSETS

@@ -31,8 +31,8 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr unsigned kTreeClone = 1, kEmptyPath = 0x1000;  // OPEN_TREE_CLONE, AT_EMPTY_PATH
-constexpr unsigned kMoveEmptyPath = 4;                   // MOVE_MOUNT_F_EMPTY_PATH
+constexpr unsigned kTreeClone = 1, kEmptyPath = AT_EMPTY_PATH;  // OPEN_TREE_CLONE
+constexpr unsigned kMoveEmptyPath = 4;                          // MOVE_MOUNT_F_EMPTY_PATH
 constexpr std::size_t kMostMounts = 8192;
 
 struct OwnKind {

@@ -76,7 +76,7 @@ class Watcher {
   }
 
   bool Add(int group, const FanotifyMark& mark, std::uint64_t mask, bool ignored) const {
-    constexpr std::uint64_t kOfIgnored = FAN_MARK_IGNORED_SURV_MODIFY | 0x400 /* FAN_MARK_IGNORE */;
+    constexpr std::uint64_t kOfIgnored = FAN_MARK_IGNORED_SURV_MODIFY | FAN_MARK_IGNORE;
     if (mask == 0) return true;
     std::uint64_t flags = FAN_MARK_ADD | mark.type.value | (mark.flags.bits & ~kOfIgnored);
     if (ignored) {

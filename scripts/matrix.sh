@@ -39,7 +39,7 @@ job() {
       configure "$1" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DBUILD_TESTING=OFF
       ninja -C "$build" crgen_proto
       run-clang-tidy -quiet -p "$build" -extra-arg=-Wno-unknown-warning-option \
-        "^$here/(model|images|dsl|checker|generator|preflight|views|terminal|restorer|crgen)/.*" ;;
+        "^$here/(model|images|dsl|checker|generator|preflight|views|policy|terminal|restorer|crgen)/.*" ;;
     shell)
       (cd "$here" && git ls-files '*.sh' .ci/run | xargs shellcheck -x -P SCRIPTDIR --severity=warning) ;;
     coverage)
@@ -47,7 +47,7 @@ job() {
       ninja -C "$build"
       ctest --test-dir "$build" --output-on-failure -j "$(nproc)"
       (cd "$here" && gcovr --root . --print-summary --output "$build/coverage.txt" \
-        --filter '(model|images|dsl|checker|generator|preflight|views|terminal|restorer|crgen)/' "$build") ;;
+        --filter '(model|images|dsl|checker|generator|preflight|views|policy|terminal|restorer|crgen)/' "$build") ;;
     debian13)
       root="$here/build-debian13"
       # The mirror that this machine uses, which also has the newer release.

@@ -10,7 +10,6 @@ namespace crgen::check {
 namespace {
 
 constexpr std::uint64_t kDefaultCapacity = 16 * kPageSize, kMostCapacity = std::uint64_t{1} << 31;
-constexpr std::uint64_t kLargeFile = 0100000;  // O_LARGEFILE, which the C library has as 0
 
 std::string NameOf(const Pipe& pipe) { return "pipe " + std::to_string(pipe.pipe_id.value); }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/files/socket_options.h"
 
+#include <linux/filter.h>
 #include <net/if.h>
 
 #include "checker/files/unix_socket.h"
@@ -11,7 +12,7 @@ namespace {
 
 constexpr std::uint32_t kMost = 0x7fffffff;
 constexpr std::uint64_t kMostUsec = 999'999;
-constexpr std::size_t kMostFilter = 4096;  // BPF_MAXINSNS
+constexpr std::size_t kMostFilter = BPF_MAXINSNS;
 
 std::optional<Refusal> RefusedBuffer(const std::optional<std::uint32_t>& bytes, const char* name,
                                      std::uint32_t least) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "checker/files/watched.h"
 
+#include <fcntl.h>
+
 #include "checker/kernel/kernel.h"
 
 namespace crgen::check {
 
 std::optional<Refusal> RefusedInode(const Kernel& kernel, const WatchedInode& it) {
-  constexpr std::size_t kMostBytes = 128;  // MAX_HANDLE_SZ
+  constexpr std::size_t kMostBytes = MAX_HANDLE_SZ;
   const auto& [path, handle, unlinked] = it;
   if (unlinked) {
     if (path || handle) {

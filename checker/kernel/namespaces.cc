@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Namespaces that the root enters: time_namespaces(7), uts_namespaces(7), ipc_namespaces(7),
 // network_namespaces(7), mount_namespaces(7).
+#include <linux/utsname.h>
+
 #include <algorithm>
 #include <bit>
 #include <limits>
@@ -18,7 +20,7 @@ namespace {
 
 using Refusals = std::optional<Refusal>;
 
-constexpr std::size_t kNameAtMost = 64;         // __NEW_UTS_LEN
+constexpr std::size_t kNameAtMost = __NEW_UTS_LEN;
 constexpr std::size_t kMountsAtMost = 100'000;  // fs.mount-max
 
 Refusals Invalid(std::string fact) { return Refusal{"EINVAL", std::move(fact)}; }

@@ -73,7 +73,6 @@ void FilePlanner<Tty>::TakeTerminal(Pid pid, Fd fd) {
   Tty body = context_.snapshot.terminals.at(known->second).name;
   body.controlling = true;
   Describe(&body);
-  constexpr std::uint64_t kLargeFile = 0100000;  // O_LARGEFILE, which the C library has as 0
   auto file = std::make_shared<File>(
       File{{context_.next_file_id++}, {O_RDWR | kLargeFile}, std::move(body)});
   context_.out.Emit(pid, OpenFile{fd, std::move(file), false, {}});

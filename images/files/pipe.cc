@@ -17,7 +17,6 @@ namespace crgen {
 namespace {
 
 constexpr std::uint64_t kDefaultCapacity = 16 * kPageSize, kMostCapacity = std::uint64_t{1} << 31;
-constexpr std::uint64_t kLargeFile = 0100000;  // O_LARGEFILE, which the C library has as 0
 
 bool IsCapacity(std::uint64_t bytes) {
   return bytes >= kPageSize && bytes <= kMostCapacity && (bytes & (bytes - 1)) == 0;

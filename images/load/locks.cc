@@ -12,8 +12,8 @@
 namespace crgen {
 namespace {
 
-constexpr std::uint32_t kBreaking = 4;         // LEASE_BREAKING in file_lock_entry.type
-constexpr std::uint32_t kMandatory = 0x20;     // LOCK_MAND
+constexpr std::uint32_t kBreaking = 4;  // LEASE_BREAKING in file_lock_entry.type
+constexpr std::uint32_t kMandatory = LOCK_MAND;
 constexpr std::int64_t kLastByte = INT64_MAX;  // OFFSET_MAX
 
 bool Writes(const File& file) { return (file.flags.bits & O_ACCMODE) != O_RDONLY; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "images/load/socket_options.h"
 
+#include <linux/filter.h>
 #include <net/if.h>
 
 #include <limits>
@@ -9,7 +10,7 @@ namespace crgen {
 namespace {
 
 constexpr std::uint64_t kMostBytes = std::numeric_limits<std::int32_t>::max();
-constexpr int kMostInstructions = 4096;  // BPF_MAXINSNS
+constexpr int kMostInstructions = BPF_MAXINSNS;
 
 void TakeFlag(bool from, std::optional<bool>* to) {
   if (from) *to = true;

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // utsns-<id>.img, ipcns-var-<id>.img; and which namespaces are the tree's own.
+#include <linux/utsname.h>
+
 #include "images/load/loader.h"
 #include "images/load/place.h"
 #include "images/proto/namespaces.pb.h"
@@ -7,7 +9,7 @@
 namespace crgen {
 namespace {
 
-constexpr std::size_t kNameAtMost = 64;  // __NEW_UTS_LEN
+constexpr std::size_t kNameAtMost = __NEW_UTS_LEN;
 constexpr std::uint32_t kNoNextId = ~std::uint32_t{0};
 
 std::optional<std::uint32_t> NextId(bool has, std::uint32_t id) {

@@ -98,12 +98,14 @@ struct UnlinkedName {
 
 /// nullopt: the file has a name, or cannot have one.
 inline std::optional<UnlinkedName> UnlinkedOf(const File& file) {
-  const auto of = [](const auto* body) -> std::optional<UnlinkedName> {
-    if (body == nullptr || !body->unlinked) return std::nullopt;
-    return UnlinkedName{&*body->unlinked, &body->path};
-  };
-  if (auto name = of(As<RegularFile>(file))) return name;
-  return of(As<Fifo>(file));
+  return std::visit(
+      [](const auto& body) -> std::optional<UnlinkedName> {
+        if constexpr (requires { body.unlinked->link_of; }) {
+          if (body.unlinked) return UnlinkedName{&*body.unlinked, &body.path};
+        }
+        return std::nullopt;
+      },
+      file.body);
 }
 
 /// A description of a file that has another name than its own by now.
@@ -114,12 +116,14 @@ struct LinkedName {
 
 /// nullopt: no link stands for it.
 inline std::optional<LinkedName> LinkedOf(const File& file) {
-  const auto of = [](const auto* body) -> std::optional<LinkedName> {
-    if (body == nullptr || !body->opened_by) return std::nullopt;
-    return LinkedName{&body->path, &*body->opened_by};
-  };
-  if (auto name = of(As<RegularFile>(file))) return name;
-  return of(As<Fifo>(file));
+  return std::visit(
+      [](const auto& body) -> std::optional<LinkedName> {
+        if constexpr (requires { body.opened_by->bytes; }) {
+          if (body.opened_by) return LinkedName{&body.path, &*body.opened_by};
+        }
+        return std::nullopt;
+      },
+      file.body);
 }
 
 /// All types of file_entry, by CRIU's names; the index is the number in the image.

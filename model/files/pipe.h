@@ -46,7 +46,7 @@ struct Fifo {
 /// Whether a description of a pipe was made by open(2), through /proc/PID/fd of a process that has
 /// an end: pipe(2) gives neither flag.
 inline bool IsReopenedEnd(OpenFlags flags) {
-  constexpr std::uint64_t kLargeFile = 0100000, kReadWrite = 2;
+  constexpr std::uint64_t kReadWrite = 2;
   return (flags.bits & kLargeFile) != 0 || (flags.bits & 3) == kReadWrite;
 }
 

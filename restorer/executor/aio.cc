@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/memfd.h>
 #include <linux/mman.h>
 
 #include "restorer/executor/system.h"
@@ -50,7 +51,7 @@ void LoadEvents(const Caller& caller, const RingState& state, uint64_t to, uint6
   for (uint64_t at = 0; at < bytes;) {
     const long got = caller.Try(__NR_pread64, fd, to + at, bytes - at, state.offset + at);
     if (got == -EINTR) continue;
-    if (got <= 0) caller.Fail("pread of the image", got < 0 ? got : -5 /* EIO */);
+    if (got <= 0) caller.Fail("pread of the image", got < 0 ? got : -EIO);
     at += (uint64_t)got;
   }
   caller.Must("close", __NR_close, fd);
@@ -69,7 +70,7 @@ void MapAio(const Caller& caller, const MapOp& map) {
   const RingState& state = *map.ring;
   if (state.head == 0 && state.tail == 0) return;
 
-  const long empty = caller.Must("memfd_create", __NR_memfd_create, "", 1 /* MFD_CLOEXEC */);
+  const long empty = caller.Must("memfd_create", __NR_memfd_create, "", MFD_CLOEXEC);
   Ring ring{caller, map.start, {}, {}};
   ring.request.aio_lio_opcode = IOCB_CMD_PREAD;
   ring.request.aio_fildes = (uint32_t)empty;

@@ -5,8 +5,11 @@
 #include <linux/mman.h>
 #include <linux/sched.h>
 #include <linux/shm.h>
-#include <linux/wait.h>
+#include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
 
 #include "restorer/executor/files/files.h"
 #include "restorer/executor/system.h"
@@ -22,7 +25,7 @@ constexpr int kGuardInstallAdvice = 102;
 /// As StepTimes has it.
 uint64_t Now() {
   uint64_t now[2] = {0, 0};
-  RawCall(__NR_clock_gettime, 0 /* CLOCK_REALTIME */, Argument(now));
+  RawCall(__NR_clock_gettime, CLOCK_REALTIME, Argument(now));
   return now[0] * 1000000000 + now[1];
 }
 
@@ -199,7 +202,7 @@ void Executor::Fork() {
   const Process* child = op->fork.child;
   clone_args arguments = {};
   arguments.flags = op->fork.flags;
-  arguments.exit_signal = (op->fork.flags & CLONE_PARENT) != 0 ? 0 : 17 /* SIGCHLD */;
+  arguments.exit_signal = (op->fork.flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
   arguments.set_tid = (uint64_t)&child->pid;
   arguments.set_tid_size = 1;
   const long result = AwaitNumber([&] { return Try(__NR_clone3, &arguments, sizeof arguments); });
@@ -211,7 +214,7 @@ void Executor::Exit() {
   const ExitOp& exit = op->exit;
   if (exit.signal != 0) {
     const uint64_t none[2] = {0, 0};
-    RawCall(__NR_prlimit64, 0, 4 /* RLIMIT_CORE */, Argument(none), 0);
+    RawCall(__NR_prlimit64, 0, RLIMIT_CORE, Argument(none), 0);
     const uint64_t mask = kAllSignals & ~(1ul << (exit.signal - 1));
     RawCall(__NR_rt_sigprocmask, 2, Argument(&mask), 0, 8);
     RawCall(__NR_tgkill, RawCall(__NR_getpid), RawCall(__NR_gettid), exit.signal);
@@ -226,7 +229,7 @@ void Executor::Wait() {
   const int options = WEXITED | __WALL | (op->wait.reap ? 0 : WNOWAIT);
   long result;
   do {
-    result = Try(__NR_waitid, 1 /* P_PID */, op->wait.pid, info, options, 0);
+    result = Try(__NR_waitid, P_PID, op->wait.pid, info, options, 0);
   } while (result == -EINTR);
   if (result < 0) Fail("waitid", result);
 }
@@ -273,7 +276,7 @@ void Executor::Map() {
   const MapOp& map = op->map;
   const long result = Must("mmap", __NR_mmap, map.start, map.size, map.prot,
                            map.flags | MAP_FIXED_NOREPLACE, map.fd, map.offset);
-  if ((uint64_t)result != map.start) Fail("mmap", -17 /* EEXIST */);
+  if ((uint64_t)result != map.start) Fail("mmap", -EEXIST);
   Advise(map.start, map.size, map.advice);
 }
 
@@ -388,7 +391,7 @@ void Executor::ChangeDirectories() {
 /// The root has all that the supervisor had: leaves only the arena and the service descriptor.
 void Executor::LeaveSupervisor() {
   // Inherited by all: no signal reaches anybody, and none is lost, before the hand-over.
-  Must("rt_sigprocmask", __NR_rt_sigprocmask, 2 /* SIG_SETMASK */, &kAllSignals, 0, 8);
+  Must("rt_sigprocmask", __NR_rt_sigprocmask, SIG_SETMASK, &kAllSignals, 0, 8);
   const int service = setup->service_fd;
   if (service > 0) Must("close_range", __NR_close_range, 0, service - 1, 0);
   Must("close_range", __NR_close_range, setup->source_fd + 1, ~0u, 0);

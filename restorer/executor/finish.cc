@@ -2,6 +2,7 @@
 // What a process gets when nothing is left to build and the supervisor traces it: all that takes
 // rights away, that the clock runs against, or that a signal could reach too early.
 #include <asm/ldt.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/prctl.h>
@@ -9,6 +10,7 @@
 #include <linux/seccomp.h>
 #include <linux/securebits.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "restorer/executor/system.h"
 
@@ -20,7 +22,6 @@ constexpr uint64_t kOwnSignals = 1ul << (SIGCHLD - 1) | 1ul << (SIGIO - 1);
 constexpr int kRestoreTimerIds = 77;  // PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16
 constexpr int kTimersAtMost = 1 << 20;
 constexpr int kCapabilities = 64;
-constexpr uint32_t kPendingSignals = 11;  // RLIMIT_SIGPENDING
 
 struct CapabilitySets {
   uint64_t effective, permitted, inheritable;
@@ -63,7 +64,7 @@ void Finisher::SetThread() const {
   if (const SchedulingState* s = setup->user_namespace ? nullptr : thread->scheduling) {
     // Of other policies, sched_setattr(2) leaves the niceness for when they end.
     if (s->policy != SCHED_NORMAL && s->policy != SCHED_BATCH) {
-      Must("setpriority", __NR_setpriority, 0 /* PRIO_PROCESS */, 0, s->nice);
+      Must("setpriority", __NR_setpriority, PRIO_PROCESS, 0, s->nice);
     }
     Must("sched_setattr", __NR_sched_setattr, 0, s, 0);
   }
@@ -132,7 +133,7 @@ void Finisher::SetProcess() const {
          process->queue[i].info);
   }
   for (uint32_t i = 0; i < process->limit_count; ++i) {
-    if (process->limits[i].resource == kPendingSignals) {
+    if (process->limits[i].resource == RLIMIT_SIGPENDING) {
       RaiseToTimers(process->limits[i]);
     } else {
       SetLimit(process->limits[i]);
@@ -194,7 +195,7 @@ void Finisher::SetCapabilities(const CapabilitySets& sets) const {
 void Finisher::DropBounding(uint64_t kept) const {
   for (int i = 0; i < kCapabilities; ++i) {
     const long held = Try(__NR_prctl, PR_CAPBSET_READ, i, 0, 0, 0);
-    if (held == -22 /* EINVAL */) break;  // the kernel has no more
+    if (held == -EINVAL) break;  // the kernel has no more
     if (held < 0) Fail("prctl(PR_CAPBSET_READ)", held);
     if (held == 1 && (kept >> i & 1) == 0) {
       Control("prctl(PR_CAPBSET_DROP)", PR_CAPBSET_DROP, i, 0, 0, 0);
@@ -275,7 +276,7 @@ void Finisher::CreateTimers() const {
       if (id == timer.id) break;
       Must("timer_delete", __NR_timer_delete, id);
       if (id > timer.id || ++next > kTimersAtMost) {
-        Fail("timer_create: id passed", -17 /* EEXIST */);
+        Fail("timer_create: id passed", -EEXIST);
       }
     }
     const uint64_t spec[4] = {timer.interval_seconds, timer.interval_nanoseconds,
@@ -287,7 +288,7 @@ void Finisher::CreateTimers() const {
 
 void Finisher::LowerFromTimers() const {
   for (uint32_t i = 0; i < process->limit_count; ++i) {
-    if (process->limits[i].resource == kPendingSignals) SetLimit(process->limits[i]);
+    if (process->limits[i].resource == RLIMIT_SIGPENDING) SetLimit(process->limits[i]);
   }
 }
 

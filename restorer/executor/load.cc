@@ -51,7 +51,7 @@ void LoadRange(const Setup* setup, const Range& range) {
             : Call(setup, __NR_pread64, range.fd, load.slices[slice].start + skip, size, offset);
     if (got == -EINTR) continue;
     if (got < 0) fail("pread of the image", got);
-    if (got == 0) fail("pread: the image ends", -5 /* EIO */);
+    if (got == 0) fail("pread: the image ends", -EIO);
     Increment(&range.process->words->reads);
     at += (uint64_t)got;
     skip += (uint64_t)got;

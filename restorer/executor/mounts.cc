@@ -13,7 +13,6 @@ namespace {
 
 constexpr uint64_t kRecursive = 0x4000, kPrivate = 0x40000;  // MS_REC, MS_PRIVATE
 constexpr int kDetach = 2;                                   // MNT_DETACH
-constexpr unsigned kSetGroup = 0x100;                        // MOVE_MOUNT_SET_GROUP, Linux 5.15
 constexpr uint64_t kAllAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                     MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME |
                                     MOUNT_ATTR_NOSYMFOLLOW;
@@ -59,7 +58,7 @@ struct Mounter {
     const bool whole = step.below_base[0] == 0;
     const long from = whole ? NumberOf(step.base) : Find(step, step.base, step.below_base);
     const long bound = Must(step, "open_tree", __NR_open_tree, from, "",
-                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | 0x1000 /* AT_EMPTY_PATH */);
+                            OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
     if (!whole) Must(step, "close", __NR_close, from);
     return bound;
   }
@@ -119,8 +118,8 @@ struct Mounter {
     attributes.attr_set = step.set;
     attributes.attr_clr = kAllAttributes;
     attributes.propagation = step.propagation;
-    Must(step, "mount_setattr", __NR_mount_setattr, mount, "", 0x1000 /* AT_EMPTY_PATH */,
-         &attributes, sizeof attributes);
+    Must(step, "mount_setattr", __NR_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes,
+         sizeof attributes);
     step.parent < 0 ? BecomeRoot(step, mount) : Attach(step, mount);
   }
 
@@ -129,13 +128,13 @@ struct Mounter {
     const int mount = NumberOf(group.to);
     if (group.from >= 0) {
       Must(step, "move_mount(MOVE_MOUNT_SET_GROUP)", __NR_move_mount, NumberOf(group.from), "",
-           mount, "", kSetGroup | MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+           mount, "", MOVE_MOUNT_SET_GROUP | MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
     }
     if (group.propagation == 0) return;
     mount_attr attributes = {};
     attributes.propagation = group.propagation;
-    Must(step, "mount_setattr", __NR_mount_setattr, mount, "", 0x1000 /* AT_EMPTY_PATH */,
-         &attributes, sizeof attributes);
+    Must(step, "mount_setattr", __NR_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes,
+         sizeof attributes);
   }
 };
 

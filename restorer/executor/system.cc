@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <sys/prctl.h>
 
 namespace crgen::restorer {
@@ -57,7 +58,7 @@ bool SupervisorHasDied(const Setup* setup) {
 void DieWithParent(const Caller& caller) {
   const int32_t parent = caller.process->parent;
   if (parent < 0) return;
-  caller.Must("prctl(PR_SET_PDEATHSIG)", __NR_prctl, PR_SET_PDEATHSIG, 9 /* SIGKILL */, 0, 0, 0);
+  caller.Must("prctl(PR_SET_PDEATHSIG)", __NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   // The parent may have died before: the supervisor's word says so, or there is another parent.
   if (SupervisorHasDied(caller.setup) || (parent > 0 && RawCall(__NR_getppid) != parent)) {
     RawCall(__NR_exit_group, 1);

@@ -9,8 +9,6 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr int kNetlinkLevel = 270;  // SOL_NETLINK
-
 /// `group` is one of the first 32, or 0.
 SocketAddress AddressOf(std::uint32_t port_id, std::uint32_t group, Arena& arena) {
   auto* address = arena.New<sockaddr_nl>();
@@ -28,7 +26,7 @@ void FileRestorer<NetlinkSocket>::Compile(const NetlinkSocket& socket, OpenConte
   SocketOptionWriter options(context.arena), groups(context.arena);
   options.AddAll(socket.options, true);
   for (const std::uint32_t group : socket.groups) {
-    groups.Add(kNetlinkLevel, NETLINK_ADD_MEMBERSHIP, static_cast<int>(group));
+    groups.Add(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, static_cast<int>(group));
   }
   state->family = AF_NETLINK;
   state->type = SOCK_RAW;

@@ -9,7 +9,6 @@ namespace {
 
 using namespace test;  // NOLINT: the vocabulary of these tests
 
-constexpr std::uint64_t kLargeFile = 0100000;
 const Program kRoot = {ForkOf(0, 10)};
 
 std::shared_ptr<const File> FromOutside(std::uint64_t id, std::string key,

@@ -81,7 +81,6 @@ class FileMaker : protected Choice {
   /// An end of a pipe, mostly one that can be made. `alone`: nothing else is wrong with the
   /// command, so its values may be.
   std::shared_ptr<const File> AnyPipeEnd(PipeId id, bool first, bool alone, std::uint64_t access) {
-    constexpr std::uint64_t kLargeFile = 0100000;
     Pipe body{id, {}, {}};
     OpenFlags flags = {access | Any({0, 0, 0, O_NONBLOCK, O_APPEND, O_DIRECT})};
     if (first != OneIn(8)) {

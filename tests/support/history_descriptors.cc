@@ -33,7 +33,6 @@ void History::OpenPipe(Task& task) {
 
 /// Through /proc/PID/fd.
 void History::ReopenPipe(Slot& slot) {
-  constexpr std::uint64_t kLargeFile = 0100000;
   auto again = std::make_shared<Description>(*slot.description);
   again->access = Below(3) | kLargeFile;
   slot.description = std::move(again);

@@ -151,7 +151,6 @@ inline int ReopenPipe(std::uint64_t inode, int flags, int proc) {
 /// F_SETFL takes some flags and ignores all others, which are an error in a program.
 inline bool SetFlags(int fd, const File& file) {
   fcntl(fd, F_SETFL, static_cast<int>(file.flags.bits));
-  constexpr std::uint64_t kLargeFile = 0100000;
   const auto got = static_cast<std::uint64_t>(fcntl(fd, F_GETFL));
   if ((got & ~kLargeFile) == (file.flags.bits & ~kLargeFile)) return true;
   errno = EINVAL;

@@ -169,7 +169,6 @@ class RealLines {
     if (link == "anon_inode:inotify") return StateLines::InotifyText(flags);
     if (link == "anon_inode:[fanotify]") {
       constexpr std::uint64_t kNoNotify = 0x4000000;  // of older kernels
-      constexpr std::uint64_t kLargeFile = 0100000;   // the kernel adds it
       return StateLines::FanotifyText(Number(info, "fanotify flags:", 16),
                                       Number(info, "event-flags:", 16) & ~kLargeFile,
                                       flags & ~kNoNotify);

@@ -217,7 +217,6 @@ class SnapshotBuilder {
   bool FileOfPipe(const std::string& key, File* file) {
     const std::size_t sign = key.find_first_of("<>");
     if (sign == std::string::npos) return false;
-    constexpr std::uint64_t kLargeFile = 0100000;
     const std::string signs = key.substr(sign), name = key.substr(0, sign);
     const bool fifo = name.ends_with('/');
     file->flags.bits = signs == "<>" ? O_RDWR : signs[0] == '<' ? O_RDONLY : O_WRONLY;

@@ -41,7 +41,6 @@ class StateLines {
     return std::to_string(pid) + "/" + std::to_string(fd);
   }
   static std::string FileText(const std::string& name, std::uint64_t flags, std::uint64_t pos) {
-    constexpr std::uint64_t kLargeFile = 0x8000;
     return name + " flags " + HexText(flags & ~(kLargeFile | O_CLOEXEC)) + " pos " +
            std::to_string(pos);
   }

@@ -9,7 +9,6 @@ namespace {
 
 // EINTR, EAGAIN, EIO, EBUSY
 constexpr long kInterrupted = -4, kAgain = -11, kIoError = -5, kBusy = -16;
-constexpr int kSetPipeSize = 1031;  // F_SETPIPE_SZ
 constexpr uint32_t kLargeFile = 0100000;
 // O_ASYNC and, of a pipe, O_DIRECT: F_SETFL sets them, and open(2) does not take them.
 constexpr uint32_t kOnlySet = 0x2000 | 0x4000;
@@ -38,7 +37,7 @@ bool IsKept(const Caller& caller, long fifo, const OpenOp& open) {
 
 void SetCapacity(const Caller& caller, long to, const PipeOp& pipe) {
   if (pipe.capacity == 0) return;
-  caller.Must("fcntl(F_SETPIPE_SZ)", __NR_fcntl, to, kSetPipeSize, pipe.capacity);
+  caller.Must("fcntl(F_SETPIPE_SZ)", __NR_fcntl, to, F_SETPIPE_SZ, pipe.capacity);
 }
 
 /// Writes what was queued; `to` does not block.
@@ -140,7 +139,7 @@ void OpenPipe(const Caller& caller, const OpenOp& open) {
 /// While it is open for both, nobody waits for the other side.
 void OpenFifo(const Caller& caller, const OpenOp& open) {
   const FileCheck& check = *open.check;
-  const uint32_t nofollow = open.flags & 0x20000 /* O_NOFOLLOW */;
+  const uint32_t nofollow = open.flags & O_NOFOLLOW;
   const uint32_t both = O_RDWR | O_NONBLOCK | O_CLOEXEC | nofollow;
   const long meanwhile = OpenChecked(caller, open.directory, open.path, both, check);
   if (IsKept(caller, meanwhile, open)) {
