@@ -75,12 +75,16 @@ class AboutRules {
   }
 
   void CheckSource(const ImageSpan& span, std::uint64_t bytes) {
-    const auto [known, fresh] = images_.try_emplace(span.image);
-    Known& image = known->second;
-    if (fresh) {
-      image.told = true;
-      return Wrong(span.image + " is not among about.dump.images");
+    // Pages that follow each other are mostly of one image.
+    if (last_ == nullptr || last_->first != span.image) {
+      const auto [known, fresh] = images_.try_emplace(span.image);
+      last_ = &*known;
+      if (fresh) {
+        last_->second.told = true;
+        return Wrong(span.image + " is not among about.dump.images");
+      }
     }
+    Known& image = last_->second;
     if (image.told || (span.offset <= image.size && bytes <= image.size - span.offset)) return;
     image.told = true;
     Wrong("byte " + std::to_string(span.offset) + " and " + std::to_string(bytes) +
@@ -135,6 +139,7 @@ class AboutRules {
   Diagnostics& diag_;
   std::size_t command_ = 0;
   std::unordered_map<std::string, Known> images_;
+  std::pair<const std::string, Known>* last_ = nullptr;  ///< of them
 };
 
 }  // namespace

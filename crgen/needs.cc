@@ -65,15 +65,16 @@ void AddDescriptors(const Snapshot& snapshot, std::vector<Need>* needs) {
 }
 
 void AddTerminals(const Snapshot& snapshot, std::vector<Need>* needs) {
+  std::vector<const Tty*> held;
   std::set<TtyId> with_master;
   std::map<std::string, RestoreOption> terminals;
   ForEachHeld(snapshot, [&](std::optional<Fd>, const File& file) {
     const auto* tty = As<Tty>(file);
-    if (tty != nullptr && IsPtyMaster(*tty)) with_master.insert(tty->tty_id);
-  });
-  ForEachHeld(snapshot, [&](std::optional<Fd>, const File& file) {
-    const auto* tty = As<Tty>(file);
     if (tty == nullptr) return;
+    held.push_back(tty);
+    if (IsPtyMaster(*tty)) with_master.insert(tty->tty_id);
+  });
+  for (const Tty* tty : held) {
     if (tty->driver == kCurrentTerminal) {
       terminals.emplace("a terminal of outside, which becomes that of who restores",
                         RestoreOption{"--shell-job"});
@@ -82,7 +83,7 @@ void AddTerminals(const Snapshot& snapshot, std::vector<Need>* needs) {
       terminals.emplace("pty " + std::to_string(*tty->index) + ", whose master is outside",
                         RestoreOption{"--console-socket", "SOCKET"});
     }
-  });
+  }
   for (const auto& [what, option] : terminals) {
     needs->push_back({std::string(External::kTerminal), "", what, option});
   }

@@ -19,6 +19,7 @@
 #include "model/files/file.h"
 #include "model/flags.h"
 #include "model/ids.h"
+#include "model/rare.h"
 #include "model/snapshot.h"
 #include "model/values.h"
 
@@ -212,12 +213,12 @@ struct MapRegion {
   MapFlags flags;
   std::optional<Fd> fd;
   std::optional<std::uint64_t> offset;
-  std::optional<ShmemView> shmem;
+  Rare<ShmemView> shmem;
   std::optional<SpecialRegion> special;
   std::optional<std::uint32_t> nr_req;
   std::optional<std::uint32_t> head;
   std::optional<std::uint32_t> tail;
-  std::optional<ImageBytes> events;
+  Rare<ImageBytes> events;
   std::optional<std::uint64_t> shmid;
   std::optional<std::uint64_t> shm_offset;
   Madvise madvise;

@@ -26,6 +26,8 @@ struct InnerOf<std::optional<T>> {
 template <typename T>
 struct InnerOf<Rare<T>> : InnerOf<std::optional<T>> {};
 template <typename T>
+struct InnerOf<Seldom<T>> : InnerOf<std::optional<T>> {};
+template <typename T>
 struct InnerOf<std::vector<T>> {
   using Type = T;
   static constexpr bool kIsOptional = false, kIsVector = true, kIsShared = false;
@@ -71,6 +73,7 @@ inline constexpr bool kIsObjectId<ObjectId<Tag>> = true;
 
 /// A Text, possibly optional: its member is `name` or `name_base64`.
 template <typename T>
-inline constexpr bool kIsText = std::is_same_v<T, Text> || std::is_same_v<T, std::optional<Text>>;
+inline constexpr bool kIsText = std::is_same_v<T, Text> || std::is_same_v<T, std::optional<Text>> ||
+                                std::is_same_v<T, Rare<Text>>;
 
 }  // namespace crgen

@@ -60,6 +60,10 @@ template <typename Value>
 std::string ValueText(const Rare<Value>& value) {
   return value ? ValueText(*value) : "none";
 }
+template <typename Value>
+std::string ValueText(const Seldom<Value>& value) {
+  return ValueText(*value);
+}
 
 inline std::string ValueText(PidReference pid) { return std::to_string(pid.value); }
 template <typename Tag>

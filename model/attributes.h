@@ -40,7 +40,7 @@ struct MmAttributes {
   Hex arg_start, arg_end, env_start, env_end;
   Text exe;
   std::optional<UnlinkedId> exe_unlinked;  ///< where it has no name any more
-  std::optional<Text> exe_opened_by;       ///< a hard link to it that the dumper has left
+  Rare<Text> exe_opened_by;                ///< a hard link to it that the dumper has left
   std::vector<Hex> auxv;                   ///< type, value, type, value, …
   friend bool operator==(const MmAttributes&, const MmAttributes&) = default;
 };
@@ -53,8 +53,8 @@ struct Creds {
   Hex cap_inh, cap_prm, cap_eff, cap_bnd, cap_amb;
   Securebits secbits;
   bool no_new_privs = false;
-  std::optional<Text> lsm_profile;
-  std::optional<Text> lsm_sockcreate;
+  Rare<Text> lsm_profile;
+  Rare<Text> lsm_sockcreate;
   friend bool operator==(const Creds&, const Creds&) = default;
 };
 
@@ -224,8 +224,8 @@ struct DescriptorState {
 /// second to a thread (in a process: to its leader).
 struct Attributes {
   // Of the root, for the whole tree.
-  std::optional<Clocks> time;
-  std::optional<UtsNamespace> uts;
+  Rare<Clocks> time;
+  Rare<UtsNamespace> uts;
   Rare<IpcNamespace> ipc;
   Rare<NetNamespace> net;
   std::vector<Mount> mounts;  ///< in an order in which they can be made; none: the restorer's
@@ -236,7 +236,7 @@ struct Attributes {
   std::vector<SignalAction> sigactions;  ///< those that are not default
   std::vector<Rlimit> rlimits;
   bool inherit_rlimits = false;  ///< instead: as they are, by intention
-  std::optional<IntervalTimers> timers;
+  Rare<IntervalTimers> timers;
   std::vector<PosixTimer> posix_timers;
   std::optional<Hex> personality;
   std::optional<bool> child_subreaper;

@@ -382,14 +382,7 @@ std::span<const FlagName> SeccompModeKind::Names() { return kSeccompMode; }
 
 std::vector<std::string> FlagNames(std::span<const FlagName> names, std::uint64_t bits) {
   std::vector<std::string> out;
-  std::uint64_t left = bits;
-  for (const FlagName& row : names) {
-    if ((left & row.mask) == row.value && (row.value != 0 || (bits & row.mask) == 0)) {
-      out.emplace_back(row.name);
-      left &= ~row.mask;
-    }
-  }
-  if (left != 0) out.push_back(HexText(left));
+  ForEachFlagName(names, bits, [&](std::string_view name) { out.emplace_back(name); });
   return out;
 }
 

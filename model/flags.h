@@ -281,17 +281,30 @@ inline constexpr std::uint64_t kGuardInstall = std::uint64_t{1} << 63;
 /// MADV_x, x below 63, as a Madvise bit.
 constexpr std::uint64_t MadviseBit(int advice) { return std::uint64_t{1} << advice; }
 
+/// "0x" and lower-case hex digits without leading zeros.
+std::string HexText(std::uint64_t value);
+
 /// The names of all set bits in table order; bits without a name are one more string "0x…".
 std::vector<std::string> FlagNames(std::span<const FlagName> names, std::uint64_t bits);
+
+/// The same without a list: calls `function(name)` for each.
+template <typename Function>
+void ForEachFlagName(std::span<const FlagName> names, std::uint64_t bits, Function&& function) {
+  std::uint64_t left = bits;
+  for (const FlagName& row : names) {
+    if ((left & row.mask) == row.value && (row.value != 0 || (bits & row.mask) == 0)) {
+      function(row.name);
+      left &= ~row.mask;
+    }
+  }
+  if (left != 0) function(HexText(left));
+}
 
 /// Adds the bits of `name` (or of a "0x…" string) to `*bits`. False: no such name.
 bool AddFlagByName(std::span<const FlagName> names, std::string_view name, std::uint64_t* bits);
 
 /// The name of `value`, or "0x…": names never fail.
 std::string ValueName(std::span<const FlagName> names, std::uint64_t value);
-
-/// "0x" and lower-case hex digits without leading zeros.
-std::string HexText(std::uint64_t value);
 
 /// The inverse of HexText. False: not of that form, or above 64 bits.
 bool ParseHex(std::string_view text, std::uint64_t* value);

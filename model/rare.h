@@ -48,4 +48,30 @@ class Rare {
   std::unique_ptr<T> value_;
 };
 
+/// A T that takes the room of a pointer where it is T{}.
+template <typename T>
+class Seldom {
+ public:
+  Seldom() = default;
+  Seldom(T value) {
+    if (value != T{}) value_ = std::move(value);
+  }
+
+  /// Whether it is another than T{}.
+  explicit operator bool() const { return value_ && *value_ != T{}; }
+  T& operator*() { return value_ ? *value_ : value_.emplace(); }
+  T* operator->() { return &**this; }
+  const T& operator*() const {
+    static const T kUsual{};
+    return value_ ? *value_ : kUsual;
+  }
+  const T* operator->() const { return &**this; }
+  T& emplace() { return value_.emplace(); }
+
+  friend bool operator==(const Seldom& a, const Seldom& b) { return *a == *b; }
+
+ private:
+  Rare<T> value_;
+};
+
 }  // namespace crgen

@@ -14,6 +14,7 @@
 
 #include "checker/check.h"
 #include "model/diagnostics.h"
+#include "model/rare.h"
 #include "model/snapshot.h"
 #include "model/unplanned.h"
 #include "model/values.h"
@@ -35,7 +36,7 @@ struct Claim {
 struct FileWas {
   std::optional<std::uint32_t> mode;
   std::optional<std::uint64_t> size;
-  std::optional<Bytes> build_id;
+  Rare<Bytes> build_id;
 };
 
 /// All claims, each once.

@@ -182,7 +182,7 @@ void Claims::AddProcess(const Attributes& attributes, const File* exe, const std
     executed_.emplace(path, where);
     const RegularFile* file = exe == nullptr ? nullptr : As<RegularFile>(*exe);
     if (file != nullptr) Setuid(path, file->mode, "the executable of " + where);
-    const std::optional<Text>& link = attributes.mm->exe_opened_by;
+    const Rare<Text>& link = attributes.mm->exe_opened_by;
     if (link) Path(link->bytes, "read", "the executable of " + where);
     if (!attributes.mm->exe_unlinked) {
       out_.AddFile(link ? link->bytes : path,

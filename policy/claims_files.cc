@@ -22,7 +22,7 @@ bool IsDevicePath(std::string_view path) {
   return IsBelow(path, "/dev") && path != "/dev" && !IsBelow(path, "/dev/shm");
 }
 
-std::string AddressText(const std::optional<InetAddress>& at) {
+std::string AddressText(const Rare<InetAddress>& at) {
   if (!at) return "";
   const bool v6 = at->address.find(':') != std::string::npos;
   return (v6 ? "[" + at->address + "]" : at->address) + ":" + std::to_string(at->port);

@@ -175,7 +175,7 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     const Attributes& attributes = *set.attributes;
     own_ipc_ = own_ipc_ || attributes.ipc.has_value();
     if (attributes.registers) with_registers_.insert(set.tid.value_or(pid_));
-    const auto& profile = attributes.creds ? attributes.creds->lsm_profile : std::nullopt;
+    const auto profile = attributes.creds ? attributes.creds->lsm_profile : Rare<Text>();
     if (profile && !profile->bytes.empty() && profile->bytes != "unconfined") {
       findings_.Unsupported("creds.lsm_profile \"" + profile->bytes + "\"");
     }

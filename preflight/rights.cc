@@ -177,12 +177,12 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   }
 
   void Make(const PacketSocket& socket) {
-    MakeLate(SocketOptionsSetting{socket.options});
+    MakeLate(SocketOptionsSetting{*socket.options});
     NeedOfNetwork(CAP_NET_RAW, "packet sockets");
   }
-  void Make(const NetlinkSocket& socket) { MakeLate(SocketOptionsSetting{socket.options}); }
+  void Make(const NetlinkSocket& socket) { MakeLate(SocketOptionsSetting{*socket.options}); }
   void Make(const InetSocket& socket) {
-    MakeLate(SocketOptionsSetting{socket.options});
+    MakeLate(SocketOptionsSetting{*socket.options});
     if (socket.stream) NeedOfNetwork(CAP_NET_ADMIN, "TCP connections");
     if (socket.socket_type.value == SOCK_RAW) NeedOfNetwork(CAP_NET_RAW, "raw sockets");
     const std::uint32_t state = socket.state.value;

@@ -193,7 +193,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
 
   void Look(const InetSocket& socket) {
     if (socket.stream && context_.options.tcp_close) return;
-    const std::string device = socket.options.so_bindtodevice.value_or("");
+    const std::string device = socket.options->so_bindtodevice.value_or("");
     for (const std::string& name : {device, socket.interface.value_or("")}) {
       if (!name.empty() && !interfaces_.Has(name)) {
         return findings_.Wrong("there is no interface " + name);
@@ -207,7 +207,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
   void Look(const PacketSocket& socket) {
     CheckInterface(socket.interface);
     for (const PacketMembership& one : socket.memberships) CheckInterface(one.interface);
-    const std::string device = socket.options.so_bindtodevice.value_or("");
+    const std::string device = socket.options->so_bindtodevice.value_or("");
     if (!device.empty() && !interfaces_.Has(device)) {
       findings_.Wrong("there is no interface " + device);
     }
@@ -334,11 +334,11 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
   static std::string TermsText(const InetSocket& socket) {
     std::string text;
     if (socket.stream) text += ", connected";
-    if (socket.options.so_reuseaddr.value_or(false)) text += ", SO_REUSEADDR";
-    if (socket.options.so_reuseport.value_or(false)) text += ", SO_REUSEPORT";
+    if (socket.options->so_reuseaddr.value_or(false)) text += ", SO_REUSEADDR";
+    if (socket.options->so_reuseport.value_or(false)) text += ", SO_REUSEPORT";
     if (socket.v6only) text += ", IPV6_V6ONLY";
-    if (socket.ip.freebind.value_or(false)) text += ", IP_FREEBIND";
-    const auto& device = socket.options.so_bindtodevice;
+    if (socket.ip->freebind.value_or(false)) text += ", IP_FREEBIND";
+    const auto& device = socket.options->so_bindtodevice;
     if (device) text += ", device " + *device;
     if (socket.interface) text += ", interface " + *socket.interface;
     return text;
@@ -352,16 +352,16 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
       setsockopt(fd, level, name, &value, sizeof value);
     };
     // Who takes a port together with others, connections too, is told so by the kernel alone.
-    if (socket.stream || socket.options.so_reuseaddr.value_or(false)) {
+    if (socket.stream || socket.options->so_reuseaddr.value_or(false)) {
       set(SOL_SOCKET, SO_REUSEADDR, 1);
     }
-    if (socket.options.so_reuseport.value_or(false)) set(SOL_SOCKET, SO_REUSEPORT, 1);
+    if (socket.options->so_reuseport.value_or(false)) set(SOL_SOCKET, SO_REUSEPORT, 1);
     if (six) set(IPPROTO_IPV6, IPV6_V6ONLY, socket.v6only);
-    if (socket.ip.freebind.value_or(false)) {
+    if (socket.ip->freebind.value_or(false)) {
       set(six ? int{IPPROTO_IPV6} : int{IPPROTO_IP}, six ? IPV6_FREEBIND : IP_FREEBIND, 1);
     }
-    if (socket.options.so_bindtodevice) {
-      const std::string& device = *socket.options.so_bindtodevice;
+    if (socket.options->so_bindtodevice) {
+      const std::string& device = *socket.options->so_bindtodevice;
       setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device.c_str(),
                  static_cast<socklen_t>(device.size() + 1));
     }

@@ -60,7 +60,7 @@ std::vector<HeldConnection> FindHeldConnections(const Program& program, const Sc
       connection.process = i;
       connection.fd = fd;
       connection.socket = &std::get<InetSocket>(file->body);
-      connection.options = connection.socket->options;
+      connection.options = *connection.socket->options;
       Merge(known->second.options, &connection.options);
       connection.shut_for_reading = known->second.shut_for_reading;
       held.push_back(std::move(connection));

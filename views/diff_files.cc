@@ -266,10 +266,10 @@ void SnapshotDiffer::CompareMemfd(const Place& place, const MemfdObject& before,
   CompareObjectPages(place, before.pages, after.pages);
 }
 
-void SnapshotDiffer::CompareUnlinked(const Place& place, const std::optional<Unlinked>& before,
-                                     const std::optional<Unlinked>& after) {
+void SnapshotDiffer::CompareUnlinked(const Place& place, const Rare<Unlinked>& before,
+                                     const Rare<Unlinked>& after) {
   if (before.has_value() != after.has_value()) {
-    const auto text = [](const std::optional<Unlinked>& file) {
+    const auto text = [](const Rare<Unlinked>& file) {
       return std::string(file ? "gone" : "there");
     };
     return Add(place, "name", text(before), text(after));

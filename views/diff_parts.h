@@ -178,6 +178,11 @@ class ValueDiffer {
                     const Rare<Value>& after) {
     CompareOptional(place, field, before, after);
   }
+  template <typename Value>
+  void CompareInner(const Place& place, const std::string& field, const Seldom<Value>& before,
+                    const Seldom<Value>& after) {
+    CompareInner(place, field, *before, *after);
+  }
   template <typename Optional>
   void CompareOptional(const Place& place, const std::string& field, const Optional& before,
                        const Optional& after) {
@@ -358,8 +363,8 @@ class SnapshotDiffer : public ValueDiffer {
                      const File& after);
   void ComparePipe(const Place& place, const PipeContent& before, const PipeContent& after);
   void CompareMemfd(const Place& place, const MemfdObject& before, const MemfdObject& after);
-  void CompareUnlinked(const Place& place, const std::optional<Unlinked>& before,
-                       const std::optional<Unlinked>& after);
+  void CompareUnlinked(const Place& place, const Rare<Unlinked>& before,
+                       const Rare<Unlinked>& after);
   void CompareLate(const Place& place, FileIndex before, FileIndex after);
   void CompareLocks(const Place& place, FileIndex before, FileIndex after);
   void CompareEpoll(const Place& place, const LateEntry& before, const LateEntry& after);

@@ -18,7 +18,7 @@ std::string PositionText(const std::optional<std::uint64_t>& pos) {
   return pos ? " at " + std::to_string(*pos) : "";
 }
 
-std::string AddressText(const std::optional<InetAddress>& at) {
+std::string AddressText(const Rare<InetAddress>& at) {
   if (!at) return "*";
   const bool v6 = at->address.find(':') != std::string::npos;
   return (v6 ? "[" + at->address + "]" : at->address) + ":" + std::to_string(at->port);

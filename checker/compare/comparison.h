@@ -85,8 +85,8 @@ class Comparison {
   void ReportExtraProcesses();
 
   // unlinked.cc
-  void CompareUnlinked(const std::string& where, const std::optional<Unlinked>& expected,
-                       const std::optional<Unlinked>& found);
+  void CompareUnlinked(const std::string& where, const Rare<Unlinked>& expected,
+                       const Rare<Unlinked>& found);
 
   // locks.cc
   void CompareLocks();

@@ -33,6 +33,11 @@ void CompareInner(const std::string& where, const std::string& field, const Valu
     diag.Error(where, field + ": expected " + ValueText(expected) + ", found " + ValueText(found));
   }
 }
+template <typename Value>
+void CompareInner(const std::string& where, const std::string& field, const Seldom<Value>& expected,
+                  const Seldom<Value>& found, Diagnostics& diag) {
+  CompareInner(where, field, *expected, *found, diag);
+}
 template <typename Entry>
 void CompareInner(const std::string& where, const std::string& field,
                   const std::vector<Entry>& expected, const std::vector<Entry>& found,

@@ -5,8 +5,8 @@
 namespace crgen::check {
 
 /// The same name and the same file, up to renaming; the file as its first opening made it.
-void Comparison::CompareUnlinked(const std::string& where, const std::optional<Unlinked>& expected,
-                                 const std::optional<Unlinked>& found) {
+void Comparison::CompareUnlinked(const std::string& where, const Rare<Unlinked>& expected,
+                                 const Rare<Unlinked>& found) {
   if (expected.has_value() != found.has_value()) {
     return Differ(where, "file.unlinked", expected ? "without a name" : "none",
                   found ? "without a name" : "none");

@@ -53,7 +53,7 @@ std::optional<Refusal> LateRules<EpollTargets>::Check(const Kernel& kernel,
     return Refusal{"EBADF", "the description is opened with O_PATH"};
   }
   if (set.targets.empty()) return Refusal{"EINVAL", "there is nothing to watch"};
-  if (description.watchers != 0) {
+  if (description.epoll->watchers != 0) {
     return Refusal{"ELOOP", NameOf(*description.file) +
                                 " is watched by another set already: sets in sets come first"};
   }
@@ -61,7 +61,7 @@ std::optional<Refusal> LateRules<EpollTargets>::Check(const Kernel& kernel,
   for (const EpollTarget& target : set.targets) {
     if (auto refused = RefusedTarget(kernel, description, target.fd, target.events)) return refused;
     const Description& watched = *kernel.DescriptionAt(target.fd);
-    if (IsSet(watched) && watched.epoll_height >= kEpollNests) {
+    if (IsSet(watched) && watched.epoll->height >= kEpollNests) {
       return Refusal{"ELOOP", "more than " + std::to_string(kEpollNests) +
                                   " sets below each other, with target fd " +
                                   std::to_string(target.fd)};
@@ -78,20 +78,20 @@ void LateRules<EpollTargets>::Apply(const Kernel& kernel, const Description& des
   for (const EpollTarget& target : set.targets) {
     const auto watched = kernel.SharedDescriptionAt(target.fd);
     if (IsSet(*watched)) {
-      ++watched->watchers;
-      description.epoll_height = std::max(description.epoll_height, watched->epoll_height + 1);
+      ++watched->epoll->watchers;
+      description.epoll->height = std::max(description.epoll->height, watched->epoll->height + 1);
     }
-    description.watched.push_back(watched);
+    description.epoll->watched.push_back(watched);
   }
 }
 
 void LateRules<EpollTargets>::Undo(const Description& description) {
-  for (const auto& watched : description.watched) {
+  for (const auto& watched : description.epoll->watched) {
     const auto set = watched.lock();
-    if (set != nullptr && IsSet(*set)) --set->watchers;
+    if (set != nullptr && IsSet(*set)) --set->epoll->watchers;
   }
-  description.watched.clear();
-  description.epoll_height = 0;
+  description.epoll->watched.clear();
+  description.epoll->height = 0;
 }
 
 }  // namespace crgen::check

@@ -15,7 +15,7 @@ constexpr std::size_t kMappedPrefix = 12;  // ::ffff:0:0/96
 
 /// The one interface that the socket is bound to; empty: none.
 std::string Device(const InetSocket& socket) {
-  return socket.options.so_bindtodevice.value_or(socket.interface.value_or(""));
+  return socket.options->so_bindtodevice.value_or(socket.interface.value_or(""));
 }
 
 bool OnOneDevice(const InetSocket& a, const InetSocket& b) {
@@ -33,7 +33,7 @@ bool AddressesMeet(const InetSocket& a, const InetSocket& b) {
 
 /// TCP_REPAIR is SK_FORCE_REUSE.
 bool ReusesAddress(const InetSocket& socket) {
-  return socket.stream || socket.options.so_reuseaddr.value_or(false);
+  return socket.stream || socket.options->so_reuseaddr.value_or(false);
 }
 
 }  // namespace
@@ -61,8 +61,8 @@ bool BindsConflict(const InetSocket& socket, const InetSocket& other) {
   if (!OnOneDevice(socket, other) || !AddressesMeet(socket, other)) return false;
   const bool listens = other.state.value == TCP_LISTEN;
   if (ReusesAddress(socket) && ReusesAddress(other) && !listens) return false;
-  return !(socket.options.so_reuseport.value_or(false) &&
-           other.options.so_reuseport.value_or(false));
+  return !(socket.options->so_reuseport.value_or(false) &&
+           other.options->so_reuseport.value_or(false));
 }
 
 std::string ConnectionKey(const InetSocket& socket) {

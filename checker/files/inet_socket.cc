@@ -122,7 +122,7 @@ std::optional<Refusal> RefusedAddresses(const InetSocket& socket) {
 }
 
 std::optional<Refusal> RefusedIp(const InetSocket& socket) {
-  const IpOptions& ip = socket.ip;
+  const IpOptions& ip = *socket.ip;
   const bool four = socket.family.value == AF_INET;
   if ((ip.tos || ip.ttl || ip.nodefrag) && !four) {
     return Invalid("tos, ttl and nodefrag are of AF_INET");
@@ -204,7 +204,7 @@ std::optional<Refusal> FileRules<InetSocket>::Check(const File& file,
   if (auto refused = RefusedKind(socket)) return refused;
   if (auto refused = RefusedState(socket)) return refused;
   if (auto refused = RefusedAddresses(socket)) return refused;
-  if (auto refused = RefusedOptions(socket.options)) return refused;
+  if (auto refused = RefusedOptions(*socket.options)) return refused;
   if (auto refused = RefusedIp(socket)) return refused;
   if (auto refused = RefusedTcp(socket)) return refused;
   if (auto refused = RefusedStream(socket)) return refused;
@@ -239,7 +239,7 @@ std::optional<Refusal> FileRules<InetSocket>::RefusedPort(const InetSocket& sock
   for (const auto& other : port.bound) {
     if (auto refusal = refused(other)) return refusal;
   }
-  if (socket.options.so_reuseaddr.value_or(false)) return std::nullopt;
+  if (socket.options->so_reuseaddr.value_or(false)) return std::nullopt;
   for (const auto& [key, other] : port.connections) {
     if (auto refusal = refused(other)) return refusal;
   }

@@ -52,7 +52,7 @@ std::optional<Refusal> FileRules<NetlinkSocket>::Check(const File& file,
     return Refusal{"EPROTONOSUPPORT", "netlink has no protocol " + ValueText(socket.protocol)};
   }
   if (auto refused = RefusedState(socket)) return refused;
-  if (auto refused = RefusedLocalOptions(socket.options)) return refused;
+  if (auto refused = RefusedLocalOptions(*socket.options)) return refused;
   if (auto refused = RefusedGroups(socket)) return refused;
   if (!socket.port_id) return std::nullopt;
   const auto known = bound_.find({socket.protocol.value, *socket.port_id});

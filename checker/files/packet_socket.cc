@@ -105,8 +105,8 @@ std::optional<Refusal> FileRules<PacketSocket>::Check(const File& file,
   }
   if (socket.protocol.value > kMostProtocol) return Invalid("the protocol has 16 bits");
   if (socket.interface > kMostInt) return Refusal{"ENODEV", "interfaces have numbers below 2^31"};
-  if (auto refused = RefusedLocalOptions(socket.options)) return refused;
-  if (socket.options.so_passcred || socket.options.so_passsec) {
+  if (auto refused = RefusedLocalOptions(*socket.options)) return refused;
+  if (socket.options->so_passcred || socket.options->so_passsec) {
     return Refusal{"EOPNOTSUPP", "so_passcred and so_passsec are of unix and netlink sockets"};
   }
   if (socket.version.value > TPACKET_V3) {

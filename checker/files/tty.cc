@@ -24,7 +24,7 @@ bool HasState(const Tty& tty) {
   return tty.driver != kOwnTerminal && tty.driver != kExternalTerminal;
 }
 
-bool IsTermios(const std::optional<Termios>& termios) {
+bool IsTermios(const Rare<Termios>& termios) {
   if (!termios) return true;
   bool bytes = termios->cc.size() == kControlCharacters && termios->line <= 0xff;
   for (const std::uint32_t character : termios->cc) bytes = bytes && character <= 0xff;

@@ -244,6 +244,10 @@ Refusals Check(const std::optional<Value>& value) {
   return value ? Check(*value) : std::nullopt;
 }
 template <typename Value>
+Refusals Check(const Rare<Value>& value) {
+  return value ? Check(*value) : std::nullopt;
+}
+template <typename Value>
 Refusals Check(const std::vector<Value>& values) {
   for (const Value& value : values) {
     if (Refusals problem = Check(value)) return problem;

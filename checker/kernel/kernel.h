@@ -111,10 +111,13 @@ struct Description : std::enable_shared_from_this<Description> {
   TaskIndex referent = kNoTask;           ///< of a PIDFD: the process of its target
   /// Set so far, each kind once. Descriptors share the description itself, so it alone may change.
   mutable std::vector<LateState> late;
-  // Of an EVENTPOLL.
-  mutable std::vector<std::weak_ptr<const Description>> watched;  ///< beside its EpollTargets
-  mutable int watchers = 0;                                       ///< how often other sets watch it
-  mutable int epoll_height = 0;  ///< how many sets are below each other in what it watches
+  /// Of an EVENTPOLL.
+  struct Epoll {
+    std::vector<std::weak_ptr<const Description>> watched;  ///< beside its EpollTargets
+    int watchers = 0;                                       ///< how often other sets watch it
+    int height = 0;  ///< how many sets are below each other in what it watches
+  };
+  mutable Seldom<Epoll> epoll;
 };
 
 /// How a file is open, in descriptors and mappings.

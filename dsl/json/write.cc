@@ -22,7 +22,7 @@ void WriteFields(JsonWriter& json, const Struct& value);
 template <typename Kind>
 void WriteFlags(JsonWriter& json, const Flags<Kind>& flags) {
   json.BeginArray();
-  for (const std::string& name : FlagNames(Kind::Names(), flags.bits)) json.String(name);
+  ForEachFlagName(Kind::Names(), flags.bits, [&](std::string_view name) { json.String(name); });
   json.EndArray();
 }
 
@@ -93,6 +93,10 @@ void WriteOne(JsonWriter& json, const Rare<T>& value) {
   WriteValue(json, *value);
 }
 template <typename T>
+void WriteOne(JsonWriter& json, const Seldom<T>& value) {
+  WriteValue(json, *value);
+}
+template <typename T>
 void WriteOne(JsonWriter& json, const std::shared_ptr<const T>& value) {
   WriteValue(json, *value);
 }
@@ -126,6 +130,9 @@ void WriteMember(JsonWriter& json, std::string_view name, const Text& text) {
 void WriteMember(JsonWriter& json, std::string_view name, const std::optional<Text>& text) {
   WriteMember(json, name, *text);
 }
+void WriteMember(JsonWriter& json, std::string_view name, const Rare<Text>& text) {
+  WriteMember(json, name, *text);
+}
 template <typename T>
 void WriteMember(JsonWriter& json, std::string_view name, const T& value) {
   json.Key(name);
@@ -144,6 +151,10 @@ bool IsDefault(const std::optional<T>& value) {
 template <typename T>
 bool IsDefault(const Rare<T>& value) {
   return !value.has_value();
+}
+template <typename T>
+bool IsDefault(const Seldom<T>& value) {
+  return !value;
 }
 template <typename T>
 bool IsDefault(const std::shared_ptr<const T>& value) {

@@ -16,7 +16,7 @@ constexpr std::uint64_t kLargestExactInteger = (std::uint64_t{1} << 53) - 1;
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-constexpr std::array<bool, 256> NeedsEscape() {
+constexpr std::array<bool, 256> EscapeTable() {
   std::array<bool, 256> table{};
   for (int c = 0; c < 0x20; ++c) table[c] = true;
   table['"'] = table['\\'] = table[0x7f] = true;
@@ -24,11 +24,12 @@ constexpr std::array<bool, 256> NeedsEscape() {
   table[0xc2] = table[0xd8] = table[0xe2] = table[0xef] = true;
   return table;
 }
-constexpr std::array<bool, 256> kNeedsEscape = NeedsEscape();
+constexpr std::array<bool, 256> kNeedsEscape = EscapeTable();
+bool NeedsEscape(char c) { return kNeedsEscape[static_cast<unsigned char>(c)]; }
 
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 
-/// Room for a separator and a number.
+/// Room for a separator and a number, or the quotes of a string and what is around them.
 constexpr std::size_t kNumberBytes = 32;
 
 }  // namespace
@@ -78,12 +79,7 @@ void JsonWriter::End(char bracket) {
 }
 
 void JsonWriter::Key(std::string_view name) {
-  if (!first_) out_->append(style_ == Style::kLine ? ", " : ",");
-  if (style_ == Style::kIndented) NewLine();
-  first_ = false;
-  after_key_ = true;  // a string for which nothing is put before
-  String(name);
-  out_->append(": ");
+  Quote(name, ": ");
   after_key_ = true;
 }
 
@@ -127,13 +123,32 @@ void JsonWriter::AppendEscape(std::string_view character) {
   for (int digit = 4; digit-- > 0;) out_->push_back(kHexDigits[code >> (4 * digit) & 15]);
 }
 
-void JsonWriter::String(std::string_view text) {
-  BeforeValue();
-  out_->push_back('"');
+void JsonWriter::String(std::string_view text) { Quote(text, ""); }
+
+/// `behind` follows the closing quote.
+void JsonWriter::Quote(std::string_view text, std::string_view behind) {
+  constexpr std::size_t kShort = 64;
+  std::array<char, kNumberBytes + kShort> buffer;
+  char* end = Separate(buffer.data());
+  *end++ = '"';
+  const bool plain = text.size() <= kShort && std::ranges::none_of(text, NeedsEscape);
+  if (plain) {
+    end = std::ranges::copy(text, end).out;
+  } else {
+    out_->append(buffer.data(), end);
+    AppendEscaped(text);
+    end = buffer.data();
+  }
+  *end++ = '"';
+  end = std::ranges::copy(behind, end).out;
+  out_->append(buffer.data(), end);
+}
+
+void JsonWriter::AppendEscaped(std::string_view text) {
   std::size_t start = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const unsigned char c = static_cast<unsigned char>(text[i]);
-    if (!kNeedsEscape[c]) continue;
+    if (!NeedsEscape(text[i])) continue;
     const std::size_t length = c < 0x80 ? 1 : ControlLength(text.substr(i));
     if (length == 0) continue;
     out_->append(text, start, i - start);
@@ -150,7 +165,6 @@ void JsonWriter::String(std::string_view text) {
     }
   }
   out_->append(text, start, text.size() - start);
-  out_->push_back('"');
 }
 
 void JsonWriter::Base64(std::string_view bytes) {

@@ -44,6 +44,8 @@ class JsonWriter {
   template <typename Integer>
   void AppendNumber(Integer value);
   void NewLine();
+  void Quote(std::string_view text, std::string_view behind);
+  void AppendEscaped(std::string_view text);
   void AppendEscape(std::string_view character);
 
   std::string* out_;

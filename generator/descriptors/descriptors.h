@@ -92,8 +92,8 @@ class DescriptorPlan {
   void AddItem(const FdSlot& slot, const Way& way, const Holdings& standing);
   Fd NewNumber();
 
-  Result Open(NodeIndex node, const FdSlot& slot, std::optional<FdSlot> peer, FileOpener& opener,
-              Emitter& out, Diagnostics& diag);
+  Result Open(NodeIndex node, const FdSlot& slot, std::optional<FdSlot> peer, Fd spare,
+              FileOpener& opener, Emitter& out, Diagnostics& diag);
   Fd NumberOf(std::int32_t table, FileIndex file);
   Result OpenOwn(NodeIndex node, std::vector<PlacementStep> steps, FileOpener& opener, Emitter& out,
                  Diagnostics& diag);

@@ -173,6 +173,7 @@ Result DescriptorPlan::FindCarried(Diagnostics& diag) {
 }
 
 void DescriptorPlan::PlanShared() {
+  if (carried_.empty()) return;
   std::vector<ByNumber> numbers(snapshot_->files.size());
   std::vector<std::size_t> holders(snapshot_->files.size());
   std::vector<bool> is_carried(snapshot_->files.size());

@@ -56,10 +56,10 @@ Fd DescriptorPlan::NumberOf(std::int32_t table, FileIndex file) {
 }
 
 /// Opens what is to be at `slot`, and its peer: both are in the table's slots already. A peer that
-/// no process holds is closed at once.
+/// no process holds is closed at once. `spare`: SpareFd(node).
 Result DescriptorPlan::Open(NodeIndex node, const FdSlot& slot, std::optional<FdSlot> peer,
-                            FileOpener& opener, Emitter& out, Diagnostics& diag) {
-  OpeningSite site{tree_->nodes[node].pid, slot.fd, SpareFd(node), slot.cloexec};
+                            Fd spare, FileOpener& opener, Emitter& out, Diagnostics& diag) {
+  OpeningSite site{tree_->nodes[node].pid, slot.fd, spare, slot.cloexec};
   const FileIndex peer_file = openings_->PeerOf(slot.file);
   const bool is_nobodys = peer_file >= 0 && !peer;
   if (is_nobodys) {
@@ -102,7 +102,7 @@ Result DescriptorPlan::BeforeFork(NodeIndex node, std::int32_t time, FileOpener&
       peer = items_[known->second];
       put(*peer);
     }
-    if (Failed(Open(node, slot, peer, opener, out, diag))) result = Result::kError;
+    if (Failed(Open(node, slot, peer, SpareFd(node), opener, out, diag))) result = Result::kError;
   });
   return result;
 }
@@ -198,6 +198,7 @@ Result DescriptorPlan::OpenOwn(NodeIndex node, std::vector<PlacementStep> steps,
     if (openings_->PeerOf(step.file) < 0) continue;
     ends.emplace(step.file, FdSlot{step.fd, step.file, step.cloexec});
   }
+  const Fd spare = SpareFd(node);
   for (const PlacementStep& step : steps) {
     const FileIndex peer_file = openings_->PeerOf(step.file);
     std::optional<FdSlot> peer;
@@ -206,7 +207,7 @@ Result DescriptorPlan::OpenOwn(NodeIndex node, std::vector<PlacementStep> steps,
       if (const auto end = ends.extract(peer_file)) peer = end.mapped();
     }
     const FdSlot slot{step.fd, step.file, step.cloexec};
-    if (Failed(Open(node, slot, peer, opener, out, diag))) return Result::kError;
+    if (Failed(Open(node, slot, peer, spare, opener, out, diag))) return Result::kError;
     unplaced_.erase(slot.fd);
     if (peer) unplaced_.erase(peer->fd);
   }

@@ -14,6 +14,7 @@ void FilePlanner<UnixSocket>::PlanOpenings(Openings& openings) {
       file_of_.emplace(socket->socket_id.value, FileIndex(i));
     }
   }
+  if (file_of_.empty()) return;
   for (const SocketPair& pair : snapshot.socket_pairs) openings.Pair(pair.one, pair.other);
   std::map<FileIndex, Clients> clients;
   for (std::size_t i = 0; i < snapshot.files.size(); ++i) {

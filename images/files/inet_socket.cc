@@ -369,6 +369,7 @@ void FileLoaderOf<InetSocket>::SharePorts(Loader& loader) {
   const auto key = [](const InetSocket& socket) {
     return std::pair(socket.protocol.value, socket.source ? socket.source->port : 0);
   };
+  if (namespaces_.empty()) return;  // there are no sockets
   std::map<std::pair<std::uint32_t, std::uint32_t>, int> users;
   for (const auto& file : loader.snapshot.files) {
     const auto* socket = As<InetSocket>(*file);
@@ -377,11 +378,11 @@ void FileLoaderOf<InetSocket>::SharePorts(Loader& loader) {
   for (std::size_t i = 0; i < loader.snapshot.files.size(); ++i) {
     const auto* socket = As<InetSocket>(*loader.snapshot.files[i]);
     if (socket == nullptr || socket->stream || key(*socket).second == 0) continue;
-    const bool addr = socket->options.so_reuseaddr.value_or(false);
-    const bool port = socket->options.so_reuseport.value_or(false);
+    const bool addr = socket->options->so_reuseaddr.value_or(false);
+    const bool port = socket->options->so_reuseport.value_or(false);
     if (users[key(*socket)] < 2 || (addr && port)) continue;
     auto shared = std::make_shared<File>(*loader.snapshot.files[i]);
-    SocketOptions& options = std::get<InetSocket>(shared->body).options;
+    SocketOptions& options = *std::get<InetSocket>(shared->body).options;
     options.so_reuseaddr = options.so_reuseport = true;
     SocketOptionsSetting late;
     if (!addr) late.options.so_reuseaddr = false;

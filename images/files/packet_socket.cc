@@ -123,8 +123,8 @@ Result FileLoaderOf<PacketSocket>::Convert(const pb::file_entry& entry, const Im
   if (from.fanout() != kNoFanout) TakeFanout(from.fanout(), place, file, &to);
   to.options = LocalSocketOptionsOf(from.opts(), place);
   // Of sockets that receive descriptors; newer kernels refuse them.
-  to.options.so_passcred.reset();
-  to.options.so_passsec.reset();
+  to.options->so_passcred.reset();
+  to.options->so_passsec.reset();
   file->body = std::move(to);
   return Result::kOk;
 }

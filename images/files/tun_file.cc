@@ -21,7 +21,7 @@ Result FileLoaderOf<TunFile>::Convert(const pb::file_entry& entry, const ImageRe
   file->field = "tunf";
   file->id = from.id();
   if (path->second.file < 0) {
-    file->unsupported = path->second.unsupported;
+    file->unsupported = loader.unsupported_files.at(entry.id()).what;
   } else if (As<RegularFile>(*loader.snapshot.files[path->second.file])->unlinked ||
              As<RegularFile>(*loader.snapshot.files[path->second.file])->opened_by) {
     file->unsupported = "tun file that is not reachable by its name";
@@ -39,6 +39,7 @@ Result FileLoaderOf<TunFile>::Convert(const pb::file_entry& entry, const ImageRe
   }
   namespaces_.emplace_back(from.ns_id(), at.Where("tunf"));
   loader.files.erase(path);
+  loader.unsupported_files.erase(entry.id());
   return Result::kOk;
 }
 

@@ -313,7 +313,8 @@ bool FileLoaderOf<UnixSocket>::TakeRights(const Packet& packet, Loader& loader,
     if (file == nullptr) return false;
     if (file->file < 0) {
       loader.diag.Unsupported(packet.where + ".scm.rights",
-                              "a message that carries " + file->unsupported, Loss::kQueues);
+                              "a message that carries " + loader.unsupported_files.at(id).what,
+                              Loss::kQueues);
       return false;
     }
     // At the hand-over a connection is taken over from who has it.

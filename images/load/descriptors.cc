@@ -71,7 +71,7 @@ void Loader::AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at,
     KeepUnplanned(entry, "cannot be read");
     return;
   }
-  FileEntry& file = found->second;
+  const FileEntry& file = found->second;
   if (file.type != entry.type()) {
     diag.Error(at.Where("type"), TypeName(entry.type()) + ", but file " +
                                      std::to_string(entry.id()) + " is " + TypeName(file.type));
@@ -84,10 +84,11 @@ void Loader::AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at,
     diag.Unsupported(at.Where("xattr_security_selinux"), "an SELinux label of a socket");
   }
   if (file.file < 0) {
-    file.holders += (file.holders.empty() ? "fd " : ", fd ") + std::to_string(entry.fd()) +
-                    " of pid " + std::to_string(pid);
+    auto& [what, where, type, holders] = unsupported_files.at(entry.id());
+    holders += (holders.empty() ? "fd " : ", fd ") + std::to_string(entry.fd()) + " of pid " +
+               std::to_string(pid);
     left_out.insert(SlotKey(snapshot.tables.size() - 1, static_cast<Fd>(entry.fd())));
-    KeepUnplanned(entry, file.unsupported);
+    KeepUnplanned(entry, what);
     return;
   }
   has_descriptor[file.file] = true;

@@ -147,16 +147,19 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
   known.memfd = file.memfd;
   if (file.unsupported.empty()) {
     known.file = FileIndex(snapshot.files.size());
-  } else {
-    known.unsupported_at = at.Where();
-    known.unsupported = file.unsupported;
   }
   const FileIndex index = known.file;
-  if (!files.emplace(entry.id(), std::move(known)).second) {
+  const std::size_t others = files.size();
+  files.emplace_hint(files.end(), entry.id(), std::move(known));  // ids mostly ascend
+  if (files.size() == others) {
     diag.Error(at.Where("id"), "file " + std::to_string(entry.id()) + " stands twice");
     return;
   }
-  if (index < 0) return;
+  if (index < 0) {
+    unsupported_files.emplace(entry.id(),
+                              UnsupportedFile{file.unsupported, at.Where(), entry.type()});
+    return;
+  }
   if (auto owner = OwnerOf(file, at)) file.late.emplace_back(std::move(*owner));
   std::ranges::sort(file.late, {}, &LateState::index);
   for (LateState& state : file.late) snapshot.late.push_back({index, std::move(state)});
@@ -193,7 +196,7 @@ bool Loader::RegularPath(std::uint32_t id, const std::string& where, Text* path,
     return false;
   }
   if (entry->file < 0) {
-    diag.Unsupported(where, entry->unsupported);
+    diag.Unsupported(where, unsupported_files.at(id).what);
     return false;
   }
   const RegularFile& regular = *As<RegularFile>(*snapshot.files[entry->file]);
@@ -222,10 +225,9 @@ bool Loader::DirectoryPath(std::uint32_t id, const std::string& where, Text* pat
 }
 
 void Loader::ReportUnsupportedFiles() {
-  for (const auto& [id, file] : files) {
-    if (file.file >= 0 || file.unsupported.empty()) continue;
-    diag.Unsupported(file.unsupported_at,
-                     file.unsupported + ", file " + std::to_string(id) +
+  for (const auto& [id, file] : unsupported_files) {
+    diag.Unsupported(file.where,
+                     file.what + ", file " + std::to_string(id) +
                          (file.holders.empty() ? "" : " (" + file.holders + ")"),
                      file.type == pb::FD_REG ? Loss::kUnlinked : Loss::kDescriptors);
   }

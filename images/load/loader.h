@@ -209,14 +209,17 @@ struct Loader {
   std::optional<Seccomp> SeccompOf(const pb::thread_core_entry& thread, const std::string& where);
 
   /// An entry of files.img. `file`: its index in Snapshot::files, -1 if it is not supported;
-  /// whoever refers to it leaves it out, since the entry itself was reported.
+  /// whoever refers to it leaves it out, since the entry itself is reported.
   struct FileEntry {
     std::uint32_t type = 0;
     FileIndex file;
     ObjectIndex memfd;
-    std::string unsupported;     ///< what it is, if it is not supported
-    std::string unsupported_at;  ///< its place
-    std::string holders;         ///< then, which descriptors refer to it
+  };
+  struct UnsupportedFile {
+    std::string what;
+    std::string where;
+    std::uint32_t type = 0;
+    std::string holders = {};  ///< which descriptors refer to it
   };
   struct Remap {
     std::string where;
@@ -290,6 +293,7 @@ struct Loader {
   FileLoaders file_loaders;
   std::unordered_set<std::uint64_t> left_out;  // descriptors of unsupported files
   std::map<std::uint32_t, FileEntry> files;
+  std::map<std::uint32_t, UnsupportedFile> unsupported_files;
   std::vector<bool> has_descriptor;      // beside Snapshot::files
   std::optional<PossibleOwners> owners;  // made for the first file that has one
   /// The mount of the tree's own namespace in which an entry of files.img says that its path lies.

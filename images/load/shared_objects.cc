@@ -20,6 +20,7 @@ enum class MemfdUse : std::uint8_t { kNone, kMappedShared, kFile };
 std::vector<MemfdUse> MemfdUses(const Loader& loader) {
   const Snapshot& snapshot = loader.snapshot;
   std::vector<MemfdUse> uses(snapshot.memfds.size());
+  if (uses.empty()) return uses;
   auto use = [&](ObjectIndex object, MemfdUse how) { uses[object] = std::max(uses[object], how); };
   for (const auto& [id, file] : loader.files) {
     const bool used = file.file >= 0 && file.memfd >= 0 && loader.has_descriptor[file.file];

@@ -49,6 +49,7 @@ constexpr Unread kUnread[] = {
 /// What is to be looked at in the messages of one type.
 struct Shape {
   bool deciding = false;
+  bool mostly_parts = false;
   struct Part {
     const FieldDescriptor* field;
     const Shape* shape;
@@ -69,6 +70,7 @@ const Shape& ShapeOf(const Descriptor* descriptor) {
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
     out.parts.push_back({field, &ShapeOf(field->message_type())});
   }
+  out.mostly_parts = 2 * out.parts.size() > static_cast<std::size_t>(descriptor->field_count());
   return out;
 }
 
@@ -87,9 +89,13 @@ class Search {
     const Reflection* reflection = message.GetReflection();
     const UnknownFieldSet& unknown = reflection->GetUnknownFields(message);
     if (!unknown.empty()) Report(unknown, message.GetDescriptor()->name(), shape.deciding);
+    // A file_entry has one of twenty parts: to list what is there is less than to ask for each.
+    std::vector<const FieldDescriptor*> there;
+    if (shape.mostly_parts) reflection->ListFields(message, &there);
     for (const Shape::Part& part : shape.parts) {
+      if (shape.mostly_parts && std::ranges::find(there, part.field) == there.end()) continue;
       if (!part.field->is_repeated()) {
-        if (reflection->HasField(message, part.field)) {
+        if (shape.mostly_parts || reflection->HasField(message, part.field)) {
           Look(reflection->GetMessage(message, part.field), *part.shape);
         }
         continue;

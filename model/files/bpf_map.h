@@ -9,6 +9,7 @@
 #include "model/flags.h"
 #include "model/ids.h"
 #include "model/image_bytes.h"
+#include "model/rare.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -40,7 +41,7 @@ struct BpfMap {
   static constexpr std::string_view kType = "BPFMAP";
   using Object = BpfMapObject;
   BpfMapId map_id;
-  std::optional<BpfMapObject> map;  ///< at its first opening, which makes it
+  Rare<BpfMapObject> map;  ///< at its first opening, which makes it
   friend bool operator==(const BpfMap&, const BpfMap&) = default;
 };
 

@@ -31,6 +31,7 @@
 #include "model/files/unix_socket.h"
 #include "model/flags.h"
 #include "model/ids.h"
+#include "model/rare.h"
 
 namespace crgen {
 
@@ -47,7 +48,7 @@ struct File {
   FileBody body;
   /// What the caller of a restore hands over, by its key (model/files/external.h); absent: it is
   /// made.
-  std::optional<std::string> external = std::nullopt;
+  Rare<std::string> external = {};
   friend bool operator==(const File&, const File&) = default;
 };
 

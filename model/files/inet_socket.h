@@ -82,14 +82,14 @@ struct InetSocket {
   SocketFamily family;
   SocketType socket_type;
   InetProtocol protocol;
-  InetState state;                         ///< TCP_ESTABLISHED of others: they are connected
-  std::optional<InetAddress> source;       ///< absent: not bound
-  std::optional<InetAddress> destination;  ///< absent: not connected
-  std::optional<std::string> interface;    ///< that link-local addresses are of
+  InetState state;                       ///< TCP_ESTABLISHED of others: they are connected
+  Rare<InetAddress> source;              ///< absent: not bound
+  Rare<InetAddress> destination;         ///< absent: not connected
+  std::optional<std::string> interface;  ///< that link-local addresses are of
   bool v6only = false;
   std::optional<std::uint32_t> backlog;  ///< listen(2)
-  SocketOptions options;
-  IpOptions ip;
+  Seldom<SocketOptions> options;
+  Seldom<IpOptions> ip;
   TcpOptions tcp;
   Rare<TcpStream> stream;  ///< of a connection
   friend bool operator==(const InetSocket&, const InetSocket&) = default;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/flags.h"
+#include "model/rare.h"
 #include "model/socket_options.h"
 
 namespace crgen {
@@ -26,7 +27,7 @@ struct NetlinkSocket {
   std::vector<std::uint32_t> groups;     ///< numbers, ascending: NETLINK_ADD_MEMBERSHIP
   NetlinkState state;
   std::optional<NetlinkDestination> destination;  ///< of a connected one
-  SocketOptions options;
+  Seldom<SocketOptions> options;
   friend bool operator==(const NetlinkSocket&, const NetlinkSocket&) = default;
 };
 

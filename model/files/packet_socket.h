@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "model/flags.h"
+#include "model/rare.h"
 #include "model/socket_options.h"
 #include "model/values.h"
 
@@ -34,8 +35,8 @@ struct PacketRing {
 };
 
 struct PacketRings {
-  std::optional<PacketRing> receive;
-  std::optional<PacketRing> transmit;
+  Rare<PacketRing> receive;
+  Rare<PacketRing> transmit;
   /// Bytes of a mapping of both.
   std::uint64_t Size() const {
     return (receive ? receive->Size() : 0) + (transmit ? transmit->Size() : 0);
@@ -60,7 +61,7 @@ struct PacketSocket {
   std::vector<PacketMembership> memberships;
   PacketRings rings;
   std::optional<Hex> fanout;  ///< as PACKET_FANOUT takes it: type and flags, and 16 bits of id
-  SocketOptions options;
+  Seldom<SocketOptions> options;
   friend bool operator==(const PacketSocket&, const PacketSocket&) = default;
 };
 

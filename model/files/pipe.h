@@ -9,6 +9,7 @@
 #include "model/flags.h"
 #include "model/ids.h"
 #include "model/image_bytes.h"
+#include "model/rare.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -38,8 +39,8 @@ struct Fifo {
   Text path;
   std::optional<std::uint64_t> capacity;
   std::optional<ImageBytes> data;
-  std::optional<Unlinked> unlinked = {};  ///< it has no name any more, and is made anew
-  std::optional<Text> opened_by = {};     ///< a hard link that the dumper has left
+  Rare<Unlinked> unlinked = {};  ///< it has no name any more, and is made anew
+  Rare<Text> opened_by = {};     ///< a hard link that the dumper has left
   friend bool operator==(const Fifo&, const Fifo&) = default;
 };
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "model/files/unlinked.h"
+#include "model/rare.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -19,9 +20,9 @@ struct RegularFile {
   std::optional<std::uint64_t> pos;   ///< bytes; absent: do not seek
   std::optional<std::uint64_t> size;  ///< bytes; a restorer checks it
   std::optional<std::uint32_t> mode;  ///< st_mode; a restorer checks it
-  std::optional<Bytes> build_id;      ///< of an ELF file; a restorer checks it
-  std::optional<Unlinked> unlinked;   ///< it has no name any more, and is made anew
-  std::optional<Text> opened_by;      ///< a hard link that the dumper has left
+  Rare<Bytes> build_id;               ///< of an ELF file; a restorer checks it
+  Rare<Unlinked> unlinked;            ///< it has no name any more, and is made anew
+  Rare<Text> opened_by;               ///< a hard link that the dumper has left
   friend bool operator==(const RegularFile&, const RegularFile&) = default;
 };
 

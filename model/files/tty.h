@@ -10,6 +10,7 @@
 #include "model/flags.h"
 #include "model/ids.h"
 #include "model/image_bytes.h"
+#include "model/rare.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -38,8 +39,8 @@ struct Winsize {
 
 /// What both ends of a pty, or another terminal, have in common.
 struct TerminalState {
-  std::optional<Termios> termios;         ///< absent: it is hung up, or the caller's
-  std::optional<Termios> locked_termios;  ///< bits that only a privileged process changes
+  Rare<Termios> termios;         ///< absent: it is hung up, or the caller's
+  Rare<Termios> locked_termios;  ///< bits that only a privileged process changes
   std::optional<Winsize> winsize;
   bool hung_up = false;
   friend bool operator==(const TerminalState&, const TerminalState&) = default;
@@ -64,11 +65,11 @@ struct Tty {
   TtyId tty_id;
   TtyDriver driver;
   std::optional<std::uint32_t> index;  ///< of a pty
-  std::optional<Text> path;            ///< console, vt, serial
+  Rare<Text> path;                     ///< console, vt, serial
   std::optional<std::uint64_t> rdev;   ///< likewise
   // At the first description of the terminal.
-  std::optional<Termios> termios;
-  std::optional<Termios> locked_termios;
+  Rare<Termios> termios;
+  Rare<Termios> locked_termios;
   std::optional<Winsize> winsize;
   bool hung_up = false;
   // At the first description of this end.

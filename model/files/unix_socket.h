@@ -10,6 +10,7 @@
 #include "model/flags.h"
 #include "model/ids.h"
 #include "model/image_bytes.h"
+#include "model/rare.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -31,14 +32,14 @@ struct UnixSocket {
   UnixState state;                       ///< one whose peer has gone is connected
   std::optional<std::uint32_t> backlog;  ///< listen(2)
   std::optional<Text> name;              ///< as it was bound; abstract: with the leading NUL
-  std::optional<Text> name_directory;    ///< where a relative name begins
+  Rare<Text> name_directory;             ///< where a relative name begins
   bool unlinked_name = false;            ///< no path leads to the socket
   std::optional<SocketReference>
       connect_to;                           ///< a listener that has not accepted; a datagram socket
   std::optional<Fd> accept_from;            ///< in programs: a descriptor of the listener
   std::optional<Shutdown> shutdown_before;  ///< before it was connected: its peer knows nothing
   std::optional<FilePermissions> permissions;  ///< of the socket file
-  std::optional<Text> peer_name;               ///< `external`: the name that it is connected to
+  Rare<Text> peer_name;                        ///< `external`: the name that it is connected to
 
   bool IsAbstract() const { return name && !name->bytes.empty() && name->bytes.front() == '\0'; }
   /// Whether a file has the name.

@@ -16,7 +16,7 @@ namespace {
 constexpr int kRawLevel = 255, kIcmpFilter = 1;  // SOL_RAW, ICMP_FILTER
 
 void AddIp(const InetSocket& socket, SocketOptionWriter& options) {
-  const IpOptions& ip = socket.ip;
+  const IpOptions& ip = *socket.ip;
   const bool four = socket.family.value == AF_INET;
   const int level = four ? int{IPPROTO_IP} : int{IPPROTO_IPV6};
   const auto add = [&](int name, const auto& value) {
@@ -58,8 +58,7 @@ void AddTcp(const TcpOptions& tcp, SocketOptionWriter& options) {
   add(TCP_KEEPINTVL, tcp.keepintvl);
 }
 
-SocketAddress AddressOf(const InetSocket& socket, const std::optional<InetAddress>& address,
-                        Arena& arena) {
+SocketAddress AddressOf(const InetSocket& socket, const Rare<InetAddress>& address, Arena& arena) {
   if (!address) return {nullptr, 0};
   auto* copy = arena.New<sockaddr_storage>();
   return {copy, SockaddrOf(socket, *address, copy)};
@@ -78,9 +77,9 @@ void FileRestorer<InetSocket>::Compile(const InetSocket& socket, OpenContext& co
   const bool connection = socket.stream && !closed;
   SocketOptionWriter options(context.arena);
   if (connection) options.Add(IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_ON);
-  SocketOptions own = socket.options;
+  SocketOptions own = *socket.options;
   if (connection) own.so_reuseaddr.reset();  // TCP_REPAIR has its own way
-  const bool freebind = socket.ip.freebind.value_or(false);
+  const bool freebind = socket.ip->freebind.value_or(false);
   if (freebind || BindsFreely(socket)) AddFreebind(socket, true, options);
   AddIp(socket, options);
   options.AddAll(own, !connection);

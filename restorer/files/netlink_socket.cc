@@ -24,7 +24,7 @@ SocketAddress AddressOf(std::uint32_t port_id, std::uint32_t group, Arena& arena
 void FileRestorer<NetlinkSocket>::Compile(const NetlinkSocket& socket, OpenContext& context) {
   BoundSocketState* state = context.arena.New<BoundSocketState>();
   SocketOptionWriter options(context.arena), groups(context.arena);
-  options.AddAll(socket.options, true);
+  options.AddAll(*socket.options, true);
   for (const std::uint32_t group : socket.groups) {
     groups.Add(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, static_cast<int>(group));
   }

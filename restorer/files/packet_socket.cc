@@ -29,8 +29,7 @@ void AddMembership(const PacketMembership& one, SocketOptionWriter& options) {
 }
 
 /// Versions before the third take the first four members.
-void AddRing(int name, const std::optional<PacketRing>& ring, bool third,
-             SocketOptionWriter& options) {
+void AddRing(int name, const Rare<PacketRing>& ring, bool third, SocketOptionWriter& options) {
   if (!ring) return;
   const tpacket_req3 request = {ring->block_size,
                                 ring->block_nr,
@@ -48,7 +47,7 @@ void AddRing(int name, const std::optional<PacketRing>& ring, bool third,
 void FileRestorer<PacketSocket>::Compile(const PacketSocket& socket, OpenContext& context) {
   BoundSocketState* state = context.arena.New<BoundSocketState>();
   SocketOptionWriter options(context.arena), bound(context.arena);
-  options.AddAll(socket.options, true);
+  options.AddAll(*socket.options, true);
   const auto add = [&](int name, std::uint32_t value) {
     if (value != 0) options.Add(SOL_PACKET, name, static_cast<int>(value));
   };

@@ -128,9 +128,9 @@ TEST(CheckInet, Values) {
       {"v6only of IPv4",
        {With(udp, [](auto& s) { s.v6only = true; })},
        "ENOPROTOOPT: v6only of a socket that is not AF_INET6"},
-      {"ttl 0", {With(udp, [](auto& s) { s.ip.ttl = 0; })}, "EINVAL: ttl is 1 to 255"},
+      {"ttl 0", {With(udp, [](auto& s) { s.ip->ttl = 0; })}, "EINVAL: ttl is 1 to 255"},
       {"ttl of IPv6",
-       {With(Six(Udp("::1", 80)), [](auto& s) { s.ip.ttl = 1; })},
+       {With(Six(Udp("::1", 80)), [](auto& s) { s.ip->ttl = 1; })},
        "EINVAL: tos, ttl and nodefrag are of AF_INET"},
       {"options of TCP",
        {With(udp, [](auto& s) { s.tcp.nodelay = true; })},
@@ -141,14 +141,14 @@ TEST(CheckInet, Values) {
       {"a timeout",
        {With(udp,
              [](auto& s) {
-               s.options.so_rcvtimeo = {1, 1'000'000};
+               s.options->so_rcvtimeo = {1, 1'000'000};
              })},
        "EDOM: so_rcvtimeo: usec is 0 to 999999, sec below 2^63"},
       {"a filter",
-       {With(udp, [](auto& s) { s.options.so_filter.resize(4097); })},
+       {With(udp, [](auto& s) { s.options->so_filter.resize(4097); })},
        "EINVAL: so_filter has 4097 instructions, at most 4096"},
       {"a name",
-       {With(udp, [](auto& s) { s.options.so_bindtodevice = "a name of sixteen"; })},
+       {With(udp, [](auto& s) { s.options->so_bindtodevice = "a name of sixteen"; })},
        "ENODEV: no interface has so long a name"},
       {"a scale",
        {With(Connection(1, 2),
@@ -177,11 +177,11 @@ TEST(CheckInet, Values) {
 
 TEST(CheckInet, Ports) {
   const auto addr = [](InetSocket socket) {
-    socket.options.so_reuseaddr = true;
+    socket.options->so_reuseaddr = true;
     return socket;
   };
   const auto port = [](InetSocket socket) {
-    socket.options.so_reuseport = true;
+    socket.options->so_reuseport = true;
     return socket;
   };
   const auto only = [](InetSocket socket) {
@@ -239,8 +239,8 @@ Command Late(Fd fd, LateState state) {
 TEST(CheckInet, LateState) {
   const Program all = Opens({Udp("127.0.0.1", 80), Listener("0.0.0.0", 80), Connection(81, 1)});
   const Program file = kRoot + Program{OpenOf(10, 1, RegFile(1))};
-  const auto handed_over =
-      std::make_shared<const File>(File{{1}, {O_RDWR}, Connection(80, 1), "socket:[5]"});
+  const auto handed_over = std::make_shared<const File>(
+      File{{1}, {O_RDWR}, Connection(80, 1), std::string("socket:[5]")});
   const Program outside = kRoot + Program{OpenOf(10, 1, handed_over)};
   const std::string at = "commands[4] SET_ATTR pid 10: ";
   SocketOptionsSetting options;

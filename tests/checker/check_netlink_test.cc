@@ -89,13 +89,13 @@ TEST(CheckNetlink, Values) {
        {With(Bound(0, 7), [](auto& s) { s.state.value = 7; })},
        "EINVAL: no netlink socket is in state 0x7"},
       {"options",
-       {With(Bound(0, 7), [](auto& s) { s.options.so_rcvbuf = kLeastReceiveBuffer; })},
+       {With(Bound(0, 7), [](auto& s) { s.options->so_rcvbuf = kLeastReceiveBuffer; })},
        ""},
       {"a buffer that nobody can set",
-       {With(Bound(0, 7), [](auto& s) { s.options.so_rcvbuf = kLeastReceiveBuffer - 1; })},
+       {With(Bound(0, 7), [](auto& s) { s.options->so_rcvbuf = kLeastReceiveBuffer - 1; })},
        "EINVAL: so_rcvbuf is 2303: it is twice what is set, at least 2304"},
       {"an option of the internet",
-       {With(Bound(0, 7), [](auto& s) { s.options.so_reuseport = true; })},
+       {With(Bound(0, 7), [](auto& s) { s.options->so_reuseport = true; })},
        "EOPNOTSUPP: so_reuseport is of internet sockets"},
   });
 }

@@ -92,7 +92,7 @@ int Open(const PacketSocket& socket, int* fd) {
   const auto number = [&](int name, std::uint32_t value) {
     return value == 0 || set(name, static_cast<int>(value));
   };
-  const auto ring = [&](int name, const std::optional<PacketRing>& it) {
+  const auto ring = [&](int name, const Rare<PacketRing>& it) {
     if (!it) return true;
     return set(name, tpacket_req3{it->block_size, it->block_nr, it->frame_size, it->frame_nr,
                                   it->retire_tmo, it->sizeof_priv,

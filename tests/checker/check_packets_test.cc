@@ -101,7 +101,7 @@ TEST(CheckPackets, Values) {
        })},
        "EINVAL: vnet_hdr is of SOCK_RAW"},
       {"credentials",
-       {With([](auto& s) { s.options.so_passcred = true; })},
+       {With([](auto& s) { s.options->so_passcred = true; })},
        "EOPNOTSUPP: so_passcred and so_passsec are of unix and netlink sockets"},
       {"a membership",
        {With([](auto& s) {

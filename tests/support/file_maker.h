@@ -113,8 +113,8 @@ class FileMaker : protected Choice {
     const char* address = six ? Any({"::", "::1", "::ffff:127.0.0.1", "::ffff:127.0.0.2"})
                               : Any({"0.0.0.0", "127.0.0.1", "127.0.0.2"});
     socket.source = InetAddress{address, 22000 + Below(2)};
-    if (OneIn(2)) socket.options.so_reuseaddr = true;
-    if (OneIn(3)) socket.options.so_reuseport = true;
+    if (OneIn(2)) socket.options->so_reuseaddr = true;
+    if (OneIn(3)) socket.options->so_reuseport = true;
     if (stream && OneIn(2)) {
       socket.state.value = kListening;
       socket.backlog = 1;

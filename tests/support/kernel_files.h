@@ -270,8 +270,8 @@ inline int OpenInetSocket(const InetSocket& body) {
                              : call(fd, reinterpret_cast<sockaddr*>(&six), sizeof six) == 0;
   };
   const bool made = fd >= 0 && (family == AF_INET || set(IPPROTO_IPV6, IPV6_V6ONLY, body.v6only)) &&
-                    set(SOL_SOCKET, SO_REUSEADDR, body.options.so_reuseaddr.value_or(false)) &&
-                    set(SOL_SOCKET, SO_REUSEPORT, body.options.so_reuseport.value_or(false)) &&
+                    set(SOL_SOCKET, SO_REUSEADDR, body.options->so_reuseaddr.value_or(false)) &&
+                    set(SOL_SOCKET, SO_REUSEPORT, body.options->so_reuseport.value_or(false)) &&
                     (!body.stream || set(IPPROTO_TCP, TCP_REPAIR, 1)) && with(*body.source, bind) &&
                     (!body.backlog || listen(fd, static_cast<int>(*body.backlog)) == 0) &&
                     (!body.destination || with(*body.destination, connect));
