@@ -46,6 +46,7 @@ class OpeningsLeft {
   }
 
   bool Has(const OpenFile& open) const {
+    if (open.from) return false;  // it may be inherited, by who is born later
     if (open.peer != nullptr && files_.count(open.peer->file.get()) != 0) return true;
     if (files_.count(open.file.get()) != 0) return true;
     // The descriptor may be gone, what it was opened for is the object.

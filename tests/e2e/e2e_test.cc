@@ -40,6 +40,7 @@ const Program kPrograms[] = {
     {"dead_processes"},
     {"watches"},
     {"pidfds"},
+    {"passed_pidfds"},
     {"ptys"},
     {"inet", true, false, true},
     {"netlink", true, false, true},
