@@ -30,6 +30,7 @@ const Program kPrograms[] = {
     {"files"},
     {"events"},
     {"epoll"},
+    {"passed_sets"},
     {"pipes"},
     {"fifos"},
     {"sockets"},
