@@ -46,7 +46,6 @@ class OpeningsLeft {
   }
 
   bool Has(const OpenFile& open) const {
-    if (open.from) return false;  // it may be inherited, by who is born later
     if (open.peer != nullptr && files_.count(open.peer->file.get()) != 0) return true;
     if (files_.count(open.file.get()) != 0) return true;
     // The descriptor may be gone, what it was opened for is the object.
@@ -80,6 +79,7 @@ void CountCommands(const Program& program, const OpeningsLeft& openings, Kinds* 
                std::holds_alternative<Resume>(command.body)) {
       ++(*kinds)[CommandBound::kEnd].count;
     } else if (const auto* open = std::get_if<OpenFile>(&command.body)) {
+      if (open->from) continue;  // as DUP_FD, of which there is no bound
       ++(*kinds)[CommandBound::kOpen].count;
       if (openings.Has(*open)) ++(*kinds)[CommandBound::kOpen].least;
     }

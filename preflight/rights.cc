@@ -82,6 +82,10 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   void On(const CreateThread&) { NeedCheckpointRestore("threads with given tids"); }
 
   void On(const OpenFile& open) {
+    if (open.from) {
+      const std::string what = "a descriptor that is taken from another process";
+      return context_.user ? Beyond(what) : Need(CAP_SYS_PTRACE, what);
+    }
     ForEachOpened(open, [&](Fd, const File& file, bool) {
       if (file.flags.Has(O_NOATIME) && own_.uid[1] != 0) Need(CAP_FOWNER, "O_NOATIME");
       if (!file.external) std::visit([&](const auto& body) { Make(body); }, file.body);
