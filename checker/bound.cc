@@ -79,6 +79,7 @@ void CountCommands(const Program& program, const OpeningsLeft& openings, Kinds* 
                std::holds_alternative<Resume>(command.body)) {
       ++(*kinds)[CommandBound::kEnd].count;
     } else if (const auto* open = std::get_if<OpenFile>(&command.body)) {
+      if (open->from) continue;  // as DUP_FD, of which there is no bound
       ++(*kinds)[CommandBound::kOpen].count;
       if (openings.Has(*open)) ++(*kinds)[CommandBound::kOpen].least;
     }

@@ -65,6 +65,7 @@ class UnusedSlots {
     tables_.emplace_back();
   }
   void Follow(Pid pid, const OpenFile& open) {
+    if (open.from) TableOf(open.from->pid).unused.erase(open.from->fd);
     Table& own = TableOf(pid);
     own.unused[open.fd] = command_;
     if (open.peer != nullptr) own.unused[open.peer->fd] = command_;

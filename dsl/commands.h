@@ -140,14 +140,29 @@ struct Describe<PeerEnd> {
                  Optional("cloexec", &PeerEnd::cloexec, "default false")};
 };
 
+/// What another process holds.
+struct HeldElsewhere {
+  Pid pid = 0;
+  Fd fd = 0;
+  friend bool operator==(const HeldElsewhere&, const HeldElsewhere&) = default;
+};
+template <>
+struct Describe<HeldElsewhere> {
+  static constexpr auto kFields =
+      std::tuple{Required("pid", &HeldElsewhere::pid, "a process, alive").Within(kPids),
+                 Required("fd", &HeldElsewhere::fd, "open there, at that moment").Within(kFds)};
+};
+
 struct OpenFile {
   static constexpr std::string_view kName = "OPEN_FILE";
   static constexpr std::string_view kMeaning =
-      "Creates a new open file description and puts it at the free number `fd`.";
+      "Creates a new open file description and puts it at the free number `fd`; with `from`, one "
+      "that is there.";
   Fd fd = 0;
   std::shared_ptr<const File> file;
   bool cloexec = false;
   std::shared_ptr<const PeerEnd> peer;
+  std::optional<HeldElsewhere> from = {};
 };
 template <>
 struct Describe<OpenFile> {
@@ -155,7 +170,10 @@ struct Describe<OpenFile> {
       Required("fd", &OpenFile::fd, "a free number").Within(kFds),
       Required("file", &OpenFile::file, "`type`, `id` (unique in the program) and the type's own"),
       Optional("cloexec", &OpenFile::cloexec, "default false"),
-      Optional("peer", &OpenFile::peer, "the second end of a pipe or socket pair")};
+      Optional("peer", &OpenFile::peer, "the second end of a pipe or socket pair"),
+      Optional("from", &OpenFile::from,
+               "pidfd_getfd(2): the description, with that `id`, of a process, or of a file below "
+               "/proc/PID")};
 };
 
 struct DupFd {

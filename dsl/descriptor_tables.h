@@ -43,6 +43,10 @@ class DescriptorTables {
     }
   }
   void On(const OpenFile& open) {
+    if (open.from) {
+      (*tables_.at(pid_))[open.fd] = tables_.at(open.from->pid)->at(open.from->fd);
+      return;
+    }
     ForEachOpened(open, [&](Fd fd, const File& file, bool) { (*tables_.at(pid_))[fd] = &file; });
   }
   void On(const DupFd& dup) {

@@ -120,7 +120,7 @@ constexpr std::string_view kFieldsNotNeeded =
     "| pages of vdso and vvar | the kernel provides them |\n"
     "| `reg_file_entry.checksum` and its parameters | a check of the file beside size, mode and "
     "build id |\n"
-    "| `eventpoll_tfd_entry.id`, `dev`, `inode`, `pos` | how the dumper found the descriptor of a "
+    "| `eventpoll_tfd_entry.id`, `dev`, `pos` | how the dumper found the descriptor of a "
     "target |\n"
     "| `inotify_wd_entry.id`, `ignored_mask`, `fanotify_mark_entry.id`, "
     "`fanotify_mount_mark_entry.mnt_id`, `fh_entry.mnt_id` | numbers of the kernel or the dumper "

@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <optional>
+#include <set>
 #include <unordered_map>
 
 #include "dsl/references.h"
@@ -69,6 +70,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (!attributes.fs) return;
     const FsAttributes& fs = *attributes.fs;
     if (!fs.root_unlinked) CheckDirectory(fs.root.bytes);
+    if (fs.root.bytes.size() > 1 && !fs.root_unlinked && roots_.insert(fs.root.bytes).second) {
+      for (const std::string& name : free_names_) CheckBelow(fs.root.bytes, name);
+    }
     if (!fs.cwd_unlinked) CheckDirectory(fs.cwd.bytes);
   }
 
@@ -100,10 +104,11 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (Later(path)) return;
     const Facts& folder = LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
     if (!CheckFolder(folder, "directory", "the socket " + path, "")) return;
-    const auto found = host_.Number(FactKind::kSockets, "the name " + path, [&] {
-      return LookAtName(root_.IsOwn() ? path : InFolder(folder.fd, path));
-    });
-    const auto state = static_cast<NameState>(found.value_or(0));
+    const NameState state = StateOf(path, folder);
+    if (state == NameState::kFree && path == socket.name->bytes &&
+        free_names_.insert(path).second) {
+      for (const std::string& root : roots_) CheckBelow(root, path);
+    }
     if (state == NameState::kInUse) {
       const auto who = host_.Text(FactKind::kSockets, "who has the name " + path,
                                   [&] { return PathHolder(socket.name->bytes); });
@@ -114,6 +119,25 @@ class FileQuestion : public QuestionOn<FileQuestion> {
           path + " is " + std::string(NameOf(state)) + ": the plan has a socket of that name",
           "move it away");
     }
+  }
+
+  NameState StateOf(const std::string& path, const Facts& folder) {
+    const auto found = host_.Number(FactKind::kSockets, "the name " + path, [&] {
+      return LookAtName(root_.IsOwn() ? path : InFolder(folder.fd, path));
+    });
+    return static_cast<NameState>(found.value_or(0));
+  }
+
+  /// The plan has a socket `name`, which is not there, below the first root: it may have been bound
+  /// below that of a process.
+  void CheckBelow(const std::string& root, const std::string& name) {
+    const std::string path = root + name;
+    if (root_.IsMadeLater(path)) return;
+    const Facts& folder = LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
+    if (!folder.there() || StateOf(path, folder) != NameState::kStale) return;
+    findings_.Wrong("the socket file of " + name + " is not there, but " + path +
+                        " is: it was bound below that root, and would come back outside of it",
+                    "remove " + path + " if it is of another socket");
   }
 
   /// As a path of this process: the last part of `path`, in a folder that is held.
@@ -455,6 +479,8 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   std::int64_t most_pending_ = -1;
   std::unordered_map<std::uint64_t, std::uint64_t> wanted_;  ///< bytes of unlinked files
   std::unordered_map<std::string, std::string> build_ids_;   ///< by name of the file
+  std::set<std::string> roots_;                              ///< of processes that have another one
+  std::set<std::string> free_names_;  ///< absolute ones of sockets, where nothing is yet
   WatchedInodes inodes_;
 };
 

@@ -85,6 +85,10 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   void On(const CreateThread&) { NeedCheckpointRestore("threads with given tids"); }
 
   void On(const OpenFile& open) {
+    if (open.from) {
+      CheckNumber(open.fd);
+      return NeedBeyondUser(CAP_SYS_PTRACE, "a descriptor that is taken from another process");
+    }
     ForEachOpened(open, [&](Fd fd, const File& file, bool) {
       CheckNumber(fd);
       if (file.flags.Has(O_NOATIME) && own_.uid[1] != 0) Need(CAP_FOWNER, "O_NOATIME");
@@ -431,15 +435,12 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     const std::uint64_t needed = static_cast<std::uint64_t>(fd) + 1 + spare_descriptors_;
     if (has_too_high_ || needed <= descriptors_) return;
     has_too_high_ = true;
-    const std::string what = "descriptor " + std::to_string(fd) + ", and room for " +
-                             std::to_string(spare_descriptors_) + " more,";
+    const std::string what =
+        "descriptor " + std::to_string(fd) + ", with those of the restore, above ";
     if (nr_open_ != 0 && needed > nr_open_) {
-      findings_.Wrong(what + " above fs.nr_open, " + std::to_string(nr_open_),
-                      "sysctl fs.nr_open with more");
-    } else {
-      NeedEverywhere(CAP_SYS_RESOURCE,
-                     what + " above RLIMIT_NOFILE, " + std::to_string(descriptors_));
+      return findings_.Wrong(what + "fs.nr_open, " + std::to_string(nr_open_), "raise it");
     }
+    NeedEverywhere(CAP_SYS_RESOURCE, what + "RLIMIT_NOFILE, " + std::to_string(descriptors_));
   }
 
   void CheckLoginuid(std::uint32_t wanted) {

@@ -344,6 +344,12 @@ class Compiler {
     op.open.pos = -1;
     op.open.flags = static_cast<std::uint32_t>(open.file->flags.bits);
     op.open.created = -1;
+    if (open.from) {
+      op.kind = OpKind::kTakeDescriptor;
+      op.open.target = open.from->pid;
+      op.open.source = open.from->fd;
+      return;
+    }
     if (open.file->external && As<Pipe>(*open.file) == nullptr) {
       // The caller's description, as it is.
       op.open.flags = 0;

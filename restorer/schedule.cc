@@ -36,9 +36,22 @@ struct Node {
   std::vector<Pid> threads;
 };
 
+/// A number in a descriptor table.
+struct Slot {
+  std::uint32_t put = kNone;         ///< the last step that did something to it
+  std::vector<std::uint32_t> taken;  ///< steps that take from there what is there since
+};
+
+bool Takes(const Program& program) {
+  return std::ranges::any_of(program, [](const Command& command) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    return open != nullptr && open->from;
+  });
+}
+
 class Scheduler {
  public:
-  explicit Scheduler(const Program& program) : program_(program) {
+  explicit Scheduler(const Program& program) : program_(program), takes_(Takes(program)) {
     schedule_.processes.emplace_back();
     schedule_.child.assign(program.size(), kNone);
     schedule_.executor.assign(program.size(), 0);
@@ -194,10 +207,12 @@ class Scheduler {
   }
 
   void Plan(const OpenFile& open) {
+    if (open.from) return Take(open);
     OnTable();
     OnFs();  // a path is looked up, and a socket's name may need another place for the moment
     bool seals = false;
-    ForEachOpened(open, [&](Fd, const File& file, bool) {
+    ForEachOpened(open, [&](Fd fd, const File& file, bool) {
+      OnSlot(fd);
       if (const RegularFile* regular = As<RegularFile>(file)) AwaitOwner(regular->path.bytes);
       ForEachValueOf<PidReference>(file, [&](PidReference pid) { AwaitNumber(pid.value); });
       ForEachObject(file, [&](ObjectKind kind, std::uint64_t id) {
@@ -211,6 +226,24 @@ class Scheduler {
     for (const auto& [process, last] : touched_) Await(step_, last);
     touched_.clear();
   }
+  /// It is there from the step on that has put it there, or the birth, and until another one does
+  /// something to that number.
+  void Take(const OpenFile& open) {
+    OnTable();
+    AwaitProcess(open.from->pid);
+    const std::uint32_t table = schedule_.processes[living_.at(open.from->pid)].table;
+    Slot& slot = slots_[{table, open.from->fd}];
+    Await(step_, slot.put);
+    slot.taken.push_back(step_);
+    OnSlot(open.fd);
+  }
+  /// Something is put at `fd`, or what is there is closed.
+  void OnSlot(Fd fd) {
+    if (!takes_) return;
+    Slot& slot = slots_[{schedule_.processes[actor_].table, fd}];
+    for (const std::uint32_t taken : slot.taken) Await(step_, taken);
+    slot = {step_, {}};
+  }
   /// Connections to one socket keep their order: a listener accepts the first.
   void Connect(SocketReference to) {
     const auto made = objects_.find({ObjectKind::kSocket, to.value});
@@ -218,8 +251,14 @@ class Scheduler {
     const auto [last, first] = connections_.try_emplace(to.value, step_);
     if (!first) Await(step_, std::exchange(last->second, step_));
   }
-  void Plan(const DupFd&) { OnTable(); }
-  void Plan(const CloseFd&) { OnTable(); }
+  void Plan(const DupFd& dup) {
+    OnTable();
+    if (dup.old_fd != dup.new_fd) OnSlot(dup.new_fd);
+  }
+  void Plan(const CloseFd& close) {
+    OnTable();
+    OnSlot(close.fd);
+  }
   void Plan(const MapRegion& map) {
     if (map.fd || map.special == SpecialRegion::kAio) OnTable();  // it opens files for the moment
     touched_[actor_] = step_;
@@ -354,6 +393,8 @@ class Scheduler {
   }
 
   const Program& program_;
+  const bool takes_;                                    ///< some descriptors are taken from others
+  std::map<std::pair<std::uint32_t, Fd>, Slot> slots_;  ///< by table
   Schedule schedule_;
   std::size_t command_ = 0;
   std::uint32_t actor_ = 0;

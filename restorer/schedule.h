@@ -46,6 +46,7 @@ struct Schedule {
 ///   child comes after it was adopted;
 /// - a number is free only after whatever used it is gone;
 /// - a file of /proc/PID is opened while the process, or thread, is there;
+/// - what is taken from another process is taken while it is there;
 /// - commands on a shared descriptor table keep their order; seals come after what was mapped and
 ///   loaded before.
 Schedule MakeSchedule(const Program& program);

@@ -30,6 +30,7 @@ enum class OpKind : uint32_t {
   kOpenTimerfd,
   kOpenEventpoll,
   kOpenPidfd,
+  kTakeDescriptor,
   kOpenPipe,
   kOpenFifo,
   kOpenSocket,
@@ -123,7 +124,8 @@ struct OpenOp {
   // kOpenEventfd, kOpenSignalfd, kOpenTimerfd, which have no path.
   bool semaphore;
   int32_t clock;
-  int32_t target;  ///< kOpenPidfd
+  int32_t target;  ///< kOpenPidfd; kTakeDescriptor: from whom
+  int32_t source;  ///< kTakeDescriptor: which
   bool thread;     ///< likewise
   uint64_t counter;
   uint64_t mask;

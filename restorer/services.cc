@@ -28,7 +28,7 @@ namespace {
 std::string PrepareFiles(const Program& program, Services* services) {
   for (const Command& command : program) {
     const auto* open = std::get_if<OpenFile>(&command.body);
-    if (open == nullptr) continue;
+    if (open == nullptr || open->from) continue;
     std::string problem;
     ForEachOpened(*open, [&](Fd, const File& file, bool) {
       if (!problem.empty() || file.external) return;

@@ -103,6 +103,7 @@ struct Survey {
   void On(std::size_t, Pid, const CreateThread&) { ++totals.threads; }
   void On(std::size_t, Pid, const LoadPages& load) { totals.pages += load.pages; }
   void On(std::size_t, Pid pid, const OpenFile& open) {
+    if (open.from) return;  // counted where it is opened
     ForEachOpened(open, [&](Fd, const File& file, bool) {
       ++totals.files;
       opener.emplace(&file, pid);
@@ -171,7 +172,11 @@ class Narrator {
       with += (with.empty() ? "" : " + ") + FdText(fd, cloexec);
       what += (what.empty() ? "" : " + ") + OpenedText(file);
     });
-    Say("open", with, what, WhyOpened(*open.file));
+    if (open.from) {
+      what += " of process " + std::to_string(open.from->pid) + ", " + FdText(open.from->fd, false);
+    }
+    Say(open.from ? "take" : "open", with, what,
+        open.from ? "who has it is no ancestor" : WhyOpened(*open.file));
   }
   void On(const DupFd& dup) {
     const bool same = dup.old_fd == dup.new_fd;

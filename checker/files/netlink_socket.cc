@@ -53,11 +53,10 @@ std::optional<Refusal> FileRules<NetlinkSocket>::Check(const File& file,
   }
   if (auto refused = RefusedState(socket)) return refused;
   if (auto refused = RefusedLocalOptions(*socket.options)) return refused;
-  if (auto refused = RefusedGroups(socket)) return refused;
-  if (!socket.port_id) return std::nullopt;
+  if (!socket.port_id) return RefusedGroups(socket);
   const auto known = bound_.find({socket.protocol.value, *socket.port_id});
   const auto there = known == bound_.end() ? nullptr : known->second.lock();
-  if (there == nullptr) return std::nullopt;
+  if (there == nullptr) return RefusedGroups(socket);  // after bind(2)
   return Refusal{"EADDRINUSE", "port " + std::to_string(*socket.port_id) + " of " +
                                    ValueText(socket.protocol) + " is bound by file " +
                                    std::to_string(there->file->id.value) + " (commands[" +

@@ -127,11 +127,46 @@ bool Kernel::CheckPeer(const OpenFile& open) {
   return true;
 }
 
+/// pidfd_open(2) of a process and pidfd_getfd(2).
+void Kernel::Take(const OpenFile& open) {
+  const auto [pid, fd] = *open.from;
+  if (!CheckNewSlot(open.fd)) return;
+  const RegularFile* regular = As<RegularFile>(*open.file);
+  const bool can_be_late = As<Pidfd>(*open.file) != nullptr ||
+                           (regular != nullptr && ParseProcPath(regular->path.bytes));
+  if (!can_be_late || open.peer != nullptr) {
+    return Violation("EINVAL", "only what is of a process can be taken `from` another, alone");
+  }
+  const auto use = numbers.find(pid);
+  const bool is_thread = use != numbers.end() && use->second.thread_of != kNoTask;
+  if (use == numbers.end() || use->second.task == kNoTask) {
+    return Violation(is_thread ? "ENOENT" : "ESRCH", "there is no process " + std::to_string(pid));
+  }
+  const Task& holder = tasks[use->second.task];
+  if (holder.state == TaskState::kZombie) {
+    return Violation("ESRCH", "process " + std::to_string(pid) + " is a zombie");
+  }
+  const auto* slot = holder.table->slots.Find(fd);
+  if (slot == nullptr) {
+    return Violation("EBADF", "fd " + std::to_string(fd) + " of process " + std::to_string(pid) +
+                                  " is not open");
+  }
+  const std::shared_ptr<const Description> description = slot->value.description;
+  if (*description->file != *open.file) {
+    return Violation("EINVAL", "fd " + std::to_string(fd) + " of process " + std::to_string(pid) +
+                                   " refers to file " +
+                                   std::to_string(description->file->id.value) +
+                                   ", or to another `file`");
+  }
+  self().table->slots.Set(open.fd, Slot{description, open.cloexec});
+}
+
 void Kernel::Execute(const OpenFile& open) {
   if (self().is_sealed) {
     return Violation("EPERM", "creds or seccomp of the process are set " + At(self().sealed));
   }
   if (!CheckBeforeLate()) return;
+  if (open.from) return Take(open);
   if (!CheckNewSlot(open.fd) || !CheckNewFile(open.file)) return;
   if (open.peer != nullptr && !CheckPeer(open)) return;
   const File* other = open.peer == nullptr ? nullptr : open.peer->file.get();

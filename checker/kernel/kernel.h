@@ -327,6 +327,7 @@ class Kernel {
   bool CheckProcFile(const std::string& path);
   void CheckTooEarly(Pid number);
   bool CheckPeer(const OpenFile& open);
+  void Take(const OpenFile& open);
   bool ComesInPairs(const File& file) const;
   /// False, and reported, if there is a refusal.
   bool Passes(std::optional<Refusal> refused);

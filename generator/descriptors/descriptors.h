@@ -29,6 +29,9 @@ namespace crgen {
 /// needs it is born. After it the table takes its final form: a parallel assignment of what was
 /// inherited, then everything else is closed, then what is the table's own is opened.
 ///
+/// What can be opened only when it is too late to be inherited is opened by one table, last of all,
+/// and taken from there by the others.
+///
 /// Processes with one table (CLONE_FILES) are one node here. What one call makes, both ends of a
 /// pair, is opened by the owner of what both are for.
 class DescriptorPlan {
@@ -49,7 +52,7 @@ class DescriptorPlan {
   /// All nodes that are alive at the end, in the order in which their tables take their final form.
   std::vector<NodeIndex> FinishOrder() const;
   /// Whether an opening relies on what another process holds.
-  bool RelyOnEachOther() const { return openings_->rely_on_each_other(); }
+  bool RelyOnEachOther() const { return openings_->rely_on_each_other() || !taken_.empty(); }
   /// The final form of the table of `node`, once for all that share it.
   Result Finish(NodeIndex node, FileOpener& opener, Emitter& out, Diagnostics& diag);
   /// The lowest number that is free now in the table of `node`, other than `besides`.
@@ -83,6 +86,7 @@ class DescriptorPlan {
                    Diagnostics& diag);
   std::vector<TableLife> TableLives() const;
   Result FindCarried(Diagnostics& diag);
+  void FindTaken();
   void PlanShared();
   void PlanPrimary(FileIndex file, const ByNumber& numbers, const ByNumber* other_end);
   void PlanSecondary(FileIndex file, const ByNumber& numbers);
@@ -109,6 +113,8 @@ class DescriptorPlan {
   std::vector<std::int32_t> creators_, births_;  ///< of tables
   std::vector<FdSlot> items_;                    ///< numbers and descriptions that are carried
   std::vector<FileIndex> carried_;               ///< descriptions that are opened before a FORK
+  /// Those that are not inherited although several tables have them: where they are, once open.
+  std::unordered_map<FileIndex, std::optional<HeldElsewhere>> taken_;
   std::unordered_map<std::int32_t, std::int32_t> item_of_end_;  ///< of a pair: where it is opened
   /// Table and number -> item; empty behind Build().
   std::unordered_map<std::uint64_t, std::int32_t, MixedHash> carried_at_;

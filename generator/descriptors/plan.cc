@@ -169,7 +169,36 @@ Result DescriptorPlan::FindCarried(Diagnostics& diag) {
   }
   if (Failed(opening_plan_->Build(*snapshot_, diag))) return Result::kError;
   for (const FileIndex opening : opening_plan_->EarlyOpenings()) carry(opening);
+  FindTaken();
   return Result::kOk;
+}
+
+/// What would have to be opened before a process is born that it is of.
+void DescriptorPlan::FindTaken() {
+  const auto waits = [&](FileIndex file) { return openings_->BirthBefore(file) >= 0; };
+  std::unordered_map<FileIndex, std::vector<std::int32_t>> holders;
+  for (const FileIndex file : carried_) {
+    if (waits(file)) holders.try_emplace(file);
+  }
+  if (holders.empty()) return;
+  for (std::size_t t = 0; t < tables_.size(); ++t) {
+    if (tables_[t].wanted == nullptr) continue;
+    for (const Descriptor& slot : tables_[t].wanted->slots) {
+      const auto known = holders.find(slot.file);
+      if (known != holders.end()) known->second.push_back(static_cast<std::int32_t>(t));
+    }
+  }
+  std::erase_if(carried_, [&](FileIndex file) {
+    const auto known = holders.find(file);
+    if (known == holders.end()) return false;
+    const Way way = WayTo(std::move(known->second), nullptr);
+    const std::int32_t birth = openings_->BirthBefore(file);
+    const bool late = std::ranges::any_of(way.links, [&](const InheritanceLink& link) {
+      return link.parent == way.owner && link.time <= birth;
+    });
+    if (late) taken_.try_emplace(file);
+    return late;
+  });
 }
 
 void DescriptorPlan::PlanShared() {

@@ -70,6 +70,15 @@ Result DescriptorPlan::Open(NodeIndex node, const FdSlot& slot, std::optional<Fd
     site.peer =
         std::make_shared<PeerEnd>(PeerEnd{peer->fd, snapshot_->files[peer_file], peer->cloexec});
   }
+  const auto taken = taken_.find(slot.file);
+  if (taken != taken_.end()) {
+    if (taken->second) {
+      out.Emit(site.pid, OpenFile{slot.fd, snapshot_->files[slot.file], slot.cloexec, nullptr,
+                                  taken->second});
+      return Result::kOk;
+    }
+    taken->second = HeldElsewhere{site.pid, slot.fd};
+  }
   site.number_of = [this, node](FileIndex file) { return NumberOf(table_of_[node], file); };
   if (Failed(opener.Open(site, snapshot_->files[slot.file], diag))) return Result::kError;
   if (is_nobodys) out.Emit(site.pid, CloseFd{peer->fd});

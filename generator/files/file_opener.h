@@ -49,6 +49,7 @@ class FileOpener {
         context_{snapshot, tree, spare, out, snapshot.highest_file_id + 1, UnlinkedFiles(snapshot)},
         planners_(PlannersOf<FileBody>::Make(context_)) {
     std::apply([&](auto&... planner) { (planner.PlanOpenings(openings_), ...); }, planners_);
+    proc_files_.PlanOpenings(snapshot, tree, openings_);
   }
 
   /// Which descriptions come in pairs, and what they need.

@@ -2,6 +2,7 @@
 // What the OPEN_FILEs of a program give and take: all that the descriptor plan knows of types.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -23,6 +24,14 @@ class Openings {
   /// `file` can be opened only when `earlier`, which some process holds, has been opened: anywhere
   /// in the tree.
   void Need(FileIndex file, FileIndex earlier) { needs_[file].push_back(earlier); }
+
+  /// `file` can be opened only behind the FORK `birth`, an index of operations.
+  void Follow(FileIndex file, std::int32_t birth) { births_[file] = birth; }
+  /// -1: at any time.
+  std::int32_t BirthBefore(FileIndex file) const {
+    const auto found = births_.find(file);
+    return found == births_.end() ? -1 : found->second;
+  }
 
   /// Some openings rely on what other processes have opened, whichever of them comes first.
   void RelyOnEachOther() { rely_ = true; }
@@ -49,6 +58,7 @@ class Openings {
  private:
   std::unordered_map<FileIndex, FileIndex> peers_;
   std::unordered_map<FileIndex, std::vector<FileIndex>> needs_;
+  std::unordered_map<FileIndex, std::int32_t> births_;
   bool rely_ = false;
 };
 

@@ -52,6 +52,18 @@ ProcFiles::ProcFiles(const Snapshot& snapshot) {
   std::erase_if(absent_, [&](Pid number) { return !of_the_tree.contains(number); });
 }
 
+void ProcFiles::PlanOpenings(const Snapshot& snapshot, const CreationTree& tree,
+                             Openings& openings) const {
+  if (absent_.empty()) return;
+  std::unordered_map<Pid, std::int32_t> births;  // a number may be used again: the latest
+  for (const CreationNode& node : tree.nodes) births[node.pid] = node.birth;
+  for (std::size_t i = 0; i < snapshot.files.size(); ++i) {
+    const auto owner = OwnerOf(*snapshot.files[i], threads_);
+    const auto birth = owner ? births.find(owner->pid) : births.end();
+    if (birth != births.end()) openings.Follow(FileIndex(i), birth->second);
+  }
+}
+
 Result ProcFiles::Check(const File& file, Diagnostics& diag) const {
   if (absent_.empty()) return Result::kOk;
   const auto owner = OwnerOf(file, threads_);

@@ -7,6 +7,8 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "generator/creation_tree.h"
+#include "generator/files/opening.h"
 #include "model/diagnostics.h"
 #include "model/snapshot.h"
 
@@ -16,6 +18,9 @@ namespace crgen {
 class ProcFiles {
  public:
   explicit ProcFiles(const Snapshot& snapshot);
+
+  /// Says behind which birth files can be opened.
+  void PlanOpenings(const Snapshot& snapshot, const CreationTree& tree, Openings& openings) const;
 
   /// The threads of `pid` are to be there before it has children.
   bool WantsThreadsEarly(Pid pid) const { return early_.contains(pid); }

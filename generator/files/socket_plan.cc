@@ -32,6 +32,7 @@ class Planner {
     FindSockets();
     FindHolders();
     for (const SocketQueue& queue : snapshot_.socket_queues) PlanQueue(queue);
+    HoldSets();
     PlanVanished();
     PlanAccepts();
     for (DescriptorTable& table : snapshot_.tables) {
@@ -203,6 +204,15 @@ class Planner {
     entry.file = sender;
     entry.state = std::move(setting);
     entry.process = process;
+  }
+
+  /// A set of epoll(7) that is only in flight is filled by who has its targets.
+  void HoldSets() {
+    for (const LateEntry& entry : snapshot_.late) {
+      if (entry.process >= 0 && std::holds_alternative<EpollTargets>(entry.state)) {
+        Hold(entry.process, entry.file);
+      }
+    }
   }
 
   /// An end whose peer is gone is made with one, which is closed.

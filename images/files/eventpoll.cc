@@ -50,6 +50,102 @@ struct Resolved {
   int index;  ///< in the image
 };
 
+/// Files on disks cannot, those of proc(5) and sysfs(5) may. No image tells who is on FUSE.
+bool CanBePolled(const File& file) {
+  const RegularFile* regular = As<RegularFile>(file);
+  if (regular == nullptr) return As<Memfd>(file) == nullptr;
+  const std::uint32_t mode = regular->mode.value_or(S_IFREG);
+  const std::string& path = regular->path.bytes;
+  const bool of_kernel = path.starts_with("/proc/") || path.starts_with("/sys/");
+  return !file.flags.Has(O_PATH) && !S_ISDIR(mode) && (!S_ISREG(mode) || of_kernel);
+}
+
+FileIndex FileAt(const Snapshot& snapshot, TableIndex table, Fd fd) {
+  const std::vector<Descriptor>& slots = snapshot.tables[table].slots;
+  const auto slot = std::ranges::lower_bound(slots, fd, {}, &Descriptor::fd);
+  return slot == slots.end() || slot->fd != fd ? FileIndex() : slot->file;
+}
+
+/// The inode of those that have one in the images; what is anonymous shares one.
+std::optional<std::uint64_t> InodeOf(const File& file) {
+  if (const auto* socket = As<UnixSocket>(file)) return socket->socket_id.value;
+  if (const auto* pipe = As<Pipe>(file)) return pipe->pipe_id.value;
+  if (const auto* fifo = As<Fifo>(file)) return fifo->pipe_id.value;
+  return std::nullopt;
+}
+
+/// In whose numbers a set speaks that nobody has, but a message on its way: the dumper leaves them
+/// as the kernel says them, those of who has added them.
+class OwnerFinder {
+ public:
+  using Inodes = std::vector<std::uint64_t>;  ///< beside the targets; 0: not known
+
+  OwnerFinder(Loader& loader, std::string place) : loader_(loader), place_(std::move(place)) {}
+
+  /// None: refused.
+  ProcessIndex Find(FileIndex set, const std::vector<EpollTarget>& targets, const Inodes& inodes) {
+    const Snapshot& snapshot = loader_.snapshot;
+    ProcessIndex owner;
+    std::vector<FileIndex> files;
+    std::vector<bool> seen(snapshot.tables.size());
+    for (std::size_t p = 0; p < snapshot.processes.size(); ++p) {
+      const TableIndex table = snapshot.processes[p].table;
+      if (table < 0 || seen[table]) continue;
+      seen[table] = true;
+      std::vector<FileIndex> here = FilesIn(table, set, targets, inodes);
+      if (here.empty() || (owner >= 0 && here == files)) continue;
+      if (owner >= 0)
+        return Refuse("processes " + PidOf(owner) + " and " + PidOf(ProcessIndex(p)) +
+                      " have different files at such numbers");
+      owner = ProcessIndex(p);
+      files = std::move(here);
+    }
+    if (owner < 0) return Refuse("nobody has files that they could be at these numbers");
+    const auto is_known = [&](FileIndex file) {
+      return InodeOf(*snapshot.files[file]).has_value();
+    };
+    if (!std::ranges::all_of(files, is_known)) {
+      loader_.diag.Warning(place_ + "tfd",
+                           "targets of a set that only a message on its way carries are taken for "
+                           "descriptors of process " +
+                               PidOf(owner) +
+                               ", who has such numbers: no image says whose they are");
+    }
+    return owner;
+  }
+
+ private:
+  std::string PidOf(ProcessIndex process) const {
+    return std::to_string(loader_.snapshot.tree.nodes[process].pid);
+  }
+
+  /// What the table has at the numbers; nothing: it cannot be meant.
+  std::vector<FileIndex> FilesIn(TableIndex table, FileIndex set,
+                                 const std::vector<EpollTarget>& targets,
+                                 const Inodes& inodes) const {
+    const Snapshot& snapshot = loader_.snapshot;
+    std::vector<FileIndex> files;
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+      const FileIndex file = FileAt(snapshot, table, targets[i].fd);
+      if (file < 0 || file == set || !CanBePolled(*snapshot.files[file])) return {};
+      const auto inode = InodeOf(*snapshot.files[file]);
+      if (inode && inodes[i] != 0 && *inode != inodes[i]) return {};
+      files.push_back(file);
+    }
+    return files;
+  }
+
+  ProcessIndex Refuse(const std::string& why) {
+    loader_.diag.Unsupported(place_ + "tfd",
+                             "targets of a set that only a message on its way carries: " + why +
+                                 ", and no image says whose they are");
+    return {};
+  }
+
+  Loader& loader_;
+  const std::string place_;
+};
+
 /// The targets of all sets, and what of them no kernel allows.
 class SetResolver {
  public:
@@ -64,7 +160,7 @@ class SetResolver {
     for (std::size_t i = 0; i < targets.size(); ++i) {
       const Fd fd = targets[i].fd;
       if (fd < 0 || loader_.IsLeftOut(table, fd)) continue;  // reported
-      const Resolved one = {targets[i], FileAt(table, fd), static_cast<int>(i)};
+      const Resolved one = {targets[i], FileAt(snapshot_, table, fd), static_cast<int>(i)};
       if (CheckTarget(entry, one, At(place, one))) resolved.push_back(one);
     }
     TellApart(table, place, resolved);
@@ -91,12 +187,6 @@ class SetResolver {
 
   bool IsSet(FileIndex file) const { return As<Eventpoll>(*snapshot_.files[file]) != nullptr; }
 
-  FileIndex FileAt(TableIndex table, Fd fd) const {
-    const std::vector<Descriptor>& slots = snapshot_.tables[table].slots;
-    const auto slot = std::ranges::lower_bound(slots, fd, {}, &Descriptor::fd);
-    return slot == slots.end() || slot->fd != fd ? FileIndex() : slot->file;
-  }
-
   Place At(const std::string& place, const Resolved& one) const {
     return {place, loader_.diag, "tfd", one.index};
   }
@@ -120,16 +210,6 @@ class SetResolver {
     if (CanBePolled(*snapshot_.files[one.file])) return true;
     at.Unsupported(".tfd", name + ": a file that epoll_ctl(2) does not take (EPERM)");
     return false;
-  }
-
-  /// Files on disks cannot, those of proc(5) and sysfs(5) may. No image tells who is on FUSE.
-  static bool CanBePolled(const File& file) {
-    const RegularFile* regular = As<RegularFile>(file);
-    if (regular == nullptr) return As<Memfd>(file) == nullptr;
-    const std::uint32_t mode = regular->mode.value_or(S_IFREG);
-    const std::string& path = regular->path.bytes;
-    const bool of_kernel = path.starts_with("/proc/") || path.starts_with("/sys/");
-    return !file.flags.Has(O_PATH) && !S_ISDIR(mode) && (!S_ISREG(mode) || of_kernel);
   }
 
   /// A file that is watched by several of its numbers stands with one number in the image: others
@@ -239,6 +319,7 @@ Result FileLoaderOf<Eventpoll>::Convert(const pb::file_entry& entry, const Image
   if (from.tfd_size() == 0) return Result::kOk;
   EpollTargets set;
   set.targets.reserve(static_cast<std::size_t>(from.tfd_size()));
+  std::vector<std::uint64_t>& inodes = inodes_[entry.id()];
   for (int i = 0; i < from.tfd_size(); ++i) {
     const pb::eventpoll_tfd_entry& target = from.tfd(i);
     const Place place(at, loader.diag, "epfd.tfd");
@@ -250,6 +331,7 @@ Result FileLoaderOf<Eventpoll>::Convert(const pb::file_entry& entry, const Image
     }
     const Fd fd = is_number ? static_cast<Fd>(target.tfd()) : -1;
     set.targets.push_back({fd, {target.events()}, {target.data()}});
+    inodes.push_back(target.inode());
   }
   file->late.emplace_back(std::move(set));
   places_.emplace(entry.id(), at.Where("epfd") + ".");
@@ -264,13 +346,13 @@ void FileLoaderOf<Eventpoll>::Finish(Loader& loader) {
   for (LateEntry& entry : snapshot.late) {
     if (!std::holds_alternative<EpollTargets>(entry.state)) continue;
     entry.process = holders[entry.file];
-    if (entry.process >= 0) {
-      resolver.Resolve(entry);
-    } else if (loader.has_descriptor[entry.file]) {
-      loader.diag.Unsupported(places_.at(snapshot.files[entry.file]->id.value) + "tfd",
-                              "targets of a set that only a message on its way carries: no image "
-                              "says whose numbers they are");
+    if (entry.process < 0 && loader.has_descriptor[entry.file]) {
+      const std::uint64_t id = snapshot.files[entry.file]->id.value;
+      entry.process =
+          OwnerFinder(loader, places_.at(id))
+              .Find(entry.file, std::get<EpollTargets>(entry.state).targets, inodes_.at(id));
     }
+    if (entry.process >= 0) resolver.Resolve(entry);
   }
   resolver.CheckNests();
   std::erase_if(snapshot.late, [&](const LateEntry& entry) {

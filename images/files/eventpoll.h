@@ -11,7 +11,8 @@
 namespace crgen {
 
 /// Numbers of targets are of the table of the first process that holds the set, in the order of
-/// pstree.img: the dumper looks a target up there that has moved or was duplicated.
+/// pstree.img: the dumper looks a target up there that has moved or was duplicated. Of a set that
+/// only a message carries it looks nothing up.
 template <>
 class FileLoaderOf<Eventpoll> : public FileLoader {
  public:
@@ -22,6 +23,8 @@ class FileLoaderOf<Eventpoll> : public FileLoader {
 
  private:
   std::unordered_map<std::uint64_t, std::string> places_;  ///< of the message, by file id
+  std::unordered_map<std::uint64_t, std::vector<std::uint64_t>>
+      inodes_;  ///< of targets; 0: unknown
 };
 
 }  // namespace crgen

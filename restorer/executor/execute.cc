@@ -122,6 +122,8 @@ void Executor::Execute() {
       return OpenEventpoll(*this, op->open);
     case OpKind::kOpenPidfd:
       return OpenPidfd(*this, op->open);
+    case OpKind::kTakeDescriptor:
+      return TakeDescriptor(*this, op->open);
     case OpKind::kOpenPipe:
       return OpenPipe(*this, op->open);
     case OpKind::kOpenFifo:

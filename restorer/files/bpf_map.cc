@@ -129,7 +129,7 @@ std::string FileRestorer<BpfMap>::Prepare(const File& file, const BpfMap& body,
   int fd;
   if (known != services.bpf_maps.end()) {
     fd = OpenOnceMore(known->second, access, &problem);
-  } else if (fd = Make(body.map.value_or(BpfMapObject{}), *services.files, &problem);
+  } else if (fd = Make(body.map ? *body.map : BpfMapObject{}, *services.files, &problem);
              fd >= 0 && access != O_RDWR) {
     // What has made it may do all: what it is filled through.
     const int made = fd;

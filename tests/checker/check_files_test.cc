@@ -288,6 +288,49 @@ TEST(CheckFiles, Pidfds) {
   });
 }
 
+TEST(CheckFiles, TakenFromAnotherProcess) {
+  const Program tree = kRoot + Program{ForkOf(10, 11),
+                                       ThreadOf(10, 12),
+                                       ForkOf(10, 13),
+                                       ExitOf(13),
+                                       ForkOf(10, 14),
+                                       OpenOf(11, 3, PidfdOf(1, 14)),
+                                       OpenOf(11, 4, RegFile(2)),
+                                       OpenOf(11, 5, RegFile(3, O_RDONLY, "/proc/14/comm"))};
+  const auto take = [&](Fd fd, std::shared_ptr<const File> file, HeldElsewhere from) {
+    return tree + Program{TakeOf(10, fd, std::move(file), from)};
+  };
+  const std::string at = "commands[9] OPEN_FILE pid 10: ";
+  auto pair = std::make_shared<PeerEnd>(PeerEnd{8, OtherOf(9, "UNIXSK"), false});
+  RunCases({
+      {"a pidfd", take(3, PidfdOf(1, 14), {11, 3}), ""},
+      {"by the target itself",
+       tree + Program{TakeOf(14, 3, PidfdOf(1, 14), {11, 3}), CloseOf(11, 3)}, ""},
+      {"from who has taken it",
+       take(3, PidfdOf(1, 14), {11, 3}) + Program{TakeOf(14, 3, PidfdOf(1, 14), {10, 3})}, ""},
+      {"a file in /proc", take(3, RegFile(3, O_RDONLY, "/proc/14/comm"), {11, 5}), ""},
+      {"any other file", take(3, RegFile(2), {11, 4}),
+       at + "EINVAL: only what is of a process can be taken `from` another, alone"},
+      {"with a peer",
+       tree + Program{{10, OpenFile{3, PidfdOf(1, 14), false, pair, HeldElsewhere{11, 3}}}},
+       at + "EINVAL: only what is of a process can be taken `from` another, alone"},
+      {"nobody's", take(3, PidfdOf(1, 14), {15, 3}), at + "ESRCH: there is no process 15"},
+      {"a thread's", take(3, PidfdOf(1, 14), {12, 3}), at + "ENOENT: there is no process 12"},
+      {"a zombie's", take(3, PidfdOf(1, 14), {13, 3}), at + "ESRCH: process 13 is a zombie"},
+      {"what is not open", take(3, PidfdOf(1, 14), {11, 9}),
+       at + "EBADF: fd 9 of process 11 is not open"},
+      {"what is closed", tree + Program{CloseOf(11, 3), TakeOf(10, 3, PidfdOf(1, 14), {11, 3})},
+       "commands[10] OPEN_FILE pid 10: EBADF: fd 3 of process 11 is not open"},
+      {"another id", take(3, PidfdOf(9, 14), {11, 3}),
+       at + "EINVAL: fd 3 of process 11 refers to file 1, or to another `file`"},
+      {"another target", take(3, PidfdOf(1, 11), {11, 3}),
+       at + "EINVAL: fd 3 of process 11 refers to file 1, or to another `file`"},
+      {"a taken number",
+       take(3, PidfdOf(1, 14), {11, 3}) + Program{TakeOf(10, 3, PidfdOf(1, 14), {11, 3})},
+       "commands[10] OPEN_FILE pid 10: EEXIST: fd 3 refers to file 1 (commands[6])"},
+  });
+}
+
 TEST(CheckFiles, Seals) {
   const Program made = kRoot + Program{OpenOf(10, 3, NewMemfd(1, 7, 8192))};
   const Program mapped = made + Program{MapFd(10, 0x1000, 0x3000, 3, MAP_SHARED)};

@@ -98,6 +98,8 @@ FAULTS = [
     ("fanotify", "forget marks", "watches"),
     ("fanotify", "set OPEN_FILE.file.event_flags to [\"O_RDWR\"]", "watches"),
     ("pidfds", "set OPEN_FILE.file.dead to 1", "file of"),
+    ("pidfds-taken", "take nothing", "description of"),
+    ("pidfds-taken", "drop OPEN_FILE.cloexec", "fdinfo"),
     ("fails-late-twice", "forget value", "should have failed"),
     ("fails-late-kinds-out-of-order", "forget value", "should have failed"),
     ("fails-image-of-another-size", "drop FORK.about.dump", "should have failed"),
@@ -195,6 +197,10 @@ def edited(plan, what):
         for number, command in enumerate(plan):
             if "unlinked" in command.get("file", {}):
                 command["file"]["unlinked"] = dict(first, id=number)
+    if verb == "take":
+        for number, command in enumerate(plan):
+            if command.pop("from", None):
+                command["file"] = dict(command["file"], id=100 + number)
     if verb == "drop":
         return dropped(plan, rest)
     if verb == "set":

@@ -57,6 +57,42 @@ class PreflightFilesTest : public RestorerTest {
   int next_id_ = 1;
 };
 
+/// No image says below which root a name was bound; the file that the dumped socket has left does.
+TEST_F(PreflightFilesTest, SocketsThatWereBoundBelowAnotherRoot) {
+  const std::string jail = folder_ + "/jail", name = folder_ + "/name";
+  std::filesystem::create_directories(jail + folder_);
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Add("OPEN_FILE", Pid(0),
+           {{"fd", 0},
+            {"file",
+             {{"type", "UNIXSK"},
+              {"id", 1},
+              {"socket_id", 1},
+              {"name", name},
+              {"socket_type", "SOCK_DGRAM"},
+              {"state", "unconnected"},
+              {"flags", {"O_RDWR"}}}}});
+  plan.Add("SET_ATTR", Pid(0),
+           {{"attributes", {{"fs", {{"cwd", "/"}, {"root", jail}, {"umask", 18}}}}}});
+  plan.Resume(Pid(0));
+  const auto leave = [](const std::string& path) {
+    const int old = socket(AF_UNIX, SOCK_DGRAM, 0);
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, path.c_str());
+    EXPECT_EQ(bind(old, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    close(old);
+  };
+  leave(jail + name);
+  ExpectRefused(plan, "the socket file of " + name + " is not there, but " + jail + name +
+                          " is: it was bound below that root");
+  leave(name);  // both: one is of another socket
+  const Outcome outcome = Run(plan);
+  EXPECT_EQ(outcome.status, 0) << outcome.errors;
+}
+
 /// What has the name of a socket stays, unless it is a socket file that nobody has any more.
 TEST_F(PreflightFilesTest, SocketsDestroyNothing) {
   const std::string path = folder_ + "/name";

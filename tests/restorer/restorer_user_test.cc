@@ -216,6 +216,16 @@ TEST_F(UserTest, WhatIsRefusedByName) {
                 {"flags", {"O_RDWR"}}}}});
     Resume(plan, Pid(0), Credentials(7, "0x0"));
   });
+  add("a descriptor that is taken from another process, in a user namespace of the plan's own",
+      [&](Plan& plan) {
+        AddRoot(plan, {"CLONE_NEWUSER", "CLONE_NEWPID"}, 1);
+        plan.MapProgram(1);
+        const nlohmann::json file = {
+            {"type", "PIDFD"}, {"id", 1}, {"flags", {"O_RDWR"}}, {"target", 1}};
+        plan.Add("OPEN_FILE", 1, {{"fd", 3}, {"file", file}});
+        plan.Add("OPEN_FILE", 1, {{"fd", 4}, {"file", file}, {"from", {{"pid", 1}, {"fd", 3}}}});
+        Resume(plan, 1, Credentials(7, "0x0"));
+      });
   add("raw sockets, which take rights in a network that is the caller's", [&](Plan& plan) {
     alone(plan);
     plan.Add("OPEN_FILE", Pid(0),

@@ -154,6 +154,9 @@ inline std::shared_ptr<const File> PidfdOf(std::uint64_t id, Pid target, bool th
   return std::make_shared<const File>(
       File{{id}, {O_RDWR}, Pidfd{PidReference{target}, {}, thread}});
 }
+inline Command TakeOf(Pid pid, Fd fd, std::shared_ptr<const File> file, HeldElsewhere from) {
+  return {pid, OpenFile{fd, std::move(file), false, nullptr, from}};
+}
 /// Late state of one description.
 template <typename Late>
 Command LateOf(Pid pid, Fd fd, Late late) {

@@ -8,6 +8,7 @@
 
 #include "tests/support/e2e_change.h"
 #include "tests/support/e2e_namespace_damage.h"
+#include "tests/support/e2e_passed_damage.h"
 
 namespace crgen::test {
 
@@ -491,8 +492,8 @@ inline std::vector<Damage> DamagesOfPrograms() {
 
 inline std::vector<Damage> Damages() {
   std::vector<Damage> all = DamagesOfPrograms();
-  const std::vector<Damage> more = DamagesOfNamespaces();
-  all.insert(all.end(), more.begin(), more.end());
+  for (const auto& more : {DamagesOfNamespaces(), DamagesOfPassed()})
+    all.insert(all.end(), more.begin(), more.end());
   return all;
 }
 

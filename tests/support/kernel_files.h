@@ -380,6 +380,14 @@ inline int OpenForReal(const OpenFile& open, int proc, SharedObjects* objects) {
     if (open.peer->fd == open.fd) return EEXIST;
     if (const int error = CheckFreeNumber(open.peer->fd); error != 0) return error;
   }
+  if (open.from) {
+    const auto process = static_cast<int>(syscall(SYS_pidfd_open, open.from->pid, 0));
+    if (process < 0) return errno;
+    const auto taken = static_cast<int>(syscall(SYS_pidfd_getfd, process, open.from->fd, 0));
+    const int error = errno;
+    close(process);
+    return taken < 0 ? error : PutAt(Aside(taken), open.fd, open.cloexec);
+  }
   int peer = -1;
   const int fd = OpenAside(open, proc, objects, &peer);
   if (fd < 0) return errno;

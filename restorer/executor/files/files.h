@@ -15,6 +15,8 @@ void OpenSignalfd(const Caller& caller, const OpenOp& open);
 void OpenTimerfd(const Caller& caller, const OpenOp& open);
 void OpenEventpoll(const Caller& caller, const OpenOp& open);
 void OpenPidfd(const Caller& caller, const OpenOp& open);
+/// What another process has, as it is.
+void TakeDescriptor(const Caller& caller, const OpenOp& open);
 void OpenPipe(const Caller& caller, const OpenOp& open);
 void OpenFifo(const Caller& caller, const OpenOp& open);
 void OpenSocket(const Caller& caller, const SocketOp& socket);

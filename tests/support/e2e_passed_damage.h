@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans in which what was passed on is wrong in one place.
+#pragma once
+
+#include <vector>
+
+#include "tests/support/e2e_change.h"
+
+namespace crgen::test {
+
+inline std::vector<Damage> DamagesOfPassed() {
+  using nlohmann::json;
+  return {
+      {"passed_pidfds", "each has one of its own",
+       [](json& plan) {
+         for (std::size_t i = 0; i < plan.size(); ++i) {
+           if (plan[i].erase("from") != 0) plan[i]["file"]["id"] = 5000 + i;
+         }
+       }},
+      {"passed_sets", "nothing is watched", InAttribute("descriptors", WithoutLate("epoll"))},
+      {"passed_sets", "other data",
+       InAttribute("descriptors",
+                   [](json& late) {
+                     for (json& entry : late) {
+                       if (entry.contains("epoll")) entry["epoll"][0]["data"] = "0x1";
+                     }
+                   })},
+  };
+}
+
+}  // namespace crgen::test
