@@ -23,6 +23,7 @@ namespace crgen::restorer {
 namespace {
 
 constexpr std::size_t kXsaveAtMost = 64 * 1024;
+constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
 
 bool IsLeader(const ThreadStart& start) {
   return start.thread == &start.thread->process->threads[0];
@@ -185,18 +186,66 @@ std::string Handover::SetRegisters(const ThreadStart& start) {
   }
   user_regs_struct regs = GeneralRegisters(*start.registers);
   if (Ptrace(PTRACE_SETREGS, tid, 0, &regs) != 0) return Failed(start, "PTRACE_SETREGS");
-  if (Ptrace(PTRACE_SETSIGMASK, tid, sizeof start.signal_mask, &start.signal_mask) != 0) {
-    return Failed(start, "PTRACE_SETSIGMASK");
-  }
-  return "";
+  return SetMask(start, start.signal_mask);
 }
 
-std::string Handover::Prepare() {
+std::string Handover::SetMask(const ThreadStart& start, std::uint64_t mask) {
+  const bool set = Ptrace(PTRACE_SETSIGMASK, start.number, sizeof mask, &mask) == 0;
+  return set ? "" : Failed(start, "PTRACE_SETSIGMASK");
+}
+
+/// Lets the thread, which is in pause(2), go on with `signal` until it stops for one: *status.
+std::string Handover::DeliverTo(const ThreadStart& start, int signal, int* status) {
+  if (Ptrace(PTRACE_CONT, start.number, 0, static_cast<std::uint64_t>(signal)) != 0) {
+    return Failed(start, "PTRACE_CONT");
+  }
+  if (AwaitChild(start.number, status, Deadline(timeout_)) < 0) {
+    return errno == ESRCH ? HasDied(*start.thread) : Failed(start, "waitpid");
+  }
+  return WIFSTOPPED(*status) ? "" : Interference(*start.thread, *status);
+}
+
+/// The process, whose signals are blocked, stops as by `signal`, and stays so when it is let go:
+/// what is pending and not blocked in the end waits for SIGCONT, too.
+std::string Handover::StopProcess(const ThreadStart& leader, int signal) {
+  const Process& process = *leader.thread->process;
+  for (std::uint32_t i = 0; i < process.action_count; ++i) {
+    if (process.actions[i].signal == signal) signal = SIGSTOP;  // it stops nobody
+  }
+  for (const Deadline deadline(timeout_); !deadline.Passed();) {
+    int status = 0;
+    if (FailsOnPurpose() || kill(leader.number, SIGSTOP) != 0) return Failed(leader, "kill");
+    std::string problem = DeliverTo(leader, 0, &status);
+    if (!problem.empty()) return problem;
+    if (status >> 16 == PTRACE_EVENT_STOP) continue;  // somebody's SIGCONT has taken it away
+    if (status >> 8 != SIGSTOP) return Interference(*leader.thread, status);
+    problem = SetMask(leader, kAllSignals & ~(std::uint64_t{1} << (signal - 1)));
+    if (!problem.empty()) return problem;
+    if (Ptrace(PTRACE_INTERRUPT, leader.number, 0, 0) != 0) {
+      return Failed(leader, "PTRACE_INTERRUPT");
+    }
+    if (problem = DeliverTo(leader, signal, &status); !problem.empty()) return problem;
+    if (status >> 16 != PTRACE_EVENT_STOP) return Interference(*leader.thread, status);
+    if (WSTOPSIG(status) == signal) return SetMask(leader, kAllSignals);
+    // In an orphaned group a terminal's signals stop nobody (kernel/signal.c, get_signal()).
+    signal = SIGSTOP;
+  }
+  errno = ETIMEDOUT;
+  return Failed(leader, "SIGSTOP");
+}
+
+std::string Handover::Prepare(bool stop_all) {
   std::vector<const ThreadStart*> leaders, dumpable;
   for (const ThreadStart& start : script_.threads) {
     if (!IsLeader(start)) continue;
     leaders.push_back(&start);
     if (start.thread->process->dumpable == 1) dumpable.push_back(&start);
+  }
+  for (const ThreadStart* leader : leaders) {
+    const int planned = leader->thread->process->stopped;
+    if (planned == 0 && !stop_all) continue;
+    std::string problem = StopProcess(*leader, planned != 0 ? planned : SIGSTOP);
+    if (!problem.empty()) return problem;
   }
   // Whoever may debug a process must not find there what belongs to others: all but the executor's
   // code goes first, and that too in the end.
@@ -221,15 +270,7 @@ std::string Handover::CheckAlive() const {
   return "";
 }
 
-std::string Handover::Release(bool stop_all) {
-  for (const ThreadStart& start : script_.threads) {
-    const int signal = start.thread->process->stopped != 0 ? start.thread->process->stopped
-                       : stop_all                          ? SIGSTOP
-                                                           : 0;
-    if (signal != 0 && IsLeader(start) && kill(start.number, signal) != 0) {
-      return Failed(start, "kill");
-    }
-  }
+std::string Handover::Release() {
   bool running = false;
   for (const ThreadStart& start : script_.threads) {
     const bool detached = Ptrace(PTRACE_DETACH, start.number, 0, 0) == 0;

@@ -22,14 +22,13 @@ class Handover {
   std::string Trace();
   /// Stops every thread, which has all attributes and rests. Its registers go into the script.
   std::string StopAll();
-  /// Unmaps the arena, lets debuggers reach those that are to be `dumpable`, sets the registers.
-  /// Nothing has run yet.
-  std::string Prepare();
+  /// Stops the processes that are to be stopped (`stop_all`: all), unmaps the arena, lets debuggers
+  /// reach those that are to be `dumpable`, sets the registers. Nothing has run yet.
+  std::string Prepare(bool stop_all);
   /// Whether everybody still stands where Prepare() has left them. Empty, or who has died.
   std::string CheckAlive() const;
-  /// Lets everybody go; processes that are to be stopped (`stop_all`: all) stop at once. Nothing
-  /// fails from here on but by the death of a process.
-  std::string Release(bool stop_all);
+  /// Lets everybody go. Nothing fails from here on but by the death of a process.
+  std::string Release();
 
  private:
   /// A system call that a stopped thread is made to execute.
@@ -44,6 +43,9 @@ class Handover {
   std::string AwaitInterrupted(ThreadStart& start);
   std::string LeadToPause(ThreadStart& start);
   std::string Inject(const std::vector<const ThreadStart*>& threads, const Injected& call);
+  std::string DeliverTo(const ThreadStart& start, int signal, int* status);
+  std::string StopProcess(const ThreadStart& leader, int signal);
+  std::string SetMask(const ThreadStart& start, std::uint64_t mask);
   std::string SetRegisters(const ThreadStart& start);
   std::string Failed(const ThreadStart& start, const char* call) const;
 

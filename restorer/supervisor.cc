@@ -102,7 +102,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
     return problem;
   }
   if (RestoreProblem problem = terminals_.Set(program_, script_.late_files, files_)) return problem;
-  if (std::string problem = handover.Prepare(); !problem.empty()) return {problem, -1};
+  if (std::string problem = handover.Prepare(options_.stop); !problem.empty()) return {problem, -1};
   if (std::string problem = user_.End(); !problem.empty()) return {problem, -1};
   if (std::string problem = system_v_.Release(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = cgroups_.SetProperties()) return problem;
@@ -126,7 +126,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (problem.empty() && lock.has_found()) problem = handover.CheckAlive();
   if (problem.empty()) problem = lock.Remove();
   if (problem.empty()) problem = cgroups_.Freeze();
-  if (problem.empty()) problem = handover.Release(options_.stop);
+  if (problem.empty()) problem = handover.Release();
   if (!problem.empty()) {
     connections.Hold();
     if (lock.may_be_gone()) {

@@ -153,6 +153,37 @@ TEST_F(RestorerTest, StopsAgainWhatWasStopped) {
   EXPECT_EQ(WEXITSTATUS(status), 1);
 }
 
+/// What waits and is not blocked must not come before the stop, nor may a signal that stops nobody
+/// where it is: that of a terminal in an orphaned group.
+TEST_F(RestorerTest, StopsBeforeSignalsThatWait) {
+  const std::string info = "DwAAAAAA" + std::string(162, 'A') + "A=";  // si_signo 15, zeros
+  const Json queue = {{{"signal", "SIGTERM"}, {"siginfo", info}}};
+  for (const char* stopped : {"SIGSTOP", "SIGTSTP", ""}) {
+    SCOPED_TRACE(stopped);
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.Add("SET_SID", Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add("CREATE_THREAD", Pid(0), {{"tid", Pid(1)}});
+    Json attributes = {{"registers", Plan::Registers(kPause)}, {"creds", "inherit"}};
+    plan.Add("SET_ATTR", Pid(0), {{"tid", Pid(1)}, {"attributes", attributes}});
+    attributes["rlimits"] = "inherit";
+    attributes["signal_queue"] = queue;
+    plan.Add("SET_ATTR", Pid(0), {{"attributes", attributes}});
+    Json resume = Json::object();
+    if (*stopped != 0) resume["stopped"] = stopped;
+    plan.Add("RESUME", Pid(0), resume);
+    const Outcome outcome = Run(plan, *stopped != 0 ? "--detach" : "--detach --stop");
+    ASSERT_EQ(outcome.status, 0) << outcome.errors;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    EXPECT_EQ(FactsOf(Pid(0)).state, 'T');
+    kill(Pid(0), SIGCONT);
+    int status = 0;
+    ASSERT_EQ(waitpid(Pid(0), &status, 0), Pid(0));
+    EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM) << status;
+  }
+}
+
 TEST_F(RestorerTest, RestoresIntoANewPidNamespace) {
   Plan plan;
   plan.Fork(0, 10);
