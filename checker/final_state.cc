@@ -9,10 +9,13 @@ namespace {
 
 FinalRegion RegionAt(const Space& space, AddressRange range, const MappedRegion& region) {
   const Backing& backing = *region.backing;
-  FinalRegion found = {range, region.prot, backing.kind, backing.file.get(), nullptr, false};
+  FinalRegion found = {range, region.prot, backing.kind, backing.file.get()};
   found.loaded = space.pages.FirstOverlap(range).has_value();
+  if (backing.kind == RegionKind::kSysvShm) found.object = backing.shmid + 1;
   if (backing.object == nullptr) return found;
   if (backing.object->memfd) found.memfd = &backing.object->created;
+  found.object = reinterpret_cast<std::uintptr_t>(backing.object.get());
+  found.seals = backing.object->seals;
   const AddressRange shown = {region.offset, region.offset + range.size()};
   found.loaded = found.loaded || backing.object->pages.FirstOverlap(shown).has_value();
   return found;

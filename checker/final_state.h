@@ -22,6 +22,8 @@ struct FinalRegion {
   const File* file = nullptr;    ///< the opening that was mapped; null: none
   const Memfd* memfd = nullptr;  ///< as it was created; null: none
   bool loaded = false;           ///< some of its bytes are out of page images
+  std::uint64_t object = 0;      ///< shared memory: regions with the same show the same; 0: none
+  Seals seals = {};              ///< those of the memfd
 };
 
 /// A process that is there at the end. What it refers to is the state's.

@@ -199,9 +199,11 @@ std::function<ExitCode()> AddDiff(CLI::App& app) {
   app.add_option("A", arguments->before, "A dump (folder or archive), or a restore program (-)")
       ->required();
   app.add_option("B", arguments->after, "Another one")->required();
-  app.add_flag("--same-meaning", arguments->same_meaning,
-               "Object numbers may be others, clocks and timers may have gone on");
-  app.add_option("--tolerance", arguments->tolerance, "With it: for so many seconds (default: 60)");
+  auto* meaning = app.add_flag("--same-meaning", arguments->same_meaning,
+                               "Object numbers may be others, clocks and timers may have gone on");
+  app.add_option("--tolerance", arguments->tolerance, "With it: for so many seconds (default: 60)")
+      ->check(CLI::NonNegativeNumber)
+      ->needs(meaning);
   app.add_option("--images", arguments->images,
                  "The dump that a plan is of, for the content of its pages; again for B's")
       ->expected(1);

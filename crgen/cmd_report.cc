@@ -47,7 +47,7 @@ ExitCode Report(const ReportArguments& arguments) {
   SayWhatIsMissing(look, arguments.dump);
   if (look.snapshot.processes.empty()) return ExitCode::kBadInput;
   Program program;
-  const std::vector<Verdict> verdicts = AskAll(look, arguments.dump, nullptr, &program);
+  const std::vector<Verdict> verdicts = AskAll(look, arguments.dump, "", nullptr, &program);
   Diagnostics diag;
   Output output(arguments.output);
   const auto sink = [&](std::string_view text, Diagnostics& d) { return output.Write(text, d); };

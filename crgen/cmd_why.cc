@@ -9,6 +9,7 @@ namespace {
 struct WhyArguments {
   std::string dump;
   std::string facts;
+  std::string root;
   bool json = false;
 };
 
@@ -34,8 +35,8 @@ ExitCode Why(const WhyArguments& arguments) {
     return ExitCode::kBadInput;
   }
   Program program;
-  const std::vector<Verdict> verdicts =
-      AskAll(look, arguments.dump, arguments.facts.empty() ? nullptr : &facts, &program);
+  const std::vector<Verdict> verdicts = AskAll(
+      look, arguments.dump, arguments.root, arguments.facts.empty() ? nullptr : &facts, &program);
   return PrintView(arguments.json ? WhyJson(verdicts) : WhyText(verdicts, OptionsOfTerminal()));
 }
 
@@ -45,8 +46,13 @@ std::function<ExitCode()> AddWhy(CLI::App& app) {
   auto arguments = std::make_shared<WhyArguments>();
   app.description("Say whether CRIU, crgen and this host can restore a dump, and why not");
   app.add_option("DUMP", arguments->dump, "A dump: a folder, or an archive")->required();
-  app.add_option("--host-facts", arguments->facts,
-                 "Ask not this host, but the one that has written that file: `crgen host-facts`");
+  auto* facts = app.add_option(
+      "--host-facts", arguments->facts,
+      "Ask not this host, but the one that has written that file: `crgen host-facts`");
+  app.add_option(
+         "--root", arguments->root,
+         "The root file system, if the tree has one of its own: its files are looked at there")
+      ->excludes(facts);
   app.add_flag("--json", arguments->json, "Print it for machines");
   app.footer(
       "criu:  limits that it is known to have, with its own message\n"

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <utility>
 
@@ -49,7 +50,10 @@ void PrintDiagnostics(const Diagnostics& diag) {
 }
 
 LoadProgress TerminalProgress(const std::string& what) {
-  if (isatty(STDERR_FILENO) == 0) return {};
+  const char* terminal = std::getenv("TERM");
+  if (isatty(STDERR_FILENO) == 0 || (terminal != nullptr && std::string_view(terminal) == "dumb")) {
+    return {};
+  }
   return [what](std::size_t done, std::size_t total) {
     if (done == total) {
       std::fprintf(stderr, "\r\033[K");

@@ -6,13 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <cerrno>
 #include <thread>
 
 #include "checker/check.h"
 #include "crgen/losses.h"
 #include "dsl/json/program_json.h"
 #include "generator/generate.h"
+#include "terminal/log.h"
 
 namespace crgen {
 
@@ -71,10 +72,7 @@ ViewOptions OptionsOfTerminal() {
   if (isatty(STDOUT_FILENO) == 0) return options;
   struct winsize size = {};
   if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) options.columns = size.ws_col;
-  const char* no_colour = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
-  const bool dumb = terminal != nullptr && std::string_view(terminal) == "dumb";
-  options.colour = !dumb && (no_colour == nullptr || *no_colour == '\0');
+  options.colour = !WantsPlainText();
   return options;
 }
 
@@ -111,7 +109,7 @@ ExitCode DeriveOrRead(const std::string& path, bool partial, Program* program, D
 ExitCode PrintView(const std::string& text) {
   Diagnostics diag;
   Output output("");
-  if (Succeeded(output.Write(text, diag))) return ExitCode::kOk;
+  if (Succeeded(output.Write(text, diag)) || errno == EPIPE) return ExitCode::kOk;
   PrintDiagnostics(diag);
   return ExitCode::kBadInput;
 }

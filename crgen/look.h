@@ -48,7 +48,7 @@ ViewOptions OptionsOfTerminal();
 /// unsupported. Or, if no dump is there, the program in that file: a right one.
 ExitCode DeriveOrRead(const std::string& path, bool partial, Program* program, Diagnostics& diag);
 
-/// Writes `text` to standard output.
+/// Writes `text` to standard output. Who reads no further has seen enough: kOk.
 ExitCode PrintView(const std::string& text);
 
 }  // namespace crgen

@@ -6,6 +6,7 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <span>
 
 #include "crgen/cli.h"
 #include "model/nearest.h"
@@ -43,15 +44,43 @@ constexpr crgen::ProgramText kText = {
     "  crgen memory dump/ --pid 31500 --search 'password=[^&]*'",
     ".BR crrestore (1),\n.BR restore-program (5),\n.BR criu (8)"};
 
+const std::vector<std::string> kGlobalOptions = {"--help", "--version"};
+
+bool IsVerbosity(const std::string& word) {
+  return word == "-v" || word == "--verbose" || word == "-q" || word == "--quiet";
+}
+
+/// Whether another argument than an option, or the value of one, follows the first of `arguments`,
+/// as far as that can be seen.
+bool HasAnother(std::span<const std::string> arguments) {
+  for (std::size_t i = 1; i < arguments.size(); ++i) {
+    const bool value = i > 1 && arguments[i - 1].starts_with('-');
+    std::error_code error;
+    const bool folder = std::filesystem::is_directory(arguments[i], error);
+    if (!arguments[i].starts_with('-') && (!value || folder)) return true;
+  }
+  return false;
+}
+
 /// A word for a subcommand that has no such name, and is no file either. Said, if it is one.
-bool IsMistyped(const std::string& word) {
+bool IsMistyped(std::span<const std::string> arguments) {
+  const auto begin = std::ranges::find_if_not(arguments, IsVerbosity);
+  if (begin == arguments.end()) return false;
+  const std::string& word = *begin;
   std::error_code error;
   if (word.starts_with('-') || std::filesystem::exists(word, error)) return false;
   std::vector<std::string> names;
   for (const crgen::Subcommand& subcommand : kSubcommands) names.emplace_back(subcommand.name);
   if (std::find(names.begin(), names.end(), word) != names.end()) return false;
-  names.insert(names.end(), {"--help", "--version"});
-  const std::string suggestion = crgen::Suggestion(word, names);
+  names.insert(names.end(), kGlobalOptions.begin(), kGlobalOptions.end());
+  std::string suggestion = crgen::Suggestion(word, names);
+  if (suggestion.empty()) suggestion = crgen::Suggestion("--" + word, kGlobalOptions);
+  const bool is_word = word.find_first_of("/.") == word.npos;
+  const bool another = HasAnother(arguments.subspan(std::size_t(begin - arguments.begin())));
+  if (suggestion.empty() && is_word && another) {
+    spdlog::error("no subcommand \"{}\"; `crgen --help` says what there is", word);
+    return true;
+  }
   if (suggestion.empty()) return false;
   spdlog::error("{}: neither a subcommand nor a file{}", word, suggestion);
   return true;
@@ -65,9 +94,7 @@ bool IsSubcommand(const std::string& word) {
 /// `crgen DUMP …` is `crgen generate DUMP …`; `crgen -q show …` is `crgen show -q …`.
 std::vector<std::string> Arguments(int argc, char** argv) {
   std::vector<std::string> arguments(argv + 1, argv + argc);
-  const auto word = std::ranges::find_if(arguments, [](const std::string& argument) {
-    return argument != "-v" && argument != "--verbose" && argument != "-q" && argument != "--quiet";
-  });
+  const auto word = std::ranges::find_if_not(arguments, IsVerbosity);
   const bool global = word == arguments.end()
                           ? arguments.empty()
                           : *word == "-h" || *word == "--help" || *word == "--version";
@@ -97,7 +124,9 @@ ExitCode Run(int argc, char** argv) {
   }
   if (crgen::PrintInterface(app, kText, argc, argv)) return ExitCode::kOk;
   std::vector<std::string> arguments = Arguments(argc, argv);
-  if (argc > 1 && arguments.back() == kDefault && IsMistyped(argv[1])) return ExitCode::kUsage;
+  const std::vector<std::string> given(argv + 1, argv + argc);
+  const bool by_default = arguments.size() > given.size();
+  if (by_default && IsMistyped(given)) return ExitCode::kUsage;
   try {
     app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
@@ -107,8 +136,10 @@ ExitCode Run(int argc, char** argv) {
     }
     const auto parsed = app.get_subcommands();
     const CLI::App& parser = parsed.empty() ? app : *parsed.front();
-    const std::string of = parsed.empty() ? "" : " " + parser.get_name();
-    for (const std::string& line : crgen::UsageErrors(parser, "crgen" + of, error)) {
+    const std::string of = parsed.empty() || by_default ? "" : " " + parser.get_name();
+    const std::vector<std::string> others =
+        by_default ? kGlobalOptions : std::vector<std::string>();
+    for (const std::string& line : crgen::UsageErrors(parser, "crgen" + of, error, others)) {
       spdlog::error("{}", line);
     }
     return ExitCode::kUsage;

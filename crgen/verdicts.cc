@@ -12,28 +12,83 @@
 namespace crgen {
 namespace {
 
+constexpr const char* kAgain =
+    "copy the dump again, or make it again: its images are no whole dump";
+
+/// The image that `what` looks for something in; empty: none.
+std::string ImageIn(const std::string& what) {
+  const std::size_t end = what.find(".img"), in = what.rfind(" in ", end);
+  if (end == what.npos || in == what.npos) return "";
+  const std::string name = what.substr(in + 4, end - in);
+  return name.find(' ') == name.npos ? name : "";
+}
+
+/// Images that are not there, although others speak of what is in them.
+void AddMissing(const Look& look, Verdict* verdict) {
+  std::vector<std::string> names, missing;
+  Diagnostics ignored;
+  if (look.source == nullptr || Failed(look.source->List(&names, ignored))) return;
+  if (std::ranges::find(names, "inventory.img") == names.end()) return;  // that is the cause
+  for (const Cause& cause : verdict->causes) {
+    const std::string image = ImageIn(cause.what);
+    if (image.empty() || std::ranges::find(names, image) != names.end()) continue;
+    if (std::ranges::find(missing, image) == missing.end()) missing.push_back(image);
+  }
+  for (const std::string& image : missing) {
+    verdict->causes.insert(verdict->causes.begin(), {image, "is missing", kAgain});
+  }
+}
+
+/// Whether --partial makes a program of it.
+bool PartialHelps(const Look& look) {
+  if (Accept(look.findings, {}, true).Count(Severity::kUnsupported) != 0) return false;
+  Diagnostics diag;
+  Program program;
+  return GenerateProgram(look.snapshot, {AboutPlan(look.findings, look.snapshot)}, look.Reader(),
+                         &program, diag) == GenerateOutcome::kOk;
+}
+
+void AdviseOptions(Verdict* verdict) {
+  for (Cause& cause : verdict->causes) {
+    if (cause.advice.empty()) cause.advice = "`crgen needs DUMP` prints the command line";
+  }
+}
+
 /// Whether crgen has a program for it, which `*program` gets.
 Verdict AskCrgen(const Look& look, Program* program) {
   Verdict verdict = {"crgen", Answer::kNo, {}};
   AddCauses(look.findings, false, &verdict);
+  if (!look.whole) AddMissing(look, &verdict);
+  const bool partial = look.whole && !verdict.causes.empty() && PartialHelps(look);
   for (Cause& cause : verdict.causes) {
-    if (!look.whole || !cause.advice.empty()) continue;
+    if (!cause.advice.empty()) continue;
+    if (!look.whole) {
+      cause.advice = kAgain;
+      continue;
+    }
     const bool contains = std::ranges::any_of(look.findings.entries(), [&](const auto& entry) {
       return entry.loss == Loss::kNamespaces && entry.what == cause.what;
     });
     cause.advice = contains ? "crgen --namespaces=caller leaves out the tree's own namespaces"
-                            : "crgen --partial leaves out what nothing else lies in";
+                   : partial
+                       ? "crgen --partial leaves out what nothing else lies in"
+                       : "dump it once that is gone: --partial does not help, the rest needs it";
   }
   if (!verdict.causes.empty()) return verdict;
   Diagnostics diag;
   if (GenerateProgram(look.snapshot, {AboutPlan(look.findings, look.snapshot)}, look.Reader(),
                       program, diag) != GenerateOutcome::kOk) {
     AddCauses(diag, false, &verdict);
+    for (Cause& cause : verdict.causes) {
+      if (cause.advice.empty()) cause.advice = "make the dump again once that has changed";
+    }
     return verdict;
   }
+  AddLosses(look.findings, &verdict);
   WarnOfOutside(look.snapshot.tree, diag);
   WarnOfNeeds(NeedsOf(look.snapshot), diag);
   AddCauses(diag, true, &verdict);
+  AdviseOptions(&verdict);
   verdict.answer = verdict.causes.empty() ? Answer::kYes : Answer::kOnlyWith;
   return verdict;
 }
@@ -47,15 +102,35 @@ void AddUnanswered(const Host& host, const HostFacts& facts, Verdict* verdict) {
                              "`crgen host-facts DUMP`, there, asks for them too"});
 }
 
-/// What crrestore does not do without being told.
-void AddOptions(const Snapshot& snapshot, Verdict* verdict) {
+/// What crrestore wants to be told, and is not.
+std::vector<Need> NeedsNotGiven(const Snapshot& snapshot, const std::string& root) {
   std::vector<Need> needs = NeedsOf(snapshot);
-  std::erase_if(needs, [](const Need& need) { return need.optional; });
+  std::erase_if(needs, [&](const Need& need) {
+    return need.optional || (need.option.name == "--root" && !root.empty());
+  });
+  return needs;
+}
+
+/// Findings but those that say no more than that an option is wanted.
+Diagnostics Beyond(const Diagnostics& findings, const std::vector<Need>& needs) {
+  Diagnostics beyond;
+  for (const Diagnostic& entry : findings.entries()) {
+    const bool wanted = std::ranges::any_of(
+        needs, [&](const Need& need) { return entry.advice.starts_with(need.option.name + " "); });
+    if (!wanted) beyond.Add(entry);
+  }
+  beyond.CountDropped(findings);
+  return beyond;
+}
+
+/// What crrestore does not do without being told.
+void AddOptions(const Snapshot& snapshot, const std::vector<Need>& needs, Verdict* verdict) {
   Diagnostics diag;
   WarnOfOutside(snapshot.tree, diag);
   WarnOfNeeds(needs, diag);
   const bool alone = verdict->causes.empty();
   AddCauses(diag, true, verdict);
+  AdviseOptions(verdict);
   if (verdict->causes.empty()) return;
   verdict->answer = Answer::kOnlyWith;
   if (!alone) return;
@@ -66,13 +141,14 @@ void AddOptions(const Snapshot& snapshot, Verdict* verdict) {
   }
 }
 
-/// What crrestore would find there, without any of its options.
+/// What crrestore would find there, without any of its options but `root`.
 Verdict AskHost(const Program& program, const Snapshot& snapshot, const std::string& dump,
-                const HostFacts* facts) {
+                const std::string& root, const HostFacts* facts) {
   Verdict verdict = {"host", Answer::kYes, {}};
   if (program.empty()) {
     verdict.answer = Answer::kUnknown;
-    verdict.causes.push_back({"the dump", "there is no program to ask a machine for"});
+    verdict.causes.push_back({"the dump", "there is no program to ask a machine for",
+                              "what is said of crgen, and ask again"});
     return verdict;
   }
   if (!IsFolder(dump)) {
@@ -86,26 +162,48 @@ Verdict AskHost(const Program& program, const Snapshot& snapshot, const std::str
   options.host = &host;
   Diagnostics told;
   options.images = ImageFolder(dump, told);
+  options.namespaces.root = root;
   HostFiles files;
-  Diagnostics diag;
-  if (Failed(Preflight(program, options, &files, diag))) {
+  Diagnostics found;
+  (void)Preflight(program, options, &files, found);  // what it says is looked into
+  const std::vector<Need> needs = NeedsNotGiven(snapshot, root);
+  const Diagnostics diag = Beyond(found, needs);
+  if (diag.HasErrors() || diag.Count(Severity::kUnsupported) != 0) {
     verdict.answer = Answer::kNo;
     AddCauses(diag, false, &verdict);
   } else {
     AddCauses(diag, true, &verdict);
-    AddOptions(snapshot, &verdict);
+    AddOptions(snapshot, needs, &verdict);
   }
   if (facts != nullptr) AddUnanswered(host, *facts, &verdict);
   return verdict;
 }
 
+/// What the kernel refuses crrestore it refuses CRIU.
+void AddExecutables(const Verdict& host, Verdict* criu) {
+  for (const Cause& cause : host.causes) {
+    if (cause.what.find("PR_SET_MM_EXE_FILE needs it") == cause.what.npos) continue;
+    if (criu->answer == Answer::kNo) return;
+    criu->answer = Answer::kNo;
+    criu->causes.insert(criu->causes.begin(),
+                        {"this host", cause.what, cause.advice,
+                         "sys_prctl(PR_SET_MM, PR_SET_MM_MAP) failed with -13"});
+    return;
+  }
+}
+
 }  // namespace
 
-std::vector<Verdict> AskAll(const Look& look, const std::string& path, const HostFacts* facts,
-                            Program* program) {
-  std::vector<Verdict> verdicts = {AskCriu(look.snapshot)};
+std::vector<Verdict> AskAll(const Look& look, const std::string& path, const std::string& root,
+                            const HostFacts* facts, Program* program) {
+  std::vector<Verdict> verdicts = {AskCriu(look.snapshot, look.findings)};
   verdicts.push_back(AskCrgen(look, program));
-  verdicts.push_back(AskHost(*program, look.snapshot, path, facts));
+  verdicts.push_back(AskHost(*program, look.snapshot, path, root, facts));
+  AddExecutables(verdicts.back(), &verdicts.front());
+  Verdict& criu = verdicts.front();
+  if (criu.answer == Answer::kUnknown && !verdicts[1].causes.empty()) {
+    criu.causes.front() = verdicts[1].causes.front();  // the image that is missing, if one is
+  }
   return verdicts;
 }
 

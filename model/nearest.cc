@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kLongest = 100;  ///< nobody mistypes longer names
 /// So many changes, and one of so many letters.
 constexpr std::size_t kMost = 2, kLettersAChange = 3;
+constexpr std::size_t kShort = 4;  ///< of such words, one: two make another word of them
 
 /// Damerau's distance: letters put in, left out, replaced, or two of them swapped.
 std::size_t Distance(std::string_view one, std::string_view other) {
@@ -34,7 +35,9 @@ std::size_t Distance(std::string_view one, std::string_view other) {
 
 std::string Nearest(std::string_view word, const std::vector<std::string>& names) {
   if (word.size() > kLongest) return "";
-  std::size_t best = std::min(std::max(kMost, word.size() / kLettersAChange) + 1, word.size());
+  const std::size_t most =
+      word.size() <= kShort ? 1 : std::max(kMost, word.size() / kLettersAChange);
+  std::size_t best = std::min(most + 1, word.size());
   std::string nearest;
   for (const std::string& name : names) {
     const std::size_t distance = Distance(word, name);

@@ -9,8 +9,8 @@
 namespace crgen {
 
 /// The name that takes the fewest changes of a letter to become `word`: at most two, or one for
-/// three letters, and fewer than it has letters. Empty: none is near. Cost: the product of the
-/// lengths, for each name.
+/// three letters; one, if it has no more than four; and fewer than it has letters. Empty: none is
+/// near. Cost: the product of the lengths, for each name.
 std::string Nearest(std::string_view word, const std::vector<std::string>& names);
 
 /// "; did you mean NAME?", or nothing.

@@ -196,12 +196,13 @@ void Claims::AddProcess(const Attributes& attributes, const File* exe, const std
   Path(cwd, "enter", "the working directory of " + where);
   out_.AddFile(root, {});
   out_.AddFile(cwd, {});
-  if (!IsBelow(cwd, root)) {
+  if (!IsBelow(WithoutDots(cwd), root)) {
     out_.Add(Kind::kBeyondRoot, cwd, [&] { return "the working directory of " + where; });
   }
 }
 
 void Claims::Mapped(Pid pid, const AddressRange& range, const MappedPart& region) {
+  if (region.object != 0) Shared(region, RegionPlace(pid, range));
   if (!region.memfd.empty()) return AddMapped(region, RegionPlace(pid, range));
   const auto [known, fresh] = of_regions_.try_emplace(
       {region.file, region.open_flags.bits, region.prot.bits, region.kind, region.loaded});
@@ -209,6 +210,18 @@ void Claims::Mapped(Pid pid, const AddressRange& range, const MappedPart& region
   out_.Record(&known->second);
   AddMapped(region, RegionPlace(pid, range));
   out_.Record(nullptr);
+}
+
+/// Who may execute an object, and whether somebody may write it: by another mapping, or, as a memfd
+/// is always opened for both, by that opening.
+void Claims::Shared(const MappedPart& region, const std::string& where) {
+  SharedCode& code = shared_[{MemoryName(region), region.object}];
+  const bool memfd =
+      region.kind == RegionKind::kPrivateMemfd || region.kind == RegionKind::kSharedMemfd;
+  const bool executable = region.prot.Has(PROT_EXEC);
+  if (executable && code.where.empty()) code.where = where;
+  // What is writable and executable at once is called so.
+  if (memfd ? !region.sealed : region.prot.Has(PROT_WRITE) && !executable) code.written = true;
 }
 
 void Claims::AddMapped(const MappedPart& region, const std::string& where) {
@@ -301,8 +314,12 @@ void Claims::CgroupMade(const CgroupDirectory& directory) {
 
 void Claims::Finish() {
   for (const auto& executed : executed_) {
-    if (!written_.contains(executed.first)) continue;
+    if (!written_.contains(WithoutDots(executed.first))) continue;
     out_.Add(Kind::kCode, {executed.first}, "written", [&] { return executed.second; });
+  }
+  for (const auto& [name, code] : shared_) {
+    if (!code.written || code.where.empty()) continue;
+    out_.Add(Kind::kCode, {name.first}, "written", [&] { return code.where; });
   }
   for (const auto& [terminal, slave] : slaves_) {
     if (masters_.contains(terminal) || hung_up_.contains(terminal)) continue;

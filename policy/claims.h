@@ -2,6 +2,7 @@
 // From parts of the model to claims, whichever of both a tree comes from. Private to policy/.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <map>
@@ -20,10 +21,12 @@ struct MappedPart {
   Prot prot;
   RegionKind kind = RegionKind::kPrivateAnonymous;
   const File* file = nullptr;
-  OpenFlags open_flags;  ///< how the file was opened to be mapped
-  std::string memfd;     ///< its name
-  bool loaded = false;   ///< some of its bytes are the dump's
-  bool outside = false;  ///< System V shared memory that the plan does not make
+  OpenFlags open_flags;      ///< how the file was opened to be mapped
+  std::string memfd;         ///< its name
+  bool loaded = false;       ///< some of its bytes are the dump's
+  bool outside = false;      ///< System V shared memory that the plan does not make
+  std::uint64_t object = 0;  ///< of shared memory: whoever has the same maps the same; 0: none
+  bool sealed = false;       ///< a memfd that nobody can write any more
 };
 
 /// Gathers the claims of one tree.
@@ -122,6 +125,7 @@ class Claims {
   void AddThread(const Attributes& attributes, const std::string& where);
   void AddProcess(const Attributes& attributes, const File* exe, const std::string& where);
   void AddMapped(const MappedPart& region, const std::string& where);
+  void Shared(const MappedPart& region, const std::string& where);
 
   Authority& out_;
   // Processes are mostly like others: what the last thread and process had, and each region.
@@ -132,8 +136,13 @@ class Claims {
   using RegionKey = std::tuple<const File*, std::uint64_t, std::uint64_t, RegionKind, bool>;
   std::map<RegionKey, std::vector<std::size_t>> of_regions_;
   std::unordered_set<const File*> opened_;
-  std::set<std::string> written_;
+  std::set<std::string> written_;                ///< without dots
   std::map<std::string, std::string> executed_;  ///< by whom
+  struct SharedCode {
+    std::string where;  ///< the first place that may execute it
+    bool written = false;
+  };
+  std::map<std::pair<std::string, std::uint64_t>, SharedCode> shared_;  ///< by name and object
   std::set<TtyId> masters_, hung_up_;
   std::map<TtyId, Slave> slaves_;
 };
@@ -142,5 +151,15 @@ class Claims {
 std::string SeccompName(const Seccomp& seccomp);
 
 std::string OfThread(Pid pid, Pid tid);
+
+inline bool IsSealed(Seals seals) {
+  return (seals.bits & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)) != 0;
+}
+
+/// Where `path` leads if it goes over no links: without ".", "..", and slashes too many.
+std::string WithoutDots(const std::string& path);
+
+/// Whatever has its name there is a device, or in its place: the mode is the dump's word.
+bool IsDevicePath(const std::string& path);
 
 }  // namespace crgen::policy

@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 
 #include <ctime>
+#include <filesystem>
 
 #include "policy/claims.h"
 #include "views/words.h"
@@ -17,8 +18,7 @@ bool IsDevice(const RegularFile& file) {
   return file.mode && (S_ISCHR(*file.mode) || S_ISBLK(*file.mode));
 }
 
-/// Whatever has its name there is one, or in its place: the mode is the dump's word.
-bool IsDevicePath(std::string_view path) {
+bool IsOfDevices(std::string_view path) {
   return IsBelow(path, "/dev") && path != "/dev" && !IsBelow(path, "/dev/shm");
 }
 
@@ -29,6 +29,18 @@ std::string AddressText(const Rare<InetAddress>& at) {
 }
 
 }  // namespace
+
+std::string WithoutDots(const std::string& path) {
+  if (IsCanonical(path)) return path;
+  std::string plain = std::filesystem::path(path).lexically_normal().string();
+  if (plain.starts_with("//")) plain.erase(0, plain.find_first_not_of('/') - 1);
+  if (plain.size() > 1 && plain.ends_with('/')) plain.pop_back();
+  return plain;
+}
+
+bool IsDevicePath(const std::string& path) {
+  return IsOfDevices(path) || IsOfDevices(WithoutDots(path));
+}
 
 void Claims::OpenedAt(const File& file, const std::string& where) {
   if (file.external) {
@@ -46,7 +58,7 @@ void Claims::Held(Pid pid, const std::string& root, Fd fd, const File& file) {
   const Fifo* fifo = As<Fifo>(file);
   if (regular == nullptr && fifo == nullptr) return;
   const std::string& path = regular != nullptr ? regular->path.bytes : fifo->path.bytes;
-  if (IsBelow(path, root)) return;
+  if (IsBelow(WithoutDots(path), root)) return;
   out_.Add(Kind::kBeyondRoot, path, [&] {
     return "fd " + std::to_string(fd) + " of process " + std::to_string(pid) + ", whose root is " +
            root;
@@ -77,7 +89,7 @@ void Claims::Accessed(const RegularFile& file, OpenFlags flags, const std::strin
     if (access != O_WRONLY) Path(path, "read", where, device);
     if (access != O_RDONLY || flags.Has(O_TRUNC)) {
       Path(path, "write", where, device);
-      written_.insert(path);
+      written_.insert(WithoutDots(path));
     }
   }
   const bool made = file.unlinked || flags.Has(O_CREAT) || flags.Has(O_TMPFILE);

@@ -96,6 +96,8 @@ class ProgramClaims {
       if (region.kind == RegionKind::kSysvShm) {
         (root_.ipc ? part.loaded : part.outside) = true;
       }
+      part.object = region.object;
+      part.sealed = IsSealed(region.seals);
       if (region.file != nullptr) part.open_flags = region.file->flags;
       if (region.memfd != nullptr && region.memfd->name) part.memfd = region.memfd->name->bytes;
       claims_.Mapped(process.pid, region.range, part);

@@ -105,9 +105,14 @@ class SnapshotClaims {
         const MemfdObject& object = snapshot_.memfds[region.object];
         part.memfd = object.name.bytes;
         part.loaded = part.loaded || !object.pages.empty();
+        part.object = reinterpret_cast<std::uintptr_t>(&object);
+        part.sealed = IsSealed(object.seals);
       } else if (region.kind == RegionKind::kSharedAnonymous) {
-        part.loaded = part.loaded || !snapshot_.shmems[region.object].pages.empty();
+        const auto& object = snapshot_.shmems[region.object];
+        part.loaded = part.loaded || !object.pages.empty();
+        part.object = reinterpret_cast<std::uintptr_t>(&object);
       } else if (region.kind == RegionKind::kSysvShm) {
+        part.object = region.shmid + 1;
         part.loaded = true;  // none is planned but of the tree's own
       }
       claims_.Mapped(pid, region.range, part);

@@ -14,6 +14,19 @@ int HexDigit(char digit) {
   return -1;
 }
 
+/// Which bytes are of components that are "." or "..".
+std::vector<bool> DotsOf(std::string_view text) {
+  std::vector<bool> dots(text.size());
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('/', at), text.size());
+    const std::string_view part = text.substr(at, end - at);
+    if (part == "." || part == "..")
+      std::fill_n(dots.begin() + std::ptrdiff_t(at), part.size(), true);
+    at = end + 1;
+  }
+  return dots;
+}
+
 }  // namespace
 
 std::optional<Glob> Glob::Parse(std::string_view text) {
@@ -53,6 +66,7 @@ std::optional<std::string> Glob::Literal() const {
 }
 
 bool Glob::Matches(std::string_view text) const {
+  const std::vector<bool> dots = DotsOf(text);
   // reached[i]: the text so far can be what the first i tokens stand for.
   std::vector<char> reached(tokens_.size() + 1, 0), next(tokens_.size() + 1, 0);
   const auto skip = [&](std::vector<char>& states) {
@@ -61,21 +75,27 @@ bool Glob::Matches(std::string_view text) const {
       if (states[i] != 0 && empty) states[i + 1] = 1;
     }
   };
+  // Of a path: no wildcard stands, not even for nothing, where a name is missing.
+  const bool path = text.starts_with('/');
   reached[0] = 1;
-  skip(reached);
-  for (const char byte : text) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char byte = text[at];
+    const bool no_name = path && at > 0 && byte == '/' && text[at - 1] == '/';
+    if (!no_name) skip(reached);
     std::fill(next.begin(), next.end(), 0);
     for (std::size_t i = 0; i < tokens_.size(); ++i) {
       if (reached[i] == 0) continue;
       const Token& token = tokens_[i];
-      if (token.kind == Kind::kAll || (token.kind == Kind::kMany && byte != '/')) next[i] = 1;
-      const bool one =
-          token.kind == Kind::kByte ? byte == token.byte : token.kind == Kind::kOne && byte != '/';
-      if (one) next[i + 1] = 1;
+      if (token.kind == Kind::kByte) {
+        if (byte == token.byte) next[i + 1] = 1;
+        continue;
+      }
+      if (no_name || dots[at] || (token.kind != Kind::kAll && byte == '/')) continue;
+      next[token.kind == Kind::kOne ? i + 1 : i] = 1;
     }
-    skip(next);
     std::swap(reached, next);
   }
+  if (!path || text.size() == 1 || text.back() != '/') skip(reached);
   return reached.back() != 0;
 }
 

@@ -10,7 +10,8 @@
 namespace crgen {
 
 /// `*` stands for any bytes but slashes, `**` for any bytes, `?` for one byte that is no slash; all
-/// else for itself, behind a backslash too. `\xff` is one byte, by two hexadecimal digits.
+/// else for itself, behind a backslash too. `\xff` is one byte, by two hexadecimal digits. None of
+/// the three stands for bytes of a component "." or "..", or where a path has an empty one.
 class Glob {
  public:
   /// nullopt: a backslash at the end, or `\x` without two digits.

@@ -11,6 +11,7 @@
 
 #include "model/mount_paths.h"
 #include "model/proc_path.h"
+#include "policy/claims.h"
 #include "preflight/file_facts.h"
 #include "preflight/host_files.h"
 
@@ -83,8 +84,7 @@ class Host {
     const std::string& path = claim.parts.front();
     const std::string& name = facts.leads_to.empty() ? path : facts.leads_to;
     const bool device = S_ISCHR(facts.mode) || S_ISBLK(facts.mode);
-    const bool below_dev = IsBelow(name, "/dev") && name != "/dev" && !IsBelow(name, "/dev/shm");
-    const Kind kind = device || below_dev ? Kind::kDevices : Kind::kPaths;
+    const Kind kind = device || policy::IsDevicePath(name) ? Kind::kDevices : Kind::kPaths;
     if (name == path && kind == claim.kind) return;
     out_.Add(kind, {name}, claim.word, [&] { return path + " leads there"; });
   }

@@ -52,7 +52,8 @@ constexpr Member kMembers[] = {
      Group::kOpens,
      Form::kEntries,
      "executable memory that is not just a file: `loaded`: some of its bytes are the dump's; "
-     "`writable`; `written`: a file that the tree executes and may write. By its path, or "
+     "`writable`; `written`: a file or memory that the tree executes and may "
+     "write elsewhere (a memfd unless it is sealed). By its path, or "
      "`[anonymous]`, `[memfd:NAME]`, `[shared]`, `[sysv]`",
      {"memory"},
      "how",

@@ -18,25 +18,45 @@ namespace {
 using nlohmann::json;
 
 /// A member that stands twice would be read as its last one, and by people perhaps as its first.
-/// Deep nesting would be the parser's stack.
-class Screen {
+/// Deep nesting would be the parser's stack. (A callback of the parser itself costs the square of a
+/// list's length.)
+class Screen final : public nlohmann::json_sax<json> {
  public:
-  bool operator()(int depth, json::parse_event_t event, json& parsed) {
-    constexpr int kDeepest = 8;
-    if (depth > kDeepest) too_deep = true;
-    if (event == json::parse_event_t::object_start) keys_.emplace_back();
-    if (event == json::parse_event_t::object_end) keys_.pop_back();
-    if (event == json::parse_event_t::key &&
-        !keys_.back().insert(parsed.get<std::string>()).second) {
-      twice = parsed.get<std::string>();
-    }
-    return !too_deep;
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_object(std::size_t) override { return Enter(); }
+  bool end_object() override { return Leave(); }
+  bool start_array(std::size_t) override { return Enter(); }
+  bool end_array() override { return Leave(); }
+  bool key(string_t& name) override {
+    if (!keys_.back().insert(name).second) twice = name;
+    return true;
   }
+  /// The parser says it itself.
+  bool parse_error(std::size_t, const std::string&, const json::exception&) override {
+    return false;
+  }
+
   std::optional<std::string> twice;
   bool too_deep = false;
 
  private:
-  std::vector<std::set<std::string>> keys_;
+  bool Enter() {
+    constexpr std::size_t kDeepest = 9;
+    keys_.emplace_back();
+    too_deep = keys_.size() > kDeepest;
+    return !too_deep;
+  }
+  bool Leave() {
+    keys_.pop_back();
+    return true;
+  }
+  std::vector<std::set<std::string>> keys_;  ///< of a list none
 };
 
 /// "/paths/0/access" of valijson's "<root>", "[paths]", "[0]", "[access]".
@@ -138,9 +158,11 @@ class Reader {
 Result ReadPolicy(std::string_view text, const std::string& name, Policy* policy,
                   Diagnostics& diag) {
   policy::Screen screen;
+  (void)nlohmann::json::sax_parse(text, &screen);
+  if (screen.too_deep) return diag.Fail(name, "nested too deep for a policy");
   nlohmann::json document;
   try {
-    document = nlohmann::json::parse(text, std::ref(screen));
+    document = nlohmann::json::parse(text);
   } catch (const nlohmann::json::exception& error) {
     const std::string what = error.what();
     return diag.Fail(name, "no JSON: " + what.substr(what.find("] ") + 2));
@@ -149,7 +171,6 @@ Result ReadPolicy(std::string_view text, const std::string& name, Policy* policy
     return diag.Fail(name,
                      "is a list, as programs are; `crgen schema --policy` is the form of a policy");
   }
-  if (screen.too_deep) return diag.Fail(name, "nested too deep for a policy");
   if (screen.twice) return diag.Fail(name, "\"" + *screen.twice + "\" stands twice in an object");
   if (Failed(policy::Validate(document, name, diag))) return Result::kError;
   policy::Reader reader(name, diag);

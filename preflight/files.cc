@@ -346,6 +346,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   /// False: that is told, or not known.
   bool IsThere(const Facts& facts, const std::string& name, const char* advice = "") {
     const int error = facts.status.error;
+    if (error == ENOENT && *advice == '\0') advice = "put the file where it was";
     if (error > 0) findings_.Wrong(name + ": " + PathErrorText(error), advice);
     return error == 0;
   }

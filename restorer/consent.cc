@@ -10,6 +10,16 @@
 namespace crgen::restorer {
 namespace {
 
+/// Something without which nothing is restored; who only looks at the plan is told of it.
+void Want(const Arguments& arguments, Diagnostic entry, Diagnostics& diag) {
+  entry.severity = arguments.dry_run ? Severity::kWarning : Severity::kUnsupported;
+  diag.Add(std::move(entry));
+}
+void Want(const Arguments& arguments, const std::string& where, const std::string& what,
+          Diagnostics& diag) {
+  Want(arguments, {Severity::kUnsupported, where, what}, diag);
+}
+
 /// What the plan says of itself that the user has to know of.
 void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics& diag) {
   const About* about = AboutOf(program);
@@ -22,8 +32,10 @@ void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics&
     if (it.callers ? !arguments.callers_namespaces.empty() : arguments.partial) {
       diag.Warning(it.where, what);
     } else {
-      diag.Unsupported(it.where, what + (it.callers ? " (--namespaces=caller takes the caller's)"
-                                                    : " (--partial restores the rest)"));
+      Want(arguments, it.where,
+           what + (it.callers ? " (--namespaces=caller takes the caller's)"
+                              : " (--partial restores the rest)"),
+           diag);
     }
   }
   for (const LeftOut& it : about->not_restorable) {
@@ -38,9 +50,11 @@ void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics&
         it.kind == External::kDevice) {
       continue;
     }
-    diag.Unsupported("about.external", it.kind == External::kSession
-                                           ? it.what + ": --shell-job gives the caller's"
-                                           : it.kind + ": " + it.what);
+    if (it.kind == External::kSession) {
+      Want(arguments, "about.external", it.what + ": --shell-job gives the caller's", diag);
+    } else {
+      diag.Unsupported("about.external", it.kind + ": " + it.what);
+    }
   }
 }
 
@@ -64,11 +78,13 @@ void CheckLocks(const Program& program, const Arguments& arguments, Diagnostics&
     }
   }
   if (!first) return;
-  diag.Add({Severity::kUnsupported,
-            "commands[" + std::to_string(*first) + "] SET_ATTR pid " +
-                std::to_string(program[*first].pid),
-            std::to_string(locks) + (locks == 1 ? " file lock" : " file locks"), *first,
-            "--file-locks sets them"});
+  Want(arguments,
+       {Severity::kUnsupported,
+        "commands[" + std::to_string(*first) + "] SET_ATTR pid " +
+            std::to_string(program[*first].pid),
+        std::to_string(locks) + (locks == 1 ? " file lock" : " file locks"), *first,
+        "--file-locks sets them"},
+       diag);
 }
 
 /// What goes on on the caller's terminal, and who gets the masters that no process has.
@@ -86,14 +102,16 @@ void CheckTerminals(const Program& program, const Arguments& arguments, Diagnost
     }
   }
   if (callers && !arguments.shell_job) {
-    diag.Unsupported("the plan", "it goes on on a terminal of outside: --shell-job gives this one");
+    Want(arguments, "the plan", "it goes on on a terminal of outside: --shell-job gives this one",
+         diag);
   }
   const auto orphans = std::count_if(has_master.begin(), has_master.end(),
                                      [](const auto& pty) { return !pty.second; });
   if (orphans == 0 || !arguments.options.console_socket.empty()) return;
-  diag.Unsupported("the plan", std::to_string(orphans) +
-                                   " terminals whose masters no process has: --console-socket "
-                                   "names who listens for them");
+  Want(arguments, "the plan",
+       std::to_string(orphans) +
+           " terminals whose masters no process has: --console-socket names who listens for them",
+       diag);
 }
 
 /// Whoever restores connections must want it: their peers are outside of the plan's reach.
@@ -105,9 +123,10 @@ void CheckConnections(const Program& program, const Arguments& arguments, Diagno
     count += open != nullptr && IsConnection(*open->file);
   }
   if (count == 0) return;
-  diag.Unsupported("the plan", std::to_string(count) +
-                                   " TCP connections: --tcp-established goes on with them, "
-                                   "--tcp-close closes them");
+  Want(arguments, "the plan",
+       std::to_string(count) +
+           " TCP connections: --tcp-established goes on with them, --tcp-close closes them",
+       diag);
 }
 
 }  // namespace

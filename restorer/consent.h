@@ -8,8 +8,8 @@
 
 namespace crgen::restorer {
 
-/// Adds what is missing, each with the option that gives it, and warns of what nobody restores.
-/// `program` has passed CheckProgram.
+/// Adds what is missing, each with the option that gives it (with --dry-run as a warning), and
+/// warns of what nobody restores. `program` has passed CheckProgram.
 void CheckConsent(const Program& program, const Arguments& arguments, Diagnostics& diag);
 
 }  // namespace crgen::restorer

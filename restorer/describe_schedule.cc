@@ -1,39 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "restorer/schedule.h"
 
 namespace crgen::restorer {
 namespace {
 
+void AddTo(const std::string& what, std::string* text) {
+  *text += (text->empty() ? "" : ", ") + what;
+}
+
+/// What `step`, of another process, is.
 std::string NameOf(const Program& program, const Step& step) {
-  const std::string index = "commands[" + std::to_string(step.command) + "] ";
-  if (step.watched != 0) return index + "sees process " + std::to_string(step.watched) + " end";
-  std::string text;
-  std::visit([&](const auto& body) { text = body.kName; }, program[step.command].body);
-  return index + text;
+  const std::string by = " of " + std::to_string(program[step.command].pid);
+  if (step.watched == 0) return std::to_string(step.command) + by;
+  return "the end of " + std::to_string(step.watched) + ", as a child" + by;
 }
 
 }  // namespace
 
-std::string DescribeSchedule(const Program& program, const Schedule& schedule) {
-  std::string text;
-  for (std::size_t i = 0; i < schedule.processes.size(); ++i) {
-    const ScheduledProcess& process = schedule.processes[i];
-    text += i == 0 ? "restorer\n" : "process " + std::to_string(process.pid) + "\n";
-    for (std::uint32_t number : process.steps) {
+std::map<std::size_t, std::string> WaitsOf(const Program& program, const Schedule& schedule) {
+  std::map<std::size_t, std::string> waits;
+  for (const ScheduledProcess& process : schedule.processes) {
+    std::string before;  // the next command
+    std::size_t last = 0;
+    for (const std::uint32_t number : process.steps) {
       const Step& step = schedule.steps[number];
-      text += "  " + NameOf(program, step);
-      for (std::uint32_t earlier : step.await) {
-        text += (earlier == step.await.front() ? ", after " : ", ") +
-                NameOf(program, schedule.steps[earlier]) + " pid " +
-                std::to_string(program[schedule.steps[earlier].command].pid);
+      for (const std::uint32_t earlier : step.await) {
+        AddTo(NameOf(program, schedule.steps[earlier]), &before);
       }
-      text += "\n";
+      if (step.watched != 0) {
+        AddTo("the end of " + std::to_string(step.watched), &before);
+        continue;
+      }
+      last = step.command;
+      if (!before.empty()) waits[last] = std::exchange(before, {});
     }
+    if (!before.empty()) AddTo("then " + before, &waits[last]);
   }
-  return text;
+  return waits;
 }
 
 }  // namespace crgen::restorer

@@ -2,6 +2,7 @@
 // crrestore PLAN: brings a process tree back to life.
 #include <fcntl.h>
 #include <spdlog/spdlog.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,10 +16,13 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <map>
 
 #include "checker/check.h"
 #include "dsl/json/findings.h"
 #include "dsl/json/program_json.h"
+#include "model/printable.h"
+#include "model/shape.h"
 #include "preflight/preflight.h"
 #include "restorer/arguments.h"
 #include "restorer/consent.h"
@@ -33,6 +37,7 @@
 #include "terminal/command_line.h"
 #include "terminal/log.h"
 #include "terminal/usage.h"
+#include "views/plan.h"
 
 namespace crgen::restorer {
 namespace {
@@ -72,11 +77,28 @@ struct Plan {
   Outcome outcome;
 };
 
-/// Says what was found, with its place in the text: "plan.json:13: commands[11] …".
+/// So many findings of one shape are said one by one.
+constexpr std::size_t kFew = 3;
+
+/// Says what was found, with its place in the text: "plan.json:13: commands[11] …". Of many that
+/// differ in numbers alone, the first.
 void Report(const Diagnostics& found, Plan* plan) {
+  std::map<std::pair<Severity, std::string>, std::size_t> shapes;
+  for (const Diagnostic& entry : found.entries()) ++shapes[{entry.severity, ShapeOf(entry.what)}];
+  const bool all = spdlog::should_log(spdlog::level::info);
   for (const Diagnostic& found_one : found.entries()) {
     Diagnostic entry = PlacedIn(plan->name, plan->lines, found_one);
-    const std::string advice = entry.advice.empty() ? "" : " (" + entry.advice + ")";
+    std::size_t& like_it = shapes[{entry.severity, ShapeOf(entry.what)}];
+    const bool many = like_it > kFew && !all;
+    if (like_it == 0) {  // it was told of
+      plan->outcome.findings.Add(std::move(entry));
+      continue;
+    }
+    std::string advice = entry.advice.empty() ? "" : " (" + entry.advice + ")";
+    if (many) {
+      advice += "; and " + std::to_string(like_it - 1) + " more like that (-v lists them)";
+      like_it = 0;
+    }
     if (entry.severity == Severity::kWarning) {
       spdlog::warn("{}: {}{}", entry.where, entry.what, advice);
     } else {
@@ -253,6 +275,16 @@ int Run(Arguments& arguments, Plan* plan) {
   return kOk;
 }
 
+/// Of standard output.
+ViewOptions OptionsOfTerminal() {
+  ViewOptions options;
+  struct winsize size = {};
+  if (isatty(STDOUT_FILENO) == 0) return options;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) options.columns = size.ws_col;
+  options.colour = !WantsPlainText();
+  return options;
+}
+
 /// False: standard output does not take it.
 bool Print(const std::string& text) {
   return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
@@ -263,9 +295,15 @@ int RunAndPrint(Arguments& arguments) {
   Plan plan;
   const int code = Run(arguments, &plan);
   const Outcome& outcome = plan.outcome;
-  const std::string text = arguments.json     ? OutcomeJson(outcome)
-                           : outcome.schedule ? DescribeSchedule(outcome.program, *outcome.schedule)
-                                              : "";
+  std::string text;
+  if (arguments.json) {
+    text = OutcomeJson(outcome);
+  } else if (outcome.schedule) {
+    const WaitsFor waits = WaitsOf(outcome.program, *outcome.schedule);
+    text = PlanText(outcome.program, OptionsOfTerminal(), false, &waits);
+  } else if (arguments.preflight && code == kOk) {
+    text = "this host can restore " + Printable(plan.name) + "\n";
+  }
   return text.empty() || Print(text) ? code : kBadInput;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 #include <vector>
 
 #include "dsl/commands.h"
@@ -51,7 +52,7 @@ struct Schedule {
 ///   loaded before.
 Schedule MakeSchedule(const Program& program);
 
-/// For people: each process with its steps and what they wait for.
-std::string DescribeSchedule(const Program& program, const Schedule& schedule);
+/// For people: what each command waits for, in words: steps of others, and ends of children.
+std::map<std::size_t, std::string> WaitsOf(const Program& program, const Schedule& schedule);
 
 }  // namespace crgen::restorer

@@ -90,11 +90,12 @@ void PrintHelp(const CLI::App& app, const CLI::ParseError& error) {
 }
 
 std::vector<std::string> UsageErrors(const CLI::App& parser, const std::string& command,
-                                     const CLI::ParseError& error) {
+                                     const CLI::ParseError& error,
+                                     const std::vector<std::string>& others) {
   const std::string help = "; `" + command + " --help` says what there is";
   const std::vector<std::string> unknown = parser.remaining();
   if (unknown.empty()) return {error.what() + help};
-  std::vector<std::string> names, lines;
+  std::vector<std::string> names = others, lines;
   for (const CLI::Option* option : parser.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }

@@ -24,8 +24,9 @@ std::string Wrapped(std::string_view text, std::size_t columns);
 void PrintHelp(const CLI::App& app, const CLI::ParseError& error);
 
 /// A line for each word that `parser`, called `command` ("crgen show"), does not know, with the
-/// option that may be meant; or one for what else is wrong with the arguments.
+/// option that may be meant, one of `others` too; or one for what else is wrong with the arguments.
 std::vector<std::string> UsageErrors(const CLI::App& parser, const std::string& command,
-                                     const CLI::ParseError& error);
+                                     const CLI::ParseError& error,
+                                     const std::vector<std::string>& others = {});
 
 }  // namespace crgen

@@ -6,6 +6,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "model/proc_path.h"
 #include "views/why.h"
 #include "views/words.h"
 
@@ -181,9 +182,105 @@ void AskForMounts(const Snapshot& snapshot, Verdict* verdict) {
   }
 }
 
+/// criu/file-lock.c, prepare_file_locks(): without the option they are not taken, and nothing says
+/// so.
+void AskForLocks(const Snapshot& snapshot, Verdict* verdict) {
+  std::uint64_t locks = 0;
+  for (const LateEntry& late : snapshot.late) {
+    if (const auto* set = std::get_if<LockSetting>(&late.state)) locks += set->locks.size();
+    if (const auto* set = std::get_if<LeaseSetting>(&late.state)) locks += set->locks.size();
+  }
+  if (locks == 0) return;
+  verdict->causes.push_back(
+      {"filelocks.img",
+       Count(locks, "file lock", "file locks") + ", lost without a word if the option is not given",
+       "criu restore --file-locks"});
+}
+
+/// criu/pie/restorer.c, create_posix_timers(): the image still has the thread that has ended.
+void AskForTimers(const Diagnostics& findings, std::vector<Cause>* causes) {
+  constexpr std::string_view kField = ".notify_thread_id";
+  for (const Diagnostic& entry : findings.entries()) {
+    if (entry.severity != Severity::kWarning || !entry.where.ends_with(kField)) continue;
+    causes->push_back({entry.where.substr(0, entry.where.size() - kField.size()),
+                       "a timer notifies a thread that has ended",
+                       "crgen plans such timers, and crrestore restores them",
+                       "Can't create posix timer"});
+    return;
+  }
+}
+
+/// criu/pie/restorer.c, __export_restore_task(): PR_SET_MM_MAP wants to execute it, and
+/// criu/files-reg.c wants its mode to be what it was.
+void AskForExecutables(const Snapshot& snapshot, std::vector<Cause>* causes) {
+  for (std::size_t i = 0; i < snapshot.processes.size(); ++i) {
+    const FileIndex exe = snapshot.processes[i].memory.exe;
+    const auto* file = exe < 0 ? nullptr : As<RegularFile>(*snapshot.files[exe]);
+    if (file == nullptr || !file->mode || (*file->mode & 0111) != 0) continue;
+    causes->push_back({"mm-" + std::to_string(snapshot.tree.nodes[i].pid) + ".img",
+                       "the executable " + file->path.bytes + " had no x permission",
+                       "chmod +x, for a new dump",
+                       "sys_prctl(PR_SET_MM, PR_SET_MM_MAP) failed with -13"});
+    return;
+  }
+}
+
+/// criu/files-reg.c, do_open_reg(): helpers stand in for processes that have ended, not for
+/// threads.
+void AskForThreadFiles(const Snapshot& snapshot, std::vector<Cause>* causes) {
+  std::unordered_map<Pid, const TreeNode*> by_pid;
+  for (const TreeNode& node : snapshot.tree.nodes) by_pid.emplace(node.pid, &node);
+  for (const auto& file : snapshot.files) {
+    const auto* regular = As<RegularFile>(*file);
+    const auto owner = regular == nullptr ? std::nullopt : ParseProcPath(regular->path.bytes);
+    if (!owner || owner->tid == 0 || owner->tid == owner->pid) continue;
+    const auto process = by_pid.find(owner->pid);
+    if (process != by_pid.end() && std::ranges::count(process->second->tids, owner->tid) != 0)
+      continue;
+    const std::string& path = regular->path.bytes;
+    causes->push_back(
+        {"files.img", path + " is a file of a thread that has ended", "close it, for a new dump",
+         "Can't open file " + path.substr(1) + " on restore: No such file or directory"});
+    return;
+  }
+}
+
+/// Registers that CRIU does not dump: AMX tiles.
+void AskForRegisters(const Snapshot& snapshot, std::vector<Cause>* causes) {
+  constexpr std::uint64_t kDumped = 0xbff;  // x87 to PKRU, CET
+  const auto ask = [&](Pid tid, const std::shared_ptr<const Attributes>& attributes) {
+    if (attributes == nullptr || !attributes->fpu || !attributes->fpu->xstate_bv) return false;
+    const std::uint64_t more = attributes->fpu->xstate_bv->value & ~kDumped;
+    if (more == 0) return false;
+    causes->push_back({"core-" + std::to_string(tid) + ".img",
+                       "the thread uses registers of XSAVE components " + HexText(more) +
+                           ", whose content no image has",
+                       "release them (AMX: TILERELEASE), for a new dump"});
+    return true;
+  };
+  for (std::size_t i = 0; i < snapshot.processes.size(); ++i) {
+    const Process& process = snapshot.processes[i];
+    if (ask(snapshot.tree.nodes[i].pid, process.attributes)) return;
+    for (const Thread& thread : process.threads) {
+      if (ask(thread.tid, thread.attributes)) return;
+    }
+  }
+}
+
+/// Nobody knows what is in the images that cannot be read.
+void AskForDamage(const Diagnostics& findings, Verdict* verdict) {
+  for (const Diagnostic& entry : findings.entries()) {
+    if (entry.severity != Severity::kError) continue;
+    verdict->answer = Answer::kUnknown;
+    verdict->causes.insert(verdict->causes.begin(),
+                           {entry.where, entry.what, "copy the dump again, or make it again"});
+    return;
+  }
+}
+
 }  // namespace
 
-Verdict AskCriu(const Snapshot& snapshot) {
+Verdict AskCriu(const Snapshot& snapshot, const Diagnostics& findings) {
   Verdict verdict = {"criu", Answer::kYes, {}};
   if (snapshot.tree.nodes.empty()) return {"criu", Answer::kUnknown, {}};
   AskForSession(snapshot.tree, &verdict);
@@ -191,14 +288,22 @@ Verdict AskCriu(const Snapshot& snapshot) {
   AskForTerminals(snapshot, &verdict);
   AskForUnixSockets(snapshot, &verdict);
   AskForMounts(snapshot, &verdict);
+  AskForLocks(snapshot, &verdict);
   if (!verdict.causes.empty()) verdict.answer = Answer::kOnlyWith;
+  AskForDamage(findings, &verdict);
+  std::vector<Cause> refusals;
   if (auto cause = Sessions(snapshot.tree).Find()) {
-    verdict.answer = Answer::kNo;
-    verdict.causes.insert(verdict.causes.begin(), std::move(*cause));
+    refusals.push_back(std::move(*cause));
   } else if (auto group = FindLeftGroup(snapshot.tree)) {
-    verdict.answer = Answer::kNo;
-    verdict.causes.insert(verdict.causes.begin(), std::move(*group));
+    refusals.push_back(std::move(*group));
   }
+  AskForTimers(findings, &refusals);
+  AskForExecutables(snapshot, &refusals);
+  AskForThreadFiles(snapshot, &refusals);
+  AskForRegisters(snapshot, &refusals);
+  if (refusals.empty()) return verdict;
+  verdict.answer = Answer::kNo;
+  verdict.causes.insert(verdict.causes.begin(), refusals.begin(), refusals.end());
   return verdict;
 }
 

@@ -119,7 +119,35 @@ void SnapshotDiffer::CompareMemory(Pid pid, ProcessIndex before, ProcessIndex af
   }
   CompareUnplanned(pid, before, after);
   CompareGuards(pid, one.memory, other.memory);
+  if (options_.same_meaning) FindKernelWords(one, other);
   ComparePrivatePages(pid, one.memory, other.memory);
+  kernels_.clear();
+}
+
+/// Where the kernel itself writes on which processor a thread runs: rseq(2).
+void SnapshotDiffer::FindKernelWords(const Process& before, const Process& after) {
+  const auto add = [&](const std::shared_ptr<const Attributes>& attributes) {
+    if (attributes != nullptr && attributes->rseq) {
+      kernels_.push_back(attributes->rseq->pointer.value);
+    }
+  };
+  for (const Process* process : {&before, &after}) {
+    add(process->attributes);
+    for (const Thread& thread : process->threads) add(thread.attributes);
+  }
+}
+
+void SnapshotDiffer::ForgetKernelWords(std::uint64_t start, std::vector<char>* bytes) const {
+  // cpu_id_start and cpu_id; node_id and mm_cid.
+  constexpr std::uint64_t kSize = 8, kPlaces[] = {0, 20};
+  for (const std::uint64_t area : kernels_) {
+    for (const std::uint64_t place : kPlaces) {
+      const std::uint64_t at = area + place - start;
+      if (at < bytes->size() && bytes->size() - at >= kSize) {
+        std::fill_n(bytes->begin() + static_cast<std::ptrdiff_t>(at), kSize, '\0');
+      }
+    }
+  }
 }
 
 void SnapshotDiffer::CompareRegion(const Place& place, const Region& before, const Region& after) {
@@ -301,6 +329,8 @@ void SnapshotDiffer::ChangedRuns(const PageRun& before, const PageRun& after,
       changed->push_back({rest.start, rest.end()});  // said by `diag_`
       return;
     }
+    ForgetKernelWords(rest.start, &here);
+    ForgetKernelWords(rest.start, &there);
     if (here == there) continue;
     for (std::uint64_t page = 0; page < pages; ++page) {
       const auto first = static_cast<std::ptrdiff_t>(page * kPageSize);

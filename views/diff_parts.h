@@ -150,6 +150,7 @@ class ValueDiffer {
   Diagnostics& diag_;
   Differences found_;
   std::uint64_t pages_not_compared_ = 0;
+  std::vector<std::uint64_t> kernels_;  ///< addresses of the areas of rseq(2) of a process
   bool bytes_not_compared_ = false;
 
  private:
@@ -384,6 +385,8 @@ class SnapshotDiffer : public ValueDiffer {
   void CompareShared(const Place& place, const Region& before, const Region& after);
   void CompareUnplanned(Pid pid, ProcessIndex before, ProcessIndex after);
   void CompareGuards(Pid pid, const AddressSpace& before, const AddressSpace& after);
+  void FindKernelWords(const Process& before, const Process& after);
+  void ForgetKernelWords(std::uint64_t start, std::vector<char>* bytes) const;
   void ComparePrivatePages(Pid pid, const AddressSpace& before, const AddressSpace& after);
   struct PageSet {
     const std::vector<PageRun>& before;

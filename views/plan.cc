@@ -278,7 +278,8 @@ bool Wants(const ViewOptions& options, const Actor& actor) {
 
 }  // namespace
 
-std::string PlanText(const Program& program, const ViewOptions& options, bool explain) {
+std::string PlanText(const Program& program, const ViewOptions& options, bool explain,
+                     const WaitsFor* waits) {
   std::string text;
   const Survey survey(program);
   const std::vector<Step> steps = Steps(program, survey);
@@ -290,11 +291,16 @@ std::string PlanText(const Program& program, const ViewOptions& options, bool ex
     WriteLine(HeadingOf(actor), Ink::kHeading, options, &text);
     std::vector<Table::Column> columns = {
         {"#", Table::Align::kRight}, {"DOES"}, {"WITH"}, {"WHAT"}};
+    if (waits != nullptr) columns.push_back({"WAITS FOR"});
     if (explain) columns.push_back({"WHY"});
     Table table(columns);
     for (const std::size_t index : actor.commands) {
       const Step& step = steps[index];
       std::vector<std::string> cells = {std::to_string(index), step.does, step.with, step.what};
+      if (waits != nullptr) {
+        const auto found = waits->find(index);
+        cells.push_back(found == waits->end() ? "" : found->second);
+      }
       if (explain) cells.push_back(step.why);
       table.Add(std::move(cells));
     }

@@ -2,6 +2,8 @@
 #include "views/relations.h"
 
 #include <algorithm>
+#include <string_view>
+#include <utility>
 
 #include "views/words.h"
 
@@ -64,6 +66,57 @@ Relations::Relations(const Snapshot& snapshot, const Unplanned& unplanned)
   AddPeers();
   AddTcpPeers();
   for (const MemfdObject& memfd : snapshot.memfds) memfds_.emplace(memfd.inode_id, &memfd);
+  AddUsers();
+}
+
+void Relations::AddUsers() {
+  for (const SocketQueue& queue : snapshot_.socket_queues) {
+    for (const QueuedMessage& message : queue.messages) {
+      for (const FileIndex file : message.rights) carriers_.try_emplace(file, queue.file);
+    }
+  }
+  const auto add = [&](std::int32_t file, const char* as, std::size_t process) {
+    if (file < 0 || !holders_[static_cast<std::size_t>(file)].empty()) return;
+    Use& use = uses_[file];
+    if (use.users.empty()) use.as = as;
+    const ProcessIndex user(process);
+    if (use.users.empty() || use.users.back() != user) use.users.push_back(user);
+  };
+  std::unordered_map<std::string_view, std::int32_t> directories;
+  for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
+    const auto* file = As<RegularFile>(*snapshot_.files[i]);
+    if (file != nullptr && holders_[i].empty()) {
+      directories.emplace(file->path.bytes, static_cast<std::int32_t>(i));
+    }
+  }
+  for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) {
+    const Process& process = snapshot_.processes[i];
+    for (const Region& region : process.memory.regions) add(region.file, "mapped by ", i);
+    add(process.memory.exe, "executable of ", i);
+    if (process.attributes == nullptr || !process.attributes->fs) continue;
+    for (const auto& [path, as] :
+         {std::pair(&process.attributes->fs->cwd.bytes, "working directory of "),
+          {&process.attributes->fs->root.bytes, "root directory of "}}) {
+      const auto found = directories.find(*path);
+      if (found != directories.end()) add(found->second, as, i);
+    }
+  }
+}
+
+std::string Relations::HeldText(FileIndex file) const {
+  const std::string held = AllText(holders_[file]);
+  if (!held.empty()) return held;
+  if (const auto carrier = carriers_.find(file); carrier != carriers_.end()) {
+    const std::string of = AllText(holders_[carrier->second]);
+    return "in flight in socket " + std::to_string(snapshot_.files[carrier->second]->id.value) +
+           (of.empty() ? "" : ", " + of);
+  }
+  const auto use = uses_.find(file);
+  if (use == uses_.end()) return "";
+  const std::vector<ProcessIndex>& users = use->second.users;
+  const std::string others = OthersText(users, users.front());
+  return use->second.as + std::to_string(snapshot_.tree.nodes[users.front()].pid) +
+         (others.empty() ? "" : ", " + others);
 }
 
 void Relations::AddTables(const Unplanned& unplanned) {

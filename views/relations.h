@@ -66,6 +66,13 @@ class Relations {
   std::string OthersText(const std::vector<Holder>& holders, TableIndex table, Fd fd) const;
   /// "fd 3 of 31100, fd 4 of 31101 and 7 more": all of them.
   std::string AllText(const std::vector<Holder>& holders) const;
+  /// AllText() of who holds a file; of what nobody holds, where else it is: in flight in a socket,
+  /// mapped, a working directory. Empty: not in this dump.
+  std::string HeldText(FileIndex file) const;
+  /// A memfd in the image that is a region of shared anonymous memory, for CRIU opens it so.
+  bool IsSharedMemory(const File& file) const {
+    return As<Memfd>(file) != nullptr && MemfdOf(file) == nullptr;
+  }
   /// "31101, 31102 and 7 more": likewise the processes but `self`.
   std::string OthersText(const std::vector<ProcessIndex>& processes, ProcessIndex self) const;
   /// What the object behind a description has beside what FileText() says.
@@ -83,6 +90,7 @@ class Relations {
   void AddRegions();
   void AddPeers();
   void AddTcpPeers();
+  void AddUsers();
 
   const Snapshot& snapshot_;
   const Unplanned& unplanned_;
@@ -99,6 +107,12 @@ class Relations {
   std::vector<PageCounter> shmem_pages_, memfd_pages_;
   std::unordered_map<std::int32_t, FileIndex> peers_;
   std::unordered_map<InodeId, const MemfdObject*> memfds_;
+  struct Use {
+    const char* as = "";  ///< "mapped by "
+    std::vector<ProcessIndex> users;
+  };
+  std::unordered_map<std::int32_t, Use> uses_;            // of files without a descriptor
+  std::unordered_map<std::int32_t, FileIndex> carriers_;  // of files in flight: the socket
 };
 
 }  // namespace crgen

@@ -3,9 +3,11 @@
 #include <linux/capability.h>
 
 #include <algorithm>
+#include <bit>
 #include <functional>
 #include <set>
 
+#include "model/capabilities.h"
 #include "views/show_parts.h"
 
 namespace crgen {
@@ -63,10 +65,20 @@ std::string PosixTimerText(const PosixTimer& timer) {
   return text;
 }
 
-/// "0x0 (none)", "0x1ffffffffff (all)", "0x400".
+std::string CapabilityNames(std::uint64_t mask) {
+  std::string text;
+  for (int bit = 0; bit < 64; ++bit) {
+    if ((mask >> bit & 1) != 0) text += (text.empty() ? "" : " ") + CapabilityName(bit);
+  }
+  return text;
+}
+
+/// "none", "all", "CAP_KILL CAP_SETUID", "all but CAP_SYS_ADMIN".
 std::string CapabilityText(std::uint64_t mask) {
   constexpr std::uint64_t kAll = (std::uint64_t{2} << CAP_LAST_CAP) - 1;
-  return mask == 0 ? "none" : mask == kAll ? "all" : HexText(mask);
+  if (mask == 0 || mask == kAll) return mask == 0 ? "none" : "all";
+  const bool most = (mask & ~kAll) == 0 && std::popcount(mask) * 2 > CAP_LAST_CAP;
+  return most ? "all but " + CapabilityNames(kAll & ~mask) : CapabilityNames(mask);
 }
 
 std::string IdsText(std::uint32_t real, std::uint32_t effective, std::uint32_t saved,
@@ -194,7 +206,7 @@ void ShowTimers(const Show& show) {
     const auto* setting = std::get_if<TimerfdSetting>(&late.state);
     const auto& holders = show.relations.HoldersOf(late.file);
     if (setting == nullptr || !show.Wants(holders)) continue;
-    table.Add({show.relations.AllText(holders),
+    table.Add({show.relations.HeldText(late.file),
                "timerfd, " + FileText(*show.snapshot().files[late.file]), LateText(late.state)});
   }
   table.Write(0, show.options, show.out);

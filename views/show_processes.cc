@@ -141,8 +141,11 @@ void ShowFds(const Show& show) {
                 Ink::kHeading);
       return;
     }
-    Table table(
-        {{"FD", Table::Align::kLeft}, {"TYPE"}, {"WHAT"}, {"FLAGS"}, {"SAME DESCRIPTION AS"}});
+    Table table({{"FD"},
+                 {"TYPE"},
+                 {"WHAT"},
+                 {"FLAGS", Table::Align::kLeft, true},
+                 {"SAME DESCRIPTION AS"}});
     AddRows(show, process.table, &table);
     show.Line(show.NameOf(index) + (table.IsEmpty() ? ": no descriptors" : ""), Ink::kHeading);
     table.Write(2, show.options, show.out);
@@ -151,8 +154,12 @@ void ShowFds(const Show& show) {
 
 void ShowFiles(const Show& show) {
   const Snapshot& snapshot = show.snapshot();
-  Table table(
-      {{"ID", Table::Align::kRight}, {"TYPE"}, {"WHAT"}, {"FLAGS"}, {"HELD AS"}, {"STATE"}});
+  Table table({{"ID", Table::Align::kRight},
+               {"TYPE"},
+               {"WHAT"},
+               {"FLAGS", Table::Align::kLeft, true},
+               {"HELD AS"},
+               {"STATE"}});
   for (std::size_t i = 0; i < snapshot.files.size(); ++i) {
     const File& file = *snapshot.files[i];
     const auto& holders = show.relations.HoldersOf(FileIndex(i));
@@ -162,9 +169,10 @@ void ShowFiles(const Show& show) {
       const std::string text = LateText(entry.state);
       if (!text.empty()) late += (late.empty() ? "" : "; ") + text;
     }
-    table.Add({std::to_string(file.id.value), std::string(TypeOf(file)),
-               FileText(file) + show.relations.ObjectText(file), FlagText(file.flags),
-               show.relations.AllText(holders), late});
+    const bool memory = show.relations.IsSharedMemory(file);
+    table.Add({std::to_string(file.id.value), memory ? "" : std::string(TypeOf(file)),
+               memory ? "shared memory" : FileText(file) + show.relations.ObjectText(file),
+               FlagText(file.flags), show.relations.HeldText(FileIndex(i)), late});
   }
   for (const UnplannedDescriptor& it : show.dump.unplanned.descriptors) {
     const auto& holders = show.relations.HoldersOf(it.file);
@@ -185,7 +193,7 @@ std::string PeerText(const Show& show, FileIndex file) {
   const FileIndex peer = show.relations.PeerOf(file);
   std::string text;
   if (peer >= 0) {
-    const std::string holders = show.relations.AllText(show.relations.HoldersOf(peer));
+    const std::string holders = show.relations.HeldText(peer);
     text = "file " + std::to_string(show.snapshot().files[peer]->id.value) +
            (holders.empty() ? "" : ": " + holders);
   }
@@ -218,7 +226,7 @@ void ShowSockets(const Show& show) {
     if (!IsSocket(TypeOf(file)) || !show.Wants(holders)) continue;
     const std::uint64_t unread = UnreadIn(show, FileIndex(i));
     table.Add({std::to_string(file.id.value), std::string(TypeOf(file)), FileText(file),
-               unread == 0 ? "" : SizeText(unread), show.relations.AllText(holders),
+               unread == 0 ? "" : SizeText(unread), show.relations.HeldText(FileIndex(i)),
                PeerText(show, FileIndex(i))});
   }
   for (const UnplannedDescriptor& it : show.dump.unplanned.descriptors) {

@@ -151,12 +151,18 @@ void Table::Write(std::size_t indent, const ViewOptions& options, std::string* o
   for (const std::size_t width : widths) all += width;
   // The widest give way, so that all columns are there.
   while (options.columns != 0 && all > options.columns) {
-    std::size_t widest = widths.size(), most = 0;
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      if (widths[i] <= std::max(kNarrowest, Width(titles[i])) || widths[i] <= most) continue;
-      widest = i;
-      most = widths[i];
-    }
+    const auto widest_of = [&](bool yields) {
+      std::size_t widest = widths.size(), most = 0;
+      for (std::size_t i = 0; i < widths.size(); ++i) {
+        if (yields && !columns_[i].yields) continue;
+        if (widths[i] <= std::max(kNarrowest, Width(titles[i])) || widths[i] <= most) continue;
+        widest = i;
+        most = widths[i];
+      }
+      return widest;
+    };
+    std::size_t widest = widest_of(true);
+    if (widest == widths.size()) widest = widest_of(false);
     if (widest == widths.size()) break;
     --widths[widest];
     --all;

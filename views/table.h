@@ -27,13 +27,14 @@ void WriteWrapped(std::string_view text, std::size_t indent, const ViewOptions& 
                   std::string* out);
 
 /// Rows whose cells stand below each other. Where there is not room for all, the widest are cut
-/// inside.
+/// inside, those first that yield.
 class Table {
  public:
   enum class Align { kLeft, kRight };
   struct Column {
     std::string_view title;
     Align align = Align::kLeft;
+    bool yields = false;  ///< it is cut before others are
   };
 
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}

@@ -2,6 +2,7 @@
 #include "views/words.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -55,8 +56,14 @@ std::string BodyText(const Pipe& pipe, const File& file) {
 std::string BodyText(const Fifo& fifo, const File&) {
   return fifo.path.bytes + (fifo.unlinked ? " (deleted)" : "") + QueuedText(fifo.data);
 }
+/// The kernel has the states of TCP for all sockets; of others, what they mean.
+std::string StateOf(std::uint64_t state) {
+  constexpr std::uint64_t kEstablished = 1, kListen = 10;  // include/net/tcp_states.h
+  return state == kEstablished ? " connected" : state == kListen ? " listening" : "";
+}
+
 std::string BodyText(const UnixSocket& socket, const File&) {
-  std::string text = NameText(socket.socket_type) + " " + NameText(socket.state);
+  std::string text = NameText(socket.socket_type) + StateOf(socket.state.value);
   if (socket.name && !socket.name->bytes.empty()) {
     text += " " + (socket.IsAbstract() ? "@" + socket.name->bytes.substr(1) : socket.name->bytes) +
             (socket.unlinked_name ? " (deleted)" : "");
@@ -64,8 +71,12 @@ std::string BodyText(const UnixSocket& socket, const File&) {
   return text;
 }
 std::string BodyText(const InetSocket& socket, const File&) {
-  std::string text =
-      NameText(socket.protocol) + " " + NameText(socket.state) + " " + AddressText(socket.source);
+  const bool tcp = socket.protocol.value == IPPROTO_TCP;
+  std::string text = NameText(socket.protocol) +
+                     (tcp                  ? " " + NameText(socket.state)
+                      : socket.destination ? StateOf(socket.state.value)
+                                           : "") +
+                     " " + AddressText(socket.source);
   if (socket.destination) text += " to " + AddressText(socket.destination);
   return text;
 }

@@ -61,11 +61,14 @@ std::string ArchiveReader::Where(std::string_view entry) const {
 }
 
 Result ArchiveReader::Damaged(Diagnostics& diag) const {
-  const char* why = archive_error_string(archive_);
+  const char* error = archive_error_string(archive_);
+  const std::string why = error == nullptr ? "unknown" : error;
+  const bool cut = why.starts_with("Truncated");
   return diag.Fail(current_.empty() ? input_.name : Where(current_),
-                   std::string(entries_ == 0 ? "is no archive (.tar, .tar.gz, .tar.zst, .tar.xz): "
-                                             : "is damaged: ") +
-                       (why == nullptr ? "unknown" : why));
+                   (cut             ? "is cut short, or damaged: "
+                    : entries_ == 0 ? "is no archive (.tar, .tar.gz, .tar.zst, .tar.xz): "
+                                    : "is damaged: ") +
+                       why);
 }
 
 Result ArchiveReader::Open(Diagnostics& diag) {

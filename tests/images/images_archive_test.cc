@@ -271,7 +271,10 @@ TEST(Archives, ThatAreNoneAreRefused) {
   EXPECT_TRUE(Refusal("[{\"command\": \"FORK\"}]").starts_with(none));
   EXPECT_EQ(Refusal(TarEnd()), "archive: has no images of CRIU in it");
   const std::string cut = With("");
-  EXPECT_TRUE(Refusal(cut.substr(0, cut.size() / 2 / 512 * 512 + 100)).find(": is damaged: ") !=
+  EXPECT_TRUE(Refusal(cut.substr(0, cut.size() / 2 / 512 * 512 + 100))
+                  .find(": is cut short, or damaged: ") != std::string::npos);
+  const std::string zstd = Compressed(cut, "zstd");
+  EXPECT_TRUE(Refusal(zstd.substr(0, zstd.size() / 3)).find("is cut short, or damaged: ") !=
               std::string::npos);
 }
 

@@ -35,6 +35,15 @@ class RestorerCliTest : public ::testing::Test {
     text << std::ifstream(errors).rdbuf();
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, text.str()};
   }
+  /// With what it prints.
+  Ran WithOutput(const std::string& arguments) {
+    const fs::path out = folder_ / "out";
+    Ran ran = Crrestore(arguments + " >" + out.string() + " 2>&1 #");
+    std::ostringstream text;
+    text << std::ifstream(out).rdbuf();
+    ran.text = text.str();
+    return ran;
+  }
   std::string Plan(const std::string& text) {
     std::ofstream(folder_ / "plan.json") << text;
     return (folder_ / "plan.json").string();
@@ -53,8 +62,9 @@ TEST_F(RestorerCliTest, APartialPlanIsAcceptedByName) {
   text.insert(about + 10,
               R"("left_out": [{"where": "bpfmap-data.img[0]", "what": "the content of a map"}], )");
   const std::string plan = Plan(text);
-  const Ran refused = Crrestore("--dry-run --file-locks " + plan);
-  EXPECT_EQ(refused.code, 4);
+  EXPECT_EQ(Crrestore("--dry-run " + plan).code, 0);
+  const Ran refused = Crrestore("--file-locks " + plan);
+  EXPECT_NE(refused.code, 0);
   for (const char* lost :
        {"bpfmap-data.img[0]: unsupported: left out of the plan: the content", "--partial"}) {
     EXPECT_NE(refused.text.find(lost), std::string::npos) << refused.text;
@@ -72,17 +82,58 @@ TEST_F(RestorerCliTest, TheCallersNamespacesAreTakenByName) {
       text.find("\"about\": {") + 10,
       R"("left_out": [{"where": "ids-10.img", "what": "a mount namespace", "callers": true}], )");
   const std::string plan = Plan(text);
-  const Ran refused = Crrestore("--dry-run --partial " + plan);
-  EXPECT_EQ(refused.code, 4);
+  const Ran refused = Crrestore("--partial " + plan);
+  EXPECT_NE(refused.code, 0);
   EXPECT_NE(refused.text.find("--namespaces=caller"), std::string::npos) << refused.text;
   EXPECT_EQ(Crrestore("--dry-run --namespaces=caller " + plan).code, 0);
 }
 
 TEST_F(RestorerCliTest, ASessionOfOutsideIsAcceptedByName) {
-  const Ran refused = Crrestore("--dry-run " + Golden("shell_job"));
-  EXPECT_EQ(refused.code, 4);
+  const Ran refused = Crrestore(Golden("shell_job"));
+  EXPECT_NE(refused.code, 0);
   EXPECT_NE(refused.text.find("--shell-job gives the caller's"), std::string::npos);
   EXPECT_EQ(Crrestore("--dry-run --shell-job " + Golden("shell_job")).code, 0);
+}
+
+/// In the form of `crgen plan`, and what a restore would want is a note.
+TEST_F(RestorerCliTest, ADryRunSaysWhatIsDoneAndAwaited) {
+  for (const char* plan : {"deep_tree", "pipeline", "sessions"}) {
+    const Ran dry = WithOutput("--dry-run " + Golden(plan));
+    EXPECT_EQ(dry.code, 0) << dry.text;
+    EXPECT_NE(dry.text.find("WAITS FOR"), std::string::npos) << dry.text;
+    EXPECT_NE(dry.text.find(" to open, "), std::string::npos) << dry.text;
+    EXPECT_EQ(dry.text.find("unsupported"), std::string::npos) << dry.text;
+  }
+  const Ran job = WithOutput("--dry-run " + Golden("shell_job"));
+  EXPECT_EQ(job.code, 0) << job.text;
+  EXPECT_NE(job.text.find("warning: about.external: session"), std::string::npos) << job.text;
+  const Ran sessions = WithOutput("--dry-run " + Golden("sessions"));
+  EXPECT_NE(sessions.text.find("the end of 31906"), std::string::npos) << sessions.text;
+}
+
+TEST_F(RestorerCliTest, PreflightHasAVerdictAndTellsACauseOnce) {
+  std::string forks;
+  for (int pid = 2; pid < 40; ++pid) {  // of the kernel
+    forks += R"({"command": "FORK", "pid": 32001, "child_pid": )" + std::to_string(pid) +
+             R"(}, {"command": "EXIT", "pid": )" + std::to_string(pid) +
+             R"(, "status": {"code": 0}}, {"command": "WAIT", "pid": 32001, "child_pid": )" +
+             std::to_string(pid) + "},";
+  }
+  const std::string plan = Plan(R"([{"command": "FORK", "pid": 0, "child_pid": 32001},)" + forks +
+                                R"({"command": "SET_ATTR", "pid": 32001,
+               "attributes": {"creds": "inherit", "rlimits": "inherit"}},
+              {"command": "EXIT", "pid": 32001, "status": {"code": 0}}])");
+  const Ran well = WithOutput("--preflight --pidns " + plan);
+  EXPECT_EQ(well.code, 0) << well.text;
+  EXPECT_NE(well.text.find("this host can restore "), std::string::npos) << well.text;
+  const Ran taken = WithOutput("--preflight " + plan);
+  EXPECT_NE(taken.code, 0);
+  EXPECT_EQ(taken.text.find("this host can restore "), std::string::npos) << taken.text;
+  const Ran all = WithOutput("-v --preflight " + plan);
+  const auto lines = [](const Ran& run) { return std::ranges::count(run.text, '\n'); };
+  EXPECT_LT(lines(taken), 20) << taken.text;
+  EXPECT_NE(taken.text.find(" more like that (-v lists them)"), std::string::npos) << taken.text;
+  EXPECT_GT(lines(all), 30) << all.text;
 }
 
 TEST_F(RestorerCliTest, WantsAWholePlanWithRights) {

@@ -40,6 +40,30 @@ TEST_F(DiffCliTest, RealDumpsThatDiffer) {
              6);
 }
 
+/// Where the kernel itself notes the processor of a thread: rseq(2), here at 0xd21fca0.
+TEST_F(DiffCliTest, OfTheSameMeaningAreAllProcessors) {
+  const std::string dump = Dump("shared_fds");
+  const std::string pages = ReadFileText(fs::path(dump) / "pages-1.img");
+  const fs::path changed = CopyOf("shared_fds");
+  const std::size_t area = 28672 + 0xca0;
+  for (const std::size_t place : {0, 4, 8, 16, 20, 24, 28}) {
+    std::string other = pages;
+    other[area + place] ^= 1;
+    std::ofstream(changed / "pages-1.img", std::ios::binary) << other;
+    const bool kernels = place != 8 && place != 16 && place != 28;
+    EXPECT_EQ(Crgen("diff " + dump + " " + changed.string()).code, 6) << place;
+    EXPECT_EQ(Crgen("diff --same-meaning " + dump + " " + changed.string()).code, kernels ? 0 : 6)
+        << place;
+  }
+}
+
+TEST_F(DiffCliTest, RefusesTolerancesThatAreNone) {
+  const std::string dumps = Dump("threads") + " " + Dump("threads");
+  EXPECT_EQ(Crgen("diff --same-meaning --tolerance -1 " + dumps).code, 2);
+  EXPECT_EQ(Crgen("diff --tolerance 5 " + dumps).code, 2);
+  EXPECT_EQ(Crgen("diff --same-meaning --tolerance 0 " + dumps).code, 0);
+}
+
 /// A plan of a real dump, after somebody has edited it.
 TEST_F(DiffCliTest, EditedPlanOfARealDump) {
   std::string plan = Golden("shared_fds");

@@ -93,7 +93,7 @@ TEST_F(ViewsCliTest, SayWhoRestoresAndWhyNot) {
   EXPECT_EQ(job["criu"]["causes"][0]["advice"], "criu restore --shell-job");
   EXPECT_EQ(job["crgen"]["answer"], "with");
   const auto unsupported = why(WithUnsupported().string());
-  EXPECT_EQ(unsupported["criu"]["answer"], "yes");
+  EXPECT_EQ(unsupported["criu"]["answer"], "with");  // file locks
   EXPECT_EQ(unsupported["crgen"]["answer"], "no");
   EXPECT_EQ(unsupported["crgen"]["causes"].size(), 2U);
   EXPECT_EQ(unsupported["host"]["answer"], "unknown");
@@ -159,6 +159,40 @@ TEST_F(ViewsCliTest, ReasonsAndLastColumnsAreThere) {
 
 TEST_F(ViewsCliTest, SuggestWhatWasMeant) {
   EXPECT_NE(Crgen("help").err.find("did you mean --help?"), std::string::npos);
+  EXPECT_EQ(Crgen("inspect " + Dump("threads")).err,
+            "crgen: error: no subcommand \"inspect\"; `crgen --help` says what there is\n");
+  EXPECT_EQ(Crgen("-q inspect --json " + Dump("threads")).code, 2);
+  EXPECT_EQ(Crgen("--vesion").err,
+            "crgen: error: --vesion: no such option; did you mean --version?\n");
+  EXPECT_EQ(Crgen("--quite-other").err,
+            "crgen: error: --quite-other: no such option; `crgen --help` says what there is\n");
+  EXPECT_EQ(Crgen("nope").err.find("did you mean"), std::string::npos);
+  // What follows is an option's.
+  EXPECT_EQ(Crgen("nope -o " + (folder_ / "plan.json").string()).code, 3);
+}
+
+/// Who has seen enough reads no further.
+TEST_F(ViewsCliTest, EndQuietlyWithTheirReader) {
+  for (const std::string& view : {"show all " + Dump("threads"), "plan " + Dump("threads"),
+                                  "check " + Dump("threads"), std::string("--help")}) {
+    const std::string script = "set -o pipefail; (sleep 0.1; " CRGEN_BINARY " " + view + " 2>" +
+                               (folder_ / "said").string() + ") | true";
+    EXPECT_EQ(std::system(("bash -c '" + script + "'").c_str()), 0) << view;
+    EXPECT_EQ(ReadFileText(folder_ / "said"), "") << view;
+  }
+}
+
+/// Diagnostics too, and no line is written over another.
+TEST_F(ViewsCliTest, DiagnosticsHaveNoColourWhereNoneIsWanted) {
+  const std::string wrong = "show --pid 5 " + Dump("threads") + " #";  // stderr is the terminal
+  EXPECT_NE(OnTerminal(wrong, 80, "TERM=xterm").find('\033'), std::string::npos);
+  for (const char* plain : {"NO_COLOR=1", "TERM=dumb"}) {
+    std::string text = OnTerminal(wrong, 80, plain);
+    const std::size_t erased = text.find("\r\033[K");  // the progress
+    if (erased != text.npos) text.erase(erased, 4);
+    EXPECT_EQ(erased != text.npos, plain == std::string_view("NO_COLOR=1")) << text;
+    EXPECT_EQ(text.find('\033'), text.npos) << text;
+  }
 }
 
 TEST_F(ViewsCliTest, RefuseWhatIsNoView) {

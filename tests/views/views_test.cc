@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Views of the fixtures: what they show is what the snapshot has, at any width, and also of dumps
 // that are damaged.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
@@ -186,6 +187,79 @@ TEST(Views, ShowTheTreeOfADumpThatLacksImages) {
   ASSERT_EQ(shown["processes"].size(), 6U);
   EXPECT_EQ(shown["processes"][0]["comm"], "program");
   EXPECT_GT(shown["fds"][1]["descriptors"].size(), 0U);  // of 31101, whose memory is lost
+}
+
+std::string Shown(const Snapshot& snapshot, const char* topic, std::size_t columns = 0) {
+  std::vector<Topic> topics;
+  EXPECT_TRUE(AddTopic(topic, &topics));
+  ViewOptions options;
+  options.columns = columns;
+  return ShowText({snapshot, {}, {}}, topics, options);
+}
+
+std::shared_ptr<const File> Opened(std::uint32_t id, const std::string& path) {
+  RegularFile file;
+  file.path.bytes = path;
+  return std::make_shared<File>(File{{id}, {}, file});
+}
+
+Snapshot WithFiles(std::vector<std::shared_ptr<const File>> files) {
+  Snapshot snapshot;
+  snapshot.tree.nodes = {{10, 10, 10, {}, false, false, {}}};
+  snapshot.files = std::move(files);
+  snapshot.tables.resize(1);
+  Process& process = snapshot.processes.emplace_back();
+  process.table = TableIndex(0);
+  process.attributes = std::make_shared<Attributes>();
+  return snapshot;
+}
+
+TEST(Views, NameWhoHasWhatNoDescriptorIs) {
+  UnixSocket socket;
+  socket.state.value = 1;
+  Snapshot snapshot =
+      WithFiles({std::make_shared<File>(File{{1}, {}, socket}), Opened(2, "/in-flight"),
+                 Opened(3, "/lib.so"), Opened(4, "/home")});
+  snapshot.tables[0].slots = {{3, false, FileIndex(0)}};
+  snapshot.socket_queues.emplace_back().file = FileIndex(0);
+  snapshot.socket_queues[0].messages.emplace_back().rights = {FileIndex(1)};
+  Region region;
+  region.range = {0x10000, 0x11000};
+  region.kind = RegionKind::kPrivateFile;
+  region.file = FileIndex(2);
+  snapshot.processes[0].memory.regions = {region};
+  auto attributes = std::make_shared<Attributes>();
+  attributes->fs.emplace().cwd.bytes = "/home";
+  snapshot.processes[0].attributes = attributes;
+  const std::string files = Shown(snapshot, "files");
+  for (const char* held : {"in flight in socket 1, fd 3 of 10", "mapped by 10",
+                           "working directory of 10", " connected"}) {
+    EXPECT_NE(files.find(held), files.npos) << held << "\n" << files;
+  }
+  EXPECT_EQ(files.find("TCP_"), files.npos) << files;
+}
+
+TEST(Views, NameCapabilities) {
+  Snapshot snapshot = WithFiles({});
+  auto attributes = std::make_shared<Attributes>();
+  Creds& creds = attributes->creds.emplace();
+  creds.cap_eff.value = 1 << 7 | 1 << 5;
+  creds.cap_prm.value = 0x1ffffffffff & ~(std::uint64_t{1} << 21);
+  snapshot.processes[0].attributes = attributes;
+  const std::string text = Shown(snapshot, "credentials");
+  EXPECT_NE(text.find("CAP_KILL CAP_SETUID  all but CAP_SYS_ADMIN  none"), text.npos) << text;
+}
+
+/// Flags give way before paths do.
+TEST(Views, KeepPathsWhole) {
+  RegularFile file;
+  file.path.bytes = "/srv/application/data/file-with-a-name";
+  Snapshot snapshot = WithFiles({std::make_shared<File>(
+      File{{1}, OpenFlags{O_RDWR | O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME}, file})});
+  snapshot.tables[0].slots = {{3, false, FileIndex(0)}};
+  const std::string text = Shown(snapshot, "fds", 96);
+  EXPECT_NE(text.find(file.path.bytes), text.npos) << text;
+  EXPECT_NE(text.find("…"), text.npos) << text;
 }
 
 /// What CRIU 4.2.1 says when it is asked to restore these dumps.
