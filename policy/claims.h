@@ -12,6 +12,7 @@
 #include <tuple>
 #include <unordered_set>
 
+#include "model/one_of.h"
 #include "policy/authority.h"
 
 namespace crgen::policy {
@@ -91,7 +92,7 @@ class Claims {
   void WakeAlarm(std::uint64_t clock, const std::string& where);
 
   // What a description of each type takes.
-  template <typename Body>
+  template <OneOf<Eventfd, Signalfd, Eventpoll, Inotify, Pidfd, Pipe> Body>
   void Opens(const File&, const Body&, const std::string&) {}
   void Opens(const File&, const RegularFile&, const std::string&);
   void Opens(const File&, const Memfd&, const std::string&);
@@ -108,7 +109,9 @@ class Claims {
   void Opens(const File&, const BpfMap&, const std::string&);
   void Opens(const File&, const OtherFile&, const std::string&);
 
-  template <typename State>
+  template <OneOf<QueueSetting, TtyInput, ShutdownSetting, SocketOptionsSetting, EpollTargets,
+                  TtyForeground, TtyLock, TimerfdSetting, RepairSetting>
+                State>
   void LateAt(const State&, const std::string&) {}
   void LateAt(const OwnerSetting&, const std::string&);
   void LateAt(const InotifyWatches&, const std::string&);

@@ -17,6 +17,7 @@
 #include <unordered_map>
 
 #include "dsl/references.h"
+#include "model/one_of.h"
 #include "model/printable.h"
 #include "model/proc_path.h"
 #include "preflight/file_facts.h"
@@ -178,7 +179,10 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     findings_.Unsupported("files of type " + other.type);
   }
 
-  template <typename Late>
+  template <OneOf<QueueSetting, TtyInput, ShutdownSetting, SocketOptionsSetting, EpollTargets,
+                  LockSetting, TtyForeground, TtyLock, LeaseSetting, OwnerSetting, TimerfdSetting,
+                  RepairSetting>
+                Late>
   void Set(const Late&) {}
   void Set(const InotifyWatches& watches) {
     for (const InotifyWatch& watch : watches.watches) {

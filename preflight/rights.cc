@@ -16,8 +16,10 @@
 #include <unordered_map>
 
 #include "dsl/references.h"
+#include "model/one_of.h"
 #include "preflight/credentials.h"
 #include "preflight/descriptors.h"
+#include "preflight/limits.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -27,27 +29,6 @@ constexpr std::uint32_t kNoId = ~std::uint32_t{0};
 constexpr const char* kGive = "run with that capability: as root, outside of what drops it";
 
 constexpr const char* kLoginuid = "/proc/self/loginuid";
-
-std::string LimitName(std::uint64_t resource) {
-  for (const FlagName& row : ResourceKind::Names()) {
-    if (row.value == resource) return std::string(row.name);
-  }
-  return "limit " + std::to_string(resource);
-}
-
-/// Not known: without limit.
-rlimit LimitOf(Host& host, std::uint64_t resource) {
-  rlimit own = {RLIM_INFINITY, RLIM_INFINITY};
-  const auto ask = [&](const char* which, rlim_t rlimit::*member) {
-    const auto limit = host.Number(FactKind::kLimits, LimitName(resource) + which, [&] {
-      getrlimit(static_cast<__rlimit_resource>(resource), &own);
-      return own.*member;
-    });
-    return limit.value_or(RLIM_INFINITY);
-  };
-  const rlim_t soft = ask(", soft", &rlimit::rlim_cur);
-  return {soft, ask(", hard", &rlimit::rlim_max)};
-}
 
 bool IsWriteExecuteDenied(Host& host) {
   constexpr int kGetMdwe = 66;  // PR_GET_MDWE, Linux 6.3
@@ -99,8 +80,10 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   void On(const DupFd& dup) { CheckNumber(dup.new_fd); }
 
-  /// What making an object of a type takes; nothing for most.
-  template <typename Body>
+  /// What making an object of a type takes: nothing of these (a BPFMAP: OpenMap()).
+  template <
+      OneOf<Eventfd, Signalfd, Eventpoll, Inotify, Pidfd, NamespaceFile, TunFile, BpfMap, OtherFile>
+          Body>
   void Make(const Body&) {}
   void Make(const Memfd& memfd) { Own("a memfd", memfd.uid.value_or(0), memfd.gid.value_or(0)); }
   void Make(const RegularFile& file) {
@@ -164,7 +147,9 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     Own("a socket file", socket.permissions->uid, socket.permissions->gid);
   }
 
-  template <typename Late>
+  template <OneOf<TtyInput, ShutdownSetting, EpollTargets, LockSetting, TtyForeground, TtyLock,
+                  OwnerSetting, InotifyWatches, FanotifyMarks, TimerfdSetting, RepairSetting>
+                Late>
   void MakeLate(const Late&) {}
   void MakeLate(const LeaseSetting&) {
     if (context_.user) Beyond("a lease");
@@ -259,7 +244,10 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   }
 
   // What the kernel drops in silence from who may not have it.
-  template <typename Late>
+  template <OneOf<QueueSetting, TtyInput, ShutdownSetting, SocketOptionsSetting, LockSetting,
+                  TtyForeground, TtyLock, LeaseSetting, OwnerSetting, InotifyWatches, FanotifyMarks,
+                  TimerfdSetting, RepairSetting>
+                Late>
   void Set(const Late&) {}
   void Set(const EpollTargets& set) {
     const bool wakes = std::ranges::any_of(

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "model/one_of.h"
+
 namespace crgen {
 namespace {
 
@@ -111,7 +113,7 @@ std::string BodyText(const Tty& tty, const File&) {
 }
 std::string BodyText(const OtherFile&, const File&) { return ""; }
 
-template <typename State>
+template <OneOf<QueueSetting, SocketOptionsSetting, TtyLock, RepairSetting> State>
 std::string StateText(const State&) {
   return "";
 }
