@@ -94,6 +94,14 @@ Dump Confined() {
   return dump;
 }
 
+std::vector<DumpCase> Escalations() {
+  std::vector<DumpCase> cases = ReadDumpCases(kFolder + "escalations.txt");
+  for (DumpCase& it : ReadDumpCases(kFolder + "escalations_code.txt")) {
+    cases.push_back(std::move(it));
+  }
+  return cases;
+}
+
 /// A validator that knows nothing but the schema.
 class Validator {
  public:
@@ -117,7 +125,7 @@ TEST(Policy, AllThatIsPlantedIsNamed) {
   EXPECT_EQ(Causes(Judged(Confined().Build()).Of(), policy, true), std::vector<std::string>{});
   std::set<std::string> named;
   std::string text;
-  for (const DumpCase& it : ReadDumpCases(kFolder + "escalations.txt")) {
+  for (const DumpCase& it : Escalations()) {
     Dump dump = Confined();
     it.change(dump);
     const std::vector<std::string> causes = Causes(Judged(dump.Build()).Of(), policy, true);
@@ -143,7 +151,7 @@ TEST(Policy, ProgramsAreJudgedAsTheirDumps) {
   ASSERT_TRUE(Judged(Confined().Build()).Plan(&planned));
   EXPECT_EQ(Causes(planned, policy, true), std::vector<std::string>{});
   std::size_t plans = 0;
-  for (const DumpCase& it : ReadDumpCases(kFolder + "escalations.txt")) {
+  for (const DumpCase& it : Escalations()) {
     Dump dump = Confined();
     it.change(dump);
     Judged judged(dump.Build());
