@@ -226,6 +226,34 @@ TEST(GenerateSocketsTest, APeerThatIsGone) {
   EXPECT_EQ(Count(verdict.program, "CLOSE_FD"), 2u);
 }
 
+/// Who connects, and in which order: whichever process it is, and whatever number he has.
+TEST(GenerateSocketsTest, ConnectionsThatWaitKeepTheirOrder) {
+  SocketWorld world("1 1 1 [ 2 1 1 [] 3 1 1 [] ]", "fd 1: 0=a\nfd 2: 0=a\nfd 3: 0=a");
+  UnixSocket listener = Connected();
+  listener.state = kListening;
+  listener.backlog = 2;
+  listener.name = Text{"/run/listener"};
+  const FileIndex there = world.Add(listener);
+  world.Hold(1, there, 3);
+  UnixSocket client = Connected();
+  client.connect_to =
+      SocketReference{std::get<UnixSocket>(world.dump.snapshot.files[there]->body).socket_id.value};
+  std::vector<FileIndex> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back(world.Add(client));
+  world.Hold(2, clients[0], 9);
+  world.Hold(2, clients[1], 4);
+  world.Hold(1, clients[2], 5);
+  const PlanVerdict verdict(world.dump);
+  EXPECT_EQ(verdict.problems, "");
+  std::vector<Fd> order;
+  for (const Command& command : verdict.program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    const auto* socket = open == nullptr ? nullptr : As<UnixSocket>(*open->file);
+    if (socket != nullptr && socket->connect_to) order.push_back(open->fd);
+  }
+  EXPECT_EQ(order, (std::vector<Fd>{9, 4, 5}));
+}
+
 /// Nobody else holds it: the process that sends does, for that time.
 TEST(GenerateSocketsTest, ADescriptorInFlight) {
   SocketWorld world("1 1 1 []", "fd 1: 0=a");
