@@ -156,12 +156,9 @@ class Planner {
     } else if (socket.state == kUnconnected && IsDatagram(socket)) {
       const auto known = sender_to_.find(socket.socket_id.value);
       if (known != sender_to_.end()) return known->second;
-      if (!socket.name) return InventPeer(receiver);
-      UnixSocket sender;
-      sender.socket_type = socket.socket_type;
-      sender.state = kConnected;
-      sender.connect_to = SocketReference{socket.socket_id.value};
-      return Invent(std::move(sender));
+      // Whom somebody connects to is connected himself, for sock_diag(7); an end that leaves its
+      // pair is not.
+      return InventPeer(receiver);
     }
     Refuse(receiver, "has messages in its queue that nobody can send any more");
     return FileIndex();

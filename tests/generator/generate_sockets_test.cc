@@ -254,6 +254,22 @@ TEST(GenerateSocketsTest, ConnectionsThatWaitKeepTheirOrder) {
   EXPECT_EQ(order, (std::vector<Fd>{9, 4, 5}));
 }
 
+/// It is nobody's peer, so nobody connects to it in order to send.
+TEST(GenerateSocketsTest, ANamedDatagramSocketThatHasMessagesIsNotConnected) {
+  SocketWorld world("1 1 1 []", "fd 1: 0=a");
+  UnixSocket receiver = Connected();
+  receiver.socket_type = SocketType{SOCK_DGRAM};
+  receiver.state = kUnconnected;
+  receiver.name = Text{"/run/receiver"};
+  const FileIndex there = world.Add(receiver);
+  world.Hold(0, there, 3);
+  world.Send(there);
+  const PlanVerdict verdict(world.dump);
+  EXPECT_EQ(verdict.problems, "");
+  EXPECT_EQ(Count(verdict.program, "peer"), 1u);
+  EXPECT_EQ(Count(verdict.program, "connect_to"), 0u);
+}
+
 /// Nobody else holds it: the process that sends does, for that time.
 TEST(GenerateSocketsTest, ADescriptorInFlight) {
   SocketWorld world("1 1 1 []", "fd 1: 0=a");
