@@ -254,6 +254,31 @@ TEST(GenerateSocketsTest, ConnectionsThatWaitKeepTheirOrder) {
   EXPECT_EQ(order, (std::vector<Fd>{9, 4, 5}));
 }
 
+/// listen(2) has lowered the backlog since they came.
+TEST(GenerateSocketsTest, MoreConnectionsThatWaitThanTheBacklogAreRefused) {
+  for (const std::uint32_t backlog : {0, 1}) {
+    SocketWorld world("1 1 1 []", "fd 1: 0=a");
+    UnixSocket listener = Connected();
+    listener.state = kListening;
+    listener.backlog = backlog;
+    listener.name = Text{"/run/listener"};
+    const FileIndex there = world.Add(listener);
+    world.Hold(0, there, 3);
+    UnixSocket client = Connected();
+    client.connect_to = SocketReference{
+        std::get<UnixSocket>(world.dump.snapshot.files[there]->body).socket_id.value};
+    for (Fd fd = 4; fd < 6; ++fd) world.Hold(0, world.Add(client), fd);
+    const PlanVerdict verdict(world.dump);
+    if (backlog == 1) {
+      EXPECT_EQ(verdict.problems, "");
+    } else {
+      EXPECT_NE(verdict.problems.find("has 2 connections that wait, and a backlog of 0"),
+                std::string::npos)
+          << verdict.problems;
+    }
+  }
+}
+
 /// It is nobody's peer, so nobody connects to it in order to send.
 TEST(GenerateSocketsTest, ANamedDatagramSocketThatHasMessagesIsNotConnected) {
   SocketWorld world("1 1 1 []", "fd 1: 0=a");
