@@ -115,6 +115,10 @@ class FileQuestion : public QuestionOn<FileQuestion> {
                                   [&] { return PathHolder(socket.name->bytes); });
       findings_.Wrong(path + " is the socket of somebody who runs" + who.value_or(""),
                       "end who has it");
+    } else if (state == NameState::kUnknown) {
+      findings_.Wrong("whether somebody has the socket " + path +
+                          " cannot be seen: this process has too many files open",
+                      "raise RLIMIT_NOFILE");
     } else if (state != NameState::kFree && state != NameState::kStale) {
       findings_.Wrong(
           path + " is " + std::string(NameOf(state)) + ": the plan has a socket of that name",

@@ -69,6 +69,7 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
                                         : ""));
     }
     const int fd = handed_over->second;
+    if (fd < 0) return;
     const std::string at = "descriptor " + std::to_string(fd) + ", handed over as " + name + ", ";
     struct stat status;
     const int flags = fcntl(fd, F_GETFL);

@@ -24,7 +24,8 @@ struct PreflightOptions {
   bool time_namespace = true;   ///< `time` is obeyed
   bool tcp_close = false;       ///< connections come back closed
   bool network_locked = true;   ///< the rules that the dump has left are removed
-  std::map<std::string, int> inherited;  ///< descriptors that the caller hands over, by key
+  /// Descriptors that the caller hands over, by key; -1: somebody has said what is wrong with it.
+  std::map<std::string, int> inherited;
   CgroupOptions cgroups = {};
   NamespaceOptions namespaces = {};
   Host* host = nullptr;  ///< who is asked; null: this machine

@@ -13,17 +13,17 @@
 namespace crgen {
 namespace {
 
-/// Through a descriptor: the path may be longer than an address.
-bool HasSocket(int file) {
+/// Of a socket file. Through a descriptor: the path may be longer than an address.
+NameState StateOfSocket(int file) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   std::strcpy(address.sun_path, ("/proc/self/fd/" + std::to_string(file)).c_str());
   const int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (probe < 0) return true;
+  if (probe < 0) return NameState::kUnknown;
   const bool none = connect(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 &&
                     errno == ECONNREFUSED;
   close(probe);
-  return !none;
+  return none ? NameState::kStale : NameState::kInUse;
 }
 
 NameState StateOf(mode_t mode) {
@@ -56,19 +56,23 @@ std::string_view NameOf(NameState state) {
       return "a FIFO";
     case NameState::kDevice:
       return "a device";
+    case NameState::kUnknown:
+      return "a file that cannot be looked at: too many are open";
   }
   return "";
 }
 
 NameState LookAtName(const std::string& path) {
   const int file = open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
-  if (file < 0) return errno == ENOENT ? NameState::kFree : NameState::kOther;
+  if (file < 0) {
+    return errno == ENOENT                      ? NameState::kFree
+           : errno == EMFILE || errno == ENFILE ? NameState::kUnknown
+                                                : NameState::kOther;
+  }
   struct stat status;
   NameState state = NameState::kOther;
   if (fstat(file, &status) == 0) {
-    state = !S_ISSOCK(status.st_mode) ? StateOf(status.st_mode)
-            : HasSocket(file)         ? NameState::kInUse
-                                      : NameState::kStale;
+    state = S_ISSOCK(status.st_mode) ? StateOfSocket(file) : StateOf(status.st_mode);
   }
   close(file);
   return state;

@@ -19,6 +19,7 @@ enum class NameState : std::uint8_t {
   kLink,
   kFifo,
   kDevice,
+  kUnknown,  ///< this process has no descriptor left to look with
 };
 /// "a directory"
 std::string_view NameOf(NameState state);

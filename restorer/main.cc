@@ -17,6 +17,7 @@
 #include <filesystem>
 #include <iostream>
 #include <map>
+#include <string>
 
 #include "checker/check.h"
 #include "dsl/json/findings.h"
@@ -140,23 +141,30 @@ Result ReadPlan(const std::string& path, Plan* plan, Diagnostics& diag) {
   return result;
 }
 
+/// Nothing outside is touched before all has been looked at: what is connected, and bound for
+/// that, comes last.
 void LookAtHost(const Program& program, Arguments& arguments, HostFiles* files, Diagnostics& diag) {
   const OutsideSockets& outside = arguments.outside_sockets;
-  if (!arguments.preflight && (outside.all || !outside.keys.empty())) {
-    arguments.options.names = memfd_create("names", MFD_CLOEXEC);
-  }
-  ConnectOutside(program, outside, !arguments.preflight, arguments.options.names,
-                 &arguments.options.inherited, diag);
+  const std::map<std::string, int> given = arguments.options.inherited;
+  std::map<std::string, int> tried = given;
+  ConnectOutside(program, outside, false, -1, &tried, diag);
   const PreflightOptions options = {arguments.images,
                                     arguments.images_outside,
                                     arguments.options.new_pid_namespace,
                                     arguments.options.time_namespace,
                                     arguments.options.tcp_close,
                                     arguments.options.network_locked,
-                                    arguments.options.inherited,
+                                    tried,
                                     arguments.options.cgroups,
                                     arguments.options.namespaces};
   (void)Preflight(program, options, files, diag);  // whoever asks looks into `diag`
+  for (const auto& [key, fd] : tried) {
+    if (fd >= 0 && !given.contains(key)) close(fd);
+  }
+  if (arguments.preflight || tried.size() == given.size() || CodeOf(diag) != kOk) return;
+  arguments.options.names = memfd_create("names", MFD_CLOEXEC);
+  ConnectOutside(program, outside, true, arguments.options.names, &arguments.options.inherited,
+                 diag);
 }
 
 /// What can be said before anything is made.

@@ -11,6 +11,7 @@
 
 #include "dsl/references.h"
 #include "model/printable.h"
+#include "preflight/socket_holder.h"
 #include "restorer/cleanup.h"
 #include "restorer/namespaces.h"
 #include "restorer/outside_bind.h"
@@ -77,35 +78,54 @@ Surroundings LookAround(const Program& program) {
   return found;
 }
 
-/// Its own name, where it is a path, before it connects. Empty, or what failed.
-std::string Bind(const UnixSocket& socket, int fd, bool connects, const Surroundings& around,
-                 NameRecord* record) {
-  if (!socket.name) return "";
+/// What is wrong, and what to do about it.
+struct Problem {
+  std::string what;  ///< empty: nothing
+  std::string advice = {};
+};
+
+/// Its own name, where it is a path, before it connects.
+Problem Bind(const UnixSocket& socket, int fd, bool connects, const Surroundings& around,
+             NameRecord* record) {
+  if (!socket.name) return {};
   if (!socket.unlinked_name && around.names.contains(NameOf(socket))) {
-    return "its own name " + Printable(NameOf(socket)) +
-           " is that of a socket of the tree, which has accepted it: nobody can make it anew";
+    return {"its own name " + Printable(NameOf(socket)) +
+            " is that of a socket of the tree, which has accepted it: nobody can make it anew"};
   }
-  if (socket.IsAbstract()) return "";  // by who connects
+  if (socket.IsAbstract()) {  // bound by who connects
+    const std::string user = connects ? "" : preflight::AbstractNameUser(socket);
+    if (user.empty()) return {};
+    return {
+        "its own name @" + Printable(socket.name->bytes.substr(1)) + " is taken" + user.substr(1),
+        "end who has it"};
+  }
   if (socket.HasFile() && around.own_mounts) {
-    return "its own name " + Printable(socket.Path()) +
-           " is in a mount namespace of the plan's own, which is made later";
+    return {"its own name " + Printable(socket.Path()) +
+            " is in a mount namespace of the plan's own, which is made later"};
   }
-  if (connects && FailsOnPurpose()) return ErrorText("bind(2)");
+  if (connects && FailsOnPurpose()) return {ErrorText("bind(2)")};
   if (connects) BlockStop();  // what has been made is removed by who is asked to stop
-  return BindPath(socket, fd, connects, record);
+  return {BindPath(socket, fd, connects, record), "make the name free"};
+}
+
+bool IsThere(SocketType type, const std::string& abstract_name) {
+  UnixSocket peer;
+  peer.socket_type = type;
+  peer.name = Text{abstract_name};
+  return !preflight::AbstractNameUser(peer).empty();
 }
 
 /// A descriptor; -1: `*problem` says what failed.
 int Make(const File& file, const UnixSocket& socket, const Creds* process, bool connects,
-         const Surroundings& around, NameRecord* record, std::string* problem) {
+         const Surroundings& around, NameRecord* record, Problem* problem) {
   const std::string& peer = socket.peer_name->bytes;
   if (!peer.starts_with('/') && !peer.starts_with('\0')) {
-    *problem = "its peer has the relative name \"" + Printable(peer) +
-               "\", and where that begins is not known";
+    *problem = {"its peer has the relative name \"" + Printable(peer) +
+                "\", and where that begins is not known"};
     return -1;
   }
   const auto fails = [&](const char* call, int fd) {
-    *problem = ErrorText(call);
+    *problem = {ErrorText(call)};
     if (fd >= 0) close(fd);
     return -1;
   };
@@ -123,13 +143,17 @@ int Make(const File& file, const UnixSocket& socket, const Creds* process, bool 
       fchown(fd, process->fsuid, process->fsgid) != 0) {
     return fails("fchown(2)", fd);
   }
+  const auto connect_to = [&](bool now) -> Problem {
+    if (!now && peer.starts_with('\0') && !IsThere(socket.socket_type, peer)) {
+      return {"no socket has the name @" + Printable(peer.substr(1)), "start who listens there"};
+    }
+    return {ConnectTo({fd, own, peer, process}, now), "start who listens there"};
+  };
   const bool has_path = socket.name && !socket.IsAbstract();
-  if (has_path) *problem = ConnectTo({fd, own, peer, process}, false);  // before a file is made
-  if (problem->empty()) *problem = Bind(socket, fd, connects, around, record);
-  if (problem->empty() && (connects || !has_path)) {
-    *problem = ConnectTo({fd, own, peer, process}, connects);
-  }
-  if (!problem->empty()) {
+  if (has_path || !connects) *problem = connect_to(false);  // before a file is made
+  if (problem->what.empty()) *problem = Bind(socket, fd, connects, around, record);
+  if (problem->what.empty() && connects) *problem = connect_to(true);
+  if (!problem->what.empty()) {
     close(fd);
     return -1;
   }
@@ -151,14 +175,13 @@ void ConnectOutside(const Program& program, const OutsideSockets& allowed, bool 
     if (socket == nullptr || !open->file->external || !socket->peer_name) continue;
     const std::string& key = *open->file->external;
     if ((!allowed.all && !allowed.keys.contains(key)) || inherited->contains(key)) continue;
-    std::string problem;
+    Problem problem;
     const int fd = Make(*open->file, *socket, openers.Of(i), connects, around, &record, &problem);
-    if (fd >= 0) {
-      inherited->emplace(key, fd);
-    } else {
-      diag.Add({Severity::kError, CommandPlace(program[i], i), key + ": " + problem, i,
-                "start who listens there, or hand over a descriptor: --inherit-fd fd[N]:" + key});
-    }
+    inherited->emplace(key, fd);
+    if (fd >= 0) continue;
+    const std::string instead = "hand over a descriptor: --inherit-fd fd[N]:" + key;
+    diag.Add({Severity::kError, CommandPlace(program[i], i), key + ": " + problem.what, i,
+              (problem.advice.empty() ? "" : problem.advice + ", or ") + instead});
   }
 }
 

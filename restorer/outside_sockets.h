@@ -18,10 +18,10 @@ struct OutsideSockets {
 };
 
 /// Makes the sockets that `allowed` names and `*inherited` has not, and connects each to the name
-/// of its peer, with the rights of the process that opens it; `*inherited` gets them, by key. Not
-/// `connects`: only looks whether somebody could be there. Names that are paths are bound first,
-/// and are on record in `names` (NameRecord), for who has to remove them; from then on signals that
-/// stop wait (cleanup.h). What fails is reported.
+/// of its peer, with the rights of the process that opens it; `*inherited` gets them, by key: -1
+/// where that failed. Not `connects`: only looks whether somebody could be there, and touches
+/// nothing. Names that are paths are bound first, and are on record in `names` (NameRecord), for
+/// who has to remove them; from then on signals that stop wait (cleanup.h). What fails is reported.
 void ConnectOutside(const Program& program, const OutsideSockets& allowed, bool connects, int names,
                     std::map<std::string, int>* inherited, Diagnostics& diag);
 

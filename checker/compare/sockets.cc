@@ -2,6 +2,8 @@
 // The comparison of what is between sockets with a snapshot: peers, and messages on their way.
 #include <sys/socket.h>
 
+#include <iterator>
+#include <map>
 #include <unordered_set>
 
 #include "checker/compare/comparison.h"
@@ -88,6 +90,8 @@ void Comparison::ComparePeers() {
     const auto known = description_of_.find(file);
     return known == description_of_.end() ? nullptr : known->second->socket.get();
   };
+  // Who is accepted first: the order of the snapshot, and the turn of each.
+  std::map<SocketId, std::map<FileIndex, std::size_t>> waiting;
   for (const auto& [file, description] : description_of_) {
     const auto* socket = As<UnixSocket>(*snapshot_.files[file]);
     const SocketObject* found = description->socket.get();
@@ -108,6 +112,18 @@ void Comparison::ComparePeers() {
     }
     if (listener != has_listener.get()) {
       Differ(where, "waits for", SocketText(listener), SocketText(has_listener.get()));
+    } else if (listener != nullptr) {
+      waiting[listener->opened.socket_id].emplace(file, found->turn);
+    }
+  }
+  for (const auto& [listener, turns] : waiting) {
+    for (auto one = turns.begin(), next = std::next(one); next != turns.end(); ++one, ++next) {
+      if (one->second < next->second) continue;
+      const auto name = [&](FileIndex file) {
+        return "file " + std::to_string(snapshot_.files[file]->id.value);
+      };
+      Differ(name(next->first), "waits for socket " + std::to_string(listener.value),
+             "behind " + name(one->first), "before it");
     }
   }
 }

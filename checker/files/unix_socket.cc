@@ -296,7 +296,7 @@ void FileRules<UnixSocket>::Opened(const Kernel& kernel, Description& descriptio
     object->peer = target;
   } else {
     object->listener = target;
-    ++target->pending;
+    object->turn = target->pending++;
   }
 }
 

@@ -28,6 +28,7 @@ struct SocketObject {
   std::vector<SocketMessage> queue;      ///< received by nobody
   std::vector<SocketMessage> ahead;      ///< sent before anybody accepted
   std::size_t pending = 0;               ///< connections that a listener has not accepted
+  std::size_t turn = 0;                  ///< how many waited at `listener` before this one
   /// Of the socket file; accepted ones have their listener's.
   std::shared_ptr<const std::optional<FilePermissions>> permissions;
 };

@@ -34,6 +34,7 @@ class Planner {
     for (const SocketQueue& queue : snapshot_.socket_queues) PlanQueue(queue);
     HoldSets();
     PlanVanished();
+    CheckBacklogs();
     PlanAccepts();
     for (DescriptorTable& table : snapshot_.tables) {
       std::sort(table.slots.begin(), table.slots.end(),
@@ -157,12 +158,9 @@ class Planner {
     } else if (socket.state == kUnconnected && IsDatagram(socket)) {
       const auto known = sender_to_.find(socket.socket_id.value);
       if (known != sender_to_.end()) return known->second;
-      if (!socket.name) return InventPeer(receiver);
-      UnixSocket sender;
-      sender.socket_type = socket.socket_type;
-      sender.state = kConnected;
-      sender.connect_to = SocketReference{socket.socket_id.value};
-      return Invent(std::move(sender));
+      // Whom somebody connects to is connected himself, for sock_diag(7); an end that leaves its
+      // pair is not.
+      return InventPeer(receiver);
     }
     Refuse(receiver, "has messages in its queue that nobody can send any more");
     return FileIndex();
@@ -225,6 +223,28 @@ class Planner {
         continue;
       }
       if (!pair_of_.contains(file)) InventPeer(file);
+    }
+  }
+
+  /// Whoever has lowered its backlog keeps the connections that were waiting; nobody can connect
+  /// them once more.
+  void CheckBacklogs() {
+    std::unordered_map<std::uint64_t, std::size_t> waiting;
+    for (const auto& file : snapshot_.files) {
+      const auto* socket = As<UnixSocket>(*file);
+      if (socket != nullptr && socket->connect_to && !file->external) {
+        ++waiting[socket->connect_to->value];
+      }
+    }
+    for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
+      const UnixSocket* socket = FindSocket(FileIndex(i));
+      if (socket == nullptr || !socket->backlog) continue;
+      const auto found = waiting.find(socket->socket_id.value);
+      if (found == waiting.end() || found->second <= *socket->backlog + std::size_t{1}) continue;
+      Refuse(FileIndex(i), "has " + std::to_string(found->second) +
+                               " connections that wait, and a backlog of " +
+                               std::to_string(*socket->backlog) + ", which lets " +
+                               std::to_string(*socket->backlog + std::size_t{1}) + " in");
     }
   }
 

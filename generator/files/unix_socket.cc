@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "generator/files/unix_socket.h"
 
+#include <sys/socket.h>
+
 #include <map>
 #include <utility>
 
@@ -24,22 +26,24 @@ void FilePlanner<UnixSocket>::PlanOpenings(Openings& openings) {
     const auto target = file_of_.find(socket->connect_to->value);
     if (target == file_of_.end() || target->second == file) continue;
     openings.Need(file, target->second);
+    if (socket->socket_type.value == SOCK_DGRAM) continue;  // nobody accepts
     Clients& of_target = clients[target->second];
     (openings.PeerOf(file) >= 0 ? of_target.accepted : of_target.waiting).push_back(file);
   }
-  for (const auto& [target, of_target] : clients) PutAcceptedFirst(of_target, openings);
+  for (const auto& [target, of_target] : clients) KeepOrder(of_target, openings);
 }
 
 /// A listener accepts whoever has waited longest: so all that it has accepted come before any that
-/// waits, one after another.
-void FilePlanner<UnixSocket>::PutAcceptedFirst(const Clients& clients, Openings& openings) {
-  if (clients.accepted.empty() || clients.waiting.empty()) return;
-  for (std::size_t i = 1; i < clients.accepted.size(); ++i) {
-    openings.Need(clients.accepted[i], clients.accepted[i - 1]);
-  }
-  for (const FileIndex waiting : clients.waiting) {
-    openings.Need(waiting, clients.accepted.back());
-  }
+/// waits, and these one after another, whichever processes connect.
+void FilePlanner<UnixSocket>::KeepOrder(const Clients& clients, Openings& openings) {
+  if (clients.waiting.empty()) return;
+  const auto chain = [&](const std::vector<FileIndex>& files) {
+    for (std::size_t i = 1; i < files.size(); ++i) openings.Need(files[i], files[i - 1]);
+  };
+  chain(clients.accepted);
+  chain(clients.waiting);
+  if (clients.accepted.empty()) return;
+  openings.Need(clients.waiting.front(), clients.accepted.back());
 }
 
 Result FilePlanner<UnixSocket>::Open(const OpeningSite& site,

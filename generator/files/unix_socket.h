@@ -22,12 +22,12 @@ class FilePlanner<UnixSocket> : public PlainPlanner<UnixSocket> {
               const UnixSocket& socket, Diagnostics& diag);
 
  private:
-  /// Of one socket.
+  /// Of one listener, in the order of the snapshot.
   struct Clients {
     std::vector<FileIndex> accepted, waiting;
   };
 
-  static void PutAcceptedFirst(const Clients& clients, Openings& openings);
+  static void KeepOrder(const Clients& clients, Openings& openings);
 
   std::unordered_map<std::uint64_t, FileIndex> file_of_;  ///< by socket id
 };

@@ -226,6 +226,75 @@ TEST(GenerateSocketsTest, APeerThatIsGone) {
   EXPECT_EQ(Count(verdict.program, "CLOSE_FD"), 2u);
 }
 
+/// Who connects, and in which order: whichever process it is, and whatever number he has.
+TEST(GenerateSocketsTest, ConnectionsThatWaitKeepTheirOrder) {
+  SocketWorld world("1 1 1 [ 2 1 1 [] 3 1 1 [] ]", "fd 1: 0=a\nfd 2: 0=a\nfd 3: 0=a");
+  UnixSocket listener = Connected();
+  listener.state = kListening;
+  listener.backlog = 2;
+  listener.name = Text{"/run/listener"};
+  const FileIndex there = world.Add(listener);
+  world.Hold(1, there, 3);
+  UnixSocket client = Connected();
+  client.connect_to =
+      SocketReference{std::get<UnixSocket>(world.dump.snapshot.files[there]->body).socket_id.value};
+  std::vector<FileIndex> clients;
+  for (int i = 0; i < 3; ++i) clients.push_back(world.Add(client));
+  world.Hold(2, clients[0], 9);
+  world.Hold(2, clients[1], 4);
+  world.Hold(1, clients[2], 5);
+  const PlanVerdict verdict(world.dump);
+  EXPECT_EQ(verdict.problems, "");
+  std::vector<Fd> order;
+  for (const Command& command : verdict.program) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    const auto* socket = open == nullptr ? nullptr : As<UnixSocket>(*open->file);
+    if (socket != nullptr && socket->connect_to) order.push_back(open->fd);
+  }
+  EXPECT_EQ(order, (std::vector<Fd>{9, 4, 5}));
+}
+
+/// listen(2) has lowered the backlog since they came.
+TEST(GenerateSocketsTest, MoreConnectionsThatWaitThanTheBacklogAreRefused) {
+  for (const std::uint32_t backlog : {0, 1}) {
+    SocketWorld world("1 1 1 []", "fd 1: 0=a");
+    UnixSocket listener = Connected();
+    listener.state = kListening;
+    listener.backlog = backlog;
+    listener.name = Text{"/run/listener"};
+    const FileIndex there = world.Add(listener);
+    world.Hold(0, there, 3);
+    UnixSocket client = Connected();
+    client.connect_to = SocketReference{
+        std::get<UnixSocket>(world.dump.snapshot.files[there]->body).socket_id.value};
+    for (Fd fd = 4; fd < 6; ++fd) world.Hold(0, world.Add(client), fd);
+    const PlanVerdict verdict(world.dump);
+    if (backlog == 1) {
+      EXPECT_EQ(verdict.problems, "");
+    } else {
+      EXPECT_NE(verdict.problems.find("has 2 connections that wait, and a backlog of 0"),
+                std::string::npos)
+          << verdict.problems;
+    }
+  }
+}
+
+/// It is nobody's peer, so nobody connects to it in order to send.
+TEST(GenerateSocketsTest, ANamedDatagramSocketThatHasMessagesIsNotConnected) {
+  SocketWorld world("1 1 1 []", "fd 1: 0=a");
+  UnixSocket receiver = Connected();
+  receiver.socket_type = SocketType{SOCK_DGRAM};
+  receiver.state = kUnconnected;
+  receiver.name = Text{"/run/receiver"};
+  const FileIndex there = world.Add(receiver);
+  world.Hold(0, there, 3);
+  world.Send(there);
+  const PlanVerdict verdict(world.dump);
+  EXPECT_EQ(verdict.problems, "");
+  EXPECT_EQ(Count(verdict.program, "peer"), 1u);
+  EXPECT_EQ(Count(verdict.program, "connect_to"), 0u);
+}
+
 /// Nobody else holds it: the process that sends does, for that time.
 TEST(GenerateSocketsTest, ADescriptorInFlight) {
   SocketWorld world("1 1 1 []", "fd 1: 0=a");

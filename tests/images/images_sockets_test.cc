@@ -62,7 +62,8 @@ TEST(Sockets, ConnectedToOutside) {
   const Snapshot snapshot = SnapshotOf(dump);
   const File* file = FileOf(snapshot, 4);
   ASSERT_NE(file, nullptr);
-  EXPECT_EQ(file->external, "socket:[40]");
+  ASSERT_TRUE(file->external);
+  EXPECT_EQ(*file->external, "socket:[40]");
   const auto& body = std::get<UnixSocket>(file->body);
   EXPECT_EQ(body.peer_name, Text{"/run/server"});
   EXPECT_EQ(body.name, Text{"/run/client"});

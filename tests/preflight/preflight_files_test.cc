@@ -340,6 +340,7 @@ Json Memory(const std::string& exe) {
                             "start_brk", "brk", "arg_start", "arg_end", "env_start", "env_end"}) {
     mm[bound] = Plan::Hex(kCode);
   }
+  mm["end_code"] = Plan::Hex(kCode + 1);
   return mm;
 }
 

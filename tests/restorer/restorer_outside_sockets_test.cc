@@ -176,6 +176,45 @@ TEST_F(OutsideSocketsTest, TakeNobodysPlace) {
                 "the directory of its own name " + folder_ + "/none/own: No such file");
 }
 
+/// What keeps the restore from beginning is found before a file makes room for a name.
+TEST_F(OutsideSocketsTest, RefusalsTouchNoName) {
+  close(Bound(SOCK_DGRAM, Own()));  // nobody's
+  const Json missing = {{"type", "REG"}, {"id", 2}, {"flags", {"O_RDONLY"}}, {"path", "/none"}};
+  ExpectRefused(Plan({{"name", Own()}}, missing), "--ext-unix-sk", "/none");
+  EXPECT_EQ(access(Own().c_str(), F_OK), 0);
+}
+
+TEST_F(OutsideSocketsTest, OneFindingForOneCause) {
+  const auto refused = [&](const Json& more, const std::string& what, const std::string& advice) {
+    for (const char* how : {"--ext-unix-sk", "--preflight --ext-unix-sk"}) {
+      const Outcome outcome = Run(Plan(more), std::string("--detach ") + how);
+      EXPECT_EQ(outcome.status, 3) << outcome.errors;
+      EXPECT_NE(outcome.errors.find(what), std::string::npos) << outcome.errors;
+      EXPECT_NE(outcome.errors.find("(" + advice + ", or hand over a descriptor: "),
+                std::string::npos)
+          << outcome.errors;
+      EXPECT_EQ(outcome.errors.find("is not handed over"), std::string::npos) << outcome.errors;
+    }
+  };
+  refused({{"peer_name", folder_ + "/nobody"}}, "no socket is at " + folder_ + "/nobody",
+          "start who listens there");
+  refused({{"peer_name", std::string(1, '\0') + "crrestore-outside-nobody"}},
+          "no socket has the name @crrestore-outside-nobody", "start who listens there");
+  const std::string taken = std::string(1, '\0') + "crrestore-outside-taken";
+  const int other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  memcpy(address.sun_path, taken.data(), taken.size());
+  ASSERT_EQ(bind(other, reinterpret_cast<sockaddr*>(&address),
+                 static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + taken.size())),
+            0);
+  refused({{"name", taken}}, "its own name @crrestore-outside-taken is taken, by process ",
+          "end who has it");
+  close(other);
+  std::ofstream(Own()) << "x";
+  refused({{"name", Own()}}, "its own name " + Own() + " is a file", "make the name free");
+}
+
 TEST_F(OutsideSocketsTest, FailuresLeaveNoName) {
   const Json named = {{"name", Own()}, {"socket_type", "SOCK_STREAM"}};
   ExpectRefused(Plan(named), "--ext-unix-sk", "connect(2) to " + name_);  // of another type

@@ -181,6 +181,49 @@ TEST_F(RestorerPipesTest, WhatIsInAFifoAlreadyIsNotWrittenAgain) {
   close(outside);
 }
 
+/// He would read what is queued, though the restore fails.
+TEST_F(RestorerPipesTest, NothingIsDoneToAFifoThatSomebodyOutsideHas) {
+  const std::string path = folder_ + "/fifo";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  const auto plan = [&](const Json& more) {
+    return PlanWith([&](Plan& it) {
+      it.Add("OPEN_FILE", Pid(0),
+             {{"fd", 0},
+              {"file", Both({{"type", "FIFO"},
+                             {"id", 1},
+                             {"flags", {"O_RDWR", "O_LARGEFILE"}},
+                             {"pipe_id", 7},
+                             {"path", path}},
+                            more)}});
+    });
+  };
+  const int other = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  const int reader = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  const int writer = open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  close(other);
+  const auto refused = [&] {
+    const Json capacity = {{"capacity", 8192}};
+    ExpectRefused(plan(Data(5)), "", "somebody outside has the FIFO open, and has read it) " + path,
+                  5);
+    ExpectRefused(plan(capacity), "", "somebody outside has the FIFO open) " + path, 5);
+    const Outcome same = Run(plan({{"capacity", 65536}}));
+    EXPECT_EQ(same.status, 0) << same.errors;
+    KillEverybody();
+  };
+  refused();
+  char byte;
+  EXPECT_EQ(read(reader, &byte, 1), -1);
+  EXPECT_EQ(fcntl(reader, F_GETPIPE_SZ), 65536);
+  close(writer);
+  refused();
+  const int again = open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  close(reader);
+  refused();
+  close(again);
+  const Outcome outcome = Run(plan(Both(Data(5), {{"capacity", 8192}})));
+  EXPECT_EQ(outcome.status, 0) << outcome.errors;
+}
+
 TEST_F(RestorerPipesTest, DescriptionsOfAPipeFromOutsideAreTheProcesssOwn) {
   int ends[2];
   ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);

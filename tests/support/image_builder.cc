@@ -122,6 +122,16 @@ void Dump::AddProcess(std::uint32_t pid, std::uint32_t ppid) {
   AddDescriptor(pid, 0, 3);
   mms[pid].set_exe_file_id(1);
   mms[pid].set_dumpable(1);
+  constexpr std::uint64_t kBounds = 0x10000;
+  for (auto set :
+       {&pb::mm_entry::set_mm_start_code, &pb::mm_entry::set_mm_end_code,
+        &pb::mm_entry::set_mm_start_data, &pb::mm_entry::set_mm_end_data,
+        &pb::mm_entry::set_mm_start_stack, &pb::mm_entry::set_mm_start_brk,
+        &pb::mm_entry::set_mm_brk, &pb::mm_entry::set_mm_arg_start, &pb::mm_entry::set_mm_arg_end,
+        &pb::mm_entry::set_mm_env_start, &pb::mm_entry::set_mm_env_end}) {
+    (mms[pid].*set)(kBounds);
+  }
+  mms[pid].set_mm_end_code(kBounds + 1);
   AddArea(pid, 0x10000, 2, kRegular | kAnonPrivate);
   pagemaps[NameOf("pagemap-", pid)] = {pid, {PagesAt(0x10000, 2)}};
 }

@@ -367,6 +367,18 @@ TEST(DiffTest, KnowsObjectsByOtherNumbers) {
   EXPECT_EQ(PlanLines(unlinked, again, same), "no difference\n");
 }
 
+/// What is handed over is opened once more.
+TEST(DiffTest, TakesPipesForTheSameHoweverTheyWereOpened) {
+  DiffOptions same;
+  same.same_meaning = true;
+  const std::string plan = One(
+      R"({"command": "OPEN_FILE", "pid": 5, "fd": 3, "file": {"type": "PIPE", "id": 1, "flags": ["O_RDONLY"], "pipe_id": 7, "external": "pipe:[7]"}})");
+  const std::string opened = Replaced(plan, R"(["O_RDONLY"])", R"(["O_RDONLY", "O_LARGEFILE"])");
+  EXPECT_EQ(PlanLines(plan, opened), "5: fd 3: flags O_RDONLY, then O_RDONLY|O_LARGEFILE\n");
+  EXPECT_EQ(PlanLines(plan, opened, same), "no difference\n");
+  EXPECT_EQ(PlanLines(opened, plan, same), "no difference\n");
+}
+
 TEST(DiffTest, LetsClocksGoOn) {
   DiffOptions same;
   same.same_meaning = true;

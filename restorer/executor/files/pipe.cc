@@ -35,8 +35,13 @@ bool IsKept(const Caller& caller, long fifo, const OpenOp& open) {
   return true;
 }
 
+bool HasCapacity(const Caller& caller, long fifo, const PipeOp& pipe) {
+  return pipe.capacity == 0 ||
+         caller.Must("fcntl(F_GETPIPE_SZ)", __NR_fcntl, fifo, F_GETPIPE_SZ) == (long)pipe.capacity;
+}
+
 void SetCapacity(const Caller& caller, long to, const PipeOp& pipe) {
-  if (pipe.capacity == 0) return;
+  if (HasCapacity(caller, to, pipe)) return;
   caller.Must("fcntl(F_SETPIPE_SZ)", __NR_fcntl, to, F_SETPIPE_SZ, pipe.capacity);
 }
 
@@ -99,6 +104,30 @@ void OwnName(long fd, char* name) {
   name[end] = 0;
 }
 
+/// Whether somebody outside has a FIFO open, whom all that is done to it would reach. Nobody of the
+/// tree has it yet.
+bool IsHeld(const Caller& caller, const OpenOp& open) {
+  const uint32_t look_flags = O_PATH | O_CLOEXEC | (open.flags & O_NOFOLLOW);
+  const long look = OpenChecked(caller, open.directory, open.path, look_flags, *open.check);
+  char name[40];
+  OwnName(look, name);
+  const auto open_for = [&](uint32_t access) {
+    return caller.Try(__NR_openat, caller.setup->service_fd, name, access | O_NONBLOCK | O_CLOEXEC,
+                      0);
+  };
+  const long writer = open_for(O_WRONLY);
+  if (writer >= 0) caller.Must("close", __NR_close, writer);
+  const long reader = open_for(O_RDONLY);
+  if (reader < 0) caller.Fail("open", reader, open.path);
+  int queued = 0;
+  caller.Must("ioctl(FIONREAD)", __NR_ioctl, reader, FIONREAD, &queued);
+  char none;  // the end, where nobody can write
+  const bool held = writer >= 0 || queued != 0 || caller.Try(__NR_read, reader, &none, 1) == kAgain;
+  caller.Must("close", __NR_close, reader);
+  caller.Must("close", __NR_close, look);
+  return held;
+}
+
 }  // namespace
 
 void OpenPipe(const Caller& caller, const OpenOp& open) {
@@ -139,13 +168,20 @@ void OpenPipe(const Caller& caller, const OpenOp& open) {
 /// While it is open for both, nobody waits for the other side.
 void OpenFifo(const Caller& caller, const OpenOp& open) {
   const FileCheck& check = *open.check;
+  const PipeOp& pipe = *open.pipe;
   const uint32_t nofollow = open.flags & O_NOFOLLOW;
+  const bool held = (pipe.bytes != 0 || pipe.capacity != 0) && IsHeld(caller, open);
   const uint32_t both = O_RDWR | O_NONBLOCK | O_CLOEXEC | nofollow;
   const long meanwhile = OpenChecked(caller, open.directory, open.path, both, check);
+  if (held && !HasCapacity(caller, meanwhile, pipe)) {
+    caller.Fail("fcntl(F_SETPIPE_SZ) (somebody outside has the FIFO open)", kBusy, open.path);
+  }
   if (IsKept(caller, meanwhile, open)) {
-    SetCapacity(caller, meanwhile, *open.pipe);
+    SetCapacity(caller, meanwhile, pipe);
+  } else if (held && pipe.bytes != 0) {
+    caller.Fail("write (somebody outside has the FIFO open, and has read it)", kBusy, open.path);
   } else {
-    Fill(caller, meanwhile, *open.pipe);
+    Fill(caller, meanwhile, pipe);
   }
   const uint32_t flags = (open.flags & ~kOnlySet) | O_CLOEXEC;
   const long fd = OpenChecked(caller, open.directory, open.path, flags, check);
