@@ -132,6 +132,7 @@ class Comparison {
     const Description* found;
   };
   std::vector<EpollPair> epoll_sets_;
+  Renaming files_;
   Renaming shmems_;
   Renaming memfds_;
   Renaming pipes_;

@@ -177,9 +177,17 @@ void CompareChecks(const std::string& where, const Snapshot& snapshot, const Reg
   Compare(where, "file.build_id", expected.build_id, found.build_id, diag);
 }
 
-/// `objects`: by what names the program has the objects of that kind.
+/// By what names the program has what regions show.
+struct Names {
+  Renaming &shmems, &memfds, &files;
+
+  Renaming& OfObject(RegionKind kind) const {
+    return kind == RegionKind::kSharedAnonymous ? shmems : memfds;
+  }
+};
+
 void CompareRegion(const std::string& where, const Snapshot& snapshot, const PlainRegion& expected,
-                   const PlainRegion& found, Renaming& objects, Diagnostics& diag) {
+                   const PlainRegion& found, Names names, Diagnostics& diag) {
   if (expected.kind != found.kind) {
     diag.Error(where,
                "backing: expected " + KindText(expected.kind) + ", found " + KindText(found.kind));
@@ -193,7 +201,8 @@ void CompareRegion(const std::string& where, const Snapshot& snapshot, const Pla
   if (expected.file != nullptr && found.file != nullptr) {
     CompareChecks(where, snapshot, *expected.file, *found.file, diag);
   }
-  if (HasObject(expected.kind) && !objects.Pair(expected.object, found.object)) {
+  if (HasObject(expected.kind) &&
+      !names.OfObject(expected.kind).Pair(expected.object, found.object)) {
     diag.Error(where, "object: expected " + std::to_string(expected.object) + ", found " +
                           std::to_string(found.object) + ", which stands for another one");
   }
@@ -205,12 +214,16 @@ void CompareRegion(const std::string& where, const Snapshot& snapshot, const Pla
   Compare(where, "events.image", Text{expected.events.image}, Text{found.events.image}, diag);
   Compare(where, "events.offset", expected.events.offset, found.events.offset, diag);
   Compare(where, "shmid", expected.shmid, found.shmid, diag);
-  Compare(where, "socket", expected.socket, found.socket, diag);
+  if (expected.kind == RegionKind::kPacketRing &&
+      !names.files.Pair(expected.socket, found.socket)) {
+    diag.Error(where, "socket: expected " + std::to_string(expected.socket) + ", found " +
+                          std::to_string(found.socket) + ", which stands for another one");
+  }
 }
 
 void CompareRegions(const std::string& process, const Snapshot& snapshot,
                     const std::vector<PlainRegion>& expected, const std::vector<PlainRegion>& found,
-                    Renaming& shmems, Renaming& memfds, Diagnostics& diag) {
+                    Names names, Diagnostics& diag) {
   auto name = [&](const PlainRegion& region) {
     return process + " region " + RangeText(region.range);
   };
@@ -225,8 +238,7 @@ void CompareRegions(const std::string& process, const Snapshot& snapshot,
     } else if (only_f) {
       diag.Error(name(*f), KindText(f->kind) + ", not expected like this");
     } else {
-      Renaming& objects = e->kind == RegionKind::kSharedAnonymous ? shmems : memfds;
-      CompareRegion(name(*e), snapshot, *e, *f, objects, diag);
+      CompareRegion(name(*e), snapshot, *e, *f, names, diag);
     }
     if (!only_f) ++e;
     if (!only_e) ++f;
@@ -269,7 +281,7 @@ void Comparison::CompareMemory(const std::string& where, const AddressSpace& exp
     return !regions.empty() && regions.back().kind == RegionKind::kVsyscall;
   };
   if (has_vsyscall(mapped) && !has_vsyscall(wanted)) mapped.pop_back();
-  CompareRegions(where, snapshot_, wanted, mapped, shmems_, memfds_, diag_);
+  CompareRegions(where, snapshot_, wanted, mapped, {shmems_, memfds_, files_}, diag_);
   for (const PlainRegion& region : wanted) {
     const auto other = std::ranges::lower_bound(mapped, region.range.start, {},
                                                 [](const auto& it) { return it.range.start; });

@@ -136,8 +136,9 @@ void Comparison::CompareThreads(const std::string& where, const crgen::Process& 
 }
 
 void Comparison::CompareFile(const std::string& where, const File& expected, const File& found) {
-  if (!(expected.id == found.id)) {
-    Differ(where, "id", std::to_string(expected.id.value), std::to_string(found.id.value));
+  if (!files_.Pair(expected.id.value, found.id.value)) {
+    Differ(where, "id", std::to_string(expected.id.value),
+           std::to_string(found.id.value) + ", which stands for another one");
   }
   if (expected.body.index() != found.body.index()) {
     Differ(where, "type", std::string(TypeOf(expected)), std::string(TypeOf(found)));

@@ -81,7 +81,12 @@ void FileLoaderOf<Tty>::CheckInfo(const pb::tty_info_entry& entry, const Place& 
   if (entry.gid() == kNoId) at.Error("gid", "4294967295 is no id");
   at.AtMost("sid", entry.sid(), kMostPid);
   at.AtMost("pgrp", entry.pgrp(), kMostPid);
-  if (entry.type() != pb::TTY_PTY) return;
+  if (entry.type() != pb::TTY_PTY) {
+    if (entry.has_pty()) {
+      at.Error("type", std::to_string(entry.type()) + ", but pty.index says that it is a pty");
+    }
+    return;
+  }
   const std::uint32_t index = entry.pty().index();
   at.AtMost("pty.index", index, kMostIndex);
   if (!entry.has_pty() || entry.id() / 2 != index) {
