@@ -29,6 +29,23 @@ bool IsLeader(const ThreadStart& start) {
   return start.thread == &start.thread->process->threads[0];
 }
 
+/// As what the process is to stop; 0: it runs.
+int StopOf(const Process& process, bool stop_all) {
+  if (process.stopped != 0) return process.stopped;
+  return stop_all ? SIGSTOP : 0;
+}
+
+/// Whether it must stop before its signals are let in: one that waits would come first, and those
+/// of terminals do not stop everybody. Its parent then has SIGCHLD pending when it begins.
+bool StopsFirst(const Process& process, bool stop_all) {
+  const int signal = StopOf(process, stop_all);
+  bool waits = process.queue_count != 0;
+  for (std::uint32_t i = 0; i < process.thread_count; ++i) {
+    waits = waits || process.threads[i].queue_count != 0;
+  }
+  return signal != 0 && (signal != SIGSTOP || waits);
+}
+
 /// A word of code in the arena that is a system call: the executor is full of them.
 std::uint64_t FindSystemCall(const Arena& arena) {
   const auto* code = reinterpret_cast<const unsigned char*>(arena.start());
@@ -242,9 +259,9 @@ std::string Handover::Prepare(bool stop_all) {
     if (start.thread->process->dumpable == 1) dumpable.push_back(&start);
   }
   for (const ThreadStart* leader : leaders) {
-    const int planned = leader->thread->process->stopped;
-    if (planned == 0 && !stop_all) continue;
-    std::string problem = StopProcess(*leader, planned != 0 ? planned : SIGSTOP);
+    const Process& process = *leader->thread->process;
+    if (!StopsFirst(process, stop_all)) continue;
+    std::string problem = StopProcess(*leader, StopOf(process, stop_all));
     if (!problem.empty()) return problem;
   }
   // Whoever may debug a process must not find there what belongs to others: all but the executor's
@@ -270,7 +287,12 @@ std::string Handover::CheckAlive() const {
   return "";
 }
 
-std::string Handover::Release() {
+std::string Handover::Release(bool stop_all) {
+  for (const ThreadStart& start : script_.threads) {
+    const Process& process = *start.thread->process;
+    const bool stops = StopOf(process, stop_all) != 0 && !StopsFirst(process, stop_all);
+    if (stops && IsLeader(start) && kill(start.number, SIGSTOP) != 0) return Failed(start, "kill");
+  }
   bool running = false;
   for (const ThreadStart& start : script_.threads) {
     const bool detached = Ptrace(PTRACE_DETACH, start.number, 0, 0) == 0;

@@ -22,13 +22,14 @@ class Handover {
   std::string Trace();
   /// Stops every thread, which has all attributes and rests. Its registers go into the script.
   std::string StopAll();
-  /// Stops the processes that are to be stopped (`stop_all`: all), unmaps the arena, lets debuggers
-  /// reach those that are to be `dumpable`, sets the registers. Nothing has run yet.
+  /// Stops processes that are to be stopped (`stop_all`: all) where signals wait, unmaps the arena,
+  /// lets debuggers reach those that are to be `dumpable`, sets the registers. Nothing has run yet.
   std::string Prepare(bool stop_all);
   /// Whether everybody still stands where Prepare() has left them. Empty, or who has died.
   std::string CheckAlive() const;
-  /// Lets everybody go. Nothing fails from here on but by the death of a process.
-  std::string Release();
+  /// Lets everybody go; the other processes that are to be stopped stop at once. Nothing fails from
+  /// here on but by the death of a process.
+  std::string Release(bool stop_all);
 
  private:
   /// A system call that a stopped thread is made to execute.

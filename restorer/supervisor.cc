@@ -126,7 +126,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (problem.empty() && lock.has_found()) problem = handover.CheckAlive();
   if (problem.empty()) problem = lock.Remove();
   if (problem.empty()) problem = cgroups_.Freeze();
-  if (problem.empty()) problem = handover.Release();
+  if (problem.empty()) problem = handover.Release(options_.stop);
   if (!problem.empty()) {
     connections.Hold();
     if (lock.may_be_gone()) {

@@ -178,7 +178,7 @@ TEST(CheckLocks, Leases) {
 
 Command ExecutableOf(Pid pid, std::string path) {
   Attributes attributes;
-  attributes.mm.emplace();
+  attributes.mm.emplace().end_code.value = 1;
   attributes.mm->exe = {std::move(path)};
   return AttrOf(pid, attributes);
 }

@@ -257,7 +257,7 @@ TEST(CheckUnlinked, WhatIsWatchedExists) {
 TEST(CheckUnlinked, AnExecutableExists) {
   const auto executable = [](std::uint64_t id) {
     Attributes attributes;
-    attributes.mm.emplace();
+    attributes.mm.emplace().end_code.value = 1;
     attributes.mm->exe = {"/gone"};
     attributes.mm->exe_unlinked = UnlinkedId{id};
     return AttrOf(10, attributes);
@@ -272,7 +272,7 @@ TEST(CheckUnlinked, AnExecutableExists) {
 TEST(CheckUnlinked, IsReachedByAnotherName) {
   const auto executable = [](const char* link, bool unlinked) {
     Attributes attributes;
-    attributes.mm.emplace();
+    attributes.mm.emplace().end_code.value = 1;
     attributes.mm->exe = {"/gone"};
     attributes.mm->exe_opened_by = Text{link};
     if (unlinked) attributes.mm->exe_unlinked = UnlinkedId{1};

@@ -154,15 +154,18 @@ fd 4: 5=proc/9)");
             "files of its directory in /proc are open, and nobody had its number");
 }
 
-TEST(GenerateRegressionTest, AFileOfProcThatIsInheritedTooEarlyIsRefusedByName) {
+TEST(GenerateRegressionTest, AFileOfProcThatIsInheritedTooEarlyIsTakenFromWhoOpensIt) {
   const PlanVerdict verdict(SnapshotBuilder::Build("1 1 1 [ 2 1 1 [] ]", R"(
 fd 1: 3=proc/2/stat
 fd 2: 3=proc/2/stat)"));
-  EXPECT_EQ(verdict.outcome, GenerateOutcome::kUnsupported);
-  EXPECT_NE(verdict.problems.find("file 1: /proc/2/stat is inherited by a process that is born "
-                                  "before 2, whose file it is"),
-            std::string::npos)
-      << verdict.problems;
+  EXPECT_EQ(verdict.outcome, GenerateOutcome::kOk);
+  EXPECT_EQ(verdict.problems, "");
+  EXPECT_EQ(std::ranges::count_if(verdict.program,
+                                  [](const Command& command) {
+                                    const auto* open = std::get_if<OpenFile>(&command.body);
+                                    return open != nullptr && open->from.has_value();
+                                  }),
+            1);
 }
 
 }  // namespace

@@ -219,18 +219,29 @@ TEST_F(RestorerSecurityTest, ASignalAtBirthIsKept) {
   plan.Fork(0, Pid(0));
   plan.MapProgram(Pid(0));
   plan.Resume(Pid(0), Plan::Registers(kPause), {{"signal_mask", "0x80000200"}});
+  auto* sent =
+      static_cast<std::atomic<int>*>(mmap(nullptr, sizeof(std::atomic<int>), PROT_READ | PROT_WRITE,
+                                          MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  int reached = 0;
   for (int i = 0; i < kTries; ++i) {
+    *sent = 0;
     const pid_t sender = fork();
     if (sender == 0) {
-      for (;;) kill(Pid(0), i % 2 == 0 ? SIGUSR1 : 32);
+      for (;;) *sent |= kill(Pid(0), i % 2 == 0 ? SIGUSR1 : 32) == 0 ? 1 : 0;
     }
     const Outcome outcome = Run(plan);
     kill(sender, SIGKILL);
     waitpid(sender, nullptr, 0);
     ASSERT_EQ(outcome.status, 0) << outcome.errors;
-    EXPECT_EQ(StatusLine(Pid(0), "ShdPnd:"), i % 2 == 0 ? "0000000000000200" : "0000000080000000");
+    reached += *sent;  // a busy machine may not let the sender run
+    if (*sent != 0) {
+      EXPECT_EQ(StatusLine(Pid(0), "ShdPnd:"),
+                i % 2 == 0 ? "0000000000000200" : "0000000080000000");
+    }
     KillEverybody();
   }
+  EXPECT_GT(reached, 0);
+  munmap(sent, sizeof *sent);
 }
 
 /// Whatever signal comes to whichever process at whatever moment: all or nothing, and no hang.

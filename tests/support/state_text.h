@@ -137,6 +137,7 @@ class StateText {
 
   void WriteFile(const check::Description& description) {
     auto file = std::make_shared<File>(*description.file);
+    Renumber(&file->id.value, &files_);
     if (auto* fifo = std::get_if<Fifo>(&file->body)) Renumber(&fifo->pipe_id.value, &fifos_);
     if (auto* socket = std::get_if<UnixSocket>(&file->body)) {
       Renumber(&socket->socket_id.value, &sockets_);
@@ -283,7 +284,7 @@ class StateText {
   std::unordered_map<const check::Table*, Pid> tables_;
   std::unordered_map<const check::Description*, std::size_t> descriptions_;
   mutable std::unordered_map<const Object*, std::size_t> numbers_;
-  std::unordered_map<std::uint64_t, std::size_t> fifos_, sockets_, unlinked_;
+  std::unordered_map<std::uint64_t, std::size_t> files_, fifos_, sockets_, unlinked_;
   std::unordered_map<const Object*, bool> objects_;
 };
 

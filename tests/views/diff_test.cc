@@ -447,8 +447,10 @@ TEST(DiffTest, AgreesWithTheComparisonOfPrograms) {
     };
     Diagnostics verdict, unreadable;
     const bool same = Succeeded(CompareWithSnapshot(state, later.snapshot, both, verdict));
-    const Differences found = Diff({{one.snapshot, kNothing, read}, "A"},
-                                   {{later.snapshot, kNothing, both}, "B"}, {}, unreadable);
+    Differences found = Diff({{one.snapshot, kNothing, read}, "A"},
+                             {{later.snapshot, kNothing, both}, "B"}, {}, unreadable);
+    // The judge knows descriptions by whatever number.
+    std::erase_if(found.list, [](const Difference& it) { return it.field == "id"; });
     EXPECT_EQ(same, found.list.empty()) << seed << AllText(verdict) << DiffText(found, {});
     ++(same ? equal : different);
   }
