@@ -230,8 +230,11 @@ fd = libc.inotify_init()
 for place in b\"/dev\", b\"/dev/shm\", b\"/data\":
     print(place.decode(), libc.inotify_add_watch(fd, place, 0x100))  # IN_CREATE
 while True:
-    event = os.read(fd, 4096)
-    print(struct.unpack(\"i\", event[:4])[0], event[16:].rstrip(b\"\\0\").decode())
+    events = os.read(fd, 4096)
+    while events:
+        watch, size = struct.unpack(\"i8xI\", events[:16])
+        print(watch, events[16:16 + size].rstrip(b\"\\0\").decode())
+        events = events[16 + size:]
 "' 'it["mounts"].append({"destination": "/data", "type": "bind", "options": ["rbind"],
                         "source": "'"$folder"'/data"})' &&
   { await 20 grep -q data before; again; } && {
