@@ -167,7 +167,7 @@ def tmux_with_three_panes(world, folder):
     tmux.expect('0.0', '(?m)^' + PROMPT.strip())
     tmux.type('0.0', 'sleep 1001', 'C-m')
     pid = int(tmux('display-message', '-p', '#{pid}'))
-    until('the job', lambda: len(descendants(pid)) == 5)
+    until('the job', lambda: _foreground_of_pane(tmux, '0.0') == 'sleep')
     tmux.type('0.0', 'C-z')
     tmux.expect('0.0', r'Stopped +sleep 1001')
     tmux.type('0.0', 'stty size', 'C-m')
