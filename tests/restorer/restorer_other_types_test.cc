@@ -89,6 +89,22 @@ TEST_F(RestorerOtherTypesTest, AFailureLeavesNothing) {
   EXPECT_GT(FailEachCall(plan, "--detach"), 40);
 }
 
+/// The same of a descriptor that is taken from another process.
+TEST_F(RestorerOtherTypesTest, AFailureToTakeADescriptorLeavesNothing) {
+  const Json file = {{"type", "PIDFD"}, {"id", 1}, {"flags", {"O_RDWR"}}, {"target", Pid(1)}};
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Fork(Pid(0), Pid(1));
+  plan.Add("OPEN_FILE", Pid(1), {{"fd", 9}, {"file", file}});
+  plan.Add("OPEN_FILE", Pid(0),
+           {{"fd", 3}, {"file", file}, {"from", {{"pid", Pid(1)}, {"fd", 9}}}});
+  for (const int n : {0, 1}) plan.Resume(Pid(n));
+  ASSERT_EQ(Run(plan).status, 0);
+  KillEverybody();
+  EXPECT_GT(FailEachCall(plan, "--detach"), 40);
+}
+
 }  // namespace
 }  // namespace crgen::test
 
