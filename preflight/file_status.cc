@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <iomanip>
 #include <sstream>
 
@@ -41,6 +42,12 @@ FileStatus FileStatus::Of(const std::string& text) {
     status.error = 0;
   }
   return status;
+}
+
+std::string ModeText(unsigned mode) {
+  char text[16];
+  std::snprintf(text, sizeof text, "0%o", mode);
+  return text;
 }
 
 FileStatus StatusOf(int fd, int error) {

@@ -26,6 +26,9 @@ struct FileStatus {
   static FileStatus Of(const std::string& text);
 };
 
+/// "0100644".
+std::string ModeText(unsigned mode);
+
 /// Of what the descriptor `fd` is of; `error`, if there is none.
 FileStatus StatusOf(int fd, int error);
 

@@ -10,7 +10,6 @@
 
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <cstring>
 #include <optional>
 #include <set>
@@ -33,12 +32,6 @@ namespace {
 
 constexpr const char* kMostPending = "/proc/sys/net/core/somaxconn";
 const std::string kFound = "found: ";
-
-std::string Octal(unsigned mode) {
-  char text[16];
-  std::snprintf(text, sizeof text, "0%o", mode);
-  return text;
-}
 
 struct Facts {
   int fd = -1;       ///< O_PATH; -1 also where another machine is asked
@@ -321,7 +314,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
       return changed("size", std::to_string(facts.status.size), std::to_string(*file.size));
     }
     if (file.mode && *file.mode != facts.status.mode) {
-      return changed("mode", Octal(facts.status.mode), Octal(*file.mode));
+      return changed("mode", ModeText(facts.status.mode), ModeText(*file.mode));
     }
     if (!file.build_id || !S_ISREG(facts.status.mode)) return;
     const auto error = host_.Number(FactKind::kAccess, facts.name + ", opening", [&] {
