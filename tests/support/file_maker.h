@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "checker/kernel/kernel.h"
+#include "tests/support/check_support.h"
 #include "tests/support/choice.h"
 #include "tests/support/kernel_maps.h"
 #include "tests/support/kernel_memory.h"
@@ -177,6 +178,32 @@ class FileMaker : protected Choice {
     }
     return std::make_shared<const File>(File{{++files_}, flags, body});
   }
+
+  /// OPEN_FILE of `fd` with what another process of `kernel` has, mostly.
+  Command AnyTaking(Pid pid, Fd fd, const check::Kernel& kernel) {
+    std::vector<std::pair<HeldElsewhere, std::shared_ptr<const File>>> held;
+    for (const check::Task& task : kernel.tasks) {
+      if (task.pid == 0 || task.state == check::TaskState::kZombie ||
+          task.state == check::TaskState::kGone) {
+        continue;
+      }
+      task.table->slots.ForEach([&](Fd known, const check::Slot& slot) {
+        const auto& file = slot.description->file;
+        if (As<Pidfd>(*file) != nullptr) held.push_back({{task.pid, known}, file});
+      });
+    }
+    OpenFile open{fd, nullptr, OneIn(3), nullptr};
+    if (held.empty() || OneIn(6)) {
+      open.file = PidfdOf(++files_, 2);
+      open.from = {static_cast<Pid>(Below(9)) + 2, 40};
+    } else {
+      const auto& [from, file] = held[Below(held.size())];
+      open.file = file;
+      open.from = from;
+    }
+    return {pid, std::move(open)};
+  }
+
   std::string folder_;
   std::uint64_t files_ = 0;
 };

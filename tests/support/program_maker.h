@@ -254,33 +254,9 @@ class ProgramMaker : private FileMaker {
     }
     return {pid, std::move(open)};
   }
-  /// What another process has, mostly.
-  Command AnyTaking(Pid pid) {
-    std::vector<std::pair<HeldElsewhere, std::shared_ptr<const File>>> held;
-    for (const check::Task& task : kernel().tasks) {
-      if (task.pid == 0 || task.state == check::TaskState::kZombie ||
-          task.state == check::TaskState::kGone) {
-        continue;
-      }
-      task.table->slots.ForEach([&](Fd fd, const check::Slot& slot) {
-        const auto& file = slot.description->file;
-        if (As<Pidfd>(*file) != nullptr) held.push_back({{task.pid, fd}, file});
-      });
-    }
-    OpenFile open{AnyFd(), nullptr, OneIn(3), nullptr};
-    if (held.empty() || OneIn(6)) {
-      open.file = test::PidfdOf(++files_, 2);
-      open.from = {static_cast<Pid>(Below(9)) + 2, 40};
-    } else {
-      const auto& [from, file] = held[Below(held.size())];
-      open.file = file;
-      open.from = from;
-    }
-    return {pid, std::move(open)};
-  }
   Command AnyOpening(Pid pid) {
     using namespace test;  // NOLINT
-    if (OneIn(12)) return AnyTaking(pid);
+    if (OneIn(12)) return AnyTaking(pid, AnyFd(), kernel());
     const bool cloexec = OneIn(3);
     switch (Below(7)) {
       case 0:
