@@ -13,7 +13,7 @@ export HOME=$folder
 
 # All three are at work, and the pipes between them are full.
 wanted tar_gzip_sha256sum && {
-  head -c 20000000 /dev/urandom >"$folder/data"
+  head -c 60000000 /dev/urandom >"$folder/data"
   try tar_gzip_sha256sum "tar gzip sha256sum" "
     echo yes >ready
     tar c -C '$folder' data | gzip -1 | sha256sum
@@ -21,7 +21,7 @@ wanted tar_gzip_sha256sum && {
 }
 
 wanted background_jobs && try background_jobs sort '
-  count() { for ((i = 0; i < 20000; i++)); do echo "$1 $i"; done; }
+  count() { for ((i = 0; i < 60000; i++)); do echo "$1 $i"; done; }
   numbers() { for job in a b c; do count $job & done; wait; }
   echo yes >ready
   numbers | sort | sha256sum
@@ -33,7 +33,7 @@ wanted background_jobs && try background_jobs sort '
   echo done >end'
 
 wanted xz xz && try xz xz "
-  seq 500000 >data
+  seq 2000000 >data
   echo yes >ready
   xz -T2 -6 --block-size=1MiB -c data | sha256sum
   echo done >end"
@@ -57,11 +57,11 @@ wanted make make cc && try make make '
 wanted git_repack git && try git_repack git '
   git init -q .
   git config user.name somebody; git config user.email nobody@localhost
-  for i in {1..120}; do seq $i 3 9000 >$i; done
+  for i in {1..60}; do seq $i 7 900000 >$i; done
   git add [1-9]*
   GIT_AUTHOR_DATE=@1000000000 GIT_COMMITTER_DATE=@1000000000 git commit -qm all
   echo yes >ready
-  git -c pack.threads=2 repack -adfq --window=80 --depth=50
+  git -c pack.threads=2 repack -adfq --window=40 --depth=50
   git fsck --full --strict 2>&1
   git rev-parse HEAD; ls .git/objects/pack | sed "s/.*\\.//"; find .git/objects -name "tmp_*"
   echo done >end'

@@ -48,7 +48,7 @@ A
   chmod +x at_dump
   dump "$root" "$here/images" --action-script "$here/at_dump" --file-locks --link-remap \
     --ghost-limit 64M "${dump_options[@]}" ||
-    { fail "$name" "no dump: $(grep Error images/dump.log | tail -3)"; return 1; }
+    { fail "$name" "no dump$(! has end || echo ', it is done'): $(grep Error images/dump.log | tail -3)"; return 1; }
   mapfile -t pids < <(jq -r 'keys[]' facts.before)
   # The script is the init here: its children's children are reaped as they come.
   await 20 all_are_gone || { fail "$name" "its numbers are still taken"; return 1; }
