@@ -8,6 +8,7 @@
 #include <ctime>
 #include <filesystem>
 
+#include "model/one_of.h"
 #include "policy/claims.h"
 #include "views/words.h"
 
@@ -21,6 +22,17 @@ bool IsDevice(const RegularFile& file) {
 bool IsOfDevices(std::string_view path) {
   return IsBelow(path, "/dev") && path != "/dev" && !IsBelow(path, "/dev/shm");
 }
+
+/// Through what a process opens others; nullptr: it holds no place in a tree of files.
+template <
+    OneOf<Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify, Pidfd, Pipe, UnixSocket,
+          InetSocket, NetlinkSocket, PacketSocket, Tty, NamespaceFile, TunFile, BpfMap, OtherFile>
+        Body>
+const std::string* OpenedPath(const Body&) {
+  return nullptr;
+}
+const std::string* OpenedPath(const RegularFile& file) { return &file.path.bytes; }
+const std::string* OpenedPath(const Fifo& fifo) { return &fifo.path.bytes; }
 
 std::string AddressText(const Rare<InetAddress>& at) {
   if (!at) return "";
@@ -54,12 +66,10 @@ void Claims::OpenedAt(const File& file, const std::string& where) {
 
 void Claims::Held(Pid pid, const std::string& root, Fd fd, const File& file) {
   if (root == "/" || file.external) return;
-  const RegularFile* regular = As<RegularFile>(file);
-  const Fifo* fifo = As<Fifo>(file);
-  if (regular == nullptr && fifo == nullptr) return;
-  const std::string& path = regular != nullptr ? regular->path.bytes : fifo->path.bytes;
-  if (IsBelow(WithoutDots(path), root)) return;
-  out_.Add(Kind::kBeyondRoot, path, [&] {
+  const std::string* path =
+      std::visit([](const auto& body) { return OpenedPath(body); }, file.body);
+  if (path == nullptr || IsBelow(WithoutDots(*path), root)) return;
+  out_.Add(Kind::kBeyondRoot, *path, [&] {
     return "fd " + std::to_string(fd) + " of process " + std::to_string(pid) + ", whose root is " +
            root;
   });

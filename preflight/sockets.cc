@@ -23,6 +23,7 @@
 
 #include "dsl/references.h"
 #include "dsl/value_text.h"
+#include "model/one_of.h"
 #include "model/printable.h"
 #include "preflight/question.h"
 #include "preflight/socket_address.h"
@@ -177,10 +178,7 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
     if (context_.other_network) return;  // what is in there is not seen from here
     ForEachOpened(open, [&](Fd, const File& file, bool) {
       if (file.external) return;
-      if (const auto* inet = As<InetSocket>(file)) Look(*inet);
-      if (const auto* netlink = As<NetlinkSocket>(file)) Look(*netlink);
-      if (const auto* packet = As<PacketSocket>(file)) Look(*packet);
-      if (const auto* local = As<UnixSocket>(file)) Look(*local);
+      std::visit([&](const auto& body) { Look(body); }, file.body);
     });
   }
 
@@ -191,6 +189,10 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
                     "install it, or, on a machine that has no such rules, --network-lock skip");
   }
 
+  template <OneOf<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify,
+                  Pidfd, Pipe, Fifo, Tty, NamespaceFile, TunFile, BpfMap, OtherFile>
+                Body>
+  void Look(const Body&) {}
   void Look(const InetSocket& socket) {
     if (socket.stream && context_.options.tcp_close) return;
     const std::string device = socket.options->so_bindtodevice.value_or("");

@@ -10,6 +10,7 @@
 
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"
+#include "model/one_of.h"
 
 namespace crgen {
 namespace {
@@ -67,11 +68,18 @@ FileIndex FileAt(const Snapshot& snapshot, TableIndex table, Fd fd) {
 }
 
 /// The inode of those that have one in the images; what is anonymous shares one.
-std::optional<std::uint64_t> InodeOf(const File& file) {
-  if (const auto* socket = As<UnixSocket>(file)) return socket->socket_id.value;
-  if (const auto* pipe = As<Pipe>(file)) return pipe->pipe_id.value;
-  if (const auto* fifo = As<Fifo>(file)) return fifo->pipe_id.value;
+template <
+    OneOf<RegularFile, Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify, Pidfd,
+          InetSocket, NetlinkSocket, PacketSocket, Tty, NamespaceFile, TunFile, BpfMap, OtherFile>
+        Body>
+std::optional<std::uint64_t> InodeOf(const Body&) {
   return std::nullopt;
+}
+std::optional<std::uint64_t> InodeOf(const UnixSocket& socket) { return socket.socket_id.value; }
+std::optional<std::uint64_t> InodeOf(const Pipe& pipe) { return pipe.pipe_id.value; }
+std::optional<std::uint64_t> InodeOf(const Fifo& fifo) { return fifo.pipe_id.value; }
+std::optional<std::uint64_t> InodeOf(const File& file) {
+  return std::visit([](const auto& body) { return InodeOf(body); }, file.body);
 }
 
 /// In whose numbers a set speaks that nobody has, but a message on its way: the dumper leaves them
