@@ -9,8 +9,9 @@ namespace crgen {
 namespace {
 
 using Writer = void (*)(const Show&);
-constexpr Writer kWriters[] = {ShowProcesses, ShowFds,     ShowFiles,  ShowMemory,      ShowSockets,
-                               ShowMounts,    ShowSignals, ShowTimers, ShowCredentials, ShowEnv};
+constexpr Writer kWriters[] = {ShowProcesses,   ShowFds,      ShowFiles,   ShowMemory,
+                               ShowSockets,     ShowMounts,   ShowSignals, ShowTimers,
+                               ShowCredentials, ShowSettings, ShowEnv};
 
 }  // namespace
 
@@ -25,6 +26,7 @@ const std::vector<TopicName>& TopicNames() {
       {"signals", "what is blocked, ignored, caught and pending"},
       {"timers", "interval timers, timers of timer_create(2), timerfds"},
       {"credentials", "ids, capabilities, no_new_privs, seccomp, labels"},
+      {"settings", "working directory, root, umask, limits, scheduling, personality and the like"},
       {"env", "command line and environment, from the pages of the dump"},
   };
   return kNames;

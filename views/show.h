@@ -21,6 +21,7 @@ enum class Topic {
   kSignals,
   kTimers,
   kCredentials,
+  kSettings,
   kEnv,
 };
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <functional>
 #include <set>
 
 #include "model/capabilities.h"
@@ -13,25 +12,11 @@
 namespace crgen {
 namespace {
 
-/// Calls `function(tid, attributes)` for the leader and the other threads.
-void ForEachThread(Pid pid, const Process& process,
-                   const std::function<void(Pid, const Attributes&)>& function) {
-  if (process.attributes != nullptr) function(pid, *process.attributes);
-  for (const Thread& thread : process.threads) {
-    if (thread.attributes != nullptr) function(thread.tid, *thread.attributes);
-  }
-}
-
 std::string QueueText(const std::vector<PendingSignal>& queue) {
   std::string text;
   for (const PendingSignal& signal : queue)
     text += (text.empty() ? "" : " ") + NameText(signal.signal);
   return text;
-}
-
-/// One line "  name: value" if there is a value.
-void Fact(const Show& show, std::string_view name, const std::string& value) {
-  if (!value.empty()) show.Line("  " + std::string(name) + ": " + value);
 }
 
 void ShowThreadSignals(const Show& show, Pid pid, const Process& process) {

@@ -35,6 +35,8 @@ class ShowWriter {
         return Timers();
       case Topic::kCredentials:
         return Threads(CredentialsOf);
+      case Topic::kSettings:
+        return Threads(SettingsOf);
       case Topic::kEnv:
         return List(&ShowWriter::EnvMembers);
     }
@@ -278,6 +280,20 @@ class ShowWriter {
     Attributes part;
     part.creds = all.creds;
     part.seccomp = all.seccomp;
+    return part;
+  }
+  static Attributes SettingsOf(const Attributes& all) {
+    Attributes part;
+    part.fs = all.fs;
+    part.rlimits = all.rlimits;
+    part.personality = all.personality;
+    part.oom_score_adj = all.oom_score_adj;
+    part.loginuid = all.loginuid;
+    part.dumpable = all.dumpable;
+    part.thp_disabled = all.thp_disabled;
+    part.child_subreaper = all.child_subreaper;
+    part.sched = all.sched;
+    part.timer_slack = all.timer_slack;
     return part;
   }
   static Attributes TimersOf(const Attributes& all) {

@@ -50,7 +50,22 @@ void ShowMounts(const Show& show);
 void ShowSignals(const Show& show);
 void ShowTimers(const Show& show);
 void ShowCredentials(const Show& show);
+void ShowSettings(const Show& show);
 void ShowEnv(const Show& show);
+
+/// Calls `function(tid, attributes)` for the leader and the other threads.
+template <typename Function>
+void ForEachThread(Pid pid, const Process& process, Function&& function) {
+  if (process.attributes != nullptr) function(pid, *process.attributes);
+  for (const Thread& thread : process.threads) {
+    if (thread.attributes != nullptr) function(thread.tid, *thread.attributes);
+  }
+}
+
+/// One line "  name: value" if there is a value.
+inline void Fact(const Show& show, std::string_view name, const std::string& value) {
+  if (!value.empty()) show.Line("  " + std::string(name) + ": " + value);
+}
 
 /// The pages of its own in each region, one region after the other.
 class OwnPages {

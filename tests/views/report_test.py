@@ -117,7 +117,7 @@ def check_dump(dump, folder, elements=None, codes=(0,)):
     expect(f"{dump.name}: exit code ({done.stderr[:200]})", done.returncode in codes, True)
     page = path.read_text()
     data = check_markup(dump.name, page, elements)
-    for topic in ("processes", "fds", "files", "memory", "sockets", "env", "credentials"):
+    for topic in ("processes", "fds", "files", "memory", "sockets", "env", "credentials", "settings"):
         expect(f"{dump.name}: {topic}", data[topic], json.loads(run("show", topic, "--json", dump).stdout))
     return page
 

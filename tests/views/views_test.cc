@@ -3,6 +3,8 @@
 // that are damaged.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/resource.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -92,6 +94,7 @@ TEST_P(ViewsTest, ShowWhatTheSnapshotHas) {
   std::size_t threads = 0;
   for (const Process& process : snapshot.processes) threads += process.threads.size();
   EXPECT_EQ(shown["credentials"].size(), living + threads);
+  EXPECT_EQ(shown["settings"].size(), living + threads);
 }
 
 TEST_P(ViewsTest, FitTheWidth) {
@@ -120,7 +123,7 @@ TEST_P(ViewsTest, KeepToOneProcess) {
     ASSERT_EQ(shown["processes"].size(), 1U);
     EXPECT_EQ(shown["processes"][0]["pid"], node.pid);
     EXPECT_LE(shown["fds"].size(), 1U);
-    for (const char* topic : {"memory", "signals", "credentials", "env"}) {
+    for (const char* topic : {"memory", "signals", "credentials", "settings", "env"}) {
       for (const json& entry : shown[topic]) EXPECT_EQ(entry["pid"], node.pid);
     }
   }
@@ -248,6 +251,33 @@ TEST(Views, NameCapabilities) {
   snapshot.processes[0].attributes = attributes;
   const std::string text = Shown(snapshot, "credentials");
   EXPECT_NE(text.find("CAP_KILL CAP_SETUID  all but CAP_SYS_ADMIN  none"), text.npos) << text;
+}
+
+TEST(Views, NameWhatIsUnusual) {
+  Snapshot snapshot = WithFiles({});
+  auto attributes = std::make_shared<Attributes>();
+  attributes->fs = FsAttributes{{"/home"}, {"/srv"}, 022, UnlinkedId{1}, {}};
+  attributes->rlimits = {{{RLIMIT_NOFILE}, 1024, 4096},
+                         {{RLIMIT_CPU}, RLIM_INFINITY, RLIM_INFINITY},
+                         {{RLIMIT_CORE}, 0, RLIM_INFINITY},
+                         {{RLIMIT_NPROC}, 7, 7}};
+  attributes->oom_score_adj = -5;
+  attributes->dumpable = 1;
+  attributes->timer_slack = 50'000;
+  auto thread = std::make_shared<Attributes>();
+  thread->sched = Sched{{SCHED_OTHER}, false, 10, 0};
+  thread->timer_slack = 1;
+  snapshot.processes[0].attributes = attributes;
+  snapshot.processes[0].threads = {{11, thread}};
+  EXPECT_EQ(Shown(snapshot, "settings"),
+            "10 \n"
+            "  working directory: /home (deleted)\n"
+            "  root: /srv\n"
+            "  umask: 0022\n"
+            "  limits: RLIMIT_NOFILE 1024 of 4096, RLIMIT_CORE 0 of unlimited, RLIMIT_NPROC 7\n"
+            "  oom_score_adj: -5\n"
+            "  scheduling of thread 11: SCHED_OTHER, nice 10\n"
+            "  timer slack of thread 11: 1 ns\n");
 }
 
 /// Flags give way before paths do.

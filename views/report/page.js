@@ -253,6 +253,7 @@ function threads(name, list) {
 const signalsOf = threads('signals', () => topic('signals'));
 const timersOf = threads('timers', () => topic('timers').processes || []);
 const credentialsOf = threads('credentials', () => topic('credentials'));
+const settingsOf = threads('settings', () => topic('settings'));
 function showProcess(id) {
   const pid = Number(id), it = processOf(pid);
   if (!it) {
@@ -269,7 +270,7 @@ function showProcess(id) {
   if (it.state !== 'zombie') {
     parts.push(fold('Descriptors', () => descriptorsOf(it), true), fold('Memory: ' + size(it.mapped) + ', ' + size(it.in_dump) + ' of its own in the dump', () => memoryOf(pid), true),
       fold('Command line and environment', () => value(ofPid('env', topic('env')).get(pid)[0])),
-      fold('Credentials', () => credentialsOf(pid)), fold('Signals', () => signalsOf(pid)), fold('Timers', () => timersOf(pid)));
+      fold('Credentials', () => credentialsOf(pid)), fold('Limits, scheduling, directories', () => settingsOf(pid)), fold('Signals', () => signalsOf(pid)), fold('Timers', () => timersOf(pid)));
   }
   parts.push(fold('Plan', () => steps(actorOf(pid))));
   return parts;
