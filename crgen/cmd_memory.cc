@@ -17,6 +17,7 @@ struct MemoryArguments {
   std::string bytes;
   std::string at;
   bool strings = false;
+  bool json = false;
   std::size_t limit = 1000;
 };
 
@@ -85,7 +86,9 @@ ExitCode Memory(const MemoryArguments& arguments) {
   const TextSink sink = [&](std::string_view text, Diagnostics& d) {
     return output.Write(text, d);
   };
-  const Result shown = ShowBytes(look.Dump(), process, query, OptionsOfTerminal(), sink, diag);
+  const Result shown =
+      arguments.json ? WriteBytesJson(look.Dump(), process, query, sink, diag)
+                     : ShowBytes(look.Dump(), process, query, OptionsOfTerminal(), sink, diag);
   PrintDiagnostics(diag);
   return Succeeded(shown) && look.whole ? ExitCode::kOk : ExitCode::kBadInput;
 }
@@ -109,6 +112,7 @@ std::function<ExitCode()> AddMemory(CLI::App& app) {
                  "Print the bytes at ADDRESS[,LENGTH] (256 of them); with another option, look "
                  "only there");
   app.add_option("--limit", arguments->limit, "Stop after so many matches (1000); 0: never");
+  app.add_flag("--json", arguments->json, "Print it for machines");
   app.footer(
       "Pages of an incremental dump are found in its parents. Searched is what the dump has: not "
       "the\n"

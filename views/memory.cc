@@ -5,58 +5,45 @@
 #include <string>
 #include <vector>
 
-#include "views/memory_map.h"
+#include "views/memory_listing.h"
 #include "views/show_parts.h"
 
 namespace crgen {
 namespace {
 
-constexpr std::size_t kPiece = 1 << 20, kLine = 16, kMostText = 4096;
+constexpr std::size_t kPiece = 1 << 20;
 constexpr std::size_t kShortest = 4;  ///< of strings: as strings(1)
 
-std::string AddressText(std::uint64_t address) { return HexText(address).substr(2); }
-
-std::string RangeText(const AddressRange& range) {
-  return AddressText(range.start) + "-" + AddressText(range.end);
-}
-
 bool IsText(char byte) { return (byte >= ' ' && byte <= '~') || byte == '\t'; }
-
-/// "48 65 6c 6c 6f  |Hello|", as wide as kLine bytes.
-std::string HexLine(std::string_view bytes) {
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string hex, text;
-  for (std::size_t i = 0; i < kLine; ++i) {
-    if (i == kLine / 2) hex += ' ';
-    if (i >= bytes.size()) {
-      hex += "   ";
-      continue;
-    }
-    const auto byte = static_cast<unsigned char>(bytes[i]);
-    hex += kDigits[byte >> 4];
-    hex += kDigits[byte & 15];
-    hex += ' ';
-    text += IsText(bytes[i]) && bytes[i] != '\t' ? bytes[i] : '.';
-  }
-  return hex + " |" + text + "|";
-}
 
 class Viewer {
  public:
   Viewer(const LookedAt& dump, ProcessIndex process, const MemoryQuery& query,
-         const ViewOptions& options, const TextSink& sink, Diagnostics& diag)
+         MemoryListing& listing, const TextSink& sink, Diagnostics& diag)
       : dump_(dump),
         process_(dump.snapshot.processes[process]),
         query_(query),
-        options_(options),
+        listing_(listing),
         sink_(sink),
         diag_(diag),
         piece_(kPiece) {}
 
+  Result View() {
+    const Result viewed = query_.strings              ? Strings()
+                          : query_.pattern != nullptr ? Matches()
+                                                      : Hex();
+    if (Failed(viewed)) return viewed;
+    listing_.End();
+    return Flush();
+  }
+
+ private:
+  using Take = std::function<Result(const MemoryPart& piece, std::string_view bytes)>;
+
   Result Matches() {
     StreamSearch search(*query_.pattern,
                         [this](std::uint64_t address, std::size_t size, std::string_view text) {
-                          return ShowMatch(address, size, text);
+                          return AddMatch(address, size, text);
                         });
     const Result read = EachPiece([&](const MemoryPart& piece, std::string_view bytes) {
       return search.Add(piece.range.start, bytes) ? Result::kOk : Result::kError;
@@ -64,11 +51,8 @@ class Viewer {
     // Stopped on purpose, or by an error that is reported.
     if (Failed(read) && !stopped_) return Result::kError;
     if (!stopped_ && !search.End() && !stopped_) return Result::kError;
-    const std::string in = " in " + SizeText(seen_) + " that the dump has";
-    Line(stopped_ ? "more than " + Count(matches_, "match", "matches") + ": --limit shows more"
-                  : Count(matches_, "match", "matches") + in,
-         Ink::kHeading);
-    return Flush();
+    listing_.Matched(matches_, stopped_, seen_);
+    return Result::kOk;
   }
 
   Result Strings() {
@@ -81,14 +65,14 @@ class Viewer {
           EndString();
         } else {
           if (string_size_++ == 0) string_start_ = address;
-          if (string_.size() < kMostText) string_ += byte;
+          if (string_.size() < MemoryListing::kMostText) string_ += byte;
         }
         ++address;
       }
       return FlushIfLong();
     });
     EndString();
-    return Failed(read) ? read : Flush();
+    return read;
   }
 
   Result Hex() {
@@ -98,9 +82,7 @@ class Viewer {
       if (region.range.start >= query_.range.end) break;
       NotMapped({at, std::max(at, region.range.start)});
       at = std::min(region.range.end, query_.range.end);
-      Line(RangeText(region.range) + " " + ProtText(region.prot, IsSharedRegion(region)) + " " +
-               RegionText(region, process_, dump_.snapshot),
-           Ink::kHeading);
+      listing_.Enter(region, RegionText(region, process_, dump_.snapshot));
       Result shown = Result::kOk;
       ForEachPart(dump_.snapshot, process_, region, [&](const MemoryPart& part) {
         if (Failed(shown) || !part.range.Overlaps(query_.range)) return;
@@ -109,11 +91,8 @@ class Viewer {
       if (Failed(shown)) return shown;
     }
     NotMapped({at, std::max(at, query_.range.end)});
-    return Flush();
+    return Result::kOk;
   }
-
- private:
-  using Take = std::function<Result(const MemoryPart& piece, std::string_view bytes)>;
 
   /// Reads all pages in the range, piece by piece.
   Result EachPiece(const Take& take) {
@@ -143,105 +122,64 @@ class Viewer {
     return Result::kOk;
   }
 
-  /// "[heap]+0x120", or the region's addresses where it has no name.
-  std::string PlaceText(std::uint64_t address) {
+  FoundBytes Found(std::uint64_t address, std::uint64_t size, std::string_view bytes) {
     if (address < named_.start || address >= named_.end) {
       const std::vector<Region>& regions = process_.memory.regions;
       const auto after = std::ranges::upper_bound(
           regions, address, {}, [](const Region& region) { return region.range.start; });
-      if (after == regions.begin()) return "";
+      if (after == regions.begin()) return {address, {}, "", size, bytes};
       const Region& region = *std::prev(after);
       named_ = region.range;
       name_ = RegionText(region, process_, dump_.snapshot);
-      if (name_.empty()) name_ = RangeText(region.range);
     }
-    return name_ + "+" + HexText(address - named_.start);
+    return {address, named_, name_, size, bytes};
   }
 
-  bool ShowMatch(std::uint64_t address, std::size_t size, std::string_view text) {
+  bool AddMatch(std::uint64_t address, std::size_t size, std::string_view text) {
     if (query_.limit != 0 && matches_ == query_.limit) {
       stopped_ = true;
       return false;
     }
     ++matches_;
-    const std::string cut = size > kMostText ? "… (" + std::to_string(size) + " bytes)" : "";
-    Line(AddressText(address) + "  " + PlaceText(address) + "  " +
-         (query_.exact ? HexLine(text.substr(0, kLine))
-                       : std::string(text.substr(0, std::min(size, kMostText))) + cut));
+    listing_.Match(Found(address, size, text));
     return Succeeded(FlushIfLong());
   }
 
   void EndString() {
-    if (string_size_ >= kShortest) {
-      const std::string cut =
-          string_size_ > kMostText ? "… (" + std::to_string(string_size_) + " bytes)" : "";
-      Line(AddressText(string_start_) + "  " + PlaceText(string_start_) + "  " + string_ + cut);
-    }
+    if (string_size_ >= kShortest) listing_.String(Found(string_start_, string_size_, string_));
     string_.clear();
     string_size_ = 0;
   }
 
   void NotMapped(const AddressRange& range) {
-    if (range.size() != 0) Line("  " + RangeText(range) + "  not mapped");
+    if (range.size() != 0) listing_.NotMapped(range);
   }
 
   Result HexPart(const MemoryPart& part) {
-    const std::string head = "  " + RangeText(part.range) + "  ";
-    switch (part.backing) {
-      case PartBacking::kPages:
-        return HexPages(part);
-      case PartBacking::kZero:
-        Line(head + "zero: nobody has written there");
-        break;
-      case PartBacking::kFile:
-        Line(head + "as the file has it");
-        break;
-      case PartBacking::kUnknown:
-        Line(head + "not in the dump");
-        break;
+    if (part.backing != PartBacking::kPages) {
+      listing_.Absent(part);
+      return FlushIfLong();
     }
-    return FlushIfLong();
-  }
-
-  Result HexPages(const MemoryPart& part) {
-    std::string before;  // bytes of the last line
-    bool again = false;  // it has been repeated
-    const Result shown = Pieces(part, [&](const MemoryPart& piece, std::string_view bytes) {
-      for (std::size_t at = 0; at < bytes.size(); at += kLine) {
-        const std::string_view line = bytes.substr(at, kLine);
-        if (line == before) {
-          if (!again) Line("  *");
-          again = true;
-          continue;
-        }
-        before = line;
-        again = false;
-        Line("  " + AddressText(piece.range.start + at) + "  " + HexLine(line));
-      }
+    return Pieces(part, [&](const MemoryPart& piece, std::string_view bytes) {
+      listing_.Bytes(piece.range.start, bytes, piece.range.end == part.range.end);
       return FlushIfLong();
     });
-    if (again) Line("  " + AddressText(part.range.end));
-    return shown;
   }
 
-  void Line(const std::string& text, Ink ink = Ink::kPlain) {
-    WriteLine(text, ink, options_, &out_);
-  }
   Result Flush() {
-    const Result written = sink_(out_, diag_);
-    out_.clear();
+    const Result written = sink_(listing_.out(), diag_);
+    listing_.out().clear();
     return written;
   }
-  Result FlushIfLong() { return out_.size() < kPiece ? Result::kOk : Flush(); }
+  Result FlushIfLong() { return listing_.out().size() < kPiece ? Result::kOk : Flush(); }
 
   const LookedAt& dump_;
   const Process& process_;
   const MemoryQuery& query_;
-  const ViewOptions& options_;
+  MemoryListing& listing_;
   const TextSink& sink_;
   Diagnostics& diag_;
   std::vector<char> piece_;
-  std::string out_;
   std::uint64_t seen_ = 0;  // bytes
   std::size_t matches_ = 0;
   bool stopped_ = false;
@@ -255,9 +193,14 @@ class Viewer {
 
 Result ShowBytes(const LookedAt& dump, ProcessIndex process, const MemoryQuery& query,
                  const ViewOptions& options, const TextSink& sink, Diagnostics& diag) {
-  Viewer viewer(dump, process, query, options, sink, diag);
-  if (query.strings) return viewer.Strings();
-  return query.pattern != nullptr ? viewer.Matches() : viewer.Hex();
+  const auto listing = ListAsText(query, options);
+  return Viewer(dump, process, query, *listing, sink, diag).View();
+}
+
+Result WriteBytesJson(const LookedAt& dump, ProcessIndex process, const MemoryQuery& query,
+                      const TextSink& sink, Diagnostics& diag) {
+  const auto listing = ListAsJson(query, dump.snapshot.tree.nodes[process].pid);
+  return Viewer(dump, process, query, *listing, sink, diag).View();
 }
 
 }  // namespace crgen

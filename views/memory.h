@@ -19,7 +19,7 @@ struct MemoryQuery {
   std::size_t limit = 0;                 ///< of matches; 0: none
 };
 
-/// Where text goes, line by line.
+/// Where text goes, whole lines of it.
 using TextSink = std::function<Result(std::string_view text, Diagnostics& diag)>;
 
 /// Writes what `query` asks for of `process`, for people: matches or strings with their address
@@ -28,5 +28,9 @@ using TextSink = std::function<Result(std::string_view text, Diagnostics& diag)>
 /// piece of them.
 Result ShowBytes(const LookedAt& dump, ProcessIndex process, const MemoryQuery& query,
                  const ViewOptions& options, const TextSink& sink, Diagnostics& diag);
+
+/// The same as one JSON object (docs/looking.md).
+Result WriteBytesJson(const LookedAt& dump, ProcessIndex process, const MemoryQuery& query,
+                      const TextSink& sink, Diagnostics& diag);
 
 }  // namespace crgen

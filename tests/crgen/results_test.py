@@ -4,6 +4,7 @@
 
 usage: results_test.py SOURCE_FOLDER CRGEN CRRESTORE
 """
+import base64
 import json
 import pathlib
 import subprocess
@@ -57,6 +58,40 @@ def of_dump(dump, folder):
         global failures
         failures += 1
         print(f"{dump}: the schedule has {commands} commands")
+
+
+def of_memory():
+    """Machines get the bytes that people get."""
+    dump, pid = str(root / "tests/fixtures/dumps/threads"), "31500"
+    memory = [crgen, "memory", "--json", "--pid", pid, dump]
+
+    def expect(what, found, wanted):
+        global failures, checked
+        checked += 1
+        if found != wanted:
+            failures += 1
+            print(f"memory: {what}: {str(found)[:200]}, expected {str(wanted)[:200]}")
+
+    strings = check("memory", [*memory, "--strings"], (0,))["strings"]
+    plain = subprocess.run([crgen, "memory", "--strings", "--pid", pid, dump], capture_output=True, text=True).stdout
+    expect("strings", [it["text"] for it in strings if len(it["text"]) < 99 and " " not in it["text"]],
+           [line.split()[-1] for line in plain.splitlines() if len(line.split("  ", 2)[2]) < 99 and " " not in line.split("  ", 2)[2]])
+    needle = b"/tmp/crgen-fixture/"
+    matches = check("memory", [*memory, "--bytes", needle.hex()], (0,))
+    expect("matches", {base64.b64decode(it["bytes"]) for it in matches["matches"]}, {needle})
+    expect("more", matches["more"], False)
+    expect("limit", check("memory", [*memory, "--limit", "1", "--search", "crgen"], (0,))["more"], True)
+    start, end = (int(matches["matches"][0]["region"][bound], 16) for bound in ("start", "end"))
+    parts = check("memory", [*memory, "--at", f"{start - 4096:x},{end - start + 8192}"], (0,))["parts"]
+    expect("bounds", (int(parts[0]["start"], 16), int(parts[-1]["end"], 16)), (start - 4096, end + 4096))
+    for part, behind in zip(parts, parts[1:]):
+        expect("no gap", part["end"], behind["start"])
+    pages = {int(it["start"], 16): base64.b64decode(it["bytes"]) for it in parts if it["in"] == "pages"}
+    for match in matches["matches"]:
+        at = int(match["address"], 16)
+        for page, content in pages.items():
+            if page <= at < page + len(content):
+                expect(f"bytes at {at:x}", content[at - page:][:len(needle)], needle)
 
 
 def of_host():
@@ -115,10 +150,12 @@ def of_wrong_plans():
                 print(f"{arguments[0]}: {text}\nexpected {wanted}\nfound    {first}")
 
 
-schemas = {name: validator(name) for name in ("findings", "needs", "why", "show", "plan", "diff", "check", "crrestore", "host-facts")}
+schemas = {name: validator(name) for name in ("findings", "needs", "why", "show", "plan", "diff", "check", "crrestore", "host-facts",
+                                              "memory")}
 with tempfile.TemporaryDirectory() as temporary:
     for path in sorted((root / "tests/fixtures/dumps").iterdir()):
         of_dump(str(path / "images" if (path / "images").is_dir() else path), pathlib.Path(temporary))
+of_memory()
 of_host()
 of_wrong_plans()
 print(f"{checked} results, {failures} failures")
