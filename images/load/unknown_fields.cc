@@ -2,6 +2,7 @@
 #include "images/load/unknown_fields.h"
 
 #include <google/protobuf/descriptor.h>
+#include <google/protobuf/reflection.h>
 #include <google/protobuf/unknown_field_set.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@ namespace {
 using google::protobuf::Descriptor;
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
+using google::protobuf::MessageFactory;
 using google::protobuf::Reflection;
 using google::protobuf::UnknownFieldSet;
 
@@ -48,6 +50,8 @@ constexpr Unread kUnread[] = {
 
 /// What is to be looked at in the messages of one type.
 struct Shape {
+  const Descriptor* descriptor = nullptr;
+  const Reflection* reflection = nullptr;  ///< to ask each message for it takes longer
   bool deciding = false;
   bool mostly_parts = false;
   struct Part {
@@ -63,6 +67,8 @@ const Shape& ShapeOf(const Descriptor* descriptor) {
   if (shape != nullptr) return *shape;
   shape = std::make_unique<Shape>();
   Shape& out = *shape;  // `shape` moves when the map grows
+  out.descriptor = descriptor;
+  out.reflection = MessageFactory::generated_factory()->GetPrototype(descriptor)->GetReflection();
   out.deciding = std::find(std::begin(kDeciding), std::end(kDeciding), descriptor->name()) !=
                  std::end(kDeciding);
   for (int i = 0; i < descriptor->field_count(); ++i) {
@@ -86,9 +92,9 @@ class Search {
       : at_(at), prefix_(prefix), diag_(diag) {}
 
   void Look(const Message& message, const Shape& shape) {
-    const Reflection* reflection = message.GetReflection();
+    const Reflection* reflection = shape.reflection;
     const UnknownFieldSet& unknown = reflection->GetUnknownFields(message);
-    if (!unknown.empty()) Report(unknown, message.GetDescriptor()->name(), shape.deciding);
+    if (!unknown.empty()) Report(unknown, shape.descriptor->name(), shape.deciding);
     // A file_entry has one of twenty parts: to list what is there is less than to ask for each.
     std::vector<const FieldDescriptor*> there;
     if (shape.mostly_parts) reflection->ListFields(message, &there);
@@ -100,10 +106,8 @@ class Search {
         }
         continue;
       }
-      const int count = reflection->FieldSize(message, part.field);
-      for (int i = 0; i < count; ++i) {
-        Look(reflection->GetRepeatedMessage(message, part.field, i), *part.shape);
-      }
+      const auto list = reflection->GetRepeatedFieldRef<Message>(message, part.field);
+      for (int i = 0; i < list.size(); ++i) Look(list.Get(i, nullptr), *part.shape);
     }
   }
 
