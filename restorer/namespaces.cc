@@ -166,6 +166,10 @@ const Attributes* FindAttributes(const Program& program, Is&& is) {
   return nullptr;
 }
 
+const Attributes* WithNetwork(const Program& program) {
+  return FindAttributes(program, [](const Attributes& it) { return it.net.has_value(); });
+}
+
 }  // namespace
 
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
@@ -181,16 +185,17 @@ RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
   return {namespaces.JoinAll()};
 }
 
+bool HasNetwork(const Program& program) { return WithNetwork(program) != nullptr; }
+
 bool HasNewNetwork(const Program& program, const RestoreOptions& options) {
-  const Attributes* with =
-      FindAttributes(program, [](const Attributes& it) { return it.net.has_value(); });
+  const Attributes* with = WithNetwork(program);
   return with != nullptr && !options.namespaces.joined.contains("net") &&
          (!with->net->external || options.namespaces.empty_net);
 }
 
 const NetNamespace* OwnNetwork(const Program& program, const RestoreOptions& options) {
   if (!HasNewNetwork(program, options) || options.namespaces.empty_net) return nullptr;
-  return &*FindAttributes(program, [](const Attributes& it) { return it.net.has_value(); })->net;
+  return &*WithNetwork(program)->net;
 }
 
 const std::vector<Mount>* OwnMounts(const Program& program) {

@@ -23,6 +23,10 @@ RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
 /// but for what OwnNetwork() has.
 bool HasNewNetwork(const Program& program, const RestoreOptions& options);
 
+/// Whether the dump was of a tree with a network namespace that is not the dumper's, whatever
+/// becomes of it.
+bool HasNetwork(const Program& program);
+
 /// The network namespace that is made for the tree, as it was in the dump; nullptr: none is.
 const NetNamespace* OwnNetwork(const Program& program, const RestoreOptions& options);
 

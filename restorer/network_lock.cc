@@ -104,6 +104,11 @@ std::string NetworkUnlock::Find() {
   if (lock_ == nullptr) return "";
   if (own_ != nullptr) return FindInOwn();
   if (!(lock_->method == kIptables)) return FindTable();
+  // Joined, or from outside: it was locked as the tree's own, not connection by connection.
+  if (HasNetwork(program_)) {
+    std::string problem = FindChain("iptables-save", "iptables-restore");
+    return problem.empty() ? FindChain("ip6tables-save", "ip6tables-restore") : problem;
+  }
   std::vector<const InetSocket*> four, six;
   for (const Command& command : program_) {
     const auto* open = std::get_if<OpenFile>(&command.body);
@@ -128,13 +133,20 @@ std::string NetworkUnlock::FindInOwn() {
   for (const bool six : {false, true}) {
     if (!(six ? own_->ip6tables : own_->iptables)) continue;
     const TablesPrograms programs = TablesProgramsOf(six);
-    // All tables: to ask for one that is not there makes it.
-    const ToolOutcome saved = RunTool({programs.save}, "", timeout_);
-    std::string problem = Complaint(programs.save, saved);
+    std::string problem = FindChain(programs.save, programs.restore);
     if (!problem.empty()) return problem;
-    if (saved.output.find("\n:CRIU ") == std::string::npos) continue;
+  }
+  return "";
+}
+
+std::string NetworkUnlock::FindChain(const char* save, const char* restore) {
+  // All tables: to ask for one that is not there makes it.
+  const ToolOutcome saved = RunTool({save}, "", timeout_);
+  std::string problem = Complaint(save, saved);
+  if (!problem.empty()) return problem;
+  if (saved.output.find("\n:CRIU ") != std::string::npos) {
     removals_.push_back(
-        {{programs.restore, "-w", "--noflush"},
+        {{restore, "-w", "--noflush"},
          "*filter\n-D INPUT -j CRIU\n-D OUTPUT -j CRIU\n-F CRIU\n-X CRIU\nCOMMIT\n"});
   }
   return "";

@@ -35,6 +35,8 @@ class NetworkUnlock {
 
   std::string FindTable();
   std::string FindInOwn();
+  /// Of a namespace that is locked as a whole.
+  std::string FindChain(const char* save, const char* restore);
   std::string FindRules(const std::vector<const InetSocket*>& connections, const char* save,
                         const char* restore);
 

@@ -95,6 +95,31 @@ TEST_F(NetworkTest, Devices) {
   has("tap", "tun type tap pi off vnet_hdr off persist on user 12345");
 }
 
+/// It was locked as the tree's own, as a whole, and is the one that is joined.
+TEST_F(NetworkTest, TheLockOfANetworkThatIsJoined) {
+  const std::string joined = folder_ + "/joined";
+  std::ofstream(joined) << "";
+  Must("unshare --net=" + joined +
+       " sh -c 'for family in iptables ip6tables; do printf \"*filter\\n:CRIU - [0:0]\\n"
+       "-A INPUT -j CRIU\\n-A OUTPUT -j CRIU\\n-A CRIU -m mark --mark 0xc114 -j ACCEPT\\n"
+       "-A CRIU -j DROP\\n-A INPUT -p tcp --dport 9 -j DROP\\nCOMMIT\\n\" |"
+       " $family-restore --noflush; done'");
+  for (const char* arguments : {"--network-lock skip", ""}) {
+    Plan plan;
+    plan.Add("FORK", 0, {{"child_pid", Pid(0)}})["about"] = {
+        {"version", "1.0"}, {"network_lock", {{"method", "iptables"}}}};
+    plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"net", {{"id", 6}}}}}});
+    plan.MapProgram(Pid(0));
+    plan.Resume(Pid(0));
+    ASSERT_NO_FATAL_FAILURE(Restore(plan, "--join-ns net:" + joined + " " + arguments));
+    const std::string rules = Inside("iptables-save") + Inside("ip6tables-save");
+    EXPECT_EQ(rules.find("CRIU") == rules.npos, *arguments == 0) << rules;
+    EXPECT_NE(rules.find("-A INPUT -p tcp -m tcp --dport 9 -j DROP"), rules.npos) << rules;
+    KillEverybody();
+  }
+  Must("umount " + joined);
+}
+
 TEST_F(NetworkTest, WhatProgramsHaveSaved) {
   const Json more = {
       {"sysctls",
