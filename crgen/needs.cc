@@ -130,7 +130,11 @@ void AddNetwork(const Snapshot& snapshot, const Attributes& root, std::vector<Ne
                       (device.type == kVethDevice ? "the other end of the network device "
                                                   : "the device below the network device ") +
                           device.name.bytes,
-                      {"--external", key + ":DEVICE"}});
+                      {"--external", key + ":DEVICE"},
+                      device.type == kVethDevice
+                          ? std::vector<RestoreOption>{{"--external",
+                                                        "netdev[" + device.name.bytes + "]:DEVICE"}}
+                          : std::vector<RestoreOption>{}});
   }
   if (!root.net->devices.empty()) return;
   const bool has_sockets = std::ranges::any_of(

@@ -7,6 +7,13 @@
 
 namespace crgen {
 
+/// What the caller has of a network device of the plan, in its own network namespace.
+struct OutsideDevice {
+  std::string name;    ///< of a VETH's other end, which is made; of the device below a MACVLAN
+  std::string bridge;  ///< of which that other end becomes a port; empty: of none
+  bool moves = false;  ///< instead: the device itself, which is there and moves over
+};
+
 struct NamespaceOptions {
   std::string root;                             ///< the root file system of a mount namespace
   std::map<std::string, std::string> mounts;    ///< external mounts: paths, by key
@@ -14,7 +21,7 @@ struct NamespaceOptions {
   std::map<std::string, std::string> joined;    ///< paths, by kind: net, ipc, uts
   bool empty_net = false;  ///< a new network namespace in the place of an external one
   bool lo_up = false;      ///< its loopback device is brought up
-  std::map<std::string, std::string> devices = {};  ///< outside, by key: "veth[eth0]"
+  std::map<std::string, OutsideDevice> devices = {};  ///< by key: "veth[eth0]"
   /// As `mounts`, which come first, of an OCI configuration. The plan need not have them.
   std::map<std::string, std::string> configured = {};
 };

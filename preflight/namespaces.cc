@@ -223,6 +223,8 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     }
   }
 
+  static constexpr const char* kNoDevice = " is no network device of this network namespace";
+
   /// The names that the kernel of this network namespace has, and does not have, by now.
   void CheckDevice(const NetDevice& device) {
     const int error = device.type == kTunDevice ? TunError(host_) : 0;
@@ -241,11 +243,18 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
                                  ", which is not given",
                              "--external " + Printable(key) + ":DEVICE");
     }
-    const bool is_there = if_nametoindex(given->second.c_str()) != 0;
-    if (device.type == kVethDevice ? !is_there : is_there) return;
-    findings_.Wrong("--external " + Printable(key) + ": " + Printable(given->second) +
-                    (is_there ? " is there already, and would be made"
-                              : " is no network device of this network namespace"));
+    const OutsideDevice& outside = given->second;
+    const std::string option =
+        "--external " + Printable(outside.moves ? "netdev[" + device.name.bytes + "]" : key) + ": ";
+    const bool is_made = device.type == kVethDevice && !outside.moves;
+    const bool is_there = if_nametoindex(outside.name.c_str()) != 0;
+    if (is_made == is_there) {
+      findings_.Wrong(option + Printable(outside.name) +
+                      (is_there ? " is there already, and would be made" : kNoDevice));
+    }
+    if (!outside.bridge.empty() && if_nametoindex(outside.bridge.c_str()) == 0) {
+      findings_.Wrong(option + Printable(outside.bridge) + kNoDevice);
+    }
   }
 
   void HoldNamespace(const std::string& option, const std::string& path, const std::string& place) {

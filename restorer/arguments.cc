@@ -101,8 +101,9 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
   app.add_option(
          "--external", arguments->namespaces.external,
          "mnt[KEY]:PATH: what is mounted in that namespace for what the plan has from "
-         "outside and calls KEY; net[PATH]:KEY: likewise a network namespace; veth[IN]:OUT: "
-         "make OUT, the other end of its network device IN; macvlan[IN]:OUT: IN is on OUT; "
+         "outside and calls KEY; net[PATH]:KEY: likewise a network namespace; "
+         "veth[IN]:OUT[@BRIDGE]: make OUT, the other end of its network device IN, a port of "
+         "BRIDGE; netdev[IN]:OUT: OUT moves over and becomes IN; macvlan[IN]:OUT: IN is on OUT; "
          "unix[INODE]: connect that unix socket anew, as --ext-unix-sk does")
       ->type_name("KEY:PATH");
   app.add_option("--oci", arguments->oci,

@@ -34,17 +34,24 @@ std::string ReadExternal(const std::string& text, NamespaceOptions* options) {
   const std::string name = "--external " + text + ": ";
   std::string kind, inside, behind;
   const bool is_split = Split(text, &kind, &inside, &behind);
-  if (is_split && (kind == "veth" || kind == "macvlan")) {
-    if (!IsDeviceName(inside) || !IsDeviceName(behind)) {
-      return name + "expected names of network devices: " + kind + "[IN]:OUT";
+  if (is_split && (kind == "veth" || kind == "macvlan" || kind == "netdev")) {
+    OutsideDevice device;
+    device.moves = kind == "netdev";
+    const std::size_t at = kind == "veth" ? behind.find('@') : behind.npos;
+    device.name = behind.substr(0, at);
+    if (at != behind.npos) device.bridge = behind.substr(at + 1);
+    if (!IsDeviceName(inside) || !IsDeviceName(device.name) ||
+        (at != behind.npos && !IsDeviceName(device.bridge))) {
+      return name + "expected names of network devices: " + kind + "[IN]:OUT" +
+             (kind == "veth" ? " or veth[IN]:OUT@BRIDGE" : "");
     }
-    const std::string key = kind + "[" + inside + "]";
-    return options->devices.emplace(key, behind).second ? "" : name + "this key stands twice";
+    const std::string key = (device.moves ? "veth" : kind) + "[" + inside + "]";
+    return options->devices.emplace(key, device).second ? "" : name + "this key stands twice";
   }
   if (!is_split || (kind != "mnt" && kind != "net")) {
     return name +
            "expected mnt[KEY]:PATH, such as mnt[/data]:/srv/data, net[PATH]:KEY, veth[IN]:OUT, "
-           "macvlan[IN]:OUT or unix[INODE]";
+           "macvlan[IN]:OUT, netdev[IN]:OUT or unix[INODE]";
   }
   if (kind == "net" && IsNumber(inside)) {
     return name +

@@ -42,9 +42,9 @@ void PutName(NetlinkMessage& message, const std::string& name) {
   message.Put(IFLA_IFNAME, {name.c_str(), name.size() + 1});
 }
 
-/// What both ends of a VETH have.
-void PutDevice(NetlinkMessage& message, const NetDevice& device) {
-  message.Add<ifinfomsg>().ifi_index = static_cast<int>(device.ifindex);
+/// What both ends of a VETH have. `index`: of the device that the message is about.
+void PutDevice(NetlinkMessage& message, const NetDevice& device, std::uint32_t index) {
+  message.Add<ifinfomsg>().ifi_index = static_cast<int>(index);
   PutName(message, device.name.bytes);
   message.PutNumber(IFLA_MTU, device.mtu);
   if (!device.address.empty()) message.Put(IFLA_ADDRESS, AddressBytes(device.address));
@@ -84,8 +84,11 @@ class DeviceMaker {
   std::string MakeOne(const NetDevice& device) {
     if (device.type == kTunDevice) return MakeTun(device);
     if (device.type == kVethDevice && device.link && *device.link < device.ifindex) return "";
+    const OutsideDevice* outside =
+        device.NeedsOutside() ? &names_.at(device.OutsideKey()) : nullptr;
+    if (outside != nullptr && outside->moves) return Move(device, outside->name);
     NetlinkMessage message(RTM_NEWLINK, kNew);
-    PutDevice(message, device);
+    PutDevice(message, device, device.ifindex);
     nlattr* info = message.Begin(IFLA_LINKINFO);
     if (device.type == kVethDevice) {
       message.Put(IFLA_INFO_KIND, "veth");
@@ -95,17 +98,44 @@ class DeviceMaker {
     }
     message.End(info);
     const int error = inside_.Send(message);
-    return error == 0 ? "" : Failed(device, "RTM_NEWLINK", error);
+    if (error != 0) return Failed(device, "RTM_NEWLINK", error);
+    return outside == nullptr || outside->bridge.empty() ? "" : AddPort(device, *outside);
+  }
+
+  /// The device `name` of the caller, which gets the name and the number of `device` on its way.
+  std::string Move(const NetDevice& device, const std::string& name) {
+    const std::uint32_t number = outside_->DeviceNumber(name);
+    if (number == 0) return Failed(device, name + " outside", errno);
+    NetlinkMessage message(RTM_NEWLINK, 0);
+    PutDevice(message, device, number);
+    message.PutNumber(IFLA_NEW_IFINDEX, device.ifindex);
+    message.PutNumber(IFLA_NET_NS_FD, static_cast<std::uint32_t>(inside_.network()));
+    const int error = outside_->Send(message);
+    return error == 0 ? "" : Failed(device, "moving " + name + " over", error);
+  }
+
+  /// The other end of `device` becomes a port of the caller's bridge, and is up.
+  std::string AddPort(const NetDevice& device, const OutsideDevice& outside) {
+    const std::uint32_t port = outside_->DeviceNumber(outside.name);
+    const std::uint32_t bridge = port == 0 ? 0 : outside_->DeviceNumber(outside.bridge);
+    if (bridge == 0) return Failed(device, outside.name + " and " + outside.bridge, errno);
+    NetlinkMessage message(RTM_NEWLINK, 0);
+    ifinfomsg& head = message.Add<ifinfomsg>();
+    head.ifi_index = static_cast<int>(port);
+    head.ifi_flags = head.ifi_change = IFF_UP;
+    message.PutNumber(IFLA_MASTER, bridge);
+    const int error = outside_->Send(message);
+    return error == 0 ? "" : Failed(device, outside.name + " becoming a port", error);
   }
 
   void PutPeer(const NetDevice& device, NetlinkMessage& message) {
     nlattr* data = message.Begin(IFLA_INFO_DATA);
     nlattr* peer = message.Begin(VETH_INFO_PEER);
     if (device.link) {
-      PutDevice(message, *by_index_.at(*device.link));
+      PutDevice(message, *by_index_.at(*device.link), *device.link);
     } else {
       message.Add<ifinfomsg>();
-      PutName(message, names_.at(device.OutsideKey()));
+      PutName(message, names_.at(device.OutsideKey()).name);
       message.PutNumber(IFLA_NET_NS_FD, static_cast<std::uint32_t>(outside_->network()));
     }
     message.End(peer);
@@ -114,13 +144,13 @@ class DeviceMaker {
 
   std::string MakeMacvlan(const NetDevice& device) {
     NetlinkMessage message(RTM_NEWLINK, kNew);
-    PutDevice(message, device);
+    PutDevice(message, device, device.ifindex);
     const NetlinkChannel* socket = &inside_;
     if (device.link) {
       message.PutNumber(IFLA_LINK, *device.link);
     } else {
       socket = outside_;
-      const std::uint32_t below = outside_->DeviceNumber(names_.at(device.OutsideKey()));
+      const std::uint32_t below = outside_->DeviceNumber(names_.at(device.OutsideKey()).name);
       if (below == 0) return Failed(device, "its device outside", errno);
       message.PutNumber(IFLA_LINK, below);
       message.PutNumber(IFLA_NET_NS_FD, static_cast<std::uint32_t>(inside_.network()));

@@ -7,12 +7,13 @@
 #include <vector>
 
 #include "model/net_namespace.h"
+#include "preflight/namespace_options.h"
 #include "restorer/netlink.h"
 
 namespace crgen::restorer {
 
-/// Devices outside, by key ("veth[eth0]"): names.
-using OutsideDevices = std::map<std::string, std::string>;
+/// By key: "veth[eth0]".
+using OutsideDevices = std::map<std::string, OutsideDevice>;
 
 /// All of `devices` but the loopback device, which is there: with their names, numbers and
 /// addresses, as ports of their bridges, none of them up. `outside`: a socket of the network

@@ -175,6 +175,32 @@ TEST_F(NetworkTest, DevicesWithAPartOutside) {
   EXPECT_EQ(if_nametoindex("out0"), 0u);
 }
 
+TEST_F(NetworkTest, AnotherEndThatIsAPortOfABridge) {
+  Must("ip link add bridge0 type bridge");
+  const Json net = Net(Json::array({Loopback(), Device(2, "eth0", "VETH")}));
+  ExpectRefused(net, "--external veth[eth0]:out0@none",
+                "none is no network device of this network namespace");
+  ExpectRefused(net, "--external veth[eth0]:out0@", "veth[IN]:OUT@BRIDGE");
+  ASSERT_NO_FATAL_FAILURE(Restore(PlanWith(net), "--external veth[eth0]:out0@bridge0"));
+  const std::string end = Said("ip link show out0");
+  EXPECT_NE(end.find("master bridge0"), end.npos) << end;
+  EXPECT_NE(end.find(",UP"), end.npos) << end;
+}
+
+TEST_F(NetworkTest, ADeviceThatMovesOver) {
+  Must("ip link add there type veth peer name other");
+  const Json net = Net(Json::array(
+      {Loopback(), Device(7, "eth0", "VETH", {{"address", "02:00:00:00:00:07"}, {"mtu", 1400}})}));
+  ExpectRefused(net, "--external netdev[eth0]:none",
+                "--external netdev[eth0]: none is no network device of this network namespace");
+  ASSERT_NO_FATAL_FAILURE(Restore(PlanWith(net), "--external netdev[eth0]:there"));
+  EXPECT_EQ(if_nametoindex("there"), 0u);
+  const std::string moved = Inside("ip link show eth0");
+  for (const char* text : {"7: eth0@", "mtu 1400", "link/ether 02:00:00:00:00:07", ",UP"}) {
+    EXPECT_NE(moved.find(text), moved.npos) << text << "\n" << moved;
+  }
+}
+
 TEST_F(NetworkTest, WhatTheProgramsRefuse) {
   const auto refused = [&](const char* member, const std::string& name, const std::string& bytes,
                            const std::string& text) {
