@@ -66,7 +66,7 @@ struct Describe<Mount> {
       Optional("superblock", &Mount::superblock,
                "a file system: the first mount that has it makes it, others are bind mounts"),
       Optional("fstype", &Mount::fstype,
-               "of a new file system: proc, sysfs, tmpfs, devpts or mqueue"),
+               "of a new file system: proc, sysfs, tmpfs, devpts, mqueue, cgroup or cgroup2"),
       Optional("source", &Mount::source, "of a new file system: mount(2)"),
       Optional("options", &Mount::options, "of a new file system, as /proc/PID/mountinfo has them"),
       Required("flags", &Mount::flags, "of the mount"),

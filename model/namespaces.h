@@ -77,8 +77,8 @@ struct Mount {
 };
 
 /// File systems that a mount can make anew.
-inline constexpr std::string_view kMountableTypes[] = {"proc", "sysfs", "tmpfs", "devpts",
-                                                       "mqueue"};
+inline constexpr std::string_view kMountableTypes[] = {"proc",   "sysfs",  "tmpfs",  "devpts",
+                                                       "mqueue", "cgroup", "cgroup2"};
 
 // mount(2), MS_*: not by its header, which does not go together with others of the kernel's.
 namespace mount_flag {

@@ -62,8 +62,10 @@ std::uint64_t AttributesOf(const Mount& mount) {
   return set;
 }
 
-/// Only a process of the tree's pid namespace can.
-bool IsMadeInside(const Mount& mount) { return mount.fstype == "proc"; }
+/// Only a process of the tree's pid namespace can, or of its cgroup namespace.
+bool IsMadeInside(const Mount& mount) {
+  return mount.fstype == "proc" || mount.fstype == "cgroup" || mount.fstype == "cgroup2";
+}
 
 /// A value that is an id of the plan.
 std::string ValueOf(std::string_view key, std::string_view value, const OutsideIds& ids) {
@@ -250,7 +252,7 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
     by_id.emplace(mount.id, i);
     if (mount.superblock) by_superblock.try_emplace(*mount.superblock, i);
     MountStep step = {};
-    step.parent = step.base = step.held = -1;
+    step.parent = step.base = step.held = step.first_bind = step.next_bind = -1;
     step.mountpoint = arena.Text(mount.mountpoint.bytes);
     step.below_parent = step.below_base = arena.Text("");
     if (mount.parent) {
@@ -264,6 +266,7 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
     } else if (mount.IsBind()) {
       const std::size_t base = by_superblock.at(*mount.superblock);
       step.base = static_cast<std::int32_t>(base);
+      step.next_bind = std::exchange(steps[base].first_bind, static_cast<std::int32_t>(i));
       step.below_base = arena.Text(PathBelow(mount.root.bytes, mounts[base].root.bytes));
     } else {
       step.fstype = arena.Text(mount.fstype);

@@ -20,6 +20,8 @@ struct MountStep {
   int32_t held;            ///< the supervisor's descriptor of a mount that is nowhere; -1: none
   int32_t base;            ///< it is a bind mount of that one; -1: of none
   const char* below_base;  ///< from the base's root; empty: all of it
+  int32_t first_bind;      ///< of the bind mounts of it; -1: there are none
+  int32_t next_bind;       ///< of those of the same base
   const char* fstype;      ///< what only a process inside can make: proc; null: nothing
   const FileSystemSetting* settings;
   uint32_t setting_count;

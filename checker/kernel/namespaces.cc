@@ -137,8 +137,9 @@ class MountTable {
   static Refusals CheckNew(const Mount& mount, bool first) {
     const auto* type = std::ranges::find(kMountableTypes, mount.fstype);
     if (type == std::end(kMountableTypes)) {
-      return Refusal{"ENODEV", "has fstype " + mount.fstype +
-                                   ", expected proc, sysfs, tmpfs, devpts or mqueue"};
+      return Refusal{"ENODEV",
+                     "has fstype " + mount.fstype +
+                         ", expected proc, sysfs, tmpfs, devpts, mqueue, cgroup or cgroup2"};
     }
     if (!first) return Refusal{"EBUSY", "makes a file system that is there already"};
     if (mount.root.bytes != "/") return Invalid("makes a file system: its root is /");
@@ -146,18 +147,12 @@ class MountTable {
     return Invalid("has content, and is no tmpfs");
   }
 
-  Refusals CheckBind(const Mount& mount, const Mount& base) const {
+  static Refusals CheckBind(const Mount& mount, const Mount& base) {
     if (!IsCanonical(mount.root.bytes) || !IsBelow(mount.root.bytes, base.root.bytes)) {
       return Refusal{"ENOENT",
                      "has a root that is not below that of mount " + std::to_string(base.id)};
     }
-    const std::string below(PathBelow(mount.root.bytes, base.root.bytes));
-    const std::string& at = base.mountpoint.bytes;
-    const std::string path = below.empty() ? at : (at == "/" ? "" : at) + "/" + below;
-    const std::string hidden = FirstMountOn(base, path);
-    if (hidden.empty()) return std::nullopt;
-    return Refusal{
-        "EXDEV", "is a bind mount of " + path + ", which what is mounted at " + hidden + " hides"};
+    return std::nullopt;
   }
 
   static Refusals CheckFlags(const Mount& mount) {

@@ -297,29 +297,6 @@ class MountLoader {
     mount.superblock = planned.device;
   }
 
-  /// A bind mount comes before what is mounted over its source.
-  template <typename Before>
-  void BindsFirst(Before&& before) const {
-    std::map<std::pair<std::uint64_t, std::string>, std::size_t> places;
-    for (std::size_t i = 0; i < mounts_.size(); ++i) {
-      const Mount& mount = mounts_[i].mount;
-      if (mount.parent) places[{*mount.parent, mount.mountpoint.bytes}] = i;
-    }
-    for (std::size_t i = 0; i < mounts_.size(); ++i) {
-      if (!mounts_[i].mount.IsBind()) continue;
-      const Mount& base = mounts_[base_.at(mounts_[i].device)].mount;
-      std::string at = base.mountpoint.bytes == "/" ? "" : base.mountpoint.bytes;
-      std::string_view rest = PathBelow(mounts_[i].mount.root.bytes, base.root.bytes);
-      while (!rest.empty()) {
-        const std::size_t end = std::min(rest.find('/'), rest.size());
-        at += "/" + std::string(rest.substr(0, end));
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-        const auto over = places.find({base.id, at});
-        if (over != places.end() && over->second != i) before(i, over->second);
-      }
-    }
-  }
-
   /// A mount comes before those of its parent that will hide it.
   template <typename Before>
   void HiddenFirst(std::vector<std::size_t> by_place, Before&& before) const {
@@ -366,7 +343,6 @@ class MountLoader {
       before(by_id_.at(*mount.parent), i);
       if (mount.IsBind()) before(base_.at(mounts_[i].device), i);
     }
-    BindsFirst(before);
     HiddenFirst(std::move(by_place), before);
     return Sorted(later, std::move(missing));
   }
@@ -393,9 +369,10 @@ class MountLoader {
     }
     if (order.size() != mounts_.size()) {
       const auto stuck = std::ranges::find_if(missing, [](std::size_t n) { return n != 0; });
-      Refuse(mounts_[static_cast<std::size_t>(stuck - missing.begin())].where,
-             "a mount that would have to come before itself: it is on, or hides, what it is a bind "
-             "mount of");
+      Refuse(
+          mounts_[static_cast<std::size_t>(stuck - missing.begin())].where,
+          "a mount that would have to come before itself: what it is a bind mount of is on it, or "
+          "hides it");
       return {};
     }
     std::vector<Mount> out;

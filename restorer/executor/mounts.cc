@@ -106,12 +106,11 @@ struct Mounter {
   void Run(int32_t index) const {
     const MountStep& step = mounts.steps[index];
     const long mount = NumberOf(index);
-    if (!IsMadeBefore(step)) {
+    if (!IsMadeBefore(step) && step.base < 0) {
       Put(step, index,
           step.held >= 0
               ? Must(step, "pidfd_getfd", __NR_pidfd_getfd, caller.setup->source_fd, step.held, 0)
-          : step.fstype != nullptr ? Make(step)
-                                   : Bind(step));
+              : Make(step));
     }
     // Before anything is mounted on it: nobody else is to see that.
     mount_attr attributes = {};
@@ -121,6 +120,11 @@ struct Mounter {
     Must(step, "mount_setattr", __NR_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes,
          sizeof attributes);
     step.parent < 0 ? BecomeRoot(step, mount) : Attach(step, mount);
+    // Now, while nothing is mounted on it that would hide what they are of. (A mount that is
+    // nowhere has none before Linux 6.15.)
+    for (int32_t bind = step.first_bind; bind >= 0; bind = mounts.steps[bind].next_bind) {
+      Put(mounts.steps[bind], bind, Bind(mounts.steps[bind]));
+    }
   }
 
   void Share(const GroupStep& group) const {

@@ -229,7 +229,8 @@ TEST(CheckNamespaces, SourcesOfMounts) {
        "EINVAL: mount 2 is of a file system that no mount before it has, and makes none"},
       {"another type",
        {NewMount(2, 1, "/a", "ext4")},
-       "ENODEV: mount 2 has fstype ext4, expected proc, sysfs, tmpfs, devpts or mqueue"},
+       "ENODEV: mount 2 has fstype ext4, expected proc, sysfs, tmpfs, devpts, mqueue, cgroup or "
+       "cgroup2"},
       {"a part of a new one",
        {Changed(NewMount(2, 1, "/a"), [](Mount& m) { m.root = {"/sys"}; })},
        "EINVAL: mount 2 makes a file system: its root is /"},
@@ -269,9 +270,9 @@ TEST(CheckNamespaces, BindMounts) {
        {Changed(BindMount(2, 1, "/a", 100, "/a"), [](Mount& m) { m.root = {"/a/../b"}; })},
        "ENOENT: mount 2 has a root that is not below that of mount 1"},
       {"of what is hidden by now",
-       {NewMount(2, 1, "/proc"), NewMount(3, 2, "/proc/sys", "sysfs"),
-        BindMount(4, 1, "/a", 102, "/sys/x")},
-       "EXDEV: mount 4 is a bind mount of /proc/sys/x, which what is mounted at /proc/sys hides"},
+       {NewMount(2, 1, "/proc"), BindMount(3, 2, "/proc/sys", 102, "/sys"),
+        BindMount(4, 3, "/proc/sys/net", 102, "/sys/net")},
+       ""},
   });
 }
 

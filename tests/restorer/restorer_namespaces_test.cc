@@ -209,7 +209,7 @@ TEST_F(NamespacesTest, Mounts) {
   EXPECT_EQ(fs::read_symlink("/proc/" + Process() + "/cwd"), "/tmp/folder");
   EXPECT_EQ(fs::read_symlink("/proc/" + Process() + "/fd/0"), "/tmp/folder/file");
   const std::vector<std::string> found = MountInfo();
-  ASSERT_EQ(found.size(), 9u);
+  ASSERT_EQ(found.size(), 11u);
   const auto has = [&](const std::string& head, const std::string& tail) {
     EXPECT_TRUE(std::any_of(found.begin(), found.end(),
                             [&](const std::string& line) {
@@ -226,6 +226,8 @@ TEST_F(NamespacesTest, Mounts) {
   has("/dev/mqueue rw,nosuid,relatime", " - mqueue none rw");
   has("/sys rw,nosuid,relatime", " - sysfs none rw");
   has("/copy rw,nosuid,relatime", "");
+  has("/proc/sys/net rw,nosuid,relatime", " - proc proc rw");
+  has("/groups rw,nosuid,relatime", " - cgroup2 ");
   EXPECT_EQ(TextOf("/proc/self/mountinfo"), own);
 }
 

@@ -26,7 +26,8 @@ class MountsTest : public RestorerTest {
   void SetUp() override {
     RestorerTest::SetUp();
     if (IsSkipped()) return;
-    for (const char* name : {"proc", "sys", "tmp", "data", "dev/pts", "dev/mqueue", "copy"}) {
+    for (const char* name :
+         {"proc", "sys", "tmp", "data", "dev/pts", "dev/mqueue", "copy", "groups"}) {
       fs::create_directories(Root() + "/" + name);
     }
     fs::create_directories(folder_ + "/outside");
@@ -96,7 +97,10 @@ class MountsTest : public RestorerTest {
                 {"options", "gid=5,mode=620,ptmxmode=666,newinstance"}}),
          mount(7, 1, "/dev/mqueue", {{"superblock", 13}, {"fstype", "mqueue"}}),
          mount(8, 1, "/sys", {{"superblock", 14}, {"fstype", "sysfs"}}),
-         mount(9, 1, "/copy", {{"superblock", 10}, {"root", "/dev"}})});
+         mount(9, 1, "/copy", {{"superblock", 10}, {"root", "/dev"}}),
+         // Of what the one below it hides, and is on that.
+         mount(10, 3, "/proc/sys/net", {{"superblock", 11}, {"root", "/sys/net"}}),
+         mount(11, 1, "/groups", {{"superblock", 15}, {"fstype", "cgroup2"}})});
   }
   std::string MountArguments() const {
     return "--root " + Root() + " --external mnt[data]:" + folder_ + "/outside ";
