@@ -7,6 +7,7 @@
 #include <set>
 
 #include "generator/generate.h"
+#include "model/mount_paths.h"
 #include "model/printable.h"
 
 namespace crgen {
@@ -102,11 +103,14 @@ void AddMounts(const Attributes& root, std::vector<Need>* needs) {
   }
   for (const auto& [key, at] : places) {
     const std::string more = at.size() == 1 ? "" : " and in " + Count(at.size() - 1, "other place");
+    const RestoreOption given = {"--external", "mnt[" + key + "]:PATH"};
+    const RestoreOption found = {"--external", "mnt[]"};
+    const bool is_found = key.starts_with(kFoundByDumper);
     needs->push_back({std::string(External::kMount),
                       key,
                       "what is mounted at " + std::string(at.front()) + more,
-                      {"--external", "mnt[" + key + "]:PATH"},
-                      {kConfigured}});
+                      is_found ? found : given,
+                      {is_found ? given : kConfigured}});
   }
 }
 

@@ -12,6 +12,10 @@
 
 namespace crgen {
 
+/// What the key of a mount from outside begins with that the dumper has found by itself
+/// (AUTODETECTED_MOUNT, criu/include/mount.h): behind it stands where, on the host of the dump.
+inline constexpr std::string_view kFoundByDumper = "auto:";
+
 /// By the names alone: a path with symbolic links in it leads elsewhere.
 class MountPaths {
  public:

@@ -24,6 +24,8 @@ struct NamespaceOptions {
   std::map<std::string, OutsideDevice> devices = {};  ///< by key: "veth[eth0]"
   /// As `mounts`, which come first, of an OCI configuration. The plan need not have them.
   std::map<std::string, std::string> configured = {};
+  bool found_by_dumper =
+      false;  ///< mounts that the dumper has found are here where they were there
 };
 
 /// Where HostFiles has what the caller has named.

@@ -28,6 +28,7 @@
 #include "restorer/arguments.h"
 #include "restorer/consent.h"
 #include "restorer/left_names.h"
+#include "restorer/namespaces.h"
 #include "restorer/outside_sockets.h"
 #include "restorer/own_limits.h"
 #include "restorer/restore.h"
@@ -177,6 +178,7 @@ void CheckPlan(Arguments& arguments, Plan* plan, HostFiles* files, Diagnostics& 
   if (Failed(CheckProgram(program, &state, diag)) || Failed(CheckComplete(program, state, diag))) {
     return;
   }
+  AddFoundByDumper(program, &arguments.options.namespaces);
   CheckConsent(program, arguments, diag);
   if (!arguments.dry_run) LookAtHost(program, arguments, files, diag);
 }

@@ -32,6 +32,10 @@ bool IsUnixSocket(const std::string& text) {
 
 std::string ReadExternal(const std::string& text, NamespaceOptions* options) {
   const std::string name = "--external " + text + ": ";
+  if (text == "mnt[]" || text == "mnt[]:m" || text == "mnt[]:s") {
+    options->found_by_dumper = true;
+    return "";
+  }
   std::string kind, inside, behind;
   const bool is_split = Split(text, &kind, &inside, &behind);
   if (is_split && (kind == "veth" || kind == "macvlan" || kind == "netdev")) {

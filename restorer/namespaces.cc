@@ -11,6 +11,7 @@
 #include <cstring>
 #include <optional>
 
+#include "model/mount_paths.h"
 #include "restorer/network.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/sysctl.h"
@@ -183,6 +184,16 @@ RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
     if (!problem.empty()) return {std::move(problem), static_cast<std::int64_t>(i)};
   }
   return {namespaces.JoinAll()};
+}
+
+void AddFoundByDumper(const Program& program, NamespaceOptions* options) {
+  const std::vector<Mount>* mounts = OwnMounts(program);
+  if (!options->found_by_dumper || mounts == nullptr) return;
+  for (const Mount& mount : *mounts) {
+    if (!mount.external || !mount.external->bytes.starts_with(kFoundByDumper)) continue;
+    const std::string& key = mount.external->bytes;
+    options->mounts.try_emplace(key, key.substr(kFoundByDumper.size()));
+  }
 }
 
 bool HasNetwork(const Program& program) { return WithNetwork(program) != nullptr; }

@@ -23,6 +23,9 @@ RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
 /// but for what OwnNetwork() has.
 bool HasNewNetwork(const Program& program, const RestoreOptions& options);
 
+/// Adds to `options->mounts`, if the caller says so, what the dumper has found by itself.
+void AddFoundByDumper(const Program& program, NamespaceOptions* options);
+
 /// Whether the dump was of a tree with a network namespace that is not the dumper's, whatever
 /// becomes of it.
 bool HasNetwork(const Program& program);

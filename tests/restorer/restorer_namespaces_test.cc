@@ -231,6 +231,19 @@ TEST_F(NamespacesTest, Mounts) {
   EXPECT_EQ(TextOf("/proc/self/mountinfo"), own);
 }
 
+/// What the dumper has found by itself is where it was, if the caller says so.
+TEST_F(NamespacesTest, MountsThatTheDumperHasFound) {
+  Json mounts = Mounts();
+  mounts[4]["external"] = "auto:" + folder_ + "/outside";
+  const Plan plan = PlanWith({{"mounts", mounts}});
+  const Outcome refused = Run(plan, "--detach --root " + Root());
+  EXPECT_EQ(refused.status, 3);
+  EXPECT_NE(refused.errors.find("comes from outside, and is not given"), std::string::npos)
+      << refused.errors;
+  ASSERT_NO_FATAL_FAILURE(Restore(plan, "--external mnt[] --root " + Root()));
+  EXPECT_EQ(TextOf("/proc/" + Process() + "/root/data/file"), "of outside");
+}
+
 /// What the caller gives may be shared with others: none of them sees what is mounted on it.
 TEST_F(NamespacesTest, SharesNothingWithWhatItIsGiven) {
   for (const std::string& place : {Root(), folder_ + "/outside"}) {
