@@ -113,8 +113,9 @@ class MountLoader {
     mount.flags.bits = entry.flags();
     mount.sb_flags.bits = entry.sb_flags();
     if (entry.ext_key() == kAutodetected) {
-      const std::string place = "/" + entry.source();
-      if (!IsCanonical(place)) error("source", "\"" + entry.source() + "\" is no plain path");
+      // In front of what is on the root itself the dumper writes another slash.
+      const std::string place = entry.source().substr(entry.source().starts_with("//") ? 1 : 0);
+      if (!IsCanonical(place)) error("source", "\"" + place + "\" is no plain absolute path");
       mount.external = Text{std::string(kFoundByDumper) + place};
     } else if (entry.has_ext_key()) {
       mount.external = Text{entry.ext_key()};
