@@ -98,6 +98,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (Later(path)) return;
     const Facts& folder = LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
     if (!CheckFolder(folder, "directory", "the socket " + path, "")) return;
+    if (context_.user) CheckWay(path, folder);
     const NameState state = StateOf(path, folder);
     if (state == NameState::kFree && path == socket.name->bytes &&
         free_names_.insert(path).second) {
@@ -117,6 +118,15 @@ class FileQuestion : public QuestionOn<FileQuestion> {
           path + " is " + std::string(NameOf(state)) + ": the plan has a socket of that name",
           "move it away");
     }
+  }
+
+  void CheckWay(const std::string& path, const Facts& folder) {
+    const auto uid = StrangerOnWay(
+        root_.IsOwn() ? path.substr(0, path.rfind('/') + 1) : InFolder(folder.fd, "/"),
+        context_.user->uid_map);
+    if (!uid) return;
+    findings_.Unsupported("the socket " + path + " below a directory of uid " +
+                          std::to_string(*uid) + ", who is nobody in the plan's user namespace");
   }
 
   NameState StateOf(const std::string& path, const Facts& folder) {

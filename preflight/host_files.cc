@@ -79,15 +79,24 @@ int OpenPath(int folder, const std::string& path, int flags, unsigned long long 
   }
 }
 
+constexpr auto kSystem = [](long number, auto... arguments) -> long {
+  for (;;) {
+    const long result = syscall(number, arguments...);
+    if (result >= 0) return result;
+    if (errno != EMFILE || !RaiseDescriptorLimit()) return -errno;
+  }
+};
+
+std::optional<std::uint32_t> ForeignOwnerOf(const std::string& path) {
+  using Way = TrustedPath<decltype(kSystem)>;
+  Way way(kSystem, Way::Foreign::kFollow);
+  const long fd = way.Open(path.c_str(), O_CLOEXEC);
+  if (fd >= 0) close(static_cast<int>(fd));
+  return way.owner().any ? std::optional(way.owner().uid) : std::nullopt;
+}
+
 int OpenTrusted(const std::string& path, int flags) {
-  const auto system = [](long number, auto... arguments) -> long {
-    for (;;) {
-      const long result = syscall(number, arguments...);
-      if (result >= 0) return result;
-      if (errno != EMFILE || !RaiseDescriptorLimit()) return -errno;
-    }
-  };
-  TrustedPath way(system);
+  TrustedPath way(kSystem);
   const long fd = way.Open(path.c_str(), static_cast<std::uint32_t>(flags) | O_CLOEXEC);
   if (fd >= 0) return static_cast<int>(fd);
   errno = fd == way.kForeign ? ELOOP : static_cast<int>(-fd);

@@ -68,6 +68,10 @@ int OpenPath(int folder, const std::string& path, int flags, unsigned long long 
 /// them (preflight/trusted_path.h): ELOOP.
 int OpenTrusted(const std::string& path, int flags);
 
+/// Who else than root can change where `path` leads: the first on the way; none: nobody. What is
+/// not there changes nothing.
+std::optional<std::uint32_t> ForeignOwnerOf(const std::string& path);
+
 /// What the two say by errno.
 std::string PathErrorText(int error);
 

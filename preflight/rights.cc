@@ -148,12 +148,10 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   }
 
   template <OneOf<TtyInput, ShutdownSetting, EpollTargets, LockSetting, TtyForeground, TtyLock,
-                  OwnerSetting, InotifyWatches, FanotifyMarks, TimerfdSetting, RepairSetting>
+                  LeaseSetting, OwnerSetting, InotifyWatches, FanotifyMarks, TimerfdSetting,
+                  RepairSetting>
                 Late>
   void MakeLate(const Late&) {}
-  void MakeLate(const LeaseSetting&) {
-    if (context_.user) Beyond("a lease");
-  }
   void MakeLate(const QueueSetting&) { Need(CAP_NET_ADMIN, "messages on their way"); }
   void MakeLate(const SocketOptionsSetting& setting) {
     const SocketOptions& options = setting.options;

@@ -7,8 +7,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+
+#include "preflight/host_files.h"
 
 namespace crgen {
 namespace {
@@ -76,6 +79,14 @@ NameState LookAtName(const std::string& path) {
   }
   close(file);
   return state;
+}
+
+std::optional<std::uint32_t> StrangerOnWay(const std::string& folder, const IdMap& map) {
+  const auto uid = ForeignOwnerOf(folder);
+  const auto has = [&](const IdRange& range) {
+    return *uid >= range.outside && *uid - range.outside < range.count;
+  };
+  return !uid || *uid == 0 || std::ranges::any_of(map, has) ? std::nullopt : uid;
 }
 
 }  // namespace crgen

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "model/user_namespace.h"
 
 namespace crgen {
 
@@ -27,5 +30,9 @@ std::string_view NameOf(NameState state);
 /// Looks without touching: a socket of another type is told from one that nobody has by what
 /// connect(2) says, and who listens does not notice.
 NameState LookAtName(const std::string& path);
+
+/// Who could change where `folder` leads and is neither root nor has a number in `map`: a name
+/// below is looked up with the rights of who could, whom nobody in that user namespace can become.
+std::optional<std::uint32_t> StrangerOnWay(const std::string& folder, const IdMap& map);
 
 }  // namespace crgen

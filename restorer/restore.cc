@@ -247,8 +247,11 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     result.problem.what = pidfile.Write(result.root);
   }
   if (!result.problem) {
-    send(channel[0], "", 1, MSG_NOSIGNAL);
-    result.problem = Hear(channel[0], restorer, &report);
+    if (send(channel[0], "", 1, MSG_NOSIGNAL) != 1) {
+      result.problem.what = ErrorText("send to the supervisor");
+    } else {
+      result.problem = Hear(channel[0], restorer, &report);
+    }
   }
   if (options.timed) result.times = ReadTimes(program, schedule, records.board);
   if (result.problem) {

@@ -28,6 +28,10 @@ Result FileLoaderOf<Pidfd>::Convert(const pb::file_entry& entry, const ImageRead
   Pidfd body;
   body.thread = (file->flags & kThread) != 0;
   file->flags = (file->flags & ~kThread) | O_RDWR;
+  if ((file->flags & kLargeFile) != 0) {
+    file->unsupported = "a pidfd that was opened once more, through /proc";
+    file->flags &= ~kLargeFile;
+  }
   CheckAnonymousFlags(file->flags, place);
   if (from.nspid() == kGone) {
     body.dead = DeadId{from.ino()};

@@ -39,6 +39,14 @@ class FileLoaderOf<Timerfd> : public FileLoader {
     if (!HasTimerfd(from.clockid())) {
       place.Error(".clockid", std::to_string(from.clockid()) + " is no clock of a timerfd");
     }
+    if (from.ticks() != 0 && from.vsec() == 0 && from.vnsec() == 0 &&
+        (from.isec() != 0 || from.insec() != 0)) {
+      // The kernel counts the periods when they are read (timerfd_read()); fdinfo has one.
+      loader.diag.NotRestorable(at.Where("tfd.ticks"),
+                                "a repeating timer has expired, and nobody has read how often: no "
+                                "image says when it did first, so it counts as often as is said, " +
+                                    std::to_string(from.ticks()));
+    }
     TakeDescription("tfd", from, file);
     file->body = Timerfd{{from.clockid()}};
     file->late.emplace_back(TimerfdSetting{{from.settime_flags()},

@@ -62,9 +62,26 @@ std::string TtyKey(const pb::tty_info_entry& info) {
   return text;
 }
 
+constexpr std::uint32_t kNoId = 0xffffffff;
+
 bool IsMasterId(std::uint32_t id) { return (id & 1) != 0; }
 
 }  // namespace
+
+/// What somebody is for the dumper who has no number in the tree's user namespace.
+void FileLoaderOf<Tty>::CheckOwner(const Info& info, Loader& loader) {
+  for (const auto& [field, id] :
+       {std::pair{".uid", info.entry.uid()}, std::pair{".gid", info.entry.gid()}}) {
+    if (id != kNoId) continue;
+    if (!loader.snapshot.user_namespace) {
+      loader.diag.Error(info.where + field, "4294967295 is no id");
+    } else {
+      loader.diag.NotRestorable(info.where + field,
+                                "the owner of a terminal is nobody in the tree's user namespace: "
+                                "whoever makes it becomes that");
+    }
+  }
+}
 
 void FileLoaderOf<Tty>::CheckInfo(const pb::tty_info_entry& entry, const Place& at) {
   if (entry.has_termios()) CheckTermios(entry.termios(), at.At("termios"));
@@ -76,9 +93,7 @@ void FileLoaderOf<Tty>::CheckInfo(const pb::tty_info_entry& entry, const Place& 
       at.AtMost("winsize", cells, 0xffff);
     }
   }
-  constexpr std::uint32_t kNoId = 0xffffffff, kMostPid = 0x7fffffff;
-  if (entry.uid() == kNoId) at.Error("uid", "4294967295 is no id");
-  if (entry.gid() == kNoId) at.Error("gid", "4294967295 is no id");
+  constexpr std::uint32_t kMostPid = 0x7fffffff;
   at.AtMost("sid", entry.sid(), kMostPid);
   at.AtMost("pgrp", entry.pgrp(), kMostPid);
   if (entry.type() != pb::TTY_PTY) {
@@ -213,8 +228,8 @@ void FileLoaderOf<Tty>::AddTerminal(Info& info, const Tty& name, Loader& loader)
   end.exclusive = entry.exclusive();
   end.packet = master && entry.packet_mode();
   if (name.driver == kPtySlave) {
-    if (entry.has_uid()) end.uid = entry.uid();
-    if (entry.has_gid()) end.gid = entry.gid();
+    if (entry.has_uid() && entry.uid() != kNoId) end.uid = entry.uid();
+    if (entry.has_gid() && entry.gid() != kNoId) end.gid = entry.gid();
   }
   if (entry.sid() != 0) {
     terminal.leader = LeaderIn(loader, entry.sid());
@@ -373,6 +388,7 @@ void FileLoaderOf<Tty>::FinishForeground(TtyId id, const Info& info, Loader& loa
 }
 
 void FileLoaderOf<Tty>::Finish(Loader& loader) {
+  for (const auto& [id, info] : infos_) CheckOwner(info, loader);
   std::size_t canonical = 0;
   std::map<std::uint64_t, const Info*> controlling;  // either end says it
   for (auto& [id, info] : infos_) {

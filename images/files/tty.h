@@ -38,6 +38,7 @@ class FileLoaderOf<Tty> : public FileLoader {
   void LoadInfos(Loader& loader);
   void LoadUnread(Loader& loader);
   static void CheckInfo(const pb::tty_info_entry& entry, const Place& at);
+  static void CheckOwner(const Info& info, Loader& loader);
   static Pid LeaderIn(const Loader& loader, std::uint32_t sid);
   TtyDriver DriverOf(const pb::tty_info_entry& entry, const Loader& loader) const;
   /// The other end of a pty; nullptr: nobody has it.

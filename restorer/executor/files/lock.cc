@@ -1,14 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <sys/file.h>
 
 #include "restorer/executor/files/files.h"
+#include "restorer/executor/socket_owner.h"
 
 namespace crgen::restorer {
 namespace {
 
 constexpr uint32_t kPosix = 1, kFlock = 2, kOfd = 4;  // file_lock_entry.flag
+
+/// Without CAP_LEASE outside only the owner of a file gets one.
+long SetLease(const Caller& caller, const LockOp& op, int type) {
+  constexpr int kEmptyPath = 0x1000;  // AT_EMPTY_PATH
+  if (!caller.setup->user_namespace) return caller.Try(__NR_fcntl, op.fd, F_SETLEASE, type);
+  struct statx facts = {};
+  caller.Must("statx", __NR_statx, op.fd, "", kEmptyPath, STATX_UID, &facts);
+  caller.Must("setfsuid", __NR_setfsuid, facts.stx_uid);
+  const long result = caller.Try(__NR_fcntl, op.fd, F_SETLEASE, type);
+  caller.Must("setfsuid", __NR_setfsuid, caller.setup->own.fsuid);
+  StayHidden(caller);
+  return result;
+}
 
 void SetOne(const Caller& caller, const LockOp& op, const LockState& lock) {
   const char* what = "fcntl(F_SETLEASE)";
@@ -21,7 +36,7 @@ void SetOne(const Caller& caller, const LockOp& op, const LockState& lock) {
     what = lock.kind == kPosix ? "fcntl(F_SETLK)" : "fcntl(F_OFD_SETLK)";
     result = caller.Try(__NR_fcntl, op.fd, lock.kind == kPosix ? F_SETLK : F_OFD_SETLK, &range);
   } else {
-    result = caller.Try(__NR_fcntl, op.fd, F_SETLEASE, lock.type);
+    result = SetLease(caller, op, lock.type);
   }
   if (result < 0) caller.Fail(what, result, op.path);
 }

@@ -35,7 +35,12 @@ class Place {
     if (folder_ < 0) caller.Fail("open of the directory", folder_, name.folder);
     owner_ = way.owner();
     owner_.any = owner_.any && name.root == nullptr && owner_.uid != caller.setup->own.fsuid;
-    if (owner_.any) ActAs(owner_.uid, owner_.gid);
+    if (owner_.any && !Becomes(owner_.uid, owner_.gid)) {
+      // Preflight has seen that it is root outside, whom nobody in here can become.
+      if (!caller.setup->user_namespace) caller.Fail("setfsuid", kNotMine, name.path);
+      owner_.any = false;
+      ActAs(caller.setup->own.fsuid, caller.setup->own.fsgid);
+    }
     caller.Must("fchdir", __NR_fchdir, folder_);
   }
 
@@ -66,13 +71,15 @@ class Place {
 
  private:
   void ActAs(uint32_t uid, uint32_t gid) const {
+    if (!Becomes(uid, gid)) caller_.Fail("setfsuid", kNotMine, name_.path);
+  }
+
+  bool Becomes(uint32_t uid, uint32_t gid) const {
     caller_.Must("setfsgid", __NR_setfsgid, gid);
     caller_.Must("setfsuid", __NR_setfsuid, uid);
     // They do not say whether they have: an id that nobody has asks.
-    if (caller_.Must("setfsgid", __NR_setfsgid, -1) != (long)gid ||
-        caller_.Must("setfsuid", __NR_setfsuid, -1) != (long)uid) {
-      caller_.Fail("setfsuid", kNotMine, name_.path);
-    }
+    return caller_.Must("setfsgid", __NR_setfsgid, -1) == (long)gid &&
+           caller_.Must("setfsuid", __NR_setfsuid, -1) == (long)uid;
   }
 
   void EnterRoot() {
