@@ -148,7 +148,7 @@ TEST(CheckUnlinked, IsOpenedAsWhatItWasMade) {
 
 /// What ids the plan gives to names is its own affair, wherever it refers to one.
 TEST(CheckUnlinked, NamesAreTheSameUpToRenaming) {
-  const auto program = [](std::uint64_t folder, std::uint64_t file, std::uint64_t working) {
+  const auto program = [](std::uint64_t folder, std::uint64_t file, std::uint64_t watched) {
     RegularFile directory;
     directory.path = {"/folder"};
     directory.unlinked = NewFile(folder);
@@ -157,7 +157,7 @@ TEST(CheckUnlinked, NamesAreTheSameUpToRenaming) {
     Attributes attributes;
     attributes.fs.emplace();
     attributes.fs->cwd = {"/folder"};
-    attributes.fs->cwd_unlinked = UnlinkedId{working};
+    attributes.fs->cwd_unlinked = UnlinkedId{folder};
     attributes.fs->root = {"/"};
     attributes.mm.emplace();
     attributes.mm->exe = {"/gone"};
@@ -165,7 +165,7 @@ TEST(CheckUnlinked, NamesAreTheSameUpToRenaming) {
     attributes.mm->end_code = {0x1000};
     InotifyWatches watches;
     watches.watches.emplace_back().wd = 1;
-    watches.watches[0].unlinked = UnlinkedId{file};
+    watches.watches[0].unlinked = UnlinkedId{watched};
     attributes.descriptors.push_back({5, watches});
     const auto description = [](std::uint64_t id, std::uint64_t flags, auto body) {
       return std::make_shared<const File>(File{{id}, {flags}, std::move(body)});
@@ -187,9 +187,9 @@ TEST(CheckUnlinked, NamesAreTheSameUpToRenaming) {
     return Lines(differences);
   };
   using Strings = std::vector<std::string>;
-  EXPECT_EQ(compared(program(1, 2, 1), program(1, 2, 1)), Strings{});
-  EXPECT_EQ(compared(program(1, 2, 1), program(7, 1, 7)), Strings{});
-  EXPECT_NE(compared(program(1, 2, 1), program(1, 2, 2)), Strings{});
+  EXPECT_EQ(compared(program(1, 2, 2), program(1, 2, 2)), Strings{});
+  EXPECT_EQ(compared(program(1, 2, 2), program(7, 1, 1)), Strings{});
+  EXPECT_NE(compared(program(1, 2, 2), program(1, 2, 1)), Strings{});
 }
 
 /// Of another type than a regular file.
