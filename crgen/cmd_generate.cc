@@ -154,7 +154,8 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
       ->type_name("DIR");
   app.add_flag("--pretty", arguments->pretty, "Indent the program");
   app.add_option("--without", arguments->without,
-                 "Leave out what is unsupported and of these kinds (below), and say so in the plan")
+                 "Leave out what is unsupported and of these kinds, and say so in the plan: " +
+                     LossNames() + " (see below)")
       ->delimiter(',')
       ->type_name("KINDS");
   app.add_flag("--partial", arguments->partial,

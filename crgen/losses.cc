@@ -50,19 +50,21 @@ std::string LossHelp() {
   return text;
 }
 
+std::string LossNames() {
+  std::string list;
+  for (const LossName& row : kLosses) list += (list.empty() ? "" : ", ") + std::string(row.name);
+  return list;
+}
+
 Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses,
                    std::string* problem) {
   for (const std::string& name : names) {
     const auto row = std::ranges::find(kLosses, std::string_view(name), &LossName::name);
     if (row == std::end(kLosses)) {
       std::vector<std::string> known;
-      std::string list;
-      for (const LossName& one : kLosses) {
-        known.emplace_back(one.name);
-        list += (list.empty() ? "" : ", ") + known.back();
-      }
-      *problem =
-          "nothing is called \"" + name + "\" there; known are " + list + Suggestion(name, known);
+      for (const LossName& one : kLosses) known.emplace_back(one.name);
+      *problem = "nothing is called \"" + name + "\" there; known are " + LossNames() +
+                 Suggestion(name, known);
       return Result::kError;
     }
     losses->insert(row->loss);

@@ -4,7 +4,6 @@
 #include <sys/fanotify.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -20,9 +19,8 @@
 #include "model/printable.h"
 #include "model/proc_path.h"
 #include "preflight/file_facts.h"
-#include "preflight/file_status.h"
+#include "preflight/file_look.h"
 #include "preflight/question.h"
-#include "preflight/root_view.h"
 #include "preflight/socket_files.h"
 #include "preflight/socket_holder.h"
 #include "preflight/watched_inodes.h"
@@ -33,18 +31,13 @@ namespace {
 constexpr const char* kMostPending = "/proc/sys/net/core/somaxconn";
 const std::string kFound = "found: ";
 
-struct Facts {
-  int fd = -1;       ///< O_PATH; -1 also where another machine is asked
-  std::string name;  ///< by which it is asked for
-  FileStatus status;
-
-  bool there() const { return status.error == 0; }
-};
-
 class FileQuestion : public QuestionOn<FileQuestion> {
  public:
   explicit FileQuestion(Context& context)
-      : QuestionOn(context), root_(context.mounts, context.files), inodes_(root_) {}
+      : QuestionOn(context),
+        root_(context.mounts, context.files),
+        look_(host_, context.files, root_),
+        inodes_(root_) {}
 
   template <typename Body>
   void On(const Body&) {}
@@ -79,7 +72,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const Eventpoll&) {}
   void Open(const File&, const Pipe&) {}
   void Open(const File& description, const Fifo& fifo) {
-    if (fifo.unlinked) return CheckPlace(fifo.path.bytes, *fifo.unlinked);
+    if (fifo.unlinked) return CheckPlace(fifo.path.bytes, *fifo.unlinked, 0);
     if (fifo.opened_by && !CheckFolderOf(fifo.path.bytes)) return;
     const std::string& path = fifo.opened_by ? fifo.opened_by->bytes : fifo.path.bytes;
     if (Later(path)) return;
@@ -96,7 +89,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (!socket.HasFile() || socket.accept_from) return;
     const std::string path = socket.Path();
     if (Later(path)) return;
-    const Facts& folder = LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
+    const Facts& folder = look_.LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
     if (!CheckFolder(folder, "directory", "the socket " + path, "")) return;
     if (context_.user) CheckWay(path, folder);
     const NameState state = StateOf(path, folder);
@@ -141,7 +134,12 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void CheckBelow(const std::string& root, const std::string& name) {
     const std::string path = root + name;
     if (root_.IsMadeLater(path)) return;
-    const Facts& folder = LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
+    if (looked_below_++ == kMostBelow) {
+      findings_.Warn("names of sockets are looked for below other roots " +
+                     std::to_string(kMostBelow) + " times: not below all");
+    }
+    if (looked_below_ > kMostBelow) return;
+    const Facts& folder = look_.LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
     if (!folder.there() || StateOf(path, folder) != NameState::kStale) return;
     findings_.Wrong("the socket file of " + name + " is not there, but " + path +
                         " is: it was bound below that root, and would come back outside of it",
@@ -231,7 +229,10 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
 
   void Open(const File& description, const RegularFile& file) {
-    if (file.unlinked) return CheckPlace(file.path.bytes, *file.unlinked);
+    if (file.unlinked) {
+      const std::uint64_t pos = description.flags.Has(O_PATH) ? 0 : file.pos.value_or(0);
+      return CheckPlace(file.path.bytes, *file.unlinked, pos);
+    }
     if (file.opened_by && !CheckFolderOf(file.path.bytes)) return;
     const std::string& path = file.opened_by ? file.opened_by->bytes : file.path.bytes;
     if (Later(path)) return;
@@ -243,18 +244,25 @@ class FileQuestion : public QuestionOn<FileQuestion> {
                              ": the plan says REG");
     }
     CheckUnchanged(file, facts);
+    if (type == S_IFREG && file.pos && !description.flags.Has(O_PATH)) {
+      CheckPosition(path, facts, *file.pos);
+    }
     if (!description.flags.Has(O_PATH)) CheckAccess(description.flags, path, facts);
   }
 
   /// A file without a name gets its old one back for a moment, or another one in its folder.
-  void CheckPlace(const std::string& path, const Unlinked& file) {
+  void CheckPlace(const std::string& path, const Unlinked& file, std::uint64_t pos) {
     if (!CheckFolderOf(path) || root_.IsMadeLater(path)) return;
     const Facts& folder = FolderOf(path);
     if (!folder.there()) return;  // told
     CheckRoom(path, folder, file);
     const std::uint32_t type = file.mode.value_or(0) & S_IFMT;
+    if (type == S_IFREG) unlinked_.insert(file.id.value);
+    if (unlinked_.contains(file.link_of.value_or(file.id.value))) {
+      CheckPosition(path, folder, std::max(pos, file.size.value_or(0)));
+    }
     if (type != S_IFCHR && type != S_IFBLK) return;
-    if ((MountFlags(folder) & ST_NODEV) == 0) return;
+    if ((look_.MountFlags(folder) & ST_NODEV) == 0) return;
     findings_.Wrong("the device " + path + " is on a file system mounted nodev: nobody opens it",
                     "mount -o remount,dev for the restore");
   }
@@ -290,7 +298,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   bool CheckFolder(const Facts& facts, const std::string& folder, const std::string& file,
                    const std::string& when) {
     if (!IsThere(facts, "the " + folder + " of " + file)) return false;
-    const int error = AccessError(facts, W_OK | X_OK);
+    const int error = look_.AccessError(facts, W_OK | X_OK);
     if (error == 0) return true;
     const bool read_only = error == EROFS;
     findings_.Wrong(file + " cannot be made" + when + ": " + std::strerror(error),
@@ -299,13 +307,22 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     return true;
   }
 
+  /// lseek(2) and ftruncate(2) take no more than the file system has room to count.
+  void CheckPosition(const std::string& path, const Facts& facts, std::uint64_t pos) {
+    const int error = look_.SeekError(facts, pos);
+    if (error == 0) return;
+    findings_.Wrong("position or size " + std::to_string(pos) + " of " + path +
+                        " is none of its file system: " + std::strerror(error),
+                    "restore on a file system with larger files, as at the dump");
+  }
+
   /// For what all unlinked files of a file system have.
   void CheckRoom(const std::string& path, const Facts& facts, const Unlinked& file) {
     std::uint64_t& wanted = wanted_[facts.status.device];
     const std::uint64_t before = wanted;
     for (const ContentRun& part : file.content) wanted += part.bytes;
     if (wanted == before) return;
-    const std::uint64_t free = FreeBytes(facts);
+    const std::uint64_t free = look_.FreeBytes(facts);
     if (before <= free && wanted > free) {
       findings_.Wrong("the file system of " + path + " has " + std::to_string(free) +
                           " bytes left, and the unlinked files take " + std::to_string(wanted),
@@ -362,44 +379,10 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     return error == 0;
   }
 
-  /// Whether this process, with the capabilities that it has, may use the file so: an errno; 0: it
-  /// may, or that is not known.
-  int AccessError(const Facts& facts, int access) {
-    const char* use = access == R_OK   ? ", reading"
-                      : access == W_OK ? ", writing"
-                      : access == X_OK ? ", execution"
-                                       : ", making files in it";
-    const auto error = host_.Number(FactKind::kAccess, facts.name + use, [&] {
-      const long result = syscall(SYS_faccessat2, facts.fd, "", access, AT_EMPTY_PATH | AT_EACCESS);
-      return result == 0 ? 0 : errno;
-    });
-    return static_cast<int>(error.value_or(0));
-  }
-
-  std::uint64_t MountFlags(const Facts& facts) {
-    const auto flags = host_.Number(FactKind::kFileSystems, facts.name + ", flags", [&] {
-      struct statvfs mount = {};
-      return fstatvfs(facts.fd, &mount) == 0 ? mount.f_flag : 0;
-    });
-    return flags.value_or(0);
-  }
-
-  /// For this user.
-  std::uint64_t FreeBytes(const Facts& facts) {
-    constexpr std::uint64_t kNotKnown = ~std::uint64_t{0};
-    const auto bytes = host_.Number(FactKind::kFileSystems, facts.name + ", free bytes", [&] {
-      struct statvfs system = {};
-      if (fstatvfs(facts.fd, &system) != 0) return kNotKnown;
-      const std::uint64_t blocks = geteuid() == 0 ? system.f_bfree : system.f_bavail;
-      return blocks * system.f_frsize;
-    });
-    return bytes.value_or(kNotKnown);
-  }
-
   void CheckAccess(OpenFlags flags, const std::string& path, const Facts& facts) {
     const std::uint64_t mode = flags.bits & O_ACCMODE;
     const auto need = [&](int access, const char* what, const char* capability) {
-      const int error = AccessError(facts, access);
+      const int error = look_.AccessError(facts, access);
       if (error == 0) return;
       const bool read_only = error == EROFS;
       findings_.Wrong(path + " cannot be opened for " + what + ": " + std::strerror(error),
@@ -419,8 +402,8 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     const std::string name = "the executable " + path;
     if (!IsThere(facts, name)) return;
     if (!S_ISREG(facts.status.mode)) return findings_.Wrong(name + " is not a regular file");
-    if (AccessError(facts, X_OK) == 0) return;
-    const bool noexec = (MountFlags(facts) & ST_NOEXEC) != 0;
+    if (look_.AccessError(facts, X_OK) == 0) return;
+    const bool noexec = (look_.MountFlags(facts) & ST_NOEXEC) != 0;
     findings_.Wrong(name +
                         (noexec ? " is on a file system mounted noexec" : " has no x permission") +
                         ": PR_SET_MM_EXE_FILE needs it",
@@ -433,7 +416,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     const std::string name = "the directory " + path;
     if (!IsThere(facts, name)) return;
     if (!S_ISDIR(facts.status.mode)) return findings_.Wrong(path + " is not a directory");
-    const int error = AccessError(facts, X_OK);
+    const int error = look_.AccessError(facts, X_OK);
     if (error != 0) {
       findings_.Wrong(name + ": " + std::strerror(error),
                       "run as its owner, or with "
@@ -449,49 +432,17 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     return owner && (context_.pids.contains(owner->pid) || context_.pids.contains(owner->tid));
   }
 
-  const Facts& Look(const std::string& path, bool link) {
-    const auto [known, fresh] = (link ? links_ : files_).try_emplace(path);
-    Facts& facts = known->second;
-    if (!fresh) return facts;
-    Find(link ? path + ", a link itself" : path, &facts, [&] {
-      const int fd = root_.Open(path, link ? O_NOFOLLOW : 0);
-      if (fd >= 0) link ? context_.files.HoldLink(path, fd) : context_.files.HoldFile(path, fd);
-      return fd;
-    });
-    return facts;
-  }
-
-  template <typename Open>
-  void Find(const std::string& name, Facts* facts, Open&& open) {
-    facts->name = name;
-    const auto text = host_.Text(FactKind::kFiles, name, [&] {
-      facts->fd = open();
-      return StatusOf(facts->fd, errno).Text();
-    });
-    if (text) facts->status = FileStatus::Of(*text);
-  }
-
-  /// The way to a socket's name may have links of others: the executor has no more rights there.
-  const Facts& LookAtSocketFolder(const std::string& path) {
-    if (!root_.IsOwn()) return Look(path, false);
-    const auto [known, fresh] = socket_folders_.try_emplace(path);
-    Facts& facts = known->second;
-    if (!fresh) return facts;
-    const std::string name = "folder of sockets " + path;
-    Find(name, &facts, [&] {
-      const int fd = OpenPath(AT_FDCWD, path, 0, 0);
-      if (fd >= 0) context_.files.HoldFile(name, fd);
-      return fd;
-    });
-    return facts;
-  }
+  const Facts& Look(const std::string& path, bool link) { return look_.Look(path, link); }
 
   const RootView root_;
-  std::unordered_map<std::string, Facts> files_, links_, socket_folders_;  ///< by path
+  FileLook look_;
   std::int64_t most_pending_ = -1;
   std::unordered_map<std::uint64_t, std::uint64_t> wanted_;  ///< bytes of unlinked files
+  std::set<std::uint64_t> unlinked_;                         ///< regular files, by first name
   std::unordered_map<std::string, std::string> build_ids_;   ///< by name of the file
   std::set<std::string> roots_;                              ///< of processes that have another one
+  static constexpr std::size_t kMostBelow = 10'000;
+  std::size_t looked_below_ = 0;
   std::set<std::string> free_names_;  ///< absolute ones of sockets, where nothing is yet
   WatchedInodes inodes_;
 };

@@ -206,8 +206,8 @@ HostFacts RecordHostFacts(const Program* program) {
   Host host(&facts);
   using namespace preflight;
   for (const auto ask : {AskForAllNumbers, AskForAllRights, AskAllOfTheKernel, AskAllOfTheMachine,
-                         AskAllOfNamespaces, AskForAllFiles, AskAllOfTheNetwork, AskForAllTerminals,
-                         AskForAllCgroups}) {
+                         AskForAllMemory, AskAllOfNamespaces, AskForAllFiles, AskAllOfTheNetwork,
+                         AskForAllTerminals, AskForAllCgroups}) {
     ask(host);
   }
   if (program == nullptr) return facts;

@@ -25,7 +25,6 @@ namespace crgen::preflight {
 namespace {
 
 constexpr const char* kNewerKernel = "restore on a kernel that has it";
-constexpr const char* kLowestAddress = "/proc/sys/vm/mmap_min_addr";
 constexpr std::uint64_t kGuardInstall = std::uint64_t{1} << 63;
 constexpr int kGuardInstallAdvice = 102;
 
@@ -141,9 +140,6 @@ std::uint64_t KnownMembarriers(Host& host) {
   return known.value_or(~std::uint64_t{0});
 }
 
-constexpr const char* kAioNow = "/proc/sys/fs/aio-nr";
-constexpr const char* kAioMost = "/proc/sys/fs/aio-max-nr";
-
 class KernelQuestion : public QuestionOn<KernelQuestion> {
  public:
   using QuestionOn::QuestionOn;
@@ -166,7 +162,6 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
 
   void On(const MapRegion& map) {
     CheckAdvice(map.madvise.bits);
-    if (map.special == SpecialRegion::kAio) CheckAio(map.nr_req.value_or(0));
     if (map.special == SpecialRegion::kSysvIpc && !own_ipc_) CheckSegment(map.shmid.value_or(0));
   }
   void On(const ProtectRegion& protect) { CheckAdvice(protect.madvise.bits); }
@@ -182,7 +177,6 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     if (attributes.time && context_.options.time_namespace && TimeNamespaceError(host_) != 0) {
       findings_.Wrong("this kernel has no time namespaces", "--no-timens does without");
     }
-    if (attributes.mm) CheckBounds(*attributes.mm);
     if (attributes.membarrier) CheckMembarrier(attributes.membarrier->bits);
     if (attributes.seccomp) CheckSeccomp(*attributes.seccomp);
     if (attributes.creds) CheckSecurebits(attributes.creds->secbits);
@@ -217,19 +211,6 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
       findings_.Wrong("this kernel has no " + NamesOf<MadviseKind>(unknown), kNewerKernel);
     }
     known_advice_ |= fresh;
-  }
-
-  void CheckAio(std::uint32_t requests) {
-    const auto now = host_.NumberIn<std::uint64_t>(kAioNow, 0);
-    const auto most = host_.NumberIn<std::uint64_t>(kAioMost, 0);
-    if (host_.File(kAioNow).empty() || host_.File(kAioMost).empty()) {
-      return findings_.Wrong("this kernel has no io_setup(2)", "a kernel with CONFIG_AIO has");
-    }
-    requests_ += requests;
-    if (now + requests_ <= most) return;
-    findings_.Wrong("rings for " + std::to_string(requests_) + " requests: fs.aio-max-nr leaves " +
-                        std::to_string(most - std::min(now, most)),
-                    "sysctl fs.aio-max-nr=" + std::to_string(now + requests_));
   }
 
   void CheckSegment(std::uint64_t id) {
@@ -276,18 +257,6 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
     findings_.Wrong("this kernel does not know " + NamesOf<SecurebitKind>(unknown), kNewerKernel);
   }
 
-  /// prctl(2), PR_SET_MM_MAP: no capability lets anybody have less.
-  void CheckBounds(const MmAttributes& mm) {
-    const std::uint64_t begin =
-        std::min({mm.start_code.value, mm.start_data.value, mm.start_brk.value,
-                  mm.start_stack.value, mm.arg_start.value, mm.env_start.value});
-    const auto lowest = host_.NumberIn<std::uint64_t>(kLowestAddress, 0);
-    if (begin >= lowest) return;
-    findings_.Wrong("the bounds of memory in mm begin at " + HexText(begin) +
-                        ", below vm.mmap_min_addr, " + std::to_string(lowest),
-                    "sysctl vm.mmap_min_addr=" + std::to_string(begin));
-  }
-
   void CheckClock(const Clock& clock) {
     const int error = ClockError(host_, clock.value);
     if (error == 0) return;
@@ -298,8 +267,7 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
 
   std::uint64_t known_advice_ = 0;
   std::uint64_t known_securebits_ = kFirstSecurebits;  ///< said, or fine
-  std::uint64_t requests_ = 0;
-  bool own_ipc_ = false;  ///< the plan makes the segments
+  bool own_ipc_ = false;                               ///< the plan makes the segments
   std::unordered_set<Pid> with_registers_;
   std::unordered_map<Pid, std::vector<Pid>> threads_;
 };
@@ -331,8 +299,6 @@ void AskAllOfTheKernel(Host& host) {
   (void)BpfError(host);
   (void)TimeNamespaceError(host);
   (void)KnownMembarriers(host);
-  (void)host.File(kAioNow);
-  (void)host.File(kAioMost);
 }
 
 }  // namespace crgen::preflight

@@ -59,9 +59,9 @@ Result Preflight(const Program& program, const PreflightOptions& options, HostFi
   Host& host = options.host == nullptr ? here : *options.host;
   Context context = MakeContext(program, options, *files, findings, host);
   std::vector<std::unique_ptr<Question>> questions;
-  for (const auto ask :
-       {AskForNumbers, AskForRights, AskTheKernel, AskTheMachine, AskForImages, AskForNamespaces,
-        AskForFiles, AskForInherited, AskForLocks, AskForSockets, AskForTerminals, AskForCgroups}) {
+  for (const auto ask : {AskForNumbers, AskForRights, AskTheKernel, AskTheMachine, AskForMemory,
+                         AskForImages, AskForNamespaces, AskForFiles, AskForInherited, AskForLocks,
+                         AskForSockets, AskForTerminals, AskForCgroups}) {
     questions.push_back(ask(context));
   }
   for (std::size_t i = 0; i < program.size(); ++i) {

@@ -97,6 +97,7 @@ std::unique_ptr<Question> AskForFiles(Context& context);
 std::unique_ptr<Question> AskForImages(Context& context);
 std::unique_ptr<Question> AskForInherited(Context& context);
 std::unique_ptr<Question> AskForLocks(Context& context);
+std::unique_ptr<Question> AskForMemory(Context& context);
 std::unique_ptr<Question> AskForNamespaces(Context& context);
 std::unique_ptr<Question> AskForNumbers(Context& context);
 std::unique_ptr<Question> AskForRights(Context& context);
@@ -108,6 +109,7 @@ std::unique_ptr<Question> AskTheMachine(Context& context);
 // What questions of a kind ask for whatever the program is: asks for all of it.
 void AskForAllCgroups(Host& host);
 void AskForAllFiles(Host& host);
+void AskForAllMemory(Host& host);
 void AskForAllNumbers(Host& host);
 void AskForAllRights(Host& host);
 void AskForAllTerminals(Host& host);

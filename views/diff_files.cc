@@ -294,10 +294,12 @@ void SnapshotDiffer::CompareUnlinked(const Place& place, const Rare<Unlinked>& b
   if (!compared_.insert("unlinked" + std::to_string(file)).second) return;
   const auto one = a().unlinked.find(file), other = b().unlinked.find(other_file);
   if (one == a().unlinked.end() || other == b().unlinked.end()) return;
-  Unlinked same = other->second;
-  same.id = one->second.id;
-  same.link_of = one->second.link_of;
-  Compare(place, "unlinked", one->second, same);
+  // By whichever of its names it was made.
+  ForEachField<Unlinked>([&](const auto& field) {
+    if (field.name == "id" || field.name == "link_of") return;
+    Compare(place, "unlinked." + std::string(field.name), one->second.*field.member,
+            other->second.*field.member);
+  });
 }
 
 void SnapshotDiffer::CompareLate(const Place& place, FileIndex before, FileIndex after) {

@@ -309,7 +309,7 @@ class ValueDiffer {
   static std::string_view SpaceOf(BpfMapId) { return "map"; }
   static std::string_view SpaceOf(TtyId) { return "terminal"; }
   static std::string_view SpaceOf(DeadId) { return "dead"; }
-  static std::string_view SpaceOf(UnlinkedId) { return "unlinked"; }
+  static std::string_view SpaceOf(UnlinkedId) { return "unlinked name"; }
   static std::string_view SpaceOf(ShmemId) { return "shmem"; }
   static std::string_view SpaceOf(SocketId) { return "socket"; }
   static std::string_view SpaceOf(SocketReference) { return "socket"; }

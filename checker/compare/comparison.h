@@ -87,6 +87,13 @@ class Comparison {
   // unlinked.cc
   void CompareUnlinked(const std::string& where, const Rare<Unlinked>& expected,
                        const Rare<Unlinked>& found);
+  /// Each gives `*found` the snapshot's name of a file without one, if both mean the same.
+  void Rename(const std::optional<UnlinkedId>& expected, std::optional<UnlinkedId>* found);
+  void Rename(const InotifyWatches& expected, InotifyWatches* found);
+  void Rename(const FanotifyMarks& expected, FanotifyMarks* found);
+  /// Of a process; `expected` may be null.
+  void CompareAttributesOf(const std::string& where, const Attributes* expected,
+                           const Attributes& found);
 
   // locks.cc
   void CompareLocks();

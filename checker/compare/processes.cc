@@ -12,6 +12,7 @@
 #include "checker/compare/comparison.h"
 #include "checker/compare/difference.h"
 #include "dsl/references.h"
+#include "model/one_of.h"
 
 namespace crgen {
 namespace check {
@@ -259,7 +260,9 @@ void Comparison::CompareLate(const std::string& where, FileIndex file, const Des
           if constexpr (std::is_same_v<Late, EpollTargets>) {
             epoll_sets_.push_back({where, &*expected, &found});
           } else {
-            Compare(where, "late", late, std::get<Late>(**state), diag_);
+            Late same = std::get<Late>(**state);
+            if constexpr (OneOf<Late, InotifyWatches, FanotifyMarks>) Rename(late, &same);
+            Compare(where, "late", late, same, diag_);
           }
         },
         expected->state);
@@ -361,9 +364,7 @@ void Comparison::CompareProcess(std::size_t index) {
     Differ(where, "cwd, root and umask", "of its own", "shared with another process");
   }
   CompareThreads(where, process, task);
-  if (process.attributes != nullptr) {
-    CompareAttributes(where, *process.attributes, *task.attributes, diag_);
-  }
+  CompareAttributesOf(where, process.attributes.get(), *task.attributes);
   Compare(where, "leader's signal queue", process.leader_signal_queue, task.leader_signal_queue,
           diag_);
   CompareTable(index, task);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files without a name of a final state against those of a snapshot.
+#include <algorithm>
+
 #include "checker/compare/comparison.h"
 
 namespace crgen::check {
@@ -27,6 +29,41 @@ void Comparison::CompareUnlinked(const std::string& where, const Rare<Unlinked>&
   Unlinked created = *rules.Created(id);
   created.id = it->second.id;
   Compare(where, "file.unlinked", it->second, created, diag_);
+}
+
+void Comparison::Rename(const std::optional<UnlinkedId>& expected,
+                        std::optional<UnlinkedId>* found) {
+  if (expected && *found && unlinked_names_.Pair(expected->value, (*found)->value)) {
+    *found = expected;
+  }
+}
+
+void Comparison::Rename(const InotifyWatches& expected, InotifyWatches* found) {
+  for (std::size_t i = 0; i < std::min(expected.watches.size(), found->watches.size()); ++i) {
+    Rename(expected.watches[i].unlinked, &found->watches[i].unlinked);
+  }
+}
+
+void Comparison::Rename(const FanotifyMarks& expected, FanotifyMarks* found) {
+  for (std::size_t i = 0; i < std::min(expected.marks.size(), found->marks.size()); ++i) {
+    Rename(expected.marks[i].unlinked, &found->marks[i].unlinked);
+  }
+}
+
+void Comparison::CompareAttributesOf(const std::string& where, const Attributes* expected,
+                                     const Attributes& found) {
+  if (expected == nullptr) return;
+  const bool has_names =
+      (expected->fs && (expected->fs->cwd_unlinked || expected->fs->root_unlinked)) ||
+      (expected->mm && expected->mm->exe_unlinked);
+  if (!has_names) return CompareAttributes(where, *expected, found, diag_);
+  Attributes renamed = found;
+  if (expected->fs && renamed.fs) {
+    Rename(expected->fs->cwd_unlinked, &renamed.fs->cwd_unlinked);
+    Rename(expected->fs->root_unlinked, &renamed.fs->root_unlinked);
+  }
+  if (expected->mm && renamed.mm) Rename(expected->mm->exe_unlinked, &renamed.mm->exe_unlinked);
+  CompareAttributes(where, *expected, renamed, diag_);
 }
 
 }  // namespace crgen::check

@@ -81,6 +81,23 @@ std::optional<Refusal> RefusedCreation(const Unlinked& it) {
   return RefusedContent(it);
 }
 
+/// A restorer looks at size and mode of what it opens: those that it was made with.
+std::optional<Refusal> RefusedSight(const Unlinked& created, const RegularFile& seen) {
+  const auto differs = [&](const char* what, std::uint64_t made, std::uint64_t opened) {
+    return Refusal{"ESTALE", NameOf(created) + " is made with " + what + " " +
+                                 std::to_string(made) + ", and opened as one with " +
+                                 std::to_string(opened)};
+  };
+  if (created.size && seen.size && *created.size != *seen.size) {
+    return differs("size", *created.size, *seen.size);
+  }
+  if (created.target && seen.size && created.target->bytes.size() != *seen.size) {
+    return differs("size", created.target->bytes.size(), *seen.size);
+  }
+  if (!seen.mode || *seen.mode == *created.mode) return std::nullopt;
+  return differs("mode", *created.mode, *seen.mode);
+}
+
 /// open(2) of a file of that type.
 std::optional<Refusal> RefusedAccess(const Unlinked& created, OpenFlags flags) {
   const std::uint32_t type = *created.mode & S_IFMT;
@@ -152,6 +169,9 @@ std::optional<Refusal> FileRules<RegularFile>::CheckUnlinked(const File& descrip
         NameOf(it) + (S_ISFIFO(*described.mode) ? " is a FIFO: its type is FIFO" : " is no FIFO")};
   }
   if (auto refused = RefusedAccess(described, description.flags)) return refused;
+  if (const auto* regular = As<RegularFile>(description)) {
+    if (auto refused = RefusedSight(described, *regular)) return refused;
+  }
   if (!description.flags.Has(O_TMPFILE) || !temporary_.contains(file)) return std::nullopt;
   return Refusal{"EEXIST",
                  NameOf(it) + " was made by another description: O_TMPFILE is that one's"};

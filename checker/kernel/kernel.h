@@ -378,6 +378,7 @@ class Kernel {
   bool CheckMove(AddressRange from, AddressRange to);
   bool CheckSource(const ImageSpan& source, std::uint64_t size);
   bool CheckFill(AddressRange range);
+  bool CheckRseq(Pid tid, const Attributes& attributes);
   void Fill(AddressRange range, const ImageSpan& source);
   std::uint32_t ImageIndex(const std::string& name);
 

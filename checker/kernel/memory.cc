@@ -183,6 +183,26 @@ void Kernel::Execute(const ProtectRegion& protect) {
   Advise(range, protect.madvise.bits);
 }
 
+/// The kernel reads there at rseq(2), and writes whenever the thread has run.
+bool Kernel::CheckRseq(Pid tid, const Attributes& attributes) {
+  if (!attributes.rseq) return true;
+  const std::uint64_t page = attributes.rseq->pointer.value / kPageSize * kPageSize;
+  const AddressRange range = {page, page + kPageSize};
+  const Space& space = *self().space;
+  std::string_view error = "EFAULT";
+  std::string problem = "where nothing is mapped";
+  space.regions.ForEachIn(range, [&](AddressRange, const MappedRegion& region) {
+    if (region.prot.Has(PROT_WRITE)) return problem.clear();
+    problem = "which the thread cannot write to";
+    if (region.prot.Has(PROT_READ)) error = "SIGSEGV";
+  });
+  if (problem.empty() && space.guards.FirstOverlap(range)) problem = "which is guarded";
+  if (problem.empty()) return true;
+  Violation(error, "thread " + std::to_string(tid) + " has its rseq area at " +
+                       HexText(attributes.rseq->pointer.value) + ", " + problem);
+  return false;
+}
+
 std::uint32_t Kernel::ImageIndex(const std::string& name) {
   auto [at, is_new] = image_index_.try_emplace(name, static_cast<std::uint32_t>(images.size()));
   if (is_new) images.push_back(name);

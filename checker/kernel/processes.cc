@@ -427,6 +427,10 @@ void Kernel::Execute(const Resume& resume) {
     return Violation("EINVAL",
                      ValueName(SignalKind::Names(), resume.stopped->value) + " does not stop");
   }
+  if (!CheckRseq(task.pid, *task.attributes)) return;
+  for (const SimulatedThread& thread : task.threads) {
+    if (!CheckRseq(thread.tid, *thread.attributes)) return;
+  }
   task.state = TaskState::kResumed;
   task.ended = command_;
   task.stopped = resume.stopped;

@@ -87,6 +87,18 @@ std::string RefusedOfGone(const std::optional<ProcPath>& owner, std::string_view
   return "";
 }
 
+/// The file was there once: what its entry says of it, its content cannot contradict.
+void CheckGhost(const Unlinked& ghost, const RegularFile& body, const std::string& image,
+                const Place& place) {
+  const auto differs = [&](const char* field, std::uint64_t here, std::uint64_t there) {
+    place.Error(field, std::to_string(here) + ", but " + image + " has " + std::to_string(there));
+  };
+  if (ghost.size && body.size && *body.size != *ghost.size) {
+    differs(".size", *body.size, *ghost.size);
+  }
+  if (body.mode && *body.mode != *ghost.mode) differs(".mode", *body.mode, *ghost.mode);
+}
+
 }  // namespace
 
 Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const ImageReader& at,
@@ -115,7 +127,14 @@ Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const Ima
         {static_cast<std::uint64_t>(from.mnt_id()), from.name(), at.Where("reg.mnt_id")});
   }
   const auto remap = loader.remaps.find(entry.id());
-  return remap == loader.remaps.end() ? Result::kOk : Reach(remap->second, loader, file);
+  if (remap == loader.remaps.end()) return Result::kOk;
+  if (Failed(Reach(remap->second, loader, file))) return Result::kError;
+  auto& body = std::get<RegularFile>(file->body);
+  if (!body.unlinked) return Result::kOk;
+  const Unlinked& ghost = *loader.GhostOf(remap->second).file;
+  if (!ghost.size) body.size.reset();  // of what has none, each file system says what it likes
+  CheckGhost(ghost, body, ImageSet::NameOf(ImageKindNamed("GHOST_FILE"), remap->second.id), place);
+  return Result::kOk;
 }
 
 /// A file that its name does not reach.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <termios.h>
 
 #include <algorithm>
@@ -66,6 +67,29 @@ constexpr std::uint32_t kNoId = 0xffffffff;
 
 bool IsMasterId(std::uint32_t id) { return (id & 1) != 0; }
 
+/// By which the dumper tells the types apart; those of outside, and of no known type, have any.
+bool HasItsDevice(const pb::tty_info_entry& entry) {
+  constexpr unsigned kOthers = 5, kMasters = 128, kSlaves = 136;
+  constexpr unsigned kConsoles = 4, kLastVirtual = 63, kUsbLines = 188, kLines = 204;
+  const unsigned major = gnu_dev_major(entry.rdev()), minor = gnu_dev_minor(entry.rdev());
+  const auto is = [&](unsigned number) { return major == kOthers && minor == number; };
+  switch (entry.type()) {
+    case pb::TTY_PTY:
+      if (!IsMasterId(entry.id())) return major == kSlaves && minor == entry.pty().index();
+      return is(2) || (major >= kMasters && major < kSlaves);
+    case pb::TTY_CONSOLE:
+      return is(1);
+    case pb::TTY_CTTY:
+      return is(0);
+    case pb::TTY_VT:
+      return major == kConsoles && minor <= kLastVirtual;
+    case pb::TTY_SERIAL:
+      return major == kUsbLines || major == kLines || (major == kConsoles && minor > kLastVirtual);
+    default:
+      return true;
+  }
+}
+
 }  // namespace
 
 /// What somebody is for the dumper who has no number in the tree's user namespace.
@@ -96,6 +120,12 @@ void FileLoaderOf<Tty>::CheckInfo(const pb::tty_info_entry& entry, const Place& 
   constexpr std::uint32_t kMostPid = 0x7fffffff;
   at.AtMost("sid", entry.sid(), kMostPid);
   at.AtMost("pgrp", entry.pgrp(), kMostPid);
+  if (!HasItsDevice(entry)) {
+    at.Error("rdev", std::to_string(gnu_dev_major(entry.rdev())) + ":" +
+                         std::to_string(gnu_dev_minor(entry.rdev())) +
+                         " is no device of a terminal " + std::to_string(entry.id()) + " of type " +
+                         std::to_string(entry.type()));
+  }
   if (entry.type() != pb::TTY_PTY) {
     if (entry.has_pty()) {
       at.Error("type", std::to_string(entry.type()) + ", but pty.index says that it is a pty");
@@ -128,7 +158,18 @@ void FileLoaderOf<Tty>::LoadInfos(Loader& loader) {
       loader.diag.Error(reader.Where("id"), "terminal " + std::to_string(id) + " stands twice");
     }
   }
-  for (auto& [id, info] : infos_) info.driver = DriverOf(info.entry, loader);
+  for (auto& [id, info] : infos_) {
+    info.driver = DriverOf(info.entry, loader);
+    const auto other = infos_.find(id ^ 1);
+    if (!IsMasterId(id) || other == infos_.end()) continue;
+    const pb::tty_info_entry& slave = other->second.entry;
+    if (info.entry.type() == pb::TTY_PTY && slave.type() == pb::TTY_PTY) continue;
+    loader.diag.Error(info.where + ".id",
+                      std::to_string(id) + " makes it the other end of " +
+                          std::to_string(other->first) + ", and they have types " +
+                          std::to_string(info.entry.type()) + " and " +
+                          std::to_string(slave.type()) + ": only a pty has two ends");
+  }
 }
 
 void FileLoaderOf<Tty>::LoadUnread(Loader& loader) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // core-<pid>.img: from core messages to attributes.
 #include <linux/sched.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <csignal>
@@ -77,6 +78,25 @@ std::vector<SignalAction> ActionsOf(
 
 constexpr std::string_view kMachines[] = {"UNKNOWN", "X86_64", "ARM",         "AARCH64", "PPC64",
                                           "S390",    "MIPS",   "LOONGARCH64", "RISCV64"};
+
+/// Where nobody can write, rseq(2) fails, or the thread dies of SIGSEGV when it goes on.
+void CheckRseq(const AddressSpace& memory, const std::string& where, Attributes* attributes,
+               Diagnostics& diag) {
+  if (!attributes->rseq || memory.regions.empty()) return;
+  const std::uint64_t area = attributes->rseq->pointer.value;
+  const auto region = std::ranges::upper_bound(memory.regions, area, {},
+                                               [](const Region& it) { return it.range.end; });
+  const bool guarded = std::ranges::any_of(memory.guards, [&](const AddressRange& guard) {
+    return guard.start <= area && area < guard.end;
+  });
+  if (!guarded && region != memory.regions.end() && region->range.start <= area &&
+      region->prot.Has(PROT_WRITE)) {
+    return;
+  }
+  diag.Unsupported(where + ".thread_core.rseq_entry",
+                   "an area of rseq(2) at " + HexText(area) + ", where the thread cannot write");
+  attributes->rseq.reset();
+}
 
 }  // namespace
 
@@ -207,6 +227,7 @@ void Loader::LoadThread(ProcessIndex index, Pid tid) {
   }
   auto attributes = std::make_shared<Attributes>();
   ThreadAttributes(core, where, attributes.get());
+  CheckRseq(snapshot.processes[index].memory, where, attributes.get(), diag);
   const pb::thread_core_entry& thread = core.thread_core();
   attributes->signal_mask = Hex{thread.blk_sigset()};
   attributes->signal_queue = QueueOf(thread.signals_p(), where + ".thread_core.signals_p", diag);
@@ -265,6 +286,7 @@ void Loader::LoadCore(ProcessIndex index) {
       QueueOf(core.thread_core().signals_p(), where + ".thread_core.signals_p", diag);
   LoadIds(index);
   LoadMemory(index, attributes.get());
+  CheckRseq(process.memory, where, attributes.get(), diag);
   LoadFs(index, attributes.get());
   if (index == 0) {
     LoadClocks(attributes.get());

@@ -164,6 +164,8 @@ struct Loader {
   void LoadIds(ProcessIndex index);
   void LoadDescriptorTable(ProcessIndex index, std::uint32_t files_id);
   void LoadMemory(ProcessIndex index, Attributes* attributes);
+  /// Those of `mm`, which is that image.
+  void LoadRegions(ProcessIndex index, const std::string& image);
   void LoadFs(ProcessIndex index, Attributes* attributes);
   void LoadAioRing(const std::vector<PageRun>& runs, const std::string& image, Region* ring);
   /// What a plan relies on beside its own commands.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// mm-<pid>.img, pagemap-<pid>.img: regions, and the private pages in them.
+// mm-<pid>.img: regions.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -8,8 +8,8 @@
 #include <optional>
 #include <variant>
 
-#include "images/load/core_checks.h"
 #include "images/load/loader.h"
+#include "images/load/place.h"
 #include "images/load/private_pages.h"
 #include "images/load/vma_status.h"
 
@@ -58,6 +58,7 @@ class RegionBuilder {
     return image_ + "[0].vmas[" + std::to_string(index_) + "]" + std::string(field);
   }
   bool CheckRange(const pb::vma_entry& vma);
+  bool CheckDescriptor(const pb::vma_entry& vma);
   bool Kind(const pb::vma_entry& vma, Region* region);
   bool FileBacked(const pb::vma_entry& vma, Region* region);
   bool PacketRing(const pb::vma_entry& vma, const Loader::FileEntry& file, Region* region);
@@ -98,6 +99,18 @@ bool RegionBuilder::CheckRange(const pb::vma_entry& vma) {
     return false;
   }
   return true;
+}
+
+/// No number of a descriptor, and how what is mapped was opened.
+bool RegionBuilder::CheckDescriptor(const pb::vma_entry& vma) {
+  if (vma.fd() != -1) {
+    diag_.Error(Where(".fd"), std::to_string(vma.fd()) + ", expected -1");
+    return false;
+  }
+  const std::uint64_t unknown = UnknownBits<OpenFlagKind>(vma.fdflags() & ~kAccessMode);
+  if (unknown == 0) return true;
+  diag_.Essential(Where(".fdflags"), "bits " + HexText(unknown) + ", which have no name");
+  return false;
 }
 
 bool RegionBuilder::FileBacked(const pb::vma_entry& vma, Region* region) {
@@ -420,7 +433,7 @@ void RegionBuilder::Build() {
     region.flags.bits = vma.flags() & ~std::uint64_t{kMapFixed};
     region.madvise.bits = vma.madv();
     region.offset = vma.pgoff();
-    if (!Kind(vma, &region) || !CheckFlags(vma, &region) ||
+    if (!CheckDescriptor(vma) || !Kind(vma, &region) || !CheckFlags(vma, &region) ||
         ((region.file >= 0 || region.object >= 0 || region.kind == RegionKind::kSysvShm) &&
          !CheckOffset(vma)) ||
         (IsKernelArea(region) && !CheckKernelArea(region)) || !Advice(&region)) {
@@ -433,58 +446,8 @@ void RegionBuilder::Build() {
 
 }  // namespace
 
-void Loader::LoadMemory(ProcessIndex index, Attributes* attributes) {
-  const Pid pid = snapshot.tree.nodes[index].pid;
-  Process& process = snapshot.processes[index];
-  const auto number = static_cast<std::uint64_t>(pid);
-  const ImageKind& mm_kind = ImageKindNamed("MM");
-  if (Failed(images.ReadSingle(mm_kind, number, &mm, diag))) return;
-  const std::string image = ImageSet::NameOf(mm_kind, number);
-
-  const std::size_t unsupported = diag.Count(Severity::kUnsupported);
-  const std::size_t errors = diag.Count(Severity::kError);
+void Loader::LoadRegions(ProcessIndex index, const std::string& image) {
   RegionBuilder(*this, mm, index, image).Build();
-  const bool complete =
-      diag.Count(Severity::kUnsupported) == unsupported && diag.Count(Severity::kError) == errors;
-
-  CheckMm(mm, image + "[0]", diag);
-  MmAttributes bounds;
-  bounds.start_code.value = mm.mm_start_code();
-  bounds.end_code.value = mm.mm_end_code();
-  bounds.start_data.value = mm.mm_start_data();
-  bounds.end_data.value = mm.mm_end_data();
-  bounds.start_stack.value = mm.mm_start_stack();
-  bounds.start_brk.value = mm.mm_start_brk();
-  bounds.brk.value = mm.mm_brk();
-  bounds.arg_start.value = mm.mm_arg_start();
-  bounds.arg_end.value = mm.mm_arg_end();
-  bounds.env_start.value = mm.mm_env_start();
-  bounds.env_end.value = mm.mm_env_end();
-  if (static_cast<std::size_t>(mm.mm_saved_auxv_size()) > kAuxvWords) {
-    diag.Error(image + "[0].mm_saved_auxv", std::to_string(mm.mm_saved_auxv_size()) +
-                                                " words, expected at most " +
-                                                std::to_string(kAuxvWords));
-  }
-  for (std::uint64_t word : mm.mm_saved_auxv()) bounds.auxv.push_back({word});
-  if (mm.has_dumpable()) attributes->dumpable = mm.dumpable();
-  if (mm.thp_disabled()) attributes->thp_disabled = true;
-  if (RegularPath(mm.exe_file_id(), image + "[0].exe_file_id", &bounds.exe, &process.memory.exe)) {
-    const RegularFile& exe = *As<RegularFile>(*snapshot.files[process.memory.exe]);
-    if (exe.unlinked) bounds.exe_unlinked = exe.unlinked->id;
-    bounds.exe_opened_by = exe.opened_by;
-    attributes->mm = std::move(bounds);
-  }
-
-  std::vector<PageRun> runs;
-  if (Succeeded(LoadPageRuns(ImageKindNamed("PAGEMAP"), number, kUserEnd, &runs))) {
-    for (Region& region : process.memory.regions) {
-      if (region.kind != RegionKind::kAioRing) continue;
-      LoadAioRing(runs, "pagemap-" + std::to_string(pid) + ".img", &region);
-    }
-    LoadVdso(runs, process.memory);
-    FitPages(std::move(runs), snapshot, &process.memory, "pagemap-" + std::to_string(pid) + ".img",
-             complete, diag);
-  }
 }
 
 }  // namespace crgen

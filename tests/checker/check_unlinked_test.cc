@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include "checker/snapshot_of.h"
 #include "tests/support/check_support.h"
 
 namespace crgen {
@@ -107,6 +108,88 @@ TEST(CheckUnlinked, IsAFileThatCanBe) {
       {"a name that is none", kRoot + Program{Open(1, NewFile(1), "/folder/")},
        refused("EINVAL: the path ends with a slash")},
   });
+}
+
+TEST(CheckUnlinked, IsOpenedAsWhatItWasMade) {
+  const auto opened = [](auto change) {
+    RegularFile body;
+    body.path = {"/gone"};
+    body.unlinked = NewFile(1);
+    change(body);
+    return kRoot + Program{OpenOf(10, 3, std::make_shared<const File>(File{{1}, {O_RDWR}, body}))};
+  };
+  const std::string at = "commands[1] OPEN_FILE pid 10: ESTALE: the unlinked file 1 is made with ";
+  const std::uint32_t mode = *NewFile(1).mode;
+  RunCases({
+      {"its size and mode", opened([&](RegularFile& it) {
+         it.size = 100;
+         it.mode = mode;
+       }),
+       ""},
+      {"another size", opened([](RegularFile& it) { it.size = 99; }),
+       at + "size 100, and opened as one with 99"},
+      {"another mode", opened([&](RegularFile& it) { it.mode = mode ^ 1; }),
+       at + "mode " + std::to_string(mode) + ", and opened as one with " +
+           std::to_string(mode ^ 1)},
+      {"a second opening with another size",
+       kRoot +
+           Program{Open(1, NewFile(1)),
+                   [] {
+                     RegularFile body;
+                     body.path = {"/gone"};
+                     body.unlinked = Known(1);
+                     body.size = 5;
+                     return OpenOf(10, 4, std::make_shared<const File>(File{{2}, {O_RDWR}, body}));
+                   }()},
+       "commands[2] OPEN_FILE pid 10: ESTALE: the unlinked file 1 is made with size 100, and "
+       "opened as one with 5"},
+  });
+}
+
+/// What ids the plan gives to names is its own affair, wherever it refers to one.
+TEST(CheckUnlinked, NamesAreTheSameUpToRenaming) {
+  const auto program = [](std::uint64_t folder, std::uint64_t file, std::uint64_t watched) {
+    RegularFile directory;
+    directory.path = {"/folder"};
+    directory.unlinked = NewFile(folder);
+    directory.unlinked->size.reset();
+    directory.unlinked->mode = S_IFDIR | 0755;
+    Attributes attributes;
+    attributes.fs.emplace();
+    attributes.fs->cwd = {"/folder"};
+    attributes.fs->cwd_unlinked = UnlinkedId{folder};
+    attributes.fs->root = {"/"};
+    attributes.mm.emplace();
+    attributes.mm->exe = {"/gone"};
+    attributes.mm->exe_unlinked = UnlinkedId{file};
+    attributes.mm->end_code = {0x1000};
+    InotifyWatches watches;
+    watches.watches.emplace_back().wd = 1;
+    watches.watches[0].unlinked = UnlinkedId{watched};
+    attributes.descriptors.push_back({5, watches});
+    const auto description = [](std::uint64_t id, std::uint64_t flags, auto body) {
+      return std::make_shared<const File>(File{{id}, {flags}, std::move(body)});
+    };
+    RegularFile regular;
+    regular.path = {"/gone"};
+    regular.unlinked = NewFile(file);
+    return kRoot + Program{OpenOf(10, 3, description(1, O_RDONLY | O_DIRECTORY, directory)),
+                           OpenOf(10, 4, description(2, O_RDWR, regular)),
+                           OpenOf(10, 5, description(3, O_RDONLY, Inotify{})),
+                           AttrOf(10, attributes), ResumeOf(10)};
+  };
+  const auto compared = [](const Program& expected, const Program& found) {
+    Diagnostics rules, differences;
+    SimulatedState want, have;
+    EXPECT_EQ(CheckProgram(expected, &want, rules), Result::kOk) << Lines(rules).front();
+    EXPECT_EQ(CheckProgram(found, &have, rules), Result::kOk) << Lines(rules).front();
+    (void)CompareWithSnapshot(have, SnapshotOf(want), {}, differences);
+    return Lines(differences);
+  };
+  using Strings = std::vector<std::string>;
+  EXPECT_EQ(compared(program(1, 2, 2), program(1, 2, 2)), Strings{});
+  EXPECT_EQ(compared(program(1, 2, 2), program(7, 1, 1)), Strings{});
+  EXPECT_NE(compared(program(1, 2, 2), program(1, 2, 1)), Strings{});
 }
 
 /// Of another type than a regular file.

@@ -369,6 +369,28 @@ TEST_F(PreflightFilesTest, RefusesAFileThatHasLostItsBuildId) {
                 "has changed: build id is none, was 0000");
 }
 
+/// How far a file may reach is its file system's to say.
+TEST_F(PreflightFilesTest, RefusesPositionsThatTheFileSystemHasNot) {
+  const std::string path = folder_ + "/file";
+  std::ofstream(path) << "hello";
+  const auto beyond = std::int64_t{1} << 62;
+  const int fd = open(path.c_str(), O_RDONLY);
+  const bool taken = lseek(fd, beyond, SEEK_SET) == beyond;
+  close(fd);
+  if (taken) GTEST_SKIP() << "files of this file system reach that far";
+  const std::string refused = "4611686018427387904 of " + folder_;
+  ExpectRefused(PlanWith(path, {"O_RDONLY"}, {{"pos", beyond}}), refused + "/file is none");
+  const Json gone = {{"id", 1}, {"mode", 0100600}, {"uid", 0}, {"gid", 0}, {"size", 5}};
+  ExpectRefused(PlanWith(folder_ + "/gone", {"O_RDWR"}, {{"pos", beyond}, {"unlinked", gone}}),
+                refused + "/gone is none");
+  Json large = gone;
+  large["size"] = beyond;
+  ExpectRefused(PlanWith(folder_ + "/gone", {"O_RDWR"}, {{"unlinked", large}}),
+                refused + "/gone is none");
+  const Outcome outcome = Run(PlanWith(path, {"O_RDONLY"}, {{"pos", std::int64_t{3} << 30}}));
+  EXPECT_EQ(outcome.status, 0) << outcome.errors;
+}
+
 /// What happens between the judgement and the use: the image is opened for reading after the first
 /// and before the second.
 TEST_F(PreflightFilesTest, RefusesAFileThatIsReplacedMeanwhile) {

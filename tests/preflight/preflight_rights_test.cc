@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which capabilities a plan needs (docs/restorer.md, "Rights"): with exactly those it is restored,
 // without any one of them it is refused by its name before anything is made.
+#include <linux/aio_abi.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cctype>
@@ -348,6 +353,126 @@ TEST_F(PreflightRightsTest, BoundsOfMemoryBeginWhereMemoryMay) {
     outcome = Run(PlanWith({{"mm", lower}}), "--detach");
     EXPECT_EQ(outcome.status, 3) << name << outcome.errors;
     EXPECT_NE(outcome.errors.find("begin at 0x800, below vm.mmap_min_addr"), std::string::npos)
+        << outcome.errors;
+    EXPECT_TRUE(Left().empty());
+  }
+}
+
+/// Whether the kernel itself lets a process have such bounds.
+bool TakesBounds(std::uint64_t from, std::uint64_t to) {
+  const pid_t child = fork();
+  if (child == 0) {
+    prctl_mm_map map = {};
+    map.start_code = map.start_data = map.start_brk = map.start_stack = from;
+    map.arg_start = map.arg_end = map.env_start = map.env_end = from;
+    map.end_data = from;
+    map.end_code = map.brk = to;
+    map.exe_fd = ~0u;
+    _exit(prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) == 0 ? 0 : errno);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  EXPECT_TRUE(status == 0 || WEXITSTATUS(status) == EINVAL) << status;
+  return status == 0;
+}
+
+/// Where they begin and end is the kernel's to say: by what it was built with, and by the
+/// processor.
+TEST_F(PreflightRightsTest, BoundsOfMemoryAreThoseThatTheKernelTakes) {
+  const auto outcome_with = [&](std::uint64_t from, std::uint64_t to) {
+    Json mm = {{"exe", "/bin/true"}, {"auxv", Json::array()}};
+    for (const char* name : {"start_code", "start_data", "end_data", "start_stack", "start_brk",
+                             "arg_start", "arg_end", "env_start", "env_end"}) {
+      mm[name] = Plan::Hex(from);
+    }
+    mm["end_code"] = mm["brk"] = Plan::Hex(to);
+    return Run(PlanWith({{"mm", mm}}), "--detach");
+  };
+  const std::uint64_t half = std::uint64_t{1} << 47;
+  struct Bounds {
+    std::uint64_t from, to;
+    const char* message;
+  };
+  for (const Bounds& it : {Bounds{0x1000, kStack, "begin at 0x1000, below"},
+                           {0xf000, kStack, "begin at 0xf000, below"},
+                           {0x10000, kStack, "begin at 0x10000, below"},
+                           {kStack, half - 0x1001, ""},
+                           {kStack, half - 0x1000, "up to 0x7ffffffff001: address spaces end at"},
+                           {kStack, half + 5, "up to 0x800000000006: address spaces end at"}}) {
+    const bool taken = TakesBounds(it.from, it.to);
+    const Outcome outcome = outcome_with(it.from, it.to);
+    EXPECT_EQ(outcome.status, taken ? 0 : 3) << it.message << outcome.errors;
+    if (!taken) {
+      EXPECT_NE(outcome.errors.find(it.message), std::string::npos) << outcome.errors;
+      EXPECT_TRUE(Left().empty());
+    }
+    KillEverybody();
+  }
+}
+
+TEST_F(PreflightRightsTest, MemoryEndsWhereTheKernelsDoes) {
+  const std::uint64_t half = std::uint64_t{1} << 47;
+  void* const behind = reinterpret_cast<void*>(half);
+  void* page =
+      mmap(behind, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+  if (page == behind) GTEST_SKIP() << "page tables of five levels";
+  for (const char* base : {"fs_base", "gs_base"}) {
+    Json registers = Plan::Registers(kPause);
+    registers[base] = Plan::Hex(half - 0x1000);
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Resume(Pid(0), registers);
+    const Outcome outcome = Run(plan, "--detach");
+    EXPECT_EQ(outcome.status, 3) << outcome.errors;
+    EXPECT_NE(outcome.errors.find(base + std::string(" up to 0x7ffffffff001")), std::string::npos)
+        << outcome.errors;
+    EXPECT_TRUE(Left().empty());
+  }
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Map(Pid(0), half, 1, {"PROT_READ"});
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan, "--detach");
+  EXPECT_EQ(outcome.status, 3) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("memory up to 0x800000001000"), std::string::npos)
+      << outcome.errors;
+  EXPECT_TRUE(Left().empty());
+}
+
+/// The size of a ring depends on the processors that the host may have.
+TEST_F(PreflightRightsTest, RingsHaveTheSizeThatTheKernelGivesThem) {
+  for (const std::uint32_t requests : {1u, 7u, 63u, 126u, 500u}) {
+    aio_context_t context = 0;
+    ASSERT_EQ(syscall(SYS_io_setup, requests, &context), 0);
+    const std::uint32_t slots = reinterpret_cast<const std::uint32_t*>(context)[1];
+    ASSERT_EQ(syscall(SYS_io_destroy, context), 0);
+    const std::uint64_t size = (32 + slots * std::uint64_t{32} + 4095) / 4096 * 4096;
+    const auto outcome_with = [&](std::uint64_t bytes) {
+      constexpr std::uint64_t kRing = 0x700000000000;
+      Plan plan;
+      plan.Fork(0, Pid(0));
+      plan.MapProgram(Pid(0));
+      plan.Add("MAP_REGION", Pid(0),
+               {{"start", Plan::Hex(kRing)},
+                {"end", Plan::Hex(kRing + bytes)},
+                {"prot", {"PROT_READ", "PROT_WRITE"}},
+                {"flags", {"MAP_SHARED"}},
+                {"special", "aio"},
+                {"nr_req", requests}});
+      plan.Resume(Pid(0));
+      return Run(plan, "--detach");
+    };
+    Outcome outcome = outcome_with(size);
+    EXPECT_EQ(outcome.status, 0) << requests << outcome.errors;
+    KillEverybody();
+    outcome = outcome_with(size + 4096);
+    EXPECT_EQ(outcome.status, 3) << requests << outcome.errors;
+    EXPECT_NE(outcome.errors.find("a ring of io_setup(2) for " + std::to_string(requests) +
+                                  " requests has " + std::to_string(size + 4096) +
+                                  " bytes in the plan, and " + std::to_string(size)),
+              std::string::npos)
         << outcome.errors;
     EXPECT_TRUE(Left().empty());
   }

@@ -15,6 +15,8 @@ namespace crgen::test {
 inline void AddTerminal(Dump& dump, const std::array<std::uint32_t, 4>& numbers) {
   const auto& [id, type, session, group] = numbers;
   constexpr std::uint32_t kModes = 0x8a3b, kCharacters = 19, kFirstSlave = 136 << 8;
+  constexpr std::uint32_t kMaster = 0x502, kConsole = 0x501, kOwn = 0x500, kVirtual = 0x401,
+                          kSerial = 0x440;
   pb::tty_info_entry& info = dump.terminals.emplace_back();
   info.set_id(id);
   info.set_type(type);
@@ -23,7 +25,12 @@ inline void AddTerminal(Dump& dump, const std::array<std::uint32_t, 4>& numbers)
   info.set_packet_mode(false);
   info.set_sid(session);
   info.set_pgrp(group);
-  info.set_rdev(kFirstSlave + id / 2);
+  info.set_rdev(type == pb::TTY_PTY && id % 2 == 1 ? kMaster
+                : type == pb::TTY_CONSOLE          ? kConsole
+                : type == pb::TTY_VT               ? kVirtual
+                : type == pb::TTY_CTTY             ? kOwn
+                : type == pb::TTY_SERIAL           ? kSerial
+                                                   : kFirstSlave + id / 2);
   info.set_uid(0);
   info.set_gid(0);
   pb::termios_entry& modes = *info.mutable_termios();

@@ -367,6 +367,32 @@ TEST(DiffTest, KnowsObjectsByOtherNumbers) {
   EXPECT_EQ(PlanLines(unlinked, again, same), "no difference\n");
 }
 
+/// Files without a name are the same ones wherever they are referred to.
+TEST(DiffTest, KnowsUnlinkedFilesByOtherNumbers) {
+  DiffOptions same;
+  same.same_meaning = true;
+  const auto plan = [](int folder, int file, int working, int watched) {
+    const auto open = [](int fd, int id, const std::string& flags, const std::string& more) {
+      return R"({"command": "OPEN_FILE", "pid": 5, "fd": )" + std::to_string(fd) +
+             R"(, "file": {"type": "REG", "id": )" + std::to_string(fd) + R"(, "path": "/gone)" +
+             std::to_string(fd) + R"(", "flags": [)" + flags + R"(], "unlinked": {"id": )" +
+             std::to_string(id) + R"(, "uid": 0, "gid": 0, )" + more + "}}}, ";
+    };
+    return One(
+        open(3, folder, R"("O_RDONLY", "O_DIRECTORY")", R"("mode": 16877)") +
+        open(4, file, R"("O_RDWR")", R"("mode": 33188, "size": 0)") +
+        R"({"command": "OPEN_FILE", "pid": 5, "fd": 6, "file": {"type": "INOTIFY", "id": 6, "flags": ["O_RDONLY"]}}, )"
+        R"({"command": "SET_ATTR", "pid": 5, "attributes": {"fs": {"cwd": "/gone3", "root": "/", "cwd_unlinked": )" +
+        std::to_string(working) +
+        R"(}, "descriptors": [{"fd": 6, "watches": [{"wd": 1, "mask": ["IN_MODIFY"], "unlinked": )" +
+        std::to_string(watched) + "}]}]}}");
+  };
+  EXPECT_EQ(PlanLines(plan(1, 2, 1, 2), plan(1, 2, 1, 2)), "no difference\n");
+  EXPECT_EQ(PlanLines(plan(1, 2, 1, 2), plan(7, 1, 7, 1), same), "no difference\n");
+  EXPECT_EQ(PlanLines(plan(1, 2, 1, 2), plan(1, 2, 1, 1), same),
+            "5: fd 6: watches[1].unlinked 2, then 1\n");
+}
+
 /// What is handed over is opened once more.
 TEST(DiffTest, TakesPipesForTheSameHoweverTheyWereOpened) {
   DiffOptions same;

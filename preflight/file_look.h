@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What paths of a program lead to: each is looked at once, and held.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+
+#include "preflight/file_status.h"
+#include "preflight/host.h"
+#include "preflight/host_files.h"
+#include "preflight/root_view.h"
+
+namespace crgen::preflight {
+
+struct Facts {
+  int fd = -1;       ///< O_PATH; -1 also where another machine is asked
+  std::string name;  ///< by which it is asked for
+  FileStatus status;
+
+  bool there() const { return status.error == 0; }
+};
+
+class FileLook {
+ public:
+  FileLook(Host& host, HostFiles& files, const RootView& root)
+      : host_(host), held_(files), root_(root) {}
+
+  /// `link`: of a symbolic link itself.
+  const Facts& Look(const std::string& path, bool link);
+  /// The way to a socket's name may have links of others: the executor has no more rights there.
+  const Facts& LookAtSocketFolder(const std::string& path);
+
+  /// Whether this process, with the capabilities that it has, may use the file so: an errno; 0: it
+  /// may, or that is not known.
+  int AccessError(const Facts& facts, int access);
+  /// ST_ flags of statvfs(2).
+  std::uint64_t MountFlags(const Facts& facts);
+  /// For this user.
+  std::uint64_t FreeBytes(const Facts& facts);
+  /// Why a regular file, or one that is made in a folder, has no such position: an errno; 0: it
+  /// has, or that is not known. Below 2 GiB every file system has them all.
+  int SeekError(const Facts& facts, std::uint64_t position);
+
+ private:
+  template <typename Open>
+  void Find(const std::string& name, Facts* facts, Open&& open);
+
+  Host& host_;
+  HostFiles& held_;
+  const RootView& root_;
+  std::unordered_map<std::string, Facts> files_, links_, socket_folders_;  ///< by path
+};
+
+}  // namespace crgen::preflight
