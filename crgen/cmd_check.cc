@@ -4,6 +4,7 @@
 
 #include "checker/check.h"
 #include "crgen/look.h"
+#include "crgen/this_host.h"
 #include "dsl/json/program_json.h"
 #include "policy/host.h"
 #include "policy/report.h"
@@ -67,6 +68,12 @@ void WarnOfUnknown(const Authority& authority) {
 ExitCode Check(const CheckArguments& arguments) {
   Policy policy;
   Diagnostics diag;
+  ThisHost host;
+  if (arguments.host && Failed(host.Begin("", arguments.root, diag))) {
+    PrintDiagnostics(diag);
+    return ExitCode::kBadInput;
+  }
+  ConfineToReading({arguments.input, arguments.policy});
   if (!arguments.policy.empty() && Failed(ReadPolicyFile(arguments.policy, &policy, diag))) {
     PrintDiagnostics(diag);
     return ExitCode::kBadInput;
@@ -75,7 +82,10 @@ ExitCode Check(const CheckArguments& arguments) {
   const bool known = IsDump(arguments.input) ? AuthorityOfDump(arguments.input, &authority)
                                              : AuthorityOfPlan(arguments.input, &authority);
   if (!known) return ExitCode::kBadInput;
-  if (arguments.host) AddHost(arguments.root, &authority);
+  if (arguments.host) {
+    AddHost(
+        arguments.root, [&](const std::string& path) { return host.LookAt(path); }, &authority);
+  }
   if (arguments.derive) {
     WarnOfUnknown(authority);
     return PrintView(DerivePolicy(authority));

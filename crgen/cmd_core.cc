@@ -15,6 +15,13 @@ struct CoreArguments {
 };
 
 ExitCode Core(const CoreArguments& arguments) {
+  Diagnostics diag;
+  Output output(arguments.output);
+  if (Failed(output.Open(diag))) {
+    PrintDiagnostics(diag);
+    return ExitCode::kBadInput;
+  }
+  ConfineToReading({arguments.dump});
   Look look;
   ProcessIndex process;
   const ExitCode opened = OpenProcess(arguments.dump, arguments.pid, &look, &process);
@@ -23,14 +30,11 @@ ExitCode Core(const CoreArguments& arguments) {
     spdlog::error("pid {} {}", arguments.pid, *why);
     return look.whole ? ExitCode::kUnsupported : ExitCode::kBadInput;
   }
-  Diagnostics diag;
-  Output output(arguments.output);
   const CoreSink sink = {
       [&](std::string_view bytes, Diagnostics& d) { return output.Write(bytes, d); },
       [&](std::uint64_t zeros, Diagnostics& d) { return output.Skip(zeros, d); }};
-  const bool written = Succeeded(output.Open(diag)) &&
-                       Succeeded(WriteCore(look.Dump(), process, sink, diag)) &&
-                       Succeeded(output.Commit(diag));
+  const bool written =
+      Succeeded(WriteCore(look.Dump(), process, sink, diag)) && Succeeded(output.Commit(diag));
   PrintDiagnostics(diag);
   return written && look.whole ? ExitCode::kOk : ExitCode::kBadInput;
 }

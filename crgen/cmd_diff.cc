@@ -143,6 +143,9 @@ ExitCode Usage(const std::string& what) {
 
 ExitCode Compare(const DiffArguments& arguments) {
   const std::string* const paths[] = {&arguments.before, &arguments.after};
+  std::vector<std::string> inputs = arguments.images;
+  inputs.insert(inputs.end(), {arguments.before, arguments.after});
+  ConfineToReading(inputs);
   Side sides[2];
   Differences notes;
   std::size_t plans = 0;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // crgen generate DUMP
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <future>
 #include <optional>
 #include <thread>
@@ -33,7 +36,8 @@ struct GenerateArguments {
 
 /// Plans `snapshot`, checks the plan beside that, and writes it. `diag` gets what goes wrong.
 ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
-                   const GenerateOptions& options, ImageSource& source, Diagnostics& diag) {
+                   const GenerateOptions& options, ImageSource& source, Output& output,
+                   Diagnostics& diag) {
   Program program;
   PageImages pages(source);
   const PageReader read_page = PageReaderOf(source);
@@ -58,7 +62,6 @@ ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
       "docs/not-in-a-dump.md");
 
   bool wrong = false;
-  Output output(arguments.output);
   if (check) {
     output.HoldUntil([&] {
       const Result result = check->Verdict(diag);
@@ -67,8 +70,7 @@ ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
     });
   }
   const Layout layout = arguments.pretty ? Layout::kPretty : Layout::kLines;
-  if (Succeeded(output.Open(diag)) &&
-      Succeeded(WriteProgramTo(program, layout, arguments.threads, output, diag)) &&
+  if (Succeeded(WriteProgramTo(program, layout, arguments.threads, output, diag)) &&
       Succeeded(output.Commit(diag))) {
     return ExitCode::kOk;
   }
@@ -89,9 +91,31 @@ void SayWhereImagesAre(const GenerateArguments& arguments) {
   }
 }
 
+/// Who has filled the folder of `--extract` may empty it again, but not remove it: this does,
+/// unless it is kept.
+class FolderRemover {
+ public:
+  Result Begin(const std::string& path, Diagnostics& diag) {
+    const auto kept = std::make_shared<bool>(false);
+    const auto keep = [kept](std::string_view) {
+      *kept = true;
+      return std::string();
+    };
+    const auto remove = [kept, path] {
+      if (!*kept) rmdir(path.c_str());
+    };
+    return outside_.Begin(keep, remove) ? Result::kOk : diag.Fail(path, std::strerror(errno));
+  }
+  void Keep() { outside_.Ask(""); }
+
+ private:
+  Outside outside_;
+};
+
 /// `extract`: gets what a restore reads of an archive; nullptr: nothing is unpacked. `*findings`
 /// gets all that there is to say.
-ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagnostics* findings) {
+ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, FolderRemover* remover,
+                  Diagnostics* findings) {
   std::set<Loss> losses;
   std::string problem;
   if (Failed(ParseLosses(arguments.without, &losses, &problem))) {
@@ -102,6 +126,12 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
   TreeRules rules;
   if (Failed(ParseSystemCalls(arguments.system_calls, &rules, *findings))) return ExitCode::kUsage;
   if (extract != nullptr && Failed(extract->Create(*findings))) return ExitCode::kBadInput;
+  Output output(arguments.output);
+  if (Failed(output.Open(*findings))) return ExitCode::kBadInput;
+  if (extract != nullptr && Failed(remover->Begin(arguments.extract, *findings))) {
+    return ExitCode::kBadInput;
+  }
+  ConfineToReading({arguments.dump}, arguments.extract);
   Diagnostics diag;
   auto source = OpenDump(arguments.dump, diag, extract, arguments.digest);
   Snapshot snapshot;
@@ -117,7 +147,8 @@ ExitCode Generate(const GenerateArguments& arguments, NewFolder* extract, Diagno
   SayWhereImagesAre(arguments);
   WarnOfOutside(snapshot.tree, *findings);
   WarnOfNeeds(NeedsOf(snapshot), *findings);
-  return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot), rules}, *source, *findings);
+  return PrintPlan(arguments, snapshot, {AboutPlan(diag, snapshot), rules}, *source, output,
+                   *findings);
 }
 
 }  // namespace
@@ -188,10 +219,14 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
              "  crgen checkpoint.tar.zst --extract images/ > plan.json");
   return [arguments] {
     Diagnostics findings;
+    FolderRemover remover;
     std::optional<NewFolder> extract;
     if (!arguments->extract.empty()) extract.emplace(arguments->extract);
-    const ExitCode code = Generate(*arguments, extract ? &*extract : nullptr, &findings);
-    if (extract && code == ExitCode::kOk) extract->Keep();
+    const ExitCode code = Generate(*arguments, extract ? &*extract : nullptr, &remover, &findings);
+    if (extract && code == ExitCode::kOk) {
+      extract->Keep();
+      remover.Keep();
+    }
     PrintDiagnostics(findings);
     return code;
   };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // crgen host-facts [DUMP|PLAN]
 #include "crgen/look.h"
-#include "preflight/host_facts.h"
+#include "crgen/this_host.h"
 
 namespace crgen {
 namespace {
@@ -14,15 +14,19 @@ struct FactsArguments {
 ExitCode TellFacts(const FactsArguments& arguments) {
   Program program;
   Diagnostics diag;
+  Output output(arguments.output);
+  ThisHost host;
+  if (Failed(output.Open(diag)) || Failed(host.Begin("", "", diag))) {
+    PrintDiagnostics(diag);
+    return ExitCode::kBadInput;
+  }
+  ConfineToReading({arguments.input});
   const ExitCode made = arguments.input.empty()
                             ? ExitCode::kOk
                             : DeriveOrRead(arguments.input, false, &program, diag);
-  Output output(arguments.output);
-  const bool written =
-      made == ExitCode::kOk && Succeeded(output.Open(diag)) &&
-      Succeeded(output.Write(
-          HostFactsJson(RecordHostFacts(arguments.input.empty() ? nullptr : &program)), diag)) &&
-      Succeeded(output.Commit(diag));
+  const bool written = made == ExitCode::kOk &&
+                       Succeeded(output.Write(host.Facts(program), diag)) &&
+                       Succeeded(output.Commit(diag));
   PrintDiagnostics(diag);
   return written || made != ExitCode::kOk ? made : ExitCode::kBadInput;
 }

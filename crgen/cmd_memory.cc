@@ -50,6 +50,7 @@ ExitCode Usage(const std::string& what) {
 }
 
 ExitCode Memory(const MemoryArguments& arguments) {
+  ConfineToReading({arguments.dump});
   MemoryQuery query;
   std::unique_ptr<BytePattern> pattern;
   std::string problem;

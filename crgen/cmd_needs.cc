@@ -29,6 +29,7 @@ std::string ImagesOf(const NeedsArguments& arguments) {
 
 /// Prints what there is to say of a dump that cannot be planned, too: `*findings` says why.
 ExitCode Needs(const NeedsArguments& arguments, Diagnostics* findings) {
+  ConfineToReading({arguments.dump});
   const bool callers = arguments.namespaces == "caller";
   Diagnostics diag;
   const unsigned threads = std::max(1U, std::thread::hardware_concurrency());

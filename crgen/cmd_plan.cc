@@ -26,6 +26,7 @@ bool HasProcess(const Program& program, Pid pid) {
 }
 
 ExitCode Plan(const PlanArguments& arguments) {
+  ConfineToReading({arguments.dump});
   Program program;
   Diagnostics diag;
   const ExitCode made = DeriveOrRead(arguments.dump, arguments.partial, &program, diag);

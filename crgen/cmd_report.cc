@@ -42,17 +42,25 @@ std::vector<ReportSection> SectionsOf(const Look& look, const std::vector<Verdic
 }
 
 ExitCode Report(const ReportArguments& arguments) {
+  Diagnostics diag;
+  Output output(arguments.output);
+  ThisHost host;
+  Diagnostics told;
+  if (Failed(output.Open(diag)) ||
+      Failed(host.Begin(ImageFolder(arguments.dump, told), "", diag))) {
+    PrintDiagnostics(diag);
+    return ExitCode::kBadInput;
+  }
+  ConfineToReading({arguments.dump});
   Look look;
   OpenLook(arguments.dump, &look);
   SayWhatIsMissing(look, arguments.dump);
   if (look.snapshot.processes.empty()) return ExitCode::kBadInput;
   Program program;
-  const std::vector<Verdict> verdicts = AskAll(look, arguments.dump, "", nullptr, &program);
-  Diagnostics diag;
-  Output output(arguments.output);
+  const std::vector<Verdict> verdicts =
+      AskAll(look, arguments.dump, "", AskedHost{.live = &host}, &program);
   const auto sink = [&](std::string_view text, Diagnostics& d) { return output.Write(text, d); };
   const bool written =
-      Succeeded(output.Open(diag)) &&
       Succeeded(WriteReport(arguments.dump, SectionsOf(look, verdicts, program, arguments.dump),
                             sink, diag)) &&
       Succeeded(output.Commit(diag));

@@ -59,6 +59,7 @@ ExitCode Show(const ShowArguments& arguments) {
   }
   if (topics.empty()) topics.push_back(Topic::kProcesses);
   const std::string& path = others.front();
+  ConfineToReading({path});
   Look look;
   OpenLook(path, &look);
   SayWhatIsMissing(look, path);

@@ -113,6 +113,7 @@ ExitCode AnswerTrees(const TreeArguments& arguments, Diagnostics& diag) {
 }
 
 ExitCode RunTree(const TreeArguments& arguments, Diagnostics& diag) {
+  ConfineToReading({arguments.tree});
   if (arguments.tree != "-") return ShowTree(arguments, diag);
   if (arguments.program && arguments.system_calls.empty()) return AnswerTrees(arguments, diag);
   if (arguments.program) {

@@ -77,6 +77,7 @@ void SayHowManyMayDo(const Program& program, const SimulatedState& state) {
 /// The first level that finds an error is the last: syntax and schema, then meaning, then whether
 /// that is a whole restore, then the dump.
 ExitCode Validate(const ValidateArguments& arguments, Program* read, Diagnostics& diag) {
+  ConfineToReading({arguments.plan, arguments.against});
   const std::string name = arguments.plan == "-" ? "standard input" : arguments.plan;
   Program& program = *read;
   std::vector<std::uint32_t> lines;

@@ -23,8 +23,15 @@ Result ReadFacts(const std::string& path, HostFacts* facts, Diagnostics& diag) {
 
 ExitCode Why(const WhyArguments& arguments) {
   HostFacts facts;
-  Diagnostics diag;
-  if (!arguments.facts.empty() && Failed(ReadFacts(arguments.facts, &facts, diag))) {
+  Diagnostics diag, told;
+  ThisHost host;
+  const bool here = arguments.facts.empty();
+  if (here && Failed(host.Begin(ImageFolder(arguments.dump, told), arguments.root, diag))) {
+    PrintDiagnostics(diag);
+    return ExitCode::kBadInput;
+  }
+  ConfineToReading({arguments.dump, arguments.facts});
+  if (!here && Failed(ReadFacts(arguments.facts, &facts, diag))) {
     PrintDiagnostics(diag);
     return ExitCode::kBadInput;
   }
@@ -35,8 +42,9 @@ ExitCode Why(const WhyArguments& arguments) {
     return ExitCode::kBadInput;
   }
   Program program;
-  const std::vector<Verdict> verdicts = AskAll(
-      look, arguments.dump, arguments.root, arguments.facts.empty() ? nullptr : &facts, &program);
+  const std::vector<Verdict> verdicts =
+      AskAll(look, arguments.dump, arguments.root,
+             here ? AskedHost{.live = &host} : AskedHost{.facts = &facts}, &program);
   return PrintView(arguments.json ? WhyJson(verdicts) : WhyText(verdicts, OptionsOfTerminal()));
 }
 

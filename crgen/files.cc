@@ -10,8 +10,11 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <span>
+#include <stdexcept>
 
+#include "crgen/confine.h"
 #include "images/source/archive.h"
 
 namespace crgen {
@@ -30,6 +33,38 @@ Result ReadWholeFile(const std::string& path, std::size_t most, const char* what
     }
   }
   return file.Close(diag);
+}
+
+namespace {
+
+/// All folders that a dump is read from, or the file that `input` is.
+void AddPlaces(const std::string& input, std::vector<std::string>* places) {
+  namespace fs = std::filesystem;
+  places->push_back(input);
+  if (!IsFolder(input)) return;
+  std::set<std::string> known;  // parents may be a ring
+  Diagnostics ignored;
+  std::error_code error;
+  for (fs::path folder = ImageFolder(input, ignored); !folder.empty(); folder /= "parent") {
+    folder = fs::canonical(folder, error);
+    if (error || !known.insert(folder.string()).second) return;
+    places->push_back(folder.string());
+  }
+}
+
+void WantConfined() {
+  if (!IsConfined()) throw std::logic_error("what is not trusted was read without Confine()");
+}
+
+}  // namespace
+
+void ConfineToReading(const std::vector<std::string>& inputs, const std::string& fill) {
+  Access access;
+  for (const std::string& input : inputs) {
+    if (!input.empty() && input != "-") AddPlaces(input, &access.read);
+  }
+  if (!fill.empty()) access.fill.push_back(fill);
+  Confine(access);
 }
 
 bool IsFolder(const std::string& path) {
@@ -53,6 +88,7 @@ TextFile::~TextFile() {
 }
 
 Result TextFile::Open(Diagnostics& diag) {
+  WantConfined();
   fd_ = path_ == "-" ? dup(STDIN_FILENO) : open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd_ < 0) return diag.Fail(path_, std::strerror(errno));
   if (!IsFolder(path_)) return Result::kOk;
@@ -108,6 +144,7 @@ std::string ImageFolder(const std::string& path, Diagnostics& diag) {
 
 std::unique_ptr<ImageSource> OpenDump(const std::string& path, Diagnostics& diag,
                                       NewFolder* extract, bool digests) {
+  WantConfined();
   if (path.empty()) {
     diag.Error("DUMP", "is empty, expected a folder of images or an archive");
     return nullptr;

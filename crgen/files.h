@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "crgen/outside.h"
 #include "dsl/byte_reader.h"
 #include "images/dump.h"
 #include "images/source/new_folder.h"
@@ -25,8 +26,8 @@ class Output {
   /// `path` empty or "-": standard output.
   explicit Output(std::string path) : path_(path == "-" ? std::string() : std::move(path)) {}
   ~Output();
-  /// A new file is the user's alone; a replaced one keeps its mode, and its owner where that can
-  /// be. Errors of the system, reported.
+  /// Before Confine(). A new file is the user's alone; a replaced one keeps its mode, and its owner
+  /// where that can be. Errors of the system, reported.
   Result Open(Diagnostics& diag);
   /// Nothing becomes visible before `verdict` gives kOk. It is asked once, as late as possible: at
   /// the end, or when more is held back than memory is worth.
@@ -50,9 +51,10 @@ class Output {
   std::vector<std::string> held_;  // pieces
   std::size_t held_bytes_ = 0;
   std::string path_;
-  std::string target_;     // what takes the place of, links followed
   std::string temporary_;  // empty: nothing to rename
+  bool truncate_ = false;  // what is opened is emptied when there is something for it
   int fd_ = 1;
+  Outside outside_;  // renames, or removes what is left: it alone may
 };
 
 /// A file that is read piece by piece, or standard input if `path` is "-".
@@ -74,6 +76,10 @@ class TextFile {
 /// All of a file, or of standard input ("-"): at most `most` bytes. `what` it would be: "policy".
 Result ReadWholeFile(const std::string& path, std::size_t most, const char* what, std::string* text,
                      Diagnostics& diag);
+
+/// Confine() to reading `inputs`: dumps (with their parents), archives, other files; "-" and ""
+/// are none. `fill`: a folder that is filled; empty: none is.
+void ConfineToReading(const std::vector<std::string>& inputs, const std::string& fill = "");
 
 bool IsFolder(const std::string& path);
 bool IsRegularFile(const std::string& path);

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <climits>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <limits>
@@ -20,17 +20,16 @@ namespace {
 constexpr int kOwnDescriptors = 1024;
 constexpr std::size_t kMaxHeld = 32 << 20;
 
-/// The temporary file of this program, for who ends it.
-char unfinished[PATH_MAX];
+/// Who removes the temporary file of this program.
+Outside* unfinished = nullptr;
 
 extern "C" void RemoveUnfinished(int signal) {
-  unlink(unfinished);
+  if (unfinished != nullptr) unfinished->End();
   raise(signal);  // with its default action, as soon as this returns
 }
 
-void RemoveOnSignals(const std::string& path) {
-  if (path.size() >= sizeof unfinished) return;
-  std::memcpy(unfinished, path.c_str(), path.size() + 1);
+void RemoveOnSignals(Outside* outside) {
+  unfinished = outside;
   struct sigaction action = {};
   action.sa_handler = RemoveUnfinished;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
@@ -61,7 +60,8 @@ bool FollowLinks(std::string* path) {
 
 Output::~Output() {
   if (fd_ != STDOUT_FILENO && fd_ >= 0) close(fd_);
-  if (!temporary_.empty()) unlink(temporary_.c_str());
+  outside_.End();
+  if (unfinished == &outside_) unfinished = nullptr;
 }
 
 Result Output::Fail(Diagnostics& diag) const {
@@ -74,13 +74,14 @@ Result Output::Open(Diagnostics& diag) {
   const bool exists = stat(path_.c_str(), &there) == 0;
   if (!exists && errno != ENOENT) return Fail(diag);
   if (exists && (!S_ISREG(there.st_mode) || there.st_nlink == 0)) return OpenItself(there, diag);
-  target_ = path_;
-  if (!FollowLinks(&target_)) return Fail(diag);
-  return OpenBeside(target_, exists ? &there : nullptr, diag);
+  std::string target = path_;
+  if (!FollowLinks(&target)) return Fail(diag);
+  return OpenBeside(target, exists ? &there : nullptr, diag);
 }
 
 Result Output::OpenItself(const struct stat& there, Diagnostics& diag) {
-  fd_ = open(path_.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOCTTY);
+  fd_ = open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY);
+  truncate_ = S_ISREG(there.st_mode);
   // /dev/stdout may be a socket, which nobody can open.
   for (int own = 0; fd_ < 0 && errno == ENXIO && own < kOwnDescriptors; ++own) {
     struct stat status;
@@ -99,7 +100,21 @@ Result Output::OpenBeside(const std::string& target, const struct stat* there, D
     temporary_.clear();
     return Fail(diag);
   }
-  RemoveOnSignals(temporary_);
+  const auto renamed = std::make_shared<bool>(false);
+  const auto rename_it = [renamed, from = temporary_, to = target](std::string_view) {
+    *renamed = *renamed || rename(from.c_str(), to.c_str()) == 0;
+    return std::to_string(*renamed ? 0 : errno);
+  };
+  const auto remove_it = [renamed, path = temporary_] {
+    if (!*renamed) unlink(path.c_str());
+  };
+  if (!outside_.Begin(rename_it, remove_it)) {
+    const int error = errno;
+    unlink(temporary_.c_str());
+    errno = error;
+    return Fail(diag);
+  }
+  RemoveOnSignals(&outside_);
   if (there == nullptr) return Result::kOk;
   // Who may not give files away keeps the file, and then shows it to nobody else.
   if (fchown(fd_, there->st_uid, there->st_gid) != 0) return Result::kOk;
@@ -125,6 +140,7 @@ Result Output::AskAndWriteHeld(Diagnostics& diag) {
 }
 
 Result Output::WriteNow(std::string_view text, Diagnostics& diag) {
+  if (std::exchange(truncate_, false) && ftruncate(fd_, 0) != 0) return Fail(diag);
   while (!text.empty()) {
     const ssize_t written = write(fd_, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
@@ -157,9 +173,10 @@ Result Output::Skip(std::uint64_t zeros, Diagnostics& diag) {
 Result Output::Commit(Diagnostics& diag) {
   if (Failed(AskAndWriteHeld(diag))) return Result::kError;
   if (temporary_.empty()) return Result::kOk;
-  if (fsync(fd_) != 0 || rename(temporary_.c_str(), target_.c_str()) != 0) return Fail(diag);
-  temporary_.clear();
-  return Result::kOk;
+  if (fsync(fd_) != 0) return Fail(diag);
+  const auto renamed = outside_.Ask("");
+  errno = renamed ? std::atoi(renamed->c_str()) : ECHILD;
+  return errno == 0 ? Result::kOk : Fail(diag);
 }
 
 }  // namespace crgen

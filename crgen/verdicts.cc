@@ -7,7 +7,6 @@
 #include "crgen/needs.h"
 #include "generator/generate.h"
 #include "preflight/host_facts.h"
-#include "preflight/preflight.h"
 
 namespace crgen {
 namespace {
@@ -143,7 +142,7 @@ void AddOptions(const Snapshot& snapshot, const std::vector<Need>& needs, Verdic
 
 /// What crrestore would find there, without any of its options but `root`.
 Verdict AskHost(const Program& program, const Snapshot& snapshot, const std::string& dump,
-                const std::string& root, const HostFacts* facts) {
+                const std::string& root, const AskedHost& asked) {
   Verdict verdict = {"host", Answer::kYes, {}};
   if (program.empty()) {
     verdict.answer = Answer::kUnknown;
@@ -157,15 +156,12 @@ Verdict AskHost(const Program& program, const Snapshot& snapshot, const std::str
         {"the dump", "it is an archive, and crrestore reads none", "unpack it, and ask again"});
     return verdict;
   }
+  const HostFacts* facts = asked.facts;
   Host host = facts == nullptr ? Host() : Host(*facts);
-  PreflightOptions options;
-  options.host = &host;
   Diagnostics told;
-  options.images = ImageFolder(dump, told);
-  options.namespaces.root = root;
-  HostFiles files;
-  Diagnostics found;
-  (void)Preflight(program, options, &files, found);  // what it says is looked into
+  const std::string images = ImageFolder(dump, told);
+  const Diagnostics found =
+      facts == nullptr ? asked.live->Findings(program) : FindingsOf(program, {images, root, &host});
   const std::vector<Need> needs = NeedsNotGiven(snapshot, root);
   const Diagnostics diag = Beyond(found, needs);
   if (diag.HasErrors() || diag.Count(Severity::kUnsupported) != 0) {
@@ -195,10 +191,10 @@ void AddExecutables(const Verdict& host, Verdict* criu) {
 }  // namespace
 
 std::vector<Verdict> AskAll(const Look& look, const std::string& path, const std::string& root,
-                            const HostFacts* facts, Program* program) {
+                            const AskedHost& asked, Program* program) {
   std::vector<Verdict> verdicts = {AskCriu(look.snapshot, look.findings)};
   verdicts.push_back(AskCrgen(look, program));
-  verdicts.push_back(AskHost(*program, look.snapshot, path, root, facts));
+  verdicts.push_back(AskHost(*program, look.snapshot, path, root, asked));
   AddExecutables(verdicts.back(), &verdicts.front());
   Verdict& criu = verdicts.front();
   if (criu.answer == Answer::kUnknown && !verdicts[1].causes.empty()) {

@@ -6,16 +6,23 @@
 #include <vector>
 
 #include "crgen/look.h"
+#include "crgen/this_host.h"
 #include "dsl/commands.h"
 #include "preflight/host.h"
 #include "views/why.h"
 
 namespace crgen {
 
-/// The verdicts of CRIU, of crgen, and of the host that has said `facts` (null: of this one),
+/// One of the two.
+struct AskedHost {
+  ThisHost* live = nullptr;
+  const HostFacts* facts = nullptr;  ///< what another one has said
+};
+
+/// The verdicts of CRIU, of crgen, and of the host,
 /// without any option of crrestore but `--root`, on the dump `path`. `*program` gets the one that
 /// crgen has for it; empty: there is none.
 std::vector<Verdict> AskAll(const Look& look, const std::string& path, const std::string& root,
-                            const HostFacts* facts, Program* program);
+                            const AskedHost& asked, Program* program);
 
 }  // namespace crgen

@@ -12,7 +12,6 @@
 #include "model/mount_paths.h"
 #include "model/proc_path.h"
 #include "policy/claims.h"
-#include "preflight/file_facts.h"
 #include "preflight/host_files.h"
 
 namespace crgen {
@@ -24,10 +23,12 @@ std::string Octal(unsigned mode) {
   return text;
 }
 
+using Looker = std::function<FileFacts(const std::string&)>;
+
 class Host {
  public:
-  Host(int root, Authority& authority)
-      : root_(root), out_(authority), claims_(authority.claims()), files_(authority.files()) {
+  Host(const Looker& look, Authority& authority)
+      : look_(look), out_(authority), claims_(authority.claims()), files_(authority.files()) {
     if (!authority.mounts().empty()) paths_.emplace(authority.mounts());
   }
 
@@ -59,7 +60,7 @@ class Host {
     if (paths_ && paths_->MountOf(path)->parent) {
       return Say(Kind::kMissing, path, "it lies in a mount that the caller of a restore gives");
     }
-    const FileFacts facts = LookAtFile(root_, path);
+    const FileFacts facts = look_(path);
     if (facts.error != 0) return Say(Kind::kMissing, path, PathErrorText(facts.error));
     facts_.emplace(path, facts);
     const std::string& name = facts.leads_to.empty() ? path : facts.leads_to;
@@ -89,7 +90,7 @@ class Host {
     out_.Add(kind, {name}, claim.word, [&] { return path + " leads there"; });
   }
 
-  const int root_;
+  const Looker& look_;
   Authority& out_;
   const std::vector<Claim> claims_;
   const std::map<std::string, FileWas> files_;
@@ -99,23 +100,23 @@ class Host {
 
 }  // namespace
 
-void AddHost(const std::string& root, Authority* authority) {
+void AddHost(const std::string& root, const std::function<FileFacts(const std::string&)>& look,
+             Authority* authority) {
   if (!authority->mounts().empty() && root.empty()) {
     authority->AddUnknown("this host",
                           "the tree has a root file system of its own, and nobody "
                           "says where it is (--root DIR)");
     return authority->Sort();
   }
-  int fd = -1;
   if (!root.empty()) {
-    fd = open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const int fd = open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
       authority->AddUnknown("this host", root + ": " + std::strerror(errno));
       return authority->Sort();
     }
+    close(fd);
   }
-  Host(fd, *authority).Look();
-  if (fd >= 0) close(fd);
+  Host(look, *authority).Look();
 }
 
 }  // namespace crgen

@@ -2,16 +2,19 @@
 // What this machine says of the files that a tree would use.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "policy/authority.h"
+#include "preflight/file_facts.h"
 
 namespace crgen {
 
 /// Looks at each file that is to be there, and adds what it finds: what is missing, changed, setuid
 /// or writable by all, where links lead, what is a device. `root`: the root file system of a tree
-/// that has one of its own; empty: none is given, and then it is unknown. Cost: system calls for
-/// each.
-void AddHost(const std::string& root, Authority* authority);
+/// that has one of its own; empty: none is given, and then it is unknown. `look`: does what
+/// LookAtFile() does of a path, below `root`. Cost: system calls for each.
+void AddHost(const std::string& root, const std::function<FileFacts(const std::string&)>& look,
+             Authority* authority);
 
 }  // namespace crgen

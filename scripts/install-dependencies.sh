@@ -5,7 +5,7 @@
 set -eu
 packages="build-essential cmake ninja-build git ca-certificates
   protobuf-compiler libprotobuf-dev nlohmann-json3-dev libspdlog-dev libcli11-dev libvalijson-dev
-  libarchive-dev zlib1g-dev libzstd-dev liblzma-dev nettle-dev libmnl-dev libjemalloc-dev libre2-dev libgtest-dev libbenchmark-dev
+  libarchive-dev zlib1g-dev libzstd-dev liblzma-dev nettle-dev libmnl-dev libseccomp-dev libjemalloc-dev libre2-dev libgtest-dev libbenchmark-dev
   clang-format python3 python3-jsonschema pkg-config gzip file dpkg-dev lintian man-db zsh fish
   nodejs node-ajv jq $*"
 missing=""

@@ -82,7 +82,14 @@ Result FolderSource::Open(const std::string& name, ScopedFd* fd, std::uint64_t* 
   // O_NONBLOCK: a FIFO of that name must not hang us before it is refused.
   *fd = ScopedFd(openat(folder_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat info;
-  if (fd->get() < 0 || fstat(fd->get(), &info) != 0) return diag.Fail(name, ErrnoText());
+  if (fd->get() < 0 || fstat(fd->get(), &info) != 0) {
+    const int error = errno;
+    const bool link = fstatat(folder_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+                      S_ISLNK(info.st_mode);
+    const bool leads_out = link && error == EACCES;  // of Landlock, which crgen reads dumps under
+    return diag.Fail(name, leads_out ? "is a link that leads out of the dump, and is not followed"
+                                     : std::strerror(error));
+  }
   if (!S_ISREG(info.st_mode)) return diag.Fail(name, "is not a regular file");
   *size = static_cast<std::uint64_t>(info.st_size);
   return Result::kOk;

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "crgen/this_host.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <cstring>
+#include <stdexcept>
+
+#include "checker/check.h"
+#include "crgen/confine.h"
+#include "dsl/json/program_json.h"
+#include "images/source/scoped_fd.h"
+#include "preflight/host_facts.h"
+#include "preflight/preflight.h"
+
+namespace crgen {
+namespace {
+
+constexpr char kFindings = 'p', kFacts = 'f', kLook = 'l';
+
+class Packer {
+ public:
+  void Number(std::uint64_t number) {
+    text_.append(reinterpret_cast<const char*>(&number), sizeof number);
+  }
+  void Text(std::string_view text) {
+    Number(text.size());
+    text_.append(text);
+  }
+  std::string Take() { return std::move(text_); }
+
+ private:
+  std::string text_;
+};
+
+class Unpacker {
+ public:
+  explicit Unpacker(std::string_view text) : rest_(text) {}
+  std::uint64_t Number() {
+    std::uint64_t number;
+    std::memcpy(&number, Bytes(sizeof number).data(), sizeof number);
+    return number;
+  }
+  std::string Text() { return std::string(Bytes(Number())); }
+  bool AtEnd() const { return rest_.empty(); }
+
+ private:
+  std::string_view Bytes(std::uint64_t size) {
+    if (size > rest_.size()) throw std::runtime_error("an answer of this host was cut short");
+    const std::string_view bytes = rest_.substr(0, size);
+    rest_.remove_prefix(size);
+    return bytes;
+  }
+  std::string_view rest_;
+};
+
+constexpr Severity kSeverities[] = {Severity::kError, Severity::kUnsupported, Severity::kWarning};
+
+std::string Pack(const Diagnostics& diag) {
+  Packer out;
+  for (const Severity severity : kSeverities) out.Number(diag.Dropped(severity));
+  for (const Diagnostic& entry : diag.entries()) {
+    out.Number(static_cast<std::uint64_t>(entry.severity));
+    out.Text(entry.where);
+    out.Text(entry.what);
+    out.Number(entry.command ? *entry.command + 1 : 0);
+    out.Text(entry.advice);
+    out.Number(entry.essential);
+    out.Number(entry.more);
+    out.Number(static_cast<std::uint64_t>(entry.loss));
+    out.Number(entry.lost_anyway);
+  }
+  return out.Take();
+}
+
+/// Findings that were counted, and are not kept.
+void AddDropped(Severity severity, std::uint64_t count, Diagnostics* diag) {
+  if (count == 0) return;
+  Diagnostics full;
+  Diagnostic any = {severity, "", ""};
+  for (std::size_t i = 0; i < Diagnostics::kMaxKept; ++i) full.Add(any);
+  any.more = count - 1;
+  full.Add(any);
+  diag->CountDropped(full);
+}
+
+Diagnostics UnpackDiagnostics(std::string_view text) {
+  Unpacker in(text);
+  Diagnostics diag;
+  for (const Severity severity : kSeverities) AddDropped(severity, in.Number(), &diag);
+  while (!in.AtEnd()) {
+    Diagnostic entry = {};
+    entry.severity = static_cast<Severity>(in.Number());
+    entry.where = in.Text();
+    entry.what = in.Text();
+    if (const std::uint64_t command = in.Number(); command != 0) entry.command = command - 1;
+    entry.advice = in.Text();
+    entry.essential = in.Number() != 0;
+    entry.more = in.Number();
+    entry.loss = static_cast<Loss>(in.Number());
+    entry.lost_anyway = in.Number() != 0;
+    diag.Add(std::move(entry));
+  }
+  return diag;
+}
+
+std::string Pack(const FileFacts& facts) {
+  Packer out;
+  out.Number(static_cast<std::uint64_t>(facts.error));
+  out.Text(facts.leads_to);
+  out.Number(facts.mode);
+  out.Number(facts.size);
+  out.Text(facts.build_id);
+  return out.Take();
+}
+
+/// What asks: lives in the process outside.
+class Asker {
+ public:
+  Asker(std::string images, std::string root) : images_(std::move(images)), root_(std::move(root)) {
+    if (!root_.empty()) folder_ = ScopedFd(open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  }
+
+  std::string Answer(std::string_view question) {
+    if (!confined_) ConfineToAsking();
+    confined_ = true;
+    if (question.empty()) return "";
+    const char what = question.front();
+    question.remove_prefix(1);
+    if (what == kLook) return Pack(LookAtFile(folder_.get(), std::string(question)));
+    Diagnostics diag;
+    Program program;
+    SimulatedState state;
+    const bool right =
+        question.empty() || (Succeeded(ReadProgram(question, "the program", &program, diag)) &&
+                             Succeeded(CheckProgram(program, &state, diag)));
+    if (what == kFacts) {
+      return right ? HostFactsJson(RecordHostFacts(program.empty() ? nullptr : &program)) : "";
+    }
+    Host host;
+    return Pack(right ? FindingsOf(program, {images_, root_, &host}) : diag);
+  }
+
+ private:
+  std::string images_, root_;
+  ScopedFd folder_;
+  bool confined_ = false;
+};
+
+}  // namespace
+
+Diagnostics FindingsOf(const Program& program, const AskedOf& asked) {
+  PreflightOptions options;
+  options.host = asked.host;
+  options.images = asked.images;
+  options.namespaces.root = asked.root;
+  HostFiles files;
+  Diagnostics found;
+  (void)Preflight(program, options, &files, found);  // what it says is looked into
+  return found;
+}
+
+Result ThisHost::Begin(const std::string& images, const std::string& root, Diagnostics& diag) {
+  auto asker = std::make_shared<Asker>(images, root);
+  if (outside_.Begin([asker](std::string_view question) { return asker->Answer(question); })) {
+    return Result::kOk;
+  }
+  return diag.Fail("this host", "cannot be asked: " + std::string(std::strerror(errno)));
+}
+
+std::string ThisHost::Ask(char what, const std::string& of) {
+  auto answer = outside_.Ask(what + of);
+  if (!answer) throw std::runtime_error("what asks this host has ended");
+  return std::move(*answer);
+}
+
+Diagnostics ThisHost::Findings(const Program& program) {
+  return UnpackDiagnostics(Ask(kFindings, WriteProgram(program, Layout::kCompact)));
+}
+
+std::string ThisHost::Facts(const Program& program) {
+  return Ask(kFacts, program.empty() ? "" : WriteProgram(program, Layout::kCompact));
+}
+
+FileFacts ThisHost::LookAt(const std::string& path) {
+  const std::string answer = Ask(kLook, path);
+  Unpacker in(answer);
+  FileFacts facts;
+  facts.error = static_cast<int>(in.Number());
+  facts.leads_to = in.Text();
+  facts.mode = static_cast<std::uint32_t>(in.Number());
+  facts.size = in.Number();
+  facts.build_id = in.Text();
+  return facts;
+}
+
+}  // namespace crgen

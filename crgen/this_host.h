@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// This host, for questions of a process that is confined.
+#pragma once
+
+#include <string>
+
+#include "crgen/outside.h"
+#include "dsl/commands.h"
+#include "model/diagnostics.h"
+#include "preflight/file_facts.h"
+#include "preflight/host.h"
+
+namespace crgen {
+
+/// What Preflight() says of `program`, without options but these: `images` is the folder of the
+/// dump, `root` the tree's root file system.
+struct AskedOf {
+  std::string images, root;
+  Host* host;
+};
+Diagnostics FindingsOf(const Program& program, const AskedOf& asked);
+
+/// What asks is a process of its own (outside.h), which gets programs, that it checks, and names.
+/// It parses no image but through what Preflight() does. If it ends early: std::runtime_error.
+class ThisHost {
+ public:
+  /// Before Confine(). `images` and `root`: as in AskedOf.
+  Result Begin(const std::string& images, const std::string& root, Diagnostics& diag);
+  /// What Preflight() finds of `program`, as it is, in the images.
+  Diagnostics Findings(const Program& program);
+  /// The text of HostFactsJson(): what is known without a program, if `program` is empty.
+  std::string Facts(const Program& program);
+  /// As LookAtFile(), below `root` if there is one.
+  FileFacts LookAt(const std::string& path);
+
+ private:
+  std::string Ask(char what, const std::string& of);
+
+  Outside outside_;
+};
+
+}  // namespace crgen
