@@ -19,7 +19,8 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr std::uint32_t kAltstackFlags = 0x80000002;  // SS_DISABLE, SS_AUTODISARM
+// With SS_AUTODISARM of <linux/signal.h>, which does not go together with <signal.h>.
+constexpr std::uint32_t kAltstackFlags = SS_DISABLE | 1u << 31;
 
 std::vector<QueuedSignal> QueueOf(const std::vector<PendingSignal>& from) {
   std::vector<QueuedSignal> queue;

@@ -11,8 +11,7 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr uint64_t kRecursive = 0x4000, kPrivate = 0x40000;  // MS_REC, MS_PRIVATE
-constexpr int kDetach = 2;                                   // MNT_DETACH
+constexpr int kDetach = 2;  // MNT_DETACH of <sys/mount.h>, which has <linux/mount.h>'s names too
 constexpr uint64_t kAllAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                     MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME |
                                     MOUNT_ATTR_NOSYMFOLLOW;
@@ -142,7 +141,7 @@ struct Mounter {
 
 void MakeMounts(const Caller& caller, const MountsOp& mounts) {
   caller.Must("unshare(CLONE_NEWNS)", __NR_unshare, CLONE_NEWNS);
-  caller.Must("mount(MS_PRIVATE)", __NR_mount, 0, "/", 0, kRecursive | kPrivate, 0);
+  caller.Must("mount(MS_PRIVATE)", __NR_mount, 0, "/", 0, MS_REC | MS_PRIVATE, 0);
   const Mounter mounter{caller, mounts, caller.setup->root_fd + 1};
   for (uint32_t i = 0; i < mounts.count; ++i) mounter.MakeBefore((int32_t)i);
   for (uint32_t i = 0; i < mounts.count; ++i) mounter.Run((int32_t)i);

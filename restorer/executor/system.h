@@ -2,6 +2,7 @@
 // System calls without a C library.
 #pragma once
 
+#include <errno.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 
@@ -34,7 +35,7 @@ long Call([[maybe_unused]] const Setup* setup, long number, Arguments... argumen
 #ifdef CRRESTORE_FAULTS
   if (setup->failing_call != 0 &&
       __atomic_add_fetch(&setup->board->calls, 1, __ATOMIC_SEQ_CST) == setup->failing_call) {
-    return -5;
+    return -EIO;
   }
   if (setup->skipped_call != 0 && setup->board->arm != 0 &&
       __atomic_add_fetch(&setup->board->last_calls, 1, __ATOMIC_SEQ_CST) == setup->skipped_call) {
@@ -121,10 +122,9 @@ void DieWithParent(const Caller& caller);
 /// process.
 template <typename Clone>
 long AwaitNumber(Clone&& clone) {
-  constexpr long kTaken = -17;  // EEXIST
   const uint64_t pause[2] = {0, 1000000};
   long result = clone();
-  for (int tries = 0; result == kTaken && tries < 10000; ++tries) {
+  for (int tries = 0; result == -EEXIST && tries < 10000; ++tries) {
     RawCall(__NR_nanosleep, Argument(pause), 0);
     result = clone();
   }
