@@ -367,6 +367,10 @@ void ProcessAttributes::End(const OwnState& own, Arena& arena, bool resumes,
     ThreadStart start;
     start.thread = &thread;
     SetThread(sets_[thread.tid], own, arena, thread, start);
+    if (services_->user != nullptr) {
+      start.scheduling = std::exchange(thread.scheduling, nullptr);
+      start.oom_score_adj = std::exchange(process_->oom_score_adj, nullptr);  // the leader is first
+    }
     changes_ids |= thread.credentials != nullptr;
     if (!resumes) continue;
     starts->push_back(start);

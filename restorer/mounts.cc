@@ -264,6 +264,7 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
       step.below_base = arena.Text(PathBelow(mount.root.bytes, mounts[base].root.bytes));
     } else {
       step.fstype = arena.Text(mount.fstype);
+      step.made_before = services.user != nullptr;
       std::vector<FileSystemSetting> settings;
       for (const auto& [key, value] : SettingsOf(mount, true, {})) {
         settings.push_back({arena.Text(key), value ? arena.Text(*value) : nullptr});

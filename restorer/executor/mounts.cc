@@ -91,21 +91,15 @@ struct Mounter {
     Must(step, "close", __NR_close, made);
   }
 
-  /// Whoever has no rights outside may make a proc(5) only where one is in sight
-  /// (mount_too_revealing() of the kernel): so before the old root goes.
-  bool IsMadeBefore(const MountStep& step) const {
-    return caller.setup->user_namespace && step.held < 0 && step.fstype != nullptr;
-  }
-
   void MakeBefore(int32_t index) const {
     const MountStep& step = mounts.steps[index];
-    if (IsMadeBefore(step)) Put(step, index, Make(step));
+    if (step.made_before) Put(step, index, Make(step));
   }
 
   void Run(int32_t index) const {
     const MountStep& step = mounts.steps[index];
     const long mount = NumberOf(index);
-    if (!IsMadeBefore(step)) {
+    if (!step.made_before) {
       Put(step, index,
           step.held >= 0
               ? Must(step, "pidfd_getfd", __NR_pidfd_getfd, caller.setup->source_fd, step.held, 0)
