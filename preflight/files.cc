@@ -16,6 +16,7 @@
 #include <unordered_map>
 
 #include "dsl/references.h"
+#include "model/file_kind.h"
 #include "model/one_of.h"
 #include "model/printable.h"
 #include "model/proc_path.h"
@@ -229,8 +230,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (!IsThere(facts, path)) return;
     const mode_t type = facts.status.mode & S_IFMT;
     if (type == S_IFIFO || type == S_IFSOCK) {
-      return findings_.Wrong(path + " is a " + (type == S_IFIFO ? "FIFO" : "socket") +
-                             ": the plan says REG");
+      return findings_.Wrong(path + " is " + FileKindName(type) + ": the plan says REG");
     }
     CheckUnchanged(file, facts);
     if (!description.flags.Has(O_PATH)) CheckAccess(description.flags, path, facts);

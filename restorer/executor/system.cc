@@ -66,7 +66,7 @@ void DieWithParent(const Caller& caller) {
 }
 
 void Fail(const Setup* setup, uint32_t command, int32_t pid, const char* what, long error,
-          const char* path) {
+          const char* path, const char* there) {
   Failure& failure = setup->board->failure;
   if (Increment(&failure.claimed) == 1) {  // the first one is told
     failure.command = command;
@@ -74,6 +74,7 @@ void Fail(const Setup* setup, uint32_t command, int32_t pid, const char* what, l
     failure.error = (int32_t)-error;
     failure.what = what;
     failure.path = path;
+    failure.there = there;
     Signal(&failure.set, 1);
     Increment(&setup->board->wake);
     Wake(&setup->board->wake);

@@ -57,9 +57,10 @@ void AwaitChange(const Setup* setup, Word* word, Word value);
 /// Seen in a futex that the kernel marks (set_robust_list(2)).
 bool SupervisorHasDied(const Setup* setup);
 
-/// Reports that this process cannot go on, and waits to be killed with all others.
+/// Reports that this process cannot go on, and waits to be killed with all others. `there`: what
+/// is in the way.
 [[noreturn]] void Fail(const Setup* setup, uint32_t command, int32_t pid, const char* what,
-                       long error, const char* path = nullptr);
+                       long error, const char* path = nullptr, const char* there = nullptr);
 
 /// The system calls of one process, for one command.
 struct Caller {
@@ -67,8 +68,9 @@ struct Caller {
   const Process* process;
   uint32_t command;
 
-  [[noreturn]] void Fail(const char* what, long error, const char* path = nullptr) const {
-    restorer::Fail(setup, command, process->pid, what, error, path);
+  [[noreturn]] void Fail(const char* what, long error, const char* path = nullptr,
+                         const char* there = nullptr) const {
+    restorer::Fail(setup, command, process->pid, what, error, path, there);
   }
   template <typename... Arguments>
   long Try(long number, Arguments... arguments) const {

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "model/file_kind.h"
 #include "preflight/trusted_path.h"
 #include "restorer/executor/files/files.h"
 #include "restorer/executor/socket_owner.h"
@@ -103,22 +104,6 @@ class Place {
   long root_ = -1, cwd_ = -1, folder_ = -1;
 };
 
-/// What Fail() says of a file that has the name.
-const char* InTheWay(uint32_t type) {
-  switch (type) {
-    case S_IFREG:
-      return "bind (a file is there)";
-    case S_IFDIR:
-      return "bind (a directory is there)";
-    case S_IFLNK:
-      return "bind (a symbolic link is there)";
-    case S_IFIFO:
-      return "bind (a FIFO is there)";
-    default:
-      return "bind (a device is there)";
-  }
-}
-
 /// A socket file that nobody has makes room; anything else is in the way. Where the folder is.
 void MakeRoom(const Caller& caller, const SocketName& name, long folder) {
   struct statx facts = {};
@@ -127,7 +112,7 @@ void MakeRoom(const Caller& caller, const SocketName& name, long folder) {
   if (found == -ENOENT) return;
   if (found < 0) caller.Fail("statx", found, name.path);
   if ((facts.stx_mode & S_IFMT) != S_IFSOCK) {
-    caller.Fail(InTheWay(facts.stx_mode & S_IFMT), -EEXIST, name.path);
+    caller.Fail("bind", -EEXIST, name.path, FileKindName(facts.stx_mode));
   }
   sockaddr_un address = {AF_UNIX, {}};
   for (uint32_t i = 0; i < sizeof address.sun_path && name.base[i] != 0; ++i) {
