@@ -35,7 +35,7 @@ void Comparison::CompareEpollSet(const std::string& where, const LateEntry& expe
     const auto* set = std::get_if<EpollTargets>(&state);
     if (set == nullptr) continue;
     for (std::size_t i = 0; i < set->targets.size(); ++i) {
-      const auto target = found.epoll->watched[i].lock();
+      const auto target = found.epoll().watched[i].lock();
       if (target != nullptr) watched[{target.get(), set->targets[i].fd}] = &set->targets[i];
     }
   }

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "checker/files/files.h"
@@ -118,7 +119,11 @@ struct Description : std::enable_shared_from_this<Description> {
     int watchers = 0;                                       ///< how often other sets watch it
     int height = 0;  ///< how many sets are below each other in what it watches
   };
-  mutable Seldom<Epoll> epoll;
+  const Epoll& epoll() const { return *std::as_const(epoll_); }  ///< makes none
+  Epoll& ChangeEpoll() const { return *epoll_; }
+
+ private:
+  mutable Seldom<Epoll> epoll_;
 };
 
 /// How a file is open, in descriptors and mappings.
