@@ -27,7 +27,7 @@ namespace {
 constexpr const char* kNewerKernel = "restore on a kernel that has it";
 constexpr const char* kLowestAddress = "/proc/sys/vm/mmap_min_addr";
 constexpr std::uint64_t kGuardInstall = std::uint64_t{1} << 63;
-constexpr int kGuardInstallAdvice = 102;
+constexpr int kGuardInstallAdvice = 102;  // MADV_GUARD_INSTALL, Linux 6.13
 
 template <typename Kind>
 std::string NamesOf(std::uint64_t bits) {

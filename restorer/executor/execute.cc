@@ -20,7 +20,7 @@ namespace {
 constexpr int kSignals = 64;
 constexpr uint64_t kAllSignals = ~0ul;
 constexpr uint64_t kGuardInstall = 1ul << 63;
-constexpr int kGuardInstallAdvice = 102;
+constexpr int kGuardInstallAdvice = 102;  // MADV_GUARD_INSTALL, Linux 6.13
 
 /// As StepTimes has it.
 uint64_t Now() {
