@@ -218,7 +218,7 @@ void Executor::Exit() {
     const uint64_t none[2] = {0, 0};
     RawCall(__NR_prlimit64, 0, RLIMIT_CORE, Argument(none), 0);
     const uint64_t mask = kAllSignals & ~(1ul << (exit.signal - 1));
-    RawCall(__NR_rt_sigprocmask, 2, Argument(&mask), 0, 8);
+    RawCall(__NR_rt_sigprocmask, SIG_SETMASK, Argument(&mask), 0, 8);
     RawCall(__NR_tgkill, RawCall(__NR_getpid), RawCall(__NR_gettid), exit.signal);
     Fail("tgkill", -1);
   }

@@ -124,7 +124,7 @@ long StartThread(const Setup* setup, const int32_t* tid, uint64_t stack_top, Wor
   arguments.set_tid = (uint64_t)tid;
   arguments.set_tid_size = 1;
 #ifdef CRRESTORE_FAULTS
-  if (const long error = Call(setup, -1); error == -5) return error;
+  if (const long error = Call(setup, -1); error == -EIO) return error;
 #endif
   long result;
   __asm__ volatile(
