@@ -316,7 +316,7 @@ class SnapshotMaker {
     EpollTargets alive;
     std::vector<FileIndex> watched;
     for (std::size_t i = 0; i < set->targets.size(); ++i) {
-      const auto target = epoll.epoll->watched[i].lock();
+      const auto target = epoll.epoll().watched[i].lock();
       const auto known = target == nullptr ? files_.end() : files_.find(target.get());
       if (known == files_.end()) continue;
       alive.targets.push_back(set->targets[i]);

@@ -5,49 +5,66 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "generator/creation_tree.h"
+#include "generator/descriptors/opening_plan.h"
+
 namespace crgen {
 
-std::int32_t FindOwner(std::span<const std::int32_t> creators, std::span<const std::int32_t> births,
-                       std::vector<std::int32_t> holders, std::vector<InheritanceLink>* links) {
+template <typename Heir>
+Heir FindOwner(const std::vector<Heir>& creators, std::span<const std::int32_t> births,
+               std::vector<Heir> holders, std::vector<InheritanceLink<Heir>>* links) {
   // A creator has a lower index than what it creates, so replacing the highest node by its creator
   // until one is left climbs to the lowest common one.
-  std::vector<std::int32_t>& heap = holders;
+  std::vector<Heir>& heap = holders;
   std::make_heap(heap.begin(), heap.end());
   while (heap.front() >= 0) {
-    const std::int32_t highest = heap.front();
+    const Heir highest = heap.front();
     while (!heap.empty() && heap.front() == highest) {
       std::pop_heap(heap.begin(), heap.end());
       heap.pop_back();
     }
     if (heap.empty()) return highest;
-    const std::int32_t creator = creators[highest];
+    const Heir creator = creators[highest];
     links->push_back({creator, highest, births[highest]});
     heap.push_back(creator);
     std::push_heap(heap.begin(), heap.end());
   }
-  return -1;
+  return {};
 }
 
-std::vector<std::pair<std::int32_t, CarriedItem>> ShareOut(std::int32_t item, std::int32_t owner,
-                                                           std::span<const InheritanceLink> links,
-                                                           std::span<const std::int32_t> holders) {
-  std::vector<std::pair<std::int32_t, CarriedItem>> parts;
-  std::unordered_map<std::int32_t, std::size_t> index;
-  auto part = [&](std::int32_t node) -> CarriedItem& {
+template <typename Heir>
+std::vector<std::pair<Heir, CarriedItem>> ShareOut(ItemIndex item, Heir owner,
+                                                   const std::vector<InheritanceLink<Heir>>& links,
+                                                   const std::vector<Heir>& holders) {
+  std::vector<std::pair<Heir, CarriedItem>> parts;
+  std::unordered_map<Heir, std::size_t> index;
+  auto part = [&](Heir node) -> CarriedItem& {
     auto [known, added] = index.emplace(node, parts.size());
     if (added) parts.push_back({node, {item}});
     return parts[known->second].second;
   };
   part(owner);
-  for (const InheritanceLink& link : links) {
+  for (const InheritanceLink<Heir>& link : links) {
     part(link.child);
     CarriedItem& parent = part(link.parent);
     parent.first = std::min(parent.first, link.time);
     parent.last = std::max(parent.last, link.time);
   }
-  for (std::int32_t holder : holders) part(holder).holder = true;
+  for (const Heir holder : holders) part(holder).holder = true;
   return parts;
 }
+
+template NodeIndex FindOwner(const std::vector<NodeIndex>&, std::span<const std::int32_t>,
+                             std::vector<NodeIndex>, std::vector<InheritanceLink<NodeIndex>>*);
+template PlannedTable FindOwner(const std::vector<PlannedTable>&, std::span<const std::int32_t>,
+                                std::vector<PlannedTable>,
+                                std::vector<InheritanceLink<PlannedTable>>*);
+template std::vector<std::pair<NodeIndex, CarriedItem>> ShareOut(
+    ItemIndex, NodeIndex, const std::vector<InheritanceLink<NodeIndex>>&,
+    const std::vector<NodeIndex>&);
+template std::vector<std::pair<PlannedTable, CarriedItem>> ShareOut(
+    ItemIndex, PlannedTable, const std::vector<InheritanceLink<PlannedTable>>&,
+    const std::vector<PlannedTable>&);
 
 void CarryList::Sort() {
   std::sort(items_.begin(), items_.end(), [](const CarriedItem& a, const CarriedItem& b) {

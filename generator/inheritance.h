@@ -9,36 +9,45 @@
 #include <utility>
 #include <vector>
 
+#include "model/ids.h"
+
 namespace crgen {
 
+/// Something that is carried: its place in the list of its plan.
+using ItemIndex = Index<struct ItemIndexTag>;
+
 /// One link of the way from an owner down to the holders: `parent` must have the resource when it
-/// executes the FORK `time`, by which `child` is born. Times are indices of tree operations.
+/// executes the FORK `time`, by which `child` is born. Times are indices of tree operations. Heir:
+/// an index of processes (NodeIndex), or of descriptor tables (PlannedTable).
+template <typename Heir>
 struct InheritanceLink {
-  std::int32_t parent;
-  std::int32_t child;
+  Heir parent;
+  Heir child;
   std::int32_t time;
 };
 
 /// The lowest node from which all `holders` inherit (DSL.md, step 2: the owner of what they share).
 /// `creators[n]` and `births[n]`: the creator of n, lower than n, and its birth. `links` gets the
-/// whole way from the owner to the holders. -1: there is no such node but the restorer.
+/// whole way from the owner to the holders. None: there is no such node but the restorer.
 /// REQUIRES: holders is not empty. Cost: O(n log n) in the number of links.
-std::int32_t FindOwner(std::span<const std::int32_t> creators, std::span<const std::int32_t> births,
-                       std::vector<std::int32_t> holders, std::vector<InheritanceLink>* links);
+template <typename Heir>
+Heir FindOwner(const std::vector<Heir>& creators, std::span<const std::int32_t> births,
+               std::vector<Heir> holders, std::vector<InheritanceLink<Heir>>* links);
 
 /// What one node has to do with one item.
 struct CarriedItem {
   static constexpr std::int32_t kNever = std::numeric_limits<std::int32_t>::max();
-  std::int32_t item;
+  ItemIndex item;
   std::int32_t first = kNever;  ///< the first FORK that hands it on
   std::int32_t last = -1;       ///< the last FORK that does
   bool holder = false;          ///< the node has it at the end
 };
 
 /// The parts that `owner`, everyone on the way and the `holders` have in `item`, by node.
-std::vector<std::pair<std::int32_t, CarriedItem>> ShareOut(std::int32_t item, std::int32_t owner,
-                                                           std::span<const InheritanceLink> links,
-                                                           std::span<const std::int32_t> holders);
+template <typename Heir>
+std::vector<std::pair<Heir, CarriedItem>> ShareOut(ItemIndex item, Heir owner,
+                                                   const std::vector<InheritanceLink<Heir>>& links,
+                                                   const std::vector<Heir>& holders);
 
 /// The items of one node, in the order in which they are needed and in which they are done with.
 class CarryList {
@@ -65,8 +74,8 @@ class CarryList {
   const std::vector<CarriedItem>& items() const { return items_; }
 
  private:
-  std::vector<CarriedItem> items_;  // ascending by `first`
-  std::vector<std::int32_t> by_last_;
+  std::vector<CarriedItem> items_;     // ascending by `first`
+  std::vector<std::int32_t> by_last_;  // indices of items_
   std::size_t next_first_ = 0, next_last_ = 0;
 };
 

@@ -17,7 +17,4 @@ namespace crgen {
 Result ParseTree(std::string_view text, TreeSnapshot* out, Diagnostics& diag,
                  std::size_t first_line = 1);
 
-/// The notation of `snapshot` in one line, children by index. ParseTree of it gives the same tree.
-std::string PrintTree(const TreeSnapshot& snapshot);
-
 }  // namespace crgen

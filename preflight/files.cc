@@ -15,6 +15,7 @@
 #include <unordered_map>
 
 #include "dsl/references.h"
+#include "model/file_kind.h"
 #include "model/one_of.h"
 #include "model/printable.h"
 #include "model/proc_path.h"
@@ -240,8 +241,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (!IsThere(facts, path)) return;
     const mode_t type = facts.status.mode & S_IFMT;
     if (type == S_IFIFO || type == S_IFSOCK) {
-      return findings_.Wrong(path + " is a " + (type == S_IFIFO ? "FIFO" : "socket") +
-                             ": the plan says REG");
+      return findings_.Wrong(path + " is " + FileKindName(type) + ": the plan says REG");
     }
     CheckUnchanged(file, facts);
     if (type == S_IFREG && file.pos && !description.flags.Has(O_PATH)) {

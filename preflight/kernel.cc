@@ -26,7 +26,7 @@ namespace {
 
 constexpr const char* kNewerKernel = "restore on a kernel that has it";
 constexpr std::uint64_t kGuardInstall = std::uint64_t{1} << 63;
-constexpr int kGuardInstallAdvice = 102;
+constexpr int kGuardInstallAdvice = 102;  // MADV_GUARD_INSTALL, Linux 6.13
 
 template <typename Kind>
 std::string NamesOf(std::uint64_t bits) {
@@ -85,7 +85,7 @@ int ClockError(Host& host, std::uint64_t clock) {
   return static_cast<int>(error.value_or(0));
 }
 
-constexpr std::uint64_t kFirstSecurebits = 0xff;  // those of all kernels
+constexpr std::uint64_t kFirstSecurebits = SECURE_ALL_BITS | SECURE_ALL_LOCKS;  // of all kernels
 
 /// Of those in `bits`, what prctl(2) refuses. Tried by a child: they cannot all be taken back.
 std::uint64_t UnknownSecurebits(Host& host, std::uint64_t bits) {

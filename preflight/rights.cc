@@ -382,10 +382,9 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   }
 
   void CheckScheduling(const Sched& sched) {
-    constexpr std::uint32_t kFifo = 1, kRoundRobin = 2, kDeadline = 6;  // sched(7)
-    if (sched.policy.value == kDeadline)
+    if (sched.policy.value == SCHED_DEADLINE)
       return findings_.Unsupported("sched.policy SCHED_DEADLINE");
-    if (sched.policy.value == kFifo || sched.policy.value == kRoundRobin) {
+    if (sched.policy.value == SCHED_FIFO || sched.policy.value == SCHED_RR) {
       return Need(CAP_SYS_NICE, "a real-time scheduling policy");
     }
     CheckNice(sched.nice);

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "model/file_kind.h"
 #include "preflight/host_files.h"
 
 namespace crgen {
@@ -50,13 +51,13 @@ std::string_view NameOf(NameState state) {
     case NameState::kOther:
       return "another file";
     case NameState::kRegular:
-      return "a file";
+      return FileKindName(S_IFREG);
     case NameState::kDirectory:
-      return "a directory";
+      return FileKindName(S_IFDIR);
     case NameState::kLink:
-      return "a symbolic link";
+      return FileKindName(S_IFLNK);
     case NameState::kFifo:
-      return "a FIFO";
+      return FileKindName(S_IFIFO);
     case NameState::kDevice:
       return "a device";
     case NameState::kUnknown:

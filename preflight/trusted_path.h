@@ -6,6 +6,7 @@
 // No standard library here: the executor has none.
 #pragma once
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <linux/stat.h>
@@ -36,9 +37,9 @@ class TrustedPath {
   long Open(const char* path, uint32_t flags) {
     if (foreign_ == Foreign::kRefuse) {  // one call, where there are no links
       const long fd = Step(AT_FDCWD, path, flags);
-      if (fd != kLoop) return fd;
+      if (fd != -ELOOP) return fd;
     }
-    if (!SetRest(path, "")) return kTooLong;
+    if (!SetRest(path, "")) return -ENAMETOOLONG;
     if (const long error = Begin(*path == '/' ? "/" : "."); error < 0) return error;
     const long result = Walk(flags);
     system_(__NR_close, at_);
@@ -48,13 +49,11 @@ class TrustedPath {
   /// Behind Open() with kFollow.
   const WayOwner& owner() const { return owner_; }
 
-  static constexpr long kForeign = -126;  // ENOKEY, which no lookup gives
+  static constexpr long kForeign = -ENOKEY;  // which no lookup gives
 
  private:
-  static constexpr long kLoop = -40, kTooLong = -36, kAgain = -11;  // ELOOP, ENAMETOOLONG, EAGAIN
   static constexpr uint32_t kRest = 8192, kText = 4096, kMostLinks = 40;
-  static constexpr uint32_t kOthersMayWrite = 022, kSticky = 01000;
-  static constexpr uint32_t kType = 0170000, kDirectory = 0040000;
+  static constexpr uint32_t kOthersMayWrite = S_IWGRP | S_IWOTH;
 
   long Step(long from, const char* path, uint32_t flags) const {
     open_how how = {};
@@ -62,7 +61,7 @@ class TrustedPath {
     how.resolve = RESOLVE_NO_SYMLINKS;
     long fd;
     do fd = system_(__NR_openat2, from, path, &how, sizeof how);
-    while (fd == kAgain);
+    while (fd == -EAGAIN);
     return fd;
   }
 
@@ -90,8 +89,8 @@ class TrustedPath {
     struct statx facts = {};
     const long result = Look(directory, &facts);
     if (result < 0) return result;
-    if ((facts.stx_mode & kType) != kDirectory) return 0;
-    const bool open = (facts.stx_mode & kOthersMayWrite) != 0 && (facts.stx_mode & kSticky) == 0;
+    if ((facts.stx_mode & S_IFMT) != S_IFDIR) return 0;
+    const bool open = (facts.stx_mode & kOthersMayWrite) != 0 && (facts.stx_mode & S_ISVTX) == 0;
     if (facts.stx_uid != 0 || open) Note(facts);
     return 0;
   }
@@ -110,11 +109,11 @@ class TrustedPath {
       uint32_t size = 0;
       while (*next_ != 0 && *next_ != '/' && size < kText - 1) part[size++] = *next_++;
       part[size] = 0;
-      if (size == kText - 1) return kTooLong;
+      if (size == kText - 1) return -ENAMETOOLONG;
       const bool last = *next_ == 0;
       const long fd = Step(at_, part, last ? flags : O_DIRECTORY | O_CLOEXEC);
-      if (fd == kLoop) {
-        if (++links > kMostLinks) return kLoop;
+      if (fd == -ELOOP) {
+        if (++links > kMostLinks) return -ELOOP;
         if (const long error = Follow(part); error < 0) return error;
         continue;
       }
@@ -140,7 +139,7 @@ class TrustedPath {
     text[size] = 0;
     if (facts.stx_uid != 0) Note(facts);
     if (owner_.any && foreign_ == Foreign::kRefuse) return kForeign;
-    if (!SetRest(text, next_)) return kTooLong;
+    if (!SetRest(text, next_)) return -ENAMETOOLONG;
     return *text == '/' ? Begin("/") : 0;
   }
 

@@ -29,6 +29,9 @@ struct ThreadStart {
   std::uint64_t signal_mask = 0;
   std::uint64_t rseq_cs = 0;  ///< not 0: the critical section that the thread is in
   std::uint64_t rseq = 0;
+  // Of a tree in a user namespace of its own, which has no rights to that; null: as it is.
+  const SchedulingState* scheduling = nullptr;
+  const char* oom_score_adj = nullptr;  ///< of a leader
 };
 
 /// The FORK that makes a process: the parent's op with this number.

@@ -19,7 +19,8 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr std::uint32_t kAltstackFlags = 0x80000002;  // SS_DISABLE, SS_AUTODISARM
+// With SS_AUTODISARM of <linux/signal.h>, which does not go together with <signal.h>.
+constexpr std::uint32_t kAltstackFlags = SS_DISABLE | 1u << 31;
 
 std::vector<QueuedSignal> QueueOf(const std::vector<PendingSignal>& from) {
   std::vector<QueuedSignal> queue;
@@ -366,6 +367,10 @@ void ProcessAttributes::End(const OwnState& own, Arena& arena, bool resumes,
     ThreadStart start;
     start.thread = &thread;
     SetThread(sets_[thread.tid], own, arena, thread, start);
+    if (services_->user != nullptr) {
+      start.scheduling = std::exchange(thread.scheduling, nullptr);
+      start.oom_score_adj = std::exchange(process_->oom_score_adj, nullptr);  // the leader is first
+    }
     changes_ids |= thread.credentials != nullptr;
     if (!resumes) continue;
     starts->push_back(start);

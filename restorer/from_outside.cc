@@ -93,7 +93,7 @@ RestoreProblem RaiseFromOutside(const Script& script) {
     for (std::uint32_t i = 0; i < process.limit_count; ++i) {
       if (!Raise(start.number, process.limits[i])) return Failed(start, "prlimit64");
     }
-    if (process.oom_score_adj != nullptr && !SetOomScore(start.number, process.oom_score_adj)) {
+    if (start.oom_score_adj != nullptr && !SetOomScore(start.number, start.oom_score_adj)) {
       return Failed(start, "oom_score_adj");
     }
   }
@@ -102,7 +102,7 @@ RestoreProblem RaiseFromOutside(const Script& script) {
 
 RestoreProblem ScheduleFromOutside(const Script& script) {
   for (const ThreadStart& start : script.threads) {
-    const SchedulingState* s = start.thread->scheduling;
+    const SchedulingState* s = start.scheduling;
     if (s == nullptr) continue;
     // Of other policies, sched_setattr(2) leaves the niceness for when they end.
     const bool apart = s->policy != SCHED_OTHER && s->policy != SCHED_BATCH;

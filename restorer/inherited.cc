@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/ioprio.h>
 #include <linux/keyctl.h>
 #include <linux/mempolicy.h>
 #include <linux/prctl.h>
+#include <linux/sched.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -20,6 +22,8 @@
 #include <initializer_list>
 #include <vector>
 
+#include "restorer/script_attributes.h"
+
 namespace crgen::restorer {
 namespace {
 
@@ -31,17 +35,11 @@ constexpr unsigned long kTimerSlack = 50'000;              // ns; of init
 constexpr unsigned long kCoredumpFilter = 0x33;            // unless a boot parameter says otherwise
 constexpr const char* kUnsetLoginuid = "4294967295";
 
-/// struct sched_attr of sched_setattr(2).
-struct SchedulingAttributes {
-  std::uint32_t size = sizeof(SchedulingAttributes);
-  std::uint32_t policy = 0;  // SCHED_OTHER
-  std::uint64_t flags = 0;
-  std::int32_t nice = 0;
-  std::uint32_t priority = 0;
-  std::uint64_t runtime = 0, deadline = 0, period = 0;
+/// struct sched_attr with what is behind the members that programs have.
+struct SchedulingAttributes : SchedulingState {
   std::uint32_t clamp_min = 0, clamp_max = 0;
+  SchedulingAttributes() : SchedulingState{} { size = sizeof(SchedulingAttributes); }
 };
-constexpr std::uint64_t kClamps = 0x60;  // SCHED_FLAG_UTIL_CLAMP, which linux/sched.h lacks
 
 class Reset {
  public:
@@ -76,14 +74,14 @@ class Reset {
     SchedulingAttributes now, plain;
     Expect("scheduling policy", syscall(__NR_sched_getattr, 0, &now, sizeof now, 0));
     if (now.clamp_min != 0 || now.clamp_max % kClampAtMost != 0) {
-      plain.flags = kClamps;
+      plain.flags = SCHED_FLAG_UTIL_CLAMP;
       plain.clamp_min = plain.clamp_max = ~0u;  // none
     }
     Expect("scheduling policy", syscall(__NR_sched_setattr, 0, &plain, 0));
     const std::vector<unsigned char> all(kProcessorsAtMost / 8, 0xff);
     Expect("processor affinity", syscall(__NR_sched_setaffinity, 0, all.size(), all.data()));
-    constexpr int kProcess = 1, kNoClass = 0;  // IOPRIO_WHO_PROCESS, IOPRIO_CLASS_NONE
-    Expect("I/O priority", syscall(__NR_ioprio_set, kProcess, 0, kNoClass));
+    constexpr int kNoPriority = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_NONE, 0);
+    Expect("I/O priority", syscall(__NR_ioprio_set, IOPRIO_WHO_PROCESS, 0, kNoPriority));
     // Children take it as what 0 means to them, too.
     Expect("timer slack", prctl(PR_SET_TIMERSLACK, kTimerSlack));
   }

@@ -27,23 +27,18 @@
 namespace crgen::restorer {
 namespace {
 
-// The calls of <linux/mount.h>, which does not go together with <sys/mount.h> of every C library.
-constexpr unsigned kTreeClone = 1, kCloexec = O_CLOEXEC, kFsopenCloexec = 1, kFsmountCloexec = 1;
-constexpr unsigned kSetFlag = 0, kSetString = 1, kCreate = 6, kReconfigure = 7;
-constexpr unsigned kPickCloexec = 1, kPickEmptyPath = 8;
-
 struct Attribute {
   std::uint64_t flag;  ///< of mount(2)
   std::uint64_t set;   ///< MOUNT_ATTR_ of mount_setattr(2)
 };
-constexpr Attribute kAttributes[] = {{mount_flag::kReadOnly, 0x1},
-                                     {mount_flag::kNoSuid, 0x2},
-                                     {mount_flag::kNoDevices, 0x4},
-                                     {mount_flag::kNoExec, 0x8},
-                                     {mount_flag::kNoAccessTime, 0x10},
-                                     {mount_flag::kStrictAccessTime, 0x20},
-                                     {mount_flag::kNoDirectoryAccessTime, 0x80},
-                                     {mount_flag::kNoSymlinks, 0x200000}};
+constexpr Attribute kAttributes[] = {{mount_flag::kReadOnly, MOUNT_ATTR_RDONLY},
+                                     {mount_flag::kNoSuid, MOUNT_ATTR_NOSUID},
+                                     {mount_flag::kNoDevices, MOUNT_ATTR_NODEV},
+                                     {mount_flag::kNoExec, MOUNT_ATTR_NOEXEC},
+                                     {mount_flag::kNoAccessTime, MOUNT_ATTR_NOATIME},
+                                     {mount_flag::kStrictAccessTime, MOUNT_ATTR_STRICTATIME},
+                                     {mount_flag::kNoDirectoryAccessTime, MOUNT_ATTR_NODIRATIME},
+                                     {mount_flag::kNoSymlinks, MOUNT_ATTR_NOSYMFOLLOW}};
 
 struct SuperblockFlag {
   std::uint64_t flag;
@@ -121,18 +116,18 @@ int MakeFileSystem(const Mount& mount, const Services& services, std::string* pr
   // It belongs to the user namespace of who has called fsopen(2).
   const long context = services.user != nullptr
                            ? services.user->TakeContext(mount.id)
-                           : syscall(SYS_fsopen, mount.fstype.c_str(), kFsopenCloexec);
+                           : syscall(SYS_fsopen, mount.fstype.c_str(), FSOPEN_CLOEXEC);
   if (context < 0) return failed("fsopen of " + mount.fstype, -1);
   for (const auto& [key, value] : SettingsOf(mount, !mount.content, services.ids)) {
     const long set =
-        value ? syscall(SYS_fsconfig, context, kSetString, key.c_str(), value->c_str(), 0)
-              : syscall(SYS_fsconfig, context, kSetFlag, key.c_str(), nullptr, 0);
+        value ? syscall(SYS_fsconfig, context, FSCONFIG_SET_STRING, key.c_str(), value->c_str(), 0)
+              : syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0);
     if (set != 0) return failed("option " + key + (value ? "=" + *value : ""), context);
   }
-  if (syscall(SYS_fsconfig, context, kCreate, nullptr, nullptr, 0) != 0) {
+  if (syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0) {
     return failed("making a " + mount.fstype, context);
   }
-  const long made = syscall(SYS_fsmount, context, kFsmountCloexec, 0);
+  const long made = syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);
   if (made < 0) return failed("fsmount", context);
   close(static_cast<int>(context));
   return static_cast<int>(made);
@@ -156,10 +151,11 @@ std::string Fill(const Mount& mount, int made, const Services& services, unsigne
 }
 
 std::string MakeReadOnly(const Mount& mount, int made) {
-  const long context = syscall(SYS_fspick, made, "", kPickCloexec | kPickEmptyPath);
+  const long context = syscall(SYS_fspick, made, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
   if (context < 0) return Failed(mount, "fspick");
-  const bool done = syscall(SYS_fsconfig, context, kSetFlag, kReadOnlyFlag, nullptr, 0) == 0 &&
-                    syscall(SYS_fsconfig, context, kReconfigure, nullptr, nullptr, 0) == 0;
+  const bool done =
+      syscall(SYS_fsconfig, context, FSCONFIG_SET_FLAG, kReadOnlyFlag, nullptr, 0) == 0 &&
+      syscall(SYS_fsconfig, context, FSCONFIG_CMD_RECONFIGURE, nullptr, nullptr, 0) == 0;
   std::string problem = done ? "" : Failed(mount, "making it read-only");
   close(static_cast<int>(context));
   return problem;
@@ -175,7 +171,8 @@ int CopyOf(const Mount& mount, const Services& services, std::string* problem) {
     if (copy < 0) *problem = Failed(mount, call);
     return copy;
   }
-  const long copy = syscall(SYS_open_tree, place, "", kTreeClone | kCloexec | AT_EMPTY_PATH);
+  const long copy =
+      syscall(SYS_open_tree, place, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
   if (copy < 0) *problem = Failed(mount, "open_tree");
   return static_cast<int>(copy);
 }
@@ -270,6 +267,7 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
       step.below_base = arena.Text(PathBelow(mount.root.bytes, mounts[base].root.bytes));
     } else {
       step.fstype = arena.Text(mount.fstype);
+      step.made_before = services.user != nullptr;
       std::vector<FileSystemSetting> settings;
       for (const auto& [key, value] : SettingsOf(mount, true, {})) {
         settings.push_back({arena.Text(key), value ? arena.Text(*value) : nullptr});

@@ -2,6 +2,8 @@
 // The mount namespace of the tree: what the supervisor makes for it, and what the root does.
 #pragma once
 
+#include <sys/mount.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -12,7 +14,9 @@
 namespace crgen::restorer {
 
 /// All that mount_setattr(2) sets of a mount that restores know.
-inline constexpr std::uint64_t kAllAttributes = 0x1 | 0x2 | 0x4 | 0x8 | 0x70 | 0x80 | 0x200000;
+inline constexpr std::uint64_t kAllAttributes =
+    MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC |
+    MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_NOSYMFOLLOW;
 
 /// Whether the supervisor makes the file system of that mount.
 bool IsMadeOutside(const Mount& mount);

@@ -2,12 +2,12 @@
 #include "restorer/outside_bind.h"
 
 #include <fcntl.h>
+#include <linux/un.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,8 +25,7 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr unsigned long kFileOfSocket = 0x89e0;  // SIOCUNIXFILE
-constexpr mode_t kUsualMask = 022, kClearedByChown = 06000;
+constexpr mode_t kUsualMask = 022, kClearedByChown = S_ISUID | S_ISGID;
 
 bool BindTo(int fd, const std::string& name) {
   sockaddr_un address = {};
@@ -110,7 +109,7 @@ class Binder {
 
   /// The file that bind(2) has made, whatever has its name by now.
   void SetFile(NameRecord* record, long entry) {
-    const int file = ioctl(fd_, kFileOfSocket, 0);
+    const int file = ioctl(fd_, SIOCUNIXFILE, 0);
     if (file < 0) return answer_.Fails("ioctl(SIOCUNIXFILE) of");
     struct stat made = {}, there = {};
     if (fstat(file, &made) != 0) return answer_.Fails("fstat(2) of");

@@ -140,8 +140,7 @@ class Connector {
     if (fstat(static_cast<int>(fd), found) != 0) return Fails("fstat(2) of"), -1;
     errno = ENOTSOCK;
     if (!S_ISSOCK(found->st_mode)) return Fails("no socket is at"), -1;
-    constexpr int kEmptyPath = 0x1000, kEffective = 0x200;  // AT_EMPTY_PATH, AT_EACCESS
-    if (syscall(SYS_faccessat2, fd, "", W_OK, kEmptyPath | kEffective) != 0) {
+    if (syscall(SYS_faccessat2, fd, "", W_OK, AT_EMPTY_PATH | AT_EACCESS) != 0) {
       return Fails("connect(2) to"), -1;
     }
     return static_cast<int>(fd);

@@ -432,9 +432,10 @@ struct Failure {
   Word set;
   uint32_t command;
   int32_t pid;
-  int32_t error;     ///< errno
-  const char* what;  ///< the system call
-  const char* path;  ///< or null
+  int32_t error;      ///< errno
+  const char* what;   ///< the system call
+  const char* path;   ///< or null
+  const char* there;  ///< what is in the way; or null
 };
 
 /// What all processes write: the only memory that is shared and writable, but for the plan's own.

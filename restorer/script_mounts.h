@@ -25,6 +25,9 @@ struct MountStep {
   const char* fstype;      ///< what only a process inside can make: proc; null: nothing
   const FileSystemSetting* settings;
   uint32_t setting_count;
+  /// `fstype`, before the old root goes: who has no rights outside may make a proc(5) only where
+  /// one is in sight (mount_too_revealing() of the kernel).
+  bool made_before;
   uint64_t set, propagation;  ///< mount_setattr(2); what is not set is cleared
   const char* mountpoint;     ///< for messages
 };

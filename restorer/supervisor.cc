@@ -92,9 +92,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   Raise(&script_.board->arm);
   if (RestoreProblem problem = watch_->AwaitAll(&Board::armed)) return problem;
   if (std::string problem = handover.StopAll(); !problem.empty()) return {problem, -1};
-  if (user_.is_there()) {
-    if (RestoreProblem problem = ScheduleFromOutside(script_)) return problem;
-  }
+  if (RestoreProblem problem = ScheduleFromOutside(script_)) return problem;
   if (RestoreProblem problem = read_back.Check(script_, paths_, unlinked_)) return problem;
   if (std::string problem = SetTimes(program_, unlinked_); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem =

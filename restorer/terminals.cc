@@ -23,12 +23,8 @@ namespace {
 
 constexpr std::size_t kOneBuffer = 4095;  // N_TTY_BUF_SIZE, and one less
 constexpr unsigned kPatience = 10;        // seconds
-// The C library's structures are other ones.
-constexpr unsigned long kGetTermios = 0x5401;        // TCGETS
-constexpr unsigned long kSetTermios = 0x5402;        // TCSETS
-constexpr unsigned long kSetLockedTermios = 0x5457;  // TIOCSLCKTRMIOS
 
-/// struct termios of the kernel.
+/// struct termios of the kernel; the C library's is another one.
 struct KernelTermios {
   std::uint32_t iflag = 0, oflag = 0, cflag = CS8 | CREAD | B38400, lflag = 0;
   std::uint8_t line = 0;
@@ -57,7 +53,7 @@ bool Ioctl(int fd, unsigned long request, Argument argument) {
   return !FailsOnPurpose() && ioctl(fd, request, argument) == 0;
 }
 
-bool SetTermios(int fd, const KernelTermios& termios) { return Ioctl(fd, kSetTermios, &termios); }
+bool SetTermios(int fd, const KernelTermios& termios) { return Ioctl(fd, TCSETS, &termios); }
 
 bool SetWinsize(int fd, const Winsize& size) {
   struct winsize to = {};
@@ -255,7 +251,7 @@ const char* Terminals::Set(const Terminal& terminal) const {
   if (state.termios && !SetTermios(terminal.slave, ToKernel(*state.termios))) return "TCSETS";
   if (state.locked_termios && !IsNothing(*state.locked_termios)) {
     const KernelTermios locked = ToKernel(*state.locked_termios);
-    if (!Ioctl(terminal.slave, kSetLockedTermios, &locked)) return "TIOCSLCKTRMIOS";
+    if (!Ioctl(terminal.slave, TIOCSLCKTRMIOS, &locked)) return "TIOCSLCKTRMIOS";
   }
   const TerminalEnd& own = terminal.ends[0];
   constexpr std::uint32_t kUnchanged = ~std::uint32_t{0};
@@ -286,7 +282,7 @@ const char* Terminals::Feed(const Terminal& terminal, bool to_master, const TtyI
     modes.cc[VMIN] = lines ? 0 : 1;
   } else {
     // What is in the slave already stays lines.
-    if (!Ioctl(terminal.slave, kGetTermios, &modes)) return "TCGETS";
+    if (!Ioctl(terminal.slave, TCGETS, &modes)) return "TCGETS";
     modes.oflag = 0;
   }
   if (!SetTermios(terminal.slave, modes)) return "TCSETS";

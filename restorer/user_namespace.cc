@@ -31,8 +31,6 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr unsigned kTreeClone = 1, kEmptyPath = AT_EMPTY_PATH;  // OPEN_TREE_CLONE
-constexpr unsigned kMoveEmptyPath = 4;                          // MOVE_MOUNT_F_EMPTY_PATH
 constexpr std::size_t kMostMounts = 8192;
 
 struct OwnKind {
@@ -328,23 +326,24 @@ int UserHolder::CopyMount(int place, std::uint64_t attributes, const char** call
     };
     must("prctl(PR_SET_PDEATHSIG)", prctl(PR_SET_PDEATHSIG, SIGKILL));
     if (getppid() != parent) _exit(1);
-    const int copy = static_cast<int>(
-        must("open_tree", syscall(SYS_open_tree, place, "", kTreeClone | O_CLOEXEC | kEmptyPath)));
+    const int copy = static_cast<int>(must(
+        "open_tree",
+        syscall(SYS_open_tree, place, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)));
     must("unshare(CLONE_NEWNS)", unshare(CLONE_NEWNS));
     must("mount(MS_SLAVE)", mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr));
     const struct {
       std::uint64_t set, clear, propagation, user;
     } attribute = {attributes, kAllAttributes, MS_SLAVE, 0};
     must("mount_setattr",
-         syscall(SYS_mount_setattr, copy, "", kEmptyPath, &attribute, sizeof attribute));
-    must("move_mount", syscall(SYS_move_mount, copy, "", AT_FDCWD, there, kMoveEmptyPath));
+         syscall(SYS_mount_setattr, copy, "", AT_EMPTY_PATH, &attribute, sizeof attribute));
+    must("move_mount", syscall(SYS_move_mount, copy, "", AT_FDCWD, there, MOVE_MOUNT_F_EMPTY_PATH));
     if (folder) must("fchdir", fchdir(copy));
     close(copy);
     must("setns(CLONE_NEWUSER)", Enter() ? 0 : -1);
     must("unshare(CLONE_NEWNS)", unshare(CLONE_NEWNS));
-    shared_->contexts[0] = static_cast<int>(
-        must("open_tree", syscall(SYS_open_tree, AT_FDCWD, folder ? "" : there,
-                                  kTreeClone | O_CLOEXEC | (folder ? kEmptyPath : 0u))));
+    shared_->contexts[0] = static_cast<int>(must(
+        "open_tree", syscall(SYS_open_tree, AT_FDCWD, folder ? "" : there,
+                             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (folder ? AT_EMPTY_PATH : 0u))));
     _exit(0);
   }
   int status = 0;

@@ -147,6 +147,7 @@ RestoreProblem Watch::Look() {
 RestoreProblem Watch::TheirProblem() const {
   const Failure failure = script_.board->failure;
   std::string what = arena_.HasText(failure.what) ? failure.what : "an unknown call";
+  if (arena_.HasText(failure.there)) what += " (" + std::string(failure.there) + " is there)";
   if (arena_.HasText(failure.path)) what += " " + std::string(failure.path);
   const char* name = strerrorname_np(failure.error);
   what += ": " + (name != nullptr ? std::string(name) : std::to_string(failure.error)) + " (" +

@@ -11,6 +11,7 @@
 #include <span>
 
 #include "model/fxsave.h"
+#include "model/user_registers.h"
 #include "views/show_parts.h"
 
 namespace crgen {
@@ -35,21 +36,6 @@ void Note(const char* name, std::uint32_t type, std::string_view content, std::s
 template <typename Struct>
 void Note(std::uint32_t type, const Struct& content, std::string* out) {
   Note("CORE", type, {reinterpret_cast<const char*>(&content), sizeof content}, out);
-}
-
-user_regs_struct RegistersOf(const Registers& from) {
-  user_regs_struct to = {};
-  to.r15 = from.r15.value, to.r14 = from.r14.value, to.r13 = from.r13.value;
-  to.r12 = from.r12.value, to.rbp = from.bp.value, to.rbx = from.bx.value;
-  to.r11 = from.r11.value, to.r10 = from.r10.value, to.r9 = from.r9.value;
-  to.r8 = from.r8.value, to.rax = from.ax.value, to.rcx = from.cx.value;
-  to.rdx = from.dx.value, to.rsi = from.si.value, to.rdi = from.di.value;
-  to.orig_rax = from.orig_ax.value;
-  to.rip = from.ip.value, to.cs = from.cs.value, to.eflags = from.flags.value;
-  to.rsp = from.sp.value, to.ss = from.ss.value;
-  to.fs_base = from.fs_base.value, to.gs_base = from.gs_base.value;
-  to.ds = from.ds.value, to.es = from.es.value, to.fs = from.fs.value, to.gs = from.gs.value;
-  return to;
 }
 
 /// Where a component stands in an XSAVE area of the standard format. The processor that the dump
@@ -148,7 +134,7 @@ class NoteWriter {
     status.pr_ppid = parent_;
     status.pr_pgrp = node_.pgid;
     status.pr_sid = node_.sid;
-    const user_regs_struct registers = RegistersOf(*attributes.registers);
+    const user_regs_struct registers = UserRegisters(*attributes.registers);
     static_assert(sizeof registers == sizeof status.pr_reg);
     std::memcpy(&status.pr_reg, &registers, sizeof registers);
     status.pr_fpvalid = attributes.fpu ? 1 : 0;

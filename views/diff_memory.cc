@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "model/region_kind.h"
 #include "views/diff_parts.h"
 #include "views/show_parts.h"
 
@@ -73,14 +74,6 @@ std::vector<Region> PlainRegions(const Snapshot& snapshot, const AddressSpace& m
 
 std::string RangeText(const AddressRange& range) {
   return HexText(range.start).substr(2) + "-" + HexText(range.end).substr(2);
-}
-
-std::string KindText(RegionKind kind) {
-  constexpr const char* kNames[] = {"private anonymous", "private file", "shared file",
-                                    "private memfd",     "shared memfd", "shared anonymous",
-                                    "System V shared",   "vdso",         "vvar",
-                                    "vsyscall",          "AIO ring",     "packet rings"};
-  return kNames[static_cast<int>(kind)];
 }
 
 /// The part of a run from its page `first` on.
@@ -153,7 +146,7 @@ void SnapshotDiffer::ForgetKernelWords(std::uint64_t start, std::vector<char>* b
 void SnapshotDiffer::CompareRegion(const Place& place, const Region& before, const Region& after) {
   Compare(place, "end", Hex{before.range.end}, Hex{after.range.end});
   if (before.kind != after.kind)
-    return Add(place, "backing", KindText(before.kind), KindText(after.kind));
+    return Add(place, "backing", RegionKindName(before.kind), RegionKindName(after.kind));
   Compare(place, "prot", before.prot, after.prot);
   Compare(place, "flags", before.flags, after.flags);
   Compare(place, "madvise", before.madvise, after.madvise);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The comparison of what sets of epoll(7) watch: in no order, each by its description and number.
+#include <sys/epoll.h>
+
 #include <algorithm>
 #include <map>
 #include <utility>
@@ -14,7 +16,7 @@ using Key = std::pair<const Description*, Fd>;
 
 /// What epoll_ctl(2) makes of them.
 EpollTarget AsKept(EpollTarget target) {
-  constexpr std::uint64_t kAlways = 0x8 | 0x10;  // EPOLLERR, EPOLLHUP
+  constexpr std::uint64_t kAlways = EPOLLERR | EPOLLHUP;
   if (!target.HasFired()) target.events.bits |= kAlways;
   return target;
 }
@@ -33,7 +35,7 @@ void Comparison::CompareEpollSet(const std::string& where, const LateEntry& expe
     const auto* set = std::get_if<EpollTargets>(&state);
     if (set == nullptr) continue;
     for (std::size_t i = 0; i < set->targets.size(); ++i) {
-      const auto target = found.epoll->watched[i].lock();
+      const auto target = found.epoll().watched[i].lock();
       if (target != nullptr) watched[{target.get(), set->targets[i].fd}] = &set->targets[i];
     }
   }

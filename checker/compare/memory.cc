@@ -10,6 +10,7 @@
 
 #include "checker/compare/comparison.h"
 #include "checker/compare/difference.h"
+#include "model/region_kind.h"
 
 namespace crgen::check {
 namespace {
@@ -48,18 +49,11 @@ bool IsOpened(RegionKind kind) {
 bool HasOffset(RegionKind kind) {
   return HasFile(kind) || HasObject(kind) || kind == RegionKind::kSysvShm;
 }
+
 bool IsPrivateKind(RegionKind kind) {
   Region region;
   region.kind = kind;
   return region.IsPrivate();
-}
-
-std::string KindText(RegionKind kind) {
-  constexpr const char* kNames[] = {"private anonymous", "private file", "shared file",
-                                    "private memfd",     "shared memfd", "shared anonymous",
-                                    "System V shared",   "vdso",         "vvar",
-                                    "vsyscall",          "AIO ring",     "packet rings"};
-  return kNames[static_cast<int>(kind)];
 }
 
 Text PathOf(const PlainRegion& region) {
@@ -189,8 +183,8 @@ struct Names {
 void CompareRegion(const std::string& where, const Snapshot& snapshot, const PlainRegion& expected,
                    const PlainRegion& found, Names names, Diagnostics& diag) {
   if (expected.kind != found.kind) {
-    diag.Error(where,
-               "backing: expected " + KindText(expected.kind) + ", found " + KindText(found.kind));
+    diag.Error(where, "backing: expected " + RegionKindName(expected.kind) + ", found " +
+                          RegionKindName(found.kind));
     return;
   }
   Compare(where, "end", Hex{expected.range.end}, Hex{found.range.end}, diag);
@@ -234,9 +228,9 @@ void CompareRegions(const std::string& process, const Snapshot& snapshot,
         f == found.end() || (e != expected.end() && e->range.start < f->range.start);
     const bool only_f = !only_e && (e == expected.end() || f->range.start < e->range.start);
     if (only_e) {
-      diag.Error(name(*e), "expected " + KindText(e->kind) + ", not mapped like this");
+      diag.Error(name(*e), "expected " + RegionKindName(e->kind) + ", not mapped like this");
     } else if (only_f) {
-      diag.Error(name(*f), KindText(f->kind) + ", not expected like this");
+      diag.Error(name(*f), RegionKindName(f->kind) + ", not expected like this");
     } else {
       CompareRegion(name(*e), snapshot, *e, *f, names, diag);
     }

@@ -53,7 +53,7 @@ std::optional<Refusal> LateRules<EpollTargets>::Check(const Kernel& kernel,
     return Refusal{"EBADF", "the description is opened with O_PATH"};
   }
   if (set.targets.empty()) return Refusal{"EINVAL", "there is nothing to watch"};
-  if (description.epoll->watchers != 0) {
+  if (description.epoll().watchers != 0) {
     return Refusal{"ELOOP", NameOf(*description.file) +
                                 " is watched by another set already: sets in sets come first"};
   }
@@ -61,7 +61,7 @@ std::optional<Refusal> LateRules<EpollTargets>::Check(const Kernel& kernel,
   for (const EpollTarget& target : set.targets) {
     if (auto refused = RefusedTarget(kernel, description, target.fd, target.events)) return refused;
     const Description& watched = *kernel.DescriptionAt(target.fd);
-    if (IsSet(watched) && watched.epoll->height >= kEpollNests) {
+    if (IsSet(watched) && watched.epoll().height >= kEpollNests) {
       return Refusal{"ELOOP", "more than " + std::to_string(kEpollNests) +
                                   " sets below each other, with target fd " +
                                   std::to_string(target.fd)};
@@ -78,20 +78,22 @@ void LateRules<EpollTargets>::Apply(const Kernel& kernel, const Description& des
   for (const EpollTarget& target : set.targets) {
     const auto watched = kernel.SharedDescriptionAt(target.fd);
     if (IsSet(*watched)) {
-      ++watched->epoll->watchers;
-      description.epoll->height = std::max(description.epoll->height, watched->epoll->height + 1);
+      ++watched->ChangeEpoll().watchers;
+      Description::Epoll& own = description.ChangeEpoll();
+      own.height = std::max(own.height, watched->epoll().height + 1);
     }
-    description.epoll->watched.push_back(watched);
+    description.ChangeEpoll().watched.push_back(watched);
   }
 }
 
 void LateRules<EpollTargets>::Undo(const Description& description) {
-  for (const auto& watched : description.epoll->watched) {
+  for (const auto& watched : description.epoll().watched) {
     const auto set = watched.lock();
-    if (set != nullptr && IsSet(*set)) --set->epoll->watchers;
+    if (set != nullptr && IsSet(*set)) --set->ChangeEpoll().watchers;
   }
-  description.epoll->watched.clear();
-  description.epoll->height = 0;
+  Description::Epoll& own = description.ChangeEpoll();
+  own.watched.clear();
+  own.height = 0;
 }
 
 }  // namespace crgen::check

@@ -2,6 +2,7 @@
 #include "checker/files/packet_socket.h"
 
 #include <linux/if_packet.h>
+#include <linux/netdevice.h>
 #include <sys/socket.h>
 
 #include <limits>
@@ -14,9 +15,6 @@ namespace {
 
 constexpr std::uint32_t kMostInt = std::numeric_limits<std::int32_t>::max();
 constexpr std::uint32_t kMostProtocol = 0xffff;
-constexpr std::size_t kMostAddress = 32;    // MAX_ADDR_LEN
-constexpr std::uint32_t kMostFanout = 7;    // PACKET_FANOUT_EBPF
-constexpr std::uint32_t kFirstProgram = 6;  // PACKET_FANOUT_CBPF
 
 Refusal Invalid(std::string fact) { return {"EINVAL", std::move(fact)}; }
 
@@ -75,7 +73,7 @@ std::optional<Refusal> RefusedRings(const PacketSocket& socket) {
 
 std::optional<Refusal> RefusedMemberships(const PacketSocket& socket) {
   for (const PacketMembership& one : socket.memberships) {
-    if (one.address.bytes.size() > kMostAddress) {
+    if (one.address.bytes.size() > MAX_ADDR_LEN) {
       return Invalid("an address has at most 32 bytes");
     }
     if (one.interface == 0 || one.interface > kMostInt) {
@@ -125,15 +123,15 @@ std::optional<Refusal> FileRules<PacketSocket>::Check(const File& file,
 std::optional<Refusal> FileRules<PacketSocket>::RefusedFanout(const PacketSocket& socket) const {
   if (!socket.fanout) return std::nullopt;
   const std::uint64_t mode = socket.fanout->value >> 16, type = mode & 0xff;
-  if (socket.fanout->value > ~std::uint32_t{0} || type > kMostFanout) {
+  if (socket.fanout->value > ~std::uint32_t{0} || type > PACKET_FANOUT_EBPF) {
     return Invalid("fanout has 32 bits, and a type of 0 to 7");
   }
-  constexpr std::uint64_t kRollover = 3, kAlsoRollover = 0x1000, kAnyId = 0x2000;
-  if (type == kRollover && (mode & kAlsoRollover) != 0) {
+  if (type == PACKET_FANOUT_ROLLOVER && (mode & PACKET_FANOUT_FLAG_ROLLOVER) != 0) {
     return Invalid("PACKET_FANOUT_ROLLOVER goes without the flag of that name");
   }
-  if ((mode & kAnyId) != 0) return Invalid("the fanout group has an id of its own");
-  if (type >= kFirstProgram) return Invalid("the program of the fanout group is not said");
+  if ((mode & PACKET_FANOUT_FLAG_UNIQUEID) != 0)
+    return Invalid("the fanout group has an id of its own");
+  if (type >= PACKET_FANOUT_CBPF) return Invalid("the program of the fanout group is not said");
   if (socket.protocol.value == 0) return Invalid("fanout of a socket that receives nothing");
   const auto known = groups_.find(GroupOf(socket));
   const auto there = known == groups_.end() ? nullptr : known->second.lock();

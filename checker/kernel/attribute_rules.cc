@@ -19,9 +19,10 @@ namespace {
 using Refusals = std::optional<Refusal>;
 
 constexpr std::uint64_t kMostSeconds = (std::uint64_t{1} << 63) - 1;
-constexpr std::size_t kCommMax = 15;          // TASK_COMM_LEN without the NUL
-constexpr std::uint32_t kUnchanged = ~0U;     // as uid or gid
-constexpr std::uint64_t kSecurebits = 0xfff;  // SECURE_ALL_BITS, locks, and the unprivileged ones
+constexpr std::size_t kCommMax = 15;       // TASK_COMM_LEN without the NUL
+constexpr std::uint32_t kUnchanged = ~0U;  // as uid or gid
+// With SECURE_ALL_UNPRIVILEGED, which newer headers have.
+constexpr std::uint64_t kSecurebits = SECURE_ALL_BITS | SECURE_ALL_LOCKS | 0xf00;
 constexpr std::uint32_t kLastSignal = 64;
 
 Refusals Invalid(std::string fact) { return Refusal{"EINVAL", std::move(fact)}; }

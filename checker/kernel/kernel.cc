@@ -116,7 +116,7 @@ void Kernel::Finish() {
 }
 
 void Kernel::SpreadAllFs() {
-  for (TaskIndex task = kRestorer + 1; task < static_cast<TaskIndex>(tasks.size()); ++task) {
+  for (TaskIndex task(kRestorer + 1); task < TaskIndex(tasks.size()); ++task) {
     SpreadFs(tasks[task]);
   }
 }

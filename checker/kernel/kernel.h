@@ -12,6 +12,7 @@
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "checker/files/files.h"
@@ -23,9 +24,10 @@
 
 namespace crgen::check {
 
-using TaskIndex = std::int32_t;
-inline constexpr TaskIndex kNoTask = -1;
-inline constexpr TaskIndex kRestorer = 0;  ///< pid 0; never in a list of tasks
+using TaskIndex = Index<struct TaskIndexTag>;      ///< in Kernel::tasks
+using FamilyIndex = Index<struct FamilyIndexTag>;  ///< in Kernel::families
+inline constexpr TaskIndex kNoTask;
+inline constexpr TaskIndex kRestorer(0);  ///< pid 0; never in a list of tasks
 
 // ---- memory
 
@@ -117,7 +119,11 @@ struct Description : std::enable_shared_from_this<Description> {
     int watchers = 0;                                       ///< how often other sets watch it
     int height = 0;  ///< how many sets are below each other in what it watches
   };
-  mutable Seldom<Epoll> epoll;
+  const Epoll& epoll() const { return *std::as_const(epoll_); }  ///< makes none
+  Epoll& ChangeEpoll() const { return *epoll_; }
+
+ private:
+  mutable Seldom<Epoll> epoll_;
 };
 
 /// How a file is open, in descriptors and mappings.
@@ -199,9 +205,9 @@ struct Task {
   std::shared_ptr<Attributes> for_threads;
   std::vector<PendingSignal> leader_signal_queue;
 
-  std::int32_t family = -1;     ///< of its children, index in Kernel::families
-  std::int32_t in_family = -1;  ///< of its parent
-  std::size_t place = 0;        ///< in families[in_family].children
+  FamilyIndex family;     ///< of its children
+  FamilyIndex in_family;  ///< of its parent
+  std::size_t place = 0;  ///< in families[in_family].children
   ListLink links[2];
 };
 
@@ -302,7 +308,7 @@ class Kernel {
   void Leave(TaskIndex task, ListKind kind, Pid number);
   void AddChild(TaskIndex parent, TaskIndex child);
   void RemoveChild(TaskIndex child);
-  void MergeFamily(std::int32_t from, std::int32_t to);
+  void MergeFamily(FamilyIndex from, FamilyIndex to);
   void Reparent(TaskIndex dying, TaskIndex heir);
   TaskIndex HeirOf(TaskIndex dying) const;
   void Reap(TaskIndex zombie);

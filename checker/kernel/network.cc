@@ -3,6 +3,7 @@
 #include "checker/kernel/network.h"
 
 #include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
 
 #include <limits>
@@ -18,7 +19,7 @@ namespace {
 using Refusals = std::optional<Refusal>;
 
 constexpr std::uint32_t kLoopbackIndex = 1;
-constexpr std::uint32_t kLeastMtu = 68, kMostMtu = 65535;  // ETH_MIN_MTU, ETH_MAX_MTU
+constexpr std::uint32_t kLeastMtu = ETH_MIN_MTU, kMostMtu = ETH_MAX_MTU;
 
 Refusals Invalid(std::string fact) { return Refusal{"EINVAL", std::move(fact)}; }
 

@@ -124,10 +124,10 @@ bool Kernel::IsFree(Pid number, std::string* user) const {
 
 void Kernel::AddChild(TaskIndex parent, TaskIndex child) {
   if (tasks[parent].family < 0) {
-    tasks[parent].family = static_cast<std::int32_t>(families.size());
+    tasks[parent].family = FamilyIndex(families.size());
     families.emplace_back().parent = parent;
   }
-  std::int32_t family = tasks[parent].family;
+  const FamilyIndex family = tasks[parent].family;
   tasks[child].in_family = family;
   tasks[child].place = families[family].children.size();
   families[family].children.push_back(child);
@@ -213,7 +213,7 @@ bool Kernel::CheckFork(const Fork& fork) {
 void Kernel::Execute(const Fork& fork) {
   if (!CheckFork(fork)) return;
   const bool is_root = self_ == kRestorer;
-  const auto child = static_cast<TaskIndex>(tasks.size());
+  const TaskIndex child(tasks.size());
   tasks.emplace_back();
   Task& task = tasks[child];
   Task& caller = self();
@@ -324,7 +324,7 @@ TaskIndex Kernel::HeirOf(TaskIndex dying) const {
 }
 
 /// Moves the contents of the family `from` to `to`.
-void Kernel::MergeFamily(std::int32_t from, std::int32_t to) {
+void Kernel::MergeFamily(FamilyIndex from, FamilyIndex to) {
   Family source = std::exchange(families[from], {});
   Family& target = families[to];
   for (TaskIndex child : source.children) {
@@ -340,7 +340,7 @@ void Kernel::MergeFamily(std::int32_t from, std::int32_t to) {
 }
 
 void Kernel::Reparent(TaskIndex dying, TaskIndex heir) {
-  const std::int32_t own = tasks[dying].family;
+  const FamilyIndex own = tasks[dying].family;
   if (own < 0 || families[own].children.empty()) return;
   // An heir in the session is as good a link as the dying, but for the groups of the two.
   const auto count_links = [&](TaskIndex parent, int by) {
@@ -349,8 +349,8 @@ void Kernel::Reparent(TaskIndex dying, TaskIndex heir) {
     if (tasks[dying].pgid != tasks[heir].pgid) CountLinks(parent, tasks[heir].pgid, by);
   };
   count_links(dying, -1);
-  tasks[dying].family = -1;
-  const std::int32_t others = std::exchange(tasks[heir].family, own);
+  tasks[dying].family = {};
+  const FamilyIndex others = std::exchange(tasks[heir].family, own);
   families[own].parent = heir;
   count_links(heir, 1);
   if (others < 0) return;

@@ -69,20 +69,20 @@ class DescriptorPlan {
     bool finished = false;
   };
   struct Holding {
-    std::int32_t table;
+    PlannedTable table;
     bool cloexec;
   };
   using Holdings = std::vector<Holding>;
   using ByNumber = std::map<Fd, Holdings>;
   /// How a description gets from its owner to its holders.
   struct Way {
-    std::int32_t owner = -1;
-    std::vector<InheritanceLink> links;
+    PlannedTable owner;
+    std::vector<InheritanceLink<PlannedTable>> links;
     std::int32_t first = CarriedItem::kNever;  ///< it is opened before that FORK already
   };
 
   Result GroupTables(Diagnostics& diag);
-  Result JoinTable(NodeIndex node, std::int32_t table, std::vector<std::int32_t>& group_of,
+  Result JoinTable(NodeIndex node, TableIndex table, std::vector<TableIndex>& group_of,
                    Diagnostics& diag);
   std::vector<TableLife> TableLives() const;
   Result FindCarried(Diagnostics& diag);
@@ -90,7 +90,7 @@ class DescriptorPlan {
   void PlanShared();
   void PlanPrimary(FileIndex file, const ByNumber& numbers, const ByNumber* other_end);
   void PlanSecondary(FileIndex file, const ByNumber& numbers);
-  Way WayTo(std::vector<std::int32_t> tables, const OpeningPlan::Acquisition* acquisition) const;
+  Way WayTo(std::vector<PlannedTable> tables, const OpeningPlan::Acquisition* acquisition) const;
   bool TryItem(Fd fd, FileIndex file, const Way& way, const Holdings& standing);
   bool IsFree(Fd fd, const Way& way) const;
   void AddItem(const FdSlot& slot, const Way& way, const Holdings& standing);
@@ -98,7 +98,7 @@ class DescriptorPlan {
 
   Result Open(NodeIndex node, const FdSlot& slot, std::optional<FdSlot> peer, Fd spare,
               FileOpener& opener, Emitter& out, Diagnostics& diag);
-  Fd NumberOf(std::int32_t table, FileIndex file);
+  Fd NumberOf(PlannedTable table, FileIndex file);
   Result OpenOwn(NodeIndex node, std::vector<PlacementStep> steps, FileOpener& opener, Emitter& out,
                  Diagnostics& diag);
   void CloseStrangers(Table& table, Pid pid, Emitter& out);
@@ -108,18 +108,19 @@ class DescriptorPlan {
   const CreationTree* tree_ = nullptr;
   const Openings* openings_ = nullptr;
   std::optional<OpeningPlan> opening_plan_;
-  std::vector<std::int32_t> table_of_;  ///< node -> table
+  std::vector<PlannedTable> table_of_;  ///< by node
   std::vector<Table> tables_;
-  std::vector<std::int32_t> creators_, births_;  ///< of tables
-  std::vector<FdSlot> items_;                    ///< numbers and descriptions that are carried
-  std::vector<FileIndex> carried_;               ///< descriptions that are opened before a FORK
+  std::vector<PlannedTable> creators_;  ///< of tables
+  std::vector<std::int32_t> births_;    ///< likewise
+  std::vector<FdSlot> items_;           ///< numbers and descriptions that are carried
+  std::vector<FileIndex> carried_;      ///< descriptions that are opened before a FORK
   /// Those that are not inherited although several tables have them: where they are, once open.
   std::unordered_map<FileIndex, std::optional<HeldElsewhere>> taken_;
-  std::unordered_map<std::int32_t, std::int32_t> item_of_end_;  ///< of a pair: where it is opened
+  std::unordered_map<FileIndex, ItemIndex> item_of_end_;  ///< of a pair: where it is opened
   /// Table and number -> item; empty behind Build().
-  std::unordered_map<std::uint64_t, std::int32_t, MixedHash> carried_at_;
+  std::unordered_map<std::uint64_t, ItemIndex, MixedHash> carried_at_;
   /// Table and file -> where NumberOf() has found it last.
-  std::map<std::pair<std::int32_t, FileIndex>, Fd> last_number_;
+  std::map<std::pair<PlannedTable, FileIndex>, Fd> last_number_;
   std::unordered_set<Fd> unplaced_;  ///< while a table gets its final form: not there yet
   std::vector<Fd> wanted_numbers_;   ///< of all tables, ascending
   std::vector<Fd> handed_out_;       ///< numbers that no table wants, used to carry

@@ -27,11 +27,11 @@ OpeningPlan::OpeningPlan(const Openings& openings, std::vector<TableLife> tables
   }
 }
 
-void OpeningPlan::AddHolder(FileIndex file, std::int32_t table) {
+void OpeningPlan::AddHolder(FileIndex file, PlannedTable table) {
   if (openings_.empty()) return;
   const auto found = openings_.find(given_.OpeningOf(file));
   if (found == openings_.end()) return;
-  std::vector<std::int32_t>& holders = found->second.holders;
+  std::vector<PlannedTable>& holders = found->second.holders;
   if (holders.empty() || holders.back() != table) holders.push_back(table);
 }
 
@@ -78,18 +78,18 @@ Result OpeningPlan::Build(const Snapshot& snapshot, Diagnostics& diag) {
 /// REQUIRES: whatever needs it has its place.
 void OpeningPlan::Place(Planned& planned) {
   Acquisition& at = planned.at;
-  at.owner = -1;
+  at.owner = {};
   at.first = CarriedItem::kNever;
   if (planned.holders.empty()) return;
-  const auto place = [&](std::vector<std::int32_t> tables) {
-    std::vector<InheritanceLink> links;
+  const auto place = [&](std::vector<PlannedTable> tables) {
+    std::vector<InheritanceLink<PlannedTable>> links;
     at.owner = FindOwner(creators_, births_, std::move(tables), &links);
-    for (const InheritanceLink& link : links) {
+    for (const auto& link : links) {
       if (link.parent == at.owner) at.first = std::min(at.first, link.time);
     }
   };
   place(planned.holders);
-  std::vector<std::int32_t> waiting;  // tables that open what needs this before it is there
+  std::vector<PlannedTable> waiting;  // tables that open what needs this before it is there
   bool before_any_finish = false;
   for (const FileIndex one : planned.dependants) {
     const Acquisition& dependant = openings_.at(one).at;
@@ -116,7 +116,7 @@ void OpeningPlan::Place(Planned& planned) {
 
 /// False: tables wait for each other.
 bool OpeningPlan::OrderTables() {
-  std::vector<std::pair<std::int32_t, std::int32_t>> edges;  // the first before the second
+  std::vector<std::pair<PlannedTable, PlannedTable>> edges;  // the first before the second
   for (const auto& [opening, planned] : openings_) {
     if (planned.at.owner < 0 || planned.at.early()) continue;
     for (const FileIndex needed : planned.needs) {
@@ -129,21 +129,21 @@ bool OpeningPlan::OrderTables() {
   std::sort(edges.begin(), edges.end());
   std::vector<std::size_t> waiting_for(tables_.size());
   for (const auto& [before, after] : edges) ++waiting_for[after];
-  using Turn = std::pair<std::int32_t, std::int32_t>;  // when it would be its turn, table
+  using Turn = std::pair<std::int32_t, PlannedTable>;  // when it would be its turn
   std::priority_queue<Turn, std::vector<Turn>, std::greater<>> ready;
   std::size_t finished = 0;
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     if (tables_[t].finished < 0) continue;
     ++finished;
-    if (waiting_for[t] == 0) ready.emplace(tables_[t].finished, static_cast<std::int32_t>(t));
+    if (waiting_for[t] == 0) ready.emplace(tables_[t].finished, PlannedTable(t));
   }
   while (!ready.empty()) {
-    const std::int32_t table = ready.top().second;
+    const PlannedTable table = ready.top().second;
     ready.pop();
     finish_order_.push_back(table);
-    auto edge = std::lower_bound(edges.begin(), edges.end(), std::pair(table, -1));
+    auto edge = std::lower_bound(edges.begin(), edges.end(), std::pair(table, PlannedTable()));
     for (; edge != edges.end() && edge->first == table; ++edge) {
-      const std::int32_t next = edge->second;
+      const PlannedTable next = edge->second;
       if (--waiting_for[next] == 0) ready.emplace(tables_[next].finished, next);
     }
   }

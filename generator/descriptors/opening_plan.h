@@ -14,9 +14,12 @@
 
 namespace crgen {
 
+/// A descriptor table that the program makes; those of processes that exit are among them.
+using PlannedTable = Index<struct PlannedTableTag>;
+
 /// What is to be known of a descriptor table. A creator has a lower index than what it creates.
 struct TableLife {
-  std::int32_t creator = -1;     ///< the table that it is a copy of; -1: it is the first
+  PlannedTable creator{};        ///< the table that it is a copy of; none: it is the first
   std::int32_t birth = -1;       ///< the FORK that made it
   std::int32_t first_fork = -1;  ///< the first FORK that copies it; -1: none does
   std::int32_t finished = -1;    ///< when it takes its final form, among all; -1: never
@@ -27,7 +30,7 @@ struct TableLife {
 class OpeningPlan {
  public:
   struct Acquisition {
-    std::int32_t owner = -1;  ///< the table
+    PlannedTable owner;
     /// The FORK before which it is made; kNever: when the table takes its final form.
     std::int32_t first = CarriedItem::kNever;
     std::int32_t rank = 0;  ///< one more than that of any that it needs
@@ -38,7 +41,7 @@ class OpeningPlan {
   OpeningPlan(const Openings& openings, std::vector<TableLife> tables);
 
   /// Tells that `table` holds `file`; tables ascend.
-  void AddHolder(FileIndex file, std::int32_t table);
+  void AddHolder(FileIndex file, PlannedTable table);
   /// When all holders are told. Errors: a description that needs itself.
   Result Build(const Snapshot& snapshot, Diagnostics& diag);
 
@@ -50,11 +53,11 @@ class OpeningPlan {
   /// Those that are opened before a FORK.
   std::vector<FileIndex> EarlyOpenings() const;
   /// In which order tables take their final form; empty: in any.
-  const std::vector<std::int32_t>& finish_order() const { return finish_order_; }
+  const std::vector<PlannedTable>& finish_order() const { return finish_order_; }
 
  private:
   struct Planned {
-    std::vector<std::int32_t> holders;  ///< tables
+    std::vector<PlannedTable> holders;
     std::vector<FileIndex> needs, dependants;
     Acquisition at;
   };
@@ -64,11 +67,12 @@ class OpeningPlan {
   bool OrderTables();
 
   std::vector<TableLife> tables_;
-  std::vector<std::int32_t> creators_, births_;
+  std::vector<PlannedTable> creators_;
+  std::vector<std::int32_t> births_;
   std::unordered_map<FileIndex, Planned> openings_;
   const Openings& given_;
   bool all_early_ = false;  ///< what a table of its own has, and another one needs
-  std::vector<std::int32_t> finish_order_;
+  std::vector<PlannedTable> finish_order_;
 };
 
 }  // namespace crgen

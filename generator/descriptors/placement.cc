@@ -61,7 +61,7 @@ class Placer {
 void Placer::Sort() {
   for (const FdSlot& slot : now_) sources_[slot.file];
   // The best source is a slot that stays as it is, the next best one that gets another flag.
-  std::unordered_map<std::int32_t, int> rank_of;
+  std::unordered_map<FileIndex, int> rank_of;
   for (const FdSlot& slot : now_) {
     const FdSlot* want = FindSlot(wanted_, slot.fd);
     Source& source = sources_[slot.file];
@@ -145,7 +145,7 @@ const Fd* Placer::OtherWanter(FileIndex file, Fd besides) const {
 /// nothing; one that something outside wants to be copied from waits for that.
 void Placer::Unblock() {
   std::vector<Fd> path;
-  std::unordered_map<std::int32_t, std::size_t> seen;  // what is held -> length of the path there
+  std::unordered_map<FileIndex, std::size_t> seen;  // what is held -> length of the path there
   Fd fd = pending_.begin()->first;
   while (true) {
     const FileIndex file = holds_.at(fd);

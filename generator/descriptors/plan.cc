@@ -7,8 +7,8 @@
 namespace crgen {
 namespace {
 
-std::uint64_t TableAndNumber(std::int32_t table, Fd fd) {
-  return static_cast<std::uint64_t>(table) << 32 | static_cast<std::uint32_t>(fd);
+std::uint64_t TableAndNumber(PlannedTable table, Fd fd) {
+  return static_cast<std::uint64_t>(table.value) << 32 | static_cast<std::uint32_t>(fd);
 }
 
 /// Numbers that carry for others are used again if that can be seen quickly.
@@ -63,8 +63,8 @@ Result DescriptorPlan::Build(const Snapshot& snapshot, const CreationTree& tree,
 
 /// Adds `node` to the nodes that share `table`, with those between it and them, which pass the
 /// table on and exit.
-Result DescriptorPlan::JoinTable(NodeIndex node, std::int32_t table,
-                                 std::vector<std::int32_t>& group_of, Diagnostics& diag) {
+Result DescriptorPlan::JoinTable(NodeIndex node, TableIndex table,
+                                 std::vector<TableIndex>& group_of, Diagnostics& diag) {
   group_of[node] = table;
   for (NodeIndex at = tree_->nodes[node].creator; at < 0 || group_of[at] != table;
        at = tree_->nodes[at].creator) {
@@ -83,7 +83,7 @@ Result DescriptorPlan::GroupTables(Diagnostics& diag) {
   for (const Process& process : snapshot_->processes) {
     if (process.table >= 0) ++members[process.table];
   }
-  std::vector<std::int32_t> group_of(count, -1);
+  std::vector<TableIndex> group_of(count);
   std::vector<bool> has_first(snapshot_->tables.size());
   for (NodeIndex n(0); n < count; ++n) {
     const Process* process = tree_->Living(*snapshot_, n);
@@ -102,10 +102,10 @@ Result DescriptorPlan::GroupTables(Diagnostics& diag) {
       table_of_[n] = table_of_[node.creator];
       continue;
     }
-    table_of_[n] = static_cast<std::int32_t>(tables_.size());
+    table_of_[n] = PlannedTable(tables_.size());
     Table table;
     table.birth = node.birth;
-    const std::int32_t creator = node.creator < 0 ? -1 : table_of_[node.creator];
+    const PlannedTable creator = node.creator < 0 ? PlannedTable() : table_of_[node.creator];
     if (creator >= 0) {
       Table& from = tables_[creator];
       from.last_fork = std::max(from.last_fork, node.birth);
@@ -146,7 +146,7 @@ std::vector<TableLife> DescriptorPlan::TableLives() const {
 /// have, and what others wait for.
 Result DescriptorPlan::FindCarried(Diagnostics& diag) {
   opening_plan_.emplace(*openings_, TableLives());
-  std::vector<std::int32_t> first_table(snapshot_->files.size(), -1);  // by opening
+  std::vector<PlannedTable> first_table(snapshot_->files.size());  // by opening
   std::vector<bool> is_carried(snapshot_->files.size());
   const auto carry = [&](FileIndex opening) {
     if (is_carried[opening]) return;
@@ -159,7 +159,7 @@ Result DescriptorPlan::FindCarried(Diagnostics& diag) {
   };
   for (std::size_t t = 0; t < tables_.size(); ++t) {
     if (tables_[t].wanted == nullptr) continue;
-    const auto table = static_cast<std::int32_t>(t);
+    const PlannedTable table(t);
     for (const Descriptor& slot : tables_[t].wanted->slots) {
       const FileIndex opening = openings_->OpeningOf(slot.file);
       opening_plan_->AddHolder(slot.file, table);
@@ -176,7 +176,7 @@ Result DescriptorPlan::FindCarried(Diagnostics& diag) {
 /// What would have to be opened before a process is born that it is of.
 void DescriptorPlan::FindTaken() {
   const auto waits = [&](FileIndex file) { return openings_->BirthBefore(file) >= 0; };
-  std::unordered_map<FileIndex, std::vector<std::int32_t>> holders;
+  std::unordered_map<FileIndex, std::vector<PlannedTable>> holders;
   for (const FileIndex file : carried_) {
     if (waits(file)) holders.try_emplace(file);
   }
@@ -185,7 +185,7 @@ void DescriptorPlan::FindTaken() {
     if (tables_[t].wanted == nullptr) continue;
     for (const Descriptor& slot : tables_[t].wanted->slots) {
       const auto known = holders.find(slot.file);
-      if (known != holders.end()) known->second.push_back(static_cast<std::int32_t>(t));
+      if (known != holders.end()) known->second.push_back(PlannedTable(t));
     }
   }
   std::erase_if(carried_, [&](FileIndex file) {
@@ -193,7 +193,7 @@ void DescriptorPlan::FindTaken() {
     if (known == holders.end()) return false;
     const Way way = WayTo(std::move(known->second), nullptr);
     const std::int32_t birth = openings_->BirthBefore(file);
-    const bool late = std::ranges::any_of(way.links, [&](const InheritanceLink& link) {
+    const bool late = std::ranges::any_of(way.links, [&](const auto& link) {
       return link.parent == way.owner && link.time <= birth;
     });
     if (late) taken_.try_emplace(file);
@@ -211,7 +211,7 @@ void DescriptorPlan::PlanShared() {
     if (tables_[t].wanted == nullptr) continue;
     for (const Descriptor& slot : tables_[t].wanted->slots) {
       if (!is_carried[slot.file]) continue;
-      numbers[slot.file][slot.fd].push_back({static_cast<std::int32_t>(t), slot.cloexec});
+      numbers[slot.file][slot.fd].push_back({PlannedTable(t), slot.cloexec});
       ++holders[slot.file];
     }
   }
@@ -233,7 +233,7 @@ void DescriptorPlan::PlanShared() {
   for (FileIndex file : carried_) PlanSecondary(file, numbers[file]);
 }
 
-DescriptorPlan::Way DescriptorPlan::WayTo(std::vector<std::int32_t> tables,
+DescriptorPlan::Way DescriptorPlan::WayTo(std::vector<PlannedTable> tables,
                                           const OpeningPlan::Acquisition* acquisition) const {
   Way way;
   if (acquisition != nullptr) {
@@ -249,7 +249,7 @@ DescriptorPlan::Way DescriptorPlan::WayTo(std::vector<std::int32_t> tables,
 /// which is still to be planned; null: there is none.
 void DescriptorPlan::PlanPrimary(FileIndex file, const ByNumber& numbers,
                                  const ByNumber* other_end) {
-  std::vector<std::int32_t> tables;
+  std::vector<PlannedTable> tables;
   for (const auto& [fd, holdings] : numbers) {
     for (const Holding& holding : holdings) tables.push_back(holding.table);
   }
@@ -259,7 +259,7 @@ void DescriptorPlan::PlanPrimary(FileIndex file, const ByNumber& numbers,
   const Way way = WayTo(std::move(tables), opening_plan_->Find(openings_->OpeningOf(file)));
   std::erase_if(candidates, [&](const WantedNumber& it) { return !IsFree(it.fd, way); });
   if (other_end != nullptr) LeaveRoom(candidates, WantedNumbers(*other_end));
-  const auto item = static_cast<std::int32_t>(items_.size());
+  const ItemIndex item(items_.size());
   if (openings_->PeerOf(file) >= 0) item_of_end_.emplace(file, item);
   for (const WantedNumber& it : candidates) {
     if (TryItem(it.fd, file, way, numbers.at(it.fd))) return;
@@ -278,24 +278,24 @@ void DescriptorPlan::PlanSecondary(FileIndex file, const ByNumber& numbers) {
     auto carried = carried_at_.find(TableAndNumber(holdings.front().table, fd));
     const bool is_primary = carried != carried_at_.end() && items_[carried->second].file == file;
     if (is_primary) continue;
-    std::vector<std::int32_t> tables;
+    std::vector<PlannedTable> tables;
     for (const Holding& holding : holdings) tables.push_back(holding.table);
     const Way way = WayTo(tables, nullptr);
     // One DUP_FD for all, and a CLOSE_FD wherever it is only passed on.
     std::size_t cost = 1;
-    std::unordered_set<std::int32_t> holders(tables.begin(), tables.end());
-    auto passes_on = [&](std::int32_t table) {
+    std::unordered_set<PlannedTable> holders(tables.begin(), tables.end());
+    auto passes_on = [&](PlannedTable table) {
       return tables_[table].wanted != nullptr && !holders.contains(table);
     };
     if (passes_on(way.owner)) ++cost;
-    for (const InheritanceLink& link : way.links) cost += passes_on(link.child) ? 1 : 0;
+    for (const auto& link : way.links) cost += passes_on(link.child) ? 1 : 0;
     if (cost < holdings.size()) (void)TryItem(fd, file, way, holdings);
   }
 }
 
 bool DescriptorPlan::IsFree(Fd fd, const Way& way) const {
   if (carried_at_.contains(TableAndNumber(way.owner, fd))) return false;
-  return std::none_of(way.links.begin(), way.links.end(), [&](const InheritanceLink& link) {
+  return std::none_of(way.links.begin(), way.links.end(), [&](const auto& link) {
     return carried_at_.contains(TableAndNumber(link.child, fd));
   });
 }
@@ -311,9 +311,9 @@ bool DescriptorPlan::TryItem(Fd fd, FileIndex file, const Way& way, const Holdin
 }
 
 void DescriptorPlan::AddItem(const FdSlot& slot, const Way& way, const Holdings& standing) {
-  const auto item = static_cast<std::int32_t>(items_.size());
+  const ItemIndex item(items_.size());
   items_.push_back(slot);
-  std::vector<std::int32_t> holders;
+  std::vector<PlannedTable> holders;
   for (const Holding& holding : standing) holders.push_back(holding.table);
   for (auto& [table, carried] : ShareOut(item, way.owner, way.links, holders)) {
     if (table == way.owner) carried.first = std::min(carried.first, way.first);

@@ -43,7 +43,7 @@ class NumberOfFile {
 }  // namespace
 
 /// Who asks does so for one file again and again, so where it was is looked at first.
-Fd DescriptorPlan::NumberOf(std::int32_t table, FileIndex file) {
+Fd DescriptorPlan::NumberOf(PlannedTable table, FileIndex file) {
   std::vector<FdSlot>& slots = tables_[table].slots;
   Fd& last = last_number_[{table, file}];
   const auto there = LowerBound(slots, last);
@@ -228,7 +228,7 @@ std::vector<NodeIndex> DescriptorPlan::FinishOrder() const {
   for (NodeIndex n(0); n < static_cast<std::int32_t>(tree_->nodes.size()); ++n) {
     if (tree_->Living(*snapshot_, n) != nullptr) nodes.push_back(n);
   }
-  const std::vector<std::int32_t>& order = opening_plan_->finish_order();
+  const std::vector<PlannedTable>& order = opening_plan_->finish_order();
   if (order.empty()) return nodes;
   std::vector<std::int32_t> turn(tables_.size());
   for (std::size_t i = 0; i < order.size(); ++i) turn[order[i]] = static_cast<std::int32_t>(i);

@@ -121,7 +121,7 @@ Result MemoryPlan::MoveIntoPlace(NodeIndex node, Final& state, Diagnostics& diag
     pending.erase(next);
   }
   for (const Final::Move& move : state.moves) {
-    Mapped mapped{-1, move.wanted->range, move.prot, {}, true, false};
+    Mapped mapped{{}, move.wanted->range, move.prot, {}, true, false};
     if (Failed(Adopt(node, mapped, diag))) return Result::kError;
   }
   return Result::kOk;

@@ -103,28 +103,27 @@ bool MemoryPlan::IsFreeIn(const AddressRange& range, NodeIndex node) const {
   return next == taken.begin() || std::prev(next)->second <= range.start;
 }
 
-bool MemoryPlan::IsFree(const AddressRange& range, std::int32_t owner,
-                        const std::vector<InheritanceLink>& links) const {
-  return IsFreeIn(range, NodeIndex(owner)) &&
-         std::all_of(links.begin(), links.end(), [&](const InheritanceLink& link) {
-           return IsFreeIn(range, NodeIndex(link.child));
+bool MemoryPlan::IsFree(const AddressRange& range, NodeIndex owner,
+                        const std::vector<InheritanceLink<NodeIndex>>& links) const {
+  return IsFreeIn(range, owner) && std::all_of(links.begin(), links.end(), [&](const auto& link) {
+           return IsFreeIn(range, link.child);
          });
 }
 
 /// Carries `item` to all nodes in `all`; those in `standing` have it in just that place at the
 /// end. False: something else is carried there.
-bool MemoryPlan::TryCarry(const Item& item, const std::vector<std::int32_t>& all,
-                          const std::vector<std::int32_t>& standing) {
-  std::vector<InheritanceLink> links;
-  const std::int32_t owner = FindOwner(creators_, births_, all, &links);
+bool MemoryPlan::TryCarry(const Item& item, const std::vector<NodeIndex>& all,
+                          const std::vector<NodeIndex>& standing) {
+  std::vector<InheritanceLink<NodeIndex>> links;
+  const NodeIndex owner = FindOwner(creators_, births_, all, &links);
   return TryCarry(item, owner, links, standing);
 }
 
-bool MemoryPlan::TryCarry(const Item& item, std::int32_t owner,
-                          const std::vector<InheritanceLink>& links,
-                          const std::vector<std::int32_t>& standing) {
+bool MemoryPlan::TryCarry(const Item& item, NodeIndex owner,
+                          const std::vector<InheritanceLink<NodeIndex>>& links,
+                          const std::vector<NodeIndex>& standing) {
   if (!IsFree(item.region.range, owner, links)) return false;
-  const auto index = static_cast<std::int32_t>(items_.size());
+  const ItemIndex index(items_.size());
   items_.push_back(item);
   for (const auto& [node, part] : ShareOut(index, owner, links, standing)) {
     spaces_[node].carried.Add(part);
@@ -135,9 +134,9 @@ bool MemoryPlan::TryCarry(const Item& item, std::int32_t owner,
 
 /// The kernel provides these once; who has them elsewhere, moves them.
 Result MemoryPlan::PlanSpecials(Diagnostics& diag) {
-  std::map<std::pair<RegionKind, std::uint64_t>, std::map<std::uint64_t, std::vector<std::int32_t>>>
+  std::map<std::pair<RegionKind, std::uint64_t>, std::map<std::uint64_t, std::vector<NodeIndex>>>
       places;  // kind and size -> address -> nodes
-  std::map<std::pair<RegionKind, std::uint64_t>, std::vector<std::int32_t>> all;
+  std::map<std::pair<RegionKind, std::uint64_t>, std::vector<NodeIndex>> all;
   std::map<std::pair<RegionKind, std::uint64_t>, Region> regions;
   for (NodeIndex n(0); n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
     const Process* process = tree_.Living(snapshot_, n);
@@ -155,7 +154,7 @@ Result MemoryPlan::PlanSpecials(Diagnostics& diag) {
     auto most = std::max_element(
         by_address.begin(), by_address.end(),
         [](const auto& a, const auto& b) { return a.second.size() < b.second.size(); });
-    Item item{regions.at(key), NodeIndex(all[key].front())};
+    Item item{regions.at(key), all[key].front()};
     item.region.range = {most->first, most->first + key.second};
     if (TryCarry(item, all[key], most->second)) continue;
     if (Failed(spare_.Take(key.second, &item.region.range, diag))) return Result::kError;
@@ -167,10 +166,10 @@ Result MemoryPlan::PlanSpecials(Diagnostics& diag) {
 void MemoryPlan::PlanPrivate() {
   PathNumbers paths(snapshot_);
   std::unordered_map<Key, std::size_t, KeyHash> group_of;
-  std::vector<std::vector<std::int32_t>> groups;  // nodes with one key, in birth order
+  std::vector<std::vector<NodeIndex>> groups;  // nodes with one key, in birth order
   std::vector<const Region*> regions;
   const auto count = static_cast<std::int32_t>(tree_.nodes.size());
-  std::vector<std::int32_t> living_ancestor(count, -1);
+  std::vector<NodeIndex> living_ancestor(count);
   for (NodeIndex n(0); n < count; ++n) {
     const NodeIndex creator = tree_.nodes[n].creator;
     if (creator >= 0) {
@@ -203,9 +202,9 @@ void MemoryPlan::PlanPrivate() {
     if (groups[g].size() < 2) continue;
     // A region is of one history with that of the nearest living ancestor, or with those of the
     // others that have the same ancestor, who has another region (or program) by now.
-    std::unordered_map<std::int32_t, std::int32_t> cluster_of;  // node -> its cluster's name
-    std::map<std::int32_t, std::vector<std::int32_t>> clusters;
-    for (std::int32_t n : groups[g]) {
+    std::unordered_map<NodeIndex, std::int32_t> cluster_of;  // node -> its cluster's name
+    std::map<std::int32_t, std::vector<NodeIndex>> clusters;
+    for (const NodeIndex n : groups[g]) {
       auto known = cluster_of.find(living_ancestor[n]);
       // Names of clusters without a holder on top are negative.
       const std::int32_t name = known != cluster_of.end() ? known->second : -2 - living_ancestor[n];
@@ -220,12 +219,12 @@ void MemoryPlan::PlanPrivate() {
 
 /// Whether an owner that does not keep the region saves more than it costs: it unmaps it, and so
 /// does every child that is born meanwhile and has no use for it.
-bool MemoryPlan::PaysOff(std::int32_t owner, const std::vector<InheritanceLink>& links,
-                         const std::vector<std::int32_t>& holders) const {
+bool MemoryPlan::PaysOff(NodeIndex owner, const std::vector<InheritanceLink<NodeIndex>>& links,
+                         const std::vector<NodeIndex>& holders) const {
   if (std::find(holders.begin(), holders.end(), owner) != holders.end()) return true;
   std::int32_t first = CarriedItem::kNever, last = -1;
   std::size_t on_the_way = 0;
-  for (const InheritanceLink& link : links) {
+  for (const auto& link : links) {
     if (link.parent != owner) continue;
     ++on_the_way;
     first = std::min(first, link.time);
@@ -233,36 +232,35 @@ bool MemoryPlan::PaysOff(std::int32_t owner, const std::vector<InheritanceLink>&
   }
   const auto& children = tree_.nodes[owner].children;
   auto begin = std::lower_bound(children.begin(), children.end(), first,
-                                [&](std::int32_t c, std::int32_t t) { return births_[c] < t; });
+                                [&](NodeIndex c, std::int32_t t) { return births_[c] < t; });
   auto end = std::upper_bound(children.begin(), children.end(), last,
-                              [&](std::int32_t t, std::int32_t c) { return t < births_[c]; });
+                              [&](std::int32_t t, NodeIndex c) { return t < births_[c]; });
   const auto bystanders = static_cast<std::size_t>(end - begin) - on_the_way;
   return bystanders == 0 || bystanders + 1 < holders.size();
 }
 
-void MemoryPlan::PlanPrivateHolders(const std::vector<std::int32_t>& all, const Region& region) {
-  std::vector<std::vector<std::int32_t>> work{all};
+void MemoryPlan::PlanPrivateHolders(const std::vector<NodeIndex>& all, const Region& region) {
+  std::vector<std::vector<NodeIndex>> work{all};
   while (!work.empty()) {
-    const std::vector<std::int32_t> holders = std::move(work.back());
+    const std::vector<NodeIndex> holders = std::move(work.back());
     work.pop_back();
-    std::vector<InheritanceLink> links;
-    const std::int32_t owner = FindOwner(creators_, births_, holders, &links);
-    const NodeIndex first(holders.front());
+    std::vector<InheritanceLink<NodeIndex>> links;
+    const NodeIndex owner = FindOwner(creators_, births_, holders, &links);
+    const NodeIndex first = holders.front();
     Item item{region, first};
     if (const Region* own = RegionAt(first, region.range)) item.region = *own;
     if (PaysOff(owner, links, holders) && TryCarry(item, owner, links, holders)) continue;
     // Something else is in the way: try it without those below, and those for themselves. With the
     // owner that is each of its children.
-    const bool owner_free =
-        IsFreeIn(item.region.range, NodeIndex(owner)) && PaysOff(owner, links, holders);
-    std::unordered_map<std::int32_t, std::int32_t> part_of{{owner, owner}};
-    std::map<std::int32_t, std::vector<std::int32_t>> parts;
+    const bool owner_free = IsFreeIn(item.region.range, owner) && PaysOff(owner, links, holders);
+    std::unordered_map<NodeIndex, NodeIndex> part_of{{owner, owner}};
+    std::map<NodeIndex, std::vector<NodeIndex>> parts;
     for (auto link = links.rbegin(); link != links.rend(); ++link) {  // from the owner down
       const bool parts_here =
-          owner_free ? !IsFreeIn(item.region.range, NodeIndex(link->child)) : link->parent == owner;
+          owner_free ? !IsFreeIn(item.region.range, link->child) : link->parent == owner;
       part_of[link->child] = parts_here ? link->child : part_of.at(link->parent);
     }
-    for (std::int32_t n : holders) {
+    for (const NodeIndex n : holders) {
       if (n != owner || owner_free) parts[part_of.at(n)].push_back(n);
     }
     for (auto& [child, part] : parts) {
@@ -272,7 +270,7 @@ void MemoryPlan::PlanPrivateHolders(const std::vector<std::int32_t>& all, const 
 }
 
 Result MemoryPlan::PlanObjects(Diagnostics& diag) {
-  std::vector<std::vector<std::int32_t>> holders(snapshot_.shmems.size());
+  std::vector<std::vector<NodeIndex>> holders(snapshot_.shmems.size());
   for (NodeIndex n(0); n < static_cast<std::int32_t>(tree_.nodes.size()); ++n) {
     const Process* process = tree_.Living(snapshot_, n);
     if (process == nullptr) continue;
@@ -293,17 +291,17 @@ Result MemoryPlan::PlanObjects(Diagnostics& diag) {
 
 /// Hands on one view of a shared object to all its holders, the one that most of them have, and
 /// every other view that several have.
-Result MemoryPlan::PlanViews(ObjectIndex object, const std::vector<std::int32_t>& holders,
+Result MemoryPlan::PlanViews(ObjectIndex object, const std::vector<NodeIndex>& holders,
                              Diagnostics& diag) {
   struct View {
     Region region;
-    std::vector<std::int32_t> nodes;
+    std::vector<NodeIndex> nodes;
   };
   std::map<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>,
            View>
       views;
-  for (std::int32_t n : holders) {
-    for (Region region : tree_.Living(snapshot_, NodeIndex(n))->memory.regions) {
+  for (const NodeIndex n : holders) {
+    for (Region region : tree_.Living(snapshot_, n)->memory.regions) {
       if (region.kind != RegionKind::kSharedAnonymous || region.object != object) continue;
       region.madvise.bits &= ~kNotInherited;
       const bool locked = (region.flags.bits & MAP_LOCKED) != 0;
@@ -320,17 +318,17 @@ Result MemoryPlan::PlanViews(ObjectIndex object, const std::vector<std::int32_t>
                    [](const View* a, const View* b) { return a->nodes.size() > b->nodes.size(); });
   bool has_primary = false;
   for (const View* view : by_holders) {
-    const Item item{view->region, NodeIndex(holders.front())};
+    const Item item{view->region, holders.front()};
     if (!has_primary) {
       has_primary = TryCarry(item, holders, view->nodes);
     } else if (view->nodes.size() > 1) {
-      std::vector<InheritanceLink> links;
-      const std::int32_t owner = FindOwner(creators_, births_, view->nodes, &links);
+      std::vector<InheritanceLink<NodeIndex>> links;
+      const NodeIndex owner = FindOwner(creators_, births_, view->nodes, &links);
       if (PaysOff(owner, links, view->nodes)) (void)TryCarry(item, owner, links, view->nodes);
     }
   }
   if (has_primary) return Result::kOk;
-  Item item{by_holders.front()->region, NodeIndex(holders.front())};
+  Item item{by_holders.front()->region, holders.front()};
   if (Failed(spare_.Take(item.region.range.size(), &item.region.range, diag)))
     return Result::kError;
   (void)TryCarry(item, holders, {});

@@ -56,7 +56,7 @@ class MemoryPlan {
   };
   /// A carried region that is mapped in a process now.
   struct Mapped {
-    std::int32_t item;
+    ItemIndex item;
     AddressRange range;
     Prot prot;
     NodeIndex content;  ///< of the process whose pages it has
@@ -81,19 +81,20 @@ class MemoryPlan {
   Result PlanSpecials(Diagnostics& diag);
   void PlanPrivate();
   Result PlanObjects(Diagnostics& diag);
-  void PlanPrivateHolders(const std::vector<std::int32_t>& holders, const Region& region);
-  bool TryCarry(const Item& item, const std::vector<std::int32_t>& all,
-                const std::vector<std::int32_t>& standing);
+  void PlanPrivateHolders(const std::vector<NodeIndex>& holders, const Region& region);
+  bool TryCarry(const Item& item, const std::vector<NodeIndex>& all,
+                const std::vector<NodeIndex>& standing);
   /// Likewise, with what FindOwner() gave for all nodes.
-  bool TryCarry(const Item& item, std::int32_t owner, const std::vector<InheritanceLink>& links,
-                const std::vector<std::int32_t>& standing);
-  Result PlanViews(ObjectIndex object, const std::vector<std::int32_t>& holders, Diagnostics& diag);
+  bool TryCarry(const Item& item, NodeIndex owner,
+                const std::vector<InheritanceLink<NodeIndex>>& links,
+                const std::vector<NodeIndex>& standing);
+  Result PlanViews(ObjectIndex object, const std::vector<NodeIndex>& holders, Diagnostics& diag);
   void ChooseFillers();
-  bool PaysOff(std::int32_t owner, const std::vector<InheritanceLink>& links,
-               const std::vector<std::int32_t>& holders) const;
+  bool PaysOff(NodeIndex owner, const std::vector<InheritanceLink<NodeIndex>>& links,
+               const std::vector<NodeIndex>& holders) const;
   bool IsFreeIn(const AddressRange& range, NodeIndex node) const;
-  bool IsFree(const AddressRange& range, std::int32_t owner,
-              const std::vector<InheritanceLink>& links) const;
+  bool IsFree(const AddressRange& range, NodeIndex owner,
+              const std::vector<InheritanceLink<NodeIndex>>& links) const;
 
   // memory_steps.cc
   const Region* RegionAt(NodeIndex node, const AddressRange& range) const;
@@ -122,7 +123,8 @@ class MemoryPlan {
   FileOpener& opener_;
   PageReader read_page_;
   Emitter& out_;
-  std::vector<std::int32_t> creators_, births_;
+  std::vector<NodeIndex> creators_;
+  std::vector<std::int32_t> births_;
   std::vector<Item> items_;
   std::vector<Space> spaces_;
   std::vector<bool> shmem_created_;

@@ -279,7 +279,7 @@ Result MemoryPlan::BeforeFork(NodeIndex node, std::int32_t time, Diagnostics& di
   Space& space = spaces_[node];
   std::vector<Job> jobs;
   std::vector<Mapped> added;
-  std::unordered_map<std::int32_t, std::size_t> mapped_at;  // item -> index in space.mapped
+  std::unordered_map<ItemIndex, std::size_t> mapped_at;  // in space.mapped
   for (std::size_t i = 0; i < space.mapped.size(); ++i) mapped_at.emplace(space.mapped[i].item, i);
   Result result = Result::kOk;
   space.carried.Acquire(time, [&](const CarriedItem& carried) {
@@ -309,7 +309,7 @@ void MemoryPlan::AfterFork(NodeIndex node, NodeIndex child) {
   Space& from = spaces_[node];
   Space& to = spaces_[child];
   to.mapped = from.mapped;
-  std::unordered_map<std::int32_t, bool> holder_of;
+  std::unordered_map<ItemIndex, bool> holder_of;
   for (const CarriedItem& carried : to.carried.items()) {
     holder_of.emplace(carried.item, carried.holder);
   }
@@ -321,7 +321,7 @@ void MemoryPlan::AfterFork(NodeIndex node, NodeIndex child) {
   // Whoever forks no more unmaps at the end, all at once.
   const std::int32_t now = births_[child];
   if (births_[tree_.nodes[node].children.back()] > now) {
-    std::unordered_map<std::int32_t, bool> done;
+    std::unordered_map<ItemIndex, bool> done;
     from.carried.Release(now, [&](const CarriedItem& carried) {
       if (carried.holder || IsOfUse(node, items_[carried.item].region)) return;
       done.emplace(carried.item, true);

@@ -13,8 +13,8 @@
 namespace crgen {
 namespace {
 
-constexpr std::int32_t kRoot = 0;
-constexpr std::int32_t kNobody = -1;
+constexpr BirthIndex kRoot(0);
+constexpr BirthIndex kNobody;
 
 /// How often moving one process may ask to move another one first.
 constexpr int kMaxDepth = 8;
@@ -38,7 +38,7 @@ class Adopter {
     MeasureSubtrees();
     next_child_.assign(nodes_.size(), kNobody);
     first_child_.assign(nodes_.size(), kNobody);
-    for (auto i = static_cast<std::int32_t>(nodes_.size()) - 1; i >= kRoot; --i) {
+    for (BirthIndex i(nodes_.size() - 1); i >= kRoot; i = BirthIndex(i - 1)) {
       ChooseBirthSession(i);
       if (i == kRoot) break;
       auto& first = first_child_[Index(tree_.At(i).parent)];
@@ -47,7 +47,7 @@ class Adopter {
     InventDeadSessionLeaders(&tree_);
     EnterDescent();
     anchor_.assign(tree_.births.size(), kNobody);
-    for (std::int32_t i : DeepOrphans()) {
+    for (BirthIndex i : DeepOrphans()) {
       const Birth& birth = tree_.At(i);
       if (anchor_[Index(i)] != kNobody) continue;  // Move() has seen to it
       if (!Require(birth.birth_sid, birth.adopter, kMaxDepth)) return RefuseOrphan(i);
@@ -66,9 +66,9 @@ class Adopter {
   std::int32_t NrProcesses() const { return static_cast<std::int32_t>(nodes_.size()); }
 
   /// Those that the root cannot adopt, in the order of this attempt.
-  std::vector<std::int32_t> DeepOrphans() {
-    std::vector<std::int32_t> orphans;
-    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+  std::vector<BirthIndex> DeepOrphans() {
+    std::vector<BirthIndex> orphans;
+    for (BirthIndex i(1); i < NrProcesses(); ++i) {
       if (tree_.At(i).adopter > kRoot) orphans.push_back(i);
     }
     if (attempt_ % 2 == 1 && attempt_ < 4) std::reverse(orphans.begin(), orphans.end());
@@ -102,7 +102,7 @@ class Adopter {
 
   /// Process i has all children that know their birth session on its list. A leader may be born in
   /// one more session; the children of others become orphans.
-  void ChooseBirthSession(std::int32_t i) {
+  void ChooseBirthSession(BirthIndex i) {
     Birth& birth = tree_.At(i);
     if (birth.birth_sid == kNoSlot) {
       int best = kNever;
@@ -131,9 +131,9 @@ class Adopter {
 
   /// Sessions that are at hand above i come first; those that can be made below it must not be
   /// taken from above.
-  int Rank(std::int32_t i, Slot session) const {
-    std::int32_t leader = SessionHome(tree_, session);
-    Slot above = tree_.At(nodes_[Index(i)].parent).sid;
+  int Rank(BirthIndex i, Slot session) const {
+    BirthIndex leader = SessionHome(tree_, session);
+    Slot above = tree_.At(ParentOf(i)).sid;
     if (session == above) return 0;
     if (leader != kNobody) return Inside(place_[Index(leader)], i) ? kNever : 1;
     bool all_inside =
@@ -145,23 +145,23 @@ class Adopter {
   /// leader.
   void EnterDescent() {
     descent_.emplace(tree_.births);
-    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+    for (BirthIndex i(1); i < NrProcesses(); ++i) {
       const Birth& birth = tree_.At(i);
       if (birth.adopter != kNobody) descent_->Hang(i, SessionHome(tree_, birth.birth_sid));
     }
   }
 
-  bool Below(std::int32_t low, std::int32_t high) { return descent_->Below(low, high); }
+  bool Below(BirthIndex low, BirthIndex high) { return descent_->Below(low, high); }
 
   /// The first process on the snapshot's way up from `i` whose parent is above `q`. Where nobody
   /// has moved, that is the way in descent_ too.
-  std::int32_t Top(std::int32_t i, std::int32_t q) {
+  BirthIndex Top(BirthIndex i, BirthIndex q) {
     if (i >= NrProcesses()) return kNobody;
     while (i != kRoot) {
-      std::int32_t parent = nodes_[Index(i)].parent;
-      std::int32_t moved = descent_->FirstMoved(parent);
+      BirthIndex parent = ParentOf(i);
+      BirthIndex moved = descent_->FirstMoved(parent);
       if (Below(q, moved)) {
-        std::int32_t above = descent_->Meet(parent, q);
+        BirthIndex above = descent_->Meet(parent, q);
         return above == parent ? i : descent_->LastBefore(parent, above);
       }
       i = moved;
@@ -170,18 +170,18 @@ class Adopter {
   }
 
   /// Makes the leader of `session` descend from q.
-  bool Require(Slot session, std::int32_t q, int depth) {
-    std::int32_t leader = SessionHome(tree_, session);
+  bool Require(Slot session, BirthIndex q, int depth) {
+    BirthIndex leader = SessionHome(tree_, session);
     if (Below(leader, q)) return true;
     if (depth == 0 || Below(q, leader)) return false;
     if (leader < NrProcesses()) return Move(Top(leader, q), q, depth - 1);
-    std::int32_t above = tree_.At(leader).parent;  // of an invented leader, which may go anywhere
+    BirthIndex above = tree_.At(leader).parent;  // of an invented leader, which may go anywhere
     if (!Below(q, above) && !Move(Top(q, above), above, depth - 1) &&
         !(Move(Top(above, q), q, depth - 1) && Below(above, q))) {
       return false;
     }
     if (Below(q, leader)) return false;
-    std::int32_t low = Below(q, above) ? q : above;
+    BirthIndex low = Below(q, above) ? q : above;
     tree_.At(leader).parent = low;
     tree_.At(leader).birth_sid = tree_.At(low).sid;
     descent_->Hang(leader, low);
@@ -189,7 +189,7 @@ class Adopter {
   }
 
   /// Lets process i be born below q and be adopted by its parent, which is above q.
-  bool Move(std::int32_t i, std::int32_t q, int depth) {
+  bool Move(BirthIndex i, BirthIndex q, int depth) {
     if (i == kNobody || Below(q, i)) return false;
     Birth& birth = tree_.At(i);
     if (anchor_[Index(i)] != kNobody && !Below(q, anchor_[Index(i)])) return false;
@@ -204,14 +204,14 @@ class Adopter {
         return false;
       }
     }
-    birth.adopter = nodes_[Index(i)].parent;
+    birth.adopter = ParentOf(i);
     anchor_[Index(i)] = q;
     descent_->Hang(i, q);
     return true;
   }
 
   void BearTheFree() {
-    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+    for (BirthIndex i(1); i < NrProcesses(); ++i) {
       Birth& birth = tree_.At(i);
       if (birth.birth_sid == kNoSlot) birth.birth_sid = tree_.At(birth.parent).sid;
     }
@@ -219,19 +219,19 @@ class Adopter {
 
   /// Orphans of one session and one adopter below one host.
   struct Family {
-    std::int32_t host;
-    std::int32_t adopter;
+    BirthIndex host;
+    BirthIndex adopter;
     Slot session;
     auto operator<=>(const Family&) const = default;
   };
 
   /// Each family has one parent that is dead by now, but for those whose group has a dead founder.
   Result HangOrphans() {
-    std::vector<std::pair<Family, std::int32_t>> orphans;
-    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+    std::vector<std::pair<Family, BirthIndex>> orphans;
+    for (BirthIndex i(1); i < NrProcesses(); ++i) {
       const Birth& birth = tree_.At(i);
       if (birth.adopter == kNobody || BearSibling(i)) continue;
-      std::int32_t host = anchor_[Index(i)];
+      BirthIndex host = anchor_[Index(i)];
       if (host == kNobody ||
           (tree_.At(host).sid != birth.birth_sid && tree_.At(host).birth_sid != birth.birth_sid)) {
         host = SessionHome(tree_, birth.birth_sid);
@@ -241,14 +241,14 @@ class Adopter {
     std::sort(orphans.begin(), orphans.end());
     for (std::size_t first = 0, last = 0; first < orphans.size(); first = last) {
       const Family& family = orphans[first].first;
-      std::int32_t shared = kNobody;
+      BirthIndex shared = kNobody;
       for (last = first; last < orphans.size() && orphans[last].first == family; ++last) {
-        std::int32_t founder = DeadFounder(orphans[last].second, family);
+        BirthIndex founder = DeadFounder(orphans[last].second, family);
         if (founder != kNobody) shared = founder;
       }
       for (std::size_t k = first; k < last; ++k) {
-        std::int32_t i = orphans[k].second;
-        std::int32_t parent = DeadFounder(i, family);
+        BirthIndex i = orphans[k].second;
+        BirthIndex parent = DeadFounder(i, family);
         if (parent == kNobody && shared == kNobody) shared = FindOrInventParent(family);
         if (parent == kNobody) parent = shared;
         if (parent == kNobody) return Refuse(i, "no pid number is left for its dead parent");
@@ -258,10 +258,10 @@ class Adopter {
     return Result::kOk;
   }
 
-  void Hang(std::int32_t i, std::int32_t parent) {
+  void Hang(BirthIndex i, BirthIndex parent) {
     Birth& birth = tree_.At(i);
-    std::int32_t adopter = birth.adopter;
-    std::int32_t& served = served_[Index(parent)];
+    BirthIndex adopter = birth.adopter;
+    BirthIndex& served = served_[Index(parent)];
     birth.parent = parent;
     bool leads = tree_.At(parent).leader();  // others hang below it too, so it stays where it is
     bool can_move = !leads && served == kNobody && CanBeBornAsChild(tree_, parent, adopter);
@@ -271,14 +271,14 @@ class Adopter {
   }
 
   /// An exit hands all children to one adopter; siblings need none.
-  bool MayServe(std::int32_t dead, std::int32_t adopter) const {
+  bool MayServe(BirthIndex dead, BirthIndex adopter) const {
     return served_[Index(dead)] == kNobody || served_[Index(dead)] == adopter ||
            (siblings_ && IsBornAsChild(tree_, dead, adopter));
   }
 
   /// The founder of orphan i's group, if it is gone and can be the parent of i.
-  std::int32_t DeadFounder(std::int32_t i, const Family& family) const {
-    std::int32_t founder = tree_.numbers[tree_.At(i).pgid].process;
+  BirthIndex DeadFounder(BirthIndex i, const Family& family) const {
+    BirthIndex founder = tree_.numbers[tree_.At(i).pgid].process;
     bool fits = founder != kNobody && tree_.At(founder).origin == Origin::kDeadGroupLeader &&
                 tree_.At(founder).parent == family.host &&
                 tree_.At(founder).birth_sid == family.session;
@@ -286,10 +286,10 @@ class Adopter {
   }
 
   /// Process i, an orphan so far, is forked by a sibling of the session, best one of its group.
-  bool BearSibling(std::int32_t i) {
+  bool BearSibling(BirthIndex i) {
     Birth& birth = tree_.At(i);
     if (!siblings_ || anchor_[Index(i)] != kNobody) return false;
-    std::int32_t best = kNobody;
+    BirthIndex best = kNobody;
     int looked_at = 0;
     for (auto c = first_child_[Index(birth.adopter)]; c != kNobody; c = next_child_[Index(c)]) {
       if (++looked_at > kMaxSiblings) break;
@@ -307,7 +307,7 @@ class Adopter {
   }
 
   /// The session's leader, if it is dead, or a process that is invented for the family.
-  std::int32_t FindOrInventParent(const Family& family) {
+  BirthIndex FindOrInventParent(const Family& family) {
     const Birth& host = tree_.At(family.host);
     if (host.dies && host.pid == family.session && MayServe(family.host, family.adopter)) {
       return family.host;
@@ -333,10 +333,10 @@ class Adopter {
     }
   }
 
-  Result RefuseOrphan(std::int32_t i) {
+  Result RefuseOrphan(BirthIndex i) {
     const Birth& birth = tree_.At(i);
     const Birth& parent = tree_.At(birth.adopter);
-    std::int32_t leader = SessionHome(tree_, birth.birth_sid);
+    BirthIndex leader = SessionHome(tree_, birth.birth_sid);
     if (leader < NrProcesses() && Inside(place_[Index(leader)], i)) return RefuseDescent(i);
     std::string reason = "it must be born in session " + Name(birth.birth_sid) +
                          ", but its parent " + Name(parent.pid) +
@@ -351,13 +351,13 @@ class Adopter {
                          "the bound");
   }
 
-  Result RefuseDescent(std::int32_t i) {
+  Result RefuseDescent(BirthIndex i) {
     return Refuse(i, "it must be born in session " + Name(tree_.At(i).birth_sid) +
                          ", whose leader descends from it");
   }
 
   Result RefuseCycle() {
-    for (std::int32_t i = 1; i < NrProcesses(); ++i) {
+    for (BirthIndex i(1); i < NrProcesses(); ++i) {
       const Birth& birth = tree_.At(i);
       if (birth.adopter == kNobody || tree_.place[Index(i)] != -1) continue;
       return RefuseDescent(i);
@@ -365,12 +365,15 @@ class Adopter {
     return Refuse(kRoot, "the order of births is circular");
   }
 
-  Result Refuse(std::int32_t i, std::string reason) {
+  Result Refuse(BirthIndex i, std::string reason) {
     *refusal_ = {tree_.numbers[tree_.At(i).pid].value, std::move(reason)};
     return Result::kError;
   }
 
   std::string Name(Slot slot) const { return std::to_string(tree_.numbers[slot].value); }
+  /// In the snapshot.
+  BirthIndex ParentOf(BirthIndex i) const { return BirthIndex(nodes_[Index(i)].parent); }
+
   static std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
   static constexpr int kNever = 9;
@@ -385,11 +388,11 @@ class Adopter {
   std::vector<std::int32_t> place_;         ///< in depth-first order of the snapshot
   std::vector<std::int32_t> first_member_;  ///< places of each session's members, by slot
   std::vector<std::int32_t> last_member_;
-  std::vector<std::int32_t> first_child_;
-  std::vector<std::int32_t> next_child_;
+  std::vector<BirthIndex> first_child_;
+  std::vector<BirthIndex> next_child_;
   std::optional<Descent> descent_;
-  std::vector<std::int32_t> anchor_;  ///< the process that it is to be born below
-  std::vector<std::int32_t> served_;  ///< the adopter of a dead leader's orphans
+  std::vector<BirthIndex> anchor_;  ///< the process that it is to be born below
+  std::vector<BirthIndex> served_;  ///< the adopter of a dead leader's orphans
 };
 
 }  // namespace

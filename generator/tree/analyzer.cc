@@ -35,7 +35,7 @@ Result PlanBirths(const TreeSnapshot& snapshot, BirthTree* tree, TreePlan* plan,
     return Result::kError;
   }
   for (std::size_t i = snapshot.nodes.size(); i < tree->births.size(); ++i) {
-    auto index = static_cast<std::int32_t>(i);
+    const BirthIndex index(i);
     plan->invented.push_back(
         {tree->numbers[tree->births[i].pid].value, InventionReason(*tree, index)});
   }

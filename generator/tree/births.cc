@@ -2,6 +2,7 @@
 #include "generator/tree/births.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -10,7 +11,7 @@
 namespace crgen {
 namespace {
 
-constexpr std::int32_t kRoot = 0;
+constexpr BirthIndex kRoot(0);
 
 /// Decides in which session each process is born, and which processes are orphans.
 class SessionResolver {
@@ -18,13 +19,13 @@ class SessionResolver {
   SessionResolver(const TreeSnapshot& snapshot, BirthTree* tree, TreeRefusal* refusal)
       : nodes_(snapshot.nodes), tree_(*tree), refusal_(refusal) {}
 
-  Result Run(std::vector<std::int32_t>* orphans) {
+  Result Run(std::vector<BirthIndex>* orphans) {
     EnterProcesses(nodes_, &tree_);
-    for (auto i = static_cast<std::int32_t>(nodes_.size()) - 1; i > kRoot; --i) {
+    for (BirthIndex i(nodes_.size() - 1); i > kRoot; i = BirthIndex(i - 1)) {
       if (Failed(Demand(i, orphans))) return Result::kError;
     }
     std::reverse(orphans->begin(), orphans->end());
-    for (std::int32_t i = 1; i < static_cast<std::int32_t>(nodes_.size()); ++i) {
+    for (BirthIndex i(1); i < BirthIndex(nodes_.size()); ++i) {
       Birth& birth = tree_.At(i);
       if (birth.birth_sid == kNoSlot) birth.birth_sid = tree_.At(birth.parent).sid;
     }
@@ -36,7 +37,7 @@ class SessionResolver {
   /// Process i must be born in its birth_sid (if known): by its parent, before or after the
   /// parent's setsid, or else by a process that is gone. Parents come later than their children
   /// here, so a leader's demands are complete when its own turn comes.
-  Result Demand(std::int32_t i, std::vector<std::int32_t>* orphans) {
+  Result Demand(BirthIndex i, std::vector<BirthIndex>* orphans) {
     Birth& birth = tree_.At(i);
     Birth& parent = tree_.At(birth.parent);
     if (birth.birth_sid == kNoSlot || birth.birth_sid == parent.sid ||
@@ -67,7 +68,7 @@ class SessionResolver {
 
   void MarkOutsideGroup() {
     Slot outside = tree_.numbers.Find(0);
-    for (auto i = static_cast<std::int32_t>(nodes_.size()) - 1; i >= kRoot; --i) {
+    for (BirthIndex i(nodes_.size() - 1); i >= kRoot; i = BirthIndex(i - 1)) {
       Birth& birth = tree_.At(i);
       if (birth.pgid == outside) birth.outside_group = true;
       if (i == kRoot || !birth.outside_group || birth.birth_sid != outside) continue;
@@ -89,7 +90,7 @@ void SpareRootFromAdopting(BirthTree* tree) {
     if (birth.adopter == kRoot && !CanBeBornAsChild(*tree, birth.parent, kRoot)) return;
   }
   for (std::size_t i = 0; i < tree->births.size(); ++i) {
-    if (tree->births[i].adopter == kRoot) ForkForAdopter(static_cast<std::int32_t>(i), tree);
+    if (tree->births[i].adopter == kRoot) ForkForAdopter(BirthIndex(i), tree);
   }
 }
 
@@ -103,46 +104,46 @@ void EnterProcesses(const std::vector<TreeNode>& nodes, BirthTree* tree) {
     birth.pid = numbers.Find(nodes[i].pid);
     birth.sid = numbers.Find(nodes[i].sid);
     birth.pgid = numbers.Find(nodes[i].pgid);
-    birth.parent = nodes[i].parent;
+    birth.parent = BirthIndex(nodes[i].parent);
     birth.dies = nodes[i].zombie;
     if (!birth.leader()) birth.birth_sid = birth.sid;
   }
   tree->births[kRoot].birth_sid = numbers.Find(0);
 }
 
-std::int32_t SessionHome(const BirthTree& tree, Slot session) {
+BirthIndex SessionHome(const BirthTree& tree, Slot session) {
   return tree.numbers[session].value == 0 ? kRoot : tree.numbers[session].process;
 }
 
-std::int32_t InventProcess(Birth birth, BirthTree* tree) {
-  auto index = static_cast<std::int32_t>(tree->births.size());
+BirthIndex InventProcess(Birth birth, BirthTree* tree) {
+  const BirthIndex index(tree->births.size());
   birth.dies = true;
   tree->numbers[birth.pid].process = index;
   tree->births.push_back(birth);
   return index;
 }
 
-bool IsBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q) {
+bool IsBornAsChild(const BirthTree& tree, BirthIndex i, BirthIndex q) {
   while (tree.At(i).sibling) i = tree.At(i).parent;
   return tree.At(i).parent == q;
 }
 
-bool CanBeBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q) {
+bool CanBeBornAsChild(const BirthTree& tree, BirthIndex i, BirthIndex q) {
   const Birth& birth = tree.At(i);
   return IsBornAsChild(tree, i, q) ||
          (birth.origin != Origin::kSnapshot && IsBornAsChild(tree, birth.parent, q));
 }
 
-void ForkForAdopter(std::int32_t i, BirthTree* tree) {
+void ForkForAdopter(BirthIndex i, BirthTree* tree) {
   Birth& birth = tree->At(i);
   if (!IsBornAsChild(*tree, birth.parent, birth.adopter)) tree->At(birth.parent).sibling = true;
   birth.sibling = tree->siblings = true;
-  birth.adopter = -1;
+  birth.adopter = {};
 }
 
 void InventDeadSessionLeaders(BirthTree* tree) {
-  auto nr_slots = static_cast<Slot>(tree->numbers.size());
-  for (Slot slot = 0; slot < nr_slots; ++slot) {
+  const Slot nr_slots(tree->numbers.size());
+  for (Slot slot(0); slot < nr_slots; ++slot) {
     const Number& number = tree->numbers[slot];
     if (!number.session || number.process >= 0 || number.value == 0) continue;
     InventProcess({.pid = slot,
@@ -156,8 +157,8 @@ void InventDeadSessionLeaders(BirthTree* tree) {
 }
 
 void InventDeadGroupLeaders(BirthTree* tree) {
-  auto nr_slots = static_cast<Slot>(tree->numbers.size());
-  for (Slot slot = 0; slot < nr_slots; ++slot) {
+  const Slot nr_slots(tree->numbers.size());
+  for (Slot slot(0); slot < nr_slots; ++slot) {
     const Number& number = tree->numbers[slot];
     if (number.group_session == kNoSlot || number.group_session == slot) continue;
     if (number.process >= 0 || number.value == 0) continue;
@@ -172,7 +173,7 @@ void InventDeadGroupLeaders(BirthTree* tree) {
 
 Result BuildBirthTree(const TreeSnapshot& snapshot, bool siblings, BirthTree* tree,
                       TreeRefusal* refusal) {
-  std::vector<std::int32_t> orphans;
+  std::vector<BirthIndex> orphans;
   if (Failed(SessionResolver(snapshot, tree, refusal).Run(&orphans))) return Result::kError;
   if (Failed(PlaceOrphans(orphans, siblings, tree, refusal))) return Result::kError;
   const TreeNode& root = snapshot.nodes[kRoot];
@@ -182,36 +183,39 @@ Result BuildBirthTree(const TreeSnapshot& snapshot, bool siblings, BirthTree* tr
 
 Result OrderBirths(BirthTree* tree) {
   std::size_t n = tree->births.size();
-  tree->first_child.assign(n + 1, 0);
+  tree->first_child.assign(n + 1, ChildIndex(0));
   for (const Birth& birth : tree->births) {
     if (birth.parent >= 0) ++tree->first_child[static_cast<std::size_t>(birth.parent) + 1];
   }
-  for (std::size_t i = 0; i < n; ++i) tree->first_child[i + 1] += tree->first_child[i];
-  tree->children.assign(n, -1);
-  std::vector<std::int32_t> next(tree->first_child.begin(), tree->first_child.end() - 1);
+  for (std::size_t i = 0; i < n; ++i) {
+    tree->first_child[i + 1] = ChildIndex(tree->first_child[i + 1] + tree->first_child[i]);
+  }
+  tree->children.assign(n, {});
+  std::vector<ChildIndex> next(tree->first_child.begin(), tree->first_child.end() - 1);
   auto append = [&](bool founders) {
     for (std::size_t i = 0; i < n; ++i) {
       const Birth& birth = tree->births[i];
       if (birth.parent < 0 || (birth.origin == Origin::kDeadGroupLeader) != founders) continue;
       auto& place = next[static_cast<std::size_t>(birth.parent)];
-      tree->children[static_cast<std::size_t>(place++)] = static_cast<std::int32_t>(i);
+      tree->children[static_cast<std::size_t>(place)] = BirthIndex(i);
+      ++place;
     }
   };
   append(true);
   append(false);
   tree->order.clear();
   tree->order.reserve(n);
-  std::vector<std::int32_t> stack{kRoot};
+  std::vector<BirthIndex> stack{kRoot};
   tree->place.assign(n, -1);
   while (!stack.empty()) {
-    std::int32_t i = stack.back();
+    BirthIndex i = stack.back();
     stack.pop_back();
     auto index = static_cast<std::size_t>(i);
     tree->place[index] = static_cast<std::int32_t>(tree->order.size());
     tree->order.push_back(i);
-    for (std::int32_t c = tree->first_child[index + 1]; c-- > tree->first_child[index];) {
-      stack.push_back(tree->children[static_cast<std::size_t>(c)]);
-    }
+    const auto children = tree->children.begin();
+    std::reverse_copy(children + tree->first_child[index], children + tree->first_child[index + 1],
+                      std::back_inserter(stack));
   }
   if (tree->order.size() != n) return Result::kError;
   tree->subtree_end.assign(n, 0);

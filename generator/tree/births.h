@@ -19,14 +19,17 @@ enum class Origin : std::uint8_t {
   kHolder,             ///< keeps a group alive while its founder moves on
 };
 
+/// In BirthTree::children.
+using ChildIndex = Index<struct ChildIndexTag>;
+
 /// One process of a creation tree.
 struct Birth {
   Slot pid = kNoSlot;
-  std::int32_t parent = -1;   ///< who forks it, index in BirthTree::births; -1: the restorer
-  std::int32_t adopter = -1;  ///< who has it in the snapshot if not the one who forks it
-  Slot birth_sid = kNoSlot;   ///< the session it is born in
-  Slot sid = kNoSlot;         ///< the session it ends in: the own one, or birth_sid
-  Slot pgid = kNoSlot;        ///< the group it ends in; kNoSlot: any
+  BirthIndex parent{};       ///< who forks it; none: the restorer
+  BirthIndex adopter{};      ///< who has it in the snapshot if not the one who forks it
+  Slot birth_sid = kNoSlot;  ///< the session it is born in
+  Slot sid = kNoSlot;        ///< the session it ends in: the own one, or birth_sid
+  Slot pgid = kNoSlot;       ///< the group it ends in; kNoSlot: any
   Origin origin = Origin::kSnapshot;
   bool dies = false;           ///< a zombie, or invented
   bool sibling = false;        ///< forked with CLONE_PARENT: a child of its parent's parent
@@ -41,18 +44,18 @@ struct BirthTree {
 
   NumberTable numbers;
   std::vector<Birth> births;
-  std::vector<std::int32_t> order;        ///< parents before children, depth first
-  std::vector<std::int32_t> first_child;  ///< children of i: children[first_child[i] …[i + 1])
-  std::vector<std::int32_t> children;     ///< founders of groups first, then as in the snapshot
+  std::vector<BirthIndex> order;          ///< parents before children, depth first
+  std::vector<ChildIndex> first_child;    ///< children of i: children[first_child[i] …[i + 1])
+  std::vector<BirthIndex> children;       ///< founders of groups first, then as in the snapshot
   std::vector<std::int32_t> place;        ///< of births[i] in `order`
   std::vector<std::int32_t> subtree_end;  ///< one behind its last descendant in `order`
   bool deep = false;                      ///< others than the root adopt orphans too
   bool siblings = false;  ///< some fork each other, or others were placed first for their sake
 
-  Birth& At(std::int32_t i) { return births[static_cast<std::size_t>(i)]; }
-  const Birth& At(std::int32_t i) const { return births[static_cast<std::size_t>(i)]; }
+  Birth& At(BirthIndex i) { return births[static_cast<std::size_t>(i)]; }
+  const Birth& At(BirthIndex i) const { return births[static_cast<std::size_t>(i)]; }
   /// Whether `low` is `high` or descends from it. Needs `order`.
-  bool Descends(std::int32_t low, std::int32_t high) const {
+  bool Descends(BirthIndex low, BirthIndex high) const {
     auto p = place[static_cast<std::size_t>(low)];
     return place[static_cast<std::size_t>(high)] <= p &&
            p < subtree_end[static_cast<std::size_t>(high)];
@@ -72,10 +75,10 @@ Result BuildBirthTree(const TreeSnapshot& snapshot, bool siblings, BirthTree* tr
 void EnterProcesses(const std::vector<TreeNode>& nodes, BirthTree* tree);
 
 /// The process that everybody in a session descends from: its leader, or the root for session 0.
-std::int32_t SessionHome(const BirthTree& tree, Slot session);
+BirthIndex SessionHome(const BirthTree& tree, Slot session);
 
 /// Adds a process that the snapshot does not have; its pid's number gets to know it.
-std::int32_t InventProcess(Birth birth, BirthTree* tree);
+BirthIndex InventProcess(Birth birth, BirthTree* tree);
 
 /// A leader for every session whose leader is gone, for the time being a child of the root.
 void InventDeadSessionLeaders(BirthTree* tree);
@@ -84,14 +87,14 @@ void InventDeadSessionLeaders(BirthTree* tree);
 void InventDeadGroupLeaders(BirthTree* tree);
 
 /// Whether process i is q's child from its birth on; what it forks with CLONE_PARENT is then, too.
-bool IsBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q);
+bool IsBornAsChild(const BirthTree& tree, BirthIndex i, BirthIndex q);
 
 /// The same, or process i is invented and its parent can fork it with CLONE_PARENT.
-bool CanBeBornAsChild(const BirthTree& tree, std::int32_t i, std::int32_t q);
+bool CanBeBornAsChild(const BirthTree& tree, BirthIndex i, BirthIndex q);
 
 /// Makes orphan i a child of its adopter from its birth on. REQUIRES: CanBeBornAsChild() of its
 /// parent and its adopter.
-void ForkForAdopter(std::int32_t i, BirthTree* tree);
+void ForkForAdopter(BirthIndex i, BirthTree* tree);
 
 /// Fills order, children, place and subtree_end. kError: some births do not descend from the root.
 Result OrderBirths(BirthTree* tree);

@@ -55,7 +55,7 @@ class Consistency {
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       Number& number = numbers_[numbers_.Add(nodes_[i].pid)];
       if (number.process >= 0) return Refuse(nodes_[i].pid, "two processes have this pid");
-      number.process = static_cast<std::int32_t>(i);
+      number.process = BirthIndex(i);
     }
     for (const TreeNode& node : nodes_) {
       for (Pid tid : node.tids) {

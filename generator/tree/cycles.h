@@ -9,11 +9,13 @@
 
 namespace crgen {
 
+using CycleIndex = Index<struct CycleIndexTag>;  ///< in GroupCycles::members
+
 /// Cycles of founders, each of whom ends in the group of the next one and has left its own, which
 /// others are in. Nobody in a cycle can leave its group first unless somebody else holds it.
 struct GroupCycles {
-  std::vector<std::vector<std::int32_t>> members;  ///< indices in BirthTree::births
-  std::vector<std::int32_t> cycle_of;              ///< by birth; -1: in none
+  std::vector<std::vector<BirthIndex>> members;
+  std::vector<CycleIndex> cycle_of;  ///< by birth
 };
 
 /// Cost: O(n). Rule: a group is gone when its last member leaves (kernel/pid.c, change_pid).

@@ -2,16 +2,21 @@
 #include "generator/tree/descent.h"
 
 namespace crgen {
+namespace {
+
+constexpr BirthIndex kNobody;
+
+}  // namespace
 
 Descent::Descent(const std::vector<Birth>& births) {
   forest_.Reserve(births.size());
   for (const Birth& birth : births) forest_.Add(birth.parent);
-  forest_.Mark(0, true);
+  forest_.Mark(BirthIndex(0), true);
 }
 
-void Descent::Hang(std::int32_t i, std::int32_t above) {
-  std::int32_t root = forest_.Root(i);
-  forest_.Hang(i, Forest::kNone);
+void Descent::Hang(BirthIndex i, BirthIndex above) {
+  BirthIndex root = forest_.Root(i);
+  forest_.Hang(i, kNobody);
   forest_.Mark(i, true);
   auto circle = circles_.find(root);
   if (circle != circles_.end() && forest_.Root(circle->second) == i) {  // it is open now
@@ -25,21 +30,21 @@ void Descent::Hang(std::int32_t i, std::int32_t above) {
   }
 }
 
-bool Descent::Below(std::int32_t low, std::int32_t high) {
+bool Descent::Below(BirthIndex low, BirthIndex high) {
   if (forest_.Below(low, high)) return true;
   if (circles_.empty()) return false;
   auto circle = circles_.find(forest_.Root(low));
   return circle != circles_.end() && forest_.Below(circle->second, high);
 }
 
-std::int32_t Descent::Meet(std::int32_t i, std::int32_t q) {
-  std::int32_t meeting = forest_.Meet(i, q);
+BirthIndex Descent::Meet(BirthIndex i, BirthIndex q) {
+  BirthIndex meeting = forest_.Meet(i, q);
   if (circles_.empty()) return meeting;
   auto circle = circles_.find(forest_.Root(q));
   if (circle == circles_.end()) return meeting;
-  std::int32_t other = forest_.Meet(i, circle->second);
-  if (meeting == Forest::kNone) return other;
-  return other != Forest::kNone && forest_.Below(other, meeting) ? other : meeting;
+  BirthIndex other = forest_.Meet(i, circle->second);
+  if (meeting == kNobody) return other;
+  return other != kNobody && forest_.Below(other, meeting) ? other : meeting;
 }
 
 }  // namespace crgen

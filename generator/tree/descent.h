@@ -18,28 +18,26 @@ class Descent {
  public:
   explicit Descent(const std::vector<Birth>& births);
 
-  void Hang(std::int32_t i, std::int32_t above);
+  void Hang(BirthIndex i, BirthIndex above);
 
   /// Whether `low` is `high` or hangs below it.
-  bool Below(std::int32_t low, std::int32_t high);
+  bool Below(BirthIndex low, BirthIndex high);
 
   /// The first process on the way up from `i`, itself included, that hangs elsewhere than in the
   /// beginning; if there is none, the root of all.
-  std::int32_t FirstMoved(std::int32_t i) { return forest_.NearestMarked(i); }
+  BirthIndex FirstMoved(BirthIndex i) { return forest_.NearestMarked(i); }
 
   /// The first process on the way up from `i` that `q` hangs below. REQUIRES: `q` hangs below
   /// FirstMoved(i).
-  std::int32_t Meet(std::int32_t i, std::int32_t q);
+  BirthIndex Meet(BirthIndex i, BirthIndex q);
 
   /// The last process before `high` on the way up from `low`. REQUIRES: `low` hangs below `high`,
   /// which is not behind FirstMoved(low).
-  std::int32_t LastBefore(std::int32_t low, std::int32_t high) {
-    return forest_.LastBefore(low, high);
-  }
+  BirthIndex LastBefore(BirthIndex low, BirthIndex high) { return forest_.LastBefore(low, high); }
 
  private:
-  Forest forest_;
-  std::unordered_map<std::int32_t, std::int32_t> circles_;  ///< root that hangs below → its own
+  Forest<BirthIndex> forest_;
+  std::unordered_map<BirthIndex, BirthIndex> circles_;  ///< root that hangs below → its own
 };
 
 }  // namespace crgen

@@ -3,36 +3,46 @@
 
 #include <utility>
 
+#include "generator/tree/numbers.h"
+
 namespace crgen {
 
-void Forest::Add(std::int32_t above) { nodes_.push_back({.parent = above}); }
+template <typename NodeIndex>
+void Forest<NodeIndex>::Add(NodeIndex above) {
+  nodes_.push_back({.parent = above});
+}
 
-void Forest::Hang(std::int32_t i, std::int32_t above) {
+template <typename NodeIndex>
+void Forest<NodeIndex>::Hang(NodeIndex i, NodeIndex above) {
   Expose(i);
-  std::int32_t upper = std::exchange(At(i).child[kUpper], kNone);
+  NodeIndex upper = std::exchange(At(i).child[kUpper], kNone);
   if (upper != kNone) At(upper).parent = kNone;
   Count(i);
   At(i).parent = above;
 }
 
-void Forest::Mark(std::int32_t i, bool marked) {
+template <typename NodeIndex>
+void Forest<NodeIndex>::Mark(NodeIndex i, bool marked) {
   Splay(i);
   At(i).marked = marked;
   Count(i);
 }
 
-bool Forest::Below(std::int32_t low, std::int32_t high) {
+template <typename NodeIndex>
+bool Forest<NodeIndex>::Below(NodeIndex low, NodeIndex high) {
   Expose(low);
   Splay(high);
   return low == high || !IsTop(low);
 }
 
-std::int32_t Forest::Root(std::int32_t i) {
+template <typename NodeIndex>
+NodeIndex Forest<NodeIndex>::Root(NodeIndex i) {
   Expose(i);
   return Outermost(i, kUpper);
 }
 
-std::int32_t Forest::NearestMarked(std::int32_t i) {
+template <typename NodeIndex>
+NodeIndex Forest<NodeIndex>::NearestMarked(NodeIndex i) {
   Expose(i);
   if (!At(i).has_marked) return kNone;
   while (HasMarked(At(i).child[kLower]) || !At(i).marked) {
@@ -42,13 +52,15 @@ std::int32_t Forest::NearestMarked(std::int32_t i) {
   return i;
 }
 
-std::int32_t Forest::Meet(std::int32_t a, std::int32_t b) {
+template <typename NodeIndex>
+NodeIndex Forest<NodeIndex>::Meet(NodeIndex a, NodeIndex b) {
   Expose(a);
-  std::int32_t meeting = Expose(b);
+  NodeIndex meeting = Expose(b);
   return a == b || !IsTop(a) || At(a).parent != kNone ? meeting : kNone;
 }
 
-std::int32_t Forest::LastBefore(std::int32_t low, std::int32_t high) {
+template <typename NodeIndex>
+NodeIndex Forest<NodeIndex>::LastBefore(NodeIndex low, NodeIndex high) {
   Expose(low);
   Splay(high);
   return Outermost(At(high).child[kLower], kUpper);
@@ -56,9 +68,10 @@ std::int32_t Forest::LastBefore(std::int32_t low, std::int32_t high) {
 
 /// Makes the way from the root to `i` one piece, and `i` the top of its splay tree. Returns where
 /// it came upon the piece that the root was in.
-std::int32_t Forest::Expose(std::int32_t i) {
-  std::int32_t lower = kNone;
-  for (std::int32_t piece = i; piece != kNone; piece = At(piece).parent) {
+template <typename NodeIndex>
+NodeIndex Forest<NodeIndex>::Expose(NodeIndex i) {
+  NodeIndex lower = kNone;
+  for (NodeIndex piece = i; piece != kNone; piece = At(piece).parent) {
     Splay(piece);
     At(piece).child[kLower] = lower;
     Count(piece);
@@ -68,11 +81,12 @@ std::int32_t Forest::Expose(std::int32_t i) {
   return lower;
 }
 
-void Forest::Splay(std::int32_t i) {
+template <typename NodeIndex>
+void Forest<NodeIndex>::Splay(NodeIndex i) {
   while (!IsTop(i)) {
-    std::int32_t parent = At(i).parent;
+    NodeIndex parent = At(i).parent;
     if (!IsTop(parent)) {
-      std::int32_t above = At(parent).parent;
+      NodeIndex above = At(parent).parent;
       bool straight = (At(above).child[kLower] == parent) == (At(parent).child[kLower] == i);
       Rotate(straight ? parent : i);
     }
@@ -81,11 +95,12 @@ void Forest::Splay(std::int32_t i) {
 }
 
 /// Swaps `i` with its parent in the splay tree.
-void Forest::Rotate(std::int32_t i) {
-  std::int32_t parent = At(i).parent;
+template <typename NodeIndex>
+void Forest<NodeIndex>::Rotate(NodeIndex i) {
+  NodeIndex parent = At(i).parent;
   Side side = At(parent).child[kLower] == i ? kLower : kUpper;
   Side other = side == kLower ? kUpper : kLower;
-  std::int32_t between = At(i).child[other];
+  NodeIndex between = At(i).child[other];
   if (!IsTop(parent)) {
     Node& above = At(At(parent).parent);
     above.child[above.child[kLower] == parent ? kLower : kUpper] = i;
@@ -98,21 +113,27 @@ void Forest::Rotate(std::int32_t i) {
   Count(i);
 }
 
-void Forest::Count(std::int32_t i) {
+template <typename NodeIndex>
+void Forest<NodeIndex>::Count(NodeIndex i) {
   Node& node = At(i);
   node.has_marked = node.marked || HasMarked(node.child[kUpper]) || HasMarked(node.child[kLower]);
 }
 
-bool Forest::IsTop(std::int32_t i) const {
-  std::int32_t parent = At(i).parent;
+template <typename NodeIndex>
+bool Forest<NodeIndex>::IsTop(NodeIndex i) const {
+  NodeIndex parent = At(i).parent;
   return parent == kNone || (At(parent).child[kUpper] != i && At(parent).child[kLower] != i);
 }
 
 /// The way down must be paid for by a splay, or it is not O(log n).
-std::int32_t Forest::Outermost(std::int32_t i, Side side) {
+template <typename NodeIndex>
+NodeIndex Forest<NodeIndex>::Outermost(NodeIndex i, Side side) {
   while (At(i).child[side] != kNone) i = At(i).child[side];
   Splay(i);
   return i;
 }
+
+template class Forest<BirthIndex>;
+template class Forest<SimulatedIndex>;
 
 }  // namespace crgen

@@ -12,7 +12,8 @@
 namespace crgen {
 namespace {
 
-constexpr std::int32_t kNobody = -1;
+constexpr BirthIndex kNobody;
+constexpr CycleIndex kNoCycle;
 
 class GroupPlanner {
  public:
@@ -27,25 +28,25 @@ class GroupPlanner {
     taken_.assign(n, false);
     nr_likers_.assign(tree_.numbers.size(), 0);
     holder_child_.assign(cycles_.members.size(), kNobody);
-    for (std::int32_t i : tree_.order) AssignChildren(i);
+    for (BirthIndex i : tree_.order) AssignChildren(i);
     if (!cycles_.members.empty()) {
-      for (std::int32_t child : holder_child_) {
+      for (BirthIndex child : holder_child_) {
         if (child != kNobody) holders_.push_back({child, tree_.At(tree_.At(child).parent).pid});
       }
       FindGuestHolders();
       std::sort(holders_.begin(), holders_.end());
-      for (std::int32_t i : tree_.order) AssignChildren(i);
+      for (BirthIndex i : tree_.order) AssignChildren(i);
     }
     return Collect();
   }
 
  private:
   /// Chooses the stage in which process i forks each child; birth_group_[i] is known.
-  void AssignChildren(std::int32_t i) {
+  void AssignChildren(BirthIndex i) {
     const Birth& birth = tree_.At(i);
     Slot born_in = birth_group_[Index(i)];
     waiting_.clear();
-    for (std::int32_t child : Children(i)) {
+    for (BirthIndex child : Children(i)) {
       if (!ForkedInBirthSession(birth, tree_.At(child))) {
         SetWish(child, birth.pid);
       } else if (tree_.At(child).outside_group || likes_.IsLiked(child, born_in)) {
@@ -63,24 +64,24 @@ class GroupPlanner {
     std::int32_t least = !birth.leader() && birth.pgid == born_in ? 3 : 2;
     if (birth.pgid != outside_) AssignVisits(least);
     if (!cycles_.members.empty()) ChooseHolderChild(i);
-    for (std::int32_t child : waiting_) {
+    for (BirthIndex child : waiting_) {
       SetWish(child, HeldGroup(child) == birth.pid ? birth.pid : born_in);
     }
   }
 
   /// Process i is in a cycle: a child that inherits nothing useful may as well be born in i's own
   /// group and keep it alive.
-  void ChooseHolderChild(std::int32_t i) {
-    std::int32_t cycle = cycles_.cycle_of[Index(i)];
-    if (cycle == -1 || !holders_.empty()) return;
+  void ChooseHolderChild(BirthIndex i) {
+    CycleIndex cycle = cycles_.cycle_of[Index(i)];
+    if (cycle == kNoCycle || !holders_.empty()) return;
     auto& holder = holder_child_[Index(cycle)];
-    for (std::int32_t child : Children(i)) {
+    for (BirthIndex child : Children(i)) {
       if (wish_[Index(child)] == tree_.At(i).pid && wish_[Index(child)] != birth_group_[Index(i)]) {
         broken_.push_back(cycle);  // a member is born into it anyway
         return;
       }
     }
-    for (std::int32_t child : waiting_) {
+    for (BirthIndex child : waiting_) {
       if (cycles_.cycle_of[Index(child)] != cycle && holder == kNobody) holder = child;
     }
   }
@@ -89,11 +90,11 @@ class GroupPlanner {
   /// the cycle on its way; it is cheaper than an invented holder.
   void FindGuestHolders() {
     std::vector<bool> done(cycles_.members.size(), false);
-    for (std::int32_t cycle : broken_) done[Index(cycle)] = true;
+    for (CycleIndex cycle : broken_) done[Index(cycle)] = true;
     std::vector<std::pair<Slot, std::size_t>> wanted;  // session, cycle
     for (std::size_t k = 0; k < done.size(); ++k) {
       bool shared = false;
-      for (std::int32_t i : cycles_.members[k]) {
+      for (BirthIndex i : cycles_.members[k]) {
         shared = shared || tree_.numbers[tree_.At(i).pid].nr_members > 1;
       }
       if (done[k] || shared || holder_child_[k] != kNobody) continue;
@@ -103,11 +104,11 @@ class GroupPlanner {
     std::vector<std::size_t> next(tree_.numbers.size(), wanted.size());  // by session
     for (std::size_t k = wanted.size(); k-- > 0;) next[Index(wanted[k].first)] = k;
     std::vector<bool> busy(tree_.births.size(), false);
-    for (std::int32_t child : holder_child_) {
+    for (BirthIndex child : holder_child_) {
       if (child != kNobody) busy[Index(child)] = true;
     }
     for (int price = 1; price <= 2; ++price) {
-      for (std::int32_t i : tree_.order) {
+      for (BirthIndex i : tree_.order) {
         std::size_t& k = next[Index(tree_.At(i).birth_sid)];
         if (k >= wanted.size() || wanted[k].first != tree_.At(i).birth_sid || busy[Index(i)])
           continue;
@@ -121,10 +122,10 @@ class GroupPlanner {
 
   /// What a visit costs process i more: nothing but the setpgid if it moves on anyway. Ancestors of
   /// the cycle come after others, since the cycle may wait for more of them.
-  int GuestPrice(std::int32_t i, const std::vector<std::int32_t>& cycle) const {
+  int GuestPrice(BirthIndex i, const std::vector<BirthIndex>& cycle) const {
     constexpr int kTooMuch = 3;
     const Birth& birth = tree_.At(i);
-    if (birth.outside_group || i == 0 || cycles_.cycle_of[Index(i)] != -1) return kTooMuch;
+    if (birth.outside_group || i == 0 || cycles_.cycle_of[Index(i)] != kNoCycle) return kTooMuch;
     bool moves = birth.leader() || birth.pgid == kNoSlot || birth.pgid != birth_group_[Index(i)] ||
                  FoundsGroupAndLeaves(tree_, birth);
     int price = moves ? 1 : 2;
@@ -135,7 +136,7 @@ class GroupPlanner {
   }
 
   /// The group that process i is to hold, or kNoSlot.
-  Slot HeldGroup(std::int32_t i) const {
+  Slot HeldGroup(BirthIndex i) const {
     auto holder = std::lower_bound(holders_.begin(), holders_.end(), std::pair{i, Slot{0}});
     return holder != holders_.end() && holder->first == i ? holder->second : kNoSlot;
   }
@@ -146,7 +147,7 @@ class GroupPlanner {
     auto nr_waiting = static_cast<std::int32_t>(waiting_.size());
     if (nr_waiting < least) return;
     likers_.clear();
-    for (std::int32_t child : waiting_) {
+    for (BirthIndex child : waiting_) {
       for (Slot group : likes_.Liked(child)) {
         if (++nr_likers_[Index(group)] == 1) best_.push_back({0, group});
         likers_.push_back({group, child});
@@ -169,7 +170,7 @@ class GroupPlanner {
     }
     best_.clear();
     for (const auto& [group, child] : likers_) nr_likers_[Index(group)] = 0;
-    std::erase_if(waiting_, [&](std::int32_t child) { return taken_[Index(child)]; });
+    std::erase_if(waiting_, [&](BirthIndex child) { return taken_[Index(child)]; });
     for (const auto& [group, child] : likers_) taken_[Index(child)] = false;
   }
 
@@ -184,7 +185,7 @@ class GroupPlanner {
     std::int32_t count = 0;
     auto liker = std::lower_bound(likers_.begin(), likers_.end(), std::pair{group, kNobody});
     for (; liker != likers_.end() && liker->first == group; ++liker) {
-      std::int32_t child = liker->second;
+      BirthIndex child = liker->second;
       if (taken_[Index(child)]) continue;
       taken_[Index(child)] = true;
       SetWish(child, group);
@@ -201,20 +202,20 @@ class GroupPlanner {
     plan.forks.reserve(n);
     plan.stages.reserve(n * 2);
     for (std::size_t i = 0; i < n; ++i) {
-      plan.first_stage.push_back(static_cast<std::int32_t>(plan.stages.size()));
-      CollectStages(static_cast<std::int32_t>(i), &plan);
+      plan.first_stage.push_back(StageIndex(plan.stages.size()));
+      CollectStages(BirthIndex(i), &plan);
     }
-    plan.first_stage.push_back(static_cast<std::int32_t>(plan.stages.size()));
+    plan.first_stage.push_back(StageIndex(plan.stages.size()));
     return plan;
   }
 
-  void CollectStages(std::int32_t i, GroupPlan* plan) {
+  void CollectStages(BirthIndex i, GroupPlan* plan) {
     const Birth& birth = tree_.At(i);
     Slot born_in = birth_group_[Index(i)];
     Slot last = birth.leader() ? birth.pid : birth.pgid;
     bool own = FoundsGroupAndLeaves(tree_, birth);
     by_wish_.clear();
-    for (std::int32_t child : Children(i)) by_wish_.push_back({wish_[Index(child)], child});
+    for (BirthIndex child : Children(i)) by_wish_.push_back({wish_[Index(child)], child});
     std::stable_sort(by_wish_.begin(), by_wish_.end(),
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     AddStage(Stage::Kind::kBirth, born_in, plan);
@@ -239,7 +240,7 @@ class GroupPlanner {
 
   /// A stage with the children of by_wish_ that wish for its group.
   void AddStage(Stage::Kind kind, Slot group, GroupPlan* plan) {
-    Stage stage{kind, group, static_cast<std::int32_t>(plan->forks.size()), 0};
+    Stage stage{kind, group, ForkIndex(plan->forks.size()), ForkIndex(0)};
     auto first = std::lower_bound(by_wish_.begin(), by_wish_.end(), group,
                                   [](const auto& a, Slot b) { return a.first < b; });
     bool again = kind == Stage::Kind::kFinal &&
@@ -247,23 +248,23 @@ class GroupPlanner {
     for (; !again && first != by_wish_.end() && first->first == group; ++first) {
       plan->forks.push_back(first->second);
     }
-    stage.end_fork = static_cast<std::int32_t>(plan->forks.size());
+    stage.end_fork = ForkIndex(plan->forks.size());
     plan->stages.push_back(stage);
   }
 
-  void SetWish(std::int32_t child, Slot group) {
+  void SetWish(BirthIndex child, Slot group) {
     wish_[Index(child)] = birth_group_[Index(child)] = group;
   }
 
   struct Range {
-    const std::int32_t* first;
-    const std::int32_t* last;
-    const std::int32_t* begin() const { return first; }
-    const std::int32_t* end() const { return last; }
+    const BirthIndex* first;
+    const BirthIndex* last;
+    const BirthIndex* begin() const { return first; }
+    const BirthIndex* end() const { return last; }
   };
 
-  Range Children(std::int32_t i) const {
-    const std::int32_t* children = tree_.children.data();
+  Range Children(BirthIndex i) const {
+    const BirthIndex* children = tree_.children.data();
     return {children + tree_.first_child[Index(i)], children + tree_.first_child[Index(i) + 1]};
   }
 
@@ -273,17 +274,17 @@ class GroupPlanner {
   const Slot outside_;
   const GroupLikes likes_;
   const GroupCycles cycles_;
-  std::vector<std::int32_t> holder_child_;              ///< by cycle
-  std::vector<std::int32_t> broken_;                    ///< cycles that need no holder
-  std::vector<std::pair<std::int32_t, Slot>> holders_;  ///< process, the group that it holds
+  std::vector<BirthIndex> holder_child_;              ///< by cycle
+  std::vector<CycleIndex> broken_;                    ///< cycles that need no holder
+  std::vector<std::pair<BirthIndex, Slot>> holders_;  ///< process, the group that it holds
   std::vector<Slot> birth_group_;
-  std::vector<Slot> wish_;             ///< the group that its parent is in when it forks it
-  std::vector<std::int32_t> waiting_;  ///< one process's children
-  std::vector<std::pair<Slot, std::int32_t>> likers_;   ///< those of waiting_, by group
-  std::vector<std::int32_t> nr_likers_;                 ///< by slot of the group
-  std::vector<std::pair<std::int32_t, Slot>> best_;     ///< a heap of groups to visit, by rank
-  std::vector<bool> taken_;                             ///< has left waiting_
-  std::vector<std::pair<Slot, std::int32_t>> by_wish_;  ///< one process's children
+  std::vector<Slot> wish_;           ///< the group that its parent is in when it forks it
+  std::vector<BirthIndex> waiting_;  ///< one process's children
+  std::vector<std::pair<Slot, BirthIndex>> likers_;   ///< those of waiting_, by group
+  std::vector<std::int32_t> nr_likers_;               ///< by slot of the group
+  std::vector<std::pair<std::int32_t, Slot>> best_;   ///< a heap of groups to visit, by rank
+  std::vector<bool> taken_;                           ///< has left waiting_
+  std::vector<std::pair<Slot, BirthIndex>> by_wish_;  ///< one process's children
 };
 
 }  // namespace

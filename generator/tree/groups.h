@@ -9,6 +9,9 @@
 
 namespace crgen {
 
+using ForkIndex = Index<struct ForkIndexTag>;    ///< in GroupPlan::forks
+using StageIndex = Index<struct StageIndexTag>;  ///< in GroupPlan::stages
+
 /// A part of a process's life in one group, with the children that it forks meanwhile.
 struct Stage {
   enum class Kind : std::uint8_t {
@@ -18,18 +21,18 @@ struct Stage {
     kFinal,   ///< in the group that it has in the snapshot
   };
   Kind kind = Kind::kBirth;
-  Slot group = kNoSlot;         ///< the one that it enters; kBirth: is expected to be in
-  std::int32_t first_fork = 0;  ///< its children: GroupPlan::forks[first_fork … end_fork)
-  std::int32_t end_fork = 0;
+  Slot group = kNoSlot;     ///< the one that it enters; kBirth: is expected to be in
+  ForkIndex first_fork{0};  ///< its children: GroupPlan::forks[first_fork … end_fork)
+  ForkIndex end_fork{0};
   bool holds = false;  ///< its last part is to keep the group alive until the founder is replaced
 };
 
 /// stages[first_stage[i] … first_stage[i + 1]) are those of births[i]: kBirth, then visits (its own
 /// group first), then kSetSid or kFinal if it has one.
 struct GroupPlan {
-  std::vector<std::int32_t> first_stage;
+  std::vector<StageIndex> first_stage;
   std::vector<Stage> stages;
-  std::vector<std::int32_t> forks;
+  std::vector<BirthIndex> forks;
 };
 
 /// Chooses stages such that as few setpgid as possible are left. What it asks for is a wish: the

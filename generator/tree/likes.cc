@@ -29,27 +29,27 @@ GroupLikes::GroupLikes(const BirthTree& tree) {
   for (std::size_t k = tree.order.size(); k-- > 0;) Find(tree, tree.order[k]);
 }
 
-GroupLikes::Range GroupLikes::Liked(std::int32_t i) const {
+GroupLikes::Range GroupLikes::Liked(BirthIndex i) const {
   auto index = static_cast<std::size_t>(i);
   const Slot* first = liked_.data() + first_[index];
   return {first, first + count_[index]};
 }
 
-bool GroupLikes::IsLiked(std::int32_t i, Slot group) const {
+bool GroupLikes::IsLiked(BirthIndex i, Slot group) const {
   Range liked = Liked(i);
   return std::find(liked.begin(), liked.end(), group) != liked.end();
 }
 
 /// Children come first in this pass. Those that inherit what they like from a group that their
 /// parent is in at any rate do not matter to it.
-void GroupLikes::Find(const BirthTree& tree, std::int32_t i) {
+void GroupLikes::Find(const BirthTree& tree, BirthIndex i) {
   const Birth& birth = tree.At(i);
   bool has_final = !birth.leader() && birth.pgid != kNoSlot;
   bool leaves_own = FoundsGroupAndLeaves(tree, birth);
   auto index = static_cast<std::size_t>(i);
   counted_.clear();
   for (auto c = tree.first_child[index]; c < tree.first_child[index + 1]; ++c) {
-    std::int32_t child = tree.children[static_cast<std::size_t>(c)];
+    BirthIndex child = tree.children[static_cast<std::size_t>(c)];
     if (!ForkedInBirthSession(birth, tree.At(child))) continue;
     if ((has_final && IsLiked(child, birth.pgid)) || (leaves_own && IsLiked(child, birth.pid))) {
       continue;
@@ -62,8 +62,8 @@ void GroupLikes::Find(const BirthTree& tree, std::int32_t i) {
   for (const auto& [count, group] : ranked_) Like(tree, i, group);
 }
 
-void GroupLikes::Like(const BirthTree& tree, std::int32_t i, Slot group) {
-  std::int32_t founder = tree.numbers[group].process;
+void GroupLikes::Like(const BirthTree& tree, BirthIndex i, Slot group) {
+  BirthIndex founder = tree.numbers[group].process;
   if (founder >= 0 && tree.Descends(founder, i)) return;
   auto& count = count_[static_cast<std::size_t>(i)];
   if (static_cast<std::size_t>(count) >= kMaxKept || IsLiked(i, group)) return;

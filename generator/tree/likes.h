@@ -33,14 +33,14 @@ class GroupLikes {
   explicit GroupLikes(const BirthTree& tree);
 
   /// The best first; group 0, which nobody can join, before all others.
-  Range Liked(std::int32_t i) const;
-  bool IsLiked(std::int32_t i, Slot group) const;
+  Range Liked(BirthIndex i) const;
+  bool IsLiked(BirthIndex i, Slot group) const;
 
  private:
   static constexpr std::size_t kMaxKept = 8;
 
-  void Find(const BirthTree& tree, std::int32_t i);
-  void Like(const BirthTree& tree, std::int32_t i, Slot group);
+  void Find(const BirthTree& tree, BirthIndex i);
+  void Like(const BirthTree& tree, BirthIndex i, Slot group);
 
   std::vector<Slot> liked_;
   std::vector<std::int32_t> first_;

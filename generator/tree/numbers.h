@@ -13,13 +13,19 @@ namespace crgen {
 
 /// Index of a number in a NumberTable. Pids, groups and sessions are handled as slots, so that
 /// everything known about a number is one array access away.
-using Slot = std::int32_t;
-inline constexpr Slot kNoSlot = -1;
+using Slot = Index<struct SlotTag>;
+inline constexpr Slot kNoSlot;
+
+/// In BirthTree::births: a process of the snapshot, or one that is gone by now.
+using BirthIndex = Index<struct BirthIndexTag>;
+
+/// A process of the simulation; the first one is the restorer.
+using SimulatedIndex = Index<struct SimulatedIndexTag>;
 
 /// What a snapshot uses one number for (struct pid of the kernel: one object for all four uses).
 struct Number {
   Pid value = 0;
-  std::int32_t process = -1;     ///< the process that has it as pid, invented ones included
+  BirthIndex process{};          ///< the process that has it as pid, invented ones included
   bool tid = false;              ///< a further thread has it
   bool session = false;          ///< some process is in a session of this name
   Slot group_session = kNoSlot;  ///< the session of the group of this name
@@ -46,7 +52,7 @@ class NumberTable {
       Grow();
       place = Probe(value);
     }
-    Slot slot = static_cast<Slot>(numbers_.size());
+    const Slot slot(numbers_.size());
     table_[place] = slot;
     numbers_.push_back(Number{.value = value});
     largest_ = std::max(largest_, value);
@@ -84,7 +90,7 @@ class NumberTable {
   void Grow() {
     table_.assign(table_.size() * 2, kNoSlot);
     for (std::size_t i = 0; i < numbers_.size(); ++i) {
-      table_[Probe(numbers_[i].value)] = static_cast<Slot>(i);
+      table_[Probe(numbers_[i].value)] = Slot(i);
     }
   }
 

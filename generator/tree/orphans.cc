@@ -11,8 +11,8 @@
 namespace crgen {
 namespace {
 
-constexpr std::int32_t kRoot = 0;
-constexpr std::int32_t kNobody = -1;
+constexpr BirthIndex kRoot(0);
+constexpr BirthIndex kNobody;
 
 /// How many candidates are looked at before a new process is invented, and how far a chain of
 /// pieces is followed; both only bound the effort.
@@ -23,7 +23,7 @@ std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 class OrphanPlacer {
  public:
-  OrphanPlacer(const std::vector<std::int32_t>& orphans, bool siblings, BirthTree* tree,
+  OrphanPlacer(const std::vector<BirthIndex>& orphans, bool siblings, BirthTree* tree,
                TreeRefusal* refusal)
       : orphans_(orphans),
         siblings_(siblings),
@@ -34,10 +34,10 @@ class OrphanPlacer {
   Result Run() {
     nr_processes_ = static_cast<std::int32_t>(tree_.births.size());
     InventDeadSessionLeaders(&tree_);
-    for (auto i = nr_processes_; i < static_cast<std::int32_t>(tree_.births.size()); ++i) {
+    for (BirthIndex i(nr_processes_); i < BirthIndex(tree_.births.size()); ++i) {
       unused_leaders_.push_back(i);
     }
-    for (std::int32_t orphan : orphans_) {
+    for (BirthIndex orphan : orphans_) {
       tree_.At(orphan).parent = Home(tree_.At(orphan).birth_sid);
     }
     if (Failed(OrderBirths(&tree_))) return RefuseCycle();
@@ -47,7 +47,7 @@ class OrphanPlacer {
     CutPieces();
     ListTheDead();
     ListSiblings();
-    for (std::int32_t orphan : OrphansInOrder()) {
+    for (BirthIndex orphan : OrphansInOrder()) {
       if (Failed(Place(orphan))) return Result::kError;
     }
     if (numbers_[tree_.At(kRoot).pid].value == 1) InheritGroupsAtTheRoot();
@@ -56,10 +56,10 @@ class OrphanPlacer {
   }
 
  private:
-  std::int32_t Home(Slot session) const { return SessionHome(tree_, session); }
+  BirthIndex Home(Slot session) const { return SessionHome(tree_, session); }
 
   Result RefuseCycle() {
-    for (std::int32_t orphan : orphans_) {
+    for (BirthIndex orphan : orphans_) {
       if (tree_.place[Index(orphan)] != -1) continue;
       return Refuse(orphan, "it must be born in session " + Name(tree_.At(orphan).birth_sid) +
                                 ", whose leader descends from it");
@@ -74,14 +74,14 @@ class OrphanPlacer {
     for (std::size_t i = 0; i < piece_.size(); ++i) {
       const Birth& birth = tree_.births[i];
       bool cut = birth.origin != Origin::kSnapshot || birth.parent <= kRoot || birth.adopter >= 0;
-      piece_[i] = cut ? static_cast<std::int32_t>(i) : piece_[Index(birth.parent)];
+      piece_[i] = cut ? BirthIndex(i) : piece_[Index(birth.parent)];
     }
   }
 
   /// Whether `low` descends from `high`, the first of a piece. Gives up with "yes".
-  bool HangsBelow(std::int32_t low, std::int32_t high) const {
+  bool HangsBelow(BirthIndex low, BirthIndex high) const {
     for (int i = 0; i < kMaxChain; ++i) {
-      std::int32_t piece = piece_[Index(low)];
+      BirthIndex piece = piece_[Index(low)];
       if (piece == high) return true;
       if (piece == kRoot) return false;
       low = tree_.At(piece).parent;
@@ -96,7 +96,7 @@ class OrphanPlacer {
     invented_for_.assign(numbers_.size(), kNobody);
     next_dead_.assign(tree_.births.size(), kNobody);
     wanted_.assign(tree_.births.size(), kNoSlot);
-    for (auto i = static_cast<std::int32_t>(tree_.births.size()) - 1; i > kRoot; --i) {
+    for (BirthIndex i(tree_.births.size() - 1); i > kRoot; i = BirthIndex(i - 1)) {
       const Birth& birth = tree_.At(i);
       if (!birth.dies) continue;
       if (birth.pgid != kNoSlot) ListInGroup(birth.pgid, i);
@@ -110,13 +110,13 @@ class OrphanPlacer {
   }
 
   /// Founders first: what they wait for is least.
-  void ListInGroup(Slot group, std::int32_t i) {
+  void ListInGroup(Slot group, BirthIndex i) {
     auto& in_group = dead_in_group_[Index(group)];
     if (in_group == kNobody || tree_.At(i).pid == group) in_group = i;
   }
 
   /// A dead process may also hand down a group of its parent before it goes to its own.
-  void ListNearGroups(std::int32_t i) {
+  void ListNearGroups(BirthIndex i) {
     const Birth& birth = tree_.At(i);
     const Birth& parent = tree_.At(birth.parent);
     if (!birth.leader() && birth.pgid == parent.pgid) return;
@@ -132,16 +132,16 @@ class OrphanPlacer {
   void ListSiblings() {
     sibling_in_group_.assign(numbers_.size(), kNobody);
     sibling_in_session_.assign(numbers_.size(), kNobody);
-    for (std::int32_t i = 1; siblings_ && i < nr_processes_; ++i) {
+    for (BirthIndex i(1); siblings_ && i < nr_processes_; ++i) {
       const Birth& birth = tree_.At(i);
       if (!birth.leader()) continue;
       if (birth.parent == kRoot || birth.adopter == kRoot) ListSibling(i);
     }
   }
 
-  void ListSibling(std::int32_t i) {
+  void ListSibling(BirthIndex i) {
     const Birth& birth = tree_.At(i);
-    const auto list = [i](std::int32_t& sibling) {
+    const auto list = [i](BirthIndex& sibling) {
       if (sibling == kNobody) sibling = i;
     };
     list(sibling_in_session_[Index(birth.sid)]);
@@ -150,9 +150,9 @@ class OrphanPlacer {
   }
 
   /// Siblings that others of their group can be forked by come first.
-  std::vector<std::int32_t> OrphansInOrder() {
-    std::vector<std::int32_t> orphans = orphans_;
-    std::stable_partition(orphans.begin(), orphans.end(), [&](std::int32_t orphan) {
+  std::vector<BirthIndex> OrphansInOrder() {
+    std::vector<BirthIndex> orphans = orphans_;
+    std::stable_partition(orphans.begin(), orphans.end(), [&](BirthIndex orphan) {
       return FoundsGroup(orphan) && !tree_.At(orphan).dies &&
              FindSiblingInSession(orphan) != kNobody;
     });
@@ -160,14 +160,14 @@ class OrphanPlacer {
     return orphans;
   }
 
-  bool FoundsGroup(std::int32_t i) const { return numbers_[tree_.At(i).pid].nr_members > 0; }
+  bool FoundsGroup(BirthIndex i) const { return numbers_[tree_.At(i).pid].nr_members > 0; }
 
   /// Finds a process that can have forked `orphan`: a dead one or a sibling, best one in a group
   /// that the orphan likes.
-  Result Place(std::int32_t orphan) {
-    std::int32_t dead = FindInLikedGroup(orphan);
+  Result Place(BirthIndex orphan) {
+    BirthIndex dead = FindInLikedGroup(orphan);
     if (dead == kNobody) dead = FindInSession(orphan, true);
-    std::int32_t sibling = dead == kNobody ? FindSiblingInLikedGroup(orphan) : kNobody;
+    BirthIndex sibling = dead == kNobody ? FindSiblingInLikedGroup(orphan) : kNobody;
     if (dead == kNobody && sibling == kNobody) {
       dead = FindInSession(orphan, false);
       if (dead == kNobody) sibling = FindSiblingInSession(orphan);
@@ -180,16 +180,16 @@ class OrphanPlacer {
     return Result::kOk;
   }
 
-  std::int32_t FindSiblingInLikedGroup(std::int32_t orphan) const {
+  BirthIndex FindSiblingInLikedGroup(BirthIndex orphan) const {
     for (Slot group : likes_->Liked(orphan)) {
-      std::int32_t sibling = sibling_in_group_[Index(group)];
+      BirthIndex sibling = sibling_in_group_[Index(group)];
       if (sibling == kNobody || sibling == orphan || HangsBelow(sibling, orphan)) continue;
       if (numbers_[group].group_session == tree_.At(orphan).birth_sid) return sibling;
     }
     return kNobody;
   }
 
-  Result HangOnSibling(std::int32_t orphan, std::int32_t sibling) {
+  Result HangOnSibling(BirthIndex orphan, BirthIndex sibling) {
     Birth& birth = tree_.At(orphan);
     birth.parent = sibling;
     birth.adopter = kNobody;
@@ -198,38 +198,38 @@ class OrphanPlacer {
     return Result::kOk;
   }
 
-  std::int32_t FindSiblingInSession(std::int32_t orphan) const {
-    std::int32_t sibling = sibling_in_session_[Index(tree_.At(orphan).birth_sid)];
+  BirthIndex FindSiblingInSession(BirthIndex orphan) const {
+    BirthIndex sibling = sibling_in_session_[Index(tree_.At(orphan).birth_sid)];
     return sibling == kNobody || HangsBelow(sibling, orphan) ? kNobody : sibling;
   }
 
   /// A leader that is invented anyway and can fork the orphan as well as a sibling can.
-  std::int32_t FindSpareLeader(std::int32_t orphan) {
+  BirthIndex FindSpareLeader(BirthIndex orphan) {
     Slot session = tree_.At(orphan).birth_sid;
-    std::int32_t& leader = invented_for_[Index(session)];
+    BirthIndex& leader = invented_for_[Index(session)];
     if (leader == kNobody) leader = UseLeader(session);
     return leader != kNobody && CanBePlacedFor(leader, orphan) ? leader : kNobody;
   }
 
   /// The dead leader of the orphan's session, or a process that is invented for it.
-  std::int32_t FindOrInventParent(std::int32_t orphan) {
+  BirthIndex FindOrInventParent(BirthIndex orphan) {
     Slot session = tree_.At(orphan).birth_sid;
-    std::int32_t dead = Home(session);
+    BirthIndex dead = Home(session);
     if (tree_.At(dead).dies && !HangsBelow(dead, orphan)) return dead;
-    std::int32_t invented = invented_for_[Index(session)];
+    BirthIndex invented = invented_for_[Index(session)];
     if (invented != kNobody) return invented;
     invented = UseLeader(session);
     if (invented == kNobody) invented = InventParent(session);
     return invented_for_[Index(session)] = invented;
   }
 
-  std::int32_t FindInLikedGroup(std::int32_t child) const {
-    for (const std::vector<std::int32_t>* dead_of : {&dead_in_group_, &dead_near_group_}) {
+  BirthIndex FindInLikedGroup(BirthIndex child) const {
+    for (const std::vector<BirthIndex>* dead_of : {&dead_in_group_, &dead_near_group_}) {
       for (Slot group : likes_->Liked(child)) {
-        std::int32_t dead = (*dead_of)[Index(group)];
+        BirthIndex dead = (*dead_of)[Index(group)];
         if (dead == kNobody || dead == child || HangsBelow(dead, child)) continue;
         if (numbers_[group].group_session != tree_.At(child).birth_sid) continue;
-        std::int32_t founder = numbers_[group].process;
+        BirthIndex founder = numbers_[group].process;
         if (founder != kNobody && founder != dead && HangsBelow(founder, child)) continue;
         return dead;
       }
@@ -239,9 +239,9 @@ class OrphanPlacer {
 
   /// A dead process that was in the session for a while; `free_choice`: an invented one that can
   /// still be placed in the group that the child likes best.
-  std::int32_t FindInSession(std::int32_t child, bool free_choice) const {
+  BirthIndex FindInSession(BirthIndex child, bool free_choice) const {
     Slot session = tree_.At(child).birth_sid;
-    std::int32_t dead = dead_in_session_[Index(session)];
+    BirthIndex dead = dead_in_session_[Index(session)];
     for (int i = 0; dead != kNobody && i < kMaxCandidates; ++i) {
       bool fits = tree_.At(dead).birth_sid == session && !HangsBelow(dead, child);
       if (fits && (!free_choice || CanBePlacedFor(dead, child))) return dead;
@@ -250,7 +250,7 @@ class OrphanPlacer {
     return kNobody;
   }
 
-  bool CanBePlacedFor(std::int32_t dead, std::int32_t child) const {
+  bool CanBePlacedFor(BirthIndex dead, BirthIndex child) const {
     if (tree_.At(dead).origin == Origin::kSnapshot) return false;
     Slot wanted = wanted_[Index(dead)];
     return wanted == kNoSlot || likes_->IsLiked(child, wanted);
@@ -258,11 +258,11 @@ class OrphanPlacer {
 
   /// A dead session leader may have been born in any session, so it can be the orphans' parent
   /// before its setsid.
-  std::int32_t UseLeader(Slot session) {
-    std::int32_t home = Home(session);
+  BirthIndex UseLeader(Slot session) {
+    BirthIndex home = Home(session);
     std::size_t nr_tries = std::min<std::size_t>(unused_leaders_.size(), kMaxCandidates);
     for (std::size_t i = 0; i < nr_tries; ++i) {
-      std::int32_t leader = unused_leaders_[unused_leaders_.size() - 1 - i];
+      BirthIndex leader = unused_leaders_[unused_leaders_.size() - 1 - i];
       if (HangsBelow(home, leader)) continue;
       unused_leaders_.erase(unused_leaders_.end() - 1 - static_cast<std::ptrdiff_t>(i));
       tree_.At(leader).parent = home;
@@ -272,21 +272,21 @@ class OrphanPlacer {
     return kNobody;
   }
 
-  std::int32_t InventParent(Slot session) {
+  BirthIndex InventParent(Slot session) {
     Slot pid = numbers_.AddFree();
     if (pid == kNoSlot) return kNobody;
-    std::int32_t invented = InventProcess({.pid = pid,
-                                           .parent = Home(session),
-                                           .birth_sid = session,
-                                           .sid = session,
-                                           .origin = Origin::kForOrphans},
-                                          &tree_);
+    BirthIndex invented = InventProcess({.pid = pid,
+                                         .parent = Home(session),
+                                         .birth_sid = session,
+                                         .sid = session,
+                                         .origin = Origin::kForOrphans},
+                                        &tree_);
     piece_.push_back(invented);
     wanted_.push_back(kNoSlot);
     return invented;
   }
 
-  void Hang(std::int32_t child, std::int32_t parent) {
+  void Hang(BirthIndex child, BirthIndex parent) {
     Birth& birth = tree_.At(child);
     birth.parent = parent;
     birth.adopter = kRoot;
@@ -305,13 +305,13 @@ class OrphanPlacer {
   /// saves a setpgid.
   void InheritGroupsAtTheRoot() {
     const Birth& root = tree_.At(kRoot);
-    std::vector<std::pair<Slot, std::int32_t>> others;  // group, process
-    for (std::int32_t i = 1; i < nr_processes_; ++i) {
+    std::vector<std::pair<Slot, BirthIndex>> others;  // group, process
+    for (BirthIndex i(1); i < nr_processes_; ++i) {
       const Birth& birth = tree_.At(i);
       auto liked = likes_->Liked(i);
       if (birth.parent != kRoot || birth.outside_group || liked.begin() == liked.end()) continue;
       if (birth.birth_sid == root.sid && likes_->IsLiked(i, root.pgid)) continue;
-      std::int32_t dead = FindInLikedGroup(i);
+      BirthIndex dead = FindInLikedGroup(i);
       if (dead == kNobody && birth.birth_sid == root.sid) dead = FindInSession(i, true);
       if (dead != kNobody) {
         Hang(i, dead);
@@ -328,13 +328,13 @@ class OrphanPlacer {
 
   /// Several children like one group: a dead process that joins it costs one setpgid for all, and
   /// another one if it comes back to the group that it was born in.
-  void InheritByVisit(const std::pair<Slot, std::int32_t>* first,
-                      const std::pair<Slot, std::int32_t>* last) {
-    std::int32_t dead = FindInSession(first->second, false);
+  void InheritByVisit(const std::pair<Slot, BirthIndex>* first,
+                      const std::pair<Slot, BirthIndex>* last) {
+    BirthIndex dead = FindInSession(first->second, false);
     if (dead == kNobody) return;
     bool comes_back = tree_.At(dead).pgid == tree_.At(kRoot).pgid;
     if (comes_back && last - first < 2) return;
-    std::int32_t founder = numbers_[first->first].process;
+    BirthIndex founder = numbers_[first->first].process;
     for (auto other = first; other <= last; ++other) {
       if (HangsBelow(dead, other->second) || HangsBelow(founder, other->second)) continue;
       Hang(other->second, dead);
@@ -344,26 +344,26 @@ class OrphanPlacer {
   /// An invented process is forked by a member of the group that most of its children need, so that
   /// they inherit it.
   void PlaceInvented() {
-    std::vector<std::int32_t> hosts(numbers_.size(), kNobody);
-    for (std::int32_t i = nr_processes_ - 1; i >= kRoot; --i) {
+    std::vector<BirthIndex> hosts(numbers_.size(), kNobody);
+    for (BirthIndex i(nr_processes_ - 1); i >= kRoot; i = BirthIndex(i - 1)) {
       const Birth& birth = tree_.At(i);
       auto& host = hosts[Index(birth.pgid)];
       if (host == kNobody || tree_.At(host).pid != birth.pgid) host = i;
     }
-    for (std::int32_t i = kRoot; i < nr_processes_; ++i) {  // a founder that moved on was a member
+    for (BirthIndex i = kRoot; i < nr_processes_; ++i) {  // a founder that moved on was a member
       if (FoundsGroupAndLeaves(tree_, tree_.At(i))) hosts[Index(tree_.At(i).pid)] = i;
     }
     std::sort(groups_wanted_.begin(), groups_wanted_.end());
     std::size_t first = 0;
     while (first < groups_wanted_.size()) {
-      std::int32_t invented = groups_wanted_[first].first;
+      BirthIndex invented = groups_wanted_[first].first;
       std::size_t best_count = 0;
-      std::int32_t best_host = kNobody;
+      BirthIndex best_host = kNobody;
       while (first < groups_wanted_.size() && groups_wanted_[first].first == invented) {
         std::size_t last = first;
         while (last < groups_wanted_.size() && groups_wanted_[last] == groups_wanted_[first])
           ++last;
-        std::int32_t host = hosts[Index(groups_wanted_[first].second)];
+        BirthIndex host = hosts[Index(groups_wanted_[first].second)];
         if (last - first > best_count && host != kNobody && !HangsBelow(host, invented) &&
             tree_.At(host).sid == tree_.At(invented).birth_sid) {
           best_count = last - first;
@@ -375,41 +375,41 @@ class OrphanPlacer {
     }
   }
 
-  Result Refuse(std::int32_t i, std::string reason) {
+  Result Refuse(BirthIndex i, std::string reason) {
     *refusal_ = {numbers_[tree_.At(i).pid].value, std::move(reason)};
     return Result::kError;
   }
 
   std::string Name(Slot slot) const { return std::to_string(numbers_[slot].value); }
 
-  const std::vector<std::int32_t>& orphans_;
+  const std::vector<BirthIndex>& orphans_;
   const bool siblings_;
   BirthTree& tree_;
   NumberTable& numbers_;
   TreeRefusal* refusal_;
   std::int32_t nr_processes_ = 0;
-  std::vector<std::int32_t> piece_;             ///< first process of each process's piece
-  std::vector<std::int32_t> unused_leaders_;    ///< invented, not yet anybody's parent elsewhere
-  std::vector<std::int32_t> dead_in_group_;     ///< by slot of the group
-  std::vector<std::int32_t> dead_near_group_;   ///< by slot: one whose parent is in the group
-  std::vector<std::int32_t> dead_in_session_;   ///< by slot of the session; goes on in next_dead_
-  std::vector<std::int32_t> invented_for_;      ///< by slot of the session
-  std::vector<std::int32_t> sibling_in_group_;  ///< by slot: a child of the root
-  std::vector<std::int32_t> sibling_in_session_;
-  std::vector<std::int32_t> next_dead_;
+  std::vector<BirthIndex> piece_;             ///< first process of each process's piece
+  std::vector<BirthIndex> unused_leaders_;    ///< invented, not yet anybody's parent elsewhere
+  std::vector<BirthIndex> dead_in_group_;     ///< by slot of the group
+  std::vector<BirthIndex> dead_near_group_;   ///< by slot: one whose parent is in the group
+  std::vector<BirthIndex> dead_in_session_;   ///< by slot of the session; goes on in next_dead_
+  std::vector<BirthIndex> invented_for_;      ///< by slot of the session
+  std::vector<BirthIndex> sibling_in_group_;  ///< by slot: a child of the root
+  std::vector<BirthIndex> sibling_in_session_;
+  std::vector<BirthIndex> next_dead_;
   std::vector<Slot> wanted_;  ///< the group that an invented process is to be placed in
   std::optional<GroupLikes> likes_;
-  std::vector<std::pair<std::int32_t, Slot>> groups_wanted_;  ///< invented parent, child's group
+  std::vector<std::pair<BirthIndex, Slot>> groups_wanted_;  ///< invented parent, child's group
 };
 
 }  // namespace
 
-Result PlaceOrphans(const std::vector<std::int32_t>& orphans, bool siblings, BirthTree* tree,
+Result PlaceOrphans(const std::vector<BirthIndex>& orphans, bool siblings, BirthTree* tree,
                     TreeRefusal* refusal) {
   return OrphanPlacer(orphans, siblings, tree, refusal).Run();
 }
 
-std::string InventionReason(const BirthTree& tree, std::int32_t i) {
+std::string InventionReason(const BirthTree& tree, BirthIndex i) {
   const Birth& birth = tree.At(i);
   auto name = [&](Slot slot) { return std::to_string(tree.numbers[slot].value); };
   switch (birth.origin) {

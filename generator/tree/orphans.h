@@ -18,10 +18,10 @@ namespace crgen {
 /// Errors: an orphan's session is led by one of its own descendants; no free number.
 /// Cost: O(n log n).
 /// Rules: the heuristics of reverse reparenting, see InventionReason().
-Result PlaceOrphans(const std::vector<std::int32_t>& orphans, bool siblings, BirthTree* tree,
+Result PlaceOrphans(const std::vector<BirthIndex>& orphans, bool siblings, BirthTree* tree,
                     TreeRefusal* refusal);
 
 /// The heuristic or rule behind the invented process births[i], for people.
-std::string InventionReason(const BirthTree& tree, std::int32_t i);
+std::string InventionReason(const BirthTree& tree, BirthIndex i);
 
 }  // namespace crgen

@@ -12,9 +12,9 @@
 namespace crgen {
 namespace {
 
-constexpr std::int32_t kRoot = 0;
-constexpr std::int32_t kRestorer = -1;
-constexpr std::int32_t kNone = -1;
+constexpr BirthIndex kRoot(0);
+constexpr BirthIndex kRestorer;
+constexpr BirthIndex kNone;
 
 enum class State : std::uint8_t { kUnborn, kReady, kBlocked, kDone, kZombie, kGone };
 
@@ -22,16 +22,18 @@ enum class State : std::uint8_t { kUnborn, kReady, kBlocked, kDone, kZombie, kGo
 struct Progress {
   State state = State::kUnborn;
   Slot group = kNoSlot;
-  std::int32_t parent = kRestorer;  ///< at this moment, or at its exit
-  std::int32_t heir = kRestorer;    ///< who got its children at its exit
-  std::int32_t stage = 0;           ///< index in GroupPlan::stages
-  std::int32_t next_fork = 0;
+  BirthIndex parent = kRestorer;  ///< at this moment, or at its exit
+  BirthIndex heir = kRestorer;    ///< who got its children at its exit
+  StageIndex stage{0};            ///< index in GroupPlan::stages
+  ForkIndex next_fork{0};
 };
+
+using WaiterIndex = Index<struct WaiterIndexTag>;
 
 /// Who waits for a group; lists in one array.
 struct Waiter {
-  std::int32_t process;
-  std::int32_t next;
+  BirthIndex process;
+  WaiterIndex next;
 };
 
 class Scheduler {
@@ -43,13 +45,13 @@ class Scheduler {
   Result Run(TreeRefusal* refusal) {
     progress_.resize(tree_.births.size());
     nr_in_group_.assign(tree_.numbers.size(), 0);
-    await_group_.assign(tree_.numbers.size(), kNone);
-    await_other_.assign(tree_.numbers.size(), kNone);
+    await_group_.assign(tree_.numbers.size(), {});
+    await_other_.assign(tree_.numbers.size(), {});
     root_is_init_ = PidOf(kRoot) == 1;
     BeBorn(kRoot, kRestorer, tree_.numbers.Find(0));
     do {
       while (!ready_.empty()) {
-        std::int32_t i = ready_.back();
+        BirthIndex i = ready_.back();
         ready_.pop_back();
         if (At(i).state == State::kReady) Continue(i);
       }
@@ -60,7 +62,7 @@ class Scheduler {
       bool zombie = tree_.births[i].origin == Origin::kSnapshot && tree_.births[i].dies;
       State end = zombie ? State::kZombie : tree_.births[i].dies ? State::kGone : State::kDone;
       if (state == end) continue;
-      *refusal = {PidOf(static_cast<std::int32_t>(i)), "no order of commands was found for it"};
+      *refusal = {PidOf(BirthIndex(i)), "no order of commands was found for it"};
       return Result::kError;
     }
     SetFinalFlags();
@@ -69,12 +71,13 @@ class Scheduler {
 
  private:
   /// Runs process i until it forks (then the child runs first), waits, or is finished.
-  void Continue(std::int32_t i) {
+  void Continue(BirthIndex i) {
     for (;;) {
       Progress& self = At(i);
       const Stage& stage = stages_[Index(self.stage)];
       while (self.next_fork < stage.end_fork) {
-        std::int32_t child = plan_.forks[Index(self.next_fork++)];
+        BirthIndex child = plan_.forks[Index(self.next_fork)];
+        ++self.next_fork;
         if (At(child).state != State::kUnborn) continue;
         ready_.push_back(i);
         Fork(i, child);
@@ -85,17 +88,19 @@ class Scheduler {
     }
   }
 
-  std::int32_t LastStage(std::int32_t i) const {
-    return Index(i) + 1 < plan_.first_stage.size() ? plan_.first_stage[Index(i) + 1] : 0;
+  StageIndex LastStage(BirthIndex i) const {
+    return Index(i) + 1 < plan_.first_stage.size() ? plan_.first_stage[Index(i) + 1]
+                                                   : StageIndex(0);
   }
 
   /// Enters the next stage, visits in any order, or blocks.
-  bool NextStage(std::int32_t i) {
+  bool NextStage(BirthIndex i) {
     Progress& self = At(i);
-    std::int32_t next = self.stage + 1;
-    std::int32_t end = LastStage(i);
-    while (end > next && stages_[Index(end) - 1].kind != Stage::Kind::kVisit) --end;
-    std::int32_t chosen = next;
+    const StageIndex next(self.stage + 1);
+    StageIndex end = LastStage(i);
+    while (end > next && stages_[Index(end) - 1].kind != Stage::Kind::kVisit)
+      end = StageIndex(end - 1);
+    StageIndex chosen = next;
     if (next < end) {  // the visits that are left; done ones have been moved to the front
       auto ready = [&](const Stage& s) { return IsNeedless(i, s) || CanEnter(i, s); };
       while (chosen < end && !ready(stages_[Index(chosen)])) ++chosen;
@@ -103,7 +108,7 @@ class Scheduler {
       std::swap(stages_[Index(next)], stages_[Index(chosen)]);
       if (IsNeedless(i, stages_[Index(next)])) return SkipStage(i);
     } else if (!CanEnter(i, stages_[Index(next)])) {
-      return Block(i, next, next + 1);
+      return Block(i, next, StageIndex(next + 1));
     }
     const Stage& stage = stages_[Index(next)];
     self.stage = next;
@@ -118,36 +123,36 @@ class Scheduler {
   }
 
   /// A visit whose children have all been forked early.
-  bool IsNeedless(std::int32_t i, const Stage& stage) const {
+  bool IsNeedless(BirthIndex i, const Stage& stage) const {
     if (stage.holds || stage.group == tree_.At(i).pid) return false;
-    for (std::int32_t f = stage.first_fork; f < stage.end_fork; ++f) {
+    for (ForkIndex f = stage.first_fork; f < stage.end_fork; ++f) {
       if (At(plan_.forks[Index(f)]).state == State::kUnborn) return false;
     }
     return true;
   }
 
-  bool SkipStage(std::int32_t i) {
+  bool SkipStage(BirthIndex i) {
     Progress& self = At(i);
     ++self.stage;
     self.next_fork = stages_[Index(self.stage)].end_fork;
     return true;
   }
 
-  bool CanEnter(std::int32_t i, const Stage& stage) const {
+  bool CanEnter(BirthIndex i, const Stage& stage) const {
     if (stage.group == At(i).group) return true;
     if (stage.group != tree_.At(i).pid && nr_in_group_[Index(stage.group)] == 0) return false;
     return CanLeave(i);
   }
 
   /// The last member must not leave a group that the snapshot has.
-  bool CanLeave(std::int32_t i) const {
+  bool CanLeave(BirthIndex i) const {
     Slot group = At(i).group;
     if (tree_.numbers[group].nr_members == 0) return true;
     return nr_in_group_[Index(group)] >= 2 && !MustHold(i);
   }
 
   /// A holder stays until the group's founder is gone and another member has come.
-  bool MustHold(std::int32_t i) const {
+  bool MustHold(BirthIndex i) const {
     if (Index(i) + 1 >= plan_.first_stage.size()) return false;
     const Stage& stage = stages_[Index(At(i).stage)];
     if (!stage.holds || stage.group != At(i).group) return false;
@@ -155,28 +160,28 @@ class Scheduler {
   }
 
   /// Waits for what the stages [first, end) lack.
-  bool Block(std::int32_t i, std::int32_t first, std::int32_t end) {
+  bool Block(BirthIndex i, StageIndex first, StageIndex end) {
     Progress& self = At(i);
     self.state = State::kBlocked;
     if (!CanLeave(i)) {
       Await(&await_other_[Index(self.group)], i);
     } else {
-      for (std::int32_t s = first; s < end; ++s)
+      for (StageIndex s = first; s < end; ++s)
         Await(&await_group_[Index(stages_[Index(s)].group)], i);
     }
     blocked_.push_back(i);
     return false;
   }
 
-  void Await(std::int32_t* list, std::int32_t i) {
-    if (*list != kNone && waiters_[Index(*list)].process == i) return;
+  void Await(WaiterIndex* list, BirthIndex i) {
+    if (*list >= 0 && waiters_[Index(*list)].process == i) return;
     waiters_.push_back({i, *list});
-    *list = static_cast<std::int32_t>(waiters_.size()) - 1;
+    *list = WaiterIndex(waiters_.size() - 1);
   }
 
-  void Wake(std::int32_t* list) {
-    std::int32_t waiter = std::exchange(*list, kNone);
-    while (waiter != kNone) {
+  void Wake(WaiterIndex* list) {
+    WaiterIndex waiter = std::exchange(*list, {});
+    while (waiter >= 0) {
       Waiter entry = waiters_[Index(waiter)];
       waiter = entry.next;
       if (At(entry.process).state == State::kBlocked) {
@@ -188,7 +193,7 @@ class Scheduler {
     }
   }
 
-  void Enter(std::int32_t i, Slot group) {
+  void Enter(BirthIndex i, Slot group) {
     Slot left = std::exchange(At(i).group, group);
     if (left == group) return;
     if (--nr_in_group_[Index(left)] >= 2) Wake(&await_other_[Index(left)]);
@@ -201,14 +206,14 @@ class Scheduler {
     if (count >= 2) Wake(&await_other_[Index(group)]);
   }
 
-  void Fork(std::int32_t i, std::int32_t child) {
+  void Fork(BirthIndex i, BirthIndex child) {
     BeBorn(child, i, At(i).group);
     if (!tree_.At(child).sibling) return;
     ops_.back().clone_parent = true;
     At(child).parent = At(i).parent;
   }
 
-  void BeBorn(std::int32_t i, std::int32_t parent, Slot group) {
+  void BeBorn(BirthIndex i, BirthIndex parent, Slot group) {
     Progress& self = At(i);
     Emit(TreeOp::Kind::kFork, parent, PidOf(i));
     self.state = State::kReady;
@@ -223,10 +228,10 @@ class Scheduler {
     ready_.push_back(i);
   }
 
-  void Finish(std::int32_t i) {
+  void Finish(BirthIndex i) {
     At(i).state = State::kDone;
     if (!tree_.At(i).dies) return;
-    if (tree_.deep && FirstChild(i) != FirstChild(i + 1)) {
+    if (tree_.deep && FirstChild(i) != ChildrenEnd(i)) {
       late_exits_.push_back(i);  // may have to hand its children to a subreaper
     } else {
       Exit(i);
@@ -236,12 +241,12 @@ class Scheduler {
   /// Descendants first, so that nobody is taken away from below the subreaper that is to adopt its
   /// children. One process at a time is a subreaper.
   void ExitLate() {
-    std::sort(late_exits_.begin(), late_exits_.end(), [&](std::int32_t a, std::int32_t b) {
+    std::sort(late_exits_.begin(), late_exits_.end(), [&](BirthIndex a, BirthIndex b) {
       return tree_.place[Index(a)] > tree_.place[Index(b)];
     });
-    for (std::int32_t i : late_exits_) {
-      for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
-        std::int32_t child = tree_.children[Index(c)];
+    for (BirthIndex i : late_exits_) {
+      for (ChildIndex c = FirstChild(i); c < ChildrenEnd(i); ++c) {
+        BirthIndex child = tree_.children[Index(c)];
         if (At(child).parent != i || tree_.At(child).origin != Origin::kSnapshot) continue;
         MakeSubreaper(tree_.At(child).adopter);
         break;
@@ -250,7 +255,7 @@ class Scheduler {
     }
   }
 
-  void MakeSubreaper(std::int32_t i) {
+  void MakeSubreaper(BirthIndex i) {
     if (i == kRoot && root_is_init_) i = kNone;
     if (i == subreaper_) return;
     if (subreaper_ != kNone) Emit(TreeOp::Kind::kSetSubreaper, subreaper_, 0);
@@ -260,11 +265,11 @@ class Scheduler {
 
   /// Its children go to the reaper; a root that is not init adopts them as a subreaper, those that
   /// are gone at the end too while they can have children.
-  void Exit(std::int32_t i) {
+  void Exit(BirthIndex i) {
     const Birth& birth = tree_.At(i);
     bool orphans = false;
-    for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
-      std::int32_t child = tree_.children[Index(c)];
+    for (ChildIndex c = FirstChild(i); c < ChildrenEnd(i); ++c) {
+      BirthIndex child = tree_.children[Index(c)];
       bool stays = tree_.At(child).origin == Origin::kSnapshot || At(child).state < State::kZombie;
       if (At(child).parent == i && stays) orphans = true;
     }
@@ -275,29 +280,30 @@ class Scheduler {
     Emit(TreeOp::Kind::kExit, i, 0);
     At(i).state = State::kZombie;
     At(i).heir = HeirOf(i);
-    for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
+    for (ChildIndex c = FirstChild(i); c < ChildrenEnd(i); ++c) {
       Progress& child = At(tree_.children[Index(c)]);
       if (child.parent == i) child.parent = At(i).heir;
     }
     if (birth.origin != Origin::kSnapshot) Reap(i);
   }
 
-  std::int32_t HeirOf(std::int32_t i) const {
+  BirthIndex HeirOf(BirthIndex i) const {
     if (subreaper_ != kNone && tree_.Descends(i, subreaper_)) return subreaper_;
     return root_is_init_ ? kRoot : kRestorer;
   }
 
   /// Index in tree_.children; holders have no children.
-  std::int32_t FirstChild(std::int32_t i) const {
+  ChildIndex FirstChild(BirthIndex i) const {
     auto last = tree_.first_child.size() - 1;
     return tree_.first_child[std::min(Index(i), last)];
   }
+  ChildIndex ChildrenEnd(BirthIndex i) const { return FirstChild(BirthIndex(i + 1)); }
 
   /// Waits for the invented zombie i, as soon as it need not hold its group any more.
-  void Reap(std::int32_t i) {
+  void Reap(BirthIndex i) {
     Slot group = At(i).group;
     if (!CanLeave(i)) return Await(&await_other_[Index(group)], i);
-    std::int32_t parent = At(i).parent;
+    BirthIndex parent = At(i).parent;
     while (parent != kRestorer && At(parent).state >= State::kZombie) parent = At(parent).heir;
     Emit(TreeOp::Kind::kWait, parent, PidOf(i));
     At(i).state = State::kGone;
@@ -313,10 +319,10 @@ class Scheduler {
   }
 
   /// Offers the processes of `from` to `way_out` until one takes it; the others go on to `to`.
-  bool Try(std::deque<std::int32_t>* from, std::deque<std::int32_t>* to,
-           bool (Scheduler::*way_out)(std::int32_t)) {
+  bool Try(std::deque<BirthIndex>* from, std::deque<BirthIndex>* to,
+           bool (Scheduler::*way_out)(BirthIndex)) {
     while (!from->empty()) {
-      std::int32_t i = from->front();
+      BirthIndex i = from->front();
       if (At(i).state == State::kBlocked && (this->*way_out)(i)) return true;
       from->pop_front();
       if (to != nullptr && At(i).state == State::kBlocked) to->push_back(i);
@@ -325,10 +331,10 @@ class Scheduler {
   }
 
   /// The founder of a group that i waits for is not born: forks its next ancestor now.
-  bool ForkFounderEarly(std::int32_t i) {
-    for (std::int32_t s = At(i).stage + 1; s < LastStage(i); ++s) {
+  bool ForkFounderEarly(BirthIndex i) {
+    for (StageIndex s(At(i).stage + 1); s < LastStage(i); ++s) {
       Slot group = stages_[Index(s)].group;
-      std::int32_t needed = tree_.numbers[group].process;
+      BirthIndex needed = tree_.numbers[group].process;
       if (needed == kNone || nr_in_group_[Index(group)] != 0) continue;
       if (At(needed).state != State::kUnborn) continue;
       needed = FirstUnborn(needed);
@@ -341,21 +347,21 @@ class Scheduler {
   }
 
   /// The highest ancestor of `low`, which is not born, that is not born either.
-  std::int32_t FirstUnborn(std::int32_t low) {
+  BirthIndex FirstUnborn(BirthIndex low) {
     if (!born_) {
       born_.emplace();
       born_->Reserve(tree_.births.size());
       for (const Birth& birth : tree_.births) born_->Add(birth.parent);
       for (std::size_t i = 0; i < progress_.size(); ++i) {
-        if (progress_[i].state != State::kUnborn) born_->Mark(static_cast<std::int32_t>(i), true);
+        if (progress_[i].state != State::kUnborn) born_->Mark(BirthIndex(i), true);
       }
     }
     return born_->LastBefore(low, born_->NearestMarked(low));
   }
 
-  bool ForkAnyEarly(std::int32_t i) {
-    for (std::int32_t c = FirstChild(i); c < FirstChild(i + 1); ++c) {
-      std::int32_t child = tree_.children[Index(c)];
+  bool ForkAnyEarly(BirthIndex i) {
+    for (ChildIndex c = FirstChild(i); c < ChildrenEnd(i); ++c) {
+      BirthIndex child = tree_.children[Index(c)];
       if (At(child).state != State::kUnborn || !CanForkNow(child)) continue;
       MakeReady(i);  // to see what it can leave out now
       Fork(i, child);
@@ -365,19 +371,19 @@ class Scheduler {
   }
 
   /// A child of a leader must be born on the right side of its setsid.
-  bool CanForkNow(std::int32_t child) const {
-    std::int32_t parent = tree_.At(child).parent;
+  bool CanForkNow(BirthIndex child) const {
+    BirthIndex parent = tree_.At(child).parent;
     const Birth& birth = tree_.At(parent);
     return !birth.leader() || tree_.At(child).birth_sid != birth.pid ||
            At(parent).group == birth.pid;
   }
 
   /// i is the last in a group that others will need: a zombie keeps it instead.
-  bool InventHolder(std::int32_t i) {
+  bool InventHolder(BirthIndex i) {
     if (CanLeave(i) || MustHold(i)) return false;
     Slot pid = tree_.numbers.AddFree();
     if (pid == kNoSlot) return false;
-    auto holder = static_cast<std::int32_t>(tree_.births.size());
+    const BirthIndex holder(tree_.births.size());
     tree_.births.push_back({.pid = pid,
                             .parent = i,
                             .birth_sid = tree_.At(i).birth_sid,
@@ -387,8 +393,8 @@ class Scheduler {
     tree_.numbers[pid].process = holder;
     progress_.push_back({});
     nr_in_group_.push_back(0);
-    await_group_.push_back(kNone);
-    await_other_.push_back(kNone);
+    await_group_.push_back({});
+    await_other_.push_back({});
     BeBorn(holder, i, At(i).group);
     ready_.pop_back();
     Emit(TreeOp::Kind::kExit, holder, 0);
@@ -398,16 +404,16 @@ class Scheduler {
   }
 
   /// The cycle that i is to hold a group for has not come to that.
-  bool StopHolding(std::int32_t i) {
+  bool StopHolding(BirthIndex i) {
     bool held = false;
-    for (std::int32_t s = At(i).stage; s < LastStage(i); ++s) {
+    for (StageIndex s = At(i).stage; s < LastStage(i); ++s) {
       held = std::exchange(stages_[Index(s)].holds, false) || held;
     }
     if (held) MakeReady(i);
     return held;
   }
 
-  void MakeReady(std::int32_t i) {
+  void MakeReady(BirthIndex i) {
     At(i).state = State::kReady;
     ready_.push_back(i);
   }
@@ -416,18 +422,18 @@ class Scheduler {
     if (subreaper_ != kNone && !snapshot_.nodes[Index(subreaper_)].subreaper) MakeSubreaper(kNone);
     for (std::size_t i = 0; i < snapshot_.nodes.size(); ++i) {
       const TreeNode& node = snapshot_.nodes[i];
-      if (!node.subreaper || node.zombie || static_cast<std::int32_t>(i) == subreaper_) continue;
-      Emit(TreeOp::Kind::kSetSubreaper, static_cast<std::int32_t>(i), 1);
+      if (!node.subreaper || node.zombie || BirthIndex(i) == subreaper_) continue;
+      Emit(TreeOp::Kind::kSetSubreaper, BirthIndex(i), 1);
     }
   }
 
-  void Emit(TreeOp::Kind kind, std::int32_t i, Pid arg) {
+  void Emit(TreeOp::Kind kind, BirthIndex i, Pid arg) {
     ops_.push_back({.kind = kind, .pid = i == kRestorer ? 0 : PidOf(i), .arg = arg});
   }
 
-  Pid PidOf(std::int32_t i) const { return tree_.numbers[tree_.At(i).pid].value; }
-  Progress& At(std::int32_t i) { return progress_[Index(i)]; }
-  const Progress& At(std::int32_t i) const { return progress_[Index(i)]; }
+  Pid PidOf(BirthIndex i) const { return tree_.numbers[tree_.At(i).pid].value; }
+  Progress& At(BirthIndex i) { return progress_[Index(i)]; }
+  const Progress& At(BirthIndex i) const { return progress_[Index(i)]; }
   static std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
   const TreeSnapshot& snapshot_;
@@ -437,15 +443,16 @@ class Scheduler {
   std::vector<Stage> stages_;  ///< the plan's; visits in the order in which they happen
   std::vector<Progress> progress_;
   std::vector<std::int32_t> nr_in_group_;  ///< members now, zombies too, by slot
-  std::vector<std::int32_t> await_group_;  ///< by slot: until it exists; first in waiters_
-  std::vector<std::int32_t> await_other_;  ///< by slot: until somebody else is in it
+  std::vector<WaiterIndex> await_group_;   ///< by slot: until it exists; first in waiters_
+  std::vector<WaiterIndex> await_other_;   ///< by slot: until somebody else is in it
   std::vector<Waiter> waiters_;
-  std::vector<std::int32_t> ready_;  ///< a stack: depth first
-  std::deque<std::int32_t> blocked_, blocked_again_, blocked_hard_, blocked_holders_;
-  std::optional<Forest> born_;  ///< births, marked when they have happened; made when asked for
+  std::vector<BirthIndex> ready_;  ///< a stack: depth first
+  std::deque<BirthIndex> blocked_, blocked_again_, blocked_hard_, blocked_holders_;
+  std::optional<Forest<BirthIndex>>
+      born_;  ///< births, marked when they have happened; made when asked for
   bool root_is_init_ = false;
-  std::int32_t subreaper_ = kNone;  ///< the process that is one for the moment
-  std::vector<std::int32_t> late_exits_;
+  BirthIndex subreaper_ = kNone;  ///< the process that is one for the moment
+  std::vector<BirthIndex> late_exits_;
 };
 
 }  // namespace

@@ -10,17 +10,17 @@
 namespace crgen {
 namespace {
 
-constexpr std::int32_t kNone = -1;
-constexpr std::int32_t kRestorer = 0;
+constexpr SimulatedIndex kNone;
+constexpr SimulatedIndex kRestorer(0);
 
 struct Process {
   Pid pid = 0;
   Pid pgid = 0;
   Pid sid = 0;
-  std::int32_t parent = kNone;
-  std::int32_t first_child = kNone;
-  std::int32_t previous = kNone;  ///< siblings, in no particular order
-  std::int32_t next = kNone;
+  SimulatedIndex parent = kNone;
+  SimulatedIndex first_child = kNone;
+  SimulatedIndex previous = kNone;  ///< siblings, in no particular order
+  SimulatedIndex next = kNone;
   bool zombie = false;
   bool subreaper = false;
   bool gone = false;
@@ -28,7 +28,7 @@ struct Process {
 
 /// Uses of a number; a pid is free when there are none.
 struct Uses {
-  std::int32_t process = kNone;
+  SimulatedIndex process = kNone;
   std::int32_t group_members = 0;
   std::int32_t session_members = 0;
   Pid group_session = 0;
@@ -59,7 +59,7 @@ class Simulator {
 
  private:
   Result Execute(const TreeOp& op) {
-    std::int32_t self = UsesOf(op.pid).process;
+    SimulatedIndex self = UsesOf(op.pid).process;
     if (self == kNone || At(self).zombie) return Fail(op.pid, "no living process has this pid");
     if (self == kRestorer && op.kind != TreeOp::Kind::kWait &&
         (op.kind != TreeOp::Kind::kFork || op.clone_parent || processes_.size() != 1)) {
@@ -85,19 +85,19 @@ class Simulator {
     return Fail(op.pid, "unknown command");
   }
 
-  Result Fork(std::int32_t caller, const TreeOp& op) {
+  Result Fork(SimulatedIndex caller, const TreeOp& op) {
     if (op.arg <= 0 || op.arg >= kPidLimit) return Fail(op.arg, "fork: the pid is out of range");
     Uses& uses = UsesOf(op.arg);
     if (uses.process != kNone || uses.group_members != 0 || uses.session_members != 0 || uses.tid) {
       return Fail(op.arg, "fork: the number is taken (EEXIST)");
     }
-    std::int32_t parent = caller;
+    SimulatedIndex parent = caller;
     if (op.clone_parent) {
       parent = At(caller).parent;
       if (parent == kRestorer || op.pid == 1)
         return Fail(op.pid, "CLONE_PARENT by the root (EINVAL)");
     }
-    auto child = static_cast<std::int32_t>(processes_.size());
+    auto child = SimulatedIndex(processes_.size());
     uses.process = child;
     Process process;
     process.pid = op.arg;
@@ -111,7 +111,7 @@ class Simulator {
     return Result::kOk;
   }
 
-  Result SetSid(std::int32_t self) {
+  Result SetSid(SimulatedIndex self) {
     Process& process = At(self);
     if (process.sid == process.pid) return Fail(process.pid, "setsid: leads a session (EPERM)");
     if (UsesOf(process.pid).group_members != 0) {
@@ -124,7 +124,7 @@ class Simulator {
     return Result::kOk;
   }
 
-  Result SetPgid(std::int32_t self, Pid pgid) {
+  Result SetPgid(SimulatedIndex self, Pid pgid) {
     Process& process = At(self);
     if (process.sid == process.pid) return Fail(process.pid, "setpgid: leads a session (EPERM)");
     if (pgid <= 0) return Fail(process.pid, "setpgid: no group of this tree");
@@ -138,16 +138,16 @@ class Simulator {
     return Result::kOk;
   }
 
-  Result Exit(std::int32_t self) {
+  Result Exit(SimulatedIndex self) {
     if (At(self).parent == kRestorer && At(self).pid == 1) {
       return Fail(1, "exit: init's exit ends the namespace");
     }
     At(self).zombie = true;
     if (At(self).subreaper) forest_->Mark(self, false);
     if (At(self).first_child == kNone) return Result::kOk;
-    std::int32_t heir = Heir(self);
+    SimulatedIndex heir = Heir(self);
     while (At(self).first_child != kNone) {
-      std::int32_t child = At(self).first_child;
+      SimulatedIndex child = At(self).first_child;
       Unlink(child);
       Link(child, heir);
       if (forest_) forest_->Hang(child, heir);
@@ -156,9 +156,9 @@ class Simulator {
   }
 
   /// The nearest living ancestor that is a subreaper, else the reaper.
-  std::int32_t Heir(std::int32_t self) {
-    constexpr std::int32_t kRoot = 1;
-    std::int32_t subreaper = forest_ ? forest_->NearestMarked(self) : kNone;
+  SimulatedIndex Heir(SimulatedIndex self) {
+    constexpr SimulatedIndex kRoot(1);
+    SimulatedIndex subreaper = forest_ ? forest_->NearestMarked(self) : kNone;
     if (subreaper != kNone) return subreaper;
     return At(kRoot).pid == 1 ? kRoot : kRestorer;
   }
@@ -169,8 +169,8 @@ class Simulator {
     for (const Process& process : processes_) forest_->Add(process.parent);
   }
 
-  Result Wait(std::int32_t self, Pid pid) {
-    std::int32_t child = UsesOf(pid).process;
+  Result Wait(SimulatedIndex self, Pid pid) {
+    SimulatedIndex child = UsesOf(pid).process;
     if (child == kNone || At(child).parent != self || !At(child).zombie) {
       return Fail(pid, "wait: not a zombie child of the caller");
     }
@@ -186,7 +186,7 @@ class Simulator {
     std::size_t left = 0;
     for (const Process& process : processes_) left += process.gone ? 0 : 1;
     for (const TreeNode& node : snapshot_.nodes) {
-      std::int32_t self = UsesOf(node.pid).process;
+      SimulatedIndex self = UsesOf(node.pid).process;
       if (self <= kRestorer) return Fail(node.pid, "the process is missing at the end");
       const Process& process = At(self);
       Pid parent = node.parent < 0 ? 0 : snapshot_.nodes[static_cast<std::size_t>(node.parent)].pid;
@@ -208,7 +208,7 @@ class Simulator {
     uses.group_session = process.sid;
   }
 
-  void Link(std::int32_t child, std::int32_t parent) {
+  void Link(SimulatedIndex child, SimulatedIndex parent) {
     At(child).parent = parent;
     At(child).previous = kNone;
     At(child).next = At(parent).first_child;
@@ -216,7 +216,7 @@ class Simulator {
     At(parent).first_child = child;
   }
 
-  void Unlink(std::int32_t child) {
+  void Unlink(SimulatedIndex child) {
     const Process& process = At(child);
     if (process.next != kNone) At(process.next).previous = process.previous;
     if (process.previous != kNone) {
@@ -232,7 +232,7 @@ class Simulator {
     return Result::kError;
   }
 
-  Process& At(std::int32_t index) { return processes_[static_cast<std::size_t>(index)]; }
+  Process& At(SimulatedIndex index) { return processes_[static_cast<std::size_t>(index)]; }
 
   /// Valid until the next call.
   Uses& UsesOf(Pid number) {
@@ -246,7 +246,7 @@ class Simulator {
   NumberTable numbers_;
   std::vector<Uses> uses_;
   std::vector<Process> processes_;
-  std::optional<Forest> forest_;  ///< marks subreapers; made for the first one
+  std::optional<Forest<SimulatedIndex>> forest_;  ///< marks subreapers; made for the first one
 };
 
 }  // namespace

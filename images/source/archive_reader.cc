@@ -8,29 +8,14 @@
 #include <cerrno>
 #include <cstring>
 
+#include "model/file_kind.h"
+
 namespace crgen {
 namespace {
 
 constexpr std::size_t kBlock = 256 << 10;
 /// So much of a name that is too long is shown.
 constexpr std::size_t kShown = 64;
-
-std::string KindName(archive_entry* entry) {
-  switch (archive_entry_filetype(entry)) {
-    case AE_IFLNK:
-      return "a symbolic link";
-    case AE_IFCHR:
-      return "a character device";
-    case AE_IFBLK:
-      return "a block device";
-    case AE_IFIFO:
-      return "a FIFO";
-    case AE_IFSOCK:
-      return "a socket";
-    default:
-      return "of an unknown kind";
-  }
-}
 
 /// `name` without empty parts and "."; empty and `*wrong`: what is wrong with it.
 std::string PlainName(std::string_view name, std::string* wrong) {
@@ -155,9 +140,9 @@ Result ArchiveReader::CheckKind(archive_entry* header, Diagnostics& diag) const 
   const auto kind = archive_entry_filetype(header);
   const bool is_link = archive_entry_hardlink(header) != nullptr;
   if (!is_link && (kind == AE_IFREG || kind == AE_IFDIR)) return Result::kOk;
-  Diagnostic refused{
-      Severity::kError, Where(current_),
-      "is " + (is_link ? "a hard link" : KindName(header)) + ", expected files and folders"};
+  Diagnostic refused{Severity::kError, Where(current_),
+                     std::string("is ") + (is_link ? "a hard link" : FileKindName(kind)) +
+                         ", expected files and folders"};
   if (current_ == "parent" || current_.ends_with("/parent")) {
     refused.what += "; tar --dereference packs what the link of an incremental dump leads to";
   }

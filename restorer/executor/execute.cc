@@ -20,7 +20,7 @@ namespace {
 constexpr int kSignals = 64;
 constexpr uint64_t kAllSignals = ~0ul;
 constexpr uint64_t kGuardInstall = 1ul << 63;
-constexpr int kGuardInstallAdvice = 102;
+constexpr int kGuardInstallAdvice = 102;  // MADV_GUARD_INSTALL, Linux 6.13
 
 /// As StepTimes has it.
 uint64_t Now() {
@@ -218,7 +218,7 @@ void Executor::Exit() {
     const uint64_t none[2] = {0, 0};
     RawCall(__NR_prlimit64, 0, RLIMIT_CORE, Argument(none), 0);
     const uint64_t mask = kAllSignals & ~(1ul << (exit.signal - 1));
-    RawCall(__NR_rt_sigprocmask, 2, Argument(&mask), 0, 8);
+    RawCall(__NR_rt_sigprocmask, SIG_SETMASK, Argument(&mask), 0, 8);
     RawCall(__NR_tgkill, RawCall(__NR_getpid), RawCall(__NR_gettid), exit.signal);
     Fail("tgkill", -1);
   }

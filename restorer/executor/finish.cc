@@ -61,7 +61,7 @@ void Finisher::SetThread() const {
   if (thread->timer_slack != 0) {
     Control("prctl(PR_SET_TIMERSLACK)", PR_SET_TIMERSLACK, thread->timer_slack, 0, 0, 0);
   }
-  if (const SchedulingState* s = setup->user_namespace ? nullptr : thread->scheduling) {
+  if (const SchedulingState* s = thread->scheduling) {
     // Of other policies, sched_setattr(2) leaves the niceness for when they end.
     if (s->policy != SCHED_NORMAL && s->policy != SCHED_BATCH) {
       Must("setpriority", __NR_setpriority, PRIO_PROCESS, 0, s->nice);
@@ -117,7 +117,7 @@ void Finisher::SetProcess() const {
     Must("rt_sigaction", __NR_rt_sigaction, process->actions[i].signal,
          &process->actions[i].handler, 0, 8);
   }
-  if (process->oom_score_adj != nullptr && !setup->user_namespace) {
+  if (process->oom_score_adj != nullptr) {
     WriteProc(*this, "../../self/oom_score_adj", process->oom_score_adj);
   }
   if (process->thp_disabled >= 0) {

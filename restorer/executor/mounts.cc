@@ -11,8 +11,7 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr uint64_t kRecursive = 0x4000, kPrivate = 0x40000;  // MS_REC, MS_PRIVATE
-constexpr int kDetach = 2;                                   // MNT_DETACH
+constexpr int kDetach = 2;  // MNT_DETACH of <sys/mount.h>, which has <linux/mount.h>'s names too
 constexpr uint64_t kAllAttributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                     MOUNT_ATTR_NOEXEC | MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME |
                                     MOUNT_ATTR_NOSYMFOLLOW;
@@ -92,21 +91,15 @@ struct Mounter {
     Must(step, "close", __NR_close, made);
   }
 
-  /// Whoever has no rights outside may make a proc(5) only where one is in sight
-  /// (mount_too_revealing() of the kernel): so before the old root goes.
-  bool IsMadeBefore(const MountStep& step) const {
-    return caller.setup->user_namespace && step.held < 0 && step.fstype != nullptr;
-  }
-
   void MakeBefore(int32_t index) const {
     const MountStep& step = mounts.steps[index];
-    if (IsMadeBefore(step)) Put(step, index, Make(step));
+    if (step.made_before) Put(step, index, Make(step));
   }
 
   void Run(int32_t index) const {
     const MountStep& step = mounts.steps[index];
     const long mount = NumberOf(index);
-    if (!IsMadeBefore(step) && step.base < 0) {
+    if (!step.made_before && step.base < 0) {
       Put(step, index,
           step.held >= 0
               ? Must(step, "pidfd_getfd", __NR_pidfd_getfd, caller.setup->source_fd, step.held, 0)
@@ -146,7 +139,7 @@ struct Mounter {
 
 void MakeMounts(const Caller& caller, const MountsOp& mounts) {
   caller.Must("unshare(CLONE_NEWNS)", __NR_unshare, CLONE_NEWNS);
-  caller.Must("mount(MS_PRIVATE)", __NR_mount, 0, "/", 0, kRecursive | kPrivate, 0);
+  caller.Must("mount(MS_PRIVATE)", __NR_mount, 0, "/", 0, MS_REC | MS_PRIVATE, 0);
   const Mounter mounter{caller, mounts, caller.setup->root_fd + 1};
   for (uint32_t i = 0; i < mounts.count; ++i) mounter.MakeBefore((int32_t)i);
   for (uint32_t i = 0; i < mounts.count; ++i) mounter.Run((int32_t)i);

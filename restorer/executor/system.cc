@@ -66,7 +66,7 @@ void DieWithParent(const Caller& caller) {
 }
 
 void Fail(const Setup* setup, uint32_t command, int32_t pid, const char* what, long error,
-          const char* path) {
+          const char* path, const char* there) {
   Failure& failure = setup->board->failure;
   if (Increment(&failure.claimed) == 1) {  // the first one is told
     failure.command = command;
@@ -74,6 +74,7 @@ void Fail(const Setup* setup, uint32_t command, int32_t pid, const char* what, l
     failure.error = (int32_t)-error;
     failure.what = what;
     failure.path = path;
+    failure.there = there;
     Signal(&failure.set, 1);
     Increment(&setup->board->wake);
     Wake(&setup->board->wake);
@@ -123,7 +124,7 @@ long StartThread(const Setup* setup, const int32_t* tid, uint64_t stack_top, Wor
   arguments.set_tid = (uint64_t)tid;
   arguments.set_tid_size = 1;
 #ifdef CRRESTORE_FAULTS
-  if (const long error = Call(setup, -1); error == -5) return error;
+  if (const long error = Call(setup, -1); error == -EIO) return error;
 #endif
   long result;
   __asm__ volatile(

@@ -2,6 +2,7 @@
 // System calls without a C library.
 #pragma once
 
+#include <errno.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 
@@ -34,7 +35,7 @@ long Call([[maybe_unused]] const Setup* setup, long number, Arguments... argumen
 #ifdef CRRESTORE_FAULTS
   if (setup->failing_call != 0 &&
       __atomic_add_fetch(&setup->board->calls, 1, __ATOMIC_SEQ_CST) == setup->failing_call) {
-    return -5;
+    return -EIO;
   }
   if (setup->skipped_call != 0 && setup->board->arm != 0 &&
       __atomic_add_fetch(&setup->board->last_calls, 1, __ATOMIC_SEQ_CST) == setup->skipped_call) {
@@ -56,9 +57,10 @@ void AwaitChange(const Setup* setup, Word* word, Word value);
 /// Seen in a futex that the kernel marks (set_robust_list(2)).
 bool SupervisorHasDied(const Setup* setup);
 
-/// Reports that this process cannot go on, and waits to be killed with all others.
+/// Reports that this process cannot go on, and waits to be killed with all others. `there`: what
+/// is in the way.
 [[noreturn]] void Fail(const Setup* setup, uint32_t command, int32_t pid, const char* what,
-                       long error, const char* path = nullptr);
+                       long error, const char* path = nullptr, const char* there = nullptr);
 
 /// The system calls of one process, for one command.
 struct Caller {
@@ -66,8 +68,9 @@ struct Caller {
   const Process* process;
   uint32_t command;
 
-  [[noreturn]] void Fail(const char* what, long error, const char* path = nullptr) const {
-    restorer::Fail(setup, command, process->pid, what, error, path);
+  [[noreturn]] void Fail(const char* what, long error, const char* path = nullptr,
+                         const char* there = nullptr) const {
+    restorer::Fail(setup, command, process->pid, what, error, path, there);
   }
   template <typename... Arguments>
   long Try(long number, Arguments... arguments) const {
@@ -121,10 +124,9 @@ void DieWithParent(const Caller& caller);
 /// process.
 template <typename Clone>
 long AwaitNumber(Clone&& clone) {
-  constexpr long kTaken = -17;  // EEXIST
   const uint64_t pause[2] = {0, 1000000};
   long result = clone();
-  for (int tries = 0; result == kTaken && tries < 10000; ++tries) {
+  for (int tries = 0; result == -EEXIST && tries < 10000; ++tries) {
     RawCall(__NR_nanosleep, Argument(pause), 0);
     result = clone();
   }

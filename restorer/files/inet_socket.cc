@@ -2,6 +2,7 @@
 #include "restorer/files/inet_socket.h"
 
 #include <arpa/inet.h>
+#include <linux/icmp.h>
 #include <linux/in.h>
 #include <linux/in6.h>
 #include <linux/tcp.h>
@@ -12,8 +13,6 @@
 
 namespace crgen::restorer {
 namespace {
-
-constexpr int kRawLevel = 255, kIcmpFilter = 1;  // SOL_RAW, ICMP_FILTER
 
 void AddIp(const InetSocket& socket, SocketOptionWriter& options) {
   const IpOptions& ip = *socket.ip;
@@ -32,7 +31,7 @@ void AddIp(const InetSocket& socket, SocketOptionWriter& options) {
   if (ip.icmp_filter.empty()) return;
   std::vector<std::uint32_t> words;
   for (const Hex word : ip.icmp_filter) words.push_back(static_cast<std::uint32_t>(word.value));
-  options.AddBytes(four ? kRawLevel : int{IPPROTO_ICMPV6}, four ? kIcmpFilter : ICMP6_FILTER,
+  options.AddBytes(four ? SOL_RAW : int{IPPROTO_ICMPV6}, four ? ICMP_FILTER : ICMP6_FILTER,
                    words.data(), words.size() * sizeof words[0]);
 }
 

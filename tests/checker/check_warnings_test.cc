@@ -11,6 +11,7 @@
 #include "images/dump.h"
 #include "model/tree_text.h"
 #include "tests/support/check_support.h"
+#include "tests/support/print_tree.h"
 #include "tests/support/tree_enumerator.h"
 
 namespace crgen::test {

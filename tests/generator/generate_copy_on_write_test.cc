@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "tests/support/print_tree.h"
 #include "tests/support/snapshot_history.h"
 
 namespace crgen::test {

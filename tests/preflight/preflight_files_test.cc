@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "tests/support/plan_files.h"
 #include "tests/support/restorer_support.h"
 
 namespace crgen::test {
@@ -65,15 +66,7 @@ TEST_F(PreflightFilesTest, SocketsThatWereBoundBelowAnotherRoot) {
   plan.Fork(0, Pid(0));
   plan.MapProgram(Pid(0));
   plan.Add("OPEN_FILE", Pid(0),
-           {{"fd", 0},
-            {"file",
-             {{"type", "UNIXSK"},
-              {"id", 1},
-              {"socket_id", 1},
-              {"name", name},
-              {"socket_type", "SOCK_DGRAM"},
-              {"state", "unconnected"},
-              {"flags", {"O_RDWR"}}}}});
+           {{"fd", 0}, {"file", UnixSocketFile(1, "SOCK_DGRAM", "unconnected", {{"name", name}})}});
   plan.Add("SET_ATTR", Pid(0),
            {{"attributes", {{"fs", {{"cwd", "/"}, {"root", jail}, {"umask", 18}}}}}});
   plan.Resume(Pid(0));
@@ -97,14 +90,7 @@ TEST_F(PreflightFilesTest, SocketsThatWereBoundBelowAnotherRoot) {
 TEST_F(PreflightFilesTest, SocketsDestroyNothing) {
   const std::string path = folder_ + "/name";
   const auto plan_with = [&](const std::string& name, Json more = Json::object()) {
-    Json file = {{"type", "UNIXSK"},
-                 {"id", 1},
-                 {"socket_id", 1},
-                 {"name", name},
-                 {"socket_type", "SOCK_STREAM"},
-                 {"state", "listening"},
-                 {"backlog", 1},
-                 {"flags", {"O_RDWR"}}};
+    Json file = UnixSocketFile(1, "SOCK_STREAM", "listening", {{"name", name}, {"backlog", 1}});
     file.update(more);
     Plan plan;
     plan.Fork(0, Pid(0));
@@ -158,15 +144,7 @@ TEST_F(PreflightFilesTest, AbstractNamesThatAreTaken) {
     plan.Fork(0, Pid(0));
     plan.MapProgram(Pid(0));
     plan.Add("OPEN_FILE", Pid(0),
-             {{"fd", 0},
-              {"file",
-               {{"type", "UNIXSK"},
-                {"id", 1},
-                {"socket_id", 1},
-                {"name", name},
-                {"socket_type", type},
-                {"state", "unconnected"},
-                {"flags", {"O_RDWR"}}}}});
+             {{"fd", 0}, {"file", UnixSocketFile(1, type, "unconnected", {{"name", name}})}});
     plan.Resume(Pid(0));
     return plan;
   };
@@ -189,16 +167,10 @@ TEST_F(PreflightFilesTest, TakesASocketFromOutside) {
   Plan plan;
   plan.Fork(0, Pid(0));
   plan.MapProgram(Pid(0));
-  plan.Add("OPEN_FILE", Pid(0),
-           {{"fd", 3},
-            {"file",
-             {{"type", "UNIXSK"},
-              {"id", 1},
-              {"socket_id", 77},
-              {"external", "socket:[77]"},
-              {"socket_type", "SOCK_STREAM"},
-              {"state", "connected"},
-              {"flags", {"O_RDWR"}}}}});
+  plan.Add(
+      "OPEN_FILE", Pid(0),
+      {{"fd", 3},
+       {"file", UnixSocketFile(77, "SOCK_STREAM", "connected", {{"external", "socket:[77]"}})}});
   plan.Resume(Pid(0));
   ExpectRefused(plan, "socket:[77] comes from outside, and is not handed over");
   const auto refused = [&](int family, int type, const std::string& what) {
@@ -232,26 +204,11 @@ TEST_F(PreflightFilesTest, NamesThatNoPathLeadsToTouchNothing) {
   plan.MapProgram(Pid(0));
   plan.Add("OPEN_FILE", Pid(0),
            {{"fd", 0},
-            {"file",
-             {{"type", "UNIXSK"},
-              {"id", 1},
-              {"socket_id", 1},
-              {"name", path},
-              {"unlinked_name", true},
-              {"socket_type", "SOCK_STREAM"},
-              {"state", "listening"},
-              {"backlog", 1},
-              {"flags", {"O_RDWR"}}}}});
-  plan.Add("OPEN_FILE", Pid(0),
-           {{"fd", 1},
-            {"file",
-             {{"type", "UNIXSK"},
-              {"id", 2},
-              {"socket_id", 2},
-              {"connect_to", 1},
-              {"socket_type", "SOCK_STREAM"},
-              {"state", "connected"},
-              {"flags", {"O_RDWR"}}}}});
+            {"file", UnixSocketFile(1, "SOCK_STREAM", "listening",
+                                    {{"name", path}, {"unlinked_name", true}, {"backlog", 1}})}});
+  plan.Add(
+      "OPEN_FILE", Pid(0),
+      {{"fd", 1}, {"file", UnixSocketFile(2, "SOCK_STREAM", "connected", {{"connect_to", 1}})}});
   plan.Resume(Pid(0));
   const Outcome outcome = Run(plan);
   EXPECT_EQ(outcome.status, 0) << outcome.errors;

@@ -12,6 +12,7 @@
 #include <cctype>
 #include <functional>
 
+#include "tests/support/plan_files.h"
 #include "tests/support/restorer_support.h"
 
 namespace crgen::test {
@@ -93,10 +94,7 @@ TEST_F(PreflightRightsTest, ExactlyThoseOfTheTableAreNeeded) {
   Json filter = {{"program", "BgAAAAAA/38="},
                  {"flags", Json::array()}};  // BPF_RET, SECCOMP_RET_ALLOW
   const auto with_socket = [&](Json members, Json late = Json::array()) {
-    Json file = {{"type", "UNIXSK"},       {"id", 1},
-                 {"socket_id", 1},         {"socket_type", "SOCK_DGRAM"},
-                 {"state", "unconnected"}, {"flags", {"O_RDWR"}}};
-    file.update(members);
+    const Json file = UnixSocketFile(1, "SOCK_DGRAM", "unconnected", members);
     Plan plan;
     plan.Fork(0, Pid(0));
     plan.MapProgram(Pid(0));

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "tests/support/event_plan.h"
+#include "tests/support/plan_files.h"
 #include "tests/support/restorer_support.h"
 #include "tests/support/seed.h"
 
@@ -152,21 +153,9 @@ class RestorerFaultsTest : public RestorerTest {
     plan.Add("OPEN_FILE", pid, {{"fd", 12}, {"file", end(12, 1, {"O_RDWR", "O_LARGEFILE"})}});
     plan.Add("OPEN_FILE", pid, {{"fd", 13}, {"file", end(13, 2, {"O_RDONLY"}, {{"data", data}})}});
     ASSERT_EQ(mkfifo((folder_ + "/fifo").c_str(), 0600), 0);
-    plan.Add("OPEN_FILE", pid,
-             {{"fd", 14},
-              {"file",
-               {{"type", "FIFO"},
-                {"id", 14},
-                {"flags", {"O_WRONLY"}},
-                {"pipe_id", 3},
-                {"path", folder_ + "/fifo"},
-                {"data", data}}}});
-  }
-  static Json Socket(int id, const char* type, const char* state, Json more = Json::object()) {
-    Json file = {{"type", "UNIXSK"}, {"id", id},       {"flags", {"O_RDWR"}},
-                 {"socket_id", id},  {"state", state}, {"socket_type", type}};
-    file.update(more);
-    return file;
+    plan.Add(
+        "OPEN_FILE", pid,
+        {{"fd", 14}, {"file", FifoFile(14, folder_ + "/fifo", {"O_WRONLY"}, {{"data", data}})}});
   }
   static void Pair(Plan& plan, int pid, int fd, Json one, Json other) {
     plan.Add("OPEN_FILE", pid,
@@ -176,31 +165,33 @@ class RestorerFaultsTest : public RestorerTest {
   /// leads to, and pairs.
   void Sockets(Plan& plan, int pid) {
     const Json name = {{"name", SocketName()}};
-    Json listener =
-        Socket(30, "SOCK_STREAM", "listening",
-               {{"backlog", 3}, {"permissions", {{"mode", 0140600}, {"uid", 5}, {"gid", 6}}}});
+    Json listener = UnixSocketFile(
+        30, "SOCK_STREAM", "listening",
+        {{"backlog", 3}, {"permissions", {{"mode", 0140600}, {"uid", 5}, {"gid", 6}}}});
     listener.update(name);
     plan.Add("OPEN_FILE", pid, {{"fd", 30}, {"file", listener}});
-    Json accepted = Socket(32, "SOCK_STREAM", "connected", {{"accept_from", 30}});
+    Json accepted = UnixSocketFile(32, "SOCK_STREAM", "connected", {{"accept_from", 30}});
     accepted.update(name);
     Pair(plan, pid, 31,
-         Socket(31, "SOCK_STREAM", "connected",
-                {{"connect_to", 30}, {"shutdown_before", "SHUT_RD"}}),
+         UnixSocketFile(31, "SOCK_STREAM", "connected",
+                        {{"connect_to", 30}, {"shutdown_before", "SHUT_RD"}}),
          accepted);
     plan.Add("OPEN_FILE", pid,
-             {{"fd", 33}, {"file", Socket(33, "SOCK_STREAM", "connected", {{"connect_to", 30}})}});
+             {{"fd", 33},
+              {"file", UnixSocketFile(33, "SOCK_STREAM", "connected", {{"connect_to", 30}})}});
     plan.Add("OPEN_FILE", pid,
              {{"fd", 34},
-              {"file", Socket(34, "SOCK_DGRAM", "unconnected",
-                              {{"name", "gone"},
-                               {"name_directory", "/no/such/folder"},
-                               {"unlinked_name", true}})}});
+              {"file", UnixSocketFile(34, "SOCK_DGRAM", "unconnected",
+                                      {{"name", "gone"},
+                                       {"name_directory", "/no/such/folder"},
+                                       {"unlinked_name", true}})}});
     plan.Add("OPEN_FILE", pid,
-             {{"fd", 35}, {"file", Socket(35, "SOCK_DGRAM", "connected", {{"connect_to", 34}})}});
-    Pair(plan, pid, 36, Socket(36, "SOCK_SEQPACKET", "connected"),
-         Socket(37, "SOCK_SEQPACKET", "connected"));
-    Pair(plan, pid, 38, Socket(38, "SOCK_DGRAM", "connected"),
-         Socket(39, "SOCK_DGRAM", "unconnected"));
+             {{"fd", 35},
+              {"file", UnixSocketFile(35, "SOCK_DGRAM", "connected", {{"connect_to", 34}})}});
+    Pair(plan, pid, 36, UnixSocketFile(36, "SOCK_SEQPACKET", "connected"),
+         UnixSocketFile(37, "SOCK_SEQPACKET", "connected"));
+    Pair(plan, pid, 38, UnixSocketFile(38, "SOCK_DGRAM", "connected"),
+         UnixSocketFile(39, "SOCK_DGRAM", "unconnected"));
   }
   void LateSockets(Plan& plan, int pid) {
     const auto message = [](int bytes, Json rights = Json::array()) {

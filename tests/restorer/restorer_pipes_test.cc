@@ -7,6 +7,7 @@
 
 #include <functional>
 
+#include "tests/support/plan_files.h"
 #include "tests/support/restorer_support.h"
 
 namespace crgen::test {
@@ -127,13 +128,7 @@ TEST_F(RestorerPipesTest, FifosAreOpenedFromOneSide) {
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   const auto plan = PlanWith([&](Plan& it) {
     it.Add("OPEN_FILE", Pid(0),
-           {{"fd", 0},
-            {"file", Both({{"type", "FIFO"},
-                           {"id", 1},
-                           {"flags", {"O_RDONLY", "O_LARGEFILE"}},
-                           {"pipe_id", 7},
-                           {"path", path}},
-                          Data(100))}});
+           {{"fd", 0}, {"file", FifoFile(1, path, {"O_RDONLY", "O_LARGEFILE"}, Data(100))}});
   });
   const Outcome outcome = Run(plan);
   ASSERT_EQ(outcome.status, 0) << outcome.errors;
@@ -155,13 +150,7 @@ TEST_F(RestorerPipesTest, WhatIsInAFifoAlreadyIsNotWrittenAgain) {
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   const auto plan = PlanWith([&](Plan& it) {
     it.Add("OPEN_FILE", Pid(0),
-           {{"fd", 0},
-            {"file", Both({{"type", "FIFO"},
-                           {"id", 1},
-                           {"flags", {"O_RDONLY", "O_LARGEFILE"}},
-                           {"pipe_id", 7},
-                           {"path", path}},
-                          Data(5))}});
+           {{"fd", 0}, {"file", FifoFile(1, path, {"O_RDONLY", "O_LARGEFILE"}, Data(5))}});
   });
   const int outside = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
   ASSERT_EQ(write(outside, "hello", 5), 5);
@@ -188,13 +177,7 @@ TEST_F(RestorerPipesTest, NothingIsDoneToAFifoThatSomebodyOutsideHas) {
   const auto plan = [&](const Json& more) {
     return PlanWith([&](Plan& it) {
       it.Add("OPEN_FILE", Pid(0),
-             {{"fd", 0},
-              {"file", Both({{"type", "FIFO"},
-                             {"id", 1},
-                             {"flags", {"O_RDWR", "O_LARGEFILE"}},
-                             {"pipe_id", 7},
-                             {"path", path}},
-                            more)}});
+             {{"fd", 0}, {"file", FifoFile(1, path, {"O_RDWR", "O_LARGEFILE"}, more)}});
     });
   };
   const int other = open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);

@@ -341,7 +341,7 @@ class ProgramMaker : private FileMaker {
   /// How deep sets lie is a matter of those that are open.
   bool MayLetGo(Pid pid, Fd fd) const {
     const auto* slot = TaskOf(pid).table->slots.Find(fd);
-    return slot == nullptr || slot->value.description->epoll->watchers == 0;
+    return slot == nullptr || slot->value.description->epoll().watchers == 0;
   }
 
   // ---- memory

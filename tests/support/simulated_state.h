@@ -86,7 +86,7 @@ class SimulatedLines {
     for (const LateState& state : description.late) {
       const auto* set = std::get_if<EpollTargets>(&state);
       for (std::size_t i = 0; set != nullptr && i < set->targets.size(); ++i) {
-        const auto target = description.epoll->watched[i].lock();
+        const auto target = description.epoll().watched[i].lock();
         if (target == nullptr) continue;  // closed by everybody
         const EpollTarget& it = set->targets[i];
         // epoll_ctl(2), unlike a program, arms what has fired.

@@ -8,11 +8,13 @@
 #include "generator/tree/analyzer.h"
 #include "generator/tree/simulate.h"
 #include "model/tree_text.h"
+#include "tests/support/print_tree.h"
 #include "tests/support/random_world.h"
 
 namespace crgen {
 namespace {
 
+using test::PrintTree;
 using test::RandomWorld;
 
 TreeSnapshot Tree(const std::string& text) {

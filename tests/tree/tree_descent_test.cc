@@ -13,66 +13,66 @@
 namespace crgen {
 namespace {
 
-constexpr std::int32_t kNobody = -1;
+constexpr BirthIndex kNobody;
 
 /// Who is above whom, and who is marked.
 class Walk {
  public:
-  void Add(std::int32_t above) {
+  void Add(BirthIndex above) {
     above_.push_back(above);
     marked_.push_back(false);
   }
-  void Hang(std::int32_t i, std::int32_t above) { above_[Index(i)] = above; }
-  void Mark(std::int32_t i, bool marked) { marked_[Index(i)] = marked; }
+  void Hang(BirthIndex i, BirthIndex above) { above_[At(i)] = above; }
+  void Mark(BirthIndex i, bool marked) { marked_[At(i)] = marked; }
 
   /// From `i` up to the root, or once around the circle.
-  std::vector<std::int32_t> Way(std::int32_t i) const {
-    std::vector<std::int32_t> way;
-    for (; i != kNobody && way.size() < above_.size(); i = above_[Index(i)]) way.push_back(i);
+  std::vector<BirthIndex> Way(BirthIndex i) const {
+    std::vector<BirthIndex> way;
+    for (; i != kNobody && way.size() < above_.size(); i = above_[At(i)]) way.push_back(i);
     return way;
   }
 
-  bool Below(std::int32_t low, std::int32_t high) const {
-    for (std::int32_t i : Way(low)) {
+  bool Below(BirthIndex low, BirthIndex high) const {
+    for (BirthIndex i : Way(low)) {
       if (i == high) return true;
     }
     return false;
   }
 
-  std::int32_t NearestMarked(std::int32_t i) const {
-    for (std::int32_t k : Way(i)) {
-      if (marked_[Index(k)]) return k;
+  BirthIndex NearestMarked(BirthIndex i) const {
+    for (BirthIndex k : Way(i)) {
+      if (marked_[At(k)]) return k;
     }
     return kNobody;
   }
 
   /// The first one on the way up from `i` that `q` is below.
-  std::int32_t Meet(std::int32_t i, std::int32_t q) const {
-    for (std::int32_t k : Way(i)) {
+  BirthIndex Meet(BirthIndex i, BirthIndex q) const {
+    for (BirthIndex k : Way(i)) {
       if (Below(q, k)) return k;
     }
     return kNobody;
   }
 
-  std::int32_t LastBefore(std::int32_t low, std::int32_t high) const {
-    while (above_[Index(low)] != high) low = above_[Index(low)];
+  BirthIndex LastBefore(BirthIndex low, BirthIndex high) const {
+    while (above_[At(low)] != high) low = above_[At(low)];
     return low;
   }
 
  private:
-  static std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
+  static std::size_t At(BirthIndex i) { return static_cast<std::size_t>(i); }
 
-  std::vector<std::int32_t> above_;
+  std::vector<BirthIndex> above_;
   std::vector<bool> marked_;
 };
 
 class TreeDescentTest : public ::testing::Test {
  protected:
-  std::int32_t Below(std::int32_t limit) {
-    return static_cast<std::int32_t>(random_() % static_cast<unsigned>(limit));
+  BirthIndex Below(std::int32_t limit) {
+    return BirthIndex(random_() % static_cast<unsigned>(limit));
   }
   /// Chains mostly, so that ways are long.
-  std::int32_t Above(std::int32_t i) { return Below(4) == 0 ? Below(i) : i - 1; }
+  BirthIndex Above(std::int32_t i) { return Below(4) == 0 ? Below(i) : BirthIndex(i - 1); }
 
   std::mt19937 random_{1};
 };
@@ -83,7 +83,7 @@ TEST_F(TreeDescentTest, ProcessesMoveAnywhereCirclesIncluded) {
     std::vector<Birth> births(1);
     Walk walk;
     walk.Add(kNobody);
-    walk.Mark(0, true);
+    walk.Mark(BirthIndex(0), true);
     for (std::int32_t i = 1; i < n; ++i) {
       births.push_back({.parent = Above(i)});
       walk.Add(births.back().parent);
@@ -91,16 +91,16 @@ TEST_F(TreeDescentTest, ProcessesMoveAnywhereCirclesIncluded) {
     Descent descent(births);
     for (int step = 0; step < 100; ++step) {
       if (step % 8 == 0) {
-        const std::int32_t i = 1 + Below(n - 1), above = Below(n);
+        const BirthIndex i(1 + Below(n - 1)), above = Below(n);
         descent.Hang(i, above);
         walk.Hang(i, above);
         walk.Mark(i, true);
       }
-      const std::int32_t i = Below(n), q = Below(n);
+      const BirthIndex i = Below(n), q = Below(n);
       ASSERT_EQ(descent.Below(i, q), walk.Below(i, q));
       ASSERT_EQ(descent.FirstMoved(i), walk.NearestMarked(i));
       if (!walk.Below(q, walk.NearestMarked(i))) continue;
-      const std::int32_t above = walk.Meet(i, q);
+      const BirthIndex above = walk.Meet(i, q);
       ASSERT_EQ(descent.Meet(i, q), above);
       if (above == i) continue;
       ASSERT_EQ(descent.LastBefore(i, above), walk.LastBefore(i, above));
@@ -110,17 +110,17 @@ TEST_F(TreeDescentTest, ProcessesMoveAnywhereCirclesIncluded) {
 
 TEST_F(TreeDescentTest, ForestsGrowAndMarksGoOnAndOff) {
   for (int round = 0; round < 300; ++round) {
-    Forest forest;
+    Forest<BirthIndex> forest;
     Walk walk;
     for (std::int32_t step = 0; step < 200; ++step) {
       const std::int32_t n = forest.Size();
       if (n == 0 || Below(3) == 0) {
-        const std::int32_t above = n == 0 || Below(16) == 0 ? kNobody : Above(n);
+        const BirthIndex above = n == 0 || Below(16) == 0 ? kNobody : Above(n);
         forest.Add(above);
         walk.Add(above);
         continue;
       }
-      const std::int32_t i = Below(n), other = Below(n);
+      const BirthIndex i = Below(n), other = Below(n);
       const bool marked = Below(2) == 0;
       forest.Mark(other, marked);
       walk.Mark(other, marked);
@@ -128,7 +128,7 @@ TEST_F(TreeDescentTest, ForestsGrowAndMarksGoOnAndOff) {
         forest.Hang(i, other);
         walk.Hang(i, other);
       }
-      const std::int32_t low = Below(n);
+      const BirthIndex low = Below(n);
       ASSERT_EQ(forest.Root(low), walk.Way(low).back());
       ASSERT_EQ(forest.NearestMarked(low), walk.NearestMarked(low));
       ASSERT_EQ(forest.Below(low, i), walk.Below(low, i));

@@ -14,12 +14,14 @@
 
 #include "generator/tree/analyzer.h"
 #include "model/tree_text.h"
+#include "tests/support/print_tree.h"
 #include "tests/support/tree_enumerator.h"
 
 namespace crgen {
 namespace {
 
 using test::Enumerator;
+using test::PrintTree;
 using test::ToSnapshot;
 
 constexpr Pid kNotInit = 100;

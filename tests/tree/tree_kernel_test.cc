@@ -15,6 +15,7 @@
 #include "generator/tree/analyzer.h"
 #include "model/tree_text.h"
 #include "tests/support/kernel_pool.h"
+#include "tests/support/print_tree.h"
 #include "tests/support/random_world.h"
 #include "tests/support/seed.h"
 #include "tests/support/tree_enumerator.h"
@@ -25,6 +26,7 @@ namespace {
 
 using test::Enumerator;
 using test::KernelPool;
+using test::PrintTree;
 using test::RandomWorld;
 using test::Verdict;
 using Kind = test::Verdict::Kind;

@@ -6,8 +6,12 @@
 
 #include <string>
 
+#include "tests/support/print_tree.h"
+
 namespace crgen {
 namespace {
+
+using test::PrintTree;
 
 std::string Parsed(const std::string& text) {
   TreeSnapshot snapshot;

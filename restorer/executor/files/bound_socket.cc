@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 
 #include "restorer/executor/files/files.h"
 #include "restorer/executor/socket_owner.h"
 
 namespace crgen::restorer {
-namespace {
-
-constexpr int kCloexec = O_CLOEXEC;   // SOCK_CLOEXEC
-constexpr long kNotConnected = -107;  // ENOTCONN
-constexpr int kBothDirections = 2;    // SHUT_RDWR
-
-}  // namespace
+namespace {}  // namespace
 
 void ShutDown(const Caller& caller, long fd, int how) {
   const long result = caller.Try(__NR_shutdown, fd, how);
-  if (result < 0 && result != kNotConnected) caller.Fail("shutdown", result);
+  if (result < 0 && result != -ENOTCONN) caller.Fail("shutdown", result);
 }
 
 void OpenBoundSocket(const Caller& caller, const OpenOp& open) {
   const BoundSocketState& socket = *open.bound_socket;
   const long fd = caller.Must("socket", __NR_socket, socket.family,
-                              socket.type | (open.cloexec ? kCloexec : 0), socket.protocol);
+                              socket.type | (open.cloexec ? SOCK_CLOEXEC : 0), socket.protocol);
   GiveTo(caller, fd, socket.owner);
   const auto set = [&](SocketOptionsOp options) {
     options.fd = (int32_t)fd;
@@ -36,7 +32,7 @@ void OpenBoundSocket(const Caller& caller, const OpenOp& open) {
   if (socket.destination.bytes != nullptr) {
     caller.Must("connect", __NR_connect, fd, socket.destination.bytes, socket.destination.size);
   }
-  if (socket.shut) ShutDown(caller, fd, kBothDirections);
+  if (socket.shut) ShutDown(caller, fd, SHUT_RDWR);
   Place(caller, fd, open);
 }
 

@@ -7,7 +7,8 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr uint32_t kAllTypes = 0x000023df;  // EPOLLIN to EPOLLWRBAND, EPOLLRDHUP
+constexpr uint32_t kAllTypes = EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDNORM |
+                               EPOLLRDBAND | EPOLLWRNORM | EPOLLWRBAND | EPOLLRDHUP;
 
 /// Without a type the kernel would go on to report errors and hang-ups: only an event disarms
 /// EPOLLONESHOT. So the target is watched for all there is; one from which nothing comes stays

@@ -17,7 +17,7 @@ void SetOwner(const Caller& caller, const OwnerOp& owner) {
     caller.Must("fcntl(F_SETOWN_EX)", __NR_fcntl, owner.fd, F_SETOWN_EX, nobody);
     return;
   }
-  const uint32_t own = caller.setup->user_namespace ? caller.setup->own.euid : 0;
+  const uint32_t own = caller.setup->own.euid;
   const bool other_ids = owner.uid != own || owner.euid != own;
   if (other_ids) caller.Must("setresuid", __NR_setresuid, owner.uid, owner.euid, own);
   const int32_t target[2] = {owner.type, owner.pid};

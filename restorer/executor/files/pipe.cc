@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
@@ -7,11 +8,9 @@
 namespace crgen::restorer {
 namespace {
 
-// EINTR, EAGAIN, EIO, EBUSY
-constexpr long kInterrupted = -4, kAgain = -11, kIoError = -5, kBusy = -16;
-constexpr uint32_t kLargeFile = 0100000;
-// O_ASYNC and, of a pipe, O_DIRECT: F_SETFL sets them, and open(2) does not take them.
-constexpr uint32_t kOnlySet = 0x2000 | 0x4000;
+constexpr uint32_t kLargeFile = 0100000;  // O_LARGEFILE is 0 in the header for 64 bits
+// Of a pipe, F_SETFL sets them, and open(2) does not take them.
+constexpr uint32_t kOnlySet = O_ASYNC | O_DIRECT;
 
 /// Whether open(2) gives a description such flags, and pipe(2) does not.
 bool IsReopened(uint32_t flags) {
@@ -28,7 +27,7 @@ bool IsKept(const Caller& caller, long fifo, const OpenOp& open) {
   caller.Must("ioctl(FIONREAD)", __NR_ioctl, fifo, FIONREAD, &queued);
   if (queued == 0) return false;
   if ((uint64_t)queued != pipe.bytes) {
-    caller.Fail("write (the FIFO has bytes already, and not as many as the plan)", kBusy,
+    caller.Fail("write (the FIFO has bytes already, and not as many as the plan)", -EBUSY,
                 open.path);
   }
   Signal(pipe.kept, 1);
@@ -56,10 +55,10 @@ void Fill(const Caller& caller, long to, const PipeOp& pipe) {
     const uint64_t left = pipe.bytes - at;
     const uint64_t wanted = left < sizeof bytes ? left : sizeof bytes;
     const long got = caller.Try(__NR_pread64, image, bytes, wanted, pipe.offset + at);
-    if (got == kInterrupted) continue;
-    if (got != (long)wanted) caller.Fail("pread of the image", got < 0 ? got : kIoError);
+    if (got == -EINTR) continue;
+    if (got != (long)wanted) caller.Fail("pread of the image", got < 0 ? got : -EIO);
     const long put = caller.Try(__NR_write, to, bytes, wanted);
-    if (put != (long)wanted) caller.Fail("write into the pipe", put < 0 ? put : kAgain);
+    if (put != (long)wanted) caller.Fail("write into the pipe", put < 0 ? put : -EAGAIN);
     at += wanted;
   }
   caller.Must("close", __NR_close, image);
@@ -122,7 +121,8 @@ bool IsHeld(const Caller& caller, const OpenOp& open) {
   int queued = 0;
   caller.Must("ioctl(FIONREAD)", __NR_ioctl, reader, FIONREAD, &queued);
   char none;  // the end, where nobody can write
-  const bool held = writer >= 0 || queued != 0 || caller.Try(__NR_read, reader, &none, 1) == kAgain;
+  const bool held =
+      writer >= 0 || queued != 0 || caller.Try(__NR_read, reader, &none, 1) == -EAGAIN;
   caller.Must("close", __NR_close, reader);
   caller.Must("close", __NR_close, look);
   return held;
@@ -174,12 +174,12 @@ void OpenFifo(const Caller& caller, const OpenOp& open) {
   const uint32_t both = O_RDWR | O_NONBLOCK | O_CLOEXEC | nofollow;
   const long meanwhile = OpenChecked(caller, open.directory, open.path, both, check);
   if (held && !HasCapacity(caller, meanwhile, pipe)) {
-    caller.Fail("fcntl(F_SETPIPE_SZ) (somebody outside has the FIFO open)", kBusy, open.path);
+    caller.Fail("fcntl(F_SETPIPE_SZ) (somebody outside has the FIFO open)", -EBUSY, open.path);
   }
   if (IsKept(caller, meanwhile, open)) {
     SetCapacity(caller, meanwhile, pipe);
   } else if (held && pipe.bytes != 0) {
-    caller.Fail("write (somebody outside has the FIFO open, and has read it)", kBusy, open.path);
+    caller.Fail("write (somebody outside has the FIFO open, and has read it)", -EBUSY, open.path);
   } else {
     Fill(caller, meanwhile, pipe);
   }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/mman.h>
 #include <sys/socket.h>
@@ -8,8 +9,7 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr long kInterrupted = -4, kInputOutput = -5;  // EINTR, EIO
-constexpr uint32_t kMostRights = 253;                 // SCM_MAX_FD
+constexpr uint32_t kMostRights = 253;  // SCM_MAX_FD, of the kernel alone
 constexpr int32_t kMostBuffer = 0x3fffffff;
 
 void SetOption(const Caller& caller, int fd, int name, int32_t value) {
@@ -21,8 +21,8 @@ void Read(const Caller& caller, const MessageOp& message, uint64_t to) {
   if (fd < 0) caller.Fail("open of the image", fd);
   for (uint64_t at = 0; at < message.bytes;) {
     const long got = caller.Try(__NR_pread64, fd, to + at, message.bytes - at, message.offset + at);
-    if (got == kInterrupted) continue;
-    if (got <= 0) caller.Fail("pread of the image", got < 0 ? got : kInputOutput);
+    if (got == -EINTR) continue;
+    if (got <= 0) caller.Fail("pread of the image", got < 0 ? got : -EIO);
     at += (uint64_t)got;
   }
   caller.Must("close", __NR_close, fd);
@@ -50,7 +50,7 @@ void Send(const Caller& caller, int fd, const MessageOp& message, uint64_t bytes
       header.msg_controllen = (control.length + 7) & ~7ul;
     }
     const long sent = caller.Try(__NR_sendmsg, fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (sent == kInterrupted) continue;
+    if (sent == -EINTR) continue;
     if (sent < 0) caller.Fail("sendmsg", sent);
     done += (uint64_t)sent;
   } while (done < message.bytes);

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/stat.h>
+#include <linux/un.h>
+#include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "model/file_kind.h"
 #include "preflight/trusted_path.h"
 #include "restorer/executor/files/files.h"
 #include "restorer/executor/socket_owner.h"
@@ -10,14 +15,7 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr long kNoEntry = -2, kExists = -17;           // ENOENT, EEXIST
-constexpr long kInUse = -98, kRefused = -111;          // EADDRINUSE, ECONNREFUSED
-constexpr long kOtherType = -91, kNotMine = -1;        // EPROTOTYPE, EPERM
-constexpr long kFull = -11, kStale = -116;             // EAGAIN, ESTALE
-constexpr int kPathOnly = 0x200000;                    // O_PATH
-constexpr int kNoFollow = 0x100, kEmptyPath = 0x1000;  // AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH
-constexpr int kFileOfSocket = 0x89e0;                  // SIOCUNIXFILE
-constexpr uint32_t kType = 0170000, kSocket = 0140000, kClearedByChown = 06000;
+constexpr uint32_t kClearedByChown = S_ISUID | S_ISGID;
 
 /// While it lives the process is where a name means what it says, and looks names up with the
 /// rights of whoever else than root can change the way there: so that leads nowhere where he may
@@ -26,8 +24,7 @@ class Place {
  public:
   Place(const Caller& caller, const SocketName& name) : caller_(caller), name_(name) {
     if (!name.has_file) return;
-    cwd_ =
-        caller.Must("open of the directory", __NR_openat, AT_FDCWD, ".", kPathOnly | O_CLOEXEC, 0);
+    cwd_ = caller.Must("open of the directory", __NR_openat, AT_FDCWD, ".", O_PATH | O_CLOEXEC, 0);
     if (name.root != nullptr) EnterRoot();
     const PathCalls calls{caller};
     TrustedPath<PathCalls> way(calls, TrustedPath<PathCalls>::Foreign::kFollow);
@@ -37,7 +34,7 @@ class Place {
     owner_.any = owner_.any && name.root == nullptr && owner_.uid != caller.setup->own.fsuid;
     if (owner_.any && !Becomes(owner_.uid, owner_.gid)) {
       // Preflight has seen that it is root outside, whom nobody in here can become.
-      if (!caller.setup->user_namespace) caller.Fail("setfsuid", kNotMine, name.path);
+      if (!caller.setup->user_namespace) caller.Fail("setfsuid", -EPERM, name.path);
       owner_.any = false;
       ActAs(caller.setup->own.fsuid, caller.setup->own.fsgid);
     }
@@ -71,7 +68,7 @@ class Place {
 
  private:
   void ActAs(uint32_t uid, uint32_t gid) const {
-    if (!Becomes(uid, gid)) caller_.Fail("setfsuid", kNotMine, name_.path);
+    if (!Becomes(uid, gid)) caller_.Fail("setfsuid", -EPERM, name_.path);
   }
 
   bool Becomes(uint32_t uid, uint32_t gid) const {
@@ -83,9 +80,9 @@ class Place {
   }
 
   void EnterRoot() {
-    root_ = caller_.Must("open of the root", __NR_openat, AT_FDCWD, "/", kPathOnly | O_CLOEXEC, 0);
+    root_ = caller_.Must("open of the root", __NR_openat, AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0);
     const long own = caller_.Must("open of the name's root", __NR_openat, caller_.setup->service_fd,
-                                  name_.root, O_DIRECTORY | kPathOnly | O_CLOEXEC, 0);
+                                  name_.root, O_DIRECTORY | O_PATH | O_CLOEXEC, 0);
     caller_.Must("fchdir", __NR_fchdir, own);
     caller_.Must("chroot", __NR_chroot, ".");
     caller_.Must("close", __NR_close, own);
@@ -100,12 +97,12 @@ class Place {
       if (i > 0 && (c == '/' || c == 0)) {
         part[i] = 0;
         const long r = caller_.Try(__NR_mkdir, part, 0700);
-        if (r < 0 && r != kExists) caller_.Fail("mkdir", r, path);
+        if (r < 0 && r != -EEXIST) caller_.Fail("mkdir", r, path);
       }
       if (c == 0) return;
       part[i] = c;
     }
-    caller_.Fail("mkdir", -36 /* ENAMETOOLONG */, path);
+    caller_.Fail("mkdir", -ENAMETOOLONG, path);
   }
 
   const Caller& caller_;
@@ -114,44 +111,26 @@ class Place {
   long root_ = -1, cwd_ = -1, folder_ = -1;
 };
 
-/// What Fail() says of a file that has the name.
-const char* InTheWay(uint32_t type) {
-  switch (type) {
-    case 0100000:
-      return "bind (a file is there)";
-    case 0040000:
-      return "bind (a directory is there)";
-    case 0120000:
-      return "bind (a symbolic link is there)";
-    case 0010000:
-      return "bind (a FIFO is there)";
-    default:
-      return "bind (a device is there)";
-  }
-}
-
 /// A socket file that nobody has makes room; anything else is in the way. Where the folder is.
 void MakeRoom(const Caller& caller, const SocketName& name, long folder) {
   struct statx facts = {};
-  const long found = caller.Try(__NR_statx, folder, name.base, kNoFollow, STATX_TYPE, &facts);
-  if (found == kNoEntry) return;
+  const long found =
+      caller.Try(__NR_statx, folder, name.base, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &facts);
+  if (found == -ENOENT) return;
   if (found < 0) caller.Fail("statx", found, name.path);
-  if ((facts.stx_mode & kType) != kSocket) {
-    caller.Fail(InTheWay(facts.stx_mode & kType), kExists, name.path);
+  if ((facts.stx_mode & S_IFMT) != S_IFSOCK) {
+    caller.Fail("bind", -EEXIST, name.path, FileKindName(facts.stx_mode));
   }
-  struct {
-    uint16_t family = AF_UNIX;
-    char path[108] = {};
-  } address;
-  for (uint32_t i = 0; i < sizeof address.path && name.base[i] != 0; ++i) {
-    address.path[i] = name.base[i];
+  sockaddr_un address = {AF_UNIX, {}};
+  for (uint32_t i = 0; i < sizeof address.sun_path && name.base[i] != 0; ++i) {
+    address.sun_path[i] = name.base[i];
   }
   const long probe = caller.Must("socket", __NR_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   const long answer = caller.Try(__NR_connect, probe, &address, sizeof address);
-  if (answer == 0 || answer == kOtherType || answer == kNotMine) {
-    caller.Fail("bind (a socket that somebody has is there)", kInUse, name.path);
+  if (answer == 0 || answer == -EPROTOTYPE || answer == -EPERM) {
+    caller.Fail("bind (a socket that somebody has is there)", -EADDRINUSE, name.path);
   }
-  if (answer != kRefused) caller.Fail("connect", answer, name.path);
+  if (answer != -ECONNREFUSED) caller.Fail("connect", answer, name.path);
   caller.Must("close", __NR_close, probe);
   if (const long r = caller.Try(__NR_unlinkat, folder, name.base, 0); r < 0) {
     caller.Fail("unlink", r, name.path);
@@ -167,10 +146,10 @@ void SetMode(const Caller& caller, long file, const SocketName& name) {
 
 /// The file that bind(2) has made, whatever has its name by now. No name is looked up.
 void SetFile(const Caller& caller, long fd, const SocketName& name, const struct statx& there) {
-  const long file = caller.Try(__NR_ioctl, fd, kFileOfSocket, 0);
+  const long file = caller.Try(__NR_ioctl, fd, SIOCUNIXFILE, 0);
   if (file < 0) caller.Fail("ioctl(SIOCUNIXFILE)", file, name.path);
   struct statx facts = {};
-  caller.Must("statx", __NR_statx, file, "", kEmptyPath, STATX_BASIC_STATS, &facts);
+  caller.Must("statx", __NR_statx, file, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &facts);
   if (name.made != nullptr) {
     *name.made = {MadeFile::kBinding, name.made->uid, facts.stx_dev_major, facts.stx_dev_minor,
                   facts.stx_ino};
@@ -178,12 +157,13 @@ void SetFile(const Caller& caller, long fd, const SocketName& name, const struct
   }
   if (facts.stx_ino != there.stx_ino || facts.stx_dev_major != there.stx_dev_major ||
       facts.stx_dev_minor != there.stx_dev_minor) {
-    caller.Fail("bind (the way to the name, or the file, was replaced meanwhile)", kStale,
+    caller.Fail("bind (the way to the name, or the file, was replaced meanwhile)", -ESTALE,
                 name.path);
   }
   if (name.has_permissions) {
     SetMode(caller, file, name);
-    if (const long r = caller.Try(__NR_fchownat, file, "", name.uid, name.gid, kEmptyPath); r < 0) {
+    if (const long r = caller.Try(__NR_fchownat, file, "", name.uid, name.gid, AT_EMPTY_PATH);
+        r < 0) {
       caller.Fail("chown", r, name.path);
     }
     if ((name.mode & kClearedByChown) != 0) SetMode(caller, file, name);
@@ -202,9 +182,9 @@ void Bind(const Caller& caller, long fd, const SocketName* name) {
   }
   struct statx there = {};
   if (name->has_file) {  // if somebody has moved it, it is not there
-    const long found =
-        caller.Try(__NR_statx, place.folder(), name->base, kNoFollow, STATX_BASIC_STATS, &there);
-    if (found < 0 && found != kNoEntry) caller.Fail("statx", found, name->path);
+    const long found = caller.Try(__NR_statx, place.folder(), name->base, AT_SYMLINK_NOFOLLOW,
+                                  STATX_BASIC_STATS, &there);
+    if (found < 0 && found != -ENOENT) caller.Fail("statx", found, name->path);
   }
   place.Leave();
   if (name->has_file) SetFile(caller, fd, *name, there);
@@ -232,12 +212,9 @@ int32_t PeerOf(const Caller& caller, long fd) {
 /// The connection of this process; those who came earlier, and are strangers, are sent away.
 long Accept(const Caller& caller, const SocketOp& socket) {
   for (;;) {
-    struct {
-      int32_t fd;
-      int16_t events, got;
-    } ready = {socket.accept_from, 1 /* POLLIN */, 0};
+    pollfd ready = {socket.accept_from, POLLIN, 0};
     const long any = caller.Must("poll", __NR_poll, &ready, 1, 0);
-    if (any == 0) caller.Fail("accept4 (the connection has not come there)", kFull);
+    if (any == 0) caller.Fail("accept4 (the connection has not come there)", -EAGAIN);
     const long accepted =
         caller.Must("accept4", __NR_accept4, socket.accept_from, 0, 0, SOCK_CLOEXEC);
     if (PeerOf(caller, accepted) == caller.process->pid) return accepted;
@@ -264,13 +241,13 @@ void Connect(const Caller& caller, long fd, const SocketOp& socket) {
   long result = 0;
   for (int i = 0; i < kMostAttempts; ++i) {
     result = caller.Try(__NR_connect, fd, target.address, target.length);
-    if (result != kFull || socket.accept_from < 0 || !SendAway(caller, socket)) break;
+    if (result != -EAGAIN || socket.accept_from < 0 || !SendAway(caller, socket)) break;
   }
   if (result < 0) caller.Fail("connect", result, target.path);
   acting.Leave();
   place.Leave();
   if (socket.target_pid != 0 && PeerOf(caller, fd) != socket.target_pid) {
-    caller.Fail("connect (somebody else listens there)", kStale, target.path);
+    caller.Fail("connect (somebody else listens there)", -ESTALE, target.path);
   }
 }
 
