@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "tests/support/mounts_fixture.h"
+#include "tests/support/plan_files.h"
 
 namespace crgen::test {
 namespace {
@@ -247,6 +248,58 @@ TEST_F(UserTest, WhatIsRefusedByName) {
     EXPECT_NE(outcome.errors.find(it.said), std::string::npos) << outcome.errors;
     EXPECT_EQ(Others(), std::vector<int>());
   }
+}
+
+/// Of root 1, which has a socket of that name; the folder is whose `uid` says.
+TEST_F(UserTest, SocketsBelowFoldersOfNobody) {
+  fs::create_directories(Root() + "/open");
+  fs::permissions(Root() + "/open", fs::perms::all);
+  Plan plan;
+  AddRoot(plan, {"CLONE_NEWPID", "CLONE_NEWUSER"}, 1);
+  plan.Add("SET_ATTR", 1, {{"attributes", {{"mounts", Mounts()}}}});
+  plan.MapProgram(1);
+  plan.Add("OPEN_FILE", 1,
+           {{"fd", 3},
+            {"file", UnixSocketFile(1, "SOCK_DGRAM", "unconnected", {{"name", "/open/socket"}})}});
+  Resume(plan, 1, Credentials(7, "0x0"));
+  struct stat made = {};
+  const Outcome outcome = Run(plan, "--detach " + MountArguments());
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  ASSERT_EQ(lstat((Root() + "/open/socket").c_str(), &made), 0);
+  EXPECT_TRUE(S_ISSOCK(made.st_mode));
+  EXPECT_EQ(made.st_uid, 100000u);
+  KillOthers();
+  fs::remove(Root() + "/open/socket");
+  // Somebody else outside could lead root inside elsewhere.
+  ASSERT_EQ(chown((Root() + "/open").c_str(), 4711, 4711), 0);
+  const Outcome refused = Run(plan, "--detach " + MountArguments());
+  EXPECT_EQ(refused.status, 4) << refused.errors;
+  EXPECT_NE(refused.errors.find("below a directory of uid 4711, who is nobody"), std::string::npos)
+      << refused.errors;
+  EXPECT_FALSE(fs::exists(Root() + "/open/socket"));
+}
+
+/// Without rights outside, as the owner of the file.
+TEST_F(UserTest, Leases) {
+  std::ofstream(Root() + "/leased") << "x";
+  ASSERT_EQ(chown((Root() + "/leased").c_str(), 100007, 200007), 0);
+  Plan plan;
+  AddRoot(plan, {"CLONE_NEWPID", "CLONE_NEWUSER"}, 1);
+  plan.Add("SET_ATTR", 1, {{"attributes", {{"mounts", Mounts()}}}});
+  plan.MapProgram(1);
+  plan.Add("OPEN_FILE", 1,
+           {{"fd", 3},
+            {"file", {{"type", "REG"}, {"id", 1}, {"path", "/leased"}, {"flags", {"O_RDONLY"}}}}});
+  const Json lease = {{"kind", "LEASE"}, {"type", "F_RDLCK"}};
+  plan.Add("SET_ATTR", 1,
+           {{"attributes", {{"descriptors", {{{"fd", 3}, {"locks", Json::array({lease})}}}}}}});
+  Resume(plan, 1, Credentials(7, "0x0"));
+  const Outcome outcome = Run(plan, "--detach --file-locks " + MountArguments());
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  struct stat status = {};
+  ASSERT_EQ(stat((Root() + "/leased").c_str(), &status), 0);
+  EXPECT_NE(TextOf("/proc/locks").find(":" + std::to_string(status.st_ino) + " "),
+            std::string::npos);
 }
 
 /// Whichever call fails, before there is a script and afterwards.
