@@ -98,7 +98,8 @@ std::uint32_t GroupOf(const PacketSocket& socket) {
 std::optional<Refusal> FileRules<PacketSocket>::Check(const File& file,
                                                       const PacketSocket& socket) const {
   if (auto refused = RefusedAnonymousFlags(file.flags)) return refused;
-  if (socket.socket_type.value != SOCK_RAW && socket.socket_type.value != SOCK_DGRAM) {
+  const bool old = socket.socket_type.value == SOCK_PACKET;
+  if (socket.socket_type.value != SOCK_RAW && socket.socket_type.value != SOCK_DGRAM && !old) {
     return Refusal{"ESOCKTNOSUPPORT", "no packet socket is " + ValueText(socket.socket_type)};
   }
   if (socket.protocol.value > kMostProtocol) return Invalid("the protocol has 16 bits");
@@ -113,6 +114,14 @@ std::optional<Refusal> FileRules<PacketSocket>::Check(const File& file,
   if (socket.reserve > kMostInt) return Invalid("reserve is below 2^31");
   if (socket.vnet_hdr && socket.socket_type.value != SOCK_RAW) {
     return Invalid("vnet_hdr is of SOCK_RAW");
+  }
+  PacketSocket plain;
+  plain.socket_type = socket.socket_type;
+  plain.protocol = socket.protocol;
+  plain.interface = socket.interface;
+  plain.options = socket.options;
+  if (old && !(socket == plain)) {
+    return Refusal{"EOPNOTSUPP", "a SOCK_PACKET has no options of packet(7)"};
   }
   if (auto refused = RefusedMemberships(socket)) return refused;
   if (auto refused = RefusedRings(socket)) return refused;

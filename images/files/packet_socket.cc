@@ -94,7 +94,6 @@ Result FileLoaderOf<PacketSocket>::Convert(const pb::file_entry& entry, const Im
   TakeDescription("psk", from, file);
   CheckAnonymousFlags(from.flags(), place);
   namespaces_.emplace_back(from.ns_id(), at.Where("psk"));
-  if (from.type() == SOCK_PACKET) file->unsupported = "a socket of type SOCK_PACKET";
   if (from.type() != SOCK_RAW && from.type() != SOCK_DGRAM && from.type() != SOCK_PACKET) {
     place.Error(".type", std::to_string(from.type()) + " is no type of a packet socket");
   }
@@ -125,6 +124,14 @@ Result FileLoaderOf<PacketSocket>::Convert(const pb::file_entry& entry, const Im
   // Of sockets that receive descriptors; newer kernels refuse them.
   to.options->so_passcred.reset();
   to.options->so_passsec.reset();
+  if (from.type() == SOCK_PACKET) {
+    PacketSocket plain;
+    plain.socket_type = to.socket_type;
+    plain.protocol = to.protocol;
+    plain.interface = to.interface;
+    plain.options = to.options;
+    if (!(to == plain)) place.Error(".type", "SOCK_PACKET, which has no options of packet(7)");
+  }
   file->body = std::move(to);
   return Result::kOk;
 }

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
+#include <net/if.h>
 #include <sys/socket.h>
 
 #include <cstring>
@@ -41,6 +42,17 @@ void AddRing(int name, const Rare<PacketRing>& ring, bool third, SocketOptionWri
   options.AddBytes(SOL_PACKET, name, &request, third ? sizeof request : sizeof(tpacket_req));
 }
 
+/// Where nobody has that number, bind(2) says so.
+SocketAddress AddressByName(const PacketSocket& socket, Arena& arena) {
+  auto* address = arena.New<sockaddr_pkt>();
+  char name[IF_NAMESIZE] = "";
+  if_indextoname(socket.interface, name);
+  address->spkt_family = AF_PACKET;
+  static_assert(sizeof name > sizeof address->spkt_device);
+  std::memcpy(address->spkt_device, name, sizeof address->spkt_device - 1);
+  return {address, sizeof *address};
+}
+
 }  // namespace
 
 /// It is bound last of all, by which it begins to receive.
@@ -72,7 +84,11 @@ void FileRestorer<PacketSocket>::Compile(const PacketSocket& socket, OpenContext
   state->bound_options = bound.Finish(-1);
   state->backlog = -1;
   state->owner = context.owner;
-  if (socket.protocol.value != 0 || socket.interface != 0) {
+  if (socket.socket_type.value == SOCK_PACKET) {
+    // Its protocol is what it was made with, its address a name.
+    state->protocol = htons(static_cast<std::uint16_t>(socket.protocol.value));
+    if (socket.interface != 0) state->source = AddressByName(socket, context.arena);
+  } else if (socket.protocol.value != 0 || socket.interface != 0) {
     auto* address = context.arena.New<sockaddr_ll>();
     address->sll_family = AF_PACKET;
     address->sll_protocol = htons(static_cast<std::uint16_t>(socket.protocol.value));

@@ -100,6 +100,18 @@ TEST(CheckPackets, Values) {
          s.socket_type.value = SOCK_DGRAM;
        })},
        "EINVAL: vnet_hdr is of SOCK_RAW"},
+      {"the old kind",
+       {With([](auto& s) {
+         s.socket_type.value = SOCK_PACKET;
+         s.interface = 1;
+       })},
+       ""},
+      {"options of the old kind",
+       {With([](auto& s) {
+         s.socket_type.value = SOCK_PACKET;
+         s.aux_data = true;
+       })},
+       "EOPNOTSUPP: a SOCK_PACKET has no options of packet(7)"},
       {"credentials",
        {With([](auto& s) { s.options->so_passcred = true; })},
        "EOPNOTSUPP: so_passcred and so_passsec are of unix and netlink sockets"},

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sockets of netlink(7) and packet(7), descriptors of namespaces and of tun(4): what the host has
 // not is said before anything is begun, and nothing stays of a restore that fails.
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "tests/support/network.h"
 #include "tests/support/restorer_support.h"
@@ -68,6 +72,31 @@ TEST_F(RestorerOtherTypesTest, WhatTheHostHasNotIsSaidBefore) {
        "/dev/null is not the device of tun(4), 10:200");
   Says({{"type", "TUNF"}, {"flags", {"O_RDWR"}}, {"path", folder_ + "/tun"}},
        folder_ + "/tun: No such file or directory");
+}
+
+/// Of packet(7) the old kind, whose address is a name.
+TEST_F(RestorerOtherTypesTest, SocketsOfTypePacket) {
+  Json bound = Packet();
+  bound["socket_type"] = "SOCK_PACKET";
+  bound.erase("version");
+  Json free = bound;
+  bound["interface"] = 1;
+  const Outcome outcome = Run(PlanWith({bound, free}), "--detach");
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  const int process = static_cast<int>(syscall(SYS_pidfd_open, Pid(0), 0));
+  for (const auto& [number, name] : {std::pair{3, "lo"}, std::pair{4, ""}}) {
+    const int fd = static_cast<int>(syscall(SYS_pidfd_getfd, process, number, 0));
+    ASSERT_GE(fd, 0) << std::strerror(errno);
+    sockaddr address = {};
+    int protocol = 0;
+    socklen_t size = sizeof address, number_size = sizeof protocol;
+    ASSERT_EQ(getsockname(fd, &address, &size), 0);
+    ASSERT_EQ(getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &number_size), 0);
+    EXPECT_STREQ(address.sa_data, name);
+    EXPECT_EQ(protocol, htons(ETH_P_IP));
+    close(fd);
+  }
+  close(process);
 }
 
 /// Each system call of a restore fails in turn, and a second try works.
