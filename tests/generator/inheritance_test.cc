@@ -9,12 +9,15 @@
 #include <set>
 #include <tuple>
 
+#include "generator/creation_tree.h"
+
 namespace crgen {
 namespace {
 
 /// Node n is created by creators[n] < n at time births[n].
 struct Tree {
-  std::vector<std::int32_t> creators, births;
+  std::vector<NodeIndex> creators;
+  std::vector<std::int32_t> births;
   std::set<std::int32_t> Ancestors(std::int32_t node) const {  // with itself
     std::set<std::int32_t> result;
     for (; node >= 0; node = creators[static_cast<std::size_t>(node)]) result.insert(node);
@@ -22,11 +25,15 @@ struct Tree {
   }
 };
 
+std::vector<NodeIndex> Nodes(const std::vector<std::int32_t>& numbers) {
+  return {numbers.begin(), numbers.end()};
+}
+
 Tree RandomTree(std::mt19937_64& random, std::int32_t count) {
   Tree tree;
   std::int32_t time = 0;
   for (std::int32_t n = 0; n < count; ++n) {
-    tree.creators.push_back(n == 0 ? -1 : static_cast<std::int32_t>(random() % n));
+    tree.creators.emplace_back(n == 0 ? -1 : static_cast<std::int32_t>(random() % n));
     tree.births.push_back(time += 1 + static_cast<std::int32_t>(random() % 3));
   }
   return tree;
@@ -34,7 +41,8 @@ Tree RandomTree(std::mt19937_64& random, std::int32_t count) {
 
 TEST(InheritanceTest, OwnerAndLinks) {
   //  0 - { 1 - { 3, 4 }, 2 - 5 }
-  const std::vector<std::int32_t> creators = {-1, 0, 0, 1, 1, 2}, births = {0, 1, 2, 3, 4, 5};
+  const std::vector<NodeIndex> creators = Nodes({-1, 0, 0, 1, 1, 2});
+  const std::vector<std::int32_t> births = {0, 1, 2, 3, 4, 5};
   struct Case {
     std::vector<std::int32_t> holders;
     std::int32_t owner;
@@ -48,17 +56,16 @@ TEST(InheritanceTest, OwnerAndLinks) {
                                           {{3, 5}, 0, 4},
                                           {{0, 5}, 0, 2},
                                           {{1, 2, 3, 4, 5}, 0, 5}}) {
-    std::vector<InheritanceLink> links;
-    EXPECT_EQ(FindOwner(creators, births, it.holders, &links), it.owner);
+    std::vector<InheritanceLink<NodeIndex>> links;
+    EXPECT_EQ(FindOwner(creators, births, Nodes(it.holders), &links), it.owner);
     EXPECT_EQ(links.size(), it.links);
   }
 }
 
 TEST(InheritanceTest, TwoRootsHaveNoOwner) {
-  std::vector<InheritanceLink> links;
-  EXPECT_EQ(
-      FindOwner(std::vector<std::int32_t>{-1, -1}, std::vector<std::int32_t>{0, 1}, {0, 1}, &links),
-      -1);
+  std::vector<InheritanceLink<NodeIndex>> links;
+  const std::vector<std::int32_t> births = {0, 1};
+  EXPECT_EQ(FindOwner(Nodes({-1, -1}), births, Nodes({0, 1}), &links), -1);
 }
 
 TEST(InheritanceTest, RandomAgainstNodeByNode) {
@@ -79,15 +86,15 @@ TEST(InheritanceTest, RandomAgainstNodeByNode) {
     const std::int32_t owner = *common.rbegin();
     std::map<std::int32_t, CarriedItem> expected;
     std::set<std::tuple<std::int32_t, std::int32_t, std::int32_t>> ways;
-    expected[owner].item = 9;
+    expected[owner].item = ItemIndex(9);
     for (std::int32_t holder : holders) {
       for (std::int32_t node = holder; node != owner;) {
         const std::int32_t parent = tree.creators[static_cast<std::size_t>(node)];
         const std::int32_t time = tree.births[static_cast<std::size_t>(node)];
         ways.emplace(parent, node, time);
-        expected[node].item = 9;
+        expected[node].item = ItemIndex(9);
         CarriedItem& above = expected[parent];
-        above.item = 9;
+        above.item = ItemIndex(9);
         above.first = std::min(above.first, time);
         above.last = std::max(above.last, time);
         node = parent;
@@ -95,15 +102,15 @@ TEST(InheritanceTest, RandomAgainstNodeByNode) {
       expected[holder].holder = true;
     }
 
-    std::vector<InheritanceLink> links;
-    const std::vector<std::int32_t> list(holders.begin(), holders.end());
+    std::vector<InheritanceLink<NodeIndex>> links;
+    const std::vector<NodeIndex> list = Nodes({holders.begin(), holders.end()});
     ASSERT_EQ(FindOwner(tree.creators, tree.births, list, &links), owner);
     std::set<std::tuple<std::int32_t, std::int32_t, std::int32_t>> found;
-    for (const InheritanceLink& link : links) {
+    for (const InheritanceLink<NodeIndex>& link : links) {
       EXPECT_TRUE(found.emplace(link.parent, link.child, link.time).second);
     }
     EXPECT_EQ(found, ways);
-    const auto parts = ShareOut(9, owner, links, list);
+    const auto parts = ShareOut(ItemIndex(9), NodeIndex(owner), links, list);
     EXPECT_EQ(parts.size(), expected.size());
     for (const auto& [node, part] : parts) {
       const CarriedItem& other = expected.at(node);
@@ -120,7 +127,7 @@ TEST(InheritanceTest, CarryListCallsOnceAndInTime) {
     std::map<std::int32_t, CarriedItem> items;
     const auto count = static_cast<std::int32_t>(random() % 8);
     for (std::int32_t i = 0; i < count; ++i) {
-      CarriedItem item{i};
+      CarriedItem item{ItemIndex(i)};
       if (random() % 4 != 0) {
         item.first = static_cast<std::int32_t>(random() % 10);
         item.last = item.first + static_cast<std::int32_t>(random() % 5);
