@@ -44,12 +44,12 @@ void AddRing(int name, const Rare<PacketRing>& ring, bool third, SocketOptionWri
 
 /// Where nobody has that number, bind(2) says so.
 SocketAddress AddressByName(const PacketSocket& socket, Arena& arena) {
-  auto* address = arena.New<sockaddr_pkt>();
+  auto* address = arena.New<sockaddr>();  // no more than that (packet_bind_spkt())
   char name[IF_NAMESIZE] = "";
   if_indextoname(socket.interface, name);
-  address->spkt_family = AF_PACKET;
-  static_assert(sizeof name > sizeof address->spkt_device);
-  std::memcpy(address->spkt_device, name, sizeof address->spkt_device - 1);
+  address->sa_family = AF_PACKET;
+  static_assert(sizeof name > sizeof address->sa_data);
+  std::memcpy(address->sa_data, name, sizeof address->sa_data - 1);
   return {address, sizeof *address};
 }
 
