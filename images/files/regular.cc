@@ -101,6 +101,15 @@ void CheckGhost(const Unlinked& ghost, const RegularFile& body, const std::strin
 
 }  // namespace
 
+/// Of a file that has a name, which was made without one.
+static void DropTmpfile(const std::string& where, Loader& loader, ConvertedFile* file) {
+  if ((file->flags & kTmpfile) == 0) return;
+  loader.diag.NotRestorable(where, "O_TMPFILE among the flags of file " + std::to_string(file->id) +
+                                       ", " + std::get<RegularFile>(file->body).path.bytes +
+                                       ", which has a name by now");
+  file->flags &= ~std::uint64_t{O_TMPFILE};
+}
+
 Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const ImageReader& at,
                                           Loader& loader, ConvertedFile* file) {
   if (!entry.has_reg()) return MissingMessage(at, kType, loader.diag);
@@ -127,7 +136,10 @@ Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const Ima
         {static_cast<std::uint64_t>(from.mnt_id()), from.name(), at.Where("reg.mnt_id")});
   }
   const auto remap = loader.remaps.find(entry.id());
-  if (remap == loader.remaps.end()) return Result::kOk;
+  if (remap == loader.remaps.end()) {
+    DropTmpfile(at.Where("reg.flags"), loader, file);
+    return Result::kOk;
+  }
   if (Failed(Reach(remap->second, loader, file))) return Result::kError;
   auto& body = std::get<RegularFile>(file->body);
   if (!body.unlinked) return Result::kOk;
@@ -156,10 +168,7 @@ Result FileLoaderOf<RegularFile>::Reach(const Loader::Remap& remap, Loader& load
   } else if (remap.type == pb::REMAP_LINKED && S_ISDIR(body.mode.value_or(S_IFREG))) {
     why = "it is a directory, of which there are no hard links";
   } else if (remap.type == pb::REMAP_LINKED && (file->flags & kTmpfile) != 0) {
-    loader.diag.NotRestorable(remap.where, "O_TMPFILE among the flags of file " +
-                                               std::to_string(file->id) + ", " + body.path.bytes +
-                                               ", which has a name by now");
-    file->flags &= ~std::uint64_t{O_TMPFILE};
+    DropTmpfile(remap.where, loader, file);
   } else if (remap.type == pb::REMAP_GHOST) {
     const Loader::Ghost& ghost = loader.GhostOf(remap);
     why = ghost.unsupported;

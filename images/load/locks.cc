@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // filelocks.img: what fcntl(2) and flock(2) have locked.
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <map>
@@ -30,7 +31,11 @@ std::string ImpossibleLock(const pb::file_lock_entry& entry, const File& file) {
   if (!ranged && (entry.start() != 0 || entry.len() != 0)) {
     return "a part of a file, where the kind locks all of it";
   }
-  if (entry.flag() == kLease) return "";
+  if (entry.flag() == kLease) {
+    const RegularFile* regular = As<RegularFile>(file);
+    const bool other = regular != nullptr && !S_ISREG(regular->mode.value_or(S_IFREG));
+    return other ? "a lease of what is no regular file" : "";
+  }
   if (entry.type() != F_RDLCK && entry.type() != F_WRLCK) {
     return "type " + std::to_string(entry.type()) + ", expected 0 or 1";
   }
@@ -85,6 +90,7 @@ class LockReader {
   const Descriptor* Find(const pb::file_lock_entry& entry, const ImageReader& at,
                          ProcessIndex* process);
   bool Supported(const pb::file_lock_entry& entry, const ImageReader& at, const File& file);
+  void CheckConflicts();
 
   Loader& loader_;
   Snapshot& snapshot_;
@@ -157,8 +163,88 @@ void LockReader::Add(const pb::file_lock_entry& entry, const ImageReader& at) {
   locks_[{slot->file, owner, is_lease}].push_back(std::move(lock));
 }
 
+/// A lock of a file, and whose it is.
+struct HeldLock {
+  std::uint64_t start, end;  ///< the last byte
+  bool exclusive;
+  std::pair<TableIndex, FileIndex> owner;  ///< a table (POSIX), else a description
+};
+
+/// How far locks reach, of the two owners whose reach furthest.
+class Reach {
+ public:
+  using Owner = decltype(HeldLock::owner);
+  void Add(const HeldLock& lock) {
+    if (first_.end <= lock.end || first_.owner == lock.owner) {
+      if (first_.owner != lock.owner) second_ = first_;
+      first_ = {lock.owner, std::max(first_.owner == lock.owner ? first_.end : 0, lock.end)};
+    } else if (second_.end <= lock.end) {
+      second_ = {lock.owner, lock.end};
+    }
+  }
+  bool HasOther(const HeldLock& lock) const {
+    const Held& other = first_.owner == lock.owner ? second_ : first_;
+    return other.owner != Owner{} && other.end >= lock.start;
+  }
+
+ private:
+  struct Held {
+    Owner owner = {};
+    std::uint64_t end = 0;
+  };
+  Held first_, second_;
+};
+
+/// The first of `locks` that another one keeps away; nullptr: there is none.
+const HeldLock* FirstConflict(std::vector<HeldLock>& locks) {
+  std::ranges::sort(locks, {}, &HeldLock::start);
+  Reach all, exclusive;
+  for (const HeldLock& lock : locks) {
+    if ((lock.exclusive ? all : exclusive).HasOther(lock)) return &lock;
+    all.Add(lock);
+    if (lock.exclusive) exclusive.Add(lock);
+  }
+  return nullptr;
+}
+
+/// The file that descriptions have in common.
+std::string IdentityOf(const File& file) {
+  if (const auto* memfd = As<Memfd>(file)) return "memfd " + std::to_string(memfd->inode_id.value);
+  const auto* regular = As<RegularFile>(file);
+  if (regular == nullptr) return "file " + std::to_string(file.id.value);
+  return (regular->unlinked ? "unlinked " + std::to_string(regular->unlinked->id.value) + " "
+                            : "") +
+         regular->path.bytes;
+}
+
+/// No kernel has given two of them.
+void LockReader::CheckConflicts() {
+  std::map<std::pair<std::string, bool>, std::vector<HeldLock>> by_file;  // flock(2): of their own
+  for (const auto& [where, all] : locks_) {
+    const auto [file, process, is_lease] = where;
+    if (is_lease) continue;
+    for (const FileLock& lock : all) {
+      const bool whole = lock.kind.value == kFlock;
+      const bool posix = lock.kind.value == kPosixLock;
+      const std::uint64_t last = lock.length == 0 ? kLastByte : lock.start + lock.length - 1;
+      by_file[{IdentityOf(*snapshot_.files[file]), whole}].push_back(
+          {lock.start, last, lock.type.value == F_WRLCK,
+           posix ? std::pair(snapshot_.processes[process].table, FileIndex())
+                 : std::pair(TableIndex(), file)});
+    }
+  }
+  for (auto& [file, held] : by_file) {
+    const HeldLock* conflict = FirstConflict(held);
+    if (conflict == nullptr) continue;
+    loader_.diag.Error("filelocks.img", "byte " + std::to_string(conflict->start) + " of " +
+                                            file.first +
+                                            " is locked by two that exclude each other");
+  }
+}
+
 /// Each descriptor of a description shows the locks that belong to it: what stands twice is one.
 void LockReader::Finish() {
+  CheckConflicts();
   const auto key = [](const FileLock& it) {
     return std::tuple(it.kind.value, it.start, it.length, it.type.value);
   };

@@ -78,7 +78,7 @@ TEST_F(RestorerOtherTypesTest, WhatTheHostHasNotIsSaidBefore) {
 TEST_F(RestorerOtherTypesTest, SocketsOfTypePacket) {
   Json bound = Packet();
   bound["socket_type"] = "SOCK_PACKET";
-  bound.erase("version");
+  bound["version"] = "TPACKET_V1";
   Json free = bound;
   bound["interface"] = 1;
   const Outcome outcome = Run(PlanWith({bound, free}), "--detach");
