@@ -244,10 +244,9 @@ constexpr FlagName kSeccompMode[] = {Whole("SECCOMP_MODE_STRICT", SECCOMP_MODE_S
                                      Whole("SECCOMP_MODE_FILTER", SECCOMP_MODE_FILTER)};
 
 constexpr FlagName kSocketFamily[] = {Whole("AF_INET", AF_INET), Whole("AF_INET6", AF_INET6)};
-constexpr FlagName kSocketType[] = {Whole("SOCK_STREAM", SOCK_STREAM),
-                                    Whole("SOCK_DGRAM", SOCK_DGRAM), Whole("SOCK_RAW", SOCK_RAW),
-                                    Whole("SOCK_SEQPACKET", SOCK_SEQPACKET),
-                                    Whole("SOCK_PACKET", SOCK_PACKET)};
+constexpr FlagName kSocketType[] = {
+    Whole("SOCK_STREAM", SOCK_STREAM), Whole("SOCK_DGRAM", SOCK_DGRAM), Whole("SOCK_RAW", SOCK_RAW),
+    Whole("SOCK_SEQPACKET", SOCK_SEQPACKET), Whole("SOCK_PACKET", SOCK_PACKET)};
 constexpr FlagName kBpfMapType[] = {Whole("BPF_MAP_TYPE_HASH", BPF_MAP_TYPE_HASH),
                                     Whole("BPF_MAP_TYPE_ARRAY", BPF_MAP_TYPE_ARRAY)};
 constexpr FlagName kBpfMapFlag[] = {

@@ -283,8 +283,8 @@ TEST_F(RestorerTrustTest, NobodyKeepsANameOfAnUnlinkedFile) {
 TEST_F(RestorerTrustTest, AFailureRemovesNoSocketFileOfOthers) {
   MakeStale("user/stale");
   Plan plan = Begin();
-  Open(plan, 3, Socket(1, Path("user/stale")));
   plan.Map(Pid(0), 0x100000000000, 1 << 30, {"PROT_READ", "PROT_WRITE"});  // more than there is
+  Open(plan, 3, Socket(1, Path("user/stale")));
   plan.Resume(Pid(0));
   Fails(plan, 5, "Cannot allocate memory");
   EXPECT_TRUE(S_ISSOCK(Facts("user/stale").st_mode));
