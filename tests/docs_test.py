@@ -4,7 +4,7 @@
 
 usage: docs_test.py SOURCE_FOLDER CRGEN CRRESTORE
 
-A ```sh or ```json block becomes the file that the text before it names first (`name`). Of a ```console block each
+A ```sh or ```json block becomes the file that the text before it names first (`name`), or that all of the page are. Of a ```console block each
 line that begins with "$ " or "# " is a command, whose output is what follows; "…" there stands for any text,
 alone on a line for any lines.
 """
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 
-PAGES = ["editing-plans.md", "policy.md", "when-refused.md"]
+PAGES = {"editing-plans.md": {}, "policy.md": {}, "when-refused.md": {}, "writing-programs.md": {"json": "plan.json"}}
 SKIPPED = 77
 
 
@@ -43,12 +43,12 @@ def commands(block):
     return found
 
 
-def run_page(page, folder, environment):
+def run_page(page, default, folder, environment):
     failures = ran = 0
     for kind, before, content in blocks(page.read_text()):
         name = re.search(r"`([\w.-]+)`", before)
-        if kind in ("sh", "json") and name:
-            (folder / name[1]).write_text(content)
+        if kind in default or (kind in ("sh", "json") and name):
+            (folder / (default.get(kind) or name[1])).write_text(content)
         if kind != "console":
             continue
         for command, expected in commands(content):
@@ -69,7 +69,7 @@ def main():
         print("skipped: restores need root")
         return SKIPPED
     failures = 0
-    for name in PAGES:
+    for name, default in PAGES.items():
         with tempfile.TemporaryDirectory() as folder:
             folder = pathlib.Path(folder)
             (folder / "bin").mkdir()
@@ -78,7 +78,7 @@ def main():
             for dump in (root / "tests/fixtures/dumps").iterdir():
                 (folder / dump.name).symlink_to(dump)
             environment = dict(os.environ, PATH=f"{folder}/bin:{os.environ['PATH']}")
-            failures += run_page(root / "docs" / name, folder, environment)
+            failures += run_page(root / "docs" / name, default, folder, environment)
     return 1 if failures else 0
 
 
