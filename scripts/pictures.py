@@ -27,7 +27,7 @@ def main():
                     "--gantt", pictures / "gantt.svg"], check=True)
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "shared_fds.html"
-        subprocess.run([crgen, "report", dumps / "shared_fds", "-o", path], check=True)
+        subprocess.run([crgen, "report", "shared_fds", "-o", path], cwd=dumps, check=True)
         page = browser.Browser()
         try:
             page.open(path, "#pid=31101")

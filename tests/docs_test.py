@@ -11,12 +11,18 @@ alone on a line for any lines.
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 
-PAGES = {"editing-plans.md": {}, "policy.md": {}, "when-refused.md": {}, "writing-programs.md": {"json": "plan.json"}}
+# What blocks become that no name stands before.
+PAGES = {"docs/editing-plans.md": {}, "docs/policy.md": {}, "docs/when-refused.md": {}, "docs/looking.md": {},
+         "docs/writing-programs.md": {"json": "plan.json"}, "README.md": {}}
+# Of these one part: the rest is of dumps that the reader has.
+PARTS = {"README.md": "## A real run\n"}
 SKIPPED = 77
+OTHERS = ["gdb", "jq"]  # programs that the pages use, and not everybody has
 
 
 def blocks(text):
@@ -43,15 +49,37 @@ def commands(block):
     return found
 
 
-def run_page(page, default, folder, environment):
+def excerpt(page, dump, content, environment):
+    """A plan of which a page shows some lines, and parts of them: in the order in which it has them."""
+    plan = subprocess.run(["crgen", "-q", dump], env=environment, text=True, stdout=subprocess.PIPE, check=True).stdout.splitlines()
+    for line in content.splitlines():
+        if line == "…":
+            continue
+        while plan and not re.fullmatch(pattern(line), plan[0].strip().rstrip(",") + ","):
+            plan.pop(0)
+        if not plan:
+            print(f"{page.name}: the plan of {dump.name} has no such line, or not there: {line}")
+            return 1
+    return 0
+
+
+def run_page(page, part, default, folder, environment):
     failures = ran = 0
-    for kind, before, content in blocks(page.read_text()):
-        name = re.search(r"`([\w.-]+)`", before)
+    text = page.read_text()
+    if part:
+        text = text[text.index(part):].split("\n## ", 1)[0]
+    for kind, before, content in blocks(text):
+        name = re.search(r"`([\w-]+\.[\w.-]+)`", before)
         if kind in default or (kind in ("sh", "json") and name):
             (folder / (default.get(kind) or name[1])).write_text(content)
+        elif kind == "json":
+            failures += excerpt(page, folder / re.search(r"`(\w+)`", before)[1], content, environment)
         if kind != "console":
             continue
         for command, expected in commands(content):
+            if not shutil.which(command.split()[0]) and command.split()[0] in OTHERS:
+                print(f"{page.name}: not run: {command}")
+                continue
             done = subprocess.run(["sh", "-c", command], cwd=folder, env=environment, text=True,
                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                   stderr=subprocess.STDOUT, timeout=60)
@@ -75,10 +103,11 @@ def main():
             (folder / "bin").mkdir()
             for program in sys.argv[2:]:
                 (folder / "bin" / pathlib.Path(program).name).symlink_to(pathlib.Path(program).resolve())
+            (folder / "tests").symlink_to(root / "tests")
             for dump in (root / "tests/fixtures/dumps").iterdir():
                 (folder / dump.name).symlink_to(dump)
             environment = dict(os.environ, PATH=f"{folder}/bin:{os.environ['PATH']}")
-            failures += run_page(root / "docs" / name, default, folder, environment)
+            failures += run_page(root / name, PARTS.get(name), default, folder, environment)
     return 1 if failures else 0
 
 
