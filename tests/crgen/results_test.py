@@ -76,6 +76,8 @@ def of_memory():
     plain = subprocess.run([crgen, "memory", "--strings", "--pid", pid, dump], capture_output=True, text=True).stdout
     expect("strings", [it["text"] for it in strings if len(it["text"]) < 99 and " " not in it["text"]],
            [line.split()[-1] for line in plain.splitlines() if len(line.split("  ", 2)[2]) < 99 and " " not in line.split("  ", 2)[2]])
+    last = subprocess.run([*memory, "--at", "ffffffffffffffff,512"], capture_output=True, text=True)
+    expect("the last address", (last.returncode, last.stdout, "the last address" in last.stderr), (2, "", True))
     needle = b"/tmp/crgen-fixture/"
     matches = check("memory", [*memory, "--bytes", needle.hex()], (0,))
     expect("matches", {base64.b64decode(it["bytes"]) for it in matches["matches"]}, {needle})
