@@ -36,7 +36,8 @@ TEST_F(CliTest, SaysWhatAMistypedNameMayMean) {
        "crgen: error: y: one argument too many; `crgen why --help` says what there is\n"},
       {"show fsd x",
        "crgen: error: fsd: nothing of a dump is called that; there are processes, fds, files, "
-       "memory, sockets, mounts, signals, timers, credentials, env, all; did you mean fds?\n"},
+       "memory, sockets, mounts, signals, timers, credentials, settings, env, all; did you mean "
+       "fds?\n"},
       {"dump --without=quues",
        "crgen: error: --without: nothing is called \"quues\" there; known are cgroups, "
        "descriptors, "
