@@ -14,29 +14,9 @@
 #include "images/dump.h"
 #include "model/diagnostics.h"
 #include "terminal/command_line.h"
+#include "terminal/exit_codes.h"
 
 namespace crgen {
-
-enum class ExitCode {
-  kOk = 0,
-  kInternal = 1,
-  kUsage = 2,
-  kBadInput = 3,
-  kUnsupported = 4,
-  kUnreachable = 5,
-  kDiffersOrDenied = 6,
-};
-
-inline constexpr ExitCodeRow kExitCodes[] = {
-    {0, "ok", ""},
-    {1, "internal error", "a defect of crgen, or the machine is out of memory"},
-    {2, "usage", "wrong arguments"},
-    {3, "bad input", "a dump or program that is not valid, a file that cannot be read or written"},
-    {4, "unsupported", "the dump is valid, but has things that no command can say; all are listed"},
-    {5, "unreachable", "no sequence of system calls leads to this process tree"},
-    {6, "differs, or denied",
-     "what `diff` compares is not the same; a policy of `check` does not allow all of it"},
-};
 
 enum class GenerateOutcome;
 

@@ -162,7 +162,7 @@ ExitCode CodeOf(GenerateOutcome outcome) {
     case GenerateOutcome::kUnsupported:
       return ExitCode::kUnsupported;
     case GenerateOutcome::kUnreachableTree:
-      return ExitCode::kUnreachable;
+      return ExitCode::kNotBuilt;
   }
   return ExitCode::kInternal;
 }

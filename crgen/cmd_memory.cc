@@ -74,6 +74,9 @@ ExitCode Memory(const MemoryArguments& arguments) {
       !ParsePlace(arguments.at, pattern != nullptr || arguments.strings, &query.range)) {
     return Usage("--at: expected ADDRESS or ADDRESS,LENGTH: hexadecimal, and a number of bytes");
   }
+  if (!arguments.at.empty() && query.range.start == ~std::uint64_t{0}) {
+    return Usage("--at: ffffffffffffffff is the last address: no process has memory there");
+  }
   Look look;
   ProcessIndex process;
   const ExitCode opened = OpenProcess(arguments.dump, arguments.pid, &look, &process);

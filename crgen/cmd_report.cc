@@ -34,6 +34,7 @@ std::vector<ReportSection> SectionsOf(const Look& look, const std::vector<Verdic
                                                      InventedIn(look)),
                                          std::nullopt);
                       }});
+  if (!look.whole) return sections;  // what is not there may need something, too
   sections.push_back({"needs", [&look, path] {
                         const std::vector<Need> needs = NeedsOf(look.snapshot);
                         return NeedsJson(needs, RestoreCommand(needs, "plan.json", path));

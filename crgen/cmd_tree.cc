@@ -7,6 +7,7 @@
 #include "crgen/cli.h"
 #include "crgen/needs.h"
 #include "crgen/system_calls.h"
+#include "crgen/tree_json.h"
 #include "generator/generate.h"
 #include "generator/tree/alternatives.h"
 #include "generator/tree/analyzer.h"
@@ -23,6 +24,7 @@ struct TreeArguments {
   bool all = false;
   bool svg = false;
   bool dot = false;
+  bool json = false;
 };
 
 constexpr std::size_t kPieceBytes = 1 << 20;
@@ -45,7 +47,10 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
   loaded = {};  // a large tree is held once
   if (!prepared || Failed(AnalyzeTreeWith(rules, tree, &plan, &refusal))) {
     diag.Error("pid " + std::to_string(refusal.pid), refusal.reason);
-    return ExitCode::kUnreachable;
+    if (!arguments.json) return ExitCode::kNotBuilt;
+    std::string text;
+    WriteTreeRefusal(refusal, &text);
+    return Failed(Output("").Write(text, diag)) ? ExitCode::kBadInput : ExitCode::kNotBuilt;
   }
   std::string text;
   if (arguments.program) {
@@ -53,6 +58,9 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
   } else if (arguments.svg || arguments.dot) {
     const std::vector<DrawnBirth> births = BirthsOf(tree, plan);
     text = arguments.svg ? TreeSvg(births) : TreeDot(births);
+  } else if (arguments.json) {
+    const Derivations others = arguments.all ? FindDerivations(tree, plan) : Derivations();
+    text = TreeJson(tree, plan, arguments.all ? &others : nullptr);
   } else {
     text = DrawTree(tree) + DescribeDerivation(tree, plan);
     if (arguments.all) text += DescribeAlternatives(tree, plan, FindDerivations(tree, plan));
@@ -143,7 +151,13 @@ std::function<ExitCode()> AddTree(CLI::App& app) {
   CLI::Option* svg =
       app.add_flag("--svg", arguments->svg, "Draw a picture: births, sessions, groups, adoptions")
           ->excludes(program);
-  app.add_flag("--dot", arguments->dot, "The same for Graphviz")->excludes(program)->excludes(svg);
+  CLI::Option* dot = app.add_flag("--dot", arguments->dot, "The same for Graphviz")
+                         ->excludes(program)
+                         ->excludes(svg);
+  app.add_flag("--json", arguments->json, "Print it for machines")
+      ->excludes(program)
+      ->excludes(svg)
+      ->excludes(dot);
   AddSystemCalls(app, &arguments->system_calls);
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.footer(

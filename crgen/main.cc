@@ -28,7 +28,7 @@ constexpr crgen::Subcommand kSubcommands[] = {
 constexpr const char* kDefault = "generate";
 
 constexpr crgen::ProgramText kText = {
-    "`crgen DUMP` is `crgen generate DUMP`.", crgen::kExitCodes, "",
+    "`crgen DUMP` is `crgen generate DUMP`.", &crgen::ExitCodeRow::of_crgen, "",
     "  crgen show dump/            what is in it\n"
     "  crgen why dump/             can it be restored, by whom, here, and why not\n"
     "  crgen plan dump/            what a restore would do\n"
@@ -161,9 +161,9 @@ int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);
   crgen::LogToTerminal("crgen");
   try {
-    return static_cast<int>(Run(argc, argv));
+    return crgen::Number(Run(argc, argv));
   } catch (const std::exception& error) {
     spdlog::critical("{}", error.what());
-    return static_cast<int>(ExitCode::kInternal);
+    return crgen::Number(ExitCode::kInternal);
   }
 }

@@ -9,9 +9,15 @@
 #include "model/tree_text.h"
 
 namespace crgen {
-namespace {
+Command ProgramCommand(const TreeOp& op) {
+  Command command = TreeCommand(op);
+  if (auto* fork = std::get_if<Fork>(&command.body); fork != nullptr && fork->child_pid == 1) {
+    fork->flags.bits |= CLONE_NEWPID;
+  }
+  return command;
+}
 
-void WriteRefusal(const TreeRefusal& refusal, std::string* out) {
+void WriteTreeRefusal(const TreeRefusal& refusal, std::string* out) {
   JsonWriter json(out, JsonWriter::Style::kLine);
   json.BeginObject();
   json.Key("error");
@@ -22,19 +28,11 @@ void WriteRefusal(const TreeRefusal& refusal, std::string* out) {
   out->append("\n");
 }
 
-}  // namespace
-
 void WriteTreeProgram(const TreeSnapshot& tree, const TreePlan& plan, Layout layout,
                       std::string* out) {
   ProgramWriter writer(layout);
   writer.Begin(out);
-  for (const TreeOp& op : plan.ops) {
-    Command command = TreeCommand(op);
-    if (auto* fork = std::get_if<Fork>(&command.body); fork != nullptr && fork->child_pid == 1) {
-      fork->flags.bits |= CLONE_NEWPID;
-    }
-    writer.Add(command, out);
-  }
+  for (const TreeOp& op : plan.ops) writer.Add(ProgramCommand(op), out);
   for (const TreeNode& node : tree.nodes) {
     if (node.zombie) continue;
     for (const Pid tid : node.tids) writer.Add({node.pid, CreateThread{tid}}, out);
@@ -47,12 +45,12 @@ void AnswerTree(std::string_view text, std::size_t line, std::string* out) {
   Diagnostics diag;
   if (Failed(ParseTree(text, &parsed, diag, line))) {
     const Diagnostic& first = diag.entries().front();
-    return WriteRefusal({0, first.where + ": " + first.what}, out);
+    return WriteTreeRefusal({0, first.where + ": " + first.what}, out);
   }
   TreePlan plan;
   TreeRefusal refusal;
   if (Failed(PrepareTree(parsed, &tree, &refusal)) || Failed(AnalyzeTree(tree, &plan, &refusal))) {
-    return WriteRefusal(refusal, out);
+    return WriteTreeRefusal(refusal, out);
   }
   WriteTreeProgram(tree, plan, Layout::kCompact, out);
 }

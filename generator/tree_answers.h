@@ -6,14 +6,21 @@
 #include <string>
 #include <string_view>
 
+#include "dsl/commands.h"
 #include "dsl/json/program_json.h"
 #include "generator/generate.h"
 #include "generator/tree/analyzer.h"
 
 namespace crgen {
 
-/// Appends the plan's commands as a program, with the threads of `tree`. A root whose pid is 1
-/// begins a pid namespace. It is a fragment: who lives is left in the restorer's hands.
+/// The command that `op` is in a program: a root whose pid is 1 begins a pid namespace.
+Command ProgramCommand(const TreeOp& op);
+
+/// Appends {"error": "...", "pid": n}, one line.
+void WriteTreeRefusal(const TreeRefusal& refusal, std::string* out);
+
+/// Appends the plan's commands as a program, with the threads of `tree`. It is a fragment: who
+/// lives is left in the restorer's hands.
 void WriteTreeProgram(const TreeSnapshot& tree, const TreePlan& plan, Layout layout,
                       std::string* out);
 

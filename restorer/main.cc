@@ -37,6 +37,7 @@
 #include "restorer/settle.h"
 #include "restorer/step_times.h"
 #include "terminal/command_line.h"
+#include "terminal/exit_codes.h"
 #include "terminal/log.h"
 #include "terminal/usage.h"
 #include "views/plan.h"
@@ -44,30 +45,9 @@
 namespace crgen::restorer {
 namespace {
 
-enum ExitCode {
-  kOk = 0,
-  kInternal = 1,
-  kUsage = 2,
-  kBadInput = 3,
-  kUnsupported = 4,
-  kNotRestored = 5,
-};
-
-constexpr ExitCodeRow kExitCodes[] = {
-    {0, "ok", ""},
-    {1, "internal error", "a defect of crrestore, or the machine is out of memory"},
-    {2, "usage", "wrong arguments"},
-    {3, "bad input",
-     "a plan that is not valid, a file or image that is missing or has changed, a pid that is "
-     "taken"},
-    {4, "unsupported", "a valid plan with things that this restorer cannot do; all are listed"},
-    {5, "not restored",
-     "the kernel refused a command, or somebody interfered; nothing is left of the tree"},
-};
-
 constexpr ProgramText kText = {
-    "A plan is executed with your rights: it opens, maps and runs whatever it names.", kExitCodes,
-    "without --detach, the root's own",
+    "A plan is executed with your rights: it opens, maps and runs whatever it names.",
+    &ExitCodeRow::of_crrestore, "without --detach, the root's own",
     "  crrestore plan.json --images dump/ --detach\n"
     "  crgen dump/ | crrestore - --images dump/",
     ".BR crgen (1),\n.BR restore-program (5),\n.BR criu (8)"};
@@ -113,9 +93,9 @@ void Report(const Diagnostics& found, Plan* plan) {
 }
 
 ExitCode CodeOf(const Diagnostics& found) {
-  return found.HasErrors()                          ? kBadInput
-         : found.Count(Severity::kUnsupported) != 0 ? kUnsupported
-                                                    : kOk;
+  return found.HasErrors()                          ? ExitCode::kBadInput
+         : found.Count(Severity::kUnsupported) != 0 ? ExitCode::kUnsupported
+                                                    : ExitCode::kOk;
 }
 
 Result ReadPlan(const std::string& path, Plan* plan, Diagnostics& diag) {
@@ -162,7 +142,7 @@ void LookAtHost(const Program& program, Arguments& arguments, HostFiles* files, 
   for (const auto& [key, fd] : tried) {
     if (fd >= 0 && !given.contains(key)) close(fd);
   }
-  if (arguments.preflight || tried.size() == given.size() || CodeOf(diag) != kOk) return;
+  if (arguments.preflight || tried.size() == given.size() || CodeOf(diag) != ExitCode::kOk) return;
   arguments.options.names = memfd_create("names", MFD_CLOEXEC);
   ConnectOutside(program, outside, true, arguments.options.names, &arguments.options.inherited,
                  diag);
@@ -238,7 +218,7 @@ int RestorePlan(const Arguments& arguments, HostFiles& files, Plan* plan) {
   LateText trace(arguments.trace), gantt(arguments.gantt);
   if (!trace.Open() || !gantt.Open()) {
     RemoveMade(arguments, *plan);
-    return kBadInput;
+    return Number(ExitCode::kBadInput);
   }
   const Schedule schedule = MakeSchedule(outcome.program);
   const bool restorer_ends = arguments.options.detach && !arguments.options.new_pid_namespace;
@@ -261,11 +241,11 @@ int RestorePlan(const Arguments& arguments, HostFiles& files, Plan* plan) {
   if (result.problem) {
     RemoveMade(arguments, *plan);
     spdlog::error("nothing is restored, and nothing is left of the attempt");
-    return kNotRestored;
+    return Number(ExitCode::kNotBuilt);
   }
   spdlog::info("restored: the root is process {}", result.root);
   outcome.root = result.root;
-  if (arguments.options.detach) return kOk;
+  if (arguments.options.detach) return Number(ExitCode::kOk);
   outcome.exit_status = result.exit_status;
   return result.exit_status;
 }
@@ -276,13 +256,13 @@ int Run(Arguments& arguments, Plan* plan) {
   HostFiles files;
   CheckPlan(arguments, plan, &files, diag);
   Report(diag, plan);
-  if (const ExitCode code = CodeOf(diag); code != kOk || arguments.preflight) {
+  if (const ExitCode code = CodeOf(diag); code != ExitCode::kOk || arguments.preflight) {
     RemoveMade(arguments, *plan);
-    return code;
+    return Number(code);
   }
   if (!arguments.dry_run) return RestorePlan(arguments, files, plan);
   plan->outcome.schedule = MakeSchedule(plan->outcome.program);
-  return kOk;
+  return Number(ExitCode::kOk);
 }
 
 /// Of standard output.
@@ -311,10 +291,10 @@ int RunAndPrint(Arguments& arguments) {
   } else if (outcome.schedule) {
     const WaitsFor waits = WaitsOf(outcome.program, *outcome.schedule);
     text = PlanText(outcome.program, OptionsOfTerminal(), false, &waits);
-  } else if (arguments.preflight && code == kOk) {
+  } else if (arguments.preflight && code == Number(ExitCode::kOk)) {
     text = "this host can restore " + Printable(plan.name) + "\n";
   }
-  return text.empty() || Print(text) ? code : kBadInput;
+  return text.empty() || Print(text) ? code : Number(ExitCode::kBadInput);
 }
 
 int Main(int argc, char** argv) {
@@ -325,18 +305,18 @@ int Main(int argc, char** argv) {
   AddOptions(app, &arguments);
   TakeOneValueEach(app);
   app.footer(HelpFooter(kText));
-  if (PrintInterface(app, kText, argc, argv)) return kOk;
+  if (PrintInterface(app, kText, argc, argv)) return Number(ExitCode::kOk);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {
       PrintHelp(app, error);
-      return WroteAll(std::cout) ? kOk : kBadInput;
+      return Number(WroteAll(std::cout) ? ExitCode::kOk : ExitCode::kBadInput);
     }
     for (const std::string& line : UsageErrors(app, "crrestore", error)) spdlog::error("{}", line);
-    return kUsage;
+    return Number(ExitCode::kUsage);
   }
-  if (!FinishArguments(&arguments)) return kUsage;
+  if (!FinishArguments(&arguments)) return Number(ExitCode::kUsage);
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);
   return RunAndPrint(arguments);
 }
@@ -349,7 +329,7 @@ int main(int argc, char** argv) {
   crgen::LogToTerminal("crrestore");
   if (!limited.empty()) {
     spdlog::error("{}", limited);
-    return crgen::restorer::kBadInput;
+    return crgen::Number(crgen::ExitCode::kBadInput);
   }
   // Where tools of the system are, for who has been started without.
   setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 0);
@@ -357,6 +337,6 @@ int main(int argc, char** argv) {
     return crgen::restorer::Main(argc, argv);
   } catch (const std::exception& error) {
     spdlog::critical("{}", error.what());
-    return crgen::restorer::kInternal;
+    return crgen::Number(crgen::ExitCode::kInternal);
   }
 }

@@ -7,10 +7,10 @@
 #   tidy        .clang-tidy on every file of the programs
 #   shell       every shell script
 #   coverage    which lines the tests execute
-#   debian13    builds and plans in a Debian 13 that debootstrap makes
+#   debian12 debian13   builds and plans in a fresh Debian 12, 13 that debootstrap makes; needs root
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
-jobs=${*:-shell bare gcc-debug clang-release clang-debug tidy coverage debian13}
+jobs=${*:-shell bare gcc-debug clang-release clang-debug tidy coverage debian12 debian13}
 
 # configure JOB OPTIONS...
 configure() {
@@ -48,11 +48,13 @@ job() {
       ctest --test-dir "$build" --output-on-failure -j "$(nproc)"
       (cd "$here" && gcovr --root . --print-summary --output "$build/coverage.txt" \
         --filter '(model|images|dsl|checker|generator|preflight|views|policy|terminal|restorer|crgen)/' "$build") ;;
-    debian13)
-      root="$here/build-debian13"
-      # The mirror that this machine uses, which also has the newer release.
+    debian12 | debian13)
+      root="$here/build-$1"
+      release=bookworm
+      [ "$1" = debian12 ] || release=trixie
+      # The mirror that this machine uses has both releases.
       mirror=$(apt-get indextargets --format '$(REPO_URI)' | head -1)
-      [ -x "$root/usr/bin/apt-get" ] || debootstrap --variant=minbase trixie "$root" "$mirror"
+      [ -x "$root/usr/bin/apt-get" ] || debootstrap --variant=minbase "$release" "$root" "$mirror"
       mkdir -p "$root/source"
       git -C "$here" archive HEAD | tar -x -C "$root/source"
       mount -t proc proc "$root/proc"

@@ -4,25 +4,20 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
-#include <span>
 #include <string>
 #include <string_view>
 
-namespace crgen {
+#include "terminal/exit_codes.h"
 
-struct ExitCodeRow {
-  int code;
-  std::string_view name;
-  std::string_view meaning;
-};
+namespace crgen {
 
 /// What a program says of itself besides its options.
 struct ProgramText {
-  std::string_view notes;  ///< a paragraph; words of the program in backticks
-  std::span<const ExitCodeRow> exit_codes;
-  std::string_view exit_note;  ///< behind them; may be empty
-  std::string_view examples;   ///< lines
-  std::string_view see_also;   ///< lines of roff(7)
+  std::string_view notes;                     ///< a paragraph; words of the program in backticks
+  std::string_view ExitCodeRow::*exit_codes;  ///< what they mean of this program
+  std::string_view exit_note;                 ///< behind them; may be empty
+  std::string_view examples;                  ///< lines
+  std::string_view see_also;                  ///< lines of roff(7)
 };
 
 /// The end of --help.

@@ -57,9 +57,11 @@ std::string Name(const CLI::App& app) {
 
 std::string ExitStatus(const ProgramText& text) {
   std::string section = ".SH EXIT STATUS\n";
-  for (const ExitCodeRow& row : text.exit_codes) {
-    section += ".TP\n\\fB" + std::to_string(row.code) + "\\fR\n" + RoffText(row.name) +
-               (row.meaning.empty() ? "" : ": " + RoffText(row.meaning)) + "\n";
+  for (const ExitCodeRow& row : kExitCodes) {
+    const std::string_view meaning = row.*text.exit_codes;
+    if (meaning.empty()) continue;
+    section += ".TP\n\\fB" + std::to_string(Number(row.code)) + "\\fR\n" + RoffText(row.name) +
+               ": " + RoffText(meaning) + "\n";
   }
   if (!text.exit_note.empty()) section += ".PP\n" + RoffText(text.exit_note) + "\n";
   return section;
@@ -105,8 +107,10 @@ std::string RoffExample(std::string_view lines) {
 
 std::string HelpFooter(const ProgramText& text) {
   std::string footer = std::string(text.notes) + "\n\nExit codes: ";
-  for (const ExitCodeRow& row : text.exit_codes) {
-    footer += (row.code == 0 ? "" : ", ") + std::to_string(row.code) + " " + std::string(row.name);
+  for (const ExitCodeRow& row : kExitCodes) {
+    if ((row.*text.exit_codes).empty()) continue;
+    footer += (row.code == ExitCode::kOk ? "" : ", ") + std::to_string(Number(row.code)) + " " +
+              std::string(row.name);
   }
   if (!text.exit_note.empty()) footer += "; " + std::string(text.exit_note);
   return footer + "\n\nExamples:\n" + std::string(text.examples);

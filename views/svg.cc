@@ -18,6 +18,7 @@ constexpr std::string_view kStyle =
     "rect.dashed{stroke-dasharray:5 3;stroke:#b3261e}\n"
     "rect.folded{fill:#e7ebef;stroke:none}\n"
     "rect.filled{fill:#2f7d4f;stroke:none}\n"
+    "text.on{fill:#fff;font-size:10px}\n"
     "text{fill:#1b1f24}\n"
     "text.faint{fill:#5a6470;font-size:11px}\n"
     "path{fill:none;stroke:#7a8590}\n"
@@ -26,7 +27,8 @@ constexpr std::string_view kStyle =
     "@media (prefers-color-scheme:dark){\n"
     "svg{background:#15181c}rect{fill:#15181c;stroke:#a3adb8}\n"
     "rect.frame{fill:#1e2328;stroke:#353c45}rect.inner{fill:#15181c;stroke:#353c45}\n"
-    "rect.dashed{stroke:#ff8a80}rect.folded{fill:#2a3038}rect.filled{fill:#5fbf86}\n"
+    "rect.dashed{stroke:#ff8a80}rect.folded{fill:#2a3038}rect.filled{fill:#5fbf86}text.on{fill:#"
+    "10150f}\n"
     "text{fill:#e6e9ec}text.faint{fill:#a3adb8}path{stroke:#7a8590}}\n"
     "</style>\n"
     "<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" "
@@ -34,6 +36,17 @@ constexpr std::string_view kStyle =
 
 std::string Number(std::string_view name, int value) {
   return " " + std::string(name) + "=\"" + std::to_string(value) + "\"";
+}
+
+/// Each line as XmlText() has it.
+std::string XmlLines(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    out += (out.empty() ? "" : "\n") + XmlText(text.substr(0, end), 200);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return out;
 }
 
 std::string PointText(Point at) { return std::to_string(at.x) + " " + std::to_string(at.y); }
@@ -68,16 +81,24 @@ std::string XmlText(std::string_view text, std::size_t most) {
   return out;
 }
 
-void Svg::Box(Point at, int width, int height, Style style) {
-  constexpr const char* kClasses[] = {"", "frame", "inner", "dashed", "folded", "filled"};
+void Svg::Box(Point at, int width, int height, Style style, std::string_view about) {
+  constexpr const char* kClasses[] = {"",       "frame",  "inner",      "dashed",
+                                      "folded", "filled", "dashed wait"};
   (style == Style::kFrame || style == Style::kInner ? frames_ : boxes_) +=
       "<rect class=\"" + std::string(kClasses[static_cast<int>(style)]) + "\"" + Number("x", at.x) +
-      Number("y", at.y) + Number("width", width) + Number("height", height) + " rx=\"4\"/>\n";
+      Number("y", at.y) + Number("width", width) + Number("height", height) + " rx=\"" +
+      (width < 12 ? "1" : "4") + "\"" +
+      (about.empty() ? "/>\n" : "><title>" + XmlLines(about) + "</title></rect>\n");
 }
 
 void Svg::Text(Point at, std::string_view text, std::size_t most, bool faint) {
   texts_ += "<text" + std::string(faint ? " class=\"faint\"" : "") + Number("x", at.x) +
             Number("y", at.y) + ">" + XmlText(text, most) + "</text>\n";
+}
+
+void Svg::TextOnFilled(Point at, std::string_view text) {
+  texts_ += "<text class=\"on\"" + Number("x", at.x) + Number("y", at.y) + ">" +
+            XmlText(text, text.size()) + "</text>\n";
 }
 
 void Svg::Line(Point from, Point to, bool arrow) {

@@ -14,12 +14,15 @@ struct Point {
 
 class Svg {
  public:
-  enum class Style { kPlain, kFrame, kInner, kDashed, kFolded, kFilled };
+  enum class Style { kPlain, kFrame, kInner, kDashed, kFolded, kFilled, kWait };
 
-  void Box(Point at, int width, int height, Style style);
+  /// `about`: what is said of it where a pointer rests on it; may have lines.
+  void Box(Point at, int width, int height, Style style, std::string_view about = "");
   /// `text` may come from outside: it is escaped, and cut to so many characters. `faint`: of less
   /// weight.
   void Text(Point at, std::string_view text, std::size_t most, bool faint = false);
+  /// On a box that is filled.
+  void TextOnFilled(Point at, std::string_view text);
   /// From above to below. `arrow`: in the colour of what is pointed out, with a tip.
   void Line(Point from, Point to, bool arrow = false);
   /// Down, then to the right.

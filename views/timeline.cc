@@ -14,32 +14,8 @@ std::string NameOf(const Timeline& timeline, std::size_t process) {
   return pid == 0 ? "the restorer" : std::to_string(pid);
 }
 
-std::string Milliseconds(std::uint64_t nanoseconds) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%.3f ms", static_cast<double>(nanoseconds) / 1e6);
-  return text;
-}
-
-/// "commands[12] FORK 31101 of 31100"
-std::string StepText(const Timeline& timeline, std::uint32_t number) {
-  const TimedStep& step = timeline.steps[number];
-  return "commands[" + std::to_string(step.command) + "] " + step.name + " of " +
-         NameOf(timeline, step.process);
-}
-
 bool IsKnown(const Timeline& timeline, std::uint32_t number) {
   return !timeline.steps[number].name.empty();
-}
-
-/// The one that was done last of what a step awaits.
-std::optional<std::uint32_t> LastOf(const Timeline& timeline,
-                                    const std::vector<std::uint32_t>& await) {
-  std::optional<std::uint32_t> last;
-  for (const std::uint32_t number : await) {
-    if (!IsKnown(timeline, number)) continue;
-    if (!last || timeline.steps[number].done > timeline.steps[*last].done) last = number;
-  }
-  return last;
 }
 
 /// Microseconds, as the format has them.
@@ -52,6 +28,35 @@ std::string Micro(std::uint64_t nanoseconds) {
 }
 
 }  // namespace
+
+std::string Milliseconds(std::uint64_t nanoseconds) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.3f ms", static_cast<double>(nanoseconds) / 1e6);
+  return text;
+}
+
+std::string StepText(const Timeline& timeline, std::uint32_t number) {
+  const TimedStep& step = timeline.steps[number];
+  return "commands[" + std::to_string(step.command) + "] " + step.name + " of " +
+         NameOf(timeline, step.process);
+}
+
+std::optional<std::uint32_t> AwaitedBy(const Timeline& timeline, const TimedStep& step) {
+  std::optional<std::uint32_t> last;
+  for (const std::uint32_t number : step.await) {
+    if (!IsKnown(timeline, number)) continue;
+    if (!last || timeline.steps[number].done > timeline.steps[*last].done) last = number;
+  }
+  return last;
+}
+
+std::string WaitText(const Timeline& timeline, std::uint32_t number) {
+  const TimedStep& step = timeline.steps[number];
+  const auto awaited = AwaitedBy(timeline, step);
+  return NameOf(timeline, step.process) + " waits " + Milliseconds(step.begun - step.reached) +
+         " with commands[" + std::to_string(step.command) + "] " + step.name +
+         (awaited ? " for " + StepText(timeline, *awaited) : "");
+}
 
 void Straighten(Timeline* timeline) {
   std::uint64_t first = ~std::uint64_t{0};
@@ -97,7 +102,7 @@ std::vector<ChainLink> LongestChain(const Timeline& timeline) {
     if (chain.empty() || chain.back().process != step.process || chain.back().waits_with)
       chain.push_back({step.process, std::nullopt, *last, step.begun, std::max(end, step.begun)});
     chain.back().from = step.begun;
-    const auto awaited = LastOf(timeline, step.await);
+    const auto awaited = AwaitedBy(timeline, step);
     if (awaited && timeline.steps[*awaited].done > step.reached) {
       chain.push_back({step.process, *last, *awaited, step.reached, step.begun});
       end = std::min(step.begun, timeline.steps[*awaited].done);
@@ -132,11 +137,7 @@ std::vector<std::string> ChainText(const Timeline& timeline) {
   waits.resize(waits.size() - more);
   std::ranges::stable_sort(waits, {}, &ChainLink::from);
   for (const ChainLink& link : waits) {
-    const TimedStep& step = timeline.steps[*link.waits_with];
-    text.push_back("at " + Milliseconds(link.from) + " " + NameOf(timeline, link.process) +
-                   " waits " + Milliseconds(link.to - link.from) + " with commands[" +
-                   std::to_string(step.command) + "] " + step.name + " for " +
-                   StepText(timeline, link.until));
+    text.push_back("at " + Milliseconds(link.from) + " " + WaitText(timeline, *link.waits_with));
   }
   if (more != 0) text.push_back("and " + std::to_string(more) + " shorter ones");
   return text;
@@ -180,7 +181,7 @@ std::string TraceJson(const Timeline& timeline) {
                   ", \"args\": {" + arguments + "}",
               step.process);
       };
-      if (const auto awaited = LastOf(timeline, step.await)) {
+      if (const auto awaited = AwaitedBy(timeline, step)) {
         slice("waits", "wait", step.reached, step.begun,
               "\"for\": \"" + StepText(timeline, *awaited) + "\"");
         const std::string flow =

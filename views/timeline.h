@@ -50,13 +50,28 @@ struct ChainLink {
 /// one did that it waited for. In the order of time. Cost: linear.
 std::vector<ChainLink> LongestChain(const Timeline& timeline);
 
+/// What a step has waited for: of what it awaits the one that was done last. None: it awaits
+/// nothing that has been executed.
+std::optional<std::uint32_t> AwaitedBy(const Timeline& timeline, const TimedStep& step);
+
+/// "commands[12] FORK 31101 of 31100"
+std::string StepText(const Timeline& timeline, std::uint32_t number);
+
+/// "31102 waits 3.1 ms with commands[7] FORK 31104 for commands[9] SET_SID of 31101", from the step
+/// that waits.
+std::string WaitText(const Timeline& timeline, std::uint32_t number);
+
+std::string Milliseconds(std::uint64_t nanoseconds);
+
 /// The chain for people, its longest links first named: "31102 waits 3.1 ms with FORK 31104 …".
 std::vector<std::string> ChainText(const Timeline& timeline);
 
 /// In the Trace Event format, as Perfetto and chrome://tracing read it (schema/trace.schema.json).
 std::string TraceJson(const Timeline& timeline);
 
-/// A row for each process, time from left to right, with the chain below. Of many processes those
+/// A row for each process, time from left to right: what it did, what it waited for, with arrows
+/// from there, and below, in words, the chain. What is too narrow to be seen is one bar, which says
+/// what it is of. Of many processes those
 /// of the chain, and those that end last.
 std::string GanttSvg(const Timeline& timeline);
 

@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::size_t kMostRows = 60;
 constexpr int kGap = 14, kRow = 22, kBar = 14, kLeft = 110, kWidth = 1000, kTop = 44;
+constexpr int kNarrow = 5, kJoined = 12;  ///< one bar: each narrower, up to so much together
+constexpr int kLetter = 6;
+constexpr std::size_t kMostLines = 8;  ///< said of one bar
 
 /// Those of the chain, then those that end last; in their order.
 std::vector<std::size_t> RowsOf(const Timeline& timeline, const std::vector<ChainLink>& chain) {
@@ -44,22 +47,25 @@ class GanttDrawing {
 
   std::string Draw() {
     const std::vector<ChainLink> chain = LongestChain(timeline_);
-    const std::vector<std::size_t> rows = RowsOf(timeline_, chain);
+    rows_ = RowsOf(timeline_, chain);
+    for (const ChainLink& link : chain) {
+      if (link.waits_with) of_chain_.insert(*link.waits_with);
+    }
     const std::string title = "Restore of " +
                               Count(timeline_.processes.size() - 1, "process", "processes") +
                               " over time";
     svg_.Text({kGap, 22}, title, 90);
     int y = kTop;
-    for (const std::size_t process : rows) {
+    for (const std::size_t process : rows_) {
       DrawProcess(process, y);
       y += kRow;
     }
-    if (rows.size() < timeline_.processes.size()) {
-      svg_.Text({kGap, y + 12}, Count(timeline_.processes.size() - rows.size(), "more", "more"), 30,
-                true);
+    if (rows_.size() < timeline_.processes.size()) {
+      svg_.Text({kGap, y + 12}, Count(timeline_.processes.size() - rows_.size(), "more", "more"),
+                30, true);
       y += kRow;
     }
-    DrawChain(chain, rows);
+    DrawChain(chain);
     y += kRow;
     for (const std::string& line : ChainText(timeline_)) {
       svg_.Text({kGap, y}, line, 150, true);
@@ -74,56 +80,124 @@ class GanttDrawing {
                                     static_cast<double>(std::max<std::uint64_t>(end_, 1)));
   }
 
-  /// Work and waits; such as are next to each other, and too short to be seen, are one bar.
+  /// Steps of one kind that are next to each other.
+  struct Bar {
+    int from = 0, to = 0;
+    std::vector<std::uint32_t> steps = {};
+  };
+
+  /// A bar for each command and each wait, but one for neighbours that are too narrow.
   void DrawProcess(std::size_t index, int y) {
     const TimedProcess& process = timeline_.processes[index];
-    svg_.Text({kGap, y + 12}, process.pid == 0 ? "restorer" : std::to_string(process.pid), 14);
+    svg_.Text({kGap, y + 12}, NameOf(index), 14);
     Bar work, wait;
     for (const std::uint32_t number : process.steps) {
       const TimedStep& step = timeline_.steps[number];
-      if (XOf(step.begun) > XOf(step.reached))
-        Add({XOf(step.reached), XOf(step.begun)}, &wait, y, Svg::Style::kDashed);
-      Add({XOf(step.begun), std::max(XOf(step.begun) + 1, XOf(step.done))}, &work, y,
-          Svg::Style::kFilled);
+      const int begun = XOf(step.begun);
+      const int reached = AwaitedBy(timeline_, step) ? XOf(step.reached) : begun;
+      if (begun > reached && Joins(reached, begun, &wait)) {
+        wait.steps.push_back(number);
+      } else if (begun > reached) {
+        FlushWait(&wait, y);
+        wait = {reached, begun, {number}};
+      }
+      const int done = std::max(begun + 1, XOf(step.done));
+      if (Joins(begun, done, &work)) {
+        work.steps.push_back(number);
+      } else {
+        FlushWork(&work, y);
+        work = {begun, done, {number}};
+      }
     }
-    Flush(&wait, y, Svg::Style::kDashed);
-    Flush(&work, y, Svg::Style::kFilled);
+    FlushWait(&wait, y);
+    FlushWork(&work, y);
   }
 
-  struct Bar {
-    int from = 0, to = 0;
-  };
-  void Add(const Bar& bar, Bar* last, int y, Svg::Style style) {
-    if (last->to >= bar.from && last->to != 0) {
-      last->to = std::max(last->to, bar.to);
-      return;
-    }
-    Flush(last, y, style);
-    *last = bar;
+  static bool Joins(int from, int to, Bar* bar) {
+    const bool narrow = bar->to - bar->from < kJoined && to - from < kNarrow;
+    if (bar->steps.empty() || !narrow || bar->to < from) return false;
+    bar->to = std::max(bar->to, to);
+    return true;
   }
-  void Flush(Bar* bar, int y, Svg::Style style) {
-    if (bar->to > bar->from) svg_.Box({bar->from, y}, bar->to - bar->from, kBar, style);
+
+  /// What `line` says of each, of many the first.
+  template <typename Line>
+  static std::string Lines(const std::vector<std::uint32_t>& steps, Line line) {
+    std::string text;
+    for (std::size_t i = 0; i < std::min(steps.size(), kMostLines); ++i)
+      text += (i == 0 ? "" : "\n") + line(steps[i]);
+    if (steps.size() > kMostLines)
+      text += "\nand " + std::to_string(steps.size() - kMostLines) + " more";
+    return text;
+  }
+
+  void FlushWork(Bar* bar, int y) {
+    if (bar->steps.empty()) return;
+    const std::string about = Lines(bar->steps, [this](std::uint32_t number) {
+      const TimedStep& step = timeline_.steps[number];
+      const std::string wait = step.begun > step.reached && AwaitedBy(timeline_, step)
+                                   ? "; waited " + Milliseconds(step.begun - step.reached) +
+                                         " for " + StepText(timeline_, *AwaitedBy(timeline_, step))
+                                   : "";
+      return StepText(timeline_, number) + ": " + Milliseconds(step.done - step.begun) + " from " +
+             Milliseconds(step.begun) + wait;
+    });
+    svg_.Box({bar->from, y}, bar->to - bar->from, kBar, Svg::Style::kFilled, about);
+    const std::string& name = timeline_.steps[bar->steps[0]].name;
+    if (bar->steps.size() == 1 && Fits(name, *bar))
+      svg_.TextOnFilled({bar->from + 3, y + 11}, name);
     *bar = {};
   }
 
-  /// From what was awaited to who has waited.
-  void DrawChain(const std::vector<ChainLink>& chain, const std::vector<std::size_t>& rows) {
-    const auto row_of = [&](std::size_t process) -> int {
-      const auto at = std::ranges::lower_bound(rows, process);
-      return at == rows.end() || *at != process ? -1 : static_cast<int>(at - rows.begin());
-    };
+  void FlushWait(Bar* bar, int y) {
+    if (bar->steps.empty()) return;
+    const std::string about =
+        Lines(bar->steps, [this](std::uint32_t number) { return WaitText(timeline_, number); });
+    svg_.Box({bar->from, y}, bar->to - bar->from, kBar, Svg::Style::kWait, about);
+    const std::uint32_t last = bar->steps.back();
+    if (const auto awaited = AwaitedBy(timeline_, timeline_.steps[last])) {
+      const TimedStep& step = timeline_.steps[*awaited];
+      const std::string text = "for " + NameOf(step.process);
+      if (Fits(text, *bar)) svg_.Text({bar->from + 3, y + 11}, text, text.size(), true);
+      if (!of_chain_.contains(last)) DrawArrow(*awaited, bar->to, y, false);
+    }
+    *bar = {};
+  }
+
+  static bool Fits(std::string_view text, const Bar& bar) {
+    return static_cast<int>(text.size()) * kLetter + 4 < bar.to - bar.from;
+  }
+
+  std::string NameOf(std::size_t process) const {
+    const Pid pid = timeline_.processes[process].pid;
+    return pid == 0 ? "restorer" : std::to_string(pid);
+  }
+
+  /// The place of a row; none: the process is not drawn.
+  std::optional<int> RowOf(std::size_t process) const {
+    const auto at = std::ranges::lower_bound(rows_, process);
+    if (at == rows_.end() || *at != process) return std::nullopt;
+    return kTop + static_cast<int>(at - rows_.begin()) * kRow;
+  }
+
+  /// From what was awaited to who has waited, until `x`.
+  void DrawArrow(std::uint32_t awaited, int x, int y, bool of_chain) {
+    const TimedStep& step = timeline_.steps[awaited];
+    if (const auto from = RowOf(step.process))
+      svg_.Line({XOf(step.done), *from + kBar}, {x, y}, of_chain);
+  }
+
+  void DrawChain(const std::vector<ChainLink>& chain) {
     for (const ChainLink& link : chain) {
-      if (!link.waits_with) continue;
-      const TimedStep& awaited = timeline_.steps[link.until];
-      const int from = row_of(awaited.process), to = row_of(link.process);
-      if (from < 0 || to < 0) continue;
-      svg_.Line({XOf(awaited.done), kTop + from * kRow + kBar}, {XOf(link.to), kTop + to * kRow},
-                true);
+      const auto row = RowOf(link.process);
+      if (link.waits_with && row) DrawArrow(link.until, XOf(link.to), *row, true);
     }
   }
 
   const Timeline& timeline_;
   std::uint64_t end_ = 0;
+  std::vector<std::size_t> rows_;
+  std::set<std::uint32_t> of_chain_;  // steps
   Svg svg_;
 };
 

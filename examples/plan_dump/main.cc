@@ -8,28 +8,27 @@
 #include "generator/generate.h"
 #include "images/dump.h"
 
-int main(int argc, char** argv) {
-  using namespace crgen;
-  if (argc != 2) return 2;
-  Diagnostics diag;
+using namespace crgen;
+
+Result PlanDump(const char* path, Program* program, Diagnostics& diag) {
+  const auto source = OpenFolder(path, diag);
   Snapshot snapshot;
-  Program program;
+  if (source == nullptr || Failed(LoadDump(*source, &snapshot, diag))) return Result::kError;
+  if (diag.Count(Severity::kUnsupported) != 0) return Result::kError;
+  auto about = std::make_shared<About>();
+  about->version.text = LanguageVersion::kCurrent;
+  about->machine = "x86_64";
+  const auto outcome = GenerateProgram(snapshot, {about}, PageReaderOf(*source), program, diag);
   SimulatedState state;
-  const auto source = OpenFolder(argv[1], diag);
-  bool good = source != nullptr && Succeeded(LoadDump(*source, &snapshot, diag)) &&
-              diag.Count(Severity::kUnsupported) == 0;
-  if (good) {
-    const PageReader read_page = PageReaderOf(*source);
-    About about;
-    about.version.text = LanguageVersion::kCurrent;
-    about.machine = "x86_64";
-    const GenerateOptions options = {std::make_shared<About>(about)};
-    good = GenerateProgram(snapshot, options, read_page, &program, diag) == GenerateOutcome::kOk &&
-           Succeeded(CheckProgram(program, &state, diag));
-  }
-  for (const Diagnostic& entry : diag.entries()) {
+  return outcome == GenerateOutcome::kOk ? CheckProgram(*program, &state, diag) : Result::kError;
+}
+
+int main(int argc, char** argv) {
+  Diagnostics diag;
+  Program program;
+  const bool good = argc == 2 && Succeeded(PlanDump(argv[1], &program, diag));
+  for (const Diagnostic& entry : diag.entries())
     std::fprintf(stderr, "%s: %s\n", entry.where.c_str(), entry.what.c_str());
-  }
   if (good) std::fputs(WriteProgram(program, Layout::kLines).c_str(), stdout);
   return good ? 0 : 1;
 }

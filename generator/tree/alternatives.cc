@@ -403,6 +403,17 @@ Derivations FindDerivations(const TreeSnapshot& snapshot, const TreePlan& plan) 
   return found;
 }
 
+std::vector<const std::vector<TreeOp>*> OthersThan(const TreeSnapshot& snapshot,
+                                                   const TreePlan& plan,
+                                                   const Derivations& derivations) {
+  const std::string own = DerivationKey(snapshot, plan.ops);
+  std::vector<const std::vector<TreeOp>*> others;
+  for (const std::vector<TreeOp>& ops : derivations.found) {
+    if (DerivationKey(snapshot, ops) != own) others.push_back(&ops);
+  }
+  return others;
+}
+
 std::string DescribeAlternatives(const TreeSnapshot& snapshot, const TreePlan& plan,
                                  const Derivations& derivations) {
   constexpr std::size_t kMostShown = 10;
@@ -412,11 +423,7 @@ std::string DescribeAlternatives(const TreeSnapshot& snapshot, const TreePlan& p
            std::to_string(Derivations::kMostCommands) + " commands and " +
            std::to_string(Derivations::kMostStates) + " states\n";
   }
-  const std::string own = DerivationKey(snapshot, plan.ops);
-  std::vector<const std::vector<TreeOp>*> others;
-  for (const std::vector<TreeOp>& ops : derivations.found) {
-    if (DerivationKey(snapshot, ops) != own) others.push_back(&ops);
-  }
+  const std::vector<const std::vector<TreeOp>*> others = OthersThan(snapshot, plan, derivations);
   const bool shorter = derivations.commands < plan.ops.size();
   std::string text = (shorter ? "shorter derivations, which the rules do not find: "
                               : "other derivations of as many commands: ") +

@@ -34,6 +34,11 @@ Derivations FindDerivations(const TreeSnapshot& snapshot, const TreePlan& plan);
 /// The calls of each process, which say which derivation it is: equal for equal ones.
 std::string DerivationKey(const TreeSnapshot& snapshot, const std::vector<TreeOp>& ops);
 
+/// Those of `derivations` that are others than `plan`.
+std::vector<const std::vector<TreeOp>*> OthersThan(const TreeSnapshot& snapshot,
+                                                   const TreePlan& plan,
+                                                   const Derivations& derivations);
+
 /// For people: how many there are beside `plan`, and up to ten of them.
 std::string DescribeAlternatives(const TreeSnapshot& snapshot, const TreePlan& plan,
                                  const Derivations& derivations);

@@ -4,11 +4,25 @@
 #include <vector>
 
 #include "generator/tree/analyzer.h"
+#include "generator/tree/rule_text.h"
 
 namespace crgen {
 namespace {
 
-std::string Rule(const TreeOp& op) {
+constexpr std::size_t kDeepest = 30;  ///< deeper processes stand below each other
+
+std::string NodeText(const TreeNode& node) {
+  std::string text = std::to_string(node.pid) + " group " + std::to_string(node.pgid) +
+                     " session " + std::to_string(node.sid);
+  if (node.zombie) text += " zombie";
+  if (node.subreaper) text += " subreaper";
+  if (!node.tids.empty()) text += ", further threads: " + std::to_string(node.tids.size());
+  return text;
+}
+
+}  // namespace
+
+std::string RuleText(const TreeOp& op) {
   std::string arg = std::to_string(op.arg);
   switch (op.kind) {
     case TreeOp::Kind::kFork:
@@ -27,19 +41,6 @@ std::string Rule(const TreeOp& op) {
   }
   return "";
 }
-
-constexpr std::size_t kDeepest = 30;  ///< deeper processes stand below each other
-
-std::string NodeText(const TreeNode& node) {
-  std::string text = std::to_string(node.pid) + " group " + std::to_string(node.pgid) +
-                     " session " + std::to_string(node.sid);
-  if (node.zombie) text += " zombie";
-  if (node.subreaper) text += " subreaper";
-  if (!node.tids.empty()) text += ", further threads: " + std::to_string(node.tids.size());
-  return text;
-}
-
-}  // namespace
 
 std::string DrawTree(const TreeSnapshot& snapshot) {
   // From the last one back: whoever has a sibling behind it is known when it is met.
@@ -76,7 +77,7 @@ std::string DescribeDerivation(const TreeSnapshot& snapshot, const TreePlan& pla
   for (const TreeOp& op : plan.ops) {
     std::string pid = op.pid == 0 ? "restorer" : std::to_string(op.pid);
     text.append("  ").append(pid);
-    text.append(pid.size() < 9 ? 9 - pid.size() : 1, ' ').append(Rule(op)).append("\n");
+    text.append(pid.size() < 9 ? 9 - pid.size() : 1, ' ').append(RuleText(op)).append("\n");
   }
   for (const InventedProcess& invented : plan.invented) {
     text += "invented " + std::to_string(invented.pid) + ": " + invented.reason + "\n";

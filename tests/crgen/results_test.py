@@ -76,6 +76,8 @@ def of_memory():
     plain = subprocess.run([crgen, "memory", "--strings", "--pid", pid, dump], capture_output=True, text=True).stdout
     expect("strings", [it["text"] for it in strings if len(it["text"]) < 99 and " " not in it["text"]],
            [line.split()[-1] for line in plain.splitlines() if len(line.split("  ", 2)[2]) < 99 and " " not in line.split("  ", 2)[2]])
+    last = subprocess.run([*memory, "--at", "ffffffffffffffff,512"], capture_output=True, text=True)
+    expect("the last address", (last.returncode, last.stdout, "the last address" in last.stderr), (2, "", True))
     needle = b"/tmp/crgen-fixture/"
     matches = check("memory", [*memory, "--bytes", needle.hex()], (0,))
     expect("matches", {base64.b64decode(it["bytes"]) for it in matches["matches"]}, {needle})
@@ -92,6 +94,56 @@ def of_memory():
         for page, content in pages.items():
             if page <= at < page + len(content):
                 expect(f"bytes at {at:x}", content[at - page:][:len(needle)], needle)
+
+
+def of_trees():
+    """How trees are rebuilt is what is drawn, and what the program does."""
+    global failures, checked
+
+    def expect(what, found, wanted):
+        global failures, checked
+        checked += 1
+        if found != wanted:
+            failures += 1
+            print(f"tree: {what}: {str(found)[:300]}, expected {str(wanted)[:300]}")
+
+    trees = [str(path) for path in sorted((root / "tests/fixtures/dumps").iterdir()) if path.name != "incremental"]
+    trees += ["1 1 1 [ 3 3 3 [ 4 4 3 [] ] ]", "1 1 1 [ 3 3 1 [] 4 3 1 [] ]", "7 5 5 []", "1 1 1 [ 2 1 1 r [ 3 3 3 z [] 4 3 3 [] ] ]"]
+    invented = 0
+    for tree in trees:
+        result = check("tree", [crgen, "tree", "--json", tree], (0,))
+        text = subprocess.run([crgen, "tree", tree], capture_output=True, text=True).stdout
+        program = json.loads(subprocess.run([crgen, "tree", "--program", tree], capture_output=True, text=True).stdout)
+        expect(f"{tree}: commands", [it["command"] for it in result["commands"]], [it for it in program if it["command"] != "CREATE_THREAD"])
+        expect(f"{tree}: births", [it["pid"] for it in result["births"]], [it["child_pid"] for it in program if it["command"] == "FORK"])
+        expect(f"{tree}: totals", f"processes: {result['processes']}, commands: {len(result['commands'])}, "
+               f"invented: {len(result['invented'])}\n" in text, True)
+        expect(f"{tree}: who is invented", [it["pid"] for it in result["births"] if it["invented"]],
+               [pid for pid in (it["pid"] for it in result["births"]) if pid in {it["pid"] for it in result["invented"]}])
+        for it in result["invented"]:
+            expect(f"{tree}: reason", f"invented {it['pid']}: {it['reason']}\n" in text, True)
+            invented += 1
+        for it in result["commands"]:
+            expect(f"{tree}: rule", it["rule"] in text, True)
+    expect("some are invented", invented > 2, True)
+    plain = check("tree", [crgen, "tree", "--json", "--all", trees[-1]], (0,))
+    expect("alternatives", (plain["alternatives"]["whole"], len(plain["alternatives"]["derivations"]) > 0), (True, True))
+    for other in plain["alternatives"]["derivations"]:
+        expect("another one", len(other["commands"]) == plain["alternatives"]["length"] and other["commands"] != plain["commands"], True)
+    wide = "1 1 1 [ " + " ".join(f"{i} 1 1 []" for i in range(2, 40)) + " ]"
+    expect("too large", check("tree", [crgen, "tree", "--json", "--all", wide], (0,))["alternatives"], {"searched": False})
+    refused = check("tree", [crgen, "tree", "--json", "1 1 1 [ 2 2 3 [ 3 3 3 [] ] ]"], (5,))
+    expect("refused", refused["pid"] in (2, 3) and len(refused["error"]) > 10, True)
+
+    lines = [tree for tree in trees if " " in tree] + ["1 1 1 [ 2 2 3 [ 3 3 3 [] ] ]", "1 1 1 [ 2 1 ]", ""]
+    done = subprocess.run([crgen, "tree", "--program", "-"], input="\n".join(lines) + "\n", capture_output=True, text=True)
+    answers = done.stdout.splitlines()
+    expect("an answer each", (len(answers), done.returncode), (len(lines), 0))
+    for line, answer in zip(lines, answers):
+        for error in schemas["tree-answer"].iter_errors(json.loads(answer)):
+            expect(line, error.message, "")
+    expect("programs", [isinstance(json.loads(answer), list) for answer in answers], [True] * (len(lines) - 3) + [False] * 3)
+    expect("not a tree", [json.loads(answer)["pid"] for answer in answers[-2:]], [0, 0])
 
 
 def of_host():
@@ -151,11 +203,12 @@ def of_wrong_plans():
 
 
 schemas = {name: validator(name) for name in ("findings", "needs", "why", "show", "plan", "diff", "check", "crrestore", "host-facts",
-                                              "memory")}
+                                              "memory", "tree", "tree-answer")}
 with tempfile.TemporaryDirectory() as temporary:
     for path in sorted((root / "tests/fixtures/dumps").iterdir()):
         of_dump(str(path / "images" if (path / "images").is_dir() else path), pathlib.Path(temporary))
 of_memory()
+of_trees()
 of_host()
 of_wrong_plans()
 print(f"{checked} results, {failures} failures")

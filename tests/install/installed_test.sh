@@ -33,6 +33,7 @@ if grep -rIl "$build" "$prefix"; then fail "the files above name the build folde
 
 # The example, in a folder of its own, by CMake.
 cp -r "$source/examples/plan_dump" "$work/example"
+[ "$(grep -cv '^ *//\|^ *$' "$work/example/main.cc")" -le 30 ] || fail "the example has more than 30 lines of code"
 "$cmake" -S "$work/example" -B "$work/by-cmake" -DCMAKE_PREFIX_PATH="$prefix" > "$work/log"
 "$cmake" --build "$work/by-cmake" >> "$work/log" || { cat "$work/log"; fail "the example is not built"; }
 "$work/by-cmake/plan_dump" "$dump" > "$work/plan.json"

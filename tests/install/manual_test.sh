@@ -25,7 +25,9 @@ names() {  # page, --help: names of options
       { echo "$1 lacks $option"; exit 1; }
   done
 }
-for command in generate tree validate schema show report memory core; do
+commands=$("$crgen" --help | sed -n '/^Subcommands:/,/^$/s/^  \([a-z-]*\) .*/\1/p')
+[ "$(echo "$commands" | wc -l)" -ge 14 ] || { echo "--help lists only $commands"; exit 1; }
+for command in $commands; do
   "$crgen" "$command" --help > "$work/help"
   names "$work/crgen.1.txt" "$work/help"
 done

@@ -122,6 +122,24 @@ def check_documents():
         expect(f"docs/pictures/{name}", path.read_text() if path.exists() else "", picture)
 
 
+def check_gantt():
+    """That of docs/pictures is of a real restore of a plan that is here: times are those of that one."""
+    plan = json.loads((root / "tests/conformance/cases/pidfds-taken/plan.json").read_text())
+    picture = Picture((root / "docs/pictures/gantt.svg").read_text())
+    for pid in {command["pid"] for command in plan}:
+        expect(f"gantt: row of {pid}", (str(pid) if pid else "restorer") in picture.texts, True)
+    titles = [line for it in picture.root.iter(SVG + "title") for line in (it.text or "").splitlines()]
+    more = sum(int(number) for line in titles for number in re.findall(r"^and (\d+) more", line))
+    named = {int(number) for line in titles for number in re.findall(r"^commands\[(\d+)\] .*: [\d.]+ ms from ", line)}
+    done = {i for i, command in enumerate(plan) if command["command"] in ("FORK", "SET_SID", "SET_PGID", "MAP_REGION", "LOAD_PAGES")}
+    expect("gantt: commands", sorted(done - named) if not more else more, [] if not more else len(plan) - len(named))
+    waits = [line for line in titles if re.match(r"(\d+|the restorer) waits [\d.]+ ms with ", line)]
+    expect("gantt: waits", len(waits) > 0, True)
+    for line in waits:
+        expect("gantt: for whom", " for commands[" in line, True)
+    expect("gantt: the chain in words", any(text.startswith("all is built after ") for text in picture.texts), True)
+
+
 def check_hostile():
     """Names of files that would be markup."""
     with tempfile.TemporaryDirectory() as folder:
@@ -147,6 +165,7 @@ for dump in sorted(dumps.iterdir()):
 check_large()
 check_hostile()
 check_documents()
+check_gantt()
 for wrong in (("show", "fds", "--svg"), ("show", "--svg"), ("show", "files", "fds", "--svg"), ("show", "files", "--svg", "--json"),
               ("show", "files", "--svg", "--pid", "31500"), ("tree", "--svg", "--dot"),
               ("tree", "--svg", "--program")):

@@ -3,7 +3,9 @@
 """The page of `crgen report`: it has what `crgen show` prints, nothing from a dump becomes markup or script, and a
 browser shows it without any network, to the keyboard too.
 
-usage: report_test.py SOURCE_FOLDER CRGEN PICTURES_FOLDER
+usage: report_test.py SOURCE_FOLDER CRGEN PICTURES_FOLDER [MAKE_DUMP]
+
+MAKE_DUMP, of bench/, makes a dump of 10,000 processes.
 
 Exit status 77: what needs no browser is good, and there is no chromium for the rest.
 """
@@ -19,6 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import browser  # noqa: E402
 
 root, crgen, pictures = pathlib.Path(sys.argv[1]), sys.argv[2], pathlib.Path(sys.argv[3])
+make_dump = sys.argv[4] if len(sys.argv) > 4 else None
 failures = checked = 0
 
 
@@ -165,6 +168,65 @@ def check_pages(page, path):
     expect("plan", "92 commands" in text_of(page), True)
     show(page, "authority")
     expect("authority", len(text_of(page)) > 200, True)
+    check_links(page)
+    show(page, "overview")
+    expect("needs: the command", "crrestore plan.json" in text_of(page), True)
+
+
+def follow(page, fragment, text):
+    """From a page, by the link with this text: where it leads, and what is there."""
+    show(page, fragment)
+    page.run("for (const fold of document.querySelectorAll('#content details')) { fold.open = true; fold.dispatchEvent(new Event('toggle')); } 0")
+    found = page.run(f"(() => {{ const it = [...document.querySelectorAll('#content a')].find(it => it.textContent === {json.dumps(text)});"
+                     "if (it) it.click(); return !!it; })()")
+    page.run("new Promise(done => setTimeout(done, 50))")
+    expect(f"#{fragment} links {text}", found, True)
+    return page.run("decodeURIComponent(location.hash)"), text_of(page)
+
+
+def check_links(page):
+    """What authority, refusals, needs and the plan name is a link: files, processes, commands, regions."""
+    log = "/tmp/crgen-fixture/shared_fds/log"
+    for fragment in ("authority", "overview", "plan"):
+        where, text = follow(page, fragment, log)
+        expect(f"{fragment}: link of a file", where, "#name=" + log)
+        for part in ("Open as", "fd 6 of 31100", "In the plan"):
+            expect(f"{fragment}: page of a file: {part}", part in text, True)
+    where, text = follow(page, "overview", "pid 31100")
+    expect("refusals: link of a process", where, "#pid=31100")
+    where, text = follow(page, "overview", "commands[7]")
+    expect("refusals: link of a command", where, "#command=7")
+    expect("page of a command", log in text and "31100" in text, True)
+    where, text = follow(page, "plan", "fd 6")
+    expect("plan: link of a descriptor", where.startswith("#file="), True)
+    where, text = follow(page, "plan", "7ffeae02a000")
+    expect("plan: link of a region", where.startswith("#region=31"), True)
+    expect("page of a region", "[stack]" in text, True)
+    where, text = follow(page, "pid=31101", "400000-401000")
+    expect("memory: link of a region", where, "#region=31101 400000")
+
+
+def check_damaged(page, path):
+    """What is not there may need something, too."""
+    page.open(path)
+    text = text_of(page)
+    expect("damaged: needs", "It cannot be known" in text, True)
+    expect("damaged: a command", "crrestore plan.json" in text, False)
+
+
+def check_large(page, folder, make_dump):
+    """A dump of 10,000 processes opens, and has all of them."""
+    if not make_dump:
+        return
+    dump, path = folder / "large", folder / "large.html"
+    subprocess.run([make_dump, dump, "--pattern", root / "tests/fixtures/dumps/threads", "--processes", "10000"], check=True)
+    expect("large: exit code", run("report", dump, "-o", path).returncode in (0, 3), True)
+    page.open(path)
+    expect("large: processes", page.run("processes().length"), 10000)
+    expect("large: rows", page.run("document.querySelectorAll('#tree .row').length") > 0, True)
+    last = page.run("processes()[9999].pid")
+    show(page, f"pid={last}")
+    expect("large: the last one", str(last) in text_of(page), True)
 
 
 def check_keyboard(page, path):
@@ -204,7 +266,7 @@ def keep_pictures(page, path, name):
     page.media()
 
 
-def check_browser(normal, hostile):
+def check_browser(normal, hostile, damaged, folder):
     pictures.mkdir(parents=True, exist_ok=True)
     page = browser.Browser()
     try:
@@ -213,6 +275,8 @@ def check_browser(normal, hostile):
         keep_pictures(page, normal, "report")
         check_hostile(page, hostile)
         page.picture(pictures / "report-hostile.png")
+        check_damaged(page, damaged)
+        check_large(page, folder, make_dump)
         expect("errors of the page", page.messages, [])
         foreign = [address for address in page.requests if not address.startswith(("file:", "about:"))]
         expect("requests", foreign, [])
@@ -229,9 +293,16 @@ with tempfile.TemporaryDirectory() as temporary:
     for dump in sorted(dumps.iterdir()):
         check_dump(dump, folder, elements)
     check_dump(hostile_dump(folder), folder, elements, codes=(0, 3))
-    hostile = folder / "report.html"
+    (folder / "report.html").rename(hostile := folder / "hostile.html")
+    broken = folder / "broken"
+    shutil.copytree(dumps / "shared_fds", broken)
+    (broken / "files.img").write_bytes((broken / "files.img").read_bytes()[:100])
+    run("report", broken, "-o", folder / "report.html")
+    damaged = folder / "report.html"
+    data = check_markup("damaged", damaged.read_text(), elements)
+    expect("damaged: needs are said", "needs" in data, False)
     if browser.BINARY:
-        check_browser(normal, hostile)
+        check_browser(normal, hostile, damaged, folder)
 print(f"{checked} checks, {failures} failures")
 if not failures and not browser.BINARY:
     print("skipped: there is no chromium")

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 'use strict';
 // The page of `crgen report`. Everything from the dump becomes text nodes, nothing becomes markup.
 
@@ -65,15 +66,38 @@ function fold(title, make, open) {
   if (open) { made.open = true; fill(); }
   return made;
 }
+// What is named in a text becomes a link: processes, commands, files by number and by name.
+const NAMED = /\b(?:pid|process|processes) (\d+)|\bcommands\[(\d+)\]|\bfile (\d+)\b|(?<![^\s"'(])(\/[^\s"]*|[a-z]+:\[[^\]\s]*\])/g;
+function linked(it) {
+  const text = String(it), line = element('span');
+  let end = 0;
+  for (const found of text.matchAll(NAMED)) {
+    const [all, pid, command, file, name] = found;
+    const called = name === undefined ? all : name.replace(/(?!^)[:,.)]+$/, '');
+    const to = pid !== undefined ? processOf(Number(pid)) && ['pid', pid] : command !== undefined ? data('plan') && ['command', command]
+      : file !== undefined ? fileOf(Number(file)) && ['file', file] : ['name', called];
+    if (!to) continue;
+    line.append(text.slice(end, found.index), link(to[0], to[1], called));
+    end = found.index + called.length;
+  }
+  line.append(text.slice(end));
+  return line;
+}
+// A member of JSON: names and numbers that are those of something else are links.
+function single(it, member) {
+  if (['pid', 'target', 'parent', 'owner'].includes(member) && processOf(Number(it))) return link('pid', it);
+  if (typeof it === 'string' && /^(\/.|[a-z]+:\[)/.test(it)) return link('name', it);
+  return code(it);
+}
 // Any value of JSON, for what has no view of its own.
-function value(it) {
+function value(it, member) {
   if (Array.isArray(it)) {
-    if (it.every(entry => typeof entry !== 'object')) return code(it.join(' '));
+    if (it.every(entry => typeof entry !== 'object')) return element('span', null, ...it.flatMap(entry => [single(entry, member), ' ']));
     const list = element('ul');
     return element('div', null, list, portions(list, it, entry => element('li', null, value(entry))));
   }
-  if (it === null || typeof it !== 'object') return code(it);
-  return element('ul', null, ...Object.entries(it).map(([name, inner]) => element('li', null, name + ': ', value(inner))));
+  if (it === null || typeof it !== 'object') return single(it, member);
+  return element('ul', null, ...Object.entries(it).map(([name, inner]) => element('li', null, name + ': ', value(inner, name))));
 }
 const has = it => it && Object.keys(it).length !== 0;
 
@@ -113,6 +137,29 @@ const objects = () => index('objects', () => {
       if (!lists.has(region.object)) lists.set(region.object, []);
       lists.get(region.object).push({pid: process.pid, region});
     }
+  }
+  return lists;
+});
+const regionsOf = pid => (ofPid('memory', topic('memory')).get(pid) || [{regions: []}])[0].regions;
+const regionAt = (pid, text) => {
+  const at = /^[0-9a-f]+$/.test(text) ? BigInt('0x' + text) : -1n;
+  return regionsOf(pid).find(it => BigInt(it.start) <= at && at < BigInt(it.end));
+};
+const regionName = (pid, region) => pid + ' ' + address(region.start);
+// All that has a name of its own: which descriptions, regions and processes name it.
+const names = () => index('names', () => {
+  const lists = new Map();
+  const add = (name, part, entry) => {
+    if (typeof name !== 'string' || name === '') return;
+    if (!lists.has(name)) lists.set(name, {files: new Set(), regions: [], processes: new Set()});
+    const list = lists.get(name)[part];
+    if (part === 'regions') list.push(entry); else list.add(entry);
+  };
+  for (const {file} of topic('files')) for (const name of [file.path, file.name, file.external]) add(name, 'files', file.id);
+  for (const it of topic('memory')) for (const region of it.regions) add(region.what, 'regions', {pid: it.pid, region});
+  for (const it of topic('settings')) {
+    const attributes = it.attributes || {};
+    for (const name of [attributes.exe, ...Object.values(attributes.fs || {})]) add(name, 'processes', it.pid);
   }
   return lists;
 });
@@ -213,11 +260,11 @@ function memoryMap(regions) {
     [element('span', {class: 'key ' + kind}), faint(text)])));
 }
 function memoryOf(pid) {
-  const regions = (ofPid('memory', topic('memory')).get(pid) || [{regions: []}])[0].regions;
+  const regions = regionsOf(pid);
   return element('div', null, memoryMap(regions), table(['addresses', 'size', '', 'in dump', 'in a parent', 'what', 'shared'], regions, region => [
-    code(address(region.start) + '-' + address(region.end)), number(size(Number(BigInt(region.end) - BigInt(region.start)))),
+    link('region', regionName(pid, region), address(region.start) + '-' + address(region.end)), number(size(Number(BigInt(region.end) - BigInt(region.start)))),
     code(region.prot || ''), number(region.in_dump ? size(region.in_dump) : ''), number(region.in_parents ? size(region.in_parents) : ''),
-    region.unplanned ? element('span', {class: 'bad'}, '! ' + region.unplanned) : region.what || '',
+    region.unplanned ? element('span', {class: 'bad'}, '! ' + region.unplanned) : linked(region.what || ''),
     region.object ? link('object', region.object) : '']));
 }
 function descriptorsOf(process) {
@@ -243,8 +290,52 @@ function holders(list) {
 }
 function steps(actor) {
   if (!actor) return faint('there is no plan of it');
-  return table(['command', 'does', 'with', 'what', 'why'], actor.steps, step => [number(step.command), step.does,
-    step.does === 'fork' && processOf(Number(step.with)) ? link('pid', step.with) : step.with || '', step.what || '', faint(step.why || '')]);
+  return table(['command', 'does', 'with', 'what', 'why'], actor.steps, step => stepCells(actor, step));
+}
+function stepCells(actor, step) {
+  return [element('td', {class: 'n'}, link('command', step.command)), step.does, withOf(actor, step), linked(step.what || ''), faint(linked(step.why || ''))];
+}
+// A process, a region that is there in the end, or a descriptor whose description is that of the end.
+function withOf(actor, step) {
+  const text = step.with || '', process = processOf(actor.pid);
+  if (/^\d+$/.test(text) && processOf(Number(text)) && step.does !== 'thread') return link('pid', text);
+  const region = /^[0-9a-f]{4,}(-[0-9a-f]+)?$/.test(text) ? regionAt(actor.pid, text.split('-')[0]) : undefined;
+  if (region) return link('region', regionName(actor.pid, region), text);
+  const fds = process && tableOf(process.table), fd = /^fd (\d+)/.exec(text);
+  const slot = fds && fd ? fds.descriptors.find(it => it.fd === Number(fd[1])) : undefined;
+  const same = slot && fileOf(slot.file) && (step.what || '').startsWith(fileText(fileOf(slot.file)).split(' at ')[0]);
+  return same ? link('file', slot.file, text) : text;
+}
+const stepOf = number => index('step', () => new Map(((data('plan') || {}).actors || []).flatMap(actor =>
+  actor.steps.map(step => [step.command, {actor, step}])))).get(number);
+function showCommand(id) {
+  const found = stepOf(Number(id));
+  if (!found) return [element('p', null, 'There is no command ' + id + ' in the plan.')];
+  const {actor, step} = found, at = actor.steps.indexOf(step);
+  return [element('h2', null, 'Command ' + step.command), element('p', null, 'of ', actor.pid ? link('pid', actor.pid) : 'the restorer', ', number ' + (at + 1) + ' of its ' + actor.steps.length),
+    table(['command', 'does', 'with', 'what', 'why'], [step], it => stepCells(actor, it)),
+    element('p', null, at > 0 ? link('command', actor.steps[at - 1].command, 'the one before') : '', '  ',
+      at + 1 < actor.steps.length ? link('command', actor.steps[at + 1].command, 'the next one') : '')];
+}
+function showRegion(id) {
+  const [pid, start] = String(id).split(' '), region = regionAt(Number(pid), start || '');
+  if (!region) return [element('p', null, 'There is no region ' + id + '.')];
+  return [element('h2', null, address(region.start) + '-' + address(region.end)), element('p', null, 'of ', link('pid', pid), ': ', linked(region.what || 'anonymous'),
+    region.object ? ', shared: ' : '', region.object ? link('object', region.object) : ''), value(region)];
+}
+function showName(name) {
+  const it = names().get(name) || {files: new Set(), regions: [], processes: new Set()};
+  const steps = ((data('plan') || {}).actors || []).flatMap(actor => actor.steps.filter(step => (step.what || '').includes(name)).map(step => ({actor, step})));
+  const parts = [element('h2', null, name)];
+  if (it.files.size) parts.push(element('h3', null, 'Open as'), table(['id', 'what', 'held by'], [...it.files], file =>
+    [number(file), link('file', file, fileText(fileOf(file))), holders(fileOf(file).holders)]));
+  if (it.regions.length) parts.push(element('h3', null, 'Mapped by'), table(['process', 'addresses', ''], it.regions, ({pid, region}) =>
+    [link('pid', pid), link('region', regionName(pid, region), address(region.start) + '-' + address(region.end)), code(region.prot || '')]));
+  if (it.processes.size) parts.push(element('h3', null, 'Executable, directory or root of'), element('p', null, ...[...it.processes].slice(0, STEP).flatMap(pid => [link('pid', pid), ' '])));
+  if (steps.length) parts.push(element('h3', null, 'In the plan'), table(['process', 'command', 'does', 'with', 'what', 'why'], steps, ({actor, step}) =>
+    [actor.pid ? link('pid', actor.pid) : number(0), ...stepCells(actor, step)]));
+  if (parts.length === 1) parts.push(element('p', null, 'No descriptor, region or process of the dump has this name.'));
+  return parts;
 }
 const actorOf = pid => index('actor', () => new Map(((data('plan') || {}).actors || []).map(it => [it.pid, it]))).get(pid);
 function threads(name, list) {
@@ -305,7 +396,7 @@ const showSockets = () => [element('h2', null, 'Sockets'), searched(topic('socke
 const showObjects = () => [element('h2', null, 'Shared memory'), table(['object', 'mapped by'], [...objects()], ([name, views]) =>
   [link('object', name), count(views.length, 'region', 'regions')])];
 const showObject = name => [element('h2', null, name), table(['process', 'addresses', '', 'what'], objects().get(name) || [], ({pid, region}) =>
-  [link('pid', pid), code(address(region.start) + '-' + address(region.end)), code(region.prot || ''), region.what || ''])];
+  [link('pid', pid), link('region', regionName(pid, region), address(region.start) + '-' + address(region.end)), code(region.prot || ''), linked(region.what || '')])];
 const showPlan = () => {
   const plan = data('plan');
   if (!plan) return [element('h2', null, 'Plan'), element('p', {class: 'bad'}, 'There is none: the overview says why.')];
@@ -323,19 +414,22 @@ function showOverview() {
   const parts = [element('h2', null, 'Can it be restored?')];
   for (const [who, verdict] of Object.entries(why)) {
     parts.push(element('h3', null, who + ': ' + verdict.answer), verdict.causes.length === 0 ? null
-      : table(['where', 'what', 'what to do'], verdict.causes, it => [code(it.where), it.what, it.advice || '']));
+      : table(['where', 'what', 'what to do'], verdict.causes, it => [linked(it.where), linked(it.what), it.advice || '']));
   }
+  parts.push(element('h2', null, 'What a restore needs'));
   if (needs) {
-    parts.push(element('h2', null, 'What a restore needs'), needs.needs.length ? table(['what', 'option'], needs.needs, it => [
-      it.what + (it.optional ? ' (optional)' : ''), code(it.options.map(option => option.name + (option.value ? ' ' + option.value : '')).join(' or '))]) : element('p', null, 'nothing'),
-    element('p', null, code(needs.command)));
+    parts.push(needs.needs.length ? table(['what', 'option'], needs.needs, it => [
+      element('span', null, linked(it.what), it.optional ? ' (optional)' : ''), code(it.options.map(option => option.name + (option.value ? ' ' + option.value : '')).join(' or '))]) : element('p', null, 'nothing'),
+    data('plan') ? element('p', null, code(needs.command)) : element('p', {class: 'bad'}, 'There is no plan, so there is no command for it.'));
+  } else {
+    parts.push(element('p', {class: 'bad'}, 'It cannot be known: the dump could not be read whole.'));
   }
   parts.push(element('h2', null, 'What is in it'), element('p', null, count(processes().length, 'process', 'processes') + ' (' +
     Object.entries(states).map(([state, times]) => times + ' ' + state).join(', ') + ')'));
   return parts;
 }
 
-const VIEWS = {overview: showOverview, pid: showProcess, files: showFiles, file: showFile, sockets: showSockets, objects: showObjects,
+const VIEWS = {overview: showOverview, pid: showProcess, files: showFiles, file: showFile, name: showName, region: showRegion, command: showCommand, sockets: showSockets, objects: showObjects,
   object: showObject, plan: showPlan, authority: showAuthority, mounts: showMounts};
 function route() {
   const [kind, name] = location.hash.slice(1).split(/=(.*)/s);
