@@ -193,6 +193,19 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
       NeedBeyondUser(CAP_IPC_LOCK, "locked memory above RLIMIT_MEMLOCK");
   }
 
+  /// They belong to the user namespace of the cgroup namespace.
+  void CheckCgroupMounts(const Attributes& attributes) {
+    if (attributes.cgroup) {
+      own_cgroups_ = own_cgroups_ || std::ranges::any_of(attributes.cgroup->paths, [](auto& path) {
+                       return path.prefix.has_value();
+                     });
+    }
+    const auto is_cgroup = [](const Mount& mount) { return mount.fstype.starts_with("cgroup"); };
+    if (!own_cgroups_ && std::ranges::any_of(attributes.mounts, is_cgroup)) {
+      Beyond("a cgroup file system of another cgroup namespace");
+    }
+  }
+
   void On(const SetAttr& set) {
     const Attributes& attributes = *set.attributes;
     if (attributes.creds) CheckCreds(*attributes.creds);
@@ -205,6 +218,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     if (attributes.cgroup && context_.options.cgroups.mode != CgroupMode::kIgnore) {
       CheckCgroup(*attributes.cgroup);
     }
+    if (context_.user) CheckCgroupMounts(attributes);
     if (attributes.mm) NeedCheckpointRestore("the bounds of memory and the executable");
     if (attributes.fs && attributes.fs->root.bytes != "/") Need(CAP_SYS_CHROOT, "another root");
     if (attributes.sched) CheckScheduling(*attributes.sched);
@@ -459,6 +473,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   const std::uint64_t nr_open_, lowest_address_, most_in_pipe_, lowest_port_;
   const std::uint64_t unprivileged_bpf_disabled_;
   const std::uint64_t spare_descriptors_, descriptors_;  ///< RLIMIT_NOFILE
+  bool own_cgroups_ = false;                             ///< a cgroup namespace of the plan's own
   bool has_too_high_ = false;
   std::uint64_t pending_ = 0;
   std::unordered_map<std::uint64_t, rlimit> limits_;  ///< its own

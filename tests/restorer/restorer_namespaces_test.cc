@@ -194,8 +194,16 @@ TEST_F(NamespacesTest, JoinedInThePlaceOfThePlans) {
 TEST_F(NamespacesTest, Mounts) {
   const std::string own = TextOf("/proc/self/mountinfo");
   const Json directories = {{"fs", {{"cwd", "/tmp/folder"}, {"root", "/"}, {"umask", 18}}}};
+  Json mounts = Mounts();
+  mounts.push_back({{"id", 11},
+                    {"parent", 1},
+                    {"mountpoint", "/groups"},
+                    {"root", "/"},
+                    {"superblock", 15},
+                    {"fstype", "cgroup2"},
+                    {"flags", {"MS_NOSUID", "MS_RELATIME"}}});
   ASSERT_NO_FATAL_FAILURE(
-      Restore(PlanWith({{"ipc", kIpc}, {"net", {{"id", 6}}}, {"mounts", Mounts()}},
+      Restore(PlanWith({{"ipc", kIpc}, {"net", {{"id", 6}}}, {"mounts", mounts}},
                        "/tmp/folder/file", directories),
               MountArguments()));
   const std::string root = "/proc/" + Process() + "/root";

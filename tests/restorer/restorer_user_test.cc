@@ -256,7 +256,7 @@ TEST_F(UserTest, SocketsBelowFoldersOfNobody) {
   fs::permissions(Root() + "/open", fs::perms::all);
   Plan plan;
   AddRoot(plan, {"CLONE_NEWPID", "CLONE_NEWUSER"}, 1);
-  plan.Add("SET_ATTR", 1, {{"attributes", {{"mounts", Mounts()}}}});
+  plan.Add("SET_ATTR", 1, {{"attributes", {{"net", {{"id", 6}}}, {"mounts", Mounts()}}}});
   plan.MapProgram(1);
   plan.Add("OPEN_FILE", 1,
            {{"fd", 3},
@@ -285,7 +285,7 @@ TEST_F(UserTest, Leases) {
   ASSERT_EQ(chown((Root() + "/leased").c_str(), 100007, 200007), 0);
   Plan plan;
   AddRoot(plan, {"CLONE_NEWPID", "CLONE_NEWUSER"}, 1);
-  plan.Add("SET_ATTR", 1, {{"attributes", {{"mounts", Mounts()}}}});
+  plan.Add("SET_ATTR", 1, {{"attributes", {{"net", {{"id", 6}}}, {"mounts", Mounts()}}}});
   plan.MapProgram(1);
   plan.Add("OPEN_FILE", 1,
            {{"fd", 3},

@@ -99,8 +99,7 @@ class MountsTest : public RestorerTest {
          mount(8, 1, "/sys", {{"superblock", 14}, {"fstype", "sysfs"}}),
          mount(9, 1, "/copy", {{"superblock", 10}, {"root", "/dev"}}),
          // Of what the one below it hides, and is on that.
-         mount(10, 3, "/proc/sys/net", {{"superblock", 11}, {"root", "/sys/net"}}),
-         mount(11, 1, "/groups", {{"superblock", 15}, {"fstype", "cgroup2"}})});
+         mount(10, 3, "/proc/sys/net", {{"superblock", 11}, {"root", "/sys/net"}})});
   }
   std::string MountArguments() const {
     return "--root " + Root() + " --external mnt[data]:" + folder_ + "/outside ";
