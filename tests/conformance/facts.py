@@ -438,6 +438,21 @@ class Seen:
             found[signal] = [hex(words[0]), hex(words[1]), hex(words[2]), hex(words[3])]
         return found
 
+    def stop_signal(self):
+        """Which has stopped it: what a stopped process has in the place of an exit status."""
+        return self.exit_status()
+
+    def counted(self, fds):
+        """What a read(2) of an eventfd gives; it is written back."""
+        found = {}
+        for fd in fds:
+            copy = kernel.copy_of_descriptor(self.pid, int(fd))
+            word = os.read(copy, 8)
+            os.write(copy, word)
+            found[fd] = struct.unpack("=Q", word)[0]
+            os.close(copy)
+        return found
+
     def robust_list(self):
         return hex(kernel.robust_list(self.pid))
 
