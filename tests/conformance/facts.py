@@ -5,19 +5,18 @@ A fact is a function of a process. Those in DEFAULTS are looked at in every proc
 others where a case names them.
 """
 import fcntl
-import json
 import os
 import struct
-import subprocess
 
 import kernel
+import namespace_facts
 import socket_facts
 
 # The program that all processes of the suite run: README.md, "Images".
 PROGRAM = ["0x400000-0x401000 r-xp", "0x500000-0x502000 rw-p"]
 
 
-class Seen:
+class Seen(namespace_facts.Seen):
     """A process. `pid` is its number here, `number` the one that the plan gives it."""
 
     def __init__(self, pid, number, numbers):
@@ -237,22 +236,6 @@ class Seen:
                 text = " ".join([words[dash + 1], root + words[5], *tags])
                 found.setdefault(words[4], []).append(text)
         return {place: "; ".join(sorted(found.get(place, []))) for place in {**wanted, **found}}
-
-    def interfaces(self, wanted):
-        """By name: number, MTU, whether it is up, the address where one is wanted, the other end, the bridge."""
-        command = ["nsenter", "--net=/proc/%d/ns/net" % self.pid, "ip", "-json", "link"]
-        found = {}
-        for it in json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout):
-            text = "%d mtu %d %s" % (it["ifindex"], it["mtu"], "up" if "UP" in it["flags"] else "down")
-            if it["address"] in wanted.get(it["ifname"], ""):
-                text += " " + it["address"]
-            found[it["ifname"]] = dict(it, text=text)
-        numbers = {name: it["ifindex"] for name, it in found.items()}
-        for it in found.values():
-            for key, word in (("link", "link"), ("master", "master")):
-                if key in it:
-                    it["text"] += " %s %d" % (word, numbers[it[key]])
-        return {name: found[name]["text"] if name in found else None for name in {**wanted, **found}}
 
     def bytes_at(self, address, size):
         with open("/proc/%d/mem" % self.pid, "rb", buffering=0) as memory:
