@@ -7,11 +7,11 @@ namespace crgen::restorer {
 namespace {
 
 /// A command, or (`sees_end`) that this child has become a zombie.
-void WriteStep(const Outcome& outcome, const Step& step, JsonWriter& json) {
+void WriteStep(const Step& step, Pid executor, JsonWriter& json) {
   json.Key("command");
   json.Number(std::uint64_t{step.command});
   json.Key("pid");
-  json.Number(std::int64_t{outcome.program[step.command].pid});
+  json.Number(std::int64_t{executor});
   if (step.watched == 0) return;
   json.Key("sees_end");
   json.Number(std::int64_t{step.watched});
@@ -19,6 +19,8 @@ void WriteStep(const Outcome& outcome, const Step& step, JsonWriter& json) {
 
 void WriteSchedule(const Outcome& outcome, JsonWriter& json) {
   const Schedule& schedule = *outcome.schedule;
+  const std::vector<std::vector<std::uint32_t>> order = OrderOf(outcome.program, schedule);
+  const std::vector<Pid> executors = ExecutorsOf(schedule);
   json.BeginArray();
   for (const ScheduledProcess& process : schedule.processes) {
     json.BeginObject();
@@ -27,15 +29,14 @@ void WriteSchedule(const Outcome& outcome, JsonWriter& json) {
     json.Key("steps");
     json.BeginArray();
     for (const std::uint32_t number : process.steps) {
-      const Step& step = schedule.steps[number];
       json.BeginObject();
-      WriteStep(outcome, step, json);
-      if (!step.await.empty()) {
+      WriteStep(schedule.steps[number], process.pid, json);
+      if (!order[number].empty()) {
         json.Key("after");
         json.BeginArray();
-        for (const std::uint32_t earlier : step.await) {
+        for (const std::uint32_t earlier : order[number]) {
           json.BeginObject();
-          WriteStep(outcome, schedule.steps[earlier], json);
+          WriteStep(schedule.steps[earlier], executors[earlier], json);
           json.EndObject();
         }
         json.EndArray();

@@ -62,12 +62,15 @@ class Scheduler {
   }
 
   Schedule Make() {
+    if (program_.empty()) return std::move(schedule_);
     for (command_ = 0; command_ < program_.size(); ++command_) {
       actor_ = living_.at(program_[command_].pid);
       schedule_.executor[command_] = actor_;
+      if (IsFirstLate()) WatchZombies();
       step_ = AddStep(actor_, 0);
       std::visit([&](const auto& body) { Plan(body); }, program_[command_].body);
     }
+    --command_;
     WatchZombies();
     for (std::size_t i = 0; i < nodes_.size(); ++i) {
       schedule_.processes[i].parent = nodes_[i].parent;
@@ -289,9 +292,10 @@ class Scheduler {
     if (late_ != kNone) {
       Await(step_, late_);
     } else {
-      for (std::uint32_t process = 1; process < schedule_.processes.size(); ++process) {
+      for (std::uint32_t process = 0; process < schedule_.processes.size(); ++process) {
         const std::vector<std::uint32_t>& steps = schedule_.processes[process].steps;
-        // Nobody tells of an EXIT.
+        if (process == 0 && steps.size() == 1) continue;  // the root is there
+        // Nobody tells of an EXIT: its parent has seen it.
         const std::size_t told = steps.size() - (nodes_[process].exited ? 1 : 0);
         if (process == actor_ || told == 0) continue;
         schedule_.steps[step_].await.push_back(steps[told - 1]);
@@ -377,11 +381,15 @@ class Scheduler {
     return watch;
   }
 
-  /// The deaths that nobody has waited for are over before anybody resumes.
+  bool IsFirstLate() const {
+    const auto* set = std::get_if<SetAttr>(&program_[command_].body);
+    return late_ == kNone && set != nullptr && !set->attributes->descriptors.empty();
+  }
+
+  /// The deaths that nobody has waited for are over before late state, and before anybody resumes.
   void WatchZombies() {
-    if (program_.empty()) return;
-    --command_;
     std::vector<std::uint32_t> zombies(unwatched_.begin(), unwatched_.end());
+    unwatched_.clear();
     std::sort(zombies.begin(), zombies.end());
     for (std::uint32_t zombie : zombies) {
       const std::uint32_t parent = nodes_[zombie].parent;

@@ -52,6 +52,14 @@ struct Schedule {
 ///   loaded before.
 Schedule MakeSchedule(const Program& program);
 
+/// For each step, all steps of other processes that come before it: what it awaits, and what the
+/// kernel itself makes it wait for: the FORK of its process, and the EXIT of a child that it reaps
+/// or sees.
+std::vector<std::vector<std::uint32_t>> OrderOf(const Program& program, const Schedule& schedule);
+
+/// For each step: who executes it.
+std::vector<Pid> ExecutorsOf(const Schedule& schedule);
+
 /// For people: what each command waits for, in words: steps of others, and ends of children.
 std::map<std::size_t, std::string> WaitsOf(const Program& program, const Schedule& schedule);
 

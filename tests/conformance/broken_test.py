@@ -113,6 +113,23 @@ FAULTS = [
     ("memory-advice", "drop MAP_REGION.madvise", "maps"),
     ("memory-unmapped-and-dropped", "drop UNMAP_REGION", "maps"),
     ("memory-moved", "set MOVE_REGION.to to \"0x800000\"", "maps"),
+    ("cgroup", "drop cgroup", "cgroups"),
+    ("uts", "drop uts", "names"),
+    ("system-v", "set ipc.sem to []", "sysvipc/sem"),
+    ("terminals", "drop OPEN_FILE.file.controlling", "controlling"),
+    ("terminals", "drop OPEN_FILE.file.winsize", "terminals"),
+    ("terminals", "drop OPEN_FILE.file.termios", "terminals"),
+    ("user-namespace", "set FORK.gid_map to [{\"inside\": 0, \"outside\": 0, \"count\": 2000}]", "gid"),
+    ("fails-cgroup-directory-twice", "drop cgroup", "should have failed"),
+    ("fails-namespace-of-nobody", "drop OPEN_FILE.file.namespace_id", "should have failed"),
+    ("stopped", "set RESUME.stopped to \"SIGSTOP\"", "process 201, stop_signal"),
+    ("eventfd", "drop OPEN_FILE.file.semaphore", "counted"),
+    ("fpu", "drop fpu.st_space", "xsave"),
+    ("registers", "set registers.flags to \"0x202\"", "registers"),
+    ("fork-hands-on-no-late-attributes", "give 201 {\"pdeath_signal\": \"SIGURG\"}", "parent_death_signal"),
+    ("threads", "give 205 {\"rseq\": {\"pointer\": \"0x501000\", \"size\": 32, \"signature\": \"0x53053053\"}}", "rseq"),
+    ("threads", "give 205 {\"robust_list\": {\"head\": \"0x501000\", \"size\": 24}}", "robust_list"),
+    ("threads", "give 206 {\"sigaltstack\": {\"sp\": \"0x500000\", \"size\": 4096, \"flags\": []}}", "altstack"),
     # Faults that no edit of a plan makes.
     ("tree-job", "succeed without doing anything", "there is no process 200"),
     ("tree-job", "restore, and fail", "status 1"),
@@ -211,6 +228,10 @@ def edited(plan, what):
             if entry["command"] == command and (
                     not image or entry["source"]["image"] == image):
                 place(entry, path, json.loads(value))
+    if verb == "give":  # these attributes to that thread
+        number, _, given = rest.partition(" ")
+        last = [c for c in plan if "attributes" in c and c.get("tid", c["pid"]) == int(number)][-1]
+        last["attributes"].update(json.loads(given))
     if verb == "copy":
         first = next(c for c in plan if "personality" in c.get("attributes", {}))
         at = next(i for i, c in enumerate(plan) if c["command"] == "FORK" and c["pid"] != 0)

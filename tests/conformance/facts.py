@@ -5,19 +5,18 @@ A fact is a function of a process. Those in DEFAULTS are looked at in every proc
 others where a case names them.
 """
 import fcntl
-import json
 import os
 import struct
-import subprocess
 
 import kernel
+import namespace_facts
 import socket_facts
 
 # The program that all processes of the suite run: README.md, "Images".
 PROGRAM = ["0x400000-0x401000 r-xp", "0x500000-0x502000 rw-p"]
 
 
-class Seen:
+class Seen(namespace_facts.Seen):
     """A process. `pid` is its number here, `number` the one that the plan gives it."""
 
     def __init__(self, pid, number, numbers):
@@ -238,22 +237,6 @@ class Seen:
                 found.setdefault(words[4], []).append(text)
         return {place: "; ".join(sorted(found.get(place, []))) for place in {**wanted, **found}}
 
-    def interfaces(self, wanted):
-        """By name: number, MTU, whether it is up, the address where one is wanted, the other end, the bridge."""
-        command = ["nsenter", "--net=/proc/%d/ns/net" % self.pid, "ip", "-json", "link"]
-        found = {}
-        for it in json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout):
-            text = "%d mtu %d %s" % (it["ifindex"], it["mtu"], "up" if "UP" in it["flags"] else "down")
-            if it["address"] in wanted.get(it["ifname"], ""):
-                text += " " + it["address"]
-            found[it["ifname"]] = dict(it, text=text)
-        numbers = {name: it["ifindex"] for name, it in found.items()}
-        for it in found.values():
-            for key, word in (("link", "link"), ("master", "master")):
-                if key in it:
-                    it["text"] += " %s %d" % (word, numbers[it[key]])
-        return {name: found[name]["text"] if name in found else None for name in {**wanted, **found}}
-
     def bytes_at(self, address, size):
         with open("/proc/%d/mem" % self.pid, "rb", buffering=0) as memory:
             memory.seek(int(address, 16))
@@ -404,6 +387,11 @@ class Seen:
         with kernel.Tracer(self.pid) as tracer:
             return tracer.ask_bytes(number, size, *arguments)
 
+    def names(self):
+        """Of its UTS namespace: uname(2)."""
+        words = self._ask(390, 63, "out")
+        return [words[at:at + 65].split(b"\0")[0].decode() for at in (65, 325)]
+
     def subreaper(self):
         return struct.unpack("=i", self._ask(4, 157, 37, "out", 0, 0, 0))[0] != 0
 
@@ -436,6 +424,21 @@ class Seen:
         for signal in signals:
             words = struct.unpack("=4Q", self._ask(32, 13, int(signal), 0, "out", 8))
             found[signal] = [hex(words[0]), hex(words[1]), hex(words[2]), hex(words[3])]
+        return found
+
+    def stop_signal(self):
+        """Which has stopped it: what a stopped process has in the place of an exit status."""
+        return self.exit_status()
+
+    def counted(self, fds):
+        """What a read(2) of an eventfd gives; it is written back."""
+        found = {}
+        for fd in fds:
+            copy = kernel.copy_of_descriptor(self.pid, int(fd))
+            word = os.read(copy, 8)
+            os.write(copy, word)
+            found[fd] = struct.unpack("=Q", word)[0]
+            os.close(copy)
         return found
 
     def robust_list(self):

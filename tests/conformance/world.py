@@ -12,11 +12,13 @@ import subprocess
 import kernel
 
 PATH = "/mnt"
+OUTSIDE = [0]  # the number of the init where it was born
 HELD = []  # what somebody else has, for as long as the case lasts
 
 
 def make(end):
     """A file system that every case begins with, where plans find their files."""
+    OUTSIDE[0] = int(os.readlink("/proc/self"))  # of the outer /proc
     kernel.mount("none", "/", None, kernel.MS_REC | kernel.MS_PRIVATE)
     kernel.mount("proc", "/proc", "proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
     kernel.mount("conformance", PATH, "tmpfs")
@@ -48,6 +50,35 @@ def make(end):
         take_number(pid)
 
 
+def has_cgroups():
+    with open("/proc/filesystems", encoding="ascii") as known:
+        return "cgroup2" in known.read().split()
+
+
+CGROUPS = os.path.join(PATH, "cgroups")
+
+
+def enter_cgroup(end):
+    """The caller is in a cgroup of its own, but not the init, which looks from outside of it."""
+    if not end.get("cgroup_of_caller"):
+        return
+    os.mkdir(CGROUPS)
+    kernel.mount("conformance", CGROUPS, "cgroup2")
+    os.mkdir(os.path.join(CGROUPS, cgroup_name()))
+
+
+def cgroup_name():
+    """One for each case."""
+    return "conformance-%d" % OUTSIDE[0]
+
+
+def leave_nothing(init):
+    """When all are gone; `init` was in the namespaces of this process."""
+    place = os.path.join(CGROUPS, "conformance-%d" % init)
+    if os.path.isdir(place):
+        os.rmdir(place)
+
+
 def take_number(pid):
     with open("/proc/sys/kernel/ns_last_pid", "w", encoding="ascii") as last:
         last.write(str(pid - 1))
@@ -61,6 +92,10 @@ def take_number(pid):
 
 def be_odd():
     """A caller with much of its own, none of which a restored process may get."""
+    own = os.path.join(CGROUPS, cgroup_name(), "cgroup.procs")
+    if os.path.exists(own):
+        with open(own, "w", encoding="ascii") as members:
+            members.write("0")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
     os.umask(0o077)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is seen of namespaces and terminals: a part of facts.Seen."""
+import fcntl
+import json
+import os
+import struct
+import subprocess
+
+import kernel
+
+
+class Seen:
+    def interfaces(self, wanted):
+        """By name: number, MTU, whether it is up, the address where one is wanted, the other end, the bridge."""
+        command = ["nsenter", "--net=/proc/%d/ns/net" % self.pid, "ip", "-json", "link"]
+        found = {}
+        for it in json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout):
+            text = "%d mtu %d %s" % (it["ifindex"], it["mtu"], "up" if "UP" in it["flags"] else "down")
+            if it["address"] in wanted.get(it["ifname"], ""):
+                text += " " + it["address"]
+            found[it["ifname"]] = dict(it, text=text)
+        numbers = {name: it["ifindex"] for name, it in found.items()}
+        for it in found.values():
+            for key, word in (("link", "link"), ("master", "master")):
+                if key in it:
+                    it["text"] += " %s %d" % (word, numbers[it[key]])
+        return {name: found[name]["text"] if name in found else None for name in {**wanted, **found}}
+
+    def ipc(self, wanted):
+        """Files of /proc as who is in its IPC namespace sees them; of tables the columns that are wanted."""
+        return {name: _columns(self._inside(["cat", "/proc/" + name]), text) for name, text in wanted.items()}
+
+    def _inside(self, command):
+        line = ["nsenter", "--ipc=/proc/%d/ns/ipc" % self.pid] + command
+        return subprocess.run(line, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+    def id_maps(self):
+        """User ids, group ids; whether setgroups(2) may be called."""
+        return [" ".join(self._read(name).split()) for name in ("uid_map", "gid_map", "setgroups")]
+
+    def controlling(self):
+        """The device of its controlling terminal."""
+        return int(self._stat[4])
+
+    def terminals(self, fds):
+        """By descriptor: rows and columns, and the modes but for the characters."""
+        found = {}
+        for fd in fds:
+            copy = kernel.copy_of_descriptor(self.pid, int(fd))
+            size = struct.unpack("=4H", fcntl.ioctl(copy, 0x5413, b"\0" * 8))  # TIOCGWINSZ
+            modes = struct.unpack_from("=4I", fcntl.ioctl(copy, 0x5401, b"\0" * 60))  # TCGETS
+            found[fd] = list(size[:2]) + [hex(word) for word in modes]
+            os.close(copy)
+        return found
+
+
+def _columns(text, wanted):
+    lines = [line.split() for line in text.splitlines()]
+    if len(lines) == 1:
+        return " ".join(lines[0])
+    names = wanted.split()[::2]
+    return "; ".join(" ".join(name + " " + row[lines[0].index(name)] for name in names) for row in lines[1:])
