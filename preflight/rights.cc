@@ -196,9 +196,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   /// They belong to the user namespace of the cgroup namespace.
   void CheckCgroupMounts(const Attributes& attributes) {
     if (attributes.cgroup) {
-      own_cgroups_ = own_cgroups_ || std::ranges::any_of(attributes.cgroup->paths, [](auto& path) {
-                       return path.prefix.has_value();
-                     });
+      for (const auto& path : attributes.cgroup->paths) own_cgroups_ |= path.prefix.has_value();
     }
     const auto is_cgroup = [](const Mount& mount) { return mount.fstype.starts_with("cgroup"); };
     if (!own_cgroups_ && std::ranges::any_of(attributes.mounts, is_cgroup)) {
