@@ -188,6 +188,7 @@ void FileLoaderOf<UnixSocket>::Finish(Loader& loader) {
   JoinPeers(loader);
   AddQueues(loader);
   KeepInFlight(loader);
+  CheckNames(loader);
   WarnOfRoots(loader);
   Warn(loader);
 }
