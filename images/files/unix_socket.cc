@@ -23,6 +23,7 @@ constexpr std::uint32_t kExternal = 1, kService = 2, kCallback = 4;  // USK_ fla
 constexpr std::uint32_t kRights = 1;                                 // SCM_RIGHTS
 constexpr std::size_t kMostName = sizeof(sockaddr_un::sun_path);
 constexpr std::size_t kMostRights = 253;  // SCM_MAX_FD
+constexpr std::size_t kMostKept = 252;    // CR_SCM_MAX_FD of the dumper, which leaves out the rest
 constexpr std::uint32_t kRead = 1, kWrite = 2, kBoth = kRead | kWrite;
 constexpr std::uint32_t kMostMode = 0177777;
 
@@ -188,6 +189,7 @@ void FileLoaderOf<UnixSocket>::Finish(Loader& loader) {
   JoinPeers(loader);
   AddQueues(loader);
   KeepInFlight(loader);
+  CheckNames(loader);
   WarnOfRoots(loader);
   Warn(loader);
 }
@@ -434,13 +436,15 @@ void FileLoaderOf<UnixSocket>::WarnOfRoots(Loader& loader) {
 }
 
 void FileLoaderOf<UnixSocket>::Warn(Loader& loader) {
-  std::size_t connections = 0, messages = 0, unclear_places = 0;
+  std::size_t connections = 0, messages = 0, unclear_places = 0, full = 0;
   for (const Socket& socket : sockets_) {
     if (socket.file < 0 || IsDatagram(socket.body)) continue;
     connections += socket.body.state == kUnconnected ? 0 : 1;
   }
   for (const SocketQueue& queue : loader.snapshot.socket_queues) {
     messages += queue.messages.size();
+    full += static_cast<std::size_t>(std::ranges::count_if(
+        queue.messages, [](const auto& one) { return one.rights.size() == kMostKept; }));
     const auto* receiver = As<UnixSocket>(*loader.snapshot.files[queue.file]);
     if (receiver == nullptr || receiver->socket_type.value != SOCK_STREAM) continue;
     for (const QueuedMessage& message : queue.messages) {
@@ -471,6 +475,12 @@ void FileLoaderOf<UnixSocket>::Warn(Loader& loader) {
         "sk-queues.img", std::to_string(unclear_places) +
                              " pieces of streams carry descriptors: no image says with which of "
                              "their bytes; they come back with the first");
+  }
+  if (full != 0) {
+    loader.diag.NotRestorable(
+        "sk-queues.img", std::to_string(full) + " messages carry " + std::to_string(kMostKept) +
+                             " descriptors: the dumper keeps no more, and one more may have been "
+                             "sent; they come back without");
   }
   if (messages != 0) {
     loader.diag.NotRestorable(

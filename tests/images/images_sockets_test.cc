@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+
 #include "images/proto/unix_socket.pb.h"
 #include "tests/support/dump_edit.h"
 
@@ -95,6 +97,35 @@ TEST(Sockets, DatagramsWhosePeerIsGone) {
   EXPECT_EQ(state_of("", 7, false), kUnconnected);
   EXPECT_EQ(state_of("/run/name", 1, false), kUnconnected);
   EXPECT_EQ(state_of("/run/name", 1, true), kUnconnected);
+}
+
+/// The dumper has room for one descriptor less than a message has.
+TEST(Sockets, AsManyDescriptorsAsTheDumperKeeps) {
+  const auto warned_of = [](std::size_t rights) {
+    Dump dump;
+    AddSocket(dump, 4, SOCK_DGRAM, 7);
+    dump.AddDescriptor(10, 5, 4, pb::FD_UNIXSK);
+    pb::sk_packet_entry packet;
+    packet.set_id_for(4);
+    packet.set_length(0);
+    pb::scm_entry& scm = *packet.add_scm();
+    scm.set_type(1);
+    for (std::size_t i = 0; i < rights; ++i) scm.add_rights(4);
+    const std::string message = packet.SerializeAsString();
+    std::string image("\x19\x43\x56\x54\x26\x40\x26\x56", 8);
+    for (int i = 0; i < 4; ++i) image += static_cast<char>(message.size() >> 8 * i & 0xff);
+    Files files = dump.Build();
+    files["sk-queues.img"] = image + message;
+    Snapshot snapshot;
+    Diagnostics diag;
+    EXPECT_TRUE(Succeeded(LoadDump(*OpenMemory(files), &snapshot, diag)));
+    return std::ranges::any_of(diag.entries(), [](const Diagnostic& entry) {
+      return entry.what.starts_with("1 messages carry 252 descriptors");
+    });
+  };
+  EXPECT_FALSE(warned_of(251));
+  EXPECT_TRUE(warned_of(252));
+  EXPECT_FALSE(warned_of(253));
 }
 
 }  // namespace
