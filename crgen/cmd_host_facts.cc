@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // crgen host-facts [DUMP|PLAN]
+#include <cerrno>
+
 #include "crgen/look.h"
 #include "crgen/this_host.h"
 
@@ -27,6 +29,9 @@ ExitCode TellFacts(const FactsArguments& arguments) {
   const bool written = made == ExitCode::kOk &&
                        Succeeded(output.Write(host.Facts(program), diag)) &&
                        Succeeded(output.Commit(diag));
+  // Who stops reading has seen enough.
+  const bool closed = made == ExitCode::kOk && !written && errno == EPIPE;
+  if (closed) return made;
   PrintDiagnostics(diag);
   return written || made != ExitCode::kOk ? made : ExitCode::kBadInput;
 }

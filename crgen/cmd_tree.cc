@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // crgen tree DUMP|STRING, crgen tree --program DUMP|STRING|-
+#include <algorithm>
 #include <string_view>
 #include <vector>
 
 #include "crgen/births.h"
 #include "crgen/cli.h"
+#include "crgen/look.h"
 #include "crgen/needs.h"
 #include "crgen/system_calls.h"
 #include "crgen/tree_json.h"
@@ -13,6 +15,7 @@
 #include "generator/tree/analyzer.h"
 #include "generator/tree_answers.h"
 #include "model/tree_text.h"
+#include "views/table.h"
 
 namespace crgen {
 namespace {
@@ -33,6 +36,18 @@ Result LoadTreeFrom(const std::string& argument, TreeSnapshot* tree, Diagnostics
   if (!IsFolder(argument) && !IsRegularFile(argument)) return ParseTree(argument, tree, diag);
   auto source = OpenDump(argument, diag);
   return source == nullptr ? Result::kError : LoadTree(*source, tree, diag);
+}
+
+std::string AsWideAsTheTerminal(std::string_view text) {
+  constexpr std::size_t kIndent = 11;  // what the commands of a derivation begin at
+  const ViewOptions options = OptionsOfTerminal();
+  std::string wrapped;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    WriteWrapped(text.substr(0, end), kIndent, options, &wrapped);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return wrapped;
 }
 
 ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
@@ -64,7 +79,9 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
   } else {
     text = DrawTree(tree) + DescribeDerivation(tree, plan);
     if (arguments.all) text += DescribeAlternatives(tree, plan, FindDerivations(tree, plan));
+    text = AsWideAsTheTerminal(text);
   }
+  if (!arguments.program) return PrintView(text);
   Output output("");
   return Failed(output.Write(text, diag)) ? ExitCode::kBadInput : ExitCode::kOk;
 }

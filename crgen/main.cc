@@ -76,12 +76,10 @@ bool IsMistyped(std::span<const std::string> arguments) {
   std::string suggestion = crgen::Suggestion(word, names);
   if (suggestion.empty()) suggestion = crgen::Suggestion("--" + word, kGlobalOptions);
   const bool is_word = word.find_first_of("/.") == word.npos;
-  const bool another = HasAnother(arguments.subspan(std::size_t(begin - arguments.begin())));
-  if (suggestion.empty() && is_word && another) {
-    spdlog::error("no subcommand \"{}\"; `crgen --help` says what there is", word);
-    return true;
-  }
-  if (suggestion.empty()) return false;
+  const auto rest = arguments.subspan(std::size_t(begin - arguments.begin()));
+  const bool alone = std::ranges::all_of(rest.subspan(1), IsVerbosity);
+  if (suggestion.empty() && !(is_word && (alone || HasAnother(rest)))) return false;
+  if (suggestion.empty()) suggestion = "; `crgen --help` says what there is";
   spdlog::error("{}: neither a subcommand nor a file{}", word, suggestion);
   return true;
 }

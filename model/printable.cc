@@ -27,9 +27,10 @@ std::size_t DecodeUtf8(std::string_view text, std::uint32_t* code) {
 
 bool IsControl(std::uint32_t code) {
   if (code < 0x20 || (code >= 0x7f && code <= 0x9f)) return true;
-  return code == 0x061c || code == 0x200e || code == 0x200f ||  // marks of direction
-         (code >= 0x2028 && code <= 0x202e) ||                  // ends of lines, embeddings
-         (code >= 0x2066 && code <= 0x2069) || code == 0xfeff;  // isolates, the byte order mark
+  return code == 0x061c || (code >= 0x200b && code <= 0x200f) ||  // no width, marks of direction
+         (code >= 0x2028 && code <= 0x202e) ||                    // ends of lines, embeddings
+         (code >= 0x2060 && code <= 0x206f) ||                    // joiners, isolates
+         code == 0x00ad || code == 0x034f || code == 0x180e || code == 0xfeff;  // no width
 }
 
 void AppendHex(std::uint32_t value, int digits, std::string* out) {

@@ -214,15 +214,24 @@ class SnapshotClaims {
   std::uint64_t threads_ = 0, mapped_ = 0;
 };
 
+/// Registers that the image lacks: no authority comes of them.
+bool IsOfRegisters(const Diagnostic& entry) {
+  return entry.severity == Severity::kUnsupported &&
+         entry.where.find(".thread_info.fpregs.") != entry.where.npos;
+}
+
 /// What was left out is among the findings of reading; if it should not be, it speaks for itself.
 void AddUnknown(const Unplanned& unplanned, const Diagnostics& findings, Authority* authority) {
+  bool told = false;
   for (const Diagnostic& entry : findings.entries()) {
-    if (entry.severity != Severity::kWarning) authority->AddUnknown(entry.where, entry.what);
+    if (entry.severity == Severity::kWarning || IsOfRegisters(entry)) continue;
+    authority->AddUnknown(entry.where, entry.what);
+    told = true;
   }
   const std::size_t dropped =
       findings.Dropped(Severity::kError) + findings.Dropped(Severity::kUnsupported);
   if (dropped != 0) authority->AddUnknown("the dump", std::to_string(dropped) + " more");
-  if (findings.HasErrors() || findings.Count(Severity::kUnsupported) != 0) return;
+  if (told || dropped != 0) return;
   for (const UnplannedDescriptor& it : unplanned.descriptors) {
     authority->AddUnknown("fd " + std::to_string(it.fd), it.what);
   }

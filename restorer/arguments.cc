@@ -6,6 +6,7 @@
 #include <charconv>
 #include <filesystem>
 
+#include "model/nearest.h"
 #include "restorer/oci_configuration.h"
 
 namespace crgen::restorer {
@@ -40,7 +41,8 @@ bool ReadCgroupOptions(const std::string& mode, const std::vector<std::string>& 
                        CgroupOptions* options) {
   const std::optional<CgroupMode> known = CgroupModeNamed(mode);
   if (!known) {
-    spdlog::error("--manage-cgroups={}: expected none, props, soft, full, strict or ignore", mode);
+    spdlog::error("--manage-cgroups={}: expected none, props, soft, full, strict or ignore{}", mode,
+                  Suggestion(mode, {"none", "props", "soft", "full", "strict", "ignore"}));
     return false;
   }
   options->mode = *known;

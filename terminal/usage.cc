@@ -61,6 +61,23 @@ std::size_t TerminalColumns() {
   return known ? size.ws_col : 0;
 }
 
+/// For "--option: VALUE not in {ONE,OTHER}", as CLI::IsMember says it.
+std::string SuggestedValue(std::string_view said) {
+  constexpr std::string_view kBetween = " not in {";
+  const std::size_t begin = said.find(": "), between = said.find(kBetween);
+  if (begin == said.npos || between == said.npos || between < begin || !said.ends_with('}'))
+    return "";
+  std::string_view rest = said.substr(between + kBetween.size());
+  rest.remove_suffix(1);
+  std::vector<std::string> values;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find(','), rest.size());
+    values.emplace_back(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return Suggestion(said.substr(begin + 2, between - begin - 2), values);
+}
+
 }  // namespace
 
 void TakeOneValueEach(CLI::App& app) {
@@ -94,7 +111,10 @@ std::vector<std::string> UsageErrors(const CLI::App& parser, const std::string& 
                                      const std::vector<std::string>& others) {
   const std::string help = "; `" + command + " --help` says what there is";
   const std::vector<std::string> unknown = parser.remaining();
-  if (unknown.empty()) return {error.what() + help};
+  if (unknown.empty()) {
+    const std::string value = SuggestedValue(error.what());
+    return {error.what() + (value.empty() ? help : value)};
+  }
   std::vector<std::string> names = others, lines;
   for (const CLI::Option* option : parser.get_options()) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);

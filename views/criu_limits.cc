@@ -183,7 +183,7 @@ void AskForMounts(const Snapshot& snapshot, Verdict* verdict) {
 }
 
 /// criu/file-lock.c, prepare_file_locks(): without the option they are not taken, and nothing says
-/// so.
+/// so; the words are those of dump_file_locks().
 void AskForLocks(const Snapshot& snapshot, Verdict* verdict) {
   std::uint64_t locks = 0;
   for (const LateEntry& late : snapshot.late) {
@@ -194,7 +194,10 @@ void AskForLocks(const Snapshot& snapshot, Verdict* verdict) {
   verdict->causes.push_back(
       {"filelocks.img",
        Count(locks, "file lock", "file locks") + ", lost without a word if the option is not given",
-       "criu restore --file-locks"});
+       "criu restore --file-locks",
+       "nothing at the restore; at the dump: Some file locks are hold by dumping tasks! You can "
+       "try "
+       "--file-locks to dump them."});
 }
 
 /// criu/pie/restorer.c, create_posix_timers(): the image still has the thread that has ended.
@@ -245,7 +248,8 @@ void AskForThreadFiles(const Snapshot& snapshot, std::vector<Cause>* causes) {
   }
 }
 
-/// Registers that CRIU does not dump: AMX tiles.
+/// criu/arch/x86/crtools.c, restore_fpu(): components that it does not know, such as AMX tiles, are
+/// not dumped, and are passed over.
 void AskForRegisters(const Snapshot& snapshot, std::vector<Cause>* causes) {
   constexpr std::uint64_t kDumped = 0xbff;  // x87 to PKRU, CET
   const auto ask = [&](Pid tid, const std::shared_ptr<const Attributes>& attributes) {
@@ -255,7 +259,8 @@ void AskForRegisters(const Snapshot& snapshot, std::vector<Cause>* causes) {
     causes->push_back({"core-" + std::to_string(tid) + ".img",
                        "the thread uses registers of XSAVE components " + HexText(more) +
                            ", whose content no image has",
-                       "release them (AMX: TILERELEASE), for a new dump"});
+                       "release them (AMX: TILERELEASE), for a new dump",
+                       "nothing: it restores the thread without them"});
     return true;
   };
   for (std::size_t i = 0; i < snapshot.processes.size(); ++i) {

@@ -385,6 +385,20 @@ class KeyWriter {
   std::map<Pid, std::vector<TreeOp>> calls_;
 };
 
+/// Who is forked, and not in `snapshot`.
+std::vector<InventedProcess> InventedOf(const TreeSnapshot& snapshot,
+                                        const std::vector<TreeOp>& ops) {
+  std::set<Pid> there;
+  for (const TreeNode& node : snapshot.nodes) there.insert(node.pid);
+  std::vector<InventedProcess> invented;
+  for (const TreeOp& op : ops) {
+    if (op.kind == Kind::kFork && !there.contains(op.arg)) {
+      invented.push_back({op.arg, kFoundBySearch});
+    }
+  }
+  return invented;
+}
+
 }  // namespace
 
 std::string DerivationKey(const TreeSnapshot& snapshot, const std::vector<TreeOp>& ops) {
@@ -432,6 +446,7 @@ std::string DescribeAlternatives(const TreeSnapshot& snapshot, const TreePlan& p
   for (std::size_t i = 0; i < std::min(others.size(), kMostShown); ++i) {
     TreePlan other;
     other.ops = *others[i];
+    other.invented = InventedOf(snapshot, other.ops);
     text += "\n" + DescribeDerivation(snapshot, other);
   }
   if (others.size() > kMostShown) {

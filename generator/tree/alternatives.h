@@ -25,6 +25,9 @@ struct Derivations {
   std::vector<std::vector<TreeOp>> found;  ///< one order of each
 };
 
+/// Why they have who is in no snapshot; no heuristic says so.
+inline constexpr const char* kFoundBySearch = "born and gone, found by the search";
+
 /// The derivations of `snapshot` that take the fewest commands, of the kinds that `plan` takes;
 /// `plan` is one from AnalyzeTree(). Every process that is gone has a number of its own. A search:
 /// trees of more than kMostProcesses, plans of more than kMostCommands, are not looked at, and it

@@ -3,11 +3,13 @@
 #include <string>
 #include <vector>
 
-#include "generator/tree/analyzer.h"
+#include "generator/tree/alternatives.h"
 #include "generator/tree/rule_text.h"
 
 namespace crgen {
 namespace {
+
+bool IsByHeuristic(const InventedProcess& invented) { return invented.reason != kFoundBySearch; }
 
 constexpr std::size_t kDeepest = 30;  ///< deeper processes stand below each other
 
@@ -82,7 +84,7 @@ std::string DescribeDerivation(const TreeSnapshot& snapshot, const TreePlan& pla
   for (const InventedProcess& invented : plan.invented) {
     text += "invented " + std::to_string(invented.pid) + ": " + invented.reason + "\n";
   }
-  if (!plan.invented.empty()) {
+  if (std::ranges::any_of(plan.invented, IsByHeuristic)) {
     text +=
         "Heuristics find who is gone by what is left: 1, a session or group whose leader is not "
         "there had\none; 2, who lives in a session that no ancestor is in was born to somebody who "

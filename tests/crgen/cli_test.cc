@@ -27,6 +27,9 @@ TEST_F(CliTest, PrintsThePlanOfADump) {
 TEST_F(CliTest, SaysWhatAMistypedNameMayMean) {
   const std::pair<const char*, const char*> lines[] = {
       {"shwo", "crgen: error: shwo: neither a subcommand nor a file; did you mean show?\n"},
+      {"inspect",
+       "crgen: error: inspect: neither a subcommand nor a file; `crgen --help` says what there "
+       "is\n"},
       {"plann dump", "crgen: error: plann: neither a subcommand nor a file; did you mean plan?\n"},
       {"validate --jsno x", "crgen: error: --jsno: no such option; did you mean --json?\n"},
       {"dump --wthout=locks", "crgen: error: --wthout: no such option; did you mean --without?\n"},
@@ -38,6 +41,8 @@ TEST_F(CliTest, SaysWhatAMistypedNameMayMean) {
        "crgen: error: fsd: nothing of a dump is called that; there are processes, fds, files, "
        "memory, sockets, mounts, signals, timers, credentials, settings, env, all; did you mean "
        "fds?\n"},
+      {"dump --namespaces=calle",
+       "crgen: error: --namespaces: calle not in {caller}; did you mean caller?\n"},
       {"dump --without=quues",
        "crgen: error: --without: nothing is called \"quues\" there; known are cgroups, "
        "descriptors, "
@@ -318,11 +323,11 @@ TEST_F(CliTest, SaysWhatWasGivenForADump) {
 
 TEST_F(CliTest, EscapesNames) {
   const std::string name =
-      "pl\x1b[2J\xc2\x9b\xe2\x80\xae\xff"
+      "pl\x1b[2J\xc2\x9b\xe2\x80\x8b\xe2\x80\xae\xff"
       "\xc3\xa9.json";
   const Ran run = Crgen("validate '" + (folder_ / name).string() + "'");
   EXPECT_EQ(run.code, 3);
-  EXPECT_NE(run.err.find("pl\\x1b[2J\\u009b\\u202e\\xff\xc3\xa9.json: No such file"),
+  EXPECT_NE(run.err.find("pl\\x1b[2J\\u009b\\u200b\\u202e\\xff\xc3\xa9.json: No such file"),
             std::string::npos)
       << run.err;
   std::ofstream(folder_ / "plan.json") << R"([

@@ -106,6 +106,22 @@ TEST_F(CheckCliTest, WhatNobodyCanReadIsDenied) {
   EXPECT_EQ(Members(plan.string() + " --policy " + policy), Names{});
 }
 
+/// No program says them, but they are no authority.
+TEST_F(CheckCliTest, RegistersThatTheImageLacksAreNotDenied) {
+  test::Dump dump;
+  ASSERT_EQ(ApplyEdit("core-10.img[0].thread_info.fpregs.xsave.xstate_bv = 0x600ff", &dump), "");
+  const fs::path images = folder_ / "images";
+  fs::create_directories(images);
+  for (const auto& [name, content] : dump.Build()) {
+    std::ofstream(images / name, std::ios::binary) << content;
+  }
+  EXPECT_EQ(Crgen(images.string()).code, 4);
+  const Ran derived = Crgen("check --derive " + images.string());
+  EXPECT_EQ(derived.code, 0);
+  EXPECT_EQ(derived.err, "");
+  EXPECT_EQ(Members(images.string() + " --policy " + Derive(images.string())), Names{});
+}
+
 TEST_F(CheckCliTest, RefusesWhatIsNoPolicyOrNoInput) {
   const std::string bad = (folder_ / "bad.json").string();
   std::ofstream(bad) << R"({"version": 1, "uid": [0]})";

@@ -207,6 +207,9 @@ TEST_F(RestorerCgroupsTest, IgnoreStaysWhereTheCallerIs) {
 
 TEST_F(RestorerCgroupsTest, Usage) {
   ExpectRefused(Run(Three(), "--manage-cgroups=hard"), 2, "--manage-cgroups=hard: expected none");
+  ExpectRefused(Run(Three(), "--manage-cgroups=sofft"), 2, "or ignore; did you mean soft?");
+  ExpectRefused(Run(Three(), "--network-lock=nftable"), 2, "did you mean nftables?");
+  ExpectRefused(Run(Three(), "--namespaces=calle"), 2, "did you mean caller?");
   ExpectRefused(Run(Three(), "--cgroup-root cpu:x"), 2, "--cgroup-root cpu:x: expected");
 }
 

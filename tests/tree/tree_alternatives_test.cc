@@ -153,6 +153,17 @@ TEST(TreeAlternatives, OrdersOfIndependentCommandsAreOne) {
             "other derivations of as many commands: 0\n");
 }
 
+TEST(TreeAlternatives, SayWhomTheyInvent) {
+  const TreeSnapshot tree = Parsed("1 1 1 [ 5 4 3 [] 3 3 3 [ 4 4 3 [] 9 3 3 [] ] ]");
+  const TreePlan plan = PlanOf(tree, {.subreapers = false, .clone_parent = false});
+  ASSERT_EQ(plan.invented.size(), 1U);
+  const std::string text = DescribeAlternatives(tree, plan, FindDerivations(tree, plan));
+  EXPECT_NE(text.find("processes: 5, commands: 11, invented: 1\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\ninvented 10: born and gone"), std::string::npos) << text;
+  EXPECT_EQ(text.find("invented: 0"), std::string::npos) << text;
+  EXPECT_EQ(text.find("Heuristics"), std::string::npos) << text;
+}
+
 /// The worst case of the rules (docs/process-trees.md): 11 commands, where 8 do.
 TEST(TreeAlternatives, SayWhatTheRulesDoNotFind) {
   const TreeSnapshot tree = Parsed("1 1 1 [ 2 2 2 [ 3 3 3 [ 4 4 4 z [] ] ] 5 2 2 [] ]");

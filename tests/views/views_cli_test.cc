@@ -155,12 +155,21 @@ TEST_F(ViewsCliTest, ReasonsAndLastColumnsAreThere) {
   EXPECT_NE(fds.find("SAME DESCRIPTION AS"), fds.npos) << fds;
   const std::string plan = OnTerminal("plan --explain " + Dump("shared_fds"), 80, "NO_COLOR=1");
   EXPECT_NE(plan.find("WHY"), plan.npos) << plan;
+  for (const char* tree : {"tree ", "tree --all --syscalls fork,setsid,setpgid,exit "}) {
+    std::istringstream lines(OnTerminal(tree + Dump("zombies"), 40));
+    for (std::string line; std::getline(lines, line);) {
+      const auto width = std::ranges::count_if(line, [](char c) { return (c & 0xc0) != 0x80; });
+      EXPECT_LE(width, 41) << line;  // the terminal's \r
+    }
+  }
 }
 
 TEST_F(ViewsCliTest, SuggestWhatWasMeant) {
   EXPECT_NE(Crgen("help").err.find("did you mean --help?"), std::string::npos);
-  EXPECT_EQ(Crgen("inspect " + Dump("threads")).err,
-            "crgen: error: no subcommand \"inspect\"; `crgen --help` says what there is\n");
+  EXPECT_EQ(
+      Crgen("inspect " + Dump("threads")).err,
+      "crgen: error: inspect: neither a subcommand nor a file; `crgen --help` says what there "
+      "is\n");
   EXPECT_EQ(Crgen("-q inspect --json " + Dump("threads")).code, 2);
   EXPECT_EQ(Crgen("--vesion").err,
             "crgen: error: --vesion: no such option; did you mean --version?\n");
@@ -169,12 +178,18 @@ TEST_F(ViewsCliTest, SuggestWhatWasMeant) {
   EXPECT_EQ(Crgen("nope").err.find("did you mean"), std::string::npos);
   // What follows is an option's.
   EXPECT_EQ(Crgen("nope -o " + (folder_ / "plan.json").string()).code, 3);
+  EXPECT_EQ(Crgen("-q nope -v").code, 2);
+  // What looks like a path is one.
+  EXPECT_EQ(Crgen("./nope").code, 3);
 }
 
 /// Who has seen enough reads no further.
 TEST_F(ViewsCliTest, EndQuietlyWithTheirReader) {
-  for (const std::string& view : {"show all " + Dump("threads"), "plan " + Dump("threads"),
-                                  "check " + Dump("threads"), std::string("--help")}) {
+  for (const std::string& view :
+       {"show all " + Dump("threads"), "plan " + Dump("threads"), "check " + Dump("threads"),
+        "tree " + Dump("threads"), "tree --svg " + Dump("threads"),
+        "memory --strings --pid 31500 " + Dump("threads"), std::string("host-facts"),
+        std::string("--help")}) {
     const std::string script = "set -o pipefail; (sleep 0.1; " CRGEN_BINARY " " + view + " 2>" +
                                (folder_ / "said").string() + ") | true";
     EXPECT_EQ(std::system(("bash -c '" + script + "'").c_str()), 0) << view;

@@ -66,7 +66,7 @@ TEST(Why, KnowsRegistersThatNoImageHas) {
   auto attributes = std::make_shared<Attributes>();
   attributes->fpu.emplace().xstate_bv = Hex{0x60007};
   snapshot.processes[0].attributes = attributes;
-  ExpectNo(AskCriu(snapshot), "");
+  ExpectNo(AskCriu(snapshot), "nothing: it restores the thread without them");
   attributes->fpu->xstate_bv = Hex{0x2ff};
   EXPECT_EQ(AskCriu(snapshot).answer, Answer::kYes);
 }
@@ -80,6 +80,8 @@ TEST(Why, KnowsLocks) {
   const Verdict verdict = AskCriu(snapshot);
   EXPECT_EQ(verdict.answer, Answer::kOnlyWith);
   EXPECT_EQ(verdict.causes.front().advice, "criu restore --file-locks");
+  EXPECT_NE(verdict.causes.front().message.find("Some file locks are hold by dumping tasks!"),
+            std::string::npos);
 }
 
 TEST(Why, TellsManyCausesOfOneShapeAsOne) {
