@@ -103,12 +103,11 @@ void FileLoaderOf<UnixSocket>::CheckName(const std::vector<std::size_t>& bearers
   if (body_of(bound[0]).IsAbstract() && known > 1) {
     loader.diag.Error(where, fact + ", and only one can be bound to it");
   } else if (body_of(bound[0]).IsAbstract()) {
-    loader.diag.Unsupported(where, fact + ", of which one was accepted by a listener that is gone");
+    loader.diag.Essential(where, fact + ", of which one was accepted by a listener that is gone");
   } else {
-    loader.diag.Unsupported(where,
-                            fact +
-                                ", each of which was bound to it: files were renamed, or lie "
-                                "below other roots, and no image says which is where");
+    loader.diag.Essential(where, fact +
+                                     ", each of which was bound to it: files were renamed, or lie "
+                                     "below other roots, and no image says which is where");
   }
 }
 

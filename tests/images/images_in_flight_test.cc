@@ -61,14 +61,10 @@ void Send(Dump& dump, const std::vector<std::uint32_t>& files) {
   dump.edits.push_back(Put("sk-queues.img", ImageOf("SK_QUEUES", message) + "x"));
 }
 
-/// Locks that contradict each other, as no kernel has them.
-constexpr std::string_view kNobodyHas = "every kind, the same twice";
-
 class InFlight : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(InFlight, CasesAreRefusedOrPlanned) {
   for (const DumpCase& one : ReadDumpCases(kFolder / (GetParam() + ".txt"))) {
-    if (one.name == kNobodyHas) continue;
     SCOPED_TRACE(one.name);
     Dump dump;
     one.change(dump);
