@@ -86,6 +86,12 @@ class Terminal:
             return False
         return True
 
+    def shown(self):
+        """All of it by now."""
+        while self._read(0.1):
+            pass
+        return self.text()
+
     def quiet(self, seconds=0.3):
         """Waits until nothing more is shown; what was shown is forgotten."""
         while self._read(seconds):

@@ -132,6 +132,11 @@ def _wchan(pid):
         return wchan.read()
 
 
+def _comm(pid):
+    with open(f'/proc/{pid}/comm', encoding='utf-8') as comm:
+        return comm.read().rstrip('\n')
+
+
 def _state(pid):
     with open(f'/proc/{pid}/stat', encoding='ascii') as stat:
         return stat.read().rpartition(')')[2].split()[0]
@@ -367,7 +372,10 @@ def job_script(world, folder):
     job.shell.expect('\ninner> ')
     stopped = 'sleep 1001'
     job.shell.type(stopped + '\r')
-    until('sleep', lambda: len(descendants(job.pid)) == 3)
+    try:
+        until('sleep', lambda: 'sleep' in map(_comm, descendants(job.pid)))
+    except Failure as failure:
+        raise Failure(f'{failure}; there are {list(map(_comm, descendants(job.pid)))}, and shown is {job.shell.shown()!r}') from failure
     job.shell.quiet()
     job.shell.type('\x1a')
     job.shell.expect(r'Stopped +sleep 1001\s+inner> ')
