@@ -20,14 +20,14 @@ struct Task {
   Pid pid = 0, pgid = 0, sid = 0, parent = 0;
   bool zombie = false;
   bool subreaper = false;
-  friend auto operator<=>(const Task&, const Task&) = default;
+  friend bool operator==(const Task&, const Task&) = default;
 };
 
 /// All processes that are there, ascending by pid; the first is the restorer, 0.
 struct State {
   std::vector<Task> tasks;
   std::vector<Pid> born;  ///< numbers that have had a process, ascending
-  friend auto operator<=>(const State&, const State&) = default;
+  friend bool operator==(const State&, const State&) = default;
 
   const Task* Find(Pid pid) const {
     const auto at = std::ranges::lower_bound(tasks, pid, {}, &Task::pid);
