@@ -41,11 +41,7 @@ class FileLoaderOf<Timerfd> : public FileLoader {
     }
     if (from.ticks() != 0 && from.vsec() == 0 && from.vnsec() == 0 &&
         (from.isec() != 0 || from.insec() != 0)) {
-      // The kernel counts the periods when they are read (timerfd_read()); fdinfo has one.
-      loader.diag.NotRestorable(at.Where("tfd.ticks"),
-                                "a repeating timer has expired, and nobody has read how often: no "
-                                "image says when it did first, so it counts as often as is said, " +
-                                    std::to_string(from.ticks()));
+      ++unread_;
     }
     TakeDescription("tfd", from, file);
     file->body = Timerfd{{from.clockid()}};
@@ -55,6 +51,17 @@ class FileLoaderOf<Timerfd> : public FileLoader {
                                            {from.vsec(), from.vnsec()}});
     return Result::kOk;
   }
+
+  /// The kernel counts the periods when they are read (timerfd_read()); fdinfo has one.
+  void Finish(Loader& loader) override {
+    if (unread_ == 0) return;
+    loader.diag.NotRestorable("files.img", std::to_string(unread_) +
+                                               " of type TIMERFD that repeat have expired, and "
+                                               "nobody has read how often: no image says");
+  }
+
+ private:
+  std::size_t unread_ = 0;
 };
 
 }  // namespace crgen
