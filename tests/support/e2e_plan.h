@@ -90,6 +90,16 @@ class PlanNormalizer {
     std::sort(late.begin(), late.end());
   }
 
+  /// Whether a timer has expired by now.
+  static void EraseUnreadTimers(nlohmann::json& about) {
+    if (!about.contains("not_restorable")) return;
+    nlohmann::json& all = about["not_restorable"];
+    std::erase_if(all.get_ref<nlohmann::json::array_t&>(), [](const nlohmann::json& entry) {
+      return entry["what"].get<std::string>().find(" of type TIMERFD ") != std::string::npos;
+    });
+    if (all.empty()) about.erase("not_restorable");
+  }
+
   /// Of connections: how far they have come, and the buffers, which the kernel tunes.
   static void EraseProgress(nlohmann::json& file) {
     if (!file.contains("stream")) return;
@@ -153,6 +163,7 @@ class PlanNormalizer {
     // Images by their names in the other dump, and what that is called.
     if (command.contains("about")) {
       for (const char* member : {"left_out", "dump"}) command["about"].erase(member);
+      EraseUnreadTimers(command["about"]);
     }
     if (command.contains("events")) {
       command["events"].erase("image");
