@@ -47,6 +47,14 @@ class UserTest : public MountsTest {
     Resume(plan, 2, Credentials(7, "0x21"));
     return plan;
   }
+  /// Root 1 alone, in a network and with mounts of its own, which does not go on yet.
+  Plan MountedPlan() const {
+    Plan plan;
+    AddRoot(plan, {"CLONE_NEWPID", "CLONE_NEWUSER"}, 1);
+    plan.Add("SET_ATTR", 1, {{"attributes", {{"net", {{"id", 6}}}, {"mounts", Mounts()}}}});
+    plan.MapProgram(1);
+    return plan;
+  }
   static void AddRoot(Plan& plan, const Json& flags, int pid) {
     plan.Add("FORK", 0,
              {{"child_pid", pid},
@@ -254,10 +262,7 @@ TEST_F(UserTest, WhatIsRefusedByName) {
 TEST_F(UserTest, SocketsBelowFoldersOfNobody) {
   fs::create_directories(Root() + "/open");
   fs::permissions(Root() + "/open", fs::perms::all);
-  Plan plan;
-  AddRoot(plan, {"CLONE_NEWPID", "CLONE_NEWUSER"}, 1);
-  plan.Add("SET_ATTR", 1, {{"attributes", {{"net", {{"id", 6}}}, {"mounts", Mounts()}}}});
-  plan.MapProgram(1);
+  Plan plan = MountedPlan();
   plan.Add("OPEN_FILE", 1,
            {{"fd", 3},
             {"file", UnixSocketFile(1, "SOCK_DGRAM", "unconnected", {{"name", "/open/socket"}})}});
@@ -283,10 +288,7 @@ TEST_F(UserTest, SocketsBelowFoldersOfNobody) {
 TEST_F(UserTest, Leases) {
   std::ofstream(Root() + "/leased") << "x";
   ASSERT_EQ(chown((Root() + "/leased").c_str(), 100007, 200007), 0);
-  Plan plan;
-  AddRoot(plan, {"CLONE_NEWPID", "CLONE_NEWUSER"}, 1);
-  plan.Add("SET_ATTR", 1, {{"attributes", {{"net", {{"id", 6}}}, {"mounts", Mounts()}}}});
-  plan.MapProgram(1);
+  Plan plan = MountedPlan();
   plan.Add("OPEN_FILE", 1,
            {{"fd", 3},
             {"file", {{"type", "REG"}, {"id", 1}, {"path", "/leased"}, {"flags", {"O_RDONLY"}}}}});

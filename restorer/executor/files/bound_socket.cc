@@ -7,8 +7,6 @@
 #include "restorer/executor/socket_owner.h"
 
 namespace crgen::restorer {
-namespace {}  // namespace
-
 void ShutDown(const Caller& caller, long fd, int how) {
   const long result = caller.Try(__NR_shutdown, fd, how);
   if (result < 0 && result != -ENOTCONN) caller.Fail("shutdown", result);
