@@ -302,18 +302,24 @@ std::string Connections::Request(Socket& socket) {
   return problem;
 }
 
-std::string Connections::LetGo(Socket& socket) {
+/// Sends a window probe, also of a socket that has left it (do_tcp_setsockopt), and clears
+/// SO_REUSEADDR.
+std::string Connections::LeaveRepair(Socket& socket) {
   std::string problem = socket.SetTcp("TCP_REPAIR", TCP_REPAIR, TCP_REPAIR_OFF);
   if (!problem.empty()) return problem;
   socket.repaired = false;
+  return socket.Set("SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR,
+                    static_cast<int>(socket.held->options.so_reuseaddr.value_or(false)));
+}
+
+std::string Connections::LetGo(Socket& socket) {
+  std::string problem = LeaveRepair(socket);
+  if (!problem.empty()) return problem;
   if (IsIn(socket.body(), {kSynSent})) problem = Request(socket);
   if (!problem.empty()) return problem;
   const std::optional<ImageBytes>& unsent = socket.stream().unsent;
   if (unsent && !HasSentFin(socket.body())) problem = Fill(socket, *unsent, TCP_NO_QUEUE);
-  if (problem.empty()) problem = socket.SetBuffers();
-  if (!problem.empty()) return problem;
-  return socket.Set("SO_REUSEADDR", SOL_SOCKET, SO_REUSEADDR,
-                    static_cast<int>(socket.held->options.so_reuseaddr.value_or(false)));
+  return problem.empty() ? socket.SetBuffers() : problem;
 }
 
 std::string Connections::Start() {
@@ -323,6 +329,14 @@ std::string Connections::Start() {
     for (Socket& socket : sockets_) {
       if (std::string problem = (this->*action)(socket); !problem.empty()) return problem;
     }
+  }
+  return "";
+}
+
+std::string Connections::Probe() {
+  for (Socket& socket : sockets_) {
+    if (IsIn(socket.body(), {kSynSent})) continue;
+    if (std::string problem = LeaveRepair(socket); !problem.empty()) return problem;
   }
   return "";
 }

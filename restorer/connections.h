@@ -22,6 +22,10 @@ class Connections {
   std::string Take();
   /// Connects, fills the queues, and lets them go on. Empty, or what failed: then Hold().
   std::string Start();
+  /// For connections that have gone on while no packet passed: each asks its peer whether it is
+  /// there, as one that goes on does. One that is not answers with a reset. Empty, or what failed:
+  /// then Hold().
+  std::string Probe();
   /// Back into repair mode, in which a socket is closed without a word to its peer.
   void Hold();
 
@@ -33,6 +37,7 @@ class Connections {
   std::string CloseEnds(Socket& socket);
   std::string LetGo(Socket& socket);
   std::string Request(Socket& socket);
+  static std::string LeaveRepair(Socket& socket);
 
   const Script& script_;
   const HostFiles& files_;

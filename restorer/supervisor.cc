@@ -123,6 +123,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (problem.empty()) problem = connections.Start();
   if (problem.empty() && lock.has_found()) problem = handover.CheckAlive();
   if (problem.empty()) problem = lock.Remove();
+  if (problem.empty() && lock.may_be_gone()) problem = connections.Probe();
   if (problem.empty()) problem = cgroups_.Freeze();
   if (problem.empty()) problem = handover.Release(options_.stop);
   if (!problem.empty()) {

@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 
 #include <filesystem>
+#include <iterator>
 
 #include "tests/support/network.h"
 #include "tests/support/restorer_support.h"
@@ -350,6 +351,23 @@ TEST_F(NetworkLockTest, ATableIsKnownByAsMuchOfItsNameAsTheDumperHasRoomFor) {
           .status,
       0);
   EXPECT_EQ(Done(), "list tables inet\ndelete table inet CRIU-ae9ca9ce-2d1d-4e7a-8e\n");
+}
+
+/// What it has said behind the lock is lost, a reset of who is no longer there with it.
+TEST_F(NetworkLockTest, TheConnectionSpeaksWhenItIsRemoved) {
+  const auto sent = [](const std::string& file) {  // proc_pid_net(5), snmp: OutSegs of `Tcp:`
+    std::ifstream counters(file);
+    std::string line;
+    while (line.rfind("Tcp: 1", 0) != 0 && std::getline(counters, line)) continue;
+    std::istringstream words(line);
+    std::vector<std::string> all{std::istream_iterator<std::string>(words), {}};
+    return all.size() > 11 ? std::stoi(all[11]) : -1;
+  };
+  Write("amid_delete", "cp /proc/net/snmp removed");
+  const Outcome outcome = RunLocked(kTable);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_GE(sent(folder_ + "/bin/removed"), 0);
+  EXPECT_GT(sent("/proc/net/snmp"), sent(folder_ + "/bin/removed"));
 }
 
 TEST_F(NetworkLockTest, ATableThatIsNotThereIsNot) {
