@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <unordered_set>
+#include <vector>
 
 #include "restorer/deadline.h"
 #include "restorer/proc_files.h"
@@ -16,17 +17,24 @@ bool IsOnItsWay(char state) { return state == 'R' || state == 'D'; }
 
 }  // namespace
 
-void Redraw(const Script& script, const std::vector<pid_t>& groups) {
-  if (groups.empty()) return;
+void Redraw(const Script& script, const ForegroundGroups& groups) {
   constexpr unsigned kPatience = 1;  // seconds: who computes will look later
   const Deadline deadline(kPatience);
-  const std::unordered_set<pid_t> shown(groups.begin(), groups.end());
+  std::unordered_set<pid_t> shown(groups.of_outside.begin(), groups.of_outside.end());
+  shown.insert(groups.of_ptys.begin(), groups.of_ptys.end());
+  if (shown.empty()) return;
+  std::vector<pid_t> numbers;
   for (const ThreadStart& start : script.threads) {
     const bool leads = start.thread->tid == start.thread->process->pid;
-    if (!leads || !shown.contains(getpgid(start.number))) continue;
-    while (IsOnItsWay(StateOf(start.number)) && !deadline.Passed()) usleep(1000);
+    if (leads && shown.contains(getpgid(start.number))) numbers.push_back(start.number);
   }
-  for (const pid_t group : groups) kill(-group, SIGWINCH);
+  for (const auto* signalled : {&groups.of_outside, &groups.of_ptys}) {
+    if (signalled->empty()) continue;
+    for (const pid_t number : numbers) {
+      while (IsOnItsWay(StateOf(number)) && !deadline.Passed()) usleep(1000);
+    }
+    for (const pid_t group : *signalled) kill(-group, SIGWINCH);
+  }
 }
 
 }  // namespace crgen::restorer

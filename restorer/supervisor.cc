@@ -116,7 +116,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
     const std::string problem = terminals_.SendOrphans(options_.console_socket);
     if (!problem.empty()) return {problem, -1};
   }
-  const std::vector<pid_t> shown = terminals_.Foreground();
+  const ForegroundGroups shown = terminals_.Foreground();
   terminals_.Close();
   Connections connections(script_, files_);
   std::string problem = connections.Take();

@@ -377,12 +377,14 @@ std::string Terminals::SendOrphans(const std::string& path) const {
   return "";
 }
 
-std::vector<pid_t> Terminals::Foreground() const {
-  std::vector<pid_t> groups;
+ForegroundGroups Terminals::Foreground() const {
+  ForegroundGroups groups;
   for (const auto& [id, terminal] : terminals_) {
     pid_t group = 0;
-    const int fd = terminal.master >= 0 ? terminal.master : terminal.slave;
-    if (fd >= 0 && ioctl(fd, TIOCGPGRP, &group) == 0 && group > 1) groups.push_back(group);
+    const bool pty = terminal.master >= 0;
+    const int fd = pty ? terminal.master : terminal.slave;
+    if (fd < 0 || ioctl(fd, TIOCGPGRP, &group) != 0 || group <= 1) continue;
+    (pty ? groups.of_ptys : groups.of_outside).push_back(group);
   }
   return groups;
 }

@@ -40,6 +40,12 @@ class BlockedTtou {
   sigset_t before_;
 };
 
+/// The groups in the foreground, as this pid namespace has them.
+struct ForegroundGroups {
+  std::vector<pid_t> of_outside;  ///< of terminals whose screens are outside of the tree
+  std::vector<pid_t> of_ptys;
+};
+
 class Terminals {
  public:
   /// Ptys are made in the devpts at this descriptor, which must outlive this, and not in that of
@@ -59,8 +65,7 @@ class Terminals {
   RestoreProblem Set(const Program& program, const LateFiles& late_files, const HostFiles& files);
   /// Sends the masters that no process has to who listens at `path`, as container engines want it.
   std::string SendOrphans(const std::string& path) const;
-  /// The groups in the foreground, as this pid namespace has them.
-  std::vector<pid_t> Foreground() const;
+  ForegroundGroups Foreground() const;
   /// Descriptions are the processes' own from here on.
   void Close();
 
