@@ -16,6 +16,7 @@
 
 #include "restorer/proc_files.h"
 #include "restorer/registers.h"
+#include "restorer/release_gate.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/watch.h"
 
@@ -293,12 +294,34 @@ std::string Handover::Release(bool stop_all) {
     const bool stops = StopOf(process, stop_all) != 0 && !StopsFirst(process, stop_all);
     if (stops && IsLeader(start) && kill(start.number, SIGSTOP) != 0) return Failed(start, "kill");
   }
-  bool running = false;
+  const ThreadStart* init = nullptr;
+  std::vector<pid_t> leaders;
   for (const ThreadStart& start : script_.threads) {
-    const bool detached = Ptrace(PTRACE_DETACH, start.number, 0, 0) == 0;
-    // Those that run already may kill others, which is no failure of the restore.
-    if (!detached && !(running && errno == ESRCH)) return Failed(start, "PTRACE_DETACH");
-    running |= detached;
+    if (!IsLeader(start)) continue;
+    leaders.push_back(start.number);
+    if (start.thread->process->pid == 1) init = &start;
+  }
+  ReleaseGate gate;
+  const bool at_once = init != nullptr || gate.Close(leaders);
+  if (std::string problem = at_once ? LetOutlive(init) : CheckAlive(); !problem.empty()) {
+    return problem;
+  }
+  gate.Open();
+  // Those that run already may kill others, which is no failure of the restore.
+  for (const ThreadStart& start : script_.threads) Ptrace(PTRACE_DETACH, start.number, 0, 0);
+  return "";
+}
+
+/// From here on the tracer's death is no more than the end of tracing. Last comes the init, if the
+/// tree has one: with it all others die.
+std::string Handover::LetOutlive(const ThreadStart* init) {
+  for (const ThreadStart& start : script_.threads) {
+    if (&start != init && Ptrace(PTRACE_SETOPTIONS, start.number, 0, 0) != 0) {
+      return Failed(start, "PTRACE_SETOPTIONS");
+    }
+  }
+  if (init != nullptr && Ptrace(PTRACE_SETOPTIONS, init->number, 0, 0) != 0) {
+    return Failed(*init, "PTRACE_SETOPTIONS");
   }
   return "";
 }

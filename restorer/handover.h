@@ -27,8 +27,9 @@ class Handover {
   std::string Prepare(bool stop_all);
   /// Whether everybody still stands where Prepare() has left them. Empty, or who has died.
   std::string CheckAlive() const;
-  /// Lets everybody go; the other processes that are to be stopped stop at once. Nothing fails from
-  /// here on but by the death of a process.
+  /// Lets everybody go; the other processes that are to be stopped stop at once. Whenever this
+  /// process dies all of them live or none, but where no ReleaseGate can be closed. Empty, or who
+  /// has died before.
   std::string Release(bool stop_all);
 
  private:
@@ -46,6 +47,7 @@ class Handover {
   std::string Inject(const std::vector<const ThreadStart*>& threads, const Injected& call);
   std::string DeliverTo(const ThreadStart& start, int signal, int* status);
   std::string StopProcess(const ThreadStart& leader, int signal);
+  std::string LetOutlive(const ThreadStart* init);
   std::string SetMask(const ThreadStart& start, std::uint64_t mask);
   std::string SetRegisters(const ThreadStart& start);
   std::string Failed(const ThreadStart& start, const char* call) const;

@@ -150,6 +150,20 @@ inline ProcessFacts FactsOf(int pid) {
   return facts;
 }
 
+/// Whether the process runs without the restorer: the executor is unmapped, nobody traces it.
+inline bool Resumed(int pid) {
+  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+  int executable = 0;
+  for (std::string line; std::getline(maps, line);) {
+    executable += line.find(" r-x") != std::string::npos && line.find('[') == std::string::npos;
+  }
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("TracerPid:", 0) == 0) return executable == 1 && line == "TracerPid:\t0";
+  }
+  return false;
+}
+
 /// Runs the restorer on plans in a folder of its own, and cleans up what it restored.
 class RestorerTest : public ::testing::Test {
  protected:
