@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "checker/check.h"
+#include "checker/snapshot_of.h"
 #include "checker/warnings.h"
 #include "crgen/cli.h"
 #include "crgen/losses.h"
@@ -13,6 +14,7 @@
 #include "dsl/json/findings.h"
 #include "dsl/json/program_json.h"
 #include "generator/generate.h"
+#include "views/show.h"
 
 namespace crgen {
 namespace {
@@ -74,15 +76,16 @@ void SayHowManyMayDo(const Program& program, const SimulatedState& state) {
                bound.Count(), bound.Least());
 }
 
-/// The first level that finds an error is the last: syntax and schema, then meaning, then whether
-/// that is a whole restore, then the dump.
-ExitCode Validate(const ValidateArguments& arguments, Program* read, Diagnostics& diag) {
+/// `*end`: where it ends; no kernel: it is wrong. The first level that finds an error is the last:
+/// syntax and schema, then meaning, then whether that is a whole restore, then the dump.
+ExitCode Validate(const ValidateArguments& arguments, Program* read, SimulatedState* end,
+                  Diagnostics& diag) {
   ConfineToReading({arguments.plan, arguments.against});
   const std::string name = arguments.plan == "-" ? "standard input" : arguments.plan;
   Program& program = *read;
   std::vector<std::uint32_t> lines;
   if (Failed(ReadPlan(arguments.plan, name, &program, &lines, diag))) return ExitCode::kBadInput;
-  SimulatedState state;
+  SimulatedState& state = *end;
   Diagnostics findings;
   Result checked = CheckProgram(program, &state, findings);
   if (Succeeded(checked) && (arguments.complete || !arguments.against.empty())) {
@@ -90,11 +93,14 @@ ExitCode Validate(const ValidateArguments& arguments, Program* read, Diagnostics
   }
   if (Succeeded(checked)) FindUnfinished(state, findings);
   AddWithLines(findings, name, lines, diag);
-  if (arguments.state) {
+  if (arguments.state && !arguments.json) {
     Output output("");
     if (Failed(output.Write(DescribeState(state), diag))) return ExitCode::kBadInput;
   }
-  if (Failed(checked)) return ExitCode::kBadInput;
+  if (Failed(checked)) {
+    state = SimulatedState();
+    return ExitCode::kBadInput;
+  }
   Diagnostics suspects;
   Result compared = Result::kOk;
   if (arguments.against.empty()) {
@@ -105,6 +111,23 @@ ExitCode Validate(const ValidateArguments& arguments, Program* read, Diagnostics
   AddWithLines(suspects, name, lines, diag);
   SayHowManyMayDo(program, state);
   return Failed(compared) ? ExitCode::kBadInput : ExitCode::kOk;
+}
+
+/// Both in one object; no member `state`: the program is wrong.
+Result PrintWithState(const Diagnostics& findings, const Program& program,
+                      const SimulatedState& state, Diagnostics& errors) {
+  std::string text = "{\"findings\": ";
+  JsonWriter json(&text, JsonWriter::Style::kIndented);
+  WriteFindings(findings, program, json);
+  if (state.kernel() != nullptr) {
+    const Snapshot snapshot = SnapshotOf(state);
+    const Unplanned unplanned;
+    std::vector<Topic> topics;
+    AddTopic("all", &topics);
+    text += ", \"state\": " + ShowJson({snapshot, unplanned, PageReader()}, topics, std::nullopt);
+  }
+  Output output("");
+  return output.Write(text + "}\n", errors);
 }
 
 }  // namespace
@@ -123,9 +146,12 @@ std::function<ExitCode()> AddValidate(CLI::App& app) {
       "Every process is to end in RESUME or EXIT, with rights that are said; a fragment is "
       "refused, as crrestore refuses it");
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
-  app.add_flag("--json", arguments->json, "Print the findings on standard output, for machines");
+  app.add_flag(
+      "--json", arguments->json,
+      "Print the findings on standard output, for machines; with --state an object of both");
   app.add_flag("--state", arguments->state,
-               "Print where the program ends: tree, descriptor tables, regions");
+               "Print where the program ends: tree, descriptor tables, regions; with --json as "
+               "`crgen show all --json` does");
   app.footer(
       "Examples:\n"
       "  crgen validate plan.json\n"
@@ -134,14 +160,17 @@ std::function<ExitCode()> AddValidate(CLI::App& app) {
   return [arguments] {
     Diagnostics diag;
     Program program;
-    const ExitCode code = Validate(*arguments, &program, diag);
+    SimulatedState state;
+    const ExitCode code = Validate(*arguments, &program, &state, diag);
     if (!arguments->json) {
       PrintDiagnostics(diag);
-    } else if (Diagnostics errors; Failed(PrintFindings(diag, program, errors))) {
-      PrintDiagnostics(errors);
-      return ExitCode::kBadInput;
+      return code;
     }
-    return code;
+    Diagnostics errors;
+    const Result printed = arguments->state ? PrintWithState(diag, program, state, errors)
+                                            : PrintFindings(diag, program, errors);
+    PrintDiagnostics(errors);
+    return Failed(printed) ? ExitCode::kBadInput : code;
   };
 }
 

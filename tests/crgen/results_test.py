@@ -42,6 +42,7 @@ def check(name, arguments, codes, text=None):
 
 
 def of_dump(dump, folder):
+    global failures
     check("show", [crgen, "show", "all", "--json", dump], (0, 3))
     check("why", [crgen, "why", "--json", dump], (0,))
     check("needs", [crgen, "needs", "--json", dump], (0, 3, 4))
@@ -49,13 +50,17 @@ def of_dump(dump, folder):
     plan = folder / "plan.json"
     plan.write_bytes(subprocess.run([crgen, "-q", "--partial", dump], stdout=subprocess.PIPE, check=True).stdout)
     check("findings", [crgen, "validate", "--json", "--against", dump, str(plan)], (0,))
+    ended = check("state", [crgen, "validate", "--json", "--state", str(plan)], (0,))
+    for name, member in (("findings", "findings"), ("show", "state")):
+        for error in schemas[name].iter_errors(ended[member]):
+            failures += 1
+            print(f"{dump}: {member} of --state: {error.json_path}: {error.message[:200]}")
     check("diff", [crgen, "diff", "--json", dump, str(plan)], (0, 6))
     check("check", [crgen, "check", "--json", dump], (0,))
     consents = ["--partial", "--shell-job", "--file-locks", "--tcp-established"]
     dry = check("crrestore", [crrestore, "--dry-run", "--json", *consents, str(plan)], (0, 4))
     commands = sum("sees_end" not in step for process in dry.get("processes", []) for step in process["steps"])
     if "processes" in dry and commands != len(json.loads(plan.read_text())):
-        global failures
         failures += 1
         print(f"{dump}: the schedule has {commands} commands")
 
@@ -202,7 +207,7 @@ def of_wrong_plans():
                 print(f"{arguments[0]}: {text}\nexpected {wanted}\nfound    {first}")
 
 
-schemas = {name: validator(name) for name in ("findings", "needs", "why", "show", "plan", "diff", "check", "crrestore", "host-facts",
+schemas = {name: validator(name) for name in ("findings", "state", "needs", "why", "show", "plan", "diff", "check", "crrestore", "host-facts",
                                               "memory", "tree", "tree-answer")}
 with tempfile.TemporaryDirectory() as temporary:
     for path in sorted((root / "tests/fixtures/dumps").iterdir()):
