@@ -22,7 +22,7 @@ CreationTree BuildCreationTree(const Snapshot& snapshot, std::span<const TreeOp>
     CreationNode node;
     node.pid = op.arg;
     node.creator = executor;
-    node.birth = static_cast<std::int32_t>(i);
+    node.birth = TreeTime(i);
     const NodeIndex index(tree.nodes.size());
     if (executor >= 0) tree.nodes[executor].children.push_back(index);
     if (auto known = process_of.find(op.arg); known != process_of.end()) {

@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "generator/inheritance.h"
 #include "generator/tree/analyzer.h"
 #include "model/snapshot.h"
 
@@ -19,7 +20,7 @@ struct CreationNode {
   Pid pid = 0;
   ProcessIndex process;             ///< none: invented
   NodeIndex creator;                ///< none: the restorer
-  std::int32_t birth = -1;          ///< index of its FORK among the operations
+  TreeTime birth;                   ///< its FORK
   std::vector<NodeIndex> children;  ///< in birth order
 };
 

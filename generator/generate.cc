@@ -139,7 +139,7 @@ Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex chil
     EmitEarlyThreads(child);
     return Result::kOk;
   }
-  const std::int32_t time = tree_.nodes[child].birth;
+  const TreeTime time = tree_.nodes[child].birth;
   const bool shares_table = descriptors_.SharesCreatorsTable(child);
   if (shares_table) fork.flags.bits |= CLONE_FILES;
   if (!shares_table && Failed(descriptors_.BeforeFork(executor, time, opener_, out_, diag))) {
@@ -205,7 +205,7 @@ Result Generation::EmitMove(NodeIndex creator, NodeIndex child, Diagnostics& dia
 /// Everything but a fork.
 void Generation::EmitTreeOp(const TreeOp& op, NodeIndex executor) {
   Command command = TreeCommand(op);
-  const std::int32_t process = executor < 0 ? -1 : tree_.nodes[executor].process;
+  const ProcessIndex process = executor < 0 ? ProcessIndex() : tree_.nodes[executor].process;
   if (op.kind == TreeOp::Kind::kExit && process >= 0) {
     const Process& zombie = snapshot_.processes[process];
     if (zombie.attributes != nullptr) out_.Emit(op.pid, SetAttr{{}, zombie.attributes});

@@ -11,7 +11,7 @@
 namespace crgen {
 
 template <typename Heir>
-Heir FindOwner(const std::vector<Heir>& creators, std::span<const std::int32_t> births,
+Heir FindOwner(const std::vector<Heir>& creators, std::span<const TreeTime> births,
                std::vector<Heir> holders, std::vector<InheritanceLink<Heir>>* links) {
   // A creator has a lower index than what it creates, so replacing the highest node by its creator
   // until one is left climbs to the lowest common one.
@@ -54,9 +54,9 @@ std::vector<std::pair<Heir, CarriedItem>> ShareOut(ItemIndex item, Heir owner,
   return parts;
 }
 
-template NodeIndex FindOwner(const std::vector<NodeIndex>&, std::span<const std::int32_t>,
+template NodeIndex FindOwner(const std::vector<NodeIndex>&, std::span<const TreeTime>,
                              std::vector<NodeIndex>, std::vector<InheritanceLink<NodeIndex>>*);
-template PlannedTable FindOwner(const std::vector<PlannedTable>&, std::span<const std::int32_t>,
+template PlannedTable FindOwner(const std::vector<PlannedTable>&, std::span<const TreeTime>,
                                 std::vector<PlannedTable>,
                                 std::vector<InheritanceLink<PlannedTable>>*);
 template std::vector<std::pair<NodeIndex, CarriedItem>> ShareOut(

@@ -13,17 +13,18 @@
 
 namespace crgen {
 
+using TreeTime = Index<struct TreeTimeTag>;  ///< of a FORK, among the operations of the tree
 /// Something that is carried: its place in the list of its plan.
 using ItemIndex = Index<struct ItemIndexTag>;
 
 /// One link of the way from an owner down to the holders: `parent` must have the resource when it
-/// executes the FORK `time`, by which `child` is born. Times are indices of tree operations. Heir:
-/// an index of processes (NodeIndex), or of descriptor tables (PlannedTable).
+/// executes the FORK `time`, by which `child` is born. Heir: an index of processes (NodeIndex), or
+/// of descriptor tables (PlannedTable).
 template <typename Heir>
 struct InheritanceLink {
   Heir parent;
   Heir child;
-  std::int32_t time;
+  TreeTime time;
 };
 
 /// The lowest node from which all `holders` inherit (DSL.md, step 2: the owner of what they share).
@@ -31,16 +32,16 @@ struct InheritanceLink {
 /// whole way from the owner to the holders. None: there is no such node but the restorer.
 /// REQUIRES: holders is not empty. Cost: O(n log n) in the number of links.
 template <typename Heir>
-Heir FindOwner(const std::vector<Heir>& creators, std::span<const std::int32_t> births,
+Heir FindOwner(const std::vector<Heir>& creators, std::span<const TreeTime> births,
                std::vector<Heir> holders, std::vector<InheritanceLink<Heir>>* links);
 
 /// What one node has to do with one item.
 struct CarriedItem {
-  static constexpr std::int32_t kNever = std::numeric_limits<std::int32_t>::max();
+  static constexpr TreeTime kNever{std::numeric_limits<std::int32_t>::max()};
   ItemIndex item;
-  std::int32_t first = kNever;  ///< the first FORK that hands it on
-  std::int32_t last = -1;       ///< the last FORK that does
-  bool holder = false;          ///< the node has it at the end
+  TreeTime first = kNever;  ///< the first FORK that hands it on
+  TreeTime last = {};       ///< the last FORK that does
+  bool holder = false;      ///< the node has it at the end
 };
 
 /// The parts that `owner`, everyone on the way and the `holders` have in `item`, by node.
@@ -58,14 +59,14 @@ class CarryList {
 
   /// Calls `function(item)` for each that the FORK `time` or an earlier one hands on, once.
   template <typename Function>
-  void Acquire(std::int32_t time, Function&& function) {
+  void Acquire(TreeTime time, Function&& function) {
     for (; next_first_ < items_.size() && items_[next_first_].first <= time; ++next_first_) {
       function(items_[next_first_]);
     }
   }
   /// Calls `function(item)` for each that no FORK after `time` hands on but one before did, once.
   template <typename Function>
-  void Release(std::int32_t time, Function&& function) {
+  void Release(TreeTime time, Function&& function) {
     for (; next_last_ < by_last_.size() && items_[by_last_[next_last_]].last <= time;
          ++next_last_) {
       if (items_[by_last_[next_last_]].last >= 0) function(items_[by_last_[next_last_]]);

@@ -4,6 +4,8 @@
 // creds), where each has its source; an absent optional means "not in the image".
 #pragma once
 
+#include <linux/seccomp.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <optional>
@@ -20,9 +22,8 @@
 
 namespace crgen {
 
-inline constexpr std::uint32_t kResources = 16;    ///< of getrlimit(2)
-inline constexpr std::uint64_t kSeccompTsync = 1;  ///< SECCOMP_FILTER_FLAG_TSYNC
-inline constexpr std::size_t kAuxvWords = 256;     ///< no kernel saves as many (AT_VECTOR_SIZE)
+inline constexpr std::uint32_t kResources = 16;  ///< of getrlimit(2)
+inline constexpr std::size_t kAuxvWords = 256;   ///< no kernel saves as many (AT_VECTOR_SIZE)
 
 /// fs-<pid>.img: chdir(2), chroot(2), umask(2).
 struct FsAttributes {
@@ -160,9 +161,9 @@ struct Seccomp {
 
   /// What all threads have if this thread has it; empty: nothing is shared.
   std::optional<Seccomp> OfAllThreads() const {
-    const auto last =
-        std::find_if(filters.rbegin(), filters.rend(),
-                     [](const SeccompFilter& filter) { return filter.flags.Has(kSeccompTsync); });
+    const auto last = std::find_if(
+        filters.rbegin(), filters.rend(),
+        [](const SeccompFilter& filter) { return filter.flags.Has(SECCOMP_FILTER_FLAG_TSYNC); });
     if (last == filters.rend()) return std::nullopt;
     return Seccomp{mode, {filters.begin(), last.base()}};
   }

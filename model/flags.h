@@ -2,6 +2,8 @@
 // Sets of kernel flags and their names: what a plan prints as ["O_RDWR","O_APPEND"].
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstdint>
 #include <span>
 #include <string>
@@ -36,8 +38,8 @@ struct Named {
 /// The kinds of names. kTitle names the kind in the schema.
 struct OpenFlagKind {  // open(2)
   static constexpr std::string_view kTitle = "openFlag";
-  /// Exactly one of the names with this mask is there: O_ACCMODE.
-  static constexpr std::uint64_t kChoice = 3;
+  /// Exactly one of the names with this mask is there.
+  static constexpr std::uint64_t kChoice = O_ACCMODE;
   static std::span<const FlagName> Names();
 };
 /// O_LARGEFILE of open(2) as the kernel has it; the C library's is 0.

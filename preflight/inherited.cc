@@ -13,11 +13,31 @@
 
 #include "dsl/references.h"
 #include "dsl/value_text.h"
+#include "model/one_of.h"
 #include "model/printable.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
 namespace {
+
+/// Whether what stat(2) says is of the type.
+bool IsOfKind(const RegularFile&, mode_t mode) { return !S_ISSOCK(mode) && !S_ISFIFO(mode); }
+bool IsOfKind(const Tty&, mode_t mode) { return S_ISCHR(mode); }
+template <OneOf<Pipe, Fifo> Body>
+bool IsOfKind(const Body&, mode_t mode) {
+  return S_ISFIFO(mode);
+}
+template <OneOf<UnixSocket, InetSocket, NetlinkSocket, PacketSocket> Body>
+bool IsOfKind(const Body&, mode_t mode) {
+  return S_ISSOCK(mode);
+}
+/// Nobody hands them over.
+template <OneOf<Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify, Pidfd,
+                NamespaceFile, TunFile, BpfMap, OtherFile>
+              Body>
+bool IsOfKind(const Body&, mode_t) {
+  return false;
+}
 
 class InheritedQuestion : public QuestionOn<InheritedQuestion> {
  public:
@@ -76,7 +96,7 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
     if (flags < 0 || fstat(fd, &status) != 0) {
       return findings_.Wrong(at + "is not open: " + std::strerror(errno));
     }
-    if (!IsOfKind(file, status)) {
+    if (!std::visit([&](const auto& body) { return IsOfKind(body, status.st_mode); }, file.body)) {
       return findings_.Wrong(at + "is no " + std::string(TypeOf(file)));
     }
     if (!CheckSocket(file, fd, at)) return;
@@ -128,14 +148,6 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
     const auto modes = pipe_modes_.find(*file.external);
     return modes != pipe_modes_.end() &&
            (modes->second.contains(access) || modes->second.contains(O_RDWR));
-  }
-
-  static bool IsOfKind(const File& file, const struct stat& status) {
-    const std::string_view type = TypeOf(file);
-    if (type == Pipe::kType || type == Fifo::kType) return S_ISFIFO(status.st_mode);
-    if (type == RegularFile::kType) return !S_ISSOCK(status.st_mode) && !S_ISFIFO(status.st_mode);
-    if (type == "TTY") return S_ISCHR(status.st_mode);
-    return S_ISSOCK(status.st_mode);
   }
 
   std::unordered_set<std::string> known_;                      ///< keys that the program has

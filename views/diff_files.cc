@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The comparison of descriptors, of the descriptions behind them, and of what is behind these.
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -77,7 +78,7 @@ std::uint64_t Number(Index<Tag> index) {
 
 /// What epoll_ctl(2) makes of it.
 EpollTarget AsKept(EpollTarget target) {
-  constexpr std::uint64_t kAlways = 0x8 | 0x10;  // EPOLLERR, EPOLLHUP
+  constexpr std::uint64_t kAlways = EPOLLERR | EPOLLHUP;
   if (!target.HasFired()) target.events.bits |= kAlways;
   return target;
 }

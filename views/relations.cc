@@ -24,11 +24,10 @@ std::string MoreText(std::size_t all) {
 /// The entries of `all`, which has those of one owner beside each other, by owner.
 template <typename Entry, typename Owner>
 auto ByOwner(const std::vector<Entry>& all, Owner Entry::*owner) {
-  std::unordered_map<std::int32_t, std::span<const Entry>> parts;
+  std::unordered_map<Owner, std::span<const Entry>> parts;
   for (auto at = all.begin(); at != all.end();) {
-    const auto end = std::find_if(at, all.end(), [&](const Entry& entry) {
-      return std::int32_t{entry.*owner} != std::int32_t{(*at).*owner};
-    });
+    const auto end = std::find_if(at, all.end(),
+                                  [&](const Entry& entry) { return entry.*owner != (*at).*owner; });
     parts.emplace((*at).*owner, std::span(at, end));
     at = end;
   }
@@ -75,18 +74,18 @@ void Relations::AddUsers() {
       for (const FileIndex file : message.rights) carriers_.try_emplace(file, queue.file);
     }
   }
-  const auto add = [&](std::int32_t file, const char* as, std::size_t process) {
-    if (file < 0 || !holders_[static_cast<std::size_t>(file)].empty()) return;
+  const auto add = [&](FileIndex file, const char* as, std::size_t process) {
+    if (file < 0 || !holders_[file].empty()) return;
     Use& use = uses_[file];
     if (use.users.empty()) use.as = as;
     const ProcessIndex user(process);
     if (use.users.empty() || use.users.back() != user) use.users.push_back(user);
   };
-  std::unordered_map<std::string_view, std::int32_t> directories;
+  std::unordered_map<std::string_view, FileIndex> directories;
   for (std::size_t i = 0; i < snapshot_.files.size(); ++i) {
     const auto* file = As<RegularFile>(*snapshot_.files[i]);
     if (file != nullptr && holders_[i].empty()) {
-      directories.emplace(file->path.bytes, static_cast<std::int32_t>(i));
+      directories.emplace(file->path.bytes, FileIndex(i));
     }
   }
   for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) {
@@ -136,7 +135,7 @@ void Relations::AddTables(const Unplanned& unplanned) {
 
 /// CRIU has an entry for each way in which a file is opened, mapped ones too.
 void Relations::FindSameFiles() {
-  std::map<std::string, std::int32_t> first;
+  std::map<std::string, FileIndex> first;
   for (const Process& process : snapshot_.processes) {
     for (const Region& region : process.memory.regions) {
       if (region.kind != RegionKind::kSharedFile || region.file < 0) continue;
@@ -154,7 +153,7 @@ Relations::Object Relations::ObjectOf(const Region& region) const {
   if (region.kind == RegionKind::kSharedMemfd) return {kMemfdObject, region.object};
   if (region.kind == RegionKind::kSharedFile || region.kind == RegionKind::kPacketRing) {
     const auto same = same_file_.find(region.file);
-    return {kFileObject, same == same_file_.end() ? std::int32_t{region.file} : same->second};
+    return {kFileObject, same == same_file_.end() ? region.file : same->second};
   }
   return {kNoObject, -1};
 }
@@ -186,7 +185,7 @@ void Relations::AddPeers() {
     const auto* socket = As<UnixSocket>(*snapshot_.files[i]);
     if (socket == nullptr || !socket->connect_to) continue;
     const auto other = by_id.find(socket->connect_to->value);
-    if (other != by_id.end()) peers_.emplace(static_cast<std::int32_t>(i), other->second);
+    if (other != by_id.end()) peers_.emplace(FileIndex(i), other->second);
   }
 }
 

@@ -97,22 +97,22 @@ class Relations {
   std::vector<std::vector<ProcessIndex>> users_;  // by table
   std::vector<std::vector<Holder>> holders_;      // by file
   std::unordered_map<FileId, std::vector<Holder>> unsupported_;
-  std::unordered_map<std::int32_t, std::span<const UnplannedDescriptor>> left_out_;
-  std::unordered_map<std::int32_t, std::span<const UnplannedRegion>> left_out_regions_;
+  std::unordered_map<TableIndex, std::span<const UnplannedDescriptor>> left_out_;
+  std::unordered_map<ProcessIndex, std::span<const UnplannedRegion>> left_out_regions_;
   using Object = std::pair<int, std::int32_t>;  // kind and index
   Object ObjectOf(const Region& region) const;
   void FindSameFiles();
   std::map<Object, std::vector<ProcessIndex>> viewers_;
-  std::unordered_map<std::int32_t, std::int32_t> same_file_;  // the first entry of that file
+  std::unordered_map<FileIndex, FileIndex> same_file_;  // the first entry of that file
   std::vector<PageCounter> shmem_pages_, memfd_pages_;
-  std::unordered_map<std::int32_t, FileIndex> peers_;
+  std::unordered_map<FileIndex, FileIndex> peers_;
   std::unordered_map<InodeId, const MemfdObject*> memfds_;
   struct Use {
     const char* as = "";  ///< "mapped by "
     std::vector<ProcessIndex> users;
   };
-  std::unordered_map<std::int32_t, Use> uses_;            // of files without a descriptor
-  std::unordered_map<std::int32_t, FileIndex> carriers_;  // of files in flight: the socket
+  std::unordered_map<FileIndex, Use> uses_;            // of files without a descriptor
+  std::unordered_map<FileIndex, FileIndex> carriers_;  // of files in flight: the socket
 };
 
 }  // namespace crgen

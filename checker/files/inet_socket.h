@@ -16,6 +16,8 @@ namespace crgen::check {
 template <>
 class FileRules<InetSocket> : public PlainRules<InetSocket> {
  public:
+  static constexpr bool kIsSocket = true;
+
   std::optional<Refusal> Check(const File& file, const InetSocket& socket) const;
   void Opened(const Kernel&, Description& description, const InetSocket& socket, Description*);
 

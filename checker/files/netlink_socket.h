@@ -14,6 +14,8 @@ namespace crgen::check {
 template <>
 class FileRules<NetlinkSocket> : public PlainRules<NetlinkSocket> {
  public:
+  static constexpr bool kIsSocket = true;
+
   std::optional<Refusal> Check(const File& file, const NetlinkSocket& socket) const;
   void Opened(const Kernel&, Description& description, const NetlinkSocket& socket, Description*);
 

@@ -14,6 +14,7 @@ template <>
 class FileRules<PacketSocket> : public PlainRules<PacketSocket> {
  public:
   static constexpr bool kCanBeMapped = true;  ///< if it has rings
+  static constexpr bool kIsSocket = true;
 
   std::optional<Refusal> Check(const File& file, const PacketSocket& socket) const;
   const PacketSocket* Rings(const PacketSocket& socket) const { return &socket; }

@@ -9,6 +9,7 @@ namespace crgen::check {
 template <>
 class FileRules<Pidfd> : public PlainRules<Pidfd> {
  public:
+  bool IsOfAProcess(const Pidfd&) const { return true; }
   std::optional<Refusal> Check(const File& file, const Pidfd& pidfd) const;
   /// What it refers to is there.
   std::optional<Refusal> CheckOpening(const Kernel& kernel, const File&, const Pidfd& pidfd,

@@ -12,6 +12,7 @@
 #include "checker/files/rules.h"
 #include "model/attributes.h"
 #include "model/mount_paths.h"
+#include "model/proc_path.h"
 
 namespace crgen::check {
 
@@ -27,6 +28,9 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
     const std::string& path = regular.path.bytes;
     if (S_ISREG(mode)) return path.starts_with("/proc/") || path.starts_with("/sys/");
     return !S_ISDIR(mode) && !S_ISLNK(mode);
+  }
+  bool IsOfAProcess(const RegularFile& regular) const {
+    return ParseProcPath(regular.path.bytes).has_value();
   }
   std::optional<Refusal> Check(const File& file, const RegularFile& regular) const;
   bool ObjectLives(const RegularFile& regular) const { return regular.unlinked.has_value(); }

@@ -68,6 +68,10 @@ class PlainRules {
   }
   /// Whether epoll_ctl(2) takes it: EPERM without it.
   bool CanBePolled(const Body&) const { return true; }
+  /// Whether it may be a process's own, which others take `from` it.
+  bool IsOfAProcess(const Body&) const { return false; }
+  /// Whether socket(2) makes it.
+  static constexpr bool kIsSocket = false;
   /// Whether the process that executes can open it so; `peer`: the other end, if there is one.
   std::optional<Refusal> CheckOpening(const Kernel&, const File&, const Body&, const File*) const {
     return std::nullopt;

@@ -105,8 +105,9 @@ std::uint32_t SeenByPeer(std::uint32_t shutdown) {
 
 std::optional<Refusal> RefusedNonSocket(const Description& description) {
   if (description.socket != nullptr) return std::nullopt;
-  const File& file = *description.file;
-  const bool socket = As<NetlinkSocket>(file) != nullptr || As<PacketSocket>(file) != nullptr;
+  const bool socket =
+      std::visit([]<typename Body>(const Body&) { return FileRules<Body>::kIsSocket; },
+                 description.file->body);
   return Refusal{socket ? "EOPNOTSUPP" : "ENOTSOCK",
                  "file " + std::to_string(description.file->id.value) + " is a " +
                      std::string(TypeOf(*description.file))};

@@ -37,6 +37,7 @@ struct SocketObject {
 template <>
 class FileRules<UnixSocket> : public PlainRules<UnixSocket> {
  public:
+  static constexpr bool kIsSocket = true;
   static constexpr bool kComesInPairs = true;
 
   FileRules() = default;

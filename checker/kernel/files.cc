@@ -131,9 +131,8 @@ bool Kernel::CheckPeer(const OpenFile& open) {
 void Kernel::Take(const OpenFile& open) {
   const auto [pid, fd] = *open.from;
   if (!CheckNewSlot(open.fd)) return;
-  const RegularFile* regular = As<RegularFile>(*open.file);
-  const bool can_be_late = As<Pidfd>(*open.file) != nullptr ||
-                           (regular != nullptr && ParseProcPath(regular->path.bytes));
+  const bool can_be_late = files.Visit(
+      *open.file, [](const auto& rules, const auto& body) { return rules.IsOfAProcess(body); });
   if (!can_be_late || open.peer != nullptr) {
     return Violation("EINVAL", "only what is of a process can be taken `from` another, alone");
   }

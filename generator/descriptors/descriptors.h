@@ -45,7 +45,7 @@ class DescriptorPlan {
   bool SharesCreatorsTable(NodeIndex node) const;
 
   /// Opens what is to be inherited by the child that the FORK `time` of `node` makes.
-  Result BeforeFork(NodeIndex node, std::int32_t time, FileOpener& opener, Emitter& out,
+  Result BeforeFork(NodeIndex node, TreeTime time, FileOpener& opener, Emitter& out,
                     Diagnostics& diag);
   /// Gives `child` its table, and closes in both what they need no more.
   void AfterFork(NodeIndex node, NodeIndex child, Emitter& out);
@@ -61,9 +61,9 @@ class DescriptorPlan {
  private:
   struct Table {
     const DescriptorTable* wanted = nullptr;  ///< nullptr: exits, so any content will do
-    std::int32_t birth = -1;                  ///< the FORK that made it
-    std::int32_t first_fork = -1;             ///< the first FORK that copies it
-    std::int32_t last_fork = -1;              ///< the last FORK that copies it
+    TreeTime birth;                           ///< the FORK that made it
+    TreeTime first_fork;                      ///< the first FORK that copies it
+    TreeTime last_fork;                       ///< the last FORK that copies it
     CarryList carried;                        ///< by index in items_
     std::vector<FdSlot> slots;                ///< now; ascending by fd
     bool finished = false;
@@ -78,7 +78,7 @@ class DescriptorPlan {
   struct Way {
     PlannedTable owner;
     std::vector<InheritanceLink<PlannedTable>> links;
-    std::int32_t first = CarriedItem::kNever;  ///< it is opened before that FORK already
+    TreeTime first = CarriedItem::kNever;  ///< it is opened before that FORK already
   };
 
   Result GroupTables(Diagnostics& diag);
@@ -102,7 +102,7 @@ class DescriptorPlan {
   Result OpenOwn(NodeIndex node, std::vector<PlacementStep> steps, FileOpener& opener, Emitter& out,
                  Diagnostics& diag);
   void CloseStrangers(Table& table, Pid pid, Emitter& out);
-  void CloseHandedOn(Table& table, Pid pid, std::int32_t now, Emitter& out);
+  void CloseHandedOn(Table& table, Pid pid, TreeTime now, Emitter& out);
 
   const Snapshot* snapshot_ = nullptr;
   const CreationTree* tree_ = nullptr;
@@ -111,7 +111,7 @@ class DescriptorPlan {
   std::vector<PlannedTable> table_of_;  ///< by node
   std::vector<Table> tables_;
   std::vector<PlannedTable> creators_;  ///< of tables
-  std::vector<std::int32_t> births_;    ///< likewise
+  std::vector<TreeTime> births_;        ///< likewise
   std::vector<FdSlot> items_;           ///< numbers and descriptions that are carried
   std::vector<FileIndex> carried_;      ///< descriptions that are opened before a FORK
   /// Those that are not inherited although several tables have them: where they are, once open.

@@ -19,10 +19,10 @@ using PlannedTable = Index<struct PlannedTableTag>;
 
 /// What is to be known of a descriptor table. A creator has a lower index than what it creates.
 struct TableLife {
-  PlannedTable creator{};        ///< the table that it is a copy of; none: it is the first
-  std::int32_t birth = -1;       ///< the FORK that made it
-  std::int32_t first_fork = -1;  ///< the first FORK that copies it; -1: none does
-  std::int32_t finished = -1;    ///< when it takes its final form, among all; -1: never
+  PlannedTable creator{};      ///< the table that it is a copy of; none: it is the first
+  TreeTime birth;              ///< the FORK that made it
+  TreeTime first_fork;         ///< the first FORK that copies it; -1: none does
+  std::int32_t finished = -1;  ///< when it takes its final form, among all; -1: never
 };
 
 /// Places openings that come in pairs, or that others need. One that is needed comes first: if need
@@ -32,7 +32,7 @@ class OpeningPlan {
   struct Acquisition {
     PlannedTable owner;
     /// The FORK before which it is made; kNever: when the table takes its final form.
-    std::int32_t first = CarriedItem::kNever;
+    TreeTime first = CarriedItem::kNever;
     std::int32_t rank = 0;  ///< one more than that of any that it needs
     bool early() const { return first != CarriedItem::kNever; }
   };
@@ -68,7 +68,7 @@ class OpeningPlan {
 
   std::vector<TableLife> tables_;
   std::vector<PlannedTable> creators_;
-  std::vector<std::int32_t> births_;
+  std::vector<TreeTime> births_;
   std::unordered_map<FileIndex, Planned> openings_;
   const Openings& given_;
   bool all_early_ = false;  ///< what a table of its own has, and another one needs

@@ -192,7 +192,7 @@ void DescriptorPlan::FindTaken() {
     const auto known = holders.find(file);
     if (known == holders.end()) return false;
     const Way way = WayTo(std::move(known->second), nullptr);
-    const std::int32_t birth = openings_->BirthBefore(file);
+    const TreeTime birth = openings_->BirthBefore(file);
     const bool late = std::ranges::any_of(way.links, [&](const auto& link) {
       return link.parent == way.owner && link.time <= birth;
     });

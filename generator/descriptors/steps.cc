@@ -85,8 +85,8 @@ Result DescriptorPlan::Open(NodeIndex node, const FdSlot& slot, std::optional<Fd
   return Result::kOk;
 }
 
-Result DescriptorPlan::BeforeFork(NodeIndex node, std::int32_t time, FileOpener& opener,
-                                  Emitter& out, Diagnostics& diag) {
+Result DescriptorPlan::BeforeFork(NodeIndex node, TreeTime time, FileOpener& opener, Emitter& out,
+                                  Diagnostics& diag) {
   Table& table = tables_[table_of_[node]];
   const Pid pid = tree_->nodes[node].pid;
   NumberOfFile numbers(table.slots);
@@ -131,7 +131,7 @@ void DescriptorPlan::CloseStrangers(Table& table, Pid pid, Emitter& out) {
 }
 
 /// Closes what was handed on for the last time, unless it is of use at the end.
-void DescriptorPlan::CloseHandedOn(Table& table, Pid pid, std::int32_t now, Emitter& out) {
+void DescriptorPlan::CloseHandedOn(Table& table, Pid pid, TreeTime now, Emitter& out) {
   static const std::vector<Descriptor> kNothing;
   NumberOfFile wanted(table.wanted == nullptr ? kNothing : table.wanted->slots);
   table.carried.Release(now, [&](const CarriedItem& carried) {

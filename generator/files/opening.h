@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "generator/inheritance.h"
 #include "model/ids.h"
 
 namespace crgen {
@@ -26,11 +27,11 @@ class Openings {
   void Need(FileIndex file, FileIndex earlier) { needs_[file].push_back(earlier); }
 
   /// `file` can be opened only behind the FORK `birth`, an index of operations.
-  void Follow(FileIndex file, std::int32_t birth) { births_[file] = birth; }
+  void Follow(FileIndex file, TreeTime birth) { births_[file] = birth; }
   /// -1: at any time.
-  std::int32_t BirthBefore(FileIndex file) const {
+  TreeTime BirthBefore(FileIndex file) const {
     const auto found = births_.find(file);
-    return found == births_.end() ? -1 : found->second;
+    return found == births_.end() ? TreeTime() : found->second;
   }
 
   /// Some openings rely on what other processes have opened, whichever of them comes first.
@@ -58,7 +59,7 @@ class Openings {
  private:
   std::unordered_map<FileIndex, FileIndex> peers_;
   std::unordered_map<FileIndex, std::vector<FileIndex>> needs_;
-  std::unordered_map<FileIndex, std::int32_t> births_;
+  std::unordered_map<FileIndex, TreeTime> births_;
   bool rely_ = false;
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "model/one_of.h"
 #include "model/proc_path.h"
 
 namespace crgen {
@@ -11,14 +12,24 @@ namespace {
 using Threads = std::unordered_map<Pid, Pid>;  ///< further threads and their processes
 
 /// What a file wants to be there: of a REG in /proc its process or thread, of a PIDFD its target.
-std::optional<ProcPath> OwnerOf(const File& file, const Threads& threads) {
-  const RegularFile* regular = As<RegularFile>(file);
-  if (regular != nullptr) return ParseProcPath(regular->path.bytes);
-  const auto* pidfd = As<Pidfd>(file);
-  if (pidfd == nullptr || !pidfd->target) return std::nullopt;
-  const auto thread = threads.find(pidfd->target->value);
-  if (thread == threads.end()) return ProcPath{pidfd->target->value, 0};
+std::optional<ProcPath> OwnerOf(const RegularFile& regular, const Threads&) {
+  return ParseProcPath(regular.path.bytes);
+}
+std::optional<ProcPath> OwnerOf(const Pidfd& pidfd, const Threads& threads) {
+  if (!pidfd.target) return std::nullopt;
+  const auto thread = threads.find(pidfd.target->value);
+  if (thread == threads.end()) return ProcPath{pidfd.target->value, 0};
   return ProcPath{thread->second, thread->first};
+}
+template <
+    OneOf<Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify, Pipe, Fifo, UnixSocket,
+          InetSocket, NetlinkSocket, PacketSocket, Tty, NamespaceFile, TunFile, BpfMap, OtherFile>
+        Body>
+std::optional<ProcPath> OwnerOf(const Body&, const Threads&) {
+  return std::nullopt;
+}
+std::optional<ProcPath> OwnerOf(const File& file, const Threads& threads) {
+  return std::visit([&](const auto& body) { return OwnerOf(body, threads); }, file.body);
 }
 
 std::string NameOf(const File& file) {
@@ -55,7 +66,7 @@ ProcFiles::ProcFiles(const Snapshot& snapshot) {
 void ProcFiles::PlanOpenings(const Snapshot& snapshot, const CreationTree& tree,
                              Openings& openings) const {
   if (absent_.empty()) return;
-  std::unordered_map<Pid, std::int32_t> births;  // a number may be used again: the latest
+  std::unordered_map<Pid, TreeTime> births;  // a number may be used again: the latest
   for (const CreationNode& node : tree.nodes) births[node.pid] = node.birth;
   for (std::size_t i = 0; i < snapshot.files.size(); ++i) {
     const auto owner = OwnerOf(*snapshot.files[i], threads_);

@@ -222,7 +222,7 @@ void MemoryPlan::PlanPrivate() {
 bool MemoryPlan::PaysOff(NodeIndex owner, const std::vector<InheritanceLink<NodeIndex>>& links,
                          const std::vector<NodeIndex>& holders) const {
   if (std::find(holders.begin(), holders.end(), owner) != holders.end()) return true;
-  std::int32_t first = CarriedItem::kNever, last = -1;
+  TreeTime first = CarriedItem::kNever, last;
   std::size_t on_the_way = 0;
   for (const auto& link : links) {
     if (link.parent != owner) continue;
@@ -232,9 +232,9 @@ bool MemoryPlan::PaysOff(NodeIndex owner, const std::vector<InheritanceLink<Node
   }
   const auto& children = tree_.nodes[owner].children;
   auto begin = std::lower_bound(children.begin(), children.end(), first,
-                                [&](NodeIndex c, std::int32_t t) { return births_[c] < t; });
+                                [&](NodeIndex c, TreeTime t) { return births_[c] < t; });
   auto end = std::upper_bound(children.begin(), children.end(), last,
-                              [&](std::int32_t t, NodeIndex c) { return t < births_[c]; });
+                              [&](TreeTime t, NodeIndex c) { return t < births_[c]; });
   const auto bystanders = static_cast<std::size_t>(end - begin) - on_the_way;
   return bystanders == 0 || bystanders + 1 < holders.size();
 }

@@ -42,7 +42,7 @@ class MemoryPlan {
   Result Build(Diagnostics& diag);
 
   /// Maps what is to be inherited by the child that the FORK `time` of `node` makes.
-  Result BeforeFork(NodeIndex node, std::int32_t time, Diagnostics& diag);
+  Result BeforeFork(NodeIndex node, TreeTime time, Diagnostics& diag);
   /// Gives `child` its regions and unmaps in both what they need no more.
   void AfterFork(NodeIndex node, NodeIndex child);
   /// The final address space of `node`, which is alive.
@@ -124,7 +124,7 @@ class MemoryPlan {
   PageReader read_page_;
   Emitter& out_;
   std::vector<NodeIndex> creators_;
-  std::vector<std::int32_t> births_;
+  std::vector<TreeTime> births_;
   std::vector<Item> items_;
   std::vector<Space> spaces_;
   std::vector<bool> shmem_created_;

@@ -275,7 +275,7 @@ void MemoryPlan::UnmapIf(NodeIndex node, const std::function<bool(const Mapped&)
   mapped = std::move(kept);
 }
 
-Result MemoryPlan::BeforeFork(NodeIndex node, std::int32_t time, Diagnostics& diag) {
+Result MemoryPlan::BeforeFork(NodeIndex node, TreeTime time, Diagnostics& diag) {
   Space& space = spaces_[node];
   std::vector<Job> jobs;
   std::vector<Mapped> added;
@@ -319,7 +319,7 @@ void MemoryPlan::AfterFork(NodeIndex node, NodeIndex child) {
     region.filled = false;
   }
   // Whoever forks no more unmaps at the end, all at once.
-  const std::int32_t now = births_[child];
+  const TreeTime now = births_[child];
   if (births_[tree_.nodes[node].children.back()] > now) {
     std::unordered_map<ItemIndex, bool> done;
     from.carried.Release(now, [&](const CarriedItem& carried) {

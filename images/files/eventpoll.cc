@@ -51,14 +51,27 @@ struct Resolved {
   int index;  ///< in the image
 };
 
-/// Files on disks cannot, those of proc(5) and sysfs(5) may. No image tells who is on FUSE.
-bool CanBePolled(const File& file) {
-  const RegularFile* regular = As<RegularFile>(file);
-  if (regular == nullptr) return As<Memfd>(file) == nullptr;
-  const std::uint32_t mode = regular->mode.value_or(S_IFREG);
-  const std::string& path = regular->path.bytes;
+/// What epoll_ctl(2) takes. Files on disks cannot, those of proc(5) and sysfs(5) may. No image
+/// tells who is on FUSE.
+bool CanBePolled(const File& file, const RegularFile& regular) {
+  const std::uint32_t mode = regular.mode.value_or(S_IFREG);
+  const std::string& path = regular.path.bytes;
   const bool of_kernel = path.starts_with("/proc/") || path.starts_with("/sys/");
   return !file.flags.Has(O_PATH) && !S_ISDIR(mode) && (!S_ISREG(mode) || of_kernel);
+}
+template <OneOf<Memfd, NamespaceFile> Body>
+bool CanBePolled(const File&, const Body&) {
+  return false;
+}
+template <
+    OneOf<Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify, Pidfd, Pipe, Fifo, UnixSocket,
+          InetSocket, NetlinkSocket, PacketSocket, Tty, TunFile, BpfMap, OtherFile>
+        Body>
+bool CanBePolled(const File&, const Body&) {
+  return true;
+}
+bool CanBePolled(const File& file) {
+  return std::visit([&](const auto& body) { return CanBePolled(file, body); }, file.body);
 }
 
 FileIndex FileAt(const Snapshot& snapshot, TableIndex table, Fd fd) {

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <linux/if_packet.h>
+#include <linux/netdevice.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -17,7 +18,6 @@ namespace {
 
 constexpr std::uint32_t kMostInt = std::numeric_limits<std::int32_t>::max();
 constexpr std::uint32_t kMostPort = 0xffff;
-constexpr std::size_t kMostAddress = 32;  // MAX_ADDR_LEN
 constexpr std::uint32_t kNoFanout = 0xffffffff;
 constexpr int kMostMemberships = 1 << 16;
 
@@ -32,7 +32,7 @@ void TakeMemberships(const pb::packet_sock_entry& from, const Place& at, PacketS
     if (!IsNamed<PacketMembershipKind>(one.type())) {
       at.Error(".mclist.type", std::to_string(one.type()) + " is no type of a membership");
     }
-    if (one.addr().size() > kMostAddress) {
+    if (one.addr().size() > MAX_ADDR_LEN) {
       at.Error(".mclist.addr", std::to_string(one.addr().size()) + " bytes, expected at most 32");
     }
     if (one.index() == 0 || one.index() > kMostInt) {

@@ -20,7 +20,6 @@ namespace crgen {
 namespace {
 
 constexpr std::uint32_t kExternal = 1, kService = 2, kCallback = 4;  // USK_ flags
-constexpr std::uint32_t kRights = 1;                                 // SCM_RIGHTS
 constexpr std::size_t kMostName = sizeof(sockaddr_un::sun_path);
 constexpr std::size_t kMostRights = 253;  // SCM_MAX_FD
 constexpr std::size_t kMostKept = 252;    // CR_SCM_MAX_FD of the dumper, which leaves out the rest
@@ -107,7 +106,7 @@ void FileLoaderOf<UnixSocket>::LoadObjects(Loader& loader) {
     Packet packet{reader.Where(), entry.id_for(), reader.offset(), entry.length(), {}};
     if (Failed(reader.Skip(entry.length(), diag))) return;
     for (const pb::scm_entry& scm : entry.scm()) {
-      if (scm.type() != kRights) {
+      if (scm.type() != SCM_RIGHTS) {
         diag.Unsupported(packet.where + ".scm.type",
                          "ancillary data of type " + std::to_string(scm.type()), Loss::kQueues);
       } else {

@@ -9,6 +9,7 @@
 
 #include "images/load/loader.h"
 #include "images/load/place.h"
+#include "model/one_of.h"
 
 namespace crgen {
 namespace {
@@ -208,13 +209,23 @@ const HeldLock* FirstConflict(std::vector<HeldLock>& locks) {
 }
 
 /// The file that descriptions have in common.
+std::string IdentityOf(const RegularFile& regular) {
+  return (regular.unlinked ? "unlinked " + std::to_string(regular.unlinked->id.value) + " " : "") +
+         regular.path.bytes;
+}
+std::string IdentityOf(const Memfd& memfd) {
+  return "memfd " + std::to_string(memfd.inode_id.value);
+}
+/// Types that a dump keeps no locks of (CanBeLocked()).
+template <
+    OneOf<Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify, Pidfd, Pipe, Fifo, UnixSocket,
+          InetSocket, NetlinkSocket, PacketSocket, Tty, NamespaceFile, TunFile, BpfMap, OtherFile>
+        Body>
+std::string IdentityOf(const Body&) {
+  return "";
+}
 std::string IdentityOf(const File& file) {
-  if (const auto* memfd = As<Memfd>(file)) return "memfd " + std::to_string(memfd->inode_id.value);
-  const auto* regular = As<RegularFile>(file);
-  if (regular == nullptr) return "file " + std::to_string(file.id.value);
-  return (regular->unlinked ? "unlinked " + std::to_string(regular->unlinked->id.value) + " "
-                            : "") +
-         regular->path.bytes;
+  return std::visit([](const auto& body) { return IdentityOf(body); }, file.body);
 }
 
 /// No kernel has given two of them.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <fcntl.h>
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -47,8 +49,7 @@ struct Fifo {
 /// Whether a description of a pipe was made by open(2), through /proc/PID/fd of a process that has
 /// an end: pipe(2) gives neither flag.
 inline bool IsReopenedEnd(OpenFlags flags) {
-  constexpr std::uint64_t kReadWrite = 2;
-  return (flags.bits & kLargeFile) != 0 || (flags.bits & 3) == kReadWrite;
+  return (flags.bits & kLargeFile) != 0 || (flags.bits & O_ACCMODE) == O_RDWR;
 }
 
 }  // namespace crgen

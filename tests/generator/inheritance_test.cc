@@ -17,7 +17,7 @@ namespace {
 /// Node n is created by creators[n] < n at time births[n].
 struct Tree {
   std::vector<NodeIndex> creators;
-  std::vector<std::int32_t> births;
+  std::vector<TreeTime> births;
   std::set<std::int32_t> Ancestors(std::int32_t node) const {  // with itself
     std::set<std::int32_t> result;
     for (; node >= 0; node = creators[static_cast<std::size_t>(node)]) result.insert(node);
@@ -29,12 +29,19 @@ std::vector<NodeIndex> Nodes(const std::vector<std::int32_t>& numbers) {
   return {numbers.begin(), numbers.end()};
 }
 
+std::vector<TreeTime> Times(std::size_t count) {
+  std::vector<TreeTime> times;
+  for (std::size_t i = 0; i < count; ++i) times.emplace_back(i);
+  return times;
+}
+
 Tree RandomTree(std::mt19937_64& random, std::int32_t count) {
   Tree tree;
   std::int32_t time = 0;
   for (std::int32_t n = 0; n < count; ++n) {
     tree.creators.emplace_back(n == 0 ? -1 : static_cast<std::int32_t>(random() % n));
-    tree.births.push_back(time += 1 + static_cast<std::int32_t>(random() % 3));
+    time += 1 + static_cast<std::int32_t>(random() % 3);
+    tree.births.emplace_back(time);
   }
   return tree;
 }
@@ -42,7 +49,7 @@ Tree RandomTree(std::mt19937_64& random, std::int32_t count) {
 TEST(InheritanceTest, OwnerAndLinks) {
   //  0 - { 1 - { 3, 4 }, 2 - 5 }
   const std::vector<NodeIndex> creators = Nodes({-1, 0, 0, 1, 1, 2});
-  const std::vector<std::int32_t> births = {0, 1, 2, 3, 4, 5};
+  const std::vector<TreeTime> births = Times(6);
   struct Case {
     std::vector<std::int32_t> holders;
     std::int32_t owner;
@@ -64,7 +71,7 @@ TEST(InheritanceTest, OwnerAndLinks) {
 
 TEST(InheritanceTest, TwoRootsHaveNoOwner) {
   std::vector<InheritanceLink<NodeIndex>> links;
-  const std::vector<std::int32_t> births = {0, 1};
+  const std::vector<TreeTime> births = Times(2);
   EXPECT_EQ(FindOwner(Nodes({-1, -1}), births, Nodes({0, 1}), &links), -1);
 }
 

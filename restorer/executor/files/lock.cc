@@ -14,10 +14,9 @@ constexpr uint32_t kPosix = 1, kFlock = 2, kOfd = 4;  // file_lock_entry.flag
 
 /// Without CAP_LEASE outside only the owner of a file gets one.
 long SetLease(const Caller& caller, const LockOp& op, int type) {
-  constexpr int kEmptyPath = 0x1000;  // AT_EMPTY_PATH
   if (!caller.setup->user_namespace) return caller.Try(__NR_fcntl, op.fd, F_SETLEASE, type);
   struct statx facts = {};
-  caller.Must("statx", __NR_statx, op.fd, "", kEmptyPath, STATX_UID, &facts);
+  caller.Must("statx", __NR_statx, op.fd, "", AT_EMPTY_PATH, STATX_UID, &facts);
   caller.Must("setfsuid", __NR_setfsuid, facts.stx_uid);
   const long result = caller.Try(__NR_fcntl, op.fd, F_SETLEASE, type);
   caller.Must("setfsuid", __NR_setfsuid, caller.setup->own.fsuid);
