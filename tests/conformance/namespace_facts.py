@@ -39,7 +39,7 @@ class Seen:
         """Of tables of the family inet: whether a rule that counts has counted anything."""
         found = {}
         for table in tables:
-            text = self._inside(["nft", "list", "table", "inet", table], "net")
+            text = self._inside(["nft", "list", "ruleset"], "net").partition("inet %s {" % table)[2]
             found[table] = any(word != "0" for word in re.findall(r"counter packets (\d+)", text))
         return found
 

@@ -7,7 +7,6 @@ import socket
 import struct
 import subprocess
 import threading
-import time
 
 import kernel
 
@@ -48,38 +47,33 @@ def make(end):
 def begin(end):
     """What is done while the restorer is at it."""
     said = end.get("outside", {})
-    for name, most in said.get("connects", {}).items():
-        start(connect, name, most)
+    for name, (path, count) in said.get("connects", {}).items():
+        start(path, [], lambda to=name, many=count: connect(to, many))
     for path, name in said.get("keeps", {}).items():
-        start(when_opened, os.path.dirname(path), [path], lambda it=path, to=name: os.link(it, to))
+        start(os.path.dirname(path), [path], lambda it=path, to=name: os.link(it, to))
     for path in said.get("replaces", []):
         os.link("/mnt/secret", path + ".new")
-        start(when_opened, path, [], lambda it=path: os.rename(it + ".new", it))
+        start(path, [], lambda it=path: os.rename(it + ".new", it))
 
 
-def start(act, *arguments):
+def start(*arguments):
     ready = threading.Event()
-    threading.Thread(target=act, args=arguments + (ready,), daemon=True).start()
+    threading.Thread(target=when_opened, args=arguments + (ready,), daemon=True).start()
     ready.wait()
 
 
-def connect(name, most, ready):
-    """Whoever listens there has strangers first."""
-    watching = kernel.call(294, os.O_CLOEXEC)  # inotify_init1(2)
-    kernel.call(254, watching, ctypes.c_char_p(os.path.dirname(name).encode()), 0x180)
-    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))  # of this thread
-    ready.set()
-    while not os.path.exists(name):
-        os.read(watching, 4096)  # IN_CREATE, IN_MOVED_TO
-    for _ in range(most):
-        stranger = socket.socket(socket.AF_UNIX)
-        HELD.append(stranger)
-        while stranger.connect_ex(name) != 0:
-            time.sleep(0.000001)
+def connect(name, count):
+    """Strangers, if somebody listens."""
+    for _ in range(count):
+        HELD.append(socket.socket(socket.AF_UNIX))
+        if HELD[-1].connect_ex(name) != 0:
+            return False
+    return True
 
 
 def when_opened(marked, paths, act, ready):
-    """Once, before the first open(2) of it is through: fanotify(7) asks this thread. `paths`: by which; none: any."""
+    """Before an open(2) of it is through, until `act` is done: fanotify(7) asks this thread. `paths`:
+    by which it is opened; none: any."""
     group = kernel.call(300, 0x5, os.O_RDONLY | os.O_CLOEXEC)  # FAN_CLASS_CONTENT, FAN_CLOEXEC
     mask = 0x10000 | (0x8000000 if os.path.isdir(marked) else 0)  # FAN_OPEN_PERM, of its children
     kernel.call(301, group, 1, mask, -100, ctypes.c_char_p(marked.encode()))
@@ -88,8 +82,7 @@ def when_opened(marked, paths, act, ready):
         events = os.read(group, 4096)
         for at in range(0, len(events), 24):
             fd, = struct.unpack_from("=i", events, at + 16)
-            if act and (not paths or os.readlink("/proc/self/fd/%d" % fd) in paths):
-                act()
+            if act and (not paths or os.readlink("/proc/self/fd/%d" % fd) in paths) and act() is not False:
                 act = None
             os.write(group, struct.pack("=iI", fd, 1))  # FAN_ALLOW
             os.close(fd)
