@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
@@ -136,7 +137,7 @@ FAULTS = [
     ("path-by-a-link-of-root", "set OPEN_FILE.file.flags to [\"O_RDONLY\"]", "fds"),
     ("fails-path-by-a-link-of-others", "set OPEN_FILE.file.path to \"/mnt/secret\"", "should have failed"),
     ("fails-path-by-a-link-in-a-folder-of-others", "set OPEN_FILE.file.path to \"/mnt/a\"", "should have failed"),
-    ("handed-over", "drop OPEN_FILE.file.external", "what comes out of 100"),
+    ("handed-over", "drop OPEN_FILE.file.external", "process 200, state"),
     ("fails-socket-name-by-a-link-of-others", "set OPEN_FILE.file.name to \"/mnt/dir/server\"", "/mnt/dir/server"),
     ("unix-name-in-a-folder-of-others", "drop OPEN_FILE.file.permissions", "/mnt/theirs/server"),
     ("inet-connection-with-others", "drop OPEN_FILE.file.stream.unsent", "what the peer has read"),
@@ -159,6 +160,7 @@ FAULTS = [
     ("fails-fifo-with-others-bytes", "empty the FIFO, and restore", "should have failed"),
     ("fails-with-connection", "restore what there is before the failure", "segments to the peer"),
     ("network-lock-before-anybody-runs", "restore, and remove the rules then", "sockets"),
+    ("net-devices-in-order", "restore, and load the rules then", "nft_counts"),
     ("unlinked-in-a-folder-that-is-gone", "restore, and leave a folder", "/mnt/gone: expected"),
     ("unlinked-link-that-is-another-file", "restore, and remove the link", "/mnt/link_remap.1"),
 ]
@@ -311,7 +313,12 @@ def restore(what, plan, line):
         return status
     if what == "restore, and remove the rules then":
         status = run_edited(dropped(plan, "FORK.about.network_lock"), line)
+        time.sleep(0.2)
         subprocess.call(["nft", "delete", "table", "inet", "CRIU-7"])
+        return status
+    if what == "restore, and load the rules then":
+        status = run_edited(dropped(plan, "net.nftables"), line)
+        subprocess.call(["nsenter", "--net=/proc/200/ns/net", "nft", "-f", os.path.join(FOLDER, "images", "rules.nft")])
         return status
     if what in ("restore, and fill the FIFO", "empty the FIFO, and restore"):
         status = subprocess.call(line) if what.startswith("restore") else 0
