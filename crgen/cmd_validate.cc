@@ -125,7 +125,7 @@ std::function<ExitCode()> AddValidate(CLI::App& app) {
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.add_flag("--json", arguments->json, "Print the findings on standard output, for machines");
   app.add_flag("--state", arguments->state,
-               "Print where the program ends: tree, descriptor tables, regions");
+               "Print where the program ends: tree, attributes, descriptor tables, regions");
   app.footer(
       "Examples:\n"
       "  crgen validate plan.json\n"
