@@ -92,7 +92,7 @@ Result CompareWithSnapshot(const SimulatedState& state, const Snapshot& snapshot
                            const PageReader& read_page, Diagnostics& diag);
 
 /// The final state for people: the tree in creation order, then for each process its threads,
-/// descriptors and regions. Equal numbers behind `#` are one open file description.
+/// attributes, descriptors and regions. Equal numbers behind `#` are one open file description.
 std::string DescribeState(const SimulatedState& state);
 
 }  // namespace crgen

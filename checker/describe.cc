@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 #include <variant>
@@ -53,6 +55,18 @@ std::string BackingText(const MappedRegion& region, const AllFileRules& files) {
       text = NameOf(*backing.file, files);
   }
   return text + " at " + HexText(region.offset);
+}
+
+/// What a list shows: each entry; of others the value.
+template <typename Value>
+std::vector<std::string> ValueLines(const Value& value) {
+  return {ValueText(value)};
+}
+template <typename Entry>
+std::vector<std::string> ValueLines(const std::vector<Entry>& entries) {
+  std::vector<std::string> lines;
+  for (const Entry& entry : entries) lines.push_back(ValueText(entry));
+  return lines;
 }
 
 class StateWriter {
@@ -105,6 +119,11 @@ class StateWriter {
     out_ += "process " + std::to_string(task.pid) + '\n';
     for (const SimulatedThread& thread : task.threads) {
       out_ += "  thread " + std::to_string(thread.tid) + '\n';
+      WriteAttributes(*thread.attributes, {thread.creds_said, false}, "    ");
+    }
+    WriteAttributes(AttributesOf(task), {task.creds_said, task.rlimits_said}, "  ");
+    for (const PendingSignal& signal : task.leader_signal_queue) {
+      WriteLine("  ", "signal_queue of the leader", ValueText(signal));
     }
     auto [table, is_new] = tables_.try_emplace(task.table.get(), task.pid);
     if (!is_new) out_ += "  descriptor table of process " + std::to_string(table->second) + '\n';
@@ -122,6 +141,35 @@ class StateWriter {
       out_ += "  " + RangeText(range) + " pages from " + Printable(kernel_.images[source.image]) +
               " at " + std::to_string(source.offset) + '\n';
     });
+  }
+
+  /// With what a process that shares its cwd, root and umask has set last.
+  static Attributes AttributesOf(const Task& task) {
+    Attributes attributes = *task.attributes;
+    if (task.fs != nullptr && task.fs->set_by != nullptr) attributes.fs = task.fs->set_by->fs;
+    return attributes;
+  }
+
+  /// What was said, if only that it is the restorer's.
+  struct Said {
+    bool creds, rlimits;
+  };
+
+  void WriteAttributes(const Attributes& attributes, Said said, std::string_view indent) {
+    ForEachField<Attributes>([&](const auto& field) {
+      const auto& member = attributes.*field.member;
+      for (const std::string& line : ValueLines(member)) {
+        if (member != std::decay_t<decltype(member)>{}) WriteLine(indent, field.name, line);
+      }
+    });
+    if (said.creds && !attributes.creds) WriteLine(indent, "creds", std::string(kInherit));
+    if (said.rlimits && attributes.rlimits.empty()) {
+      WriteLine(indent, "rlimits", std::string(kInherit));
+    }
+  }
+
+  void WriteLine(std::string_view indent, std::string_view name, const std::string& value) {
+    out_.append(indent).append(name).append(" ").append(value).append("\n");
   }
 
   void WriteSlot(Fd fd, const Slot& slot) {

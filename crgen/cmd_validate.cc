@@ -150,8 +150,8 @@ std::function<ExitCode()> AddValidate(CLI::App& app) {
       "--json", arguments->json,
       "Print the findings on standard output, for machines; with --state an object of both");
   app.add_flag("--state", arguments->state,
-               "Print where the program ends: tree, descriptor tables, regions; with --json as "
-               "`crgen show all --json` does");
+               "Print where the program ends: tree, attributes, descriptor tables, regions; with "
+               "--json as `crgen show all --json` does");
   app.footer(
       "Examples:\n"
       "  crgen validate plan.json\n"

@@ -58,6 +58,23 @@ def bits(names, values, where):
     return sum(values[name] for name in names)
 
 
+def check_links(path, last=True):
+    """7.1: a symbolic link on the way is followed if root alone can have put it there."""
+    walked, left, trusted = "/", path.split("/"), True
+    while left:
+        status = os.stat(walked)
+        trusted = trusted and status.st_uid == 0 and (not status.st_mode & 0o022 or status.st_mode & 0o1000)
+        here = os.path.join(walked, left.pop(0))
+        if os.path.islink(here) and (left or last):
+            if not trusted or os.lstat(here).st_uid != 0:
+                raise Refused("%s: others than root can have put this link there" % here)
+            target = os.readlink(here)
+            left = target.split("/") + left
+            walked, trusted = ("/", True) if target.startswith("/") else (walked, trusted)
+        else:
+            walked = here
+
+
 class Process:
     """One that is stopped, and makes system calls when it is asked to."""
 
@@ -313,7 +330,10 @@ class Restorer:
 
     def OPEN_FILE(self, command):
         file, opener = command["file"], self.living[command["pid"]]
-        path = os.stat(file["path"])  # 8.5
+        follows = "O_NOFOLLOW" not in file["flags"]
+        path = os.stat(file["path"], follow_symlinks=follows)  # 8.5
+        if not file["path"].startswith("/proc/"):
+            check_links(file["path"], follows)
         if file.get("size", path.st_size) != path.st_size or \
                 file.get("mode", path.st_mode) != path.st_mode or "build_id" in file or \
                 path.st_mode & 0o170000 in (0o010000, 0o140000):

@@ -236,7 +236,8 @@ TEST_F(CheckCompareTest, Description) {
       "  5 group 5 session 5 stopped by SIGTSTP\n";
   EXPECT_EQ(text.substr(0, tree.size()), tree);
   for (const char* line :
-       {"process 2\n  thread 6\n", "  fd 0 #1 REG \"/data\" O_RDWR\n", "  fd 5 #1 cloexec\n",
+       {"process 2\n  thread 6\n    comm \"thread\"\n", "  fs {cwd \"",
+        "  fd 0 #1 REG \"/data\" O_RDWR\n", "  fd 5 #1 cloexec\n",
         "  descriptor table of process 2\n",
         "  0x50000-0x52000 prot PROT_READ|PROT_EXEC "
         "MAP_PRIVATE|MAP_ANONYMOUS vdso\n",

@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
@@ -130,6 +131,19 @@ FAULTS = [
     ("threads", "give 205 {\"rseq\": {\"pointer\": \"0x501000\", \"size\": 32, \"signature\": \"0x53053053\"}}", "rseq"),
     ("threads", "give 205 {\"robust_list\": {\"head\": \"0x501000\", \"size\": 24}}", "robust_list"),
     ("threads", "give 206 {\"sigaltstack\": {\"sp\": \"0x500000\", \"size\": 4096, \"flags\": []}}", "altstack"),
+    ("mounts-of-outside-shared", "drop mounts.master", "mounts"),
+    ("net-devices-in-order", "drop net.devices.conf6.mtu", "ipv6/conf/lo/mtu"),
+    ("net-devices-in-order", "drop net.nftables", "nft_counts"),
+    ("path-by-a-link-of-root", "set OPEN_FILE.file.flags to [\"O_RDONLY\"]", "fds"),
+    ("fails-path-by-a-link-of-others", "set OPEN_FILE.file.path to \"/mnt/secret\"", "should have failed"),
+    ("fails-path-by-a-link-in-a-folder-of-others", "set OPEN_FILE.file.path to \"/mnt/a\"", "should have failed"),
+    ("handed-over", "drop OPEN_FILE.file.external", "process 200, state"),
+    ("fails-socket-name-by-a-link-of-others", "set OPEN_FILE.file.name to \"/mnt/dir/server\"", "/mnt/dir/server"),
+    ("unix-name-in-a-folder-of-others", "drop OPEN_FILE.file.permissions", "/mnt/theirs/server"),
+    ("inet-connection-with-others", "drop OPEN_FILE.file.stream.unsent", "what the peer has read"),
+    ("network-lock-iptables", "drop FORK.about.network_lock", "the rule INPUT"),
+    ("fails-unlinked-kept-by-others", "set OPEN_FILE.file.path to \"/mnt/dir/other\"", "should have failed"),
+    ("executable-opened-by-a-link", "drop mm.exe_opened_by", "status"),
     # Faults that no edit of a plan makes.
     ("tree-job", "succeed without doing anything", "there is no process 200"),
     ("tree-job", "restore, and fail", "status 1"),
@@ -142,15 +156,25 @@ FAULTS = [
     ("unlinked-opened-by-a-link", "restore, and keep the link", "/mnt/link_remap.1"),
     ("fails-with-dumpers-link", "fail, and remove the link", "/mnt/link_remap.1"),
     ("resume-is-a-mark", "let them run at once", "there is no process 203"),
+    ("fifo-that-others-have-open", "restore, and fill the FIFO", "/mnt/fifo: expected"),
+    ("fails-fifo-with-others-bytes", "empty the FIFO, and restore", "should have failed"),
+    ("fails-with-connection", "restore what there is before the failure", "segments to the peer"),
+    ("network-lock-before-anybody-runs", "restore, and remove the rules then", "sockets"),
+    ("net-devices-in-order", "restore, and load the rules then", "nft_counts"),
+    ("unlinked-in-a-folder-that-is-gone", "restore, and leave a folder", "/mnt/gone: expected"),
+    ("unlinked-link-that-is-another-file", "restore, and remove the link", "/mnt/link_remap.1"),
 ]
 
 
 def drop(value, path):
-    """Takes the member at the end of `path` out of an object."""
-    for name in path[:-1]:
-        value = value.get(name) if isinstance(value, dict) else None
-    if isinstance(value, dict):
-        value.pop(path[-1], None)
+    """Takes the member at the end of `path` out of an object, or out of each of a list."""
+    if isinstance(value, list):
+        for entry in value:
+            drop(entry, path)
+    elif isinstance(value, dict) and len(path) > 1:
+        drop(value.get(path[0]), path[1:])
+    elif isinstance(value, dict):
+        value.pop(path[0], None)
 
 
 def place(value, path, new):
@@ -279,6 +303,31 @@ def restore(what, plan, line):
         status = subprocess.call(line)
         os.unlink("/mnt/link_remap.1")
         return status
+    if what == "restore, and remove the link":
+        status = subprocess.call(line)
+        os.unlink("/mnt/link_remap.1")
+        return status
+    if what == "restore, and leave a folder":
+        status = subprocess.call(line)
+        os.mkdir("/mnt/gone")
+        return status
+    if what == "restore, and remove the rules then":
+        status = run_edited(dropped(plan, "FORK.about.network_lock"), line)
+        time.sleep(0.2)
+        subprocess.call(["nft", "delete", "table", "inet", "CRIU-7"])
+        return status
+    if what == "restore, and load the rules then":
+        status = run_edited(dropped(plan, "net.nftables"), line)
+        subprocess.call(["nsenter", "--net=/proc/200/ns/net", "nft", "-f", os.path.join(FOLDER, "images", "rules.nft")])
+        return status
+    if what in ("restore, and fill the FIFO", "empty the FIFO, and restore"):
+        status = subprocess.call(line) if what.startswith("restore") else 0
+        fifo = os.open("/mnt/fifo", os.O_RDWR | os.O_NONBLOCK)
+        if what.startswith("restore"):
+            os.write(fifo, b"12345")
+            return status
+        os.read(fifo, 4096)
+        return run_edited(dropped(plan, "OPEN_FILE.file.data"), line)
     if what == "fail without a word":
         return subprocess.call(line, stderr=subprocess.DEVNULL)
     if what == "let them run at once":
@@ -308,7 +357,8 @@ def main():
     unseen = 0
     for case, what, message in FAULTS:
         line = [os.path.join(FOLDER, "run"), "--only", case, "--settle", "0.5", os.path.abspath(__file__), what,
-                crrestore, "{plan}", "--images", "{images}", "--root={root}", "--detach", "--file-locks",
+                crrestore, "{plan}", "--images", "{images}", "--root={root}", "--detach",
+                "--inherit-fd=fd[{fd}]:{key}", "--file-locks",
                 "--tcp-established"]
         run = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=False)
         if run.returncode == 77:

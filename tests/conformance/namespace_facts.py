@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import struct
 import subprocess
 
@@ -30,8 +31,20 @@ class Seen:
         """Files of /proc as who is in its IPC namespace sees them; of tables the columns that are wanted."""
         return {name: _columns(self._inside(["cat", "/proc/" + name]), text) for name, text in wanted.items()}
 
-    def _inside(self, command):
-        line = ["nsenter", "--ipc=/proc/%d/ns/ipc" % self.pid] + command
+    def net_sysctls(self, names):
+        """Files of /proc/sys/net as who is in its network namespace sees them."""
+        return {name: self._inside(["cat", "/proc/sys/net/" + name], "net").strip() for name in names}
+
+    def nft_counts(self, tables):
+        """Of tables of the family inet: whether a rule that counts has counted anything."""
+        found = {}
+        for table in tables:
+            text = self._inside(["nft", "list", "ruleset"], "net").partition("inet %s {" % table)[2]
+            found[table] = any(word != "0" for word in re.findall(r"counter packets (\d+)", text))
+        return found
+
+    def _inside(self, command, kind="ipc"):
+        line = ["nsenter", "--%s=/proc/%d/ns/%s" % (kind, self.pid, kind)] + command
         return subprocess.run(line, stdout=subprocess.PIPE, check=True, text=True).stdout
 
     def id_maps(self):

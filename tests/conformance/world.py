@@ -10,6 +10,7 @@ import socket
 import subprocess
 
 import kernel
+import outside
 
 PATH = "/mnt"
 OUTSIDE = [0]  # the number of the init where it was born
@@ -48,6 +49,7 @@ def make(end):
         subprocess.run(["nft", "add", "table", "inet", table], check=True)
     for pid in end.get("taken", []):
         take_number(pid)
+    outside.make(end)
 
 
 def has_cgroups():
