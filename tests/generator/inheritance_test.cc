@@ -97,7 +97,7 @@ TEST(InheritanceTest, RandomAgainstNodeByNode) {
     for (std::int32_t holder : holders) {
       for (std::int32_t node = holder; node != owner;) {
         const std::int32_t parent = tree.creators[static_cast<std::size_t>(node)];
-        const std::int32_t time = tree.births[static_cast<std::size_t>(node)];
+        const TreeTime time = tree.births[static_cast<std::size_t>(node)];
         ways.emplace(parent, node, time);
         expected[node].item = ItemIndex(9);
         CarriedItem& above = expected[parent];
@@ -136,15 +136,15 @@ TEST(InheritanceTest, CarryListCallsOnceAndInTime) {
     for (std::int32_t i = 0; i < count; ++i) {
       CarriedItem item{ItemIndex(i)};
       if (random() % 4 != 0) {
-        item.first = static_cast<std::int32_t>(random() % 10);
-        item.last = item.first + static_cast<std::int32_t>(random() % 5);
+        item.first = TreeTime(random() % 10);
+        item.last = TreeTime(item.first + random() % 5);
       }
       items[i] = item;
       list.Add(item);
     }
     list.Sort();
     std::set<std::int32_t> acquired, released;
-    for (std::int32_t time = 0; time < 16; time += 1 + static_cast<std::int32_t>(random() % 2)) {
+    for (TreeTime time(0); time < 16; time = TreeTime(time + 1 + random() % 2)) {
       list.Acquire(
           time, [&](const CarriedItem& item) { EXPECT_TRUE(acquired.insert(item.item).second); });
       list.Release(
