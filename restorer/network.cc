@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 #include <vector>
 
 #include "preflight/question.h"
@@ -88,11 +89,9 @@ std::string NetworkMaker::Fill() const {
   if (problem.empty()) problem = SetRules();
   if (problem.empty()) problem = WriteAcceptDad(false);
   if (problem.empty()) problem = SetDeviceFlags(net_.devices);
-  for (const NetDevice& device : net_.devices) {
-    if (problem.empty()) problem = WriteMtu(device.name.bytes, device.conf6);
-  }
   if (problem.empty()) problem = SetRouting();
   if (problem.empty()) problem = AwaitAddresses();
+  if (problem.empty()) problem = SetMtus();
   if (problem.empty()) problem = WriteAcceptDad(true);
   if (problem.empty()) problem = RestoreConntrack(net_, files_);
   return problem;
@@ -119,6 +118,23 @@ std::string NetworkMaker::SetDeviceSysctls() const {
   for (const NetDevice& device : net_.devices) {
     std::string problem = WriteConf(device.name.bytes, device.conf4);
     if (problem.empty()) problem = WriteConf(device.name.bytes, device.conf6);
+    if (!problem.empty()) return problem;
+  }
+  return "";
+}
+
+/// Of IPv6. A device that has a carrier now comes up once more when the kernel gets to it, and its
+/// sysctl with it; asked for the device alone it does that first (rtnl_getlink()).
+std::string NetworkMaker::SetMtus() const {
+  for (const NetDevice& device : net_.devices) {
+    const std::string& name = device.name.bytes;
+    if (std::cmp_not_equal(device.conf6.mtu.value_or(0), device.mtu)) {
+      const ToolOutcome shown =
+          RunTool({"ip", "link", "show", "dev", name.c_str()}, "", options_.timeout);
+      const std::string problem = ToolComplaint("ip link", shown);
+      if (!problem.empty()) return "the network namespace: " + problem;
+    }
+    std::string problem = WriteMtu(name, device.conf6);
     if (!problem.empty()) return problem;
   }
   return "";

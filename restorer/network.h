@@ -29,6 +29,7 @@ class NetworkMaker {
   std::string SetRules() const;
   std::string WriteAcceptDad(bool finally) const;
   std::string AwaitAddresses() const;
+  std::string SetMtus() const;
   std::string SetRouting() const;
   std::string Run(const std::vector<const char*>& words,
                   const std::optional<ImageBytes>& image) const;
