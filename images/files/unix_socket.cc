@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <set>
 
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"
@@ -188,6 +187,7 @@ void FileLoaderOf<UnixSocket>::Finish(Loader& loader) {
   JoinPeers(loader);
   AddQueues(loader);
   KeepInFlight(loader);
+  CheckPeers(loader);
   CheckNames(loader);
   WarnOfRoots(loader);
   Warn(loader);
@@ -403,34 +403,14 @@ void FileLoaderOf<UnixSocket>::KeepInFlight(Loader& loader) {
   });
 }
 
-/// bind(2) begins in the root of who calls it, and the kernel keeps the name as it was given.
-void FileLoaderOf<UnixSocket>::WarnOfRoots(Loader& loader) {
-  std::unordered_map<FileIndex, const Socket*> named;
+/// A socket that nobody has is closed: nobody is connected to its name, or waits for it.
+void FileLoaderOf<UnixSocket>::CheckPeers(Loader& loader) {
   for (const Socket& socket : sockets_) {
-    if (socket.file < 0 || !socket.body.HasFile()) continue;
-    if (socket.body.name->bytes.starts_with('/')) named.emplace(socket.file, &socket);
-  }
-  if (named.empty()) return;
-  std::set<std::string> said;  // a listener and what it has accepted have one name
-  for (std::size_t p = 0; p < loader.snapshot.processes.size(); ++p) {
-    const Process& process = loader.snapshot.processes[p];
-    if (process.table < 0 || process.attributes == nullptr || !process.attributes->fs) continue;
-    const std::string& root = process.attributes->fs->root.bytes;
-    if (root == "/") continue;
-    for (const Descriptor& slot : loader.snapshot.tables[process.table].slots) {
-      const auto found = named.find(slot.file);
-      if (found == named.end()) continue;
-      const Socket& socket = *found->second;
-      named.erase(found);
-      const std::string name = Printable(socket.body.name->bytes);
-      if (!said.insert(name).second) continue;
-      loader.diag.NotRestorable(
-          socket.where + ".name",
-          "\"" + name + "\", held by process " + std::to_string(loader.snapshot.tree.nodes[p].pid) +
-              ", whose root is " + Printable(root) +
-              ": no image says below which root it was bound; it comes back as " + name +
-              " of the mount namespace's root");
-    }
+    if (socket.file < 0 || !socket.body.connect_to || !loader.has_descriptor[socket.file]) continue;
+    if (loader.has_descriptor[sockets_[by_inode_.at(socket.peer)].file]) continue;
+    loader.diag.Error(socket.where + ".peer",
+                      "socket " + std::to_string(socket.peer) +
+                          ", which nobody has: it is in no descriptor table and in no message");
   }
 }
 

@@ -53,6 +53,7 @@ class FileLoaderOf<UnixSocket> : public FileLoader {
   void AddQueues(Loader& loader);
   bool TakeRights(const Packet& packet, Loader& loader, std::vector<FileIndex>* files);
   void KeepInFlight(Loader& loader);
+  void CheckPeers(Loader& loader);
   void CheckNames(Loader& loader);
   void CheckName(const std::vector<std::size_t>& bearers, Loader& loader);
   void WarnOfRoots(Loader& loader);

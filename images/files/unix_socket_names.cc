@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 
@@ -108,6 +109,37 @@ void FileLoaderOf<UnixSocket>::CheckName(const std::vector<std::size_t>& bearers
     loader.diag.Essential(where, fact +
                                      ", each of which was bound to it: files were renamed, or lie "
                                      "below other roots, and no image says which is where");
+  }
+}
+
+/// bind(2) begins in the root of who calls it, and the kernel keeps the name as it was given.
+void FileLoaderOf<UnixSocket>::WarnOfRoots(Loader& loader) {
+  std::unordered_map<FileIndex, const Socket*> named;
+  for (const Socket& socket : sockets_) {
+    if (socket.file < 0 || !socket.body.HasFile()) continue;
+    if (socket.body.name->bytes.starts_with('/')) named.emplace(socket.file, &socket);
+  }
+  if (named.empty()) return;
+  std::set<std::string> said;  // a listener and what it has accepted have one name
+  for (std::size_t p = 0; p < loader.snapshot.processes.size(); ++p) {
+    const Process& process = loader.snapshot.processes[p];
+    if (process.table < 0 || process.attributes == nullptr || !process.attributes->fs) continue;
+    const std::string& root = process.attributes->fs->root.bytes;
+    if (root == "/") continue;
+    for (const Descriptor& slot : loader.snapshot.tables[process.table].slots) {
+      const auto found = named.find(slot.file);
+      if (found == named.end()) continue;
+      const Socket& socket = *found->second;
+      named.erase(found);
+      const std::string name = Printable(socket.body.name->bytes);
+      if (!said.insert(name).second) continue;
+      loader.diag.NotRestorable(
+          socket.where + ".name",
+          "\"" + name + "\", held by process " + std::to_string(loader.snapshot.tree.nodes[p].pid) +
+              ", whose root is " + Printable(root) +
+              ": no image says below which root it was bound; it comes back as " + name +
+              " of the mount namespace's root");
+    }
   }
 }
 

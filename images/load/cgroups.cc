@@ -300,7 +300,9 @@ void Loader::FinishCgroups() {
     CheckThreadCgroups(ProcessIndex(i));
   }
   if (!any) return;
-  if (all_known) {
+  if (options.caller_namespaces) {
+    UnsupportedContainer("cgroup.img", "cgroups that the tree is in");
+  } else if (all_known) {
     snapshot.cgroup_directories = std::move(cgroups.directories);
     return;
   }

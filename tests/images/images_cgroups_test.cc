@@ -63,6 +63,21 @@ TEST(ImageCgroups, PlacesAndDirectories) {
   EXPECT_EQ(snapshot.cgroup_directories, expected);
 }
 
+TEST(ImageCgroups, ThoseOfTheCallerAreTakenWithHisNamespaces) {
+  Snapshot snapshot;
+  Diagnostics diag;
+  LoadOptions options;
+  options.caller_namespaces = true;
+  EXPECT_EQ(LoadDump(*OpenMemory(InCgroups().Build()), &snapshot, diag, options), Result::kOk);
+  EXPECT_FALSE(snapshot.processes[0].attributes->cgroup);
+  EXPECT_TRUE(snapshot.cgroup_directories.empty());
+  ASSERT_EQ(diag.Count(Severity::kUnsupported), 1u);
+  const Diagnostic& left_out = diag.entries().front();
+  EXPECT_EQ(left_out.where, "cgroup.img");
+  EXPECT_EQ(left_out.loss, Loss::kNamespaces);
+  EXPECT_FALSE(left_out.essential);
+}
+
 TEST(ImageCgroups, ThePrefixOfANamespace) {
   Dump dump = InCgroups();
   dump.cgroup->mutable_sets(0)->mutable_ctls(1)->set_cgns_prefix(2);

@@ -97,6 +97,19 @@ def _descriptors(pid, facts, inodes):
         facts[f'fd {fd}'], facts[f'fdinfo {fd}'] = link, info
 
 
+def _thread(pid, tid):
+    facts = {}
+    for line in _read(f'/proc/{pid}/task/{tid}/status').splitlines():
+        name, _, value = line.partition(':')
+        if name not in USED_STATUS and name != 'State':
+            facts[f'status {name}'] = value.strip()
+    for line in _read(f'/proc/{pid}/task/{tid}/sched').splitlines():
+        name, _, value = line.partition(':')
+        if name.strip() in ('policy', 'prio'):
+            facts[f'sched {name.strip()}'] = value.strip()
+    return facts
+
+
 def _facts(pid, inodes):
     values = _read(f'/proc/{pid}/stat').rpartition(')')[2].split()
     if values[0] == 'Z':
@@ -105,14 +118,10 @@ def _facts(pid, inodes):
     facts |= {f'stat {name}': value for name, value in zip(STAT, values) if name not in USED}
     if facts['stat state'] in 'RSD':
         facts['stat state'] = 'runs'
-    for line in _read(f'/proc/{pid}/status').splitlines():
-        name, _, value = line.partition(':')
-        if name not in USED_STATUS and name != 'State':
-            facts[f'status {name}'] = value.strip()
-    for line in _read(f'/proc/{pid}/sched').splitlines():
-        name, _, value = line.partition(':')
-        if name.strip() in ('policy', 'prio'):
-            facts[f'sched {name.strip()}'] = value.strip()
+    facts |= _thread(pid, pid)
+    for tid in map(int, os.listdir(f'/proc/{pid}/task')):
+        if tid != pid:
+            facts |= {f'thread {tid} {name}': value for name, value in _thread(pid, tid).items()}
     facts |= {f'cgroup {hierarchy}': path for hierarchy, path in _cgroups(pid)}
     for name in ('cwd', 'root', 'exe'):
         facts[name] = os.readlink(f'/proc/{pid}/{name}')
