@@ -46,7 +46,7 @@ Result ParseMessage(std::string_view entry, const ImageReader& at, Message* mess
     return diag.Fail(prefix + at.Where(), message->GetDescriptor()->name() + " lacks required " +
                                               message->InitializationErrorString());
   }
-  ReportUnknownFields(*message, at, prefix, diag);
+  ReportUnknownFields(*message, entry, at, prefix, diag);
   return Result::kOk;
 }
 

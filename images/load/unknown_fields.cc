@@ -6,6 +6,7 @@
 #include <google/protobuf/unknown_field_set.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 #include <unordered_map>
@@ -36,6 +37,8 @@ constexpr std::string_view kDeciding[] = {
     "timens_entry",    "ghost_file_entry",   "ghost_chunk_entry",   "aio_ring_entry",
     "plugins_entry"};
 
+constexpr std::size_t kHighestNumber = 256;  ///< those above are looked up by reflection
+
 /// Fields of CRIU 4.2 that no message of images/proto has, because nothing reads them.
 struct Unread {
   std::string_view message;
@@ -46,6 +49,17 @@ constexpr Unread kUnread[] = {
     {"core_entry", 6, 13, "registers of other machines, which are refused by name"},
     {"sit_entry", 1, 16, "of tunnels, which are refused by name"},
     {"file_entry", 4, 22, "descriptor types that are refused by name"},
+};
+
+struct Shape;
+
+/// What a field has behind its tag.
+struct KnownField {
+  enum Kind : std::uint8_t { kNone, kVarint, kEnum, kFixed32, kFixed64, kBytes, kMessage };
+  Kind kind = kNone;
+  bool may_be_packed = false;
+  std::uint64_t values = 0;      ///< of an enum: those below 64
+  const Shape* shape = nullptr;  ///< of a message
 };
 
 /// What is to be looked at in the messages of one type.
@@ -59,7 +73,46 @@ struct Shape {
     const Shape* shape;
   };
   std::vector<Part> parts;
+  std::vector<KnownField> fields;  ///< by number
 };
+
+KnownField KnownFieldOf(const FieldDescriptor& field, const Shape* part) {
+  KnownField known;
+  known.may_be_packed = field.is_packable();
+  known.shape = part;
+  switch (field.type()) {
+    case FieldDescriptor::TYPE_MESSAGE:
+      known.kind = KnownField::kMessage;
+      break;
+    case FieldDescriptor::TYPE_STRING:
+    case FieldDescriptor::TYPE_BYTES:
+      known.kind = KnownField::kBytes;
+      break;
+    case FieldDescriptor::TYPE_FIXED32:
+    case FieldDescriptor::TYPE_SFIXED32:
+    case FieldDescriptor::TYPE_FLOAT:
+      known.kind = KnownField::kFixed32;
+      break;
+    case FieldDescriptor::TYPE_FIXED64:
+    case FieldDescriptor::TYPE_SFIXED64:
+    case FieldDescriptor::TYPE_DOUBLE:
+      known.kind = KnownField::kFixed64;
+      break;
+    case FieldDescriptor::TYPE_ENUM:
+      known.kind = KnownField::kEnum;
+      known.may_be_packed = false;  // each value would have to be looked at
+      for (int i = 0; i < field.enum_type()->value_count(); ++i) {
+        const int value = field.enum_type()->value(i)->number();
+        if (value >= 0 && value < 64) known.values |= std::uint64_t{1} << value;
+      }
+      break;
+    case FieldDescriptor::TYPE_GROUP:
+      break;
+    default:
+      known.kind = KnownField::kVarint;
+  }
+  return known;
+}
 
 const Shape& ShapeOf(const Descriptor* descriptor) {
   thread_local std::unordered_map<const Descriptor*, std::unique_ptr<Shape>> shapes;
@@ -73,12 +126,75 @@ const Shape& ShapeOf(const Descriptor* descriptor) {
                  std::end(kDeciding);
   for (int i = 0; i < descriptor->field_count(); ++i) {
     const FieldDescriptor* field = descriptor->field(i);
-    if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;
-    out.parts.push_back({field, &ShapeOf(field->message_type())});
+    const bool is_part = field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE;
+    const Shape* part = is_part ? &ShapeOf(field->message_type()) : nullptr;
+    if (is_part) out.parts.push_back({field, part});
+    const auto number = static_cast<std::size_t>(field->number());
+    if (number > kHighestNumber) continue;
+    if (out.fields.size() <= number) out.fields.resize(number + 1);
+    out.fields[number] = KnownFieldOf(*field, part);
   }
   out.mostly_parts = 2 * out.parts.size() > static_cast<std::size_t>(descriptor->field_count());
   return out;
 }
+
+/// Reads the wire format of protobuf, which a message has been parsed from, far faster than
+/// reflection looks at the message. False: something in it is not known, or not easily.
+class KnownOnly {
+ public:
+  explicit KnownOnly(std::string_view bytes) : at_(bytes.data()), end_(at_ + bytes.size()) {}
+
+  bool Look(const Shape& shape) {
+    while (at_ != end_) {
+      std::uint64_t tag = 0;
+      if (!Varint(&tag) || tag >> 3 >= shape.fields.size()) return false;
+      if (!LookBehind(tag & 7, shape.fields[tag >> 3])) return false;
+    }
+    return true;
+  }
+
+ private:
+  bool LookBehind(std::uint64_t wire_type, const KnownField& field) {
+    std::uint64_t value = 0;
+    switch (wire_type) {
+      case 0:
+        if (!Varint(&value)) return false;
+        if (field.kind == KnownField::kEnum) return value < 64 && (field.values >> value & 1) != 0;
+        return field.kind == KnownField::kVarint;
+      case 1:
+        return field.kind == KnownField::kFixed64 && Skip(8);
+      case 2:
+        if (!Varint(&value) || value > static_cast<std::size_t>(end_ - at_)) return false;
+        if (field.kind == KnownField::kMessage) {
+          if (!KnownOnly({at_, value}).Look(*field.shape)) return false;
+        } else if (field.kind != KnownField::kBytes && !field.may_be_packed) {
+          return false;
+        }
+        return Skip(value);
+      case 5:
+        return field.kind == KnownField::kFixed32 && Skip(4);
+      default:
+        return false;
+    }
+  }
+  bool Varint(std::uint64_t* value) {
+    *value = 0;
+    for (int shift = 0; shift < 64 && at_ != end_; shift += 7) {
+      const auto byte = static_cast<unsigned char>(*at_++);
+      *value |= static_cast<std::uint64_t>(byte & 0x7f) << shift;
+      if (byte < 0x80) return true;
+    }
+    return false;
+  }
+  bool Skip(std::uint64_t bytes) {
+    if (bytes > static_cast<std::size_t>(end_ - at_)) return false;
+    at_ += bytes;
+    return true;
+  }
+
+  const char* at_;
+  const char* end_;
+};
 
 bool IsUnread(std::string_view message, int field) {
   return std::any_of(std::begin(kUnread), std::end(kUnread), [&](const Unread& row) {
@@ -136,9 +252,10 @@ class Search {
 
 }  // namespace
 
-void ReportUnknownFields(const Message& message, const ImageReader& at, const std::string& prefix,
-                         Diagnostics& diag) {
-  Search(at, prefix, diag).Look(message, ShapeOf(message.GetDescriptor()));
+void ReportUnknownFields(const Message& message, std::string_view bytes, const ImageReader& at,
+                         const std::string& prefix, Diagnostics& diag) {
+  const Shape& shape = ShapeOf(message.GetDescriptor());
+  if (!KnownOnly(bytes).Look(shape)) Search(at, prefix, diag).Look(message, shape);
 }
 
 std::string UnknownFieldsReference() {
