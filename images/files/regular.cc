@@ -101,9 +101,8 @@ void CheckGhost(const Unlinked& ghost, const RegularFile& body, const std::strin
 
 }  // namespace
 
-/// Of a file that has a name, which was made without one.
+/// Of a file with kTmpfile that has a name by now.
 static void DropTmpfile(const std::string& where, Loader& loader, ConvertedFile* file) {
-  if ((file->flags & kTmpfile) == 0) return;
   loader.diag.NotRestorable(where, "O_TMPFILE among the flags of file " + std::to_string(file->id) +
                                        ", " + std::get<RegularFile>(file->body).path.bytes +
                                        ", which has a name by now");
@@ -137,7 +136,7 @@ Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const Ima
   }
   const auto remap = loader.remaps.find(entry.id());
   if (remap == loader.remaps.end()) {
-    DropTmpfile(at.Where("reg.flags"), loader, file);
+    if ((file->flags & kTmpfile) != 0) DropTmpfile(at.Where("reg.flags"), loader, file);
     return Result::kOk;
   }
   if (Failed(Reach(remap->second, loader, file))) return Result::kError;

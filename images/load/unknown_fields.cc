@@ -178,6 +178,10 @@ class KnownOnly {
     }
   }
   bool Varint(std::uint64_t* value) {
+    if (at_ != end_ && static_cast<unsigned char>(*at_) < 0x80) {  // nearly always
+      *value = static_cast<unsigned char>(*at_++);
+      return true;
+    }
     *value = 0;
     for (int shift = 0; shift < 64 && at_ != end_; shift += 7) {
       const auto byte = static_cast<unsigned char>(*at_++);

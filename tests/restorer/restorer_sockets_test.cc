@@ -210,6 +210,8 @@ TEST_F(RestorerSocketsTest, APortMayBelongToNobodyAnyMore) {
   const int accepted = accept(listening, nullptr, nullptr);
   close(listening);
   close(accepted);
+  constexpr int kFinWait2 = 5;
+  for (int look = 0; look < 5000 && TcpStateAt(port_) != kFinWait2; ++look) usleep(1000);
   const Outcome outcome = Run(PlanWith(Listener()));
   EXPECT_EQ(outcome.status, 3);
   EXPECT_NE(outcome.errors.find("the kernel has it in FIN_WAIT2 (wait until it is over"),
