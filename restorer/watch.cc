@@ -241,7 +241,8 @@ RestoreProblem Watch::Stuck() const {
     RestoreProblem problem = {"process " + std::to_string(process.pid) + " has not gone on" +
                                   limit + ": it is in " + where,
                               at_op ? std::int64_t{process.ops[step - 1].command} : -1};
-    const bool wants_number = call == __NR_clone3 || call == __NR_nanosleep;
+    // It tries again and again: between the two it is in none.
+    const bool wants_number = call == __NR_clone3 || call == __NR_nanosleep || call < 0;
     if (wants_number && at_op && !other_numbers_) {
       problem.what += HolderText(program_[static_cast<std::size_t>(problem.command)]);
     }
