@@ -3,6 +3,7 @@
  *   pipes  both ends of a pipe; a few have something queued: CRIU dumps 1024 of these
  *   pairs  both ends of a pair of unix sockets, with something queued in both
  *   sets   pipes, and one set of epoll(7) that waits for them
+ *   events of eventfd(2), and one such set
  * usage: descriptors KIND PROCESSES EACH READY; the file READY appears when all are there, and has
  * the seconds that making them took. */
 #include <stdint.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -20,11 +22,16 @@ static const char kQueued[64] = "what nobody has read yet";
 
 static int Make(const char* kind, int each) {
   const int pairs = strcmp(kind, "pairs") == 0;
-  const int set = strcmp(kind, "sets") == 0 ? epoll_create1(0) : -1;
+  const int events = strcmp(kind, "events") == 0;
+  const int set = events || strcmp(kind, "sets") == 0 ? epoll_create1(0) : -1;
   for (int i = 0; i < each; ++i) {
     int ends[2];
-    if ((pairs ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends)) != 0) return -1;
-    const int full = pairs || i < kFullPipes;
+    if (events) {
+      ends[0] = eventfd(0, 0);
+      if (ends[0] < 0) return -1;
+    } else if ((pairs ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) : pipe(ends)) != 0)
+      return -1;
+    const int full = pairs || (!events && i < kFullPipes);
     if (full && write(ends[1], kQueued, sizeof kQueued) != sizeof kQueued) return -1;
     if (pairs && write(ends[0], kQueued, sizeof kQueued) != sizeof kQueued) return -1;
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)i};

@@ -62,12 +62,19 @@ def tree_of(root):
     return [root, *map(int, children)]
 
 
-def grow(plan, each):
-    """CRIU dumps 1,024 pipes at most: gives every process of `plan` so many more of them, and its
-    set of epoll(7), if it has one, waits for them."""
+def grow(plan, each, kind):
+    """CRIU dumps 1,024 pipes at most, and a large set of epoll(7) in square time: gives every
+    process of `plan` so many more of them (`kind`: of eventfds), and its set, if it has one, waits
+    for them."""
+    step = 1 if kind == "events" else 2
     numbers = itertools.count(1000000, 2)
 
-    def pipes(pid):
+    def more(pid):
+        if kind == "events":
+            for fd in range(1000, 1000 + each):
+                file = {"type": "EVENTFD", "id": next(numbers), "flags": ["O_RDWR"], "counter": 0}
+                yield {"command": "OPEN_FILE", "pid": pid, "fd": fd, "file": file}
+            return
         for fd in range(1000, 1000 + 2 * each, 2):
             number = next(numbers)
             end = {"type": "PIPE", "pipe_id": number}
@@ -85,16 +92,16 @@ def grow(plan, each):
         for pid in ready:
             grown.extend(waiting.pop(pid, ()))
         if command["command"] == "FORK":
-            waiting[command["child_pid"]] = pipes(command["child_pid"])
+            waiting[command["child_pid"]] = more(command["child_pid"])
         for entry in attributes.get("descriptors", []):
             if targets := entry.get("epoll"):
-                targets.extend([{**targets[0], "fd": 1000 + 2 * i} for i in range(each)])
+                targets.extend([{**targets[0], "fd": 1000 + step * i} for i in range(each)])
         grown.append(command)
     plan.write_text("[\n" + ",\n".join(map(json.dumps, grown)) + "\n]\n")
 
 
 class Tree:
-    """A dumped tree: see start(). `more`: pipes for each of its processes that CRIU has not."""
+    """A dumped tree: see start(). `more`: what each of its processes has that CRIU has not dumped."""
 
     def __init__(self, bench, criu, tool, *arguments, more=0):
         self.bench = bench
@@ -116,7 +123,7 @@ class Tree:
         self.plan = self.folder / "plan.json"
         subprocess.run([bench.crgen, "-q", self.images, "-o", self.plan], check=True)
         if more:
-            grow(self.plan, more)
+            grow(self.plan, more, arguments[0])
 
     def restore(self, command):
         """What `command` took; everybody is there afterwards, and killed again."""
@@ -156,7 +163,8 @@ def measure(bench, summary):
         if tree.making:
             row["making"] = tree.making
         if more:
-            missing = {"missing": "it dumps 1,024 pipes"}
+            events = program[1] == "events"
+            missing = {"missing": "it dumps a set slowly" if events else "it dumps 1,024 pipes"}
             row.update({"criu restore": missing, "crgen generate": missing})
         else:
             row.update(bench.compare({"crgen generate": [bench.crgen, images]}))

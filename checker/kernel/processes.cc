@@ -367,7 +367,8 @@ void Kernel::Reap(TaskIndex zombie) {
   Leave(zombie, kSessionList, task.sid);
   numbers[task.pid].task = kNoTask;
   task.state = TaskState::kGone;
-  task.attributes.reset();
+  // The namespaces of those it leaves behind are its own.
+  if (zombie != root_) task.attributes.reset();
   task.for_children.reset();
   task.for_threads.reset();
 }

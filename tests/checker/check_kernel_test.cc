@@ -5,10 +5,13 @@
 // random choice, CRGEN_ROUNDS=n makes it n times as long.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/sched.h>
 #include <malloc.h>
 #include <sys/epoll.h>
+#include <sys/fanotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,8 +25,10 @@
 #include <new>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "dsl/json/program_json.h"
@@ -63,7 +68,25 @@ struct Tally {
       "ENODEV",  "EBUSY", "ENOMEM", "EFAULT", "ELOOP",  "SIGHUP", "EOVERFLOW", "other"};
   static constexpr std::size_t kCommands = std::variant_size_v<CommandBody>;
   std::atomic<std::size_t> count[kCommands][std::size(kErrors)];
+  // In the ends of all programs.
+  std::atomic<std::size_t> files[std::variant_size_v<FileBody>];
+  std::atomic<std::size_t> late[std::variant_size_v<LateState>];
+  std::atomic<std::size_t> dead;  ///< PIDFDs of those who are gone
 
+  void Add(const check::Kernel& kernel) {
+    std::set<const check::Description*> known;
+    for (const check::Task& task : kernel.tasks) {
+      if (task.pid == 0 || task.table == nullptr) continue;
+      task.table->slots.ForEach([&](Fd, const check::Slot& slot) {
+        const check::Description& it = *slot.description;
+        if (!known.insert(&it).second) return;
+        ++files[it.file->body.index()];
+        const auto* pidfd = As<Pidfd>(*it.file);
+        if (pidfd != nullptr && (pidfd->dead || kernel.HasLostTarget(it))) ++dead;
+        for (const LateState& state : it.late) ++late[state.index()];
+      });
+    }
+  }
   void Add(const Program& program, const std::vector<std::string>& errors) {
     for (std::size_t i = 0; i < program.size(); ++i) {
       const std::string_view error = errors[i].empty() ? kErrors[0] : errors[i];
@@ -130,6 +153,18 @@ class CheckKernelTest : public ::testing::Test {
 
   static std::string FilePath(int i) { return folder_ + "/" + std::to_string(i); }
 
+  template <std::size_t kSize>
+  static void ExpectAllDiffer(const std::pair<Program, Program> (&pairs)[kSize]) {
+    for (std::size_t i = 0; i < std::size(pairs); ++i) {
+      SCOPED_TRACE(i);
+      const auto& [first, second] = pairs[i];
+      EXPECT_EQ(Run(first, {}, first).text, "");
+      EXPECT_EQ(Run(second, {}, second).text, "");
+      EXPECT_EQ(Run(first, {}, second).kind, Kind::kDiffers);
+      EXPECT_EQ(Run(second, {}, first).kind, Kind::kDiffers);
+    }
+  }
+
   static std::string Compare(const KernelView& view, const check::Kernel& kernel,
                              const std::vector<std::string>& errors) {
     if (!errors.empty() && errors.back() == "SIGHUP") return CompareHangup(view, kernel);
@@ -177,7 +212,10 @@ class CheckKernelTest : public ::testing::Test {
       MakeProgram(topic, seed(i), maker.get());
       auto compare = [maker](const KernelView& view) {
         std::string difference = Compare(view, maker->kernel(), maker->errors());
-        if (difference.empty()) tally_->Add(maker->program(), maker->errors());
+        if (difference.empty()) {
+          tally_->Add(maker->program(), maker->errors());
+          tally_->Add(maker->kernel());
+        }
         return difference;
       };
       return KernelCase{maker->program(), maker->errors(), compare};
@@ -203,6 +241,15 @@ class CheckKernelTest : public ::testing::Test {
     PrintTally();
   }
 
+  /// How many descriptions of that type, or with that late state, there were in all ends together.
+  template <typename Body>
+  static std::size_t Met() {
+    if constexpr (std::is_constructible_v<FileBody, Body>) {
+      return tally_->files[FileBody(Body{}).index()].load();
+    } else {
+      return tally_->late[LateState(Body{}).index()].load();
+    }
+  }
   static std::size_t Succeeded(std::size_t command) { return tally_->count[command][0].load(); }
 
   static void PrintTally() {
@@ -322,20 +369,95 @@ TEST_F(CheckKernelTest, SeesWhatIsWrong) {
       {opened + Program{MapFd(2, kAt, kEnd, 3, MAP_PRIVATE)},
        opened + Program{MapFd(2, kAt, kEnd, 3, MAP_PRIVATE, kRw, kPageSize)}},
   };
-  for (std::size_t i = 0; i < std::size(pairs); ++i) {
-    SCOPED_TRACE(i);
-    const auto& [first, second] = pairs[i];
-    EXPECT_EQ(Run(first, {}, first).text, "");
-    EXPECT_EQ(Run(second, {}, second).text, "");
-    EXPECT_EQ(Run(first, {}, second).kind, Kind::kDiffers);
-    EXPECT_EQ(Run(second, {}, first).kind, Kind::kDiffers);
-  }
+  ExpectAllDiffer(pairs);
+}
+
+/// Likewise, of what reports events.
+TEST_F(CheckKernelTest, SeesWhatIsWrongWithEvents) {
+  const Program root = {ForkOf(0, 1), SidOf(1), ForkOf(1, 2)};
+  const auto with = [&](std::shared_ptr<const File> file) {
+    return root + Program{OpenOf(2, 3, std::move(file))};
+  };
+  const auto of = [](auto body, std::uint64_t flags) {
+    return std::make_shared<const File>(File{{1}, {flags}, std::move(body)});
+  };
+  int names = 0;  // each program has its FIFO for itself
+  const auto fifo = [&](std::optional<std::uint64_t> capacity, std::uint64_t bytes,
+                        std::uint64_t flags = O_RDWR) {
+    Fifo body{{1}, {folder_ + "/fifo-" + std::to_string(names++)}, capacity, {}};
+    if (bytes != 0) body.data = ImageBytes{"fifo-data.img", 8, bytes};
+    return with(of(body, flags));
+  };
+  const auto space = [&](int type) {
+    return with(of(NamespaceFile{{static_cast<std::uint32_t>(type)}, {}}, O_RDONLY));
+  };
+  const auto gone = [&](bool thread) { return with(of(Pidfd{{}, DeadId{1}, thread}, O_RDWR)); };
+  const Program group = with(of(Fanotify{{0}, {O_RDONLY}}, O_RDWR));
+  const auto mark = [&](std::uint32_t type, std::uint64_t mask, std::uint64_t ignored = 0,
+                        int file = 0) {
+    FanotifyMark it;
+    it.type.value = type;
+    it.mask.bits = mask;
+    it.ignored_mask.bits = ignored;
+    if (ignored != 0) it.flags = {FAN_MARK_IGNORED_SURV_MODIFY};
+    it.path = Text{FilePath(file)};
+    return group + Program{LateOf(2, 3, FanotifyMarks{{it}})};
+  };
+  const Program clock = with(of(Timerfd{{CLOCK_MONOTONIC}}, O_RDWR));
+  const auto timer = [&](std::uint64_t sec, std::uint64_t every = 0, std::uint64_t ticks = 0,
+                         std::uint64_t flags = 0) {
+    TimerfdSetting it;
+    it.settime_flags.bits = flags;
+    it.value = {sec, 0};
+    it.interval = {every, 0};
+    it.ticks = ticks;
+    return clock + Program{LateOf(2, 3, it)};
+  };
+  const std::pair<Program, Program> pairs[] = {
+      {fifo({}, 0), fifo(8192, 0)},
+      {fifo({}, 0), fifo({}, 5)},
+      {fifo({}, 5), fifo({}, 6)},
+      {fifo({}, 0), fifo({}, 0, O_RDONLY)},
+      {fifo({}, 0), fifo({}, 0, O_RDWR | O_NONBLOCK)},
+      {space(CLONE_NEWUTS), space(CLONE_NEWIPC)},
+      {space(CLONE_NEWNET), space(CLONE_NEWPID)},
+      {gone(false), gone(true)},
+      {gone(false), with(PidfdOf(1, 2))},
+      {group, mark(FAN_MARK_INODE, FAN_OPEN)},
+      {mark(FAN_MARK_INODE, FAN_OPEN), mark(FAN_MARK_INODE, FAN_MODIFY)},
+      {mark(FAN_MARK_INODE, FAN_OPEN), mark(FAN_MARK_MOUNT, FAN_OPEN)},
+      {mark(FAN_MARK_INODE, FAN_OPEN), mark(FAN_MARK_INODE, FAN_OPEN, FAN_ACCESS)},
+      {mark(FAN_MARK_INODE, FAN_OPEN), mark(FAN_MARK_INODE, FAN_OPEN, 0, 1)},
+      {clock, timer(1000)},
+      {timer(1000), timer(50000)},
+      {timer(1000), timer(1000, 300)},
+      {timer(1000), timer(1000, 0, 7)},
+      {timer(1000), timer(1000, 0, 0, TFD_TIMER_ABSTIME)},
+      {timer(1000), timer(0)},
+  };
+  ExpectAllDiffer(pairs);
 }
 
 TEST_F(CheckKernelTest, Processes) { RunMany("processes", Topic::kProcesses); }
 TEST_F(CheckKernelTest, Files) { RunMany("files", Topic::kFiles); }
 TEST_F(CheckKernelTest, Memory) { RunMany("memory", Topic::kMemory); }
 TEST_F(CheckKernelTest, Locks) { RunMany("locks", Topic::kLocks); }
+TEST_F(CheckKernelTest, Events) {
+  RunMany("events", Topic::kEvents);
+  constexpr std::size_t kFew = 50;
+  EXPECT_GT(Met<Fifo>(), kFew);
+  EXPECT_GT(Met<NamespaceFile>(), kFew);
+  EXPECT_GT(Met<Fanotify>(), kFew);
+  EXPECT_GT(Met<Timerfd>(), kFew);
+  EXPECT_GT(Met<FanotifyMarks>(), kFew);
+  EXPECT_GT(Met<InotifyWatches>(), kFew);
+  EXPECT_GT(Met<TimerfdSetting>(), kFew);
+  EXPECT_GT(Met<EpollTargets>(), kFew);
+  EXPECT_GT(tally_->dead.load(), kFew);
+  std::printf("  FIFO %zu  NS %zu  marks %zu  watches %zu  timers %zu  sets %zu  dead %zu\n",
+              Met<Fifo>(), Met<NamespaceFile>(), Met<FanotifyMarks>(), Met<InotifyWatches>(),
+              Met<TimerfdSetting>(), Met<EpollTargets>(), tally_->dead.load());
+}
 TEST_F(CheckKernelTest, All) {
   RunMany("all commands", Topic::kAll);
   for (std::size_t command = 0; command < Tally::kCommands; ++command) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mutants of the programs of all real dumps: each is refused, or ends in the same state.
-// CRGEN_THOROUGH=1 tries all of them instead of a sample.
+// Mutants of the programs of all real dumps, and of those in made_dumps.txt: each is refused, or
+// ends in the same state. CRGEN_THOROUGH=1 tries all of them instead of a sample.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -9,6 +9,7 @@
 
 #include "generator/generate.h"
 #include "images/dump.h"
+#include "tests/support/dump_edit.h"
 #include "tests/support/mutator.h"
 #include "tests/support/state_text.h"
 
@@ -58,6 +59,12 @@ constexpr const char* kMoreCommands = R"([
 
 bool IsThorough() { return std::getenv("CRGEN_THOROUGH") != nullptr; }
 
+const std::vector<DumpCase>& MadeDumps() {
+  static const std::vector<DumpCase> dumps =
+      ReadDumpCases(CRGEN_SOURCE "/tests/checker/made_dumps.txt");
+  return dumps;
+}
+
 /// One dump and its good program.
 struct Fixture {
   std::unique_ptr<ImageSource> source;
@@ -68,11 +75,27 @@ struct Fixture {
   bool Load(const std::string& name) {
     Diagnostics diag;
     const GenerateOptions options;
-    source = OpenFolder(CRGEN_FIXTURES "/dumps/" + name, diag);
-    if (source == nullptr || Failed(LoadDump(*source, &snapshot, diag))) return false;
+    source = Open(name, diag);
+    if (source == nullptr || Failed(LoadDump(*source, &snapshot, diag))) {
+      for (const Diagnostic& entry : diag.entries()) {
+        ADD_FAILURE() << name << ": " << entry.where << ": " << entry.what;
+      }
+      return false;
+    }
     read_page = PageReaderOf(*source);
     return GenerateProgram(snapshot, options, read_page, &program, diag) == GenerateOutcome::kOk &&
            Succeeded(PrepareTree(snapshot.tree, &snapshot.tree, diag));
+  }
+
+ private:
+  static std::unique_ptr<ImageSource> Open(const std::string& name, Diagnostics& diag) {
+    for (const DumpCase& made : MadeDumps()) {
+      if (made.name != name) continue;
+      Dump dump;
+      made.change(dump);
+      return OpenMemory(dump.Build());
+    }
+    return OpenFolder(CRGEN_FIXTURES "/dumps/" + name, diag);
   }
 };
 
@@ -81,6 +104,7 @@ std::vector<std::string> FixtureNames() {
   for (const auto& entry : fs::directory_iterator(CRGEN_FIXTURES "/dumps")) {
     names.push_back(entry.path().filename());
   }
+  for (const DumpCase& made : MadeDumps()) names.push_back(made.name);
   std::sort(names.begin(), names.end());
   return names;
 }

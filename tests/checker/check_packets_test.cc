@@ -235,6 +235,10 @@ TEST(CheckNamespaceFiles, AreThoseOfTheProcess) {
        "commands[2] OPEN_FILE pid 10: ENOENT: the process is in uts namespace 4, and not in none"},
       {"one that nobody has entered", opened(root, file(CLONE_NEWUTS, 4)),
        "commands[1] OPEN_FILE pid 10: ENOENT: the process is in uts namespace none, and not in 4"},
+      {"of a root that is gone",
+       own +
+           Program{ForkOf(10, 11), ExitOf(10), WaitOf(0, 10), OpenOf(11, 3, file(CLONE_NEWUTS, 4))},
+       ""},
       {"no type", opened(root, file(1)),
        "commands[1] OPEN_FILE pid 10: ENOENT: there are no namespaces of type 0x1"},
       {"watched",

@@ -4,12 +4,16 @@
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <fstream>
+#include <map>
 #include <set>
 
+#include "tests/support/event_plan.h"
 #include "tests/support/network.h"
 #include "tests/support/restorer_support.h"
 
@@ -123,6 +127,77 @@ TEST_F(RestorerOtherTypesTest, AFailureLeavesNothing) {
                               {{"type", "NS"}, {"flags", {"O_RDONLY"}}, {"namespace", "net"}},
                               {{"type", "TUNF"}, {"flags", {"O_RDWR"}}, {"path", "/dev/net/tun"}}});
   EXPECT_GT(FailEachCall(plan, "--detach"), 40);
+}
+
+/// Whatever fails of pipes and descriptors that report events, its command is named.
+TEST_F(RestorerOtherTypesTest, AFailureNamesTheCommand) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  AddEventFiles(plan, Pid(0));
+  const Json end = {{"type", "PIPE"}, {"pipe_id", 1}};
+  Json reading = end, writing = end;
+  reading["id"] = 40, writing["id"] = 41;
+  reading["flags"] = {"O_RDONLY"}, writing["flags"] = {"O_WRONLY"};
+  reading["capacity"] = 8192;
+  plan.Add("OPEN_FILE", Pid(0),
+           {{"fd", 40}, {"file", reading}, {"peer", {{"fd", 41}, {"file", writing}}}});
+  const std::string path = folder_ + "/fifo";
+  ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
+  plan.Add("OPEN_FILE", Pid(0),
+           {{"fd", 42},
+            {"file",
+             {{"type", "FIFO"},
+              {"id", 42},
+              {"flags", {"O_RDWR"}},
+              {"pipe_id", 2},
+              {"path", path},
+              {"capacity", 8192}}}});
+  plan.Add("OPEN_FILE", Pid(0),
+           {{"fd", 43},
+            {"file", {{"type", "NS"}, {"id", 43}, {"flags", {"O_RDONLY"}}, {"namespace", "net"}}}});
+  AddLateEvents(plan, Pid(0), folder_ + "/code.img");
+  plan.Resume(Pid(0));
+  std::map<int, std::size_t> at;  // of the OPEN_FILE by its fd
+  std::size_t late = 0;
+  const Json commands = Json::parse(plan.Text());
+  for (std::size_t i = 0; i < commands.size(); ++i) {
+    const Json& command = commands[i];
+    if (command["command"] == "OPEN_FILE") at[command["fd"]] = i;
+    if (late == 0 && command["command"] == "SET_ATTR") late = i;
+  }
+  std::map<std::string, std::set<std::size_t>> named;  // by what has failed
+  FailEachCall(plan, "--detach", [&](const Outcome& outcome) {
+    if (outcome.status == 0) return;
+    const std::string who = "pid " + std::to_string(Pid(0)) + ": ";
+    const std::size_t command = outcome.errors.find("commands[");
+    // Only when all commands are done, and the process goes its own way, there is none to name.
+    if (command == std::string::npos) {
+      EXPECT_NE(outcome.errors.find("process " + std::to_string(Pid(0)) + ": "), std::string::npos)
+          << outcome.errors;
+      return;
+    }
+    const std::size_t call = outcome.errors.find(who, command);
+    if (call == std::string::npos) return;  // the FORK, by who is not there yet
+    const std::size_t last = outcome.errors.find(':', call + who.size());
+    named[outcome.errors.substr(call + who.size(), last - call - who.size())].insert(
+        std::stoul(outcome.errors.substr(command + std::strlen("commands["))));
+  });
+  using Commands = std::set<std::size_t>;
+  EXPECT_EQ(named["eventfd2"], Commands{at[20]});
+  EXPECT_EQ(named["signalfd4"], Commands{at[21]});
+  EXPECT_EQ(named["timerfd_create"], Commands{at[22]});
+  EXPECT_EQ(named["epoll_create1"], (Commands{at[23], at[24]}));
+  EXPECT_EQ(named["pidfd_open"], Commands{at[26]});
+  EXPECT_EQ(named["pidfd_getfd"], (Commands{at[25], at[27], at[28], at[29]}));
+  EXPECT_EQ(named["pipe2"], Commands{at[40]});
+  EXPECT_EQ(named["open " + path], Commands{at[42]});
+  EXPECT_EQ(named["open ../../self/ns/net"], Commands{at[43]});
+  for (const char* call : {"epoll_ctl(EPOLL_CTL_ADD)", "epoll_ctl(EPOLL_CTL_MOD)",
+                           "fanotify_mark of mark 0", "inotify_add_watch of watch 3",
+                           "timerfd_settime", "ioctl(TFD_IOC_SET_TICKS)", "fcntl(F_SETOWN_EX)"}) {
+    EXPECT_EQ(named[call], Commands{late}) << call;
+  }
 }
 
 /// The same of a descriptor that is taken from another process.

@@ -4,10 +4,13 @@
 
 #include <fcntl.h>
 #include <linux/netlink.h>
+#include <linux/sched.h>
 #include <netinet/in.h>
+#include <sys/epoll.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 #include <memory>
 #include <string>
@@ -175,8 +178,122 @@ class FileMaker : protected Choice {
       default:
         // Not 1: where the program has none, the test has.
         body = Pidfd{PidReference{static_cast<Pid>(Below(8)) + 2}, {}, OneIn(4)};
+        if (!OneIn(4)) break;
+        std::get<Pidfd>(body).dead = DeadId{Below(3)};
+        if (!OneIn(8)) std::get<Pidfd>(body).target.reset();
     }
     return std::make_shared<const File>(File{{++files_}, flags, body});
+  }
+
+  /// Its path is the program's own: what is in a FIFO all see that have it open.
+  std::shared_ptr<const File> AnyFifo(unsigned program) {
+    Fifo body{{Below(3)}, {}, {}, {}};
+    body.path = {folder_ + "/fifo-" + std::to_string(program) + "-" +
+                 std::to_string(body.pipe_id.value)};
+    if (OneIn(3)) body.capacity = OneIn(6) ? Any({4097, 0, 4096}) : Any({8192, 16384, 65536});
+    if (OneIn(3)) {
+      body.data = ImageBytes{"fifo-data.img", 8,
+                             OneIn(6) ? Any({8193UL, 65537UL}) : Any({1UL, 4096UL, 8192UL})};
+    }
+    const OpenFlags flags = {AccessMode() |
+                             Any({0, 0, O_NONBLOCK, O_APPEND, O_DIRECT, O_SYNC, O_NOATIME}) |
+                             (OneIn(16) ? Any({O_DIRECTORY, O_PATH}) : 0)};
+    return std::make_shared<const File>(File{{++files_}, flags, body});
+  }
+  /// Of the namespaces that all of a program are in; now and then of another, or of no kind.
+  std::shared_ptr<const File> AnyNamespaceFile() {
+    NamespaceFile body;
+    body.type.value = Any({CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER,
+                           CLONE_NEWNS, CLONE_NEWCGROUP});
+    if (OneIn(12)) body.type.value = CLONE_FILES;
+    if (OneIn(12)) body.id = 7;
+    const OpenFlags flags = {std::uint64_t{O_RDONLY} | Any({0, 0, O_NONBLOCK})};
+    return std::make_shared<const File>(File{{++files_}, flags, body});
+  }
+  std::shared_ptr<const File> AnyEvent(unsigned program) {
+    switch (Below(5)) {
+      case 0:
+        return AnyFifo(program);
+      case 1:
+        return AnyNamespaceFile();
+      case 2:
+        return AnyAnonymous();
+      default:
+        return AnyWatcher();
+    }
+  }
+  /// Of a type that has late state.
+  std::shared_ptr<const File> AnyReporter() {
+    FileBody body = Eventpoll{};
+    switch (Below(4)) {
+      case 0:
+        body = Inotify{};
+        return std::make_shared<const File>(File{{++files_}, {O_RDONLY}, body});
+      case 1:
+        body = Fanotify{{Any({0UL, std::uint64_t{FAN_CLASS_CONTENT}})}, {O_RDONLY}};
+        break;
+      case 2:
+        body = Timerfd{{Any({0U, 1U, 7U, 8U, 9U})}};
+        break;
+      default:
+        break;
+    }
+    return std::make_shared<const File>(File{{++files_}, {O_RDWR}, body});
+  }
+  EpollTarget AnyTarget(Fd fd) {
+    EpollTarget target;
+    target.fd = fd;
+    target.events = {Any({std::uint64_t{EPOLLIN}, std::uint64_t{EPOLLOUT | EPOLLET},
+                          std::uint64_t{EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLONESHOT},
+                          std::uint64_t{EPOLLONESHOT}, std::uint64_t{0}, std::uint64_t{1} << 20})};
+    if (OneIn(6)) target.events.bits |= EPOLLEXCLUSIVE;
+    if (OneIn(8)) target.events.bits |= EPOLLWAKEUP;
+    target.data = {Any({0UL, 1UL, ~0UL})};
+    return target;
+  }
+  /// For `file`. Who may be asked for permission would have to answer, so nobody is.
+  FanotifyMarks AnyMarks(const File* file) {
+    const auto* group = file == nullptr ? nullptr : As<Fanotify>(*file);
+    const bool asks = group != nullptr && group->init_flags.bits != 0;
+    FanotifyMarks marks;
+    for (std::uint32_t i = Below(3); OneIn(30) ? false : i < 3; ++i) {
+      FanotifyMark mark;
+      mark.type.value = Any({FAN_MARK_INODE, FAN_MARK_INODE, FAN_MARK_MOUNT, FAN_MARK_FILESYSTEM});
+      if (OneIn(30)) mark.type.value = 0x80;
+      // The checker knows mounts and file systems by a path only.
+      const std::uint32_t name = mark.type.value == FAN_MARK_INODE ? Below(3) : 0;
+      mark.path = Text{folder_ + "/" + std::to_string(name)};
+      if (!OneIn(3))
+        mark.mask.bits = std::uint64_t{0} | Any({FAN_OPEN, FAN_MODIFY, FAN_CLOSE, FAN_OPEN_EXEC});
+      if (OneIn(3)) mark.ignored_mask.bits = std::uint64_t{0} | Any({FAN_ACCESS, FAN_CLOSE_WRITE});
+      if (mark.ignored_mask.bits != 0) {
+        // What does not survive writing, the kernel forgets when anybody writes to the file system,
+        // and does not even take of a file that somebody may write to.
+        const bool survives = mark.type.value != FAN_MARK_INODE || OneIn(2);
+        if (survives) mark.flags = {FAN_MARK_IGNORED_SURV_MODIFY};
+        if (!survives) mark.path = Text{folder_};
+      }
+      if (OneIn(20))
+        mark.mask.bits =
+            asks ? std::uint64_t{FAN_CREATE} : std::uint64_t{0} | Any({FAN_OPEN_PERM, FAN_CREATE});
+      marks.marks.push_back(mark);
+    }
+    return marks;
+  }
+  /// None that ends within a test.
+  TimerfdSetting AnyTimer() {
+    constexpr std::uint64_t kMost = ~std::uint64_t{0} >> 1;
+    TimerfdSetting timer;
+    timer.settime_flags.bits =
+        std::uint64_t{0} | Any({0, 0, int{TFD_TIMER_ABSTIME}, int{TFD_TIMER_CANCEL_ON_SET},
+                                int{TFD_TIMER_ABSTIME} | int{TFD_TIMER_CANCEL_ON_SET}});
+    if (OneIn(20)) timer.settime_flags.bits |= 4;
+    if (!OneIn(4)) timer.value = {Any({1000UL, 50000UL, kMost}), Any({0UL, 1UL, 999999999UL})};
+    if (OneIn(2)) timer.interval = {Any({0UL, 300UL, kMost}), Any({0UL, 7UL, 999999999UL})};
+    if (OneIn(20)) timer.value.sec = kMost + 1;
+    if (OneIn(20)) timer.interval.nsec = 1000000000;
+    if (OneIn(2)) timer.ticks = Any({1UL, 7UL, ~0UL});
+    return timer;
   }
 
   /// OPEN_FILE of `fd` with what another process of `kernel` has, mostly.

@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <linux/netlink.h>
+#include <linux/sched.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -74,6 +75,16 @@ inline std::string LinkText(int proc, const std::string& path) {
   char text[256];
   const ssize_t size = readlinkat(proc, path.c_str(), text, sizeof text);
   return size < 0 ? "" : std::string(text, static_cast<std::size_t>(size));
+}
+
+inline std::vector<std::string> LinesOf(int proc, const std::string& path) {
+  std::vector<std::string> lines;
+  const int fd = openat(proc, path.c_str(), O_RDONLY | O_CLOEXEC);
+  FILE* file = fd < 0 ? nullptr : fdopen(fd, "r");
+  if (file == nullptr) return lines;
+  for (char line[512]; std::fgets(line, sizeof line, file) != nullptr;) lines.emplace_back(line);
+  std::fclose(file);
+  return lines;
 }
 
 inline std::string MemfdName(std::uint64_t inode_id) { return "m" + std::to_string(inode_id); }
@@ -233,6 +244,75 @@ inline int OpenPipe(const OpenFile& open, int proc, SharedObjects* objects, int*
   return fd;
 }
 
+/// Whether anybody of the namespace has the file at that path open.
+inline bool IsOpen(const std::string& path, int proc) {
+  for (const std::string& pid : NamesIn(proc, ".")) {
+    if (pid.find_first_not_of("0123456789") != pid.npos) continue;
+    for (const std::string& fd : NamesIn(proc, pid + "/fd")) {
+      if (LinkText(proc, pid + "/fd/" + fd) == path) return true;
+    }
+  }
+  return false;
+}
+
+/// The test makes FIFOs as they are opened, and opens them read-write for a moment, so that no
+/// opening blocks.
+inline int OpenFifo(const File& file, const Fifo& fifo, int proc) {
+  const std::string& path = fifo.path.bytes;
+  const auto flags = static_cast<int>(file.flags.bits);
+  if ((flags & O_PATH) != 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  mkfifo(path.c_str(), 0600);
+  const bool again = IsOpen(path, proc);
+  const int both = Aside(open(path.c_str(), O_RDWR));
+  int fd = Aside(open(path.c_str(), flags & ~(O_ASYNC | O_DIRECT)));
+  int error = errno;
+  if (fd >= 0) {
+    const bool content = fifo.capacity || fifo.data;
+    error = again && content                                             ? EEXIST
+            : content && !FillPipe(both, {{}, fifo.capacity, fifo.data}) ? errno
+            : !SetFlags(fd, file)                                        ? errno
+                                                                         : 0;
+    if (error != 0) fd = (close(fd), -1);
+  }
+  close(both);
+  errno = error;
+  return fd;
+}
+
+/// Nobody enters others here: one that is named by an id is not there.
+inline int OpenNamespace(const File& file, const NamespaceFile& body, int proc) {
+  for (const FlagName& row : NamespaceTypeKind::Names()) {
+    if (row.value != body.type.value || body.id) continue;
+    const std::string path = "self/ns/" + std::string(row.name);
+    return openat(proc, path.c_str(), static_cast<int>(file.flags.bits));
+  }
+  errno = ENOENT;
+  return -1;
+}
+
+/// pidfd_open(2), also of who is gone.
+inline int OpenPidfd(const Pidfd& pidfd) {
+  if (pidfd.target.has_value() == pidfd.dead.has_value()) {
+    errno = EINVAL;
+    return -1;
+  }
+  const int flags = pidfd.thread ? O_EXCL : 0;
+  if (pidfd.target) return static_cast<int>(syscall(SYS_pidfd_open, pidfd.target->value, flags));
+  const long child = Clone3(0, {});
+  if (child == 0) {
+    for (;;) pause();
+  }
+  const auto fd = static_cast<int>(syscall(SYS_pidfd_open, child, flags));
+  const int error = errno;
+  kill(static_cast<pid_t>(child), SIGKILL);
+  waitpid(static_cast<pid_t>(child), nullptr, __WALL);
+  errno = error;
+  return fd;
+}
+
 /// eventfd2(2) takes 32 bits of the counter, write(2) the rest.
 inline int OpenEventfd(const Eventfd& body) {
   const std::uint64_t first = std::min<std::uint64_t>(body.counter, 0xffffffff);
@@ -339,9 +419,12 @@ inline int OpenAside(const OpenFile& open, int proc, SharedObjects* objects, int
                              static_cast<unsigned>(fan->event_flags.bits)));
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
   } else if (const auto* pidfd = As<Pidfd>(*open.file)) {
-    fd = Aside(static_cast<int>(
-        syscall(SYS_pidfd_open, pidfd->target->value, pidfd->thread ? O_EXCL : 0)));
+    fd = Aside(OpenPidfd(*pidfd));
     if (fd >= 0) fcntl(fd, F_SETFL, static_cast<int>(open.file->flags.bits));
+  } else if (const auto* fifo = As<Fifo>(*open.file)) {
+    fd = OpenFifo(*open.file, *fifo, proc);
+  } else if (const auto* of = As<NamespaceFile>(*open.file)) {
+    fd = Aside(OpenNamespace(*open.file, *of, proc));
   } else if (std::holds_alternative<Pipe>(open.file->body)) {
     return OpenPipe(open, proc, objects, peer);
   } else if (const auto* inet = As<InetSocket>(*open.file)) {

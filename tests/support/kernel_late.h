@@ -4,11 +4,16 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/timerfd.h>
+#include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -94,6 +99,70 @@ class LateExecutor {
     return 0;
   }
 
+  /// The kernel adds to a mark that is there already.
+  int Fill(Fd fd, const FanotifyMarks& marks) {
+    if (const int error = Begin(fd, "anon_inode:[fanotify]"); error != 0) return error;
+    if (marks.marks.empty()) return EINVAL;
+    std::vector<std::pair<std::uint64_t, std::string>> marked;
+    for (const FanotifyMark& mark : marks.marks) {
+      const auto type = static_cast<unsigned>(mark.type.value);
+      const auto add = [&](unsigned flags, std::uint64_t mask) {
+        return fanotify_mark(fd, FAN_MARK_ADD | type | flags, mask, AT_FDCWD,
+                             mark.path->bytes.c_str()) == 0;
+      };
+      const auto ignored = FAN_MARK_IGNORED_MASK | static_cast<unsigned>(mark.flags.bits);
+      const std::pair<std::uint64_t, std::string> key(mark.type.value, mark.path->bytes);
+      int error = 0;
+      if (mark.mask.bits != 0 || mark.ignored_mask.bits == 0)
+        error = add(0, mark.mask.bits) ? 0 : errno;
+      if (error == 0 && mark.ignored_mask.bits != 0) {
+        error = add(ignored, mark.ignored_mask.bits) ? 0 : errno;
+      }
+      if (error == 0 && std::find(marked.begin(), marked.end(), key) != marked.end())
+        error = EEXIST;
+      if (error != 0) {
+        for (const unsigned it : {FAN_MARK_INODE, FAN_MARK_MOUNT, FAN_MARK_FILESYSTEM}) {
+          fanotify_mark(fd, FAN_MARK_FLUSH | it, 0, AT_FDCWD, nullptr);
+        }
+        return error;
+      }
+      marked.push_back(key);
+    }
+    Mark(fd, EpollMark::kFilled);
+    return 0;
+  }
+  /// `value` is the time that is left.
+  int Fill(Fd fd, const TimerfdSetting& setting) {
+    if (const int error = Begin(fd, "anon_inode:[timerfd]"); error != 0) return error;
+    const auto time = [](const TimeSpan& span) {
+      return timespec{static_cast<time_t>(span.sec), static_cast<long>(span.nsec)};
+    };
+    itimerspec wanted = {time(setting.interval), time(setting.value)};
+    const auto flags = static_cast<int>(setting.settime_flags.bits);
+    constexpr time_t kEver = 9'000'000'000;
+    if ((flags & TFD_TIMER_ABSTIME) != 0 && wanted.it_value.tv_sec > 0 &&
+        wanted.it_value.tv_sec < kEver) {
+      int clock = 0;
+      for (const std::string& line : InfoOf(fd)) std::sscanf(line.c_str(), "clockid: %d", &clock);
+      // Without a clock in hardware that wakes the machine, nobody can ask those that do.
+      timespec now = {};
+      clock_gettime(clock == CLOCK_REALTIME_ALARM   ? CLOCK_REALTIME
+                    : clock == CLOCK_BOOTTIME_ALARM ? CLOCK_BOOTTIME
+                                                    : clock,
+                    &now);
+      wanted.it_value.tv_sec += now.tv_sec;
+    }
+    if (timerfd_settime(fd, flags, &wanted, nullptr) < 0) return errno;
+    if (setting.ticks != 0 && ioctl(fd, _IOW('T', 0, std::uint64_t), &setting.ticks) < 0) {
+      const int error = errno;
+      constexpr itimerspec kNone = {};
+      timerfd_settime(fd, 0, &kNone, nullptr);
+      return error;
+    }
+    Mark(fd, EpollMark::kFilled);
+    return 0;
+  }
+
   void Undo() {
     for (const Added& it : added_) epoll_ctl(it.set, EPOLL_CTL_DEL, it.fd, nullptr);
     for (auto mark = marks_.rbegin(); mark != marks_.rend(); ++mark) mark->Restore();
@@ -104,6 +173,15 @@ class LateExecutor {
     Fd set;
     Fd fd;
   };
+  /// Whether `fd` is of that kind, and has no such state yet.
+  int Begin(Fd fd, const std::string& link) const {
+    if (fcntl(fd, F_GETFD) < 0) return EBADF;
+    if (LinkText(proc_, "self/fd/" + std::to_string(fd)) != link) return EINVAL;
+    return EpollMark(fd).Has(EpollMark::kFilled) ? EEXIST : 0;
+  }
+  std::vector<std::string> InfoOf(Fd fd) const {
+    return LinesOf(proc_, "self/fdinfo/" + std::to_string(fd));
+  }
   void Mark(Fd fd, int mark) {
     marks_.emplace_back(fd);
     marks_.back().Add(mark);

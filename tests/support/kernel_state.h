@@ -31,6 +31,7 @@ class RealLines {
     for (const auto& [pid, entry] : processes) WriteProcess(pid, entry);
     for (const KnownSlot& set : descriptions_["anon_inode:[eventpoll]"]) WriteEpollSet(set);
     for (const KnownSlot& group : descriptions_["anon_inode:inotify"]) WriteWatches(group);
+    for (const KnownSlot& group : descriptions_["anon_inode:[fanotify]"]) WriteMarks(group);
     return std::move(lines_);
   }
 
@@ -91,9 +92,11 @@ class RealLines {
     ReadInfo(pid, fd, text, sizeof text);
     unsigned long pos = 0, flags = 0;
     std::sscanf(text, "pos: %lu flags: %lo", &pos, &flags);
+    const bool fifo = link.find("/fifo-") != link.npos;
     lines_.AddSlot(pid, fd, StateLines::SlotName(first.pid, first.fd), (flags & O_CLOEXEC) != 0,
-                   link.starts_with("pipe:")
-                       ? PipeName(std::to_string(pid) + "/fd/" + std::to_string(fd), flags)
+                   fifo || link.starts_with("pipe:")
+                       ? (fifo ? link + " " : "") +
+                             PipeName(std::to_string(pid) + "/fd/" + std::to_string(fd), flags)
                    : link.starts_with("socket:") ? SocketName(view_.proc, pid, link)
                                                  : FileName(link, text, flags, pos));
     if (link.starts_with("/memfd:m")) WriteMemfd(pid, fd, link);
@@ -164,7 +167,7 @@ class RealLines {
       return StateLines::SignalfdText(Number(info, "sigmask:", 16), flags);
     }
     if (link.starts_with("anon_inode:[timerfd]")) {
-      return StateLines::TimerfdText(Number(info, "clockid:", 10), flags);
+      return StateLines::TimerfdText(Number(info, "clockid:", 10), flags, TimerIn(info));
     }
     if (link == "anon_inode:inotify") return StateLines::InotifyText(flags);
     if (link == "anon_inode:[fanotify]") {
@@ -178,8 +181,45 @@ class RealLines {
       return StateLines::PidfdText(target == nullptr ? 0 : std::atoi(target + 6),
                                    (flags & O_EXCL) != 0, flags & ~std::uint64_t{O_EXCL});
     }
+    if (const auto at = link.find(":["); at != link.npos && !link.starts_with("anon_inode")) {
+      return StateLines::NamespaceText(link.substr(0, at), flags);
+    }
     if (link == "anon_inode:[eventpoll]") return StateLines::EventpollText(flags);
     return StateLines::FileText(link, flags, pos);
+  }
+
+  static TimerfdSetting TimerIn(const char* info) {
+    TimerfdSetting timer;
+    timer.ticks = Number(info, "ticks:", 10);
+    timer.settime_flags.bits = Number(info, "settime flags:", 8);
+    const auto span = [&](const char* label) {
+      unsigned long sec = 0, nsec = 0;
+      const char* found = std::strstr(info, label);
+      if (found != nullptr) std::sscanf(found + std::strlen(label), " (%lu, %lu)", &sec, &nsec);
+      return TimeSpan{sec, nsec};
+    };
+    timer.value = span("it_value:");
+    timer.interval = span("it_interval:");
+    return timer;
+  }
+
+  void WriteMarks(const KnownSlot& group) {
+    const std::string path = std::to_string(group.pid) + "/fdinfo/" + std::to_string(group.fd);
+    for (const std::string& line : LinesOf(view_.proc, path)) {
+      unsigned long inode = 0;
+      unsigned flags = 0, mask = 0, ignored = 0;
+      std::sscanf(line.c_str(), "fanotify ino:%lx", &inode);
+      const std::size_t at = line.find("mflags:");
+      if (at == line.npos || std::sscanf(line.c_str() + at, "mflags:%x mask:%x ignored_mask:%x",
+                                         &flags, &mask, &ignored) != 3) {
+        continue;
+      }
+      const std::uint64_t type = line.starts_with("fanotify ino:")      ? FAN_MARK_INODE
+                                 : line.starts_with("fanotify mnt_id:") ? FAN_MARK_MOUNT
+                                                                        : FAN_MARK_FILESYSTEM;
+      lines_.AddWatch(StateLines::SlotName(group.pid, group.fd),
+                      StateLines::MarkText(type, flags, mask, ignored, inode));
+    }
   }
 
   void WriteWatches(const KnownSlot& group) {
@@ -212,15 +252,6 @@ class RealLines {
       lines_.AddEpollTarget(StateLines::SlotName(set.pid, set.fd), static_cast<Fd>(slot.tfd),
                             events, data, NameOfWatched(set.pid, slot));
     }
-  }
-  static std::vector<std::string> LinesOf(int proc, const std::string& path) {
-    std::vector<std::string> lines;
-    const int fd = openat(proc, path.c_str(), O_RDONLY | O_CLOEXEC);
-    FILE* file = fd < 0 ? nullptr : fdopen(fd, "r");
-    if (file == nullptr) return lines;
-    for (char line[512]; std::fgets(line, sizeof line, file) != nullptr;) lines.emplace_back(line);
-    std::fclose(file);
-    return lines;
   }
   std::string NameOfWatched(Pid pid, const kcmp_epoll_slot& slot) const {
     for (const auto& [link, known] : descriptions_) {

@@ -13,6 +13,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -29,7 +30,7 @@
 namespace crgen::test {
 
 /// What a program is mostly about.
-enum class Topic { kProcesses, kFiles, kMemory, kAll, kLocks };
+enum class Topic { kProcesses, kFiles, kMemory, kAll, kLocks, kEvents };
 
 /// Makes one program. Commands are chosen by what the checker says of the program so far, so that
 /// about two thirds of them are legal. Left out, because DSL.md gives them another meaning than the
@@ -39,7 +40,7 @@ class ProgramMaker : private FileMaker {
  public:
   /// `folder` has the files "0" to "2" of kFilePages pages.
   ProgramMaker(unsigned seed, std::string folder, const MemoryFeatures& features)
-      : FileMaker(seed, std::move(folder)), features_(features) {}
+      : FileMaker(seed, std::move(folder)), features_(features), seed_(seed) {}
 
   void Make(Topic topic, std::size_t length) {
     topic_ = topic;
@@ -49,6 +50,9 @@ class ProgramMaker : private FileMaker {
     if (Below(4) != 0) Try(test::SidOf(root));
     leases_ = OneIn(3);
     for (int i = 0; topic == Topic::kMemory && i < 4; ++i) Try(AnyOpening(root));
+    for (Fd fd = 0; topic == Topic::kEvents && fd < 5; ++fd) {
+      Try(test::OpenOf(root, fd, AnyReporter()));
+    }
     // Late state comes when everything else is there.
     const bool late = topic != Topic::kProcesses && topic != Topic::kMemory && OneIn(2);
     for (std::vector<Pid> pids = Living(); program_.size() < length && !pids.empty();) {
@@ -258,6 +262,9 @@ class ProgramMaker : private FileMaker {
     using namespace test;  // NOLINT
     if (OneIn(12)) return AnyTaking(pid, AnyFd(), kernel());
     const bool cloexec = OneIn(3);
+    if (topic_ == Topic::kEvents && !OneIn(8)) {
+      return OneIn(6) ? AnyPipe(pid) : OpenOf(pid, AnyFd(), AnyEvent(seed_), cloexec);
+    }
     switch (Below(7)) {
       case 0:
         if (OneIn(2)) return OpenOf(pid, AnyFd(), AnySocket(), cloexec);
@@ -293,48 +300,44 @@ class ProgramMaker : private FileMaker {
 
   // ---- late state
 
-  EpollTarget AnyTarget(Pid pid) {
-    EpollTarget target;
-    target.fd = OpenFd(pid);
-    target.events = {Any({std::uint64_t{EPOLLIN}, std::uint64_t{EPOLLOUT | EPOLLET},
-                          std::uint64_t{EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLONESHOT},
-                          std::uint64_t{EPOLLONESHOT}, std::uint64_t{0}, std::uint64_t{1} << 20})};
-    if (OneIn(6)) target.events.bits |= EPOLLEXCLUSIVE;
-    if (OneIn(8)) target.events.bits |= EPOLLWAKEUP;
-    target.data = {Any({0UL, 1UL, ~0UL})};
-    return target;
+  /// Where a description of that type is that has no late state yet, mostly; at `pid` where it can.
+  template <typename Body>
+  std::pair<Pid, Fd> Unfilled(Pid pid) {
+    std::vector<std::pair<Pid, Fd>> own, all;
+    for (const Pid holder : Living()) {
+      TaskOf(holder).table->slots.ForEach([&](Fd fd, const check::Slot& slot) {
+        const check::Description& it = *slot.description;
+        if (!std::holds_alternative<Body>(it.file->body) || !it.late.empty()) return;
+        all.emplace_back(holder, fd);
+        if (holder == pid) own.emplace_back(holder, fd);
+      });
+    }
+    if (all.empty() || OneIn(8)) return {pid, OpenFd(pid)};
+    return Any(own.empty() ? all : own);
   }
-  /// A set that is not filled yet, mostly.
-  Fd SetFd(Pid pid) {
-    std::vector<Fd> sets;
-    TaskOf(pid).table->slots.ForEach([&](Fd fd, const check::Slot& slot) {
-      const check::Description& it = *slot.description;
-      if (std::holds_alternative<Eventpoll>(it.file->body) && it.late.empty()) sets.push_back(fd);
-    });
-    return sets.empty() || OneIn(8) ? OpenFd(pid) : Any(sets);
-  }
-  Fd WatcherFd(Pid pid) {
-    std::vector<Fd> watchers;
-    TaskOf(pid).table->slots.ForEach([&](Fd fd, const check::Slot& slot) {
-      if (std::holds_alternative<Inotify>(slot.description->file->body)) watchers.push_back(fd);
-    });
-    return watchers.empty() || OneIn(8) ? OpenFd(pid) : Any(watchers);
+  Command AnyReport(Pid pid) {
+    const auto [holder, fd] = stage_ == 1   ? Unfilled<Inotify>(pid)
+                              : stage_ == 2 ? Unfilled<Fanotify>(pid)
+                                            : Unfilled<Timerfd>(pid);
+    if (stage_ == 1) return test::LateOf(holder, fd, AnyWatches());
+    if (stage_ == 3) return test::LateOf(holder, fd, AnyTimer());
+    const auto* slot = TaskOf(holder).table->slots.Find(fd);
+    const File* file = slot == nullptr ? nullptr : slot->value.description->file.get();
+    return test::LateOf(holder, fd, AnyMarks(file));
   }
   Command OneOfLate(Pid pid) {
     if (OneIn(8)) return test::CloseOf(pid, OpenFd(pid));
     if (OneIn(8)) return test::DupOf(pid, OpenFd(pid), AnyFd(), OneIn(3));
+    if (OneIn(topic_ == Topic::kEvents ? 5 : 12)) stage_ = std::min(stage_ + 1, 3);
+    if (stage_ != 0) return AnyReport(pid);
     auto attributes = std::make_shared<Attributes>();
-    if (watching_ || OneIn(12)) {
-      watching_ = true;
-      attributes->descriptors.push_back({WatcherFd(pid), AnyWatches()});
-      return {pid, SetAttr{{}, std::move(attributes)}};
-    }
+    std::tie(pid, std::ignore) = Unfilled<Eventpoll>(pid);
     do {
       EpollTargets set;
       for (std::uint32_t i = Below(4); OneIn(30) ? false : i < 4; ++i) {
-        set.targets.push_back(AnyTarget(pid));
+        set.targets.push_back(AnyTarget(OpenFd(pid)));
       }
-      attributes->descriptors.push_back({SetFd(pid), std::move(set)});
+      attributes->descriptors.push_back({Unfilled<Eventpoll>(pid).second, std::move(set)});
     } while (OneIn(4));
     return {pid, SetAttr{{}, std::move(attributes)}};
   }
@@ -471,6 +474,7 @@ class ProgramMaker : private FileMaker {
     switch (topic_) {
       case Topic::kProcesses:
         return OneOfProcesses(pid);
+      case Topic::kEvents:
       case Topic::kFiles:
         return OneIn(3) ? OneOfProcesses(pid) : OneOfFiles(pid);
       case Topic::kMemory:
@@ -483,12 +487,13 @@ class ProgramMaker : private FileMaker {
   }
 
   const MemoryFeatures& features_;
+  const unsigned seed_;
   Topic topic_ = Topic::kAll;
   bool loads_private_files_ = false;
   bool leases_ = false, has_leases_ = false;
   Program program_;
   std::vector<std::string> errors_;
-  bool watching_ = false;  ///< late state is at watches
+  int stage_ = 0;  ///< late state is at sets, watches, marks, timers
   SimulatedState state_;
 };
 

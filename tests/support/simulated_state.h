@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/epoll.h>
+#include <sys/fanotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -38,6 +39,7 @@ class SimulatedLines {
     for (const auto& [description, name] : descriptions_) {
       WriteEpollSet(*description, name);
       WriteWatches(*description, name);
+      WriteMarks(*description, name);
     }
     return std::move(lines_);
   }
@@ -108,10 +110,41 @@ class SimulatedLines {
     }
   }
 
+  void WriteMarks(const check::Description& description, const std::string& name) {
+    for (const LateState& state : description.late) {
+      const auto* marks = std::get_if<FanotifyMarks>(&state);
+      for (std::size_t i = 0; marks != nullptr && i < marks->marks.size(); ++i) {
+        const FanotifyMark& it = marks->marks[i];
+        struct stat status = {};
+        if (it.type.value == FAN_MARK_INODE) stat(it.path->bytes.c_str(), &status);
+        lines_.AddWatch(name, StateLines::MarkText(it.type.value, it.flags.bits, it.mask.bits,
+                                                   it.ignored_mask.bits, status.st_ino));
+      }
+    }
+  }
+
+  static std::string TimerfdName(const check::Description& description, const Timerfd& timer) {
+    TimerfdSetting setting;
+    for (const LateState& state : description.late) {
+      if (const auto* set = std::get_if<TimerfdSetting>(&state)) setting = *set;
+    }
+    return StateLines::TimerfdText(timer.clock.value, description.file->flags.bits, setting);
+  }
+
+  static std::string NamespaceName(const NamespaceFile& body, std::uint64_t flags) {
+    for (const FlagName& row : NamespaceTypeKind::Names()) {
+      if (row.value == body.type.value) {
+        return StateLines::NamespaceText(std::string(row.name), flags);
+      }
+    }
+    return "NS";
+  }
+
   /// A PIDFD tells of its target while that is there.
   std::string PidfdName(const check::Description& description, const Pidfd& pidfd,
                         std::uint64_t flags) const {
-    const Pid target = kernel_.HasLostTarget(description) ? -1 : pidfd.target->value;
+    const bool gone = pidfd.dead || kernel_.HasLostTarget(description);
+    const Pid target = gone ? -1 : pidfd.target->value;
     return StateLines::PidfdText(target, pidfd.thread, flags);
   }
 
@@ -128,9 +161,7 @@ class SimulatedLines {
       return StateLines::FanotifyText(fan->init_flags.bits, fan->event_flags.bits, flags);
     }
     if (std::holds_alternative<Eventpoll>(file.body)) return StateLines::EventpollText(flags);
-    if (const auto* timer = As<Timerfd>(file)) {
-      return StateLines::TimerfdText(timer->clock.value, flags);
-    }
+    if (const auto* it = As<NamespaceFile>(file)) return NamespaceName(*it, flags);
     if (const auto* netlink = As<NetlinkSocket>(file)) {
       std::uint64_t groups = 0;
       for (const std::uint32_t group : netlink->groups) groups |= std::uint64_t{1} << (group - 1);
@@ -146,9 +177,12 @@ class SimulatedLines {
     const File& file = *description.file;
     if (description.pipe != nullptr) {
       const PipeContent& content = description.pipe->content;
-      return StateLines::PipeText(content.capacity.value_or(kDefault),
+      const auto* fifo = As<Fifo>(file);
+      return (fifo == nullptr ? "" : fifo->path.bytes + " ") +
+             StateLines::PipeText(content.capacity.value_or(kDefault),
                                   content.data ? content.data->bytes : 0, file.flags.bits);
     }
+    if (const auto* timer = As<Timerfd>(file)) return TimerfdName(description, *timer);
     if (const auto* pidfd = As<Pidfd>(file)) {
       return PidfdName(description, *pidfd, file.flags.bits);
     }

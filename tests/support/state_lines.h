@@ -71,8 +71,21 @@ class StateLines {
   static std::string SignalfdText(std::uint64_t mask, std::uint64_t flags) {
     return FileText("SIGNALFD " + HexText(mask), flags, 0);
   }
-  static std::string TimerfdText(std::uint64_t clock, std::uint64_t flags) {
-    return FileText("TIMERFD clock " + std::to_string(clock), flags, 0);
+  static std::string MarkText(std::uint64_t type, std::uint64_t flags, std::uint64_t mask,
+                              std::uint64_t ignored, std::uint64_t inode) {
+    return "mark of type " + HexText(type) + " " + HexText(flags) + " " + HexText(mask) +
+           " without " + HexText(ignored) + " inode " + std::to_string(inode);
+  }
+  static std::string TimerfdText(std::uint64_t clock, std::uint64_t flags,
+                                 const TimerfdSetting& timer) {
+    return FileText("TIMERFD clock " + std::to_string(clock) + " " +
+                        HexText(timer.settime_flags.bits) + " ticks " +
+                        std::to_string(timer.ticks) + " value " + TimeText(timer.value, 100) +
+                        " interval " + TimeText(timer.interval, 1),
+                    flags, 0);
+  }
+  static std::string NamespaceText(const std::string& type, std::uint64_t flags) {
+    return FileText("NS " + type, flags, 0);
   }
   /// Of those that are bound. `groups`: the first 32, a bit each.
   static std::string NetlinkText(std::uint64_t protocol, std::uint64_t port, std::uint64_t groups) {
@@ -108,6 +121,12 @@ class StateLines {
   std::size_t size() const { return lines_.size(); }
 
  private:
+  /// Time passes: in `steps` of so many seconds. The kernel's times end 292 years after 1970.
+  static std::string TimeText(const TimeSpan& time, std::uint64_t steps) {
+    if (time.sec > 7'000'000'000) return "for ever";
+    if (steps == 1) return std::to_string(time.sec) + " " + std::to_string(time.nsec);
+    return time.IsZero() ? "none" : std::to_string((time.sec + steps / 2) / steps);
+  }
   void Add(Pid pid, const std::string& text) {
     lines_.insert("process " + std::to_string(pid) + ": " + text);
   }

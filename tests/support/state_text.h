@@ -142,6 +142,8 @@ class StateText {
     if (auto* socket = std::get_if<UnixSocket>(&file->body)) {
       Renumber(&socket->socket_id.value, &sockets_);
     }
+    auto* pidfd = std::get_if<Pidfd>(&file->body);
+    if (pidfd != nullptr && pidfd->dead) Renumber(&pidfd->dead->value, &dead_);
     auto* regular = std::get_if<RegularFile>(&file->body);
     if (regular != nullptr && regular->unlinked) {
       Renumber(&regular->unlinked->id.value, &unlinked_);
@@ -284,7 +286,7 @@ class StateText {
   std::unordered_map<const check::Table*, Pid> tables_;
   std::unordered_map<const check::Description*, std::size_t> descriptions_;
   mutable std::unordered_map<const Object*, std::size_t> numbers_;
-  std::unordered_map<std::uint64_t, std::size_t> files_, fifos_, sockets_, unlinked_;
+  std::unordered_map<std::uint64_t, std::size_t> files_, fifos_, sockets_, unlinked_, dead_;
   std::unordered_map<const Object*, bool> objects_;
 };
 
