@@ -4,14 +4,19 @@
  *   pairs  both ends of a pair of unix sockets, with something queued in both
  *   sets   pipes, and one set of epoll(7) that waits for them
  *   events of eventfd(2), and one such set
+ *   unlinked  files with something in them and no name
+ *   locks     files that are locked: by fcntl(2), by the description, by flock(2) in turn
  * usage: descriptors KIND PROCESSES EACH READY; the file READY appears when all are there, and has
  * the seconds that making them took. */
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -20,7 +25,25 @@
 enum { kFullPipes = 8 }; /* of each process */
 static const char kQueued[64] = "what nobody has read yet";
 
+static int MakeFiles(int locked, int each) {
+  for (int i = 0; i < each; ++i) {
+    char name[64];
+    snprintf(name, sizeof name, "file-%d-%d", (int)getpid(), i);
+    const int file = open(name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (file < 0 || write(file, kQueued, sizeof kQueued) != sizeof kQueued) return -1;
+    struct flock whole = {.l_type = F_WRLCK};
+    if (!locked && unlink(name) != 0) return -1;
+    if (locked && i % 3 == 2 && flock(file, LOCK_EX) != 0) return -1;
+    if (locked && i % 3 < 2 && fcntl(file, i % 3 == 0 ? F_SETLK : F_OFD_SETLK, &whole) != 0) {
+      return -1;
+    }
+  }
+  return 0;
+}
+
 static int Make(const char* kind, int each) {
+  const int locked = strcmp(kind, "locks") == 0;
+  if (locked || strcmp(kind, "unlinked") == 0) return MakeFiles(locked, each);
   const int pairs = strcmp(kind, "pairs") == 0;
   const int events = strcmp(kind, "events") == 0;
   const int set = events || strcmp(kind, "sets") == 0 ? epoll_create1(0) : -1;

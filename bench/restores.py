@@ -117,8 +117,9 @@ class Tree:
         else:
             root, self.making = start(bench, self.folder, tool, arguments)
         self.pids = tree_of(root)
-        subprocess.run([criu, "dump", "-t", str(root), "-D", self.images, "-o", "/dev/null"],
-                       check=True)
+        self.consent = ["--file-locks"] if "locks" in arguments else []
+        subprocess.run([criu, "dump", "-t", str(root), "-D", self.images, "-o", "/dev/null",
+                        *self.consent], check=True)
         reap()
         self.plan = self.folder / "plan.json"
         subprocess.run([bench.crgen, "-q", self.images, "-o", self.plan], check=True)
@@ -149,8 +150,9 @@ def measure(bench, summary):
         images = str(tree.images)
         commands = {
             "crrestore": [str(bench.build / "restorer/crrestore"), str(tree.plan), "--images",
-                          images, "--detach"],
-            "criu restore": [criu, "restore", "-D", images, "-d", "-v0", "-o", "/dev/null"],
+                          images, "--detach", *tree.consent],
+            "criu restore": [criu, "restore", "-D", images, "-d", "-v0", "-o", "/dev/null",
+                             *tree.consent],
         }
         if more:
             del commands["criu restore"]

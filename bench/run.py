@@ -62,6 +62,8 @@ class Sizes:
             ("20 pipes in 2 sets", "descriptors", "sets", 2, 10, 0),
             ("40 pipes in 2 sets", "descriptors", "sets", 2, 10, 10),
             ("40 eventfds in 2 sets", "descriptors", "events", 2, 10, 10),
+            ("20 unlinked files", "descriptors", "unlinked", 2, 10, 0),
+            ("20 locks", "descriptors", "locks", 2, 10, 0),
         ) if quick else (
             ("1 process", "sleepers", 1, 0, 0), ("100 processes", "sleepers", 100, 0, 0),
             ("1,000 processes", "sleepers", 1000, 0, 0),
@@ -76,7 +78,11 @@ class Sizes:
             ("100,000 pipes in 20 sets", "descriptors", "sets", 20, 10, 4990),
             # A process has 20,000 descriptors at most where nobody may raise RLIMIT_NOFILE.
             ("19,000 eventfds in a set", "descriptors", "events", 1, 10, 18990),
-            ("100,000 eventfds in 6 sets", "descriptors", "events", 6, 10, 16657))
+            ("100,000 eventfds in 6 sets", "descriptors", "events", 6, 10, 16657),
+            ("1,000 unlinked files", "descriptors", "unlinked", 1, 1000, 0),
+            ("10,000 unlinked files", "descriptors", "unlinked", 1, 10000, 0),
+            ("1,000 locks", "descriptors", "locks", 1, 1000, 0),
+            ("10,000 locks", "descriptors", "locks", 1, 10000, 0))
         # A command that took so many seconds is not run again; one that takes longer is stopped.
         self.enough, self.limit = (5, 60) if quick else (10, 120)
         self.micro = ["--benchmark_min_time=0.01", "--benchmark_filter=Program|LoadDump|/1024$"] \

@@ -1,11 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "preflight/descriptors.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
+#include <map>
+#include <set>
+#include <string_view>
+#include <utility>
 
 #include "dsl/references.h"
 
 namespace crgen::preflight {
+namespace {
+
+/// What of a file without a name is held at once.
+struct Held {
+  std::set<UnlinkedId> names;
+  std::uint64_t own = 0;                           ///< descriptions that are not opened through it
+  std::map<std::string_view, std::uint64_t> runs;  ///< of its content, by image
+};
+
+/// Those that the supervisor opens itself.
+bool IsOwn(OpenFlags flags) { return flags.Has(O_NOFOLLOW) || flags.Has(O_TMPFILE); }
+
+}  // namespace
 
 Fd FirstUnusedFd(const Program& program) {
   Fd first = 0;
@@ -30,6 +49,44 @@ std::uint64_t SpareDescriptors(const Program& program) {
     }
   }
   return kOwn + mounts;
+}
+
+std::uint64_t HeldDescriptors(const Program& program) {
+  std::map<UnlinkedId, std::uint64_t> file_of;
+  std::map<std::uint64_t, Held> files;
+  std::set<std::pair<std::string_view, std::string_view>> links;
+  std::set<std::string_view> named;
+  std::map<std::string_view, std::uint64_t> runs;  // of bytes, by image
+  std::uint64_t held = 0;
+  const auto add = [&](const File& file) {
+    if (const auto name = UnlinkedOf(file)) {
+      const Unlinked& it = *name->file;
+      const auto [known, fresh] = file_of.try_emplace(it.id, it.link_of.value_or(it.id.value));
+      Held& of = files[known->second];
+      of.names.insert(it.id);
+      of.own += IsOwn(file.flags) ? 1 : 0;
+      for (const ContentRun& part : it.content) ++of.runs[part.source.image];
+    } else if (const auto link = LinkedOf(file)) {
+      links.emplace(link->path->bytes, link->link->bytes);
+      held += IsOwn(file.flags) ? 1 : 0;
+    } else if (const auto* regular = As<RegularFile>(file)) {
+      named.insert(regular->path.bytes);
+    }
+  };
+  for (const Command& command : program) {
+    ForEachSource(command.body, [&](const ImageSpan& it, std::uint64_t) { ++runs[it.image]; });
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    if (open != nullptr) ForEachOpened(*open, [&](Fd, const File& file, bool) { add(file); });
+  }
+  if (files.empty() && links.empty()) return 0;
+  for (const auto& [id, file] : files) {
+    const auto released = static_cast<std::uint64_t>(std::ranges::count_if(
+        file.runs, [&](const auto& own) { return runs.at(own.first) == own.second; }));
+    const std::uint64_t made = file.names.size() + file.own;
+    held += made - std::min(made, released);
+  }
+  constexpr std::uint64_t kOthers = 64;  // folders, what is mapped, one that is just being filled
+  return held + 2 * links.size() + runs.size() + named.size() + kOthers;
 }
 
 }  // namespace crgen::preflight

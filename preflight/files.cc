@@ -19,8 +19,10 @@
 #include "model/one_of.h"
 #include "model/printable.h"
 #include "model/proc_path.h"
+#include "preflight/descriptors.h"
 #include "preflight/file_facts.h"
 #include "preflight/file_look.h"
+#include "preflight/limits.h"
 #include "preflight/question.h"
 #include "preflight/socket_files.h"
 #include "preflight/socket_holder.h"
@@ -62,6 +64,15 @@ class FileQuestion : public QuestionOn<FileQuestion> {
       for (const std::string& name : free_names_) CheckBelow(fs.root.bytes, name);
     }
     if (!fs.cwd_unlinked) CheckDirectory(fs.cwd.bytes);
+  }
+
+  void Finish() override {
+    const std::uint64_t held = HeldDescriptors(context_.program);
+    const rlim_t most = LimitOf(host_, RLIMIT_NOFILE).rlim_max;
+    if (held <= most) return;
+    findings_.Wrong("files without a name take about " + std::to_string(held) +
+                        " descriptors of the restore, above RLIMIT_NOFILE, " + std::to_string(most),
+                    "ulimit -n");
   }
 
  private:

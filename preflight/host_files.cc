@@ -59,6 +59,13 @@ void HostFiles::Close() {
   }
 }
 
+void HostFiles::CloseImage(const std::string& name) {
+  const auto found = images_.find(name);
+  if (found == images_.end()) return;
+  close(found->second);
+  images_.erase(found);
+}
+
 std::string WatchedKey(const std::optional<Text>& path, const std::optional<InodeHandle>& handle) {
   std::string key = path ? "path " + path->bytes : "";
   key += '\0';

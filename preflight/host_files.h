@@ -34,6 +34,8 @@ class HostFiles {
 
   /// Take over `fd`.
   void HoldImage(const std::string& name, int fd) { images_.emplace(name, fd); }
+  /// Whoever needed it has what he needed.
+  void CloseImage(const std::string& name);
   void HoldFile(const std::string& path, int fd) { files_.emplace(path, fd); }
   /// Likewise of what is watched, by WatchedKey().
   int watched(const std::string& key) const { return Find(watched_, key); }

@@ -12,6 +12,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <new>
@@ -37,13 +38,15 @@ struct Report {
   char what[1000] = "";
 };
 
-/// Between the two processes: two reports, and a byte in between.
+/// Between the two processes: three reports, and a byte between each two. With the second byte the
+/// one that the user has started has said that it has not failed: only then does anything go that
+/// was there before.
 void Tell(int channel, const Report& report) {
   [[maybe_unused]] const ssize_t sent =
       send(channel, &report, sizeof report, MSG_NOSIGNAL | MSG_EOR);
 }
 
-/// The other one knows the root, and has had its time to fail.
+/// The other one has heard the last report, and has had its time to fail.
 bool MayGoOn(int channel) {
   char word = 0;
   ssize_t got;
@@ -121,11 +124,17 @@ void LetGoOfCaller() {
   RestoreProblem problem;
   try {
     Supervisor supervisor(program, schedule, files, cgroups, options, records);
-    problem = supervisor.Run(text_size, [&](pid_t root) {
-      report.root = root;
+    const auto ask = [&] {
       Tell(channel, report);
       return MayGoOn(channel);
-    });
+    };
+    problem = supervisor.Run(
+        text_size,
+        [&](pid_t root) {
+          report.root = root;
+          return ask();
+        },
+        ask);
   } catch (const std::bad_alloc&) {
     problem = {"out of memory"};
   }
@@ -198,6 +207,12 @@ RestoreProblem Hear(int channel, pid_t restorer, Report* report) {
   return {report->what, report->command};
 }
 
+/// Lets the restorer go on, and hears what it says then.
+RestoreProblem GoOn(int channel, pid_t restorer, Report* report) {
+  if (send(channel, "", 1, MSG_NOSIGNAL) != 1) return {ErrorText("send to the supervisor")};
+  return Hear(channel, restorer, report);
+}
+
 }  // namespace
 
 RestoreResult Restore(const Program& program, const Schedule& schedule, std::uint64_t text_size,
@@ -246,12 +261,12 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     result.root = options.new_pid_namespace ? NumberHere(restorer, report.root) : report.root;
     result.problem.what = pidfile.Write(result.root);
   }
-  if (!result.problem) {
-    if (send(channel[0], "", 1, MSG_NOSIGNAL) != 1) {
-      result.problem.what = ErrorText("send to the supervisor");
-    } else {
-      result.problem = Hear(channel[0], restorer, &report);
-    }
+  if (!result.problem) result.problem = GoOn(channel[0], restorer, &report);
+  if (!result.problem && send(channel[0], "", 1, MSG_NOSIGNAL) != 1) {
+    result.problem.what = ErrorText("send to the supervisor");
+  }
+  if (!result.problem && Hear(channel[0], restorer, &report)) {
+    std::fprintf(stderr, "crrestore: warning: hard links of the dumper may be left\n");
   }
   if (options.timed) result.times = ReadTimes(program, schedule, records.board);
   if (result.problem) {

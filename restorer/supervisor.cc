@@ -43,6 +43,8 @@ extern const Setup* fault_setup;
 
 namespace {
 
+constexpr const char* kStarterGone = "the process that was started has gone";
+
 RestoreProblem FirstOf(const Diagnostics& diag) {
   return {diag.entries().back().where + ": " + diag.entries().back().what, -1};
 }
@@ -73,7 +75,8 @@ std::uint64_t Now() {
 }  // namespace
 
 RestoreProblem Supervisor::Run(std::uint64_t text_size,
-                               const std::function<bool(pid_t root)>& ready) {
+                               const std::function<bool(pid_t root)>& ready,
+                               const std::function<bool()>& running) {
   const Ticks ticks;
   if (RestoreProblem problem = Build(text_size)) return problem;
   watch_ = std::make_unique<Watch>(program_, arena_, script_, options_.timeout);
@@ -109,7 +112,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   for (const auto& [socket, root] : name_roots_) RemoveNameRoot(socket, root);
   NetworkUnlock lock(program_, options_);
   if (std::string problem = lock.Find(); !problem.empty()) return {problem, -1};
-  if (!ready(root_)) return {"the process that was started has gone", -1};
+  if (!ready(root_)) return {kStarterGone, -1};
   BlockStop();
   if (AskedToStop()) return {"interrupted", -1};
   if (!options_.console_socket.empty()) {
@@ -126,6 +129,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (problem.empty() && lock.may_be_gone()) problem = connections.Probe();
   if (problem.empty()) problem = cgroups_.Freeze();
   if (problem.empty()) problem = handover.Release(options_.stop);
+  if (problem.empty() && !running()) problem = kStarterGone;
   if (!problem.empty()) {
     connections.Hold();
     if (lock.may_be_gone()) {

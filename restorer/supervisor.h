@@ -20,7 +20,7 @@ namespace crgen::restorer {
 
 class Supervisor {
  public:
-  Supervisor(const Program& program, const Schedule& schedule, const HostFiles& files,
+  Supervisor(const Program& program, const Schedule& schedule, HostFiles& files,
              const Cgroups& cgroups, const RestoreOptions& options, const Records& records)
       : program_(program),
         schedule_(schedule),
@@ -31,9 +31,10 @@ class Supervisor {
         names_(records.names) {}
 
   /// Everything up to running processes. When all are ready and none runs yet, `ready` is called
-  /// with the root's number in this process's pid namespace; false: it has failed. The problem, or
-  /// none.
-  RestoreProblem Run(std::uint64_t text_size, const std::function<bool(pid_t root)>& ready);
+  /// with the root's number in this process's pid namespace, and `running` when all run; false: it
+  /// has failed. What the dumper has left outside is there until then. The problem, or none.
+  RestoreProblem Run(std::uint64_t text_size, const std::function<bool(pid_t root)>& ready,
+                     const std::function<bool()>& running);
 
  private:
   RestoreProblem Build(std::uint64_t text_size);
@@ -45,7 +46,7 @@ class Supervisor {
 
   const Program& program_;
   const Schedule& schedule_;
-  const HostFiles& files_;
+  HostFiles& files_;
   const Cgroups& cgroups_;
   const RestoreOptions& options_;
   const int board_;  ///< a memfd

@@ -99,7 +99,11 @@ struct Folder {
 /// Makes them; each function gives the problem, or nothing.
 class Maker {
  public:
-  explicit Maker(Services* services) : services_(*services) {}
+  Maker(const Program& program, Services* services) : services_(*services) {
+    for (const Command& command : program) {
+      ForEachSource(command.body, [&](const ImageSpan& it, std::uint64_t) { ++runs_[it.image]; });
+    }
+  }
   ~Maker() {
     while (!folders_.empty()) folders_.pop_back();
   }
@@ -126,6 +130,8 @@ class Maker {
   int HeldOf(const Name& name) const { return std::stoi(services_.unlinked.at(name.id)); }
 
   Services& services_;
+  std::map<std::string, std::uint64_t> runs_;     ///< of bytes still wanted, by image
+  std::set<std::string> links_;                   ///< one may be of several paths
   std::vector<std::unique_ptr<Folder>> folders_;  ///< those inside others behind them
   std::map<std::string, const Folder*> by_path_;  ///< by the path that leads to them no more
 };
@@ -354,6 +360,9 @@ std::string Maker::MakeFile(UnlinkedFile& file) {
     name.momentary.reset();
     name.place.reset();
   }
+  for (const ContentRun& part : file.it->content) {  // and of their images
+    if (--runs_[part.source.image] == 0) services_.files->CloseImage(part.source.image);
+  }
   return problem;
 }
 
@@ -394,7 +403,7 @@ std::string Maker::OpenLink(const LinkedFile& linked) {
     services_.made[it.id] = fd;
     if (!SameInode(opened, facts)) return from + ": replaced as it was opened";
   }
-  services_.links.push_back({from, facts.st_dev, facts.st_ino});
+  if (links_.insert(from).second) services_.links.push_back({from, facts.st_dev, facts.st_ino});
   if (!momentary.Remove()) return name.path + ": " + std::strerror(errno);
   return CheckLinks(held, facts.st_nlink, name.path);
 }
@@ -455,7 +464,7 @@ std::string MakeUnlinked(const Program& program, Services* services) {
   for (auto& [id, file] : wanted.files) {
     if (S_ISDIR(*file.it->mode)) directories.emplace(file.names.front().path, &file);
   }
-  Maker maker(services);
+  Maker maker(program, services);
   const auto run = [&](const UnlinkedFile& file, auto&& step) {
     if (!problem.empty()) return;
     problem = step();

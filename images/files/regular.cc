@@ -87,6 +87,13 @@ std::string RefusedOfGone(const std::optional<ProcPath>& owner, std::string_view
   return "";
 }
 
+/// Whether it is below the proc(5) of a thread that a process of the tree has no more: nobody can
+/// take the place of a thread and leave it again.
+bool IsOfGoneThread(std::string_view path, const std::unordered_set<Pid>& taken) {
+  const auto owner = ParseProcPath(path);
+  return owner && owner->tid != 0 && taken.contains(owner->pid) && !taken.contains(owner->tid);
+}
+
 /// The file was there once: what its entry says of it, its content cannot contradict.
 void CheckGhost(const Unlinked& ghost, const RegularFile& body, const std::string& image,
                 const Place& place) {
@@ -137,6 +144,10 @@ Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const Ima
   const auto remap = loader.remaps.find(entry.id());
   if (remap == loader.remaps.end()) {
     if ((file->flags & kTmpfile) != 0) DropTmpfile(at.Where("reg.flags"), loader, file);
+    if (IsOfGoneThread(from.name(), loader.taken)) {
+      file->unsupported = "file " + from.name() +
+                          " is not reachable by its name: it belonged to a thread that is gone";
+    }
     return Result::kOk;
   }
   if (Failed(Reach(remap->second, loader, file))) return Result::kError;

@@ -50,7 +50,7 @@ class UserHolder;
 struct Services {
   int fd = -1;                            ///< /proc/self/fd, where the names are
   int pidfd = -1;                         ///< of the supervisor, to take descriptions over
-  const HostFiles* files = nullptr;       ///< what preflight has looked at
+  HostFiles* files = nullptr;             ///< what preflight has looked at
   const Cgroups* cgroups = nullptr;       ///< those of the plan; null: it has none
   std::map<InodeId, std::string> memfds;  ///< objects that the supervisor has made
   std::map<PipeId, HeldPipe> pipes;

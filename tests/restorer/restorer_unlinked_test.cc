@@ -2,7 +2,10 @@
 // Files without a name: made for the moment of an opening, and nothing of that is left, whatever
 // fails.
 #include <fcntl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
 
 #include <filesystem>
 #include <set>
@@ -77,6 +80,55 @@ class RestorerUnlinkedTest : public RestorerTest {
       names.insert(entry.path().filename());
     }
     return names;
+  }
+  /// A file of which the dumper's hard link is left.
+  void Linked(Plan& plan) const {
+    plan.Add("OPEN_FILE", Pid(0),
+             {{"fd", 3},
+              {"file",
+               {{"type", "REG"},
+                {"id", 3},
+                {"path", Path("files/gone")},
+                {"opened_by", Path("files/link_remap.1")},
+                {"size", 6},
+                {"flags", {"O_RDWR"}}}}});
+  }
+  /// Restores plan.json; one of the words between the process that is started here and the one that
+  /// restores fails with EIO, if there are so many. The exit status.
+  int RunWithFailingWord(int failing, bool* failed) const {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      ptrace(PTRACE_TRACEME, 0, 0, 0);
+      if (chdir(folder_.c_str()) != 0) _exit(127);
+      execl(CRRESTORE_BINARY, "crrestore", "plan.json", "--detach", nullptr);
+      _exit(127);
+    }
+    int status = 0;
+    waitpid(pid, &status, 0);
+    ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL);
+    bool fails = false;
+    for (int signal = 0;;) {
+      ptrace(PTRACE_SYSCALL, pid, 0, signal);
+      if (waitpid(pid, &status, __WALL) != pid || !WIFSTOPPED(status)) break;
+      signal = WSTOPSIG(status) == (SIGTRAP | 0x80) ? 0 : WSTOPSIG(status);
+      if (signal != 0) continue;
+      user_regs_struct regs;
+      ptrace(PTRACE_GETREGS, pid, 0, &regs);
+      const bool begins = static_cast<long>(regs.rax) == -ENOSYS && !fails;
+      const bool word = regs.orig_rax == SYS_recvfrom || regs.orig_rax == SYS_sendto;
+      if (fails) {
+        regs.rax = static_cast<unsigned long long>(-EIO);
+        fails = false;
+      } else if (begins && word && --failing == 0) {
+        // A word is told or not; who does not hear one does not hear what has been told.
+        if (regs.orig_rax == SYS_sendto) regs.orig_rax = ~0ull;
+        *failed = fails = true;
+      } else {
+        continue;
+      }
+      ptrace(PTRACE_SETREGS, pid, 0, &regs);
+    }
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
   void ExpectRefused(const Plan& plan, const std::string& message, int status = 3) {
     const std::set<std::string> before = Names();
@@ -323,15 +375,7 @@ TEST_F(RestorerUnlinkedTest, TheDumpersLinkGoesWithTheHandOver) {
   fs::create_hard_link(Path("files/kept"), Path("files/link_remap.1"));
   const auto plan = [&] {
     Plan it = Begin();
-    it.Add("OPEN_FILE", Pid(0),
-           {{"fd", 3},
-            {"file",
-             {{"type", "REG"},
-              {"id", 3},
-              {"path", Path("files/gone")},
-              {"opened_by", Path("files/link_remap.1")},
-              {"size", 6},
-              {"flags", {"O_RDWR"}}}}});
+    Linked(it);
     it.Resume(Pid(0));
     return it;
   };
@@ -344,6 +388,38 @@ TEST_F(RestorerUnlinkedTest, TheDumpersLinkGoesWithTheHandOver) {
   EXPECT_EQ(Link(3), Path("files/gone") + " (deleted)");
   EXPECT_EQ(Names(), (std::set<std::string>{"kept"}));
   EXPECT_EQ(Facts(3).st_nlink, 1u);
+}
+
+/// What this process is told and tells (recvfrom(2), sendto(2)) fails, one call after another: who
+/// has said that it has failed has changed nothing.
+TEST_F(RestorerUnlinkedTest, TheDumpersLinkStaysWhicheverWordFails) {
+  std::ofstream(Path("files/kept")) << "linked";
+  Plan plan = Begin();
+  Linked(plan);
+  plan.Resume(Pid(0));
+  std::ofstream(folder_ + "/plan.json") << plan.Text();
+  int failures = 0, restored = 0;
+  for (int call = 1; restored < 2 && call < 20; ++call) {
+    SCOPED_TRACE(call);
+    if (!fs::exists(Path("files/link_remap.1"))) {
+      fs::create_hard_link(Path("files/kept"), Path("files/link_remap.1"));
+    }
+    bool failed = false;
+    const int status = RunWithFailingWord(call, &failed);
+    if (!failed) ++restored;
+    if (status != 0) {
+      ++failures;
+      EXPECT_EQ(status, 5);
+      EXPECT_TRUE(Left().empty());
+      EXPECT_EQ(Names(), (std::set<std::string>{"kept", "link_remap.1"}));
+    } else {
+      EXPECT_EQ(Link(3), Path("files/gone") + " (deleted)");
+      EXPECT_EQ(Names(), (std::set<std::string>{"kept"}));
+    }
+    KillEverybody();
+  }
+  EXPECT_GE(failures, 4);
+  EXPECT_EQ(restored, 2);
 }
 
 /// The caller's limit of descriptors holds for who is restored, not for the restorer.
@@ -367,6 +443,33 @@ TEST_F(RestorerUnlinkedTest, MoreFilesThanTheCallerMayHaveOpen) {
     if (line.starts_with("SigIgn:")) std::istringstream(line.substr(7)) >> ignored;
   }
   EXPECT_EQ(ignored, "0000000000000000");
+}
+
+/// Each with an image of its own: what is in a file is no longer held when the next one is made.
+TEST_F(RestorerUnlinkedTest, HoldsOneDescriptorOfEachFile) {
+  const auto plan = [this](int files) {
+    Plan it = Begin();
+    for (int i = 0; i < files; ++i) {
+      const std::string image = "ghost-" + std::to_string(i) + ".img";
+      std::ofstream(folder_ + "/" + image) << "headhello world";
+      Json file = New(1 + i);
+      file["content"][0]["source"]["image"] = image;
+      Open(it, 3 + i, "gone" + std::to_string(i), file);
+    }
+    it.Resume(Pid(0));
+    return it;
+  };
+  const Outcome outcome = Run(plan(120), "--detach", "ulimit -n 200 &&");
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(Facts(122).st_size, 11);
+  KillEverybody();
+  const Outcome refused = Run(plan(180), "--detach", "ulimit -n 200 &&");
+  EXPECT_EQ(refused.status, 3);
+  EXPECT_NE(refused.errors.find("files without a name take about "), std::string::npos)
+      << refused.errors;
+  EXPECT_NE(refused.errors.find("above RLIMIT_NOFILE, 200"), std::string::npos) << refused.errors;
+  EXPECT_TRUE(Left().empty());
+  EXPECT_TRUE(Names().empty());
 }
 
 TEST_F(RestorerUnlinkedTest, AFileThatMayNotBecomeSoLargeIsAnErrorByName) {

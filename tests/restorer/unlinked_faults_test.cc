@@ -8,13 +8,19 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <random>
+#include <regex>
 #include <set>
 
 #include "dsl/json/program_json.h"
 #include "restorer/cleanup.h"
+#include "restorer/momentary_name.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/unlinked.h"
+#include "tests/support/seed.h"
 
 namespace crgen::restorer {
 namespace {
@@ -44,7 +50,6 @@ class UnlinkedFaultsTest : public ::testing::Test {
     folder_ = name;
     fs::create_directory(Path(""));
     std::ofstream(folder_ + "/image") << "headhello world";
-    files_.HoldImage("image", open((folder_ + "/image").c_str(), O_PATH | O_CLOEXEC));
   }
   void TearDown() override {
     if (!folder_.empty()) fs::remove_all(folder_);
@@ -135,6 +140,8 @@ class UnlinkedFaultsTest : public ::testing::Test {
     program_.clear();
     EXPECT_TRUE(Succeeded(ReadProgram(plan_.dump(), "plan", &program_, diag)))
         << (diag.entries().empty() ? "" : diag.entries().front().what);
+    files_.CloseImage("image");  // held until nobody wants more of it
+    files_.HoldImage("image", open((folder_ + "/image").c_str(), O_PATH | O_CLOEXEC));
     services->files = &files_;
     return MakeUnlinked(program_, services);
   }
@@ -268,6 +275,154 @@ TEST_F(UnlinkedFaultsTest, NamesThatAreTakenStay) {
   std::getline(std::ifstream(Path("folder")), text);
   EXPECT_EQ(text, "live");
   Close(services);
+}
+
+/// The kernel as judge: what open, link, unlink, rename, mkdir and rmdir in any order leave of open
+/// files is made again, and fstat(2) and the links of proc(5) say what they said.
+class UnlinkedHistoryTest : public UnlinkedFaultsTest {
+ protected:
+  struct Known {
+    struct stat facts;
+    std::string link;  ///< of proc(5)
+  };
+  struct Count {
+    int unlinked = 0, linked = 0, names = 0, folders = 0;
+  };
+  int Below(int end) { return static_cast<int>(random_() % static_cast<unsigned>(end)); }
+  std::string AnyName() {
+    const char* const kNames[] = {"a", "b", "c", "d", "d/a", "d/b", "d/a/b"};
+    return Path(kNames[Below(std::size(kNames))]);
+  }
+  void Step() {
+    const std::string name = AnyName(), other = AnyName();
+    switch (Below(11)) {
+      case 0:
+      case 1:
+        Take(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600 + Below(64)));
+        break;
+      case 2:
+        Take(open(name.c_str(), O_RDONLY | O_CLOEXEC));  // folders, too
+        break;
+      case 3:
+      case 4:
+      case 5:
+        if (link(name.c_str(), other.c_str()) == 0) Take(open(other.c_str(), O_RDWR | O_CLOEXEC));
+        break;
+      case 6:
+        rename(name.c_str(), other.c_str());
+        break;
+      case 7:
+        mkdir(name.c_str(), 0700 + Below(64));
+        break;
+      case 8:
+        rmdir(name.c_str());
+        break;
+      default:
+        unlink(name.c_str());
+    }
+  }
+  void Take(int fd) {
+    if (fd >= 0) open_.push_back(fd);
+  }
+  /// As the dumper does: what has no name, what has another one, and nothing of the rest.
+  std::map<int, Known> Dump() {
+    constexpr std::string_view kDeleted = " (deleted)";
+    std::map<int, Known> all;
+    std::map<std::string, int> ids;  // by inode, and by inode and path
+    for (const int fd : open_) {     // before there is any link of the dumper
+      fstat(fd, &all[fd].facts);
+      all[fd].link = Link(fd);
+    }
+    std::erase_if(all, [&](const auto& it) { return !it.second.link.ends_with(kDeleted); });
+    for (const auto& [fd, it] : all) {
+      const std::string path = it.link.substr(0, it.link.size() - kDeleted.size());
+      const std::string inode = std::to_string(it.facts.st_ino);
+      const bool folder = S_ISDIR(it.facts.st_mode);
+      Json file = {{"type", "REG"}, {"id", fd}, {"path", path}, {"flags", {"O_RDONLY"}}};
+      if (it.facts.st_nlink == 0) {
+        const auto [first, fresh] = ids.try_emplace(inode, fd);
+        const auto [known, named] = ids.try_emplace(inode + path, fd);
+        Json unlinked = folder ? Of(fd, it.facts.st_mode) : New(fd);
+        if (fresh) unlinked["mode"] = it.facts.st_mode;
+        if (!fresh) unlinked = {{"id", known->second}};
+        if (!fresh && named) unlinked["link_of"] = first->second;
+        count_.names += !fresh && named;
+        count_.folders += folder;
+        file["unlinked"] = unlinked;
+        ids_[fd] = known->second;
+      } else {
+        const std::string link = Path("link_remap." + inode);
+        linkat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(fd)).c_str(), AT_FDCWD, link.c_str(),
+               AT_SYMLINK_FOLLOW);
+        file["opened_by"] = link;
+        keys_[fd] = LinkKey(Text{path}, Text{link});
+      }
+      plan_.push_back({{"command", "OPEN_FILE"}, {"pid", 10}, {"fd", fd}, {"file", file}});
+    }
+    return all;
+  }
+  static std::string WithoutOtherNames(const std::string& path) {
+    return std::regex_replace(path, std::regex("\\.crrestore-[0-9]+"), "");
+  }
+  void Compare(const std::map<int, Known>& all, const Services& services) {
+    std::map<ino_t, ino_t> inodes;
+    for (const auto& [fd, before] : all) {
+      SCOPED_TRACE(before.link);
+      const bool linked = keys_.contains(fd);
+      const int held = std::stoi(
+          linked ? services.linked.at(keys_[fd])
+                 : services.unlinked.at(UnlinkedId{static_cast<std::uint64_t>(ids_[fd])}));
+      struct stat facts = {};
+      ASSERT_EQ(fstat(held, &facts), 0);
+      EXPECT_EQ(facts.st_nlink, before.facts.st_nlink);
+      EXPECT_EQ(facts.st_mode, before.facts.st_mode);
+      EXPECT_EQ(WithoutOtherNames(Link(held)), before.link);
+      EXPECT_TRUE(!linked || SameInode(facts, before.facts));
+      EXPECT_EQ(inodes.try_emplace(before.facts.st_ino, facts.st_ino).first->second, facts.st_ino);
+      (linked ? count_.linked : count_.unlinked)++;
+    }
+  }
+  void Forget() {
+    for (const int fd : open_) close(fd);
+    open_.clear();
+    plan_ = Json::array();
+    ids_.clear();
+    keys_.clear();
+    fs::remove_all(Path(""));
+    fs::create_directory(Path(""));
+  }
+
+  std::mt19937 random_{test::FirstSeed()};
+  std::vector<int> open_;
+  std::map<int, int> ids_;
+  std::map<int, std::string> keys_;
+  Count count_;
+};
+
+TEST_F(UnlinkedHistoryTest, FilesAreAsTheKernelHadThem) {
+  for (int round = 0; round < 400 && !HasFailure(); ++round) {
+    SCOPED_TRACE(round);
+    for (int i = 0; i < 60; ++i) Step();
+    const std::set<std::string> names = Names();
+    const std::map<int, Known> all = Dump();
+    const std::set<std::string> with_links = Names();
+    Services services;
+    ASSERT_EQ(Make(&services), "");
+    EXPECT_EQ(Names(), with_links);
+    ::testing::internal::CaptureStderr();
+    RemoveLinks(services.links, services.paths);
+    EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+    EXPECT_EQ(Names(), names);
+    Compare(all, services);
+    Close(services);
+    Forget();
+  }
+  std::printf("%d unlinked, %d of them by a further name, %d folders, %d with another name\n",
+              count_.unlinked, count_.names, count_.folders, count_.linked);
+  EXPECT_GT(count_.unlinked, 300);
+  EXPECT_GT(count_.linked, 100);
+  EXPECT_GT(count_.names, 20);
+  EXPECT_GT(count_.folders, 50);
 }
 
 }  // namespace
