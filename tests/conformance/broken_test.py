@@ -318,7 +318,7 @@ def restore(what, plan, line):
         return status
     if what == "restore, and load the rules then":
         status = run_edited(dropped(plan, "net.nftables"), line)
-        subprocess.call(["nsenter", "--net=/proc/200/ns/net", "nft", "-f", os.path.join(FOLDER, "images", "rules.nft")])
+        subprocess.call(["nsenter", "--net=/proc/200/ns/net", "nft", "-f", os.path.join(FOLDER, "images", "rules.img")])
         return status
     if what in ("restore, and fill the FIFO", "empty the FIFO, and restore"):
         status = subprocess.call(line) if what.startswith("restore") else 0
