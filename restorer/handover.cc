@@ -16,6 +16,7 @@
 
 #include "restorer/proc_files.h"
 #include "restorer/registers.h"
+#include "restorer/step_times.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/watch.h"
 
@@ -129,6 +130,12 @@ std::string Handover::AwaitInterrupted(ThreadStart& start) {
 
 /// All threads stop in pause(2), where they have nothing left to do.
 std::string Handover::StopAll() {
+  for (const ThreadStart& start : script_.threads) {
+    const Process& process = *start.thread->process;
+    if (process.resume_times == nullptr || !IsLeader(start)) continue;
+    process.resume_times->reached = process.end_times->done;
+    process.resume_times->begun = TimeNow();
+  }
   for (const ThreadStart& start : script_.threads) {
     if (Ptrace(PTRACE_INTERRUPT, start.number, 0, 0) != 0) return Failed(start, "PTRACE_INTERRUPT");
   }
@@ -295,10 +302,12 @@ std::string Handover::Release(bool stop_all) {
   }
   bool running = false;
   for (const ThreadStart& start : script_.threads) {
+    const Process& process = *start.thread->process;
     const bool detached = Ptrace(PTRACE_DETACH, start.number, 0, 0) == 0;
     // Those that run already may kill others, which is no failure of the restore.
     if (!detached && !(running && errno == ESRCH)) return Failed(start, "PTRACE_DETACH");
     running |= detached;
+    if (process.resume_times != nullptr) process.resume_times->done = TimeNow();
   }
   return "";
 }
