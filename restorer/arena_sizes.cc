@@ -22,7 +22,9 @@ ArenaSizes SizesFor(const Program& program, const Schedule& schedule, std::uint6
       sizeof(MadeFile) * NumberSocketFiles(program).size() + sizeof(Board) +
       sizeof(ProcessWords) * schedule.processes.size() +
       sizeof(Word) * (2 * schedule.steps.size() + schedule.processes.size() + all_threads);
-  if (timed) sizes.board += sizeof(StepTimes) * (schedule.steps.size() + 1);
+  if (timed) {
+    sizes.board += sizeof(StepTimes) * (schedule.steps.size() + schedule.processes.size() + 1);
+  }
   return sizes;
 }
 

@@ -22,6 +22,7 @@
 #include "restorer/late_files.h"
 #include "restorer/lease_breaks.h"
 #include "restorer/mounts.h"
+#include "restorer/step_times.h"
 
 namespace crgen::restorer {
 namespace {
@@ -78,7 +79,10 @@ class Compiler {
  private:
   void PrepareSetup() {
     script_.socket_files = arena_.NewOnBoard<MadeFile>(services_.socket_files.size());
-    if (services_.timed) script_.times = arena_.NewOnBoard<StepTimes>(schedule_.steps.size());
+    if (services_.timed) {
+      script_.times =
+          arena_.NewOnBoard<StepTimes>(schedule_.steps.size() + schedule_.processes.size());
+    }
     script_.board = arena_.NewOnBoard<Board>();
     script_.setup = arena_.New<Setup>();
     Setup& setup = *script_.setup;
@@ -214,7 +218,9 @@ class Compiler {
       if (op.kind == OpKind::kFork) {
         script_.births[schedule_.child[command_]] = {script_.processes[index], ops.size()};
       }
-      if (op.kind != OpKind::kNothing || op.await_count != 0 || op.done != nullptr) {
+      const bool timed =
+          op.times != nullptr && !(planned.resumes && IsOfTheEnd(program_[command_]));
+      if (op.kind != OpKind::kNothing || op.await_count != 0 || op.done != nullptr || timed) {
         ops.push_back(op);
       }
     }
@@ -231,6 +237,10 @@ class Compiler {
         process->loginuid = arena_.Text(std::to_string(loginuids_[index]));
       }
       attributes.End(own_, arena_, planned.resumes, &script_.threads);
+    }
+    if (planned.resumes && script_.times != nullptr) {
+      process->end_times = script_.times + schedule_.steps.size() + index;
+      process->resume_times = script_.times + planned.steps.back();
     }
   }
 

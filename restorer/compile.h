@@ -58,7 +58,7 @@ struct Script {
   std::vector<ThreadStart> threads;  ///< of all processes that resume
   LateFiles late_files;
   MadeFile* socket_files = nullptr;  ///< what is at the beginning of the board
-  StepTimes* times = nullptr;        ///< behind it, of all steps; null: nobody asks
+  StepTimes* times = nullptr;        ///< behind it, of all steps, then of the end of each process
   std::vector<HeldConnection> connections;
 };
 

@@ -18,7 +18,10 @@ bool CompiledLoads::Join(const LoadPages& load, Op& op, std::vector<Op>& ops) {
     slices_.push_back(slice);
   }
   image_end_ = load.source.offset + slice.size;
-  if (joins) return true;
+  if (joins) {
+    if (op.times != nullptr) op.times->reached = kWithTheOneBefore;
+    return true;
+  }
   image_ = load.source.image;
   op.kind = OpKind::kLoad;
   op.load.offset = load.source.offset;

@@ -17,6 +17,7 @@
 #include "restorer/proc_files.h"
 #include "restorer/registers.h"
 #include "restorer/release_gate.h"
+#include "restorer/step_times.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/watch.h"
 
@@ -130,6 +131,12 @@ std::string Handover::AwaitInterrupted(ThreadStart& start) {
 
 /// All threads stop in pause(2), where they have nothing left to do.
 std::string Handover::StopAll() {
+  for (const ThreadStart& start : script_.threads) {
+    const Process& process = *start.thread->process;
+    if (process.resume_times == nullptr || !IsLeader(start)) continue;
+    process.resume_times->reached = process.end_times->done;
+    process.resume_times->begun = TimeNow();
+  }
   for (const ThreadStart& start : script_.threads) {
     if (Ptrace(PTRACE_INTERRUPT, start.number, 0, 0) != 0) return Failed(start, "PTRACE_INTERRUPT");
   }
@@ -308,7 +315,11 @@ std::string Handover::Release(bool stop_all) {
   }
   gate.Open();
   // Those that run already may kill others, which is no failure of the restore.
-  for (const ThreadStart& start : script_.threads) Ptrace(PTRACE_DETACH, start.number, 0, 0);
+  for (const ThreadStart& start : script_.threads) {
+    Ptrace(PTRACE_DETACH, start.number, 0, 0);
+    const Process& process = *start.thread->process;
+    if (process.resume_times != nullptr) process.resume_times->done = TimeNow();
+  }
   return "";
 }
 

@@ -292,6 +292,7 @@ struct CgroupsOp {
 struct StepTimes {
   uint64_t reached, begun, done;
 };
+constexpr uint64_t kWithTheOneBefore = ~0ul;  ///< `reached`: one system call does both
 
 /// One step of one process.
 struct Op {
@@ -412,6 +413,9 @@ struct Process {
   const char* oom_score_adj;
   const char* loginuid;  ///< set before it has threads: each keeps its own
   uint64_t membarrier;   ///< commands of membarrier(2), as bits
+  // On the board; null: nobody asks.
+  StepTimes* end_times;     ///< from when all of the process is built: its last attributes
+  StepTimes* resume_times;  ///< of the step that is RESUME, which the supervisor does
 };
 
 /// A process in a user namespace of the plan's own asks for what takes rights outside: a size of a

@@ -11,7 +11,15 @@
 
 namespace crgen::restorer {
 
-/// What the steps have written on the board, a memfd. Empty: it cannot be read.
+/// As StepTimes has it.
+std::uint64_t TimeNow();
+
+/// Whether a process that resumes is done with it only when all are built: attributes, or what of
+/// them nothing later depends on, and RESUME.
+bool IsOfTheEnd(const Command& command);
+
+/// What the processes have written on the board, a memfd: the times of each step, then of the end
+/// of each process. Empty: it cannot be read.
 std::vector<StepTimes> ReadTimes(const Program& program, const Schedule& schedule, int board);
 
 /// The restore as views have it. `times` as RestoreResult has them.

@@ -29,6 +29,7 @@
 #include "restorer/redraw.h"
 #include "restorer/schedule.h"
 #include "restorer/services.h"
+#include "restorer/step_times.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/sysctl.h"
 #include "restorer/unlinked.h"
@@ -62,14 +63,6 @@ void LeaveRseq() {
 void Raise(Word* word) {
   __atomic_store_n(word, 1, __ATOMIC_SEQ_CST);
   syscall(__NR_futex, word, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
-}
-
-/// As StepTimes has it.
-std::uint64_t Now() {
-  timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 }  // namespace
@@ -242,17 +235,17 @@ RestoreProblem Supervisor::RunOwnCommands() {
   const Process& own = *script_.processes[0];
   for (std::uint32_t i = 0; i < own.op_count; ++i) {
     const Op& op = own.ops[i];
-    if (op.times != nullptr) op.times->reached = Now();
+    if (op.times != nullptr) op.times->reached = TimeNow();
     for (std::uint32_t j = 0; j < op.await_count; ++j) {
       if (RestoreProblem problem = watch_->AwaitChange(op.await[j], 0)) return problem;
     }
     __atomic_store_n(&own.words->step, i + 1, __ATOMIC_SEQ_CST);
-    if (op.times != nullptr) op.times->begun = Now();
+    if (op.times != nullptr) op.times->begun = TimeNow();
     RestoreProblem problem = op.kind == OpKind::kFork   ? StartRoot(op)
                              : op.kind == OpKind::kWait ? WaitFor(op)
                                                         : RestoreProblem{};
     if (problem) return problem;
-    if (op.times != nullptr) op.times->done = Now();
+    if (op.times != nullptr) op.times->done = TimeNow();
     if (op.done != nullptr) Raise(op.done);
   }
   __atomic_store_n(&own.words->step, own.op_count + 1, __ATOMIC_SEQ_CST);

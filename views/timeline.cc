@@ -35,9 +35,14 @@ std::string Milliseconds(std::uint64_t nanoseconds) {
   return text;
 }
 
+std::string NameOf(const TimedStep& step) {
+  if (step.with.empty()) return step.name;
+  return step.name + ", with " + std::to_string(step.with.size()) + " more";
+}
+
 std::string StepText(const Timeline& timeline, std::uint32_t number) {
   const TimedStep& step = timeline.steps[number];
-  return "commands[" + std::to_string(step.command) + "] " + step.name + " of " +
+  return "commands[" + std::to_string(step.command) + "] " + NameOf(step) + " of " +
          NameOf(timeline, step.process);
 }
 
@@ -50,11 +55,16 @@ std::optional<std::uint32_t> AwaitedBy(const Timeline& timeline, const TimedStep
   return last;
 }
 
+bool Waited(const Timeline& timeline, const TimedStep& step) {
+  const auto awaited = AwaitedBy(timeline, step);
+  return awaited && timeline.steps[*awaited].done > step.reached;
+}
+
 std::string WaitText(const Timeline& timeline, std::uint32_t number) {
   const TimedStep& step = timeline.steps[number];
   const auto awaited = AwaitedBy(timeline, step);
   return NameOf(timeline, step.process) + " waits " + Milliseconds(step.begun - step.reached) +
-         " with commands[" + std::to_string(step.command) + "] " + step.name +
+         " with commands[" + std::to_string(step.command) + "] " + NameOf(step) +
          (awaited ? " for " + StepText(timeline, *awaited) : "");
 }
 
@@ -102,8 +112,8 @@ std::vector<ChainLink> LongestChain(const Timeline& timeline) {
     if (chain.empty() || chain.back().process != step.process || chain.back().waits_with)
       chain.push_back({step.process, std::nullopt, *last, step.begun, std::max(end, step.begun)});
     chain.back().from = step.begun;
-    const auto awaited = AwaitedBy(timeline, step);
-    if (awaited && timeline.steps[*awaited].done > step.reached) {
+    if (Waited(timeline, step)) {
+      const auto awaited = AwaitedBy(timeline, step);
       chain.push_back({step.process, *last, *awaited, step.reached, step.begun});
       end = std::min(step.begun, timeline.steps[*awaited].done);
       last = awaited;
@@ -127,7 +137,7 @@ std::vector<std::string> ChainText(const Timeline& timeline) {
   std::vector<std::string> text;
   if (chain.empty()) return text;
   const std::uint64_t end = timeline.steps[chain.back().until].done;
-  text.push_back("all is built after " + Milliseconds(end) + "; the longest chain of waits has " +
+  text.push_back("it took " + Milliseconds(end) + "; the longest chain of waits has " +
                  (waits.empty()
                       ? "none: who was done last waited for nobody"
                       : std::to_string(waits.size()) + (waits.size() == 1 ? " link" : " links")));
@@ -181,7 +191,8 @@ std::string TraceJson(const Timeline& timeline) {
                   ", \"args\": {" + arguments + "}",
               step.process);
       };
-      if (const auto awaited = AwaitedBy(timeline, step)) {
+      if (Waited(timeline, step)) {
+        const auto awaited = AwaitedBy(timeline, step);
         slice("waits", "wait", step.reached, step.begun,
               "\"for\": \"" + StepText(timeline, *awaited) + "\"");
         const std::string flow =
@@ -191,8 +202,14 @@ std::string TraceJson(const Timeline& timeline) {
               timeline.steps[*awaited].process);
         event("\"ph\": \"f\", \"bp\": \"e\", " + flow + Micro(step.begun), step.process);
       }
-      slice(step.name, "command", step.begun, step.done,
-            "\"command\": " + std::to_string(step.command));
+      std::string with;
+      for (const std::uint32_t command : step.with)
+        with += (with.empty() ? "" : ", ") + std::to_string(command);
+      slice(NameOf(step), "command", step.begun, step.done,
+            "\"command\": " + std::to_string(step.command) +
+                (with.empty() ? ""
+                              : ", \"more\": " + std::to_string(step.with.size()) +
+                                    ", \"with\": [" + with + "]"));
     }
   }
   return text + "\n]}\n";

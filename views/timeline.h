@@ -21,6 +21,7 @@ struct TimedStep {
   std::uint64_t done = 0;
   std::vector<std::uint32_t> await = {};  ///< of other processes, in Timeline::steps
   std::optional<std::size_t> makes = {};  ///< the process that it forks
+  std::vector<std::uint32_t> with = {};   ///< further commands that are done at the same time
 };
 
 struct TimedProcess {
@@ -53,6 +54,12 @@ std::vector<ChainLink> LongestChain(const Timeline& timeline);
 /// What a step has waited for: of what it awaits the one that was done last. None: it awaits
 /// nothing that has been executed.
 std::optional<std::uint32_t> AwaitedBy(const Timeline& timeline, const TimedStep& step);
+
+/// "FORK 31101", "LOAD_PAGES, with 62 more"
+std::string NameOf(const TimedStep& step);
+
+/// Whether the step has waited for another one, and not only been reached after it was done.
+bool Waited(const Timeline& timeline, const TimedStep& step);
 
 /// "commands[12] FORK 31101 of 31100"
 std::string StepText(const Timeline& timeline, std::uint32_t number);

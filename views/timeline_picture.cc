@@ -94,7 +94,7 @@ class GanttDrawing {
     for (const std::uint32_t number : process.steps) {
       const TimedStep& step = timeline_.steps[number];
       const int begun = XOf(step.begun);
-      const int reached = AwaitedBy(timeline_, step) ? XOf(step.reached) : begun;
+      const int reached = Waited(timeline_, step) ? XOf(step.reached) : begun;
       if (begun > reached && Joins(reached, begun, &wait)) {
         wait.steps.push_back(number);
       } else if (begun > reached) {
@@ -120,14 +120,16 @@ class GanttDrawing {
     return true;
   }
 
-  /// What `line` says of each, of many the first.
+  /// What `line` says of each, of many the first, and how many commands the others are.
   template <typename Line>
-  static std::string Lines(const std::vector<std::uint32_t>& steps, Line line) {
+  std::string Lines(const std::vector<std::uint32_t>& steps, Line line) const {
     std::string text;
     for (std::size_t i = 0; i < std::min(steps.size(), kMostLines); ++i)
       text += (i == 0 ? "" : "\n") + line(steps[i]);
-    if (steps.size() > kMostLines)
-      text += "\nand " + std::to_string(steps.size() - kMostLines) + " more";
+    std::size_t more = 0;
+    for (std::size_t i = kMostLines; i < steps.size(); ++i)
+      more += 1 + timeline_.steps[steps[i]].with.size();
+    if (more != 0) text += "\nand " + std::to_string(more) + " more";
     return text;
   }
 
@@ -135,7 +137,7 @@ class GanttDrawing {
     if (bar->steps.empty()) return;
     const std::string about = Lines(bar->steps, [this](std::uint32_t number) {
       const TimedStep& step = timeline_.steps[number];
-      const std::string wait = step.begun > step.reached && AwaitedBy(timeline_, step)
+      const std::string wait = Waited(timeline_, step)
                                    ? "; waited " + Milliseconds(step.begun - step.reached) +
                                          " for " + StepText(timeline_, *AwaitedBy(timeline_, step))
                                    : "";
@@ -143,7 +145,7 @@ class GanttDrawing {
              Milliseconds(step.begun) + wait;
     });
     svg_.Box({bar->from, y}, bar->to - bar->from, kBar, Svg::Style::kFilled, about);
-    const std::string& name = timeline_.steps[bar->steps[0]].name;
+    const std::string name = crgen::NameOf(timeline_.steps[bar->steps[0]]);
     if (bar->steps.size() == 1 && Fits(name, *bar))
       svg_.TextOnFilled({bar->from + 3, y + 11}, name);
     *bar = {};

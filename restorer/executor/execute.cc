@@ -9,7 +9,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "restorer/executor/files/files.h"
 #include "restorer/executor/system.h"
@@ -21,13 +20,6 @@ constexpr int kSignals = 64;
 constexpr uint64_t kAllSignals = ~0ul;
 constexpr uint64_t kGuardInstall = 1ul << 63;
 constexpr int kGuardInstallAdvice = 102;  // MADV_GUARD_INSTALL, Linux 6.13
-
-/// As StepTimes has it.
-uint64_t Now() {
-  uint64_t now[2] = {0, 0};
-  RawCall(__NR_clock_gettime, CLOCK_REALTIME, Argument(now));
-  return now[0] * 1000000000 + now[1];
-}
 
 struct Executor : Caller {
   const Op* op;

@@ -348,8 +348,11 @@ void Arrive(const Setup* setup, Word* counter) {
 void FinishThread(const Setup* setup, const Thread* thread) {
   const Finisher finisher{{setup, thread->process, thread->command}, thread};
   const Process* process = thread->process;
+  StepTimes* const times = process->end_times;
+  if (times != nullptr && finisher.leader()) times->reached = Now();
   Arrive(setup, &setup->board->arrived);
   AwaitChange(setup, &setup->board->arm, 0);
+  if (times != nullptr && finisher.leader()) times->begun = Now();
   if (finisher.leader()) {
     finisher.DropOwnSignals();
     finisher.SetProcess();
@@ -376,6 +379,7 @@ void FinishThread(const Setup* setup, const Thread* thread) {
   if (thread->rseq != 0) {
     finisher.Must("rseq", __NR_rseq, thread->rseq, thread->rseq_size, 0, thread->rseq_signature);
   }
+  if (times != nullptr) times->done = Now();  // of several threads the last one's stays
   Arrive(setup, &setup->board->armed);
   AwaitTakeover();
 }

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 namespace crgen::restorer {
 namespace {
@@ -33,6 +34,12 @@ void RunThread(const Setup* setup, const void* argument) {
 }
 
 }  // namespace
+
+uint64_t Now() {
+  uint64_t now[2] = {0, 0};
+  RawCall(__NR_clock_gettime, CLOCK_REALTIME, Argument(now));
+  return now[0] * 1000000000 + now[1];
+}
 
 void Signal(Word* word, Word value) {
   __atomic_store_n(word, value, __ATOMIC_SEQ_CST);

@@ -167,6 +167,9 @@ long OpenTrusted(const Caller& caller, const char* path, uint32_t flags);
 long OpenChecked(const Caller& caller, int directory, const char* path, uint32_t flags,
                  const FileCheck& check);
 
+/// As StepTimes has it.
+uint64_t Now();
+
 /// LOAD_PAGES: from the image into memory.
 void LoadPages(const Setup* setup, const Process* process, const Op* op);
 

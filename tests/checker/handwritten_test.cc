@@ -80,6 +80,22 @@ std::string RunCrgen(const std::string& command, const std::string& program) {
   return output;
 }
 
+/// `output` as the page shows it: where a line of it leaves something out ("…"), likewise.
+std::string Shortened(const std::string& output, const std::string& shown) {
+  constexpr std::string_view kGap = "…";
+  std::istringstream full(output), shorter(shown);
+  std::string text;
+  for (std::string line, wanted; std::getline(full, line); text += line + "\n") {
+    std::getline(shorter, wanted);
+    const std::size_t gap = wanted.find(kGap);
+    if (gap == std::string::npos) continue;
+    const std::string end = wanted.substr(gap + kGap.size());
+    const bool fits = line.size() >= gap + end.size() && line.ends_with(end);
+    if (fits && line.compare(0, gap, wanted, 0, gap) == 0) line = wanted;
+  }
+  return text;
+}
+
 TEST(Handwritten, ThePagesHaveThirteenProgramsThirteenMistakesAndAFragment) {
   std::size_t right = 0, wrong = 0, fragments = 0;
   for (const Example& example : ReadExamples()) {
@@ -111,7 +127,8 @@ TEST(Handwritten, OutputIsAsShown) {
   for (const Example& example : ReadExamples()) {
     if (example.command.empty()) continue;
     ASSERT_TRUE(example.command.starts_with("crgen validate")) << example.command;
-    EXPECT_EQ(RunCrgen(example.command, example.program), example.output) << example.program;
+    const std::string output = RunCrgen(example.command, example.program);
+    EXPECT_EQ(Shortened(output, example.output), example.output) << example.program;
   }
 }
 

@@ -40,7 +40,7 @@ TEST(Timeline, LongestChainFollowsWaitsAndBirths) {
   EXPECT_EQ(chain[3].to - chain[3].from, 6000U);
   const std::vector<std::string> words = ChainText(timeline);
   ASSERT_EQ(words.size(), 2U);
-  EXPECT_EQ(words[0], "all is built after 0.009 ms; the longest chain of waits has 1 link");
+  EXPECT_EQ(words[0], "it took 0.009 ms; the longest chain of waits has 1 link");
   EXPECT_EQ(words[1],
             "at 0.003 ms 20 waits 0.006 ms with commands[5] RESUME for commands[4] SET_PGID of 21");
 }
@@ -62,6 +62,17 @@ TEST(Timeline, TraceHasTheFormOfTraceEvents) {
   EXPECT_EQ(waits, 1U);
   trace["traceEvents"][4].erase("pid");
   EXPECT_NE(test::WrongWithTrace(trace), "");
+}
+
+TEST(Timeline, WhoComesAfterwardsHasNotWaited) {
+  Timeline timeline = TwoProcesses();
+  const std::uint64_t done = timeline.steps[5].done;
+  TimedStep& late = timeline.steps[3];
+  late.reached = done + 10, late.begun = done + 12,
+  late.done = done + 20;  // it looked, and went on
+  for (const nlohmann::json& event : nlohmann::json::parse(TraceJson(timeline))["traceEvents"])
+    EXPECT_NE(event.value("cat", ""), "wait") << event;
+  EXPECT_EQ(GanttSvg(timeline).find("waits 0."), std::string::npos);
 }
 
 TEST(Timeline, TimesThatLieDoNoHarm) {
@@ -114,7 +125,7 @@ Program GoldenPlan(const std::string& name) {
 
 /// Each step takes some microseconds, whoever executes it, as soon as what it awaits is done.
 std::vector<StepTimes> MadeUpTimes(const Program& program, const Schedule& schedule) {
-  std::vector<StepTimes> times(schedule.steps.size());
+  std::vector<StepTimes> times(schedule.steps.size() + schedule.processes.size());
   std::vector<std::uint64_t> now(schedule.processes.size(), 1000);
   // Steps are numbered in an order in which they can be executed.
   std::vector<std::size_t> process_of(schedule.steps.size());
@@ -132,6 +143,13 @@ std::vector<StepTimes> MadeUpTimes(const Program& program, const Schedule& sched
     const bool forks =
         step.watched == 0 && std::holds_alternative<Fork>(program[step.command].body);
     if (forks) now[schedule.child[step.command]] = at;
+  }
+  const std::uint64_t built = std::ranges::max(now);
+  for (std::size_t i = 0; i < now.size(); ++i) {
+    if (!schedule.processes[i].resumes) continue;
+    const std::uint64_t done = built + 1000 * i;
+    times[schedule.steps.size() + i] = {now[i], built, done};
+    times[schedule.processes[i].steps.back()] = {done, built + 1000 * now.size(), done + 90000};
   }
   return times;
 }
@@ -165,7 +183,7 @@ TEST(Timeline, PictureNamesEachCommandAndForWhomEachWaits) {
         return [&text](const std::string& line) { return line.starts_with(text); };
       };
       EXPECT_TRUE(std::ranges::any_of(lines, says(work))) << work;
-      if (step.begun == step.reached) continue;
+      if (!Waited(timeline, step)) continue;
       const std::string wait = WaitText(timeline, number);
       EXPECT_TRUE(std::ranges::any_of(lines, says(wait))) << wait;
       EXPECT_NE(wait.find(" for commands["), wait.npos) << wait;

@@ -252,6 +252,51 @@ def check_keyboard(page, path):
     expect("all can be reached", order, True)
 
 
+def check_print(page, path):
+    """What is not on the paper is counted there, also of the map."""
+    page.open(path)
+    page.run("(() => { const list = topic('memory').find(it => it.pid === 31101).regions;"
+             "while (list.length < 1234) list.push({...list[0]}); })(); 0")
+    show(page, "pid=31101")
+    said = "734 more of 1234 are not printed"
+    expect("screen: nothing about paper", said in text_of(page), False)
+    expect("screen: a button", "500 more rows of 734" in text_of(page), True)
+    page.media(media="print")
+    text = text_of(page)
+    expect("print: rows that are missing", said in text, True)
+    expect("print: no button", "500 more rows" in text, False)
+    expect("print: regions of the map", "The map shows the first 500 of 1234 regions" in text, True)
+    label = page.run("document.querySelector('.map').getAttribute('aria-label')")
+    expect("print: label of the map", "the first 500 of 1234 regions" in label, True)
+    page.media()
+    for _ in range(2):
+        page.run("[...document.querySelectorAll('#content button')].find(it => !it.hidden && it.textContent.includes('more row')).click(); 0")
+    page.media(media="print")
+    expect("print: all of them", "are not printed" in text_of(page), False)
+    page.media()
+    show(page, "pid=31102")
+    expect("a map of all regions", "The map shows" in text_of(page), False)
+
+
+def check_sockets(page, path):
+    """Addresses, names and peers are in the table; `path` is of the dump `pipeline`."""
+    page.open(path)
+    page.run("""topic('sockets').push(
+        {file: {type: 'INETSK', id: 901, protocol: 'IPPROTO_TCP', state: 'TCP_ESTABLISHED', source: {address: '::1', port: 7000},
+                destination: {address: '::1', port: 40000}}, holders: []},
+        {file: {type: 'INETSK', id: 902, protocol: 'IPPROTO_UDP', state: 'TCP_CLOSE', source: {address: '127.0.0.1', port: 53}}, holders: []},
+        {file: {type: 'UNIXSK', id: 903, socket_type: 'SOCK_DGRAM', name: '\\0abstract'}, holders: []},
+        {file: {type: 'NETLINKSK', id: 904, protocol: 'NETLINK_ROUTE', port_id: 77}, holders: []}); 0""")
+    show(page, "sockets")
+    rows = page.run("[...document.querySelectorAll('#content tbody tr')].map(row => [...row.cells].map(cell => cell.innerText.trim()))")
+    rows = {row[0]: row for row in rows}
+    expect("tcp", rows["901"][2:5], ["IPPROTO_TCP TCP_ESTABLISHED", "[::1]:7000", "[::1]:40000"])
+    expect("udp", rows["902"][3:5], ["127.0.0.1:53", ""])
+    expect("abstract", rows["903"][3], "@abstract")
+    expect("netlink", rows["904"][3], "port 77")
+    expect("peer", rows["16"][4].split(), "file 4 fd 4 of 31900".split())
+
+
 def keep_pictures(page, path, name):
     for kind, scheme, fragment in (("overview", "light", ""), ("process", "light", "#pid=31101"), ("dark", "dark", "#pid=31101")):
         page.media(scheme=scheme)
@@ -266,12 +311,14 @@ def keep_pictures(page, path, name):
     page.media()
 
 
-def check_browser(normal, hostile, damaged, folder):
+def check_browser(normal, sockets, hostile, damaged, folder):
     pictures.mkdir(parents=True, exist_ok=True)
     page = browser.Browser()
     try:
         check_pages(page, normal)
         check_keyboard(page, normal)
+        check_print(page, normal)
+        check_sockets(page, sockets)
         keep_pictures(page, normal, "report")
         check_hostile(page, hostile)
         page.picture(pictures / "report-hostile.png")
@@ -292,6 +339,8 @@ with tempfile.TemporaryDirectory() as temporary:
     (folder / "report.html").rename(normal)
     for dump in sorted(dumps.iterdir()):
         check_dump(dump, folder, elements)
+        if dump.name == "pipeline":
+            (folder / "report.html").rename(sockets := folder / "sockets.html")
     check_dump(hostile_dump(folder), folder, elements, codes=(0, 3))
     (folder / "report.html").rename(hostile := folder / "hostile.html")
     broken = folder / "broken"
@@ -302,7 +351,7 @@ with tempfile.TemporaryDirectory() as temporary:
     data = check_markup("damaged", damaged.read_text(), elements)
     expect("damaged: needs are said", "needs" in data, False)
     if browser.BINARY:
-        check_browser(normal, hostile, damaged, folder)
+        check_browser(normal, sockets, hostile, damaged, folder)
 print(f"{checked} checks, {failures} failures")
 if not failures and not browser.BINARY:
     print("skipped: there is no chromium")

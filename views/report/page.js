@@ -35,20 +35,22 @@ function size(bytes) {
 const address = text => text.replace(/^0x/, '');
 const commOf = process => process.comm || (process.comm_base64 ? atob(process.comm_base64) : '');
 
-// Many rows come in portions: the first at once, others when they are asked for.
+// Many rows come in portions: the first at once, others when they are asked for. Paper, which has no
+// buttons, says how many are missing.
 function portions(parent, items, make, first) {
   let shown = 0;
-  const more = element('button', {type: 'button'});
+  const more = element('button', {type: 'button'}), rest = element('p', {class: 'rest'});
   const add = number => {
     const part = document.createDocumentFragment();
     for (const end = Math.min(items.length, shown + number); shown < end; ++shown) part.append(make(items[shown], shown));
     parent.append(part);
     more.textContent = count(Math.min(STEP, items.length - shown), 'more row', 'more rows') + ' of ' + (items.length - shown);
-    more.hidden = shown === items.length;
+    rest.textContent = (items.length - shown) + ' more of ' + items.length + ' are not printed: ask for them on the screen first';
+    more.hidden = rest.hidden = shown === items.length;
   };
   more.addEventListener('click', () => add(STEP));
   add(first || STEP);
-  return more;
+  return element('div', null, more, rest);
 }
 function table(heads, items, make) {
   const body = element('tbody');
@@ -242,7 +244,9 @@ function onTreeKey(event) {
 // What a process is.
 const KINDS = [['present', 'in this dump'], ['parent', 'in a parent set'], ['shared', 'shared object'], ['absent', 'not in the dump']];
 function memoryMap(regions) {
-  const map = element('div', {class: 'map', role: 'img', 'aria-label': 'what of the memory is in the dump; the table below says the same'});
+  const some = regions.length > STEP ? 'the first ' + STEP + ' of ' + regions.length + ' regions' : '';
+  const map = element('div', {class: 'map', role: 'img',
+    'aria-label': 'what of the memory is in the dump' + (some ? ': ' + some + '; the table below has all of them' : '; the table below says the same')});
   const width = bytes => Math.max(1, Math.log2(1 + bytes / 4096));
   for (const region of regions.slice(0, STEP)) {
     const all = Number(BigInt(region.end) - BigInt(region.start));
@@ -257,7 +261,7 @@ function memoryMap(regions) {
     }
   }
   return element('div', null, map, element('div', null, ...KINDS.flatMap(([kind, text]) =>
-    [element('span', {class: 'key ' + kind}), faint(text)])));
+    [element('span', {class: 'key ' + kind}), faint(text)])), some ? element('p', null, 'The map shows ' + some + '; the table below has all of them.') : null);
 }
 function memoryOf(pid) {
   const regions = regionsOf(pid);
@@ -267,11 +271,12 @@ function memoryOf(pid) {
     region.unplanned ? element('span', {class: 'bad'}, '! ' + region.unplanned) : linked(region.what || ''),
     region.object ? link('object', region.object) : '']));
 }
+const linksOf = (pids, most) => [...pids.slice(0, most).flatMap(pid => [link('pid', pid), ' ']), pids.length > most ? 'and ' + (pids.length - most) + ' more' : ''];
 function descriptorsOf(process) {
   const fds = tableOf(process.table);
   if (!fds) return faint('none');
   const others = fds.pids.filter(pid => pid !== process.pid);
-  return element('div', null, others.length ? element('p', null, 'One table with ', ...others.slice(0, 20).flatMap(pid => [link('pid', pid), ' '])) : null,
+  return element('div', null, others.length ? element('p', null, 'One table with ', ...linksOf(others, 20)) : null,
     table(['fd', '', 'what', 'also held by'], fds.descriptors, slot => {
       const entry = fileOf(slot.file);
       return [number(slot.fd), slot.cloexec ? 'close-on-exec' : '',
@@ -331,7 +336,7 @@ function showName(name) {
     [number(file), link('file', file, fileText(fileOf(file))), holders(fileOf(file).holders)]));
   if (it.regions.length) parts.push(element('h3', null, 'Mapped by'), table(['process', 'addresses', ''], it.regions, ({pid, region}) =>
     [link('pid', pid), link('region', regionName(pid, region), address(region.start) + '-' + address(region.end)), code(region.prot || '')]));
-  if (it.processes.size) parts.push(element('h3', null, 'Executable, directory or root of'), element('p', null, ...[...it.processes].slice(0, STEP).flatMap(pid => [link('pid', pid), ' '])));
+  if (it.processes.size) parts.push(element('h3', null, 'Executable, directory or root of'), element('p', null, ...linksOf([...it.processes], STEP)));
   if (steps.length) parts.push(element('h3', null, 'In the plan'), table(['process', 'command', 'does', 'with', 'what', 'why'], steps, ({actor, step}) =>
     [actor.pid ? link('pid', actor.pid) : number(0), ...stepCells(actor, step)]));
   if (parts.length === 1) parts.push(element('p', null, 'No descriptor, region or process of the dump has this name.'));
@@ -356,8 +361,8 @@ function showProcess(id) {
   const parts = [element('h2', null, pid + ' ' + commOf(it)), element('p', null, it.state + (it.stop_signal ? ' by ' + it.stop_signal : '') + (it.exit ? ': ' + it.exit : '') +
     ', group ' + it.pgid + ', session ' + it.sid + (it.subreaper ? ', child subreaper' : ''),
     it.parent === undefined ? ', the root' : ', child of ', it.parent === undefined ? null : link('pid', it.parent))];
-  if (it.tids.length) parts.push(element('p', null, 'further threads: ' + it.tids.slice(0, 200).join(' ') + (it.tids.length > 200 ? ' …' : '')));
-  if (below.length) parts.push(element('p', null, count(below.length, 'child: ', 'children: '), ...below.slice(0, 50).flatMap(child => [link('pid', child), ' ']), below.length > 50 ? '…' : null));
+  if (it.tids.length) parts.push(element('p', null, 'further threads: ' + it.tids.slice(0, 200).join(' ') + (it.tids.length > 200 ? ' and ' + (it.tids.length - 200) + ' more' : '')));
+  if (below.length) parts.push(element('p', null, count(below.length, 'child: ', 'children: '), ...linksOf(below, 50)));
   if (it.state !== 'zombie') {
     parts.push(fold('Descriptors', () => descriptorsOf(it), true), fold('Memory: ' + size(it.mapped) + ', ' + size(it.in_dump) + ' of its own in the dump', () => memoryOf(pid), true),
       fold('Command line and environment', () => value(ofPid('env', topic('env')).get(pid)[0])),
@@ -390,9 +395,26 @@ function searched(items, text, draw) {
 }
 const showFiles = () => [element('h2', null, 'Open file descriptions'), searched(topic('files'), fileText, list =>
   table(['id', 'what', 'held by'], list, it => [number(it.file.id), link('file', it.file.id, fileText(it)), holders(it.holders)]))];
+// Where a socket is bound, or connected to: internet, netlink, packet, unix.
+function socketEnd(file, end) {
+  const where = end || file;
+  if (where.address !== undefined) return code((where.address.includes(':') ? '[' + where.address + ']' : where.address) + ':' + where.port);
+  if (where.port_id !== undefined) return code('port ' + where.port_id);
+  if (!end && file.type === 'PACKETSK' && file.interface !== undefined) return code('interface ' + file.interface);
+  return !end && file.name ? code(file.name.replace(/^\0/, '@')) : ''; // abstract, as ss(8) has it
+}
+function peerText(it) {
+  const cell = element('span', null, it.file.destination ? socketEnd(it.file, it.file.destination) : '');
+  if (it.peer === undefined) return cell;
+  const peer = socketOf(it.peer);
+  cell.append(' ', link('file', it.peer, 'file ' + it.peer), ' ', it.file.destination || !peer ? '' : socketEnd(peer.file, peer.file.source), ' ',
+    peer ? holders(peer.holders) : '');
+  return cell;
+}
 const showSockets = () => [element('h2', null, 'Sockets'), searched(topic('sockets'), it => JSON.stringify(it.file), list =>
-  table(['id', 'what', 'peer', 'unread', 'held by'], list, it => [number(it.file.id), link('file', it.file.id, fileText(it)),
-    it.peer === undefined ? '' : link('file', it.peer), number(it.unread || ''), holders(it.holders)]))];
+  table(['id', 'what', 'state', 'address or name', 'peer', 'unread', 'held by'], list, it => [number(it.file.id), link('file', it.file.id, it.file.type),
+    [it.file.socket_type, it.file.protocol, it.file.state].filter(part => part).join(' '), socketEnd(it.file, it.file.source),
+    peerText(it), number(it.unread || ''), holders(it.holders)]))];
 const showObjects = () => [element('h2', null, 'Shared memory'), table(['object', 'mapped by'], [...objects()], ([name, views]) =>
   [link('object', name), count(views.length, 'region', 'regions')])];
 const showObject = name => [element('h2', null, name), table(['process', 'addresses', '', 'what'], objects().get(name) || [], ({pid, region}) =>
