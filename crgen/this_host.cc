@@ -12,6 +12,7 @@
 #include "dsl/json/program_json.h"
 #include "images/source/scoped_fd.h"
 #include "preflight/host_facts.h"
+#include "preflight/own_status.h"
 #include "preflight/preflight.h"
 
 namespace crgen {
@@ -123,7 +124,10 @@ class Asker {
   }
 
   std::string Answer(std::string_view question) {
-    if (!confined_) ConfineToAsking();
+    if (!confined_) {
+      KeepOwnStatus();
+      ConfineToAsking();
+    }
     confined_ = true;
     if (question.empty()) return "";
     const char what = question.front();
