@@ -13,7 +13,7 @@
 namespace crgen {
 
 /// What Preflight() says of `program`, without options but these: `images` is the folder of the
-/// dump, `root` the tree's root file system.
+/// dump (empty: they are not asked for), `root` the tree's root file system.
 struct AskedOf {
   std::string images, root;
   Host* host;

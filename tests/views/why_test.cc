@@ -11,6 +11,7 @@
 
 #include "tests/support/cli_fixture.h"
 #include "tests/support/image_builder.h"
+#include "tests/support/tar_maker.h"
 
 namespace crgen::test {
 namespace {
@@ -235,6 +236,21 @@ TEST_F(WhyHereTest, SaysWhatPreflightSays) {
   for (const json& cause : host["causes"]) {
     EXPECT_NE(preflight.err.find(cause["what"].get<std::string>()), std::string::npos) << cause;
   }
+}
+
+TEST_F(WhyHereTest, AsksForArchives) {
+  Write("made.tar", TarOf(files_, "checkpoint/") + TarEnd());
+  const json folder = WhyAlone("made"), archive = WhyAlone("made.tar");
+  EXPECT_EQ(archive["answer"], "with");
+  ASSERT_EQ(archive["causes"].size(), folder["causes"].size() + 1);
+  EXPECT_EQ(archive["causes"].back()["what"], "it is an archive, and crrestore reads none");
+  EXPECT_EQ(archive["causes"].back()["advice"], "unpack it: `crgen made.tar --extract DIR > PLAN`");
+}
+
+TEST_F(WhyCliTest, NamesOfAnArchiveWhatIsMissingHere) {
+  const fs::path archive = folder_ / "dump.tar";
+  std::ofstream(archive, std::ios::binary) << TarOf(ReadFixture("shared_fds"), "") + TarEnd();
+  EXPECT_EQ(Why(archive)["host"], Why(Dump("shared_fds"))["host"]);
 }
 
 }  // namespace
