@@ -84,7 +84,8 @@ ExitCode Check(const CheckArguments& arguments) {
   if (!known) return ExitCode::kBadInput;
   if (arguments.host) {
     AddHost(
-        arguments.root, [&](const std::string& path) { return host.LookAt(path); }, &authority);
+        arguments.root, [&](const std::vector<std::string>& paths) { return host.LookAt(paths); },
+        &authority);
   }
   if (arguments.derive) {
     WarnOfUnknown(authority);

@@ -51,7 +51,7 @@ std::function<ExitCode()> AddPlan(CLI::App& app) {
                  "A dump (folder or archive), or a restore program (-: stdin)")
       ->required();
   app.add_option("--pid", arguments->pid, "Only what this process does; 0 is the restorer");
-  app.add_flag("--explain", arguments->explain, "Say why, where a command serves other processes");
+  app.add_flag("--explain", arguments->explain, "Say why each command is there");
   app.add_flag("--partial", arguments->partial, "Without what is unsupported, as `crgen generate`");
   app.add_flag("--json", arguments->json, "Print it for machines");
   app.footer(

@@ -46,9 +46,7 @@ ExitCode Report(const ReportArguments& arguments) {
   Diagnostics diag;
   Output output(arguments.output);
   ThisHost host;
-  Diagnostics told;
-  if (Failed(output.Open(diag)) ||
-      Failed(host.Begin(ImageFolder(arguments.dump, told), "", diag))) {
+  if (Failed(output.Open(diag)) || Failed(host.Begin(ImagesToAsk(arguments.dump), "", diag))) {
     PrintDiagnostics(diag);
     return ExitCode::kBadInput;
   }

@@ -23,10 +23,10 @@ Result ReadFacts(const std::string& path, HostFacts* facts, Diagnostics& diag) {
 
 ExitCode Why(const WhyArguments& arguments) {
   HostFacts facts;
-  Diagnostics diag, told;
+  Diagnostics diag;
   ThisHost host;
   const bool here = arguments.facts.empty();
-  if (here && Failed(host.Begin(ImageFolder(arguments.dump, told), arguments.root, diag))) {
+  if (here && Failed(host.Begin(ImagesToAsk(arguments.dump), arguments.root, diag))) {
     PrintDiagnostics(diag);
     return ExitCode::kBadInput;
   }

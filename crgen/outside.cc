@@ -50,10 +50,11 @@ bool Send(int fd, std::string_view text) {
 
 /// Memory follows what has come, not a size that somebody claims.
 std::optional<std::string> Receive(int fd) {
-  constexpr std::size_t kPiece = 1 << 20;
+  constexpr std::size_t kPiece = 1 << 20, kUsual = 64 << 20;
   std::uint64_t size = 0;
   if (!ReadAll(fd, reinterpret_cast<char*>(&size), sizeof size)) return std::nullopt;
   std::string text;
+  text.reserve(std::min<std::uint64_t>(size, kUsual));  // memory that nobody touches is none
   while (text.size() < size) {
     const std::size_t had = text.size();
     text.resize(had + std::min<std::uint64_t>(size - had, kPiece));

@@ -9,9 +9,10 @@
 
 #include "checker/check.h"
 #include "crgen/confine.h"
-#include "dsl/json/program_json.h"
+#include "crgen/program_bytes.h"
 #include "images/source/scoped_fd.h"
 #include "preflight/host_facts.h"
+#include "preflight/own_status.h"
 #include "preflight/preflight.h"
 
 namespace crgen {
@@ -105,13 +106,17 @@ Diagnostics UnpackDiagnostics(std::string_view text) {
   return diag;
 }
 
-std::string Pack(const FileFacts& facts) {
+/// What is to be known of each of the paths, which are packed.
+std::string LookAtEach(int root, std::string_view paths) {
   Packer out;
-  out.Number(static_cast<std::uint64_t>(facts.error));
-  out.Text(facts.leads_to);
-  out.Number(facts.mode);
-  out.Number(facts.size);
-  out.Text(facts.build_id);
+  for (Unpacker in(paths); !in.AtEnd();) {
+    const FileFacts facts = LookAtFile(root, in.Text());
+    out.Number(static_cast<std::uint64_t>(facts.error));
+    out.Text(facts.leads_to);
+    out.Number(facts.mode);
+    out.Number(facts.size);
+    out.Text(facts.build_id);
+  }
   return out.Take();
 }
 
@@ -123,18 +128,18 @@ class Asker {
   }
 
   std::string Answer(std::string_view question) {
-    if (!confined_) ConfineToAsking();
+    if (!confined_) {
+      KeepOwnStatus();
+      ConfineToAsking();
+    }
     confined_ = true;
     if (question.empty()) return "";
     const char what = question.front();
     question.remove_prefix(1);
-    if (what == kLook) return Pack(LookAtFile(folder_.get(), std::string(question)));
+    if (what == kLook) return LookAtEach(folder_.get(), question);
     Diagnostics diag;
     Program program;
-    SimulatedState state;
-    const bool right =
-        question.empty() || (Succeeded(ReadProgram(question, "the program", &program, diag)) &&
-                             Succeeded(CheckProgram(program, &state, diag)));
+    const bool right = Succeeded(Take(question, &program, diag));
     if (what == kFacts) {
       return right ? HostFactsJson(RecordHostFacts(program.empty() ? nullptr : &program)) : "";
     }
@@ -143,6 +148,13 @@ class Asker {
   }
 
  private:
+  /// A program that has passed CheckProgram, or none.
+  static Result Take(std::string_view bytes, Program* program, Diagnostics& diag) {
+    if (!ReadProgramBytes(bytes, program)) return diag.Fail("the program", "came in no known form");
+    SimulatedState state;
+    return program->empty() ? Result::kOk : CheckProgram(*program, &state, diag);
+  }
+
   std::string images_, root_;
   ScopedFd folder_;
   bool confined_ = false;
@@ -176,23 +188,25 @@ std::string ThisHost::Ask(char what, const std::string& of) {
 }
 
 Diagnostics ThisHost::Findings(const Program& program) {
-  return UnpackDiagnostics(Ask(kFindings, WriteProgram(program, Layout::kCompact)));
+  return UnpackDiagnostics(Ask(kFindings, ProgramBytes(program)));
 }
 
-std::string ThisHost::Facts(const Program& program) {
-  return Ask(kFacts, program.empty() ? "" : WriteProgram(program, Layout::kCompact));
-}
+std::string ThisHost::Facts(const Program& program) { return Ask(kFacts, ProgramBytes(program)); }
 
-FileFacts ThisHost::LookAt(const std::string& path) {
-  const std::string answer = Ask(kLook, path);
+std::vector<FileFacts> ThisHost::LookAt(const std::vector<std::string>& paths) {
+  Packer names;
+  for (const std::string& path : paths) names.Text(path);
+  const std::string answer = Ask(kLook, names.Take());
   Unpacker in(answer);
-  FileFacts facts;
-  facts.error = static_cast<int>(in.Number());
-  facts.leads_to = in.Text();
-  facts.mode = static_cast<std::uint32_t>(in.Number());
-  facts.size = in.Number();
-  facts.build_id = in.Text();
-  return facts;
+  std::vector<FileFacts> all(paths.size());
+  for (FileFacts& facts : all) {
+    facts.error = static_cast<int>(in.Number());
+    facts.leads_to = in.Text();
+    facts.mode = static_cast<std::uint32_t>(in.Number());
+    facts.size = in.Number();
+    facts.build_id = in.Text();
+  }
+  return all;
 }
 
 }  // namespace crgen

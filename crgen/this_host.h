@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "crgen/outside.h"
 #include "dsl/commands.h"
@@ -13,7 +14,7 @@
 namespace crgen {
 
 /// What Preflight() says of `program`, without options but these: `images` is the folder of the
-/// dump, `root` the tree's root file system.
+/// dump (empty: they are not asked for), `root` the tree's root file system.
 struct AskedOf {
   std::string images, root;
   Host* host;
@@ -30,8 +31,8 @@ class ThisHost {
   Diagnostics Findings(const Program& program);
   /// The text of HostFactsJson(): what is known without a program, if `program` is empty.
   std::string Facts(const Program& program);
-  /// As LookAtFile(), below `root` if there is one.
-  FileFacts LookAt(const std::string& path);
+  /// As LookAtFile() of each, below `root` if there is one.
+  std::vector<FileFacts> LookAt(const std::vector<std::string>& paths);
 
  private:
   std::string Ask(char what, const std::string& of);

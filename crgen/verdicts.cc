@@ -140,6 +140,15 @@ void AddOptions(const Snapshot& snapshot, const std::vector<Need>& needs, Verdic
   }
 }
 
+/// crrestore reads no archives.
+void AddUnpacking(const std::string& archive, Verdict* verdict) {
+  if (verdict->answer == Answer::kNo) return;
+  if (verdict->answer == Answer::kYes) verdict->answer = Answer::kOnlyWith;
+  verdict->options.clear();  // they alone do not do
+  verdict->causes.push_back({"the dump", "it is an archive, and crrestore reads none",
+                             "unpack it: `crgen " + archive + " --extract DIR > PLAN`"});
+}
+
 /// What crrestore would find there, without any of its options but `root`.
 Verdict AskHost(const Program& program, const Snapshot& snapshot, const std::string& dump,
                 const std::string& root, const AskedHost& asked) {
@@ -150,18 +159,11 @@ Verdict AskHost(const Program& program, const Snapshot& snapshot, const std::str
                               "what is said of crgen, and ask again"});
     return verdict;
   }
-  if (!IsFolder(dump)) {
-    verdict.answer = Answer::kUnknown;
-    verdict.causes.push_back(
-        {"the dump", "it is an archive, and crrestore reads none", "unpack it, and ask again"});
-    return verdict;
-  }
   const HostFacts* facts = asked.facts;
   Host host = facts == nullptr ? Host() : Host(*facts);
-  Diagnostics told;
-  const std::string images = ImageFolder(dump, told);
-  const Diagnostics found =
-      facts == nullptr ? asked.live->Findings(program) : FindingsOf(program, {images, root, &host});
+  const Diagnostics found = facts == nullptr
+                                ? asked.live->Findings(program)
+                                : FindingsOf(program, {ImagesToAsk(dump), root, &host});
   const std::vector<Need> needs = NeedsNotGiven(snapshot, root);
   const Diagnostics diag = Beyond(found, needs);
   if (diag.HasErrors() || diag.Count(Severity::kUnsupported) != 0) {
@@ -171,6 +173,7 @@ Verdict AskHost(const Program& program, const Snapshot& snapshot, const std::str
     AddCauses(diag, true, &verdict);
     AddOptions(snapshot, needs, &verdict);
   }
+  if (!IsFolder(dump)) AddUnpacking(dump, &verdict);
   if (facts != nullptr) AddUnanswered(host, *facts, &verdict);
   return verdict;
 }
@@ -189,6 +192,11 @@ void AddExecutables(const Verdict& host, Verdict* criu) {
 }
 
 }  // namespace
+
+std::string ImagesToAsk(const std::string& dump) {
+  Diagnostics told;  // who reads the dump says it
+  return IsFolder(dump) ? ImageFolder(dump, told) : "";
+}
 
 std::vector<Verdict> AskAll(const Look& look, const std::string& path, const std::string& root,
                             const AskedHost& asked, Program* program) {

@@ -19,6 +19,9 @@ struct AskedHost {
   const HostFacts* facts = nullptr;  ///< what another one has said
 };
 
+/// The folder whose images decide; empty: an archive has none.
+std::string ImagesToAsk(const std::string& dump);
+
 /// The verdicts of CRIU, of crgen, and of the host,
 /// without any option of crrestore but `--root`, on the dump `path`. `*program` gets the one that
 /// crgen has for it; empty: there is none.

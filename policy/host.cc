@@ -23,19 +23,21 @@ std::string Octal(unsigned mode) {
   return text;
 }
 
-using Looker = std::function<FileFacts(const std::string&)>;
-
 class Host {
  public:
-  Host(const Looker& look, Authority& authority)
+  Host(const LookAtFiles& look, Authority& authority)
       : look_(look), out_(authority), claims_(authority.claims()), files_(authority.files()) {
     if (!authority.mounts().empty()) paths_.emplace(authority.mounts());
   }
 
   void Look() {
+    std::vector<std::string> paths;
     for (const auto& [path, was] : files_) {
-      if (!IsMadeLater(path)) LookAt(path, was);
+      if (!IsMadeLater(path) && IsHere(path)) paths.push_back(path);
     }
+    const std::vector<FileFacts> found = look_(paths);
+    for (std::size_t i = 0; i < paths.size(); ++i)
+      Judge(paths[i], files_.at(paths[i]), found.at(i));
     // Whatever is done with a name is done with what it leads to.
     for (const Claim& claim : claims_) {
       const bool named = claim.kind == Kind::kPaths || claim.kind == Kind::kDevices;
@@ -55,12 +57,16 @@ class Host {
     out_.Add(kind, path, [&] { return "here " + what; });
   }
 
-  void LookAt(const std::string& path, const FileWas& was) {
-    if (!path.starts_with('/')) return Say(Kind::kMissing, path, "it is no absolute path");
-    if (paths_ && paths_->MountOf(path)->parent) {
-      return Say(Kind::kMissing, path, "it lies in a mount that the caller of a restore gives");
-    }
-    const FileFacts facts = look_(path);
+  /// Whether it can be looked at. What cannot is said.
+  bool IsHere(const std::string& path) {
+    const bool absolute = path.starts_with('/');
+    if (!absolute) Say(Kind::kMissing, path, "it is no absolute path");
+    const bool given = absolute && paths_ && paths_->MountOf(path)->parent;
+    if (given) Say(Kind::kMissing, path, "it lies in a mount that the caller of a restore gives");
+    return absolute && !given;
+  }
+
+  void Judge(const std::string& path, const FileWas& was, const FileFacts& facts) {
     if (facts.error != 0) return Say(Kind::kMissing, path, PathErrorText(facts.error));
     facts_.emplace(path, facts);
     const std::string& name = facts.leads_to.empty() ? path : facts.leads_to;
@@ -90,7 +96,7 @@ class Host {
     out_.Add(kind, {name}, claim.word, [&] { return path + " leads there"; });
   }
 
-  const Looker& look_;
+  const LookAtFiles& look_;
   Authority& out_;
   const std::vector<Claim> claims_;
   const std::map<std::string, FileWas> files_;
@@ -100,8 +106,7 @@ class Host {
 
 }  // namespace
 
-void AddHost(const std::string& root, const std::function<FileFacts(const std::string&)>& look,
-             Authority* authority) {
+void AddHost(const std::string& root, const LookAtFiles& look, Authority* authority) {
   if (!authority->mounts().empty() && root.empty()) {
     authority->AddUnknown("this host",
                           "the tree has a root file system of its own, and nobody "

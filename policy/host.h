@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "policy/authority.h"
 #include "preflight/file_facts.h"
@@ -13,8 +14,8 @@ namespace crgen {
 /// Looks at each file that is to be there, and adds what it finds: what is missing, changed, setuid
 /// or writable by all, where links lead, what is a device. `root`: the root file system of a tree
 /// that has one of its own; empty: none is given, and then it is unknown. `look`: does what
-/// LookAtFile() does of a path, below `root`. Cost: system calls for each.
-void AddHost(const std::string& root, const std::function<FileFacts(const std::string&)>& look,
-             Authority* authority);
+/// LookAtFile() does of each path, below `root`. Cost: system calls for each.
+using LookAtFiles = std::function<std::vector<FileFacts>(const std::vector<std::string>& paths)>;
+void AddHost(const std::string& root, const LookAtFiles& look, Authority* authority);
 
 }  // namespace crgen

@@ -3,18 +3,33 @@
 
 #include <fstream>
 
+#include "preflight/own_status.h"
+
 namespace crgen {
+namespace {
+
+constexpr const char* kOwnStatus = "/proc/self/status";
+
+std::optional<std::string> kept_status;
+
+std::string Read(const std::string& path) {
+  std::ostringstream whole;
+  whole << std::ifstream(path).rdbuf();
+  std::string read = whole.str();
+  if (read.ends_with('\n')) read.pop_back();
+  return read;
+}
+
+}  // namespace
+
+void KeepOwnStatus() { kept_status = Read(kOwnStatus); }
 
 std::string Host::File(const std::string& path) {
   const auto text = Text(FactKind::kSystem, path, [&] {
-    std::ostringstream whole;
-    whole << std::ifstream(path).rdbuf();
-    std::string read = whole.str();
-    if (read.ends_with('\n')) read.pop_back();
-    return read;
+    return kept_status && path == kOwnStatus ? *kept_status : Read(path);
   });
   // Whoever wrote the facts could not read it: every process has one.
-  if (facts_ != nullptr && path == "/proc/self/status" && text == "") {
+  if (facts_ != nullptr && path == kOwnStatus && text == "") {
     unanswered_[static_cast<std::size_t>(FactKind::kSystem)].insert(path);
   }
   return text.value_or("");

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 
 #include "preflight/host.h"
 
@@ -16,5 +17,20 @@ std::string LimitName(std::uint64_t resource);
 
 /// Not known: without limit.
 rlimit LimitOf(Host& host, std::uint64_t resource);
+
+/// Those of `host`, which is asked once for each.
+class Limits {
+ public:
+  explicit Limits(Host& host) : host_(host) {}
+  const rlimit& Of(std::uint64_t resource) {
+    const auto [known, fresh] = known_.try_emplace(resource);
+    if (fresh) known->second = LimitOf(host_, resource);
+    return known->second;
+  }
+
+ private:
+  Host& host_;
+  std::unordered_map<std::uint64_t, rlimit> known_;
+};
 
 }  // namespace crgen::preflight

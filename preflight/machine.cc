@@ -119,6 +119,7 @@ class MachineQuestion : public QuestionOn<MachineQuestion> {
   void CheckComponents(std::uint64_t components) {
     constexpr std::uint64_t kCarried = 0x2ff;  // by the members of `fpu`
     components &= ~told_;
+    if (components == 0) return;
     told_ |= components;
     if ((components & ~kCarried) != 0) {
       findings_.Unsupported("registers of XSAVE components " + HexText(components & ~kCarried) +

@@ -62,6 +62,7 @@ Result Preflight(const Program& program, const PreflightOptions& options, HostFi
   for (const auto ask : {AskForNumbers, AskForRights, AskTheKernel, AskTheMachine, AskForMemory,
                          AskForImages, AskForNamespaces, AskForFiles, AskForInherited, AskForLocks,
                          AskForSockets, AskForTerminals, AskForCgroups}) {
+    if (ask == AskForImages && options.images.empty()) continue;
     questions.push_back(ask(context));
   }
   for (std::size_t i = 0; i < program.size(); ++i) {

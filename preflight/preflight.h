@@ -18,7 +18,7 @@
 namespace crgen {
 
 struct PreflightOptions {
-  std::string images;           ///< the folder of page images
+  std::string images;           ///< the folder of page images; empty: they are not asked for
   bool images_outside = false;  ///< links may lead out of it
   bool own_numbers = false;     ///< a new pid namespace: every number is free, /proc is another
   bool time_namespace = true;   ///< `time` is obeyed

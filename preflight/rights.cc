@@ -41,6 +41,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
  public:
   explicit RightsQuestion(Context& context)
       : QuestionOn(context),
+        limits_(host_),
         own_(ReadCredentials(host_)),
         nr_open_(NumberIn("fs/nr_open", 0)),
         lowest_address_(NumberIn("vm/mmap_min_addr", 0)),
@@ -48,7 +49,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
         lowest_port_(NumberIn("net/ipv4/ip_unprivileged_port_start", 1024)),
         unprivileged_bpf_disabled_(NumberIn("kernel/unprivileged_bpf_disabled", 0)),
         spare_descriptors_(SpareDescriptors(context.program)),
-        descriptors_(LimitOf(host_, RLIMIT_NOFILE).rlim_max) {}
+        descriptors_(limits_.Of(RLIMIT_NOFILE).rlim_max) {}
 
   template <typename Body>
   void On(const Body&) {}
@@ -189,7 +190,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     if (!map.flags.Has(MAP_LOCKED)) return;
     std::uint64_t& locked = locked_[pid_];
     locked += map.end.value - map.start.value;
-    if (locked > LimitOf(host_, RLIMIT_MEMLOCK).rlim_cur)
+    if (locked > limits_.Of(RLIMIT_MEMLOCK).rlim_cur)
       NeedBeyondUser(CAP_IPC_LOCK, "locked memory above RLIMIT_MEMLOCK");
   }
 
@@ -404,7 +405,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
 
   void CheckNice(std::int32_t nice) {
     constexpr std::int64_t kAboveAll = 20;  // getrlimit(2), RLIMIT_NICE
-    const rlimit limit = LimitOf(host_, RLIMIT_NICE);
+    const rlimit& limit = limits_.Of(RLIMIT_NICE);
     const auto lowest = kAboveAll - static_cast<std::int64_t>(std::min<rlim_t>(limit.rlim_cur, 40));
     if (nice < own_.nice && nice < lowest) {
       Need(CAP_SYS_NICE,
@@ -413,9 +414,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   }
 
   void CheckLimit(const Rlimit& limit) {
-    const auto [known, fresh] = limits_.try_emplace(limit.resource.value);
-    if (fresh) known->second = LimitOf(host_, limit.resource.value);
-    const rlimit& own = known->second;
+    const rlimit& own = limits_.Of(limit.resource.value);
     const std::string name = LimitName(limit.resource.value);
     if (limit.resource.value == RLIMIT_NOFILE && nr_open_ != 0 && limit.max > nr_open_) {
       findings_.Wrong(name + " of at most " + std::to_string(limit.max) + " is above fs.nr_open, " +
@@ -455,7 +454,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   /// Each queued signal and each timer counts (getrlimit(2), RLIMIT_SIGPENDING).
   void CheckQueues(const Attributes& attributes) {
     for (const PosixTimer& timer : attributes.posix_timers) CheckClock(timer.clock.value);
-    const rlimit limit = LimitOf(host_, RLIMIT_SIGPENDING);
+    const rlimit& limit = limits_.Of(RLIMIT_SIGPENDING);
     pending_ += attributes.signal_queue.size() + attributes.posix_timers.size();
     if (pending_ <= limit.rlim_cur) return;
     findings_.Wrong("the plan has more timers and pending signals than RLIMIT_SIGPENDING, " +
@@ -467,6 +466,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     return host_.NumberIn(std::string("/proc/sys/") + sysctl, none);
   }
 
+  Limits limits_;
   const Credentials own_;
   const std::uint64_t nr_open_, lowest_address_, most_in_pipe_, lowest_port_;
   const std::uint64_t unprivileged_bpf_disabled_;
@@ -474,8 +474,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   bool own_cgroups_ = false;                             ///< a cgroup namespace of the plan's own
   bool has_too_high_ = false;
   std::uint64_t pending_ = 0;
-  std::unordered_map<std::uint64_t, rlimit> limits_;  ///< its own
-  std::unordered_map<Pid, std::uint64_t> locked_;     ///< bytes, by process
+  std::unordered_map<Pid, std::uint64_t> locked_;  ///< bytes, by process
 };
 
 }  // namespace

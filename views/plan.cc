@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "views/plan.h"
 
-#include <linux/sched.h>
 #include <sys/mman.h>
 
 #include <algorithm>
 #include <unordered_map>
-#include <unordered_set>
 
 #include "dsl/attributes.h"
 #include "dsl/descriptor_tables.h"
 #include "dsl/json/writer.h"
 #include "dsl/references.h"
 #include "model/printable.h"
+#include "views/plan_reasons.h"
 #include "views/table.h"
 #include "views/words.h"
 
@@ -85,8 +84,6 @@ struct Survey {
 
   std::vector<Actor> actors;  ///< in the order of births
   Totals totals;
-  std::unordered_map<const File*, Pid> opener;
-  std::unordered_map<const File*, std::size_t> holders;  ///< processes that go on with it
 
  private:
   template <typename Body>
@@ -102,20 +99,14 @@ struct Survey {
   }
   void On(std::size_t, Pid, const CreateThread&) { ++totals.threads; }
   void On(std::size_t, Pid, const LoadPages& load) { totals.pages += load.pages; }
-  void On(std::size_t, Pid pid, const OpenFile& open) {
+  void On(std::size_t, Pid, const OpenFile& open) {
     if (open.from) return;  // counted where it is opened
-    ForEachOpened(open, [&](Fd, const File& file, bool) {
-      ++totals.files;
-      opener.emplace(&file, pid);
-    });
+    ForEachOpened(open, [&](Fd, const File&, bool) { ++totals.files; });
   }
   void On(std::size_t, Pid pid, const SetAttr& set) {
     if (set.tid && *set.tid != pid) return;
     Actor* actor = Find(pid);
     if (actor != nullptr && set.attributes->comm) actor->comm = set.attributes->comm->bytes;
-  }
-  void On(std::size_t, Pid pid, const Resume&) {
-    for (const auto& [fd, file] : tables_.Of(pid)) ++holders[file];
   }
   Actor* Find(Pid pid) {
     const auto found = by_pid_.find(pid);
@@ -123,7 +114,6 @@ struct Survey {
   }
 
   std::unordered_map<Pid, std::size_t> by_pid_;
-  DescriptorTables tables_;
 };
 
 Survey::Survey(const Program& program) {
@@ -132,7 +122,6 @@ Survey::Survey(const Program& program) {
   for (std::size_t i = 0; i < program.size(); ++i) {
     const Command& command = program[i];
     std::visit([&](const auto& body) { On(i, command.pid, body); }, command.body);
-    tables_.Follow(command);
     if (Actor* actor = Find(command.pid)) actor->commands.push_back(i);
   }
 }
@@ -140,22 +129,23 @@ Survey::Survey(const Program& program) {
 /// Puts commands into words, one after the other in the program's order.
 class Narrator {
  public:
-  explicit Narrator(const Survey& survey) : survey_(survey) {}
+  /// `reasons`: null: none.
+  explicit Narrator(PlanReasons* reasons) : reasons_(reasons) {}
 
   Step Tell(const Command& command, std::size_t index) {
     step_ = {index, "", "", "", ""};
     pid_ = command.pid;
     std::visit([&](const auto& body) { On(body); }, command.body);
+    if (reasons_ != nullptr) step_.why = reasons_->Of(command, tables_);
     tables_.Follow(command);
     return std::move(step_);
   }
 
  private:
-  void Say(std::string does, std::string with, std::string what = "", std::string why = "") {
+  void Say(std::string does, std::string with, std::string what = "") {
     step_.does = std::move(does);
     step_.with = std::move(with);
     step_.what = std::move(what);
-    step_.why = std::move(why);
   }
 
   void On(const Fork& fork) { Say("fork", std::to_string(fork.child_pid), FlagText(fork.flags)); }
@@ -163,9 +153,7 @@ class Narrator {
   void On(const SetPgid& set) { Say("group", std::to_string(set.pgid)); }
   void On(const CreateThread& create) { Say("thread", std::to_string(create.tid)); }
   void On(const Exit& exit) { Say("exit", "", ExitText(exit.status)); }
-  void On(const Wait& wait) {
-    Say("reap", std::to_string(wait.child_pid), "", "it was there for the tree alone");
-  }
+  void On(const Wait& wait) { Say("reap", std::to_string(wait.child_pid)); }
   void On(const OpenFile& open) {
     std::string with, what;
     ForEachOpened(open, [&](Fd fd, const File& file, bool cloexec) {
@@ -175,20 +163,13 @@ class Narrator {
     if (open.from) {
       what += " of process " + std::to_string(open.from->pid) + ", " + FdText(open.from->fd, false);
     }
-    Say(open.from ? "take" : "open", with, what,
-        open.from ? "who has it is no ancestor" : WhyOpened(*open.file));
+    Say(open.from ? "take" : "open", with, what);
   }
   void On(const DupFd& dup) {
     const bool same = dup.old_fd == dup.new_fd;
-    Say("dup", FdText(dup.new_fd, dup.cloexec), same ? "" : "= " + FdText(dup.old_fd),
-        same ? "inherited without that flag" : "");
+    Say("dup", FdText(dup.new_fd, dup.cloexec), same ? "" : "= " + FdText(dup.old_fd));
   }
-  void On(const CloseFd& close) {
-    const auto opener = survey_.opener.find(&tables_.At(pid_, close.fd));
-    const bool own = opener != survey_.opener.end() && opener->second == pid_;
-    Say("close", FdText(close.fd), "",
-        own ? "it was open for others, or for a while" : "inherited, and not wanted here");
-  }
+  void On(const CloseFd& close) { Say("close", FdText(close.fd)); }
   void On(const MapRegion& map) {
     constexpr std::uint64_t kShared = MAP_SHARED;
     std::string what = ProtText(map.prot, map.flags.Has(kShared)) + " " +
@@ -199,9 +180,7 @@ class Narrator {
     if (map.special) what += " " + std::string(kSpecialRegionNames[static_cast<int>(*map.special)]);
     Say("map", RangeOf(map.start, map.end), what);
   }
-  void On(const UnmapRegion& unmap) {
-    Say("unmap", RangeOf(unmap.start, unmap.end), "", "inherited or mapped for others");
-  }
+  void On(const UnmapRegion& unmap) { Say("unmap", RangeOf(unmap.start, unmap.end)); }
   void On(const MoveRegion& move) {
     Say("move", RangeOf(move.start, move.end), "to " + HexText(move.to.value).substr(2));
   }
@@ -216,33 +195,26 @@ class Narrator {
             std::to_string(load.source.offset));
   }
   void On(const SetAttr& set) {
-    const bool late = !set.attributes->descriptors.empty();
-    Say("set", set.tid ? "thread " + std::to_string(*set.tid) : "", AttributeNames(*set.attributes),
-        late ? "when the whole tree is there" : "");
+    Say("set", set.tid ? "thread " + std::to_string(*set.tid) : "",
+        AttributeNames(*set.attributes));
   }
   void On(const Resume& resume) {
     Say("resume", "", resume.stopped ? "stopped by " + NameText(*resume.stopped) : "");
   }
 
-  std::string WhyOpened(const File& file) const {
-    const auto found = survey_.holders.find(&file);
-    if (found == survey_.holders.end()) return "no process goes on with it";
-    if (found->second == 1) return "";
-    return Count(found->second, "descriptor", "descriptors") +
-           " go on with it: opened where all inherit it";
-  }
-
-  const Survey& survey_;
+  PlanReasons* reasons_;
   DescriptorTables tables_;
   Pid pid_ = 0;
   Step step_;
 };
 
 /// All steps, by command.
-std::vector<Step> Steps(const Program& program, const Survey& survey) {
+std::vector<Step> Steps(const Program& program, bool explain) {
   std::vector<Step> steps;
   steps.reserve(program.size());
-  Narrator narrator(survey);
+  std::optional<PlanReasons> reasons;
+  if (explain) reasons.emplace(program);
+  Narrator narrator(reasons ? &*reasons : nullptr);
   for (std::size_t i = 0; i < program.size(); ++i) steps.push_back(narrator.Tell(program[i], i));
   return steps;
 }
@@ -282,7 +254,7 @@ std::string PlanText(const Program& program, const ViewOptions& options, bool ex
                      const WaitsFor* waits) {
   std::string text;
   const Survey survey(program);
-  const std::vector<Step> steps = Steps(program, survey);
+  const std::vector<Step> steps = Steps(program, explain);
   WriteLine(TotalText(program, survey.totals), Ink::kPlain, options, &text);
   if (const About* about = AboutOf(program)) WriteAbout(*about, options, &text);
   for (const Actor& actor : survey.actors) {
@@ -312,7 +284,7 @@ std::string PlanText(const Program& program, const ViewOptions& options, bool ex
 std::string PlanJson(const Program& program, const ViewOptions& options) {
   std::string text;
   const Survey survey(program);
-  const std::vector<Step> steps = Steps(program, survey);
+  const std::vector<Step> steps = Steps(program, true);
   JsonWriter json(&text, JsonWriter::Style::kIndented);
   const auto number = [&](std::string_view name, std::uint64_t value) {
     json.Key(name);

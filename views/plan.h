@@ -15,9 +15,8 @@ namespace crgen {
 using WaitsFor = std::map<std::size_t, std::string>;
 
 /// Totals, then the commands of each process in the order of births, one line a command. `explain`:
-/// with the reason of those that serve others than the process itself. `program` has passed
-/// CheckProgram, or is generated. `waits`: with a column for that, unless it is null. Cost: linear,
-/// but for the descriptors that forks hand on.
+/// with the reason of each. `program` has passed CheckProgram, or is generated. `waits`: with a
+/// column for that, unless it is null. Cost: linear, but for the descriptors that forks hand on.
 std::string PlanText(const Program& program, const ViewOptions& options, bool explain,
                      const WaitsFor* waits = nullptr);
 

@@ -78,6 +78,16 @@ TEST_F(HostFactsTest, OfThisHostGiveItsVerdict) {
   EXPECT_GT(dumps, 10);
 }
 
+/// crgen confines itself; who shall restore is not.
+TEST_F(HostFactsTest, HaveNoFilterOfCrgens) {
+  std::string own;
+  std::ifstream status("/proc/self/status");
+  while (std::getline(status, own) && !own.starts_with("Seccomp_filters:")) continue;
+  ASSERT_NE(own, "");
+  const Json told = FactsFor("")["facts"]["system"]["/proc/self/status"];
+  EXPECT_NE(std::find(told.begin(), told.end(), own), told.end()) << own << told;
+}
+
 TEST_F(HostFactsTest, OfAPlanAreThoseOfItsDump) {
   const std::string plan = (folder_ / "plan.json").string();
   ASSERT_EQ(Crgen("-o " + plan + " " + Dump("shared_fds")).code, 0);

@@ -56,8 +56,23 @@ TEST_F(ViewsCliTest, ShowFixtures) {
 TEST_F(ViewsCliTest, PlanFixtures) {
   IsExpected("shared_fds.plan", "plan --explain " + Dump("shared_fds"));
   IsExpected("deep_tree.plan", "plan " + Dump("deep_tree"));
+  IsExpected("deep_tree.explained.plan", "plan --explain " + Dump("deep_tree"));
   const Ran written = Crgen("plan --explain " + std::string(CRGEN_GOLDEN) + "/shared_fds.json");
   EXPECT_EQ(written.out, Crgen("plan --explain " + Dump("shared_fds")).out);
+}
+
+TEST_F(ViewsCliTest, PlanSaysWhyEachCommandIsThere) {
+  for (const auto& dump : fs::directory_iterator(CRGEN_FIXTURES "/dumps")) {
+    const auto plan = nlohmann::json::parse(Crgen("plan --json " + dump.path().string()).out);
+    std::size_t explained = 0;
+    for (const auto& actor : plan["actors"]) {
+      for (const auto& step : actor["steps"]) {
+        EXPECT_TRUE(step.contains("why")) << dump.path() << step;
+        ++explained;
+      }
+    }
+    EXPECT_EQ(explained, plan["commands"]);
+  }
 }
 
 TEST_F(ViewsCliTest, WorkOnAllFixtures) {

@@ -5,10 +5,13 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
 #include "tests/support/cli_fixture.h"
+#include "tests/support/image_builder.h"
+#include "tests/support/tar_maker.h"
 
 namespace crgen::test {
 namespace {
@@ -178,6 +181,76 @@ TEST_F(WhyCliTest, PartialIsAdvisedWhereItHelps) {
   for (const json& cause : why["crgen"]["causes"]) {
     EXPECT_EQ(cause["advice"].get<std::string>().starts_with("crgen --partial"), helps) << cause;
   }
+}
+
+/// In a pid namespace in which the number of a made dump's process is free.
+class WhyHereTest : public WhyCliTest {
+ protected:
+  void SetUp() override {
+    WhyCliTest::SetUp();
+    if (geteuid() != 0) GTEST_SKIP() << "needs root";
+    test::Dump made;
+    for (pb::file_entry& file : made.files) {
+      if (file.reg().name() == "/bin/program") file.mutable_reg()->set_name("/bin/sh");
+    }
+    // Limits that nobody needs rights for.
+    for (pb::rlimit_entry& limit :
+         *made.cores[10].mutable_tc()->mutable_rlimits()->mutable_rlimits()) {
+      limit.set_cur(0);
+      limit.set_max(0);
+    }
+    files_ = made.Build();
+    fs::create_directory(folder_ / "made");
+    for (const auto& [name, content] : files_) Write("made/" + name, content);
+  }
+
+  void Write(const std::string& name, const std::string& content) {
+    std::ofstream(folder_ / name, std::ios::binary) << content;
+  }
+  Ran Alone(const std::string& command) {
+    const std::string script = "cd " + folder_.string() + " && " + command + " >out 2>err";
+    Write("script", script);
+    const int status = std::system(
+        ("unshare --pid --fork --mount-proc sh " + (folder_ / "script").string()).c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, ReadFileText(folder_ / "out"),
+            ReadFileText(folder_ / "err")};
+  }
+  json WhyAlone(const std::string& dump) {
+    const Ran run = Alone(CRGEN_BINARY " why --json " + dump);
+    EXPECT_EQ(run.code, 0) << run.err;
+    return json::parse(run.out)["host"];
+  }
+
+  Files files_;
+};
+
+/// Of a dump that can be restored: what crgen takes from itself is nothing of this host's.
+TEST_F(WhyHereTest, SaysWhatPreflightSays) {
+  const json host = WhyAlone("made");
+  ASSERT_EQ(Crgen((folder_ / "made").string() + " -o " + (folder_ / "plan.json").string()).code, 0);
+  const Ran preflight = Alone(CRRESTORE_BINARY " --preflight plan.json --images made");
+  EXPECT_EQ(preflight.code, 0) << preflight.err << host;
+  EXPECT_EQ(host["causes"].size(), std::ranges::count(preflight.err, '\n'))
+      << preflight.err << host;
+  EXPECT_EQ(host["answer"], preflight.err.empty() ? "yes" : "with") << preflight.err << host;
+  for (const json& cause : host["causes"]) {
+    EXPECT_NE(preflight.err.find(cause["what"].get<std::string>()), std::string::npos) << cause;
+  }
+}
+
+TEST_F(WhyHereTest, AsksForArchives) {
+  Write("made.tar", TarOf(files_, "checkpoint/") + TarEnd());
+  const json folder = WhyAlone("made"), archive = WhyAlone("made.tar");
+  EXPECT_EQ(archive["answer"], "with");
+  ASSERT_EQ(archive["causes"].size(), folder["causes"].size() + 1);
+  EXPECT_EQ(archive["causes"].back()["what"], "it is an archive, and crrestore reads none");
+  EXPECT_EQ(archive["causes"].back()["advice"], "unpack it: `crgen made.tar --extract DIR > PLAN`");
+}
+
+TEST_F(WhyCliTest, NamesOfAnArchiveWhatIsMissingHere) {
+  const fs::path archive = folder_ / "dump.tar";
+  std::ofstream(archive, std::ios::binary) << TarOf(ReadFixture("shared_fds"), "") + TarEnd();
+  EXPECT_EQ(Why(archive)["host"], Why(Dump("shared_fds"))["host"]);
 }
 
 }  // namespace
