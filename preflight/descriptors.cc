@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -17,8 +18,8 @@ namespace {
 /// What of a file without a name is held at once.
 struct Held {
   std::set<UnlinkedId> names;
-  std::uint64_t own = 0;                           ///< descriptions that are not opened through it
-  std::map<std::string_view, std::uint64_t> runs;  ///< of its content, by image
+  std::uint64_t own = 0;                      ///< descriptions that are not opened through it
+  std::map<std::string, std::uint64_t> runs;  ///< of its content, by image
 };
 
 /// Those that the supervisor opens itself.
@@ -56,7 +57,7 @@ std::uint64_t HeldDescriptors(const Program& program) {
   std::map<std::uint64_t, Held> files;
   std::set<std::pair<std::string_view, std::string_view>> links;
   std::set<std::string_view> named;
-  std::map<std::string_view, std::uint64_t> runs;  // of bytes, by image
+  std::map<std::string, std::uint64_t> runs;  // of bytes, by image
   std::uint64_t held = 0;
   const auto add = [&](const File& file) {
     if (const auto name = UnlinkedOf(file)) {

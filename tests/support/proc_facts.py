@@ -23,6 +23,7 @@ STAT = ('state', 'ppid', 'pgrp', 'session', 'tty_nr', 'tpgid', 'flags', 'minflt'
 USED = ('minflt', 'cminflt', 'majflt', 'cmajflt', 'utime', 'stime', 'cutime', 'cstime', 'starttime',
         'rss', 'flags', 'kstkesp', 'kstkeip', 'wchan', 'processor', 'blkio', 'exit_code')
 OF_ZOMBIES = ('state', 'ppid', 'pgrp', 'session', 'exit_signal', 'exit_code')
+OF_THE_PROCESS = ('status Pid', 'status NSpid', 'status PPid', 'status Tgid', 'status NStgid', 'status NSpgid', 'status NSsid')
 USED_STATUS = ('FDSize', 'SigQ', 'VmPeak', 'VmHWM', 'VmRSS', 'RssAnon', 'RssFile', 'RssShmem', 'VmPTE', 'VmSwap',
                'voluntary_ctxt_switches', 'nonvoluntary_ctxt_switches', 'ShdPnd')  # timers add to it
 
@@ -120,8 +121,10 @@ def _facts(pid, inodes):
         facts['stat state'] = 'runs'
     facts |= _thread(pid, pid)
     for tid in map(int, os.listdir(f'/proc/{pid}/task')):
-        if tid != pid:
-            facts |= {f'thread {tid} {name}': value for name, value in _thread(pid, tid).items()}
+        own = _thread(pid, tid)
+        if tid != pid and 'status NSpid' in own:  # it has not ended
+            number = own['status NSpid'].split()[-1]
+            facts |= {f'thread {number} {name}': value for name, value in own.items() if name not in OF_THE_PROCESS}
     facts |= {f'cgroup {hierarchy}': path for hierarchy, path in _cgroups(pid)}
     for name in ('cwd', 'root', 'exe'):
         facts[name] = os.readlink(f'/proc/{pid}/{name}')

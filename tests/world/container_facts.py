@@ -17,7 +17,7 @@ sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), '..', '
 from proc_facts import differences, facts_of  # noqa: E402
 
 # Numbers from outside, and what a machine counts for all.
-OUTSIDE = re.compile(r'(stat (ppid|pgrp|session|tty_nr|tpgid)|auxv|uid_map|timers|map .*\[v(var|dso)\S*|'
+OUTSIDE = re.compile(r'(thread \d+ )?(stat (ppid|pgrp|session|tty_nr|tpgid)|auxv|uid_map|timers|map .*\[v(var|dso)\S*|'
                      r'status (Pid|Tgid|Ngid|PPid|NStgid|NSpid|NSpgid|NSsid|Cpus_allowed\w*|Mems_allowed\w*))$')
 
 
