@@ -29,8 +29,8 @@ def main(arguments):
         sys.exit(__doc__)
     facts = facts_of(descendants(int(arguments[0])))
     for own in facts.values():
-        for name in UNLIKE:
-            own.pop(name, None)
+        for name in [name for name in own if name.endswith(UNLIKE)]:
+            del own[name]
         if 'stat state' in own:  # which zombies have not
             own['stat state'] = 'stopped'
     json.dump(facts, sys.stdout)
