@@ -28,12 +28,17 @@ void Redraw(const Script& script, const ForegroundGroups& groups) {
     const bool leads = start.thread->tid == start.thread->process->pid;
     if (leads && shown.contains(getpgid(start.number))) numbers.push_back(start.number);
   }
-  for (const auto* signalled : {&groups.of_outside, &groups.of_ptys}) {
-    if (signalled->empty()) continue;
-    for (const pid_t number : numbers) {
-      while (IsOnItsWay(StateOf(number)) && !deadline.Passed()) usleep(1000);
+  // Once more for who was just on his way into a wait, after his last look at what handlers note: a
+  // child's SIGCHLD may have called him out of it.
+  constexpr int kTimes = 2;
+  for (int time = 0; time < kTimes; ++time) {
+    for (const auto* signalled : {&groups.of_outside, &groups.of_ptys}) {
+      if (signalled->empty()) continue;
+      for (const pid_t number : numbers) {
+        while (IsOnItsWay(StateOf(number)) && !deadline.Passed()) usleep(1000);
+      }
+      for (const pid_t group : *signalled) kill(-group, SIGWINCH);
     }
-    for (const pid_t group : *signalled) kill(-group, SIGWINCH);
   }
 }
 
