@@ -2,37 +2,26 @@
 #include "restorer/release_gate.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
-#include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string>
 
+#include "preflight/credentials.h"
 #include "preflight/host_files.h"
+#include "restorer/descriptor_limit.h"
 #include "restorer/momentary_name.h"
 #include "restorer/supervisor_calls.h"
 
 namespace crgen::restorer {
 namespace {
 
-/// Whether the uid 0 of this process is that of the host, which may send everybody a signal
-/// (sigio_perm() of the kernel).
+/// Whether it may send everybody a signal (sigio_perm() of the kernel).
 bool IsRootOfTheHost() {
-  std::uint64_t inside = 1, outside = 1, count = 0;
-  std::ifstream("/proc/self/uid_map") >> inside >> outside >> count;
-  return geteuid() == 0 && inside == 0 && outside == 0 && count == 0xffffffff;
-}
-
-bool AllowDescriptors(rlim_t needed) {
-  rlimit limit;
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
-  if (limit.rlim_cur >= needed) return true;
-  limit = {needed, std::max(needed, limit.rlim_max)};
-  return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+  Host host;
+  return geteuid() == 0 && preflight::ReadCredentials(host).initial_namespace();
 }
 
 int HighestDescriptor() {

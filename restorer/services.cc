@@ -4,17 +4,16 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <fstream>
 
 #include "dsl/references.h"
 #include "preflight/descriptors.h"
+#include "restorer/descriptor_limit.h"
 #include "restorer/files/files.h"
 #include "restorer/namespaces.h"
 #include "restorer/problem.h"
@@ -82,15 +81,7 @@ std::string OpenServices(const Program& program, Services* services) {
   if (services->pidfd < 0) return ErrorText("pidfd_open");
   const auto highest = static_cast<rlim_t>(preflight::FirstUnusedFd(program));
   const rlim_t needed = highest + preflight::SpareDescriptors(program);
-  rlimit limit;
-  getrlimit(RLIMIT_NOFILE, &limit);
-  if (limit.rlim_cur < needed) {
-    limit = {needed, std::max(needed, limit.rlim_max)};
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0) {
-      return ErrorText("RLIMIT_NOFILE of " + std::to_string(needed));
-    }
-  }
-  return "";
+  return AllowDescriptors(needed) ? "" : ErrorText("RLIMIT_NOFILE of " + std::to_string(needed));
 }
 
 }  // namespace crgen::restorer
