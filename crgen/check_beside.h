@@ -2,47 +2,38 @@
 // The self-check: whether the program that is emitted is right.
 #pragma once
 
-#include <condition_variable>
 #include <cstddef>
 #include <future>
-#include <mutex>
 
 #include "checker/check.h"
+#include "crgen/beside.h"
 #include "dsl/commands.h"
-#include "generator/program_follower.h"
 #include "model/diagnostics.h"
 
 namespace crgen {
 
-/// Checks a program while it is emitted, in a thread of its own.
-class CheckBeside final : public ProgramFollower {
+/// Checks a program while it is emitted.
+class CheckBeside {
  public:
-  /// `program` must outlive it. `policy` deferred: no thread, all is done by Verdict().
+  /// `program` must outlive it. `policy`: as of Beside.
   CheckBeside(const Program& program, std::launch policy);
-  ~CheckBeside() override;
 
-  // For the thread that emits.
-  void Follow(std::size_t count) override;
-  std::unique_lock<std::mutex> Pause() override { return std::unique_lock(looking_); }
-  void Complete() override;
+  ProgramFollower* follower() { return &beside_; }
+  /// The program is as it is to be.
+  void Complete() { beside_.Complete(); }
 
   /// Waits for the end of the check; adds its findings to `diag`. REQUIRES: Complete().
   Result Verdict(Diagnostics& diag);
 
  private:
-  Result Run();
+  void Look(std::size_t end, bool complete);
 
   const Program& program_;
   Diagnostics findings_;
   ProgramCheck check_;
-  std::mutex looking_;  // held while commands are read
-  std::mutex mutex_;    // of the members up to the next comment
-  std::condition_variable changed_;
-  std::size_t count_ = 0;
-  bool complete_ = false;
-  bool abandoned_ = false;
+  Result result_ = Result::kError;
   // Last: it uses the others.
-  std::future<Result> result_;
+  Beside beside_;
 };
 
 }  // namespace crgen

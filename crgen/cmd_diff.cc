@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <future>
 #include <map>
 #include <optional>
 #include <thread>
@@ -35,6 +36,8 @@ struct Side {
   std::string images;  ///< where its pages are; empty: nobody said
   /// What no program can say, by its description: how often. None: it is a program.
   std::optional<std::map<std::string, std::size_t>> unplanned = std::nullopt;
+  Diagnostics said = {};     ///< of reading it
+  std::string not_compared;  ///< what; empty: nothing that is known
 
   DiffSide Of(const std::string& name) const {
     LookedAt dump = {look.snapshot, look.unplanned, {}};
@@ -44,15 +47,13 @@ struct Side {
 };
 
 /// The dump at `path`. Of what no program can say, what it is cannot be compared.
-void ReadDump(const std::string& path, Side* side, Differences* notes) {
-  OpenLook(path, &side->look);
+void ReadDump(const std::string& path, bool progress, Side* side) {
+  OpenLook(path, &side->look, progress);
   side->images = path;
-  Diagnostics errors;
   for (const Diagnostic& entry : side->look.findings.entries()) {
-    if (entry.severity == Severity::kError) errors.Add(entry);
+    if (entry.severity == Severity::kError) side->said.Add(entry);
   }
-  errors.CountDropped(side->look.findings);
-  PrintDiagnostics(errors);
+  side->said.CountDropped(side->look.findings);
   side->unplanned.emplace();
   for (const Diagnostic& entry : side->look.findings.entries()) {
     if (entry.severity == Severity::kUnsupported) (*side->unplanned)[entry.what] += 1 + entry.more;
@@ -62,16 +63,16 @@ void ReadDump(const std::string& path, Side* side, Differences* notes) {
   for (const auto& it : side->look.unplanned.regions) side->unplanned->erase(it.what);
   const std::size_t unsupported = side->look.findings.Count(Severity::kUnsupported);
   if (side->look.whole && unsupported != 0) {
-    notes->not_compared.push_back(
+    side->not_compared =
         (unsupported == 1 ? "1 thing" : std::to_string(unsupported) + " things") + " of " + path +
-        " that no program can say, but for descriptors and regions: `crgen why` names them");
+        " that no program can say, but for descriptors and regions: `crgen why` names them";
   }
 }
 
 /// What the program in a file ends in. `images`: the dump that it is of; empty: nobody has it.
 void ReadPlan(const std::string& path, const std::string& images, Side* side) {
   const std::string name = path == "-" ? "standard input" : path;
-  Diagnostics diag;
+  Diagnostics& diag = side->said;
   TextFile text(path);
   Program program;
   std::vector<std::uint32_t> lines;
@@ -96,7 +97,6 @@ void ReadPlan(const std::string& path, const std::string& images, Side* side) {
       look.snapshot = {};
     }
   }
-  PrintDiagnostics(diag);
 }
 
 /// A session and groups of outside have numbers in a dump, and none in a program; after a restore
@@ -146,24 +146,27 @@ ExitCode Compare(const DiffArguments& arguments) {
   std::vector<std::string> inputs = arguments.images;
   inputs.insert(inputs.end(), {arguments.before, arguments.after});
   ConfineToReading(inputs);
-  Side sides[2];
-  Differences notes;
-  std::size_t plans = 0;
   if (arguments.before == "-" && arguments.after == "-")
     return Usage("A and B cannot both be standard input");
-  for (std::size_t i = 0; i < 2; ++i) {
-    if (IsDump(*paths[i])) {
-      ReadDump(*paths[i], &sides[i], &notes);
-      continue;
-    }
-    // One folder for two plans is that of both.
-    const auto& images = arguments.images;
-    const std::string of = images.empty() ? "" : images[std::min(plans, images.size() - 1)];
-    ++plans;
-    ReadPlan(*paths[i], of, &sides[i]);
-  }
+  const bool dumps[] = {IsDump(arguments.before), IsDump(arguments.after)};
+  const std::size_t plans = std::ranges::count(dumps, false);
   if (arguments.images.size() > plans)
     return Usage("--images is for plans: there are " + std::to_string(plans) + " of them");
+  Side sides[2];
+  const auto read = [&](std::size_t i) {
+    if (dumps[i]) return ReadDump(*paths[i], i == 0 || !dumps[0], &sides[i]);
+    // One folder for two plans is that of both.
+    const auto& images = arguments.images;
+    ReadPlan(*paths[i],
+             images.empty()       ? ""
+             : dumps[0] || i == 0 ? images.front()
+                                  : images.back(),
+             &sides[i]);
+  };
+  std::future<void> first = std::async(std::launch::async, read, 0);
+  read(1);
+  first.get();
+  for (const Side& side : sides) PrintDiagnostics(side.said);
   for (const Side& side : sides) {
     if (side.look.snapshot.processes.empty() && !side.look.whole) return ExitCode::kBadInput;
   }
@@ -182,8 +185,9 @@ ExitCode Compare(const DiffArguments& arguments) {
   options.same_images = SameFolder(sides[0].images, sides[1].images);
   Diagnostics unreadable;
   Differences found = Diff(sides[0].Of(*paths[0]), sides[1].Of(*paths[1]), options, unreadable);
-  found.not_compared.insert(found.not_compared.end(), notes.not_compared.begin(),
-                            notes.not_compared.end());
+  for (const Side& side : sides) {
+    if (!side.not_compared.empty()) found.not_compared.push_back(side.not_compared);
+  }
   if (!arguments.pid) CompareUnplanned(sides[0], sides[1], &found);
   PrintDiagnostics(unreadable);
   const ExitCode printed =

@@ -45,12 +45,12 @@ ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
   if (!arguments.no_check) {
     check.emplace(program, arguments.threads > 1 ? std::launch::async : std::launch::deferred);
   }
-  const GenerateOutcome outcome =
-      GenerateProgram(snapshot, options, read_page, &program, diag, check ? &*check : nullptr);
+  const GenerateOutcome outcome = GenerateProgram(snapshot, options, read_page, &program, diag,
+                                                  check ? check->follower() : nullptr);
   if (outcome != GenerateOutcome::kOk) return CodeOf(outcome);
   {
     std::unique_lock<std::mutex> pause;
-    if (check) pause = check->Pause();
+    if (check) pause = check->follower()->Pause();
     if (Failed(BindToImages(&program, pages, arguments.digest, arguments.threads, diag))) {
       return ExitCode::kBadInput;
     }

@@ -26,8 +26,8 @@ ExitCode TellFacts(const FactsArguments& arguments) {
   const ExitCode made = arguments.input.empty()
                             ? ExitCode::kOk
                             : DeriveOrRead(arguments.input, false, &program, diag);
-  const bool written = made == ExitCode::kOk &&
-                       Succeeded(output.Write(host.Facts(program), diag)) &&
+  if (made == ExitCode::kOk) host.Tell(program);
+  const bool written = made == ExitCode::kOk && Succeeded(output.Write(host.Facts(), diag)) &&
                        Succeeded(output.Commit(diag));
   // Who stops reading has seen enough.
   const bool closed = made == ExitCode::kOk && !written && errno == EPIPE;

@@ -17,10 +17,10 @@
 
 namespace crgen {
 
-void OpenLook(const std::string& path, Look* look) {
+void OpenLook(const std::string& path, Look* look, bool progress) {
   look->source = OpenDump(path, look->findings);
   if (look->source == nullptr) return;
-  LoadOptions options = {TerminalProgress("reading process"),
+  LoadOptions options = {progress ? TerminalProgress("reading process") : LoadProgress(),
                          std::max(1U, std::thread::hardware_concurrency())};
   options.unplanned = &look->unplanned;
   look->whole = Succeeded(LoadDump(*look->source, &look->snapshot, look->findings, options));

@@ -24,8 +24,9 @@ struct Look {
   LookedAt Dump() const { return {snapshot, unplanned, Reader()}; }
 };
 
-/// Reads the dump in the folder `path` into `*look`, on several threads.
-void OpenLook(const std::string& path, Look* look);
+/// Reads the dump in the folder `path` into `*look`, on several threads. `progress`: shows how far
+/// it is, on a terminal.
+void OpenLook(const std::string& path, Look* look, bool progress = true);
 
 /// Errors are said one by one: what they are about is not shown. Of the rest, how much it is.
 void SayWhatIsMissing(const Look& look, const std::string& path);

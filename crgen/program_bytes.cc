@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crgen/program_bytes.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <iterator>
 #include <type_traits>
@@ -17,7 +16,6 @@ namespace {
 
 constexpr int kBitsInByte = 7;
 constexpr std::uint64_t kMore = 1 << kBitsInByte;
-constexpr std::size_t kLeastBytes = 4;  ///< that most commands have
 
 template <typename T>
 bool IsPresent(const T& value) {
@@ -105,7 +103,6 @@ class Reader {
 
   bool failed() const { return failed_; }
   bool AtEnd() const { return rest_.empty(); }
-  std::size_t left() const { return rest_.size(); }
 
   std::uint64_t Number() {
     constexpr int kMostBits = 64;
@@ -243,10 +240,10 @@ class Reader {
 
 }  // namespace
 
-std::string ProgramBytes(const Program& program) {
+std::string ProgramBytes(std::span<const Command> commands) {
   Writer out;
-  out.Number(program.size());
-  for (const Command& command : program) {
+  out.Number(commands.size());
+  for (const Command& command : commands) {
     out.Value(command.pid);
     out.OneOf(command.body);
   }
@@ -255,9 +252,7 @@ std::string ProgramBytes(const Program& program) {
 
 bool ReadProgramBytes(std::string_view bytes, Program* program) {
   Reader in(bytes);
-  program->clear();
   std::uint64_t count = in.Number();
-  program->reserve(std::min<std::uint64_t>(count, in.left() / kLeastBytes));
   for (; count != 0 && !in.failed(); --count) {
     Command& command = program->emplace_back();
     in.Value(&command.pid);

@@ -2,6 +2,7 @@
 // Programs on their way from one process to another: quicker than text, and of no use to others.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -10,10 +11,11 @@
 namespace crgen {
 
 /// By the tables that describe every command.
-std::string ProgramBytes(const Program& program);
+std::string ProgramBytes(std::span<const Command> commands);
 
 /// Takes bytes from anybody, as ReadProgram() takes text: what it gives has the form that the
-/// tables give. False: they are none of ProgramBytes(), and `*program` is not to be used. Linear.
+/// tables give, and goes to the end of `*program`. False: they are none of ProgramBytes(), and
+/// `*program` is not to be used. Linear.
 bool ReadProgramBytes(std::string_view bytes, Program* program);
 
 }  // namespace crgen

@@ -18,7 +18,7 @@
 namespace crgen {
 namespace {
 
-constexpr char kFindings = 'p', kFacts = 'f', kLook = 'l';
+constexpr char kCommands = 'c', kFindings = 'p', kFacts = 'f', kLook = 'l';
 
 class Packer {
  public:
@@ -137,27 +137,40 @@ class Asker {
     const char what = question.front();
     question.remove_prefix(1);
     if (what == kLook) return LookAtEach(folder_.get(), question);
-    Diagnostics diag;
-    Program program;
-    const bool right = Succeeded(Take(question, &program, diag));
+    if (what == kCommands) {
+      Take(question);
+      return "";
+    }
+    const bool right = IsRight();
     if (what == kFacts) {
-      return right ? HostFactsJson(RecordHostFacts(program.empty() ? nullptr : &program)) : "";
+      return right ? HostFactsJson(RecordHostFacts(program_.empty() ? nullptr : &program_)) : "";
     }
     Host host;
-    return Pack(right ? FindingsOf(program, {images_, root_, &host}) : diag);
+    return Pack(right ? FindingsOf(program_, {images_, root_, &host}) : wrong_);
   }
 
  private:
-  /// A program that has passed CheckProgram, or none.
-  static Result Take(std::string_view bytes, Program* program, Diagnostics& diag) {
-    if (!ReadProgramBytes(bytes, program)) return diag.Fail("the program", "came in no known form");
-    SimulatedState state;
-    return program->empty() ? Result::kOk : CheckProgram(*program, &state, diag);
+  void Take(std::string_view bytes) {
+    if (!well_formed_) return;
+    well_formed_ = ReadProgramBytes(bytes, &program_);
+    if (!well_formed_) return wrong_.Error("the program", "came in no known form");
+    check_.RunTo(program_.size());
+  }
+
+  /// Whether the program has passed the check, or there is none.
+  bool IsRight() {
+    if (well_formed_ && !program_.empty()) (void)check_.Finish(&state_);
+    return !wrong_.HasErrors();
   }
 
   std::string images_, root_;
   ScopedFd folder_;
   bool confined_ = false;
+  bool well_formed_ = true;
+  Program program_;
+  Diagnostics wrong_;
+  ProgramCheck check_{program_, wrong_};
+  SimulatedState state_;  // kept: to take it apart costs as much as to check
 };
 
 }  // namespace
@@ -187,11 +200,11 @@ std::string ThisHost::Ask(char what, const std::string& of) {
   return std::move(*answer);
 }
 
-Diagnostics ThisHost::Findings(const Program& program) {
-  return UnpackDiagnostics(Ask(kFindings, ProgramBytes(program)));
-}
+void ThisHost::Tell(std::span<const Command> commands) { Ask(kCommands, ProgramBytes(commands)); }
 
-std::string ThisHost::Facts(const Program& program) { return Ask(kFacts, ProgramBytes(program)); }
+Diagnostics ThisHost::Findings() { return UnpackDiagnostics(Ask(kFindings, "")); }
+
+std::string ThisHost::Facts() { return Ask(kFacts, ""); }
 
 std::vector<FileFacts> ThisHost::LookAt(const std::vector<std::string>& paths) {
   Packer names;

@@ -2,6 +2,7 @@
 // This host, for questions of a process that is confined.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,13 @@ class ThisHost {
  public:
   /// Before Confine(). `images` and `root`: as in AskedOf.
   Result Begin(const std::string& images, const std::string& root, Diagnostics& diag);
-  /// What Preflight() finds of `program`, as it is, in the images.
-  Diagnostics Findings(const Program& program);
-  /// The text of HostFactsJson(): what is known without a program, if `program` is empty.
-  std::string Facts(const Program& program);
+  /// The next commands of the program that Findings() and Facts() speak of, which are checked
+  /// while others are made.
+  void Tell(std::span<const Command> commands);
+  /// What Preflight() finds of the program, as it is, in the images.
+  Diagnostics Findings();
+  /// The text of HostFactsJson(): what is known without a program, if there is none.
+  std::string Facts();
   /// As LookAtFile() of each, below `root` if there is one.
   std::vector<FileFacts> LookAt(const std::vector<std::string>& paths);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "crgen/beside.h"
 #include "crgen/losses.h"
 #include "crgen/needs.h"
 #include "generator/generate.h"
@@ -54,7 +55,7 @@ void AdviseOptions(Verdict* verdict) {
 }
 
 /// Whether crgen has a program for it, which `*program` gets.
-Verdict AskCrgen(const Look& look, Program* program) {
+Verdict AskCrgen(const Look& look, Program* program, ProgramFollower* follower) {
   Verdict verdict = {"crgen", Answer::kNo, {}};
   AddCauses(look.findings, false, &verdict);
   if (!look.whole) AddMissing(look, &verdict);
@@ -76,7 +77,7 @@ Verdict AskCrgen(const Look& look, Program* program) {
   if (!verdict.causes.empty()) return verdict;
   Diagnostics diag;
   if (GenerateProgram(look.snapshot, {AboutPlan(look.findings, look.snapshot)}, look.Reader(),
-                      program, diag) != GenerateOutcome::kOk) {
+                      program, diag, follower) != GenerateOutcome::kOk) {
     AddCauses(diag, false, &verdict);
     for (Cause& cause : verdict.causes) {
       if (cause.advice.empty()) cause.advice = "make the dump again once that has changed";
@@ -162,7 +163,7 @@ Verdict AskHost(const Program& program, const Snapshot& snapshot, const std::str
   const HostFacts* facts = asked.facts;
   Host host = facts == nullptr ? Host() : Host(*facts);
   const Diagnostics found = facts == nullptr
-                                ? asked.live->Findings(program)
+                                ? asked.live->Findings()
                                 : FindingsOf(program, {ImagesToAsk(dump), root, &host});
   const std::vector<Need> needs = NeedsNotGiven(snapshot, root);
   const Diagnostics diag = Beyond(found, needs);
@@ -201,7 +202,18 @@ std::string ImagesToAsk(const std::string& dump) {
 std::vector<Verdict> AskAll(const Look& look, const std::string& path, const std::string& root,
                             const AskedHost& asked, Program* program) {
   std::vector<Verdict> verdicts = {AskCriu(look.snapshot, look.findings)};
-  verdicts.push_back(AskCrgen(look, program));
+  std::size_t told = 0;
+  Beside tell(
+      [&](std::size_t end, bool complete) {
+        if (complete) end = program->size();
+        if (asked.live != nullptr) asked.live->Tell(std::span(*program).subspan(told, end - told));
+        told = end;
+      },
+      std::launch::async);
+  verdicts.push_back(AskCrgen(look, program, &tell));
+  tell.Complete();
+  tell.Wait();
+  if (verdicts.back().answer == Answer::kNo) program->clear();
   verdicts.push_back(AskHost(*program, look.snapshot, path, root, asked));
   AddExecutables(verdicts.back(), &verdicts.front());
   Verdict& criu = verdicts.front();

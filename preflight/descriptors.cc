@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <utility>
 
 #include "dsl/references.h"
@@ -56,7 +57,7 @@ std::uint64_t HeldDescriptors(const Program& program) {
   std::map<UnlinkedId, std::uint64_t> file_of;
   std::map<std::uint64_t, Held> files;
   std::set<std::pair<std::string_view, std::string_view>> links;
-  std::set<std::string_view> named;
+  std::unordered_set<std::string_view> named;
   std::map<std::string, std::uint64_t> runs;  // of bytes, by image
   std::uint64_t held = 0;
   const auto add = [&](const File& file) {

@@ -4,43 +4,70 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
-#include <iomanip>
-#include <sstream>
+#include <iterator>
+#include <limits>
+#include <string_view>
 
 namespace crgen::preflight {
+namespace {
+
+constexpr int kOctal = 8, kDecimal = 10;
+
+/// The members in their order: `each(name, base, member)`.
+template <typename Status, typename Each>
+void ForEachMember(Status& status, Each&& each) {
+  each("mode", kOctal, status.mode);
+  each("size", kDecimal, status.size);
+  each("special", kDecimal, status.special);
+  each("device", kDecimal, status.device);
+  each("inode", kDecimal, status.inode);
+  each("uid", kDecimal, status.uid);
+}
+
+/// Takes "NAME NUMBER" and the space behind it.
+template <typename Number>
+bool TakeMember(std::string_view& text, std::string_view name, int base, Number* number) {
+  if (!text.starts_with(name) || text.substr(name.size()).substr(0, 1) != " ") return false;
+  text.remove_prefix(name.size() + 1);
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number, base);
+  if (error != std::errc()) return false;
+  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  if (text.empty()) return true;
+  const bool more = text.front() == ' ';
+  text.remove_prefix(1);
+  return more;
+}
+
+}  // namespace
 
 std::string FileStatus::Text() const {
-  std::ostringstream text;
-  if (error != 0) {
-    text << "error " << error;
-  } else {
-    text << "mode 0" << std::oct << mode << std::dec << " size " << size << " special " << special
-         << " device " << device << " inode " << inode << " uid " << uid;
-  }
-  return text.str();
+  if (error != 0) return "error " + std::to_string(error);
+  std::string text;
+  ForEachMember(*this, [&](const char* name, int base, auto number) {
+    char digits[std::numeric_limits<decltype(number)>::digits];
+    const auto end = std::to_chars(digits, std::end(digits), number, base).ptr;
+    if (!text.empty()) text += ' ';
+    text.append(name).append(base == kOctal ? " 0" : " ").append(digits, end);
+  });
+  return text;
 }
 
 FileStatus FileStatus::Of(const std::string& text) {
   FileStatus status;
-  std::istringstream words(text);
-  std::string word;
+  std::string_view rest = text;
   int error = 0;
-  if (text.starts_with("error ") && words >> word >> error && error > 0) {
+  if (TakeMember(rest, "error", kDecimal, &error) && error > 0) {
     status.error = error;
     return status;
   }
-  const auto member = [&](const char* name, auto* value) {
-    return static_cast<bool>(words >> word >> *value) && word == name;
-  };
-  words >> std::oct;
-  const bool has_mode = member("mode", &status.mode);
-  words >> std::dec;
-  if (has_mode && member("size", &status.size) && member("special", &status.special) &&
-      member("device", &status.device) && member("inode", &status.inode) &&
-      member("uid", &status.uid)) {
-    status.error = 0;
-  }
+  rest = text;
+  bool whole = true;
+  ForEachMember(status, [&](const char* name, int base, auto& member) {
+    whole = whole && TakeMember(rest, name, base, &member);
+  });
+  if (whole) status.error = 0;
   return status;
 }
 

@@ -36,7 +36,7 @@ Program MakeProgram(std::size_t length, unsigned mistakes, unsigned seed) {
 }
 
 void Emit(const Program& from, CheckBeside& check, Program* to) {
-  Emitter out(to, &check);
+  Emitter out(to, check.follower());
   for (const Command& command : from) {
     std::visit([&](const auto& body) { out.Emit(command.pid, body); }, command.body);
   }

@@ -33,11 +33,15 @@ std::vector<std::string> Goldens() {
 TEST(ProgramBytes, GiveTheProgramBack) {
   for (const std::string& text : Goldens()) {
     const Program program = Parsed(text);
+    const std::span<const Command> all = program;
     Program read;
-    ASSERT_TRUE(ReadProgramBytes(ProgramBytes(program), &read));
+    for (std::size_t i = 0; i < all.size(); i += 7) {
+      const auto piece = all.subspan(i, std::min<std::size_t>(7, all.size() - i));
+      ASSERT_TRUE(ReadProgramBytes(ProgramBytes(piece), &read));
+    }
     EXPECT_EQ(WriteProgram(read, Layout::kLines), WriteProgram(program, Layout::kLines));
   }
-  Program none = Parsed(R"([{"command": "FORK", "pid": 0, "child_pid": 5}])");
+  Program none;
   EXPECT_TRUE(ReadProgramBytes(ProgramBytes({}), &none));
   EXPECT_TRUE(none.empty());
 }
