@@ -27,11 +27,11 @@ void* Map(extent_hooks_t*, void* at, std::size_t size, std::size_t alignment, bo
 [[maybe_unused]] const bool installed = [] {
   constexpr const char* kHooks = "arena.0.extent_hooks";
   extent_hooks_t* own = &hooks;
-  std::size_t size = sizeof plain;
+  std::size_t size = sizeof(void*);
   if (mallctl(kHooks, &plain, &size, nullptr, 0) != 0) return false;
   hooks = *plain;
   hooks.alloc = Map;
-  return mallctl(kHooks, nullptr, nullptr, &own, sizeof own) == 0;
+  return mallctl(kHooks, nullptr, nullptr, &own, size) == 0;
 }();
 
 }  // namespace

@@ -112,19 +112,19 @@ struct Describe<IntervalTimers> {
 
 template <>
 struct Describe<PosixTimer> {
-  static constexpr auto kFields =
-      std::tuple{Required("id", &PosixTimer::id, "the timer gets exactly this id"),
-                 Required("clock", &PosixTimer::clock, "CLOCK_ name"),
-                 Required("signal", &PosixTimer::signal, "sent when it expires"),
-                 Required("notify", &PosixTimer::notify, "SIGEV_ name"),
-                 Required("sigev_value", &PosixTimer::sigev_value, "what the signal carries"),
-                 Required("overrun", &PosixTimer::overrun, "timer_getoverrun(2)"),
-                 Required("interval_sec", &PosixTimer::interval_sec,
-                          "seconds from one expiration to the next; 0: once"),
-                 Required("interval_nsec", &PosixTimer::interval_nsec, "and nanoseconds"),
-                 Required("value_sec", &PosixTimer::value_sec, "time left"),
-                 Required("value_nsec", &PosixTimer::value_nsec, "and nanoseconds"),
-                 Optional("notify_tid", &PosixTimer::notify_tid, "with SIGEV_THREAD_ID")};
+  static constexpr auto kFields = std::tuple{
+      Required("id", &PosixTimer::id, "the timer gets exactly this id"),
+      Required("clock", &PosixTimer::clock, "CLOCK_ name"),
+      Required("signal", &PosixTimer::signal, "sent when it expires"),
+      Required("notify", &PosixTimer::notify, "SIGEV_ name"),
+      Required("sigev_value", &PosixTimer::sigev_value, "what the signal carries"),
+      Required("overrun", &PosixTimer::overrun, "timer_getoverrun(2)"),
+      Required("interval_sec", &PosixTimer::interval_sec,
+               "seconds from one expiration to the next; 0: once"),
+      Required("interval_nsec", &PosixTimer::interval_nsec, "and nanoseconds"),
+      Required("value_sec", &PosixTimer::value_sec, "time left"),
+      Required("value_nsec", &PosixTimer::value_nsec, "and nanoseconds"),
+      Optional("notify_tid", &PosixTimer::notify_tid, "with SIGEV_THREAD_ID").Within(kPids)};
 };
 
 template <>

@@ -102,7 +102,7 @@ class Parser {
   Result Fail(const std::string& expected) {
     std::string found = "the end of the text";
     if (position_ < text_.size()) {
-      unsigned char c = static_cast<unsigned char>(text_[position_]);
+      const auto c = static_cast<unsigned char>(text_[position_]);
       found = c >= ' ' && c < 0x7f ? std::string("'") + static_cast<char>(c) + "'"
                                    : "byte " + std::to_string(c);
     }

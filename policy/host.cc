@@ -19,7 +19,7 @@ namespace {
 
 std::string Octal(unsigned mode) {
   char text[16];
-  std::snprintf(text, sizeof text, "0%o", mode);
+  (void)std::snprintf(text, sizeof text, "0%o", mode);
   return text;
 }
 

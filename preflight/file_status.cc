@@ -73,7 +73,7 @@ FileStatus FileStatus::Of(const std::string& text) {
 
 std::string ModeText(unsigned mode) {
   char text[16];
-  std::snprintf(text, sizeof text, "0%o", mode);
+  (void)std::snprintf(text, sizeof text, "0%o", mode);
   return text;
 }
 

@@ -84,7 +84,7 @@ class Host {
   std::optional<Answer> Ask(FactKind kind, const std::string& name, Live& live) {
     const auto row = static_cast<std::size_t>(kind);
     if (facts_ == nullptr) {
-      Answer answer = static_cast<Answer>(live());
+      auto answer = static_cast<Answer>(live());
       if (record_ != nullptr) record_->answers[row].insert_or_assign(name, answer);
       return answer;
     }

@@ -31,7 +31,7 @@ struct ArenaSizes {
 /// Shared memory that data is put into one piece after another.
 class Arena {
  public:
-  static constexpr std::uint64_t kStackSize = 64 * 1024;
+  static constexpr std::uint64_t kStackSize = 64 << 10;
 
   Arena() = default;
   Arena(const Arena&) = delete;

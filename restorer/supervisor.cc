@@ -206,17 +206,17 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
 #ifdef CRRESTORE_FAULTS
   fault_setup = script_.setup;
   if (const char* call = std::getenv("CRRESTORE_FAILING_CALL")) {
-    script_.setup->failing_call = static_cast<Word>(std::atoi(call));
+    script_.setup->failing_call = static_cast<Word>(std::strtoul(call, nullptr, 10));
   }
   if (const char* call = std::getenv("CRRESTORE_SKIPPED_CALL")) {
-    script_.setup->skipped_call = static_cast<Word>(std::atoi(call));
+    script_.setup->skipped_call = static_cast<Word>(std::strtoul(call, nullptr, 10));
   }
 #endif
   return Failed(arena_.Seal(diag)) ? FirstOf(diag) : RestoreProblem();
 }
 
 /// set_robust_list(2): when this process dies, however it does, the kernel marks the word.
-void Supervisor::ReportDeath() {
+void Supervisor::ReportDeath() const {
   static struct {
     robust_list_head head;
     robust_list node;

@@ -42,7 +42,7 @@ class Supervisor {
   RestoreProblem StartRoot(const Op& op);
   RestoreProblem WaitFor(const Op& op);
   RestoreProblem FindNumbers();
-  void ReportDeath();
+  void ReportDeath() const;
 
   const Program& program_;
   const Schedule& schedule_;

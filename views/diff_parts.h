@@ -349,7 +349,7 @@ class SnapshotDiffer : public ValueDiffer {
   };
   static std::vector<Slot> SlotsOf(const DiffSide& side, const Relations& relations,
                                    TableIndex table);
-  void CompareTable(ProcessIndex before, ProcessIndex after);
+  void CompareTable(ProcessIndex one_of, ProcessIndex other_of);
   void CompareSlot(Pid pid, TableIndex before, TableIndex after, const Slot& one,
                    const Slot& other);
   bool CompareDescription(const Place& place, FileIndex before, FileIndex after);

@@ -131,7 +131,7 @@ void Comparison::CompareThreads(const std::string& where, const crgen::Process& 
     found.erase(it);
   }
   for (const SimulatedThread& thread : task.threads) {
-    if (found.count(thread.tid) == 0) continue;
+    if (!found.contains(thread.tid)) continue;
     diag_.Error(where + " thread " + std::to_string(thread.tid), "exists, not expected");
   }
 }
@@ -376,7 +376,7 @@ void Comparison::ReportExtraProcesses() {
   for (const TreeNode& node : snapshot_.tree.nodes) expected[node.pid] = true;
   for (std::size_t at = kRestorer + 1; at < kernel_.tasks.size(); ++at) {
     const Task& task = kernel_.tasks[at];
-    if (task.state == TaskState::kGone || expected.count(task.pid) != 0) continue;
+    if (task.state == TaskState::kGone || expected.contains(task.pid)) continue;
     const char* state = task.state == TaskState::kZombie ? "is a zombie" : "exists";
     diag_.Error(
         "process " + std::to_string(task.pid),

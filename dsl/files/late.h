@@ -10,7 +10,7 @@ template <>
 struct Describe<FileOwner> {
   static constexpr auto kFields = std::tuple{
       Optional("type", &FileOwner::type, "F_SETOWN_EX"),
-      Optional("pid", &FileOwner::pid, "who gets the signal; absent: nobody"),
+      Optional("pid", &FileOwner::pid, "who gets the signal; absent: nobody").Within(kPids),
       Optional("signal", &FileOwner::signal, "F_SETSIG; absent: SIGIO"),
       Optional("uid", &FileOwner::uid, "beside `pid`: the ids that the signal is sent with"),
       Optional("euid", &FileOwner::euid, "likewise: the effective one")};

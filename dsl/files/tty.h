@@ -61,7 +61,8 @@ template <>
 struct Describe<TtyForeground> {
   static constexpr auto kFields =
       std::tuple{Required("foreground", &TtyForeground::foreground,
-                          "TIOCSPGRP, by a process whose controlling terminal it is")};
+                          "TIOCSPGRP, by a process whose controlling terminal it is")
+                     .Within(kPids)};
 };
 
 template <>

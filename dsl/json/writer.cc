@@ -147,7 +147,7 @@ void JsonWriter::Quote(std::string_view text, std::string_view behind) {
 void JsonWriter::AppendEscaped(std::string_view text) {
   std::size_t start = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const unsigned char c = static_cast<unsigned char>(text[i]);
+    const auto c = static_cast<unsigned char>(text[i]);
     if (!NeedsEscape(text[i])) continue;
     const std::size_t length = c < 0x80 ? 1 : ControlLength(text.substr(i));
     if (length == 0) continue;

@@ -72,13 +72,13 @@ Result CheckPosixLocks(const Snapshot& snapshot, const std::vector<TemporarySlot
                          "a process whose executable it is");
   }
   for (const TemporarySlot& slot : temporary) {
-    const RegularFile* regular = As<RegularFile>(*snapshot.files[slot.file]);
+    const auto* regular = As<RegularFile>(*snapshot.files[slot.file]);
     if (regular == nullptr) continue;
     closings.try_emplace({snapshot.processes[slot.process].table, regular->path.bytes},
                          "a process that opens it once more to send it through a socket");
   }
   for (const LateEntry& entry : snapshot.late) {
-    const RegularFile* regular = As<RegularFile>(*snapshot.files[entry.file]);
+    const auto* regular = As<RegularFile>(*snapshot.files[entry.file]);
     if (!is_posix(entry) || regular == nullptr) continue;
     const auto closing =
         closings.find({snapshot.processes[entry.process].table, regular->path.bytes});

@@ -81,7 +81,7 @@ class MemoryPlan {
   Result PlanSpecials(Diagnostics& diag);
   void PlanPrivate();
   Result PlanObjects(Diagnostics& diag);
-  void PlanPrivateHolders(const std::vector<NodeIndex>& holders, const Region& region);
+  void PlanPrivateHolders(const std::vector<NodeIndex>& all, const Region& region);
   bool TryCarry(const Item& item, const std::vector<NodeIndex>& all,
                 const std::vector<NodeIndex>& standing);
   /// Likewise, with what FindOwner() gave for all nodes.

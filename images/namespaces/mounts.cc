@@ -309,7 +309,7 @@ class MountLoader {
 
   /// A mount comes before those of its parent that will hide it.
   template <typename Before>
-  void HiddenFirst(std::vector<std::size_t> by_place, Before&& before) const {
+  void HiddenFirst(std::vector<std::size_t> by_place, const Before& before) const {
     std::ranges::sort(by_place, {}, [&](std::size_t i) {
       const Mount& mount = mounts_[i].mount;
       return std::tuple(*mount.parent, SortKey(mount.mountpoint.bytes), mount.id);

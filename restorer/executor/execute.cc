@@ -16,7 +16,6 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr int kSignals = 64;
 constexpr uint64_t kAllSignals = ~0ul;
 constexpr uint64_t kGuardInstall = 1ul << 63;
 constexpr int kGuardInstallAdvice = 102;  // MADV_GUARD_INSTALL, Linux 6.13

@@ -17,7 +17,6 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr uint64_t kAllSignals = ~0ul;
 constexpr uint64_t kOwnSignals = 1ul << (SIGCHLD - 1) | 1ul << (SIGIO - 1);
 constexpr int kRestoreTimerIds = 77;  // PR_TIMER_CREATE_RESTORE_IDS, Linux 6.16
 constexpr int kTimersAtMost = 1 << 20;
@@ -258,7 +257,7 @@ void Finisher::DropCapabilities() const {
 
 void Finisher::CreateTimers() const {
   for (int which = 0; process->interval_timers != nullptr && which < 3; ++which) {
-    Must("setitimer", __NR_setitimer, which, process->interval_timers + 4 * which, 0);
+    Must("setitimer", __NR_setitimer, which, process->interval_timers + 4l * which, 0);
   }
   if (process->posix_timer_count == 0) return;
   const bool by_id = Try(__NR_prctl, kRestoreTimerIds, 1, 0, 0, 0) == 0;

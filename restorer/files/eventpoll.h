@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <vector>
 
 #include "restorer/files/file_restorer.h"
@@ -24,7 +25,7 @@ struct LateRestorer<EpollTargets> {
                          target.data.value, target.HasFired()});
     }
     // They are made to fire, so nothing else may be in the set then.
-    std::ranges::stable_partition(watched, &WatchedOp::fired);
+    std::stable_partition(watched.begin(), watched.end(), std::mem_fn(&WatchedOp::fired));
     op.kind = OpKind::kFillEpoll;
     op.epoll = {fd, static_cast<std::uint32_t>(watched.size()), context.arena.Copy(watched)};
   }

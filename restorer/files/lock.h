@@ -15,7 +15,7 @@ inline void CompileLocks(Fd fd, const std::vector<FileLock>& locks, const File& 
                       static_cast<std::int64_t>(lock.start),
                       static_cast<std::int64_t>(lock.length)});
   }
-  const RegularFile* regular = As<RegularFile>(file);
+  const auto* regular = As<RegularFile>(file);
   op.kind = OpKind::kLock;
   op.lock = {fd, arena.Copy(states), static_cast<std::uint32_t>(states.size()),
              regular == nullptr ? nullptr : arena.Text(regular->path.bytes)};

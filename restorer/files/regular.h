@@ -32,7 +32,7 @@ struct FileRestorer<RegularFile> : PlainRestorer<RegularFile> {
 
  private:
   static const FileCheck* CheckOf(const RegularFile& file, OpenContext& context) {
-    FileCheck* check = context.arena.New<FileCheck>();
+    auto* check = context.arena.New<FileCheck>();
     const HostFiles& files = *context.services.files;
     const bool link = context.file.flags.Has(O_NOFOLLOW);
     const int held = file.unlinked || file.opened_by ? -1
