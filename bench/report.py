@@ -73,6 +73,14 @@ def dumps(rows):
           times(row["crgen generate"], row["cat but pages"])] for row in rows])
 
 
+def views(measured):
+    generate = measured["views"]["generate"]
+    return f"### Looking at {measured['processes']:,} processes\n\n" + table(
+        ["crgen", "wall", "/ generate", "peak memory"],
+        [[name, wall(row), f"{row['wall'] / generate['wall']:.2f}", peak(row)]
+         for name, row in measured["views"].items()])
+
+
 def big(rows):
     return "### One large process\n\n" + table(
         ["case", "crgen generate", "not checked", "peak memory", "commands", "program"],
@@ -125,7 +133,7 @@ def tables(measured):
     if measured["quick"]:
         head += "\nA trial run with small sizes: these are no results.\n"
     return "\n".join([head, published(measured["published"]), growth(measured["growth"]),
-                      dumps(measured["dumps"]), big(measured["big"]),
+                      dumps(measured["dumps"]), views(measured["views"]), big(measured["big"]),
                       checking(measured["dumps"] + measured["big"]),
                       restores(measured["restores"]), micro(measured["micro"])])
 

@@ -40,6 +40,7 @@ class Sizes:
         self.growth = (100, 1000) if quick else (1000, 10000, 100000, 1000000)
         self.dumps = (10, 40) if quick else (100, 1000, 10000, 100000)
         scale = 100 if quick else 1
+        self.looked_at = 40 if quick else 10000
         self.big = {
             "1 M pages in 10,000 regions": {"pages": 1000000, "regions": 10000, "run": 1},
             "10 M pagemap entries": {"pages": 10000000, "run": 1},
@@ -202,6 +203,22 @@ class Bench:
             shutil.rmtree(folder)
         return rows
 
+    def views(self):
+        """What people look at a dump with, beside what makes its program."""
+        folder = str(self.make_dump("dump", processes=self.sizes.looked_at))
+        plan = str(self.scratch / "plan")
+        self.measure([self.crgen, folder], plan)
+        row = self.compare({
+            "generate": [self.crgen, folder],
+            **{" ".join(view): [self.crgen, *view, folder]
+               for view in (("show",), ("show", "all"), ("why",), ("plan",), ("plan", "--explain"),
+                            ("tree",), ("needs",), ("check", "--derive"))},
+            "diff of it and itself": [self.crgen, "diff", folder, folder],
+            "diff of its program and it": [self.crgen, "diff", plan, folder],
+        })
+        shutil.rmtree(folder)
+        return {"processes": self.sizes.looked_at, "views": row}
+
     def big(self):
         rows = []
         for name, options in self.sizes.big.items():
@@ -299,8 +316,8 @@ def main():
     measured = {"machine": machine(), "quick": arguments.quick}
     with tempfile.TemporaryDirectory(prefix="crgen-bench-") as scratch:
         bench = Bench(build, pathlib.Path(scratch), Sizes(arguments.quick))
-        for table in (bench.published, bench.growth, bench.dumps, bench.big, bench.restores,
-                      bench.micro):
+        for table in (bench.published, bench.growth, bench.dumps, bench.views, bench.big,
+                      bench.restores, bench.micro):
             begin = time.monotonic()
             measured[table.__name__] = table()
             print(f"{table.__name__}: {time.monotonic() - begin:.0f} s", file=sys.stderr)
