@@ -81,6 +81,38 @@ void CompareLists(const std::string& where, const std::string& field,
   Compare(where, field, SortedByKey(expected), SortedByKey(found), diag);
 }
 
+/// Whether the list is as merging would leave it.
+template <typename Entry>
+bool IsInOrder(const std::vector<Entry>& entries) {
+  if constexpr (Keyed<Entry>) {
+    return std::ranges::adjacent_find(entries, [](const Entry& a, const Entry& b) {
+             return KeyOf(a) >= KeyOf(b);
+           }) == entries.end();
+  }
+  return true;
+}
+
+/// Whether `from` laid over `to` is just `from`.
+bool Replaces(const Attributes& from, const Attributes& to) {
+  bool replaces = from.descriptors.empty() && !from.inherit_rlimits && !from.inherit_creds;
+  ForEachField<Attributes>([&](const auto& field) {
+    using Member = std::decay_t<decltype(to.*field.member)>;
+    if constexpr (InnerOf<Member>::kIsVector) {
+      replaces = replaces && (to.*field.member).empty() && IsInOrder(from.*field.member);
+    } else {
+      constexpr bool kHasParts = std::is_same_v<Member, std::optional<CgroupMembership>>;
+      replaces = replaces && (!(to.*field.member) || (!kHasParts && from.*field.member));
+    }
+  });
+  return replaces;
+}
+
+/// `*attributes` for changes: copied first, if others have it too.
+Attributes& Own(std::shared_ptr<const Attributes>* attributes) {
+  if (attributes->use_count() != 1) *attributes = std::make_shared<Attributes>(**attributes);
+  return const_cast<Attributes&>(**attributes);  // all are made by make_shared<Attributes>
+}
+
 /// The members that belong to a process as a whole: clone(2) shares them among its threads.
 template <typename Function>
 void ForEachProcessMember(Function&& function) {
@@ -109,12 +141,11 @@ void ForEachProcessMember(Function&& function) {
 
 /// Only what takes effect at once (docs/restorer-contract.md, 4 and 5): the rest is set at the
 /// hand-over, when nobody is born any more.
-std::shared_ptr<Attributes> InheritAttributes(const std::shared_ptr<Attributes>& from,
-                                              bool thread) {
+std::shared_ptr<const Attributes> InheritAttributes(const Attributes& from, bool thread) {
   auto to = std::make_shared<Attributes>();
-  to->comm = from->comm;
-  if (!thread) to->fs = from->fs;
-  to->cgroup = from->cgroup;
+  to->comm = from.comm;
+  if (!thread) to->fs = from.fs;
+  to->cgroup = from.cgroup;
   return to;
 }
 
@@ -216,10 +247,8 @@ std::string Kernel::FiltersOutOfStep(const SetAttr& set) {
 void Kernel::SpreadFilters(const SetAttr& set) {
   Seccomp shared{set.attributes->seccomp->mode, SharedFilters(*set.attributes->seccomp)};
   if (shared.filters.empty()) return;
-  const auto spread = [&](Pid other, std::shared_ptr<Attributes>& attributes) {
-    if (other == set.tid.value_or(self().pid)) return;
-    attributes = std::make_shared<Attributes>(*attributes);
-    attributes->seccomp = shared;
+  const auto spread = [&](Pid other, std::shared_ptr<const Attributes>& attributes) {
+    if (other != set.tid.value_or(self().pid)) Own(&attributes).seccomp = shared;
   };
   spread(self().pid, self().attributes);
   for (SimulatedThread& thread : self().threads) spread(thread.tid, thread.attributes);
@@ -233,17 +262,18 @@ void Kernel::Execute(const SetAttr& set) {
   Task& task = self();
   const bool leader = !set.tid || *set.tid == task.pid;
   if (set.attributes->seccomp) SpreadFilters(set);
-  std::shared_ptr<Attributes>& target =
+  std::shared_ptr<const Attributes>& target =
       leader ? task.attributes : task.threads[numbers[*set.tid].thread_index].attributes;
-  if (target.use_count() != 1) target = std::make_shared<Attributes>(*target);
   if (leader && set.tid) {
     // Signals pending for the leader alone are no attribute of the process.
     Attributes own = *set.attributes;
     const std::vector<PendingSignal> queue = std::exchange(own.signal_queue, {});
     task.leader_signal_queue.insert(task.leader_signal_queue.end(), queue.begin(), queue.end());
-    MergeAttributes(own, target.get());
+    MergeAttributes(own, &Own(&target));
+  } else if (Replaces(*set.attributes, *target)) {
+    target = set.attributes;
   } else {
-    MergeAttributes(*set.attributes, target.get());
+    MergeAttributes(*set.attributes, &Own(&target));
   }
   if (set.attributes->rlimits.size() != 0 || set.attributes->inherit_rlimits) {
     task.rlimits_said = true;
@@ -278,8 +308,7 @@ void Kernel::SpreadFs(Task& task) {
   if (task.fs == nullptr || task.fs->set_by == nullptr) return;
   const std::optional<FsAttributes>& fs = task.fs->set_by->fs;
   if (task.attributes->fs == fs) return;
-  task.attributes = std::make_shared<Attributes>(*task.attributes);
-  task.attributes->fs = fs;
+  Own(&task.attributes).fs = fs;
 }
 
 }  // namespace crgen::check

@@ -167,8 +167,8 @@ struct FsView {
 
 struct SimulatedThread {
   Pid tid = 0;
-  std::shared_ptr<Attributes> attributes;
-  bool creds_said = false;  ///< set, or inherited by that word
+  std::shared_ptr<const Attributes> attributes;  ///< as those of a Task
+  bool creds_said = false;                       ///< set, or inherited by that word
 };
 
 struct ListLink {
@@ -199,10 +199,11 @@ struct Task {
   std::shared_ptr<FsView> fs;  ///< several with CLONE_FS
   CloneFlags namespaces;       ///< CLONE_NEW flags of those that are not the restorer's
   std::vector<SimulatedThread> threads;
-  std::shared_ptr<Attributes> attributes;  ///< copied before a change if others have it too
+  /// Copied before a change if others have it too: relatives, or the program.
+  std::shared_ptr<const Attributes> attributes;
   /// What children and threads get of `attributes`; null: not made yet.
-  std::shared_ptr<Attributes> for_children;
-  std::shared_ptr<Attributes> for_threads;
+  std::shared_ptr<const Attributes> for_children;
+  std::shared_ptr<const Attributes> for_threads;
   std::vector<PendingSignal> leader_signal_queue;
 
   FamilyIndex family;     ///< of its children
@@ -459,7 +460,7 @@ std::string BadAdvice(AddressRange at, const MappedRegion& region, std::uint64_t
 
 // attributes.cc
 /// What a new process has of its parent's attributes, or (`thread`) a new thread of its leader's.
-std::shared_ptr<Attributes> InheritAttributes(const std::shared_ptr<Attributes>& from, bool thread);
+std::shared_ptr<const Attributes> InheritAttributes(const Attributes& from, bool thread);
 /// `from` laid over `*to`; lists are united by signal, resource, timer id and TLS entry.
 void MergeAttributes(const Attributes& from, Attributes* to);
 /// Reports each field in which the two differ.

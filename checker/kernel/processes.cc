@@ -221,7 +221,7 @@ void Kernel::Execute(const Fork& fork) {
   task.born = command_;
   task.terminal = caller.terminal;
   if (caller.for_children == nullptr) {
-    caller.for_children = InheritAttributes(caller.attributes, /*thread=*/false);
+    caller.for_children = InheritAttributes(*caller.attributes, /*thread=*/false);
   }
   task.attributes = caller.for_children;
   task.for_children = caller.for_children;
@@ -310,7 +310,7 @@ void Kernel::Execute(const CreateThread& create) {
   if (!in_proc_.empty()) CheckTooEarly(create.tid);
   use.thread_index = self().threads.size();
   if (self().for_threads == nullptr) {
-    self().for_threads = InheritAttributes(self().attributes, /*thread=*/true);
+    self().for_threads = InheritAttributes(*self().attributes, /*thread=*/true);
   }
   self().threads.push_back({create.tid, self().for_threads});
 }
