@@ -112,6 +112,7 @@ std::optional<Refusal> FileRules<Tty>::CheckSession(const Kernel& kernel, const 
   if (task.sid != task.pid) {
     return Refusal{"EPERM", "process " + std::to_string(task.pid) + " leads no session"};
   }
+  if (task.terminal == tty.tty_id) return std::nullopt;  // it has it already
   if (task.terminal) {
     return Refusal{"EPERM", "session " + std::to_string(task.sid) + " has terminal " +
                                 std::to_string(task.terminal->value)};
@@ -156,6 +157,8 @@ std::optional<Refusal> FileRules<Tty>::CheckOpening(const Kernel& kernel, const 
 
 void FileRules<Tty>::Opened(const Kernel& kernel, Description& description, const Tty& tty,
                             Description*) {
+  const std::optional<TtyId> own = kernel.executor().terminal;
+  if (tty.driver == kOwnTerminal && own) own_.emplace(description.file->id, *own);
   if (!HasState(tty)) return;
   const auto [known, first] = terminals_.try_emplace(tty.tty_id);
   TerminalObject& terminal = known->second;
@@ -212,14 +215,17 @@ std::optional<Refusal> LateRules<TtyForeground>::Check(const Kernel& kernel,
   const Tty& tty = std::get<Tty>(description.file->body);
   const Task& task = kernel.executor();
   const bool callers = tty.driver == kCurrentTerminal && task.sid == 0;
-  if (!callers && (!task.terminal || *task.terminal != tty.tty_id)) {
+  const TtyId id = kernel.files.Of<Tty>().Meant(description.file->id, tty);
+  if (!callers && (!task.terminal || *task.terminal != id)) {
     return Refusal{"ENOTTY", NameOf(tty) + " is not the controlling terminal of process " +
                                  std::to_string(task.pid)};
   }
+  // session_of_pgrp(): the number of a process that leads no group does as well.
   const Pid group = late.foreground.value;
   const auto use = kernel.numbers.find(group);
-  const TaskIndex member =
-      group < 1 || use == kernel.numbers.end() ? kNoTask : use->second.head[kGroupList];
+  TaskIndex member = kNoTask;
+  if (use != kernel.numbers.end()) member = use->second.head[kGroupList];
+  if (member == kNoTask) member = kernel.FindTask(group);
   if (member == kNoTask) {
     return Refusal{"ESRCH", "there is no group " + std::to_string(group)};
   }

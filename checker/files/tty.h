@@ -43,12 +43,19 @@ class FileRules<Tty> : public PlainRules<Tty> {
     return known == terminals_.end() ? nullptr : &known->second;
   }
 
+  /// The terminal that a description is of: /dev/tty is that of who has opened it.
+  TtyId Meant(FileId id, const Tty& tty) const {
+    const auto own = own_.find(id);
+    return own == own_.end() ? tty.tty_id : own->second;
+  }
+
  private:
   std::optional<Refusal> CheckSession(const Kernel& kernel, const Tty& tty) const;
 
   std::unordered_map<TtyId, TerminalObject> terminals_;
   std::unordered_map<std::uint32_t, TtyId> ptys_;     ///< by index
   std::unordered_map<TtyId, std::int64_t> sessions_;  ///< that they control
+  std::unordered_map<FileId, TtyId> own_;             ///< of descriptions of /dev/tty
 };
 
 /// write(2) into the other end.

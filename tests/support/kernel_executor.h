@@ -15,6 +15,7 @@
 #include "tests/support/kernel_files.h"
 #include "tests/support/kernel_late.h"
 #include "tests/support/kernel_memory.h"
+#include "tests/support/kernel_terminals.h"
 #include "tests/support/pid_namespace.h"
 
 namespace crgen::test {
@@ -37,14 +38,14 @@ class Executor {
  public:
   /// For the namespace's first process, whose children inherit all of it: no descriptors but its
   /// own, which are above those of programs. Returns what this machine does not allow.
-  std::string Begin(SharedObjects* objects) {
+  std::string Begin(SharedObjects* objects, bool terminals) {
     objects_ = objects;
     close_range(0, ~0u, 0);
     proc_ = Aside(OpenProc());
     if (proc_ < 0) return std::string("a /proc of the namespace: ") + strerror(errno);
     source_ = Aside(MakePageSource());
     if (source_ < 0) return std::string("a source of pages: ") + strerror(errno);
-    return "";
+    return terminals ? MakeTerminals() : "";
   }
 
   int proc() const { return proc_; }
@@ -132,7 +133,9 @@ class Executor {
   }
 
   int ExecuteOne(const OpenFile& open) {
-    return objects_->late.load() != 0 ? EINVAL : OpenForReal(open, proc_, objects_);
+    if (objects_->late.load() != 0) return EINVAL;
+    const auto* tty = As<Tty>(*open.file);
+    return tty != nullptr ? OpenTerminal(open, *tty, objects_) : OpenForReal(open, proc_, objects_);
   }
   int ExecuteOne(const DupFd& dup) {
     if (dup.old_fd != dup.new_fd) {

@@ -35,6 +35,7 @@ struct SharedObjects {
   SharedWord memfd_created[kMax];                ///< by inode id
   std::atomic<std::uint64_t> pipe_inode[kMax];   ///< by pipe id; 0: not created
   std::atomic<std::uint64_t> shmem_inode[kMax];  ///< by shmem id; 0: not created
+  SharedWord terminal[kMax];                     ///< by tty id: see OpenTerminal()
   SharedWord late;                               ///< late state has been set
 
   void Clear() {
@@ -42,6 +43,7 @@ struct SharedObjects {
     for (auto& it : shmem_inode) it.store(0);
     late.store(0);
     for (auto& it : pipe_inode) it.store(0);
+    for (SharedWord& it : terminal) it.store(0);
   }
 };
 

@@ -20,14 +20,15 @@
 #include "dsl/commands.h"
 #include "tests/support/kernel_files.h"
 #include "tests/support/kernel_locks.h"
+#include "tests/support/kernel_terminals.h"
 
 namespace crgen::test {
 
-/// What is known of a set of epoll(7) is kept where all its holders find it: in the signal that
-/// F_SETSIG gives its description.
+/// What is known of a description, a set of epoll(7) above all, is kept where all its holders find
+/// it: in the signal that F_SETSIG gives its description.
 class EpollMark {
  public:
-  static constexpr int kFilled = 1, kWatched = 2;
+  static constexpr int kFilled = 1, kWatched = 2, kForeground = 4, kLocked = 8;
   explicit EpollMark(Fd fd) : fd_(fd), before_(fcntl(fd, F_GETSIG)) {}
   bool Has(int mark) const { return (before_ & mark) != 0; }
   void Add(int mark) const { fcntl(fd_, F_SETSIG, before_ | mark); }
@@ -67,6 +68,12 @@ class LateExecutor {
     return 0;
   }
 
+  int Fill(Fd fd, const TtyForeground& setting) {
+    return Once(fd, EpollMark::kForeground, [&] { return SetForeground(fd, setting); });
+  }
+  int Fill(Fd fd, const TtyLock&) {
+    return Once(fd, EpollMark::kLocked, [&] { return LockTerminal(fd); });
+  }
   int Fill(Fd fd, const LockSetting& setting) { return LockForReal(fd, setting.locks); }
   int Fill(Fd fd, const LeaseSetting& setting) { return LockForReal(fd, setting.locks); }
   template <typename Late>
@@ -161,6 +168,15 @@ class LateExecutor {
     }
     Mark(fd, EpollMark::kFilled);
     return 0;
+  }
+
+  template <typename Set>
+  int Once(Fd fd, int mark, Set&& set) {
+    if (fcntl(fd, F_GETFD) < 0) return EBADF;
+    if (EpollMark(fd).Has(mark)) return EEXIST;
+    const int error = set();
+    if (error == 0) Mark(fd, mark);
+    return error;
   }
 
   void Undo() {

@@ -43,6 +43,7 @@ struct KernelCase {
   std::vector<std::string> errors;
   /// Called in init after the last command; says how the processes are not what they are to be.
   std::function<std::string(const KernelView&)> compare;
+  bool terminals = false;  ///< it needs them: kernel_terminals.h
 };
 
 /// What the processes of a program share. Actor 0 is the restorer, actor k the k-th that is born.
@@ -175,7 +176,8 @@ class KernelRunner {
 
   [[noreturn]] void BeInit() {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (std::string problem = executor_.Begin(&board_->objects); !problem.empty()) {
+    if (std::string problem = executor_.Begin(&board_->objects, case_->terminals);
+        !problem.empty()) {
       GiveUp(Verdict::Kind::kNotPossible, problem);
     }
     Pass(init_);  // step 0 is the root's birth: an init that is the root is there already
