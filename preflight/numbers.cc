@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -127,17 +128,43 @@ std::vector<std::string> OwnCgroups(Host& host) {
 constexpr const char* kOwnProcHelps =
     "unshare --fork --mount-proc, or mount -t proc proc /proc in that namespace";
 
+/// `each` of the groups that a command puts into the foreground.
+template <typename Body, typename Each>
+void ForEachForeground(const Body& body, Each&& each) {
+  if constexpr (std::is_same_v<Body, SetAttr>) {
+    for (const DescriptorState& late : body.attributes->descriptors) {
+      const auto* foreground = std::get_if<TtyForeground>(&late.state);
+      if (foreground != nullptr) each(foreground->foreground.value);
+    }
+  }
+}
+
 class NumberQuestion : public QuestionOn<NumberQuestion> {
  public:
   explicit NumberQuestion(Context& context)
       : QuestionOn(context), pid_max_(host_.NumberIn(kPidMax, kNoNumber)) {
     foreign_proc_ = ForeignProcOf(host_);
     if (context.own_numbers || !foreign_proc_.empty()) return;
-    if (const auto all = Processes(host_)) occupants_ = ReadOccupants(*all, context.pids);
+    std::unordered_set<Pid> numbers = context.pids;
+    for (const Command& command : context.program) {
+      std::visit(
+          [&](const auto& body) {
+            ForEachForeground(body, [&](Pid group) { numbers.insert(group); });
+          },
+          command.body);
+    }
+    if (const auto all = Processes(host_)) occupants_ = ReadOccupants(*all, numbers);
   }
 
   template <typename Body>
-  void On(const Body&) {}
+  void On(const Body& body) {
+    // A group that has no member gets one for the moment.
+    ForEachForeground(body, [&](Pid group) {
+      if (context_.pids.contains(group)) return;
+      Born(group);
+      --living_;
+    });
+  }
 
   void On(const Fork& fork) {
     if (!foreign_proc_.empty()) findings_.Wrong(foreign_proc_, kOwnProcHelps);

@@ -220,6 +220,9 @@ std::optional<Refusal> LateRules<TtyForeground>::Check(const Kernel& kernel,
     return Refusal{"ENOTTY", NameOf(tty) + " is not the controlling terminal of process " +
                                  std::to_string(task.pid)};
   }
+  // Nobody has it: who restores makes a process of that number for the moment.
+  std::string user;
+  if (kernel.IsFree(late.foreground.value, &user)) return std::nullopt;
   // session_of_pgrp(): the number of a process that leads no group does as well.
   const Pid group = late.foreground.value;
   const auto use = kernel.numbers.find(group);

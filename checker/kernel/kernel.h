@@ -258,6 +258,8 @@ class Kernel {
   std::map<CgroupKey, CgroupDirectory> cgroup_directories;
 
   TaskIndex FindTask(Pid pid) const;  ///< live or zombie; kNoTask
+  /// `*user` says who has the number.
+  bool IsFree(Pid number, std::string* user) const;
   TaskIndex ParentOf(const Task& task) const { return families[task.in_family].parent; }
   TaskIndex root() const { return root_; }
   /// Who executes the command.
@@ -293,7 +295,6 @@ class Kernel {
   std::string At(std::size_t command) const;  ///< "(commands[9])"
   std::string Who(TaskIndex task) const;      ///< "process 12 (commands[9])"
   std::string UserOf(const NumberUse& use, Pid number) const;
-  bool IsFree(Pid number, std::string* user) const;
 
   // processes.cc
   void Execute(const Fork& fork);

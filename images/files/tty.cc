@@ -408,10 +408,18 @@ void FileLoaderOf<Tty>::FinishForeground(TtyId id, const Info& info, Loader& loa
   const bool made_inside =
       std::ranges::any_of(tree.nodes, [&](const TreeNode& node) { return node.pid == group; });
   if (outside && !made_inside) return;  // that of who restores
+  // Who restores makes a member for the moment; a process of that number serves in its session.
+  const bool is_taken = std::ranges::any_of(tree.nodes, [&](const TreeNode& node) {
+    const bool is_thread = std::ranges::find(node.tids, group) != node.tids.end();
+    return node.pgid == group || node.sid == group || is_thread ||
+           (node.pid == group && node.sid != sid);
+  });
   const std::string what =
       "the foreground group " + std::to_string(group) + " of terminal " + std::to_string(id.value);
-  if (!has_member) {
-    loader.diag.Unsupported(info.where + ".pgrp", what + ", which has no member");
+  if (!has_member && is_taken) {
+    loader.diag.Unsupported(info.where + ".pgrp", what + ", which has no member in session " +
+                                                      std::to_string(sid) +
+                                                      ", and others have the number");
     return;
   }
   for (std::size_t i = 0; i < tree.nodes.size(); ++i) {

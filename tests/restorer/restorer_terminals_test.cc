@@ -127,6 +127,20 @@ TEST_F(RestorerTerminalsTest, ASessionHasIts) {
   close(master);
 }
 
+/// The last member of the group that is in the foreground has ended.
+TEST_F(RestorerTerminalsTest, AForegroundThatNobodyIsIn) {
+  Plan plan = Session({{"exclusive", true}});
+  Late(plan, Pid(1), {{"fd", 4}, {"foreground", Pid(9)}});
+  ResumeBoth(plan);
+  ASSERT_NO_FATAL_FAILURE(ExpectRestored(plan));
+  const int master = Shared(0, 3);
+  EXPECT_EQ(tcgetsid(master), Pid(1));
+  EXPECT_EQ(tcgetpgrp(master), Pid(9));
+  close(master);
+  EXPECT_EQ(Left(), (std::vector<int>{Pid(0), Pid(1)}));
+  EXPECT_EQ(waitpid(Pid(9), nullptr, __WALL | WNOHANG), -1);
+}
+
 TEST_F(RestorerTerminalsTest, WhatNobodyHasRead) {
   std::ofstream(folder_ + "/typed.img") << "one\ntwo\nanswer";
   const auto input = [](int fd, int offset, int bytes) {
@@ -308,6 +322,7 @@ TEST_F(RestorerTerminalsTest, AFailureLeavesNoPty) {
                        {"exclusive", true},
                        {"packet", true}});
   Late(plan, Pid(0), {{"fd", 3}, {"input", {{"image", "typed.img"}, {"offset", 0}, {"bytes", 5}}}});
+  Late(plan, Pid(1), {{"fd", 4}, {"foreground", Pid(9)}});
   Late(plan, Pid(0), {{"fd", 3}, {"locked", true}});
   ResumeBoth(plan);
   const std::string slave = "/dev/pts/" + std::to_string(index_);

@@ -97,7 +97,15 @@ inline int OpenTerminal(const OpenFile& open, const Tty& tty, SharedObjects* obj
 }
 
 inline int SetForeground(Fd fd, const TtyForeground& setting) {
-  return ioctl(fd, TIOCSPGRP, &setting.foreground.value) != 0 ? errno : 0;
+  const Pid group = setting.foreground.value;
+  const auto set = [&] { return ioctl(fd, TIOCSPGRP, &group) != 0 ? errno : 0; };
+  const int error = set();
+  if (error != ESRCH) return error;
+  const long child = Clone3(0, group);
+  if (child == 0) _exit(0);
+  const int again = set();
+  waitpid(static_cast<pid_t>(child), nullptr, __WALL);
+  return again;
 }
 
 inline int LockTerminal(Fd fd) {
