@@ -183,8 +183,8 @@ void AddConnections(const Snapshot& snapshot, std::vector<Need>* needs) {
   std::set<std::string> ends;
   std::vector<std::string> peers;
   const auto text = [](const InetAddress& from, const InetAddress& to) {
-    return from.address + " " + std::to_string(from.port) + " to " + to.address + " " +
-           std::to_string(to.port);
+    return std::string(UnmappedAddress(from.address)) + " " + std::to_string(from.port) + " to " +
+           std::string(UnmappedAddress(to.address)) + " " + std::to_string(to.port);
   };
   for (const auto& file : snapshot.files) {
     const auto* socket = As<InetSocket>(*file);

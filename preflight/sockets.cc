@@ -157,6 +157,14 @@ class Interfaces {
   std::unordered_set<std::uint32_t> indices_;
 };
 
+bool HasConnections(const Program& program) {
+  return std::ranges::any_of(program, [](const Command& command) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    const auto* socket = open == nullptr ? nullptr : As<InetSocket>(*open->file);
+    return socket != nullptr && socket->stream;
+  });
+}
+
 class SocketQuestion : public QuestionOn<SocketQuestion> {
  public:
   using QuestionOn::QuestionOn;
@@ -169,7 +177,12 @@ class SocketQuestion : public QuestionOn<SocketQuestion> {
         context_.new_network) {
       return;
     }
-    if (!(fork.about->network_lock->method == kIptables)) return NeedTool("nft");
+    if (!(fork.about->network_lock->method == kIptables)) {
+      if (HasConnections(context_.program)) return NeedTool("nft");
+      if (HasTool(host_, "nft")) return;
+      return findings_.Warn(
+          "the dump has made a table of nftables, and nft is not here to remove it", "install it");
+    }
     NeedTool("iptables-save");
     NeedTool("iptables-restore");
   }

@@ -4,10 +4,12 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <sstream>
 
+#include "preflight/question.h"
 #include "restorer/files/inet_socket.h"
 #include "restorer/namespaces.h"
 #include "restorer/network.h"
@@ -98,12 +100,19 @@ NetworkUnlock::NetworkUnlock(const Program& program, const RestoreOptions& optio
   if (about == nullptr || !about->network_lock) return;
   const bool outside = options.network_locked && !HasNewNetwork(program, options);
   if (own_ != nullptr || outside) lock_ = &*about->network_lock;
+  has_connections_ = std::ranges::any_of(program, [](const Command& command) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    return open != nullptr && IsConnection(*open->file);
+  });
 }
 
 std::string NetworkUnlock::Find() {
   if (lock_ == nullptr) return "";
   if (own_ != nullptr) return FindInOwn();
-  if (!(lock_->method == kIptables)) return FindTable();
+  if (!(lock_->method == kIptables)) {
+    // Without connections the table stops nothing: preflight has told that it stays.
+    return has_connections_ || preflight::IsInPath("nft") ? FindTable() : "";
+  }
   // Joined, or from outside: it was locked as the tree's own, not connection by connection.
   if (HasNetwork(program_)) {
     std::string problem = FindChain("iptables-save", "iptables-restore");

@@ -43,8 +43,9 @@ class NetworkUnlock {
   const Program& program_;
   const unsigned timeout_;
   const NetworkLock* lock_ = nullptr;  ///< none: there is nothing to remove
-  std::string cut_table_;              ///< as CRIU's buffer has the table's name
-  const NetNamespace* own_;            ///< the lock was dumped with it; nullptr: it is outside
+  bool has_connections_ = false;
+  std::string cut_table_;    ///< as CRIU's buffer has the table's name
+  const NetNamespace* own_;  ///< the lock was dumped with it; nullptr: it is outside
   std::vector<Removal> removals_;
   bool may_be_gone_ = false;
 };

@@ -193,7 +193,8 @@ void Relations::AddPeers() {
 void Relations::AddTcpPeers() {
   using Ends = std::tuple<std::uint32_t, std::string, std::uint32_t, std::string, std::uint32_t>;
   const auto ends = [](const InetSocket& socket, const InetAddress& from, const InetAddress& to) {
-    return Ends{socket.protocol.value, from.address, from.port, to.address, to.port};
+    return Ends{socket.protocol.value, std::string(UnmappedAddress(from.address)), from.port,
+                std::string(UnmappedAddress(to.address)), to.port};
   };
   std::map<Ends, FileIndex> connected;
   const auto for_each = [&](auto&& function) {

@@ -22,6 +22,13 @@ struct InetAddress {
   friend bool operator==(const InetAddress&, const InetAddress&) = default;
 };
 
+/// The IPv4 address that an IPv6 one is mapped from (ipv6(7)); another is as it is.
+inline std::string_view UnmappedAddress(std::string_view address) {
+  constexpr std::string_view kMapped = "::ffff:";
+  const bool mapped = address.starts_with(kMapped) && address.find('.') != address.npos;
+  return mapped ? address.substr(kMapped.size()) : address;
+}
+
 /// ip_opts_entry: ip(7), ipv6(7), raw(7).
 struct IpOptions {
   std::optional<bool> freebind;
