@@ -169,6 +169,16 @@ TEST_F(CliTest, PlansTheRestOnRequest) {
   EXPECT_EQ(run.out.substr(run.out.find('\n', 2)), rest.substr(rest.find('\n', 2)));
 }
 
+TEST_F(CliTest, EndsWithWhatNoPlanHas) {
+  const std::string note = "is in no plan: docs/not-in-a-dump.md\n";
+  const std::string dump = WithUnsupported().string();
+  const Ran run = Crgen("-v --partial " + dump);
+  EXPECT_EQ(run.code, 0);
+  EXPECT_NE(run.err.find("warning: "), std::string::npos) << run.err;
+  EXPECT_TRUE(run.err.ends_with(note)) << run.err;
+  EXPECT_EQ(Crgen("-v " + dump).err.find(note), std::string::npos);
+}
+
 /// descriptors.json of a runtime tells which pipes are not of the tree.
 TEST_F(CliTest, NamesWhatComesFromOutside) {
   const std::string plan = Crgen(Dump("pipeline") + " --partial").out;
