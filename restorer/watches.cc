@@ -8,7 +8,10 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <fstream>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -36,17 +39,64 @@ class Watcher {
   }
 
   std::string Set(int group, const FanotifyMarks& marks) const {
+    std::ptrdiff_t ignoring = 0;
     for (std::size_t i = 0; i < marks.marks.size(); ++i) {
       const FanotifyMark& mark = marks.marks[i];
       if (!Add(group, mark, mark.mask.bits, false) ||
           !Add(group, mark, mark.ignored_mask.bits, true)) {
         return "fanotify_mark of mark " + std::to_string(i);
       }
+      ignoring += IgnoresOfInode(mark) ? 1 : 0;
+    }
+    return ignoring == 0 ? "" : CheckIgnoring(group, ignoring, "fanotify_mark of a file");
+  }
+
+  std::string SetIgnored(int group, const FanotifyMarks& marks) const {
+    std::ptrdiff_t ignoring = 0;
+    for (std::size_t i = 0; i < marks.marks.size(); ++i) {
+      const FanotifyMark& mark = marks.marks[i];
+      if (!IgnoresOfInode(mark) || mark.flags.Has(FAN_MARK_IGNORED_SURV_MODIFY)) continue;
+      if (Watched(files_, mark).fd < 0) continue;  // not there yet
+      const std::string name = "fanotify_mark of mark " + std::to_string(i);
+      if (!Add(group, mark, mark.ignored_mask.bits, true)) return name;
+      if (std::string dropped = CheckIgnoring(group, ++ignoring, name); !dropped.empty())
+        return dropped;
     }
     return "";
   }
 
  private:
+  static bool IgnoresOfInode(const FanotifyMark& mark) {
+    constexpr std::uint64_t kNoEvents = std::uint64_t{FAN_ONDIR} | FAN_EVENT_ON_CHILD;
+    return mark.type.value == FAN_MARK_INODE && (mark.ignored_mask.bits & ~kNoEvents) != 0;
+  }
+
+  /// Whether the kernel has kept so many: no call says that it has not.
+  static std::string CheckIgnoring(int group, std::ptrdiff_t wanted, const std::string& name) {
+    const std::ptrdiff_t found = Ignoring(group);
+    if (found == wanted) return "";
+    if (found < 0) return name;
+    errno = 0;
+    return name +
+           ": the kernel has dropped its ignored_mask, without FAN_MARK_IGNORED_SURV_MODIFY: "
+           "somebody outside has the file open for writing";
+  }
+
+  /// How many marks of inodes the group has that ignore anything; -1: errno says why.
+  static std::ptrdiff_t Ignoring(int group) {
+    if (FailsOnPurpose()) return -1;
+    std::ifstream info("/proc/self/fdinfo/" + std::to_string(group));
+    if (!info) return -1;
+    constexpr std::string_view kMask = " ignored_mask:";
+    std::ptrdiff_t found = 0;
+    for (std::string line; std::getline(info, line);) {
+      const std::size_t at = line.find(kMask);
+      if (!line.starts_with("fanotify ino:") || at == line.npos) continue;
+      found += std::strtoul(line.c_str() + at + kMask.size(), nullptr, 16) != 0 ? 1 : 0;
+    }
+    return found;
+  }
+
   /// nullptr, or the call that failed.
   const char* Add(int group, const InotifyWatch& watch) const {
     const Watched watched(files_, watch);
@@ -117,12 +167,11 @@ class Watcher {
   const WatchedFiles& files_;
 };
 
-}  // namespace
-
-RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
-                          const std::map<FileId, int>& groups, const WatchedFiles& files) {
+/// `set`: of a Watcher, a group and its late state.
+template <typename Set>
+RestoreProblem ForEachGroup(const Program& program, const LateFiles& late_files,
+                            const std::map<FileId, int>& groups, Set&& set_late) {
   if (groups.empty()) return {};
-  const Watcher watcher(files);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* set = std::get_if<SetAttr>(&program[i].body);
     if (set == nullptr) continue;
@@ -130,16 +179,38 @@ RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
     for (std::size_t k = 0; k < entries.size(); ++k) {
       const std::string failed = std::visit(
           [&](const auto& late) -> std::string {
-            if constexpr (requires { watcher.Set(0, late); }) {
-              return watcher.Set(groups.at(late_files.at(i)[k]->id), late);
+            if constexpr (requires { set_late(0, late); }) {
+              return set_late(groups.at(late_files.at(i)[k]->id), late);
             }
             return "";
           },
           entries[k].state);
-      if (!failed.empty()) return {ErrorText(failed), static_cast<std::uint32_t>(i)};
+      if (!failed.empty()) {
+        return {errno == 0 ? failed : ErrorText(failed), static_cast<std::uint32_t>(i)};
+      }
     }
   }
   return {};
+}
+
+}  // namespace
+
+RestoreProblem SetIgnored(const Program& program, const LateFiles& late_files,
+                          const std::map<FileId, int>& groups, const WatchedFiles& files) {
+  const Watcher watcher(files);
+  return ForEachGroup(program, late_files, groups, [&](int group, const FanotifyMarks& marks) {
+    return watcher.SetIgnored(group, marks);
+  });
+}
+
+RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
+                          const std::map<FileId, int>& groups, const WatchedFiles& files) {
+  const Watcher watcher(files);
+  return ForEachGroup(
+      program, late_files, groups,
+      [&]<typename Late>(int group, const Late& late) requires requires {
+        watcher.Set(group, late);
+      } { return watcher.Set(group, late); });
 }
 
 }  // namespace crgen::restorer
