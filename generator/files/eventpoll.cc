@@ -69,7 +69,7 @@ std::vector<DupFd> OpenClosedNumbers(const Snapshot& snapshot, const LateEntry& 
     const FileIndex file = std::ranges::lower_bound(slots, target.fd, {}, &Descriptor::fd)->file;
     std::vector<Fd> likely = NumbersOfOthers(snapshot, entry.file, file);
     if (target.data.value < kLikely) {  // many have their number as data
-      likely.insert(likely.begin(), static_cast<Fd>(target.data.value));
+      likely.push_back(static_cast<Fd>(target.data.value));
     }
     Fd number = target.fd + 1;
     if (const auto good = std::ranges::find_if(likely, is_free); good != likely.end()) {
