@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <fstream>
@@ -43,7 +44,8 @@ class Watcher {
     for (std::size_t i = 0; i < marks.marks.size(); ++i) {
       const FanotifyMark& mark = marks.marks[i];
       if (!Add(group, mark, mark.mask.bits, false) ||
-          !Add(group, mark, mark.ignored_mask.bits, true)) {
+          !Add(group, mark, mark.ignored_mask.bits, true) ||
+          (IsHeld(marks, mark) && !Mark(group, mark, FAN_MARK_REMOVE | kIgnored, FAN_OPEN))) {
         return "fanotify_mark of mark " + std::to_string(i);
       }
       ignoring += IgnoresOfInode(mark) ? 1 : 0;
@@ -52,20 +54,35 @@ class Watcher {
   }
 
   std::string SetIgnored(int group, const FanotifyMarks& marks) const {
-    std::ptrdiff_t ignoring = 0;
+    if (std::ranges::none_of(marks.marks, IsEarly)) return "";
     for (std::size_t i = 0; i < marks.marks.size(); ++i) {
       const FanotifyMark& mark = marks.marks[i];
-      if (!IgnoresOfInode(mark) || mark.flags.Has(FAN_MARK_IGNORED_SURV_MODIFY)) continue;
       if (Watched(files_, mark).fd < 0) continue;  // not there yet
       const std::string name = "fanotify_mark of mark " + std::to_string(i);
-      if (!Add(group, mark, mark.ignored_mask.bits, true)) return name;
-      if (std::string dropped = CheckIgnoring(group, ++ignoring, name); !dropped.empty())
-        return dropped;
+      const std::ptrdiff_t before = IsEarly(mark) ? Ignoring(group) : 0;
+      if (before < 0) return name;
+      if (IsHeld(marks, mark) ? !Mark(group, mark, FAN_MARK_ADD | kIgnored, FAN_OPEN)
+                              : !Add(group, mark, mark.ignored_mask.bits, true)) {
+        return name;
+      }
+      std::string dropped = IsEarly(mark) ? CheckIgnoring(group, before + 1, name) : "";
+      if (!dropped.empty()) return dropped;
     }
     return "";
   }
 
  private:
+  static constexpr std::uint64_t kIgnored = FAN_MARK_IGNORED_MASK;
+  static constexpr std::uint64_t kOfIgnored = FAN_MARK_IGNORED_SURV_MODIFY | FAN_MARK_IGNORE;
+
+  static bool IsEarly(const FanotifyMark& mark) {
+    return IgnoresOfInode(mark) && !mark.flags.Has(FAN_MARK_IGNORED_SURV_MODIFY);
+  }
+  /// Whether it ignores something meanwhile, to be where it is in the order that fdinfo shows.
+  static bool IsHeld(const FanotifyMarks& marks, const FanotifyMark& mark) {
+    return mark.ignored_mask.bits == 0 && std::ranges::any_of(marks.marks, IsEarly);
+  }
+
   static bool IgnoresOfInode(const FanotifyMark& mark) {
     constexpr std::uint64_t kNoEvents = std::uint64_t{FAN_ONDIR} | FAN_EVENT_ON_CHILD;
     return mark.type.value == FAN_MARK_INODE && (mark.ignored_mask.bits & ~kNoEvents) != 0;
@@ -126,13 +143,17 @@ class Watcher {
   }
 
   bool Add(int group, const FanotifyMark& mark, std::uint64_t mask, bool ignored) const {
-    constexpr std::uint64_t kOfIgnored = FAN_MARK_IGNORED_SURV_MODIFY | FAN_MARK_IGNORE;
     if (mask == 0) return true;
-    std::uint64_t flags = FAN_MARK_ADD | mark.type.value | (mark.flags.bits & ~kOfIgnored);
+    std::uint64_t flags = FAN_MARK_ADD;
     if (ignored) {
       flags |= mark.flags.bits & kOfIgnored;
-      if ((flags & 0x400) == 0) flags |= FAN_MARK_IGNORED_MASK;
+      if ((flags & 0x400) == 0) flags |= kIgnored;
     }
+    return Mark(group, mark, flags, mask);
+  }
+
+  bool Mark(int group, const FanotifyMark& mark, std::uint64_t flags, std::uint64_t mask) const {
+    flags |= mark.type.value | (mark.flags.bits & ~kOfIgnored);
     const Watched watched(files_, mark);
     if (watched.fd < 0) return false;
     const std::string path = watched.path();
