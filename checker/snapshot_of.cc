@@ -339,7 +339,26 @@ class SnapshotMaker {
     const auto end =
         holders.begin() + static_cast<std::ptrdiff_t>(std::min(kTries, holders.size()));
     const auto seer = std::find_if(holders.begin(), end, sees_all);
-    return seer == end ? holders.front() : *seer;
+    const ProcessIndex who = seer == end ? holders.front() : *seer;
+    NameClosed(snapshot_.tables[snapshot_.processes[who].table].slots, watched, set);
+    return who;
+  }
+
+  /// As a dump says them that were added by a number that is closed since: by another one, behind
+  /// those that are open.
+  static void NameClosed(const std::vector<Descriptor>& slots,
+                         const std::vector<FileIndex>& watched, EpollTargets* set) {
+    std::vector<EpollTarget> open, closed;
+    for (std::size_t i = 0; i < watched.size(); ++i) {
+      EpollTarget& target = set->targets[i];
+      const auto at = std::ranges::lower_bound(slots, target.fd, {}, &Descriptor::fd);
+      const bool is_open = at != slots.end() && at->fd == target.fd && at->file == watched[i];
+      const auto other = std::ranges::find(slots, watched[i], &Descriptor::file);
+      if (!is_open && other != slots.end()) target.fd = other->fd;
+      (is_open ? open : closed).push_back(target);
+    }
+    open.insert(open.end(), closed.begin(), closed.end());
+    set->targets = std::move(open);
   }
 
   void AddPairs() {

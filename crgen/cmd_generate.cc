@@ -57,10 +57,6 @@ ExitCode PrintPlan(const GenerateArguments& arguments, const Snapshot& snapshot,
   }
   if (check) check->Complete();
   spdlog::info("{} commands", program.size());
-  spdlog::info(
-      "what no dump records (CPU affinity, I/O priority, memory policy …) is in no plan: "
-      "docs/not-in-a-dump.md");
-
   bool wrong = false;
   if (check) {
     output.HoldUntil([&] {
@@ -228,6 +224,11 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
       remover.Keep();
     }
     PrintDiagnostics(findings);
+    if (code == ExitCode::kOk) {
+      spdlog::info(
+          "what no dump records (CPU affinity, I/O priority, memory policy …) is in no plan: "
+          "docs/not-in-a-dump.md");
+    }
     return code;
   };
 }

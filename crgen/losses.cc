@@ -31,11 +31,14 @@ constexpr LossName kLosses[] = {
 };
 
 /// What a restored tree is without something; empty: `what` says it.
-std::string_view ConsequenceOf(Loss loss) {
-  if (loss == Loss::kNamespaces) {
+std::string_view ConsequenceOf(const Diagnostic& entry) {
+  if (entry.loss == Loss::kNamespaces) {
     return "its paths, names and addresses mean those of the restorer's caller";
   }
-  const auto row = std::ranges::find(kLosses, loss, &LossName::loss);
+  if (entry.where.ends_with(".fpregs.xsave.xstate_bv")) {
+    return "the thread has these registers as it was born (AMX: SIGILL at its next tile)";
+  }
+  const auto row = std::ranges::find(kLosses, entry.loss, &LossName::loss);
   return row == std::end(kLosses) ? std::string_view() : row->consequence;
 }
 
@@ -79,7 +82,7 @@ Diagnostics Accept(const Diagnostics& diag, const std::set<Loss>& losses, bool a
     const bool accepted = !entry.essential && (by_kind || losses.contains(entry.loss));
     if (entry.severity == Severity::kUnsupported && accepted) {
       entry.severity = Severity::kWarning;
-      const std::string_view consequence = ConsequenceOf(entry.loss);
+      const std::string_view consequence = ConsequenceOf(entry);
       entry.what = "left out: " + entry.what;
       if (!consequence.empty()) entry.what += ": " + std::string(consequence);
     }

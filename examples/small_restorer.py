@@ -28,8 +28,8 @@ CALLS = dict(close=3, mmap=9, mprotect=10, munmap=11, rt_sigaction=13, mremap=25
              lseek=8, dup3=292, fcntl=72, setpgid=109, setsid=112, prctl=157, chdir=80, chroot=161,
              umask=95, wait4=61, openat=257, clone3=435, close_range=436, kill=62,
              prlimit64=302, rt_sigtimedwait=128, set_robust_list=273)
-OPEN = dict(O_RDONLY=0, O_WRONLY=1, O_RDWR=2, O_APPEND=0x400, O_NONBLOCK=0x800, O_DIRECTORY=0x10000,
-            O_LARGEFILE=0x8000, O_NOFOLLOW=0x20000, O_NOATIME=0x40000, O_PATH=0x200000)  # 1.6
+OPEN = dict(O_RDONLY=0, O_WRONLY=1, O_RDWR=2, O_ACCMODE=3, O_APPEND=0x400, O_NONBLOCK=0x800,
+            O_DIRECTORY=0x10000, O_LARGEFILE=0x8000, O_NOFOLLOW=0x20000, O_NOATIME=0x40000, O_PATH=0x200000)  # 1.6
 PROT = dict(PROT_READ=1, PROT_WRITE=2, PROT_EXEC=4)
 MAP = dict(MAP_PRIVATE=2, MAP_ANONYMOUS=0x20)
 CLONE = dict(CLONE_FILES=0x400, CLONE_FS=0x200, CLONE_PARENT=0x8000)

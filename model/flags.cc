@@ -46,6 +46,7 @@ static_assert(MAP_GROWSDOWN == 0x100 && MAP_LOCKED == 0x2000 && MAP_HUGETLB == 0
 
 constexpr FlagName kOpen[] = {
     {"O_RDONLY", 3, 0},         {"O_WRONLY", 3, 1},         {"O_RDWR", 3, 2},
+    {"O_ACCMODE", 3, 3},  // for ioctl(2) alone
     Bit("O_APPEND", 0x400),     Bit("O_NONBLOCK", 0x800),   Bit("O_SYNC", 0x101000),
     Bit("O_DSYNC", 0x1000),     Bit("O_ASYNC", 0x2000),     Bit("O_DIRECT", 0x4000),
     Bit("O_LARGEFILE", 0x8000), Bit("O_TMPFILE", 0x410000), Bit("O_DIRECTORY", 0x10000),

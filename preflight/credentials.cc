@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "preflight/credentials.h"
 
+#include <linux/oom.h>
+#include <sys/prctl.h>
+
 #include <sstream>
 
 #include "model/capabilities.h"
+#include "preflight/own_status.h"
 
 namespace crgen::preflight {
 namespace {
@@ -59,6 +63,22 @@ Credentials ReadCredentials(Host& host) {
   own.nice = static_cast<int>(nice.value_or(kMiddle)) - static_cast<int>(kMiddle);
   own.oom_score_adj = host.NumberIn("/proc/self/oom_score_adj", 0);
   return own;
+}
+
+bool IsWriteExecuteDenied(Host& host) {
+  constexpr int kGetMdwe = 66;  // PR_GET_MDWE, Linux 6.3
+  const auto denied = host.Number(FactKind::kKernel, "PR_SET_MDWE of this process",
+                                  [] { return prctl(kGetMdwe, 0, 0, 0, 0) > 0; });
+  return denied.value_or(0) != 0;
+}
+
+int OomScores::Lowest() {
+  if (!lowest_) {
+    const auto above_least = host_.Number(FactKind::kLimits, "1000 + lowest oom_score_adj",
+                                          [] { return LowestOomScore() - OOM_SCORE_ADJ_MIN; });
+    lowest_ = static_cast<int>(above_least.value_or(0)) + OOM_SCORE_ADJ_MIN;
+  }
+  return *lowest_;
 }
 
 std::string CapabilityName(int capability) { return crgen::CapabilityName(capability); }

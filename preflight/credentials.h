@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,21 @@ struct Credentials {
 };
 
 Credentials ReadCredentials(Host& host);
+
+/// PR_SET_MDWE.
+bool IsWriteExecuteDenied(Host& host);
+
+/// What `host` lets the processes of this one be.
+class OomScores {
+ public:
+  explicit OomScores(Host& host) : host_(host) {}
+  /// The lowest oom_score_adj; asked once.
+  int Lowest();
+
+ private:
+  Host& host_;
+  std::optional<int> lowest_;
+};
 
 /// "CAP_SYS_ADMIN".
 std::string CapabilityName(int capability);

@@ -88,7 +88,7 @@ std::uint64_t HeldDescriptors(const Program& program) {
     held += made - std::min(made, released);
   }
   constexpr std::uint64_t kOthers = 64;  // folders, what is mapped, one that is just being filled
-  return held + 2 * links.size() + runs.size() + named.size() + kOthers;
+  return held + links.size() + runs.size() + named.size() + kOthers;
 }
 
 }  // namespace crgen::preflight

@@ -10,8 +10,6 @@ namespace {
 
 constexpr const char* kOwnStatus = "/proc/self/status";
 
-std::optional<std::string> kept_status;
-
 std::string Read(const std::string& path) {
   std::ostringstream whole;
   whole << std::ifstream(path).rdbuf();
@@ -22,11 +20,9 @@ std::string Read(const std::string& path) {
 
 }  // namespace
 
-void KeepOwnStatus() { kept_status = Read(kOwnStatus); }
-
 std::string Host::File(const std::string& path) {
   const auto text = Text(FactKind::kSystem, path, [&] {
-    return kept_status && path == kOwnStatus ? *kept_status : Read(path);
+    return KeptStatus() && path == kOwnStatus ? *KeptStatus() : Read(path);
   });
   // Whoever wrote the facts could not read it: every process has one.
   if (facts_ != nullptr && path == kOwnStatus && text == "") {

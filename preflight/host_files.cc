@@ -59,11 +59,14 @@ void HostFiles::Close() {
   }
 }
 
-void HostFiles::CloseImage(const std::string& name) {
-  const auto found = images_.find(name);
-  if (found == images_.end()) return;
+void HostFiles::CloseImage(const std::string& name) { CloseAmong(images_, name); }
+void HostFiles::CloseFile(const std::string& path) { CloseAmong(files_, path); }
+
+void HostFiles::CloseAmong(Descriptors& among, const std::string& name) {
+  const auto found = among.find(name);
+  if (found == among.end()) return;
   close(found->second);
-  images_.erase(found);
+  among.erase(found);
 }
 
 std::string WatchedKey(const std::optional<Text>& path, const std::optional<InodeHandle>& handle) {

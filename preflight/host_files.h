@@ -37,6 +37,7 @@ class HostFiles {
   /// Whoever needed it has what he needed.
   void CloseImage(const std::string& name);
   void HoldFile(const std::string& path, int fd) { files_.emplace(path, fd); }
+  void CloseFile(const std::string& path);
   /// Likewise of what is watched, by WatchedKey().
   int watched(const std::string& key) const { return Find(watched_, key); }
   void HoldWatched(const std::string& key, int fd) { watched_.emplace(key, fd); }
@@ -54,6 +55,8 @@ class HostFiles {
     const auto found = among.find(name);
     return found == among.end() ? -1 : found->second;
   }
+
+  static void CloseAmong(Descriptors& among, const std::string& name);
 
   Descriptors images_, files_, links_, watched_, places_;
 };

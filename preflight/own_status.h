@@ -2,10 +2,19 @@
 // What this process was before it confined itself.
 #pragma once
 
+#include <optional>
+#include <string>
+
 namespace crgen {
 
-/// From now on, /proc/self/status of this machine is for each Host what it is at this moment. For
-/// who loads a filter of system calls that those for whom it asks do not have.
+/// From now on, /proc/self/status of this machine, and the lowest oom_score_adj, are for each Host
+/// what they are at this moment. For who loads a filter of system calls that those for whom it asks
+/// do not have.
 void KeepOwnStatus();
+const std::optional<std::string>& KeptStatus();
+
+/// The lowest oom_score_adj that this process may have: its own, or a lower one that whoever had
+/// CAP_SYS_RESOURCE set last (proc(5)). No file says it, so a child tries.
+int LowestOomScore();
 
 }  // namespace crgen

@@ -7,7 +7,6 @@
 #include <linux/securebits.h>
 #include <netinet/tcp.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -30,18 +29,12 @@ constexpr const char* kGive = "run with that capability: as root, outside of wha
 
 constexpr const char* kLoginuid = "/proc/self/loginuid";
 
-bool IsWriteExecuteDenied(Host& host) {
-  constexpr int kGetMdwe = 66;  // PR_GET_MDWE, Linux 6.3
-  const auto denied = host.Number(FactKind::kKernel, "PR_SET_MDWE of this process",
-                                  [] { return prctl(kGetMdwe, 0, 0, 0, 0) > 0; });
-  return denied.value_or(0) != 0;
-}
-
 class RightsQuestion : public QuestionOn<RightsQuestion> {
  public:
   explicit RightsQuestion(Context& context)
       : QuestionOn(context),
         limits_(host_),
+        oom_scores_(host_),
         own_(ReadCredentials(host_)),
         nr_open_(NumberIn("fs/nr_open", 0)),
         lowest_address_(NumberIn("vm/mmap_min_addr", 0)),
@@ -63,6 +56,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     if (pid_ != 0) return;
     CheckConfinement();
     CheckNice(0);  // what its children begin with
+    CheckOomScore(0);
   }
   void On(const CreateThread&) { NeedCheckpointRestore("threads with given tids"); }
 
@@ -222,11 +216,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     if (attributes.fs && attributes.fs->root.bytes != "/") Need(CAP_SYS_CHROOT, "another root");
     if (attributes.sched) CheckScheduling(*attributes.sched);
     for (const Rlimit& limit : attributes.rlimits) CheckLimit(limit);
-    if (attributes.oom_score_adj && *attributes.oom_score_adj < own_.oom_score_adj) {
-      NeedEverywhere(CAP_SYS_RESOURCE, "oom_score_adj " +
-                                           std::to_string(*attributes.oom_score_adj) +
-                                           " below its own " + std::to_string(own_.oom_score_adj));
-    }
+    if (attributes.oom_score_adj) CheckOomScore(*attributes.oom_score_adj);
     if (attributes.loginuid) CheckLoginuid(*attributes.loginuid);
     for (const DescriptorState& late : attributes.descriptors) {
       std::visit([&](const auto& state) { Set(state); }, late.state);
@@ -413,6 +403,13 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
     }
   }
 
+  void CheckOomScore(std::int32_t wanted) {
+    if (wanted >= own_.oom_score_adj || wanted >= oom_scores_.Lowest()) return;
+    NeedEverywhere(CAP_SYS_RESOURCE, "oom_score_adj " + std::to_string(wanted) + " below " +
+                                         std::to_string(oom_scores_.Lowest()) +
+                                         ", the lowest without it");
+  }
+
   void CheckLimit(const Rlimit& limit) {
     const rlimit& own = limits_.Of(limit.resource.value);
     const std::string name = LimitName(limit.resource.value);
@@ -467,6 +464,7 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
   }
 
   Limits limits_;
+  OomScores oom_scores_;
   const Credentials own_;
   const std::uint64_t nr_open_, lowest_address_, most_in_pipe_, lowest_port_;
   const std::uint64_t unprivileged_bpf_disabled_;
@@ -493,6 +491,7 @@ void AskForAllRights(Host& host) {
   (void)host.File(kLoginuid);
   for (const FlagName& row : ResourceKind::Names()) (void)LimitOf(host, row.value);
   (void)IsWriteExecuteDenied(host);
+  (void)OomScores(host).Lowest();
 }
 
 }  // namespace crgen::preflight

@@ -212,7 +212,8 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
     script_.setup->skipped_call = static_cast<Word>(std::strtoul(call, nullptr, 10));
   }
 #endif
-  return Failed(arena_.Seal(diag)) ? FirstOf(diag) : RestoreProblem();
+  if (Failed(arena_.Seal(diag))) return FirstOf(diag);
+  return SetIgnored(program_, script_.late_files, groups_, {files_, paths_, unlinked_});
 }
 
 /// set_robust_list(2): when this process dies, however it does, the kernel marks the word.

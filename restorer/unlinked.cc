@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -15,7 +14,6 @@
 #include <utility>
 
 #include "dsl/references.h"
-#include "model/printable.h"
 #include "restorer/momentary_name.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
@@ -417,12 +415,14 @@ struct Wanted {
       } else if (const auto* set = std::get_if<SetAttr>(&command.body)) {
         const auto& mm = set->attributes->mm;
         if (mm && mm->exe_opened_by) LinkOf({&mm->exe, &*mm->exe_opened_by});
+        if (mm && !mm->exe_opened_by) named.insert(mm->exe.bytes);
       }
     }
   }
 
   std::map<std::string, LinkedFile> links;      ///< by LinkKey()
   std::map<std::uint64_t, UnlinkedFile> files;  ///< by the id by which they are created
+  std::set<std::string> named;                  ///< what is opened by its own name
 
  private:
   LinkedFile& LinkOf(const LinkedName& name) {
@@ -437,6 +437,10 @@ struct Wanted {
     if (const auto linked = LinkedOf(description)) {
       LinkedFile& link = LinkOf(*linked);
       if (IsOwn(own.flags)) link.own.push_back(own);
+    } else if (const auto* regular = As<RegularFile>(description)) {
+      named.insert(regular->path.bytes);
+    } else if (const auto* fifo = As<Fifo>(description)) {
+      named.insert(fifo->path.bytes);
     }
     const auto name = UnlinkedOf(description);
     if (!name) return;
@@ -471,8 +475,13 @@ std::string MakeUnlinked(const Program& program, Services* services) {
     if (!problem.empty()) problem = "the unlinked file " + file.names.front().path + ": " + problem;
   };
   for (auto& [path, file] : directories) run(*file, [&] { return maker.MakeDirectory(*file); });
+  std::map<std::string, std::size_t> still_wanted;  // by the link's own name
+  for (const auto& [key, link] : wanted.links) ++still_wanted[link.link->bytes];
   for (const auto& [key, link] : wanted.links) {
     if (problem.empty()) problem = maker.OpenLink(link);
+    // What preflight holds of it is of no more use.
+    const std::string& from = link.link->bytes;
+    if (--still_wanted[from] == 0 && !wanted.named.contains(from)) services->files->CloseFile(from);
   }
   for (auto& [id, file] : wanted.files) {
     if (!S_ISDIR(*file.it->mode)) run(file, [&] { return maker.MakeFile(file); });
@@ -480,21 +489,6 @@ std::string MakeUnlinked(const Program& program, Services* services) {
   if (problem.empty()) problem = maker.RemoveFolders();
   for (auto& [path, file] : directories) run(*file, [&] { return maker.FinishDirectory(*file); });
   return problem;
-}
-
-void RemoveLinks(const std::vector<DumpersLink>& links, const TreePaths& paths) {
-  for (const DumpersLink& it : links) {
-    const Place place(paths, it.path);
-    struct stat now;
-    const bool there =
-        place.folder.get() >= 0 &&
-        fstatat(place.folder.get(), place.name.c_str(), &now, AT_SYMLINK_NOFOLLOW) == 0 &&
-        now.st_dev == it.device && now.st_ino == it.inode;
-    if (there && unlinkat(place.folder.get(), place.name.c_str(), 0) == 0) continue;
-    std::fprintf(stderr, "crrestore: warning: %s: the dumper's hard link is not removed: %s\n",
-                 Printable(it.path).c_str(),
-                 there ? std::strerror(errno) : "it is another file now");
-  }
 }
 
 }  // namespace crgen::restorer

@@ -7,8 +7,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <fstream>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -36,17 +40,80 @@ class Watcher {
   }
 
   std::string Set(int group, const FanotifyMarks& marks) const {
+    std::ptrdiff_t ignoring = 0;
     for (std::size_t i = 0; i < marks.marks.size(); ++i) {
       const FanotifyMark& mark = marks.marks[i];
       if (!Add(group, mark, mark.mask.bits, false) ||
-          !Add(group, mark, mark.ignored_mask.bits, true)) {
+          !Add(group, mark, mark.ignored_mask.bits, true) ||
+          (IsHeld(marks, mark) && !Mark(group, mark, FAN_MARK_REMOVE | kIgnored, FAN_OPEN))) {
         return "fanotify_mark of mark " + std::to_string(i);
       }
+      ignoring += IgnoresOfInode(mark) ? 1 : 0;
+    }
+    return ignoring == 0 ? "" : CheckIgnoring(group, ignoring, "fanotify_mark of a file");
+  }
+
+  std::string SetIgnored(int group, const FanotifyMarks& marks) const {
+    if (std::ranges::none_of(marks.marks, IsEarly)) return "";
+    for (std::size_t i = 0; i < marks.marks.size(); ++i) {
+      const FanotifyMark& mark = marks.marks[i];
+      if (Watched(files_, mark).fd < 0) continue;  // not there yet
+      const std::string name = "fanotify_mark of mark " + std::to_string(i);
+      const std::ptrdiff_t before = IsEarly(mark) ? Ignoring(group) : 0;
+      if (before < 0) return name;
+      if (IsHeld(marks, mark) ? !Mark(group, mark, FAN_MARK_ADD | kIgnored, FAN_OPEN)
+                              : !Add(group, mark, mark.ignored_mask.bits, true)) {
+        return name;
+      }
+      std::string dropped = IsEarly(mark) ? CheckIgnoring(group, before + 1, name) : "";
+      if (!dropped.empty()) return dropped;
     }
     return "";
   }
 
  private:
+  static constexpr std::uint64_t kIgnored = FAN_MARK_IGNORED_MASK;
+  static constexpr std::uint64_t kOfIgnored = FAN_MARK_IGNORED_SURV_MODIFY | FAN_MARK_IGNORE;
+
+  static bool IsEarly(const FanotifyMark& mark) {
+    return IgnoresOfInode(mark) && !mark.flags.Has(FAN_MARK_IGNORED_SURV_MODIFY);
+  }
+  /// Whether it ignores something meanwhile, to be where it is in the order that fdinfo shows.
+  static bool IsHeld(const FanotifyMarks& marks, const FanotifyMark& mark) {
+    return mark.ignored_mask.bits == 0 && std::ranges::any_of(marks.marks, IsEarly);
+  }
+
+  static bool IgnoresOfInode(const FanotifyMark& mark) {
+    constexpr std::uint64_t kNoEvents = std::uint64_t{FAN_ONDIR} | FAN_EVENT_ON_CHILD;
+    return mark.type.value == FAN_MARK_INODE && (mark.ignored_mask.bits & ~kNoEvents) != 0;
+  }
+
+  /// Whether the kernel has kept so many: no call says that it has not.
+  static std::string CheckIgnoring(int group, std::ptrdiff_t wanted, const std::string& name) {
+    const std::ptrdiff_t found = Ignoring(group);
+    if (found == wanted) return "";
+    if (found < 0) return name;
+    errno = 0;
+    return name +
+           ": the kernel has dropped its ignored_mask, without FAN_MARK_IGNORED_SURV_MODIFY: "
+           "somebody outside has the file open for writing";
+  }
+
+  /// How many marks of inodes the group has that ignore anything; -1: errno says why.
+  static std::ptrdiff_t Ignoring(int group) {
+    if (FailsOnPurpose()) return -1;
+    std::ifstream info("/proc/self/fdinfo/" + std::to_string(group));
+    if (!info) return -1;
+    constexpr std::string_view kMask = " ignored_mask:";
+    std::ptrdiff_t found = 0;
+    for (std::string line; std::getline(info, line);) {
+      const std::size_t at = line.find(kMask);
+      if (!line.starts_with("fanotify ino:") || at == line.npos) continue;
+      found += std::strtoul(line.c_str() + at + kMask.size(), nullptr, 16) != 0 ? 1 : 0;
+    }
+    return found;
+  }
+
   /// nullptr, or the call that failed.
   const char* Add(int group, const InotifyWatch& watch) const {
     const Watched watched(files_, watch);
@@ -76,13 +143,17 @@ class Watcher {
   }
 
   bool Add(int group, const FanotifyMark& mark, std::uint64_t mask, bool ignored) const {
-    constexpr std::uint64_t kOfIgnored = FAN_MARK_IGNORED_SURV_MODIFY | FAN_MARK_IGNORE;
     if (mask == 0) return true;
-    std::uint64_t flags = FAN_MARK_ADD | mark.type.value | (mark.flags.bits & ~kOfIgnored);
+    std::uint64_t flags = FAN_MARK_ADD;
     if (ignored) {
       flags |= mark.flags.bits & kOfIgnored;
-      if ((flags & 0x400) == 0) flags |= FAN_MARK_IGNORED_MASK;
+      if ((flags & 0x400) == 0) flags |= kIgnored;
     }
+    return Mark(group, mark, flags, mask);
+  }
+
+  bool Mark(int group, const FanotifyMark& mark, std::uint64_t flags, std::uint64_t mask) const {
+    flags |= mark.type.value | (mark.flags.bits & ~kOfIgnored);
     const Watched watched(files_, mark);
     if (watched.fd < 0) return false;
     const std::string path = watched.path();
@@ -117,12 +188,11 @@ class Watcher {
   const WatchedFiles& files_;
 };
 
-}  // namespace
-
-RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
-                          const std::map<FileId, int>& groups, const WatchedFiles& files) {
+/// `set`: of a Watcher, a group and its late state.
+template <typename Set>
+RestoreProblem ForEachGroup(const Program& program, const LateFiles& late_files,
+                            const std::map<FileId, int>& groups, Set&& set_late) {
   if (groups.empty()) return {};
-  const Watcher watcher(files);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* set = std::get_if<SetAttr>(&program[i].body);
     if (set == nullptr) continue;
@@ -130,16 +200,38 @@ RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
     for (std::size_t k = 0; k < entries.size(); ++k) {
       const std::string failed = std::visit(
           [&](const auto& late) -> std::string {
-            if constexpr (requires { watcher.Set(0, late); }) {
-              return watcher.Set(groups.at(late_files.at(i)[k]->id), late);
+            if constexpr (requires { set_late(0, late); }) {
+              return set_late(groups.at(late_files.at(i)[k]->id), late);
             }
             return "";
           },
           entries[k].state);
-      if (!failed.empty()) return {ErrorText(failed), static_cast<std::uint32_t>(i)};
+      if (!failed.empty()) {
+        return {errno == 0 ? failed : ErrorText(failed), static_cast<std::uint32_t>(i)};
+      }
     }
   }
   return {};
+}
+
+}  // namespace
+
+RestoreProblem SetIgnored(const Program& program, const LateFiles& late_files,
+                          const std::map<FileId, int>& groups, const WatchedFiles& files) {
+  const Watcher watcher(files);
+  return ForEachGroup(program, late_files, groups, [&](int group, const FanotifyMarks& marks) {
+    return watcher.SetIgnored(group, marks);
+  });
+}
+
+RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,
+                          const std::map<FileId, int>& groups, const WatchedFiles& files) {
+  const Watcher watcher(files);
+  return ForEachGroup(
+      program, late_files, groups,
+      [&]<typename Late>(int group, const Late& late) requires requires {
+        watcher.Set(group, late);
+      } { return watcher.Set(group, late); });
 }
 
 }  // namespace crgen::restorer

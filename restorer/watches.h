@@ -21,6 +21,11 @@ struct WatchedFiles {
   const std::map<UnlinkedId, std::string>& unlinked;  ///< descriptors of what has no name
 };
 
+/// What marks of inodes ignore until somebody writes: later, when somebody has the file open for
+/// writing, the kernel would drop it in silence. As SetWatches(). REQUIRES: no process exists.
+RestoreProblem SetIgnored(const Program& program, const LateFiles& late_files,
+                          const std::map<FileId, int>& groups, const WatchedFiles& files);
+
 /// `late_files` are of the program; `groups`: the descriptions that watch. REQUIRES: all threads
 /// are stopped. The problem, or none.
 RestoreProblem SetWatches(const Program& program, const LateFiles& late_files,

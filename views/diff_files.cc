@@ -385,7 +385,7 @@ void SnapshotDiffer::CompareLocks(const Place& place, FileIndex before, FileInde
 /// In no order either: by number and by the description that was meant.
 void SnapshotDiffer::CompareEpoll(const Place& place, const LateEntry& before,
                                   const LateEntry& after) {
-  using Key = std::pair<Fd, std::int64_t>;
+  using Key = std::tuple<Fd, std::int64_t, int>;  // a number may stand several times
   const auto targets = [](const Snapshot& snapshot, const LateEntry& late, auto&& name) {
     std::map<Key, const EpollTarget*> all;
     for (const EpollTarget& target : std::get<EpollTargets>(late.state).targets) {
@@ -395,7 +395,7 @@ void SnapshotDiffer::CompareEpoll(const Place& place, const LateEntry& before,
         const auto slot = std::ranges::lower_bound(slots, target.fd, {}, &Descriptor::fd);
         if (slot != slots.end() && slot->fd == target.fd) file = name(slot->file);
       }
-      all.emplace(Key{target.fd, file}, &target);
+      for (int nth = 0; !all.emplace(Key{target.fd, file, nth}, &target).second;) ++nth;
     }
     return all;
   };
@@ -404,7 +404,9 @@ void SnapshotDiffer::CompareEpoll(const Place& place, const LateEntry& before,
     const auto known = files_.BeforeOf(Number(file));
     return known ? static_cast<std::int64_t>(*known) : -2 - std::int64_t{file.value};
   });
-  const auto name = [](const Key& key) { return "epoll[fd " + std::to_string(key.first) + "]"; };
+  const auto name = [](const Key& key) {
+    return "epoll[fd " + std::to_string(std::get<0>(key)) + "]";
+  };
   for (const auto& [key, target] : these) {
     const auto other = those.find(key);
     if (other == those.end()) {

@@ -192,7 +192,10 @@ std::optional<Refusal> FileRules<RegularFile>::Check(const File& file,
                                                      const RegularFile& regular) const {
   if (auto refused = RefusedPath(regular.path)) return refused;
   if (auto refused = RefusedLink(regular)) return refused;
-  if (auto refused = RefusedFlags(file.flags)) return refused;
+  OpenFlags flags = file.flags;
+  // For ioctl(2) alone: opening wants the rights of O_RDWR.
+  if ((flags.bits & O_ACCMODE) == O_ACCMODE) flags.bits ^= O_ACCMODE ^ O_RDWR;
+  if (auto refused = RefusedFlags(flags)) return refused;
   if (file.flags.Has(O_TMPFILE) && !regular.unlinked) {
     return Refusal{"EINVAL", "O_TMPFILE makes a file without a name: it is `unlinked`"};
   }

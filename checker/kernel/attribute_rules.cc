@@ -5,10 +5,12 @@
 #include <linux/filter.h>
 #include <linux/futex.h>
 #include <linux/limits.h>
+#include <linux/seccomp.h>
 #include <linux/securebits.h>
 
 #include <algorithm>
 #include <csignal>
+#include <set>
 #include <string>
 
 #include "checker/kernel/kernel.h"
@@ -225,7 +227,14 @@ Refusals Check(const Fpu& fpu) {
   return Invalid("fpu.mxcsr is " + HexText(fpu.mxcsr.value) + ", with reserved bits");
 }
 
+/// Nothing makes a thread filter but its first filter, and whoever is in one mode cannot get into
+/// the other.
 Refusals Check(const Seccomp& seccomp) {
+  const std::string mode = ValueName(SeccompModeKind::Names(), seccomp.mode.value);
+  if (mode.starts_with("0x")) return Invalid("there is no mode " + mode + " of seccomp");
+  if (seccomp.filters.empty() != (seccomp.mode.value == SECCOMP_MODE_STRICT)) {
+    return Invalid(mode + (seccomp.filters.empty() ? " without" : " with") + " filters");
+  }
   for (const SeccompFilter& filter : seccomp.filters) {
     const std::size_t size = filter.program.bytes.size();
     if (size != 0 && size % sizeof(sock_filter) == 0 &&
@@ -281,6 +290,17 @@ Refusals CheckNumbers(const Attributes& attributes) {
   return std::nullopt;
 }
 
+/// A SET_ATTR that contradicts itself; several replace one another's entries.
+template <typename Entry, typename Key>
+Refusals CheckOnce(const std::vector<Entry>& entries, const std::string& what, Key&& key) {
+  std::set<std::uint64_t> seen;
+  for (const Entry& entry : entries) {
+    const std::uint64_t id = key(entry);
+    if (!seen.insert(id).second) return Invalid(what + std::to_string(id) + " twice");
+  }
+  return std::nullopt;
+}
+
 /// Which of the lists is larger than any kernel has it. What is inherited must not be made large by
 /// one command and copied by every FORK after it.
 Refusals CheckKeys(const Attributes& attributes) {
@@ -297,7 +317,16 @@ Refusals CheckKeys(const Attributes& attributes) {
     }
     limited |= 1U << limit.resource.value;
   }
-  return std::nullopt;
+  if (Refusals twice = CheckOnce(attributes.sigactions, "sigactions has signal ",
+                                 [](const SignalAction& it) { return it.signal.value; })) {
+    return twice;
+  }
+  if (Refusals twice = CheckOnce(attributes.posix_timers, "posix_timers has id ",
+                                 [](const PosixTimer& it) { return it.id; })) {
+    return twice;
+  }
+  return CheckOnce(attributes.tls, "tls has entry ",
+                   [](const TlsDescriptor& it) { return it.entry_number; });
 }
 
 }  // namespace

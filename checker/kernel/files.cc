@@ -368,8 +368,9 @@ Openings Kernel::OpeningsOf(const std::string& inode) const {
   for (const auto& it : known->second.descriptions) {
     const auto description = it.lock();
     if (description == nullptr) continue;
-    const bool writes = (description->file->flags.bits & O_ACCMODE) != O_RDONLY;
-    ++(writes ? found.writers : found.readers);
+    const std::uint64_t access = description->file->flags.bits & O_ACCMODE;
+    if (access == O_ACCMODE) continue;  // for neither
+    ++(access == O_RDONLY ? found.readers : found.writers);
   }
   return found;
 }

@@ -197,7 +197,8 @@ bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
   }
   const std::uint64_t access = description.file->flags.bits & O_ACCMODE;
   const bool shared = map.flags.Has(MAP_SHARED);
-  if (access == O_WRONLY || (shared && map.prot.Has(PROT_WRITE) && access != O_RDWR)) {
+  if (access == O_WRONLY || access == O_ACCMODE ||
+      (shared && map.prot.Has(PROT_WRITE) && access != O_RDWR)) {
     Violation("EACCES", name + " is opened " + FlagNames(OpenFlagKind::Names(), access).front() +
                             " " + At(description.command));
     return false;

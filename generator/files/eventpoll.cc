@@ -2,6 +2,7 @@
 #include "generator/files/eventpoll.h"
 
 #include <algorithm>
+#include <unordered_set>
 #include <vector>
 
 namespace crgen {
@@ -36,7 +37,51 @@ int Height(const Inner& inner, FileIndex set, std::unordered_map<FileIndex, int>
   return heights[set] = height;
 }
 
+bool Has(const std::vector<Descriptor>& slots, FileIndex file) {
+  return std::ranges::find(slots, file, &Descriptor::file) != slots.end();
+}
+
+/// Of others who have the set: one of them may have added it.
+std::vector<Fd> NumbersOfOthers(const Snapshot& snapshot, FileIndex set, FileIndex file) {
+  std::vector<Fd> numbers;
+  for (const DescriptorTable& table : snapshot.tables) {
+    if (!Has(table.slots, set)) continue;
+    for (const Descriptor& slot : table.slots) {
+      if (slot.file == file) numbers.push_back(slot.fd);
+    }
+  }
+  return numbers;
+}
+
 }  // namespace
+
+std::vector<DupFd> OpenClosedNumbers(const Snapshot& snapshot, const LateEntry& entry,
+                                     EpollTargets* set) {
+  constexpr std::uint64_t kLikely = 1 << 16;
+  std::vector<DupFd> opened;
+  std::unordered_set<Fd> seen, taken;
+  const auto& slots = snapshot.tables[snapshot.processes[entry.process].table].slots;
+  const auto is_free = [&](Fd fd) {
+    return !taken.contains(fd) && !std::ranges::binary_search(slots, fd, {}, &Descriptor::fd);
+  };
+  for (EpollTarget& target : set->targets) {
+    if (seen.insert(target.fd).second) continue;
+    const FileIndex file = std::ranges::lower_bound(slots, target.fd, {}, &Descriptor::fd)->file;
+    std::vector<Fd> likely = NumbersOfOthers(snapshot, entry.file, file);
+    if (target.data.value < kLikely) {  // many have their number as data
+      likely.push_back(static_cast<Fd>(target.data.value));
+    }
+    Fd number = target.fd + 1;
+    if (const auto good = std::ranges::find_if(likely, is_free); good != likely.end()) {
+      number = *good;
+    }
+    while (!is_free(number)) ++number;
+    taken.insert(number);
+    opened.push_back({target.fd, number});
+    target.fd = number;
+  }
+  return opened;
+}
 
 std::unordered_map<FileIndex, int> EpollHeights(const Snapshot& snapshot) {
   const Inner inner = SetsInSets(snapshot);

@@ -94,8 +94,8 @@ Result CheckPosixLocks(const Snapshot& snapshot, const std::vector<TemporarySlot
 struct LateStep {
   Holder by;
   int rank;  ///< within a kind lower ones come first
-  const LateState* state;
-  auto Stage() const { return std::pair(state->index(), rank); }
+  const LateEntry* entry;
+  auto Stage() const { return std::pair(entry->state.index(), rank); }
 };
 
 /// Kind after kind. Within one whoever was last begins, so that two kinds share a command.
@@ -135,16 +135,25 @@ Result EmitLateState(const Snapshot& snapshot, const std::vector<TemporarySlot>&
     }
     const auto height = heights.find(entry.file);
     const bool is_set = std::holds_alternative<EpollTargets>(entry.state);
-    steps.push_back({by, is_set && height != heights.end() ? height->second : 0, &entry.state});
+    steps.push_back({by, is_set && height != heights.end() ? height->second : 0, &entry});
   }
   Order(steps);
   for (auto step = steps.begin(); step != steps.end();) {
     const NodeIndex node = step->by.node;
     auto attributes = std::make_shared<Attributes>();
-    for (; step != steps.end() && step->by.node == node; ++step) {
-      attributes->descriptors.push_back({step->by.fd, *step->state});
+    const Pid pid = tree.nodes[node].pid;
+    std::vector<DupFd> numbers;
+    for (; step != steps.end() && step->by.node == node && numbers.empty(); ++step) {
+      LateState state = step->entry->state;
+      if (auto* set = std::get_if<EpollTargets>(&state)) {
+        numbers = OpenClosedNumbers(snapshot, *step->entry, set);
+      }
+      attributes->descriptors.push_back({step->by.fd, std::move(state)});
     }
-    out.Emit(tree.nodes[node].pid, SetAttr{{}, std::move(attributes)});
+    for (const DupFd& dup : numbers) out.Emit(pid, dup);
+    out.Emit(pid, SetAttr{{}, std::move(attributes)});
+    // At once: behind a POSIX lock, nothing of that file may be closed.
+    for (const DupFd& dup : numbers) out.Emit(pid, CloseFd{dup.new_fd});
   }
   for (const TemporarySlot& slot : temporary) {
     out.Emit(tree.nodes[tree.node_of[slot.process]].pid, CloseFd{slot.fd});

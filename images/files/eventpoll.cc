@@ -234,12 +234,13 @@ class SetResolver {
   }
 
   /// A file that is watched by several of its numbers stands with one number in the image: others
-  /// that it has in the table take the places of the later ones.
+  /// that it has in the table take the places of the later ones. Where none is left, they were
+  /// added by numbers that are closed since, and the number stands twice in the model, too.
   void TellApart(TableIndex table, const std::string& place,
                  std::vector<Resolved>& resolved) const {
     std::unordered_set<Fd> used;
     std::unordered_map<FileIndex, std::vector<Fd>> spare;  // by file, highest first
-    std::vector<Resolved*> doubles;
+    std::vector<Resolved*> doubles, closed;
     for (Resolved& one : resolved) {
       if (used.insert(one.target.fd).second) continue;
       doubles.push_back(&one);
@@ -254,16 +255,26 @@ class SetResolver {
     for (Resolved* one : doubles) {
       std::vector<Fd>& numbers = spare[one->file];
       if (numbers.empty()) {
-        At(place, *one)
-            .Unsupported(".tfd", "fd " + std::to_string(one->target.fd) +
-                                     " stands twice: it was watched by a number that is closed");
-        one->file = {};
+        closed.push_back(one);
         continue;
       }
       one->target.fd = numbers.back();
       numbers.pop_back();
     }
-    std::erase_if(resolved, [](const Resolved& one) { return one.file < 0; });
+    for (Resolved* one : closed) {
+      const Fd fd = one->target.fd;
+      loader_.diag.NotRestorable(place + "tfd[" + std::to_string(one->index) + "].tfd",
+                                 "fd " + std::to_string(fd) +
+                                     " stands twice: it was also watched by a number that is "
+                                     "closed, and no image says by which");
+      // Many have their number as data.
+      const auto is_own = [&](const Resolved& it) {
+        return it.target.data.value == static_cast<std::uint64_t>(fd);
+      };
+      const auto first =
+          std::ranges::find(resolved, fd, [](const auto& it) { return it.target.fd; });
+      if (is_own(*one) && !is_own(*first)) std::swap(*one, *first);
+    }
   }
 
   /// Only an event disarms EPOLLONESHOT, and no image says whether there will be one to take.

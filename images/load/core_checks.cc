@@ -33,7 +33,6 @@ constexpr std::uint32_t kAltstackAutodisarm = 0x80000000;      // SS_AUTODISARM
 constexpr std::uint64_t kMinAltstack = 2048;                   // MINSIGSTKSZ of the kernel
 constexpr std::uint32_t kRobustListSize = 24, kRseqSize = 32;  // and its alignment
 constexpr std::uint32_t kFirstTls = 12, kLastTls = 14;         // GDT_ENTRY_TLS_*
-constexpr std::uint64_t kFxsaveArea = 3, kXsaveCet = 0x800;    // by bit of xstate_bv
 constexpr std::uint64_t kVsyscallPage = 0xffffffffff600000;
 
 void CheckComm(const std::string& comm, std::string_view field, const Place& at) {
@@ -273,17 +272,7 @@ void CheckFpu(const pb::user_x86_fpregs_entry& fpu, const Place& at) {
   CheckArea(xsave.zmm_upper(), 64, ".xsave.zmm_upper", at);
   CheckArea(xsave.hi16_zmm(), 128, ".xsave.hi16_zmm", at);
   CheckArea(xsave.pkru(), 2, ".xsave.pkru", at);
-  std::uint64_t carried = kFxsaveArea | (xsave.has_cet() ? kXsaveCet : 0);
-  const auto add = [&](int bit, const auto& words) {
-    if (!words.empty()) carried |= std::uint64_t{1} << bit;
-  };
-  add(2, xsave.ymmh_space());
-  add(3, xsave.bndreg_state());
-  add(4, xsave.bndcsr_state());
-  add(5, xsave.opmask_reg());
-  add(6, xsave.zmm_upper());
-  add(7, xsave.hi16_zmm());
-  add(9, xsave.pkru());
+  const std::uint64_t carried = CarriedComponents(xsave);
   if ((xsave.xstate_bv() & ~carried) != 0) {
     at.At(".thread_info.fpregs.xsave")
         .Unsupported(".xstate_bv", "components " + HexText(xsave.xstate_bv() & ~carried) +

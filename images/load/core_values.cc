@@ -80,6 +80,22 @@ void RestartPoll(Registers* registers) {
   registers->ip.value -= kInstruction;
 }
 
+std::uint64_t CarriedComponents(const pb::user_x86_xsave_entry& xsave) {
+  constexpr std::uint64_t kFxsaveArea = 3, kXsaveCet = 0x800;  // by bit of xstate_bv
+  std::uint64_t carried = kFxsaveArea | (xsave.has_cet() ? kXsaveCet : 0);
+  const auto add = [&](int bit, const auto& words) {
+    if (!words.empty()) carried |= std::uint64_t{1} << bit;
+  };
+  add(2, xsave.ymmh_space());
+  add(3, xsave.bndreg_state());
+  add(4, xsave.bndcsr_state());
+  add(5, xsave.opmask_reg());
+  add(6, xsave.zmm_upper());
+  add(7, xsave.hi16_zmm());
+  add(9, xsave.pkru());
+  return carried;
+}
+
 Fpu FpuOf(const pb::user_x86_fpregs_entry& from) {
   Fpu to;
   to.cwd = from.cwd();
@@ -94,7 +110,7 @@ Fpu FpuOf(const pb::user_x86_fpregs_entry& from) {
   to.xmm_space = Area(from.xmm_space());
   if (!from.has_xsave()) return to;
   const pb::user_x86_xsave_entry& xsave = from.xsave();
-  to.xstate_bv = Hex{xsave.xstate_bv()};
+  to.xstate_bv = Hex{xsave.xstate_bv() & CarriedComponents(xsave)};
   to.ymmh_space = Area(xsave.ymmh_space());
   to.bndreg_state = Area(xsave.bndreg_state());
   to.bndcsr_state = Area(xsave.bndcsr_state());

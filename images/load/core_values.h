@@ -17,6 +17,9 @@ Registers RegistersOf(const pb::user_x86_regs_entry& from);
 /// runs. The dumper writes EINTR instead, which programs without handlers do not expect; from other
 /// causes that call never ends so.
 void RestartPoll(Registers* registers);
+/// By bit of xstate_bv: those of which the image has the content.
+std::uint64_t CarriedComponents(const pb::user_x86_xsave_entry& xsave);
+/// Other components are as at the start of a thread.
 Fpu FpuOf(const pb::user_x86_fpregs_entry& from);
 TlsDescriptor TlsOf(const pb::user_desc_t& from);
 Creds CredsOf(const pb::creds_entry& from);

@@ -13,7 +13,6 @@ namespace {
 
 /// do_dentry_open() takes them off.
 constexpr std::uint64_t kOpeningOnly = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
-constexpr std::uint64_t kIoctlOnly = O_ACCMODE;
 
 /// Whoever can own a description, by the number that F_SETOWN_EX takes.
 PossibleOwners OwnersOf(const TreeSnapshot& tree) {
@@ -134,7 +133,8 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
                "flags " + HexText(file.flags) + " hold some that no open description has");
     return;
   }
-  if (file.unsupported.empty() && (file.flags & O_ACCMODE) == kIoctlOnly) {
+  if (file.unsupported.empty() && (file.flags & O_ACCMODE) == O_ACCMODE &&
+      !std::holds_alternative<RegularFile>(file.body)) {
     file.unsupported = "file opened with access mode 3, for ioctl(2) alone";
   }
   if (file.id != entry.id()) {

@@ -18,8 +18,14 @@ constexpr std::uint32_t kBreaking = 4;  // LEASE_BREAKING in file_lock_entry.typ
 constexpr std::uint32_t kMandatory = LOCK_MAND;
 constexpr std::int64_t kLastByte = INT64_MAX;  // OFFSET_MAX
 
-bool Writes(const File& file) { return (file.flags.bits & O_ACCMODE) != O_RDONLY; }
-bool Reads(const File& file) { return (file.flags.bits & O_ACCMODE) != O_WRONLY; }
+bool Reads(const File& file) {
+  const std::uint64_t access = file.flags.bits & O_ACCMODE;
+  return access == O_RDONLY || access == O_RDWR;
+}
+bool Writes(const File& file) {
+  const std::uint64_t access = file.flags.bits & O_ACCMODE;
+  return access == O_WRONLY || access == O_RDWR;
+}
 
 /// What fcntl(2) and flock(2) never set. Empty: nothing.
 std::string ImpossibleLock(const pb::file_lock_entry& entry, const File& file) {
@@ -42,6 +48,9 @@ std::string ImpossibleLock(const pb::file_lock_entry& entry, const File& file) {
   }
   if (ranged && !(entry.type() == F_RDLCK ? Reads(file) : Writes(file))) {
     return ValueName(LockTypeKind::Names(), entry.type()) + ", and the file is not open for that";
+  }
+  if (entry.flag() == kFlock && !Reads(file) && !Writes(file)) {
+    return "flock(2), and the file is open for ioctl(2) alone";
   }
   return file.flags.Has(O_PATH) ? "a file that is open with O_PATH" : "";
 }

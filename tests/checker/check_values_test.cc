@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/capability.h>
+#include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
@@ -269,6 +270,46 @@ TEST(CheckValues, OfMemoryAndRegisters) {
               a.rlimits = {{{RLIMIT_CORE}, 1, 1}, {{RLIMIT_CORE}, 2, 2}};
             })),
             "EINVAL: rlimits has RLIMIT_CORE twice");
+}
+
+/// Within one SET_ATTR; a later one replaces entries (docs/restorer-contract.md, 5.4).
+TEST(CheckValues, EachKeyStandsOnce) {
+  const auto timer = [](std::uint32_t id) {
+    PosixTimer it;
+    it.id = id;
+    it.signal.value = SIGUSR1;
+    return it;
+  };
+  const Attributes one = With([&](Attributes& a) { a.posix_timers = {timer(3)}; });
+  EXPECT_EQ(Violations({ForkOf(0, 10), AttrOf(10, one), AttrOf(10, one)}).size(), 0u);
+  EXPECT_EQ(Judged(With([&](Attributes& a) { a.posix_timers = {timer(3), timer(4)}; })), "");
+  EXPECT_EQ(Judged(With([&](Attributes& a) {
+              a.posix_timers = {timer(3), timer(4), timer(3)};
+            })),
+            "EINVAL: posix_timers has id 3 twice");
+  EXPECT_EQ(Judged(With([](Attributes& a) {
+              a.sigactions = {{{SIGHUP}, {}, {}, {}, {}}, {{SIGHUP}, {1}, {}, {}, {}}};
+            })),
+            "EINVAL: sigactions has signal 1 twice");
+  EXPECT_EQ(Judged(With([](Attributes& a) {
+              a.tls.resize(2);
+              a.tls[0].entry_number = a.tls[1].entry_number = 12;
+            })),
+            "EINVAL: tls has entry 12 twice");
+}
+
+TEST(CheckValues, FiltersStandWhereTheModeHasThem) {
+  const auto seccomp = [](std::uint32_t mode, std::size_t filters) {
+    return Judged(With([&](Attributes& a) {
+      a.seccomp.emplace().mode.value = mode;
+      a.seccomp->filters.resize(filters, {{std::string(8, 'f')}, {}});
+    }));
+  };
+  EXPECT_EQ(seccomp(SECCOMP_MODE_FILTER, 1), "");
+  EXPECT_EQ(seccomp(SECCOMP_MODE_FILTER, 0), "EINVAL: SECCOMP_MODE_FILTER without filters");
+  EXPECT_EQ(seccomp(SECCOMP_MODE_STRICT, 0), "");
+  EXPECT_EQ(seccomp(SECCOMP_MODE_STRICT, 1), "EINVAL: SECCOMP_MODE_STRICT with filters");
+  EXPECT_EQ(seccomp(SECCOMP_MODE_DISABLED, 0), "EINVAL: there is no mode 0x0 of seccomp");
 }
 
 /// What the kernel takes for something else, or does only in part: its words are no judge here.

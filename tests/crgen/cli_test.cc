@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tests/support/cli_fixture.h"
+#include "tests/support/dump_edit.h"
 
 namespace crgen::test {
 namespace {
@@ -167,6 +168,38 @@ TEST_F(CliTest, PlansTheRestOnRequest) {
   // But for what `about` says, the plan of the rest.
   const std::string rest = Golden("pipeline");
   EXPECT_EQ(run.out.substr(run.out.find('\n', 2)), rest.substr(rest.find('\n', 2)));
+}
+
+TEST_F(CliTest, EndsWithWhatNoPlanHas) {
+  const std::string note = "is in no plan: docs/not-in-a-dump.md\n";
+  const std::string dump = WithUnsupported().string();
+  const Ran run = Crgen("-v --partial " + dump);
+  EXPECT_EQ(run.code, 0);
+  EXPECT_NE(run.err.find("warning: "), std::string::npos) << run.err;
+  EXPECT_TRUE(run.err.ends_with(note)) << run.err;
+  EXPECT_EQ(Crgen("-v " + dump).err.find(note), std::string::npos);
+}
+
+/// Their bits are off, or no processor would take the rest.
+TEST_F(CliTest, LeavesOutRegistersThatNoImageHas) {
+  test::Dump dump;
+  const std::string field = "core-10.img[0].thread_info.fpregs.xsave.xstate_bv";
+  ASSERT_EQ(ApplyEdit(field + " = 0x600ff", &dump), "");
+  fs::create_directories(folder_ / "images");
+  for (const auto& [name, content] : dump.Build()) {
+    std::ofstream(folder_ / "images" / name, std::ios::binary) << content;
+  }
+  const std::string images = (folder_ / "images").string();
+  const Ran run = Crgen("--partial " + images);
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.err.find(field + ": left out: components 0x600"), std::string::npos) << run.err;
+  EXPECT_NE(run.err.find(": the thread has these registers as it was born (AMX: SIGILL"),
+            std::string::npos)
+      << run.err;
+  EXPECT_NE(run.out.find("\"left_out\": [{\"where\": \"" + field), std::string::npos);
+  EXPECT_EQ(run.out.find("\"xstate_bv\": \"0x6"), std::string::npos);
+  EXPECT_EQ(run.out.find("\"xsave\": \"0x6"), std::string::npos);
+  EXPECT_NE(run.out.find("\"xstate_bv\": \"0x"), std::string::npos);
 }
 
 /// descriptors.json of a runtime tells which pipes are not of the tree.

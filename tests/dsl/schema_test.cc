@@ -106,9 +106,9 @@ std::string FindingsOfFlags(const std::string& flags) {
 TEST(ReadProgram, WantsExactlyOneAccessMode) {
   EXPECT_EQ(FindingsOfFlags(R"("O_APPEND", "O_RDWR", "0x10000000")"), "");
   EXPECT_EQ(FindingsOfFlags(""),
-            "plan:1: /0/file/flags: lacks one of O_RDONLY, O_WRONLY, O_RDWR\n");
+            "plan:1: /0/file/flags: lacks one of O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE\n");
   EXPECT_EQ(FindingsOfFlags(R"("O_APPEND")"),
-            "plan:1: /0/file/flags: lacks one of O_RDONLY, O_WRONLY, O_RDWR\n");
+            "plan:1: /0/file/flags: lacks one of O_RDONLY, O_WRONLY, O_RDWR, O_ACCMODE\n");
   EXPECT_EQ(FindingsOfFlags(R"("O_RDONLY", "O_RDWR")"),
             "plan:1: /0/file/flags/1: stands beside \"O_RDONLY\"\n");
   EXPECT_EQ(FindingsOfFlags(R"("O_RDONLY", "0x2")"),

@@ -101,6 +101,57 @@ TEST_F(RestorerWatchesTest, OfWhatIsInFlight) {
   close(socket);
 }
 
+/// What is ignored until somebody writes, of a file that a process has open for writing: the kernel
+/// takes no such mark then, and says nothing.
+class RestorerMarksTest : public RestorerWatchesTest {
+ protected:
+  Outcome RunMarked() {
+    std::ofstream(File()) << "hello";
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add("OPEN_FILE", Pid(0),
+             {{"fd", 3},
+              {"file",
+               {{"type", "FANOTIFY"},
+                {"id", 1},
+                {"flags", {"O_RDWR"}},
+                {"init_flags", Json::array()},
+                {"event_flags", {"O_RDONLY"}}}}});
+    plan.Add("OPEN_FILE", Pid(0),
+             {{"fd", 4},
+              {"file", {{"type", "REG"}, {"id", 2}, {"path", File()}, {"flags", {"O_RDWR"}}}}});
+    const Json mark = {{"type", "FAN_MARK_INODE"},
+                       {"mask", {"FAN_CLOSE_WRITE"}},
+                       {"ignored_mask", {"FAN_OPEN"}},
+                       {"flags", Json::array()},
+                       {"path", File()}};
+    Set(plan, Json::array({Json{{"fd", 3}, {"marks", Json::array({mark})}}}));
+    plan.Resume(Pid(0));
+    return Run(plan);
+  }
+};
+
+TEST_F(RestorerMarksTest, IgnoreThoughTheFileIsOpenForWriting) {
+  const Outcome outcome = RunMarked();
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  std::ifstream file("/proc/" + std::to_string(Pid(0)) + "/fdinfo/3");
+  std::stringstream info;
+  info << file.rdbuf();
+  EXPECT_NE(info.str().find("mask:8 ignored_mask:20 "), std::string::npos) << info.str();
+}
+
+TEST_F(RestorerMarksTest, AreRefusedWhereSomebodyOutsideWrites) {
+  const int writer = open(File().c_str(), O_WRONLY | O_CREAT, 0600);
+  const Outcome outcome = RunMarked();
+  close(writer);
+  EXPECT_EQ(outcome.status, 5);
+  EXPECT_NE(outcome.errors.find("fanotify_mark of mark 0: the kernel has dropped its ignored_mask"),
+            std::string::npos)
+      << outcome.errors;
+  EXPECT_TRUE(Left().empty());
+}
+
 }  // namespace
 }  // namespace crgen::test
 

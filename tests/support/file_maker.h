@@ -44,8 +44,9 @@ class FileMaker : protected Choice {
   std::shared_ptr<const File> AnyRegular() {
     RegularFile body;
     body.path = {folder_ + "/" + std::to_string(Below(3))};
-    const OpenFlags flags = {OneIn(12) ? O_PATH
-                                       : AccessMode() | Any({0, 0, 0, O_APPEND, O_NONBLOCK})};
+    const OpenFlags flags = {OneIn(12)  ? O_PATH
+                             : OneIn(8) ? std::uint64_t{O_ACCMODE}
+                                        : AccessMode() | Any({0, 0, 0, O_APPEND, O_NONBLOCK})};
     if (OneIn(2) && !flags.Has(O_PATH)) body.pos = Below(9000);
     body.size = kFilePages * kPageSize;
     return std::make_shared<const File>(File{{++files_}, flags, body});

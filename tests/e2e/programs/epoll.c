@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sets of epoll(7) with events that nobody has collected: all ways to watch, sets in sets, a set
 // that a child shares, a target that has moved to another number, one that the child has closed,
-// one of two numbers of a file; what has fired once stays quiet.
+// one that the child has added by its own number, one of two numbers of a file, one of which may be
+// closed since; what has fired once stays quiet.
 #include <linux/kcmp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -27,7 +28,13 @@ enum {
   OTHER_NUMBER,
   OF_CHILD = 30,
   IN_CHILD,
-  OLD_NUMBER = 40
+  OLD_NUMBER = 40,
+  BY_CHILD = 50,
+  HERE,
+  THERE,
+  TWICE,
+  KEPT,
+  CLOSED
 };
 static const uint64_t mark = 0xfedcba9876540000ull;
 static pid_t root_pid, child_pid;
@@ -88,6 +95,9 @@ static void LastOfChild(void) {
 
 static void Child(void) {
   close(READY);
+  CHECK(dup2(HERE, THERE));
+  close(HERE);
+  Watch(BY_CHILD, THERE, EPOLLIN);
   NewSet(OF_CHILD);
   Watch(OF_CHILD, NewEvent(IN_CHILD, 1), EPOLLIN | EPOLLRDHUP | EPOLLONESHOT);
   Live(NULL, LastOfChild);
@@ -114,6 +124,11 @@ static void LastOfRoot(void) {
   CHECK(epoll_ctl(INNER, EPOLL_CTL_DEL, OTHER_NUMBER, NULL));
   EXPECT("one of two numbers", Bit(READY), Ready(INNER, 0));
   EXPECT("an empty set", 0, Ready(EMPTY, 0));
+  EXPECT("what the child has added", Bit(THERE), Ready(BY_CHILD, 0));
+  EXPECT("by two numbers", Bit(KEPT) | Bit(CLOSED), Ready(TWICE, 0));
+  CHECK(epoll_ctl(TWICE, EPOLL_CTL_DEL, KEPT, NULL));
+  EXPECT("by the closed one", Bit(CLOSED), Ready(TWICE, 0));
+  EXPECT("which is closed", -1, fcntl(CLOSED, F_GETFD));
   uint64_t value = 0;
   CHECK((int)read(READY, &value, sizeof value));
   EXPECT("nothing is left", 0, Ready(OUTERMOST, 0));
@@ -176,6 +191,14 @@ int main(void) {
              rest);
     memcpy(watched, text, sizeof text);
   }
+  NewSet(BY_CHILD);
+  NewEvent(HERE, 1);
+  NewSet(TWICE);
+  NewEvent(KEPT, 1);
+  CHECK(dup2(KEPT, CLOSED));
+  Watch(TWICE, KEPT, EPOLLIN);
+  Watch(TWICE, CLOSED, EPOLLIN);
+  CHECK(close(CLOSED));
   child_pid = Spawn(0, "child", Child);
   Live(NULL, LastOfRoot);
 }

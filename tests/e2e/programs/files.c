@@ -56,7 +56,7 @@ static void ExpectSame(int same, int fd, pid_t other, int other_fd) {
 }
 
 static void LastOfRoot(void) {
-  ExpectOpen("0 1 2 5 6 7 8 9 10 11 12 13 ");
+  ExpectOpen("0 1 2 5 6 7 8 9 10 11 12 13 14 15 ");
   ExpectFd(0, "/dev/null", 0, O_RDWR, 0);
   ExpectFd(5, "data", 7, O_RDWR, 0);
   ExpectFd(6, "data", 100, O_RDONLY, FD_CLOEXEC);
@@ -67,6 +67,10 @@ static void LastOfRoot(void) {
   ExpectFd(11, "/dev/zero", 0, O_RDONLY, 0);
   ExpectFd(12, "beyond", 1L << 40, O_RDWR, 0);
   ExpectFd(13, "data", 0, O_WRONLY | O_SYNC | O_NOATIME, 0);
+  ExpectFd(14, "data", 5, O_ACCMODE, 0);
+  char byte;
+  EXPECT("for ioctl(2) alone", -1, read(14, &byte, 1));
+  ExpectFd(15, "/dev/zero", 0, O_ACCMODE | O_NONBLOCK, 0);
   ExpectSame(1, 5, getpid(), 7);
   ExpectSame(0, 5, getpid(), 6);
   ExpectSame(1, 0, getpid(), 2);
@@ -174,6 +178,9 @@ int main(void) {
   OpenAt(12, "beyond", O_RDWR | O_CREAT);
   CHECK(lseek(12, 1L << 40, SEEK_SET));
   OpenAt(13, "data", O_WRONLY | O_SYNC | O_NOATIME);
+  OpenAt(14, "data", O_ACCMODE);
+  CHECK(lseek(14, 5, SEEK_SET));
+  OpenAt(15, "/dev/zero", O_ACCMODE | O_NONBLOCK);
   OpenAt(3, "log", O_RDONLY);
   CHECK(lseek(3, 2, SEEK_SET));
   CHECK(lseek(5, 7, SEEK_SET));

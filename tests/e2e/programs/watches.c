@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Watches of inotify(7) and marks of fanotify(7): on a folder, a file that is renamed, a link
-// itself, with numbers out of order and gaps, once-only, shared with a child; and that the restore
-// is not among the events.
+// itself, with numbers out of order and gaps, once-only, shared with a child, ignoring until
+// somebody writes to what is open for writing; and that the restore is not among the events.
 #include <linux/kcmp.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
@@ -9,7 +9,7 @@
 
 #include "program.h"
 
-enum { WATCHES = 10, OTHERS, EMPTY, MARKS, EXE_MARK };
+enum { WATCHES = 10, OTHERS, EMPTY, MARKS, EXE_MARK, BUSY };
 static pid_t root_pid, child_pid;
 static char watched[4096], marked[4096];
 static int folder_wd, file_wd, once_wd, exe_wd;
@@ -128,6 +128,10 @@ int main(void) {
   CHECK(fanotify_mark(MARKS, FAN_MARK_ADD, FAN_OPEN | FAN_EVENT_ON_CHILD, AT_FDCWD, "watched"));
   CHECK(fanotify_mark(MARKS, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK | FAN_MARK_IGNORED_SURV_MODIFY,
                       FAN_MODIFY, AT_FDCWD, "once"));
+  // The kernel takes no such mark when the file is open for writing.
+  Make("busy");
+  CHECK(fanotify_mark(MARKS, FAN_MARK_ADD | FAN_MARK_IGNORED_MASK, FAN_OPEN, AT_FDCWD, "busy"));
+  At(BUSY, CHECK(open("busy", O_RDWR)));
   Info(WATCHES, "inotify", watched, sizeof watched);
   Info(MARKS, "fanotify", marked, sizeof marked);
   child_pid = Spawn(0, "child", Child);
