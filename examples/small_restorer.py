@@ -251,7 +251,10 @@ class Restorer:
         """The baseline (2.2), as far as a process can do it that still has its libraries."""
         for number in range(1, 65):
             LIBC.syscall(CALLS["rt_sigaction"], number, b"\0" * 32, None, 8)
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         LIBC.setpriority(0, 0, 0)
+        LIBC.personality(0)
+        LIBC.prctl(41, 0, 0, 0, 0)  # PR_SET_THP_DISABLE
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
             score.write("0")
         os.chdir("/")

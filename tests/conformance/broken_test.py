@@ -144,6 +144,15 @@ FAULTS = [
     ("network-lock-iptables", "drop FORK.about.network_lock", "the rule INPUT"),
     ("fails-unlinked-kept-by-others", "set OPEN_FILE.file.path to \"/mnt/dir/other\"", "should have failed"),
     ("executable-opened-by-a-link", "drop mm.exe_opened_by", "status"),
+    ("baseline", "give 200 {\"personality\": \"0x40000\"}", "personality"),
+    ("baseline", "give 200 {\"thp_disabled\": true}", "thp_enabled"),
+    ("baseline", "give 200 {\"sched\": {\"policy\": \"SCHED_BATCH\", \"nice\": 0}}", "scheduling"),
+    ("baseline", "give 200 {\"sched\": {\"policy\": \"SCHED_OTHER\", \"nice\": 3}}", "scheduling"),
+    ("baseline", "give 200 {\"oom_score_adj\": 100}", "oom_score_adj"),
+    ("baseline", "give 200 {\"signal_mask\": \"0x800\"}", "blocked"),
+    ("baseline", "give 200 {\"sigactions\": [{\"signal\": \"SIGHUP\", \"handler\": \"0x1\", \"flags\": [], "
+                 "\"restorer\": \"0x0\", \"mask\": \"0x0\"}]}", "ignored"),
+    ("baseline", "give 200 {\"child_subreaper\": true}", "subreaper"),
     # Faults that no edit of a plan makes.
     ("tree-job", "succeed without doing anything", "there is no process 200"),
     ("tree-job", "restore, and fail", "status 1"),

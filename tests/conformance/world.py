@@ -15,6 +15,7 @@ import outside
 PATH = "/mnt"
 OUTSIDE = [0]  # the number of the init where it was born
 HELD = []  # what somebody else has, for as long as the case lasts
+ADDR_NO_RANDOMIZE = 0x40000
 
 
 def make(end):
@@ -100,6 +101,14 @@ def be_odd():
             members.write("0")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    os.kill(os.getpid(), signal.SIGUSR2)
+    for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+        signal.setitimer(timer, 3600, 60)
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    kernel.be_without_huge_pages()
+    kernel.be_subreaper_that_dies_with_its_parent()
+    kernel.personality(ADDR_NO_RANDOMIZE)
+    os.setgroups([7])
     os.umask(0o077)
     os.nice(3)
     os.chdir(os.path.join(PATH, "dir"))
