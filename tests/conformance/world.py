@@ -15,6 +15,7 @@ import outside
 PATH = "/mnt"
 OUTSIDE = [0]  # the number of the init where it was born
 HELD = []  # what somebody else has, for as long as the case lasts
+MOUNTS = set()  # of the caller, before the restorer begins
 ADDR_NO_RANDOMIZE = 0x40000
 
 
@@ -53,6 +54,20 @@ def make(end):
     outside.make(end)
 
 
+def mounts():
+    """Of the caller, each as /proc has it."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
+        return set(table.read().splitlines())
+
+
+def remember_mounts():
+    MOUNTS.update(mounts())
+
+
+def changed_mounts():
+    return MOUNTS ^ mounts()
+
+
 def has_cgroups():
     with open("/proc/filesystems", encoding="ascii") as known:
         return "cgroup2" in known.read().split()
@@ -73,6 +88,15 @@ def enter_cgroup(end):
 def cgroup_name():
     """One for each case."""
     return "conformance-%d" % OUTSIDE[0]
+
+
+def cgroups_of_caller():
+    """Rows of /proc/PID/cgroup."""
+    with open("/proc/self/cgroup", encoding="utf-8") as file:
+        rows = file.read().splitlines()
+    if os.path.isdir(CGROUPS):
+        rows = [row if row[:3] != "0::" else "0::/" + cgroup_name() for row in rows]
+    return rows
 
 
 def leave_nothing(init):
