@@ -250,25 +250,15 @@ void AskForThreadFiles(const Snapshot& snapshot, std::vector<Cause>* causes) {
 
 /// criu/arch/x86/crtools.c, restore_fpu(): components that it does not know, such as AMX tiles, are
 /// not dumped, and are passed over.
-void AskForRegisters(const Snapshot& snapshot, std::vector<Cause>* causes) {
-  constexpr std::uint64_t kDumped = 0xbff;  // x87 to PKRU, CET
-  const auto ask = [&](Pid tid, const std::shared_ptr<const Attributes>& attributes) {
-    if (attributes == nullptr || !attributes->fpu || !attributes->fpu->xstate_bv) return false;
-    const std::uint64_t more = attributes->fpu->xstate_bv->value & ~kDumped;
-    if (more == 0) return false;
-    causes->push_back({"core-" + std::to_string(tid) + ".img",
-                       "the thread uses registers of XSAVE components " + HexText(more) +
-                           ", whose content no image has",
+void AskForRegisters(const Diagnostics& findings, std::vector<Cause>* causes) {
+  constexpr std::string_view kField = ".thread_info.fpregs.xsave.xstate_bv";
+  for (const Diagnostic& entry : findings.entries()) {
+    if (entry.severity != Severity::kUnsupported || !entry.where.ends_with(kField)) continue;
+    causes->push_back({entry.where.substr(0, entry.where.size() - kField.size()),
+                       "the thread uses registers of XSAVE " + entry.what,
                        "release them (AMX: TILERELEASE), for a new dump",
                        "nothing: it restores the thread without them"});
-    return true;
-  };
-  for (std::size_t i = 0; i < snapshot.processes.size(); ++i) {
-    const Process& process = snapshot.processes[i];
-    if (ask(snapshot.tree.nodes[i].pid, process.attributes)) return;
-    for (const Thread& thread : process.threads) {
-      if (ask(thread.tid, thread.attributes)) return;
-    }
+    return;
   }
 }
 
@@ -305,7 +295,7 @@ Verdict AskCriu(const Snapshot& snapshot, const Diagnostics& findings) {
   AskForTimers(findings, &refusals);
   AskForExecutables(snapshot, &refusals);
   AskForThreadFiles(snapshot, &refusals);
-  AskForRegisters(snapshot, &refusals);
+  AskForRegisters(findings, &refusals);
   if (refusals.empty()) return verdict;
   verdict.answer = Answer::kNo;
   verdict.causes.insert(verdict.causes.begin(), refusals.begin(), refusals.end());

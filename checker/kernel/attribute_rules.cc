@@ -12,6 +12,7 @@
 #include <string>
 
 #include "checker/kernel/kernel.h"
+#include "model/fxsave.h"
 
 namespace crgen::check {
 namespace {
@@ -221,8 +222,13 @@ Refusals Check(const Registers& registers) {
 
 Refusals Check(const Fpu& fpu) {
   constexpr std::uint64_t kMxcsr = 0xffff;
-  if (fpu.mxcsr.value <= kMxcsr) return std::nullopt;
-  return Invalid("fpu.mxcsr is " + HexText(fpu.mxcsr.value) + ", with reserved bits");
+  if (fpu.mxcsr.value > kMxcsr) {
+    return Invalid("fpu.mxcsr is " + HexText(fpu.mxcsr.value) + ", with reserved bits");
+  }
+  const std::uint64_t more = fpu.xstate_bv ? fpu.xstate_bv->value & ~kXsaveComponents : 0;
+  if (more == 0) return std::nullopt;
+  return Refusal{"EOPNOTSUPP",
+                 "fpu.xstate_bv has components " + HexText(more) + ", which no member of fpu has"};
 }
 
 Refusals Check(const Seccomp& seccomp) {

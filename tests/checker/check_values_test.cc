@@ -265,6 +265,12 @@ TEST(CheckValues, OfMemoryAndRegisters) {
             "space");
   EXPECT_EQ(Judged(With([](Attributes& a) { a.fpu.emplace().mxcsr.value = 0x11f80; })),
             "EINVAL: fpu.mxcsr is 0x11f80, with reserved bits");
+  const auto components = [](std::uint64_t bits) {
+    return Judged(With([&](Attributes& a) { a.fpu.emplace().xstate_bv = Hex{bits}; }));
+  };
+  EXPECT_EQ(components(0x2ff), "");
+  EXPECT_EQ(components(0x60003),
+            "EOPNOTSUPP: fpu.xstate_bv has components 0x60000, which no member of fpu has");
   EXPECT_EQ(Judged(With([](Attributes& a) {
               a.rlimits = {{{RLIMIT_CORE}, 1, 1}, {{RLIMIT_CORE}, 2, 2}};
             })),
