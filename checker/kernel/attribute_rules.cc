@@ -72,8 +72,12 @@ Refusals Check(const PendingSignal& pending) {
   if (signal < 1 || signal > kLastSignal) {
     return Invalid("signal_queue has signal " + std::to_string(signal));
   }
-  if (signal != SIGKILL && signal != SIGSTOP) return std::nullopt;
-  return Invalid(ValueName(SignalKind::Names(), signal) + " does not stay pending");
+  const std::string name = ValueName(SignalKind::Names(), signal);
+  if (signal == SIGKILL || signal == SIGSTOP) return Invalid(name + " does not stay pending");
+  if (pending.siginfo.bytes.size() == sizeof(siginfo_t)) return std::nullopt;
+  return Invalid("signal_queue: siginfo of " + name + " has " +
+                 std::to_string(pending.siginfo.bytes.size()) + " bytes, expected " +
+                 std::to_string(sizeof(siginfo_t)));
 }
 
 Refusals Check(const Rlimit& limit) {
