@@ -160,6 +160,10 @@ FAULTS = [
     ("baseline", "give 200 {\"sigactions\": [{\"signal\": \"SIGHUP\", \"handler\": \"0x1\", \"flags\": [], "
                  "\"restorer\": \"0x0\", \"mask\": \"0x0\"}]}", "ignored"),
     ("baseline", "give 200 {\"child_subreaper\": true}", "subreaper"),
+    ("fails-fpu-component-without-a-member", "set fpu.xstate_bv to \"0x3\"", "should have failed"),
+    ("fails-siginfo-of-another-size", "drop signal_queue", "should have failed"),
+    ("fails-namespace-after-a-file", "drop uts", "should have failed"),
+    ("namespaces-behind-memory", "drop uts", "own_namespaces"),
     # Faults that no edit of a plan makes.
     ("baseline", "restore in a new namespace: cgroup", "own_namespaces"),
     ("baseline", "restore in a new namespace: ipc", "own_namespaces"),
