@@ -178,6 +178,11 @@ class Seen(namespace_facts.Seen):
         rows = self._read("timers").split("\n")
         return sorted(" ".join(rows[i:i + 4]) for i in range(0, len(rows) - 3, 4))
 
+    def overruns(self, timers):
+        """timer_getoverrun(2), by id."""
+        with kernel.Tracer(self.pid) as tracer:
+            return {timer: tracer.ask(225, int(timer)) for timer in timers}
+
     # Memory.
     def maps(self):
         found = []
