@@ -28,9 +28,9 @@ namespace crgen {
 struct Fork {
   static constexpr std::string_view kName = "FORK";
   static constexpr std::string_view kMeaning =
-      "clone3(2) with set_tid: `pid` creates a child with exactly this pid. Everything that "
-      "`flags` "
-      "does not change is inherited as fork(2) does: session, group, descriptors, regions.";
+      "clone3(2) with set_tid: `pid` creates a child with exactly this pid. But for what `flags` "
+      "says it has what its parent has at that moment of session, group, namespaces, cgroups, "
+      "descriptors and regions, and `comm` and `fs`; no other attribute is handed on.";
   Pid child_pid = 0;
   CloneFlags flags;
   IdMap uid_map = {}, gid_map = {};

@@ -58,6 +58,11 @@ def bits(names, values, where):
     return sum(values[name] for name in names)
 
 
+def span(region):
+    start = int(region["start"], 16)
+    return start, int(region["end"], 16) - start
+
+
 def check_links(path, last=True):
     """7.1: a symbolic link on the way is followed if root alone can have put it there."""
     walked, left, trusted = "/", path.split("/"), True
@@ -116,14 +121,14 @@ class Process:
                 values[register] = argument
         self.set_registers(values)
 
-    def call(self, name, *arguments, may_fail=False):
+    def call(self, name, *arguments, may_fail=False, what=None):
         self.enter(name, *arguments)
         for _ in range(2):  # on the way in, and on the way out
             self.trace(24)
             self.await_stop(lambda status: status >> 8 == signal.SIGTRAP | 0x80)
         result = ctypes.c_int64(self.get_registers()["ax"]).value
         if result < 0 and not may_fail:
-            raise Refused("%s: %s" % (name, os.strerror(-result)))
+            raise Refused("%s: %s" % (what or name, os.strerror(-result)))
         return result
 
     def await_stop(self, wanted):
@@ -251,7 +256,10 @@ class Restorer:
         """The baseline (2.2), as far as a process can do it that still has its libraries."""
         for number in range(1, 65):
             LIBC.syscall(CALLS["rt_sigaction"], number, b"\0" * 32, None, 8)
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
         LIBC.setpriority(0, 0, 0)
+        LIBC.personality(0)
+        LIBC.prctl(41, 0, 0, 0, 0)  # PR_SET_THP_DISABLE
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
             score.write("0")
         os.chdir("/")
@@ -271,65 +279,60 @@ class Restorer:
         root.call("munmap", STUB + 8192, 0x7ffffffff000 - STUB - 8192)
 
     # Commands.
-    def FORK(self, command):
-        child, maker = command["child_pid"], self.living.get(command["pid"])
-        if maker is None:
+    def FORK(self, process, command):
+        child = command["child_pid"]
+        if process is None:
             self.living[child] = self.start_root(child)
             return
         flags = bits(command.get("flags", []), CLONE, "FORK")
         sibling = flags & CLONE["CLONE_PARENT"]
         arguments = struct.pack("=11Q", flags, 0, 0, 0, 0 if sibling else signal.SIGCHLD, 0, 0, 0,
                                 STUB + 4096 + 256, 1, 0)  # 3.1, 3.3
-        maker.write(STUB + 4096 + 256, struct.pack("=i", child))
-        try:
-            maker.call("clone3", arguments, len(arguments))
-        except Refused as problem:
-            raise Refused("process %d: %s" % (child, problem)) from problem
-        born = Process(child, maker.parent if sibling else maker.pid)
+        process.write(STUB + 4096 + 256, struct.pack("=i", child))
+        process.call("clone3", arguments, len(arguments), what="clone3 of %d" % child)
+        born = Process(child, process.parent if sibling else process.pid)
         self.started.append(child)
         born.await_stop(lambda status: True)
         self.living[child] = born
 
-    def SET_SID(self, command):
-        self.living[command["pid"]].call("setsid")
+    def SET_SID(self, process, command):
+        process.call("setsid")
 
-    def SET_PGID(self, command):
-        self.living[command["pid"]].call("setpgid", 0, command["pgid"])
+    def SET_PGID(self, process, command):
+        process.call("setpgid", 0, command["pgid"])
 
-    def EXIT(self, command):
-        dying = self.living.pop(command["pid"])
+    def EXIT(self, process, command):
+        del self.living[command["pid"]]
         status = command["status"]
         if "signal" in status:
             number = getattr(signal, status["signal"])
-            dying.call("prlimit64", 0, 4, b"\0" * 16, 0)  # RLIMIT_CORE
-            dying.trace(0x420b, 8, ctypes.byref(ctypes.c_uint64(ALL_SIGNALS ^ 1 << number - 1)))
-            dying.enter("kill", dying.pid, number)
-            dying.trace(7)
+            process.call("prlimit64", 0, 4, b"\0" * 16, 0)  # RLIMIT_CORE
+            process.trace(0x420b, 8, ctypes.byref(ctypes.c_uint64(ALL_SIGNALS ^ 1 << number - 1)))
+            process.enter("kill", process.pid, number)
+            process.trace(7)
             if number != signal.SIGKILL:
-                os.waitpid(dying.pid, WALL)
-                dying.trace(7, 0, number)
+                os.waitpid(process.pid, WALL)
+                process.trace(7, 0, number)
         else:
-            dying.enter("exit_group", status["code"])
-            dying.trace(7)
+            process.enter("exit_group", status["code"])
+            process.trace(7)
         # A tracer that is not the parent leaves the zombie to the parent (3.5).
-        keep = os.WNOWAIT if dying.parent == 0 else 0
-        os.waitid(os.P_PID, dying.pid, os.WEXITED | WALL | keep)
+        keep = os.WNOWAIT if process.parent == 0 else 0
+        os.waitid(os.P_PID, process.pid, os.WEXITED | WALL | keep)
         for orphan in self.living.values():
             with open("/proc/%d/stat" % orphan.pid, encoding="utf-8") as stat:
                 parent = int(stat.read().rpartition(")")[2].split()[1])
             orphan.parent = parent if parent in self.started else 0
 
-    def WAIT(self, command):
-        if command["pid"] == 0:
+    def WAIT(self, process, command):
+        if process is None:
             os.waitpid(command["child_pid"], WALL)
-        else:
-            waited = self.living[command["pid"]].call("wait4", command["child_pid"], 0, WALL | 1, 0)
-            if waited == 0:
-                raise Refused("process %d has not exited" % command["child_pid"])
+        elif process.call("wait4", command["child_pid"], 0, WALL | 1, 0) == 0:
+            raise Refused("process %d has not exited" % command["child_pid"])
         self.started.remove(command["child_pid"])
 
-    def OPEN_FILE(self, command):
-        file, opener = command["file"], self.living[command["pid"]]
+    def OPEN_FILE(self, process, command):
+        file = command["file"]
         follows = "O_NOFOLLOW" not in file["flags"]
         path = os.stat(file["path"], follow_symlinks=follows)  # 8.5
         if not file["path"].startswith("/proc/"):
@@ -338,58 +341,51 @@ class Restorer:
                 file.get("mode", path.st_mode) != path.st_mode or "build_id" in file or \
                 path.st_mode & 0o170000 in (0o010000, 0o140000):
             raise Refused("%s is not the file that it was" % file["path"])
-        if opener.call("fcntl", command["fd"], 1, may_fail=True) >= 0:
+        if process.call("fcntl", command["fd"], 1, may_fail=True) >= 0:
             raise Refused("descriptor %d is taken" % command["fd"])
         flags = bits(file["flags"], OPEN, "OPEN_FILE") | 0x100  # O_NOCTTY
         cloexec = 0x80000 if command.get("cloexec") else 0
-        fd = opener.call("openat", -100, os.fsencode(file["path"]), flags | cloexec, 0)
+        fd = process.call("openat", -100, os.fsencode(file["path"]), flags | cloexec, 0)
         if fd != command["fd"]:
-            opener.call("dup3", fd, command["fd"], cloexec)
-            opener.call("close", fd)
+            process.call("dup3", fd, command["fd"], cloexec)
+            process.call("close", fd)
         if "pos" in file and "O_PATH" not in file["flags"]:
-            opener.call("lseek", command["fd"], file["pos"], 0)
+            process.call("lseek", command["fd"], file["pos"], 0)
 
-    def DUP_FD(self, command):
+    def DUP_FD(self, process, command):
         old, new, cloexec = command["old_fd"], command["new_fd"], command.get("cloexec", False)
         if old == new:  # 8.3
-            self.living[command["pid"]].call("fcntl", old, 2, int(cloexec))
+            process.call("fcntl", old, 2, int(cloexec))
         else:
-            self.living[command["pid"]].call("dup3", old, new, 0x80000 if cloexec else 0)
+            process.call("dup3", old, new, 0x80000 if cloexec else 0)
 
-    def CLOSE_FD(self, command):
-        self.living[command["pid"]].call("close", command["fd"])
+    def CLOSE_FD(self, process, command):
+        process.call("close", command["fd"])
 
-    def MAP_REGION(self, command):
-        start, end = int(command["start"], 16), int(command["end"], 16)
-        self.living[command["pid"]].call(
-            "mmap", start, end - start, bits(command["prot"], PROT, "prot"),
-            bits(command["flags"], MAP, "flags") | 0x100000, -1, 0)  # MAP_FIXED_NOREPLACE, 9.1
+    def MAP_REGION(self, process, command):
+        flags = bits(command["flags"], MAP, "flags") | 0x100000  # MAP_FIXED_NOREPLACE, 9.1
+        process.call("mmap", *span(command), bits(command["prot"], PROT, "prot"), flags, -1, 0)
 
-    def UNMAP_REGION(self, command):
-        start, end = int(command["start"], 16), int(command["end"], 16)
-        self.living[command["pid"]].call("munmap", start, end - start)
+    def UNMAP_REGION(self, process, command):
+        process.call("munmap", *span(command))
 
-    def MOVE_REGION(self, command):
-        start, end = int(command["start"], 16), int(command["end"], 16)
-        self.living[command["pid"]].call("mremap", start, end - start, end - start, 3,
-                                         int(command["to"], 16))
+    def MOVE_REGION(self, process, command):
+        process.call("mremap", *span(command), span(command)[1], 3, int(command["to"], 16))
 
-    def PROTECT_REGION(self, command):
-        start, end = int(command["start"], 16), int(command["end"], 16)
-        self.living[command["pid"]].call("mprotect", start, end - start,
-                                         bits(command["prot"], PROT, "prot"))
+    def PROTECT_REGION(self, process, command):
+        process.call("mprotect", *span(command), bits(command["prot"], PROT, "prot"))
 
-    def LOAD_PAGES(self, command):
+    def LOAD_PAGES(self, process, command):
         source = command["source"]
         image = self.image(source["image"])
         image.seek(source["offset"])
         data = image.read(command["pages"] * 4096)
         if len(data) != command["pages"] * 4096:
             raise Refused("image %s is too short" % source["image"])
-        self.living[command["pid"]].write(int(command["start"], 16), data)
+        process.write(int(command["start"], 16), data)
 
-    def SET_ATTR(self, command):
-        process, said = self.living[command["pid"]], command["attributes"]
+    def SET_ATTR(self, process, command):
+        said = command["attributes"]
         if "comm" in said:
             process.call("prctl", 15, said["comm"].encode())
         if "child_subreaper" in said:
@@ -404,8 +400,8 @@ class Restorer:
             process.mask = int(said["signal_mask"], 16)
         process.registers = said.get("registers", process.registers)
 
-    def RESUME(self, command):
-        self.living[command["pid"]].stopped = command.get("stopped")  # 6.1: a mark
+    def RESUME(self, process, command):
+        process.stopped = command.get("stopped")  # 6.1: a mark
 
     # The hand-over (6).
     def hand_over(self):
@@ -433,7 +429,7 @@ class Restorer:
         checked(LIBC.prctl(36, 1, 0, 0, 0), "prctl")  # 3.4
         for number, command in enumerate(self.plan):
             try:
-                getattr(self, command["command"])(command)
+                getattr(self, command["command"])(self.living.get(command["pid"]), command)
             except (Refused, OSError, KeyError) as problem:
                 raise Refused("commands[%d] %s pid %d: %s" % (  # 11.3
                     number, command["command"], command["pid"], problem)) from problem

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <unordered_set>
 
+#include "model/fxsave.h"
 #include "preflight/own_maps.h"
 #include "preflight/question.h"
 
@@ -117,16 +118,16 @@ class MachineQuestion : public QuestionOn<MachineQuestion> {
 
  private:
   void CheckComponents(std::uint64_t components) {
-    constexpr std::uint64_t kCarried = 0x2ff;  // by the members of `fpu`
     components &= ~told_;
     if (components == 0) return;
     told_ |= components;
-    if ((components & ~kCarried) != 0) {
-      findings_.Unsupported("registers of XSAVE components " + HexText(components & ~kCarried) +
+    if ((components & ~kXsaveComponents) != 0) {
+      findings_.Unsupported("registers of XSAVE components " +
+                            HexText(components & ~kXsaveComponents) +
                             ", which no member of fpu has");
     }
     const auto here = MachineComponents(host_);
-    const std::uint64_t missing = components & kCarried & ~here.value_or(kCarried);
+    const std::uint64_t missing = components & kXsaveComponents & ~here.value_or(kXsaveComponents);
     if (missing == 0) return;
     findings_.Wrong(
         "registers of XSAVE components " + HexText(missing) + ", which this processor has not",

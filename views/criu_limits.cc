@@ -251,9 +251,11 @@ void AskForThreadFiles(const Snapshot& snapshot, std::vector<Cause>* causes) {
 /// criu/arch/x86/crtools.c, restore_fpu(): components that it does not know, such as AMX tiles, are
 /// not dumped, and are passed over.
 void AskForRegisters(const Diagnostics& findings, std::vector<Cause>* causes) {
+  constexpr std::string_view kField = ".thread_info.fpregs.xsave.xstate_bv";
   for (const Diagnostic& entry : findings.entries()) {
-    if (!entry.where.ends_with(".fpregs.xsave.xstate_bv")) continue;
-    causes->push_back({entry.where, "the thread uses registers of XSAVE " + entry.what,
+    if (entry.severity != Severity::kUnsupported || !entry.where.ends_with(kField)) continue;
+    causes->push_back({entry.where.substr(0, entry.where.size() - kField.size()),
+                       "the thread uses registers of XSAVE " + entry.what,
                        "release them (AMX: TILERELEASE), for a new dump",
                        "nothing: it restores the thread without them"});
     return;

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "checker/kernel/kernel.h"
+#include "model/fxsave.h"
 
 namespace crgen::check {
 namespace {
@@ -73,8 +74,12 @@ Refusals Check(const PendingSignal& pending) {
   if (signal < 1 || signal > kLastSignal) {
     return Invalid("signal_queue has signal " + std::to_string(signal));
   }
-  if (signal != SIGKILL && signal != SIGSTOP) return std::nullopt;
-  return Invalid(ValueName(SignalKind::Names(), signal) + " does not stay pending");
+  const std::string name = ValueName(SignalKind::Names(), signal);
+  if (signal == SIGKILL || signal == SIGSTOP) return Invalid(name + " does not stay pending");
+  if (pending.siginfo.bytes.size() == sizeof(siginfo_t)) return std::nullopt;
+  return Invalid("signal_queue: siginfo of " + name + " has " +
+                 std::to_string(pending.siginfo.bytes.size()) + " bytes, expected " +
+                 std::to_string(sizeof(siginfo_t)));
 }
 
 Refusals Check(const Rlimit& limit) {
@@ -223,8 +228,13 @@ Refusals Check(const Registers& registers) {
 
 Refusals Check(const Fpu& fpu) {
   constexpr std::uint64_t kMxcsr = 0xffff;
-  if (fpu.mxcsr.value <= kMxcsr) return std::nullopt;
-  return Invalid("fpu.mxcsr is " + HexText(fpu.mxcsr.value) + ", with reserved bits");
+  if (fpu.mxcsr.value > kMxcsr) {
+    return Invalid("fpu.mxcsr is " + HexText(fpu.mxcsr.value) + ", with reserved bits");
+  }
+  const std::uint64_t more = fpu.xstate_bv ? fpu.xstate_bv->value & ~kXsaveComponents : 0;
+  if (more == 0) return std::nullopt;
+  return Refusal{"EOPNOTSUPP",
+                 "fpu.xstate_bv has components " + HexText(more) + ", which no member of fpu has"};
 }
 
 /// Nothing makes a thread filter but its first filter, and whoever is in one mode cannot get into

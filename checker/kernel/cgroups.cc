@@ -149,11 +149,11 @@ bool Kernel::CheckCgroup(const SetAttr& set) {
 
 /// All of the tree is in one: the root's, from its birth on.
 bool Kernel::CheckCgroupNamespace(const SetAttr& set) {
-  const char* reason = self_ != root_ || set.tid         ? "only the root has a prefix"
-                       : has_cgroup_namespace_           ? "the namespace is there already"
-                       : tasks.size() > 2                ? "the root has forked"
-                       : self().table->slots.size() != 0 ? "the root has open files"
-                                                         : nullptr;
+  const char* reason = self_ != root_ || set.tid ? "only the root has a prefix"
+                       : has_cgroup_namespace_   ? "the namespace is there already"
+                       : tasks.size() > 2        ? "the root has forked"
+                       : !file_ids_.empty()      ? "the root has opened files"
+                                                 : nullptr;
   if (reason != nullptr) {
     Violation("EUSERS", std::string("cgroup: a new namespace: ") + reason);
     return false;

@@ -210,14 +210,15 @@ bool Kernel::CheckNamespaces(const Attributes& attributes) {
         std::tuple{"net", attributes.net.has_value(), known.net.has_value()},
         std::tuple{"mounts", !attributes.mounts.empty(), !known.mounts.empty()}}) {
     if (!set) continue;
-    const bool mounts = std::string_view(name) == "mounts";
-    const char* reason = self_ != root_                  ? "only the root has it"
-                         : already                       ? "it is set already"
-                         : tasks.size() > 2              ? "the root has forked"
-                         : !task.threads.empty()         ? "the root has other threads"
-                         : task.table->slots.size() != 0 ? "the root has open files"
-                         : mounts && paths ? "the root has directories, or its executable"
-                                           : nullptr;
+    const bool mounts = std::string_view(name) == "mounts", ipc = std::string_view(name) == "ipc";
+    const char* reason = self_ != root_              ? "only the root has it"
+                         : already                   ? "it is set already"
+                         : tasks.size() > 2          ? "the root has forked"
+                         : !task.threads.empty()     ? "the root has other threads"
+                         : !file_ids_.empty()        ? "the root has opened files"
+                         : mounts && paths           ? "the root has directories, or its executable"
+                         : ipc && !segments_.empty() ? "the root has attached a segment"
+                                                     : nullptr;
     if (reason == nullptr) continue;
     Violation(std::string_view(name) == "time" ? "EUSERS" : "EINVAL",
               std::string(name) + ": " + reason);

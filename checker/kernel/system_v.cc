@@ -172,7 +172,10 @@ bool Kernel::CheckSegment(const MapRegion& map) {
               "shm_offset " + std::to_string(offset) + " is no multiple of 4096 in a " + "segment");
     return false;
   }
-  if (!tasks[root_].attributes->ipc) return true;
+  if (!tasks[root_].attributes->ipc) {
+    segments_.emplace(*map.shmid, 0);  // no namespace is entered behind it
+    return true;
+  }
   const auto known = segments_.find(*map.shmid);
   if (known == segments_.end()) {
     Violation("EINVAL", name + " is none of the root's own IPC namespace");

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "model/fxsave.h"
+
 namespace crgen {
 namespace {
 
@@ -110,7 +112,7 @@ Fpu FpuOf(const pb::user_x86_fpregs_entry& from) {
   to.xmm_space = Area(from.xmm_space());
   if (!from.has_xsave()) return to;
   const pb::user_x86_xsave_entry& xsave = from.xsave();
-  to.xstate_bv = Hex{xsave.xstate_bv() & CarriedComponents(xsave)};
+  to.xstate_bv = Hex{xsave.xstate_bv() & CarriedComponents(xsave) & kXsaveComponents};
   to.ymmh_space = Area(xsave.ymmh_space());
   to.bndreg_state = Area(xsave.bndreg_state());
   to.bndcsr_state = Area(xsave.bndcsr_state());

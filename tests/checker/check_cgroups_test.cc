@@ -110,7 +110,7 @@ TEST(CheckCgroups, Namespace) {
       {"when it has forked", kRoot + Program{ForkOf(10, 11), AttrOf(10, inside)},
        at + "the root has forked"},
       {"when it has files", kRoot + Program{OpenOf(10, 3, RegFile(1)), AttrOf(10, inside)},
-       at + "the root has open files"},
+       at + "the root has opened files"},
       {"twice",
        kRoot + Program{AttrOf(10, inside), AttrOf(10, InPlaces({{"cpu", {"/a"}, Text{"/a"}}}))},
        at + "the namespace is there already"},

@@ -138,9 +138,10 @@ TEST_F(CheckCompareTest, ListsInAnyOrder) {
 }
 
 TEST_F(CheckCompareTest, LeadersOwnSignals) {
-  snapshot_.processes[0].leader_signal_queue = {{{SIGUSR1}, {"info"}}};
+  const std::vector<PendingSignal> signals = {{{SIGUSR1}, {std::string(128, 'i')}}};
+  snapshot_.processes[0].leader_signal_queue = signals;
   Attributes queue;
-  queue.signal_queue = {{{SIGUSR1}, {"info"}}};
+  queue.signal_queue = signals;
   EXPECT_EQ(Differences("vdso", {MapSpecial(1, 0x50000, 0x52000, SpecialRegion::kVdso),
                                  AttrOf(1, queue, 1)}),
             Strings{});

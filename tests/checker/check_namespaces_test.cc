@@ -72,7 +72,7 @@ TEST(CheckNamespaces, AreOfTheRootAndComeFirst) {
     const std::string again = "commands[3]" + at + "it is set already";
     const std::string forked = "commands[3]" + at + "the root has forked";
     const std::string threads = "commands[3]" + at + "the root has other threads";
-    const std::string files = "commands[3]" + at + "the root has open files";
+    const std::string files = "commands[3]" + at + "the root has opened files";
     const std::string child =
         "commands[3] SET_ATTR pid 11: EINVAL: " + name + ": only the root has it";
     const std::string thread = "commands[3] SET_ATTR pid 10: EINVAL: " + name +
@@ -84,6 +84,9 @@ TEST(CheckNamespaces, AreOfTheRootAndComeFirst) {
         {"after a fork", kRoot + Program{ForkOf(10, 11), set}, forked},
         {"beside threads", kRoot + Program{ThreadOf(10, 11), set}, threads},
         {"with files", kRoot + Program{OpenOf(10, 0, RegFile(1)), set}, files},
+        {"with a file of before", kRoot + Program{OpenOf(10, 0, RegFile(1)), CloseOf(10, 0), set},
+         "commands[4]" + at + "the root has opened files"},
+        {"behind memory", kRoot + Program{MapOf(10, 0x1000, 0x2000), set}, ""},
         {"of a child", kRoot + Program{ForkOf(10, 11), AttrOf(11, attributes)}, child},
         {"of a thread", kRoot + Program{ThreadOf(10, 11), AttrOf(10, attributes, 11)}, thread},
     });

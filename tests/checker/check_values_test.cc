@@ -266,6 +266,12 @@ TEST(CheckValues, OfMemoryAndRegisters) {
             "space");
   EXPECT_EQ(Judged(With([](Attributes& a) { a.fpu.emplace().mxcsr.value = 0x11f80; })),
             "EINVAL: fpu.mxcsr is 0x11f80, with reserved bits");
+  const auto components = [](std::uint64_t bits) {
+    return Judged(With([&](Attributes& a) { a.fpu.emplace().xstate_bv = Hex{bits}; }));
+  };
+  EXPECT_EQ(components(0x2ff), "");
+  EXPECT_EQ(components(0x60003),
+            "EOPNOTSUPP: fpu.xstate_bv has components 0x60000, which no member of fpu has");
   EXPECT_EQ(Judged(With([](Attributes& a) {
               a.rlimits = {{{RLIMIT_CORE}, 1, 1}, {{RLIMIT_CORE}, 2, 2}};
             })),
@@ -324,7 +330,13 @@ TEST(CheckValues, ThatMeanSomethingElseToTheKernel) {
   EXPECT_NE(Judged(With([](Attributes& a) { a.sched = Sched{{0}, false, 20, 0}; })), "");
   EXPECT_NE(Judged(With([](Attributes& a) { a.signal_queue.push_back({{SIGKILL}, {}}); })), "");
   EXPECT_NE(Judged(With([](Attributes& a) { a.signal_queue.push_back({{SIGSTOP}, {}}); })), "");
-  EXPECT_EQ(Judged(With([](Attributes& a) { a.signal_queue.push_back({{SIGTERM}, {}}); })), "");
+  const auto siginfo = [](std::size_t size) {
+    const Bytes bytes = {std::string(size, '\1')};
+    return Judged(With([&](Attributes& a) { a.signal_queue.push_back({{SIGTERM}, bytes}); }));
+  };
+  EXPECT_EQ(siginfo(128), "");
+  EXPECT_EQ(siginfo(127), "EINVAL: signal_queue: siginfo of SIGTERM has 127 bytes, expected 128");
+  EXPECT_EQ(siginfo(129), "EINVAL: signal_queue: siginfo of SIGTERM has 129 bytes, expected 128");
   EXPECT_EQ(Judged(With([](Attributes& a) { a.comm = Text{"fifteen letters"}; })), "");
   EXPECT_NE(Judged(With([](Attributes& a) { a.comm = Text{"sixteen letters!"}; })), "");
 }
@@ -348,7 +360,7 @@ TEST(CheckValues, LimitsForbidNothingThatIsSetWithThem) {
   Attributes limited;
   limited.rlimits.push_back({{RLIMIT_SIGPENDING}, 1, 1});
   Attributes queued;
-  queued.signal_queue.resize(2, {{SIGRTMIN}, {}});
+  queued.signal_queue.resize(2, {{SIGRTMIN}, {std::string(128, '\0')}});
   const Program root = {ForkOf(0, 10)};
   RunCases({
       {"limits last", root + Program{AttrOf(10, queued), AttrOf(10, limited)}, ""},

@@ -12,6 +12,13 @@ import sys
 import time
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, FOLDER)
+sys.dont_write_bytecode = True
+
+import kernel  # noqa: E402
+
+NAMESPACES = {"time_for_children": 0x80, "mnt": kernel.CLONE_NEWNS, "cgroup": 0x2000000, "uts": 0x4000000,
+              "ipc": 0x8000000, "net": kernel.CLONE_NEWNET}
 
 # (case, what is edited, what the suite has to say)
 FAULTS = [
@@ -46,7 +53,7 @@ FAULTS = [
     ("credentials-then-others", "drop pdeath_signal", "parent_death_signal"),
     ("seccomp", "drop seccomp", "seccomp"),
     ("memory-bounds", "set mm.auxv to []", "auxv"),
-    ("clocks", "drop time", "time_namespace"),
+    ("clocks", "drop time", "own_namespaces"),
     ("fpu", "drop fpu", "xsave"),
     ("registers", "set registers.r15 to \"0x0\"", "registers"),
     ("stopped", "drop RESUME.stopped", "state"),
@@ -144,7 +151,29 @@ FAULTS = [
     ("network-lock-iptables", "drop FORK.about.network_lock", "the rule INPUT"),
     ("fails-unlinked-kept-by-others", "set OPEN_FILE.file.path to \"/mnt/dir/other\"", "should have failed"),
     ("executable-opened-by-a-link", "drop mm.exe_opened_by", "status"),
+    ("baseline", "give 200 {\"personality\": \"0x40000\"}", "personality"),
+    ("baseline", "give 200 {\"thp_disabled\": true}", "thp_enabled"),
+    ("baseline", "give 200 {\"sched\": {\"policy\": \"SCHED_BATCH\", \"nice\": 0}}", "scheduling"),
+    ("baseline", "give 200 {\"sched\": {\"policy\": \"SCHED_OTHER\", \"nice\": 3}}", "scheduling"),
+    ("baseline", "give 200 {\"oom_score_adj\": 100}", "oom_score_adj"),
+    ("baseline", "give 200 {\"signal_mask\": \"0x800\"}", "blocked"),
+    ("baseline", "give 200 {\"sigactions\": [{\"signal\": \"SIGHUP\", \"handler\": \"0x1\", \"flags\": [], "
+                 "\"restorer\": \"0x0\", \"mask\": \"0x0\"}]}", "ignored"),
+    ("baseline", "give 200 {\"child_subreaper\": true}", "subreaper"),
+    ("fails-fpu-component-without-a-member", "set fpu.xstate_bv to \"0x3\"", "should have failed"),
+    ("fails-siginfo-of-another-size", "drop signal_queue", "should have failed"),
+    ("fails-namespace-after-a-file", "drop uts", "should have failed"),
+    ("namespaces-behind-memory", "drop uts", "own_namespaces"),
     # Faults that no edit of a plan makes.
+    ("baseline", "restore in a new namespace: cgroup", "own_namespaces"),
+    ("baseline", "restore in a new namespace: ipc", "own_namespaces"),
+    ("baseline", "restore in a new namespace: mnt", "own_namespaces"),
+    ("baseline", "restore in a new namespace: net", "own_namespaces"),
+    ("baseline", "restore in a new namespace: time_for_children", "own_namespaces"),
+    ("baseline", "restore in a new namespace: uts", "own_namespaces"),
+    ("baseline", "restore, and leave a mount", "a mount is too many"),
+    ("fails-in-the-middle", "restore, and leave a mount", "a mount is too many"),
+    ("baseline-callers-cgroup", "restore in another cgroup", "cgroups_of_caller"),
     ("tree-job", "succeed without doing anything", "there is no process 200"),
     ("tree-job", "restore, and fail", "status 1"),
     ("baseline", "restore, and stay as a child", "too many"),
@@ -290,6 +319,17 @@ def restore(what, plan, line):
         status = subprocess.call(line)
         with open("/mnt/secret", "rb"):
             return status
+    if what.startswith("restore in a new namespace: "):
+        kernel.unshare(NAMESPACES[what.split()[-1]])
+        return subprocess.call(line)
+    if what == "restore, and leave a mount":
+        status = subprocess.call(line)
+        kernel.mount("left", "/mnt/dir", "tmpfs")
+        return status
+    if what == "restore in another cgroup":
+        with open("/mnt/cgroups/cgroup.procs", "w", encoding="ascii") as members:
+            members.write("0")
+        return subprocess.call(line)
     if what == "restore, and leave a name":
         status = subprocess.call(line)
         with open("/mnt/dir/gone", "wb"):

@@ -135,10 +135,6 @@ class Seen(namespace_facts.Seen):
         pairs = struct.iter_unpack("=QQ", words)
         return [hex(word) for pair in pairs if pair[0] for word in pair]
 
-    def time_namespace(self):
-        own = os.readlink("/proc/self/ns/time")
-        return "own" if self._link("ns/time") != own else "caller's"
-
     def clocks(self, readings):
         """By clock: the reading that it went on from, if that is less than an hour ago."""
         found = {}
@@ -181,6 +177,11 @@ class Seen(namespace_facts.Seen):
         """Of each timer: id, signal and value, how it notifies, clock."""
         rows = self._read("timers").split("\n")
         return sorted(" ".join(rows[i:i + 4]) for i in range(0, len(rows) - 3, 4))
+
+    def overruns(self, timers):
+        """timer_getoverrun(2), by id."""
+        with kernel.Tracer(self.pid) as tracer:
+            return {timer: tracer.ask(225, int(timer)) for timer in timers}
 
     # Memory.
     def maps(self):
@@ -488,7 +489,7 @@ DEFAULTS = {
     "oom_score_adj": 0, "personality": 0, "no_new_privs": False, "seccomp": [0, 0],
     "scheduling": {"policy": 0, "priority": 0, "reset_on_fork": False, "nice": 0},
     "blocked": "0x0", "ignored": "0x0", "caught": "0x0", "pending": ["0x0", "0x0"],
-    "maps": PROGRAM, "fds": {}, "time_namespace": "caller's", "posix_timers": [], "thp_enabled": True,
+    "maps": PROGRAM, "fds": {}, "own_namespaces": [], "cgroups_of_caller": True, "posix_timers": [], "thp_enabled": True,
 }
 # Of a zombie there is no more than this.
 OF_ZOMBIE = ("state", "parent", "group", "session", "exit_status")

@@ -45,6 +45,23 @@ def mount(source, target, kind, flags=0):
     check(_libc.mount(*text, ctypes.c_ulong(flags), None), "mount " + target)
 
 
+def prctl(option, value):
+    check(_libc.prctl(option, *(ctypes.c_ulong(word) for word in (value, 0, 0, 0))), "prctl")
+
+
+def be_without_huge_pages():
+    prctl(41, 1)  # PR_SET_THP_DISABLE
+
+
+def be_subreaper_that_dies_with_its_parent():
+    prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
+    prctl(1, 9)  # PR_SET_PDEATHSIG
+
+
+def personality(value):
+    check(_libc.personality(ctypes.c_ulong(value)), "personality")
+
+
 def kcmp(kind, pid1, pid2, first=0, second=0):
     """Whether two processes have the same object."""
     return call(312, pid1, pid2, kind, first, second) == 0

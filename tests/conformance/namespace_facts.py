@@ -8,9 +8,19 @@ import struct
 import subprocess
 
 import kernel
+import world
 
 
 class Seen:
+    def own_namespaces(self):
+        """Those that are not the caller's, by their names in /proc/PID/ns."""
+        return [kind for kind in sorted(os.listdir("/proc/self/ns"))
+                if self._link("ns/" + kind) != os.readlink("/proc/self/ns/" + kind)]
+
+    def cgroups_of_caller(self):
+        """Whether it is in those of the caller."""
+        return self._read("cgroup").splitlines() == world.cgroups_of_caller()
+
     def interfaces(self, wanted):
         """By name: number, MTU, whether it is up, the address where one is wanted, the other end, the bridge."""
         command = ["nsenter", "--net=/proc/%d/ns/net" % self.pid, "ip", "-json", "link"]

@@ -15,6 +15,8 @@ import outside
 PATH = "/mnt"
 OUTSIDE = [0]  # the number of the init where it was born
 HELD = []  # what somebody else has, for as long as the case lasts
+MOUNTS = set()  # of the caller, before the restorer begins
+ADDR_NO_RANDOMIZE = 0x40000
 
 
 def make(end):
@@ -52,6 +54,20 @@ def make(end):
     outside.make(end)
 
 
+def mounts():
+    """Of the caller, each as /proc has it."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as table:
+        return set(table.read().splitlines())
+
+
+def remember_mounts():
+    MOUNTS.update(mounts())
+
+
+def changed_mounts():
+    return MOUNTS ^ mounts()
+
+
 def has_cgroups():
     with open("/proc/filesystems", encoding="ascii") as known:
         return "cgroup2" in known.read().split()
@@ -72,6 +88,15 @@ def enter_cgroup(end):
 def cgroup_name():
     """One for each case."""
     return "conformance-%d" % OUTSIDE[0]
+
+
+def cgroups_of_caller():
+    """Rows of /proc/PID/cgroup."""
+    with open("/proc/self/cgroup", encoding="utf-8") as file:
+        rows = file.read().splitlines()
+    if os.path.isdir(CGROUPS):
+        rows = [row if row[:3] != "0::" else "0::/" + cgroup_name() for row in rows]
+    return rows
 
 
 def leave_nothing(init):
@@ -100,6 +125,14 @@ def be_odd():
             members.write("0")
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
+    os.kill(os.getpid(), signal.SIGUSR2)
+    for timer in (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF):
+        signal.setitimer(timer, 3600, 60)
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    kernel.be_without_huge_pages()
+    kernel.be_subreaper_that_dies_with_its_parent()
+    kernel.personality(ADDR_NO_RANDOMIZE)
+    os.setgroups([7])
     os.umask(0o077)
     os.nice(3)
     os.chdir(os.path.join(PATH, "dir"))

@@ -116,6 +116,9 @@ TEST_F(CheckCliTest, RegistersThatTheImageLacksAreNotDenied) {
     std::ofstream(images / name, std::ios::binary) << content;
   }
   EXPECT_EQ(Crgen(images.string()).code, 4);
+  const std::string plan = (folder_ / "plan.json").string();
+  EXPECT_EQ(Crgen("-q --partial " + images.string() + " -o " + plan).code, 0);
+  EXPECT_EQ(Crgen("-q validate " + plan).code, 0);
   const Ran derived = Crgen("check --derive " + images.string());
   EXPECT_EQ(derived.code, 0);
   EXPECT_EQ(derived.err, "");
