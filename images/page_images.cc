@@ -95,7 +95,7 @@ Result PageImages::Describe(const std::vector<std::string>& names, bool digests,
   if (!good) return Result::kError;
   DigestMaker(tasks).Run(threads);
   for (const DigestMaker::Task& task : tasks) {
-    for (const Diagnostic& problem : task.diag.entries()) diag.Add(problem);
+    diag.AddAll(task.diag);
     good = good && !task.diag.HasErrors();
   }
   return good ? Result::kOk : Result::kError;
