@@ -17,7 +17,7 @@ void CheckBeside::Look(std::size_t end, bool complete) {
 
 Result CheckBeside::Verdict(Diagnostics& diag) {
   beside_.Wait();
-  for (const Diagnostic& finding : findings_.entries()) diag.Add(finding);
+  diag.AddAll(findings_);
   return result_;
 }
 

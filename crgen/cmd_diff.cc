@@ -50,10 +50,7 @@ struct Side {
 void ReadDump(const std::string& path, bool progress, Side* side) {
   OpenLook(path, &side->look, progress);
   side->images = path;
-  for (const Diagnostic& entry : side->look.findings.entries()) {
-    if (entry.severity == Severity::kError) side->said.Add(entry);
-  }
-  side->said.CountDropped(side->look.findings);
+  side->said.AddAll(side->look.findings, OnlyError);
   side->unplanned.emplace();
   for (const Diagnostic& entry : side->look.findings.entries()) {
     if (entry.severity == Severity::kUnsupported) (*side->unplanned)[entry.what] += 1 + entry.more;

@@ -30,7 +30,7 @@ struct ValidateArguments {
 /// With their places in the text.
 void AddWithLines(const Diagnostics& findings, const std::string& name,
                   const std::vector<std::uint32_t>& lines, Diagnostics& diag) {
-  for (const Diagnostic& entry : findings.entries()) diag.Add(PlacedIn(name, lines, entry));
+  diag.AddAll(findings, [&](const Diagnostic& entry) { return PlacedIn(name, lines, entry); });
 }
 
 /// `suspects` gets what is legal, but not needed for that dump.
@@ -47,7 +47,7 @@ Result CompareWithDump(const ValidateArguments& arguments, const Program& progra
                       Succeeded(LoadDump(*source, &snapshot, loading, options)) &&
                       Succeeded(PrepareTree(snapshot.tree, &snapshot.tree, loading));
   const Diagnostics left_out = CompareLeftOut(loading, about);
-  for (const Diagnostic& entry : left_out.entries()) diag.Add(entry);
+  diag.AddAll(left_out);
   if (!loaded) return Result::kError;
   FindSuspects(program, state, &snapshot, suspects);
   PageImages pages(*source);
@@ -65,7 +65,7 @@ Result ReadPlan(const std::string& path, const std::string& name, Program* progr
   Diagnostics problems;
   const Result read = ReadProgram(text.Reader(), name, program, lines, problems);
   if (Failed(text.Close(diag))) return Result::kError;
-  for (const Diagnostic& entry : problems.entries()) diag.Add(entry);
+  diag.AddAll(problems);
   return read;
 }
 

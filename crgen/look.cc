@@ -28,10 +28,7 @@ void OpenLook(const std::string& path, Look* look, bool progress) {
 
 void SayWhatIsMissing(const Look& look, const std::string& path) {
   Diagnostics errors;
-  for (const Diagnostic& entry : look.findings.entries()) {
-    if (entry.severity == Severity::kError) errors.Add(entry);
-  }
-  errors.CountDropped(look.findings);
+  errors.AddAll(look.findings, OnlyError);
   PrintDiagnostics(errors);
   const std::size_t unsupported = look.findings.Count(Severity::kUnsupported);
   if (look.whole && unsupported != 0) {

@@ -24,6 +24,11 @@ struct Look {
   LookedAt Dump() const { return {snapshot, unplanned, Reader()}; }
 };
 
+/// For Diagnostics::AddAll().
+inline std::optional<Diagnostic> OnlyError(const Diagnostic& entry) {
+  return entry.severity == Severity::kError ? std::optional(entry) : std::nullopt;
+}
+
 /// Reads the dump in the folder `path` into `*look`, on several threads. `progress`: shows how far
 /// it is, on a terminal.
 void OpenLook(const std::string& path, Look* look, bool progress = true);

@@ -77,7 +77,7 @@ Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses
 
 Diagnostics Accept(const Diagnostics& diag, const std::set<Loss>& losses, bool all) {
   Diagnostics seen;
-  for (Diagnostic entry : diag.entries()) {
+  seen.AddAll(diag, [&](Diagnostic entry) {
     const bool by_kind = all && entry.loss != Loss::kNamespaces;
     const bool accepted = !entry.essential && (by_kind || losses.contains(entry.loss));
     if (entry.severity == Severity::kUnsupported && accepted) {
@@ -86,9 +86,8 @@ Diagnostics Accept(const Diagnostics& diag, const std::set<Loss>& losses, bool a
       entry.what = "left out: " + entry.what;
       if (!consequence.empty()) entry.what += ": " + std::string(consequence);
     }
-    seen.Add(std::move(entry));
-  }
-  seen.CountDropped(diag);
+    return entry;
+  });
   return seen;
 }
 
@@ -118,7 +117,7 @@ Diagnostics CompareLeftOut(const Diagnostics& loading, const About* about) {
     for (const LeftOut& it : about->left_out) named.insert({it.where, it.what});
   }
   Diagnostics seen;
-  for (Diagnostic entry : loading.entries()) {
+  seen.AddAll(loading, [&](Diagnostic entry) {
     if (entry.severity == Severity::kUnsupported) {
       const std::string where = Printable(entry.where), what = Printable(entry.what);
       const bool is_named = named.contains({where, what});
@@ -127,8 +126,8 @@ Diagnostics CompareLeftOut(const Diagnostics& loading, const About* about) {
                              : "expected, neither restored nor left out by name: ") +
                    entry.what;
     }
-    seen.Add(std::move(entry));
-  }
+    return entry;
+  });
   return seen;
 }
 

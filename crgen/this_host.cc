@@ -83,7 +83,7 @@ void AddDropped(Severity severity, std::uint64_t count, Diagnostics* diag) {
   for (std::size_t i = 0; i < Diagnostics::kMaxKept; ++i) full.Add(any);
   any.more = count - 1;
   full.Add(any);
-  diag->CountDropped(full);
+  diag->AddDropped(full);
 }
 
 Diagnostics UnpackDiagnostics(std::string_view text) {

@@ -114,12 +114,11 @@ std::vector<Need> NeedsNotGiven(const Snapshot& snapshot, const std::string& roo
 /// Findings but those that say no more than that an option is wanted.
 Diagnostics Beyond(const Diagnostics& findings, const std::vector<Need>& needs) {
   Diagnostics beyond;
-  for (const Diagnostic& entry : findings.entries()) {
+  beyond.AddAll(findings, [&](const Diagnostic& entry) {
     const bool wanted = std::ranges::any_of(
         needs, [&](const Need& need) { return entry.advice.starts_with(need.option.name + " "); });
-    if (!wanted) beyond.Add(entry);
-  }
-  beyond.CountDropped(findings);
+    return wanted ? std::nullopt : std::optional(entry);
+  });
   return beyond;
 }
 

@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The text of a program through reader, checker, warnings and writer. What is read must be written
-// as text that is read as the same program, and a program does the same every time it is executed.
-#include <algorithm>
+// as text that is read as the same program, likewise as bytes, and a program does the same every
+// time it is executed.
 #include <cstddef>
 #include <cstdint>
 #include <random>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "checker/check.h"
 #include "checker/warnings.h"
+#include "crgen/program_bytes.h"
 #include "dsl/json/program_json.h"
+#include "fuzz/program_mutator.h"
 #include "fuzz/require.h"
 
 using crgen::fuzz::Require;
@@ -26,27 +27,30 @@ std::string Rewritten(const std::string& text) {
   return crgen::WriteProgram(program, crgen::Layout::kLines);
 }
 
-std::vector<std::string> LinesOf(std::string_view text) {
-  std::vector<std::string> lines;
-  for (std::size_t start = 0; start < text.size();) {
-    const std::size_t end = std::min(text.find('\n', start), text.size() - 1);
-    lines.emplace_back(text.substr(start, end + 1 - start));
-    start = end + 1;
-  }
-  return lines;
+void ReadAnything(std::string_view bytes) {
+  crgen::Program program;
+  if (!crgen::ReadProgramBytes(bytes, &program)) return;
+  crgen::SimulatedState state;
+  crgen::Diagnostics diag;
+  const crgen::Result checked = crgen::CheckProgram(program, &state, diag);
+  Require(Failed(checked) == diag.HasErrors(), "result and findings contradict each other", diag);
 }
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
-/// Where runs of digits are in `text`, as begin and length.
-std::vector<std::pair<std::size_t, std::size_t>> Numbers(std::string_view text) {
-  std::vector<std::pair<std::size_t, std::size_t>> found;
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const std::size_t start = at;
-    while (at < text.size() && IsDigit(text[at])) ++at;
-    if (at != start) found.emplace_back(start, at - start);
+/// The form in which programs go from one process to another: what is made of a program is read as
+/// that program; what is damaged, or anything else, is refused or has the form of a program.
+void TryBytes(const crgen::Program& program, const std::string& written) {
+  std::string bytes = crgen::ProgramBytes(program);
+  crgen::Program again;
+  Require(crgen::ReadProgramBytes(bytes, &again) &&
+              crgen::WriteProgram(again, crgen::Layout::kLines) == written,
+          "as bytes it is another program:\n" + written);
+  std::minstd_rand random(static_cast<unsigned>(bytes.size()));
+  for (int round = 0; round < 4 && !bytes.empty(); ++round) {
+    std::string damaged = bytes;
+    damaged[random() % bytes.size()] ^= static_cast<char>(1 + random() % 255);
+    if (random() % 4 == 0) damaged.resize(random() % bytes.size());
+    ReadAnything(damaged);
   }
-  return found;
 }
 
 }  // namespace
@@ -57,10 +61,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   crgen::Diagnostics diag;
   const crgen::Result read = crgen::ReadProgram(text, "plan", &program, diag);
   Require(Failed(read) == diag.HasErrors(), "result and findings contradict each other", diag);
+  ReadAnything(text);
   if (Failed(read)) return 0;
 
   const std::string written = crgen::WriteProgram(program, crgen::Layout::kLines);
   Require(Rewritten(written) == written, "written anew it is another program:\n" + written);
+  TryBytes(program, written);
 
   crgen::SimulatedState state;
   const crgen::Result checked = crgen::CheckProgram(program, &state, diag);
@@ -75,34 +81,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
               DescribeState(again) == end,
           "executed again it ends elsewhere", diag);
   return 0;
-}
-
-extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t most);
-
-/// Programs have a command a line: lines change places, numbers become other numbers of the text.
-extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
-                                               std::size_t most, unsigned seed) {
-  std::minstd_rand random(seed);
-  std::string text(reinterpret_cast<const char*>(data), size);
-  std::vector<std::string> lines = LinesOf(text);
-  const auto numbers = Numbers(text);
-  auto pick = [&](std::size_t count) { return random() % count; };
-  const unsigned choice = random() % 8;
-  if (choice < 3 && !numbers.empty()) {
-    const auto [to, to_size] = numbers[pick(numbers.size())];
-    const auto [from, from_size] = numbers[pick(numbers.size())];
-    text.replace(to, to_size, text.substr(from, from_size));
-  } else if (choice < 6 && lines.size() > 2) {
-    const std::size_t one = pick(lines.size()), other = pick(lines.size());
-    if (choice == 3) lines.insert(lines.begin() + static_cast<std::ptrdiff_t>(other), lines[one]);
-    if (choice == 4) lines.erase(lines.begin() + static_cast<std::ptrdiff_t>(one));
-    if (choice == 5) std::swap(lines[one], lines[other]);
-    text.clear();
-    for (const std::string& line : lines) text += line;
-  } else {
-    return LLVMFuzzerMutate(data, size, most);
-  }
-  const std::size_t length = std::min(text.size(), most);
-  std::copy_n(text.data(), length, reinterpret_cast<char*>(data));
-  return length;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes what the fuzzers begin with: the golden programs in FOLDER/program, some images of each
-// kind from the fixtures in FOLDER/images, and archives of a few in FOLDER/archive.
-// usage: make_corpus FOLDER
+// Writes what the fuzzers begin with: the golden programs in FOLDER/program and FOLDER/restorer,
+// some images of each kind from the fixtures in FOLDER/images, and archives of a few in
+// FOLDER/archive. usage: make_corpus FOLDER
 #include <archive.h>
 #include <archive_entry.h>
 
@@ -58,6 +58,7 @@ int main(int argc, char** argv) {
   }
   const fs::path folder = argv[1];
   fs::create_directories(folder / "program");
+  fs::create_directories(folder / "restorer");
   fs::create_directories(folder / "images");
   fs::create_directories(folder / "archive");
   for (const char* format : {"ustar", "pax", "gnutar"}) {
@@ -67,8 +68,10 @@ int main(int argc, char** argv) {
   }
   for (const auto& entry : fs::directory_iterator(CRGEN_GOLDEN)) {
     if (entry.path().extension() != ".json") continue;
-    fs::copy_file(entry.path(), folder / "program" / entry.path().filename(),
-                  fs::copy_options::overwrite_existing);
+    for (const char* target : {"program", "restorer"}) {
+      fs::copy_file(entry.path(), folder / target / entry.path().filename(),
+                    fs::copy_options::overwrite_existing);
+    }
   }
   std::map<std::string, int> of_kind;
   for (std::size_t base = 0; base < fuzz::Bases().size(); ++base) {

@@ -56,6 +56,9 @@ class PageImages {
   Result Read(const std::string& image, std::uint64_t offset, std::span<char> out,
               Diagnostics& diag);
 
+  /// How many bytes from `offset` on are in a hole; 0: none, or nobody knows.
+  std::uint64_t HoleAt(const std::string& image, std::uint64_t offset);
+
   /// Says of each of `names` how large it is and, if asked for, what its digest is: `threads` of
   /// them at once. kError: one cannot be read.
   Result Describe(const std::vector<std::string>& names, bool digests, unsigned threads,

@@ -69,10 +69,20 @@ Result PageImages::Read(const std::string& image, std::uint64_t offset, std::spa
   return set == nullptr ? Result::kError : set->ReadAt(name, offset, out, diag);
 }
 
+std::uint64_t PageImages::HoleAt(const std::string& image, std::uint64_t offset) {
+  std::string name;
+  Diagnostics unread;  // whoever reads there is told
+  ImageSource* set = SetOf(image, &name, unread);
+  return set == nullptr ? 0 : set->HoleAt(name, offset);
+}
+
 PageReader PageReaderOf(ImageSource& source) {
-  return [pages = std::make_shared<PageImages>(source)](
-             const std::string& image, std::uint64_t offset, std::span<char> out,
-             Diagnostics& diag) { return pages->Read(image, offset, out, diag); };
+  const auto pages = std::make_shared<PageImages>(source);
+  return {[pages](const std::string& image, std::uint64_t offset, std::span<char> out,
+                  Diagnostics& diag) { return pages->Read(image, offset, out, diag); },
+          [pages](const std::string& image, std::uint64_t offset) {
+            return pages->HoleAt(image, offset);
+          }};
 }
 
 Result PageImages::Describe(const std::vector<std::string>& names, bool digests, unsigned threads,
@@ -95,7 +105,7 @@ Result PageImages::Describe(const std::vector<std::string>& names, bool digests,
   if (!good) return Result::kError;
   DigestMaker(tasks).Run(threads);
   for (const DigestMaker::Task& task : tasks) {
-    for (const Diagnostic& problem : task.diag.entries()) diag.Add(problem);
+    diag.AddAll(task.diag);
     good = good && !task.diag.HasErrors();
   }
   return good ? Result::kOk : Result::kError;

@@ -103,8 +103,22 @@ class Diagnostics {
     if (entries_.size() > index) kinds_.emplace(kind, index);
   }
 
-  /// Counts what `other` has counted and not kept.
-  void CountDropped(const Diagnostics& other) {
+  /// Takes over all of `other`: also the number of what it has not kept.
+  void AddAll(const Diagnostics& other) {
+    AddAll(other, [](const Diagnostic& entry) { return entry; });
+  }
+  /// The same with each entry as `change(entry)` gives it: a Diagnostic, or an optional one, which
+  /// is left out if absent.
+  template <typename Change>
+  void AddAll(const Diagnostics& other, Change&& change) {
+    for (const Diagnostic& entry : other.entries_) {
+      if (std::optional<Diagnostic> changed = change(entry)) Add(*std::move(changed));
+    }
+    AddDropped(other);
+  }
+  /// The number of what `other` has not kept, and no entry of it.
+  void AddDropped(const Diagnostics& other) {
+    essential_ = essential_ || other.essential_;
     for (int i = 0; i < 3; ++i) counts_[i] += other.Dropped(static_cast<Severity>(i));
   }
 

@@ -25,6 +25,7 @@ namespace crgen::restorer {
 namespace {
 
 constexpr std::size_t kXsaveAtMost = 64 * 1024;
+constexpr std::uint64_t kMostDumpable = 2;
 constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
 
 bool IsLeader(const ThreadStart& start) {
@@ -179,10 +180,14 @@ std::string Handover::Inject(const std::vector<const ThreadStart*>& threads, con
     if (Ptrace(PTRACE_GETREGS, start->number, 0, &regs) != 0) {
       return Failed(*start, "PTRACE_GETREGS");
     }
-    if (regs.rax != 0) {
-      errno = static_cast<int>(-regs.rax);
-      return Failed(*start, call.what);
+    const bool dumpable = call.reads_dumpable && start->thread->process->dumpable == 1;
+    if (regs.rax == std::uint64_t{dumpable}) continue;
+    if (call.reads_dumpable && regs.rax <= kMostDumpable) {
+      return NameOf(*start->thread) + " is not what the plan says, read back: dumpable: planned " +
+             std::to_string(dumpable) + ", found " + std::to_string(regs.rax);
     }
+    errno = static_cast<int>(-regs.rax);
+    return Failed(*start, call.what);
   }
   return "";
 }
@@ -277,9 +282,10 @@ std::string Handover::Prepare(bool stop_all) {
   const Injected calls[] = {
       {"munmap of the restorer", __NR_munmap, arena_.code_end(), arena_.end() - arena_.code_end()},
       {"prctl(PR_SET_DUMPABLE)", __NR_prctl, PR_SET_DUMPABLE, 1},
+      {"prctl(PR_GET_DUMPABLE)", __NR_prctl, PR_GET_DUMPABLE, 0, true},
       {"munmap of the executor", __NR_munmap, arena_.start(), arena_.code_end() - arena_.start()}};
   for (const Injected& call : calls) {
-    const auto& threads = call.number == __NR_prctl ? dumpable : leaders;
+    const auto& threads = call.first == PR_SET_DUMPABLE ? dumpable : leaders;
     if (std::string problem = Inject(threads, call); !problem.empty()) return problem;
   }
   for (const ThreadStart& start : script_.threads) {

@@ -23,7 +23,8 @@ class Handover {
   /// Stops every thread, which has all attributes and rests. Its registers go into the script.
   std::string StopAll();
   /// Stops processes that are to be stopped (`stop_all`: all) where signals wait, unmaps the arena,
-  /// lets debuggers reach those that are to be `dumpable`, sets the registers. Nothing has run yet.
+  /// lets debuggers reach those that are to be `dumpable`, reads that back, sets the registers.
+  /// Nothing has run yet.
   std::string Prepare(bool stop_all);
   /// Whether everybody still stands where Prepare() has left them. Empty, or who has died.
   std::string CheckAlive() const;
@@ -38,6 +39,7 @@ class Handover {
     const char* what;
     long number;
     std::uint64_t first, second;
+    bool reads_dumpable = false;  ///< gives what the plan says of that, else 0
   };
   enum class Stop { kEvent, kSystemCall };
 

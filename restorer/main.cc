@@ -62,6 +62,16 @@ struct Plan {
 /// So many findings of one shape are said one by one.
 constexpr std::size_t kFew = 3;
 
+/// How many findings are neither said nor kept.
+void SayDropped(const Diagnostics& found) {
+  const std::size_t errors = found.Dropped(Severity::kError);
+  const std::size_t unsupported = found.Dropped(Severity::kUnsupported);
+  const std::size_t warnings = found.Dropped(Severity::kWarning);
+  if (errors != 0) spdlog::error("and {} more errors", errors);
+  if (unsupported != 0) spdlog::error("and {} more unsupported things", unsupported);
+  if (warnings != 0) spdlog::warn("and {} more warnings", warnings);
+}
+
 /// Says what was found, with its place in the text: "plan.json:13: commands[11] …". Of many that
 /// differ in numbers alone, the first.
 void Report(const Diagnostics& found, Plan* plan) {
@@ -90,6 +100,8 @@ void Report(const Diagnostics& found, Plan* plan) {
     }
     plan->outcome.findings.Add(std::move(entry));
   }
+  plan->outcome.findings.AddDropped(found);
+  SayDropped(found);
 }
 
 ExitCode CodeOf(const Diagnostics& found) {
@@ -118,7 +130,7 @@ Result ReadPlan(const std::string& path, Plan* plan, Diagnostics& diag) {
   if (broken) diag.Error(plan->name, std::strerror(errno));
   if (file != stdin) std::fclose(file);
   if (broken) return Result::kError;
-  for (const Diagnostic& entry : problems.entries()) diag.Add(entry);
+  diag.AddAll(problems);
   return result;
 }
 

@@ -217,14 +217,17 @@ void ReadBack::PlanProcess(const Attributes& attributes, PlannedProcess& process
   }
 }
 
-/// Of the root alone: nobody is told to leave them, so all that descend from it are in the same.
-void ReadBack::CompareNamespaces(pid_t root, Comparison& comparison) const {
+/// Nobody is told to leave the root's: all that descend from it are in the same.
+void ReadBack::CompareNamespaces(pid_t pid, bool is_root, Comparison& comparison) {
   Namespaces found = {};
-  if (!ReadNamespaces(root, &found)) comparison.Differ("namespaces", "known", std::strerror(errno));
+  if (!ReadNamespaces(pid, &found)) comparison.Differ("namespaces", "known", std::strerror(errno));
+  if (is_root) root_namespaces_ = found;
   for (std::size_t i = 0; i < kNamespaces.size(); ++i) {
     const std::string_view name = kNamespaces[i];
     const bool is_own = (own_mounts_ && name == "mnt") || (cgroup_namespace_ && name == "cgroup");
-    if (ids_.user && name == "user") {
+    if (!is_root) {
+      comparison.Same(kNamespaces[i], root_namespaces_[i], found[i]);
+    } else if (ids_.user && name == "user") {
       comparison.Same(kNamespaces[i], user_.inode(), found[i]);
     } else if (!is_own) {
       comparison.Same(kNamespaces[i], own_namespaces_[i], found[i]);
@@ -258,11 +261,10 @@ RestoreProblem ReadBack::Check(const Script& script, const TreePaths& paths,
     }
     Comparison comparison;
     CompareThread(start, found, comparison);
-    if (&start == script.threads.data()) {
-      CompareNamespaces(start.number, comparison);
-      CompareUser(start.number, comparison);
-    }
+    const bool is_root = &start == script.threads.data();
+    if (is_root) CompareUser(start.number, comparison);
     if (leader) {
+      CompareNamespaces(start.number, is_root, comparison);
       ProcessFacts process;
       if (!ReadLimits(start.number, &process.limits)) {
         return {ErrorText("reading back " + NameOf(thread)), -1};

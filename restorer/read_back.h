@@ -73,7 +73,7 @@ class ReadBack {
   void PlanThread(const Attributes& attributes, PlannedThread& thread) const;
   static void PlanProcess(const Attributes& attributes, PlannedProcess& process);
   class Comparison;
-  void CompareNamespaces(pid_t root, Comparison& comparison) const;
+  void CompareNamespaces(pid_t pid, bool is_root, Comparison& comparison);
   void CompareUser(pid_t root, Comparison& comparison) const;
   void CompareThread(const ThreadStart& start, ThreadFacts found, Comparison& comparison) const;
   void CompareProcess(const ThreadStart& start, const ProcessFacts& found, const Where& where,
@@ -84,7 +84,7 @@ class ReadBack {
   using Namespaces = std::array<std::uint64_t, kNamespaces.size()>;
 
   ThreadFacts own_thread_;
-  Namespaces own_namespaces_ = {};
+  Namespaces own_namespaces_ = {}, root_namespaces_ = {};
   const bool cgroup_namespace_;
   const UserHolder& user_;
   const OutsideIds ids_;

@@ -12,6 +12,9 @@
 #include "restorer/cleanup.h"
 #include "restorer/proc_files.h"
 #ifdef CRRESTORE_FAULTS
+#include <sys/prctl.h>
+#include <sys/user.h>
+
 #include "restorer/script.h"
 #endif
 
@@ -38,6 +41,14 @@ void DieOnPurpose() {
   kill(getpid(), SIGKILL);
 }
 
+/// With CRRESTORE_LOST_DUMPABLE a thread that is made to become dumpable succeeds, and does not.
+void LoseDumpable(int request, std::uint64_t data) {
+  static const bool loses = std::getenv("CRRESTORE_LOST_DUMPABLE") != nullptr;
+  if (!loses || request != PTRACE_SETREGS) return;
+  auto* regs = reinterpret_cast<user_regs_struct*>(data);
+  if (regs->rax == __NR_prctl && regs->rdi == PR_SET_DUMPABLE) regs->rsi = 0;
+}
+
 bool FailsOnPurpose() {
   DieOnPurpose();
   if (fault_setup == nullptr) return FailsEarly();
@@ -48,11 +59,13 @@ bool FailsOnPurpose() {
   return true;
 }
 #else
+void LoseDumpable(int, std::uint64_t) {}
 bool FailsOnPurpose() { return false; }
 #endif
 
 long PtraceCall(int request, pid_t tid, std::uint64_t address, std::uint64_t data) {
   if (FailsOnPurpose()) return -1;
+  LoseDumpable(request, data);
   return syscall(__NR_ptrace, request, tid, address, data);
 }
 

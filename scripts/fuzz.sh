@@ -8,7 +8,7 @@ seconds=${1:-60}
 seed=${CRGEN_SEED:-1}
 build="$here/build-sanitized"
 
-"$here/scripts/build-sanitized.sh" fuzz_program fuzz_images fuzz_archive make_corpus
+"$here/scripts/build-sanitized.sh" fuzz_program fuzz_images fuzz_archive fuzz_restorer make_corpus
 # libarchive 3.6 leaks a little for each archive that it writes.
 ASAN_OPTIONS=detect_leaks=0 "$build/fuzz/make_corpus" "$build/corpus"
 # The words of programs, as libFuzzer's dictionaries have them.
@@ -18,14 +18,16 @@ grep -o '"[A-Za-z0-9_]*"' "$here/schema/restore-program.schema.json" | sort -u |
 # A dump is hundreds of allocations, each traced and kept when it is freed: less of both.
 export ASAN_OPTIONS="malloc_context_size=4:quarantine_size_mb=16"
 failed=""
-for target in program images archive; do
+for target in program images archive restorer; do
   echo "fuzz_$target: $seconds s, seed $seed"
   # New inputs go to the first folder; each run begins anew.
   rm -rf "$build/found-$target"
   mkdir -p "$build/found-$target" "$build/findings"
   options="-max_total_time=$seconds -seed=$seed -timeout=20 -rss_limit_mb=2048 -max_len=65536
     -artifact_prefix=$build/findings/ -print_final_stats=1 -verbosity=1"
-  [ "$target" != program ] || options="$options -dict=$build/words"
+  case $target in
+    program | restorer) options="$options -dict=$build/words" ;;
+  esac
   log="$build/fuzz_$target.log"
   # shellcheck disable=SC2086  # a list of words
   if "$build/fuzz/fuzz_$target" $options "$build/found-$target" "$build/corpus/$target" \

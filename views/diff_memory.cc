@@ -312,13 +312,18 @@ void SnapshotDiffer::ChangedRuns(const PageRun& before, const PageRun& after,
     return;
   }
   std::vector<char> here, there;
-  for (std::uint64_t at = 0; at < before.nr_pages; at += kPagesAtOnce) {
-    const std::uint64_t pages = std::min(before.nr_pages - at, kPagesAtOnce);
+  for (std::uint64_t at = 0, pages = 0; at < before.nr_pages; at += pages) {
+    const PageRun rest = From(before, at), rest_after = From(after, at);
+    pages = CommonHole(rest.nr_pages * kPageSize,
+                       {{before_.dump.read_page, image, rest.image_offset},
+                        {after_.dump.read_page, other, rest_after.image_offset}}) /
+            kPageSize;
+    if (pages != 0) continue;
+    pages = std::min(rest.nr_pages, kPagesAtOnce);
     here.resize(pages * kPageSize);
     there.resize(pages * kPageSize);
-    const PageRun rest = From(before, at);
     if (!Read(before_, image, rest.image_offset, &here) ||
-        !Read(after_, other, From(after, at).image_offset, &there)) {
+        !Read(after_, other, rest_after.image_offset, &there)) {
       changed->push_back({rest.start, rest.end()});  // said by `diag_`
       return;
     }
@@ -339,12 +344,16 @@ void SnapshotDiffer::ChangedRuns(const PageRun& before, const PageRun& after,
 /// Where a run has other pages than the other side's, which are zero.
 void SnapshotDiffer::NonZeroPages(const DiffSide& side, const PageRun& run,
                                   std::vector<AddressRange>* changed) {
+  const std::string& image = side.dump.snapshot.page_images[run.image];
   std::vector<char> bytes;
-  for (std::uint64_t at = 0; at < run.nr_pages; at += kPagesAtOnce) {
+  for (std::uint64_t at = 0, pages = 0; at < run.nr_pages; at += pages) {
     const PageRun rest = From(run, at);
-    const std::uint64_t pages = std::min(rest.nr_pages, kPagesAtOnce);
+    pages =
+        CommonHole(rest.nr_pages * kPageSize, {{side.dump.read_page, image, rest.image_offset}}) /
+        kPageSize;
+    if (pages != 0) continue;
+    pages = std::min(rest.nr_pages, kPagesAtOnce);
     bytes.resize(pages * kPageSize);
-    const std::string& image = side.dump.snapshot.page_images[run.image];
     if (!side.dump.read_page || !Read(side, image, rest.image_offset, &bytes)) {
       changed->push_back({rest.start, rest.end()});
       return;

@@ -77,6 +77,9 @@ ValueDiffer::Content ValueDiffer::SameBytes(const std::string& image, std::uint6
   }
   std::vector<char> one, other;
   for (std::uint64_t at = 0; at < bytes; at += one.size()) {
+    at += CommonHole(bytes - at, {{before_.dump.read_page, image, offset + at},
+                                  {after_.dump.read_page, other_image, other_offset + at}});
+    if (at == bytes) break;
     one.resize(std::min<std::uint64_t>(bytes - at, kBytesAtOnce));
     other.resize(one.size());
     const bool same = Read(before_, image, offset + at, &one) &&

@@ -362,8 +362,13 @@ bool Comparison::Read(std::string_view image, std::uint64_t offset, std::vector<
 }
 
 void Comparison::CheckAbsent(const std::string& where, const PlainRun& expected) {
+  const std::string image(expected.image);
   std::vector<char> bytes;
   for (std::uint64_t at = 0; at < expected.range.size(); at += bytes.size()) {
+    const std::uint64_t left = expected.range.size() - at;
+    if (expected.zero_if_absent)
+      at += CommonHole(left, {{read_page_, image, expected.offset + at}});
+    if (at == expected.range.size()) return;
     bytes.resize(std::min(expected.range.size() - at, kPagesAtOnce * kPageSize));
     const bool zero = expected.zero_if_absent &&
                       Read(expected.image, expected.offset + at, &bytes) &&
@@ -377,9 +382,13 @@ void Comparison::CheckAbsent(const std::string& where, const PlainRun& expected)
 void Comparison::CompareBytes(const std::string& where, const PlainRun& expected,
                               const PlainRun& found) {
   if (expected.image == found.image && expected.offset == found.offset) return;
+  const std::string image(expected.image), other(found.image);
   std::vector<char> wanted;
   std::vector<char> had;
   for (std::uint64_t at = 0; at < expected.range.size(); at += wanted.size()) {
+    at += CommonHole(expected.range.size() - at, {{read_page_, image, expected.offset + at},
+                                                  {read_page_, other, found.offset + at}});
+    if (at == expected.range.size()) return;
     wanted.resize(std::min(expected.range.size() - at, kPagesAtOnce * kPageSize));
     had.resize(wanted.size());
     if (Read(expected.image, expected.offset + at, &wanted) &&

@@ -52,6 +52,8 @@ std::optional<std::uint64_t> MappedSize(const Backing& backing, const AllFileRul
                      [](const auto& rules, const auto& body) { return rules.MappedSize(body); });
 }
 
+std::string NothingAt(std::uint64_t hole) { return "nothing is mapped at " + HexText(hole); }
+
 AddressRange Common(AddressRange a, AddressRange b) {
   return {std::max(a.start, b.start), std::min(a.end, b.end)};
 }
@@ -61,7 +63,7 @@ AddressRange Common(AddressRange a, AddressRange b) {
 bool Kernel::CheckMapped(AddressRange range, std::string_view error) {
   auto hole = self().space->regions.FirstHole(range);
   if (!hole) return true;
-  Violation(error, "nothing is mapped at " + HexText(*hole));
+  Violation(error, NothingAt(*hole));
   return false;
 }
 
@@ -90,6 +92,7 @@ bool Kernel::CheckMove(AddressRange from, AddressRange to) {
     }
     first = &region;
     previous = range;
+    return problem.empty();
   });
   if (!problem.empty()) {
     Violation("EFAULT", problem);
@@ -113,22 +116,22 @@ void Kernel::Execute(const MoveRegion& move) {
 }
 
 void Kernel::Protect(AddressRange range, Prot prot) {
-  std::uint64_t refused_at = range.end;
   std::string problem;
+  std::uint64_t mapped = range.start;  // to there without a hole
   RangeMap<MappedRegion>& regions = self().space->regions;
+  // mprotect(2) goes from one region to the next.
   regions.ForEachIn(range, [&](AddressRange at, const MappedRegion& region) {
-    if (!problem.empty()) return;
-    refused_at = at.start;
+    if (at.start > mapped) return false;
+    mapped = at.end;
     if (region.backing->kind == RegionKind::kVsyscall) {
       problem = "the protection of vsyscall does not change";
     } else if (prot.Has(PROT_WRITE) && !region.backing->may_write) {
       problem = "region " + RangeText(at) + " is a shared view without the right to write";
     }
+    return problem.empty();
   });
-  // mprotect(2) goes from one region to the next.
-  const std::uint64_t hole = regions.FirstHole(range).value_or(range.end);
-  if (!problem.empty() && refused_at < hole) return Violation("EACCES", problem);
-  if (!CheckMapped(range, "ENOMEM")) return;
+  if (!problem.empty()) return Violation("EACCES", problem);
+  if (mapped < range.end) return Violation("ENOMEM", NothingAt(mapped));
   regions.Update(range, [&](AddressRange, MappedRegion* region) { region->prot = prot; });
   JoinRegions(*self().space, range);
 }
@@ -155,10 +158,13 @@ std::string BadAdvice(AddressRange at, const MappedRegion& region, std::uint64_t
 
 void Kernel::Advise(AddressRange range, std::uint64_t bits) {
   Space& space = *self().space;
+  std::uint64_t clear = 0, set = 0;  // by one row after the other
   for (const Advice& row : kAdvice) {
     if ((bits & row.advice) == 0) continue;
-    ChangeMadvise(space, range, row.clears, row.stays ? row.advice : 0);
+    clear |= row.clears;
+    set = (set & ~row.clears) | (row.stays ? row.advice : 0);
   }
+  if ((clear | set) != 0) ChangeMadvise(space, range, clear, set);
   if ((bits & kDropsPages) != 0) space.pages.Erase(range);
   if ((bits & kGuardInstall) != 0) {
     space.guards.Erase(range);
@@ -175,7 +181,8 @@ void Kernel::Execute(const ProtectRegion& protect) {
   if (protect.prot) return Protect(range, *protect.prot);
   std::string problem;
   self().space->regions.ForEachIn(range, [&](AddressRange at, const MappedRegion& region) {
-    if (problem.empty()) problem = BadAdvice(at, region, protect.madvise.bits);
+    problem = BadAdvice(at, region, protect.madvise.bits);
+    return problem.empty();
   });
   if (!problem.empty()) return Violation("EINVAL", problem);
   // madvise(2) leaves holes out, and reports them when it is through.
@@ -227,7 +234,6 @@ bool Kernel::CheckFill(AddressRange range) {
   std::string_view error = "EFAULT";
   std::string problem;
   space.regions.ForEachIn(range, [&](AddressRange at, const MappedRegion& region) {
-    if (!problem.empty()) return;
     const Backing& backing = *region.backing;
     const auto name = [&] { return "region " + RangeText(at); };
     const AddressRange part = Common(range, at);
@@ -244,6 +250,7 @@ bool Kernel::CheckFill(AddressRange range) {
         problem = name() + " ends behind the " + std::to_string(*size) + " bytes of its object";
       }
     }
+    return problem.empty();
   });
   if (problem.empty()) {
     if (auto guard = space.guards.FirstOverlap(range)) {
@@ -258,16 +265,25 @@ bool Kernel::CheckFill(AddressRange range) {
 void Kernel::Fill(AddressRange range, const ImageSpan& source) {
   Space& space = *self().space;
   const std::uint32_t image = ImageIndex(source.image);
+  const auto from = [&](std::uint64_t start) {
+    return PageSource{image, source.offset + (start - range.start)};
+  };
+  AddressRange whole = {range.start, range.start};  // of private regions, one behind the other
+  const auto fill_private = [&] {
+    if (whole.size() != 0) FillPages(space.pages, whole, from(whole.start));
+  };
   space.regions.ForEachIn(range, [&](AddressRange at, const MappedRegion& region) {
     const AddressRange part = Common(range, at);
-    const PageSource from = {image, source.offset + (part.start - range.start)};
     if (region.backing->IsPrivate()) {
-      FillPages(space.pages, part, from);
-    } else {
-      const std::uint64_t offset = region.offset + (part.start - at.start);
-      FillPages(region.backing->object->pages, {offset, offset + part.size()}, from);
+      whole.end = part.end;
+      return;
     }
+    fill_private();
+    whole = {part.end, part.end};
+    const std::uint64_t offset = region.offset + (part.start - at.start);
+    FillPages(region.backing->object->pages, {offset, offset + part.size()}, from(part.start));
   });
+  fill_private();
 }
 
 void Kernel::Execute(const LoadPages& load) {

@@ -9,6 +9,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -91,6 +92,17 @@ class PersistentMap {
   template <typename Function>
   void ForEach(Function&& function) const {
     Visit(root_.get(), function);
+  }
+  /// The same from `first` on, which is there, as long as `function` says true. No descent for
+  /// each.
+  template <typename Function>
+  void ForEachFrom(const Key& first, Function&& function) const {
+    Walk(root_.get(), &first, function);
+  }
+  /// Likewise; `function(key, &value)` may change the value.
+  template <typename Function>
+  void ChangeFrom(const Key& first, Function&& function) {
+    Change(root_, &first, function);
   }
   /// ForEach over all maps that are walked with the same `seen`, but nodes that several of them
   /// share are visited once: the cost is that of the changes that made the maps.
@@ -210,6 +222,36 @@ class PersistentMap {
     for (const Entry& entry : node->entries) function(entry.key, entry.value);
     for (const Child& child : node->children) Visit(child.node.get(), function);
   }
+  /// `from`: only from that key on. False: `function` has said so.
+  template <typename Function>
+  static bool Walk(const Node* node, const Key* from, Function& function) {
+    for (std::size_t i = from == nullptr ? 0 : IndexOf(*node, *from);; from = nullptr, ++i) {
+      if (i < node->entries.size()) {
+        if (!function(node->entries[i].key, node->entries[i].value)) return false;
+      } else if (i < node->children.size()) {
+        if (!Walk(node->children[i].node.get(), from, function)) return false;
+      } else {
+        return true;
+      }
+    }
+  }
+  template <typename Function>
+  static bool Change(Link& link, const Key* from, Function& function) {
+    Node& node = Own(link);
+    for (std::size_t i = from == nullptr ? 0 : IndexOf(node, *from);; from = nullptr, ++i) {
+      if (i < node.entries.size()) {
+        if (!function(node.entries[i].key, &node.entries[i].value)) return false;
+      } else if (i < node.children.size()) {
+        if (!Change(node.children[i].node, from, function)) return false;
+      } else {
+        return true;
+      }
+    }
+  }
+  /// REQUIRES: `key` is there, and `node` on the way to it.
+  static std::size_t IndexOf(const Node& node, const Key& key) {
+    return node.children.empty() ? FirstAbove(node.entries, key) - 1 : ChildFor(node, key);
+  }
   template <typename Function>
   static void VisitOnce(const Link& link, std::unordered_set<const void*>* seen,
                         Function& function) {
@@ -247,12 +289,13 @@ class RangeMap {
 
   /// The first address of `range` that no range has.
   std::optional<std::uint64_t> FirstHole(AddressRange range) const {
-    for (std::uint64_t at = range.start; at < range.end;) {
-      const auto* node = map_.Floor(at);
-      if (node == nullptr || node->value.end <= at) return at;
-      at = node->value.end;
-    }
-    return std::nullopt;
+    std::uint64_t at = range.start;
+    ForEachIn(range, [&](AddressRange piece, const Value&) {
+      if (piece.start > at) return false;
+      at = piece.end;
+      return at < range.end;
+    });
+    return at < range.end ? std::optional(at) : std::nullopt;
   }
 
   /// REQUIRES: nothing overlaps `range`.
@@ -278,19 +321,18 @@ class RangeMap {
     Take(range, [](AddressRange, const Value&) {});
   }
 
-  /// Calls `change(&value)` for every piece of `range`.
+  /// Calls `change(piece, &value)` for every piece of `range`.
   template <typename Function>
   void Update(AddressRange range, Function&& change) {
     CutAt(range.start);
     CutAt(range.end);
-    for (const auto* node = map_.Ceiling(range.start); node != nullptr && node->key < range.end;) {
-      std::uint64_t start = node->key;
-      Entry entry = node->value;
-      change(AddressRange{start, entry.end}, &entry.value);
-      std::uint64_t next = entry.end;
-      map_.Set(start, std::move(entry));
-      node = map_.Ceiling(next);
-    }
+    const auto* first = map_.Ceiling(range.start);
+    if (first == nullptr || first->key >= range.end) return;
+    map_.ChangeFrom(std::uint64_t{first->key}, [&](std::uint64_t start, Entry* entry) {
+      if (start >= range.end) return false;
+      change(AddressRange{start, entry->end}, &entry->value);
+      return entry->end < range.end;
+    });
   }
 
   /// Makes one range of neighbours in `within`, or at its edges, for which
@@ -299,32 +341,38 @@ class RangeMap {
   void Join(AddressRange within, Predicate&& joins) {
     const auto* node = within.start == 0 ? nullptr : map_.Floor(within.start - 1);
     if (node == nullptr || node->value.end != within.start) node = map_.Ceiling(within.start);
-    while (node != nullptr && node->key < within.end) {
+    while (node != nullptr && (node = FirstToJoin(node->key, within.end, joins)) != nullptr) {
       const std::uint64_t start = node->key;
       Entry joined = node->value;
-      const auto* next = map_.Ceiling(joined.end);
-      for (; next != nullptr && next->key == joined.end && next->key <= within.end &&
-             joins(joined.value, joined.end - start, next->value.value);
-           next = map_.Ceiling(joined.end)) {
+      for (const auto* next = map_.Find(joined.end);
+           next != nullptr && next->key <= within.end &&
+           joins(joined.value, joined.end - start, next->value.value);
+           next = map_.Find(joined.end)) {
         joined.end = next->value.end;
         map_.Erase(next->key);
       }
       const std::uint64_t end = joined.end;
-      if (end != map_.Find(start)->value.end) map_.Set(start, std::move(joined));
+      map_.Set(start, std::move(joined));
       node = map_.Ceiling(end);
     }
   }
 
-  /// Calls `function(range, value)` for every range that overlaps `within`, uncut.
+  /// Calls `function(range, value)` for every range that overlaps `within`, uncut; no further where
+  /// it gives false.
   template <typename Function>
   void ForEachIn(AddressRange within, Function&& function) const {
-    const auto* node = map_.Floor(within.start);
-    if (node == nullptr || node->value.end <= within.start) node = map_.Ceiling(within.start);
-    while (node != nullptr && node->key < within.end) {
-      const std::uint64_t end = node->value.end;
-      function(AddressRange{node->key, end}, node->value.value);
-      node = end < within.end ? map_.Ceiling(end) : nullptr;
-    }
+    auto [first, next] = map_.Around(within.start);
+    if (first == nullptr || first->value.end <= within.start) first = next;
+    if (first == nullptr || first->key >= within.end) return;
+    map_.ForEachFrom(first->key, [&](std::uint64_t start, const Entry& entry) {
+      if (start >= within.end) return false;
+      if constexpr (std::is_void_v<decltype(function(AddressRange{}, entry.value))>) {
+        function(AddressRange{start, entry.end}, entry.value);
+      } else if (!function(AddressRange{start, entry.end}, entry.value)) {
+        return false;
+      }
+      return entry.end < within.end;
+    });
   }
 
   template <typename Function>
@@ -341,6 +389,23 @@ class RangeMap {
   }
 
  private:
+  /// The first from `first` on, which begins below `end`, that joins with what is behind it.
+  template <typename Predicate>
+  const auto* FirstToJoin(std::uint64_t first, std::uint64_t end, Predicate& joins) const {
+    const Entry* before = nullptr;
+    std::uint64_t start = first;
+    bool found = false;
+    map_.ForEachFrom(first, [&](std::uint64_t at, const Entry& entry) {
+      found = before != nullptr && at <= end && before->end == at &&
+              joins(before->value, at - start, entry.value);
+      if (found || at >= end) return false;
+      before = &entry;
+      start = at;
+      return true;
+    });
+    return found ? map_.Find(start) : nullptr;
+  }
+
   void CutAt(std::uint64_t address) {
     const auto* node = map_.Floor(address);
     if (node == nullptr || node->key == address || node->value.end <= address) return;

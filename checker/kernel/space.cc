@@ -147,9 +147,10 @@ std::unique_ptr<Space> ForkSpace(const Space& space) {
 
 void ChangeMadvise(Space& space, AddressRange range, std::uint64_t clear, std::uint64_t set) {
   space.regions.Update(range, [&](AddressRange piece, MappedRegion* region) {
-    Account(space, *region, -piece.size());
+    const bool was_changed = ChangedByFork(*region);
     region->madvise.bits = (region->madvise.bits & ~clear) | (set & ~IgnoredAdvice(*region));
-    Account(space, *region, piece.size());
+    if (ChangedByFork(*region) == was_changed) return;
+    space.bytes_changed_by_fork += was_changed ? -piece.size() : piece.size();
   });
   JoinRegions(space, range);
 }

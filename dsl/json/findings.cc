@@ -63,6 +63,13 @@ Diagnostic PlacedIn(std::string_view name, const std::vector<std::uint32_t>& lin
 void WriteFindings(const Diagnostics& diag, const Program& program, JsonWriter& json) {
   json.BeginArray();
   for (const Diagnostic& entry : diag.entries()) WriteFinding(entry, program, json);
+  for (const Severity severity : {Severity::kError, Severity::kUnsupported, Severity::kWarning}) {
+    const std::size_t dropped = diag.Dropped(severity);
+    if (dropped == 0) continue;
+    Diagnostic rest = {severity, "elsewhere", "more than are listed"};
+    rest.more = dropped - 1;
+    WriteFinding(rest, program, json);
+  }
   json.EndArray();
 }
 

@@ -17,8 +17,8 @@ namespace crgen {
 Diagnostic PlacedIn(std::string_view name, const std::vector<std::uint32_t>& lines,
                     Diagnostic finding);
 
-/// Writes the array of `diag`'s entries. `program` is what their commands are of, empty if there is
-/// none. Names from outside are escaped.
+/// Writes the array of `diag`'s entries, and one for each severity of which not all are kept.
+/// `program` is what their commands are of, empty if there is none. Names from outside are escaped.
 void WriteFindings(const Diagnostics& diag, const Program& program, JsonWriter& json);
 
 }  // namespace crgen

@@ -442,8 +442,7 @@ Result ReadProgram(const ByteReader& read, std::string_view name, Program* progr
     return diag.Fail(std::string(name),
                      "is empty; where crgen was to write it, its own messages say why it did not");
   }
-  for (const Diagnostic& entry : problems.entries()) diag.Add(entry);
-  diag.CountDropped(problems);
+  diag.AddAll(problems);
   return good ? parsed : Result::kError;
 }
 

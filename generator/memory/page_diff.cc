@@ -20,9 +20,18 @@ Result Compare(const PageRun& present, const PageRun& wanted, std::span<const st
     return Result::kOk;
   }
   static thread_local std::array<char, kChunkPages * kPageSize> a, b;
-  for (std::uint64_t page = 0; page < wanted.nr_pages; page += kChunkPages) {
-    const std::uint64_t count = std::min(kChunkPages, wanted.nr_pages - page);
-    const std::uint64_t bytes = count * kPageSize, skip = page * kPageSize;
+  for (std::uint64_t page = 0, count = 0; page < wanted.nr_pages; page += count) {
+    const std::uint64_t left = wanted.nr_pages - page, skip = page * kPageSize;
+    const std::uint64_t hole =
+        CommonHole(left * kPageSize, {{read, images[present.image], present.image_offset + skip},
+                                      {read, images[wanted.image], wanted.image_offset + skip}});
+    if (hole != 0) {
+      count = hole / kPageSize;
+      *kept_end = wanted.start + skip + hole;
+      continue;
+    }
+    count = std::min(kChunkPages, left);
+    const std::uint64_t bytes = count * kPageSize;
     if (Failed(read(images[present.image], present.image_offset + skip, {a.data(), bytes}, diag)) ||
         Failed(read(images[wanted.image], wanted.image_offset + skip, {b.data(), bytes}, diag))) {
       return Result::kError;

@@ -59,6 +59,7 @@ class FolderSource : public ImageSource {
   Result Size(const std::string& name, std::uint64_t* size, Diagnostics& diag) override;
   Result ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
                 Diagnostics& diag) override;
+  std::uint64_t HoleAt(const std::string& name, std::uint64_t offset) override;
   std::unique_ptr<ImageSource> Parent() override;
   Result DigestOf(const std::string& name, Digest* digest, Diagnostics& diag) override;
 
@@ -72,7 +73,10 @@ class FolderSource : public ImageSource {
   struct OpenImage {
     std::string name;
     ScopedFd fd;
+    std::uint64_t size = 0;
   };
+  /// Null: it cannot be opened.
+  OpenImage* Recent(const std::string& name, Diagnostics& diag);
   OpenImage recent_[2];
   int next_recent_ = 0;
 };
@@ -140,18 +144,31 @@ Result FolderSource::Size(const std::string& name, std::uint64_t* size, Diagnost
   return Result::kOk;
 }
 
+FolderSource::OpenImage* FolderSource::Recent(const std::string& name, Diagnostics& diag) {
+  for (OpenImage& image : recent_) {
+    if (image.name == name) return &image;
+  }
+  OpenImage& image = recent_[next_recent_];
+  next_recent_ ^= 1;
+  image.name.clear();
+  if (Failed(Open(name, &image.fd, &image.size, diag))) return nullptr;
+  image.name = name;
+  return &image;
+}
+
+std::uint64_t FolderSource::HoleAt(const std::string& name, std::uint64_t offset) {
+  Diagnostics unread;  // whoever reads there is told
+  const OpenImage* image = Recent(name, unread);
+  if (image == nullptr || offset >= image->size) return 0;
+  const off_t data = lseek(image->fd.get(), static_cast<off_t>(offset), SEEK_DATA);
+  if (data < 0) return errno == ENXIO ? image->size - offset : 0;
+  return static_cast<std::uint64_t>(data) - offset;
+}
+
 Result FolderSource::ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
                             Diagnostics& diag) {
-  OpenImage* image = &recent_[0];
-  if (image->name != name) image = &recent_[1];
-  if (image->name != name) {
-    image = &recent_[next_recent_];
-    next_recent_ ^= 1;
-    std::uint64_t size = 0;
-    image->name.clear();
-    if (Failed(Open(name, &image->fd, &size, diag))) return Result::kError;
-    image->name = name;
-  }
+  const OpenImage* image = Recent(name, diag);
+  if (image == nullptr) return Result::kError;
   std::size_t done = 0;
   while (done < out.size()) {
     const ssize_t got = pread(image->fd.get(), out.data() + done, out.size() - done,
@@ -233,6 +250,8 @@ class MemorySource : public ImageSource {
 };
 
 }  // namespace
+
+std::uint64_t ImageSource::HoleAt(const std::string&, std::uint64_t) { return 0; }
 
 Result ImageSource::DigestOf(const std::string& name, Digest* digest, Diagnostics& diag) {
   constexpr std::uint64_t kPiece = 256 * 1024;

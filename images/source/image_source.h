@@ -33,6 +33,10 @@ class ImageSource {
   virtual Result ReadAt(const std::string& name, std::uint64_t offset, std::span<char> out,
                         Diagnostics& diag) = 0;
 
+  /// How many bytes from `offset` on are in a hole of the file, and read as 0. 0: none, or nobody
+  /// knows.
+  virtual std::uint64_t HoleAt(const std::string& name, std::uint64_t offset);
+
   /// The set behind the link `parent` of an incremental dump; nullptr if there is none, or if it is
   /// one of the sets that led there.
   virtual std::unique_ptr<ImageSource> Parent() = 0;

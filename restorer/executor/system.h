@@ -3,6 +3,7 @@
 #pragma once
 
 #include <errno.h>
+#include <linux/sched.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 
@@ -29,7 +30,8 @@ long Argument(T value) {
 }
 
 /// A negative errno, or what the call gives. In the build for tests, the call whose number the
-/// setup says fails with EIO instead of being made, or is not made and succeeds.
+/// setup says fails with EIO instead of being made, or is not made and succeeds (with kStray:
+/// instead of it the process leaves a namespace).
 template <typename... Arguments>
 long Call([[maybe_unused]] const Setup* setup, long number, Arguments... arguments) {
 #ifdef CRRESTORE_FAULTS
@@ -37,9 +39,11 @@ long Call([[maybe_unused]] const Setup* setup, long number, Arguments... argumen
       __atomic_add_fetch(&setup->board->calls, 1, __ATOMIC_SEQ_CST) == setup->failing_call) {
     return -EIO;
   }
+  constexpr Word kStray = 1u << 31;
   if (setup->skipped_call != 0 && setup->board->arm != 0 &&
-      __atomic_add_fetch(&setup->board->last_calls, 1, __ATOMIC_SEQ_CST) == setup->skipped_call) {
-    return 0;
+      __atomic_add_fetch(&setup->board->last_calls, 1, __ATOMIC_SEQ_CST) ==
+          (setup->skipped_call & ~kStray)) {
+    return (setup->skipped_call & kStray) != 0 ? RawCall(__NR_unshare, CLONE_NEWUTS) : 0;
   }
 #endif
   return RawCall(number, Argument(arguments)...);

@@ -123,6 +123,37 @@ TEST_F(CheckCompareMemoryTest, PagesOfZerosNeedNotBeLoaded) {
             Strings{"process 1 pages 0x12000-0x13000: expected, not present"});
 }
 
+/// 64 GiB of holes, in an image of each side's own: nothing of it need be read.
+TEST_F(CheckCompareMemoryTest, HolesAreNotRead) {
+  constexpr std::uint64_t kPages = std::uint64_t{1} << 24, kBytes = kPages * kPageSize;
+  constexpr std::uint64_t kAt = std::uint64_t{1} << 40;
+  auto& memory = snapshot_.processes[0].memory;
+  memory.regions.push_back(RegionOf(kAt, kAt + kBytes, RegionKind::kPrivateAnonymous));
+  snapshot_.page_images.push_back("holes.img");
+  memory.pages.push_back({kAt, kPages, 1, 0});
+  std::size_t reads = 0;
+  const PageReader holes(
+      [&](const std::string&, std::uint64_t, std::span<char> out, Diagnostics&) {
+        ++reads;
+        std::ranges::fill(out, '\0');
+        return Result::kOk;
+      },
+      [](const std::string&, std::uint64_t offset) { return kBytes - offset; });
+  for (const bool loaded : {true, false}) {
+    Program program = With("vdso", {MapOf(1, kAt, kAt + kBytes)});
+    if (loaded) program = program + Program{LoadOf(1, kAt, kPages, 0, "same.img")};
+    reads = 0;
+    SimulatedState state;
+    Diagnostics diag;
+    ASSERT_TRUE(Succeeded(CheckProgram(program, &state, diag))) << Lines(diag).front();
+    (void)CompareWithSnapshot(state, snapshot_, holes, diag);
+    for (const std::string& line : Lines(diag)) {
+      EXPECT_EQ(line.find("process 1 pages 0x10000000000"), std::string::npos) << line;
+    }
+    EXPECT_LT(reads, 100u);
+  }
+}
+
 TEST_F(CheckCompareMemoryTest, InheritedPages) {
   const Program rest = {UnmapOf(2, 0x10000, 0x14000), UnmapOf(2, 0x30000, 0x34000),
                         AdviseOf(2, 0x20000, 0x28000, MadviseBit(MADV_DONTDUMP))};

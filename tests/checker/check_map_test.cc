@@ -110,11 +110,63 @@ TEST(CheckMap, StaysFlat) {
   }
 }
 
+/// Says how often it was compared.
+struct Counting {
+  int number = 0;
+  static inline std::size_t compared = 0;
+  friend bool operator<(const Counting& a, const Counting& b) {
+    ++compared;
+    return a.number < b.number;
+  }
+};
+
+// Programs may walk over thousands of regions thousands of times.
+TEST(CheckMap, WalksFromEntryToEntry) {
+  constexpr int kCount = 20000, kFirst = 777;
+  PersistentMap<Counting, int> map;
+  for (int i = 0; i < kCount; ++i) map.Set({i}, i);
+  const PersistentMap<Counting, int> before = map;
+  Counting::compared = 0;
+  int next = kFirst;
+  map.ForEachFrom({kFirst}, [&](Counting key, int value) {
+    EXPECT_EQ(key.number, next++);
+    EXPECT_EQ(value, key.number);
+    return key.number < kCount - 10;
+  });
+  EXPECT_EQ(next, kCount - 10 + 1);
+  map.ChangeFrom({kFirst}, [](Counting key, int* value) {
+    *value = -key.number;
+    return key.number < kCount - 10;
+  });
+  EXPECT_LT(Counting::compared, 100U);
+  map.ForEach([&](Counting key, int value) {
+    const bool changed = key.number >= kFirst && key.number <= kCount - 10;
+    ASSERT_EQ(value, changed ? -key.number : key.number);
+  });
+  before.ForEach([](Counting key, int value) { ASSERT_EQ(value, key.number); });
+}
+
 /// Each page of a small address space by itself.
 struct Pages {
   std::uint64_t offset = 0;
   void Advance(std::uint64_t bytes) { offset += bytes; }
 };
+
+/// The walk over a part, also one that ends early, against the walk over all.
+void ExpectSameInRange(const RangeMap<Pages>& ranges, AddressRange within) {
+  std::vector<std::uint64_t> expected, found, first;
+  ranges.ForEach([&](AddressRange piece, const Pages&) {
+    if (piece.Overlaps(within)) expected.push_back(piece.start);
+  });
+  ranges.ForEachIn(within, [&](AddressRange piece, const Pages&) { found.push_back(piece.start); });
+  ASSERT_EQ(found, expected);
+  ranges.ForEachIn(within, [&](AddressRange piece, const Pages&) {
+    first.push_back(piece.start);
+    return first.size() < 2;
+  });
+  expected.resize(std::min<std::size_t>(expected.size(), 2));
+  ASSERT_EQ(first, expected);
+}
 
 TEST(CheckMap, RangesAgreeWithSinglePages) {
   std::mt19937 random(kSeed);
@@ -132,8 +184,17 @@ TEST(CheckMap, RangesAgreeWithSinglePages) {
       if (plain.count(at) == 0) hole = at;
     }
     ASSERT_EQ(ranges.FirstHole(range), hole);
-    switch (random() % 3) {
+    const auto joins = [](const Pages& pages, std::uint64_t size, const Pages& next) {
+      return next.offset == pages.offset + size;
+    };
+    const unsigned choice = random() % 4;
+    const bool was_joined = choice == 0;
+    switch (choice) {
       case 0:
+        ranges.Update(range, [](AddressRange, Pages*) {});  // cuts at both ends
+        ranges.Join(range, joins);
+        break;
+      case 3:
         ranges.Erase(range);
         plain.erase(plain.lower_bound(start), plain.lower_bound(end));
         break;
@@ -155,6 +216,14 @@ TEST(CheckMap, RangesAgreeWithSinglePages) {
       }
     });
     ASSERT_EQ(content, plain);
+    ASSERT_NO_FATAL_FAILURE(ExpectSameInRange(ranges, range));
+    if (was_joined) {
+      ranges.ForEach([&](AddressRange piece, const Pages& pages) {
+        const auto next = ranges.FirstOverlap({piece.end, piece.end + 1});
+        if (!next || piece.end < start || piece.end > end) return;
+        EXPECT_FALSE(joins(pages, piece.size(), *next->value)) << piece.end;
+      });
+    }
   }
 }
 

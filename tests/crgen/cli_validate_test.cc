@@ -50,6 +50,23 @@ TEST_F(CliTest, RefusesALanguageThatItDoesNotKnow) {
   EXPECT_NE(plan("1.7").err.find("there is no command \"LEAP\""), std::string::npos);
 }
 
+TEST_F(CliTest, CountsErrorsPastAThousand) {
+  const std::string path = (folder_ / "plan.json").string();
+  std::ofstream plan(path);
+  plan << R"([{"command": "FORK", "pid": 0, "child_pid": 10})";
+  for (int fd = 0; fd < 3000; ++fd) {
+    plan << ",\n"
+         << R"({"command": "CLOSE_FD", "pid": 10, "fd": )" << fd << "}";
+  }
+  plan << "]" << std::flush;
+  const Ran run = Crgen("validate -v " + path);
+  EXPECT_EQ(run.code, 3);
+  EXPECT_EQ(std::ranges::count(run.err, '\n'), 1001);
+  EXPECT_NE(run.err.find("error: and 2000 more errors\n"), std::string::npos)
+      << run.err.substr(run.err.size() - 200);
+  EXPECT_NE(Crgen("validate --json " + path).out.find(R"("more": 1999)"), std::string::npos);
+}
+
 TEST_F(CliTest, AFragmentIsLegal) {
   std::ofstream(folder_ / "plan.json") << R"([{"command": "FORK", "pid": 0, "child_pid": 10},
     {"command": "SET_SID", "pid": 10}])";

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <map>
 #include <random>
 #include <set>
@@ -126,6 +127,78 @@ TEST(PageDiffTest, LastByteOfALongRun) {
                                   images.Reader(), &changes, diag)));
   EXPECT_EQ(Text(PagesOf(changes.loads)), "64:1+63 128:1+127 192:1+191 256:1+255 300:1+299 ");
   EXPECT_TRUE(changes.drops.empty());
+}
+
+/// Images of holes, but for a few pages, each of which is of one byte. Counts what is read.
+class SparseImages {
+ public:
+  static constexpr std::uint64_t kPages = std::uint64_t{1} << 24;  // 64 GiB
+
+  void Set(const std::string& image, std::uint64_t page, char byte) { data_[image][page] = byte; }
+  std::size_t reads() const { return reads_; }
+
+  PageReader Reader() {
+    const auto read = [this](const std::string& image, std::uint64_t offset, std::span<char> out,
+                             Diagnostics&) {
+      ++reads_;
+      for (std::uint64_t at = 0; at < out.size(); at += kPageSize) {
+        const auto page = data_[image].find((offset + at) / kPageSize);
+        std::memset(&out[at], page == data_[image].end() ? 0 : page->second, kPageSize);
+      }
+      return Result::kOk;
+    };
+    const auto hole = [this](const std::string& image, std::uint64_t offset) {
+      const auto next = data_[image].lower_bound(offset / kPageSize);
+      return (next == data_[image].end() ? kPages : next->first) * kPageSize - offset;
+    };
+    return {read, hole};
+  }
+
+ private:
+  std::map<std::string, std::map<std::uint64_t, char>> data_;
+  std::size_t reads_ = 0;
+};
+
+TEST(PageDiffTest, WorkFollowsTheDataOfSparseImages) {
+  SparseImages images;
+  images.Set("a.img", 100, 'x');
+  images.Set("b.img", 100, 'x');
+  images.Set("a.img", 200'000, 'x');   // a hole in the other
+  images.Set("b.img", 300'000, 'y');   // likewise
+  images.Set("b.img", 400'000, '\0');  // which is equal
+  images.Set("b.img", SparseImages::kPages - 1, 'y');
+  constexpr std::uint64_t kStart = std::uint64_t{1} << 40;
+  Diagnostics diag;
+  PageChanges changes;
+  const std::vector<PageRun> present = {{kPageSize, 1, 0, 0}, {kStart, SparseImages::kPages, 0, 0}};
+  const std::vector<PageRun> wanted = {{kStart, SparseImages::kPages - 1, 1, 0},
+                                       {kStart + (SparseImages::kPages - 1) * kPageSize, 1, 1,
+                                        (SparseImages::kPages - 1) * kPageSize}};
+  const PageReader read = images.Reader();
+  ASSERT_TRUE(Succeeded(DiffPages(present, wanted, kImages, read, &changes, diag)));
+  std::vector<std::uint64_t> loaded;
+  for (const PageRun& run : changes.loads) {
+    EXPECT_EQ(run.nr_pages, 1u);
+    EXPECT_EQ(run.start - kStart, run.image_offset);
+    loaded.push_back(run.image_offset / kPageSize);
+  }
+  EXPECT_EQ(loaded, (std::vector<std::uint64_t>{200'000, 300'000, SparseImages::kPages - 1}));
+  EXPECT_EQ(changes.drops, (std::vector<AddressRange>{{kPageSize, 2 * kPageSize}}));
+  EXPECT_LT(images.reads(), 20u);
+}
+
+/// A hole that both have is kept: what is dropped before it and behind it is dropped apart.
+TEST(PageDiffTest, HolesAreKept) {
+  SparseImages images;
+  Diagnostics diag;
+  PageChanges changes;
+  const std::vector<PageRun> present = {{0x1000, 9, 0, 0}};
+  const std::vector<PageRun> wanted = {{0x3000, 4, 1, 0}};
+  const PageReader read = images.Reader();
+  ASSERT_TRUE(Succeeded(DiffPages(present, wanted, kImages, read, &changes, diag)));
+  EXPECT_EQ(changes.drops, (std::vector<AddressRange>{{0x1000, 0x3000}, {0x7000, 0xa000}}));
+  EXPECT_TRUE(changes.loads.empty());
+  EXPECT_EQ(images.reads(), 0u);
 }
 
 TEST(PageDiffTest, DiffRandom) {

@@ -299,6 +299,27 @@ TEST_F(ImageFolders, WhatIsNoFile) {
   EXPECT_EQ(diag.Count(Severity::kError), 2u);
 }
 
+TEST_F(ImageFolders, AFolderKnowsTheHolesOfItsImages) {
+  constexpr std::uint64_t kGiga = std::uint64_t{1} << 30;
+  std::filesystem::create_directories(path_ / "dump");
+  {
+    std::ofstream image(path_ / "dump/pages-1.img", std::ios::binary);
+    image.seekp(kGiga);
+    image << "data";
+  }
+  std::filesystem::resize_file(path_ / "dump/pages-1.img", 3 * kGiga);
+  Diagnostics diag;
+  auto source = OpenFolder(path_ / "dump", diag);
+  ASSERT_NE(source, nullptr);
+  EXPECT_EQ(source->HoleAt("pages-1.img", 0), kGiga);
+  EXPECT_EQ(source->HoleAt("pages-1.img", kGiga - kPage), kPage);
+  EXPECT_EQ(source->HoleAt("pages-1.img", kGiga), 0u);
+  EXPECT_EQ(source->HoleAt("pages-1.img", 2 * kGiga), kGiga);
+  EXPECT_EQ(source->HoleAt("pages-1.img", 3 * kGiga), 0u);  // nothing is there
+  EXPECT_EQ(source->HoleAt("pages-1.img", ~std::uint64_t{0}), 0u);
+  EXPECT_EQ(source->HoleAt("pages-2.img", 0), 0u);
+}
+
 TEST_F(ImageFolders, AnImageOfHolesIsNotRead) {
   Write("dump", Dump());
   std::filesystem::resize_file(path_ / "dump/pstree.img", (std::uint64_t{1} << 31) - 1);

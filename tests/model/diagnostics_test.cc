@@ -12,8 +12,7 @@ TEST(Diagnostics, CountsWhatOneEntryStandsFor) {
   EXPECT_EQ(first.Count(Severity::kWarning), 5000u);
   EXPECT_EQ(first.Dropped(Severity::kWarning), 0u);
   Diagnostics copy;
-  for (const Diagnostic& entry : first.entries()) copy.Add(entry);
-  copy.CountDropped(first);
+  copy.AddAll(first);
   EXPECT_EQ(copy.Count(Severity::kWarning), 5000u);
   EXPECT_EQ(copy.Dropped(Severity::kWarning), 0u);
 }
@@ -25,10 +24,34 @@ TEST(Diagnostics, CountsWhatItDoesNotKeep) {
   ASSERT_LT(kept, 5000u);
   EXPECT_EQ(first.Dropped(Severity::kWarning), 5000 - kept);
   Diagnostics copy;
-  for (const Diagnostic& entry : first.entries()) copy.Add(entry);
-  copy.CountDropped(first);
+  copy.AddAll(first);
   EXPECT_EQ(copy.Count(Severity::kWarning), 5000u);
   EXPECT_EQ(copy.Dropped(Severity::kWarning), 5000 - kept);
+}
+
+TEST(Diagnostics, CountsWhatChangedEntriesLeaveOut) {
+  Diagnostics first;
+  for (int i = 0; i < 3000; ++i) first.Error("here", "wrong");
+  first.Warning("there", "odd");
+  Diagnostics copy;
+  copy.Error("elsewhere", "wrong");
+  copy.AddAll(first, [](Diagnostic entry) {
+    entry.where += ", at last";
+    return entry.severity == Severity::kError ? std::optional(entry) : std::nullopt;
+  });
+  EXPECT_EQ(copy.Count(Severity::kError), 3001u);
+  EXPECT_EQ(copy.Dropped(Severity::kError), 3001 - Diagnostics::kMaxKept);
+  EXPECT_EQ(copy.Count(Severity::kWarning), 0u);
+  EXPECT_EQ(copy.entries().back().where, "here, at last");
+}
+
+TEST(Diagnostics, KnowsOfEssentialOnesThatItDoesNotKeep) {
+  Diagnostics first;
+  for (std::size_t i = 0; i <= Diagnostics::kMaxKept; ++i) first.Unsupported("here", "odd");
+  first.Essential("there", "odder");
+  Diagnostics copy;
+  copy.AddAll(first);
+  EXPECT_TRUE(copy.HasEssential());
 }
 
 }  // namespace

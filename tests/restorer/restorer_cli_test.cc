@@ -136,6 +136,23 @@ TEST_F(RestorerCliTest, PreflightHasAVerdictAndTellsACauseOnce) {
   EXPECT_GT(lines(all), 30) << all.text;
 }
 
+TEST_F(RestorerCliTest, CountsErrorsPastAThousand) {
+  for (const bool known : {true, false}) {  // no meaning; no command of that name
+    std::string text = R"([{"command": "FORK", "pid": 0, "child_pid": 10})";
+    for (int fd = 0; fd < 3000; ++fd) {
+      text += std::string(",\n{\"command\": \"") + (known ? "CLOSE_FD" : "CLOSE") +
+              R"(", "pid": 10, "fd": )" + std::to_string(fd) + "}";
+    }
+    const std::string plan = Plan(text + "]");
+    const Ran run = Crrestore("--dry-run " + plan);
+    EXPECT_EQ(run.code, 3);
+    EXPECT_NE(run.text.find("error: and 2000 more errors\n"), std::string::npos)
+        << run.text.substr(0, 1000);
+    EXPECT_NE(WithOutput("--dry-run --json " + plan).text.find(R"("more": 1999)"),
+              std::string::npos);
+  }
+}
+
 TEST_F(RestorerCliTest, WantsAWholePlanWithRights) {
   const Ran fragment = Crrestore("--dry-run " + Plan(R"([
     {"command": "FORK", "pid": 0, "child_pid": 10}])"));

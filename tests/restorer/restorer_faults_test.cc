@@ -8,6 +8,7 @@
 
 #include <filesystem>
 #include <random>
+#include <set>
 
 #include "tests/support/event_plan.h"
 #include "tests/support/plan_files.h"
@@ -372,6 +373,61 @@ TEST_F(RestorerFaultsTest, WhatWasNotSetIsReadBack) {
   std::printf("%d calls were left out and noticed, the last one was number %d\n", noticed,
               last_noticed);
   EXPECT_GT(noticed, 20);
+}
+
+/// That is set last, when the rest has been read back.
+TEST_F(RestorerFaultsTest, DumpableIsReadBack) {
+  for (const int dumpable : {0, 1}) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Resume(Pid(0), Plan::Registers(kPause), {{"dumpable", dumpable}});
+    const Outcome outcome =
+        Run(plan, "--detach", "CRRESTORE_LOST_DUMPABLE=1", CRRESTORE_FAULTY_BINARY);
+    EXPECT_EQ(outcome.status, dumpable == 0 ? 0 : 5) << outcome.errors;
+    if (dumpable == 1) {
+      EXPECT_NE(outcome.errors.find("read back: dumpable: planned 1, found 0"), std::string::npos)
+          << outcome.errors;
+    }
+    KillEverybody();
+  }
+}
+
+/// One of the two goes astray at each call in turn: into a namespace that the plan does not have.
+TEST_F(RestorerFaultsTest, NobodyIsInAnotherNamespace) {
+  constexpr unsigned kStray = 1U << 31;
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Fork(Pid(0), Pid(1));
+  for (const int n : {0, 1}) {
+    plan.Resume(Pid(n), Plan::Registers(kPause), {{"creds", Credentials(1000, "0x400")}});
+  }
+  const auto own = std::filesystem::read_symlink("/proc/self/ns/uts");
+  std::set<int> noticed;
+  for (unsigned call = 1; call < 40; ++call) {
+    SCOPED_TRACE("call " + std::to_string(call));
+    const Outcome outcome =
+        Run(plan, "--detach", "CRRESTORE_SKIPPED_CALL=" + std::to_string(kStray + call),
+            CRRESTORE_FAULTY_BINARY);
+    if (outcome.status == 0) {
+      for (const int n : {0, 1}) {
+        EXPECT_EQ(std::filesystem::read_symlink("/proc/" + std::to_string(Pid(n)) + "/ns/uts"),
+                  own);
+      }
+      KillEverybody();
+      continue;
+    }
+    EXPECT_EQ(outcome.status, 5) << outcome.errors;
+    EXPECT_TRUE(Left().empty());
+    if (outcome.errors.find("uts: planned") == std::string::npos) continue;
+    for (const int n : {0, 1}) {
+      if (outcome.errors.find("process " + std::to_string(Pid(n)) + " ") != std::string::npos) {
+        noticed.insert(n);
+      }
+    }
+  }
+  EXPECT_EQ(noticed, (std::set<int>{0, 1}));
 }
 
 /// The restorer's processes are killed at random moments: the one that the user started, the one

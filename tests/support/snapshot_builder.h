@@ -53,9 +53,10 @@ class PageImages {
   std::uint32_t At(const std::string& image, std::uint64_t offset) const {
     return pages_.at(image).at(offset / kPageSize);
   }
+  /// Pages of zeros are holes.
   PageReader Reader() const {
-    return [this](const std::string& image, std::uint64_t offset, std::span<char> out,
-                  Diagnostics& diag) {
+    const auto read = [this](const std::string& image, std::uint64_t offset, std::span<char> out,
+                             Diagnostics& diag) {
       auto found = pages_.find(image);
       const std::uint64_t end = offset + out.size();
       if (found == pages_.end() || end > found->second.size() * kPageSize || end % kPageSize != 0 ||
@@ -67,6 +68,16 @@ class PageImages {
       }
       return Result::kOk;
     };
+    const auto hole = [this](const std::string& image, std::uint64_t offset) {
+      auto found = pages_.find(image);
+      std::uint64_t pages = 0;
+      if (found == pages_.end()) return pages;
+      for (std::size_t i = offset / kPageSize; i < found->second.size() && found->second[i] == 0;) {
+        ++pages, ++i;
+      }
+      return pages * kPageSize;
+    };
+    return {read, hole};
   }
 
  private:
