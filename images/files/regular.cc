@@ -6,7 +6,7 @@
 
 #include <optional>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"
@@ -68,11 +68,11 @@ std::string RefusedGhost(const Loader::Ghost& ghost, const std::string& path, st
 /// Why nobody can take the place of a process that is gone, of which the file is; empty: somebody
 /// can.
 std::string RefusedOfGone(const std::optional<ProcPath>& owner, std::string_view path,
-                          const std::unordered_set<Pid>& taken) {
+                          Loader& loader) {
   if (!owner) return "it belonged to a process that is gone, and its proc(5) is not at /proc";
   const std::string pid = std::to_string(owner->pid);
   if (owner->pid >= kPidLimit) return "no process has the number " + pid;
-  if (taken.contains(owner->pid)) {
+  if (loader.ProcessesOf().contains(owner->pid)) {
     return "it belonged to a process that is gone, or to a thread of it, and somebody else has the "
            "number " +
            pid;
@@ -89,9 +89,13 @@ std::string RefusedOfGone(const std::optional<ProcPath>& owner, std::string_view
 
 /// Whether it is below the proc(5) of a thread that a process of the tree has no more: nobody can
 /// take the place of a thread and leave it again.
-bool IsOfGoneThread(std::string_view path, const std::unordered_set<Pid>& taken) {
+bool IsOfGoneThread(std::string_view path, Loader& loader) {
   const auto owner = ParseProcPath(path);
-  return owner && owner->tid != 0 && taken.contains(owner->pid) && !taken.contains(owner->tid);
+  if (!owner || owner->tid == 0 || owner->tid == owner->pid) return false;
+  const auto& processes = loader.ProcessesOf();
+  const auto process = processes.find(owner->pid), of_thread = processes.find(owner->tid);
+  if (process == processes.end()) return false;
+  return of_thread == processes.end() || of_thread->second != process->second;
 }
 
 /// The file was there once: what its entry says of it, its content cannot contradict.
@@ -144,7 +148,7 @@ Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const Ima
   const auto remap = loader.remaps.find(entry.id());
   if (remap == loader.remaps.end()) {
     if ((file->flags & kTmpfile) != 0) DropTmpfile(at.Where("reg.flags"), loader, file);
-    if (IsOfGoneThread(from.name(), loader.taken)) {
+    if (IsOfGoneThread(from.name(), loader)) {
       file->unsupported = "file " + from.name() +
                           " is not reachable by its name: it belonged to a thread that is gone";
     }
@@ -171,7 +175,7 @@ Result FileLoaderOf<RegularFile>::Reach(const Loader::Remap& remap, Loader& load
           remap.where + ".remap_id",
           "process " + std::to_string(remap.id) + ", but the file is " + body.path.bytes);
     }
-    why = RefusedOfGone(owner, body.path.bytes, loader.taken);
+    why = RefusedOfGone(owner, body.path.bytes, loader);
     if (why.empty()) loader.gone.insert(owner->pid);
   } else if (remap.type != pb::REMAP_GHOST && remap.type != pb::REMAP_LINKED) {
     why = "it is remapped";

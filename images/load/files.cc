@@ -87,6 +87,17 @@ const PossibleOwners& Loader::Numbers() {
   return *owners;
 }
 
+const std::unordered_map<Pid, Pid>& Loader::ProcessesOf() {
+  if (processes_of) return *processes_of;
+  processes_of.emplace();
+  for (const TreeNode& node : snapshot.tree.nodes) {
+    processes_of->emplace(node.pid, node.pid);
+    if (node.tids.empty() || node.tids[0] != node.pid) continue;  // of a zombie: undefined
+    for (const Pid tid : node.tids) processes_of->emplace(tid, node.pid);
+  }
+  return *processes_of;
+}
+
 /// Who gets the signals of O_ASYNC; a process of outside has no number that a program could name.
 std::optional<OwnerSetting> Loader::OwnerOf(const ConvertedFile& file, const ImageReader& at) {
   if (file.owner == nullptr) return std::nullopt;

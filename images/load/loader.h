@@ -253,6 +253,8 @@ struct Loader {
   void LoadLocks();
   /// All numbers of the tree.
   const PossibleOwners& Numbers();
+  /// The processes of all pids and tids of the tree. Known before any core image is read.
+  const std::unordered_map<Pid, Pid>& ProcessesOf();
   void AddDescriptor(const pb::fdinfo_entry& entry, const ImageReader& at, Pid pid,
                      std::vector<Descriptor>* slots);
   /// For whoever looks at the dump: a descriptor of the last table that is left out.
@@ -314,11 +316,12 @@ struct Loader {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> linked_fifos;
   /// By device and inode; made for the first watch.
   std::optional<std::map<std::pair<std::uint64_t, std::uint64_t>, UnlinkedId>> unlinked_inodes;
-  std::unordered_set<Pid> taken;                          // all pids and tids
-  std::unordered_map<std::uint32_t, TableIndex> tables;   // files_id -> index
-  std::unordered_map<std::uint64_t, ObjectIndex> shmems;  // ANON_SHARED shmid -> index
-  std::unordered_map<InodeId, ObjectIndex> memfds;        // -> index
-  std::vector<std::uint64_t> memfd_shmids;                // beside Snapshot::memfds
+  std::unordered_set<Pid> taken;  // all pids, and the tids of processes whose core is read
+  std::optional<std::unordered_map<Pid, Pid>> processes_of;  // made for the first file in /proc
+  std::unordered_map<std::uint32_t, TableIndex> tables;      // files_id -> index
+  std::unordered_map<std::uint64_t, ObjectIndex> shmems;     // ANON_SHARED shmid -> index
+  std::unordered_map<InodeId, ObjectIndex> memfds;           // -> index
+  std::vector<std::uint64_t> memfd_shmids;                   // beside Snapshot::memfds
   /// A System V segment of the root's own IPC namespace.
   struct Segment {
     std::string where;
