@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -25,7 +26,6 @@ namespace crgen::restorer {
 namespace {
 
 constexpr std::size_t kXsaveAtMost = 64 * 1024;
-constexpr std::uint64_t kMostDumpable = 2;
 constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
 
 bool IsLeader(const ThreadStart& start) {
@@ -180,14 +180,10 @@ std::string Handover::Inject(const std::vector<const ThreadStart*>& threads, con
     if (Ptrace(PTRACE_GETREGS, start->number, 0, &regs) != 0) {
       return Failed(*start, "PTRACE_GETREGS");
     }
-    const bool dumpable = call.reads_dumpable && start->thread->process->dumpable == 1;
-    if (regs.rax == std::uint64_t{dumpable}) continue;
-    if (call.reads_dumpable && regs.rax <= kMostDumpable) {
-      return NameOf(*start->thread) + " is not what the plan says, read back: dumpable: planned " +
-             std::to_string(dumpable) + ", found " + std::to_string(regs.rax);
+    if (regs.rax != 0) {
+      errno = static_cast<int>(-regs.rax);
+      return Failed(*start, call.what);
     }
-    errno = static_cast<int>(-regs.rax);
-    return Failed(*start, call.what);
   }
   return "";
 }
@@ -264,6 +260,22 @@ std::string Handover::StopProcess(const ThreadStart& leader, int signal) {
   return Failed(leader, "SIGSTOP");
 }
 
+/// What is in /proc/PID belongs to the process if it is dumpable, else to root (proc(5)). Whose ids
+/// are root's cannot be told so: of him the kernel's answer to prctl(2) has been read.
+std::string Handover::ReadDumpable(const std::vector<const ThreadStart*>& dumpable) {
+  for (const ThreadStart* start : dumpable) {
+    const std::string folder = "/proc/" + std::to_string(start->number);
+    struct stat process = {}, inside = {};
+    if (stat(folder.c_str(), &process) != 0 || stat((folder + "/fd").c_str(), &inside) != 0) {
+      return Failed(*start, "stat of its /proc");
+    }
+    if (process.st_uid == inside.st_uid && process.st_gid == inside.st_gid) continue;
+    return NameOf(*start->thread) +
+           " is not what the plan says, read back: dumpable: planned 1, found 0";
+  }
+  return "";
+}
+
 std::string Handover::Prepare(bool stop_all) {
   std::vector<const ThreadStart*> leaders, dumpable;
   for (const ThreadStart& start : script_.threads) {
@@ -282,12 +294,12 @@ std::string Handover::Prepare(bool stop_all) {
   const Injected calls[] = {
       {"munmap of the restorer", __NR_munmap, arena_.code_end(), arena_.end() - arena_.code_end()},
       {"prctl(PR_SET_DUMPABLE)", __NR_prctl, PR_SET_DUMPABLE, 1},
-      {"prctl(PR_GET_DUMPABLE)", __NR_prctl, PR_GET_DUMPABLE, 0, true},
       {"munmap of the executor", __NR_munmap, arena_.start(), arena_.code_end() - arena_.start()}};
   for (const Injected& call : calls) {
-    const auto& threads = call.first == PR_SET_DUMPABLE ? dumpable : leaders;
+    const auto& threads = call.number == __NR_prctl ? dumpable : leaders;
     if (std::string problem = Inject(threads, call); !problem.empty()) return problem;
   }
+  if (std::string problem = ReadDumpable(dumpable); !problem.empty()) return problem;
   for (const ThreadStart& start : script_.threads) {
     if (std::string problem = SetRegisters(start); !problem.empty()) return problem;
   }

@@ -39,7 +39,6 @@ class Handover {
     const char* what;
     long number;
     std::uint64_t first, second;
-    bool reads_dumpable = false;  ///< gives what the plan says of that, else 0
   };
   enum class Stop { kEvent, kSystemCall };
 
@@ -49,6 +48,7 @@ class Handover {
   std::string Inject(const std::vector<const ThreadStart*>& threads, const Injected& call);
   std::string DeliverTo(const ThreadStart& start, int signal, int* status);
   std::string StopProcess(const ThreadStart& leader, int signal);
+  std::string ReadDumpable(const std::vector<const ThreadStart*>& dumpable);
   std::string LetOutlive(const ThreadStart* init);
   std::string SetMask(const ThreadStart& start, std::uint64_t mask);
   std::string SetRegisters(const ThreadStart& start);

@@ -381,7 +381,8 @@ TEST_F(RestorerFaultsTest, DumpableIsReadBack) {
     Plan plan;
     plan.Fork(0, Pid(0));
     plan.MapProgram(Pid(0));
-    plan.Resume(Pid(0), Plan::Registers(kPause), {{"dumpable", dumpable}});
+    plan.Resume(Pid(0), Plan::Registers(kPause),
+                {{"dumpable", dumpable}, {"creds", Credentials(1000, "0x0")}});
     const Outcome outcome =
         Run(plan, "--detach", "CRRESTORE_LOST_DUMPABLE=1", CRRESTORE_FAULTY_BINARY);
     EXPECT_EQ(outcome.status, dumpable == 0 ? 0 : 5) << outcome.errors;
@@ -405,7 +406,7 @@ TEST_F(RestorerFaultsTest, NobodyIsInAnotherNamespace) {
   }
   const auto own = std::filesystem::read_symlink("/proc/self/ns/uts");
   std::set<int> noticed;
-  for (unsigned call = 1; call < 40; ++call) {
+  for (unsigned call = 1; call < 60; ++call) {
     SCOPED_TRACE("call " + std::to_string(call));
     const Outcome outcome =
         Run(plan, "--detach", "CRRESTORE_SKIPPED_CALL=" + std::to_string(kStray + call),
