@@ -312,9 +312,9 @@ class Scheduler {
   void AwaitOwner(const std::string& path) {
     const auto owner = ParseProcPath(path);
     if (!owner) return;
-    const auto thread = thread_births_.find(owner->tid != 0 ? owner->tid : owner->pid);
+    AwaitNumber(owner->pid);
+    const auto thread = thread_births_.find(owner->tid);
     if (thread != thread_births_.end()) Await(step_, thread->second);
-    AwaitProcess(owner->pid);
   }
   /// A process or thread is named.
   void AwaitNumber(Pid number) {

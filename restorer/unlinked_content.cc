@@ -54,6 +54,26 @@ bool SetTimes(const FileTimes& times, const std::string& path) {
   return !FailsOnPurpose() && utimensat(AT_FDCWD, path.c_str(), both, 0) == 0;
 }
 
+/// Rounded down as file systems do.
+bool IsRounded(const TimeSpan& wanted, const timespec& found) {
+  if (found.tv_sec != TimeOf(wanted).tv_sec) return false;
+  for (long unit = 1; unit <= 1'000'000'000; unit *= 10) {
+    if (found.tv_nsec == TimeOf(wanted).tv_nsec / unit * unit) return true;
+  }
+  return false;
+}
+
+/// By now the tree may have made the mount read-only: nothing has changed them through it since
+/// they were set first.
+bool StillHasTimes(const FileTimes& times, const std::string& path) {
+  if (errno != EROFS) return false;
+  struct stat facts;
+  const bool has = stat(path.c_str(), &facts) == 0 && IsRounded(times.access, facts.st_atim) &&
+                   IsRounded(times.modification, facts.st_mtim);
+  errno = EROFS;
+  return has;
+}
+
 }  // namespace
 
 std::string FillFile(const Unlinked& it, const HostFiles& files, const OutsideIds& ids, int file) {
@@ -87,7 +107,8 @@ std::string SetTimes(const Program& program, const std::map<UnlinkedId, std::str
   const auto set = [&](const File& file) {
     const auto name = UnlinkedOf(file);
     if (!name || !name->file->times || !problem.empty()) return;
-    if (!SetTimes(*name->file->times, "/proc/self/fd/" + held.at(name->file->id))) {
+    const std::string path = "/proc/self/fd/" + held.at(name->file->id);
+    if (!SetTimes(*name->file->times, path) && !StillHasTimes(*name->file->times, path)) {
       problem = "the times of the unlinked file " + name->path->bytes + ": " + std::strerror(errno);
     }
   };

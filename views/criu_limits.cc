@@ -231,15 +231,20 @@ void AskForExecutables(const Snapshot& snapshot, std::vector<Cause>* causes) {
 /// criu/files-reg.c, do_open_reg(): helpers stand in for processes that have ended, not for
 /// threads.
 void AskForThreadFiles(const Snapshot& snapshot, std::vector<Cause>* causes) {
-  std::unordered_map<Pid, const TreeNode*> by_pid;
-  for (const TreeNode& node : snapshot.tree.nodes) by_pid.emplace(node.pid, &node);
+  std::unordered_map<Pid, Pid> processes;  // of all pids and tids
+  for (const TreeNode& node : snapshot.tree.nodes) {
+    processes.emplace(node.pid, node.pid);
+    for (const Pid tid : node.tids) processes.emplace(tid, node.pid);
+  }
   for (const auto& file : snapshot.files) {
     const auto* regular = As<RegularFile>(*file);
     const auto owner = regular == nullptr ? std::nullopt : ParseProcPath(regular->path.bytes);
     if (!owner || owner->tid == 0 || owner->tid == owner->pid) continue;
-    const auto process = by_pid.find(owner->pid);
-    if (process != by_pid.end() && std::ranges::count(process->second->tids, owner->tid) != 0)
+    const auto process = processes.find(owner->pid), of_thread = processes.find(owner->tid);
+    if (process != processes.end() && of_thread != processes.end() &&
+        process->second == of_thread->second) {
       continue;
+    }
     const std::string& path = regular->path.bytes;
     causes->push_back(
         {"files.img", path + " is a file of a thread that has ended", "close it, for a new dump",

@@ -11,15 +11,21 @@ namespace {
 
 using Threads = std::unordered_map<Pid, Pid>;  ///< further threads and their processes
 
+/// The process of what has that number, and the thread if it is one.
+ProcPath WhoIs(Pid number, const Threads& threads) {
+  const auto thread = threads.find(number);
+  return thread == threads.end() ? ProcPath{number, 0} : ProcPath{thread->second, number};
+}
+
 /// What a file wants to be there: of a REG in /proc its process or thread, of a PIDFD its target.
-std::optional<ProcPath> OwnerOf(const RegularFile& regular, const Threads&) {
-  return ParseProcPath(regular.path.bytes);
+/// A thread has a folder in /proc too.
+std::optional<ProcPath> OwnerOf(const RegularFile& regular, const Threads& threads) {
+  const auto owner = ParseProcPath(regular.path.bytes);
+  return owner && threads.contains(owner->pid) ? WhoIs(owner->pid, threads) : owner;
 }
 std::optional<ProcPath> OwnerOf(const Pidfd& pidfd, const Threads& threads) {
   if (!pidfd.target) return std::nullopt;
-  const auto thread = threads.find(pidfd.target->value);
-  if (thread == threads.end()) return ProcPath{pidfd.target->value, 0};
-  return ProcPath{thread->second, thread->first};
+  return WhoIs(pidfd.target->value, threads);
 }
 template <
     OneOf<Memfd, Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify, Pipe, Fifo, UnixSocket,
@@ -40,10 +46,10 @@ std::string NameOf(const File& file) {
 }  // namespace
 
 ProcFiles::ProcFiles(const Snapshot& snapshot) {
-  const bool pidfds = std::ranges::any_of(
-      snapshot.files, [](const auto& file) { return As<Pidfd>(*file) != nullptr; });
+  const bool any = std::ranges::any_of(
+      snapshot.files, [](const auto& file) { return OwnerOf(*file, Threads()).has_value(); });
+  if (!any) return;
   for (const TreeNode& node : snapshot.tree.nodes) {
-    if (!pidfds) break;
     for (const Pid tid : node.tids) threads_.emplace(tid, node.pid);
   }
   for (const auto& file : snapshot.files) {

@@ -127,6 +127,13 @@ fd 2: 3=proc/1/task/5/stat 4=proc/2/task/6/stat
 fd 3: 3=proc/1/task/5/stat 4=proc/2/task/6/stat)");
 }
 
+TEST(GenerateRegressionTest, AThreadHasAFolderInProcToo) {
+  ExpectRight("1 1 1 t=5,6 [ 2 1 1 t=7 [] 3 1 1 [] ]", R"(
+fd 1: 3=proc/5/stat 4=proc/6/task/5/stat 5=proc/7/stat
+fd 2: 3=proc/5/stat 4=proc/7/task/7/stat
+fd 3: 3=proc/6/task/1/stat 4=proc/7/task/2/stat)");
+}
+
 // The process is there until all of it is open, and the checker asks for it.
 TEST(GenerateRegressionTest, FilesOfProcOfProcessesThatAreGone) {
   MadeDump dump = SnapshotBuilder::Build("1 1 1 [ 2 1 1 [] 4 9 1 [] ]", R"(

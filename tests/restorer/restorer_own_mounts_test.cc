@@ -145,6 +145,40 @@ TEST_F(OwnMountsTest, UnlinkedFiles) {
   ExpectNoNameOf("crgen-gone");
 }
 
+/// Their times were set before the root had made the mount so.
+TEST_F(OwnMountsTest, UnlinkedFilesOfAMountThatIsReadOnly) {
+  Json mounts = Writable();
+  for (Json& mount : mounts) {
+    if (mount["mountpoint"] == "/tmp") mount["flags"].push_back("MS_RDONLY");
+  }
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"mounts", mounts}}}});
+  plan.MapProgram(Pid(0));
+  const Json times = {{"access", {{"sec", 5}, {"nsec", 0}}},
+                      {"modification", {{"sec", 1000000000}, {"nsec", 7}}}};
+  Json file = Unlinked("/tmp/crgen-gone");
+  file["flags"] = {"O_RDONLY"};
+  file["unlinked"]["times"] = times;
+  Open(plan, 3, file);
+  Json fifo = {{"type", "FIFO"}, {"path", "/tmp/crgen-fifo"}, {"flags", {"O_RDWR"}}};
+  fifo["pipe_id"] = 9;
+  fifo["data"] = {{"image", "ghost-file-1.img"}, {"offset", 0}, {"bytes", 11}};
+  fifo["unlinked"] = {{"id", 2}, {"mode", 0010640}, {"uid", 0}, {"gid", 0}, {"times", times}};
+  Open(plan, 4, fifo);
+  plan.Resume(Pid(0));
+  ASSERT_NO_FATAL_FAILURE(Restore(plan, MountArguments()));
+  for (int fd = 3; fd < 5; ++fd) {
+    struct stat facts = {};
+    ASSERT_EQ(stat(("/proc/" + Process() + "/fd/" + std::to_string(fd)).c_str(), &facts), 0);
+    EXPECT_EQ(facts.st_atim.tv_sec, 5);
+    EXPECT_EQ(facts.st_mtim.tv_sec, 1000000000);
+    EXPECT_EQ(facts.st_mtim.tv_nsec, 7);
+    EXPECT_EQ(MountOf(fd), "/tmp");
+  }
+  EXPECT_EQ(TextOf("/proc/" + Process() + "/fd/3"), "hello world");
+}
+
 /// `/tmp/file` of the host is in nobody's way, and what has that name in the tree is.
 TEST_F(OwnMountsTest, UnlinkedNamesThatAreTaken) {
   const std::string of_host = "/tmp/crgen-own-mounts-test";
