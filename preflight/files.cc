@@ -22,6 +22,7 @@
 #include "preflight/descriptors.h"
 #include "preflight/file_facts.h"
 #include "preflight/file_look.h"
+#include "preflight/held_locks.h"
 #include "preflight/limits.h"
 #include "preflight/question.h"
 #include "preflight/socket_files.h"
@@ -40,7 +41,8 @@ class FileQuestion : public QuestionOn<FileQuestion> {
       : QuestionOn(context),
         root_(context.mounts, context.files),
         look_(host_, context.files, root_),
-        inodes_(root_) {}
+        inodes_(root_),
+        leases_(host_, HeldLocks::Kinds::kLeases) {}
 
   template <typename Body>
   void On(const Body&) {}
@@ -254,11 +256,25 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (type == S_IFIFO || type == S_IFSOCK) {
       return findings_.Wrong(path + " is " + FileKindName(type) + ": the plan says REG");
     }
+    // Whoever looks into it breaks a lease as the restore would.
+    if (type == S_IFREG && IsLeased(path, facts, description.flags)) return;
     CheckUnchanged(file, facts);
     if (type == S_IFREG && file.pos && !description.flags.Has(O_PATH)) {
       CheckPosition(path, facts, *file.pos);
     }
     if (!description.flags.Has(O_PATH)) CheckAccess(description.flags, path, facts);
+  }
+
+  /// Somebody has a lease that opening the file would break.
+  bool IsLeased(const std::string& path, const Facts& facts, OpenFlags flags) {
+    if (leases_.IsEmpty()) return false;
+    bool leased = false;
+    for (const HeldLock& held : leases_.Of(facts.status)) {
+      if (!held.BreaksFor(flags.bits)) continue;
+      leased = true;
+      findings_.Wrong(path + ": " + leases_.Describe(held), "end that process, or wait for it");
+    }
+    return leased;
   }
 
   /// A file without a name gets its old one back for a moment, or another one in its folder.
@@ -413,7 +429,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     const std::string name = "the executable " + path;
     if (!IsThere(facts, name)) return;
     if (!S_ISREG(facts.status.mode)) return findings_.Wrong(name + " is not a regular file");
-    if (look_.AccessError(facts, X_OK) == 0) return;
+    if (IsLeased(path, facts, {O_RDONLY}) || look_.AccessError(facts, X_OK) == 0) return;
     const bool noexec = (look_.MountFlags(facts) & ST_NOEXEC) != 0;
     findings_.Wrong(name +
                         (noexec ? " is on a file system mounted noexec" : " has no x permission") +
@@ -456,6 +472,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   std::size_t looked_below_ = 0;
   std::set<std::string> free_names_;  ///< absolute ones of sockets, where nothing is yet
   WatchedInodes inodes_;
+  HeldLocks leases_;
 };
 
 }  // namespace

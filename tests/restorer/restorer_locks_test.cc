@@ -152,6 +152,39 @@ TEST_F(RestorerLocksTest, SaysWhoIsInTheWay) {
   close(fd);
 }
 
+/// To open the file would break it, after a long wait.
+TEST_F(RestorerLocksTest, LeavesALeaseOfSomebodyElse) {
+  const int fd = open(Path("data").c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_EQ(fcntl(fd, F_SETSIG, SIGURG), 0);  // of a break, and ignored
+  const auto plan = [&](const char* access) {
+    Plan made;
+    made.Fork(0, Pid(0));
+    made.MapProgram(Pid(0));
+    Open(made, Pid(0), 3, "data", access);
+    made.Resume(Pid(0));
+    return made;
+  };
+  const auto refused = [&](const Plan& made, int type, const std::string& name) {
+    ASSERT_EQ(fcntl(fd, F_SETLEASE, type), 0) << errno;
+    const Outcome outcome = Run(made, "--detach --file-locks");
+    EXPECT_EQ(outcome.status, 3) << outcome.errors;
+    const std::string self = Path("data") + ": process " + std::to_string(getpid());
+    EXPECT_NE(outcome.errors.find(self), std::string::npos) << outcome.errors;
+    EXPECT_NE(outcome.errors.find("holds a LEASE " + name + " on it"), std::string::npos)
+        << outcome.errors;
+    EXPECT_TRUE(Left().empty());
+    EXPECT_EQ(fcntl(fd, F_GETLEASE), type);
+  };
+  refused(plan("O_RDONLY"), F_WRLCK, "write");
+  refused(plan("O_RDWR"), F_WRLCK, "write");
+  refused(Rich(), F_WRLCK, "write");
+  refused(plan("O_WRONLY"), F_RDLCK, "read");
+  const Outcome beside = Run(plan("O_RDONLY"));
+  EXPECT_EQ(beside.status, 0) << beside.errors;
+  EXPECT_EQ(fcntl(fd, F_GETLEASE), F_RDLCK);
+  close(fd);
+}
+
 /// An opening that nobody can know of makes the lease fail, by its path, and nothing is left.
 /// Setting the executable would end it.
 TEST_F(RestorerLocksTest, RefusesAPosixLockOfTheExecutable) {
@@ -179,7 +212,8 @@ TEST_F(RestorerLocksTest, NamesTheFileThatCannotBeLeased) {
   const int fd = open(Path("leased").c_str(), O_WRONLY | O_CLOEXEC);
   const Outcome outcome = Run(Rich(), "--detach --file-locks");
   EXPECT_EQ(outcome.status, 5);
-  EXPECT_NE(outcome.errors.find("fcntl(F_SETLEASE) " + Path("leased") + ": EAGAIN"),
+  EXPECT_NE(outcome.errors.find("fcntl(F_SETLEASE) (somebody has it open for writing) " +
+                                Path("leased") + ": EAGAIN"),
             std::string::npos)
       << outcome.errors;
   EXPECT_TRUE(Left().empty());

@@ -36,6 +36,10 @@ void SetOne(const Caller& caller, const LockOp& op, const LockState& lock) {
     result = caller.Try(__NR_fcntl, op.fd, lock.kind == kPosix ? F_SETLK : F_OFD_SETLK, &range);
   } else {
     result = SetLease(caller, op, lock.type);
+    if (result == -EAGAIN) {
+      what = lock.type == F_RDLCK ? "fcntl(F_SETLEASE) (somebody has it open for writing)"
+                                  : "fcntl(F_SETLEASE) (somebody else has it open)";
+    }
   }
   if (result < 0) caller.Fail(what, result, op.path);
 }
