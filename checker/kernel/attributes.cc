@@ -100,8 +100,11 @@ bool Replaces(const Attributes& from, const Attributes& to) {
     if constexpr (InnerOf<Member>::kIsVector) {
       replaces = replaces && (to.*field.member).empty() && IsInOrder(from.*field.member);
     } else {
-      constexpr bool kHasParts = std::is_same_v<Member, std::optional<CgroupMembership>>;
-      replaces = replaces && (!(to.*field.member) || (!kHasParts && from.*field.member));
+      // Merging a cgroup keeps parts of the old one, and leaves out parts of the new one.
+      constexpr bool kMerges = std::is_same_v<Member, std::optional<CgroupMembership>>;
+      const bool was = static_cast<bool>(to.*field.member);
+      const bool is = static_cast<bool>(from.*field.member);
+      replaces = replaces && (kMerges ? !was && !is : !was || is);
     }
   });
   return replaces;

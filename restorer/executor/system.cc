@@ -143,11 +143,11 @@ long StartThread(const Setup* setup, const int32_t* tid, uint64_t stack_top, Wor
       "xor %%ebp, %%ebp\n"
       "mov %%r12, %%rdi\n"
       "mov %%r13, %%rsi\n"
-      "call *%[run]\n"
+      "call *%%rbx\n"
       "1:\n"
       : "=a"(result)
       : "a"(__NR_clone3), "D"(&arguments),
-        "S"(sizeof arguments), [setup] "r"(setup), [argument] "r"(argument), [run] "r"(run)
+        "S"(sizeof arguments), [setup] "r"(setup), [argument] "r"(argument), "b"(run)
       : "rcx", "r11", "r12", "r13", "memory");
   return result;
 }

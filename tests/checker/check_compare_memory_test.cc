@@ -140,8 +140,9 @@ TEST_F(CheckCompareMemoryTest, HolesAreNotRead) {
       },
       [](const std::string&, std::uint64_t offset) { return kBytes - offset; });
   for (const bool loaded : {true, false}) {
-    Program program = With("vdso", {MapOf(1, kAt, kAt + kBytes)});
-    if (loaded) program = program + Program{LoadOf(1, kAt, kPages, 0, "same.img")};
+    Program more = {MapOf(1, kAt, kAt + kBytes)};
+    if (loaded) more.push_back(LoadOf(1, kAt, kPages, 0, "same.img"));
+    const Program program = With("vdso", more);
     reads = 0;
     SimulatedState state;
     Diagnostics diag;

@@ -2,6 +2,7 @@
 // Nobody gets more out of a restore than the plan gives: the test plays the attacker.
 #include <fcntl.h>
 #include <grp.h>
+#include <sys/fanotify.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
@@ -319,13 +320,13 @@ TEST_F(RestorerSecurityTest, NamesWhoTracesAProcess) {
   EXPECT_NE(errors.find(std::to_string(getpid())), std::string::npos) << errors;
 }
 
-/// open(2) waits as long as somebody has a lease on the file (fcntl(2)).
+/// open(2) waits as long as nobody has answered whether it may (fanotify(7)).
 TEST_F(RestorerSecurityTest, NamesWhatItHasWaitedForTooLong) {
-  const std::string path = "/dev/shm/crrestore-leased-" + std::to_string(getpid());
+  const std::string path = "/dev/shm/crrestore-asked-" + std::to_string(getpid());
   std::ofstream(path) << "x";
-  const int leased = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  signal(SIGIO, SIG_IGN);
-  ASSERT_EQ(fcntl(leased, F_SETLEASE, F_WRLCK), 0) << strerror(errno);
+  const int asked = fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC, O_RDONLY);
+  ASSERT_EQ(fanotify_mark(asked, FAN_MARK_ADD, FAN_OPEN_PERM, AT_FDCWD, path.c_str()), 0)
+      << strerror(errno);
   Plan plan;
   plan.Fork(0, Pid(0));
   plan.MapProgram(Pid(0));
@@ -334,9 +335,8 @@ TEST_F(RestorerSecurityTest, NamesWhatItHasWaitedForTooLong) {
       {{"fd", 0}, {"file", {{"type", "REG"}, {"id", 1}, {"path", path}, {"flags", {"O_RDONLY"}}}}});
   plan.Resume(Pid(0));
   const Outcome outcome = Run(plan, "--detach --timeout 1");
-  close(leased);
+  close(asked);
   unlink(path.c_str());
-  signal(SIGIO, SIG_DFL);
   EXPECT_EQ(outcome.status, 5);
   EXPECT_NE(outcome.errors.find(
                 "OPEN_FILE pid " + std::to_string(Pid(0)) + ": process " + std::to_string(Pid(0)) +
