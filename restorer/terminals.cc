@@ -342,7 +342,7 @@ RestoreProblem Terminals::Set(const Program& program, const LateFiles& late_file
 std::string Terminals::SendOrphans(const std::string& path) const {
   for (const auto& [id, terminal] : terminals_) {
     if (terminal.master < 0 || terminal.master_held) continue;
-    const auto problem = [&](const char* call) {
+    const auto problem = [&, &terminal = terminal](const char* call) {
       return ErrorText("the master of " + NameOf(terminal.name) + ", to " + path + ": " + call);
     };
     sockaddr_un address = {};

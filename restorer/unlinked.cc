@@ -323,7 +323,7 @@ std::string Maker::Hold(Name& name, const struct stat& facts) {
 /// regular one is open for writing. O_TMPFILE only where it is asked for: not every file system has
 /// it.
 std::string Maker::Create(UnlinkedFile& file, ScopedFd* opened) {
-  std::ranges::stable_partition(file.names, IsTemporary);
+  std::stable_partition(file.names.begin(), file.names.end(), IsTemporary);
   struct stat facts = {};
   std::string problem;
   Name& first = file.names.front();
@@ -474,7 +474,8 @@ std::string MakeUnlinked(const Program& program, Services* services) {
     problem = step();
     if (!problem.empty()) problem = "the unlinked file " + file.names.front().path + ": " + problem;
   };
-  for (auto& [path, file] : directories) run(*file, [&] { return maker.MakeDirectory(*file); });
+  for (auto& [path, file] : directories)
+    run(*file, [&maker, file = file] { return maker.MakeDirectory(*file); });
   std::map<std::string, std::size_t> still_wanted;  // by the link's own name
   for (const auto& [key, link] : wanted.links) ++still_wanted[link.link->bytes];
   for (const auto& [key, link] : wanted.links) {
@@ -484,10 +485,12 @@ std::string MakeUnlinked(const Program& program, Services* services) {
     if (--still_wanted[from] == 0 && !wanted.named.contains(from)) services->files->CloseFile(from);
   }
   for (auto& [id, file] : wanted.files) {
-    if (!S_ISDIR(*file.it->mode)) run(file, [&] { return maker.MakeFile(file); });
+    if (!S_ISDIR(*file.it->mode))
+      run(file, [&maker, &file = file] { return maker.MakeFile(file); });
   }
   if (problem.empty()) problem = maker.RemoveFolders();
-  for (auto& [path, file] : directories) run(*file, [&] { return maker.FinishDirectory(*file); });
+  for (auto& [path, file] : directories)
+    run(*file, [&maker, file = file] { return maker.FinishDirectory(*file); });
   return problem;
 }
 
