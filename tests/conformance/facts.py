@@ -19,6 +19,8 @@ PROGRAM = ["0x400000-0x401000 r-xp", "0x500000-0x502000 rw-p"]
 class Seen(namespace_facts.Seen):
     """A process. `pid` is its number here, `number` the one that the plan gives it."""
 
+    emptied = {}  # what there was in pipes that have been read
+
     def __init__(self, pid, number, numbers):
         self.pid, self.number, self.numbers = pid, number, numbers
         self._stat = self._read("stat").rpartition(")")[2].split()
@@ -271,17 +273,21 @@ class Seen(namespace_facts.Seen):
         return found
 
     def queued(self, fds):
-        """Of pipes and FIFOs: the capacity, the bytes in them, and whether the end comes then. Reads them."""
+        """Of pipes and FIFOs: the capacity, the bytes in them, and whether the end comes then. Reads
+        them: who looks again is told what there was."""
         found = {}
         for fd in fds:
             reading = os.open("/proc/%d/fd/%s" % (self.pid, fd), os.O_RDONLY | os.O_NONBLOCK)
-            capacity, got = fcntl.fcntl(reading, 1032), len(os.read(reading, 1 << 20))
-            try:
-                after = "end" if os.read(reading, 1) == b"" else "more"
-            except BlockingIOError:
-                after = "goes on"
+            key = (self.pid, fd, os.fstat(reading).st_ino)
+            if key not in Seen.emptied:
+                capacity, got = fcntl.fcntl(reading, 1032), len(os.read(reading, 1 << 20))
+                try:
+                    after = "end" if os.read(reading, 1) == b"" else "more"
+                except BlockingIOError:
+                    after = "goes on"
+                Seen.emptied[key] = [capacity, got, after]
             os.close(reading)
-            found[fd] = [capacity, got, after]
+            found[fd] = Seen.emptied[key]
         return found
 
     def fdinfo(self, fd):
