@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -21,15 +22,24 @@
 #else
 
 namespace {
-std::size_t g_allocated = 0, g_peak = 0;
+
+// Atomic: images are read ahead by a second thread.
+std::atomic<std::size_t> g_allocated = 0, g_peak = 0;
+
+void CountAllocated(std::size_t size) {
+  const std::size_t now = g_allocated += size;
+  std::size_t peak = g_peak;
+  while (peak < now && !g_peak.compare_exchange_weak(peak, now)) {
+  }
+}
+
 }  // namespace
 
 // Not inlined: the compiler would see new matched with free().
 [[gnu::noinline]] void* operator new(std::size_t size) {
   void* memory = std::malloc(size);
   if (memory == nullptr) throw std::bad_alloc();
-  g_allocated += malloc_usable_size(memory);
-  g_peak = std::max(g_peak, g_allocated);
+  CountAllocated(malloc_usable_size(memory));
   return memory;
 }
 [[gnu::noinline]] void operator delete(void* memory) noexcept {
@@ -75,7 +85,7 @@ void WatchForCrashes() {
   for (int number : {SIGALRM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}) signal(number, OnSignal);
 }
 std::size_t g_before = 0;
-void StartCounting() { g_peak = g_before = g_allocated; }
+void StartCounting() { g_peak = g_before = g_allocated.load(); }
 std::size_t PeakBytes() { return g_peak - g_before; }
 #endif
 
