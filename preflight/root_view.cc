@@ -15,7 +15,7 @@ RootView::Way RootView::WayTo(const std::string& path) const {
   const std::string below(PathBelow(path, mount.mountpoint.bytes));
   if (mount.IsNew()) return {};
   if (mount.external) return {files_.place(MountPlace(mount.external->bytes)), below};
-  if (!mount.parent) return {files_.place(RootPlace()), below};
+  if (mount.IsFirstRoot()) return {files_.place(RootPlace()), below};
   // A bind mount: of the root's file system, or of a new one.
   const auto base = std::ranges::find_if(
       *mounts_, [&](const Mount& it) { return it.superblock == mount.superblock; });

@@ -141,6 +141,7 @@ void ReadBack::Plan(Pid pid, const Fork& fork) {
   threads_[fork.child_pid] = {own_thread_};
   PlannedProcess child = own_process_;
   child.directories = processes_[pid].directories;
+  child.mnt = processes_[pid].mnt;
   if (!fork.flags.Has(CLONE_FS)) {
     child.directories = std::make_shared<Directories>(*child.directories);
   }
@@ -211,6 +212,7 @@ void ReadBack::PlanProcess(const Attributes& attributes, PlannedProcess& process
       process.facts.limits[limit.resource.value] = {limit.cur, limit.max};
     }
   }
+  if (attributes.setns) process.mnt = attributes.setns->mnt;
   if (attributes.fs) {
     const FsAttributes& fs = *attributes.fs;
     *process.directories = {{fs.cwd.bytes, fs.cwd_unlinked}, {fs.root.bytes, fs.root_unlinked}};
@@ -234,6 +236,16 @@ void ReadBack::CompareNamespaces(pid_t root, Comparison& comparison) const {
   }
 }
 
+/// Of a process that is in another one than the root.
+void ReadBack::CompareMounts(pid_t pid, const PlannedProcess& planned, const TreePaths& paths,
+                             Comparison& comparison) {
+  if (!planned.mnt) return;
+  Namespaces found = {};
+  if (!ReadNamespaces(pid, &found)) comparison.Differ("namespaces", "known", std::strerror(errno));
+  const auto mnt = std::ranges::find(kNamespaces, std::string_view("mnt")) - kNamespaces.begin();
+  comparison.Same("mnt", paths.InodeOf(*planned.mnt), found[static_cast<std::size_t>(mnt)]);
+}
+
 /// The maps, and to whom the namespaces belong that are new.
 void ReadBack::CompareUser(pid_t root, Comparison& comparison) const {
   if (!ids_.user) return;
@@ -247,7 +259,7 @@ void ReadBack::CompareUser(pid_t root, Comparison& comparison) const {
 
 RestoreProblem ReadBack::Check(const Script& script, const TreePaths& paths,
                                const std::map<UnlinkedId, std::string>& unlinked) {
-  const Where where = {paths.Before(), unlinked};
+  const Where where = {paths, unlinked};
   for (const ThreadStart& start : script.threads) {
     const Thread& thread = *start.thread;
     const bool leader = &thread == &thread.process->threads[0];
@@ -315,13 +327,14 @@ void ReadBack::CompareProcess(const ThreadStart& start, const ProcessFacts& foun
   // Nobody is within reach before the hand-over sets the plan's own.
   comparison.Same("dumpable before the hand-over", std::uint64_t{0},
                   std::uint64_t{start.stopped.r13});
+  CompareMounts(start.number, planned, where.paths, comparison);
   const std::string folder = "/proc/" + std::to_string(start.number);
   const std::pair<const char*, const Directory*> directories[] = {
       {"/cwd", &planned.directories->cwd}, {"/root", &planned.directories->root}};
   for (const auto& [name, directory] : directories) {
     const auto& unlinked = directory->unlinked;
-    const std::string path =
-        unlinked ? "/proc/self/fd/" + where.unlinked.at(*unlinked) : where.root + directory->path;
+    const std::string path = unlinked ? "/proc/self/fd/" + where.unlinked.at(*unlinked)
+                                      : where.paths.Before(planned.mnt) + directory->path;
     const auto [place, first] = places_.try_emplace(path);
     if (first) place->second = PlaceOf(path);
     const std::optional<Place> there = PlaceOf(folder + name);
