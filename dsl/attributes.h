@@ -41,6 +41,10 @@ struct Describe<MmAttributes> {
       Optional("exe_opened_by", &MmAttributes::exe_opened_by,
                "a hard link to it that the dumper left: opened in its place, and removed when all "
                "is done"),
+      Optional(
+          "exe_mount", &MmAttributes::exe_mount,
+          "the id of the mount that it is in, where it is not looked up in the namespace of the "
+          "process"),
       Required("auxv", &MmAttributes::auxv, "type, value, type, value, …")};
 };
 
@@ -272,6 +276,9 @@ struct Describe<Attributes> {
       Optional("mounts", &Attributes::mounts,
                "mount_namespaces(7), likewise: all that is mounted there, in an order in which it "
                "can be made. Paths mean what they lead to there from then on"),
+      Optional("setns", &Attributes::setns,
+               "setns(2): the process enters, at once, namespaces that the root has made; its "
+               "children are born there. Its working and root directory become the root"),
       Optional("fs", &Attributes::fs, "working and root directory, umask"),
       Optional("mm", &Attributes::mm, "bounds of the address space, executable, auxv"),
       Optional("sigactions", &Attributes::sigactions, "those that are not SIG_DFL"),

@@ -76,7 +76,17 @@ struct Describe<Mount> {
                "the group whose events it gets; in no mount's `shared`: the caller's"),
       Optional("external", &Mount::external,
                "the key by which the caller of a restore says what is mounted"),
-      Optional("content", &Mount::content, "of a new tmpfs: a tar archive, compressed by gzip")};
+      Optional("content", &Mount::content, "of a new tmpfs: a tar archive, compressed by gzip"),
+      Optional("namespace", &Mount::namespace_id,
+               "the mount namespace that it is in, by an id of the program's own; absent: the one "
+               "that the root enters")};
+};
+
+template <>
+struct Describe<EnteredNamespaces> {
+  static constexpr auto kFields = std::tuple{
+      Optional("mnt", &EnteredNamespaces::mnt,
+               "the `namespace` of mounts; absent: the mount namespace that the root has entered")};
 };
 
 }  // namespace crgen

@@ -65,7 +65,7 @@ bool HasNamespaces(const Attributes& attributes) {
 
 /// But for what the process has set at its birth.
 std::shared_ptr<const Attributes> WithoutBirthState(const std::shared_ptr<const Attributes>& from) {
-  if (!HasNamespaces(*from) && !from->cgroup) return from;
+  if (!HasNamespaces(*from) && !from->cgroup && !from->setns) return from;
   auto attributes = std::make_shared<Attributes>(*from);
   attributes->time.reset();
   attributes->cgroup.reset();
@@ -73,6 +73,7 @@ std::shared_ptr<const Attributes> WithoutBirthState(const std::shared_ptr<const 
   attributes->ipc.reset();
   attributes->net.reset();
   attributes->mounts.clear();
+  attributes->setns.reset();
   return attributes;
 }
 
@@ -91,7 +92,8 @@ class Generation {
         spare_(snapshot),
         opener_(snapshot, tree_, spare_, out_),
         memory_(snapshot, tree_, descriptors_, spare_, opener_, read_page, out_),
-        places_(tree_.nodes.size(), nullptr) {}
+        places_(tree_.nodes.size(), nullptr),
+        mount_namespaces_(tree_.nodes.size()) {}
 
   Result Run(Diagnostics& diag);
 
@@ -99,6 +101,8 @@ class Generation {
   Result EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex child, Diagnostics& diag);
   void EmitRootState(Pid root);
   Result EmitMove(NodeIndex creator, NodeIndex child, Diagnostics& diag);
+  Result MoveToCgroups(NodeIndex creator, NodeIndex child, Attributes* attributes,
+                       Diagnostics& diag);
   void EmitTreeOp(const TreeOp& op, NodeIndex executor);
   void EmitThreads(NodeIndex node);
   void EmitEarlyThreads(NodeIndex node);
@@ -120,6 +124,7 @@ class Generation {
   MemoryPlan memory_;
   /// Where each node is, from its birth on; nullptr: where the restorer is.
   std::vector<const CgroupMembership*> places_;
+  std::vector<std::optional<std::uint64_t>> mount_namespaces_;  ///< likewise; absent: the root's
 };
 
 Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex child,
@@ -180,12 +185,26 @@ void Generation::EmitRootState(Pid root) {
 /// Of another process, to where it was.
 Result Generation::EmitMove(NodeIndex creator, NodeIndex child, Diagnostics& diag) {
   places_[child] = places_[creator];
+  mount_namespaces_[child] = mount_namespaces_[creator];
   const Process* process = tree_.Living(snapshot_, child);
   if (process == nullptr || process->attributes == nullptr) return Result::kOk;
-  const std::optional<CgroupMembership>& place = process->attributes->cgroup;
-  const Pid pid = tree_.nodes[child].pid;
+  auto attributes = std::make_shared<Attributes>();
+  if (Failed(MoveToCgroups(creator, child, attributes.get(), diag))) return Result::kError;
+  const auto& entered = process->attributes->setns;
+  const std::optional<std::uint64_t> mnt = entered ? entered->mnt : std::nullopt;
+  if (mount_namespaces_[child] != mnt) attributes->setns = EnteredNamespaces{mnt};
+  mount_namespaces_[child] = mnt;
+  if (!attributes->cgroup && !attributes->setns) return Result::kOk;
+  out_.Emit(tree_.nodes[child].pid, SetAttr{{}, std::move(attributes)});
+  return Result::kOk;
+}
+
+Result Generation::MoveToCgroups(NodeIndex creator, NodeIndex child, Attributes* attributes,
+                                 Diagnostics& diag) {
+  const std::optional<CgroupMembership>& place = tree_.Living(snapshot_, child)->attributes->cgroup;
   if (!place) {
     if (places_[creator] == nullptr) return Result::kOk;
+    const Pid pid = tree_.nodes[child].pid;
     diag.Unsupported(
         "pid " + std::to_string(pid),
         "the cgroups of the dumper, which no image names, while it is created by pid " +
@@ -193,12 +212,8 @@ Result Generation::EmitMove(NodeIndex creator, NodeIndex child, Diagnostics& dia
         Loss::kCgroups);
     return Result::kError;
   }
-  std::optional<CgroupMembership> moves = Moves(places_[creator], *place);
+  attributes->cgroup = Moves(places_[creator], *place);
   places_[child] = &*place;
-  if (!moves) return Result::kOk;
-  auto attributes = std::make_shared<Attributes>();
-  attributes->cgroup = std::move(moves);
-  out_.Emit(pid, SetAttr{{}, std::move(attributes)});
   return Result::kOk;
 }
 

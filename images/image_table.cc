@@ -46,7 +46,7 @@ constexpr ImageKind kKinds[] = {
     {"TIMENS", "timens-#.img", 0x43114433, "timens_entry", "", kNone, kPlanned, "SET_ATTR time: the clocks at the dump, those of the host (timens-0) or of the tree's own time namespace"},
     {"PIDNS", "pidns-#.img", 0x61157326, "pidns_entry", "", kNone, kUnsupported, "an external pid namespace"},
     {"USERNS", "userns-#.img", 0x55474906, "userns_entry", "", kNone, kPlanned, "FORK of the root: `uid_map`, `gid_map`"},
-    {"MNTS", "mountpoints-#.img", 0x55563928, "mnt_entry", "mnt_entry", kNone, kPlanned, "SET_ATTR mounts, of the root's namespace; what cannot be mounted anew is refused by name"},
+    {"MNTS", "mountpoints-#.img", 0x55563928, "mnt_entry", "mnt_entry", kNone, kPlanned, "SET_ATTR mounts, of all mount namespaces that a process is in; what cannot be mounted anew is refused by name"},
     {"IPC_VAR", "ipcns-var-#.img", 0x53115007, "ipc_var_entry", "", kNone, kPlanned, "SET_ATTR ipc"},
     {"IPCNS_SHM", "ipcns-shm-#.img", 0x46283044, "ipc_shm_entry", "ipc_shm_entry", kUnlisted, kPlanned, "SET_ATTR ipc: `shm`; one of huge pages is refused by name"},
     {"IPCNS_MSG", "ipcns-msg-#.img", 0x55453737, "ipc_msg_entry", "ipc_msg_entry", kUnlisted, kPlanned, "SET_ATTR ipc: `msg`"},
@@ -125,7 +125,8 @@ constexpr std::string_view kFieldsNotNeeded =
     "| `inotify_wd_entry.id`, `ignored_mask`, `fanotify_mark_entry.id`, "
     "`fanotify_mount_mark_entry.mnt_id`, `fh_entry.mnt_id` | numbers of the kernel or the dumper "
     "|\n"
-    "| `reg_file_entry.mnt_id` | checked: the path has to lead to that mount |\n"
+    "| `reg_file_entry.mnt_id` | checked: the path has to lead to that mount; where there are "
+    "several mount namespaces, `mount` |\n"
     "| `unix_sk_entry.mnt_id` | likewise |\n"
     "| `unix_sk_entry.backlog` of what does not listen | bytes that it has sent, which the "
     "receiver's queue has |\n"

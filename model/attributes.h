@@ -42,6 +42,7 @@ struct MmAttributes {
   Text exe;
   std::optional<UnlinkedId> exe_unlinked;  ///< where it has no name any more
   Rare<Text> exe_opened_by;                ///< a hard link to it that the dumper has left
+  Rare<std::uint64_t> exe_mount;           ///< as RegularFile::mount
   std::vector<Hex> auxv;                   ///< type, value, type, value, …
   friend bool operator==(const MmAttributes&, const MmAttributes&) = default;
 };
@@ -231,6 +232,8 @@ struct Attributes {
   Rare<NetNamespace> net;
   std::vector<Mount> mounts;  ///< in an order in which they can be made; none: the restorer's
 
+  /// Of a process in a mount namespace that is not the root's, and its children.
+  Rare<EnteredNamespaces> setns;
   std::optional<CgroupMembership> cgroup;  ///< of a thread too
   std::optional<FsAttributes> fs;
   std::optional<MmAttributes> mm;

@@ -83,7 +83,7 @@ class Planner {
   }
 
   bool IsOfCaller(std::size_t mount) const {
-    return !mounts_[mount].parent || mounts_[mount].external;
+    return mounts_[mount].IsFirstRoot() || mounts_[mount].external;
   }
 
   /// do_set_group() of the kernel takes them from a mount that has all of it.

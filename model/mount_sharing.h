@@ -35,7 +35,7 @@ struct SharingProblem {
   std::string what;
 };
 
-/// For all mounts of a namespace; mounts are private before. Absent: `*problem` says why not.
+/// For all mounts of a program; mounts are private before. Absent: `*problem` says why not.
 /// Linear, but for the order of the groups.
 std::optional<MountSharing> PlanSharing(const std::vector<Mount>& mounts, SharingProblem* problem);
 

@@ -50,7 +50,7 @@ struct IpcNamespace {
 };
 
 /// mnt_entry. One of four kinds:
-/// - the root of the namespace, which has no parent: the caller of a restore has it;
+/// - the root of the root's own namespace, which has no parent: the caller of a restore has it;
 /// - `external`: likewise, by its key;
 /// - a new file system: the first with its `superblock`;
 /// - a bind mount: the file system of an earlier one.
@@ -70,10 +70,20 @@ struct Mount {
   std::optional<std::uint64_t> master;  ///< the one whose events it gets; in no `shared`: outside
   std::optional<Text> external;
   std::optional<ImageBytes> content;  ///< of a tmpfs: an archive of tar(1), compressed by gzip(1)
+  /// The mount namespace that it is in; absent: the one of the tree's root.
+  std::optional<std::uint64_t> namespace_id;
   friend bool operator==(const Mount&, const Mount&) = default;
 
   bool IsNew() const { return !fstype.empty(); }
-  bool IsBind() const { return parent && !external && !IsNew(); }
+  /// The one that the caller of a restore has for the whole tree.
+  bool IsFirstRoot() const { return !parent && !namespace_id; }
+  bool IsBind() const { return !IsFirstRoot() && !external && !IsNew(); }
+};
+
+/// setns(2).
+struct EnteredNamespaces {
+  std::optional<std::uint64_t> mnt;  ///< absent: that of the tree's root
+  friend bool operator==(const EnteredNamespaces&, const EnteredNamespaces&) = default;
 };
 
 /// File systems that a mount can make anew.

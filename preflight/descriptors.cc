@@ -43,11 +43,14 @@ Fd FirstUnusedFd(const Program& program) {
 
 std::uint64_t SpareDescriptors(const Program& program) {
   // The service descriptors, and while a socket is made, two ends, a place, and the way back.
-  constexpr std::uint64_t kOwn = 8;
+  constexpr std::uint64_t kOwn = 10;
   std::uint64_t mounts = 0;  // the root holds all while it makes them
   for (const Command& command : program) {
     if (const auto* set = std::get_if<SetAttr>(&command.body)) {
-      mounts += set->attributes->mounts.size();
+      for (const Mount& mount : set->attributes->mounts) {
+        // The namespaces and their roots are held by all.
+        mounts += mount.parent || !mount.namespace_id ? 1 : 3;
+      }
     }
   }
   return kOwn + mounts;

@@ -23,6 +23,7 @@
 #include "preflight/file_facts.h"
 #include "preflight/file_look.h"
 #include "preflight/held_locks.h"
+#include "preflight/held_mounts.h"
 #include "preflight/limits.h"
 #include "preflight/question.h"
 #include "preflight/socket_files.h"
@@ -59,7 +60,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
       std::visit([&](const auto& state) { Set(state); }, late.state);
     }
     if (attributes.mm && !attributes.mm->exe_unlinked) CheckExecutable(*attributes.mm);
-    if (!attributes.fs) return;
+    if (!attributes.fs || IsElsewhere({})) return;
     const FsAttributes& fs = *attributes.fs;
     if (!fs.root_unlinked) CheckDirectory(fs.root.bytes);
     if (fs.root.bytes.size() > 1 && !fs.root_unlinked && roots_.insert(fs.root.bytes).second) {
@@ -86,6 +87,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const Eventpoll&) {}
   void Open(const File&, const Pipe&) {}
   void Open(const File& description, const Fifo& fifo) {
+    if (IsElsewhere(fifo.mount)) {
+      return CheckElsewhere(fifo.path, fifo.mount, fifo.unlinked || fifo.opened_by);
+    }
     if (fifo.unlinked) return CheckPlace(fifo.path.bytes, *fifo.unlinked, 0);
     if (fifo.opened_by && !CheckFolderOf(fifo.path.bytes)) return;
     const std::string& path = fifo.opened_by ? fifo.opened_by->bytes : fifo.path.bytes;
@@ -101,6 +105,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const UnixSocket& socket) {
     if (socket.backlog && !context_.other_network) CheckBacklog(*socket.backlog);
     if (!socket.HasFile() || socket.accept_from) return;
+    if (IsElsewhere({})) {
+      return findings_.Unsupported("the socket " + socket.Path() + kElsewhere);
+    }
     const std::string path = socket.Path();
     if (Later(path)) return;
     const Facts& folder = look_.LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
@@ -185,7 +192,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const NamespaceFile&) {}  // every process is in one of each type
   void Open(const File& description, const TunFile& tun) {
     const std::string& path = tun.path.bytes;
-    if (Later(path)) return;
+    if (IsElsewhere({}) || Later(path)) return;
     const Facts& facts = Look(path, description.flags.Has(O_NOFOLLOW));
     if (!IsThere(facts, path, "modprobe tun")) return;
     constexpr unsigned kMajor = 10, kMinor = 200;
@@ -243,6 +250,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
 
   void Open(const File& description, const RegularFile& file) {
+    if (IsElsewhere(file.mount)) {
+      return CheckElsewhere(file.path, file.mount, file.unlinked || file.opened_by);
+    }
     if (file.unlinked) {
       const std::uint64_t pos = description.flags.Has(O_PATH) ? 0 : file.pos.value_or(0);
       return CheckPlace(file.path.bytes, *file.unlinked, pos);
@@ -296,10 +306,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   /// False: there is no mount to make it in.
   bool CheckFolderOf(const std::string& path) {
-    if (root_.IsMadeInside(path)) {
-      findings_.Unsupported("the unlinked file " + Printable(path) + kMadeInside);
-      return false;
-    }
+    if (!CanMakeIn(context_, path, root_)) return false;
     if (context_.user && root_.IsMadeLater(path)) {
       findings_.Unsupported("the unlinked file " + Printable(path) +
                             " in a file system of a user namespace of the plan's own");
@@ -422,6 +429,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   /// prctl(2), PR_SET_MM_EXE_FILE.
   void CheckExecutable(const MmAttributes& mm) {
+    if (IsElsewhere(mm.exe_mount)) {
+      return CheckElsewhere(mm.exe, mm.exe_mount, mm.exe_opened_by.has_value());
+    }
     if (mm.exe_opened_by && !CheckFolderOf(mm.exe.bytes)) return;
     const std::string& path = mm.exe_opened_by ? mm.exe_opened_by->bytes : mm.exe.bytes;
     if (Later(path)) return;
@@ -449,6 +459,23 @@ class FileQuestion : public QuestionOn<FileQuestion> {
                       "run as its owner, or with "
                       "CAP_DAC_READ_SEARCH");
     }
+  }
+
+  /// In a mount namespace that nobody has looked into, for it is not there yet.
+  bool IsElsewhere(const Rare<std::uint64_t>& mount) const {
+    return IsInOtherMounts(context_, pid_, mount);
+  }
+  static constexpr const char* kElsewhere = " in a mount namespace that is not the root's";
+
+  /// `made`: by the supervisor, or there by another name.
+  void CheckElsewhere(const Text& path, const Rare<std::uint64_t>& mount, bool made) {
+    if (!made) return;
+    if (!mount) {
+      return findings_.Unsupported("the unlinked file " + Printable(path.bytes) + kElsewhere);
+    }
+    const auto found = std::ranges::find(*context_.mounts, *mount, &Mount::id);
+    const RootView there(context_.mounts, context_.files, found->namespace_id);
+    (void)CanMakeIn(context_, path.bytes, there);
   }
 
   /// Only the restore can show it: it is there with a process of the plan, or on another /proc.

@@ -3,6 +3,7 @@
 
 #include <linux/sched.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "preflight/question.h"
@@ -15,7 +16,27 @@ void Findings::Add(Severity severity, const std::string& what, const std::string
   diag_.Add({severity, CommandPlace((*program_)[index_], index_), what, index_, advice});
 }
 
+bool IsInOtherMounts(const Context& context, Pid pid, const Rare<std::uint64_t>& mount) {
+  if (context.mounts == nullptr) return false;
+  if (!mount) return context.entered.contains(pid);
+  const auto found = std::ranges::find(*context.mounts, *mount, &Mount::id);
+  return found != context.mounts->end() && found->namespace_id.has_value();
+}
+
 namespace {
+
+void FollowMounts(const Command& command, Context* context) {
+  if (context->mounts == nullptr) return;
+  if (const auto* fork = std::get_if<Fork>(&command.body)) {
+    context->entered.erase(fork->child_pid);
+    const auto from = context->entered.find(command.pid);
+    if (from != context->entered.end()) context->entered[fork->child_pid] = from->second;
+  }
+  const auto* set = std::get_if<SetAttr>(&command.body);
+  if (set == nullptr || !set->attributes->setns) return;
+  const auto& mnt = set->attributes->setns->mnt;
+  mnt ? (void)(context->entered[command.pid] = *mnt) : (void)context->entered.erase(command.pid);
+}
 
 void LookAtNamespaces(const Attributes& attributes, Context* context) {
   if (!attributes.mounts.empty()) context->mounts = &attributes.mounts;
@@ -67,6 +88,7 @@ Result Preflight(const Program& program, const PreflightOptions& options, HostFi
   }
   for (std::size_t i = 0; i < program.size(); ++i) {
     findings.GoTo(program, i);
+    FollowMounts(program[i], &context);
     for (const auto& question : questions) question->Ask(program[i]);
   }
   for (const auto& question : questions) question->Finish();

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <utility>
 #include <vector>
@@ -53,12 +54,18 @@ struct Context {
   Host& host;                         ///< who is asked
   std::unordered_set<Pid> pids = {};  ///< of all processes and threads that the program makes
   bool own_numbers = false;           ///< every number is free: the option, or a CLONE_NEWPID
-  const std::vector<Mount>* mounts = nullptr;  ///< of the program's mount namespace; null: none
+  const std::vector<Mount>* mounts = nullptr;  ///< of the program's mount namespaces; null: none
   bool other_network = false;  ///< it has another network namespace than this process
   bool new_network = false;    ///< a new one
+  /// Processes that are in another mount namespace than the root, as far as the walk has come.
+  std::unordered_map<Pid, std::uint64_t> entered = {};
   /// It has a user namespace of its own: whoever is in there has no rights outside.
   std::optional<UserNamespace> user = std::nullopt;
 };
+
+/// Whether only the restore makes the mount namespace in which `pid` looks up a path that is said
+/// to be in `mount`.
+bool IsInOtherMounts(const Context& context, Pid pid, const Rare<std::uint64_t>& mount);
 
 /// Whether a tool of that name can be run.
 bool IsInPath(const std::string& tool);

@@ -15,14 +15,15 @@ RootView::Way RootView::WayTo(const std::string& path) const {
   const std::string below(PathBelow(path, mount.mountpoint.bytes));
   if (mount.IsNew()) return {};
   if (mount.external) return {files_.place(MountPlace(mount.external->bytes)), below};
-  if (!mount.parent) return {files_.place(RootPlace()), below};
-  // A bind mount: of the root's file system, or of a new one.
+  if (mount.IsFirstRoot()) return {files_.place(RootPlace()), below};
+  // A bind mount: of what the caller gives, or of a new file system.
   const auto base = std::ranges::find_if(
       *mounts_, [&](const Mount& it) { return it.superblock == mount.superblock; });
-  if (base->parent) return {};
+  if (base->IsNew()) return {};
   const std::string part(PathBelow(mount.root.bytes, base->root.bytes));
   const bool both = !part.empty() && !below.empty();
-  return {files_.place(RootPlace()), part + (both ? "/" : "") + below};
+  const std::string place = base->external ? MountPlace(base->external->bytes) : RootPlace();
+  return {files_.place(place), part + (both ? "/" : "") + below};
 }
 
 bool RootView::IsMadeLater(const std::string& path) const {

@@ -2,7 +2,9 @@
 // Where the paths of a plan begin.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,11 +21,13 @@ inline constexpr const char* kMadeInside =
 /// them.
 class RootView {
  public:
-  /// `mounts`, which may be null, and `files` must outlive this.
-  RootView(const std::vector<Mount>* mounts, const HostFiles& files) : files_(files) {
+  /// `mounts`, which may be null, and `files` must outlive this. `in`: the mount namespace.
+  RootView(const std::vector<Mount>* mounts, const HostFiles& files,
+           std::optional<std::uint64_t> in = std::nullopt)
+      : files_(files) {
     if (mounts == nullptr) return;
     mounts_ = mounts;
-    paths_ = std::make_unique<const MountPaths>(*mounts);
+    paths_ = std::make_unique<const MountPaths>(*mounts, in);
   }
 
   bool IsOwn() const { return mounts_ == nullptr; }
@@ -34,6 +38,10 @@ class RootView {
   int Open(const std::string& path, int flags) const;
   /// Whether only a process of the tree makes the mount in which `path` lies.
   bool IsMadeInside(const std::string& path) const;
+  /// The mount in which an absolute path lies; nullptr: it is in this process's own.
+  const Mount* MountOf(const std::string& path) const {
+    return IsOwn() ? nullptr : paths_->MountOf(path);
+  }
   /// A file of the file system in which `path` lies, or which has that device in the plan, as far
   /// as the caller gives it; -1: he does not.
   int FileSystemOf(const std::string& path) const;

@@ -21,6 +21,7 @@
 #include "restorer/held_connections.h"
 #include "restorer/late_files.h"
 #include "restorer/lease_breaks.h"
+#include "restorer/mount_spaces.h"
 #include "restorer/mounts.h"
 #include "restorer/step_times.h"
 
@@ -41,6 +42,7 @@ class Compiler {
         arena_(arena),
         script_(script),
         taken_over_(FindTakenOver(program)),
+        spaces_(FindMountSpaces(program, schedule, services)),
         lease_breaks_(FindLeaseBreaks(program, script.late_files, services)) {}
 
   void Run() {
@@ -90,7 +92,7 @@ class Compiler {
     setup.service_fd = preflight::FirstUnusedFd(program_);
     setup.source_fd = setup.service_fd + 1;
     setup.root_fd = setup.source_fd + 1;
-    setup.own_mounts = services_.own_mounts;
+    setup.mount_namespaces = static_cast<std::int32_t>(services_.spaces.size());
     setup.user_namespace = services_.user != nullptr;
     setup.arena_start = arena_.start();
     setup.arena_end = arena_.end();
@@ -190,7 +192,7 @@ class Compiler {
     std::vector<Op> ops;
     ops.reserve(planned.steps.size());
     ProcessAttributes attributes;
-    attributes.Begin(script_.processes[index], services_);
+    attributes.Begin(script_.processes[index], services_, spaces_.of_process[index]);
     for (std::uint32_t number : planned.steps) {
       const Step& step = schedule_.steps[number];
       command_ = step.command;
@@ -271,18 +273,13 @@ class Compiler {
       add(OpKind::kMounts,
           [&](Op& op) { op.mounts = CompileMounts(attributes.mounts, services_, arena_); });
     }
+    if (attributes.setns && services_.own_mounts) {
+      add(OpKind::kEnterMounts,
+          [&](Op& op) { op.enter_mounts = {services_.spaces.at(attributes.setns->mnt)}; });
+    }
     if (attributes.fs) {
-      add(OpKind::kDirectories, [&](Op& op) {
-        const FsAttributes& fs = *attributes.fs;
-        const auto text = [&](const Text& path, const std::optional<UnlinkedId>& unlinked) {
-          return arena_.Text(unlinked ? services_.unlinked.at(*unlinked) : path.bytes);
-        };
-        op.directories.cwd = text(fs.cwd, fs.cwd_unlinked);
-        op.directories.cwd_held = fs.cwd_unlinked.has_value();
-        op.directories.root = fs.root.bytes == "/" ? nullptr : text(fs.root, fs.root_unlinked);
-        op.directories.root_held = fs.root_unlinked.has_value();
-        op.directories.umask = fs.umask ? static_cast<std::int32_t>(*fs.umask) : -1;
-      });
+      add(OpKind::kDirectories,
+          [&](Op& op) { op.directories = DirectoriesOf(*attributes.fs, services_, arena_); });
     }
   }
 
@@ -375,7 +372,9 @@ class Compiler {
                            taken_over_.contains(command_),
                            owners_[schedule_.executor[command_]],
                            listeners_,
-                           script_.socket_files};
+                           script_.socket_files,
+                           script_.setup->root_fd,
+                           spaces_.OfCommand(command_)};
     std::visit([&]<typename Body>(const Body& body) { FileRestorer<Body>::Compile(body, context); },
                open.file->body);
   }
@@ -474,6 +473,7 @@ class Compiler {
   Arena& arena_;
   Script& script_;
   const std::unordered_set<std::size_t> taken_over_;
+  const MountSpaces spaces_;
   const LeaseBreaks lease_breaks_;
   std::size_t command_ = 0;
   std::vector<std::uint32_t> creator_;      ///< of each process

@@ -67,7 +67,9 @@ const user_desc* TlsOf(const std::map<std::uint32_t, TlsDescriptor>& from, Arena
   return arena.Copy(to);
 }
 
-const MemoryState* MemoryOf(const MmAttributes& mm, const Services& services, Arena& arena) {
+/// `space`: of the process.
+const MemoryState* MemoryOf(const MmAttributes& mm, std::int32_t space, const Services& services,
+                            Arena& arena) {
   const std::uint64_t bounds[] = {mm.start_code.value,  mm.end_code.value,  mm.start_data.value,
                                   mm.end_data.value,    mm.start_brk.value, mm.brk.value,
                                   mm.start_stack.value, mm.arg_start.value, mm.arg_end.value,
@@ -79,15 +81,19 @@ const MemoryState* MemoryOf(const MmAttributes& mm, const Services& services, Ar
   to->auxv = arena.Copy(auxv);
   to->auxv_size = static_cast<std::uint32_t>(auxv.size() * sizeof(std::uint64_t));
   if (mm.exe_unlinked || mm.exe_opened_by) {
-    to->exe = arena.Text(mm.exe_unlinked ? services.unlinked.at(*mm.exe_unlinked)
-                                         : services.linked.at(LinkKey(mm.exe, *mm.exe_opened_by)));
-    to->exe_check = {nullptr, -1, 0, false};
+    to->exe = arena.Text(
+        mm.exe_unlinked ? services.unlinked.at(*mm.exe_unlinked)
+                        : services.linked.at(LinkKey(mm.exe, *mm.exe_opened_by, mm.exe_mount)));
+    to->exe_check = {nullptr, -1, 0, false, false};
+    to->space = -1;
     return to;
   }
-  to->below_root = services.own_mounts;
+  if (mm.exe_mount) space = services.space_of.at(*mm.exe_mount);
+  to->space = services.own_mounts ? space : -1;
   to->exe = arena.Text(services.own_mounts ? mm.exe.bytes.substr(1) : "../root" + mm.exe.bytes);
-  const int held = services.files->file(mm.exe.bytes);
-  to->exe_check = {held < 0 ? nullptr : arena.Text(std::to_string(held)), -1, 0, false};
+  const int held = space == 0 ? services.files->file(mm.exe.bytes) : -1;
+  to->exe_check = {held < 0 ? nullptr : arena.Text(std::to_string(held)), -1, 0, false,
+                   space != 0 || mm.exe_mount};
   return to;
 }
 
@@ -188,6 +194,19 @@ SocketOwner SocketOwnerOf(const Creds& creds, Arena& arena) {
           static_cast<std::uint32_t>(creds.groups.size())};
 }
 
+DirectoriesOp DirectoriesOf(const FsAttributes& fs, const Services& services, Arena& arena) {
+  const auto text = [&](const Text& path, const std::optional<UnlinkedId>& unlinked) {
+    return arena.Text(unlinked ? services.unlinked.at(*unlinked) : path.bytes);
+  };
+  DirectoriesOp to;
+  to.cwd = text(fs.cwd, fs.cwd_unlinked);
+  to.root = fs.root.bytes == "/" ? nullptr : text(fs.root, fs.root_unlinked);
+  to.umask = fs.umask ? static_cast<std::int32_t>(*fs.umask) : -1;
+  to.cwd_held = fs.cwd_unlinked.has_value();
+  to.root_held = fs.root_unlinked.has_value();
+  return to;
+}
+
 ClocksOp ClocksOf(const Clocks& clocks, const OwnState& own) {
   return {Sum(clocks.monotonic, own.monotonic_offset), Sum(clocks.boottime, own.boottime_offset)};
 }
@@ -239,8 +258,9 @@ OwnState ReadOwnState() {
   return own;
 }
 
-void ProcessAttributes::Begin(Process* process, const Services& services) {
+void ProcessAttributes::Begin(Process* process, const Services& services, std::int32_t space) {
   services_ = &services;
+  space_ = space;
   process_ = process;
   process->personality = -1;
   process->dumpable = -1;
@@ -265,7 +285,7 @@ void ProcessAttributes::SetProcess(const OwnState& own, Arena& arena) {
   Lists lists;
   for (const Set& set : sets_[process.pid]) {
     const Attributes& from = *set.attributes;
-    if (from.mm) process.memory = MemoryOf(*from.mm, *services_, arena);
+    if (from.mm) process.memory = MemoryOf(*from.mm, space_, *services_, arena);
     lists.Add(from, set.of_thread);
     if (from.timers) process.interval_timers = IntervalTimersOf(*from.timers, arena);
     if (from.personality) process.personality = static_cast<std::int64_t>(from.personality->value);

@@ -14,6 +14,9 @@ namespace crgen::restorer {
 /// Those of its ids that sockets keep.
 SocketOwner SocketOwnerOf(const Creds& creds, Arena& arena);
 
+/// Where a process is to be, and below what.
+DirectoriesOp DirectoriesOf(const FsAttributes& fs, const Services& services, Arena& arena);
+
 /// What the root's new time namespace is to show.
 ClocksOp ClocksOf(const Clocks& clocks, const OwnState& own);
 
@@ -25,8 +28,9 @@ void AddTakeIds(const Process* root, std::vector<Birth>* births, std::vector<Op>
 class ProcessAttributes {
  public:
   /// Before the first Add(). The restorer itself (pid 0) has no threads, and no attributes.
-  /// `services`, which hold executables, must outlive this.
-  void Begin(Process* process, const Services& services);
+  /// `services`, which hold executables, must outlive this. `space`: the number of the mount
+  /// namespace in which the process ends.
+  void Begin(Process* process, const Services& services, std::int32_t space);
   /// `command`: the index of the SET_ATTR in the program.
   void Add(const SetAttr& set, std::size_t command);
   /// Absent: not set.
@@ -46,6 +50,7 @@ class ProcessAttributes {
 
   Process* process_ = nullptr;
   const Services* services_ = nullptr;
+  std::int32_t space_ = 0;
   std::unordered_map<Pid, std::vector<Set>> sets_;  ///< by tid, in order
 };
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -53,7 +54,7 @@ void Remove(const Entry& entry, const preflight::RootView& root) {
   close(folder);
 }
 
-void RemoveMomentaryNames(int names, const preflight::RootView& root) {
+void RemoveMomentaryNames(int names, const std::vector<Mount>* mounts, const HostFiles& places) {
   std::vector<Entry> left;
   Entry entry;
   for (off_t at = 0; pread(names, &entry, sizeof entry, at) == sizeof entry; at += sizeof entry) {
@@ -61,7 +62,10 @@ void RemoveMomentaryNames(int names, const preflight::RootView& root) {
   }
   // What is inside of a folder goes before it.
   std::ranges::sort(left, std::greater(), [](const Entry& it) { return std::strlen(it.folder); });
-  for (const Entry& it : left) Remove(it, root);
+  for (const Entry& it : left) {
+    const auto mnt = it.elsewhere ? std::optional(it.mnt) : std::nullopt;
+    Remove(it, preflight::RootView(mounts, places, mnt));
+  }
 }
 
 }  // namespace
@@ -73,7 +77,7 @@ void RemoveLeftNames(const Program& program, const NamespaceOptions& options,
   if (mounts != nullptr) HoldPlaces(options, &places);
   const preflight::RootView root(mounts, places);
   RemoveSocketFiles(program, root, records.board);
-  RemoveMomentaryNames(records.names, root);
+  RemoveMomentaryNames(records.names, mounts, places);
 }
 
 }  // namespace crgen::restorer

@@ -34,8 +34,10 @@ NameRecord::NameRecord(int file) : file_(file) {
 }
 
 long NameRecord::Announce(const std::string& folder, const std::string& name,
-                          const struct stat* known) {
+                          std::optional<std::uint64_t> mnt, const struct stat* known) {
   Entry it = {};
+  it.elsewhere = mnt.has_value();
+  it.mnt = mnt.value_or(0);
   if (name.size() >= sizeof it.name || folder.size() >= sizeof it.folder) return -1;
   if (known != nullptr) {
     it.known = true;
@@ -76,6 +78,7 @@ Place::Place(const TreePaths& paths, const std::string& file, NameRecord* on_rec
     : name(file.substr(file.rfind('/') + 1)),
       folder(paths.Open(file.substr(0, file.rfind('/') + 1), O_DIRECTORY)),
       path(file.substr(0, file.rfind('/') + 1)),
+      mnt(paths.in()),
       record(on_record) {}
 
 bool SameInode(const struct stat& a, const struct stat& b) {

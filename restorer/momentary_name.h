@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <ctime>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,13 +41,17 @@ class NameRecord {
     std::uint64_t device, inode;
     timespec since;  ///< announced, by the clock that file systems take
     char name[256];
+    bool elsewhere;     ///< in a mount namespace that is not the root's:
+    std::uint64_t mnt;  ///< this one
     char folder[4096];  ///< as the tree has it
   };
 
   /// `file` is written behind what it has, and not closed.
   explicit NameRecord(int file);
-  /// What is about to be made there; the entry's number, or -1: a path is too long.
-  long Announce(const std::string& folder, const std::string& name, const struct stat* known);
+  /// What is about to be made there, in that mount namespace; the entry's number, or -1: a path is
+  /// too long.
+  long Announce(const std::string& folder, const std::string& name,
+                std::optional<std::uint64_t> mnt, const struct stat* known);
   void Made(long entry, const struct stat& file);
   void Forget(long entry);
 
@@ -63,13 +68,19 @@ class NameRecord {
 struct Place {
   /// `on_record`, which may be null, must outlive this.
   Place(const TreePaths& paths, const std::string& file, NameRecord* on_record = nullptr);
-  /// Takes over `in`, which `in_path` leads to.
-  Place(std::string base, int in, std::string in_path, NameRecord* on_record)
-      : name(std::move(base)), folder(in), path(std::move(in_path)), record(on_record) {}
+  /// Takes over `in`, which `in_path` leads to in the mount namespace `in_mnt`.
+  Place(std::string base, int in, std::string in_path, std::optional<std::uint64_t> in_mnt,
+        NameRecord* on_record)
+      : name(std::move(base)),
+        folder(in),
+        path(std::move(in_path)),
+        mnt(in_mnt),
+        record(on_record) {}
 
   std::string name;
   ScopedFd folder;
-  std::string path;  ///< of the folder
+  std::string path;                  ///< of the folder
+  std::optional<std::uint64_t> mnt;  ///< where that is looked up; absent: in the root's namespace
   NameRecord* record = nullptr;
   long entry = -1;  ///< of the record
 };
@@ -112,7 +123,8 @@ int MakeUnderFreeName(const std::string& path, Place* place, auto&& make,
   for (int number = 0;; ++number) {
     if (number != 0) place->name = OtherName(wanted, number);
     NameRecord* const record = place->record;
-    if (record != nullptr) place->entry = record->Announce(place->path, place->name, known);
+    if (record != nullptr)
+      place->entry = record->Announce(place->path, place->name, place->mnt, known);
     const int made = make(place->name.c_str());
     if (record != nullptr && made < 0) record->Forget(place->entry);
     if (made >= 0 && number != 0) WarnOfOtherName(path, place->name);

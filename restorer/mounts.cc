@@ -2,6 +2,7 @@
 #include "restorer/mounts.h"
 
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 
 #include "model/mount_paths.h"
 #include "model/mount_sharing.h"
+#include "preflight/held_mounts.h"
 #include "preflight/namespace_options.h"
 #include "restorer/namespaces.h"
 #include "restorer/problem.h"
@@ -161,10 +163,14 @@ std::string MakeReadOnly(const Mount& mount, int made) {
   return problem;
 }
 
+/// Where the caller has it.
+int PlaceOf(const Mount& mount, const Services& services) {
+  return services.files->place(mount.external ? MountPlace(mount.external->bytes) : RootPlace());
+}
+
 /// A copy of what is mounted where the caller says, without what is mounted below.
 int CopyOf(const Mount& mount, const Services& services, std::string* problem) {
-  const int place =
-      services.files->place(mount.external ? MountPlace(mount.external->bytes) : RootPlace());
+  const int place = PlaceOf(mount, services);
   if (services.user != nullptr) {
     const char* call = "";
     const int copy = services.user->CopyMount(place, AttributesOf(mount), &call);
@@ -177,8 +183,51 @@ int CopyOf(const Mount& mount, const Services& services, std::string* problem) {
   return static_cast<int>(copy);
 }
 
+/// Of a bind mount, the part of what `mount` is that it is of; -1: there is none, or something else
+/// is mounted there.
+int PartOf(const Mount& mount, int base, const Mount& bind) {
+  const std::string below(PathBelow(bind.root.bytes, mount.root.bytes));
+  if (below.empty()) return fcntl(base, F_DUPFD_CLOEXEC, 0);
+  return OpenPath(base, below, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV);
+}
+
+/// `base`: what the bind mount is of, which may be mounted nowhere (since Linux 6.15).
+std::string HoldBind(const Mount& mount, int base, const Mount& bind, Services* services) {
+  const int part = PartOf(mount, base, bind);
+  if (part < 0) return Failed(bind, "open of " + bind.root.bytes);
+  const long copy = FailsOnPurpose() ? -1
+                                     : syscall(SYS_open_tree, part, "",
+                                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  std::string problem = copy < 0 ? Failed(bind, "open_tree") : "";
+  close(part);
+  if (copy >= 0) services->mounts[bind.id] = static_cast<int>(copy);
+  return problem;
+}
+
+/// Those bind mounts of the caller's, or of new file systems, in which something is to be made
+/// before the tree is there.
+std::string HoldBinds(const Program& program, preflight::BindOf kind, Services* services) {
+  const std::vector<Mount>* mounts = OwnMounts(program);
+  if (mounts == nullptr || services->user != nullptr) return "";
+  const std::set<std::uint64_t> held = preflight::FindHeldBinds(program, *mounts);
+  for (const Mount& bind : *mounts) {
+    if (!held.contains(bind.id) || preflight::KindOfBind(*mounts, bind) != kind) continue;
+    const Mount& base = preflight::BaseOf(*mounts, bind);
+    std::string problem = HoldBind(base, services->mounts.at(base.id), bind, services);
+    if (!problem.empty() && kind == preflight::BindOf::kGiven) {
+      // On older kernels, from where the caller has it; there something may be mounted on the way.
+      problem = HoldBind(base, PlaceOf(base, *services), bind, services);
+    }
+    if (!problem.empty()) return problem;
+  }
+  return "";
+}
+
 std::string Copy(const Mount& mount, Services* services) {
   services->own_mounts = true;
+  const auto number = static_cast<std::int32_t>(services->spaces.size());
+  services->space_of[mount.id] =
+      services->spaces.try_emplace(mount.namespace_id, number).first->second;
   if (mount.IsBind() || mount.IsNew()) return "";
   std::string problem;
   const int copy = CopyOf(mount, *services, &problem);
@@ -217,11 +266,15 @@ std::string ForEachMount(const Program& program, Each&& each) {
 bool IsMadeOutside(const Mount& mount) { return mount.IsNew() && !IsMadeInside(mount); }
 
 std::string CopyMounts(const Program& program, Services* services) {
-  return ForEachMount(program, [&](const Mount& mount) { return Copy(mount, services); });
+  std::string problem =
+      ForEachMount(program, [&](const Mount& mount) { return Copy(mount, services); });
+  return problem.empty() ? HoldBinds(program, preflight::BindOf::kGiven, services) : problem;
 }
 
 std::string MakeFileSystems(const Program& program, unsigned timeout, Services* services) {
-  return ForEachMount(program, [&](const Mount& mount) { return Make(mount, timeout, services); });
+  std::string problem =
+      ForEachMount(program, [&](const Mount& mount) { return Make(mount, timeout, services); });
+  return problem.empty() ? HoldBinds(program, preflight::BindOf::kNew, services) : problem;
 }
 
 int OwnDevpts(const Program& program, const Services& services) {
@@ -249,6 +302,7 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
     by_id.emplace(mount.id, i);
     if (mount.superblock) by_superblock.try_emplace(*mount.superblock, i);
     MountStep step = {};
+    step.space = services.space_of.at(mount.id);
     step.parent = step.base = step.held = step.first_bind = step.next_bind = -1;
     step.mountpoint = arena.Text(mount.mountpoint.bytes);
     step.below_parent = step.below_base = arena.Text("");

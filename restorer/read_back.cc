@@ -141,6 +141,7 @@ void ReadBack::Plan(Pid pid, const Fork& fork) {
   threads_[fork.child_pid] = {own_thread_};
   PlannedProcess child = own_process_;
   child.directories = processes_[pid].directories;
+  child.mnt = processes_[pid].mnt;
   if (!fork.flags.Has(CLONE_FS)) {
     child.directories = std::make_shared<Directories>(*child.directories);
   }
@@ -211,21 +212,25 @@ void ReadBack::PlanProcess(const Attributes& attributes, PlannedProcess& process
       process.facts.limits[limit.resource.value] = {limit.cur, limit.max};
     }
   }
+  if (attributes.setns) process.mnt = attributes.setns->mnt;
   if (attributes.fs) {
     const FsAttributes& fs = *attributes.fs;
     *process.directories = {{fs.cwd.bytes, fs.cwd_unlinked}, {fs.root.bytes, fs.root_unlinked}};
   }
 }
 
-/// Nobody is told to leave the root's: all that descend from it are in the same.
-void ReadBack::CompareNamespaces(pid_t pid, bool is_root, Comparison& comparison) {
+/// Nobody is told to leave the root's, but its mounts: all that descend from it are in the same.
+void ReadBack::CompareNamespaces(pid_t pid, bool is_root, const PlannedProcess& planned,
+                                 const TreePaths& paths, Comparison& comparison) {
   Namespaces found = {};
   if (!ReadNamespaces(pid, &found)) comparison.Differ("namespaces", "known", std::strerror(errno));
   if (is_root) root_namespaces_ = found;
   for (std::size_t i = 0; i < kNamespaces.size(); ++i) {
     const std::string_view name = kNamespaces[i];
     const bool is_own = (own_mounts_ && name == "mnt") || (cgroup_namespace_ && name == "cgroup");
-    if (!is_root) {
+    if (planned.mnt && name == "mnt") {
+      comparison.Same(kNamespaces[i], paths.InodeOf(*planned.mnt), found[i]);
+    } else if (!is_root) {
       comparison.Same(kNamespaces[i], root_namespaces_[i], found[i]);
     } else if (ids_.user && name == "user") {
       comparison.Same(kNamespaces[i], user_.inode(), found[i]);
@@ -250,7 +255,7 @@ void ReadBack::CompareUser(pid_t root, Comparison& comparison) const {
 
 RestoreProblem ReadBack::Check(const Script& script, const TreePaths& paths,
                                const std::map<UnlinkedId, std::string>& unlinked) {
-  const Where where = {paths.Before(), unlinked};
+  const Where where = {paths, unlinked};
   for (const ThreadStart& start : script.threads) {
     const Thread& thread = *start.thread;
     const bool leader = &thread == &thread.process->threads[0];
@@ -264,7 +269,8 @@ RestoreProblem ReadBack::Check(const Script& script, const TreePaths& paths,
     const bool is_root = &start == script.threads.data();
     if (is_root) CompareUser(start.number, comparison);
     if (leader) {
-      CompareNamespaces(start.number, is_root, comparison);
+      const PlannedProcess& planned = processes_.at(thread.process->pid);
+      CompareNamespaces(start.number, is_root, planned, paths, comparison);
       ProcessFacts process;
       if (!ReadLimits(start.number, &process.limits)) {
         return {ErrorText("reading back " + NameOf(thread)), -1};
@@ -322,8 +328,8 @@ void ReadBack::CompareProcess(const ThreadStart& start, const ProcessFacts& foun
       {"/cwd", &planned.directories->cwd}, {"/root", &planned.directories->root}};
   for (const auto& [name, directory] : directories) {
     const auto& unlinked = directory->unlinked;
-    const std::string path =
-        unlinked ? "/proc/self/fd/" + where.unlinked.at(*unlinked) : where.root + directory->path;
+    const std::string path = unlinked ? "/proc/self/fd/" + where.unlinked.at(*unlinked)
+                                      : where.paths.Before(planned.mnt) + directory->path;
     const auto [place, first] = places_.try_emplace(path);
     if (first) place->second = PlaceOf(path);
     const std::optional<Place> there = PlaceOf(folder + name);

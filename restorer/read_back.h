@@ -53,12 +53,13 @@ class ReadBack {
   };
   /// Where those of the program are.
   struct Where {
-    std::string root;  ///< before all paths
+    const TreePaths& paths;
     const std::map<UnlinkedId, std::string>& unlinked;
   };
   struct PlannedProcess {
     ProcessFacts facts;
     Pid filtering = 0;                         ///< the thread that gives filters to all others
+    std::optional<std::uint64_t> mnt;          ///< namespace; absent: the root's
     std::shared_ptr<Directories> directories;  ///< several processes' with CLONE_FS
   };
   struct Place {
@@ -73,7 +74,8 @@ class ReadBack {
   void PlanThread(const Attributes& attributes, PlannedThread& thread) const;
   static void PlanProcess(const Attributes& attributes, PlannedProcess& process);
   class Comparison;
-  void CompareNamespaces(pid_t pid, bool is_root, Comparison& comparison);
+  void CompareNamespaces(pid_t pid, bool is_root, const PlannedProcess& planned,
+                         const TreePaths& paths, Comparison& comparison);
   void CompareUser(pid_t root, Comparison& comparison) const;
   void CompareThread(const ThreadStart& start, ThreadFacts found, Comparison& comparison) const;
   void CompareProcess(const ThreadStart& start, const ProcessFacts& found, const Where& where,

@@ -15,7 +15,7 @@ namespace crgen::restorer {
 
 void RemoveLinks(const std::vector<DumpersLink>& links, const TreePaths& paths) {
   for (const DumpersLink& it : links) {
-    const Place place(paths, it.path);
+    const Place place(paths.In(it.mnt), it.path);
     struct stat now;
     const bool there =
         place.folder.get() >= 0 &&

@@ -61,6 +61,7 @@ enum class OpKind : uint32_t {
   kClocks,
   kEnterCgroups,
   kMounts,
+  kEnterMounts,
   kTakeIds,
   kNothing,  ///< only waits and signals
 };
@@ -94,6 +95,7 @@ struct FileCheck {
   int64_t size;      ///< -1: any
   uint32_t mode;     ///< st_mode; 0: any
   bool fifo;         ///< it must be one, else it must be none
+  bool no_links;     ///< on the way to it: below the directory that it is opened from
 };
 
 /// kOpenPipe, kOpenFifo: what is beside the description.
@@ -114,7 +116,9 @@ struct OpenOp {
   const char* path;
   int32_t created;         ///< the supervisor's descriptor to take over instead; -1: none
   const FileCheck* check;  ///< null: what the supervisor has made
-  int32_t directory;       ///< AT_FDCWD, or the service descriptor for what the supervisor holds
+  /// AT_FDCWD, the service descriptor for what the supervisor holds, or the root of a mount
+  /// namespace.
+  int32_t directory;
   int32_t fd;
   uint32_t flags;
   bool cloexec;
@@ -329,6 +333,7 @@ struct Op {
     ClocksOp clocks;
     CgroupsOp cgroups;
     MountsOp mounts;
+    EnterMountsOp enter_mounts;
     SocketOptionsOp options;
     ShutdownOp shutdown;
   };
@@ -368,7 +373,7 @@ struct MemoryState {
   const uint64_t* auxv;
   uint32_t auxv_size;  ///< bytes
   const char* exe;     ///< from the service directory
-  bool below_root;     ///< `exe` is below that of the tree's own mount namespace instead
+  int32_t space;       ///< `exe` is below the root of that mount namespace instead; -1: it is not
   FileCheck exe_check;
 };
 
@@ -472,10 +477,12 @@ struct Setup {
   int32_t service_fd;   ///< /proc/<supervisor>/fd: whatever the supervisor holds can be reopened
   int32_t source_fd;    ///< a pidfd of the supervisor, to take over what it holds
   bool user_namespace;  ///< all are in one of the plan's own: nobody has rights outside
-  int32_t root_fd;      ///< the root of the tree's own mount namespace, if it has one
-  bool own_mounts;      ///< it has
-  uint32_t threads;     ///< of all processes that resume
-  SocketOwner own;      ///< what all processes are until the end
+  /// The roots of the tree's own mount namespaces, one behind the other, and behind them, if there
+  /// are several, the namespaces.
+  int32_t root_fd;
+  int32_t mount_namespaces;  ///< how many
+  uint32_t threads;          ///< of all processes that resume
+  SocketOwner own;           ///< what all processes are until the end
   // Where the supervisor has its vdso, and where the arena keeps it.
   uint64_t vdso_at, vvar_at, vdso_park, vvar_park;
   const uint64_t* vdso_sizes;

@@ -14,6 +14,7 @@ struct FileSystemSetting {
 
 /// One mount. Steps are named by their index.
 struct MountStep {
+  int32_t space;             ///< number of the mount namespace that it is in; 0: of the root's
   int32_t parent;            ///< -1: it becomes the root of the namespace
   const char* below_parent;  ///< where, from the parent's root; empty: over it
   // One of three sources.
@@ -37,6 +38,11 @@ struct GroupStep {
   int32_t from;  ///< whose groups it joins; -1: none
   int32_t to;
   uint64_t propagation;  ///< mount_setattr(2); 0: none
+};
+
+/// setns(2) into one that the root has made.
+struct EnterMountsOp {
+  int32_t space;
 };
 
 struct MountsOp {

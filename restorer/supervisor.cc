@@ -21,6 +21,7 @@
 #include "restorer/from_outside.h"
 #include "restorer/handover.h"
 #include "restorer/inherited.h"
+#include "restorer/mount_descriptors.h"
 #include "restorer/mounts.h"
 #include "restorer/namespaces.h"
 #include "restorer/network_lock.h"
@@ -78,6 +79,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (RestoreProblem problem = watch_->AwaitAll(&Board::arrived)) return problem;
   WarnOfKeptQueues(script_);
   if (RestoreProblem problem = FindNumbers()) return problem;
+  if (std::string problem = FindMountNamespaces(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = cgroups_.MoveThreads(script_)) return problem;
   if (user_.is_there()) {
     if (RestoreProblem problem = RaiseFromOutside(script_)) return problem;
@@ -134,6 +136,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   }
   RemoveLinks(links_, paths_);
   for (const auto& [id, fd] : mounts_) close(fd);
+  for (const int fd : roots_) close(fd);
   if (options_.redraw && !options_.stop) Redraw(script_, shown);
   return {};
 }
@@ -168,6 +171,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   mounts = MakeFileSystems(program_, options_.timeout, &services);
   if (!mounts.empty()) return {mounts, -1};
   mounts_ = services.mounts;
+  spaces_ = services.spaces;
   paths_ = services.paths = TreePaths(OwnMounts(program_), mounts_);
   services.terminals.MakeIn(OwnDevpts(program_, services), paths_, services.ids);
   LeaveRseq();
@@ -214,6 +218,23 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
 #endif
   if (Failed(arena_.Seal(diag))) return FirstOf(diag);
   return SetIgnored(program_, script_.late_files, groups_, {files_, paths_, unlinked_});
+}
+
+/// Those that the root has made for others, while it has descriptors of them.
+std::string Supervisor::FindMountNamespaces() {
+  const std::string folder = "/proc/" + std::to_string(root_) + "/fd/";
+  for (const auto& [id, space] : spaces_) {
+    if (!id) continue;
+    const std::string root = folder + std::to_string(RootFd(script_.setup, space));
+    const std::string name = folder + std::to_string(MountNamespaceFd(script_.setup, space));
+    const int fd = FailsOnPurpose() ? -1 : open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return ErrorText("open of " + root);
+    roots_.push_back(fd);
+    struct stat status = {};
+    if (stat(name.c_str(), &status) != 0) return ErrorText("stat of " + name);
+    paths_.AddNamespace(*id, fd, status.st_ino);
+  }
+  return "";
 }
 
 /// set_robust_list(2): when this process dies, however it does, the kernel marks the word.

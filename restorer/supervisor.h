@@ -43,6 +43,7 @@ class Supervisor {
   RestoreProblem WaitFor(const Op& op);
   RestoreProblem FindNumbers();
   void ReportDeath() const;
+  std::string FindMountNamespaces();
 
   const Program& program_;
   const Schedule& schedule_;
@@ -63,6 +64,8 @@ class Supervisor {
   std::vector<DumpersLink> links_;
   std::map<std::uint64_t, int> mounts_;  ///< of the tree, by id, of which this has descriptors
   TreePaths paths_;
+  std::map<std::optional<std::uint64_t>, std::int32_t> spaces_;  ///< mount namespaces: numbers
+  std::vector<int> roots_;                                       ///< of further ones
   UserHolder user_;
   SystemV system_v_;
   Terminals terminals_;

@@ -16,18 +16,17 @@ constexpr unsigned long long kBelow = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
 
 }  // namespace
 
-TreePaths::TreePaths(const std::vector<Mount>* mounts, std::map<std::uint64_t, int> held)
-    : held_(std::move(held)) {
+TreePaths::TreePaths(const std::vector<Mount>* mounts, std::map<std::uint64_t, int> held) {
   if (mounts == nullptr) return;
-  root_ = &mounts->front();
-  paths_ = std::make_shared<const MountPaths>(*mounts);
+  held_ = std::make_shared<const std::map<std::uint64_t, int>>(std::move(held));
+  mounts_ = std::make_shared<const MountNamespaces>(*mounts);
 }
 
 int TreePaths::Open(const std::string& path, int flags) const {
   if (IsOwn()) return OpenTrusted(path, flags);
-  const Mount& mount = *paths_->MountOf(path);
-  const auto held = held_.find(mount.id);
-  if (held == held_.end()) {
+  const Mount& mount = *mounts_->Of(in_).MountOf(path);
+  const auto held = held_->find(mount.id);
+  if (held == held_->end()) {
     errno = ENXIO;
     return -1;
   }
@@ -36,13 +35,18 @@ int TreePaths::Open(const std::string& path, int flags) const {
   return OpenPath(held->second, below, flags, kBelow | RESOLVE_NO_XDEV);
 }
 
-int TreePaths::OpenMounted(const std::string& path, int flags) const {
-  const std::string below(PathBelow(path, "/"));
-  return OpenPath(held_.at(root_->id), below.empty() ? "." : below, flags, kBelow);
+int TreePaths::RootOf(std::optional<std::uint64_t> id) const {
+  return id ? more_.at(*id).root : held_->at(mounts_->Of(std::nullopt).root().id);
 }
 
-std::string TreePaths::Before() const {
-  return IsOwn() ? "" : "/proc/self/fd/" + std::to_string(held_.at(root_->id));
+int TreePaths::OpenMounted(const std::string& path, int flags) const {
+  const std::string below(PathBelow(path, "/"));
+  return OpenPath(RootOf(in_), below.empty() ? "." : below, flags, kBelow);
+}
+
+std::string TreePaths::Before(std::optional<std::uint64_t> id) const {
+  if (IsOwn()) return "";
+  return "/proc/self/fd/" + std::to_string(RootOf(id));
 }
 
 }  // namespace crgen::restorer

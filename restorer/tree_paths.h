@@ -5,10 +5,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "model/mount_paths.h"
+#include "model/rare.h"
 
 namespace crgen::restorer {
 
@@ -22,7 +24,19 @@ class TreePaths {
   /// by id, as far as this process makes them, which must stay open.
   TreePaths(const std::vector<Mount>* mounts, std::map<std::uint64_t, int> held);
 
-  bool IsOwn() const { return paths_ == nullptr; }
+  bool IsOwn() const { return mounts_ == nullptr; }
+
+  /// The same for the paths of another mount namespace.
+  TreePaths In(std::optional<std::uint64_t> id) const {
+    TreePaths other = *this;
+    other.in_ = id;
+    return other;
+  }
+  /// Where a path of a file is looked up that is in `mount`, if a plan says so.
+  TreePaths Of(const Rare<std::uint64_t>& mount) const {
+    return IsOwn() || !mount ? *this : In(mounts_->Find(*mount)->namespace_id);
+  }
+  std::optional<std::uint64_t> in() const { return in_; }
 
   /// What an absolute path leads to, on the mount in which it is to lie: that may be mounted
   /// nowhere yet. `flags`: O_NOFOLLOW, O_DIRECTORY. Gives a descriptor made with O_PATH; -1: errno,
@@ -32,13 +46,30 @@ class TreePaths {
   /// The same through all mounts. REQUIRES: !IsOwn(); the tree has mounted them.
   int OpenMounted(const std::string& path, int flags) const;
 
+  /// The tree has made that mount namespace, which is not its root's, too: what is `/` in it, which
+  /// must stay open, and the inode of its file in /proc/PID/ns.
+  void AddNamespace(std::uint64_t id, int root, std::uint64_t inode) { more_[id] = {root, inode}; }
+  /// 0: not known.
+  std::uint64_t InodeOf(std::uint64_t id) const {
+    const auto known = more_.find(id);
+    return known == more_.end() ? 0 : known->second.inode;
+  }
+
   /// What this process puts before an absolute path, likewise when all is mounted; empty: nothing.
-  std::string Before() const;
+  /// Absent: of the namespace of the tree's root.
+  std::string Before(std::optional<std::uint64_t> id = std::nullopt) const;
 
  private:
-  const Mount* root_ = nullptr;
-  std::map<std::uint64_t, int> held_;
-  std::shared_ptr<const MountPaths> paths_;
+  int RootOf(std::optional<std::uint64_t> id) const;
+
+  struct Namespace {
+    int root = -1;
+    std::uint64_t inode = 0;
+  };
+  std::map<std::uint64_t, Namespace> more_;
+  std::shared_ptr<const std::map<std::uint64_t, int>> held_;
+  std::shared_ptr<const MountNamespaces> mounts_;
+  std::optional<std::uint64_t> in_;
 };
 
 }  // namespace crgen::restorer

@@ -14,6 +14,8 @@
 #include <utility>
 
 #include "dsl/references.h"
+#include "model/printable.h"
+#include "preflight/held_mounts.h"
 #include "restorer/momentary_name.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
@@ -58,9 +60,11 @@ int OpenOwn(int folder, const char* name, OpenFlags flags) {
 /// One name of a file: made, opened with O_PATH, and taken away again. Names of one file exist at
 /// the same time: the kernel gives none to a file that has lost its last one.
 struct Name {
-  Name(UnlinkedId name_id, const std::string& name_path) : id(name_id), path(name_path) {}
+  Name(UnlinkedId name_id, const std::string& name_path, const Rare<std::uint64_t>& name_mount)
+      : id(name_id), path(name_path), mount(name_mount) {}
   UnlinkedId id;
   std::string path;
+  Rare<std::uint64_t> mount;
   std::vector<OwnDescription> own = {};
   std::unique_ptr<Place> place = nullptr;
   std::unique_ptr<MomentaryName> momentary = nullptr;
@@ -79,6 +83,7 @@ struct UnlinkedFile {
 struct LinkedFile {
   const Text* path = nullptr;
   const Text* link = nullptr;
+  Rare<std::uint64_t> mount = {};
   std::vector<OwnDescription> own = {};
 };
 
@@ -117,7 +122,7 @@ class Maker {
 
  private:
   std::string FindPlace(Name& name);
-  std::string MakeParents(const std::string& path);
+  std::string MakeParents(const std::string& path, const TreePaths& paths);
   std::string MakeFolder(const std::string& path, std::unique_ptr<Place> place);
   std::string MakeTemporary(Name& name, ScopedFd* file);
   std::string MakeFirst(const Unlinked& it, Name& name, ScopedFd* file, struct stat* facts);
@@ -128,10 +133,12 @@ class Maker {
   int HeldOf(const Name& name) const { return std::stoi(services_.unlinked.at(name.id)); }
 
   Services& services_;
-  std::map<std::string, std::uint64_t> runs_;     ///< of bytes still wanted, by image
-  std::set<std::string> links_;                   ///< one may be of several paths
+  std::map<std::string, std::uint64_t> runs_;  ///< of bytes still wanted, by image
+  std::set<std::pair<std::optional<std::uint64_t>, std::string>>
+      links_;                                     ///< one may be of several paths
   std::vector<std::unique_ptr<Folder>> folders_;  ///< those inside others behind them
-  std::map<std::string, const Folder*> by_path_;  ///< by the path that leads to them no more
+  /// By the namespace and path that leads to them no more.
+  std::map<std::pair<std::optional<std::uint64_t>, std::string>, const Folder*> by_path_;
 };
 
 std::string Failed(const std::string& path) { return path + ": " + PathErrorText(errno); }
@@ -140,28 +147,30 @@ std::string Failed(const std::string& path) { return path + ": " + PathErrorText
 bool IsGone(int error) { return error == ENOENT || error == ENOTDIR; }
 
 std::string Maker::FindPlace(Name& name) {
-  name.place = std::make_unique<Place>(services_.paths, name.path, services_.names);
+  const TreePaths paths = services_.paths.Of(name.mount);
+  name.place = std::make_unique<Place>(paths, name.path, services_.names);
   if (name.place->folder.get() >= 0) return "";
   if (!IsGone(errno)) return Failed(name.path);
   const std::string folder = name.path.substr(0, name.path.rfind('/'));
-  if (std::string problem = MakeParents(folder); !problem.empty()) return problem;
-  const Folder& made = *by_path_.at(folder);
+  if (std::string problem = MakeParents(folder, paths); !problem.empty()) return problem;
+  const Folder& made = *by_path_.at({paths.in(), folder});
   const int in = fcntl(made.held.get(), F_DUPFD_CLOEXEC, 0);
   name.place = std::make_unique<Place>(name.path.substr(folder.size() + 1), in, made.Path(),
-                                       services_.names);
+                                       paths.in(), services_.names);
   return in < 0 ? Failed(name.path) : "";
 }
 
 /// `path` is a folder that has gone as well: it is one that is held, or nobody has it open.
-std::string Maker::MakeParents(const std::string& path) {
+std::string Maker::MakeParents(const std::string& path, const TreePaths& paths) {
+  const auto known = [&](const std::string& at) { return by_path_.contains({paths.in(), at}); };
   std::vector<std::string> missing;
   int in = -1;
   std::string folder = path;
-  for (; in < 0 && !by_path_.contains(folder); folder.resize(folder.rfind('/'))) {
+  for (; in < 0 && !known(folder); folder.resize(folder.rfind('/'))) {
     missing.push_back(folder);
     const std::string above = folder.substr(0, folder.rfind('/'));
-    if (by_path_.contains(above)) continue;
-    in = services_.paths.Open(above + '/', O_DIRECTORY);
+    if (known(above)) continue;
+    in = paths.Open(above + '/', O_DIRECTORY);
     if (in < 0 && (above.empty() || !IsGone(errno))) return Failed(path);
   }
   for (; !missing.empty(); missing.pop_back()) {
@@ -169,12 +178,12 @@ std::string Maker::MakeParents(const std::string& path) {
     const std::size_t end = next.rfind('/');
     std::string above = next.substr(0, end + 1);
     if (in < 0) {
-      const Folder& made = *by_path_.at(next.substr(0, end));
+      const Folder& made = *by_path_.at({paths.in(), next.substr(0, end)});
       in = fcntl(made.held.get(), F_DUPFD_CLOEXEC, 0);
       above = made.Path();
     }
     auto place = std::make_unique<Place>(next.substr(end + 1), std::exchange(in, -1),
-                                         std::move(above), services_.names);
+                                         std::move(above), paths.in(), services_.names);
     if (place->folder.get() < 0) return Failed(next);
     if (std::string problem = MakeFolder(next, std::move(place)); !problem.empty()) return problem;
   }
@@ -200,7 +209,7 @@ std::string Maker::MakeFolder(const std::string& path, std::unique_ptr<Place> pl
   }
   if (facts.st_uid != geteuid()) return path + ": replaced as it was made";
   folder->momentary = std::make_unique<MomentaryName>(at, facts);
-  by_path_.try_emplace(path, folder.get());
+  by_path_.try_emplace({at.mnt, path}, folder.get());
   folders_.push_back(std::move(folder));
   return "";
 }
@@ -367,8 +376,8 @@ std::string Maker::MakeFile(UnlinkedFile& file) {
 /// Under the old name for the moment, or another one.
 std::string Maker::OpenLink(const LinkedFile& linked) {
   const std::string& from = linked.link->bytes;
-  const Place link(services_.paths, from);
-  Name name({}, linked.path->bytes);
+  const Place link(services_.paths.Of(linked.mount), from);
+  Name name({}, linked.path->bytes, linked.mount);
   if (std::string problem = FindPlace(name); !problem.empty()) return problem;
   Place& place = *name.place;
   struct stat facts;
@@ -393,7 +402,7 @@ std::string Maker::OpenLink(const LinkedFile& linked) {
   const int held = open({O_PATH | O_NOFOLLOW});
   struct stat opened;
   if (held < 0 || fstat(held, &opened) != 0) return name.path + ": " + std::strerror(errno);
-  services_.linked[LinkKey(*linked.path, *linked.link)] = std::to_string(held);
+  services_.linked[LinkKey(*linked.path, *linked.link, linked.mount)] = std::to_string(held);
   if (!SameInode(opened, facts)) return from + ": replaced as it was opened";
   for (const OwnDescription& it : linked.own) {
     const int fd = open(it.flags);
@@ -401,7 +410,9 @@ std::string Maker::OpenLink(const LinkedFile& linked) {
     services_.made[it.id] = fd;
     if (!SameInode(opened, facts)) return from + ": replaced as it was opened";
   }
-  if (links_.insert(from).second) services_.links.push_back({from, facts.st_dev, facts.st_ino});
+  if (links_.emplace(link.mnt, from).second) {
+    services_.links.push_back({from, link.mnt, facts.st_dev, facts.st_ino});
+  }
   if (!momentary.Remove()) return name.path + ": " + std::strerror(errno);
   return CheckLinks(held, facts.st_nlink, name.path);
 }
@@ -414,7 +425,7 @@ struct Wanted {
         ForEachOpened(*open, [&](Fd, const File& file, bool) { Add(file); });
       } else if (const auto* set = std::get_if<SetAttr>(&command.body)) {
         const auto& mm = set->attributes->mm;
-        if (mm && mm->exe_opened_by) LinkOf({&mm->exe, &*mm->exe_opened_by});
+        if (mm && mm->exe_opened_by) LinkOf({&mm->exe, &*mm->exe_opened_by}, mm->exe_mount);
         if (mm && !mm->exe_opened_by) named.insert(mm->exe.bytes);
       }
     }
@@ -425,8 +436,9 @@ struct Wanted {
   std::set<std::string> named;                  ///< what is opened by its own name
 
  private:
-  LinkedFile& LinkOf(const LinkedName& name) {
-    LinkedFile& link = links[LinkKey(*name.path, *name.link)];
+  LinkedFile& LinkOf(const LinkedName& name, const Rare<std::uint64_t>& mount) {
+    LinkedFile& link = links[LinkKey(*name.path, *name.link, mount)];
+    link.mount = mount;
     link.path = name.path;
     link.link = name.link;
     return link;
@@ -435,7 +447,7 @@ struct Wanted {
   void Add(const File& description) {
     const OwnDescription own = {description.id, description.flags};
     if (const auto linked = LinkedOf(description)) {
-      LinkedFile& link = LinkOf(*linked);
+      LinkedFile& link = LinkOf(*linked, preflight::MountOf(description));
       if (IsOwn(own.flags)) link.own.push_back(own);
     } else if (const auto* regular = As<RegularFile>(description)) {
       named.insert(regular->path.bytes);
@@ -451,7 +463,7 @@ struct Wanted {
     if (fresh) {
       if (!it.link_of) file.it = &it;
       known->second.second = file.names.size();
-      file.names.emplace_back(it.id, name->path->bytes);
+      file.names.emplace_back(it.id, name->path->bytes, preflight::MountOf(description));
     }
     if (IsOwn(own.flags)) file.names[known->second.second].own.push_back(own);
   }

@@ -295,6 +295,18 @@ class ValueDiffer {
   }
   void CompareInner(const Place& place, const std::string& field, const Mount& before,
                     const Mount& after);
+  void CompareInner(const Place& place, const std::string& field, const EnteredNamespaces& before,
+                    const EnteredNamespaces& after) {
+    const bool both = before.mnt && after.mnt;
+    if (both && SameNumber("mount namespace", *before.mnt, *after.mnt)) return;
+    CompareFields(place, field + ".", before, after);
+  }
+  /// The ids of mounts.
+  void CompareInner(const Place& place, const std::string& field, const Rare<std::uint64_t>& before,
+                    const Rare<std::uint64_t>& after) {
+    if (before && after && SameNumber("mount", *before, *after)) return;
+    CompareOptional(place, field, before, after);
+  }
   template <typename Namespace>
   void CompareNamespace(const Place& place, const std::string& field, const Namespace& before,
                         Namespace after) {

@@ -162,6 +162,8 @@ void ValueDiffer::CompareInner(const Place& place, const std::string& field, con
   };
   rename("mount", before.id, &same.id);
   if (before.parent && same.parent) rename("mount", *before.parent, &*same.parent);
+  if (before.namespace_id && same.namespace_id)
+    rename("mount namespace", *before.namespace_id, &*same.namespace_id);
   if (before.superblock && same.superblock)
     rename("superblock", *before.superblock, &*same.superblock);
   if (options_.same_meaning && before.content && same.content) {

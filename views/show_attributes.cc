@@ -146,7 +146,7 @@ void ShowNamespaces(const Show& show, const Attributes& root) {
 
 std::string MountSource(const Mount& mount) {
   if (mount.external) return "from outside: " + mount.external->bytes;
-  if (!mount.parent) return "the root file system";
+  if (mount.IsFirstRoot()) return "the root file system";
   if (mount.IsBind()) return "bind of " + mount.root.bytes;
   return mount.source ? mount.source->bytes : "";
 }
@@ -231,8 +231,11 @@ void ShowMounts(const Show& show) {
                  {"FLAGS"},
                  {"SOURCE"}});
     for (const Mount& mount : root->mounts) {
+      const std::string in =
+          mount.namespace_id ? ", in namespace " + std::to_string(*mount.namespace_id) : "";
       table.Add({std::to_string(mount.id), mount.parent ? std::to_string(*mount.parent) : "",
-                 mount.fstype, mount.mountpoint.bytes, FlagText(mount.flags), MountSource(mount)});
+                 mount.fstype, mount.mountpoint.bytes, FlagText(mount.flags),
+                 MountSource(mount) + in});
     }
     table.Write(0, show.options, show.out);
   }

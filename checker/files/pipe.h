@@ -48,6 +48,7 @@ class FileRules<Fifo> : public PlainRules<Fifo> {
                Diagnostics& diag) const {
     check::Compare(where, "file.path", expected.path, found.path, diag);
     check::Compare(where, "file.opened_by", expected.opened_by, found.opened_by, diag);
+    check::Compare(where, "file.mount", expected.mount, found.mount, diag);
   }
   std::string Text(const Fifo& fifo) const {
     return ValueText(fifo.path) + (fifo.unlinked ? " (deleted)" : "");

@@ -124,9 +124,11 @@ std::optional<Refusal> RefusedAccess(const Unlinked& created, OpenFlags flags) {
 
 }  // namespace
 
-std::string FileRules<RegularFile>::NameInMounts(const std::string& path) const {
-  if (!paths_) return path;
-  const Mount& mount = *paths_->MountOf(path);
+std::string FileRules<RegularFile>::NameInMounts(const RegularFile& regular) const {
+  const std::string& path = regular.path.bytes;
+  if (!mounts_) return path;
+  const Mount* said = regular.mount ? mounts_->Find(*regular.mount) : nullptr;
+  const Mount& mount = said ? *said : *mounts_->Of(std::nullopt).MountOf(path);
   const std::string below(PathBelow(path, mount.mountpoint.bytes));
   if (!mount.superblock) return "mount " + std::to_string(mount.id) + " " + below;
   const std::string& root = mount.root.bytes;

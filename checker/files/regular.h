@@ -45,7 +45,7 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
   void Compare(const std::string& where, const RegularFile& expected, const RegularFile& found,
                Diagnostics& diag) const;
   std::optional<std::string> Inode(const RegularFile& regular) const {
-    if (!regular.unlinked) return NameInMounts(regular.path.bytes);
+    if (!regular.unlinked) return NameInMounts(regular);
     return "unlinked " + std::to_string(FileOf(regular.unlinked->id));
   }
   std::string Text(const RegularFile& regular) const {
@@ -54,9 +54,11 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
 
   /// Paths are those of a mount namespace from here on: `set` has its mounts.
   void Enter(std::shared_ptr<const Attributes> set) {
-    namespace_ = std::move(set);
-    paths_.emplace(namespace_->mounts);
+    entered_ = std::move(set);
+    mounts_.emplace(entered_->mounts);
   }
+  /// Those that the root has entered and made; nullptr: none.
+  const MountNamespaces* mounts() const { return mounts_ ? &*mounts_ : nullptr; }
 
   /// Whether such a description of a file without a name, a REG or a FIFO, can be opened.
   /// REQUIRES: UnlinkedOf() finds one.
@@ -81,13 +83,13 @@ class FileRules<RegularFile> : public PlainRules<RegularFile> {
     std::string path;
   };
   /// The same for all paths that bind mounts give to one file.
-  std::string NameInMounts(const std::string& path) const;
+  std::string NameInMounts(const RegularFile& regular) const;
 
   std::unordered_map<UnlinkedId, Name> names_;
   std::unordered_map<std::uint64_t, Unlinked> created_;
   std::unordered_set<std::uint64_t> temporary_;  ///< those that a description with O_TMPFILE made
-  std::shared_ptr<const Attributes> namespace_;
-  std::optional<MountPaths> paths_;  ///< of `namespace_`
+  std::shared_ptr<const Attributes> entered_;
+  std::optional<MountNamespaces> mounts_;  ///< of `entered_`
 };
 
 }  // namespace crgen::check

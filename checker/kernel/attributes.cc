@@ -124,6 +124,7 @@ void ForEachProcessMember(Function&& function) {
   function("ipc", &Attributes::ipc);
   function("net", &Attributes::net);
   function("mounts", &Attributes::mounts);
+  function("setns", &Attributes::setns);
   function("fs", &Attributes::fs);
   function("mm", &Attributes::mm);
   function("sigactions", &Attributes::sigactions);
@@ -149,6 +150,7 @@ std::shared_ptr<const Attributes> InheritAttributes(const Attributes& from, bool
   to->comm = from.comm;
   if (!thread) to->fs = from.fs;
   to->cgroup = from.cgroup;
+  to->setns = from.setns;
   return to;
 }
 
@@ -156,6 +158,7 @@ void MergeAttributes(const Attributes& from, Attributes* to) {
   ForEachField<Attributes>(
       [&](const auto& field) { MergeInto(from.*field.member, &(to->*field.member)); });
   to->descriptors.clear();  // state of descriptions, not of the process
+  if (to->setns && !to->setns->mnt) to->setns.reset();
 }
 
 void CompareAttributes(const std::string& where, const Attributes& expected,
@@ -225,7 +228,8 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
   std::optional<Refusal> refusal = RefusedValue(attributes);
   if (!problem.empty()) refusal = Refusal{"EINVAL", std::move(problem)};
   if (!refusal) {
-    return CheckNamespaces(attributes) && (!attributes.cgroup || CheckCgroup(set)) &&
+    return CheckNamespaces(attributes) && (!attributes.setns || CheckEntering(*attributes.setns)) &&
+           (!attributes.cgroup || CheckCgroup(set)) &&
            (!attributes.creds || CheckMappedIds(*attributes.creds));
   }
   Violation(refusal->error, std::move(refusal->fact));

@@ -166,6 +166,13 @@ void Kernel::Execute(const OpenFile& open) {
   }
   if (!CheckBeforeLate()) return;
   if (open.from) return Take(open);
+  if (std::shared_ptr<const File> placed; !FindItsMount(open.file, &placed)) {
+    return;
+  } else if (placed != nullptr) {
+    OpenFile in_mount = open;
+    in_mount.file = std::move(placed);
+    return Execute(in_mount);
+  }
   if (!CheckNewSlot(open.fd) || !CheckNewFile(open.file)) return;
   if (open.peer != nullptr && !CheckPeer(open)) return;
   const File* other = open.peer == nullptr ? nullptr : open.peer->file.get();
@@ -323,6 +330,7 @@ bool Kernel::CheckExecutable(const MmAttributes& mm) {
       return false;
     }
   }
+  if (mm.exe_mount && !CheckMount(*mm.exe_mount, mm.exe.bytes)) return false;
   if (locks.empty()) return true;
   const std::string inode = ExecutableInode(mm);
   if (locks.BreaksLease(inode)) {
@@ -340,6 +348,7 @@ std::string Kernel::ExecutableInode(const MmAttributes& mm) const {
   RegularFile regular;
   regular.path = mm.exe;
   if (mm.exe_unlinked) regular.unlinked.emplace().id = *mm.exe_unlinked;
+  regular.mount = mm.exe_mount ? mm.exe_mount : MountOf(mm.exe.bytes);
   return *files.Of<RegularFile>().Inode(regular);
 }
 

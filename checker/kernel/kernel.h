@@ -396,6 +396,12 @@ class Kernel {
 
   // namespaces.cc
   bool CheckNamespaces(const Attributes& attributes);
+
+  // mount_namespaces.cc
+  bool CheckEntering(const EnteredNamespaces& entered);
+  bool CheckMount(std::uint64_t mount, const std::string& path);
+  Rare<std::uint64_t> MountOf(const std::string& path) const;
+  bool FindItsMount(const std::shared_ptr<const File>& file, std::shared_ptr<const File>* placed);
   bool CheckClocks(const Clocks& clocks);
 
   // user_namespace.cc

@@ -66,7 +66,11 @@ class MountTable {
     }
     if (mount.superblock) by_superblock_.try_emplace(*mount.superblock, &mount);
     by_id_.emplace(mount.id, &mount);
-    if (mount.parent) places_.emplace(*mount.parent, mount.mountpoint.bytes);
+    if (mount.parent) {
+      places_.emplace(*mount.parent, mount.mountpoint.bytes);
+    } else {
+      roots_.insert(mount.namespace_id);
+    }
     return std::nullopt;
   }
 
@@ -78,14 +82,20 @@ class MountTable {
     }
     if (by_id_.size() >= kMountsAtMost) return Refusal{"ENOSPC", "is one of more than 100000"};
     if (!IsCanonical(place)) return Invalid("has no plain absolute path as its mountpoint");
+    if (by_id_.empty() && mount.namespace_id) {
+      return Invalid("is the first one, and not in the namespace that the root enters");
+    }
     if (!mount.parent) {
-      if (by_id_.empty() && place == "/") return std::nullopt;
+      if (place == "/" && !roots_.contains(mount.namespace_id)) return std::nullopt;
       return Invalid("has no parent: that is the first one, at /");
     }
     const auto parent = by_id_.find(*mount.parent);
     if (parent == by_id_.end()) {
       return Refusal{"ENOENT", "has parent " + std::to_string(*mount.parent) +
                                    ", which is not mounted by now"};
+    }
+    if (parent->second->namespace_id != mount.namespace_id) {
+      return Invalid("is in another namespace than its parent");
     }
     const std::string& above = parent->second->mountpoint.bytes;
     if (!IsBelow(place, above)) return Invalid("is not below its parent at " + above);
@@ -118,10 +128,10 @@ class MountTable {
       return Invalid("makes no file system: source, options, sb_flags and content go with fstype");
     }
     if (mount.external) {
-      if (mount.parent && !is_new && !mount.external->bytes.empty()) return std::nullopt;
+      if (!mount.IsFirstRoot() && !is_new && !mount.external->bytes.empty()) return std::nullopt;
       return Invalid("is external: it has a parent and a key, and no fstype");
     }
-    if (!mount.parent) {
+    if (mount.IsFirstRoot()) {
       if (!is_new) return std::nullopt;
       return Invalid("is the root, which the caller of a restore has");
     }
@@ -169,6 +179,7 @@ class MountTable {
   std::unordered_map<std::uint64_t, const Mount*> by_id_;
   std::unordered_map<std::uint64_t, const Mount*> by_superblock_;  ///< the first
   std::set<std::pair<std::uint64_t, std::string>> places_;         ///< parent, mountpoint
+  std::set<std::optional<std::uint64_t>> roots_;                   ///< namespaces that have theirs
 };
 
 Refusals Check(const std::vector<Mount>& mounts) {

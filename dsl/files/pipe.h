@@ -24,7 +24,8 @@ struct Describe<Fifo> {
       Optional("capacity", &Fifo::capacity, "at its first OPEN_FILE: bytes, F_SETPIPE_SZ"),
       Optional("data", &Fifo::data, "at its first OPEN_FILE: what is queued"),
       Optional("unlinked", &Fifo::unlinked, "it has no name any more; as of a REG"),
-      Optional("opened_by", &Fifo::opened_by, "a hard link that the dumper left; as of a REG")};
+      Optional("opened_by", &Fifo::opened_by, "a hard link that the dumper left; as of a REG"),
+      Optional("mount", &Fifo::mount, "the id of the mount that it is in; as of a REG")};
 };
 
 }  // namespace crgen

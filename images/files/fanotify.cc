@@ -103,6 +103,8 @@ Result FileLoaderOf<Fanotify>::Convert(const pb::file_entry& entry, const ImageR
   for (int i = 0; i < from.mark_size(); ++i) {
     const Place mark_at = place.At("ffy.mark", i);
     FanotifyMark mark = MarkOf(from.mark(i), mark_at);
+    RefuseElsewhere(from.mark(i).ie().f_handle().mnt_id(), ".ie.f_handle.mnt_id", mark_at, loader);
+    RefuseElsewhere(from.mark(i).me().mnt_id(), ".me.mnt_id", mark_at, loader);
     const bool named = mark.path || mark.handle;
     if (named && !marked.insert(KeyOf(mark)).second) {
       mark_at.Error("", "a second mark of the same type on the same object");

@@ -21,6 +21,14 @@ void TakePath(const std::string& from, std::string_view field, const Place& at,
   *path = Text{from};
 }
 
+void RefuseElsewhere(std::uint64_t mount, std::string_view field, const Place& at,
+                     const Loader& loader) {
+  if (!loader.MountNamespaceOf(mount)) return;
+  at.Unsupported(field,
+                 "of a mount namespace that is not the root's, in which what is watched is "
+                 "looked for");
+}
+
 void TakeHandle(const pb::fh_entry& from, std::uint64_t inode, std::uint32_t device,
                 const Place& at, std::optional<Text>* path, std::optional<InodeHandle>* handle) {
   constexpr std::size_t kWord = sizeof(std::uint64_t);

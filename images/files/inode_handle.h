@@ -24,6 +24,10 @@ std::optional<UnlinkedId> UnlinkedInode(Loader& loader, const InodeHandle& handl
 void TakeHandle(const pb::fh_entry& from, std::uint64_t inode, std::uint32_t device,
                 const Place& at, std::optional<Text>* path, std::optional<InodeHandle>* handle);
 
+/// Where `mount` is in another mount namespace than the root's: nothing is looked for there.
+void RefuseElsewhere(std::uint64_t mount, std::string_view field, const Place& at,
+                     const Loader& loader);
+
 /// When all processes are read: what is watched is named by its id if it is a file without a name.
 void NameUnlinked(Loader& loader, auto* watch) {
   if (!watch->handle) return;

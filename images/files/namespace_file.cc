@@ -69,6 +69,10 @@ Result FileLoaderOf<NamespaceFile>::Convert(const pb::file_entry& entry, const I
                         ValueName(NamespaceTypeKind::Names(), from.ns_cflag()) +
                         ") that the root is not in";
   }
+  if (from.ns_cflag() == CLONE_NEWNS && loader.mount_namespaces.size() > 1) {
+    // Whoever opens it is in one, and perhaps not in that.
+    file->unsupported = "descriptor of a mount namespace, of which the tree has several";
+  }
   known_.push_back({entry.id(), from.ns_id()});
   file->body = to;
   return Result::kOk;

@@ -229,6 +229,7 @@ Result FileLoaderOf<Fifo>::Convert(const pb::file_entry& entry, const ImageReade
   }
   body.path = regular.path;
   body.unlinked = regular.unlinked;
+  body.mount = regular.mount;
   const bool gone = loader.remaps.contains(from.regf_id());
   if (gone && path.flags.Has(O_NOFOLLOW)) {
     file->unsupported = "FIFO that is unlinked, and opened with O_NOFOLLOW";

@@ -141,6 +141,7 @@ Result FileLoaderOf<RegularFile>::Convert(const pb::file_entry& entry, const Ima
   if (from.name().find('\0') != std::string::npos) {
     return loader.diag.Fail(at.Where("reg.name"), "contains a NUL");
   }
+  std::get<RegularFile>(file->body).mount = loader.MountOf(from.mnt_id());
   if (from.mnt_id() > 0) {
     loader.path_places.push_back(
         {static_cast<std::uint64_t>(from.mnt_id()), from.name(), at.Where("reg.mnt_id")});

@@ -315,7 +315,11 @@ Result FileLoaderOf<Tty>::Convert(const pb::file_entry& entry, const ImageReader
     body.path = regular->path;
     body.rdev = info.entry.rdev();
   }
-  if (by_path && (regular->unlinked || loader.remaps.contains(from.regf_id()))) {
+  const bool elsewhere =
+      regular != nullptr && regular->mount && loader.MountNamespaceOf(*regular->mount).has_value();
+  if (elsewhere && body.driver != kOwnTerminal && info.entry.type() != pb::TTY_EXT_TTY) {
+    file->unsupported = "terminal in a mount namespace that is not the root's";
+  } else if (by_path && (regular->unlinked || loader.remaps.contains(from.regf_id()))) {
     file->unsupported = "terminal whose device is not reachable by its name";
   } else if (info.entry.type() == pb::TTY_UNKNOWN || info.entry.type() > pb::TTY_SERIAL) {
     file->unsupported = "terminal of type " + std::to_string(info.entry.type());

@@ -25,6 +25,9 @@ Result FileLoaderOf<TunFile>::Convert(const pb::file_entry& entry, const ImageRe
   } else if (As<RegularFile>(*loader.snapshot.files[path->second.file])->unlinked ||
              As<RegularFile>(*loader.snapshot.files[path->second.file])->opened_by) {
     file->unsupported = "tun file that is not reachable by its name";
+  } else if (const auto& mount = As<RegularFile>(*loader.snapshot.files[path->second.file])->mount;
+             mount && loader.MountNamespaceOf(*mount)) {
+    file->unsupported = "tun file in a mount namespace that is not the root's";
   } else {
     const File& named = *loader.snapshot.files[path->second.file];
     file->flags = named.flags.bits;

@@ -152,7 +152,11 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
   if (!outside) CheckAnonymousFlags(from.flags(), place);
   place.AtMost(".shutdown", from.shutdown(), kBoth);
   TakeName(from, place, &body);
-  if (!outside && body.HasFile() && from.mnt_id() > 0) {
+  if (!outside && body.HasFile() && from.mnt_id() > 0 &&
+      loader.MountNamespaceOf(static_cast<std::uint64_t>(from.mnt_id()))) {
+    file->unsupported =
+        "socket " + body.name->bytes + " in a mount namespace that is not the root's";
+  } else if (!outside && body.HasFile() && from.mnt_id() > 0) {
     const bool relative = !body.name->bytes.starts_with('/');
     const std::string folder = relative && body.name_directory ? body.name_directory->bytes : "";
     loader.path_places.push_back({static_cast<std::uint64_t>(from.mnt_id()),

@@ -288,6 +288,7 @@ void Loader::LoadCore(ProcessIndex index) {
   LoadMemory(index, attributes.get());
   CheckRseq(process.memory, where, attributes.get(), diag);
   LoadFs(index, attributes.get());
+  if (const auto mnt = MountNamespaceOf(index)) attributes->setns = EnteredNamespaces{mnt};
   if (index == 0) {
     LoadClocks(attributes.get());
     LoadNamespaces(attributes.get());

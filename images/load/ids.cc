@@ -83,6 +83,8 @@ void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
       continue;  // said with the places that are in it
     } else if (root && !options.caller_namespaces && HasImages(ns.field)) {
       continue;  // LoadNamespaces
+    } else if (!root && ns.field == "mnt_ns_id" && MountNamespaceOf(index)) {
+      continue;  // LoadMounts
     } else {
       UnsupportedContainer(where + "." + std::string(ns.field),
                            std::string(ns.name) + (root ? " namespace of the tree's own"

@@ -189,6 +189,14 @@ struct Loader {
   void FinishSegments();
   void LoadNet(std::uint32_t id, Attributes* attributes);
   void LoadMounts(std::uint32_t id, Attributes* attributes);
+  /// Before all else: files say which mount they are in.
+  void FindMountNamespaces();
+  /// The one of the tree that has mount `id`; absent: the root's, or none.
+  std::optional<std::uint64_t> MountNamespaceOf(std::uint64_t id) const;
+  /// What of `mount`, which an image says of a file, is said of it in a program.
+  Rare<std::uint64_t> MountOf(std::int64_t mount) const;
+  /// Likewise of a process; absent: the root's.
+  std::optional<std::uint64_t> MountNamespaceOf(ProcessIndex index) const;
   enum class NamespaceKind { kUts, kIpc, kNet, kMount, kUser };
   /// The id of the root's; 0: it is the dumper's, or is to be the caller's.
   std::uint32_t OwnNamespace(NamespaceKind kind) const;
@@ -307,6 +315,9 @@ struct Loader {
     std::string where;
   };
   std::vector<PathPlace> path_places;
+  /// Of the tree, the root's first. One: none has to be said.
+  std::vector<std::uint32_t> mount_namespaces;
+  std::unordered_map<std::uint64_t, std::uint32_t> namespace_of_mount;  ///< where there are several
   void CheckPathPlaces();
   std::map<std::uint32_t, Remap> remaps;  // by file id
   std::map<std::uint32_t, Ghost> ghosts;  // by number

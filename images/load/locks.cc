@@ -292,6 +292,14 @@ void LockReader::Finish() {
       continue;
     }
     breaking |= all[0].breaking.has_value();
+    const auto* regular = As<RegularFile>(*snapshot_.files[file]);
+    if (all[0].breaking && regular != nullptr && regular->mount &&
+        loader_.MountNamespaceOf(*regular->mount)) {
+      loader_.diag.Unsupported("filelocks.img", "a lease that is being broken, of " +
+                                                    regular->path.bytes +
+                                                    " in a mount namespace that is not the root's");
+      continue;
+    }
     add(file, LeaseSetting{std::move(all)});
     // F_SETLEASE makes an owner; that of the dump has gone.
     if (!owned_.contains(file)) add(file, OwnerSetting{});

@@ -47,6 +47,7 @@ void Loader::LoadMemory(ProcessIndex index, Attributes* attributes) {
     const RegularFile& exe = *As<RegularFile>(*snapshot.files[process.memory.exe]);
     if (exe.unlinked) bounds.exe_unlinked = exe.unlinked->id;
     bounds.exe_opened_by = exe.opened_by;
+    bounds.exe_mount = exe.mount;
     attributes->mm = std::move(bounds);
   }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// mountpoints-<id>.img: the mounts of the root's mount namespace, in an order in which they can be
+// mountpoints-<id>.img: the mounts of the tree's mount namespaces, in an order in which they can be
 // made; tmpfs-dev-<device>.tar.gz.img: what is in a tmpfs.
 #include <algorithm>
 #include <bit>
@@ -40,26 +40,30 @@ std::string TypeOf(const pb::mnt_entry& entry) {
   return entry.fsname().empty() ? "unknown to the dumper" : entry.fsname();
 }
 
-/// One entry of the image.
+/// One entry of an image.
 struct Planned {
   std::string where;
   std::string type;
   std::uint32_t device = 0;
+  std::size_t in = 0;  ///< index of its namespace
   Mount mount;
 };
 
 class MountLoader {
  public:
-  MountLoader(Loader& loader, std::uint32_t id)
-      : loader_(loader),
-        diag_(loader.diag),
-        kind_(ImageKindNamed("MNTS")),
-        id_(id),
-        name_(ImageSet::NameOf(kind_, id)) {}
+  explicit MountLoader(Loader& loader) : loader_(loader), diag_(loader.diag) {}
 
-  /// Empty: reported.
-  std::vector<Mount> Load() {
-    if (!Read() || !FindRoot() || !CheckPlaces()) return {};
+  /// Of the root's namespace and of `more`. Empty: reported.
+  std::vector<Mount> Load(std::uint32_t own, const std::vector<std::uint32_t>& more) {
+    std::vector<std::uint32_t> ids = {own};
+    ids.insert(ids.end(), more.begin(), more.end());
+    for (const std::uint32_t id : ids) {
+      name_ = ImageSet::NameOf(kind_, id);
+      if (roots_.size() != 0) namespace_id_ = id;
+      first_ = mounts_.size();
+      if (!Read(id) || !FindRoot()) return {};
+    }
+    if (!CheckPlaces()) return {};
     FindBases();
     for (Planned& planned : mounts_) Decide(planned);
     if (bad_) return {};
@@ -67,10 +71,10 @@ class MountLoader {
   }
 
  private:
-  bool Read() {
+  bool Read(std::uint32_t id) {
     ImageReader reader{"", ""};
     std::string_view bytes;
-    if (Failed(loader_.images.Open(kind_, id_, &reader, diag_))) return false;
+    if (Failed(loader_.images.Open(kind_, id, &reader, diag_))) return false;
     const std::size_t errors = diag_.Count(Severity::kError);
     while (!reader.AtEnd()) {
       pb::mnt_entry entry;
@@ -105,8 +109,10 @@ class MountLoader {
     planned.where = at.Where();
     planned.type = TypeOf(entry);
     planned.device = entry.root_dev();
+    planned.in = roots_.size();
     Mount& mount = planned.mount;
     mount.id = entry.mnt_id();
+    mount.namespace_id = namespace_id_;
     mount.parent = entry.parent_mnt_id();
     mount.mountpoint.bytes = entry.mountpoint();
     mount.root.bytes = entry.root();
@@ -154,29 +160,34 @@ class MountLoader {
     loader_.UnsupportedContainer(where, what);
   }
 
+  /// Of the namespace that was read last.
   bool FindRoot() {
-    for (std::size_t i = 0; i < mounts_.size(); ++i) {
+    std::optional<std::size_t> found;
+    for (std::size_t i = first_; i < mounts_.size(); ++i) {
       const Mount& mount = mounts_[i].mount;
-      if (by_id_.contains(*mount.parent) && *mount.parent != mount.id) continue;
-      if (root_) {
+      const auto parent = by_id_.find(*mount.parent);
+      const bool is_here = parent != by_id_.end() && parent->second >= first_;
+      if (is_here && *mount.parent != mount.id) continue;
+      if (found) {
         diag_.Error(mounts_[i].where + ".parent_mnt_id",
                     "mount " + std::to_string(*mount.parent) + " is not in " + name_ + ", and " +
-                        mounts_[*root_].where + " is the root");
+                        mounts_[*found].where + " is the root");
         return false;
       }
-      root_ = i;
+      found = i;
     }
-    if (!root_) {
+    if (!found) {
       diag_.Error(name_, "has no root: a mount whose parent is not in it");
       return false;
     }
-    Mount& root = mounts_[*root_].mount;
+    Mount& root = mounts_[*found].mount;
     root.parent.reset();
     if (root.mountpoint.bytes != "/") {
-      diag_.Error(mounts_[*root_].where + ".mountpoint",
+      diag_.Error(mounts_[*found].where + ".mountpoint",
                   root.mountpoint.bytes + ", expected / of what has no parent");
       return false;
     }
+    roots_.push_back(*found);
     return true;
   }
 
@@ -205,7 +216,7 @@ class MountLoader {
     std::unordered_map<std::uint32_t, std::size_t> widest;
     for (std::size_t i = 0; i < mounts_.size(); ++i) {
       const Mount& mount = mounts_[i].mount;
-      if (!mount.parent || !mount.external) continue;
+      if (mount.IsFirstRoot() || !mount.external) continue;
       const auto [known, is_new] = widest.try_emplace(mounts_[i].device, i);
       const std::string& root = mounts_[known->second].mount.root.bytes;
       if (!is_new && mount.root.bytes.size() < root.size()) known->second = i;
@@ -222,14 +233,19 @@ class MountLoader {
       const bool is_part =
           given != outside.end() &&
           IsBelow(planned.mount.root.bytes, mounts_[given->second].mount.root.bytes);
-      const bool makes = i == *root_ || (!planned.mount.external && !is_part &&
-                                         planned.mount.root.bytes == "/" && IsMountable(planned));
+      const bool makes =
+          i == roots_[0] || (!planned.mount.external && !is_part &&
+                             planned.mount.root.bytes == "/" && IsMountable(planned));
       if (!makes) continue;
       const auto [base, is_new] = base_.try_emplace(planned.device, i);
-      const bool earlier = planned.mount.id < mounts_[base->second].mount.id;
-      if (!is_new && base->second != *root_ && (i == *root_ || earlier)) base->second = i;
+      const bool earlier = NumberOf(planned) < NumberOf(mounts_[base->second]);
+      if (!is_new && base->second != roots_[0] && (i == roots_[0] || earlier)) base->second = i;
     }
     base_.insert(outside.begin(), outside.end());
+  }
+
+  static std::pair<std::size_t, std::uint64_t> NumberOf(const Planned& planned) {
+    return {planned.in, planned.mount.id};
   }
 
   static bool IsMountable(const Planned& planned) {
@@ -241,11 +257,11 @@ class MountLoader {
     Mount& mount = planned.mount;
     const auto base = base_.find(planned.device);
     const bool is_base = base != base_.end() && &mounts_[base->second] == &planned;
-    if (is_base && mount.parent && !mount.external) return MakeNew(planned);
+    if (is_base && !mount.IsFirstRoot() && !mount.external) return MakeNew(planned);
     mount.source.reset();
     mount.options.reset();
     mount.sb_flags = {};
-    if (!mount.parent) {
+    if (mount.IsFirstRoot()) {
       mount.external.reset();
       mount.superblock = planned.device;
     } else if (!mount.external) {
@@ -337,7 +353,7 @@ class MountLoader {
 
   /// What has to be there before a mount: its parent, what it is a bind mount of, and mounts on the
   /// same parent that it will hide. Of those that can come next, that with the first mountpoint
-  /// does.
+  /// does, of the namespace that comes first.
   std::vector<Mount> InOrder() {
     std::vector<std::vector<std::size_t>> later(mounts_.size());
     std::vector<std::size_t> missing(mounts_.size(), 0);
@@ -348,10 +364,10 @@ class MountLoader {
     std::vector<std::size_t> by_place;
     for (std::size_t i = 0; i < mounts_.size(); ++i) {
       const Mount& mount = mounts_[i].mount;
+      if (mount.IsBind()) before(base_.at(mounts_[i].device), i);
       if (!mount.parent) continue;
       by_place.push_back(i);
       before(by_id_.at(*mount.parent), i);
-      if (mount.IsBind()) before(base_.at(mounts_[i].device), i);
     }
     HiddenFirst(std::move(by_place), before);
     return Sorted(later, std::move(missing));
@@ -360,17 +376,18 @@ class MountLoader {
   /// What can come next, one after another.
   std::vector<Mount> Sorted(const std::vector<std::vector<std::size_t>>& later,
                             std::vector<std::size_t> missing) {
-    using Next = std::tuple<std::string_view, std::uint64_t, std::size_t>;
+    using Next = std::tuple<std::size_t, std::string_view, std::uint64_t, std::size_t>;
     std::priority_queue<Next, std::vector<Next>, std::greater<>> ready;
     const auto add = [&](std::size_t i) {
-      ready.push({mounts_[i].mount.mountpoint.bytes, mounts_[i].mount.id, i});
+      const Planned& it = mounts_[i];
+      ready.push({it.in, it.mount.mountpoint.bytes, it.mount.id, i});
     };
     for (std::size_t i = 0; i < mounts_.size(); ++i) {
       if (missing[i] == 0) add(i);
     }
     std::vector<std::size_t> order;
     while (!ready.empty()) {
-      const std::size_t next = std::get<2>(ready.top());
+      const std::size_t next = std::get<3>(ready.top());
       ready.pop();
       order.push_back(next);
       for (const std::size_t other : later[next]) {
@@ -408,36 +425,23 @@ class MountLoader {
 
   Loader& loader_;
   Diagnostics& diag_;
-  const ImageKind& kind_;
-  const std::uint32_t id_;
-  const std::string name_;
+  const ImageKind& kind_ = ImageKindNamed("MNTS");
+  std::string name_;  ///< of the image that is being read
+  std::optional<std::uint64_t> namespace_id_;
+  std::size_t first_ = 0;  ///< mount of it
   std::vector<Planned> mounts_;
   std::unordered_map<std::uint64_t, std::size_t> by_id_;
   std::unordered_map<std::uint32_t, std::size_t> base_;  ///< by device
-  std::optional<std::size_t> root_;
+  std::vector<std::size_t> roots_;                       ///< of the namespaces
   bool bad_ = false;
 };
 
 }  // namespace
 
 void Loader::LoadMounts(std::uint32_t id, Attributes* attributes) {
-  attributes->mounts = MountLoader(*this, id).Load();
-}
-
-/// Paths are looked up by name, so each must lead to the mount that the dump has it in.
-void Loader::CheckPathPlaces() {
-  const auto& root = snapshot.processes.front().attributes;
-  if (root == nullptr || root->mounts.empty()) return;
-  const MountPaths paths(root->mounts);
-  for (const PathPlace& place : path_places) {
-    if (!IsCanonical(place.path)) continue;  // a name of a socket, as it was given to bind(2)
-    const Mount* mount = paths.MountOf(place.path);
-    if (mount->id == place.mount) continue;
-    // Whoever opens it would open another file.
-    diag.Essential(place.where, place.path + " is in mount " + std::to_string(place.mount) +
-                                    ", and mount " + std::to_string(mount->id) + " at " +
-                                    mount->mountpoint.bytes + " hides it");
-  }
+  std::vector<std::uint32_t> more = mount_namespaces;
+  if (!more.empty()) more.erase(more.begin());
+  attributes->mounts = MountLoader(*this).Load(id, more);
 }
 
 }  // namespace crgen

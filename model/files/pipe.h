@@ -41,8 +41,9 @@ struct Fifo {
   Text path;
   std::optional<std::uint64_t> capacity;
   std::optional<ImageBytes> data;
-  Rare<Unlinked> unlinked = {};  ///< it has no name any more, and is made anew
-  Rare<Text> opened_by = {};     ///< a hard link that the dumper has left
+  Rare<Unlinked> unlinked = {};    ///< it has no name any more, and is made anew
+  Rare<std::uint64_t> mount = {};  ///< as RegularFile::mount
+  Rare<Text> opened_by = {};       ///< a hard link that the dumper has left
   friend bool operator==(const Fifo&, const Fifo&) = default;
 };
 

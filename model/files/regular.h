@@ -23,6 +23,9 @@ struct RegularFile {
   Rare<Bytes> build_id;               ///< of an ELF file; a restorer checks it
   Rare<Unlinked> unlinked;            ///< it has no name any more, and is made anew
   Rare<Text> opened_by;               ///< a hard link that the dumper has left
+  /// The mount that it is in, in whose namespace its path is looked up; absent: in that of who
+  /// opens it.
+  Rare<std::uint64_t> mount;
   friend bool operator==(const RegularFile&, const RegularFile&) = default;
 };
 

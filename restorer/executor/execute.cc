@@ -180,6 +180,10 @@ void Executor::Execute() {
       return EnterCgroups(*this, op->cgroups);
     case OpKind::kMounts:
       return MakeMounts(*this, op->mounts);
+    case OpKind::kEnterMounts:
+      Must("setns(CLONE_NEWNS)", __NR_setns, MountNamespaceFd(setup, op->enter_mounts.space),
+           CLONE_NEWNS);
+      return;
     case OpKind::kTakeIds:
       return TakeIds(*this);
     case OpKind::kSend:

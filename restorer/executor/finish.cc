@@ -103,8 +103,9 @@ void Finisher::SetMemory() const {
   map.auxv = memory.auxv;
   map.auxv_size = memory.auxv_size;
   // Not from its own root, which may be another one by now.
-  const long exe = OpenChecked(*this, memory.below_root ? setup->root_fd : setup->service_fd,
-                               memory.exe, O_RDONLY | O_CLOEXEC, memory.exe_check);
+  const long exe =
+      OpenChecked(*this, memory.space < 0 ? setup->service_fd : RootFd(setup, memory.space),
+                  memory.exe, O_RDONLY | O_CLOEXEC, memory.exe_check);
   map.exe_fd = (uint32_t)exe;
   Control("prctl(PR_SET_MM_MAP)", PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0);
   Must("close", __NR_close, exe);
@@ -303,7 +304,9 @@ void Finisher::CloseService() const {
   if (__atomic_sub_fetch(users, 1, __ATOMIC_SEQ_CST) == 0) {
     Must("close", __NR_close, setup->service_fd);
     Must("close", __NR_close, setup->source_fd);
-    if (setup->own_mounts) Must("close", __NR_close, setup->root_fd);
+    if (setup->mount_namespaces > 0) {
+      Must("close_range", __NR_close_range, setup->root_fd, FirstFreeFd(setup) - 1, 0);
+    }
   }
 }
 

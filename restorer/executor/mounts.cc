@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The root's way into a mount namespace of its own. Each mount is found by a descriptor of the one
-// that it is on, never by a path through others.
+// The root's way into a mount namespace of its own, and those of others, which it makes on its way.
+// Each mount is found by a descriptor of the one that it is on, never by a path through others.
 #include <fcntl.h>
 #include <linux/mount.h>
 #include <linux/openat2.h>
@@ -21,6 +21,7 @@ struct Mounter {
   const MountsOp& mounts;
   /// Behind all numbers that others have: that of step n is n above.
   int first;
+  int32_t space = -1;  ///< the namespace that this process is in
 
   int NumberOf(int32_t step) const { return first + step; }
 
@@ -70,7 +71,28 @@ struct Mounter {
     if (!over) Must(step, "close", __NR_close, to);
   }
 
-  /// The old root goes, and with it all that the supervisor sees.
+  /// In a copy of what this process sees: what is in it goes with its root.
+  void Begin(const MountStep& step) {
+    Must(step, "unshare(CLONE_NEWNS)", __NR_unshare, CLONE_NEWNS);
+    space = step.space;
+    if (space == 0) {
+      Must(step, "mount(MS_PRIVATE)", __NR_mount, 0, "/", 0, MS_REC | MS_PRIVATE, 0);
+    }
+    if (caller.setup->mount_namespaces > 1) {
+      PutAt(step, MountNamespaceFd(caller.setup, space),
+            Must(step, "open of the namespace", __NR_openat, caller.setup->service_fd,
+                 "../../self/ns/mnt", O_RDONLY | O_CLOEXEC, 0));
+    }
+  }
+
+  void Enter(const MountStep& step) {
+    if (space == step.space) return;
+    Must(step, "setns(CLONE_NEWNS)", __NR_setns, MountNamespaceFd(caller.setup, step.space),
+         CLONE_NEWNS);
+    space = step.space;
+  }
+
+  /// The old root goes, and with it all that was seen before.
   void BecomeRoot(const MountStep& step, long mount) const {
     Must(step, "move_mount of the root", __NR_move_mount, mount, "", AT_FDCWD, "/",
          MOVE_MOUNT_F_EMPTY_PATH);
@@ -78,17 +100,17 @@ struct Mounter {
     Must(step, "pivot_root", __NR_pivot_root, ".", ".");
     Must(step, "umount2 of the old root", __NR_umount2, ".", kDetach);
     Must(step, "chdir", __NR_chdir, "/");
-    const long root =
-        Must(step, "open", __NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-    if (root == caller.setup->root_fd) return;
-    Must(step, "dup3", __NR_dup3, root, caller.setup->root_fd, O_CLOEXEC);
-    Must(step, "close", __NR_close, root);
+    PutAt(step, RootFd(caller.setup, step.space),
+          Must(step, "open", __NR_openat, AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0));
   }
 
-  void Put(const MountStep& step, int32_t index, long made) const {
-    if (made == NumberOf(index)) return;
-    Must(step, "dup3", __NR_dup3, made, NumberOf(index), O_CLOEXEC);
+  void PutAt(const MountStep& step, int32_t number, long made) const {
+    if (made == number) return;
+    Must(step, "dup3", __NR_dup3, made, number, O_CLOEXEC);
     Must(step, "close", __NR_close, made);
+  }
+  void Put(const MountStep& step, int32_t index, long made) const {
+    PutAt(step, NumberOf(index), made);
   }
 
   void MakeBefore(int32_t index) const {
@@ -96,9 +118,10 @@ struct Mounter {
     if (step.made_before) Put(step, index, Make(step));
   }
 
-  void Run(int32_t index) const {
+  void Run(int32_t index) {
     const MountStep& step = mounts.steps[index];
     const long mount = NumberOf(index);
+    step.parent<0 && step.space> 0 ? Begin(step) : Enter(step);
     if (!step.made_before && step.base < 0) {
       Put(step, index,
           step.held >= 0
@@ -120,7 +143,7 @@ struct Mounter {
     }
   }
 
-  void Share(const GroupStep& group) const {
+  void Share(const GroupStep& group) {
     const MountStep& step = mounts.steps[group.to];
     const int mount = NumberOf(group.to);
     if (group.from >= 0) {
@@ -128,6 +151,7 @@ struct Mounter {
            mount, "", MOVE_MOUNT_SET_GROUP | MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
     }
     if (group.propagation == 0) return;
+    Enter(step);
     mount_attr attributes = {};
     attributes.propagation = group.propagation;
     Must(step, "mount_setattr", __NR_mount_setattr, mount, "", AT_EMPTY_PATH, &attributes,
@@ -138,12 +162,13 @@ struct Mounter {
 }  // namespace
 
 void MakeMounts(const Caller& caller, const MountsOp& mounts) {
-  caller.Must("unshare(CLONE_NEWNS)", __NR_unshare, CLONE_NEWNS);
-  caller.Must("mount(MS_PRIVATE)", __NR_mount, 0, "/", 0, MS_REC | MS_PRIVATE, 0);
-  const Mounter mounter{caller, mounts, caller.setup->root_fd + 1};
+  Mounter mounter{caller, mounts, FirstFreeFd(caller.setup)};
+  const MountStep& root = mounts.steps[0];
+  mounter.Begin(root);
   for (uint32_t i = 0; i < mounts.count; ++i) mounter.MakeBefore((int32_t)i);
   for (uint32_t i = 0; i < mounts.count; ++i) mounter.Run((int32_t)i);
   for (uint32_t i = 0; i < mounts.group_count; ++i) mounter.Share(mounts.groups[i]);
+  mounter.Enter(root);
   caller.Must("close_range", __NR_close_range, mounter.first, mounter.first + (int)mounts.count - 1,
               0);
 }

@@ -44,6 +44,15 @@ struct Opener {
     }
   }
 
+  /// What `path` leads to below `directory`.
+  long OpenBelow(int directory, uint32_t flags, bool no_links) const {
+    if (!no_links) return caller.Try(__NR_openat, directory, path, flags, 0);
+    open_how how = {};
+    how.flags = flags;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+    return caller.Try(__NR_openat2, directory, path, &how, sizeof how);
+  }
+
   /// Through /proc/self/fd: what `look` has.
   long Reopen(long look, uint32_t flags) const {
     char name[kSelfFdSize];
@@ -53,8 +62,9 @@ struct Opener {
 
   /// O_NOFOLLOW stays a flag of the description, and no link of proc(5) is opened with it: by name,
   /// and then compared.
-  long OpenNoFollow(int directory, uint32_t flags, const struct statx& expected) const {
-    const long fd = caller.Try(__NR_openat, directory, path, flags | O_NONBLOCK, 0);
+  long OpenNoFollow(int directory, uint32_t flags, bool no_links,
+                    const struct statx& expected) const {
+    const long fd = OpenBelow(directory, flags | O_NONBLOCK, no_links);
     if (fd < 0) return fd;
     if (!Same(expected, Look(fd, "", AT_EMPTY_PATH))) {
       caller.Fail("open (replaced since it was looked at)", -ESTALE, path);
@@ -97,13 +107,14 @@ long OpenChecked(const Caller& caller, int directory, const char* path, uint32_t
   const uint32_t look_flags =
       (flags & kPathOnly) | O_PATH | (only_path ? flags & O_CLOEXEC : O_CLOEXEC);
   const long look = directory == AT_FDCWD ? OpenTrusted(caller, path, look_flags)
-                                          : caller.Try(__NR_openat, directory, path, look_flags, 0);
+                                          : opener.OpenBelow(directory, look_flags, check.no_links);
   if (look < 0) caller.Fail("open", look, path);
   const struct statx facts = opener.Look(look, "", AT_EMPTY_PATH);
   opener.Check(facts, flags, check);
   if (only_path) return look;
-  const long fd = (flags & O_NOFOLLOW) != 0 ? opener.OpenNoFollow(directory, flags, facts)
-                                            : opener.Reopen(look, flags);
+  const long fd = (flags & O_NOFOLLOW) != 0
+                      ? opener.OpenNoFollow(directory, flags, check.no_links, facts)
+                      : opener.Reopen(look, flags);
   if (fd < 0) caller.Fail("open", fd, path);
   caller.Must("close", __NR_close, look);
   return fd;

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <sys/syscall.h>
 
+#include "restorer/mount_descriptors.h"
 #include "restorer/script.h"
 
 namespace crgen::restorer {

@@ -3,6 +3,7 @@
 // specialisation a type.
 #pragma once
 
+#include <fcntl.h>
 #include <sys/types.h>
 
 #include <array>
@@ -33,13 +34,14 @@ struct HeldPipe {
 /// A hard link that the dumper has left.
 struct DumpersLink {
   std::string path;
+  std::optional<std::uint64_t> mnt;  ///< the mount namespace; absent: the root's
   dev_t device;
   ino_t inode;
 };
 
 /// Of which opening a link is held.
-inline std::string LinkKey(const Text& path, const Text& link) {
-  return path.bytes + '\0' + link.bytes;
+inline std::string LinkKey(const Text& path, const Text& link, const Rare<std::uint64_t>& mount) {
+  return path.bytes + '\0' + link.bytes + (mount ? '\0' + std::to_string(*mount) : "");
 }
 
 class Cgroups;
@@ -70,12 +72,14 @@ struct Services {
   UserHolder* user = nullptr;           ///< of a user namespace of its own; null: it has none
   std::map<std::uint64_t, int> mounts;  ///< by id: mounted nowhere, for the root
   bool own_mounts = false;              ///< the tree's paths are in a namespace of its own
-  TreePaths paths;                      ///< where its paths lead before that is there
-  Pid helper_tid = 0;                   ///< for helpers that load pages
-  bool time_namespace = true;           ///< `time` is obeyed
-  bool tcp_close = false;               ///< connections come back closed
-  bool timed = false;                   ///< steps say when they are done
-  NameRecord* names = nullptr;          ///< of those that are there for a moment
+  std::map<std::optional<std::uint64_t>, std::int32_t> spaces;  ///< mount namespaces: numbers
+  std::map<std::uint64_t, std::int32_t> space_of;               ///< likewise by mount
+  TreePaths paths;              ///< where its paths lead before that is there
+  Pid helper_tid = 0;           ///< for helpers that load pages
+  bool time_namespace = true;   ///< `time` is obeyed
+  bool tcp_close = false;       ///< connections come back closed
+  bool timed = false;           ///< steps say when they are done
+  NameRecord* names = nullptr;  ///< of those that are there for a moment
 };
 
 /// What a process opens below the service directory to open a file once more.
@@ -96,7 +100,24 @@ struct OpenContext {
   const SocketOwner* owner;  ///< of sockets; null: as the process is meanwhile
   const std::map<SocketId, Pid>& listeners;  ///< who listens at a unix socket
   MadeFile* socket_files;                    ///< on the board
+  std::int32_t root_fd;                      ///< of the first mount namespace
+  std::int32_t space;                        ///< the number of that of who opens it
 };
+
+/// How a file that its name reaches is opened: from where, and what preflight has seen.
+template <typename Body>
+void CompileWay(const Body& body, OpenContext& context, FileCheck* check) {
+  OpenOp& open = context.op.open;
+  const std::string& path = body.path.bytes;
+  const std::int32_t space = body.mount ? context.services.space_of.at(*body.mount) : context.space;
+  open.directory = body.mount ? context.root_fd + space : AT_FDCWD;
+  open.path = context.arena.Text(!body.mount ? path : path == "/" ? "." : path.substr(1));
+  check->no_links = body.mount.has_value();
+  if (space != 0) return;  // of which it has seen nothing
+  const HostFiles& files = *context.services.files;
+  const int held = context.file.flags.Has(O_NOFOLLOW) ? files.link(path) : files.file(path);
+  if (held >= 0) check->held = context.arena.Text(std::to_string(held));
+}
 
 /// Undefined: every type of FileBody has its own, derived from PlainRestorer, with
 ///   static void Compile(const Body&, OpenContext&);

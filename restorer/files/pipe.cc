@@ -100,20 +100,15 @@ void FileRestorer<Fifo>::Compile(const Fifo& fifo, OpenContext& context) {
   op->kept = context.arena.NewOnBoard<Word>();
   open.pipe = op;
   const Services& services = context.services;
-  const bool nameless = fifo.unlinked || fifo.opened_by;
-  open.path =
-      context.arena.Text(fifo.unlinked    ? services.unlinked.at(fifo.unlinked->id)
-                         : fifo.opened_by ? services.linked.at(LinkKey(fifo.path, *fifo.opened_by))
-                                          : fifo.path.bytes);
-  open.directory = nameless ? context.service_fd : AT_FDCWD;
   FileCheck* check = context.arena.New<FileCheck>();
-  const bool link = context.file.flags.Has(O_NOFOLLOW);
-  const HostFiles& files = *services.files;
-  const int held = nameless ? -1 : link ? files.link(fifo.path.bytes) : files.file(fifo.path.bytes);
-  check->held = held < 0 ? nullptr : context.arena.Text(std::to_string(held));
   check->size = -1;
   check->fifo = true;
   open.check = check;
+  if (!fifo.unlinked && !fifo.opened_by) return CompileWay(fifo, context, check);
+  open.path = context.arena.Text(
+      fifo.unlinked ? services.unlinked.at(fifo.unlinked->id)
+                    : services.linked.at(LinkKey(fifo.path, *fifo.opened_by, fifo.mount)));
+  open.directory = context.service_fd;
 }
 
 }  // namespace crgen::restorer

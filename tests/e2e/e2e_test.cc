@@ -70,6 +70,7 @@ const Program kPrograms[] = {
     {"network", true, false, false, false, false, true},
     // CRIU wants a root that is a mount point.
     {"namespaces", false, false, false, false, true},
+    {"mount_namespaces", false, false, false, false, true},
 };
 
 Program ProgramNamed(const std::string& name) {

@@ -103,8 +103,8 @@ TEST(Mounts, AsTheyAreSaid) {
   dump.edits = {Put("tmpfs-dev-6.tar.gz.img", "archive")};
   const std::vector<Mount> mounts = RootOf(LoadGood(dump)).mounts;
   const Mount expected[] = {
-      {30, {}, {"/"}, {"/"}, 5, "", {}, {}, {0x200001}, {}, {}, {}, {}, {}},
-      {33, 30, {"/data"}, {"/host/data"}, {}, "", {}, {}, {}, {}, {}, {}, Text{"data"}, {}},
+      {30, {}, {"/"}, {"/"}, 5, "", {}, {}, {0x200001}, {}, {}, {}, {}, {}, {}},
+      {33, 30, {"/data"}, {"/host/data"}, {}, "", {}, {}, {}, {}, {}, {}, Text{"data"}, {}, {}},
       {31,
        30,
        {"/tmp"},
@@ -118,10 +118,58 @@ TEST(Mounts, AsTheyAreSaid) {
        {},
        {},
        {},
-       ImageBytes{"tmpfs-dev-6.tar.gz.img", 0, 7}},
-      {32, 30, {"/dir"}, {"/dir"}, 6, "", {}, {}, {}, {}, {}, {}, {}, {}}};
+       ImageBytes{"tmpfs-dev-6.tar.gz.img", 0, 7},
+       {}},
+      {32, 30, {"/dir"}, {"/dir"}, 6, "", {}, {}, {}, {}, {}, {}, {}, {}, {}}};
   ASSERT_EQ(IdsOf(mounts), (std::vector<std::uint64_t>{30, 33, 31, 32}));
   for (std::size_t i = 0; i < mounts.size(); ++i) EXPECT_EQ(mounts[i], expected[i]) << i;
+}
+
+/// The root's own 13, and 14 of process 11, which is a copy with a tmpfs of its own.
+Dump TwoMountNamespaces() {
+  Dump dump;
+  dump.AddProcess(11, 10);
+  AddOwnNamespace(dump, "mnt", 13);
+  dump.ids[11].set_mnt_ns_id(14);
+  AddMount(dump, 14, {41, 40, kTmpfs, 6, "/", "/tmp"});
+  AddMount(dump, 14, {40, 8, kOverlay, 5, "/", "/"});
+  AddMount(dump, 14, {42, 40, kProc, 7, "/sys", "/sys"});
+  AddMount(dump, 13, {30, 9, kOverlay, 5, "/", "/"});
+  AddMount(dump, 13, {31, 30, kProc, 7, "/", "/proc"});
+  dump.edits = {Put("tmpfs-dev-6.tar.gz.img", "archive")};
+  return dump;
+}
+
+TEST(MountNamespaces, OfAProcess) {
+  const Snapshot snapshot = LoadGood(TwoMountNamespaces());
+  const std::vector<Mount>& mounts = RootOf(snapshot).mounts;
+  EXPECT_EQ(IdsOf(mounts), (std::vector<std::uint64_t>{30, 31, 40, 42, 41}));
+  for (const Mount& mount : mounts) {
+    const bool more = mount.id >= 40;
+    EXPECT_EQ(mount.namespace_id, more ? std::optional<std::uint64_t>(14) : std::nullopt);
+  }
+  EXPECT_TRUE(mounts[2].IsBind());
+  EXPECT_EQ(mounts[2].superblock, 5u);
+  EXPECT_FALSE(mounts[2].parent);
+  EXPECT_EQ(mounts[4].fstype, "tmpfs");
+  EXPECT_FALSE(RootOf(snapshot).setns);
+  ASSERT_TRUE(snapshot.processes[1].attributes->setns);
+  EXPECT_EQ(snapshot.processes[1].attributes->setns->mnt, 14u);
+}
+
+TEST(MountNamespaces, OfFiles) {
+  Dump dump = TwoMountNamespaces();
+  dump.AddFile(7, "/tmp/file").mutable_reg()->set_mnt_id(41);
+  dump.AddFile(8, "/proc/file").mutable_reg()->set_mnt_id(31);
+  dump.AddDescriptor(11, 3, 7);
+  dump.AddDescriptor(11, 4, 8);
+  const Snapshot snapshot = LoadGood(dump);
+  std::map<std::string, std::uint64_t> mounts;
+  for (const auto& file : snapshot.files) {
+    const auto* regular = As<RegularFile>(*file);
+    if (regular != nullptr && regular->mount) mounts[regular->path.bytes] = *regular->mount;
+  }
+  EXPECT_EQ(mounts, (std::map<std::string, std::uint64_t>{{"/proc/file", 31}, {"/tmp/file", 41}}));
 }
 
 }  // namespace

@@ -47,6 +47,25 @@ inline std::vector<Damage> DamagesOfNamespaces() {
          }
          InMount("/tmp", [](json& mounts, std::size_t i) { mounts[i].erase("content"); })(plan);
        }},
+      {"mount_namespaces", "nobody leaves",
+       [](json& plan) {
+         for (json& command : plan) {
+           if (command.contains("attributes")) command["attributes"].erase("setns");
+         }
+       }},
+      {"mount_namespaces", "a mount that gets no events",
+       InMount("/home", [](json& mounts, std::size_t i) { mounts[i].erase("master"); })},
+      {"mount_namespaces", "a file of another mount namespace",
+       [](json& plan) {
+         std::uint64_t id = 0;
+         for (json& mount : plan[1]["attributes"]["mounts"]) {
+           if (mount["mountpoint"] == "/shared" && mount.contains("namespace")) id = mount["id"];
+         }
+         for (json& command : plan) {
+           if (!command.contains("file") || !command["file"].contains("path")) continue;
+           if (command["file"]["path"] == "/shared/folder/file") command["file"]["mount"] = id;
+         }
+       }},
       WithoutPart("network", "net", "routes"),
       WithoutPart("network", "net", "rules"),
       WithoutPart("network", "net", "nftables"),

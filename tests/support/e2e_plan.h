@@ -124,7 +124,7 @@ class PlanNormalizer {
   }
 
   /// Numbers that are the kernel's, in the order in which they appear; archives.
-  static void EraseNamespaces(nlohmann::json& attributes) {
+  void EraseNamespaces(nlohmann::json& attributes) {
     for (const char* kind : {"uts", "ipc", "net"}) {
       if (attributes.contains(kind)) attributes[kind].erase("id");
     }
@@ -137,11 +137,14 @@ class PlanNormalizer {
         member.erase("bytes");
       }
     }
+    if (attributes.contains("setns")) Renumber(attributes["setns"], "mnt", spaces_);
+    if (attributes.contains("mm")) Renumber(attributes["mm"], "exe_mount", mounts_);
     if (!attributes.contains("mounts")) return;
-    Numbers mounts, superblocks;
+    Numbers superblocks;
     for (nlohmann::json& mount : attributes["mounts"]) {
-      Renumber(mount, "id", mounts);
-      Renumber(mount, "parent", mounts);
+      Renumber(mount, "id", mounts_);
+      Renumber(mount, "parent", mounts_);
+      Renumber(mount, "namespace", spaces_);
       Renumber(mount, "superblock", superblocks);
       if (mount.contains("content")) mount["content"] = nullptr;
     }
@@ -153,9 +156,10 @@ class PlanNormalizer {
     return std::regex_replace(path, number, "");
   }
 
-  static void EraseTransient(nlohmann::json& command) {
+  void EraseTransient(nlohmann::json& command) {
     command.erase("source");
     for (nlohmann::json* file : FilesOf(command)) {
+      Renumber(*file, "mount", mounts_);
       if (file->contains("data")) (*file)["data"].erase("offset");
     }
     if (command.contains("file")) EraseProgress(command["file"]);
@@ -277,6 +281,7 @@ class PlanNormalizer {
 
   std::set<std::pair<std::int64_t, std::uint64_t>> rseq_pages_;  ///< pid, number of the page
   Numbers files_, inodes_, pipes_, fifos_, sockets_, dead_, shared_, unlinked_;
+  Numbers mounts_, spaces_;
 };
 
 /// What is different in the first command in which the plans differ, or "".

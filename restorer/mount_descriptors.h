@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where processes have their mount namespaces, and their roots, while they are built.
+#pragma once
+
+#include "restorer/script.h"
+
+namespace crgen::restorer {
+
+inline int32_t RootFd(const Setup* setup, int32_t space) { return setup->root_fd + space; }
+inline int32_t MountNamespaceFd(const Setup* setup, int32_t space) {
+  return setup->root_fd + setup->mount_namespaces + space;
+}
+/// Behind all numbers that the executor keeps for the whole time.
+inline int32_t FirstFreeFd(const Setup* setup) {
+  const int32_t count = setup->mount_namespaces;
+  return setup->root_fd + (count > 1 ? 2 * count : count);
+}
+
+}  // namespace crgen::restorer

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several mount namespaces of one tree: what is mounted in each, who is in which, and what is open.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "tests/support/mounts_fixture.h"
+
+namespace crgen::test {
+namespace {
+
+class MountNamespacesTest : public MountsTest {
+ protected:
+  void SetUp() override {
+    MountsTest::SetUp();
+    if (IsSkipped()) return;
+    std::ofstream(Root() + "/tmp/file") << "of the root's tmp";
+    std::ofstream(folder_ + "/tmpfs/folder/file2") << "further";
+    PackTmpfs();
+  }
+  static Json At(int id, const Json& parent, const char* place, Json more) {
+    Json it = {{"id", id}, {"mountpoint", place}, {"root", "/"}, {"flags", {"MS_RELATIME"}}};
+    if (!parent.is_null()) it["parent"] = parent;
+    it.update(more);
+    return it;
+  }
+  /// A copy of the root's, in which /tmp is another tmpfs, and /data of outside a part of the
+  /// first.
+  Json Both(const Json& more_of_first = {}, const Json& more_of_second = {}) const {
+    const Json content = {{"image", "tmpfs-dev-9.tar.gz.img"}, {"offset", 0}, {"bytes", archive_}};
+    const Json second = {{"namespace", 20}};
+    const auto in_second = [&](Json more) {
+      more.update(second);
+      return more;
+    };
+    Json mounts = Json::array(
+        {At(1, {}, "/", {{"superblock", 10}}),
+         At(2, 1, "/proc", {{"superblock", 11}, {"fstype", "proc"}, {"source", "proc"}}),
+         At(3, 1, "/data", {{"external", "data"}, {"superblock", 12}}),
+         At(4, 1, "/copy",
+            {{"superblock", 13}, {"fstype", "tmpfs"}, {"source", "shared"}, {"content", content}}),
+         At(11, {}, "/", in_second({{"superblock", 10}})),
+         At(12, 11, "/proc", in_second({{"superblock", 11}})),
+         At(13, 11, "/data", in_second({{"superblock", 13}, {"root", "/folder"}})),
+         At(14, 11, "/tmp",
+            in_second({{"superblock", 14}, {"fstype", "tmpfs"}, {"source", "private"}})),
+         At(15, 14, "/tmp", in_second({{"superblock", 12}, {"flags", {"MS_RDONLY"}}}))});
+    if (!more_of_first.is_null()) mounts[3].update(more_of_first);
+    if (!more_of_second.is_null()) mounts[6].update(more_of_second);
+    return mounts;
+  }
+  static void Open(Plan& plan, int pid, int fd, int id, const std::string& path,
+                   std::optional<int> mount = std::nullopt) {
+    Json file = {{"type", "REG"}, {"id", id}, {"path", path}, {"flags", {"O_RDONLY"}}};
+    if (mount) file["mount"] = *mount;
+    plan.Add("OPEN_FILE", pid, {{"fd", fd}, {"file", file}});
+  }
+  static Json Fs(const std::string& cwd) {
+    return {{"fs", {{"cwd", cwd}, {"root", "/"}, {"umask", 18}}}};
+  }
+  /// The root, a child in the second namespace, and a grandchild that went back.
+  Plan Three(const Json& mounts) const {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"mounts", mounts}}}});
+    plan.MapProgram(Pid(0));
+    Open(plan, Pid(0), 3, 1, "/copy/folder/file", 4);
+    Open(plan, Pid(0), 4, 2, "/tmp/file", 15);
+    plan.Fork(Pid(0), Pid(1));
+    plan.Add("SET_ATTR", Pid(1), {{"attributes", {{"setns", {{"mnt", 20}}}}}});
+    Open(plan, Pid(1), 5, 3, "/data/file");
+    Open(plan, Pid(1), 6, 4, "/data/file", 3);
+    plan.Fork(Pid(1), Pid(2));
+    plan.Add("SET_ATTR", Pid(2), {{"attributes", {{"setns", Json::object()}}}});
+    plan.Resume(Pid(2), Plan::Registers(kPause), Fs("/data"));
+    plan.Resume(Pid(1), Plan::Registers(kPause), Fs("/data"));
+    plan.Resume(Pid(0));
+    return plan;
+  }
+  static std::string Proc(int index) { return "/proc/" + std::to_string(Pid(index)); }
+  static std::string Content(int index, int fd) {
+    return TextOf(Proc(index) + "/fd/" + std::to_string(fd));
+  }
+  /// Mountpoint, root, options and groups, without the numbers that are others each time.
+  static std::vector<std::string> TableOf(int index) {
+    std::vector<std::string> lines;
+    std::istringstream table(TextOf(Proc(index) + "/mountinfo"));
+    for (std::string line; std::getline(table, line);) {
+      std::istringstream words(line);
+      std::string id, parent, device, root, place, options, word;
+      words >> id >> parent >> device >> root >> place >> options;
+      std::string text = place + " " + fs::path(root).filename().string();
+      while (words >> word && word != "-") text += " " + word.substr(0, word.find(':'));
+      lines.push_back(text);
+    }
+    std::ranges::sort(lines);
+    return lines;
+  }
+};
+
+TEST_F(MountNamespacesTest, EachHasItsOwn) {
+  ASSERT_NO_FATAL_FAILURE(Restore(Three(Both()), MountArguments()));
+  const auto name = [](int index) { return fs::read_symlink(Proc(index) + "/ns/mnt"); };
+  EXPECT_NE(name(0), name(1));
+  EXPECT_EQ(name(0), name(2));
+  EXPECT_NE(name(0), fs::read_symlink("/proc/self/ns/mnt"));
+  EXPECT_EQ(TableOf(0), (std::vector<std::string>{"/ root", "/copy ", "/data outside", "/proc "}));
+  EXPECT_EQ(TableOf(1), (std::vector<std::string>{"/ root", "/data folder", "/proc ", "/tmp ",
+                                                  "/tmp outside"}));
+  EXPECT_EQ(TableOf(2), TableOf(0));
+  EXPECT_EQ(Content(0, 3), "of the archive");
+  EXPECT_EQ(Content(0, 4), "of outside");
+  EXPECT_EQ(Content(1, 5), "of the archive");
+  EXPECT_EQ(Content(1, 6), "of outside");
+  EXPECT_EQ(TextOf(Proc(1) + "/cwd/file2"), "further");
+  EXPECT_EQ(TextOf(Proc(2) + "/cwd/file"), "of outside");
+  EXPECT_EQ(TextOf(Proc(1) + "/root/tmp/file"), "of outside");
+  for (int index = 0; index < 3; ++index) {
+    for (const auto& entry : fs::directory_iterator(Proc(index) + "/fd")) {
+      EXPECT_LE(std::stoi(entry.path().filename()), 6) << index;
+    }
+  }
+}
+
+TEST_F(MountNamespacesTest, EventsGoFromOneToTheOther) {
+  const Json first = {{"shared", 1}}, second = {{"master", 1}};
+  ASSERT_NO_FATAL_FAILURE(Restore(Three(Both(first, second)), MountArguments()));
+  EXPECT_EQ(TableOf(0),
+            (std::vector<std::string>{"/ root", "/copy  shared", "/data outside", "/proc "}));
+  EXPECT_EQ(TableOf(1), (std::vector<std::string>{"/ root", "/data folder master", "/proc ",
+                                                  "/tmp ", "/tmp outside"}));
+}
+
+/// Whichever call fails, nothing is left.
+TEST_F(MountNamespacesTest, NothingIsLeftOfFailures) {
+  const std::string own = TextOf("/proc/self/mountinfo");
+  const auto look = [&](const Outcome& outcome) {
+    EXPECT_EQ(TextOf("/proc/self/mountinfo"), own);
+    if (outcome.status == 0) KillEverybody();
+  };
+  const Json first = {{"shared", 1}}, second = {{"master", 1}};
+  EXPECT_GT(FailEachCall(Three(Both(first, second)), "--detach " + MountArguments(), look), 100);
+}
+
+/// In bind mounts of what the caller gives, and of a new file system.
+TEST_F(MountNamespacesTest, UnlinkedFiles) {
+  std::ofstream(folder_ + "/ghost-file-1.img") << "hello world";
+  struct Place {
+    const char* path;
+    int mount;
+    const char* mode;
+  };
+  constexpr Place kPlaces[] = {{"/crgen-gone", 11, "O_RDWR"},
+                               {"/data/crgen-gone", 13, "O_RDWR"},
+                               {"/gone/with/crgen-gone", 11, "O_RDWR"},
+                               {"/tmp/crgen-gone", 15, "O_RDONLY"}};
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"mounts", Both()}}}});
+  plan.MapProgram(Pid(0));
+  plan.Fork(Pid(0), Pid(1));
+  plan.Add("SET_ATTR", Pid(1), {{"attributes", {{"setns", {{"mnt", 20}}}}}});
+  int fd = 3;
+  for (const Place& it : kPlaces) {
+    const Json source = {{"image", "ghost-file-1.img"}, {"offset", 0}};
+    const Json content = Json::array({{{"at", 0}, {"source", source}, {"bytes", 11}}});
+    const Json unlinked = {{"id", fd},    {"mode", 0100640}, {"uid", 0},
+                           {"gid", 1235}, {"size", 11},      {"content", content}};
+    plan.Add("OPEN_FILE", Pid(1),
+             {{"fd", fd},
+              {"file",
+               {{"type", "REG"},
+                {"id", fd},
+                {"path", it.path},
+                {"flags", {it.mode}},
+                {"mount", it.mount},
+                {"unlinked", unlinked}}}});
+    ++fd;
+  }
+  plan.Resume(Pid(1), Plan::Registers(kPause), Fs("/"));
+  plan.Resume(Pid(0));
+  ASSERT_NO_FATAL_FAILURE(Restore(plan, MountArguments()));
+  for (fd = 3; fd < 7; ++fd) {
+    EXPECT_EQ(Content(1, fd), "hello world");
+    EXPECT_EQ(fs::read_symlink(Proc(1) + "/fd/" + std::to_string(fd)),
+              kPlaces[fd - 3].path + std::string(" (deleted)"));
+  }
+  EXPECT_FALSE(fs::exists(Root() + "/crgen-gone") || fs::exists(Root() + "/gone") ||
+               fs::exists(folder_ + "/outside/crgen-gone"));
+  KillEverybody();
+  const std::string own = TextOf("/proc/self/mountinfo");
+  const auto look = [&](const Outcome& outcome) {
+    EXPECT_EQ(TextOf("/proc/self/mountinfo"), own);
+    EXPECT_FALSE(fs::exists(Root() + "/crgen-gone") || fs::exists(Root() + "/gone") ||
+                 fs::exists(folder_ + "/outside/crgen-gone"));
+    if (outcome.status == 0) KillEverybody();
+  };
+  EXPECT_GT(FailEachCall(plan, "--detach " + MountArguments(), look), 100);
+}
+
+TEST_F(MountNamespacesTest, WhatIsNotFoundThere) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"mounts", Both()}}}});
+  plan.MapProgram(Pid(0));
+  Open(plan, Pid(0), 3, 1, "/data/file3", 13);
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan, "--detach " + MountArguments());
+  EXPECT_EQ(outcome.status, 5) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("open data/file3: ENOENT"), std::string::npos) << outcome.errors;
+}
+
+}  // namespace
+}  // namespace crgen::test
+
+int main(int argc, char** argv) { return crgen::test::MainInNewPidNamespace(argc, argv); }
