@@ -179,7 +179,7 @@ std::string BindPath(const UnixSocket& socket, int fd, bool binds, NameRecord* r
   const ssize_t size = readlink(link.c_str(), real, sizeof real - 1);
   if (size < 0) return ErrorText("readlink of the directory of " + Printable(name));
   const std::string place(real, static_cast<std::size_t>(size));
-  const long entry = record->Announce(place + "/", folder.base, nullptr);
+  const long entry = record->Announce(place + "/", folder.base, std::nullopt, nullptr);
   if (entry < 0) return Printable(name) + ": its path is too long";
   return run(true, entry);
 }
