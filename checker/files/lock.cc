@@ -4,20 +4,12 @@
 #include <fcntl.h>
 
 #include "checker/kernel/kernel.h"
+#include "model/access_mode.h"
 
 namespace crgen::check {
 namespace {
 
 constexpr std::uint64_t kMostBytes = ~std::uint64_t{0} >> 1;  // OFFSET_MAX
-
-bool Reads(const File& file) {
-  const std::uint64_t access = file.flags.bits & O_ACCMODE;
-  return access == O_RDONLY || access == O_RDWR;
-}
-bool Writes(const File& file) {
-  const std::uint64_t access = file.flags.bits & O_ACCMODE;
-  return access == O_WRONLY || access == O_RDWR;
-}
 
 std::optional<Refusal> RefusedRange(const FileLock& lock) {
   if (lock.start > kMostBytes || lock.length > kMostBytes) {
@@ -41,14 +33,14 @@ std::optional<Refusal> RefusedLock(const File& file, const FileLock& lock) {
   }
   if (lock.breaking) return Refusal{"EINVAL", "only a lease is being broken"};
   if (kind == kFlock) {
-    if (!Reads(file) && !Writes(file)) {
+    if (!IsReadable(file.flags) && !IsWritable(file.flags)) {
       return Refusal{"EBADF", "flock(2) takes a description that can read or write"};
     }
     if (lock.start == 0 && lock.length == 0) return std::nullopt;
     return Refusal{"EINVAL", "flock(2) locks the whole file"};
   }
   if (auto refused = RefusedRange(lock)) return refused;
-  const bool may = lock.type.value == F_RDLCK ? Reads(file) : Writes(file);
+  const bool may = lock.type.value == F_RDLCK ? IsReadable(file.flags) : IsWritable(file.flags);
   if (may) return std::nullopt;
   return Refusal{"EBADF", ValueText(lock.type) + " takes a description that can " +
                               (lock.type.value == F_RDLCK ? "read" : "write")};
@@ -67,7 +59,8 @@ std::optional<Refusal> RefusedByOpenings(const File& file, const FileLock& lease
     if (openings.writers == 0) return std::nullopt;
     return Refusal{"EAGAIN", "a read lease, and the file is open for writing"};
   }
-  const std::size_t own_writers = Writes(file), own_readers = Reads(file) && !Writes(file);
+  const std::size_t own_writers = IsWritable(file.flags),
+                    own_readers = IsReadable(file.flags) && !IsWritable(file.flags);
   if (openings.executed || openings.writers != own_writers || openings.readers != own_readers) {
     return Refusal{"EAGAIN", "a write lease, and the file is open elsewhere"};
   }

@@ -10,6 +10,7 @@
 #include <variant>
 
 #include "checker/kernel/kernel.h"
+#include "model/access_mode.h"
 #include "model/files/external.h"
 #include "model/printable.h"
 #include "model/proc_path.h"
@@ -377,9 +378,9 @@ Openings Kernel::OpeningsOf(const std::string& inode) const {
   for (const auto& it : known->second.descriptions) {
     const auto description = it.lock();
     if (description == nullptr) continue;
-    const std::uint64_t access = description->file->flags.bits & O_ACCMODE;
-    if (access == O_ACCMODE) continue;  // for neither
-    ++(access == O_RDONLY ? found.readers : found.writers);
+    const OpenFlags& flags = description->file->flags;
+    found.writers += IsWritable(flags);
+    found.readers += IsReadable(flags) && !IsWritable(flags);
   }
   return found;
 }

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "checker/kernel/kernel.h"
+#include "model/access_mode.h"
 
 namespace crgen::check {
 namespace {
@@ -195,12 +196,12 @@ bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
     Violation("ENODEV", name + " is no file that can be mapped");
     return false;
   }
-  const std::uint64_t access = description.file->flags.bits & O_ACCMODE;
+  const OpenFlags& flags = description.file->flags;
   const bool shared = map.flags.Has(MAP_SHARED);
-  if (access == O_WRONLY || access == O_ACCMODE ||
-      (shared && map.prot.Has(PROT_WRITE) && access != O_RDWR)) {
-    Violation("EACCES", name + " is opened " + FlagNames(OpenFlagKind::Names(), access).front() +
-                            " " + At(description.command));
+  if (!IsReadable(flags) || (shared && map.prot.Has(PROT_WRITE) && !IsWritable(flags))) {
+    Violation("EACCES", name + " is opened " +
+                            FlagNames(OpenFlagKind::Names(), flags.bits & O_ACCMODE).front() + " " +
+                            At(description.command));
     return false;
   }
   const PacketSocket* const rings = files.Visit(
@@ -208,7 +209,7 @@ bool Kernel::BackFile(const MapRegion& map, Backing* backing) {
   if (rings != nullptr) return BackRings(map, *rings, opened, backing);
   backing->file = description.file;
   backing->opened = opened;
-  backing->may_write = !shared || access == O_RDWR;
+  backing->may_write = !shared || IsWritable(flags);
   backing->kind = shared ? RegionKind::kSharedFile : RegionKind::kPrivateFile;
   return description.object == nullptr || BackMemfd(map, description, backing);
 }

@@ -9,6 +9,7 @@
 
 #include "images/load/loader.h"
 #include "images/load/place.h"
+#include "model/access_mode.h"
 #include "model/one_of.h"
 
 namespace crgen {
@@ -17,15 +18,6 @@ namespace {
 constexpr std::uint32_t kBreaking = 4;  // LEASE_BREAKING in file_lock_entry.type
 constexpr std::uint32_t kMandatory = LOCK_MAND;
 constexpr std::int64_t kLastByte = INT64_MAX;  // OFFSET_MAX
-
-bool Reads(const File& file) {
-  const std::uint64_t access = file.flags.bits & O_ACCMODE;
-  return access == O_RDONLY || access == O_RDWR;
-}
-bool Writes(const File& file) {
-  const std::uint64_t access = file.flags.bits & O_ACCMODE;
-  return access == O_WRONLY || access == O_RDWR;
-}
 
 /// What fcntl(2) and flock(2) never set. Empty: nothing.
 std::string ImpossibleLock(const pb::file_lock_entry& entry, const File& file) {
@@ -46,10 +38,10 @@ std::string ImpossibleLock(const pb::file_lock_entry& entry, const File& file) {
   if (entry.type() != F_RDLCK && entry.type() != F_WRLCK) {
     return "type " + std::to_string(entry.type()) + ", expected 0 or 1";
   }
-  if (ranged && !(entry.type() == F_RDLCK ? Reads(file) : Writes(file))) {
+  if (ranged && !(entry.type() == F_RDLCK ? IsReadable(file.flags) : IsWritable(file.flags))) {
     return ValueName(LockTypeKind::Names(), entry.type()) + ", and the file is not open for that";
   }
-  if (entry.flag() == kFlock && !Reads(file) && !Writes(file)) {
+  if (entry.flag() == kFlock && !IsReadable(file.flags) && !IsWritable(file.flags)) {
     return "flock(2), and the file is open for ioctl(2) alone";
   }
   return file.flags.Has(O_PATH) ? "a file that is open with O_PATH" : "";
@@ -65,7 +57,7 @@ FileLock LeaseOf(std::uint32_t type, const File& file) {
     return lease;
   }
   lease.breaking = LockType{type & ~kBreaking};
-  const bool exclusive = lease.breaking->value == F_RDLCK || Writes(file);
+  const bool exclusive = lease.breaking->value == F_RDLCK || IsWritable(file.flags);
   lease.type = {static_cast<std::uint32_t>(exclusive ? F_WRLCK : F_RDLCK)};
   return lease;
 }
@@ -75,7 +67,8 @@ std::string ImpossibleLease(std::uint32_t type, const File& file) {
       type != (kBreaking | F_UNLCK)) {
     return "type " + std::to_string(type) + ", expected 0, 1, 4 or 6";
   }
-  if (type == F_RDLCK && Writes(file)) return "a read lease of a file that is open for writing";
+  if (type == F_RDLCK && IsWritable(file.flags))
+    return "a read lease of a file that is open for writing";
   return "";
 }
 
