@@ -218,7 +218,7 @@ TEST_F(UnlinkedFaultsTest, EachTypeIsMade) {
   EXPECT_EQ(services.linked.size(), 1 + std::size(kLinked));
   for (const auto& [path, link, mode] : kLinked) {
     SCOPED_TRACE(path);
-    const int fd = std::stoi(services.linked.at(LinkKey(Text{Path(path)}, Text{Path(link)})));
+    const int fd = std::stoi(services.linked.at(LinkKey(Text{Path(path)}, Text{Path(link)}, {})));
     EXPECT_EQ(Link(fd), Path(path) + " (deleted)");
     struct stat facts = {};
     ASSERT_EQ(fstat(fd, &facts), 0);
@@ -355,7 +355,7 @@ class UnlinkedHistoryTest : public UnlinkedFaultsTest {
         linkat(AT_FDCWD, ("/proc/self/fd/" + std::to_string(fd)).c_str(), AT_FDCWD, link.c_str(),
                AT_SYMLINK_FOLLOW);
         file["opened_by"] = link;
-        keys_[fd] = LinkKey(Text{path}, Text{link});
+        keys_[fd] = LinkKey(Text{path}, Text{link}, {});
       }
       plan_.push_back({{"command", "OPEN_FILE"}, {"pid", 10}, {"fd", fd}, {"file", file}});
     }
