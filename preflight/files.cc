@@ -212,13 +212,13 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Set(const Late&) {}
   void Set(const InotifyWatches& watches) {
     for (const InotifyWatch& watch : watches.watches) {
-      if (watch.unlinked) continue;
+      if (watch.unlinked || IsElsewhere(watch.mount)) continue;
       Hold("watch " + std::to_string(watch.wd), watch.path, watch.handle);
     }
   }
   void Set(const FanotifyMarks& marks) {
     for (const FanotifyMark& mark : marks.marks) {
-      if (mark.unlinked) continue;
+      if (mark.unlinked || IsElsewhere(mark.mount)) continue;
       // A mount of the plan's own is another one than that of which it is a copy.
       if (!root_.IsOwn() && mark.type.value == FAN_MARK_MOUNT) continue;
       Hold("a mark", mark.path, mark.handle);

@@ -37,6 +37,11 @@ int TreePaths::Open(const std::string& path, int flags) const {
   return OpenPath(held->second, below, flags, kBelow | RESOLVE_NO_XDEV);
 }
 
+bool TreePaths::IsMadeAnew(std::uint64_t mount) const {
+  const Mount& it = *mounts_->Find(mount);
+  return (it.IsBind() ? preflight::BaseOf(*list_, it) : it).IsNew();
+}
+
 int TreePaths::OpenInBase(const std::string& path, int flags) const {
   const Mount& mount = *mounts_->Of(in_).MountOf(path);
   if (!mount.IsBind()) return Open(path, flags);

@@ -38,6 +38,9 @@ class TreePaths {
   }
   std::optional<std::uint64_t> in() const { return in_; }
 
+  /// Whether the file system of `mount`, which the plan has, is made for the tree.
+  bool IsMadeAnew(std::uint64_t mount) const;
+
   /// What an absolute path leads to, on the mount in which it is to lie: that may be mounted
   /// nowhere yet. `flags`: O_NOFOLLOW, O_DIRECTORY. Gives a descriptor made with O_PATH; -1: errno,
   /// ENXIO where only the tree makes that mount.

@@ -5,6 +5,7 @@
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -169,6 +171,10 @@ class Watcher {
         fd = std::stoi(by.unlinked.at(*it.unlinked));
         return;
       }
+      if (it.mount) {
+        FindElsewhere(by.paths, it.path->bytes, it.handle, *it.mount);
+        return;
+      }
       fd = by.files.watched(WatchedKey(it.path, it.handle));
       own = fd < 0 && it.path && !by.paths.IsOwn();
       if (own) fd = FailsOnPurpose() ? -1 : by.paths.OpenMounted(it.path->bytes, O_NOFOLLOW);
@@ -179,6 +185,17 @@ class Watcher {
       const int error = errno;
       if (own && fd >= 0) close(fd);
       errno = error;
+    }
+    /// In another mount namespace than the root's, where preflight has looked at nothing.
+    void FindElsewhere(const TreePaths& paths, const std::string& path,
+                       const std::optional<InodeHandle>& handle, std::uint64_t mount) {
+      own = true;
+      fd = FailsOnPurpose() ? -1 : paths.Of(mount).OpenMounted(path, O_NOFOLLOW);
+      struct stat facts;
+      if (fd < 0 || !handle || paths.IsMadeAnew(mount)) return;
+      if (fstat(fd, &facts) == 0 && facts.st_ino == handle->inode) return;
+      close(std::exchange(fd, -1));
+      errno = ESTALE;
     }
     std::string path() const { return "/proc/self/fd/" + std::to_string(fd); }
     int fd = -1;

@@ -9,7 +9,8 @@ namespace crgen::check {
 
 std::optional<Refusal> RefusedInode(const Kernel& kernel, const WatchedInode& it) {
   constexpr std::size_t kMostBytes = MAX_HANDLE_SZ;
-  const auto& [path, handle, unlinked] = it;
+  const auto& [path, handle, unlinked, mount] = it;
+  if (mount && !path) return Refusal{"EINVAL", "a mount without a path in it"};
   if (unlinked) {
     if (path || handle) {
       return Refusal{"EINVAL", "an unlinked file is watched, and a path or handle beside it"};
@@ -25,15 +26,15 @@ std::optional<Refusal> RefusedInode(const Kernel& kernel, const WatchedInode& it
   if (handle && (handle->bytes.bytes.empty() || handle->bytes.bytes.size() > kMostBytes)) {
     return Refusal{"EINVAL", "a handle has 1 to 128 bytes"};
   }
-  return std::nullopt;
+  return mount ? kernel.RefusedMount(*mount, path->bytes) : std::nullopt;
 }
 
 std::string InodeKey(const Kernel& kernel, const WatchedInode& it) {
-  const auto& [path, handle, unlinked] = it;
+  const auto& [path, handle, unlinked, mount] = it;
   if (unlinked) {
     return "unlinked " + std::to_string(kernel.files.Of<RegularFile>().FileOf(*unlinked));
   }
-  if (!handle) return "path " + path->bytes;
+  if (!handle) return "path " + path->bytes + (mount ? " in " + std::to_string(*mount) : "");
   return "device " + std::to_string(handle->device) + " inode " + std::to_string(handle->inode) +
          " type " + std::to_string(handle->type) + " " + handle->bytes.bytes;
 }

@@ -15,10 +15,11 @@ namespace crgen::check {
 struct WatchedInode {
   template <typename Watch>
   explicit WatchedInode(const Watch& it)
-      : path(it.path), handle(it.handle), unlinked(it.unlinked) {}
+      : path(it.path), handle(it.handle), unlinked(it.unlinked), mount(it.mount) {}
   const std::optional<Text>& path;
   const std::optional<InodeHandle>& handle;
   const std::optional<UnlinkedId>& unlinked;
+  const Rare<std::uint64_t>& mount;
 };
 
 /// Absent: it names an inode.

@@ -331,7 +331,7 @@ bool Kernel::CheckExecutable(const MmAttributes& mm) {
       return false;
     }
   }
-  if (mm.exe_mount && !CheckMount(*mm.exe_mount, mm.exe.bytes)) return false;
+  if (mm.exe_mount && !Passes(RefusedMount(*mm.exe_mount, mm.exe.bytes))) return false;
   if (locks.empty()) return true;
   const std::string inode = ExecutableInode(mm);
   if (locks.BreaksLease(inode)) {

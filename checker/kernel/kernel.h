@@ -284,6 +284,8 @@ class Kernel {
   }
   /// How it is open now. Cost: once for all leases that nothing is opened between.
   Openings OpeningsOf(const std::string& inode) const;
+  /// Absent: `path`, looked up in the namespace of `mount`, lies in that.
+  std::optional<Refusal> RefusedMount(std::uint64_t mount, const std::string& path) const;
 
  private:
   Task& self() { return tasks[self_]; }
@@ -399,7 +401,6 @@ class Kernel {
 
   // mount_namespaces.cc
   bool CheckEntering(const EnteredNamespaces& entered);
-  bool CheckMount(std::uint64_t mount, const std::string& path);
   Rare<std::uint64_t> MountOf(const std::string& path) const;
   bool FindItsMount(const std::shared_ptr<const File>& file, std::shared_ptr<const File>* placed);
   bool CheckClocks(const Clocks& clocks);

@@ -26,20 +26,17 @@ bool Kernel::CheckEntering(const EnteredNamespaces& entered) {
   return false;
 }
 
-/// A path that is looked up in the namespace of `mount` leads to what is in that.
-bool Kernel::CheckMount(std::uint64_t mount, const std::string& path) {
+std::optional<Refusal> Kernel::RefusedMount(std::uint64_t mount, const std::string& path) const {
   const MountNamespaces* made = files.Of<RegularFile>().mounts();
   const Mount* found = made == nullptr ? nullptr : made->Find(mount);
   if (found == nullptr) {
-    Violation("EINVAL", "mount " + std::to_string(mount) + " is none of the root's `mounts`");
-    return false;
+    return Refusal{"EINVAL", "mount " + std::to_string(mount) + " is none of the root's `mounts`"};
   }
-  if (!path.starts_with('/')) return true;  // which is refused in other words
+  if (!path.starts_with('/')) return std::nullopt;  // which is refused in other words
   const Mount& there = *made->Of(found->namespace_id).MountOf(path);
-  if (&there == found) return true;
-  Violation("ENOENT", path + " leads to mount " + std::to_string(there.id) + ", not " +
-                          std::to_string(mount));
-  return false;
+  if (&there == found) return std::nullopt;
+  return Refusal{"ENOENT", path + " leads to mount " + std::to_string(there.id) + ", not " +
+                               std::to_string(mount)};
 }
 
 /// Where the process looks it up; absent: there is one namespace only.
@@ -57,7 +54,7 @@ bool Kernel::FindItsMount(const std::shared_ptr<const File>& file,
   return std::visit(
       [&]<typename Body>(const Body& body) {
         if constexpr (requires { body.mount; }) {
-          if (body.mount) return CheckMount(*body.mount, body.path.bytes);
+          if (body.mount) return Passes(RefusedMount(*body.mount, body.path.bytes));
           const Rare<std::uint64_t> mount = MountOf(body.path.bytes);
           if (!mount) return true;
           auto copy = std::make_shared<File>(*file);

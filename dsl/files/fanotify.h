@@ -25,7 +25,10 @@ struct Describe<FanotifyMark> {
                           "it counts if it leads to what `handle` says, or there is none"),
                  Optional("handle", &FanotifyMark::handle, "open_by_handle_at(2)"),
                  Optional("unlinked", &FanotifyMark::unlinked,
-                          "in their place: the id of a file that an OPEN_FILE has created")};
+                          "in their place: the id of a file that an OPEN_FILE has created"),
+                 Optional("mount", &FanotifyMark::mount,
+                          "the mount that `path` lies in, if that is not of the namespace that the "
+                          "root has entered")};
 };
 
 template <>

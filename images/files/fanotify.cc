@@ -12,6 +12,7 @@
 #include "images/files/inode_handle.h"
 #include "images/load/file_checks.h"
 #include "images/load/loader.h"
+#include "model/mount_paths.h"
 
 namespace crgen {
 namespace {
@@ -55,7 +56,10 @@ void CheckMask(std::uint64_t faflags, std::uint64_t mask, std::string_view field
 /// The same text for two marks that are surely of one object; the kernel has one of each.
 std::string KeyOf(const FanotifyMark& mark) {
   const std::string type = std::to_string(mark.type.value) + " ";
-  if (!mark.handle) return type + (mark.path ? mark.path->bytes : "");
+  if (!mark.handle) {
+    return type + (mark.mount ? std::to_string(*mark.mount) + " " : "") +
+           (mark.path ? mark.path->bytes : "");
+  }
   return type + std::to_string(mark.handle->device) + " " + std::to_string(mark.handle->inode) +
          " " + std::to_string(mark.handle->type) + " " + mark.handle->bytes.bytes;
 }
@@ -70,11 +74,7 @@ FanotifyMark MarkOf(const pb::fanotify_mark_entry& from, const Place& at) {
   at.KnownBits<FanotifyMarkFlagKind>(".mflags", from.mflags());
   if (from.type() == kMountMark) {
     mark.type.value = FAN_MARK_MOUNT;
-    if (from.me().has_path()) {
-      TakePath(from.me().path(), ".me.path", at, &mark.path);
-    } else {
-      at.Unsupported(".me.path", "absent: a mount that is known by its number alone");
-    }
+    if (from.me().has_path()) TakePath(from.me().path(), ".me.path", at, &mark.path);
   } else if (from.type() == kInodeMark && from.has_ie()) {
     mark.type.value = FAN_MARK_INODE;
     TakeHandle(from.ie().f_handle(), from.ie().i_ino(), from.s_dev(), at, &mark.path, &mark.handle);
@@ -85,6 +85,39 @@ FanotifyMark MarkOf(const pb::fanotify_mark_entry& from, const Place& at) {
 }
 
 }  // namespace
+
+/// Of a tree with mounts of its own a mount is known by its number, which Finish() finds.
+void FileLoaderOf<Fanotify>::TakeMount(const pb::fanotify_mount_mark_entry& from, const Place& at,
+                                       Loader& loader, FanotifyMark* mark) {
+  if (mark->path) {
+    TakeElsewhere(from.mnt_id(), ".me.mnt_id", at, loader, mark);
+  } else {
+    mark->mount = from.mnt_id();
+    numbered_[from.mnt_id()] = at.Where(".me.mnt_id");
+  }
+}
+
+void FileLoaderOf<Fanotify>::FindMount(Loader& loader, FanotifyMark* mark) const {
+  if (mark->path || mark->type.value != FAN_MARK_MOUNT) return;
+  const std::uint64_t id = *mark->mount;
+  mark->mount.reset();
+  const auto& root = loader.snapshot.processes.front().attributes;
+  const std::vector<Mount> none;
+  const std::vector<Mount>& mounts = root ? root->mounts : none;
+  const auto mount = std::ranges::find(mounts, id, &Mount::id);
+  if (mount == mounts.end()) {
+    return loader.diag.Unsupported(numbered_.at(id),
+                                   "mount " + std::to_string(id) + ", which is none of the tree's");
+  }
+  const MountPaths paths(mounts, mount->namespace_id);
+  if (const Mount* seen = paths.MountOf(mount->mountpoint.bytes); seen != &*mount) {
+    return loader.diag.Unsupported(
+        numbered_.at(id), "mount " + std::to_string(id) + " at " + mount->mountpoint.bytes +
+                              ", which mount " + std::to_string(seen->id) + " hides");
+  }
+  mark->path = mount->mountpoint;
+  if (mount->namespace_id) mark->mount = id;
+}
 
 Result FileLoaderOf<Fanotify>::Convert(const pb::file_entry& entry, const ImageReader& at,
                                        Loader& loader, ConvertedFile* file) {
@@ -103,9 +136,13 @@ Result FileLoaderOf<Fanotify>::Convert(const pb::file_entry& entry, const ImageR
   for (int i = 0; i < from.mark_size(); ++i) {
     const Place mark_at = place.At("ffy.mark", i);
     FanotifyMark mark = MarkOf(from.mark(i), mark_at);
-    RefuseElsewhere(from.mark(i).ie().f_handle().mnt_id(), ".ie.f_handle.mnt_id", mark_at, loader);
-    RefuseElsewhere(from.mark(i).me().mnt_id(), ".me.mnt_id", mark_at, loader);
-    const bool named = mark.path || mark.handle;
+    if (from.mark(i).type() == kMountMark) {
+      TakeMount(from.mark(i).me(), mark_at, loader, &mark);
+    } else {
+      TakeElsewhere(from.mark(i).ie().f_handle().mnt_id(), ".ie.f_handle.mnt_id", mark_at, loader,
+                    &mark);
+    }
+    const bool named = mark.path || mark.handle || mark.mount;
     if (named && !marked.insert(KeyOf(mark)).second) {
       mark_at.Error("", "a second mark of the same type on the same object");
     }
@@ -132,7 +169,10 @@ void FileLoaderOf<Fanotify>::Finish(Loader& loader) {
   for (LateEntry& late : loader.snapshot.late) {
     auto* set = std::get_if<FanotifyMarks>(&late.state);
     if (set == nullptr) continue;
-    for (auto& it : set->marks) NameUnlinked(loader, &it);
+    for (FanotifyMark& it : set->marks) {
+      NameUnlinked(loader, &it);
+      FindMount(loader, &it);
+    }
   }
   loader.diag.NotRestorable("files.img", std::to_string(count_) +
                                              " of type FANOTIFY: no image says which events were "

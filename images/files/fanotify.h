@@ -2,8 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 
 #include "images/files/file_loader.h"
+#include "images/load/place.h"
 
 namespace crgen {
 
@@ -16,6 +19,12 @@ class FileLoaderOf<Fanotify> : public FileLoader {
   void Finish(Loader& loader) override;
 
  private:
+  void TakeMount(const pb::fanotify_mount_mark_entry& from, const Place& at, Loader& loader,
+                 FanotifyMark* mark);
+  void FindMount(Loader& loader, FanotifyMark* mark) const;
+
+  std::map<std::uint64_t, std::string>
+      numbered_;  ///< mounts without a path, and which entry said so
   std::size_t count_ = 0;
 };
 

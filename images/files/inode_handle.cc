@@ -21,12 +21,16 @@ void TakePath(const std::string& from, std::string_view field, const Place& at,
   *path = Text{from};
 }
 
-void RefuseElsewhere(std::uint64_t mount, std::string_view field, const Place& at,
-                     const Loader& loader) {
+void CheckElsewhere(std::uint64_t mount, std::string_view field, const Place& at, Loader& loader,
+                    const std::optional<Text>& path) {
   if (!loader.MountNamespaceOf(mount)) return;
-  at.Unsupported(field,
-                 "of a mount namespace that is not the root's, in which what is watched is "
-                 "looked for");
+  if (!path) {
+    return at.Unsupported(
+        field,
+        "of a mount namespace that is not the root's, where no path leads to what "
+        "is watched");
+  }
+  loader.path_places.push_back({mount, path->bytes, at.Where(field)});
 }
 
 void TakeHandle(const pb::fh_entry& from, std::uint64_t inode, std::uint32_t device,

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "images/load/loader.h"
 #include "images/load/place.h"
 #include "images/proto/files.pb.h"
 #include "model/files/inode_handle.h"
@@ -13,8 +14,6 @@
 #include "model/values.h"
 
 namespace crgen {
-
-struct Loader;
 
 /// The file without a name that is that inode.
 std::optional<UnlinkedId> UnlinkedInode(Loader& loader, const InodeHandle& handle);
@@ -24,9 +23,16 @@ std::optional<UnlinkedId> UnlinkedInode(Loader& loader, const InodeHandle& handl
 void TakeHandle(const pb::fh_entry& from, std::uint64_t inode, std::uint32_t device,
                 const Place& at, std::optional<Text>* path, std::optional<InodeHandle>* handle);
 
-/// Where `mount` is in another mount namespace than the root's: nothing is looked for there.
-void RefuseElsewhere(std::uint64_t mount, std::string_view field, const Place& at,
-                     const Loader& loader);
+void CheckElsewhere(std::uint64_t mount, std::string_view field, const Place& at, Loader& loader,
+                    const std::optional<Text>& path);
+
+/// Where `mount` is in another mount namespace than the root's: what is watched is looked for
+/// there, by its path. `field` is that of `mount`; REQUIRES: the path is taken.
+void TakeElsewhere(std::uint64_t mount, std::string_view field, const Place& at, Loader& loader,
+                   auto* watch) {
+  CheckElsewhere(mount, field, at, loader, watch->path);
+  if (loader.MountNamespaceOf(mount)) watch->mount = mount;
+}
 
 /// When all processes are read: what is watched is named by its id if it is a file without a name.
 void NameUnlinked(Loader& loader, auto* watch) {

@@ -48,7 +48,8 @@ Result FileLoaderOf<Inotify>::Convert(const pb::file_entry& entry, const ImageRe
   for (int i = 0; i < from.wd_size(); ++i) {
     const Place place = Place(at, loader.diag, "ify").At("ify.wd", i);
     watches.watches.push_back(WatchOf(from.wd(i), place));
-    RefuseElsewhere(from.wd(i).f_handle().mnt_id(), ".f_handle.mnt_id", place, loader);
+    TakeElsewhere(from.wd(i).f_handle().mnt_id(), ".f_handle.mnt_id", place, loader,
+                  &watches.watches.back());
     const std::int32_t wd = watches.watches.back().wd;
     if (!numbers.insert(wd).second) place.Error(".wd", std::to_string(wd) + " stands twice");
   }

@@ -46,17 +46,17 @@ class Place {
   }
 
   void Error(std::string_view field, const std::string& what) const {
-    diag_.Error(Text(field), what);
+    diag_.Error(Where(field), what);
   }
   void Unsupported(std::string_view field, const std::string& what) const {
-    diag_.Unsupported(Text(field), what);
+    diag_.Unsupported(Where(field), what);
   }
   void Warning(std::string_view field, const std::string& what) const {
-    diag_.Warning(Text(field), what);
+    diag_.Warning(Where(field), what);
   }
   /// What the rest means another thing without.
   void Essential(std::string_view field, const std::string& what) const {
-    diag_.Essential(Text(field), what);
+    diag_.Essential(Where(field), what);
   }
   /// `value` has to be at most `most`.
   void AtMost(std::string_view field, std::uint64_t value, std::uint64_t most) const {
@@ -76,13 +76,13 @@ class Place {
     if (unknown != 0) Essential(field, "bits " + HexText(unknown) + ", which have no name");
   }
 
- private:
-  std::string Text(std::string_view field) const {
+  std::string Where(std::string_view field) const {
     const std::string entry = where_ != nullptr ? *where_ : reader_->Where() + ".";
     return entry + std::string(part_) + (index_ < 0 ? "" : "[" + std::to_string(index_) + "]") +
            std::string(field);
   }
 
+ private:
   const std::string* where_ = nullptr;
   const ImageReader* reader_ = nullptr;
   Diagnostics& diag_;

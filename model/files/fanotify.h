@@ -9,6 +9,7 @@
 #include "model/files/inode_handle.h"
 #include "model/flags.h"
 #include "model/ids.h"
+#include "model/rare.h"
 #include "model/values.h"
 
 namespace crgen {
@@ -29,6 +30,7 @@ struct FanotifyMark {
   std::optional<Text> path;  ///< it counts if it leads to what `handle` says
   std::optional<InodeHandle> handle;
   std::optional<UnlinkedId> unlinked = {};  ///< in their place: a file without a name
+  Rare<std::uint64_t> mount = {};           ///< where `path` lies, if not in the root's namespace
   friend bool operator==(const FanotifyMark&, const FanotifyMark&) = default;
 };
 

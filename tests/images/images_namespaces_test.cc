@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Namespaces of the tree's own, as the model has them.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/dump_judge.h"
@@ -195,6 +196,51 @@ TEST(MountNamespaces, OfFiles) {
     if (regular != nullptr && regular->mount) mounts[regular->path.bytes] = *regular->mount;
   }
   EXPECT_EQ(mounts, (std::map<std::string, std::uint64_t>{{"/proc/file", 31}, {"/tmp/file", 41}}));
+}
+
+/// A mark on a mount that is known by its number alone, and a watch in the other namespace.
+TEST(MountNamespaces, OfWhatIsWatched) {
+  const auto dump_of = [](std::uint32_t mount) {
+    Dump dump = TwoMountNamespaces();
+    pb::file_entry& file = dump.AddFile(7, "");
+    file.Clear();
+    file.set_type(pb::FD_FANOTIFY);
+    file.set_id(7);
+    pb::fanotify_file_entry& group = *file.mutable_ffy();
+    group.set_id(7);
+    group.set_flags(O_RDWR);
+    pb::fown_entry& owner = *group.mutable_fown();
+    for (const int field : {1, 2, 3, 4, 5}) {
+      owner.GetReflection()->SetUInt32(&owner, owner.GetDescriptor()->FindFieldByNumber(field), 0);
+    }
+    group.set_faflags(0);
+    group.set_evflags(0);
+    pb::fanotify_mark_entry& mark = *group.add_mark();
+    mark.set_id(7);
+    mark.set_type(2);
+    mark.set_mflags(0);
+    mark.set_mask(0x20);
+    mark.set_ignored_mask(0);
+    mark.set_s_dev(0);
+    mark.mutable_me()->set_mnt_id(mount);
+    dump.AddDescriptor(11, 3, 7, pb::FD_FANOTIFY);
+    return dump;
+  };
+  const auto mark_of = [](const Snapshot& snapshot) {
+    for (const LateEntry& late : snapshot.late) {
+      if (const auto* set = std::get_if<FanotifyMarks>(&late.state)) return set->marks.front();
+    }
+    return FanotifyMark();
+  };
+  FanotifyMark mark = mark_of(LoadGood(dump_of(41)));
+  EXPECT_EQ(mark.path, Text{"/tmp"});
+  EXPECT_EQ(mark.mount, Rare<std::uint64_t>(41));
+  mark = mark_of(LoadGood(dump_of(31)));
+  EXPECT_EQ(mark.path, Text{"/proc"});
+  EXPECT_FALSE(mark.mount);
+  const Loaded loaded = Load(dump_of(99));
+  EXPECT_EQ(FirstFinding(loaded.diag, Severity::kUnsupported),
+            "files.img[0].ffy.mark[0].me.mnt_id: mount 99, which is none of the tree's");
 }
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <sstream>
+
 #include "tests/support/mounts_fixture.h"
 
 namespace crgen::test {
@@ -212,6 +214,56 @@ TEST_F(MountNamespacesTest, UnlinkedFiles) {
     if (outcome.status == 0) KillEverybody();
   };
   EXPECT_GT(FailEachCall(plan, "--detach " + MountArguments(), look), 100);
+}
+
+/// The supervisor sets watches by the names of the namespace that they lie in.
+TEST_F(MountNamespacesTest, Watches) {
+  const auto program = [&](const Json& watch) {
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"mounts", Both()}}}});
+    plan.MapProgram(Pid(0));
+    plan.Add("OPEN_FILE", Pid(0),
+             {{"fd", 3}, {"file", {{"type", "INOTIFY"}, {"id", 1}, {"flags", {"O_RDONLY"}}}}});
+    plan.Add("OPEN_FILE", Pid(0),
+             {{"fd", 4},
+              {"file",
+               {{"type", "FANOTIFY"},
+                {"id", 2},
+                {"flags", {"O_RDWR"}},
+                {"init_flags", Json::array()},
+                {"event_flags", {"O_RDONLY"}}}}});
+    const Json mark = {
+        {"type", "FAN_MARK_MOUNT"}, {"mask", {"FAN_OPEN"}}, {"path", "/tmp/tmp"}, {"mount", 15}};
+    plan.Add("SET_ATTR", Pid(0),
+             {{"attributes",
+               {{"descriptors", Json::array({{{"fd", 3}, {"watches", Json::array({watch})}},
+                                             {{"fd", 4}, {"marks", Json::array({mark})}}})}}}});
+    plan.Fork(Pid(0), Pid(1));
+    plan.Add("SET_ATTR", Pid(1), {{"attributes", {{"setns", {{"mnt", 20}}}}}});
+    plan.Resume(Pid(1), Plan::Registers(kPause), Fs("/"));
+    plan.Resume(Pid(0));
+    return plan;
+  };
+  Json watch = {{"wd", 1}, {"mask", {"IN_OPEN"}}, {"path", "/data/file2"}, {"mount", 13}};
+  ASSERT_NO_FATAL_FAILURE(Restore(program(watch), MountArguments()));
+  struct stat facts = {};
+  ASSERT_EQ(stat((Proc(1) + "/root/data/file2").c_str(), &facts), 0);
+  std::ostringstream inode;
+  inode << "inotify wd:1 ino:" << std::hex << facts.st_ino << " ";
+  const std::string watched = TextOf(Proc(0) + "/fdinfo/3");
+  EXPECT_NE(watched.find(inode.str()), std::string::npos) << watched;
+  const std::string marked = TextOf(Proc(0) + "/fdinfo/4");
+  EXPECT_NE(marked.find("fanotify mnt_id:"), std::string::npos) << marked;
+  KillEverybody();
+
+  // What is given must be what was watched.
+  watch["path"] = "/tmp/tmp/file";
+  watch["mount"] = 15;
+  watch["handle"] = {{"device", 1}, {"inode", 7}, {"type", 1}, {"bytes", "AQIDBA=="}};
+  const Outcome outcome = Run(program(watch), "--detach " + MountArguments());
+  EXPECT_EQ(outcome.status, 5) << outcome.errors;
+  EXPECT_NE(outcome.errors.find("watch"), std::string::npos) << outcome.errors;
 }
 
 TEST_F(MountNamespacesTest, WhatIsNotFoundThere) {
