@@ -71,6 +71,13 @@ class Seen(namespace_facts.Seen):
                     numbers[int(line.split()[-1])] = int(tid)
         return numbers
 
+    def timer_slack(self):
+        """In ns."""
+        return int(self._read("timerslack_ns"))
+
+    def loginuid(self):
+        return int(self._read("loginuid"))
+
     def comm(self):
         return self._read("comm")[:-1]
 
@@ -448,6 +455,15 @@ class Seen(namespace_facts.Seen):
             os.close(copy)
         return found
 
+    def clear_tid_address(self):
+        """PR_GET_TID_ADDRESS."""
+        return hex(struct.unpack("=Q", self._ask(8, 157, 40, "out", 0, 0, 0))[0])
+
+    def tls(self, entries):
+        """Of entries of the descriptor table: base, limit, bits (struct user_desc)."""
+        with kernel.Tracer(self.pid) as tracer:
+            return {entry: [hex(word) for word in tracer.tls(int(entry))] for entry in entries}
+
     def robust_list(self):
         return hex(kernel.robust_list(self.pid))
 
@@ -462,10 +478,14 @@ class Seen(namespace_facts.Seen):
         return {name: hex(words[name]) for name in names}
 
     def xsave(self, spans):
-        """Hexadecimal bytes of the XSAVE area, by offset."""
+        """Hexadecimal bytes of the XSAVE area, by offset; "component 9" stands for where that one is."""
         with kernel.Tracer(self.pid) as tracer:
             area = tracer.xsave()
-        return {at: area[int(at):int(at) + len(text) // 2].hex() for at, text in spans.items()}
+        found = {}
+        for at, text in spans.items():
+            offset = kernel.cpuid(0xd, int(at.split()[1]))[1] if at.startswith("component") else int(at)
+            found[at] = area[offset:offset + len(text) // 2].hex()
+        return found
 
 
 class SeenThread(Seen):
