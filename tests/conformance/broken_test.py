@@ -183,7 +183,7 @@ FAULTS = [
     ("locks-of-the-executable", "forget locks", "locks"),
     ("proc-of-another-pid-namespace", "set OPEN_FILE.file.path to \"/proc/1/comm\"", "contents"),
     ("tls", "drop tls", "tls"),
-    ("timers-of-a-thread", "set posix_timers.notify to \"SIGEV_NONE\"", "posix_timers"),
+    ("timers-of-a-thread", "drop posix_timers", "posix_timers"),
     ("unix-datagrams-beyond-a-limit", "forget queue", "sockets"),
     ("unix-pair-of-somebody", "set creds.euid to 1002", "sockets"),
     ("unlinked-device", "set OPEN_FILE.file.unlinked.rdev to 261", "files"),
