@@ -63,6 +63,10 @@ struct Describe<Mount> {
                "the id of the mount that it is mounted on; absent: the root of the namespace"),
       Required("mountpoint", &Mount::mountpoint, "from the root of the namespace"),
       Required("root", &Mount::root, "the part of its file system that is mounted"),
+      Optional(
+          "deleted", &Mount::deleted,
+          "of a bind mount: `root` leads to it no more, and is there for a moment only; default "
+          "false"),
       Optional("superblock", &Mount::superblock,
                "a file system: the first mount that has it makes it, others are bind mounts"),
       Optional("fstype", &Mount::fstype,

@@ -72,6 +72,7 @@ struct Mount {
   std::optional<ImageBytes> content;  ///< of a tmpfs: an archive of tar(1), compressed by gzip(1)
   /// The mount namespace that it is in; absent: the one of the tree's root.
   std::optional<std::uint64_t> namespace_id;
+  bool deleted = false;  ///< of a bind mount: no name leads to `root` any more
   friend bool operator==(const Mount&, const Mount&) = default;
 
   bool IsNew() const { return !fstype.empty(); }

@@ -34,6 +34,11 @@ bool CanCopyUnmounted(Host& host) {
   return can.value_or(1) != 0;
 }
 
+void TellNoCopies(Context& context, const std::string& wanted) {
+  context.findings.Wrong("this kernel copies nothing that is mounted nowhere: " + wanted,
+                         "restore on Linux 6.15 or later");
+}
+
 }  // namespace
 
 const Mount& BaseOf(const std::vector<Mount>& mounts, const Mount& bind) {
@@ -56,13 +61,20 @@ bool CanMakeIn(Context& context, const std::string& path, const RootView& root) 
   if (kind == BindOf::kInside || context.user) {
     context.findings.Unsupported(name + kMadeInside);
   } else if (kind == BindOf::kNew && !CanCopyUnmounted(context.host)) {
-    context.findings.Wrong(
-        "this kernel copies nothing that is mounted nowhere: " + name + " is in a bind mount",
-        "restore on Linux 6.15 or later");
+    TellNoCopies(context, name + " is in a bind mount");
   } else {
     return true;
   }
   return false;
+}
+
+void CheckDeletedMount(Context& context, const Mount& mount) {
+  const std::string name = "the mount of an unlinked file at " + Printable(mount.mountpoint.bytes);
+  if (context.user || KindOfBind(*context.mounts, mount) == BindOf::kInside) {
+    context.findings.Unsupported(name + ", whose file system only the tree can make");
+  } else if (!CanCopyUnmounted(context.host)) {
+    TellNoCopies(context, name);
+  }
 }
 
 Rare<std::uint64_t> MountOf(const File& file) {

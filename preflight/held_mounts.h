@@ -26,6 +26,10 @@ const Mount& BaseOf(const std::vector<Mount>& mounts, const Mount& bind);
 /// False, and told: nobody can make the unlinked file `path` before the tree is there.
 bool CanMakeIn(Context& context, const std::string& path, const RootView& root);
 
+/// Told, if nobody can make what `mount` is of, and take its name away, before the tree is there.
+/// REQUIRES: mount.deleted.
+void CheckDeletedMount(Context& context, const Mount& mount);
+
 /// The mount that a plan says of a file, if it says one.
 Rare<std::uint64_t> MountOf(const File& file);
 

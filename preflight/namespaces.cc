@@ -19,6 +19,7 @@
 
 #include "model/printable.h"
 #include "preflight/credentials.h"
+#include "preflight/held_mounts.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -278,6 +279,7 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     for (const Mount& mount : mounts) {
       if (mount.external) HoldMount(mount);
       if (mount.content) CheckContent(mount);
+      if (mount.deleted) CheckDeletedMount(context_, mount);
     }
   }
 

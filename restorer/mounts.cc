@@ -20,6 +20,7 @@
 #include "model/mount_sharing.h"
 #include "preflight/held_mounts.h"
 #include "preflight/namespace_options.h"
+#include "restorer/deleted_mounts.h"
 #include "restorer/namespaces.h"
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
@@ -212,6 +213,7 @@ std::string HoldBinds(const Program& program, preflight::BindOf kind, Services* 
   const std::set<std::uint64_t> held = preflight::FindHeldBinds(program, *mounts);
   for (const Mount& bind : *mounts) {
     if (!held.contains(bind.id) || preflight::KindOfBind(*mounts, bind) != kind) continue;
+    if (services->mounts.contains(bind.id)) continue;  // what it is of has no name
     const Mount& base = preflight::BaseOf(*mounts, bind);
     std::string problem = HoldBind(base, services->mounts.at(base.id), bind, services);
     if (!problem.empty() && kind == preflight::BindOf::kGiven) {
@@ -274,6 +276,7 @@ std::string CopyMounts(const Program& program, Services* services) {
 std::string MakeFileSystems(const Program& program, unsigned timeout, Services* services) {
   std::string problem =
       ForEachMount(program, [&](const Mount& mount) { return Make(mount, timeout, services); });
+  if (problem.empty()) problem = HoldDeletedMounts(program, services);
   return problem.empty() ? HoldBinds(program, preflight::BindOf::kNew, services) : problem;
 }
 

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "preflight/held_mounts.h"
 #include "preflight/host_files.h"
 
 namespace crgen::restorer {
@@ -18,6 +19,7 @@ constexpr unsigned long long kBelow = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
 
 TreePaths::TreePaths(const std::vector<Mount>* mounts, std::map<std::uint64_t, int> held) {
   if (mounts == nullptr) return;
+  list_ = mounts;
   held_ = std::make_shared<const std::map<std::uint64_t, int>>(std::move(held));
   mounts_ = std::make_shared<const MountNamespaces>(*mounts);
 }
@@ -32,6 +34,23 @@ int TreePaths::Open(const std::string& path, int flags) const {
   }
   const std::string below(PathBelow(path, mount.mountpoint.bytes));
   if (below.empty()) return fcntl(held->second, F_DUPFD_CLOEXEC, 0);  // perhaps no directory
+  return OpenPath(held->second, below, flags, kBelow | RESOLVE_NO_XDEV);
+}
+
+int TreePaths::OpenInBase(const std::string& path, int flags) const {
+  const Mount& mount = *mounts_->Of(in_).MountOf(path);
+  if (!mount.IsBind()) return Open(path, flags);
+  const Mount& base = preflight::BaseOf(*list_, mount);
+  const auto held = held_->find(base.id);
+  if (held == held_->end()) {
+    errno = ENXIO;
+    return -1;
+  }
+  std::string below(PathBelow(mount.root.bytes, base.root.bytes));
+  const std::string_view rest = PathBelow(path, mount.mountpoint.bytes);
+  if (!below.empty() && !rest.empty()) below += '/';
+  below += rest;
+  if (below.empty()) return fcntl(held->second, F_DUPFD_CLOEXEC, 0);
   return OpenPath(held->second, below, flags, kBelow | RESOLVE_NO_XDEV);
 }
 

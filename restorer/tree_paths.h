@@ -43,6 +43,10 @@ class TreePaths {
   /// ENXIO where only the tree makes that mount.
   int Open(const std::string& path, int flags) const;
 
+  /// The same, by way of the mount that made, or gave, the file system where `path` is in a bind
+  /// mount: link(2) goes from no mount to another one. REQUIRES: !IsOwn().
+  int OpenInBase(const std::string& path, int flags) const;
+
   /// The same through all mounts. REQUIRES: !IsOwn(); the tree has mounted them.
   int OpenMounted(const std::string& path, int flags) const;
 
@@ -67,6 +71,7 @@ class TreePaths {
     std::uint64_t inode = 0;
   };
   std::map<std::uint64_t, Namespace> more_;
+  const std::vector<Mount>* list_ = nullptr;
   std::shared_ptr<const std::map<std::uint64_t, int>> held_;
   std::shared_ptr<const MountNamespaces> mounts_;
   std::optional<std::uint64_t> in_;

@@ -20,6 +20,7 @@
 #include "restorer/problem.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/unlinked_content.h"
+#include "restorer/wanted_files.h"
 
 namespace crgen::restorer {
 namespace {
@@ -32,15 +33,6 @@ std::string CheckLinks(int file, nlink_t links, const std::string& path) {
   return path + ": the file has " + std::to_string(now.st_nlink) + " names instead of " +
          std::to_string(links) + ": who may write in its folder has kept one";
 }
-
-/// A description whose flags no link of proc(5) gives: the supervisor opens it, by the name of the
-/// moment.
-struct OwnDescription {
-  FileId id;
-  OpenFlags flags;
-};
-
-bool IsOwn(OpenFlags flags) { return flags.Has(O_NOFOLLOW) || flags.Has(O_TMPFILE); }
 
 /// As open(2) takes them, without waiting for anybody; F_SETFL gives it those that it had.
 int OpeningFlags(OpenFlags flags) {
@@ -56,36 +48,6 @@ int OpenOwn(int folder, const char* name, OpenFlags flags) {
   const ScopedFd closes(fd);
   return -1;
 }
-
-/// One name of a file: made, opened with O_PATH, and taken away again. Names of one file exist at
-/// the same time: the kernel gives none to a file that has lost its last one.
-struct Name {
-  Name(UnlinkedId name_id, const std::string& name_path, const Rare<std::uint64_t>& name_mount)
-      : id(name_id), path(name_path), mount(name_mount) {}
-  UnlinkedId id;
-  std::string path;
-  Rare<std::uint64_t> mount;
-  std::vector<OwnDescription> own = {};
-  std::unique_ptr<Place> place = nullptr;
-  std::unique_ptr<MomentaryName> momentary = nullptr;
-};
-
-bool IsTemporary(const Name& name) {
-  return std::ranges::any_of(name.own, [](const auto& it) { return it.flags.Has(O_TMPFILE); });
-}
-
-struct UnlinkedFile {
-  const Unlinked* it = nullptr;
-  std::vector<Name> names = {};
-};
-
-/// A file that the dumper's hard link leads to, and which descriptions are the supervisor's.
-struct LinkedFile {
-  const Text* path = nullptr;
-  const Text* link = nullptr;
-  Rare<std::uint64_t> mount = {};
-  std::vector<OwnDescription> own = {};
-};
 
 /// A folder that is there for the moment, because something is to be made in it, or because it is
 /// one that has no name itself.
@@ -121,16 +83,17 @@ class Maker {
   std::string FinishDirectory(const UnlinkedFile& file) const;
 
  private:
-  std::string FindPlace(Name& name);
+  std::string FindPlace(FileName& name);
   std::string MakeParents(const std::string& path, const TreePaths& paths);
   std::string MakeFolder(const std::string& path, std::unique_ptr<Place> place);
-  std::string MakeTemporary(Name& name, ScopedFd* file);
-  std::string MakeFirst(const Unlinked& it, Name& name, ScopedFd* file, struct stat* facts);
-  std::string Link(const Name& first, Name& name);
-  std::string Hold(Name& name, const struct stat& facts);
+  std::string MakeTemporary(FileName& name, ScopedFd* file);
+  std::string MakeFirst(const Unlinked& it, FileName& name, ScopedFd* file, struct stat* facts);
+  std::string Link(const FileName& first, FileName& name);
+  int LinkInBase(const FileName& first, const FileName& name, const char* base) const;
+  std::string Hold(FileName& name, const struct stat& facts);
   std::string Create(UnlinkedFile& file, ScopedFd* opened);
-  void Keep(const Name& name, int held) { services_.unlinked[name.id] = std::to_string(held); }
-  int HeldOf(const Name& name) const { return std::stoi(services_.unlinked.at(name.id)); }
+  void Keep(const FileName& name, int held) { services_.unlinked[name.id] = std::to_string(held); }
+  int HeldOf(const FileName& name) const { return std::stoi(services_.unlinked.at(name.id)); }
 
   Services& services_;
   std::map<std::string, std::uint64_t> runs_;  ///< of bytes still wanted, by image
@@ -146,7 +109,7 @@ std::string Failed(const std::string& path) { return path + ": " + PathErrorText
 /// Whether nothing has the path of a folder, or what is none.
 bool IsGone(int error) { return error == ENOENT || error == ENOTDIR; }
 
-std::string Maker::FindPlace(Name& name) {
+std::string Maker::FindPlace(FileName& name) {
   const TreePaths paths = services_.paths.Of(name.mount);
   name.place = std::make_unique<Place>(paths, name.path, services_.names);
   if (name.place->folder.get() >= 0) return "";
@@ -215,7 +178,7 @@ std::string Maker::MakeFolder(const std::string& path, std::unique_ptr<Place> pl
 }
 
 std::string Maker::MakeDirectory(UnlinkedFile& file) {
-  Name& name = file.names.front();
+  FileName& name = file.names.front();
   std::string problem = FindPlace(name);
   if (!problem.empty()) return problem;
   problem = MakeFolder(name.path, std::move(name.place));
@@ -245,14 +208,14 @@ std::string Maker::RemoveFolders() {
 }
 
 std::string Maker::FinishDirectory(const UnlinkedFile& file) const {
-  const Name& name = file.names.front();
+  const FileName& name = file.names.front();
   std::string problem = CheckLinks(HeldOf(name), 0, name.path);
   if (problem.empty()) problem = SetFacts(*file.it, services_.ids, services_.unlinked.at(name.id));
   return problem;
 }
 
 /// Without any name from the beginning on.
-std::string Maker::MakeTemporary(Name& name, ScopedFd* file) {
+std::string Maker::MakeTemporary(FileName& name, ScopedFd* file) {
   for (const OwnDescription& it : name.own) {
     if (!it.flags.Has(O_TMPFILE)) continue;
     const int fd = OpenOwn(name.place->folder.get(), ".", it.flags);
@@ -268,7 +231,8 @@ std::string Maker::MakeTemporary(Name& name, ScopedFd* file) {
 }
 
 /// What `facts` has, where nobody can have put anything else.
-std::string Maker::MakeFirst(const Unlinked& it, Name& name, ScopedFd* file, struct stat* facts) {
+std::string Maker::MakeFirst(const Unlinked& it, FileName& name, ScopedFd* file,
+                             struct stat* facts) {
   Place& place = *name.place;
   const int folder = place.folder.get();
   const mode_t type = *it.mode & S_IFMT;
@@ -296,18 +260,39 @@ std::string Maker::MakeFirst(const Unlinked& it, Name& name, ScopedFd* file, str
   return name.path + ": replaced as it was made";
 }
 
-std::string Maker::Link(const Name& first, Name& name) {
+std::string Maker::Link(const FileName& first, FileName& name) {
   const std::string path = "/proc/self/fd/" + services_.unlinked.at(first.id);
   Place& place = *name.place;
   const int made = MakeUnderFreeName(name.path, &place, [&](const char* base) {
-    const int folder = place.folder.get();
-    return FailsOnPurpose() ? -1 : linkat(AT_FDCWD, path.c_str(), folder, base, AT_SYMLINK_FOLLOW);
+    if (FailsOnPurpose()) return -1;
+    if (linkat(AT_FDCWD, path.c_str(), place.folder.get(), base, AT_SYMLINK_FOLLOW) == 0) return 0;
+    return errno == EXDEV && !services_.paths.IsOwn() ? LinkInBase(first, name, base) : -1;
   });
   return made < 0 ? Failed(name.path) : "";
 }
 
+/// Names of one file in several mounts of its file system: both by way of the same one.
+int Maker::LinkInBase(const FileName& first, const FileName& name, const char* base) const {
+  const auto folder_of = [&](const FileName& it) {
+    const std::string folder = it.path.substr(0, std::max<std::size_t>(it.path.rfind('/'), 1));
+    return services_.paths.Of(it.mount).OpenInBase(folder, O_DIRECTORY);
+  };
+  const ScopedFd from(folder_of(first)), to(folder_of(name));
+  if (from.get() < 0 || to.get() < 0) return -1;
+  struct stat there, made;
+  if (fstatat(from.get(), first.place->name.c_str(), &there, AT_SYMLINK_NOFOLLOW) != 0 ||
+      fstat(HeldOf(first), &made) != 0) {
+    return -1;
+  }
+  if (!SameInode(there, made)) {
+    errno = EXDEV;
+    return -1;
+  }
+  return linkat(from.get(), first.place->name.c_str(), to.get(), base, 0);
+}
+
 /// What is needed of a name while it is there.
-std::string Maker::Hold(Name& name, const struct stat& facts) {
+std::string Maker::Hold(FileName& name, const struct stat& facts) {
   const int folder = name.place->folder.get();
   const char* base = name.place->name.c_str();
   name.momentary = std::make_unique<MomentaryName>(*name.place, facts);
@@ -335,8 +320,8 @@ std::string Maker::Create(UnlinkedFile& file, ScopedFd* opened) {
   std::stable_partition(file.names.begin(), file.names.end(), IsTemporary);
   struct stat facts = {};
   std::string problem;
-  Name& first = file.names.front();
-  for (Name& name : file.names) {
+  FileName& first = file.names.front();
+  for (FileName& name : file.names) {
     if (problem.empty()) problem = FindPlace(name);
     if (!problem.empty()) return problem;
     const bool is_first = &name == &first;
@@ -349,7 +334,7 @@ std::string Maker::Create(UnlinkedFile& file, ScopedFd* opened) {
     if (problem.empty()) problem = Hold(name, facts);
   }
   if (!problem.empty()) return problem;
-  for (Name& name : file.names) {
+  for (FileName& name : file.names) {
     if (name.momentary != nullptr && !name.momentary->Remove()) return Failed(name.path);
   }
   return CheckLinks(HeldOf(first), 0, first.path);
@@ -363,7 +348,7 @@ std::string Maker::MakeFile(UnlinkedFile& file) {
   } else if (problem.empty()) {
     problem = SetFacts(*file.it, services_.ids, services_.unlinked.at(file.names.front().id));
   }
-  for (Name& name : file.names) {  // of many files, descriptors of their folders
+  for (FileName& name : file.names) {  // of many files, descriptors of their folders
     name.momentary.reset();
     name.place.reset();
   }
@@ -377,7 +362,7 @@ std::string Maker::MakeFile(UnlinkedFile& file) {
 std::string Maker::OpenLink(const LinkedFile& linked) {
   const std::string& from = linked.link->bytes;
   const Place link(services_.paths.Of(linked.mount), from);
-  Name name({}, linked.path->bytes, linked.mount);
+  FileName name({}, linked.path->bytes, linked.mount);
   if (std::string problem = FindPlace(name); !problem.empty()) return problem;
   Place& place = *name.place;
   struct stat facts;
@@ -417,64 +402,10 @@ std::string Maker::OpenLink(const LinkedFile& linked) {
   return CheckLinks(held, facts.st_nlink, name.path);
 }
 
-/// What of a program is to be made.
-struct Wanted {
-  explicit Wanted(const Program& program) {
-    for (const Command& command : program) {
-      if (const auto* open = std::get_if<OpenFile>(&command.body)) {
-        ForEachOpened(*open, [&](Fd, const File& file, bool) { Add(file); });
-      } else if (const auto* set = std::get_if<SetAttr>(&command.body)) {
-        const auto& mm = set->attributes->mm;
-        if (mm && mm->exe_opened_by) LinkOf({&mm->exe, &*mm->exe_opened_by}, mm->exe_mount);
-        if (mm && !mm->exe_opened_by) named.insert(mm->exe.bytes);
-      }
-    }
-  }
-
-  std::map<std::string, LinkedFile> links;      ///< by LinkKey()
-  std::map<std::uint64_t, UnlinkedFile> files;  ///< by the id by which they are created
-  std::set<std::string> named;                  ///< what is opened by its own name
-
- private:
-  LinkedFile& LinkOf(const LinkedName& name, const Rare<std::uint64_t>& mount) {
-    LinkedFile& link = links[LinkKey(*name.path, *name.link, mount)];
-    link.mount = mount;
-    link.path = name.path;
-    link.link = name.link;
-    return link;
-  }
-
-  void Add(const File& description) {
-    const OwnDescription own = {description.id, description.flags};
-    if (const auto linked = LinkedOf(description)) {
-      LinkedFile& link = LinkOf(*linked, preflight::MountOf(description));
-      if (IsOwn(own.flags)) link.own.push_back(own);
-    } else if (const auto* regular = As<RegularFile>(description)) {
-      named.insert(regular->path.bytes);
-    } else if (const auto* fifo = As<Fifo>(description)) {
-      named.insert(fifo->path.bytes);
-    }
-    const auto name = UnlinkedOf(description);
-    if (!name) return;
-    const Unlinked& it = *name->file;
-    const auto [known, fresh] =
-        names_.try_emplace(it.id, std::pair(it.link_of.value_or(it.id.value), std::size_t{0}));
-    UnlinkedFile& file = files[known->second.first];
-    if (fresh) {
-      if (!it.link_of) file.it = &it;
-      known->second.second = file.names.size();
-      file.names.emplace_back(it.id, name->path->bytes, preflight::MountOf(description));
-    }
-    if (IsOwn(own.flags)) file.names[known->second.second].own.push_back(own);
-  }
-
-  std::map<UnlinkedId, std::pair<std::uint64_t, std::size_t>> names_;  ///< their files and places
-};
-
 }  // namespace
 
 std::string MakeUnlinked(const Program& program, Services* services) {
-  Wanted wanted(program);
+  WantedFiles wanted(program);
   std::string problem;
   std::multimap<std::string, UnlinkedFile*> directories;  // what is inside comes behind
   for (auto& [id, file] : wanted.files) {

@@ -167,8 +167,12 @@ void ValueDiffer::CompareInner(const Place& place, const std::string& field, con
   if (before.superblock && same.superblock)
     rename("superblock", *before.superblock, &*same.superblock);
   if (options_.same_meaning && before.content && same.content) {
-    // An archive has the times of its files: what is in it cannot be told by its bytes.
-    bytes_not_compared_ = true;
+    // An archive has the times of its files: that two of them differ says nothing of what is in it.
+    const ImageBytes &one = *before.content, &other = *same.content;
+    if (one.bytes != other.bytes ||
+        SameBytes(one.image, one.offset, other.image, other.offset, one.bytes) != Content::kSame) {
+      bytes_not_compared_ = true;
+    }
     same.content = before.content;
   }
   CompareFields(place, field + ".", before, same);

@@ -147,7 +147,7 @@ void ShowNamespaces(const Show& show, const Attributes& root) {
 std::string MountSource(const Mount& mount) {
   if (mount.external) return "from outside: " + mount.external->bytes;
   if (mount.IsFirstRoot()) return "the root file system";
-  if (mount.IsBind()) return "bind of " + mount.root.bytes;
+  if (mount.IsBind()) return "bind of " + mount.root.bytes + (mount.deleted ? " (deleted)" : "");
   return mount.source ? mount.source->bytes : "";
 }
 

@@ -132,7 +132,8 @@ std::string FileRules<RegularFile>::NameInMounts(const RegularFile& regular) con
   const std::string below(PathBelow(path, mount.mountpoint.bytes));
   if (!mount.superblock) return "mount " + std::to_string(mount.id) + " " + below;
   const std::string& root = mount.root.bytes;
-  return "superblock " + std::to_string(*mount.superblock) + " " + (root == "/" ? "" : root) +
+  return "superblock " + std::to_string(*mount.superblock) + " " +
+         (mount.deleted ? "unlinked " : "") + (root == "/" ? "" : root) +
          (below.empty() ? "" : "/" + below);
 }
 

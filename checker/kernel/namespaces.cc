@@ -124,6 +124,7 @@ class MountTable {
       return Invalid("has a NUL in a text");
     }
     const bool is_new = mount.IsNew();
+    if (mount.deleted && !mount.IsBind()) return Invalid("is deleted, and no bind mount");
     if (!is_new && (mount.source || mount.options || mount.sb_flags.bits != 0 || mount.content)) {
       return Invalid("makes no file system: source, options, sb_flags and content go with fstype");
     }
@@ -161,6 +162,9 @@ class MountTable {
     if (!IsCanonical(mount.root.bytes) || !IsBelow(mount.root.bytes, base.root.bytes)) {
       return Refusal{"ENOENT",
                      "has a root that is not below that of mount " + std::to_string(base.id)};
+    }
+    if (mount.deleted && mount.root.bytes == base.root.bytes) {
+      return Refusal{"EBUSY", "is deleted, and all of its file system"};
     }
     return std::nullopt;
   }

@@ -65,7 +65,12 @@ Rare<std::uint64_t> Loader::MountOf(std::int64_t mount) const {
 /// Paths are looked up by name, so each must lead to the mount that the dump has it in.
 void Loader::CheckPathPlaces() {
   const auto& root = snapshot.processes.front().attributes;
-  if (root == nullptr || root->mounts.empty()) return;
+  if (root == nullptr || root->mounts.empty()) {
+    if (mount_namespaces.empty() || diag.HasErrors()) return;
+    return diag.Essential(ImageSet::NameOf(ImageKindNamed("MNTS"), mount_namespaces[0]),
+                          "the tree is in " + std::to_string(mount_namespaces.size()) +
+                              " mount namespaces: without these mounts paths lead elsewhere");
+  }
   const MountNamespaces namespaces(root->mounts);
   for (const PathPlace& place : path_places) {
     if (!IsCanonical(place.path)) continue;  // a name of a socket, as it was given to bind(2)

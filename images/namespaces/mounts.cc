@@ -101,6 +101,7 @@ class MountLoader {
           std::pair{"options", &entry.options()}, std::pair{"ext_key", &entry.ext_key()}}) {
       if (text->find('\0') != std::string::npos) error(field, "contains a NUL");
     }
+    if (entry.has_ext_key() && entry.ext_key().empty()) error("ext_key", "is empty");
     if (entry.mnt_id() == 0) error("mnt_id", "0, expected a number above");
     if (!by_id_.emplace(entry.mnt_id(), mounts_.size()).second) {
       error("mnt_id", "mount " + std::to_string(entry.mnt_id()) + " stands twice");
@@ -136,12 +137,11 @@ class MountLoader {
     mount.flags.bits &= ~kSharing;
     if (entry.shared_id() != 0) mount.shared = entry.shared_id();
     if (entry.master_id() != 0) mount.master = entry.master_id();
+    mount.deleted = entry.deleted();
     if (mount.shared && mount.external && !entry.internal_sharing()) {
       refuse("shared_id", "a mount that shares its events with those of outside");
     } else if (entry.with_plugin()) {
       refuse("with_plugin", "a mount of a plugin");
-    } else if (entry.deleted()) {
-      refuse("deleted", "a mount of a file, or directory, that is unlinked");
     } else if ((entry.ext_key().starts_with("CRIU:") && entry.ext_key() != kAutodetected) ||
                (entry.ext_mount() && !mount.external)) {
       refuse("ext_key", "an external mount of which only the dumper knows what it is");
@@ -248,6 +248,11 @@ class MountLoader {
     return {planned.in, planned.mount.id};
   }
 
+  /// Where a file, or directory, can be unlinked, and be made again.
+  static bool IsDeletable(const std::string& type) {
+    return type == "tmpfs" || std::ranges::find(kMountableTypes, type) == std::end(kMountableTypes);
+  }
+
   static bool IsMountable(const Planned& planned) {
     return std::ranges::find(kMountableTypes, planned.type) != std::end(kMountableTypes);
   }
@@ -257,6 +262,7 @@ class MountLoader {
     Mount& mount = planned.mount;
     const auto base = base_.find(planned.device);
     const bool is_base = base != base_.end() && &mounts_[base->second] == &planned;
+    if (is_base || mount.IsFirstRoot() || mount.external) mount.deleted = false;  // of outside
     if (is_base && !mount.IsFirstRoot() && !mount.external) return MakeNew(planned);
     mount.source.reset();
     mount.options.reset();
@@ -312,6 +318,10 @@ class MountLoader {
                     root + " is not below " + base->mount.root.bytes + ", which is mounted of it");
     }
     const bool whole = root == base->mount.root.bytes;
+    if (mount.deleted && (whole || !IsDeletable(planned.type))) {
+      return Refuse(planned.where + ".deleted", "a mount of " + root + " of a " + planned.type +
+                                                    ", where nothing that is mounted goes");
+    }
     if (!whole && planned.type == "devpts" && !IsPtyOfTree(root)) {
       return Refuse(planned.where + ".root",
                     "a mount of the terminal " + root + ", which no process of the tree has");
@@ -321,6 +331,11 @@ class MountLoader {
       return Refuse(planned.where + ".root", "a mount of a file of a process, " + root);
     }
     mount.superblock = planned.device;
+    if (!mount.deleted) return;
+    diag_.NotRestorable(planned.where + ".deleted",
+                        mount.mountpoint.bytes +
+                            " is a mount of what is unlinked, of which no image "
+                            "has more: it will be new and empty, and root's");
   }
 
   /// A mount comes before those of its parent that will hide it.

@@ -2,6 +2,7 @@
 // Namespaces of the tree's own, as the model has them.
 #include <gtest/gtest.h>
 
+#include "tests/support/dump_judge.h"
 #include "tests/support/namespace_images.h"
 
 namespace crgen {
@@ -123,6 +124,30 @@ TEST(Mounts, AsTheyAreSaid) {
       {32, 30, {"/dir"}, {"/dir"}, 6, "", {}, {}, {}, {}, {}, {}, {}, {}, {}}};
   ASSERT_EQ(IdsOf(mounts), (std::vector<std::uint64_t>{30, 33, 31, 32}));
   for (std::size_t i = 0; i < mounts.size(); ++i) EXPECT_EQ(mounts[i], expected[i]) << i;
+}
+
+TEST(Mounts, OfWhatIsUnlinked) {
+  Dump dump;
+  AddOwnNamespace(dump, "mnt", 13);
+  AddMount(dump, 13, {30, 9, kOverlay, 5, "/", "/"});
+  AddMount(dump, 13, {31, 30, kOverlay, 5, "/gone", "/dir"}).set_deleted(true);
+  AddMount(dump, 13, {32, 30, kProc, 7, "/", "/proc"});
+  Loaded loaded = Load(dump);
+  EXPECT_FALSE(loaded.diag.HasErrors());
+  EXPECT_EQ(loaded.diag.Count(Severity::kWarning), 1u);
+  EXPECT_EQ(FirstFinding(loaded.diag, Severity::kWarning),
+            "mountpoints-13.img[1].deleted: /dir is a mount of what is unlinked, of which no image "
+            "has more: it will be new and empty, and root's");
+  const std::vector<Mount>& mounts = RootOf(loaded.snapshot).mounts;
+  ASSERT_EQ(IdsOf(mounts), (std::vector<std::uint64_t>{30, 31, 32}));
+  EXPECT_TRUE(mounts[1].deleted);
+  EXPECT_TRUE(mounts[1].IsBind());
+
+  AddMount(dump, 13, {33, 30, kProc, 7, "/sys", "/sys"}).set_deleted(true);
+  loaded = Load(dump);
+  EXPECT_EQ(FirstFinding(loaded.diag, Severity::kUnsupported),
+            "mountpoints-13.img[3].deleted: a mount of /sys of a proc, where nothing that is "
+            "mounted goes");
 }
 
 /// The root's own 13, and 14 of process 11, which is a copy with a tmpfs of its own.

@@ -176,6 +176,17 @@ TEST_F(MountNamespacesTest, UnlinkedFiles) {
                 {"unlinked", unlinked}}}});
     ++fd;
   }
+  // Another name of the second one, through the mount of its file system in the other namespace.
+  const Json again = {{"id", 9}, {"link_of", 4}};
+  plan.Add("OPEN_FILE", Pid(1),
+           {{"fd", fd},
+            {"file",
+             {{"type", "REG"},
+              {"id", fd},
+              {"path", "/copy/crgen-other"},
+              {"flags", {"O_RDONLY"}},
+              {"mount", 4},
+              {"unlinked", again}}}});
   plan.Resume(Pid(1), Plan::Registers(kPause), Fs("/"));
   plan.Resume(Pid(0));
   ASSERT_NO_FATAL_FAILURE(Restore(plan, MountArguments()));
@@ -184,6 +195,12 @@ TEST_F(MountNamespacesTest, UnlinkedFiles) {
     EXPECT_EQ(fs::read_symlink(Proc(1) + "/fd/" + std::to_string(fd)),
               kPlaces[fd - 3].path + std::string(" (deleted)"));
   }
+  struct stat one = {}, other = {};
+  ASSERT_EQ(stat((Proc(1) + "/fd/4").c_str(), &one), 0);
+  ASSERT_EQ(stat((Proc(1) + "/fd/7").c_str(), &other), 0);
+  EXPECT_EQ(one.st_ino, other.st_ino);
+  EXPECT_EQ(other.st_nlink, 0u);
+  EXPECT_EQ(fs::read_symlink(Proc(1) + "/fd/7"), "/crgen-other (deleted)");
   EXPECT_FALSE(fs::exists(Root() + "/crgen-gone") || fs::exists(Root() + "/gone") ||
                fs::exists(folder_ + "/outside/crgen-gone"));
   KillEverybody();

@@ -179,6 +179,53 @@ TEST_F(OwnMountsTest, UnlinkedFilesOfAMountThatIsReadOnly) {
   EXPECT_EQ(TextOf("/proc/" + Process() + "/fd/3"), "hello world");
 }
 
+/// A bind mount of what no name leads to: of the caller's root, and of a new tmpfs.
+Json DeletedMount(int id, int parent, const char* place, const char* root) {
+  return {{"id", id},
+          {"parent", parent},
+          {"mountpoint", place},
+          {"root", root},
+          {"superblock", parent == 1 ? 10 : 9},
+          {"deleted", true},
+          {"flags", {"MS_NOSUID", "MS_RELATIME"}}};
+}
+
+TEST_F(OwnMountsTest, OfWhatIsUnlinked) {
+  fs::create_directories(Root() + "/empty");
+  std::ofstream(Root() + "/shown") << "what is below";
+  Json mounts = Writable();
+  mounts.push_back(DeletedMount(20, 1, "/empty", "/crgen-gone"));
+  mounts.push_back(DeletedMount(21, 1, "/shown", "/crgen-file"));
+  mounts.push_back(DeletedMount(22, 4, "/tmp/folder", "/crgen-gone"));
+  mounts.push_back(DeletedMount(23, 4, "/tmp/file", "/crgen-file"));
+  mounts.push_back(DeletedMount(24, 1, "/copy", "/crgen-gone"));
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"mounts", mounts}}}});
+  plan.MapProgram(Pid(0));
+  Open(plan, 3, {{"type", "REG"}, {"path", "/shown"}, {"flags", {"O_RDWR"}}});
+  plan.Resume(Pid(0));
+  ASSERT_NO_FATAL_FAILURE(Restore(plan, MountArguments()));
+  const std::string table = TextOf("/proc/" + Process() + "/mountinfo");
+  for (const char* root_and_place :
+       {"/crgen-gone//deleted /empty ", "/crgen-file//deleted /shown ",
+        "/crgen-gone//deleted /tmp/folder ", "/crgen-file//deleted /tmp/file ",
+        "/crgen-gone//deleted /copy "}) {
+    EXPECT_NE(table.find(root_and_place), std::string::npos) << root_and_place << "\n" << table;
+  }
+  EXPECT_EQ(MountOf(3), "/shown");
+  EXPECT_EQ(TextOf(Inside("/shown")), "");
+  EXPECT_EQ(TextOf(Inside("/tmp/file")), "");
+  struct stat one = {}, other = {};
+  ASSERT_EQ(stat(Inside("/empty").c_str(), &one), 0);
+  ASSERT_EQ(stat(Inside("/copy").c_str(), &other), 0);
+  EXPECT_EQ(one.st_ino, other.st_ino);
+  EXPECT_EQ(one.st_nlink, 0u);
+  EXPECT_TRUE(fs::is_empty(Inside("/empty")));
+  EXPECT_EQ(TextOf(Root() + "/shown"), "what is below");
+  for (const char* name : {"crgen-gone", "crgen-file"}) ExpectNoNameOf(name);
+}
+
 /// `/tmp/file` of the host is in nobody's way, and what has that name in the tree is.
 TEST_F(OwnMountsTest, UnlinkedNamesThatAreTaken) {
   const std::string of_host = "/tmp/crgen-own-mounts-test";
@@ -463,7 +510,13 @@ TEST_F(OwnMountsTest, ARootBelowTheRoot) {
 
 /// Whichever call fails, nothing is left: neither a name, nor a mount.
 TEST_F(OwnMountsTest, NothingIsLeftOfFailures) {
-  Plan plan = Begin();
+  Json mounts = Writable();
+  mounts.push_back(DeletedMount(20, 1, "/copy", "/crgen-mounted"));
+  mounts.push_back(DeletedMount(21, 4, "/tmp/file", "/crgen-mounted"));
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"mounts", mounts}}}});
+  plan.MapProgram(Pid(0));
   Open(plan, 3, Unlinked("/crgen-gone", 1));
   Open(plan, 4, Unlinked("/data/crgen-gone", 2));
   Open(plan, 5, Unlinked("/tmp/crgen-gone", 3));
@@ -485,7 +538,9 @@ TEST_F(OwnMountsTest, NothingIsLeftOfFailures) {
   const std::string own = TextOf("/proc/self/mountinfo");
   const auto look = [&](const Outcome& outcome) {
     EXPECT_EQ(TextOf("/proc/self/mountinfo"), own);
-    for (const char* name : {"crgen-gone", "crgen-other", "crgen-was"}) ExpectNoNameOf(name);
+    for (const char* name : {"crgen-gone", "crgen-other", "crgen-was", "crgen-mounted"}) {
+      ExpectNoNameOf(name);
+    }
     EXPECT_EQ(fs::exists(folder_ + "/outside/link_remap.1"), outcome.status != 0);
     if (outcome.status != 0) return;
     KillEverybody();
