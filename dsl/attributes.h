@@ -147,11 +147,12 @@ struct Describe<RobustList> {
 
 template <>
 struct Describe<Rseq> {
-  static constexpr auto kFields = std::tuple{
-      Required("pointer", &Rseq::pointer, "address of struct rseq"),
-      Required("size", &Rseq::size, "bytes"),
-      Required("signature", &Rseq::signature, "what stands before abort handlers"),
-      Optional("cs_pointer", &Rseq::cs_pointer, "address of the critical section that it is in")};
+  static constexpr auto kFields =
+      std::tuple{Required("pointer", &Rseq::pointer, "address of struct rseq"),
+                 Required("size", &Rseq::size, "bytes"),
+                 Required("signature", &Rseq::signature, "what stands before abort handlers"),
+                 Optional("cs_pointer", &Rseq::cs_pointer,
+                          "address of the critical section that it is in; written last")};
 };
 
 template <>

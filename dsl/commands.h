@@ -342,7 +342,10 @@ struct SetAttr {
 template <>
 struct Describe<SetAttr> {
   static constexpr auto kFields = std::tuple{
-      Optional("tid", &SetAttr::tid, "a thread of `pid`, may be the leader").Within(kPids),
+      Optional("tid", &SetAttr::tid,
+               "a thread of `pid`, may be the leader; then without what belongs to the process as "
+               "a whole (the contract, 5.1)")
+          .Within(kPids),
       Required("attributes", &SetAttr::attributes, "one member per attribute")};
 };
 

@@ -169,7 +169,7 @@ std::string CommandReference() {
          "executes it (0: the restorer). Integers above 2^53-1 are written \"0x…\". A string "
          "member\n"
          "`x` whose bytes are not UTF-8 stands as `x_base64`. Flags without a name are one more\n"
-         "\"0x…\" in the array.\n\n" +
+         "\"0x…\" in the array, any other name may be its number, \"0x…\".\n\n" +
          reference.Take();
 }
 

@@ -5,13 +5,13 @@
     small_restorer.py PLAN IMAGES
 
 Written from docs/restorer-contract.md alone; numbers in comments are its paragraphs. It executes one
-command after another (10), in processes that it has stopped: ptrace(2) lets a process make the
-system call that the command is. What it does not know it refuses by name before it begins (8.13).
+command after another (9.1), in processes that it has stopped: ptrace(2) lets a process make the
+system call that the command is. What it does not know it refuses by name before it begins (1.9).
 
 Exit status: 0 restored; 1 failed, and nothing is left; 4 refused.
 """
+import contextlib
 import ctypes
-import errno
 import hashlib
 import json
 import os
@@ -29,15 +29,24 @@ CALLS = dict(close=3, mmap=9, mprotect=10, munmap=11, rt_sigaction=13, mremap=25
              umask=95, wait4=61, openat=257, clone3=435, close_range=436, kill=62,
              prlimit64=302, rt_sigtimedwait=128, set_robust_list=273)
 OPEN = dict(O_RDONLY=0, O_WRONLY=1, O_RDWR=2, O_ACCMODE=3, O_APPEND=0x400, O_NONBLOCK=0x800,
-            O_DIRECTORY=0x10000, O_LARGEFILE=0x8000, O_NOFOLLOW=0x20000, O_NOATIME=0x40000, O_PATH=0x200000)  # 1.6
+            O_DIRECTORY=0x10000, O_LARGEFILE=0x8000, O_NOFOLLOW=0x20000, O_NOATIME=0x40000, O_PATH=0x200000)  # 1.2
 PROT = dict(PROT_READ=1, PROT_WRITE=2, PROT_EXEC=4)
 MAP = dict(MAP_PRIVATE=2, MAP_ANONYMOUS=0x20)
 CLONE = dict(CLONE_FILES=0x400, CLONE_FS=0x200, CLONE_PARENT=0x8000)
-FILE = {"type", "id", "path", "flags", "pos", "size", "mode", "build_id"}
-ATTRIBUTES = {"comm", "fs", "child_subreaper", "signal_mask", "registers", "creds", "rlimits"}
+# Of each command the members that this restorer knows (1.2).
+MEMBERS = {name: words.split() for name, words in {
+    "FORK": "child_pid flags about", "SET_SID": "", "SET_PGID": "pgid", "EXIT": "status", "WAIT": "child_pid",
+    "OPEN_FILE": "fd file cloexec", "DUP_FD": "old_fd new_fd cloexec", "CLOSE_FD": "fd",
+    "MAP_REGION": "start end prot flags", "UNMAP_REGION": "start end", "MOVE_REGION": "start end to",
+    "PROTECT_REGION": "start end prot", "LOAD_PAGES": "start pages source", "SET_ATTR": "attributes",
+    "RESUME": "stopped"}.items()}
+ABOUT = "version machine dump cpu left_out external not_restorable vdso".split()
+FILE = "type id path flags pos size mode build_id".split()
+ATTRIBUTES = "comm fs child_subreaper signal_mask registers creds rlimits".split()
+RIGHTS = ["creds", "rlimits"]
 STUB = 0x7ff000000000  # two pages that no plan of this restorer may use: code, and arguments
 OPTIONS = 0x100000 | 1 | 2 | 4 | 8  # EXITKILL, TRACESYSGOOD, TRACEFORK, TRACEVFORK, TRACECLONE
-ALL_SIGNALS = 2**64 - 1
+ALL_SIGNALS, SETSIGMASK = 2**64 - 1, 0x420b
 WALL = 0x40000000
 
 
@@ -51,11 +60,27 @@ def checked(result, what):
     return result
 
 
-def bits(names, values, where):
-    unknown = [name for name in names if name not in values]
+def known(names, all_known):
+    unknown = sorted(set(names) - set(all_known))
     if unknown:
-        raise Refused("%s has %s, which this restorer does not know" % (where, ", ".join(unknown)))
+        raise Refused("this restorer knows no " + ", ".join(unknown))
+
+
+def bits(names, values):
+    known(names, values)
     return sum(values[name] for name in names)
+
+
+def blocked(mask):
+    return ctypes.byref(ctypes.c_uint64(mask))
+
+
+def clone_arguments(numbers_at, flags, exit_signal):
+    return struct.pack("=11Q", flags, 0, 0, 0, exit_signal, 0, 0, 0, numbers_at, 1, 0)
+
+
+def cloexec(command):
+    return 0x80000 if command.get("cloexec") else 0
 
 
 def span(region):
@@ -64,7 +89,7 @@ def span(region):
 
 
 def check_links(path, last=True):
-    """7.1: a symbolic link on the way is followed if root alone can have put it there."""
+    """7.3: a symbolic link on the way is followed if root alone can have put it there."""
     walked, left, trusted = "/", path.split("/"), True
     while left:
         status = os.stat(walked)
@@ -83,9 +108,12 @@ def check_links(path, last=True):
 class Process:
     """One that is stopped, and makes system calls when it is asked to."""
 
-    def __init__(self, pid, parent):
-        self.pid, self.parent = pid, parent
-        self.mask, self.registers, self.stopped = 0, None, None
+    def __init__(self, pid):
+        self.pid, self.mask, self.registers, self.stopped = pid, 0, None, None
+
+    def parent(self):
+        with open("/proc/%d/stat" % self.pid, encoding="utf-8", errors="replace") as stat:
+            return int(stat.read().rpartition(")")[2].split()[1])
 
     def trace(self, request, address=0, data=0):
         if not isinstance(data, int):
@@ -141,116 +169,123 @@ class Process:
             self.trace(24)  # the event of a clone3(2) on its way
 
 
+# Commands that are one system call.
+ONE_CALL = {
+    "SET_SID": lambda c: ("setsid",),
+    "SET_PGID": lambda c: ("setpgid", 0, c["pgid"]),
+    "CLOSE_FD": lambda c: ("close", c["fd"]),
+    "DUP_FD": lambda c: (("fcntl", c["old_fd"], 2, int(c.get("cloexec", False))) if c["old_fd"] == c["new_fd"]
+                         else ("dup3", c["old_fd"], c["new_fd"], cloexec(c))),  # 11.4
+    "MAP_REGION": lambda c: ("mmap", *span(c), bits(c["prot"], PROT),
+                             bits(c["flags"], MAP) | 0x100000, -1, 0),  # MAP_FIXED_NOREPLACE, 8.1
+    "UNMAP_REGION": lambda c: ("munmap", *span(c)),
+    "MOVE_REGION": lambda c: ("mremap", *span(c), span(c)[1], 3, int(c["to"], 16)),
+    "PROTECT_REGION": lambda c: ("mprotect", *span(c), bits(c["prot"], PROT)),
+}
+
+
 class Restorer:
     def __init__(self, plan, images):
         self.plan, self.images = plan, images
-        self.living, self.started, self.opened = {}, [], {}
-        self.roots = {}  # of those that have another root directory, or were born into one
+        self.living, self.opened = {}, {}
+        self.said, self.ends = {}, {}  # by process: attributes, the last command
+        self.roots = set()  # who has another root directory, or was born into one
 
     # Before anything is done.
     def check(self):
         if not self.plan or self.plan[0].get("command") != "FORK":
             raise Refused("the plan does not begin with a FORK")
-        about = self.plan[0].get("about", {})
+        self.check_about(self.plan[0].get("about", {}))
+        self.each(self.check_command)
+        for pid, last in self.ends.items():
+            if last not in ("RESUME", "EXIT"):
+                raise Refused("process %d neither resumes nor exits" % pid)
+
+    def each(self, act):
+        for number, command in enumerate(self.plan):
+            name, pid = command["command"], command["pid"]
+            try:
+                act(name, pid, command)
+            except (Refused, OSError, KeyError) as problem:
+                raise Refused("commands[%d] %s pid %d: %s" % (number, name, pid, problem)) from problem  # 10.3
+
+    def check_about(self, about):
+        known(about, ABOUT)
         if about.get("version", "1.0").split(".")[0] != "1":  # 1.1
             raise Refused("version %s is not known" % about["version"])
         if about.get("machine", "x86_64") != "x86_64":
             raise Refused("machine %s" % about["machine"])
-        for it in about.get("left_out", []) + about.get("external", []):  # 1.2
+        for it in about.get("left_out", []) + about.get("external", []):  # 1.9
             raise Refused("left out, or needed from outside: %s" % it["what"])
         for it in about.get("dump", {}).get("images", []):
             self.check_image(it)
-        if int(about.get("cpu", {}).get("xsave", "0x0"), 16) & ~3:  # 1.9: every processor has those
+        if int(about.get("cpu", {}).get("xsave", "0x0"), 16) & ~3:  # every processor has those
             raise Refused("XSAVE components %s" % about["cpu"]["xsave"])
-        ends, said = {}, {}
-        for number, command in enumerate(self.plan):
-            try:
-                self.check_command(command)
-            except Refused as problem:
-                raise Refused("commands[%d] %s: %s" % (number, command["command"], problem))
-            pid = command.get("child_pid", 0) if command["command"] == "FORK" else command["pid"]
-            ends[pid] = command["command"]
-            if command["command"] == "FORK":
-                said[pid] = set()
-            said.setdefault(pid, set()).update(command.get("attributes", {}))
-            if command["command"] == "RESUME" and not {"creds", "rlimits", "registers"} <= said[pid]:
-                raise Refused("commands[%d]: of %s of process %d nothing is said" % (  # 1.4, 1.5
-                    number, ", ".join({"creds", "rlimits", "registers"} - said[pid]), pid))
-        for pid, last in ends.items():
-            if pid and last not in ("RESUME", "EXIT"):
-                raise Refused("process %d neither resumes nor exits" % pid)
 
     def image(self, name):
         """Opened once: what is compared is what is read."""
-        if name.startswith("/") or ".." in name.split("/"):  # 7.3
+        if name.startswith("/") or ".." in name.split("/"):  # 1.9
             raise Refused("image %s is not in the folder" % name)
         if name not in self.opened:
             self.opened[name] = open(os.path.join(self.images, name), "rb")
         return self.opened[name]
 
-    def check_image(self, said):  # 1.8
-        image, name = self.image(said["name"]), said["name"]
+    def check_image(self, said):  # 1.6
+        data, name = self.image(said["name"]).read(), said["name"]
         algorithm, _, digest = said.get("digest", "").partition(":")
         if algorithm not in ("", "sha256"):
             raise Refused("image %s: a digest of %s" % (name, algorithm))
-        found = hashlib.sha256()
-        for piece in iter(lambda: image.read(2**20) if algorithm else b"", b""):
-            found.update(piece)
-        if os.fstat(image.fileno()).st_size != said["size"] or \
-                algorithm and found.hexdigest() != digest:
+        if len(data) != said["size"] or algorithm and hashlib.sha256(data).hexdigest() != digest:
             raise Refused("image %s is not that of the plan" % name)
 
-    def check_command(self, command):
-        name, where = command["command"], command["command"]
-        if not hasattr(self, name):
-            raise Refused("this restorer has no %s" % name)
+    def check_command(self, name, pid, command):
+        known([name], MEMBERS)
+        known(command, ["command", "pid"] + MEMBERS[name])
+        if pid:
+            self.ends[pid] = name
         if name == "FORK":
-            bits(command.get("flags", []), CLONE, where)
-        if name == "OPEN_FILE":
-            if command["file"]["type"] != "REG":
-                raise Refused("a file of type %s" % command["file"]["type"])
-            unknown = set(command["file"]) - FILE
-            if unknown:
-                raise Refused("%s, with %s" % (command["file"]["path"], ", ".join(sorted(unknown))))
-            bits(command["file"]["flags"], OPEN, where)  # 8.2
-        if name in ("MAP_REGION", "PROTECT_REGION"):
-            if set(command) & {"fd", "shmem", "special", "madvise"}:
-                raise Refused("memory that is not private, or advice")
-            bits(command.get("flags", []), MAP, where)
-        self.check_paths(command)
-        if name == "SET_ATTR":
-            unknown = set(command["attributes"]) - ATTRIBUTES
-            if unknown or "tid" in command:
-                raise Refused("attributes %s" % ", ".join(sorted(unknown) or ["of a thread"]))
-            for rights in ("creds", "rlimits"):
-                if command["attributes"].get(rights, "inherit") != "inherit":
-                    raise Refused("%s other than the restorer's" % rights)
-
-    def check_paths(self, command):
-        """7.2: who has another root looks up no path."""
-        pid, fs = command["pid"], command.get("attributes", {}).get("fs")
-        if pid in self.roots and (fs or command["command"] == "OPEN_FILE"):
-            raise Refused("the process has the root %s by then" % self.roots[pid])
+            bits(command.get("flags", []), CLONE)
+            self.ends[command["child_pid"]], self.said[command["child_pid"]] = name, set()
+            if pid in self.roots:
+                self.roots.add(command["child_pid"])
+        elif name == "OPEN_FILE":
+            known([command["file"]["type"]], ["REG"])
+            known(command["file"], FILE)
+            bits(command["file"]["flags"], OPEN)  # 11.2
+        elif name == "MAP_REGION":
+            bits(command["flags"], MAP)
+        elif name == "LOAD_PAGES":
+            self.image(command["source"]["image"])
+        elif name == "SET_ATTR":
+            known(command["attributes"], ATTRIBUTES)
+            if any(command["attributes"].get(it, "inherit") != "inherit" for it in RIGHTS):
+                raise Refused("rights other than the restorer's")
+            self.said[pid].update(command["attributes"])
+        elif name == "RESUME" and not self.said[pid].issuperset(["registers"] + RIGHTS):
+            missing = {"registers", *RIGHTS} - self.said[pid]
+            raise Refused("nothing is said of its %s" % ", ".join(missing))
+        fs = command.get("attributes", {}).get("fs")
+        if pid in self.roots and (fs or name == "OPEN_FILE"):
+            raise Refused("a path, and the process has another root by then")
         if fs and fs["root"] != "/":
-            self.roots[pid] = fs["root"]
-        if command["command"] == "FORK" and pid in self.roots:
-            self.roots[command["child_pid"]] = self.roots[pid]
+            self.roots.add(pid)
 
     # The root, and how the others are born.
     def start_root(self, pid):
         numbers = (ctypes.c_int32 * 1)(pid)
-        arguments = struct.pack("=11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0,
-                                ctypes.addressof(numbers), 1, 0)
+        arguments = clone_arguments(ctypes.addressof(numbers), 0, signal.SIGCHLD)
         born = LIBC.syscall(CALLS["clone3"], arguments, len(arguments))
         if born == 0:
             self.be_root()
         checked(born, "clone3")
-        root = Process(pid, 0)
-        self.started.append(pid)
+        root = self.living[pid] = Process(pid)
         os.waitpid(pid, 0)
         root.trace(0x4200, 0, OPTIONS)
-        self.clear(root)
-        return root
+        root.trace(SETSIGMASK, 8, blocked(ALL_SIGNALS))
+        root.call("close_range", 0, 2**32 - 1, 0)
+        root.call("set_robust_list", 0, 24)
+        root.call("munmap", 0, STUB)
+        root.call("munmap", STUB + 8192, 0x7ffffffff000 - STUB - 8192)
 
     def be_root(self):
         """The baseline (2.2), as far as a process can do it that still has its libraries."""
@@ -271,43 +306,28 @@ class Restorer:
         os.kill(os.getpid(), signal.SIGSTOP)
         os._exit(1)
 
-    def clear(self, root):
-        root.trace(0x420b, 8, ctypes.byref(ctypes.c_uint64(ALL_SIGNALS)))
-        root.call("close_range", 0, 2**32 - 1, 0)
-        root.call("set_robust_list", 0, 24)
-        root.call("munmap", 0, STUB)
-        root.call("munmap", STUB + 8192, 0x7ffffffff000 - STUB - 8192)
-
     # Commands.
     def FORK(self, process, command):
         child = command["child_pid"]
         if process is None:
-            self.living[child] = self.start_root(child)
-            return
-        flags = bits(command.get("flags", []), CLONE, "FORK")
-        sibling = flags & CLONE["CLONE_PARENT"]
-        arguments = struct.pack("=11Q", flags, 0, 0, 0, 0 if sibling else signal.SIGCHLD, 0, 0, 0,
-                                STUB + 4096 + 256, 1, 0)  # 3.1, 3.3
+            return self.start_root(child)
+        flags = bits(command.get("flags", []), CLONE)
+        exit_signal = 0 if flags & CLONE["CLONE_PARENT"] else signal.SIGCHLD  # 3.3
+        arguments = clone_arguments(STUB + 4096 + 256, flags, exit_signal)
         process.write(STUB + 4096 + 256, struct.pack("=i", child))
         process.call("clone3", arguments, len(arguments), what="clone3 of %d" % child)
-        born = Process(child, process.parent if sibling else process.pid)
-        self.started.append(child)
-        born.await_stop(lambda status: True)
-        self.living[child] = born
-
-    def SET_SID(self, process, command):
-        process.call("setsid")
-
-    def SET_PGID(self, process, command):
-        process.call("setpgid", 0, command["pgid"])
+        self.living[child] = Process(child)
+        return self.living[child].await_stop(lambda status: True)
 
     def EXIT(self, process, command):
-        del self.living[command["pid"]]
+        del self.living[process.pid]
+        # A tracer that is not the parent leaves the zombie to the parent (3.5).
+        keep = os.WNOWAIT if process.parent() == os.getpid() else 0
         status = command["status"]
         if "signal" in status:
             number = getattr(signal, status["signal"])
             process.call("prlimit64", 0, 4, b"\0" * 16, 0)  # RLIMIT_CORE
-            process.trace(0x420b, 8, ctypes.byref(ctypes.c_uint64(ALL_SIGNALS ^ 1 << number - 1)))
+            process.trace(SETSIGMASK, 8, blocked(ALL_SIGNALS ^ 1 << number - 1))
             process.enter("kill", process.pid, number)
             process.trace(7)
             if number != signal.SIGKILL:
@@ -316,25 +336,18 @@ class Restorer:
         else:
             process.enter("exit_group", status["code"])
             process.trace(7)
-        # A tracer that is not the parent leaves the zombie to the parent (3.5).
-        keep = os.WNOWAIT if process.parent == 0 else 0
         os.waitid(os.P_PID, process.pid, os.WEXITED | WALL | keep)
-        for orphan in self.living.values():
-            with open("/proc/%d/stat" % orphan.pid, encoding="utf-8") as stat:
-                parent = int(stat.read().rpartition(")")[2].split()[1])
-            orphan.parent = parent if parent in self.started else 0
 
     def WAIT(self, process, command):
         if process is None:
             os.waitpid(command["child_pid"], WALL)
         elif process.call("wait4", command["child_pid"], 0, WALL | 1, 0) == 0:
             raise Refused("process %d has not exited" % command["child_pid"])
-        self.started.remove(command["child_pid"])
 
     def OPEN_FILE(self, process, command):
         file = command["file"]
         follows = "O_NOFOLLOW" not in file["flags"]
-        path = os.stat(file["path"], follow_symlinks=follows)  # 8.5
+        path = os.stat(file["path"], follow_symlinks=follows)  # 11.12
         if not file["path"].startswith("/proc/"):
             check_links(file["path"], follows)
         if file.get("size", path.st_size) != path.st_size or \
@@ -343,37 +356,13 @@ class Restorer:
             raise Refused("%s is not the file that it was" % file["path"])
         if process.call("fcntl", command["fd"], 1, may_fail=True) >= 0:
             raise Refused("descriptor %d is taken" % command["fd"])
-        flags = bits(file["flags"], OPEN, "OPEN_FILE") | 0x100  # O_NOCTTY
-        cloexec = 0x80000 if command.get("cloexec") else 0
-        fd = process.call("openat", -100, os.fsencode(file["path"]), flags | cloexec, 0)
+        flags = bits(file["flags"], OPEN) | 0x100  # O_NOCTTY
+        fd = process.call("openat", -100, os.fsencode(file["path"]), flags | cloexec(command), 0)
         if fd != command["fd"]:
-            process.call("dup3", fd, command["fd"], cloexec)
+            process.call("dup3", fd, command["fd"], cloexec(command))
             process.call("close", fd)
         if "pos" in file and "O_PATH" not in file["flags"]:
             process.call("lseek", command["fd"], file["pos"], 0)
-
-    def DUP_FD(self, process, command):
-        old, new, cloexec = command["old_fd"], command["new_fd"], command.get("cloexec", False)
-        if old == new:  # 8.3
-            process.call("fcntl", old, 2, int(cloexec))
-        else:
-            process.call("dup3", old, new, 0x80000 if cloexec else 0)
-
-    def CLOSE_FD(self, process, command):
-        process.call("close", command["fd"])
-
-    def MAP_REGION(self, process, command):
-        flags = bits(command["flags"], MAP, "flags") | 0x100000  # MAP_FIXED_NOREPLACE, 9.1
-        process.call("mmap", *span(command), bits(command["prot"], PROT, "prot"), flags, -1, 0)
-
-    def UNMAP_REGION(self, process, command):
-        process.call("munmap", *span(command))
-
-    def MOVE_REGION(self, process, command):
-        process.call("mremap", *span(command), span(command)[1], 3, int(command["to"], 16))
-
-    def PROTECT_REGION(self, process, command):
-        process.call("mprotect", *span(command), bits(command["prot"], PROT, "prot"))
 
     def LOAD_PAGES(self, process, command):
         source = command["source"]
@@ -412,41 +401,34 @@ class Restorer:
             process.call("munmap", STUB, 8192)
             values = {name: int(word, 16) for name, word in process.registers.items()}
             process.set_registers(dict(values, orig_ax=-1))  # 6.5
-            process.trace(0x420b, 8, ctypes.byref(ctypes.c_uint64(process.mask)))
+            process.trace(SETSIGMASK, 8, blocked(process.mask))
         for process in self.living.values():
             if process.stopped:
                 os.kill(process.pid, getattr(signal, process.stopped))
-        running = False
         for process in self.living.values():
-            try:
+            with contextlib.suppress(Refused):  # one that runs already may end another (6.1)
                 process.trace(17)
-            except Refused:
-                if not running or ctypes.get_errno() != errno.ESRCH:  # one that runs may kill others
-                    raise
-            running = True
 
     def run(self):
         checked(LIBC.prctl(36, 1, 0, 0, 0), "prctl")  # 3.4
-        for number, command in enumerate(self.plan):
-            try:
-                getattr(self, command["command"])(self.living.get(command["pid"]), command)
-            except (Refused, OSError, KeyError) as problem:
-                raise Refused("commands[%d] %s pid %d: %s" % (  # 11.3
-                    number, command["command"], command["pid"], problem)) from problem
+        self.each(self.execute)
         self.hand_over()
 
+    def execute(self, name, pid, command):
+        process = self.living.get(pid)
+        if name in ONE_CALL:
+            process.call(*ONE_CALL[name](command))
+        else:
+            getattr(self, name)(process, command)
+
     def give_up(self):
-        """Nothing is left (11.1)."""
-        for pid in self.started:
-            try:
+        """Nothing is left (10.1): zombies come to this subreaper."""
+        for pid in self.living:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        while True:
-            try:
+        with contextlib.suppress(ChildProcessError):
+            while True:
                 os.waitpid(-1, WALL)
-            except ChildProcessError:
-                return
 
 
 def main():
@@ -457,15 +439,12 @@ def main():
         restorer = Restorer(json.load(file), sys.argv[2])
     try:
         restorer.check()
-    except (Refused, OSError) as problem:
-        print("%s: this plan is refused" % problem, file=sys.stderr)
-        return 4
-    try:
         restorer.run()
     except (Refused, OSError, KeyError) as problem:
+        begun = bool(restorer.living)
         restorer.give_up()
-        print("%s: nothing is restored" % problem, file=sys.stderr)
-        return 1
+        print("%s: %s" % (problem, "nothing is restored" if begun else "this plan is refused"), file=sys.stderr)
+        return 1 if begun else 4
     return 0
 
 

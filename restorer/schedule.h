@@ -40,7 +40,7 @@ struct Schedule {
 /// program, so there is no deadlock. Cost: linear, and for each FORK that uses a number again the
 /// steps that freed it.
 ///
-/// What orders the steps of different processes (the contract, "Order"):
+/// What orders the steps of different processes (docs/restorer-contract-order.md):
 /// - joining a group comes after one member of it has arrived and before that one leaves; SET_SID
 ///   after all members of a group of that name have left;
 /// - exits that reparent, and changes of child_subreaper, keep their order; WAIT for an adopted

@@ -8,12 +8,12 @@ namespace crgen {
 
 template <>
 struct Describe<NamespaceFile> {
-  static constexpr auto kFields = std::tuple{
-      Required("namespace", &NamespaceFile::type,
-               "of that kind, the one of the process that opens it: /proc/self/ns"),
-      Optional(
-          "namespace_id", &NamespaceFile::id,
-          "the `id` of the attribute by which the tree has entered it; absent: there is none")};
+  static constexpr auto kFields =
+      std::tuple{Required("namespace", &NamespaceFile::type,
+                          "of that kind, the one of the process that opens it: /proc/self/ns"),
+                 Optional("namespace_id", &NamespaceFile::id,
+                          "the `id` of the `uts`, `ipc` or `net` by which the tree has entered it; "
+                          "absent: there is none")};
 };
 
 }  // namespace crgen

@@ -11,7 +11,7 @@ template <>
 struct Describe<RegularFile> {
   static constexpr auto kFields = std::tuple{
       Required("path", &RegularFile::path, "absolute"),
-      Optional("pos", &RegularFile::pos, "bytes; absent: do not seek"),
+      Optional("pos", &RegularFile::pos, "bytes; absent: 0"),
       Optional("size", &RegularFile::size, "bytes; the file must have it"),
       Optional("mode", &RegularFile::mode, "st_mode; the file must have it"),
       Optional("build_id", &RegularFile::build_id, "of the ELF file; it must have it"),

@@ -278,7 +278,7 @@ TEST(CheckValues, OfMemoryAndRegisters) {
             "EINVAL: rlimits has RLIMIT_CORE twice");
 }
 
-/// Within one SET_ATTR; a later one replaces entries (docs/restorer-contract.md, 5.4).
+/// Within one SET_ATTR; a later one replaces entries (docs/restorer-contract.md, 5.5).
 TEST(CheckValues, EachKeyStandsOnce) {
   const auto timer = [](std::uint32_t id) {
     PosixTimer it;

@@ -7,6 +7,7 @@ by editing the plan before crrestore gets it: what it leaves out is then what th
 """
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -164,7 +165,35 @@ FAULTS = [
     ("fails-siginfo-of-another-size", "drop signal_queue", "should have failed"),
     ("fails-namespace-after-a-file", "drop uts", "should have failed"),
     ("namespaces-behind-memory", "drop uts", "own_namespaces"),
+    ("late-state-at-its-place", "forget queue", "sockets"),
+    ("rseq-critical-section", "drop rseq.cs_pointer", "/mnt/mark"),
+    ("stopped-in-an-orphaned-group", "drop RESUME.stopped", "state"),
+    ("fails-unknown-member", "drop FORK.surprise", "should have failed"),
+    ("fails-unknown-member-of-a-later-version", "drop surprise", "should have failed"),
+    ("fails-common-filters-beside-own", "drop seccomp", "should have failed"),
+    ("epoll-hang-up", "hold the other end until late state is set", "epoll"),
+    ("fpu-avx", "drop fpu.ymmh_space", "xsave"),
+    ("fpu-avx512", "drop fpu.opmask_reg", "xsave"),
+    ("fpu-avx512", "drop fpu.zmm_upper", "xsave"),
+    ("fpu-avx512", "drop fpu.hi16_zmm", "xsave"),
+    ("fpu-pkru", "drop fpu.pkru", "xsave"),
+    ("attributes-seldom", "drop timer_slack", "timer_slack"),
+    ("attributes-seldom", "drop clear_tid_addr", "clear_tid_address"),
+    ("attributes-seldom", "drop loginuid", "loginuid"),
+    ("locks-of-the-executable", "forget locks", "locks"),
+    ("proc-of-another-pid-namespace", "set OPEN_FILE.file.path to \"/proc/1/comm\"", "contents"),
+    ("tls", "drop tls", "tls"),
+    ("timers-of-a-thread", "drop posix_timers", "posix_timers"),
+    ("unix-datagrams-beyond-a-limit", "forget queue", "sockets"),
+    ("unix-pair-of-somebody", "set creds.euid to 1002", "sockets"),
+    ("unlinked-device", "set OPEN_FILE.file.unlinked.rdev to 261", "files"),
+    ("memfd-huge", "drop OPEN_FILE.file.huge", "files"),
+    ("names-in-bytes", "drop comm_base64", "comm"),
+    ("inet-sockets", "drop OPEN_FILE.file.options.so_linger", "sockets"),
     # Faults that no edit of a plan makes.
+    ("fails-version", "do not end", "does not end"),
+    ("pdeath-signal-of-the-root", "kill 200", "zombie"),
+    ("about-images-replaced", "open images again", "pages"),
     ("baseline", "restore in a new namespace: cgroup", "own_namespaces"),
     ("baseline", "restore in a new namespace: ipc", "own_namespaces"),
     ("baseline", "restore in a new namespace: mnt", "own_namespaces"),
@@ -290,6 +319,11 @@ def edited(plan, what):
         at = next(i for i, c in enumerate(plan) if c["command"] == "FORK" and c["pid"] != 0)
         copied = dict(first, pid=plan[at]["child_pid"])
         plan.insert(at + 1, copied)
+    if verb == "hold":
+        opening = next(c for c in plan if c["command"] == "OPEN_FILE")
+        opening["peer"] = {"fd": 9, "file": dict(opening["file"], id=9, flags=["O_WRONLY"])}
+        late = next(i for i, c in enumerate(plan) if "descriptors" in c.get("attributes", {}))
+        plan.insert(late + 1, {"command": "CLOSE_FD", "pid": 200, "fd": 9})
     if verb == "load":
         fork = next(i for i, c in enumerate(plan) if c["command"] == "FORK" and c["pid"] != 0)
         loads = [c for c in plan[:fork] if c["command"] == "LOAD_PAGES" and c["start"] != "0x400000"]
@@ -301,6 +335,18 @@ def restore(what, plan, line):
     """What the broken restorer does."""
     if what == "succeed without doing anything":
         return 0
+    if what == "do not end":
+        time.sleep(60)
+    if what == "kill 200":
+        status = subprocess.call(line)
+        os.kill(200, signal.SIGKILL)
+        return status
+    if what == "open images again":  # what it then reads is another file
+        with open("/mnt/images/pages.img", "rb"):
+            pass
+        with open("/mnt/images/pages.img", "wb") as image:
+            image.write(bytes(32768))
+        return run_edited(dropped(plan, "FORK.about.dump"), line)
     if what == "restore, and fail":
         return subprocess.call(line) or 1
     if what == "restore, and stay as a child":
@@ -396,7 +442,7 @@ def main():
     crrestore = sys.argv[1]
     unseen = 0
     for case, what, message in FAULTS:
-        line = [os.path.join(FOLDER, "run"), "--only", case, "--settle", "0.5", os.path.abspath(__file__), what,
+        line = [os.path.join(FOLDER, "run"), "--only", case, "--settle", "0.5", "--timeout", "20", os.path.abspath(__file__), what,
                 crrestore, "{plan}", "--images", "{images}", "--root={root}", "--detach",
                 "--inherit-fd=fd[{fd}]:{key}", "--file-locks",
                 "--tcp-established"]
@@ -404,6 +450,9 @@ def main():
         if run.returncode == 77:
             print(run.stdout)
             return 77
+        if run.stdout.startswith("skip"):
+            print(run.stdout.splitlines()[0], flush=True)
+            continue
         seen = run.returncode == 1 and message in run.stdout
         print("%s %s: %s" % ("seen" if seen else "UNSEEN", case, what), flush=True)
         if not seen:

@@ -4,22 +4,19 @@
 A fact is a function of a process. Those in DEFAULTS are looked at in every process of every case;
 others where a case names them.
 """
-import fcntl
 import os
 import struct
 
+import descriptor_facts
 import kernel
 import namespace_facts
-import socket_facts
 
 # The program that all processes of the suite run: README.md, "Images".
 PROGRAM = ["0x400000-0x401000 r-xp", "0x500000-0x502000 rw-p"]
 
 
-class Seen(namespace_facts.Seen):
+class Seen(descriptor_facts.Seen, namespace_facts.Seen):
     """A process. `pid` is its number here, `number` the one that the plan gives it."""
-
-    emptied = {}  # what there was in pipes that have been read
 
     def __init__(self, pid, number, numbers):
         self.pid, self.number, self.numbers = pid, number, numbers
@@ -70,6 +67,13 @@ class Seen(namespace_facts.Seen):
                 if line.startswith("NSpid:"):
                     numbers[int(line.split()[-1])] = int(tid)
         return numbers
+
+    def timer_slack(self):
+        """In ns."""
+        return int(self._read("timerslack_ns"))
+
+    def loginuid(self):
+        return int(self._read("loginuid"))
 
     def comm(self):
         return self._read("comm")[:-1]
@@ -260,135 +264,6 @@ class Seen(namespace_facts.Seen):
             word = struct.unpack("=Q", pagemap.read(8))[0]
         return word & ((1 << 55) - 1) if word >> 63 else 0
 
-    # Descriptors.
-    def fds(self):
-        found = {}
-        for name in sorted(os.listdir("/proc/%d/fd" % self.pid), key=int):
-            path = self._link("fd/" + name)
-            found[name] = path.split(":")[0] if path.startswith("anon_inode:") else path
-            if path.startswith("anon_inode:"):
-                found[name] = path[len("anon_inode:"):].strip("[]")
-            elif not path.startswith("/"):  # pipes, sockets, namespaces
-                found[name] = path.split(":")[0]
-        return found
-
-    def queued(self, fds):
-        """Of pipes and FIFOs: the capacity, the bytes in them, and whether the end comes then. Reads
-        them: who looks again is told what there was."""
-        found = {}
-        for fd in fds:
-            reading = os.open("/proc/%d/fd/%s" % (self.pid, fd), os.O_RDONLY | os.O_NONBLOCK)
-            key = (self.pid, fd, os.fstat(reading).st_ino)
-            if key not in Seen.emptied:
-                capacity, got = fcntl.fcntl(reading, 1032), len(os.read(reading, 1 << 20))
-                try:
-                    after = "end" if os.read(reading, 1) == b"" else "more"
-                except BlockingIOError:
-                    after = "goes on"
-                Seen.emptied[key] = [capacity, got, after]
-            os.close(reading)
-            found[fd] = Seen.emptied[key]
-        return found
-
-    def fdinfo(self, fd):
-        rows = dict(line.split(":", 1) for line in self._read("fdinfo/%s" % fd).splitlines())
-        return {key: value.strip() for key, value in rows.items()}
-
-    def unread(self, fds):
-        """The bytes that a read(2) would find now."""
-        found = {}
-        for fd in fds:
-            copy = kernel.copy_of_descriptor(self.pid, int(fd))
-            found[fd] = struct.unpack("=i", fcntl.ioctl(copy, 0x541b, b"\0" * 4))[0]  # FIONREAD
-            os.close(copy)
-        return found
-
-    def pidfds(self, fds):
-        """By descriptor: whose pidfd it is, "gone", or both for a thread's."""
-        found = {}
-        for fd in fds:
-            rows = self.fdinfo(fd)
-            pid = int(rows["Pid"])
-            found[fd] = "gone" if pid == -1 else int(rows["NSpid"].split()[-1])
-            if int(rows["flags"], 8) & os.O_EXCL:
-                found[fd] = "thread %s" % found[fd]
-        return found
-
-    def namespaces(self, fds):
-        """By descriptor of a namespace, whether it is that of the process."""
-        found = {}
-        for fd in fds:
-            path = self._link("fd/" + fd)
-            own = self._link("ns/" + path.split(":")[0])
-            found[fd] = "its own" if path == own else path
-        return found
-
-    def locks(self, fds):
-        """By descriptor, what it has locked: kind, whether it is being broken, type, range."""
-        found = {}
-        for fd in fds:
-            rows = [line.split() for line in self._read("fdinfo/%s" % fd).splitlines()]
-            found[fd] = sorted(" ".join(row[2:5] + ["-".join(row[7:])]) for row in rows
-                               if row[0] == "lock:")
-        return found
-
-    def watches(self, fds):
-        """The rows of fdinfo of what inotify(7) and fanotify(7) watch, with the case's paths for inodes."""
-        found = {}
-        for fd, rows in fds.items():
-            paths = {os.lstat(row[0]).st_ino: row[0] for row in rows if row[0].startswith("/")}
-            found[fd] = []
-            for line in self._read("fdinfo/%s" % fd).splitlines():
-                if not line.startswith(("inotify ", "fanotify ")):
-                    continue
-                row = dict(word.split(":", 1) for word in line.split() if ":" in word)
-                if "ino" in row:
-                    names = ("wd", "mask") if "wd" in row else ("mflags", "mask", "ignored_mask")
-                    found[fd].append([paths.get(int(row["ino"], 16), "another")] +
-                                     ["%s %s" % (name, row[name]) for name in names])
-                elif "mnt_id" in row:
-                    found[fd].append(["mount", "mask " + row["mask"]])
-                else:  # of the group
-                    found[fd].append(["%s %s" % pair for pair in row.items()])
-            found[fd].sort()
-        return found
-
-    def sockets(self, wanted):
-        return socket_facts.of(self, wanted)
-
-    def bpf_maps(self, fds):
-        """By descriptor: the map, what may be done by it, and which of them has that map first."""
-        found, first = {}, {}
-        for fd in fds:
-            copy = kernel.copy_of_descriptor(self.pid, int(fd))
-            try:
-                it = kernel.bpf_map_of(copy)
-                it["access"] = fcntl.fcntl(copy, fcntl.F_GETFL)
-            finally:
-                os.close(copy)
-            it["frozen"] = int(self.fdinfo(fd)["frozen"])
-            number = it.pop("id")
-            it["entries"] = kernel.bpf_entries_of(number, *it["sizes"][:2])
-            it["first"] = first.setdefault(number, int(fd))
-            found[fd] = it
-        return found
-
-    def epoll(self, sets):
-        """Of each set, what it watches: descriptor, events, data."""
-        found = {}
-        for fd in sets:
-            rows = [line.split() for line in self._read("fdinfo/%s" % fd).splitlines()]
-            found[fd] = sorted([int(row[1]), row[3], row[5]] for row in rows if row[0] == "tfd:")
-        return found
-
-    def timers_left(self, seconds):
-        """By descriptor: the time that a timerfd began with, if less than an hour of it is over."""
-        found = {}
-        for fd, wanted in seconds.items():
-            left = int(self.fdinfo(fd)["it_value"].strip("()").split(",")[0])
-            found[fd] = wanted if wanted - 3600 < left <= wanted else left
-        return found
-
     # What only the process itself can say.
     def _ask(self, size, number, *arguments):
         with kernel.Tracer(self.pid) as tracer:
@@ -437,16 +312,14 @@ class Seen(namespace_facts.Seen):
         """Which has stopped it: what a stopped process has in the place of an exit status."""
         return self.exit_status()
 
-    def counted(self, fds):
-        """What a read(2) of an eventfd gives; it is written back."""
-        found = {}
-        for fd in fds:
-            copy = kernel.copy_of_descriptor(self.pid, int(fd))
-            word = os.read(copy, 8)
-            os.write(copy, word)
-            found[fd] = struct.unpack("=Q", word)[0]
-            os.close(copy)
-        return found
+    def clear_tid_address(self):
+        """PR_GET_TID_ADDRESS."""
+        return hex(struct.unpack("=Q", self._ask(8, 157, 40, "out", 0, 0, 0))[0])
+
+    def tls(self, entries):
+        """Of entries of the descriptor table: base, limit, bits (struct user_desc)."""
+        with kernel.Tracer(self.pid) as tracer:
+            return {entry: [hex(word) for word in tracer.tls(int(entry))] for entry in entries}
 
     def robust_list(self):
         return hex(kernel.robust_list(self.pid))
@@ -462,10 +335,14 @@ class Seen(namespace_facts.Seen):
         return {name: hex(words[name]) for name in names}
 
     def xsave(self, spans):
-        """Hexadecimal bytes of the XSAVE area, by offset."""
+        """Hexadecimal bytes of the XSAVE area, by offset; "component 9" stands for where that one is."""
         with kernel.Tracer(self.pid) as tracer:
             area = tracer.xsave()
-        return {at: area[int(at):int(at) + len(text) // 2].hex() for at, text in spans.items()}
+        found = {}
+        for at, text in spans.items():
+            offset = kernel.cpuid(0xd, int(at.split()[1]))[1] if at.startswith("component") else int(at)
+            found[at] = area[offset:offset + len(text) // 2].hex()
+        return found
 
 
 class SeenThread(Seen):

@@ -3,6 +3,7 @@
 import base64
 import ctypes
 import fcntl
+import mmap
 import os
 import socket
 import struct
@@ -126,6 +127,19 @@ def file_handle(path):
             "bytes": base64.b64encode(handle.raw[8:8 + size]).decode()}
 
 
+def cpuid(leaf, part):
+    """eax, ebx, ecx, edx of the instruction."""
+    # push rbx; mov eax, edi; mov ecx, esi; mov r8, rdx; cpuid; store the four at r8; pop rbx; ret
+    code = bytes.fromhex("5389f889f14989d00fa241890041895804418948084189500c5bc3")
+    page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(code)
+    words = (ctypes.c_uint32 * 4)()
+    at = ctypes.addressof(ctypes.c_char.from_buffer(page))
+    ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)(at)(
+        leaf, part, ctypes.addressof(words))
+    return list(words)
+
+
 def scheduling(tid):
     attributes = ctypes.create_string_buffer(56)
     call(315, tid, attributes, 56, 0)
@@ -189,6 +203,12 @@ class Tracer:
         answer = ctypes.create_string_buffer(24)
         self._trace(self.RSEQ, 24, answer)
         return struct.unpack_from("=QII", answer.raw)
+
+    def tls(self, entry):
+        """PTRACE_GET_THREAD_AREA: base, limit, bits."""
+        description = ctypes.create_string_buffer(16)
+        self._trace(25, entry, description)
+        return struct.unpack_from("=III", description.raw, 4)
 
     def ask(self, number, *arguments):
         """The thread itself makes a system call; what it returns."""

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What crrestore waits for is what the contract's chapter 10 says: `order_test.py CRRESTORE [PLAN…]`.
+"""What crrestore waits for is what the contract's chapter 14 says: `order_test.py CRRESTORE [PLAN…]`.
 
 Of each plan the order of commands of different processes is computed from the chapter's paragraphs
 alone, and compared with what `crrestore --dry-run --json` prints, in both directions: nothing is
@@ -56,7 +56,7 @@ class Rules:
         if earlier not in (None, later):
             self.pairs.add((earlier, later))
 
-    def on_shared(self, command):  # 10.5
+    def on_shared(self, command):  # 14.5
         name = command["command"]
         fs = "fs" in command.get("attributes", {})
         ring = command.get("special") == "aio" or "aio" in command
@@ -70,7 +70,7 @@ class Rules:
             self.before(last.get(what))
         last[what] = self.at
 
-    def is_free(self, number):  # 10.2
+    def is_free(self, number):  # 14.2
         if number in self.used:
             for it in self.freed.get(number, []) + self.departures.get(number, []):
                 self.before(it)
@@ -104,7 +104,7 @@ class Rules:
                     self.put[child, fd] = self.at
         self.living[number] = child
         first = next((i for i in range(self.at + 1, len(self.plan)) if self.plan[i]["pid"] == number), None)
-        if first is not None:  # 10.1
+        if first is not None:  # 14.1
             self.before(self.at, first)
 
     def CREATE_THREAD(self, command):
@@ -124,7 +124,7 @@ class Rules:
         pgid = command["pgid"]
         if pgid == self.actor.pid == self.actor.pgid:
             return
-        if pgid != self.actor.pid:  # 10.3
+        if pgid != self.actor.pid:  # 14.3
             members = [it for it in self.living.values() if it.pgid == pgid and it is not self.actor]
             leader = [it for it in members if it.pid == pgid]
             self.joins.append((self.at, [it.membership for it in leader or members]))
@@ -133,13 +133,13 @@ class Rules:
 
     def EXIT(self, _):
         self.actor.exit = self.at
-        for it in self.actor.looked_at:  # 10.7, 10.10
+        for it in self.actor.looked_at:  # 14.7, 14.10
             self.before(it)
         for tid in self.actor.threads:
             self.freed.setdefault(tid, []).append(self.at)
         if not self.actor.children:
             return
-        self.before(self.reparents)  # 10.4
+        self.before(self.reparents)  # 14.4
         self.reparents = self.at
         for it in self.actor.siblings:
             self.before(it)
@@ -154,8 +154,8 @@ class Rules:
 
     def WAIT(self, command):
         child = self.living.pop(command["child_pid"])
-        self.before(child.exit)  # 10.1
-        self.before(child.adopted_by)  # 10.4
+        self.before(child.exit)  # 14.1
+        self.before(child.adopted_by)  # 14.4
         for it in child.looked_at:
             self.before(it)
         self.leave(child)
@@ -165,18 +165,18 @@ class Rules:
 
     def SET_ATTR(self, command):
         said = command["attributes"]
-        if "child_subreaper" in said:  # 10.4
+        if "child_subreaper" in said:  # 14.4
             self.before(self.reparents)
             self.reparents = self.at
             self.actor.subreaper = said["child_subreaper"]
         for path in said.get("fs", {}).values():
             self.look_at_path(path)
-        if "descriptors" in said:  # 10.8
+        if "descriptors" in said:  # 14.8
             for it in range(self.at):
                 self.before(it)
 
     def OPEN_FILE(self, command):
-        if "from" in command:  # 10.10
+        if "from" in command:  # 14.10
             owner = self.living[command["from"]["pid"]]
             slot = (owner.table, command["from"]["fd"])
             self.before(owner.birth)
@@ -194,11 +194,11 @@ class Rules:
             if "target" in file and file["type"] == "PIDFD":
                 self.look_at(file["target"])
             self.on_objects(file)
-            if file.get("seals"):  # 10.6
+            if file.get("seals"):  # 14.6
                 for it in self.memory:
                     self.before(it)
 
-    def on_objects(self, file):  # 10.6, 10.9
+    def on_objects(self, file):  # 14.6, 14.9
         keys = [(name, file[name]) for name in OBJECTS if name in file]
         keys += [("unlinked", file["unlinked"]["id"])] if "unlinked" in file else []
         keys += [("map_id", file["map"]["id"])] if "id" in file.get("map", {}) else []
@@ -225,7 +225,7 @@ class Rules:
             self.before(it)
         self.put[slot] = self.at
 
-    def look_at_path(self, path):  # 10.7
+    def look_at_path(self, path):  # 14.7
         named = re.match(r"/proc/(\d+)(?:/task/(\d+))?(/|$)", path) if isinstance(path, str) else None
         if named:
             self.look_at(int(named[2] or named[1]))

@@ -61,7 +61,7 @@ def fact(copy, place, key, value):
 
 def address_text(address):
     if isinstance(address, bytes):
-        return "@" + address[1:].decode()
+        return "@" + address[1:].decode(errors="backslashreplace")
     if address and isinstance(address[0], str) and isinstance(address[-1], bytes):
         return list(address[:2])  # of packet(7): interface and protocol
     return address if isinstance(address, str) else list(address)
@@ -114,6 +114,10 @@ def of_unix(key, place):
 def option(copy, level, name):
     if (level, name) == (socket.SOL_SOCKET, 26):  # SO_GET_FILTER: its size is in instructions
         return len(copy.getsockopt(level, name, 512))
+    if (level, name) == (socket.SOL_SOCKET, socket.SO_LINGER):
+        return list(struct.unpack("=2i", copy.getsockopt(level, name, 8)))
+    if (level, name) == (socket.SOL_SOCKET, socket.SO_PEERCRED):  # pid, uid, gid
+        return list(struct.unpack("=3i", copy.getsockopt(level, name, 12)))
     return copy.getsockopt(level, name)
 
 

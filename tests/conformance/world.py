@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import kernel
 import outside
 
 PATH = "/mnt"
+IMAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "images")
 OUTSIDE = [0]  # the number of the init where it was born
 HELD = []  # what somebody else has, for as long as the case lasts
 MOUNTS = set()  # of the caller, before the restorer begins
@@ -39,6 +41,8 @@ def make(end):
         os.mkdir(os.path.join(PATH, name), 0o755)
     os.mkfifo(os.path.join(PATH, "fifo"))
     os.mknod(os.path.join(PATH, "socket"), 0o140644)
+    with open(os.fsencode(PATH) + b"/n\xf8", "wb") as file:  # a name that is no UTF-8
+        file.write(b"0123456789")
     with open(os.path.join(PATH, "jail", "a"), "w", encoding="ascii") as file:
         file.write("of the jail")
     for path in end.get("locked", []):
@@ -52,6 +56,19 @@ def make(end):
     for pid in end.get("taken", []):
         take_number(pid)
     outside.make(end)
+
+
+def images_of(end):
+    """The folder of images: the suite's, or a copy, which a case may change."""
+    if "images" not in end:
+        return IMAGES
+    return shutil.copytree(IMAGES, end["images"], dirs_exist_ok=True)
+
+
+def processor():
+    """The features that /proc/cpuinfo lists."""
+    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+        return set(next((line for line in file if line.startswith("flags")), "").split())
 
 
 def mounts():
