@@ -478,8 +478,20 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     (void)CanMakeIn(context_, path.bytes, there);
   }
 
+  /// With --pidns the restorer has a /proc of the new namespace.
+  bool IsOfAnotherProc(const std::string& path) const {
+    if (!context_.own_numbers || context_.options.own_numbers || !root_.IsOwn()) return false;
+    const auto owner = ParseProcPath(path);
+    return owner && (context_.pids.contains(owner->pid) || context_.pids.contains(owner->tid));
+  }
+
   /// Only the restore can show it: it is there with a process of the plan, or on another /proc.
-  bool Later(const std::string& path) const {
+  bool Later(const std::string& path) {
+    if (IsOfAnotherProc(path)) {
+      findings_.Unsupported(path + ": the tree has a pid namespace and no mounts of its own, and in "
+                                   "this /proc its processes have other numbers");
+      return true;
+    }
     if (context_.own_numbers && (path + "/").starts_with("/proc/")) return true;
     if (root_.IsMadeLater(path)) return true;
     const auto owner = ParseProcPath(path);
