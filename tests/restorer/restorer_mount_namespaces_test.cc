@@ -202,7 +202,7 @@ TEST_F(MountNamespacesTest, UnlinkedFiles) {
   ASSERT_EQ(stat((Proc(1) + "/fd/7").c_str(), &other), 0);
   EXPECT_EQ(one.st_ino, other.st_ino);
   EXPECT_EQ(other.st_nlink, 0u);
-  EXPECT_EQ(fs::read_symlink(Proc(1) + "/fd/7"), "/crgen-other (deleted)");
+  EXPECT_EQ(fs::read_symlink(Proc(1) + "/fd/7"), "/copy/crgen-other (deleted)");
   EXPECT_FALSE(fs::exists(Root() + "/crgen-gone") || fs::exists(Root() + "/gone") ||
                fs::exists(folder_ + "/outside/crgen-gone"));
   KillEverybody();
