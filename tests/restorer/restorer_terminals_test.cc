@@ -93,6 +93,28 @@ class RestorerTerminalsTest : public RestorerTest {
     return std::string(text, size < 0 ? 0 : static_cast<std::size_t>(size));
   }
 
+  /// Input at the master (3), or the slave (4): `bytes` of an image that has no two places alike.
+  static Json Input(int fd, std::size_t bytes) {
+    return {{"fd", fd}, {"input", {{"image", "much.img"}, {"offset", 8}, {"bytes", bytes}}}};
+  }
+  std::string MakeMuch() const {
+    std::string much;
+    while (much.size() < 8 + 16384) much += std::to_string(much.size()) + "\n\3\x11\r";
+    std::ofstream(folder_ + "/much.img", std::ios::binary) << much;
+    return much.substr(8);
+  }
+  /// All that comes: what waits behind the buffer comes a moment later.
+  static std::string ReadAll(int fd) {
+    std::string all;
+    for (int quiet = 0; quiet < 50;) {
+      const std::string more = ReadFrom(fd);
+      all += more;
+      quiet = more.empty() ? quiet + 1 : 0;
+      if (more.empty()) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return all;
+  }
+
   int index_ = -1;
   int next_id_ = 1;
 };
@@ -160,6 +182,55 @@ TEST_F(RestorerTerminalsTest, WhatNobodyHasRead) {
   EXPECT_EQ(ReadFrom(master), "");
   close(master);
   close(slave);
+}
+
+/// Who reads is slower than who writes.
+TEST_F(RestorerTerminalsTest, MoreThanOneBuffer) {
+  const std::string much = MakeMuch();
+  for (const std::size_t bytes : {9999, 16384}) {
+    SCOPED_TRACE(bytes);
+    Json modes = Modes("0x8a30");  // neither lines, nor echo, nor signals
+    modes["iflag"] = "0x0";
+    Plan plan = Session({{"termios", modes}});
+    Late(plan, Pid(0), Input(3, bytes));
+    Late(plan, Pid(1), Input(4, bytes));
+    ResumeBoth(plan);
+    ASSERT_NO_FATAL_FAILURE(ExpectRestored(plan));
+    const int master = Shared(0, 3), slave = Shared(1, 4);
+    EXPECT_TRUE(ReadAll(slave) == much.substr(0, bytes));
+    EXPECT_TRUE(ReadAll(master) == much.substr(0, bytes));
+    close(master);
+    close(slave);
+    KillEverybody();
+    ASSERT_TRUE(IsGone("/dev/pts/" + std::to_string(index_)));
+  }
+}
+
+/// What waits behind the first buffer of the slave would go through its line discipline.
+TEST_F(RestorerTerminalsTest, MoreThanOneBufferThroughALineDiscipline) {
+  const std::string much = MakeMuch();
+  const auto run = [&](int fd, std::size_t bytes, const Json& modes) {
+    Plan plan = Session({{"termios", modes}});
+    Late(plan, fd == 3 ? Pid(0) : Pid(1), Input(fd, bytes));
+    ResumeBoth(plan);
+    return Run(plan);
+  };
+  Json one = Modes("0x8a30");
+  one["iflag"] = "0x400";  // IXON
+  for (const Json& modes : {Modes("0x8a3b"), Modes("0x8a31"), Modes("0x8a38"), one}) {
+    const Outcome outcome = run(3, 4096, modes);
+    EXPECT_EQ(outcome.status, 4) << outcome.errors;
+    EXPECT_NE(
+        outcome.errors.find("4096 unread bytes of a terminal that is not raw: more than 4095"),
+        std::string::npos)
+        << outcome.errors;
+  }
+  // The other way nothing is in between.
+  const Outcome outcome = run(4, 16384, Modes("0x8a3b"));
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  const int master = Shared(0, 3);
+  EXPECT_TRUE(ReadAll(master) == much.substr(0, 16384));
+  close(master);
 }
 
 TEST_F(RestorerTerminalsTest, LockedAndInPackets) {
