@@ -8,8 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <unordered_map>
 
@@ -17,6 +15,7 @@
 #include "model/mount_paths.h"
 #include "model/printable.h"
 #include "preflight/file_status.h"
+#include "preflight/pty_holders.h"
 #include "preflight/question.h"
 #include "preflight/root_view.h"
 
@@ -42,41 +41,6 @@ bool IsRaw(const Termios& modes) {
   constexpr std::uint64_t kInput = ISTRIP | IUCLC | IGNCR | ICRNL | INLCR | IXON | PARMRK;
   constexpr std::uint64_t kLocal = ICANON | ECHO | ISIG;
   return (modes.iflag.value & kInput) == 0 && (modes.lflag.value & kLocal) == 0;
-}
-
-/// Whether that descriptor of a process is an end of the pty: a slave by its name, a master by what
-/// proc(5) says of it.
-bool IsEndOf(const std::filesystem::path& process, const std::filesystem::path& fd,
-             const std::string& slave, const std::string& index) {
-  std::error_code error;
-  const std::string target = std::filesystem::read_symlink(fd, error).string();
-  if (target == slave) return true;
-  if (!target.ends_with("/ptmx")) return false;
-  std::ifstream info(process / "fdinfo" / fd.filename());
-  for (std::string word, value; info >> word;) {
-    if (word == "tty-index:" && info >> value) return value == index;
-  }
-  return false;
-}
-
-/// "process 812 (bash) has it"; empty: nobody that this process may look at.
-std::string HolderOf(std::uint32_t index) {
-  namespace fs = std::filesystem;
-  const std::string number = std::to_string(index), slave = "/dev/pts/" + number;
-  std::error_code error;
-  for (fs::directory_iterator it("/proc", error), end; !error && it != end; it.increment(error)) {
-    const std::string pid = it->path().filename().string();
-    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::error_code gone;
-    for (fs::directory_iterator fd(it->path() / "fd", gone), last; !gone && fd != last;
-         fd.increment(gone)) {
-      if (!IsEndOf(it->path(), fd->path(), slave, number)) continue;
-      std::string name;
-      std::getline(std::ifstream(it->path() / "comm"), name);
-      return "process " + pid + " (" + name + ") has it";
-    }
-  }
-  return "";
 }
 
 constexpr const char* kMostPtys = "/proc/sys/kernel/pty/max";
@@ -175,21 +139,19 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
                     "end who has it, or restore in another instance of devpts");
   }
 
-  /// "": it is free.
+  /// "": it is free. A slave that is hung up has its index still, and no name any more.
   std::string WhoTakes(std::uint32_t index) {
     const std::string path = "/dev/pts/" + std::to_string(index);
+    const std::string holder = holders_.Of(index);
+    if (!holder.empty()) return holder;
     struct stat status;
-    for (bool asked = false;; asked = true) {
-      if (lstat(path.c_str(), &status) != 0) {
-        return errno == ENOENT ? "" : path + ": " + std::strerror(errno);
-      }
-      const std::string holder = asked ? "" : HolderOf(index);
-      if (!holder.empty()) return holder;
+    while (lstat(path.c_str(), &status) == 0) {
       if (patience_ == 0) return path + " exists";
       // The kernel removes one that was closed a moment ago in its own time.
       --patience_;
       usleep(10'000);
     }
+    return errno == ENOENT ? "" : path + ": " + std::strerror(errno);
   }
 
   void CheckDevice(const Tty& tty) {
@@ -237,7 +199,8 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   std::unordered_map<TtyId, const Tty*> known_;  ///< first descriptions
   const bool much_input_;
   DescriptorTables tables_;  ///< where there is much input
-  int patience_ = 100;       ///< hundredths of a second
+  PtyHolders holders_;
+  int patience_ = 100;  ///< hundredths of a second
   std::optional<std::uint64_t> has_callers_ = 0;
 };
 

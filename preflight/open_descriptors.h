@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace crgen::preflight {
+
+/// `function("/proc/812", "3")` for each descriptor of each process that this one may look at.
+void ForEachDescriptor(
+    const std::function<void(const std::string& process, const std::string& fd)>& function);
+
+/// "process 812 (bash)".
+std::string NameOfProcess(const std::string& process);
+
+/// The words behind `key` in fdinfo of the descriptor, proc(5); "": there are none.
+std::string WordsOfDescriptor(const std::string& process, const std::string& fd,
+                              const std::string& key);
+
+}  // namespace crgen::preflight
