@@ -40,15 +40,16 @@ std::string NameOfProcess(const std::string& process) {
   return "process " + process.substr(process.rfind('/') + 1) + " (" + Printable(name) + ")";
 }
 
-std::string WordsOfDescriptor(const std::string& process, const std::string& fd,
-                              const std::string& key) {
+std::vector<std::string> LinesOfDescriptor(const std::string& process, const std::string& fd,
+                                           const std::string& key) {
+  std::vector<std::string> lines;
   std::ifstream info(process + "/fdinfo/" + fd);
   for (std::string line; std::getline(info, line);) {
     if (!line.starts_with(key)) continue;
     const std::size_t begin = line.find_first_not_of(" \t", key.size());
-    return begin == std::string::npos ? "" : line.substr(begin);
+    if (begin != std::string::npos) lines.push_back(line.substr(begin));
   }
-  return "";
+  return lines;
 }
 
 }  // namespace crgen::preflight

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace crgen::preflight {
 
@@ -13,8 +14,8 @@ void ForEachDescriptor(
 /// "process 812 (bash)".
 std::string NameOfProcess(const std::string& process);
 
-/// The words behind `key` in fdinfo of the descriptor, proc(5); "": there are none.
-std::string WordsOfDescriptor(const std::string& process, const std::string& fd,
-                              const std::string& key);
+/// What stands behind `key` in each line of fdinfo of the descriptor that begins so, proc(5).
+std::vector<std::string> LinesOfDescriptor(const std::string& process, const std::string& fd,
+                                           const std::string& key);
 
 }  // namespace crgen::preflight

@@ -55,14 +55,14 @@ class Looker {
       return std::nullopt;
     }
     if (!S_ISCHR(status.st_mode)) return std::nullopt;
-    const std::string words = WordsOfDescriptor(process, fd, master ? "tty-index:" : "flags:");
-    if (words.empty()) return std::nullopt;
+    const auto lines = LinesOfDescriptor(process, fd, master ? "tty-index:" : "flags:");
+    if (lines.empty()) return std::nullopt;
     if (master) {
       const bool same_node = status.st_dev == ptmx_.st_dev && status.st_ino == ptmx_.st_ino;
       if (status.st_dev != instance_ && !same_node) return std::nullopt;
-      return static_cast<std::uint32_t>(std::strtoul(words.c_str(), nullptr, 10));
+      return static_cast<std::uint32_t>(std::strtoul(lines.front().c_str(), nullptr, 10));
     }
-    const bool is_open = (std::strtoull(words.c_str(), nullptr, 8) & O_PATH) == 0;
+    const bool is_open = (std::strtoull(lines.front().c_str(), nullptr, 8) & O_PATH) == 0;
     if (!is_open || status.st_dev != instance_) return std::nullopt;
     if (major(status.st_rdev) != UNIX98_PTY_SLAVE_MAJOR) return std::nullopt;
     return minor(status.st_rdev);

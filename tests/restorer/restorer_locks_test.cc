@@ -6,6 +6,7 @@
 
 #include <set>
 
+#include "tests/support/helper_process.h"
 #include "tests/support/restorer_support.h"
 
 namespace crgen::test {
@@ -150,6 +151,59 @@ TEST_F(RestorerLocksTest, SaysWhoIsInTheWay) {
   const Outcome beside = Run(Rich(), "--detach --file-locks");
   EXPECT_EQ(beside.status, 0) << beside.errors;
   close(fd);
+}
+
+/// /proc/locks knows who has made a lock, and of an OFD lock not even that.
+TEST_F(RestorerLocksTest, SaysWhoHasALockThatAnotherHasMade) {
+  const auto open_data = [&] { return open(Path("data").c_str(), O_RDWR | O_CLOEXEC); };
+  const auto lock_in_child = [&](bool reaped) {
+    const int fd = open_data();
+    const int maker = fork();
+    if (maker == 0) _exit(flock(fd, LOCK_EX));
+    siginfo_t end = {};
+    return waitid(P_PID, static_cast<id_t>(maker), &end, WEXITED | (reaped ? 0 : WNOWAIT)) == 0 &&
+           end.si_status == 0;
+  };
+  const auto refused = [&](int holder, const std::string& lock) {
+    const Outcome outcome = Run(Rich(), "--detach --file-locks");
+    EXPECT_EQ(outcome.status, 3) << outcome.errors;
+    const std::string who = Path("data") + ": process " + std::to_string(holder) + " (";
+    EXPECT_NE(outcome.errors.find(who), std::string::npos) << outcome.errors;
+    EXPECT_NE(outcome.errors.find(") holds " + lock + " lock on it"), std::string::npos)
+        << outcome.errors;
+    EXPECT_EQ(outcome.errors.find("error:"), outcome.errors.rfind("error:")) << outcome.errors;
+  };
+  for (const bool reaped : {false, true}) {
+    const int holder = Helper([&] { return lock_in_child(reaped); });
+    ASSERT_GT(holder, 0);
+    refused(holder, "a FLOCK write");
+    EndHelper(holder);
+  }
+  const int owner = Helper([&] {
+    struct flock range = {};
+    range.l_type = F_WRLCK;
+    range.l_start = 12;
+    range.l_len = 1;
+    return fcntl(open_data(), F_OFD_SETLK, &range) == 0;
+  });
+  ASSERT_GT(owner, 0);
+  refused(owner, "an OFD write");
+  EndHelper(owner);
+  // Numbers of a pid namespace inside are others.
+  int inside[2];
+  ASSERT_EQ(pipe(inside), 0);
+  const int outer = Helper([&] {
+    if (unshare(CLONE_NEWPID) != 0) return false;
+    const int init = Helper([&] { return lock_in_child(true); });
+    return write(inside[1], &init, sizeof init) == sizeof init;
+  });
+  ASSERT_GT(outer, 0);
+  int init = -1;
+  ASSERT_EQ(read(inside[0], &init, sizeof init), static_cast<ssize_t>(sizeof init));
+  ASSERT_GT(init, 1);
+  refused(init, "a FLOCK write");
+  EndHelper(outer);
+  for (const int fd : inside) close(fd);
 }
 
 /// To open the file would break it, after a long wait.
