@@ -57,8 +57,8 @@ std::string HeldLocks::Describe(const HeldLock& held) {
          (held.kind == kLease ? "" : " lock") + " on it";
 }
 
-/// "1: POSIX ADVISORY WRITE 123 08:02:456 0 EOF". Of a lease that is being broken the type says what
-/// it becomes.
+/// "1: POSIX ADVISORY WRITE 123 08:02:456 0 EOF". Of a lease that is being broken the type says
+/// what it becomes.
 bool HeldLocks::ParseLine(const std::string& line, HeldLock* lock, Inode* inode) {
   std::istringstream words(line);
   std::string number, mode, type, file, first, last;
