@@ -78,6 +78,16 @@ std::uint64_t FileLook::FreeBytes(const Facts& facts) {
   return bytes.value_or(kNotKnown);
 }
 
+std::uint64_t FileLook::FreeFiles(const Facts& facts) {
+  constexpr std::uint64_t kAny = ~std::uint64_t{0};
+  const auto files = host_.Number(FactKind::kFileSystems, facts.name + ", free files", [&] {
+    struct statvfs system = {};
+    if (fstatvfs(facts.fd, &system) != 0 || system.f_files == 0) return kAny;
+    return std::uint64_t{geteuid() == 0 ? system.f_ffree : system.f_favail};
+  });
+  return files.value_or(kAny);
+}
+
 int FileLook::SeekError(const Facts& facts, std::uint64_t position) {
   constexpr std::uint64_t kEverywhere = 0x7fffffff;  // MAX_NON_LFS
   const bool folder = S_ISDIR(facts.status.mode);

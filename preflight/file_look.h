@@ -38,6 +38,9 @@ class FileLook {
   std::uint64_t MountFlags(const Facts& facts);
   /// For this user.
   std::uint64_t FreeBytes(const Facts& facts);
+  /// How many more files there can be; the most that there are numbers: as many as you like, or
+  /// that is not known.
+  std::uint64_t FreeFiles(const Facts& facts);
   /// Why a regular file, or one that is made in a folder, has no such position: an errno; 0: it
   /// has, or that is not known. Below 2 GiB every file system has them all.
   int SeekError(const Facts& facts, std::uint64_t position);

@@ -26,6 +26,7 @@
 #include "preflight/held_mounts.h"
 #include "preflight/limits.h"
 #include "preflight/question.h"
+#include "preflight/room.h"
 #include "preflight/socket_files.h"
 #include "preflight/socket_holder.h"
 #include "preflight/watched_inodes.h"
@@ -42,6 +43,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
       : QuestionOn(context),
         root_(context.mounts, context.files),
         look_(host_, context.files, root_),
+        room_(look_, findings_),
         inodes_(root_),
         leases_(host_, HeldLocks::Kinds::kLeases) {}
 
@@ -292,7 +294,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (!CheckFolderOf(path) || root_.IsMadeLater(path)) return;
     const Facts& folder = FolderOf(path);
     if (!folder.there()) return;  // told
-    CheckRoom(path, folder, file);
+    room_.Add(path, folder, file);
     const std::uint32_t type = file.mode.value_or(0) & S_IFMT;
     if (type == S_IFREG) unlinked_.insert(file.id.value);
     if (unlinked_.contains(file.link_of.value_or(file.id.value))) {
@@ -348,20 +350,6 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     findings_.Wrong("position or size " + std::to_string(pos) + " of " + path +
                         " is none of its file system: " + std::strerror(error),
                     "restore on a file system with larger files, as at the dump");
-  }
-
-  /// For what all unlinked files of a file system have.
-  void CheckRoom(const std::string& path, const Facts& facts, const Unlinked& file) {
-    std::uint64_t& wanted = wanted_[facts.status.device];
-    const std::uint64_t before = wanted;
-    for (const ContentRun& part : file.content) wanted += part.bytes;
-    if (wanted == before) return;
-    const std::uint64_t free = look_.FreeBytes(facts);
-    if (before <= free && wanted > free) {
-      findings_.Wrong("the file system of " + path + " has " + std::to_string(free) +
-                          " bytes left, and the unlinked files take " + std::to_string(wanted),
-                      "make room");
-    }
   }
 
   void CheckUnchanged(const RegularFile& file, const Facts& facts) {
@@ -499,14 +487,13 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
 
   const Facts& Look(const std::string& path, bool link) { return look_.Look(path, link); }
-
   const RootView root_;
   FileLook look_;
   std::int64_t most_pending_ = -1;
-  std::unordered_map<std::uint64_t, std::uint64_t> wanted_;  ///< bytes of unlinked files
-  std::set<std::uint64_t> unlinked_;                         ///< regular files, by first name
-  std::unordered_map<std::string, std::string> build_ids_;   ///< by name of the file
-  std::set<std::string> roots_;                              ///< of processes that have another one
+  Room room_;
+  std::set<std::uint64_t> unlinked_;                        ///< regular files, by first name
+  std::unordered_map<std::string, std::string> build_ids_;  ///< by name of the file
+  std::set<std::string> roots_;                             ///< of processes that have another one
   static constexpr std::size_t kMostBelow = 10'000;
   std::size_t looked_below_ = 0;
   std::set<std::string> free_names_;  ///< absolute ones of sockets, where nothing is yet

@@ -10,22 +10,12 @@
 #include <sstream>
 
 #include "model/printable.h"
+#include "preflight/lock_lines.h"
 
 namespace crgen::preflight {
 namespace {
 
 constexpr const char* kLease = "LEASE";
-
-std::string LinesHere(HeldLocks::Kinds kinds) {
-  std::string lines;
-  std::ifstream locks("/proc/locks");
-  for (std::string line; std::getline(locks, line);) {
-    const bool wanted =
-        kinds == HeldLocks::Kinds::kAll || line.find(std::string(" ") + kLease) != line.npos;
-    if (wanted) lines += line + '\n';
-  }
-  return lines;
-}
 
 std::string NameOf(Host& host, Pid pid) {
   const std::string name =
@@ -62,17 +52,18 @@ const std::vector<HeldLock>& HeldLocks::Of(const FileStatus& file) {
 }
 
 std::string HeldLocks::Describe(const HeldLock& held) {
-  return NameOf(host_, held.pid) + " holds a " + held.kind + (held.exclusive ? " write" : " read") +
+  const std::string kind = held.kind == "OFDLCK" ? "an OFD" : "a " + held.kind;
+  return NameOf(host_, held.pid) + " holds " + kind + (held.exclusive ? " write" : " read") +
          (held.kind == kLease ? "" : " lock") + " on it";
 }
 
-/// "1: POSIX  ADVISORY  WRITE 123 08:02:456 0 EOF"; "1: -> POSIX …" is somebody who waits. Of a
-/// lease that is being broken the type says what it becomes.
+/// "1: POSIX ADVISORY WRITE 123 08:02:456 0 EOF". Of a lease that is being broken the type says
+/// what it becomes.
 bool HeldLocks::ParseLine(const std::string& line, HeldLock* lock, Inode* inode) {
   std::istringstream words(line);
   std::string number, mode, type, file, first, last;
   words >> number >> lock->kind >> mode >> type >> lock->pid >> file >> first >> last;
-  if (!words || lock->kind == "->") return false;
+  if (!words) return false;
   unsigned major_number = 0, minor_number = 0;
   unsigned long long id = 0;
   if (std::sscanf(file.c_str(), "%x:%x:%llu", &major_number, &minor_number, &id) != 3) return false;
@@ -86,8 +77,9 @@ bool HeldLocks::ParseLine(const std::string& line, HeldLock* lock, Inode* inode)
 void HeldLocks::Read() {
   if (read_) return;
   read_ = true;
-  const auto lines = host_.Text(FactKind::kFiles, kinds_ == Kinds::kAll ? "locks" : "leases",
-                                [&] { return LinesHere(kinds_); });
+  const auto lines = host_.Text(FactKind::kFiles, kinds_ == Kinds::kAll ? "locks" : "leases", [&] {
+    return kinds_ == Kinds::kAll ? LinesOfLocks() : LinesOfLeases();
+  });
   std::istringstream locks(lines.value_or(""));
   for (std::string line; std::getline(locks, line);) {
     HeldLock lock;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// File locks and leases that others hold: whoever does stands in /proc/locks (proc_locks(5)).
+// File locks and leases that others hold.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace crgen::preflight {
 
-/// A line of /proc/locks.
+/// A line as /proc/locks has it, proc_locks(5).
 struct HeldLock {
   static constexpr std::uint64_t kLastByte = ~std::uint64_t{0} >> 1;
 

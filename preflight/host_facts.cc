@@ -44,7 +44,7 @@ constexpr struct {
     {"files", "files", "stat(2), by path; locks, as proc_locks(5) has them"},
     {"access", "rights to files", "an errno, or 0, by path and use"},
     {"build_ids", "build ids of", "hexadecimal digits, by path"},
-    {"file_systems", "file systems of", "flags and free bytes of statvfs(3), by path"},
+    {"file_systems", "file systems of", "flags, free bytes and free files of statvfs(3), by path"},
     {"watches", "watched files", "whether they are there"},
     {"sockets", "sockets", "an errno, or 0, of making them; who is in the way"},
     {"terminals", "terminals", "an errno, or 0; who has them"},

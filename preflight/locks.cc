@@ -49,9 +49,9 @@ class LockQuestion : public QuestionOn<LockQuestion> {
 
  private:
   void Look(Fd fd, const FileLock& lock) {
-    const RegularFile* regular = As<RegularFile>(tables_.At(pid_, fd));
-    if (regular == nullptr) return;  // nobody outside has it
-    const std::string& path = regular->path.bytes;
+    const std::string* name = PathOf(tables_.At(pid_, fd));
+    if (name == nullptr) return;
+    const std::string& path = *name;
     if (lock.kind.value == kPosixLock) {
       if (locked_[pid_].insert(path).second) CheckExecutable();
     }
@@ -64,6 +64,13 @@ class LockQuestion : public QuestionOn<LockQuestion> {
       if (!Conflict(lock, held)) continue;
       findings_.Wrong(path + ": " + locks_.Describe(held), "end that process, or wait for it");
     }
+  }
+
+  /// Of what somebody outside can have as well; nullptr: it is the plan's alone, or the caller's.
+  static const std::string* PathOf(const File& file) {
+    if (const auto* regular = As<RegularFile>(file)) return &regular->path.bytes;
+    if (const auto* fifo = As<Fifo>(file)) return &fifo->path.bytes;
+    return nullptr;
   }
 
   /// PR_SET_MM_EXE_FILE comes last, and opens and closes the file: its POSIX locks would be gone.

@@ -2,18 +2,20 @@
 // Terminals: indices of ptys that are free, devices that are what they were, the caller's own.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <optional>
-#include <unordered_set>
+#include <unordered_map>
 
+#include "dsl/descriptor_tables.h"
 #include "model/mount_paths.h"
 #include "model/printable.h"
 #include "preflight/file_status.h"
+#include "preflight/pty_holders.h"
 #include "preflight/question.h"
 #include "preflight/root_view.h"
 
@@ -22,39 +24,23 @@ namespace {
 
 constexpr std::uint64_t kOneBuffer = 4095;  // N_TTY_BUF_SIZE, and one less
 
-/// Whether that descriptor of a process is an end of the pty: a slave by its name, a master by what
-/// proc(5) says of it.
-bool IsEndOf(const std::filesystem::path& process, const std::filesystem::path& fd,
-             const std::string& slave, const std::string& index) {
-  std::error_code error;
-  const std::string target = std::filesystem::read_symlink(fd, error).string();
-  if (target == slave) return true;
-  if (!target.ends_with("/ptmx")) return false;
-  std::ifstream info(process / "fdinfo" / fd.filename());
-  for (std::string word, value; info >> word;) {
-    if (word == "tty-index:" && info >> value) return value == index;
-  }
-  return false;
+/// Whether somebody has written more to an end of a terminal than one buffer.
+bool HasMuchInput(const Command& command) {
+  const auto* set = std::get_if<SetAttr>(&command.body);
+  if (set == nullptr) return false;
+  const auto& all = set->attributes->descriptors;
+  return std::any_of(all.begin(), all.end(), [](const DescriptorState& late) {
+    const auto* input = std::get_if<TtyInput>(&late.state);
+    return input != nullptr && input->input.bytes > kOneBuffer;
+  });
 }
 
-/// "process 812 (bash) has it"; empty: nobody that this process may look at.
-std::string HolderOf(std::uint32_t index) {
-  namespace fs = std::filesystem;
-  const std::string number = std::to_string(index), slave = "/dev/pts/" + number;
-  std::error_code error;
-  for (fs::directory_iterator it("/proc", error), end; !error && it != end; it.increment(error)) {
-    const std::string pid = it->path().filename().string();
-    if (pid.find_first_not_of("0123456789") != std::string::npos) continue;
-    std::error_code gone;
-    for (fs::directory_iterator fd(it->path() / "fd", gone), last; !gone && fd != last;
-         fd.increment(gone)) {
-      if (!IsEndOf(it->path(), fd->path(), slave, number)) continue;
-      std::string name;
-      std::getline(std::ifstream(it->path() / "comm"), name);
-      return "process " + pid + " (" + name + ") has it";
-    }
-  }
-  return "";
+/// What waits behind the first buffer goes through a line discipline with these modes. Whether that
+/// changes nothing: n_tty_set_termios().
+bool IsRaw(const Termios& modes) {
+  constexpr std::uint64_t kInput = ISTRIP | IUCLC | IGNCR | ICRNL | INLCR | IXON | PARMRK;
+  constexpr std::uint64_t kLocal = ICANON | ECHO | ISIG;
+  return (modes.iflag.value & kInput) == 0 && (modes.lflag.value & kLocal) == 0;
 }
 
 constexpr const char* kMostPtys = "/proc/sys/kernel/pty/max";
@@ -71,7 +57,14 @@ int CallersTerminal() {
 class TerminalQuestion : public QuestionOn<TerminalQuestion> {
  public:
   explicit TerminalQuestion(Context& context)
-      : QuestionOn(context), root_(context.mounts, context.files) {}
+      : QuestionOn(context),
+        root_(context.mounts, context.files),
+        much_input_(std::any_of(context.program.begin(), context.program.end(), HasMuchInput)) {}
+
+  void Ask(const Command& command) override {
+    if (much_input_) tables_.Follow(command);
+    QuestionOn::Ask(command);
+  }
 
   template <typename Body>
   void On(const Body&) {}
@@ -83,7 +76,7 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
       findings_.Unsupported("a terminal with line discipline " +
                             std::to_string(tty->termios->line) + ": only 0, N_TTY, is restored");
     }
-    if (!known_.insert(tty->tty_id).second) return;
+    if (!known_.emplace(tty->tty_id, tty).second) return;
     if (tty->index) CheckPty(*tty->index);
     if (tty->path) CheckDevice(*tty);
     if (tty->driver == kCurrentTerminal) CheckCallers();
@@ -92,11 +85,7 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   void On(const SetAttr& set) {
     for (const DescriptorState& late : set.attributes->descriptors) {
       const auto* input = std::get_if<TtyInput>(&late.state);
-      if (input != nullptr && input->input.bytes > kOneBuffer) {
-        findings_.Unsupported(std::to_string(input->input.bytes) +
-                              " unread bytes of a terminal: more than " +
-                              std::to_string(kOneBuffer) + " are not restored");
-      }
+      if (input != nullptr && input->input.bytes > kOneBuffer) CheckInput(late.fd, *input);
       if (std::holds_alternative<TtyForeground>(late.state) && has_callers_.value_or(0) != 0) {
         CheckForeground();
       }
@@ -104,6 +93,19 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   }
 
  private:
+  /// A master reads what is there as it is.
+  void CheckInput(Fd fd, const TtyInput& late) {
+    const Tty* writer = As<Tty>(tables_.At(pid_, fd));
+    const auto known = writer == nullptr ? known_.end() : known_.find(writer->tty_id);
+    if (known == known_.end()) return;
+    const Rare<Termios>& modes = known->second->termios;
+    if (IsPtyMaster(*writer) && !(modes && IsRaw(*modes))) {
+      findings_.Unsupported(std::to_string(late.input.bytes) +
+                            " unread bytes of a terminal that is not raw: more than " +
+                            std::to_string(kOneBuffer) + " are not restored");
+    }
+  }
+
   void CheckPty(std::uint32_t index) {
     // All lower ones are made on the way to it.
     constexpr std::uint32_t kNotKnown = ~std::uint32_t{0};
@@ -137,21 +139,19 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
                     "end who has it, or restore in another instance of devpts");
   }
 
-  /// "": it is free.
+  /// "": it is free. A slave that is hung up has its index still, and no name any more.
   std::string WhoTakes(std::uint32_t index) {
     const std::string path = "/dev/pts/" + std::to_string(index);
+    const std::string holder = holders_.Of(index);
+    if (!holder.empty()) return holder;
     struct stat status;
-    for (bool asked = false;; asked = true) {
-      if (lstat(path.c_str(), &status) != 0) {
-        return errno == ENOENT ? "" : path + ": " + std::strerror(errno);
-      }
-      const std::string holder = asked ? "" : HolderOf(index);
-      if (!holder.empty()) return holder;
+    while (lstat(path.c_str(), &status) == 0) {
       if (patience_ == 0) return path + " exists";
       // The kernel removes one that was closed a moment ago in its own time.
       --patience_;
       usleep(10'000);
     }
+    return errno == ENOENT ? "" : path + ": " + std::strerror(errno);
   }
 
   void CheckDevice(const Tty& tty) {
@@ -196,7 +196,10 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   }
 
   const RootView root_;
-  std::unordered_set<TtyId> known_;
+  std::unordered_map<TtyId, const Tty*> known_;  ///< first descriptions
+  const bool much_input_;
+  DescriptorTables tables_;  ///< where there is much input
+  PtyHolders holders_;
   int patience_ = 100;  ///< hundredths of a second
   std::optional<std::uint64_t> has_callers_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "model/one_of.h"
 #include "restorer/files/files.h"
 
 namespace crgen::restorer {
@@ -14,7 +15,7 @@ namespace {
 HeldFile HeldOf(const File& file, const Services& services) {
   return std::visit(
       [&]<typename Body>(const Body& body) -> HeldFile {
-        if constexpr (requires { Body::kCanBeLocked; }) {
+        if constexpr (OneOf<Body, RegularFile, Memfd>) {
           return FileRestorer<Body>::Held(body, services);
         }
         return {};  // the checker has refused the lease

@@ -83,10 +83,15 @@ bool ReadWhole(int image, std::uint64_t offset, std::string* bytes) {
   return true;
 }
 
+/// In pieces that fill the kernel's buffers: of a large write(2) each takes one, which may stay
+/// half empty.
 bool WriteWhole(int fd, const std::string& bytes) {
+  constexpr std::size_t kPiece = 256;
   Deadline deadline(kPatience);
   for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t put = FailsOnPurpose() ? -1 : write(fd, bytes.data() + done, bytes.size() - done);
+    const ssize_t put = FailsOnPurpose()
+                            ? -1
+                            : write(fd, bytes.data() + done, std::min(kPiece, bytes.size() - done));
     if (put > 0) done += static_cast<std::size_t>(put);
     if (put < 0 && errno != EAGAIN && errno != EINTR) return false;
     if (put > 0 || done == bytes.size()) continue;

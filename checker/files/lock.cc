@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 
+#include "checker/files/locked_inode.h"
 #include "checker/kernel/kernel.h"
 #include "model/access_mode.h"
 
@@ -48,7 +49,7 @@ std::optional<Refusal> RefusedLock(const File& file, const FileLock& lock) {
 
 std::optional<Refusal> RefusedDescription(const Kernel& kernel, const File& file) {
   if (file.flags.Has(O_PATH)) return Refusal{"EBADF", "the description is opened with O_PATH"};
-  if (kernel.InodeOf(file)) return std::nullopt;
+  if (LockedInode(kernel, file)) return std::nullopt;
   return Refusal{"EINVAL", "a " + std::string(TypeOf(file)) + " is no file that is locked"};
 }
 
@@ -99,7 +100,7 @@ std::optional<Refusal> LateRules<LeaseSetting>::Check(const Kernel& kernel,
                    ValueText(lease.type) + " is not broken to " + ValueText(*lease.breaking)};
   }
   const RegularFile* regular = As<RegularFile>(file);
-  if (regular != nullptr && !S_ISREG(regular->mode.value_or(S_IFREG))) {
+  if (!CanBeLeased(file) || (regular != nullptr && !S_ISREG(regular->mode.value_or(S_IFREG)))) {
     return Refusal{"EINVAL", "only a regular file is leased"};
   }
   const std::string inode = *kernel.InodeOf(file);

@@ -90,7 +90,7 @@ class PlainRules {
   bool ServesOtherwise(const Body&, std::size_t openings_of_object) const {
     return openings_of_object > 1;
   }
-  /// The file behind the description, as locks know it; absent: nobody locks such a thing.
+  /// The file behind the description, where it can be a regular one: as locks and leases know it.
   std::optional<std::string> Inode(const Body&) const { return std::nullopt; }
   /// Bytes of what is mapped, if they are known.
   std::optional<std::uint64_t> MappedSize(const Body&) const { return std::nullopt; }

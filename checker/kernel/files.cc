@@ -9,6 +9,7 @@
 #include <utility>
 #include <variant>
 
+#include "checker/files/locked_inode.h"
 #include "checker/kernel/kernel.h"
 #include "model/access_mode.h"
 #include "model/files/external.h"
@@ -279,7 +280,7 @@ void Kernel::UndoLate(const Description& description) {
 
 bool Kernel::Lock(const LockSetting& setting,
                   const std::shared_ptr<const Description>& description) {
-  const std::string inode = *InodeOf(*description->file);
+  const std::string inode = *LockedInode(*this, *description->file);
   for (const FileLock& lock : setting.locks) {
     const std::shared_ptr<const void> owner =
         lock.kind.value == kPosixLock ? std::shared_ptr<const void>(self().table) : description;
@@ -290,7 +291,7 @@ bool Kernel::Lock(const LockSetting& setting,
 
 void Kernel::Unlock(const File& file) {
   if (locks.empty() || file.flags.Has(O_PATH)) return;
-  const auto inode = InodeOf(file);
+  const auto inode = LockedInode(*this, file);
   if (!inode || !locks.Close(*inode, self().table)) return;
   Suspect("closes a descriptor of file " + std::to_string(file.id.value) +
           ": the POSIX locks on it that the table had are gone");

@@ -22,7 +22,7 @@ namespace crgen::check {
 /// with its owner.
 using LockOwner = std::weak_ptr<const void>;
 
-/// The locks of all files. A file is named by FileRules::Inode(): what has two names is two files
+/// The locks of all files. A file is named by LockedInode(): what has two names is two files
 /// here.
 class FileLocks {
  public:

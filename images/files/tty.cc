@@ -379,6 +379,11 @@ void FileLoaderOf<Tty>::FinishUnread(std::uint32_t id, Unread unread, Loader& lo
     loader.ReportUnused(unread.where, "both ends of terminal " + std::to_string(id));
     return;
   }
+  if (unread.bytes.bytes == kMostUnread) {
+    loader.diag.NotRestorable(unread.where, "what waits to be read behind " +
+                                                std::to_string(kMostUnread) +
+                                                " bytes is in no image, if there is any");
+  }
   if (reader->second.entry.packet_mode()) {
     // Each read(2) has had a byte of its own before the data: TIOCPKT_DATA, or what has happened.
     if (unread.bytes.bytes > kOneRead) {

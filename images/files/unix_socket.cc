@@ -13,6 +13,7 @@
 #include "images/load/loader.h"
 #include "images/load/socket_options.h"
 #include "model/files/external.h"
+#include "model/files/lockable.h"
 #include "model/printable.h"
 
 namespace crgen {
@@ -86,7 +87,8 @@ std::optional<Text> AbsoluteName(const UnixSocket& socket) {
 }
 
 /// Whether it may have locks: of others than descriptors of processes the dumper writes none.
-bool MayHaveLocks(const File& file) { return CanBeLocked(file) && !file.flags.Has(O_PATH); }
+/// Of pipes and sockets on their way nothing is said: hardly anybody locks them.
+bool MayHaveLocks(const File& file) { return CanBeLeased(file) && !file.flags.Has(O_PATH); }
 
 }  // namespace
 

@@ -10,7 +10,7 @@
 #include "images/load/loader.h"
 #include "images/load/place.h"
 #include "model/access_mode.h"
-#include "model/one_of.h"
+#include "model/files/lockable.h"
 
 namespace crgen {
 namespace {
@@ -32,7 +32,8 @@ std::string ImpossibleLock(const pb::file_lock_entry& entry, const File& file) {
   }
   if (entry.flag() == kLease) {
     const RegularFile* regular = As<RegularFile>(file);
-    const bool other = regular != nullptr && !S_ISREG(regular->mode.value_or(S_IFREG));
+    const bool other =
+        !CanBeLeased(file) || (regular != nullptr && !S_ISREG(regular->mode.value_or(S_IFREG)));
     return other ? "a lease of what is no regular file" : "";
   }
   if (entry.type() != F_RDLCK && entry.type() != F_WRLCK) {
@@ -129,7 +130,7 @@ const Descriptor* LockReader::Find(const pb::file_lock_entry& entry, const Image
 bool LockReader::Supported(const pb::file_lock_entry& entry, const ImageReader& at,
                            const File& file) {
   std::string what;
-  if (!CanBeLocked(file)) {
+  if (!HasLocks(file)) {
     what = "a lock of a " + std::string(TypeOf(file)) + ", ";
   } else if (entry.flag() == kFlock && (entry.type() & kMandatory) != 0) {
     what = "a mandatory lock (LOCK_MAND), ";
@@ -218,16 +219,10 @@ std::string IdentityOf(const RegularFile& regular) {
 std::string IdentityOf(const Memfd& memfd) {
   return "memfd " + std::to_string(memfd.inode_id.value);
 }
-/// Types that a dump keeps no locks of (CanBeLocked()).
-template <
-    OneOf<Eventfd, Signalfd, Timerfd, Eventpoll, Inotify, Fanotify, Pidfd, Pipe, Fifo, UnixSocket,
-          InetSocket, NetlinkSocket, PacketSocket, Tty, NamespaceFile, TunFile, BpfMap, OtherFile>
-        Body>
-std::string IdentityOf(const Body&) {
-  return "";
-}
 std::string IdentityOf(const File& file) {
-  return std::visit([](const auto& body) { return IdentityOf(body); }, file.body);
+  if (const auto* regular = As<RegularFile>(file)) return IdentityOf(*regular);
+  if (const auto* memfd = As<Memfd>(file)) return IdentityOf(*memfd);
+  return SpecialInode::Of(file).value_or("");
 }
 
 /// No kernel has given two of them.

@@ -82,15 +82,6 @@ concept HasObjectBehind = requires {
   typename Body::Object;
 };
 
-/// Whether a dump keeps locks and leases of such files: types that say `kCanBeLocked`.
-inline bool CanBeLocked(const File& file) {
-  return std::visit(
-      []<typename Body>(const Body&) {
-        return requires { Body::kCanBeLocked; };
-      },
-      file.body);
-}
-
 /// A description of a file that has lost its name.
 struct UnlinkedName {
   const Unlinked* file;

@@ -17,7 +17,6 @@ struct MemfdObject;
 /// first opening, which creates the object.
 struct Memfd {
   static constexpr std::string_view kType = "MEMFD";
-  static constexpr bool kCanBeLocked = true;
   using Object = MemfdObject;
   InodeId inode_id;
   std::optional<std::uint64_t> pos;

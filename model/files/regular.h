@@ -14,7 +14,6 @@ namespace crgen {
 /// reg_file_entry: anything that open(2) reaches by a path.
 struct RegularFile {
   static constexpr std::string_view kType = "REG";
-  static constexpr bool kCanBeLocked = true;
   using Object = Unlinked;
   Text path;
   std::optional<std::uint64_t> pos;   ///< bytes; absent: do not seek

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // File locks and leases in the checker: every rule kept and broken.
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
 #include "tests/support/check_support.h"
 
@@ -111,6 +112,65 @@ TEST(CheckLocks, WhoseTheyAre) {
       {"a description that somebody has stays locked",
        kTwo + Program{Flock(11, 3, F_WRLCK), ExitOf(11), Flock(10, 4, F_WRLCK)},
        taken("commands[7] SET_ATTR pid 10", "the file")},
+  });
+}
+
+/// Inodes of other types than files of file systems.
+TEST(CheckLocks, WhatHasNoPath) {
+  const auto file = [](std::uint64_t id, auto body) {
+    return std::make_shared<const File>(File{{id}, {O_RDWR}, std::move(body)});
+  };
+  const auto terminal = [&](std::uint64_t id, TtyDriver driver, std::uint32_t index) {
+    Tty tty;
+    tty.tty_id = {index};
+    tty.driver = driver;
+    tty.index = index;
+    return OpenOf(10, static_cast<Fd>(id), file(id, tty));
+  };
+  UnixSocket socket;
+  socket.socket_type = SocketType{SOCK_STREAM};
+  socket.state = kUnconnected;
+  socket.socket_id = {1};
+  UnixSocket other = socket;
+  other.socket_id = {2};
+  const Program pipe = {ForkOf(0, 10),
+                        OpenPair(10, 3, PipeEnd(1, O_RDONLY), 4, PipeEnd(2, O_WRONLY)),
+                        ForkOf(10, 11)};
+  const Program root = {ForkOf(0, 10)};
+  const auto taken = [](const char* command, const char* what) {
+    return std::string(command) + " SET_ATTR pid 10: EAGAIN: " + what +
+           " is locked by somebody else of the program";
+  };
+  RunCases({
+      {"both ends of a pipe are one file",
+       pipe + Program{Flock(10, 3, F_WRLCK), Flock(10, 4, F_RDLCK)},
+       taken("commands[4]", "the file")},
+      {"ranges of a pipe", pipe + Program{Posix(10, 3, F_RDLCK, 0, 5), Posix(11, 4, F_WRLCK, 5, 5)},
+       ""},
+      {"a pipe that is closed at one end",
+       pipe + Program{Posix(10, 3, F_RDLCK, 0, 5), CloseOf(10, 4)},
+       "commands[4] CLOSE_FD pid 10: closes a descriptor of file 2: the POSIX locks on it that the "
+       "table had are gone"},
+      {"a lease of a pipe", pipe + Program{LeaseOf(10, 3, F_RDLCK)},
+       "commands[3] SET_ATTR pid 10: EINVAL: only a regular file is leased"},
+      {"a FIFO",
+       root + Program{OpenOf(10, 3, file(1, Fifo{{9}, {"/f"}, {}, {}})),
+                      OpenOf(10, 4, file(2, Fifo{{9}, {"/f"}, {}, {}})), Flock(10, 3, F_WRLCK),
+                      Flock(10, 4, F_WRLCK)},
+       taken("commands[4]", "the file")},
+      {"sockets have files of their own",
+       root + Program{OpenOf(10, 3, file(1, socket)), OpenOf(10, 4, file(2, other)),
+                      Flock(10, 3, F_WRLCK), Flock(10, 4, F_WRLCK)},
+       ""},
+      {"masters are one file",
+       root + Program{terminal(3, kPtyMaster, 1), terminal(4, kPtyMaster, 2), Flock(10, 3, F_WRLCK),
+                      Flock(10, 4, F_WRLCK)},
+       taken("commands[4]", "the file")},
+      {"slaves are files of their own, and other ones than masters",
+       root + Program{terminal(3, kPtyMaster, 1), terminal(4, kPtySlave, 1),
+                      terminal(5, kPtySlave, 2), Flock(10, 3, F_WRLCK), Flock(10, 4, F_WRLCK),
+                      Flock(10, 5, F_WRLCK)},
+       ""},
   });
 }
 

@@ -169,5 +169,27 @@ TEST(ImageValues, StatusesOfZombies) {
   RunCases(cases);
 }
 
+/// The dumper takes no more from an end of a pty.
+TEST(ImageValues, AsMuchUnreadInputAsAnImageHas) {
+  std::vector<DumpCase> cases;
+  for (const std::size_t bytes : {16383, 16384, 16385}) {
+    const auto edit = [=](Dump& d) {
+      for (const char* line :
+           {"terminal 9 1 0 0", "terminal 8 1 0 0", "tty-info.img[1].termios.c_lflag = 0",
+            "tty 4 9", "tty 5 8", "descriptor 10 3 4 TTY", "descriptor 10 4 5 TTY",
+            "tty-data.img[0].tty_id = 8"}) {
+        EXPECT_EQ(ApplyEdit(line, &d), "") << line;
+      }
+      d.unread.at(0).set_data(std::string(bytes, 'x'));
+    };
+    cases.push_back({std::to_string(bytes), edit, {}});
+  }
+  cases[1].expected = {
+      "warning tty-data.img[0]: what waits to be read behind 16384 bytes is in no image, if there "
+      "is any"};
+  cases[2].expected = {"error tty-data.img[0].data: 16385, expected at most 16384"};
+  RunCases(cases);
+}
+
 }  // namespace
 }  // namespace crgen

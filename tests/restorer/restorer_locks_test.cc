@@ -3,9 +3,11 @@
 // all or nothing.
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include <set>
 
+#include "tests/support/helper_process.h"
 #include "tests/support/restorer_support.h"
 
 namespace crgen::test {
@@ -113,6 +115,67 @@ TEST_F(RestorerLocksTest, SetsEveryKind) {
   EXPECT_EQ(pending, "ShdPnd:\t0000000000000000") << "the signal of the break that it made itself";
 }
 
+/// Of what has no path, or another type.
+TEST_F(RestorerLocksTest, SetsThemOnPipesSocketsAndTerminals) {
+  ASSERT_EQ(mkfifo(Path("fifo").c_str(), 0600), 0);
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  const auto open = [&](int fd, const Json& file, const Json& peer = {}) {
+    Json both = {{"fd", fd}, {"file", file}};
+    both["file"]["id"] = fd;
+    if (!peer.is_null()) {
+      both["peer"] = {{"fd", fd + 1}, {"file", peer}};
+      both["peer"]["file"]["id"] = fd + 1;
+    }
+    plan.Add("OPEN_FILE", Pid(0), both);
+  };
+  const auto end = [](const char* flag) {
+    return Json{{"type", "PIPE"}, {"pipe_id", 7}, {"flags", {flag}}};
+  };
+  const auto socket = [](int id) {
+    return Json{{"type", "UNIXSK"},
+                {"socket_id", id},
+                {"socket_type", "SOCK_STREAM"},
+                {"state", "connected"},
+                {"flags", {"O_RDWR"}}};
+  };
+  const auto tty = [](const char* driver) {
+    return Json{
+        {"type", "TTY"}, {"tty_id", 90}, {"index", 90}, {"driver", driver}, {"flags", {"O_RDWR"}}};
+  };
+  open(3, end("O_RDONLY"), end("O_WRONLY"));
+  open(5, socket(1), socket(2));
+  open(7, tty("ptm"));
+  open(8, tty("pts"));
+  open(9, {{"type", "FIFO"}, {"pipe_id", 8}, {"path", Path("fifo")}, {"flags", {"O_RDWR"}}});
+  plan.Fork(Pid(0), Pid(1));
+  Late(plan, Pid(0),
+       {At(3, {Lock("FLOCK", "F_RDLCK"), Lock("POSIX", "F_RDLCK", 1, 5)}),
+        At(4, {Lock("FLOCK", "F_RDLCK"), Lock("OFD", "F_WRLCK", 10, 5)})});
+  for (const int fd : {5, 6, 7, 8, 9}) {
+    Late(plan, Pid(1), {At(fd, {Lock("FLOCK", "F_WRLCK"), Lock("POSIX", "F_WRLCK", 1, 5)})});
+  }
+  plan.Resume(Pid(0));
+  plan.Resume(Pid(1));
+  Outcome outcome = Run(plan, "--detach --file-locks");
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  EXPECT_EQ(LocksOf(Pid(0), 3), "FLOCK ADVISORY READ 0-EOF\nPOSIX ADVISORY READ 1-5\n");
+  EXPECT_EQ(LocksOf(Pid(0), 4), "FLOCK ADVISORY READ 0-EOF\nOFDLCK ADVISORY WRITE 10-14\n");
+  for (const int fd : {5, 6, 7, 8, 9}) {
+    EXPECT_EQ(LocksOf(Pid(0), fd), "FLOCK ADVISORY WRITE 0-EOF\n") << fd;
+    EXPECT_EQ(LocksOf(Pid(1), fd), "FLOCK ADVISORY WRITE 0-EOF\nPOSIX ADVISORY WRITE 1-5\n") << fd;
+  }
+  KillEverybody();
+  const int fifo = ::open(Path("fifo").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(fifo, LOCK_SH), 0);
+  outcome = Run(plan, "--detach --file-locks");
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find(Path("fifo") + ": process 1 ("), std::string::npos)
+      << outcome.errors;
+  close(fifo);
+}
+
 TEST_F(RestorerLocksTest, WantsToBeToldTo) {
   const Outcome outcome = Run(Rich());
   EXPECT_EQ(outcome.status, 4);
@@ -150,6 +213,59 @@ TEST_F(RestorerLocksTest, SaysWhoIsInTheWay) {
   const Outcome beside = Run(Rich(), "--detach --file-locks");
   EXPECT_EQ(beside.status, 0) << beside.errors;
   close(fd);
+}
+
+/// /proc/locks knows who has made a lock, and of an OFD lock not even that.
+TEST_F(RestorerLocksTest, SaysWhoHasALockThatAnotherHasMade) {
+  const auto open_data = [&] { return open(Path("data").c_str(), O_RDWR | O_CLOEXEC); };
+  const auto lock_in_child = [&](bool reaped) {
+    const int fd = open_data();
+    const int maker = fork();
+    if (maker == 0) _exit(flock(fd, LOCK_EX));
+    siginfo_t end = {};
+    return waitid(P_PID, static_cast<id_t>(maker), &end, WEXITED | (reaped ? 0 : WNOWAIT)) == 0 &&
+           end.si_status == 0;
+  };
+  const auto refused = [&](int holder, const std::string& lock) {
+    const Outcome outcome = Run(Rich(), "--detach --file-locks");
+    EXPECT_EQ(outcome.status, 3) << outcome.errors;
+    const std::string who = Path("data") + ": process " + std::to_string(holder) + " (";
+    EXPECT_NE(outcome.errors.find(who), std::string::npos) << outcome.errors;
+    EXPECT_NE(outcome.errors.find(") holds " + lock + " lock on it"), std::string::npos)
+        << outcome.errors;
+    EXPECT_EQ(outcome.errors.find("error:"), outcome.errors.rfind("error:")) << outcome.errors;
+  };
+  for (const bool reaped : {false, true}) {
+    const int holder = Helper([&] { return lock_in_child(reaped); });
+    ASSERT_GT(holder, 0);
+    refused(holder, "a FLOCK write");
+    EndHelper(holder);
+  }
+  const int owner = Helper([&] {
+    struct flock range = {};
+    range.l_type = F_WRLCK;
+    range.l_start = 12;
+    range.l_len = 1;
+    return fcntl(open_data(), F_OFD_SETLK, &range) == 0;
+  });
+  ASSERT_GT(owner, 0);
+  refused(owner, "an OFD write");
+  EndHelper(owner);
+  // Numbers of a pid namespace inside are others.
+  int inside[2];
+  ASSERT_EQ(pipe(inside), 0);
+  const int outer = Helper([&] {
+    if (unshare(CLONE_NEWPID) != 0) return false;
+    const int init = Helper([&] { return lock_in_child(true); });
+    return write(inside[1], &init, sizeof init) == sizeof init;
+  });
+  ASSERT_GT(outer, 0);
+  int init = -1;
+  ASSERT_EQ(read(inside[0], &init, sizeof init), static_cast<ssize_t>(sizeof init));
+  ASSERT_GT(init, 1);
+  refused(init, "a FLOCK write");
+  EndHelper(outer);
+  for (const int fd : inside) close(fd);
 }
 
 /// To open the file would break it, after a long wait.

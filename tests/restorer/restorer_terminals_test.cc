@@ -3,99 +3,15 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <termios.h>
 
 #include <cstring>
 
-#include "tests/support/restorer_support.h"
+#include "tests/support/terminal_plans.h"
 
 namespace crgen::test {
 namespace {
-
-using Plan = PlanBuilder;
-
-/// An index that nobody has now, and that nobody gets soon.
-int FreeIndex() {
-  const int master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
-  unsigned index = 0;
-  if (master < 0 || ioctl(master, TIOCGPTN, &index) != 0) return -1;
-  close(master);
-  return static_cast<int>(index) + 40;
-}
-
-class RestorerTerminalsTest : public RestorerTest {
- protected:
-  void SetUp() override {
-    RestorerTest::SetUp();
-    index_ = FreeIndex();
-    if (index_ < 0) GTEST_SKIP() << "no /dev/ptmx";
-  }
-
-  Json End(const std::string& driver, Json more = Json::object()) {
-    Json file = {{"type", "TTY"},    {"id", next_id_++}, {"tty_id", index_},
-                 {"driver", driver}, {"index", index_},  {"flags", {"O_RDWR"}}};
-    file.update(more);
-    return file;
-  }
-  static Json Modes(const std::string& lflag) {
-    Json modes = {{"iflag", "0x500"}, {"oflag", "0x0"}, {"cflag", "0xbf"}, {"lflag", lflag}};
-    modes["cc"] = {3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0};
-    return modes;
-  }
-  static void Open(Plan& plan, int pid, int fd, const Json& file) {
-    plan.Add("OPEN_FILE", pid, {{"fd", fd}, {"file", file}});
-  }
-  /// The root has the master at 3; its child leads a session on the slave, which is at 4.
-  Plan Session(Json first = Json::object()) {
-    Plan plan;
-    plan.Fork(0, Pid(0));
-    plan.Add("SET_SID", Pid(0));
-    plan.MapProgram(Pid(0));
-    Open(plan, Pid(0), 3, End("ptm", first));
-    plan.Fork(Pid(0), Pid(1));
-    plan.Add("CLOSE_FD", Pid(1), {{"fd", 3}});
-    plan.Add("SET_SID", Pid(1));
-    Open(plan, Pid(1), 4, End("pts", {{"controlling", true}}));
-    return plan;
-  }
-  static void Late(Plan& plan, int pid, const Json& entry) {
-    plan.Add("SET_ATTR", pid, {{"attributes", {{"descriptors", Json::array({entry})}}}});
-  }
-  static void ResumeBoth(Plan& plan) {
-    plan.Resume(Pid(0));
-    plan.Resume(Pid(1));
-  }
-  void ExpectRestored(const Plan& plan, const std::string& arguments = "--detach") {
-    const Outcome outcome = Run(plan, arguments);
-    ASSERT_EQ(outcome.status, 0) << outcome.errors;
-  }
-  /// What the restored process has at `fd`.
-  static int Shared(int n, int fd) {
-    const auto process = static_cast<int>(syscall(SYS_pidfd_open, Pid(n), 0));
-    const auto shared = static_cast<int>(syscall(SYS_pidfd_getfd, process, fd, 0));
-    close(process);
-    return shared;
-  }
-  /// The kernel removes a pty in its own time.
-  static bool IsGone(const std::string& slave) {
-    for (int tries = 0; access(slave.c_str(), F_OK) == 0; ++tries) {
-      if (tries == 500) return false;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return true;
-  }
-  static std::string ReadFrom(int fd) {
-    char text[100];
-    fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
-    const ssize_t size = read(fd, text, sizeof text);
-    return std::string(text, size < 0 ? 0 : static_cast<std::size_t>(size));
-  }
-
-  int index_ = -1;
-  int next_id_ = 1;
-};
 
 TEST_F(RestorerTerminalsTest, ASessionHasIts) {
   Plan plan = Session({{"termios", Modes("0x3b")},
@@ -162,6 +78,55 @@ TEST_F(RestorerTerminalsTest, WhatNobodyHasRead) {
   close(slave);
 }
 
+/// Who reads is slower than who writes.
+TEST_F(RestorerTerminalsTest, MoreThanOneBuffer) {
+  const std::string much = MakeMuch();
+  for (const std::size_t bytes : {9999, 16384}) {
+    SCOPED_TRACE(bytes);
+    Json modes = Modes("0x8a30");  // neither lines, nor echo, nor signals
+    modes["iflag"] = "0x0";
+    Plan plan = Session({{"termios", modes}});
+    Late(plan, Pid(0), Input(3, bytes));
+    Late(plan, Pid(1), Input(4, bytes));
+    ResumeBoth(plan);
+    ASSERT_NO_FATAL_FAILURE(ExpectRestored(plan));
+    const int master = Shared(0, 3), slave = Shared(1, 4);
+    EXPECT_TRUE(ReadAll(slave) == much.substr(0, bytes));
+    EXPECT_TRUE(ReadAll(master) == much.substr(0, bytes));
+    close(master);
+    close(slave);
+    KillEverybody();
+    ASSERT_TRUE(IsGone("/dev/pts/" + std::to_string(index_)));
+  }
+}
+
+/// What waits behind the first buffer of the slave would go through its line discipline.
+TEST_F(RestorerTerminalsTest, MoreThanOneBufferThroughALineDiscipline) {
+  const std::string much = MakeMuch();
+  const auto run = [&](int fd, std::size_t bytes, const Json& modes) {
+    Plan plan = Session({{"termios", modes}});
+    Late(plan, fd == 3 ? Pid(0) : Pid(1), Input(fd, bytes));
+    ResumeBoth(plan);
+    return Run(plan);
+  };
+  Json one = Modes("0x8a30");
+  one["iflag"] = "0x400";  // IXON
+  for (const Json& modes : {Modes("0x8a3b"), Modes("0x8a31"), Modes("0x8a38"), one}) {
+    const Outcome outcome = run(3, 4096, modes);
+    EXPECT_EQ(outcome.status, 4) << outcome.errors;
+    EXPECT_NE(
+        outcome.errors.find("4096 unread bytes of a terminal that is not raw: more than 4095"),
+        std::string::npos)
+        << outcome.errors;
+  }
+  // The other way nothing is in between.
+  const Outcome outcome = run(4, 16384, Modes("0x8a3b"));
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  const int master = Shared(0, 3);
+  EXPECT_TRUE(ReadAll(master) == much.substr(0, 16384));
+  close(master);
+}
+
 TEST_F(RestorerTerminalsTest, LockedAndInPackets) {
   Plan plan;
   plan.Fork(0, Pid(0));
@@ -206,21 +171,6 @@ TEST_F(RestorerTerminalsTest, ByItsOwnName) {
   const std::string link = "/proc/" + std::to_string(Pid(1)) + "/fd/5";
   ASSERT_GT(readlink(link.c_str(), text, sizeof text - 1), 0);
   EXPECT_STREQ(text, "/dev/tty");
-}
-
-TEST_F(RestorerTerminalsTest, AnIndexThatIsTaken) {
-  const int master = open("/dev/ptmx", O_RDWR | O_NOCTTY);
-  unsigned index = 0;
-  ASSERT_EQ(ioctl(master, TIOCGPTN, &index), 0);
-  index_ = static_cast<int>(index);
-  Plan plan = Session();
-  ResumeBoth(plan);
-  const Outcome outcome = Run(plan);
-  EXPECT_EQ(outcome.status, 3);
-  EXPECT_NE(outcome.errors.find("pty " + std::to_string(index) + " is taken: process 1 ("),
-            std::string::npos)
-      << outcome.errors;
-  close(master);
 }
 
 TEST_F(RestorerTerminalsTest, AMasterThatNoProcessHas) {
@@ -330,33 +280,6 @@ TEST_F(RestorerTerminalsTest, AFailureLeavesNoPty) {
     EXPECT_TRUE(outcome.status == 0 || IsGone(slave)) << outcome.errors;
   };
   EXPECT_GT(FailEachCall(plan, "--detach", look), 20);
-}
-
-/// Those below are made on the way to the first one, and not kept.
-TEST_F(RestorerTerminalsTest, InAnyOrder) {
-  Plan plan;
-  plan.Fork(0, Pid(0));
-  plan.MapProgram(Pid(0));
-  int fd = 3;
-  for (const int index : {index_ + 5, index_ + 2, index_ + 7}) {
-    Open(plan, Pid(0), fd++, End("ptm", {{"tty_id", index}, {"index", index}}));
-  }
-  plan.Resume(Pid(0));
-  ASSERT_NO_FATAL_FAILURE(ExpectRestored(plan));
-  for (int i = 0; i < 9; ++i) {
-    const std::string slave = "/dev/pts/" + std::to_string(index_ + i);
-    const bool wanted = i == 5 || i == 2 || i == 7;
-    EXPECT_TRUE(wanted ? access(slave.c_str(), F_OK) == 0 : IsGone(slave)) << i;
-  }
-}
-
-TEST_F(RestorerTerminalsTest, AnIndexThatThereCannotBe) {
-  std::ifstream("/proc/sys/kernel/pty/max") >> index_;
-  Plan plan = Session();
-  ResumeBoth(plan);
-  const Outcome outcome = Run(plan);
-  EXPECT_EQ(outcome.status, 3);
-  EXPECT_NE(outcome.errors.find("kernel.pty.max"), std::string::npos) << outcome.errors;
 }
 
 TEST_F(RestorerTerminalsTest, TheCallersIsAskedFor) {

@@ -8,7 +8,7 @@
 #include <random>
 #include <variant>
 
-#include "checker/kernel/kernel.h"
+#include "checker/files/locked_inode.h"
 
 namespace crgen::test {
 
@@ -33,14 +33,14 @@ inline DescriptorState AnyLock(std::mt19937& random, Fd fd, bool leases) {
 }
 
 /// Whether the kernel says of the lock what the checker does. It does not know the order of kinds,
-/// nor that a lease is set once; it locks what has no file of its own, too; a flock(2) that is
+/// nor that a lease is set once; it locks what has no inode of its own, too; a flock(2) that is
 /// refused has lost what it was to replace; memfds have writers or not, as their descriptions come
 /// to be.
 inline bool IsJudged(const check::Kernel& kernel, const check::Description& description,
                      const LateState& late, bool has_leases) {
   const bool is_lease = std::holds_alternative<LeaseSetting>(late);
   if (!is_lease && !std::holds_alternative<LockSetting>(late)) return true;
-  if (!kernel.InodeOf(*description.file)) return false;
+  if (!check::LockedInode(kernel, *description.file)) return false;
   if (is_lease) return description.late.empty() && As<RegularFile>(*description.file) != nullptr;
   if (has_leases) return false;
   bool whole = false;

@@ -17,6 +17,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "support"))
 from proc_facts import differences, facts_of  # noqa: E402
 
 PATIENCE = 60  # seconds
+BASH = ['bash', '--noprofile', '--norc', '-i']
+PROMPT = 'ready> '
 ESCAPE = re.compile(r'\x1b(\[[0-9;:?<=>!]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)|[ -/][0-~]|[0-~])')
 
 
@@ -294,3 +296,53 @@ def gone(pids):
                 os.waitpid(pid, os.WNOHANG)
         return not any(os.path.exists(f'/proc/{pid}') for pid in pids)
     until(f'{pids} are free', all_gone)
+
+
+def wchan_of(pid):
+    with open(f'/proc/{pid}/wchan', encoding='ascii') as wchan:
+        return wchan.read()
+
+
+def comm_of(pid):
+    with open(f'/proc/{pid}/comm', encoding='utf-8') as comm:
+        return comm.read().rstrip('\n')
+
+
+def state_of(pid):
+    with open(f'/proc/{pid}/stat', encoding='ascii') as stat:
+        return stat.read().rpartition(')')[2].split()[0]
+
+
+class Tmux:
+    def __init__(self, folder):
+        self.socket = f'{folder}/socket'
+        self.environment = {'HOME': folder, 'PATH': os.environ['PATH'], 'TERM': 'xterm',
+                            'LANG': 'C.UTF-8', 'SHELL': '/bin/bash', 'PS1': PROMPT}
+
+    def __call__(self, *words):
+        return subprocess.run(['tmux', '-f', '/dev/null', '-S', self.socket, *words], check=True,
+                              env=self.environment, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL).stdout.rstrip('\n')
+
+    def expect(self, pane, pattern):
+        until(f'pane {pane}: /{pattern}/ in {self("capture-pane", "-p", "-t", pane)!r}',
+              lambda: re.search(pattern, self('capture-pane', '-p', '-J', '-t', pane)))
+
+    def type(self, pane, *keys):
+        self('send-keys', '-t', pane, *keys)
+
+    def foreground(self, pane):
+        return self('display-message', '-p', '-t', pane, '#{pane_current_command}')
+
+    def have_their_sizes(self):
+        panes = self('list-panes', '-F', '#{pane_tty} #{pane_width} #{pane_height}').splitlines()
+        return all(_size(name) == (int(columns), int(rows))
+                   for name, columns, rows in (pane.split() for pane in panes))
+
+
+def _size(terminal):
+    descriptor = os.open(terminal, os.O_RDONLY | os.O_NOCTTY)
+    try:
+        return tuple(os.get_terminal_size(descriptor))
+    finally:
+        os.close(descriptor)

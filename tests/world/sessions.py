@@ -8,8 +8,7 @@ import signal
 import subprocess
 import sys
 
-from pty_driver import Failure, World, descendants, expect, gone, start, until
-from terminals import BASH, PROMPT, Tmux
+from pty_driver import BASH, PROMPT, Failure, Tmux, World, descendants, expect, gone, start, until
 
 PORT = '8022'
 CONFIGURATION = '''

@@ -6,11 +6,9 @@ import re
 import subprocess
 import sys
 
-from pty_driver import Failure, World, descendants, expect, gone, start, until
-
-BASH = ['bash', '--noprofile', '--norc', '-i']
-PROMPT = 'ready> '
-
+from pty_driver import (BASH, PROMPT, Failure, Tmux, World, comm_of, descendants, expect, gone,
+                        start, state_of, until, wchan_of)
+from unread_output import output_that_nobody_has_read, tmux_that_is_slower_than_yes
 
 def shell(folder, prompt=PROMPT, rows=31, columns=97):
     terminal = start(BASH, folder, rows, columns)
@@ -117,7 +115,7 @@ def python_with_a_variable(world, folder):
     terminal.expect(r'\nit is 42\n')
     terminal.type('time.sleep(1000)\r')
     terminal.expect(r'1000\)\n')
-    until('it sleeps', lambda: 'nanosleep' in _wchan(terminal.pid))
+    until('it sleeps', lambda: 'nanosleep' in wchan_of(terminal.pid))
     terminal.type('\x03')
     terminal.expect('(?s)KeyboardInterrupt.*>>> ')
     terminal.resize(50, 132)
@@ -125,40 +123,6 @@ def python_with_a_variable(world, folder):
     terminal.expect(r'\n132 50\n>>> ')
     terminal.type('\x04')
     gone([terminal.pid])
-
-
-def _wchan(pid):
-    with open(f'/proc/{pid}/wchan', encoding='ascii') as wchan:
-        return wchan.read()
-
-
-def _comm(pid):
-    with open(f'/proc/{pid}/comm', encoding='utf-8') as comm:
-        return comm.read().rstrip('\n')
-
-
-def _state(pid):
-    with open(f'/proc/{pid}/stat', encoding='ascii') as stat:
-        return stat.read().rpartition(')')[2].split()[0]
-
-
-class Tmux:
-    def __init__(self, folder):
-        self.socket = f'{folder}/socket'
-        self.environment = {'HOME': folder, 'PATH': os.environ['PATH'], 'TERM': 'xterm',
-                            'LANG': 'C.UTF-8', 'SHELL': '/bin/bash', 'PS1': PROMPT}
-
-    def __call__(self, *words):
-        return subprocess.run(['tmux', '-f', '/dev/null', '-S', self.socket, *words], check=True,
-                              env=self.environment, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL).stdout.rstrip('\n')
-
-    def expect(self, pane, pattern):
-        until(f'pane {pane}: /{pattern}/ in {self("capture-pane", "-p", "-t", pane)!r}',
-              lambda: re.search(pattern, self('capture-pane', '-p', '-J', '-t', pane)))
-
-    def type(self, pane, *keys):
-        self('send-keys', '-t', pane, *keys)
 
 
 def tmux_with_three_panes(world, folder):
@@ -172,7 +136,7 @@ def tmux_with_three_panes(world, folder):
     tmux.expect('0.0', '(?m)^' + PROMPT.strip())
     tmux.type('0.0', 'sleep 1001', 'C-m')
     pid = int(tmux('display-message', '-p', '#{pid}'))
-    until('the job', lambda: _foreground_of_pane(tmux, '0.0') == 'sleep')
+    until('the job', lambda: tmux.foreground('0.0') == 'sleep')
     tmux.type('0.0', 'C-z')
     tmux.expect('0.0', r'Stopped +sleep 1001')
     tmux.type('0.0', 'stty size', 'C-m')
@@ -181,12 +145,12 @@ def tmux_with_three_panes(world, folder):
     tmux.type('0.1', 'answer = 6 * 7', 'C-m')
     tmux.type('0.2', '1000g')
     tmux.expect('0.2', 'line 1000')
-    until('the sizes of panes', lambda: _have_their_sizes(tmux))  # tmux sets them a moment later
+    until('the sizes of panes', lambda: tmux.have_their_sizes())  # tmux sets them a moment later
     world.move_in_place(pid, folder)
     tmux.type('0.0', 'typed', 'C-m')
     tmux.expect('0.0', 'half-typed\n')
     tmux.type('0.0', 'clear; fg', 'C-m')
-    until('the job', lambda: _foreground_of_pane(tmux, '0.0') == 'sleep')
+    until('the job', lambda: tmux.foreground('0.0') == 'sleep')
     tmux.type('0.0', 'C-c')
     tmux.type('0.0', 'echo ended $?', 'C-m')
     tmux.expect('0.0', 'ended 130')
@@ -204,24 +168,6 @@ def tmux_with_three_panes(world, folder):
     tmux.expect('0.1', '\n43\n')
     tmux('kill-server')
     gone([client.pid, pid])
-
-
-def _size(terminal):
-    descriptor = os.open(terminal, os.O_RDONLY | os.O_NOCTTY)
-    try:
-        return tuple(os.get_terminal_size(descriptor))
-    finally:
-        os.close(descriptor)
-
-
-def _have_their_sizes(tmux):
-    panes = tmux('list-panes', '-F', '#{pane_tty} #{pane_width} #{pane_height}').splitlines()
-    return all(_size(name) == (int(columns), int(rows))
-               for name, columns, rows in (pane.split() for pane in panes))
-
-
-def _foreground_of_pane(tmux, pane):
-    return tmux('display-message', '-p', '-t', pane, '#{pane_current_command}')
 
 
 class ShellJob:
@@ -290,7 +236,7 @@ def job_less(world, folder):
     job.expect_stopped()
     job.shell.type('bg\r')  # it wants the terminal, and is stopped again
     job.shell.expect(PROMPT)
-    until('stopped', lambda: _state(job.pid) == 'T')
+    until('stopped', lambda: state_of(job.pid) == 'T')
     until('stopped', lambda: 'Stopped' in job.shell.ask('jobs', '(?s).*', PROMPT)[0])
     expect('the foreground', os.tcgetpgrp(job.shell.master), job.shell.pid)
     job.expect_as_it_was()
@@ -373,9 +319,9 @@ def job_script(world, folder):
     stopped = 'sleep 1001'
     job.shell.type(stopped + '\r')
     try:
-        until('sleep', lambda: 'sleep' in map(_comm, descendants(job.pid)))
+        until('sleep', lambda: 'sleep' in map(comm_of, descendants(job.pid)))
     except Failure as failure:
-        raise Failure(f'{failure}; there are {list(map(_comm, descendants(job.pid)))}, and shown is {job.shell.shown()!r}') from failure
+        raise Failure(f'{failure}; there are {list(map(comm_of, descendants(job.pid)))}, and shown is {job.shell.shown()!r}') from failure
     job.shell.quiet()
     job.shell.type('\x1a')
     job.shell.expect(r'Stopped +sleep 1001\s+inner> ')
@@ -424,7 +370,7 @@ def job_that_was_in_the_background(world, folder):
     plan = world.plan(f'{folder}/images')
     outer.type(f'stty -a >modes; {world.crrestore} {plan} --shell-job\r')
     until('it runs', lambda: os.path.exists(f'/proc/{job}'))
-    until('it waits', lambda: 'nanosleep' in _wchan(job))
+    until('it waits', lambda: 'nanosleep' in wchan_of(job))
     now = subprocess.run(['stty', '-a'], stdin=os.open(f'/proc/{job}/fd/0', os.O_RDONLY | os.O_NOCTTY),
                          capture_output=True, text=True, check=True).stdout
     with open(f'{folder}/modes', encoding='ascii') as modes:
@@ -473,7 +419,8 @@ def _master_for_nobody(program):
 
 
 CASES = [bash_with_jobs, vim_with_changes, less_in_the_middle, python_with_a_variable,
-         tmux_with_three_panes, job_less, job_in_a_pid_namespace, job_shell, job_that_is_interrupted, job_script,
+         tmux_with_three_panes, output_that_nobody_has_read, tmux_that_is_slower_than_yes, job_less,
+         job_in_a_pid_namespace, job_shell, job_that_is_interrupted, job_script,
          job_of_the_background, job_that_was_in_the_background, job_that_is_not_restored]
 
 

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // File locks of every kind, as a daemon with a pid file or a data base has them: ranges of two
 // processes in one file, locks of descriptions that are shared and that are opened twice, leases
-// that stand and that are being broken, with their signals.
+// that stand and that are being broken, with their signals; and locks of pipes, sockets and
+// terminals.
 #include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include "program.h"
 
@@ -20,7 +23,14 @@ enum {
   BREAKING,
   BREAKING_AGAIN,
   DOWNGRADED,
-  UNOWNED
+  UNOWNED,
+  PIPE_READ,
+  PIPE_WRITE,
+  SOCKET,
+  SOCKET_PEER,
+  PTY_MASTER,
+  PTY_SLAVE,
+  NAMED_PIPE
 };
 static const char* files[] = {[RANGES] = "ranges",
                               [AGAIN] = "ranges",
@@ -34,7 +44,14 @@ static const char* files[] = {[RANGES] = "ranges",
                               [BREAKING] = "breaking",
                               [BREAKING_AGAIN] = "breaking",
                               [DOWNGRADED] = "downgraded",
-                              [UNOWNED] = "unowned"};
+                              [UNOWNED] = "unowned",
+                              [PIPE_READ] = "end of a pipe",
+                              [PIPE_WRITE] = "other end of a pipe",
+                              [SOCKET] = "socket",
+                              [SOCKET_PEER] = "other socket",
+                              [PTY_MASTER] = "master",
+                              [PTY_SLAVE] = "slave",
+                              [NAMED_PIPE] = "fifo"};
 static pid_t root_pid;
 static volatile sig_atomic_t io_signals, lease_signals;
 
@@ -91,6 +108,45 @@ static void ExpectLeases(void) {
   ExpectLocks(UNOWNED, "LEASE READ 0 EOF, ");
 }
 
+static void At(int wanted, int fd) {
+  CHECK(dup2(CHECK(fd), wanted));
+  CHECK(close(fd));
+}
+/// Inodes that are no files of file systems.
+static void LockOthers(void) {
+  int ends[2], unlocked = 0;
+  char path[PATH_MAX];
+  CHECK(pipe(ends));
+  At(PIPE_READ, ends[0]);
+  At(PIPE_WRITE, ends[1]);
+  CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+  At(SOCKET, ends[0]);
+  At(SOCKET_PEER, ends[1]);
+  At(PTY_MASTER, open("/dev/ptmx", O_RDWR | O_NOCTTY));
+  CHECK(ioctl(PTY_MASTER, TIOCSPTLCK, &unlocked));
+  At(PTY_SLAVE, ioctl(PTY_MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY));
+  snprintf(path, sizeof path, "%s/fifo", home);
+  CHECK(mkfifo(path, 0600));
+  At(NAMED_PIPE, open(path, O_RDWR));
+  CHECK(flock(PIPE_READ, LOCK_SH));
+  CHECK(flock(PIPE_WRITE, LOCK_SH));
+  CHECK(Lock(PIPE_READ, F_SETLK, F_RDLCK, 0, 5));
+  CHECK(flock(SOCKET, LOCK_EX));
+  CHECK(Lock(SOCKET_PEER, F_OFD_SETLK, F_WRLCK, 7, 0));
+  CHECK(flock(PTY_SLAVE, LOCK_EX));
+  CHECK(flock(NAMED_PIPE, LOCK_EX));
+  CHECK(Lock(NAMED_PIPE, F_SETLK, F_WRLCK, 3, 3));
+}
+static void ExpectOthers(void) {
+  ExpectLocks(PIPE_READ, "FLOCK READ 0 EOF, POSIX own READ 0 4, ");
+  ExpectLocks(PIPE_WRITE, "FLOCK READ 0 EOF, ");
+  ExpectLocks(SOCKET, "FLOCK WRITE 0 EOF, ");
+  ExpectLocks(SOCKET_PEER, "OFDLCK WRITE 7 EOF, ");
+  ExpectLocks(PTY_MASTER, "");
+  ExpectLocks(PTY_SLAVE, "FLOCK WRITE 0 EOF, ");
+  ExpectLocks(NAMED_PIPE, "FLOCK WRITE 0 EOF, POSIX own WRITE 3 5, ");
+}
+
 static void LastOfChild(void) {
   ExpectLocks(RANGES, "POSIX own READ 0 4, POSIX own WRITE 20 29, ");
   ExpectLocks(AGAIN, "");
@@ -122,6 +178,7 @@ static void LastOfRoot(void) {
   ExpectLocks(OFD, "OFDLCK READ 0 9, OFDLCK WRITE 20 29, ");
   ExpectLocks(OFD_AGAIN, "OFDLCK READ 5 14, ");
   ExpectLocks(MEMFD, "FLOCK WRITE 0 EOF, ");
+  ExpectOthers();
   ExpectLeases();
   EXPECT("no signal came", 0, io_signals + lease_signals);
   EXPECT("owner of a lease", root_pid, fcntl(READ_LEASE, F_GETOWN));
@@ -171,6 +228,7 @@ int main(void) {
   CHECK(Lock(OFD, F_OFD_SETLK, F_WRLCK, 20, 10));
   CHECK(Lock(OFD_AGAIN, F_OFD_SETLK, F_RDLCK, 5, 10));
   CHECK(flock(MEMFD, LOCK_EX));
+  LockOthers();
 
   struct sigaction action = {.sa_handler = OnSignal};
   CHECK(sigaction(SIGIO, &action, NULL));
