@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files that paths lead to: what a process opens, its executable and its directories.
 #include <fcntl.h>
-#include <sys/fanotify.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/sysmacros.h>
@@ -29,13 +28,11 @@
 #include "preflight/room.h"
 #include "preflight/socket_files.h"
 #include "preflight/socket_holder.h"
-#include "preflight/watched_inodes.h"
 
 namespace crgen::preflight {
 namespace {
 
 constexpr const char* kMostPending = "/proc/sys/net/core/somaxconn";
-const std::string kFound = "found: ";
 
 class FileQuestion : public QuestionOn<FileQuestion> {
  public:
@@ -44,7 +41,6 @@ class FileQuestion : public QuestionOn<FileQuestion> {
         root_(context.mounts, context.files),
         look_(host_, context.files, root_),
         room_(look_, findings_),
-        inodes_(root_),
         leases_(host_, HeldLocks::Kinds::kLeases) {}
 
   template <typename Body>
@@ -58,9 +54,6 @@ class FileQuestion : public QuestionOn<FileQuestion> {
 
   void On(const SetAttr& set) {
     const Attributes& attributes = *set.attributes;
-    for (const DescriptorState& late : attributes.descriptors) {
-      std::visit([&](const auto& state) { Set(state); }, late.state);
-    }
     if (attributes.mm && !attributes.mm->exe_unlinked) CheckExecutable(*attributes.mm);
     if (!attributes.fs || IsElsewhere({})) return;
     const FsAttributes& fs = *attributes.fs;
@@ -205,50 +198,6 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   }
   void Open(const File&, const OtherFile& other) {
     findings_.Unsupported("files of type " + other.type);
-  }
-
-  template <OneOf<QueueSetting, TtyInput, ShutdownSetting, SocketOptionsSetting, EpollTargets,
-                  LockSetting, TtyForeground, TtyLock, LeaseSetting, OwnerSetting, TimerfdSetting,
-                  RepairSetting>
-                Late>
-  void Set(const Late&) {}
-  void Set(const InotifyWatches& watches) {
-    for (const InotifyWatch& watch : watches.watches) {
-      if (watch.unlinked || IsElsewhere(watch.mount)) continue;
-      Hold("watch " + std::to_string(watch.wd), watch.path, watch.handle);
-    }
-  }
-  void Set(const FanotifyMarks& marks) {
-    for (const FanotifyMark& mark : marks.marks) {
-      if (mark.unlinked || IsElsewhere(mark.mount)) continue;
-      // A mount of the plan's own is another one than that of which it is a copy.
-      if (!root_.IsOwn() && mark.type.value == FAN_MARK_MOUNT) continue;
-      Hold("a mark", mark.path, mark.handle);
-    }
-  }
-  void Hold(const std::string& name, const std::optional<Text>& path,
-            const std::optional<InodeHandle>& handle) {
-    if (path && root_.IsMadeLater(path->bytes)) return;
-    const std::string key = WatchedKey(path, handle);
-    if (context_.files.watched(key) >= 0) return;
-    const auto there = host_.Text(FactKind::kWatches, WatchName(path, handle), [&] {
-      const WatchedInodes::Found found = inodes_.Find(path, handle);
-      if (found.fd >= 0) context_.files.HoldWatched(key, found.fd);
-      return (found.fd >= 0 ? kFound : "") + found.problem;
-    });
-    if (!there) return;
-    if (!there->starts_with(kFound)) return findings_.Wrong(name + " is on " + *there);
-    const std::string problem = there->substr(kFound.size());
-    if (!problem.empty()) findings_.Warn(name + " is on " + problem);
-  }
-
-  static std::string WatchName(const std::optional<Text>& path,
-                               const std::optional<InodeHandle>& handle) {
-    std::string name = path ? path->bytes : "";
-    if (!handle) return name;
-    return name + (path ? ", " : "") + "inode " + std::to_string(handle->inode) + " of device " +
-           std::to_string(handle->device) + ", handle " + std::to_string(handle->type) + " " +
-           Hexadecimal(handle->bytes.bytes);
   }
 
   void Open(const File& description, const RegularFile& file) {
@@ -476,8 +425,9 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   /// Only the restore can show it: it is there with a process of the plan, or on another /proc.
   bool Later(const std::string& path) {
     if (IsOfAnotherProc(path)) {
-      findings_.Unsupported(path + ": the tree has a pid namespace and no mounts of its own, and in "
-                                   "this /proc its processes have other numbers");
+      findings_.Unsupported(path +
+                            ": the tree has a pid namespace and no mounts of its own, and in "
+                            "this /proc its processes have other numbers");
       return true;
     }
     if (context_.own_numbers && (path + "/").starts_with("/proc/")) return true;
@@ -497,7 +447,6 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   static constexpr std::size_t kMostBelow = 10'000;
   std::size_t looked_below_ = 0;
   std::set<std::string> free_names_;  ///< absolute ones of sockets, where nothing is yet
-  WatchedInodes inodes_;
   HeldLocks leases_;
 };
 

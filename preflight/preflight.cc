@@ -80,9 +80,10 @@ Result Preflight(const Program& program, const PreflightOptions& options, HostFi
   Host& host = options.host == nullptr ? here : *options.host;
   Context context = MakeContext(program, options, *files, findings, host);
   std::vector<std::unique_ptr<Question>> questions;
-  for (const auto ask : {AskForNumbers, AskForRights, AskTheKernel, AskTheMachine, AskForMemory,
-                         AskForImages, AskForNamespaces, AskForFiles, AskForInherited, AskForLocks,
-                         AskForSockets, AskForTerminals, AskForCgroups}) {
+  for (const auto ask :
+       {AskForNumbers, AskForRights, AskTheKernel, AskTheMachine, AskForMemory, AskForImages,
+        AskForNamespaces, AskForFiles, AskForWatches, AskForInherited, AskForLocks, AskForSockets,
+        AskForTerminals, AskForCgroups}) {
     if (ask == AskForImages && options.images.empty()) continue;
     questions.push_back(ask(context));
   }

@@ -110,6 +110,7 @@ std::unique_ptr<Question> AskForNumbers(Context& context);
 std::unique_ptr<Question> AskForRights(Context& context);
 std::unique_ptr<Question> AskForSockets(Context& context);
 std::unique_ptr<Question> AskForTerminals(Context& context);
+std::unique_ptr<Question> AskForWatches(Context& context);
 std::unique_ptr<Question> AskTheKernel(Context& context);
 std::unique_ptr<Question> AskTheMachine(Context& context);
 
