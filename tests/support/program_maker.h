@@ -451,10 +451,10 @@ class ProgramMaker : private FileMaker {
   }
 
   // ---- locks
-
   /// Processes and openings first, then what sets locks, and takes them away.
   Command OneOfLocks(Pid pid, bool first) {
     if (first && OneIn(4)) return test::ForkOf(pid, NewPid(), OneIn(3) ? CLONE_FILES : 0);
+    if (first && OneIn(5)) return OneIn(2) ? AnyPipe(pid) : OpenOf(pid, AnyFd(), AnyFifo(seed_));
     if (first) return test::OpenOf(pid, AnyFd(), OneIn(5) ? AnyMemfd(kernel()) : AnyRegular());
     if (pid != kernel().tasks[kernel().root()].pid && OneIn(25)) return test::ExitOf(pid);
     return OneIn(6) ? OneOfFiles(pid) : AnyLock(pid);
