@@ -46,6 +46,15 @@ struct BoundSocketState {
   const SocketOwner* owner;       ///< null: as this process is
 };
 
+/// A device of tun(4), and what a description of it is attached by.
+struct TunOp {
+  const char* name;
+  uint16_t flags;  ///< of TUNSETIFF
+  int32_t sndbuf;  ///< bytes; of each description, which a new one has not
+  bool detached;
+  bool ends;  ///< with its last description
+};
+
 /// shutdown(2).
 struct ShutdownOp {
   int32_t fd;
