@@ -39,6 +39,8 @@ struct BoundSocketState {
   int32_t family, type, protocol;
   SocketOptionsOp options;  ///< before it is bound
   SocketAddress source;
+  /// None but the port of `source`, which connect(2) then finds by itself; null: it is bound to it.
+  SocketAddress port_alone;
   SocketOptionsOp bound_options;  ///< when it is bound
   int32_t backlog;                ///< -1: it does not listen
   SocketAddress destination;      ///< of a datagram socket

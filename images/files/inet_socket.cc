@@ -350,11 +350,6 @@ Result FileLoaderOf<InetSocket>::Convert(const pb::file_entry& entry, const Imag
     }
     if (to.source || to.destination || raw) ++datagram_sockets_;
   }
-  // bind(2) to an address of IPv6 sets it for good.
-  const bool has_native = to.source && to.source->address.find(':') != std::string::npos &&
-                          to.source->address != "::" &&
-                          UnmappedAddress(to.source->address) == to.source->address;
-  if (has_native && to.destination && !to.v6only && to.family.value == AF_INET6 && !raw) ++alone_;
   CheckEnds(to, place);
   if (stream) CheckTcp(to.tcp, place);
   shutdown &= ~ShutdownOf(to);
@@ -409,12 +404,6 @@ void FileLoaderOf<InetSocket>::Finish(Loader& loader) {
   // The table of nftables is there without connections, too.
   if (connected || loader.inventory.network_lock_method() == kNftables.value) {
     TakeNetworkLock(loader);
-  }
-  if (alone_ != 0) {
-    loader.diag.NotRestorable(
-        "files.img", std::to_string(alone_) +
-                         " of type INETSK are connected by IPv6 and were not bound before: "
-                         "they have IPV6_V6ONLY from now on");
   }
   if (datagram_sockets_ == 0) return;
   loader.diag.NotRestorable(
