@@ -322,6 +322,7 @@ Result FileLoaderOf<InetSocket>::Convert(const pb::file_entry& entry, const Imag
   }
   to.v6only = from.v6only() && from.family() == AF_INET6;
   to.options = SocketOptionsOf(from.opts(), place);
+  odd_buffers_ += (to.options->so_sndbuf.value_or(0) | to.options->so_rcvbuf.value_or(0)) % 2;
   to.ip = IpOptionsOf(from, place);
   std::uint32_t shutdown = from.shutdown();
   place.AtMost(".shutdown", shutdown, 3);
@@ -404,6 +405,12 @@ void FileLoaderOf<InetSocket>::Finish(Loader& loader) {
   // The table of nftables is there without connections, too.
   if (connected || loader.inventory.network_lock_method() == kNftables.value) {
     TakeNetworkLock(loader);
+  }
+  if (odd_buffers_ != 0) {
+    loader.diag.NotRestorable(
+        "files.img", std::to_string(odd_buffers_) +
+                         " of type INETSK have a buffer of an odd number of bytes: setsockopt(2) "
+                         "sets even ones alone, and it gets one byte less");
   }
   if (datagram_sockets_ == 0) return;
   loader.diag.NotRestorable(
