@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a whole restore has at its end, and a fragment may lack.
+#include <linux/if_tun.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -57,6 +59,19 @@ std::string Names(const std::vector<Open>& all, bool Open::*which) {
   return (count == 1 ? "process" : "processes") + names;
 }
 
+/// The first device of tun(4) that would stay, and is not to.
+const NetDevice* StayingDevice(const Kernel& kernel) {
+  if (kernel.root() == kNoTask) return nullptr;
+  const auto& net = kernel.tasks[kernel.root()].attributes->net;
+  if (!net) return nullptr;
+  const auto stays = [&](const NetDevice& device) {
+    return device.tun && !device.tun->flags.Has(IFF_PERSIST) &&
+           !kernel.files.Of<TunFile>().WasAttached(device.name.bytes);
+  };
+  const auto found = std::ranges::find_if(net->devices, stays);
+  return found == net->devices.end() ? nullptr : &*found;
+}
+
 }  // namespace
 }  // namespace check
 
@@ -83,6 +98,10 @@ Result CheckComplete(const Program& program, const SimulatedState& state, Diagno
              " nothing is said");
     }
     if (open.rlimits) report("of rlimits of process " + pid + " nothing is said");
+  }
+  if (const NetDevice* device = check::StayingDevice(*state.kernel())) {
+    diag.Error("end of program", "EINVAL: net: device " + std::to_string(device->ifindex) +
+                                     " has no IFF_PERSIST, and no TUNF is attached to it");
   }
   return diag.Count(Severity::kError) == before ? Result::kOk : Result::kError;
 }

@@ -51,12 +51,13 @@ struct Describe<MacvlanLink> {
 
 template <>
 struct Describe<TunLink> {
-  static constexpr auto kFields =
-      std::tuple{Required("flags", &TunLink::flags, "IFF_TUN or IFF_TAP, and more"),
-                 Required("owner", &TunLink::owner, "uid; -1: anybody"),
-                 Required("group", &TunLink::group, "gid; -1: anybody"),
-                 Required("vnethdr", &TunLink::vnethdr, "bytes before each packet"),
-                 Required("sndbuf", &TunLink::sndbuf, "bytes")};
+  static constexpr auto kFields = std::tuple{
+      Required("flags", &TunLink::flags,
+               "IFF_TUN or IFF_TAP, and more; without IFF_PERSIST it ends with its last TUNF"),
+      Required("owner", &TunLink::owner, "uid; -1: anybody"),
+      Required("group", &TunLink::group, "gid; -1: anybody"),
+      Required("vnethdr", &TunLink::vnethdr, "bytes before each packet"),
+      Required("sndbuf", &TunLink::sndbuf, "bytes")};
 };
 
 template <>

@@ -35,6 +35,7 @@ constexpr FlagName kTun[] = {Bit("IFF_TUN", IFF_TUN),
                              Bit("IFF_MULTI_QUEUE", IFF_MULTI_QUEUE),
                              Bit("IFF_PERSIST", IFF_PERSIST),
                              Bit("IFF_NO_PI", IFF_NO_PI),
+                             Bit("IFF_ONE_QUEUE", IFF_ONE_QUEUE),
                              Bit("IFF_VNET_HDR", IFF_VNET_HDR)};
 
 }  // namespace

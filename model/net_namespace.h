@@ -47,7 +47,7 @@ struct MacvlanLink {
   friend bool operator==(const MacvlanLink&, const MacvlanLink&) = default;
 };
 
-/// tun_link_entry: a device of tun(4) that stays without a descriptor.
+/// tun_link_entry: a device of tun(4). Without IFF_PERSIST it ends with its last descriptor.
 struct TunLink {
   TunFlags flags;
   std::int32_t owner = -1, group = -1;  ///< -1: anybody

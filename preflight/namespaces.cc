@@ -85,6 +85,18 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     if (!attributes.mounts.empty()) CheckMounts(attributes.mounts);
   }
 
+  /// A descriptor of tun(4): its device is made with the network namespace that it is in.
+  void On(const OpenFile& open) {
+    const auto* tun = As<TunFile>(*open.file);
+    const NamespaceOptions& options = context_.options.namespaces;
+    const bool joins = options.joined.contains("net");
+    if (tun == nullptr || !tun->device || !(joins || options.empty_net)) return;
+    findings_.Wrong("the network device " + Printable(tun->device->bytes) +
+                        ", which a descriptor is attached to, is made only with the network "
+                        "namespace of the plan",
+                    std::string("leave out ") + (joins ? "--join-ns net" : "--empty-ns net"));
+  }
+
   void Finish() override {
     const NamespaceOptions& options = context_.options.namespaces;
     for (const auto& [kind, path] : options.joined) {

@@ -93,6 +93,7 @@ struct Connections::Socket {
     if (problem.empty()) problem = Set("TCP_QUEUE_SEQ", IPPROTO_TCP, TCP_QUEUE_SEQ, number);
     return problem;
   }
+  std::string CheckSource() const;
   std::string SetAgreed() const;
   std::string SetBuffers() const;
   std::string Forge(bool fin) const;
@@ -192,6 +193,23 @@ std::string Connections::Fill(Socket& socket, const ImageBytes& range, int queue
   return problem;
 }
 
+/// One that is bound by its port alone gets its address from the routes.
+std::string Connections::Socket::CheckSource() const {
+  return Try("connect (from another address than the plan's)", [&] {
+    sockaddr_storage wanted = {}, found = {};
+    const socklen_t whole = SockaddrOf(body(), *body().source, &wanted);
+    socklen_t size = whole;
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&found), &size) != 0) return -1;
+    const auto address = [](const sockaddr_storage& it) {
+      return reinterpret_cast<const sockaddr_in6&>(it).sin6_addr;
+    };
+    const in6_addr one = address(wanted), other = address(found);
+    if (wanted.ss_family == AF_INET || std::memcmp(&one, &other, sizeof one) == 0) return 0;
+    errno = EADDRNOTAVAIL;
+    return -1;
+  });
+}
+
 /// Everything up to an established connection with its queues. Nothing leaves this machine.
 std::string Connections::Connect(Socket& socket) {
   const TcpStream& stream = socket.stream();
@@ -208,6 +226,7 @@ std::string Connections::Connect(Socket& socket) {
     const socklen_t size = SockaddrOf(socket.body(), *socket.body().destination, &to);
     return connect(socket.fd, reinterpret_cast<const sockaddr*>(&to), size);
   });
+  if (problem.empty()) problem = socket.CheckSource();
   if (problem.empty()) problem = socket.SetAgreed();
   if (problem.empty()) {
     problem = socket.Set("SO_SNDBUFFORCE", SOL_SOCKET, SO_SNDBUFFORCE, kMostBuffer);

@@ -116,8 +116,7 @@ struct OpenOp {
   const char* path;
   int32_t created;         ///< the supervisor's descriptor to take over instead; -1: none
   const FileCheck* check;  ///< null: what the supervisor has made
-  /// AT_FDCWD, the service descriptor for what the supervisor holds, or the root of a mount
-  /// namespace.
+  /// AT_FDCWD, the service descriptor (what the supervisor holds), or a mount namespace's root.
   int32_t directory;
   int32_t fd;
   uint32_t flags;
@@ -134,6 +133,7 @@ struct OpenOp {
   uint64_t counter;
   uint64_t mask;
   const BoundSocketState* bound_socket;  ///< kOpenBoundSocket
+  const TunOp* tun;                      ///< what it is attached to; null: nothing
   bool controlling;                      ///< it becomes the terminal of the session
 };
 struct DupOp {

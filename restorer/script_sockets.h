@@ -39,11 +39,22 @@ struct BoundSocketState {
   int32_t family, type, protocol;
   SocketOptionsOp options;  ///< before it is bound
   SocketAddress source;
+  /// None but the port of `source`, which connect(2) then finds by itself; null: it is bound to it.
+  SocketAddress port_alone;
   SocketOptionsOp bound_options;  ///< when it is bound
   int32_t backlog;                ///< -1: it does not listen
   SocketAddress destination;      ///< of a datagram socket
   bool shut;                      ///< a connection that the user wants closed
   const SocketOwner* owner;       ///< null: as this process is
+};
+
+/// A device of tun(4), and what a description of it is attached by.
+struct TunOp {
+  const char* name;
+  uint16_t flags;  ///< of TUNSETIFF
+  int32_t sndbuf;  ///< bytes; of each description, which a new one has not
+  bool detached;
+  bool ends;  ///< with its last description
 };
 
 /// shutdown(2).

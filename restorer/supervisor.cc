@@ -164,6 +164,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   OwnMaps maps;
   services.cgroups = &cgroups_;
   services.time_namespace = options_.time_namespace;
+  services.network = OwnNetwork(program_, options_);
   services.inherited = options_.inherited;
   services.tcp_close = options_.tcp_close;
   services.handed_on = FindHandedOn(program_);

@@ -100,7 +100,10 @@ std::string BodyText(const PacketSocket& socket, const File&) {
 std::string BodyText(const NamespaceFile& file, const File&) {
   return NameText(file.type) + " namespace";
 }
-std::string BodyText(const TunFile& tun, const File&) { return tun.path.bytes; }
+std::string BodyText(const TunFile& tun, const File&) {
+  if (!tun.device) return tun.path.bytes;
+  return tun.path.bytes + " of device " + tun.device->bytes + (tun.detached ? ", detached" : "");
+}
 std::string BodyText(const BpfMap& map, const File&) {
   std::string text = "map " + std::to_string(map.map_id.value);
   return map.map ? text + MapText(*map.map) : text;

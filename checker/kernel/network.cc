@@ -129,7 +129,6 @@ class DeviceTable {
     if ((flags & ~known) != 0 || ((flags & IFF_TUN) != 0) == ((flags & IFF_TAP) != 0)) {
       return Invalid("has `tun` flags without exactly one of IFF_TUN and IFF_TAP");
     }
-    if ((flags & IFF_PERSIST) == 0) return Invalid("would end at once, without IFF_PERSIST");
     constexpr std::uint32_t kHeaderAtLeast = 10;  // struct virtio_net_hdr
     constexpr std::uint32_t kMostSigned = 0x7fffffff;
     if (device.tun->vnethdr < kHeaderAtLeast || device.tun->vnethdr > kMostSigned ||

@@ -9,7 +9,12 @@ namespace crgen {
 template <>
 struct Describe<TunFile> {
   static constexpr auto kFields = std::tuple{
-      Required("path", &TunFile::path, "absolute; no device is attached to the description")};
+      Required("path", &TunFile::path, "absolute"),
+      Optional("device", &TunFile::device,
+               "the name of a TUN in `net`, which the description is attached to; absent: to none"),
+      Optional("detached", &TunFile::detached,
+               "its queue is out of use (IFF_DETACH_QUEUE), for which the device has "
+               "IFF_MULTI_QUEUE")};
 };
 
 }  // namespace crgen

@@ -322,6 +322,7 @@ Result FileLoaderOf<InetSocket>::Convert(const pb::file_entry& entry, const Imag
   }
   to.v6only = from.v6only() && from.family() == AF_INET6;
   to.options = SocketOptionsOf(from.opts(), place);
+  odd_buffers_ += (to.options->so_sndbuf.value_or(0) | to.options->so_rcvbuf.value_or(0)) % 2;
   to.ip = IpOptionsOf(from, place);
   std::uint32_t shutdown = from.shutdown();
   place.AtMost(".shutdown", shutdown, 3);
@@ -350,11 +351,6 @@ Result FileLoaderOf<InetSocket>::Convert(const pb::file_entry& entry, const Imag
     }
     if (to.source || to.destination || raw) ++datagram_sockets_;
   }
-  // bind(2) to an address of IPv6 sets it for good.
-  const bool has_native = to.source && to.source->address.find(':') != std::string::npos &&
-                          to.source->address != "::" &&
-                          UnmappedAddress(to.source->address) == to.source->address;
-  if (has_native && to.destination && !to.v6only && to.family.value == AF_INET6 && !raw) ++alone_;
   CheckEnds(to, place);
   if (stream) CheckTcp(to.tcp, place);
   shutdown &= ~ShutdownOf(to);
@@ -410,11 +406,11 @@ void FileLoaderOf<InetSocket>::Finish(Loader& loader) {
   if (connected || loader.inventory.network_lock_method() == kNftables.value) {
     TakeNetworkLock(loader);
   }
-  if (alone_ != 0) {
+  if (odd_buffers_ != 0) {
     loader.diag.NotRestorable(
-        "files.img", std::to_string(alone_) +
-                         " of type INETSK are connected by IPv6 and were not bound before: "
-                         "they have IPV6_V6ONLY from now on");
+        "files.img", std::to_string(odd_buffers_) +
+                         " of type INETSK have a buffer of an odd number of bytes: setsockopt(2) "
+                         "sets even ones alone, and it gets one byte less");
   }
   if (datagram_sockets_ == 0) return;
   loader.diag.NotRestorable(

@@ -40,8 +40,8 @@ class FileLoaderOf<InetSocket> : public FileLoader {
 
   std::map<std::uint64_t, Stream> streams_;                        ///< by inode
   std::vector<std::pair<std::uint32_t, std::string>> namespaces_;  ///< and whose they are
+  std::size_t odd_buffers_ = 0;
   std::size_t datagram_sockets_ = 0;
-  std::size_t alone_ = 0;  ///< that will have IPV6_V6ONLY, and had not
 };
 
 }  // namespace crgen

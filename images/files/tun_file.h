@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "images/files/file_loader.h"
@@ -19,7 +19,14 @@ class FileLoaderOf<TunFile> : public FileLoader {
   void Finish(Loader& loader) override;
 
  private:
-  std::vector<std::pair<std::uint32_t, std::string>> namespaces_;  ///< and whose they are
+  struct Seen {
+    std::uint32_t id, network;  ///< of the file, and of its namespace
+    std::string where;
+  };
+  /// Of what is attached: whether the device is there, and takes it. Counts it in `*queues`.
+  void CheckDevice(Loader& loader, const Seen& seen, std::map<std::string, int>* queues) const;
+
+  std::vector<Seen> seen_;
 };
 
 }  // namespace crgen

@@ -93,11 +93,12 @@ void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
   }
 }
 
-void Loader::CheckSocketNamespace(std::uint32_t namespace_id, const std::string& where) {
-  if (ids.empty()) return;
+bool Loader::CheckSocketNamespace(std::uint32_t namespace_id, const std::string& where) {
+  if (ids.empty()) return true;
   const std::uint32_t own = ids.front().net_ns_id();
-  if (namespace_id == 0 || own == 0 || namespace_id == own) return;
+  if (namespace_id == 0 || own == 0 || namespace_id == own) return true;
   UnsupportedContainer(where + ".ns_id", "a socket of a network namespace that is not the root's");
+  return false;
 }
 
 }  // namespace crgen

@@ -270,9 +270,9 @@ struct Loader {
   /// Something that others lie in is unsupported: a namespace, a root.
   void UnsupportedContainer(const std::string& where, const std::string& what);
   void CheckNamespaces(ProcessIndex index, const std::string& where);
-  /// A socket stays in the network namespace of who made it; `where`: the socket's message. When
-  /// all processes are read.
-  void CheckSocketNamespace(std::uint32_t namespace_id, const std::string& where);
+  /// A socket stays in the network namespace of who made it; `where`: the socket's message. False:
+  /// reported. When all processes are read.
+  bool CheckSocketNamespace(std::uint32_t namespace_id, const std::string& where);
   void ReportUnsupportedFiles();
   /// nullptr: no such entry (reported at `where()`).
   template <typename Where>

@@ -264,14 +264,10 @@ class NetworkLoader {
     if (unknown != 0) {
       Refuse(where + ".tun.flags", "bits " + HexText(unknown) + ", which have no name");
     }
-    constexpr std::uint32_t kTunOrTap = 3, kPersistent = 0x800;
+    constexpr std::uint32_t kTunOrTap = 3;
     const std::uint32_t type = from.flags() & kTunOrTap;
     if (type == 0 || type == kTunOrTap) {
       diag_.Error(where + ".tun.flags", "expected either of IFF_TUN and IFF_TAP");
-    }
-    if ((from.flags() & kPersistent) == 0) {
-      Refuse(where, "the network device " + Printable(entry.name()) +
-                        " of type TUN, which ends with its descriptor");
     }
   }
 

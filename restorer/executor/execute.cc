@@ -249,6 +249,7 @@ void Executor::Open() {
     Must("close", __NR_close, fd);
   }
   if (open.controlling) TakeTerminal(*this, open.fd);
+  if (open.tun != nullptr) AttachTun(*this, open.fd, *open.tun);
   if (open.pos >= 0 && (open.flags & O_PATH) == 0) {  // which has no position
     if (const long result = Try(__NR_lseek, open.fd, open.pos, 0); result < 0) {
       Fail("lseek", result, open.path);

@@ -7,6 +7,11 @@
 #include <linux/in6.h>
 #include <linux/tcp.h>
 #include <netinet/icmp6.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
 
 #include "preflight/socket_address.h"
 #include "restorer/files/socket_option_list.h"
@@ -63,6 +68,52 @@ SocketAddress AddressOf(const InetSocket& socket, const Rare<InetAddress>& addre
   return {copy, SockaddrOf(socket, *address, copy)};
 }
 
+/// connect(2) alone leaves IPV6_V6ONLY off, which bind(2) to an address of IPv6 sets for good.
+bool WasNotBound(const InetSocket& socket, const sockaddr_in6& source) {
+  return socket.family.value == AF_INET6 && !socket.v6only && socket.source && socket.destination &&
+         socket.socket_type.value != SOCK_RAW && !IN6_IS_ADDR_V4MAPPED(&source.sin6_addr) &&
+         !IN6_IS_ADDR_UNSPECIFIED(&source.sin6_addr);
+}
+
+/// Whether `source` is the address that the kernel chooses: of a socket like it, which sends
+/// nothing (a stream is in repair mode) and is closed.
+bool IsChosen(const InetSocket& socket, const BoundSocketState& state, const sockaddr_in6& port,
+              const sockaddr_in6& source) {
+  const int fd = ::socket(state.family, state.type | SOCK_CLOEXEC, state.protocol);
+  if (fd < 0) return false;
+  if (state.owner != nullptr) (void)!fchown(fd, state.owner->fsuid, state.owner->fsgid);
+  for (std::uint32_t i = 0; i < state.options.count; ++i) {
+    const SocketOptionOp& option = state.options.options[i];
+    (void)setsockopt(fd, option.level, option.name, option.value, option.size);
+  }
+  sockaddr_storage to;
+  const socklen_t to_size = SockaddrOf(socket, *socket.destination, &to);
+  sockaddr_in6 found = {};
+  socklen_t size = sizeof found;
+  const bool chosen = bind(fd, reinterpret_cast<const sockaddr*>(&port), sizeof port) == 0 &&
+                      connect(fd, reinterpret_cast<const sockaddr*>(&to), to_size) == 0 &&
+                      getsockname(fd, reinterpret_cast<sockaddr*>(&found), &size) == 0 &&
+                      std::memcmp(&found.sin6_addr, &source.sin6_addr, sizeof found.sin6_addr) == 0;
+  close(fd);
+  return chosen;
+}
+
+/// By its port alone, if it then gets its address by itself.
+SocketAddress PortOf(const InetSocket& socket, const BoundSocketState& state, Arena& arena) {
+  if (state.source.bytes == nullptr || state.family != AF_INET6) return {nullptr, 0};
+  const auto& source = *static_cast<const sockaddr_in6*>(state.source.bytes);
+  if (!WasNotBound(socket, source)) return {nullptr, 0};
+  auto* port = arena.New<sockaddr_in6>();
+  port->sin6_family = AF_INET6;
+  port->sin6_port = source.sin6_port;
+  if (IsChosen(socket, state, *port, source)) return {port, sizeof *port};
+  std::fprintf(stderr,
+               "crrestore: warning: the socket of %s %u, which was connected without being bound, "
+               "has IPV6_V6ONLY: the routes choose another address for it than its own\n",
+               socket.source->address.c_str(), socket.source->port);
+  return {nullptr, 0};
+}
+
 }  // namespace
 
 bool IsConnection(const File& file) {
@@ -97,6 +148,7 @@ void FileRestorer<InetSocket>::Compile(const InetSocket& socket, OpenContext& co
   state->shut = closed;
   if (!closed) state->source = AddressOf(socket, socket.source, context.arena);
   if (!socket.stream) state->destination = AddressOf(socket, socket.destination, context.arena);
+  state->port_alone = PortOf(socket, *state, context.arena);
   context.op.kind = OpKind::kOpenBoundSocket;
   context.op.open.bound_socket = state;
 }

@@ -7,11 +7,7 @@ namespace crgen::restorer {
 
 template <>
 struct FileRestorer<TunFile> : PlainRestorer<TunFile> {
-  static void Compile(const TunFile& tun, OpenContext& context) {
-    RegularFile device;
-    device.path = tun.path;
-    FileRestorer<RegularFile>::Compile(device, context);
-  }
+  static void Compile(const TunFile& tun, OpenContext& context);
 };
 
 }  // namespace crgen::restorer

@@ -140,6 +140,9 @@ FAULTS = [
     ("threads", "give 205 {\"robust_list\": {\"head\": \"0x501000\", \"size\": 24}}", "robust_list"),
     ("threads", "give 206 {\"sigaltstack\": {\"sp\": \"0x500000\", \"size\": 4096, \"flags\": []}}", "altstack"),
     ("mounts-of-outside-shared", "drop mounts.master", "mounts"),
+    ("tun-devices", "drop OPEN_FILE.file.detached", "tun"),
+    ("tun-devices", "set net.devices.tun.sndbuf to 40000", "tun"),
+    ("tun-devices", "keep devices", "tun"),
     ("net-devices-in-order", "drop net.devices.conf6.mtu", "ipv6/conf/lo/mtu"),
     ("net-devices-in-order", "drop net.nftables", "nft_counts"),
     ("path-by-a-link-of-root", "set OPEN_FILE.file.flags to [\"O_RDONLY\"]", "fds"),
@@ -236,10 +239,14 @@ def drop(value, path):
 
 
 def place(value, path, new):
-    for name in path[:-1]:
-        value = value.get(name) if isinstance(value, dict) else None
-    if isinstance(value, dict) and path[-1] in value:
-        value[path[-1]] = new
+    if isinstance(value, list):
+        for entry in value:
+            place(entry, path, new)
+        return
+    if isinstance(value, dict) and len(path) > 1:
+        place(value.get(path[0]), path[1:], new)
+    elif isinstance(value, dict) and path[0] in value:
+        value[path[0]] = new
 
 
 def paths(word):
@@ -300,6 +307,10 @@ def edited(plan, what):
         for number, command in enumerate(plan):
             if command.pop("from", None):
                 command["file"] = dict(command["file"], id=100 + number)
+    if verb == "keep":  # of tun(4)
+        for command in plan:
+            for device in command.get("attributes", {}).get("net", {}).get("devices", []):
+                device.get("tun", {"flags": []})["flags"].append("IFF_PERSIST")
     if verb == "drop":
         return dropped(plan, rest)
     if verb == "set":

@@ -27,7 +27,7 @@ class Seen:
         found = {}
         for it in json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout):
             text = "%d mtu %d %s" % (it["ifindex"], it["mtu"], "up" if "UP" in it["flags"] else "down")
-            if it["address"] in wanted.get(it["ifname"], ""):
+            if it.get("address", "none") in wanted.get(it["ifname"], ""):
                 text += " " + it["address"]
             found[it["ifname"]] = dict(it, text=text)
         numbers = {name: it["ifindex"] for name, it in found.items()}
@@ -36,6 +36,27 @@ class Seen:
                 if key in it:
                     it["text"] += " %s %d" % (word, numbers[it[key]])
         return {name: found[name]["text"] if name in found else None for name in {**wanted, **found}}
+
+    def tun(self, wanted):
+        """By descriptor: the device, the flags of TUNGETIFF (but IFF_NOFILTER of a device without
+        IFF_NO_PI is the same bit), the bytes of TUNGETSNDBUF and TUNGETVNETHDRSZ; null: no device."""
+        found = {}
+        for fd, row in wanted.items():
+            copy, request, sizes = kernel.copy_of_descriptor(self.pid, int(fd)), bytearray(40), []
+            try:
+                fcntl.ioctl(copy, 0x800454d2, request)
+                for number in (0x800454d3, 0x800454d7):
+                    value = bytearray(4)
+                    fcntl.ioctl(copy, number, value)
+                    sizes.append(struct.unpack("=i", value)[0])
+                flags = struct.unpack_from("=H", request, 16)[0]
+                if row and not int(row[1], 16) & 0x1000:
+                    flags &= ~0x1000
+                found[fd] = [bytes(request[:16]).rstrip(b"\0").decode(), hex(flags)] + sizes
+            except OSError:
+                found[fd] = None
+            os.close(copy)
+        return found
 
     def ipc(self, wanted):
         """Files of /proc as who is in its IPC namespace sees them; of tables the columns that are wanted."""

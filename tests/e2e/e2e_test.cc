@@ -68,6 +68,7 @@ const Program kPrograms[] = {
     {"init", true, true},
     {"user_namespace"},
     {"network", true, false, false, false, false, true},
+    {"tun", true, false, false, false, false, true},
     // CRIU wants a root that is a mount point.
     {"namespaces", false, false, false, false, true},
     {"mount_namespaces", false, false, false, false, true},

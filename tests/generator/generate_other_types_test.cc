@@ -2,7 +2,9 @@
 // Sockets of netlink(7) and packet(7), descriptors of namespaces and of tun(4): from images to a
 // program, which is held against them.
 #include <gtest/gtest.h>
+#include <linux/if_tun.h>
 #include <linux/sched.h>
+#include <net/if.h>
 #include <sys/socket.h>
 
 #include <functional>
@@ -17,7 +19,28 @@ namespace crgen::test {
 namespace {
 
 constexpr std::uint64_t kRings = 0x20000;
-constexpr Fd kNetlink = 3, kPacket = 4, kNamespace = 5, kTun = 6;
+constexpr Fd kNetlink = 3, kPacket = 4, kNamespace = 5, kTun = 6, kAttached = 7, kDetached = 8;
+
+/// The root's own, with two devices of tun(4) beside its loopback device.
+void AddNetwork(Dump& dump) {
+  AddOwnNamespace(dump, "net", 15);
+  dump.nets[15];
+  for (const auto& [type, name] : {std::pair{1, "lo"}, {3, "tun2"}, {3, "tun3"}}) {
+    pb::net_device_entry& device = dump.devices[15].emplace_back();
+    device.set_type(static_cast<std::uint32_t>(type));
+    device.set_ifindex(static_cast<std::uint32_t>(dump.devices[15].size()));
+    device.set_mtu(type == 1 ? 65536 : 1500);
+    device.set_flags(IFF_UP);
+    device.set_name(name);
+    if (type == 1) continue;
+    pb::tun_link_entry& tun = *device.mutable_tun();
+    tun.set_flags(IFF_TUN | IFF_MULTI_QUEUE);
+    tun.set_owner(-1);
+    tun.set_group(-1);
+    tun.set_vnethdr(10);
+    tun.set_sndbuf(1000);
+  }
+}
 
 class GenerateOtherTypesTest : public ::testing::Test {
  protected:
@@ -29,11 +52,19 @@ class GenerateOtherTypesTest : public ::testing::Test {
     dump.files.back().mutable_nlsk()->set_dst_portid(9);
     AddPacketSocket(dump, {21, SOCK_RAW, 8, 3});
     AddNamespaceFile(dump, 22, 13, CLONE_NEWUTS);
+    AddNetwork(dump);
     AddTunFile(dump, 23);
+    AddTunFile(dump, 24);
+    dump.files.back().mutable_tunf()->set_netdev("tun2");
+    AddTunFile(dump, 25);
+    dump.files.back().mutable_tunf()->set_netdev("tun3");
+    dump.files.back().mutable_tunf()->set_detached(true);
     dump.AddDescriptor(10, kNetlink, 20, pb::FD_NETLINKSK);
     dump.AddDescriptor(10, kPacket, 21, pb::FD_PACKETSK);
     dump.AddDescriptor(10, kNamespace, 22, pb::FD_NS);
     dump.AddDescriptor(10, kTun, 23, pb::FD_TUNF);
+    dump.AddDescriptor(10, kAttached, 24, pb::FD_TUNF);
+    dump.AddDescriptor(10, kDetached, 25, pb::FD_TUNF);
     dump.AddArea(10, kRings, 2, kRegular | kSocket).set_shmid(21);
     source_ = OpenMemory(dump.Build());
     Diagnostics diag;
@@ -91,7 +122,9 @@ TEST_F(GenerateOtherTypesTest, SayWhatTheImagesSay) {
   const auto& uts = BodyAt<NamespaceFile>(kNamespace);
   EXPECT_EQ(uts.type.value, static_cast<std::uint32_t>(CLONE_NEWUTS));
   EXPECT_EQ(uts.id, 13u);
-  EXPECT_EQ(BodyAt<TunFile>(kTun).path.bytes, "/dev/net/tun");
+  EXPECT_EQ(BodyAt<TunFile>(kTun), (TunFile{{"/dev/net/tun"}}));
+  EXPECT_EQ(BodyAt<TunFile>(kAttached), (TunFile{{"/dev/net/tun"}, Text{"tun2"}}));
+  EXPECT_EQ(BodyAt<TunFile>(kDetached), (TunFile{{"/dev/net/tun"}, Text{"tun3"}, true}));
   EXPECT_EQ(Wrong(kTun, [](File&) {}), std::vector<std::string>());
 }
 
@@ -118,6 +151,19 @@ TEST_F(GenerateOtherTypesTest, AreHeldAgainstTheDump) {
             Lines{"process 10 fd 4: file.loss: expected false, found true"});
   EXPECT_EQ(Wrong(kTun, [](File& it) { std::get<TunFile>(it.body).path = {"/dev/tun"}; }),
             Lines{"process 10 fd 6: file.path: expected \"/dev/net/tun\", found \"/dev/tun\""});
+  const auto tun = [](auto change) {
+    return [change](File& it) { change(std::get<TunFile>(it.body)); };
+  };
+  EXPECT_EQ(Wrong(kAttached, tun([](TunFile& it) { it.device = Text{"tun3"}; })),
+            Lines{"process 10 fd 7: file.device: expected \"tun2\", found \"tun3\""});
+  EXPECT_EQ(Wrong(kDetached, tun([](TunFile& it) {
+                    it.device.reset();
+                    it.detached = false;
+                  })),
+            (Lines{"process 10 fd 8: file.device: expected, not set",
+                   "process 10 fd 8: file.detached: expected true, found false"}));
+  EXPECT_EQ(Wrong(kDetached, tun([](TunFile& it) { it.detached = false; })),
+            Lines{"process 10 fd 8: file.detached: expected true, found false"});
 }
 
 }  // namespace

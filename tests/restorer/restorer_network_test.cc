@@ -95,6 +95,48 @@ TEST_F(NetworkTest, Devices) {
   has("tap", "tun type tap pi off vnet_hdr off persist on user 12345");
 }
 
+/// The supervisor makes them, a process has them: each call of both fails in turn.
+TEST_F(NetworkTest, DevicesWithDescriptors) {
+  const auto tun = [](int ifindex, const std::string& name, const Json& flags) {
+    return Device(
+        ifindex, name, "TUN",
+        {{"tun",
+          {{"flags", flags}, {"owner", 7}, {"group", -1}, {"vnethdr", 10}, {"sndbuf", 50000}}}});
+  };
+  const Json devices = Json::array({Loopback(), tun(5, "one", {"IFF_TUN", "IFF_NO_PI"}),
+                                    tun(6, "two", {"IFF_TAP", "IFF_MULTI_QUEUE"})});
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.Add("SET_ATTR", Pid(0), {{"attributes", Net(devices)}});
+  plan.MapProgram(Pid(0));
+  const auto open = [&](int fd, const Json& more) {
+    Json file = {{"type", "TUNF"}, {"id", fd}, {"flags", {"O_RDWR"}}, {"path", "/dev/net/tun"}};
+    file.update(more);
+    plan.Add("OPEN_FILE", Pid(0), {{"fd", fd}, {"file", file}});
+  };
+  open(3, {{"device", "one"}});
+  open(4, {{"device", "two"}, {"detached", true}});
+  plan.Resume(Pid(0));
+  ASSERT_NO_FATAL_FAILURE(Restore(plan));
+  EXPECT_NE(Inside("ip -d link show one").find("5: one: <POINTOPOINT,UP,LOWER_UP>"),
+            std::string::npos)
+      << Inside("ip -d link show one");
+  for (const char* name : {"one", "two"}) {
+    const std::string said = Inside("ip -d link show " + std::string(name));
+    EXPECT_NE(said.find("persist off user 7"), std::string::npos) << said;
+  }
+  KillEverybody();
+  for (const std::string arguments : {"--join-ns net:/proc/self/ns/net", "--empty-ns net"}) {
+    const Outcome outcome = Run(plan, "--detach " + arguments);
+    EXPECT_EQ(outcome.status, 3);
+    EXPECT_NE(outcome.errors.find("the network device one, which a descriptor is attached to, is "
+                                  "made only with the network namespace of the plan"),
+              std::string::npos)
+        << outcome.errors;
+  }
+  EXPECT_GT(FailEachCall(plan, "--detach"), 40);
+}
+
 /// It was locked as the tree's own, as a whole, and is the one that is joined.
 TEST_F(NetworkTest, TheLockOfANetworkThatIsJoined) {
   const std::string joined = folder_ + "/joined";

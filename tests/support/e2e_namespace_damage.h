@@ -78,6 +78,26 @@ inline std::vector<Damage> DamagesOfNamespaces() {
                      std::erase_if(net["devices"].get_ref<json::array_t&>(),
                                    [](const json& device) { return device["type"] == "TUN"; });
                    })},
+      {"tun", "no device",
+       InFiles("TUNF",
+               [](json& file) {
+                 if (file.value("device", "") == "stays") file.erase("device");
+               })},
+      {"tun", "no queue is detached", InFiles("TUNF", [](json& file) { file.erase("detached"); })},
+      {"tun", "devices that stay",
+       InAttribute("net",
+                   [](json& net) {
+                     for (json& device : net["devices"]) {
+                       if (device.contains("tun")) device["tun"]["flags"].push_back("IFF_PERSIST");
+                     }
+                   })},
+      {"tun", "a smaller buffer",
+       InAttribute("net",
+                   [](json& net) {
+                     for (json& device : net["devices"]) {
+                       if (device.contains("tun")) Add(-1, device["tun"]["sndbuf"]);
+                     }
+                   })},
       {"network", "another sysctl",
        InAttribute("net", [](json& net) { Add(1, net["sysctls"]["ipv4_all"]["rp_filter"]); })},
   };

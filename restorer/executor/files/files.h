@@ -22,6 +22,9 @@ void OpenFifo(const Caller& caller, const OpenOp& open);
 void OpenSocket(const Caller& caller, const SocketOp& socket);
 void OpenBoundSocket(const Caller& caller, const OpenOp& open);
 
+/// TUNSETIFF.
+void AttachTun(const Caller& caller, int32_t fd, const TunOp& tun);
+
 void SetLocks(const Caller& caller, const LockOp& op);
 void BreakLease(const Caller& caller, const BreakOp& it);
 void SetOwner(const Caller& caller, const OwnerOp& owner);

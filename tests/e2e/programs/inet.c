@@ -13,11 +13,11 @@
 
 enum {
   LISTENER = 10, LISTENER6, BOUND_UDP, CONNECTED_UDP, CLOSED, BOUND, UDP6, SHARED_A, SHARED_B,
-  RAW6, ABROAD, TO_NOBODY,
-  SERVER = 24, HALF_SERVER, MAPPED_SERVER, FULL_SERVER,
+  RAW6, ABROAD, TO_NOBODY, DUAL,
+  SERVER = 24, HALF_SERVER, MAPPED_SERVER, FULL_SERVER, DUAL_SERVER, DUAL_CLIENT, DUAL_UDP,
   CLIENT = 32, HALF_CLIENT, MAPPED_CLIENT, FULL_CLIENT
 };
-enum { PORT = 21001, UDP_PORT, UDP_PORT2, BOUND_PORT, UDP6_PORT, SHARED_PORT, ABROAD_PORT };
+enum { PORT = 21001, UDP_PORT, UDP_PORT2, BOUND_PORT, UDP6_PORT, SHARED_PORT, ABROAD_PORT, DUAL_PORT };
 enum { TO_SERVER = 96 * 1024, TO_CLIENT = 40 * 1024, READ_EARLY = 4096, HALF = 1000 };
 enum { SEED_SERVER = 1, SEED_CLIENT, SEED_HALF, SEED_FULL, SEED_LATER };
 
@@ -61,6 +61,10 @@ static void Bind6(int fd, const char* address, int port) {
 }
 static void Connect(int fd, const char* address, int port) {
   struct sockaddr_in to = In(address, port);
+  CHECK(connect(fd, (struct sockaddr*)&to, sizeof to));
+}
+static void Connect6(int fd, const char* address, int port) {
+  struct sockaddr_in6 to = In6(address, port);
   CHECK(connect(fd, (struct sockaddr*)&to, sizeof to));
 }
 static int LocalPort(int fd) {
@@ -165,6 +169,9 @@ static void CheckRoot(void) {
   EXPECT("reuseport", 0, Get(LISTENER, SOL_SOCKET, SO_REUSEPORT));
   EXPECT("reuseaddr of v6", 1, Get(LISTENER6, SOL_SOCKET, SO_REUSEADDR));
   EXPECT("v6only", 1, Get(LISTENER6, IPPROTO_IPV6, IPV6_V6ONLY));
+  for (int fd = DUAL_SERVER; fd <= DUAL_UDP && !RestoredByCriu(); fd++) {
+    EXPECT("v6only of who was not bound", 0, Get(fd, IPPROTO_IPV6, IPV6_V6ONLY));
+  }
   EXPECT("keepidle", 77, Get(LISTENER, IPPROTO_TCP, TCP_KEEPIDLE));
   EXPECT("broadcast", 1, Get(BOUND_UDP, SOL_SOCKET, SO_BROADCAST));
   EXPECT("udp port", UDP_PORT, LocalPort(BOUND_UDP));
@@ -233,6 +240,11 @@ static void LastOfRoot(void) {
   EXPECT("is filtered", -1, send(CONNECTED_UDP, "no", 2, 0) == 2
                                 ? recv(BOUND_UDP, buffer, sizeof buffer, MSG_DONTWAIT)
                                 : 0);
+  CHECK(send(DUAL_UDP, "of six", 6, 0));
+  EXPECT("a datagram of IPv6", 6, read(UDP6, buffer, sizeof buffer));
+  EXPECT("on its way", 5, recv(DUAL_SERVER, buffer, 5, MSG_WAITALL));
+  CHECK(send(DUAL_SERVER, "back", 4, 0));
+  EXPECT("the way back", 4, recv(DUAL_CLIENT, buffer, 4, MSG_WAITALL));
   AcceptOne(LISTENER);
   AcceptOne(LISTENER6);
   CHECK(listen(BOUND, 1));
@@ -301,10 +313,21 @@ int main(void) {
   At(TO_NOBODY, CHECK(socket(AF_INET, SOCK_DGRAM, 0)));
   Connect(TO_NOBODY, "127.0.0.1", 0);
 
+  // Nobody of these three was bound to its address.
+  At(DUAL, CHECK(socket(AF_INET6, SOCK_STREAM, 0)));
+  Bind6(DUAL, "::", DUAL_PORT);
+  CHECK(listen(DUAL, 5));
+  At(DUAL_CLIENT, CHECK(socket(AF_INET6, SOCK_STREAM, 0)));
+  Connect6(DUAL_CLIENT, "::1", DUAL_PORT);
+  At(DUAL_SERVER, CHECK(accept(DUAL, NULL, NULL)));
+  CHECK(send(DUAL_CLIENT, "there", 5, 0));
+  At(DUAL_UDP, CHECK(socket(AF_INET6, SOCK_DGRAM, 0)));
+  Connect6(DUAL_UDP, "::1", UDP6_PORT);
+
   const pid_t child = ForkAs(0, 0);
   if (child == 0) {
     name = "child";
-    for (int fd = LISTENER; fd <= TO_NOBODY; fd++) close(fd);
+    for (int fd = LISTENER; fd <= DUAL_UDP; fd++) close(fd);
     Child();
     _exit(97);
   }
