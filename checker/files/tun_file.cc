@@ -38,22 +38,20 @@ std::optional<Refusal> FileRules<TunFile>::CheckOpening(const Kernel& kernel, co
   if (device == nullptr) return Refusal{"ENODEV", "`net` has no " + name};
   if (!device->tun) return Refusal{"EINVAL", name + " is no TUN"};
   const bool several = device->tun->flags.Has(IFF_MULTI_QUEUE);
-  if (tun.detached && !several) {
-    return Refusal{"EINVAL", name + " has no IFF_MULTI_QUEUE: its queue cannot be detached"};
-  }
   const auto known = attached_.find(tun.device->bytes);
-  if (known == attached_.end()) return std::nullopt;
-  const std::size_t count =
-      known->second.size() - static_cast<std::size_t>(std::ranges::count_if(
-                                 known->second, [](const auto& it) { return it.expired(); }));
-  if (count == 0 && !device->tun->flags.Has(IFF_PERSIST)) {
+  const std::size_t count = known == attached_.end()
+                                ? 0
+                                : static_cast<std::size_t>(std::ranges::count_if(
+                                      known->second, [](const auto& it) { return !it.expired(); }));
+  if (known != attached_.end() && count == 0 && !device->tun->flags.Has(IFF_PERSIST)) {
     return Refusal{"ENODEV", name + " is gone: it has no IFF_PERSIST, and nobody has it open"};
   }
   if (!several && count > 0) {
     return Refusal{"EBUSY", name + " has no IFF_MULTI_QUEUE, and is attached already"};
   }
-  if (count < kQueuesAtMost) return std::nullopt;
-  return Refusal{"E2BIG", name + " has 256 queues already"};
+  if (count >= kQueuesAtMost) return Refusal{"E2BIG", name + " has 256 queues already"};
+  if (!tun.detached || several) return std::nullopt;
+  return Refusal{"EINVAL", name + " has no IFF_MULTI_QUEUE: its queue cannot be detached"};
 }
 
 void FileRules<TunFile>::Opened(const Kernel&, Description& description, const TunFile& tun,

@@ -41,7 +41,7 @@ std::shared_ptr<const File> Tun(std::uint64_t id, const char* device, bool detac
   TunFile tun{{"/dev/net/tun"}};
   if (device != nullptr) tun.device = Text{device};
   tun.detached = detached;
-  return FileOf(id, tun, O_RDWR);
+  return std::make_shared<const File>(File{{id}, {O_RDWR}, std::move(tun)});
 }
 
 /// A root in a network with these devices beside `lo`.

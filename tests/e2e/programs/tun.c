@@ -13,9 +13,11 @@
 
 enum { TUN = 20, QUEUE, DETACHED, STAYS, FREE, DATAGRAMS };
 
+/// Without what ip(8) gives no address, and what says that a carrier has come.
 static const char kState[] =
     "for i in $(seq 200); do ip address | grep -q tentative || break; sleep 0.05; done;"
-    "{ ip -d address; ip route show table all; ip -6 route show table all; } 2>&1 | sort";
+    "{ ip -d address; ip route show table all; ip -6 route show table all; } 2>&1 |"
+    " sed -E 's/ stable-privacy//; s/ state (UNKNOWN|UP) / /' | sort";
 
 static char before[1 << 15];
 
