@@ -396,22 +396,18 @@ class Kernel {
   void Execute(const SetAttr& set);
   bool CheckAttributes(const SetAttr& set);
 
-  // namespaces.cc
+  // namespaces.cc, user_namespace.cc, system_v.cc
   bool CheckNamespaces(const Attributes& attributes);
+  bool CheckClocks(const Clocks& clocks);
+  bool CheckMaps(const Fork& fork);
+  bool CheckMappedIds(const Creds& creds);
+  bool AddSystemV(const IpcNamespace& ipc);
+  bool CheckSegment(const MapRegion& map);
 
   // mount_namespaces.cc
   bool CheckEntering(const EnteredNamespaces& entered);
   Rare<std::uint64_t> MountOf(const std::string& path) const;
   bool FindItsMount(const std::shared_ptr<const File>& file, std::shared_ptr<const File>* placed);
-  bool CheckClocks(const Clocks& clocks);
-
-  // user_namespace.cc
-  bool CheckMaps(const Fork& fork);
-  bool CheckMappedIds(const Creds& creds);
-
-  // system_v.cc
-  bool AddSystemV(const IpcNamespace& ipc);
-  bool CheckSegment(const MapRegion& map);
 
   // cgroups.cc
   /// Takes the directories.
