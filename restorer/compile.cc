@@ -62,11 +62,12 @@ class Compiler {
     MakeThreads();
     FindCreators();
     FindSockets();
-    for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
     if (!services_.tcp_close) {
       script_.connections = FindHeldConnections(program_, schedule_, script_.late_files);
     }
     for (std::size_t i = 1; i < schedule_.processes.size(); ++i) {
+    carried_ = CarriedOf(script_.connections);
+    for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
       const ScheduledProcess& planned = schedule_.processes[i];
       Process* process = script_.processes[i];
       process->descriptors = script_.processes[planned.table];
@@ -300,7 +301,7 @@ class Compiler {
       Op op = OneOf(last);
       std::visit(
           [&]<typename Late>(const Late& state) {
-            LateContext context = {services_, arena_};
+            LateContext context = {services_, arena_, carried_};
             LateRestorer<Late>::Compile(late.fd, state, *script_.late_files.at(command_)[i],
                                         context, op);
           },
@@ -482,6 +483,7 @@ class Compiler {
   std::map<SocketId, Pid> listeners_;
   std::vector<Word*> done_;
   std::unordered_map<std::uint32_t, std::uint32_t> parents_;  ///< by index of the process
+  CarriedConnections carried_;
   CompiledLoads loads_{arena_, services_};
 };
 

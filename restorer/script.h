@@ -58,6 +58,7 @@ enum class OpKind : uint32_t {
   kSend,
   kShutdown,
   kSetOptions,
+  kKeep,
   kClocks,
   kEnterCgroups,
   kMounts,
@@ -324,6 +325,7 @@ struct Op {
     DirectoriesOp directories;
     LockOp lock;
     BreakOp lease_break;
+    KeepOp keep;
     OwnerOp owner;
     TimerOp timer;
     EpollOp epoll;

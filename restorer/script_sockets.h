@@ -52,6 +52,13 @@ struct ShutdownOp {
   int32_t how;
 };
 
+/// The supervisor gets a descriptor, through a socket that it has.
+struct KeepOp {
+  int32_t fd;
+  int32_t keeper;   ///< its number there
+  uint32_t number;  ///< what is sent along
+};
+
 /// On the board: the file of a unix socket. While bind(2) makes it, it is told by its owner.
 struct MadeFile {
   enum : uint32_t { kNone, kBinding, kMade } state;

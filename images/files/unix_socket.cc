@@ -322,14 +322,6 @@ bool FileLoaderOf<UnixSocket>::TakeRights(const Packet& packet, Loader& loader,
                               Loss::kQueues);
       return false;
     }
-    // At the hand-over a connection is taken over from who has it.
-    const auto* inet = As<InetSocket>(*loader.snapshot.files[file->file]);
-    if (inet != nullptr && inet->stream && !loader.has_descriptor[file->file]) {
-      loader.diag.Unsupported(packet.where + ".scm.rights",
-                              "a message that carries a TCP connection, which nobody else has",
-                              Loss::kQueues);
-      return false;
-    }
     files->push_back(file->file);
   }
   return true;

@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "dsl/commands.h"
@@ -24,6 +25,9 @@
 #include "restorer/tree_paths.h"
 
 namespace crgen::restorer {
+
+/// Those that only messages carry when all is built: their numbers in Script::connections.
+using CarriedConnections = std::unordered_map<const File*, std::uint32_t>;
 
 /// A pipe that the supervisor has made, because several commands open it.
 struct HeldPipe {
@@ -75,6 +79,7 @@ struct Services {
   std::map<std::optional<std::uint64_t>, std::int32_t> spaces;  ///< mount namespaces: numbers
   std::map<std::uint64_t, std::int32_t> space_of;               ///< likewise by mount
   TreePaths paths;              ///< where its paths lead before that is there
+  std::array<int, 2> keeper = {-1, -1};          ///< sockets: what it is to keep, and comes there
   Pid helper_tid = 0;           ///< for helpers that load pages
   bool time_namespace = true;   ///< `time` is obeyed
   bool tcp_close = false;       ///< connections come back closed
@@ -148,3 +153,4 @@ template <typename Late>
 struct LateRestorer;
 
 }  // namespace crgen::restorer
+  const CarriedConnections& carried;

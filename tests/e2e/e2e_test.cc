@@ -45,6 +45,7 @@ const Program kPrograms[] = {
     {"passed_pidfds"},
     {"ptys"},
     {"inet", true, false, true},
+    {"passed_connections", true, false, true},
     {"netlink", true, false, true},
     {"packets", true, false, true},
     {"namespace_files"},
