@@ -21,6 +21,7 @@
 #include "restorer/held_connections.h"
 #include "restorer/late_files.h"
 #include "restorer/lease_breaks.h"
+#include "restorer/mount_descriptors.h"
 #include "restorer/mount_spaces.h"
 #include "restorer/mounts.h"
 #include "restorer/step_times.h"
@@ -65,9 +66,9 @@ class Compiler {
     if (!services_.tcp_close) {
       script_.connections = FindHeldConnections(program_, schedule_, script_.late_files);
     }
-    for (std::size_t i = 1; i < schedule_.processes.size(); ++i) {
     carried_ = CarriedOf(script_.connections);
     for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
+    for (std::size_t i = 1; i < schedule_.processes.size(); ++i) {
       const ScheduledProcess& planned = schedule_.processes[i];
       Process* process = script_.processes[i];
       process->descriptors = script_.processes[planned.table];
@@ -94,6 +95,7 @@ class Compiler {
     setup.source_fd = setup.service_fd + 1;
     setup.root_fd = setup.source_fd + 1;
     setup.mount_namespaces = static_cast<std::int32_t>(services_.spaces.size());
+    setup.hidden_folders = static_cast<std::int32_t>(services_.hidden_folders.size());
     setup.user_namespace = services_.user != nullptr;
     setup.arena_start = arena_.start();
     setup.arena_end = arena_.end();
@@ -375,6 +377,7 @@ class Compiler {
                            listeners_,
                            script_.socket_files,
                            script_.setup->root_fd,
+                           HiddenFolderFd(script_.setup, 0),
                            spaces_.OfCommand(command_)};
     std::visit([&]<typename Body>(const Body& body) { FileRestorer<Body>::Compile(body, context); },
                open.file->body);
@@ -383,10 +386,7 @@ class Compiler {
     op.kind = OpKind::kDup;
     op.dup = {dup.old_fd, dup.new_fd, dup.cloexec};
   }
-  void Translate(const CloseFd& close, Op& op) {
-    op.kind = OpKind::kClose;
-    op.close = {close.fd};
-  }
+  void Translate(const CloseFd& close, Op& op) { op.kind = OpKind::kClose, op.close = {close.fd}; }
   void Translate(const MapRegion& map, Op& op) {
     const std::uint64_t size = map.end.value - map.start.value;
     op.kind = OpKind::kMap;

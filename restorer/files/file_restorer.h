@@ -48,6 +48,12 @@ inline std::string LinkKey(const Text& path, const Text& link, const Rare<std::u
   return path.bytes + '\0' + link.bytes + (mount ? '\0' + std::to_string(*mount) : "");
 }
 
+/// A folder, from the root of its mount.
+struct FolderInMount {
+  std::uint64_t mount;
+  std::string below;
+};
+
 class Cgroups;
 class NameRecord;
 class UserHolder;
@@ -66,11 +72,14 @@ struct Services {
   std::map<SocketId, HandedOn> handed_on;        ///< by listeners to their connections
   std::map<SocketId, std::size_t> socket_files;  ///< their places in Script::socket_files
   std::map<SocketId, std::string> name_roots;    ///< for names that no path leads to
+  std::map<SocketId, std::size_t> hidden_names;  ///< of which the folder is in `hidden_folders`
+  std::vector<FolderInMount> hidden_folders;     ///< by mounts that are mounted later
   std::map<UnlinkedId, std::string> unlinked;    ///< by name: what has no name any more
   std::map<std::string, std::string> linked;     ///< by LinkKey(): what hard links lead to
   std::vector<DumpersLink> links;                ///< to be removed when all is done
   std::map<DeadId, pid_t> dying;                 ///< processes that are to die for PIDFDs
   std::map<FileId, int> made;                    ///< descriptions that it has made
+  std::array<int, 2> keeper = {-1, -1};          ///< sockets: what it is to keep, and comes there
   Terminals terminals;
   OutsideIds ids;
   UserHolder* user = nullptr;           ///< of a user namespace of its own; null: it has none
@@ -79,7 +88,6 @@ struct Services {
   std::map<std::optional<std::uint64_t>, std::int32_t> spaces;  ///< mount namespaces: numbers
   std::map<std::uint64_t, std::int32_t> space_of;               ///< likewise by mount
   TreePaths paths;              ///< where its paths lead before that is there
-  std::array<int, 2> keeper = {-1, -1};          ///< sockets: what it is to keep, and comes there
   Pid helper_tid = 0;           ///< for helpers that load pages
   bool time_namespace = true;   ///< `time` is obeyed
   bool tcp_close = false;       ///< connections come back closed
@@ -106,6 +114,7 @@ struct OpenContext {
   const std::map<SocketId, Pid>& listeners;  ///< who listens at a unix socket
   MadeFile* socket_files;                    ///< on the board
   std::int32_t root_fd;                      ///< of the first mount namespace
+  std::int32_t folder_fd;                    ///< of the first of Services::hidden_folders
   std::int32_t space;                        ///< the number of that of who opens it
 };
 
@@ -144,6 +153,7 @@ struct PlainRestorer {
 struct LateContext {
   const Services& services;
   Arena& arena;
+  const CarriedConnections& carried;
 };
 
 /// Undefined: every kind of LateState has its own, with
@@ -153,4 +163,3 @@ template <typename Late>
 struct LateRestorer;
 
 }  // namespace crgen::restorer
-  const CarriedConnections& carried;

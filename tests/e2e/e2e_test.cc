@@ -73,6 +73,7 @@ const Program kPrograms[] = {
     // CRIU wants a root that is a mount point.
     {"namespaces", false, false, false, false, true},
     {"mount_namespaces", false, false, false, false, true},
+    {"socket_places", false, false, false, false, true},
 };
 
 Program ProgramNamed(const std::string& name) {
@@ -253,8 +254,6 @@ TEST_F(OutsideTest, TheConnectionGoesOn) {
   EXPECT_EQ(ReadAll(), Pattern(2, 3000) + Pattern(4, 5000));
 }
 
-/// The programs do notice it when they are restored wrong.
-class DamageTest : public EndToEnd, public ::testing::WithParamInterface<Damage> {
 /// Datagram sockets whose peer is here.
 class OutsideSocketTest : public EndToEnd {
  protected:
@@ -354,6 +353,8 @@ TEST_F(OutsideSocketTest, IsHandedOver) {
   FinishWithPeer();
 }
 
+/// The programs do notice it when they are restored wrong.
+class DamageTest : public EndToEnd, public ::testing::WithParamInterface<Damage> {
  protected:
   void SetUp() override {
     if (WithReference()) GTEST_SKIP() << "CRIU restores images, not plans";
