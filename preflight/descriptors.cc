@@ -46,6 +46,12 @@ std::uint64_t SpareDescriptors(const Program& program) {
   constexpr std::uint64_t kOwn = 10;
   std::uint64_t mounts = 0;  // the root holds all while it makes them
   for (const Command& command : program) {
+    if (const auto* open = std::get_if<OpenFile>(&command.body)) {
+      ForEachOpened(*open, [&](Fd, const File& file, bool) {
+        const auto* socket = As<UnixSocket>(file);  // folders that are hidden are held by all
+        mounts += socket != nullptr && socket->mount ? 1 : 0;
+      });
+    }
     if (const auto* set = std::get_if<SetAttr>(&command.body)) {
       for (const Mount& mount : set->attributes->mounts) {
         // The namespaces and their roots are held by all.

@@ -26,8 +26,7 @@
 #include "preflight/limits.h"
 #include "preflight/question.h"
 #include "preflight/room.h"
-#include "preflight/socket_files.h"
-#include "preflight/socket_holder.h"
+#include "preflight/socket_names.h"
 
 namespace crgen::preflight {
 namespace {
@@ -41,6 +40,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
         root_(context.mounts, context.files),
         look_(host_, context.files, root_),
         room_(look_, findings_),
+        names_(context, root_, look_),
         leases_(host_, HeldLocks::Kinds::kLeases) {}
 
   template <typename Body>
@@ -58,9 +58,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     if (!attributes.fs || IsElsewhere({})) return;
     const FsAttributes& fs = *attributes.fs;
     if (!fs.root_unlinked) CheckDirectory(fs.root.bytes);
-    if (fs.root.bytes.size() > 1 && !fs.root_unlinked && roots_.insert(fs.root.bytes).second) {
-      for (const std::string& name : free_names_) CheckBelow(fs.root.bytes, name);
-    }
+    if (fs.root.bytes.size() > 1 && !fs.root_unlinked) names_.LookBelow(fs.root.bytes);
     if (!fs.cwd_unlinked) CheckDirectory(fs.cwd.bytes);
   }
 
@@ -100,71 +98,10 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   void Open(const File&, const UnixSocket& socket) {
     if (socket.backlog && !context_.other_network) CheckBacklog(*socket.backlog);
     if (!socket.HasFile() || socket.accept_from) return;
-    if (IsElsewhere({})) {
-      return findings_.Unsupported("the socket " + socket.Path() + kElsewhere);
-    }
-    const std::string path = socket.Path();
-    if (Later(path)) return;
-    const Facts& folder = look_.LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
-    if (!CheckFolder(folder, "directory", "the socket " + path, "")) return;
-    if (context_.user) CheckWay(path, folder);
-    const NameState state = StateOf(path, folder);
-    if (state == NameState::kFree && path == socket.name->bytes &&
-        free_names_.insert(path).second) {
-      for (const std::string& root : roots_) CheckBelow(root, path);
-    }
-    if (state == NameState::kInUse) {
-      const auto who = host_.Text(FactKind::kSockets, "who has the name " + path,
-                                  [&] { return PathHolder(socket.name->bytes); });
-      findings_.Wrong(path + " is the socket of somebody who runs" + who.value_or(""),
-                      "end who has it");
-    } else if (state == NameState::kUnknown) {
-      findings_.Wrong("whether somebody has the socket " + path +
-                          " cannot be seen: this process has too many files open",
-                      "raise RLIMIT_NOFILE");
-    } else if (state != NameState::kFree && state != NameState::kStale) {
-      findings_.Wrong(
-          path + " is " + std::string(NameOf(state)) + ": the plan has a socket of that name",
-          "move it away");
-    }
-  }
-
-  void CheckWay(const std::string& path, const Facts& folder) {
-    const auto uid = StrangerOnWay(
-        root_.IsOwn() ? path.substr(0, path.rfind('/') + 1) : InFolder(folder.fd, "/"),
-        context_.user->uid_map);
-    if (!uid) return;
-    findings_.Unsupported("the socket " + path + " below a directory of uid " +
-                          std::to_string(*uid) + ", who is nobody in the plan's user namespace");
-  }
-
-  NameState StateOf(const std::string& path, const Facts& folder) {
-    const auto found = host_.Number(FactKind::kSockets, "the name " + path, [&] {
-      return LookAtName(root_.IsOwn() ? path : InFolder(folder.fd, path));
-    });
-    return static_cast<NameState>(found.value_or(0));
-  }
-
-  /// The plan has a socket `name`, which is not there, below the first root: it may have been bound
-  /// below that of a process.
-  void CheckBelow(const std::string& root, const std::string& name) {
-    const std::string path = root + name;
-    if (root_.IsMadeLater(path)) return;
-    if (looked_below_++ == kMostBelow) {
-      findings_.Warn("names of sockets are looked for below other roots " +
-                     std::to_string(kMostBelow) + " times: not below all");
-    }
-    if (looked_below_ > kMostBelow) return;
-    const Facts& folder = look_.LookAtSocketFolder(path.substr(0, path.rfind('/') + 1));
-    if (!folder.there() || StateOf(path, folder) != NameState::kStale) return;
-    findings_.Wrong("the socket file of " + name + " is not there, but " + path +
-                        " is: it was bound below that root, and would come back outside of it",
-                    "remove " + path + " if it is of another socket");
-  }
-
-  /// As a path of this process: the last part of `path`, in a folder that is held.
-  static std::string InFolder(int folder, const std::string& path) {
-    return "/proc/self/fd/" + std::to_string(folder) + path.substr(path.rfind('/'));
+    names_.Look(socket, IsElsewhere(socket.mount), Later(socket.Path()),
+                [&](const Facts& folder, const std::string& name) {
+                  return CheckFolder(folder, "directory", name, "");
+                });
   }
 
   /// listen(2) takes no more than that.
@@ -443,10 +380,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   Room room_;
   std::set<std::uint64_t> unlinked_;                        ///< regular files, by first name
   std::unordered_map<std::string, std::string> build_ids_;  ///< by name of the file
-  std::set<std::string> roots_;                             ///< of processes that have another one
-  static constexpr std::size_t kMostBelow = 10'000;
-  std::size_t looked_below_ = 0;
-  std::set<std::string> free_names_;  ///< absolute ones of sockets, where nothing is yet
+  SocketNames names_;
   HeldLocks leases_;
 };
 

@@ -14,9 +14,7 @@
 #include "model/printable.h"
 
 namespace crgen::preflight {
-namespace {
 
-/// Whether a mount can be copied before it is mounted: open_tree(2), since Linux 6.15.
 bool CanCopyUnmounted(Host& host) {
   const auto can = host.Number(FactKind::kKernel, "a copy of what is mounted nowhere", [] {
     const long context = syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);

@@ -23,6 +23,10 @@ BindOf KindOfBind(const std::vector<Mount>& mounts, const Mount& bind);
 /// The mount that `bind` is a bind mount of.
 const Mount& BaseOf(const std::vector<Mount>& mounts, const Mount& bind);
 
+/// Whether a mount can be copied before it is mounted, and mounted on what is not: since
+/// Linux 6.15.
+bool CanCopyUnmounted(Host& host);
+
 /// False, and told: nobody can make the unlinked file `path` before the tree is there.
 bool CanMakeIn(Context& context, const std::string& path, const RootView& root);
 

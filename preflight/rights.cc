@@ -135,6 +135,9 @@ class RightsQuestion : public QuestionOn<RightsQuestion> {
       Need(CAP_SYS_CHROOT, "the name of a unix socket that no path leads to");
       Need(CAP_SYS_ADMIN, "the name of a unix socket that no path leads to");
     }
+    if ((socket.name_root || socket.mount) && !socket.accept_from) {
+      Need(CAP_SYS_CHROOT, "the name of a unix socket below another root");
+    }
     if ((socket.HasFile() || socket.unlinked_name) && !socket.accept_from) {
       NeedOfNetwork(CAP_NET_ADMIN, "the files of unix sockets");  // SIOCUNIXFILE
     }

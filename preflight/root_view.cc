@@ -10,8 +10,7 @@
 
 namespace crgen::preflight {
 
-RootView::Way RootView::WayTo(const std::string& path) const {
-  const Mount& mount = *paths_->MountOf(path);
+RootView::Way RootView::WayIn(const Mount& mount, const std::string& path) const {
   const std::string below(PathBelow(path, mount.mountpoint.bytes));
   if (mount.IsNew()) return {};
   if (mount.external) return {files_.place(MountPlace(mount.external->bytes)), below};
@@ -48,8 +47,14 @@ int RootView::FileSystemOf(std::uint64_t device) const {
 }
 
 int RootView::Open(const std::string& path, int flags) const {
-  if (IsOwn()) return OpenTrusted(path, flags);
-  const Way way = WayTo(path);
+  return IsOwn() ? OpenTrusted(path, flags) : Open(WayTo(path), flags);
+}
+
+int RootView::OpenIn(const Mount& mount, const std::string& path, int flags) const {
+  return Open(WayIn(mount, path), flags);
+}
+
+int RootView::Open(const Way& way, int flags) {
   // What is mounted below is not in the tree's namespace.
   constexpr unsigned long long kInside = RESOLVE_IN_ROOT | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
   if (way.path.empty()) return fcntl(way.from, F_DUPFD_CLOEXEC, 0);  // perhaps no directory

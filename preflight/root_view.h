@@ -36,6 +36,9 @@ class RootView {
   bool IsMadeLater(const std::string& path) const;
   /// As OpenTrusted(). REQUIRES: !IsMadeLater(path).
   int Open(const std::string& path, int flags) const;
+  /// The same in `mount`, although others may hide what is there; -1 also where the restore makes
+  /// it. REQUIRES: !IsOwn(), and the path lies there.
+  int OpenIn(const Mount& mount, const std::string& path, int flags) const;
   /// Whether only a process of the tree makes the mount in which `path` lies.
   bool IsMadeInside(const std::string& path) const;
   /// The mount in which an absolute path lies; nullptr: it is in this process's own.
@@ -53,7 +56,9 @@ class RootView {
     int from = -1;
     std::string path;
   };
-  Way WayTo(const std::string& path) const;
+  Way WayTo(const std::string& path) const { return WayIn(*paths_->MountOf(path), path); }
+  Way WayIn(const Mount& mount, const std::string& path) const;
+  static int Open(const Way& way, int flags);
 
   const HostFiles& files_;
   const std::vector<Mount>* mounts_ = nullptr;

@@ -21,6 +21,7 @@
 #include "restorer/held_connections.h"
 #include "restorer/late_files.h"
 #include "restorer/lease_breaks.h"
+#include "restorer/mount_descriptors.h"
 #include "restorer/mount_spaces.h"
 #include "restorer/mounts.h"
 #include "restorer/step_times.h"
@@ -62,10 +63,11 @@ class Compiler {
     MakeThreads();
     FindCreators();
     FindSockets();
-    for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
     if (!services_.tcp_close) {
       script_.connections = FindHeldConnections(program_, schedule_, script_.late_files);
     }
+    carried_ = CarriedOf(script_.connections);
+    for (std::size_t i = 0; i < schedule_.processes.size(); ++i) CompileProcess(i);
     for (std::size_t i = 1; i < schedule_.processes.size(); ++i) {
       const ScheduledProcess& planned = schedule_.processes[i];
       Process* process = script_.processes[i];
@@ -93,6 +95,7 @@ class Compiler {
     setup.source_fd = setup.service_fd + 1;
     setup.root_fd = setup.source_fd + 1;
     setup.mount_namespaces = static_cast<std::int32_t>(services_.spaces.size());
+    setup.hidden_folders = static_cast<std::int32_t>(services_.hidden_folders.size());
     setup.user_namespace = services_.user != nullptr;
     setup.arena_start = arena_.start();
     setup.arena_end = arena_.end();
@@ -300,7 +303,7 @@ class Compiler {
       Op op = OneOf(last);
       std::visit(
           [&]<typename Late>(const Late& state) {
-            LateContext context = {services_, arena_};
+            LateContext context = {services_, arena_, carried_};
             LateRestorer<Late>::Compile(late.fd, state, *script_.late_files.at(command_)[i],
                                         context, op);
           },
@@ -374,6 +377,7 @@ class Compiler {
                            listeners_,
                            script_.socket_files,
                            script_.setup->root_fd,
+                           HiddenFolderFd(script_.setup, 0),
                            spaces_.OfCommand(command_)};
     std::visit([&]<typename Body>(const Body& body) { FileRestorer<Body>::Compile(body, context); },
                open.file->body);
@@ -382,10 +386,7 @@ class Compiler {
     op.kind = OpKind::kDup;
     op.dup = {dup.old_fd, dup.new_fd, dup.cloexec};
   }
-  void Translate(const CloseFd& close, Op& op) {
-    op.kind = OpKind::kClose;
-    op.close = {close.fd};
-  }
+  void Translate(const CloseFd& close, Op& op) { op.kind = OpKind::kClose, op.close = {close.fd}; }
   void Translate(const MapRegion& map, Op& op) {
     const std::uint64_t size = map.end.value - map.start.value;
     op.kind = OpKind::kMap;
@@ -482,6 +483,7 @@ class Compiler {
   std::map<SocketId, Pid> listeners_;
   std::vector<Word*> done_;
   std::unordered_map<std::uint32_t, std::uint32_t> parents_;  ///< by index of the process
+  CarriedConnections carried_;
   CompiledLoads loads_{arena_, services_};
 };
 

@@ -6,6 +6,7 @@
 #include <sys/user.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,8 +43,9 @@ struct Birth {
 
 /// A connection that goes on at the hand-over, and who has it then.
 struct HeldConnection {
-  std::size_t process = 0;  ///< index in Script::processes
+  std::optional<std::size_t> process;  ///< index in Script::processes; absent: only messages
   Fd fd = 0;
+  const File* file = nullptr;
   const InetSocket* socket = nullptr;  ///< of the program
   SocketOptions options;               ///< the late ones too
   bool shut_for_reading = false;

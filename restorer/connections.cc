@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <set>
 #include <unordered_map>
 
 #include "preflight/socket_address.h"
@@ -100,8 +101,8 @@ struct Connections::Socket {
   std::string AwaitState(std::initializer_list<State> states) const;
 };
 
-Connections::Connections(const Script& script, const HostFiles& files)
-    : script_(script), files_(files) {}
+Connections::Connections(const Script& script, const HostFiles& files, int keeper)
+    : script_(script), files_(files), keeper_(keeper) {}
 
 Connections::~Connections() {
   for (const Socket& socket : sockets_) close(socket.fd);
@@ -111,17 +112,57 @@ std::string Connections::Take() {
   if (script_.connections.empty()) return "";
   std::unordered_map<const Thread*, pid_t> numbers;
   for (const ThreadStart& start : script_.threads) numbers.emplace(start.thread, start.number);
+  std::size_t kept = 0;
   for (const HeldConnection& held : script_.connections) {
-    const pid_t leader = numbers.at(&script_.processes[held.process]->threads[0]);
-    const int process =
-        FailsOnPurpose() ? -1 : static_cast<int>(syscall(__NR_pidfd_open, leader, 0));
-    if (process < 0) return NameOf(*held.socket) + ": " + ErrorText("pidfd_open");
-    const int fd =
-        FailsOnPurpose() ? -1 : static_cast<int>(syscall(__NR_pidfd_getfd, process, held.fd, 0));
-    const std::string problem = ErrorText("pidfd_getfd");
-    close(process);
-    if (fd < 0) return NameOf(*held.socket) + ": " + problem;
-    sockets_.push_back({&held, fd});
+    if (!held.process) {
+      ++kept;
+      continue;
+    }
+    const pid_t leader = numbers.at(&script_.processes[*held.process]->threads[0]);
+    if (std::string problem = TakeFrom(leader, held); !problem.empty()) return problem;
+  }
+  return TakeKept(kept);
+}
+
+std::string Connections::TakeFrom(pid_t leader, const HeldConnection& held) {
+  const int process = FailsOnPurpose() ? -1 : static_cast<int>(syscall(__NR_pidfd_open, leader, 0));
+  if (process < 0) return NameOf(*held.socket) + ": " + ErrorText("pidfd_open");
+  const int fd =
+      FailsOnPurpose() ? -1 : static_cast<int>(syscall(__NR_pidfd_getfd, process, held.fd, 0));
+  const std::string problem = ErrorText("pidfd_getfd");
+  close(process);
+  if (fd < 0) return NameOf(*held.socket) + ": " + problem;
+  sockets_.push_back({&held, fd});
+  return "";
+}
+
+/// Each has come with its number.
+std::string Connections::TakeKept(std::size_t count) {
+  std::set<std::uint32_t> taken;
+  for (; count > 0; --count) {
+    std::uint32_t number = 0;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+    iovec bytes = {&number, sizeof number};
+    msghdr header = {};
+    header.msg_iov = &bytes;
+    header.msg_iovlen = 1;
+    header.msg_control = control;
+    header.msg_controllen = sizeof control;
+    const ssize_t got =
+        FailsOnPurpose() ? -1 : recvmsg(keeper_, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (got < 0) return ErrorText("recvmsg of a connection that a message carries");
+    const cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    const bool whole = got == sizeof number && rights != nullptr && rights->cmsg_type == SCM_RIGHTS;
+    if (!whole) return "a connection that a message carries has not come";
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(rights), sizeof fd);
+    const bool known = number < script_.connections.size() &&
+                       !script_.connections[number].process && taken.insert(number).second;
+    if (!known) {
+      close(fd);
+      return "a connection has come that is none of the plan's";
+    }
+    sockets_.push_back({&script_.connections[number], fd});
   }
   return "";
 }

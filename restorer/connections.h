@@ -14,7 +14,8 @@ namespace crgen::restorer {
 
 class Connections {
  public:
-  Connections(const Script& script, const HostFiles& files);
+  /// `keeper`: where descriptors have come of those that no process has.
+  Connections(const Script& script, const HostFiles& files, int keeper);
   /// As they are.
   ~Connections();
 
@@ -32,6 +33,8 @@ class Connections {
  private:
   struct Socket;
 
+  std::string TakeFrom(pid_t leader, const HeldConnection& held);
+  std::string TakeKept(std::size_t count);
   std::string Connect(Socket& socket);
   std::string Fill(Socket& socket, const ImageBytes& range, int queue);
   std::string CloseEnds(Socket& socket);
@@ -41,6 +44,7 @@ class Connections {
 
   const Script& script_;
   const HostFiles& files_;
+  const int keeper_;
   std::vector<Socket> sockets_;
 };
 

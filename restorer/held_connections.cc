@@ -42,6 +42,16 @@ LateConnections FindLate(const Program& program, const LateFiles& late) {
   return found;
 }
 
+HeldConnection Held(const File* file, const LateConnection& late) {
+  HeldConnection connection;
+  connection.file = file;
+  connection.socket = &std::get<InetSocket>(file->body);
+  connection.options = *connection.socket->options;
+  Merge(late.options, &connection.options);
+  connection.shut_for_reading = late.shut_for_reading;
+  return connection;
+}
+
 }  // namespace
 
 std::vector<HeldConnection> FindHeldConnections(const Program& program, const Schedule& schedule,
@@ -56,18 +66,30 @@ std::vector<HeldConnection> FindHeldConnections(const Program& program, const Sc
     for (const auto& [fd, file] : tables.Of(schedule.processes[i].pid)) {
       const auto known = connections.find(file);
       if (known == connections.end() || !known->second.goes_on) continue;
-      HeldConnection connection;
-      connection.process = i;
-      connection.fd = fd;
-      connection.socket = &std::get<InetSocket>(file->body);
-      connection.options = *connection.socket->options;
-      Merge(known->second.options, &connection.options);
-      connection.shut_for_reading = known->second.shut_for_reading;
-      held.push_back(std::move(connection));
+      held.push_back(Held(file, known->second));
+      held.back().process = i;
+      held.back().fd = fd;
       connections.erase(known);
     }
   }
+  for (const Command& command : program) {  // what only messages carry
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    if (open == nullptr) continue;
+    const File* file = open->file.get();
+    const auto known = connections.find(file);
+    if (known == connections.end() || !known->second.goes_on) continue;
+    held.push_back(Held(file, known->second));
+    connections.erase(known);
+  }
   return held;
+}
+
+CarriedConnections CarriedOf(const std::vector<HeldConnection>& connections) {
+  CarriedConnections carried;
+  for (std::uint32_t i = 0; i < connections.size(); ++i) {
+    if (!connections[i].process) carried.emplace(connections[i].file, i);
+  }
+  return carried;
 }
 
 }  // namespace crgen::restorer

@@ -75,8 +75,7 @@ void RemoveLeftNames(const Program& program, const NamespaceOptions& options,
   const std::vector<Mount>* mounts = OwnMounts(program);
   HostFiles places;
   if (mounts != nullptr) HoldPlaces(options, &places);
-  const preflight::RootView root(mounts, places);
-  RemoveSocketFiles(program, root, records.board);
+  RemoveSocketFiles(program, mounts, places, records.board);
   RemoveMomentaryNames(records.names, mounts, places);
 }
 

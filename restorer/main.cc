@@ -27,6 +27,7 @@
 #include "preflight/preflight.h"
 #include "restorer/arguments.h"
 #include "restorer/consent.h"
+#include "restorer/handed_over.h"
 #include "restorer/left_names.h"
 #include "restorer/namespaces.h"
 #include "restorer/outside_sockets.h"
@@ -172,6 +173,8 @@ void CheckPlan(Arguments& arguments, Plan* plan, HostFiles* files, Diagnostics& 
   }
   AddFoundByDumper(program, &arguments.options.namespaces);
   CheckConsent(program, arguments, diag);
+  const std::string twice = SpellAsPlanned(program, &arguments.options.inherited);
+  if (!twice.empty()) return diag.Error(plan->name, twice);
   if (!arguments.dry_run) LookAtHost(program, arguments, files, diag);
 }
 

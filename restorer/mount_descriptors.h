@@ -10,10 +10,13 @@ inline int32_t RootFd(const Setup* setup, int32_t space) { return setup->root_fd
 inline int32_t MountNamespaceFd(const Setup* setup, int32_t space) {
   return setup->root_fd + setup->mount_namespaces + space;
 }
+inline int32_t HiddenFolderFd(const Setup* setup, int32_t number) {
+  const int32_t count = setup->mount_namespaces;
+  return setup->root_fd + (count > 1 ? 2 * count : count) + number;
+}
 /// Behind all numbers that the executor keeps for the whole time.
 inline int32_t FirstFreeFd(const Setup* setup) {
-  const int32_t count = setup->mount_namespaces;
-  return setup->root_fd + (count > 1 ? 2 * count : count);
+  return HiddenFolderFd(setup, setup->hidden_folders);
 }
 
 }  // namespace crgen::restorer

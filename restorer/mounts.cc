@@ -342,8 +342,15 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
     groups.push_back({step.from ? static_cast<std::int32_t>(*step.from) : -1,
                       static_cast<std::int32_t>(step.to), step.propagation});
   }
-  return {arena.Copy(steps), static_cast<std::uint32_t>(steps.size()), arena.Copy(groups),
-          static_cast<std::uint32_t>(groups.size())};
+  std::vector<HiddenFolder> folders;
+  for (const FolderInMount& folder : services.hidden_folders) {
+    const std::string& below = folder.below;
+    folders.push_back({static_cast<std::int32_t>(by_id.at(folder.mount)),
+                       arena.Text(below.empty() ? "." : below)});
+  }
+  return {arena.Copy(steps),   static_cast<std::uint32_t>(steps.size()),
+          arena.Copy(groups),  static_cast<std::uint32_t>(groups.size()),
+          arena.Copy(folders), static_cast<std::uint32_t>(folders.size())};
 }
 
 }  // namespace crgen::restorer

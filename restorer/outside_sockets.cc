@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "dsl/references.h"
+#include "model/files/key_spelling.h"
 #include "model/printable.h"
 #include "preflight/socket_holder.h"
 #include "restorer/cleanup.h"
@@ -174,7 +175,8 @@ void ConnectOutside(const Program& program, const OutsideSockets& allowed, bool 
     const auto* socket = open == nullptr ? nullptr : As<UnixSocket>(*open->file);
     if (socket == nullptr || !open->file->external || !socket->peer_name) continue;
     const std::string& key = *open->file->external;
-    if ((!allowed.all && !allowed.keys.contains(key)) || inherited->contains(key)) continue;
+    if ((!allowed.all && !allowed.keys.contains(PlainKey(key))) || inherited->contains(key))
+      continue;
     Problem problem;
     const int fd = Make(*open->file, *socket, openers.Of(i), connects, around, &record, &problem);
     inherited->emplace(key, fd);

@@ -58,6 +58,7 @@ enum class OpKind : uint32_t {
   kSend,
   kShutdown,
   kSetOptions,
+  kKeep,
   kClocks,
   kEnterCgroups,
   kMounts,
@@ -279,18 +280,6 @@ struct ClocksOp {
   TimeOp boottime;
 };
 
-struct CgroupMove {
-  const char* gate;  ///< its name in the service directory
-  const char* name;  ///< of the cgroup, for messages
-};
-/// The places that the new namespace is to have as roots, then where the process is to be.
-struct CgroupsOp {
-  const CgroupMove* prefixes;
-  uint32_t prefix_count;  ///< 0: no namespace
-  const CgroupMove* moves;
-  uint32_t count;
-};
-
 /// When a step was reached, had nothing more to wait for, and was done: nanoseconds of
 /// CLOCK_REALTIME, which no time namespace moves. 0: not yet.
 struct StepTimes {
@@ -336,6 +325,7 @@ struct Op {
     EnterMountsOp enter_mounts;
     SocketOptionsOp options;
     ShutdownOp shutdown;
+    KeepOp keep;
   };
 };
 
@@ -478,11 +468,11 @@ struct Setup {
   int32_t source_fd;    ///< a pidfd of the supervisor, to take over what it holds
   bool user_namespace;  ///< all are in one of the plan's own: nobody has rights outside
   /// The roots of the tree's own mount namespaces, one behind the other, and behind them, if there
-  /// are several, the namespaces.
+  /// are several, the namespaces; then the folders that mounts hide.
   int32_t root_fd;
-  int32_t mount_namespaces;  ///< how many
-  uint32_t threads;          ///< of all processes that resume
-  SocketOwner own;           ///< what all processes are until the end
+  int32_t mount_namespaces, hidden_folders;  ///< how many
+  uint32_t threads;                          ///< of all processes that resume
+  SocketOwner own;                           ///< what all processes are until the end
   // Where the supervisor has its vdso, and where the arena keeps it.
   uint64_t vdso_at, vvar_at, vdso_park, vvar_park;
   const uint64_t* vdso_sizes;

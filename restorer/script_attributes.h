@@ -58,4 +58,16 @@ struct PosixTimerState {
   uint64_t left_seconds, left_nanoseconds;
 };
 
+struct CgroupMove {
+  const char* gate;  ///< its name in the service directory
+  const char* name;  ///< of the cgroup, for messages
+};
+/// The places that the new namespace is to have as roots, then where the process is to be.
+struct CgroupsOp {
+  const CgroupMove* prefixes;
+  uint32_t prefix_count;  ///< 0: no namespace
+  const CgroupMove* moves;
+  uint32_t count;
+};
+
 }  // namespace crgen::restorer

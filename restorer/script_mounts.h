@@ -33,6 +33,12 @@ struct MountStep {
   const char* mountpoint;     ///< for messages
 };
 
+/// A folder that mounts which come later hide: who needs it gets a descriptor (HiddenFolderFd()).
+struct HiddenFolder {
+  int32_t step;
+  const char* below;  ///< from the root of that mount
+};
+
 /// What is done to mounts when all are there.
 struct GroupStep {
   int32_t from;  ///< whose groups it joins; -1: none
@@ -50,6 +56,8 @@ struct MountsOp {
   uint32_t count;
   const GroupStep* groups;
   uint32_t group_count;
+  const HiddenFolder* folders;
+  uint32_t folder_count;
 };
 
 }  // namespace crgen::restorer

@@ -63,6 +63,13 @@ struct ShutdownOp {
   int32_t how;
 };
 
+/// The supervisor gets a descriptor, through a socket that it has.
+struct KeepOp {
+  int32_t fd;
+  int32_t keeper;   ///< its number there
+  uint32_t number;  ///< what is sent along
+};
+
 /// On the board: the file of a unix socket. While bind(2) makes it, it is told by its owner.
 struct MadeFile {
   enum : uint32_t { kNone, kBinding, kMade } state;
@@ -71,6 +78,12 @@ struct MadeFile {
   uint64_t inode;
 };
 
+/// Where such a root (SocketName::link) has proc(5): no part of a name is as long.
+inline constexpr char kNameProc[] =
+    "crrestore-proc-0123456789012345678901234567890123456789012345678901234567890123456789"
+    "01234567890123456789012345678901234567890123456789";
+static_assert(sizeof kNameProc > 108);
+
 /// An address of a unix socket, and where it means what it says.
 struct SocketName {
   const void* address;  ///< struct sockaddr_un
@@ -78,9 +91,17 @@ struct SocketName {
   bool has_file;          ///< no abstract one
   const char* path;       ///< as in the address; of an abstract name for people
   const char* directory;  ///< where a relative path begins; null: it is absolute
-  const char* folder;     ///< where the file is
+  const char* folder;     ///< where the file is, from the root where it is looked up
   const char* base;       ///< its name there
-  MadeFile* made;         ///< null: nobody has to know
+  // Where it is looked up: from the root of a mount namespace, and there perhaps another one.
+  int32_t from;       ///< -1: that of the process
+  const char* below;  ///< null: that one
+  /// A descriptor of the folder, which mounts hide; -1: the path leads there.
+  int32_t hidden;
+  // Such a folder is at the end of a path, below a root that has nothing else; null: it needs none.
+  const char* parent;  ///< of the folder
+  const char* link;    ///< to it
+  MadeFile* made;      ///< null: nobody has to know
   /// The service descriptor of an empty root of its own, where the file is out of everybody's way;
   /// null: it is the one that everybody sees.
   const char* root;

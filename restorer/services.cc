@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 
@@ -15,8 +17,10 @@
 #include "preflight/descriptors.h"
 #include "restorer/descriptor_limit.h"
 #include "restorer/files/files.h"
+#include "restorer/files/inet_socket.h"
 #include "restorer/namespaces.h"
 #include "restorer/problem.h"
+#include "restorer/supervisor_calls.h"
 #include "restorer/unlinked.h"
 #include "restorer/user_namespace.h"
 
@@ -38,6 +42,23 @@ std::string PrepareFiles(const Program& program, Services* services) {
           file.body);
     });
     if (!problem.empty()) return problem;
+  }
+  return "";
+}
+
+/// Where there are connections: who builds the tree may close some that only messages carry.
+std::string MakeKeeper(const Program& program, Services* services) {
+  const bool any = std::ranges::any_of(program, [](const Command& command) {
+    const auto* open = std::get_if<OpenFile>(&command.body);
+    return open != nullptr && IsConnection(*open->file);
+  });
+  if (!any || services->tcp_close) return "";
+  constexpr int kMostBuffer = 0x3fffffff;
+  if (FailsOnPurpose() ||
+      socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, services->keeper.data()) != 0 ||
+      setsockopt(services->keeper[0], SOL_SOCKET, SO_SNDBUFFORCE, &kMostBuffer,
+                 sizeof kMostBuffer) != 0) {
+    return ErrorText("socketpair, for connections");
   }
   return "";
 }
@@ -66,6 +87,8 @@ std::string OpenServices(const Program& program, Services* services) {
   std::string problem = PrepareFiles(program, services);
   EndDying(*services);
   services->terminals.Made();
+  if (!problem.empty()) return problem;
+  problem = MakeKeeper(program, services);
   if (!problem.empty()) return problem;
   problem = PreparePipes(program, services);
   if (!problem.empty()) return problem;

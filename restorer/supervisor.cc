@@ -116,8 +116,9 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   }
   const ForegroundGroups shown = terminals_.Foreground();
   terminals_.Close();
-  Connections connections(script_, files_);
+  Connections connections(script_, files_, keeper_[1]);
   std::string problem = connections.Take();
+  for (const int fd : keeper_) close(fd);
   if (problem.empty()) problem = connections.Start();
   if (problem.empty() && lock.has_found()) problem = handover.CheckAlive();
   if (problem.empty()) problem = lock.Remove();
@@ -179,6 +180,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   if (std::string problem = OpenServices(program_, &services); !problem.empty()) {
     return {problem, -1};
   }
+  keeper_ = services.keeper;
   service_ = services.fd;
   source_ = services.pidfd;
   for (const auto& [inode, fd] : services.memfds) made_.push_back(std::stoi(fd));

@@ -2,6 +2,7 @@
 // Runs a script: starts the root, waits until everything is built, and hands over.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
@@ -56,6 +57,7 @@ class Supervisor {
   Script script_;
   std::unique_ptr<Watch> watch_;
   int service_ = -1;
+  std::array<int, 2> keeper_ = {-1, -1};
   int source_ = -1;               ///< a pidfd of this process
   std::vector<int> made_;         ///< descriptions for the processes, until they have them
   std::map<FileId, int> groups_;  ///< of them, what it has made itself

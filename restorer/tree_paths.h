@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "model/hidden_folder.h"
 #include "model/mount_paths.h"
 #include "model/rare.h"
 
@@ -40,6 +41,10 @@ class TreePaths {
 
   /// Whether the file system of `mount`, which the plan has, is made for the tree.
   bool IsMadeAnew(std::uint64_t mount) const;
+  /// As model/hidden_folder.h has it. REQUIRES: !IsOwn().
+  std::optional<std::string> HiddenIn(std::uint64_t mount, const std::string& folder) const {
+    return crgen::HiddenIn(*mounts_, mount, folder);
+  }
 
   /// What an absolute path leads to, on the mount in which it is to lie: that may be mounted
   /// nowhere yet. `flags`: O_NOFOLLOW, O_DIRECTORY. Gives a descriptor made with O_PATH; -1: errno,

@@ -24,7 +24,8 @@ std::optional<Refusal> Invalid(std::string fact) { return Refusal{"EINVAL", std:
 
 std::optional<Refusal> RefusedAddress(const UnixSocket& socket) {
   if (!socket.name) {
-    if (socket.unlinked_name || socket.name_directory || socket.permissions) {
+    if (socket.unlinked_name || socket.name_directory || socket.name_root || socket.mount ||
+        socket.permissions) {
       return Invalid("a socket without a name has no file and no directory");
     }
     return std::nullopt;
@@ -39,12 +40,19 @@ std::optional<Refusal> RefusedAddress(const UnixSocket& socket) {
     return Invalid("permissions are those of a socket file");
   }
   if (socket.IsAbstract()) {
-    if (socket.unlinked_name || socket.name_directory) {
+    if (socket.unlinked_name || socket.name_directory || socket.name_root || socket.mount) {
       return Invalid("an abstract name has no file and no directory");
     }
     return std::nullopt;
   }
   if (name.find('\0') != std::string::npos) return Invalid("the name contains a NUL");
+  if (socket.unlinked_name && (socket.name_root || socket.mount)) {
+    return Invalid("what no path leads to is below no root and in no mount");
+  }
+  if (socket.name_root && (name.front() != '/' || !IsCanonical(socket.name_root->bytes) ||
+                           socket.name_root->bytes == "/")) {
+    return Invalid("name_root is an absolute path, not \"/\", of an absolute name");
+  }
   if (!socket.name_directory) {
     if (name.front() == '/' || socket.unlinked_name) return std::nullopt;
     return Invalid("a relative name begins in a name_directory");
@@ -122,10 +130,23 @@ FileRules<UnixSocket>::~FileRules() {
   }
 }
 
-FileRules<UnixSocket>::Name FileRules<UnixSocket>::NameOf(const UnixSocket& socket) {
-  if (socket.IsAbstract()) return {socket.socket_type.value, socket.name->bytes};
-  const std::string directory = socket.name_directory ? socket.name_directory->bytes + "/" : "";
-  return {0, directory + socket.name->bytes};
+FileRules<UnixSocket>::Name FileRules<UnixSocket>::NameOf(const Kernel& kernel,
+                                                          const UnixSocket& socket) {
+  if (socket.IsAbstract()) return {socket.socket_type.value, socket.name->bytes, 0};
+  const std::string path = socket.Path();
+  const MountNamespaces* made = kernel.files.Of<RegularFile>().mounts();
+  if (made == nullptr || socket.unlinked_name) return {0, path, 0};
+  if (socket.mount) return {0, path, *socket.mount};
+  const auto& entered = kernel.executor().attributes->setns;
+  return {0, path, made->Of(entered ? entered->mnt : std::nullopt).MountOf(path)->id};
+}
+
+std::optional<Refusal> FileRules<UnixSocket>::RefusedMount(const Kernel& kernel,
+                                                           const UnixSocket& socket) {
+  if (!socket.mount) return std::nullopt;
+  const MountNamespaces* made = kernel.files.Of<RegularFile>().mounts();
+  if (made != nullptr && made->Find(*socket.mount) != nullptr) return std::nullopt;
+  return Invalid("mount " + std::to_string(*socket.mount) + " is none of the root's `mounts`");
 }
 
 std::shared_ptr<SocketObject> FileRules<UnixSocket>::Find(SocketId id) const {
@@ -151,9 +172,10 @@ std::optional<Refusal> FileRules<UnixSocket>::Check(const File& file,
 }
 
 /// bind(2).
-std::optional<Refusal> FileRules<UnixSocket>::RefusedName(const UnixSocket& socket) const {
+std::optional<Refusal> FileRules<UnixSocket>::RefusedName(const Kernel& kernel,
+                                                          const UnixSocket& socket) const {
   if (!socket.name || socket.unlinked_name) return std::nullopt;
-  const auto known = names_.find(NameOf(socket));
+  const auto known = names_.find(NameOf(kernel, socket));
   if (known == names_.end()) return std::nullopt;
   const std::shared_ptr<SocketObject> there = known->second.lock();
   if (there == nullptr) return std::nullopt;
@@ -210,9 +232,9 @@ std::optional<Refusal> FileRules<UnixSocket>::RefusedPair(const Kernel& kernel,
   if (!socket.connect_to) {
     if (peer.accept_from) return Invalid("accept_from stands beside connect_to");
     const bool same = socket.name && peer.name && !socket.unlinked_name && !peer.unlinked_name &&
-                      NameOf(socket) == NameOf(peer);
+                      NameOf(kernel, socket) == NameOf(kernel, peer);
     if (same) return Refusal{"EADDRINUSE", "both ends have the name " + ValueText(*peer.name)};
-    return RefusedName(peer);
+    return RefusedName(kernel, peer);
   }
   if (IsDatagram(socket)) return Invalid("a datagram socket is not accepted");
   if (!peer.accept_from) return Invalid("a peer of what connects has accept_from");
@@ -227,7 +249,8 @@ std::optional<Refusal> FileRules<UnixSocket>::RefusedPair(const Kernel& kernel,
                    check::NameOf(from.socket_id) + ", not the one that connect_to names");
   }
   if (peer.permissions || !(peer.name == from.name) ||
-      !(peer.name_directory == from.name_directory) || peer.unlinked_name != from.unlinked_name) {
+      !(peer.name_directory == from.name_directory) || !(peer.name_root == from.name_root) ||
+      !(peer.mount == from.mount) || peer.unlinked_name != from.unlinked_name) {
     return Invalid("an accepted socket has the name of its listener, and no permissions");
   }
   return std::nullopt;
@@ -244,7 +267,8 @@ std::optional<Refusal> FileRules<UnixSocket>::CheckOpening(const Kernel& kernel,
     return Invalid("what comes from outside is no end of a pair");
   }
   if (socket.accept_from) return Invalid("accept_from is of a `peer`");
-  if (auto refused = RefusedName(socket)) return refused;
+  if (auto refused = RefusedMount(kernel, socket)) return refused;
+  if (auto refused = RefusedName(kernel, socket)) return refused;
   if (socket.connect_to) {
     const auto target = Find(SocketId{socket.connect_to->value});
     if (auto refused = RefusedTarget(socket, target.get(), peer != nullptr)) return refused;
@@ -252,6 +276,7 @@ std::optional<Refusal> FileRules<UnixSocket>::CheckOpening(const Kernel& kernel,
   if (peer != nullptr) {
     const auto* other = As<UnixSocket>(*peer);
     if (other == nullptr) return Invalid("the ends are of two types");
+    if (auto refused = RefusedMount(kernel, *other)) return refused;
     return RefusedPair(kernel, socket, *other);
   }
   if (socket.state == kConnected && !socket.connect_to) {
@@ -260,7 +285,8 @@ std::optional<Refusal> FileRules<UnixSocket>::CheckOpening(const Kernel& kernel,
   return std::nullopt;
 }
 
-std::shared_ptr<SocketObject> FileRules<UnixSocket>::Make(Description& description,
+std::shared_ptr<SocketObject> FileRules<UnixSocket>::Make(const Kernel& kernel,
+                                                          Description& description,
                                                           const UnixSocket& socket) {
   auto object = std::make_shared<SocketObject>();
   object->opened = socket;
@@ -273,17 +299,17 @@ std::shared_ptr<SocketObject> FileRules<UnixSocket>::Make(Description& descripti
   }
   object->permissions = std::make_shared<const std::optional<FilePermissions>>(socket.permissions);
   if (socket.name && !socket.unlinked_name && !description.file->external) {
-    names_[NameOf(socket)] = object;
+    names_[NameOf(kernel, socket)] = object;
   }
   return object;
 }
 
 void FileRules<UnixSocket>::Opened(const Kernel& kernel, Description& description,
                                    const UnixSocket& socket, Description* peer) {
-  const std::shared_ptr<SocketObject> object = Make(description, socket);
+  const std::shared_ptr<SocketObject> object = Make(kernel, description, socket);
   if (peer != nullptr) {
     const UnixSocket& body = std::get<UnixSocket>(peer->file->body);
-    const std::shared_ptr<SocketObject> other = Make(*peer, body);
+    const std::shared_ptr<SocketObject> other = Make(kernel, *peer, body);
     object->peer = other;
     if (body.state == kConnected) other->peer = object;
     if (body.accept_from) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -59,16 +60,19 @@ class FileRules<UnixSocket> : public PlainRules<UnixSocket> {
                Diagnostics& diag) const;
 
  private:
-  using Name = std::pair<std::uint32_t, std::string>;  ///< type, or 0 for a path; address
+  /// Type, or 0 for a path; address; mount.
+  using Name = std::tuple<std::uint32_t, std::string, std::uint64_t>;
 
-  static Name NameOf(const UnixSocket& socket);
+  static Name NameOf(const Kernel& kernel, const UnixSocket& socket);
+  static std::optional<Refusal> RefusedMount(const Kernel& kernel, const UnixSocket& socket);
   std::shared_ptr<SocketObject> Find(SocketId id) const;
-  std::optional<Refusal> RefusedName(const UnixSocket& socket) const;
+  std::optional<Refusal> RefusedName(const Kernel& kernel, const UnixSocket& socket) const;
   std::optional<Refusal> RefusedTarget(const UnixSocket& socket, const SocketObject* target,
                                        bool accepted) const;
   std::optional<Refusal> RefusedPair(const Kernel& kernel, const UnixSocket& socket,
                                      const UnixSocket& peer) const;
-  std::shared_ptr<SocketObject> Make(Description& description, const UnixSocket& socket);
+  std::shared_ptr<SocketObject> Make(const Kernel& kernel, Description& description,
+                                     const UnixSocket& socket);
 
   std::unordered_map<SocketId, std::weak_ptr<SocketObject>> objects_;
   std::map<Name, std::weak_ptr<SocketObject>> names_;

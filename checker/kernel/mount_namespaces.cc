@@ -53,7 +53,7 @@ bool Kernel::FindItsMount(const std::shared_ptr<const File>& file,
   if (file == nullptr) return true;
   return std::visit(
       [&]<typename Body>(const Body& body) {
-        if constexpr (requires { body.mount; }) {
+        if constexpr (requires { body.mount, body.path; }) {
           if (body.mount) return Passes(RefusedMount(*body.mount, body.path.bytes));
           const Rare<std::uint64_t> mount = MountOf(body.path.bytes);
           if (!mount) return true;

@@ -23,6 +23,11 @@ struct Describe<UnixSocket> {
       Optional("backlog", &UnixSocket::backlog, "with state `listening`: listen(2)"),
       Optional("name", &UnixSocket::name, "bind(2), as it is given; abstract: with leading NUL"),
       Optional("name_directory", &UnixSocket::name_directory, "where a relative `name` begins"),
+      Optional("name_root", &UnixSocket::name_root,
+               "the root below which an absolute `name` was bound; absent: `/`"),
+      Optional("mount", &UnixSocket::mount,
+               "the id of the mount that the file is in, also one that others hide; its namespace "
+               "is where the path begins; absent: where the path leads for who opens it"),
       Optional("unlinked_name", &UnixSocket::unlinked_name, "no path leads to it; default false"),
       Optional("connect_to", &UnixSocket::connect_to,
                "connect(2) to the socket with that id, by its name; to a listener without `peer`: "

@@ -45,7 +45,8 @@ class Planner {
 
  private:
   /// Sockets of one name are one listener and what it has accepted.
-  using Name = std::tuple<std::uint32_t, std::string, std::string, bool>;
+  using Name =
+      std::tuple<std::uint32_t, std::string, std::string, bool, std::string, std::uint64_t>;
 
   const UnixSocket& SocketAt(FileIndex file) const {
     return std::get<UnixSocket>(snapshot_.files[file]->body);
@@ -249,9 +250,12 @@ class Planner {
   }
 
   static Name NameOf(const UnixSocket& socket) {
-    return {socket.socket_type.value, socket.name->bytes,
+    return {socket.socket_type.value,
+            socket.name->bytes,
             socket.name_directory ? socket.name_directory->bytes : std::string(),
-            socket.unlinked_name};
+            socket.unlinked_name,
+            socket.name_root ? socket.name_root->bytes : std::string(),
+            socket.mount ? *socket.mount : 0};
   }
   /// Whether its name can only be had by bind(2) of one socket, and then by accept(2).
   static bool HasUniqueName(const UnixSocket& socket) {

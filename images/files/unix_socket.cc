@@ -154,17 +154,6 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
   if (!outside) CheckAnonymousFlags(from.flags(), place);
   place.AtMost(".shutdown", from.shutdown(), kBoth);
   TakeName(from, place, &body);
-  if (!outside && body.HasFile() && from.mnt_id() > 0 &&
-      loader.MountNamespaceOf(static_cast<std::uint64_t>(from.mnt_id()))) {
-    file->unsupported =
-        "socket " + body.name->bytes + " in a mount namespace that is not the root's";
-  } else if (!outside && body.HasFile() && from.mnt_id() > 0) {
-    const bool relative = !body.name->bytes.starts_with('/');
-    const std::string folder = relative && body.name_directory ? body.name_directory->bytes : "";
-    loader.path_places.push_back({static_cast<std::uint64_t>(from.mnt_id()),
-                                  folder + (relative ? "/" : "") + body.name->bytes,
-                                  at.Where("usk.mnt_id")});
-  }
   if (file->unsupported.empty() && !outside) {
     SocketOptions options = LocalSocketOptionsOf(from.opts(), place);
     if (options != SocketOptions()) file->late.push_back(SocketOptionsSetting{std::move(options)});
@@ -182,13 +171,15 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
                       {},
                       outside,
                       false,
-                      body});
+                      body,
+                      from.mnt_id() > 0 ? static_cast<std::uint64_t>(from.mnt_id()) : 0});
   file->body = std::move(body);
   return Result::kOk;
 }
 
 void FileLoaderOf<UnixSocket>::Finish(Loader& loader) {
   FindFiles(loader);
+  FindPlaces(loader);
   CheckNamespaces(loader);
   JoinPeers(loader);
   AddQueues(loader);
@@ -321,14 +312,6 @@ bool FileLoaderOf<UnixSocket>::TakeRights(const Packet& packet, Loader& loader,
     if (file->file < 0) {
       loader.diag.Unsupported(packet.where + ".scm.rights",
                               "a message that carries " + loader.unsupported_files.at(id).what,
-                              Loss::kQueues);
-      return false;
-    }
-    // At the hand-over a connection is taken over from who has it.
-    const auto* inet = As<InetSocket>(*loader.snapshot.files[file->file]);
-    if (inet != nullptr && inet->stream && !loader.has_descriptor[file->file]) {
-      loader.diag.Unsupported(packet.where + ".scm.rights",
-                              "a message that carries a TCP connection, which nobody else has",
                               Loss::kQueues);
       return false;
     }

@@ -35,6 +35,8 @@ class FileLoaderOf<UnixSocket> : public FileLoader {
     bool is_outside = false;          ///< stands for a peer that is not of the tree
     bool comes_from_outside = false;  ///< its peer is not of the tree
     UnixSocket body;
+    std::uint64_t mount = 0;      ///< in which the file of its name is; 0: not known
+    bool has_known_root = false;  ///< below which it was bound
   };
   /// An entry of sk-queues.img.
   struct Packet {
@@ -46,6 +48,7 @@ class FileLoaderOf<UnixSocket> : public FileLoader {
   };
 
   void FindFiles(Loader& loader);
+  void FindPlaces(Loader& loader);
   void CheckNamespaces(Loader& loader);
   void JoinPeers(Loader& loader);
   void JoinPeer(std::size_t socket, Loader& loader);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <string>
 #include <tuple>
 
@@ -45,7 +44,7 @@ std::string SocketList(const std::vector<std::uint64_t>& inodes) {
 /// Files can be renamed, and lie below other roots, so that several were bound to one path.
 void FileLoaderOf<UnixSocket>::CheckNames(Loader& loader) {
   // A path is that of all types, an abstract name of one type in one network namespace.
-  using Address = std::tuple<std::uint32_t, std::uint32_t, std::string>;
+  using Address = std::tuple<std::uint64_t, std::uint64_t, std::string>;
   std::map<Address, std::vector<std::size_t>> bearers;
   for (std::size_t i = 0; i < sockets_.size(); ++i) {
     const Socket& socket = sockets_[i];
@@ -55,7 +54,7 @@ void FileLoaderOf<UnixSocket>::CheckNames(Loader& loader) {
     if (body.IsAbstract()) {
       bearers[{body.socket_type.value, socket.namespace_id, body.name->bytes}].push_back(i);
     } else if (body.name->bytes.starts_with('/') || body.name_directory) {
-      bearers[{0, 0, ShortPath(body.Path())}].push_back(i);
+      bearers[{0, socket.mount, ShortPath(body.Path())}].push_back(i);
     }
   }
   for (const auto& [address, sockets] : bearers) {
@@ -67,7 +66,7 @@ void FileLoaderOf<UnixSocket>::CheckName(const std::vector<std::size_t>& bearers
   const auto body_of = [&](std::size_t i) -> const UnixSocket& { return sockets_[i].body; };
   const auto has_form = [&](std::size_t i, const UnixSocket& of) {
     return body_of(i).socket_type == of.socket_type && body_of(i).name == of.name &&
-           body_of(i).name_directory == of.name_directory;
+           body_of(i).name_directory == of.name_directory && body_of(i).name_root == of.name_root;
   };
   // The listener, or one that stands for those that it was accepted with.
   std::vector<std::size_t> bound, connected, others;
@@ -109,37 +108,6 @@ void FileLoaderOf<UnixSocket>::CheckName(const std::vector<std::size_t>& bearers
     loader.diag.Essential(where, fact +
                                      ", each of which was bound to it: files were renamed, or lie "
                                      "below other roots, and no image says which is where");
-  }
-}
-
-/// bind(2) begins in the root of who calls it, and the kernel keeps the name as it was given.
-void FileLoaderOf<UnixSocket>::WarnOfRoots(Loader& loader) {
-  std::unordered_map<FileIndex, const Socket*> named;
-  for (const Socket& socket : sockets_) {
-    if (socket.file < 0 || !socket.body.HasFile()) continue;
-    if (socket.body.name->bytes.starts_with('/')) named.emplace(socket.file, &socket);
-  }
-  if (named.empty()) return;
-  std::set<std::string> said;  // a listener and what it has accepted have one name
-  for (std::size_t p = 0; p < loader.snapshot.processes.size(); ++p) {
-    const Process& process = loader.snapshot.processes[p];
-    if (process.table < 0 || process.attributes == nullptr || !process.attributes->fs) continue;
-    const std::string& root = process.attributes->fs->root.bytes;
-    if (root == "/") continue;
-    for (const Descriptor& slot : loader.snapshot.tables[process.table].slots) {
-      const auto found = named.find(slot.file);
-      if (found == named.end()) continue;
-      const Socket& socket = *found->second;
-      named.erase(found);
-      const std::string name = Printable(socket.body.name->bytes);
-      if (!said.insert(name).second) continue;
-      loader.diag.NotRestorable(
-          socket.where + ".name",
-          "\"" + name + "\", held by process " + std::to_string(loader.snapshot.tree.nodes[p].pid) +
-              ", whose root is " + Printable(root) +
-              ": no image says below which root it was bound; it comes back as " + name +
-              " of the mount namespace's root");
-    }
   }
 }
 

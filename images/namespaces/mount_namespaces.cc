@@ -73,7 +73,7 @@ void Loader::CheckPathPlaces() {
   }
   const MountNamespaces namespaces(root->mounts);
   for (const PathPlace& place : path_places) {
-    if (!IsCanonical(place.path)) continue;  // a name of a socket, as it was given to bind(2)
+    if (!IsCanonical(place.path)) continue;
     const Mount* mount = namespaces.Of(MountNamespaceOf(place.mount)).MountOf(place.path);
     if (mount->id == place.mount) continue;
     // Whoever opens it would open another file.

@@ -33,6 +33,8 @@ struct UnixSocket {
   std::optional<std::uint32_t> backlog;  ///< listen(2)
   std::optional<Text> name;              ///< as it was bound; abstract: with the leading NUL
   Rare<Text> name_directory;             ///< where a relative name begins
+  Rare<Text> name_root;                  ///< below which an absolute one is; absent: below `/`
+  Rare<std::uint64_t> mount;             ///< of the file; absent: where the path leads
   bool unlinked_name = false;            ///< no path leads to the socket
   std::optional<SocketReference>
       connect_to;                           ///< a listener that has not accepted; a datagram socket
@@ -44,9 +46,9 @@ struct UnixSocket {
   bool IsAbstract() const { return name && !name->bytes.empty() && name->bytes.front() == '\0'; }
   /// Whether a file has the name.
   bool HasFile() const { return name && !IsAbstract() && !unlinked_name; }
-  /// From the root that the name is below. REQUIRES: a name that is not abstract.
+  /// From the root of the mount namespace. REQUIRES: a name that is not abstract.
   std::string Path() const {
-    if (name->bytes.starts_with('/')) return name->bytes;
+    if (name->bytes.starts_with('/')) return (name_root ? name_root->bytes : "") + name->bytes;
     return (name_directory ? name_directory->bytes : "") + "/" + name->bytes;
   }
   friend bool operator==(const UnixSocket&, const UnixSocket&) = default;

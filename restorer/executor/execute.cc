@@ -188,6 +188,8 @@ void Executor::Execute() {
       return TakeIds(*this);
     case OpKind::kSend:
       return SendQueue(*this, op->send);
+    case OpKind::kKeep:
+      return KeepDescriptor(*this, op->keep);
     case OpKind::kSetOptions:
       return SetSocketOptions(*this, op->options);
     case OpKind::kNothing:

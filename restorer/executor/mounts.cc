@@ -141,6 +141,17 @@ struct Mounter {
     for (int32_t bind = step.first_bind; bind >= 0; bind = mounts.steps[bind].next_bind) {
       Put(mounts.steps[bind], bind, Bind(mounts.steps[bind]));
     }
+    KeepFolders(index);
+  }
+
+  /// While nothing hides them.
+  void KeepFolders(int32_t index) const {
+    for (uint32_t i = 0; i < mounts.folder_count; ++i) {
+      const HiddenFolder& folder = mounts.folders[i];
+      if (folder.step != index) continue;
+      const MountStep& step = mounts.steps[index];
+      PutAt(step, HiddenFolderFd(caller.setup, (int32_t)i), Find(step, index, folder.below));
+    }
   }
 
   void Share(const GroupStep& group) {

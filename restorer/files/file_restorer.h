@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "dsl/commands.h"
@@ -24,6 +25,9 @@
 #include "restorer/tree_paths.h"
 
 namespace crgen::restorer {
+
+/// Those that only messages carry when all is built: their numbers in Script::connections.
+using CarriedConnections = std::unordered_map<const File*, std::uint32_t>;
 
 /// A pipe that the supervisor has made, because several commands open it.
 struct HeldPipe {
@@ -44,6 +48,12 @@ inline std::string LinkKey(const Text& path, const Text& link, const Rare<std::u
   return path.bytes + '\0' + link.bytes + (mount ? '\0' + std::to_string(*mount) : "");
 }
 
+/// A folder, from the root of its mount.
+struct FolderInMount {
+  std::uint64_t mount;
+  std::string below;
+};
+
 class Cgroups;
 class NameRecord;
 class UserHolder;
@@ -62,11 +72,14 @@ struct Services {
   std::map<SocketId, HandedOn> handed_on;        ///< by listeners to their connections
   std::map<SocketId, std::size_t> socket_files;  ///< their places in Script::socket_files
   std::map<SocketId, std::string> name_roots;    ///< for names that no path leads to
+  std::map<SocketId, std::size_t> hidden_names;  ///< of which the folder is in `hidden_folders`
+  std::vector<FolderInMount> hidden_folders;     ///< by mounts that are mounted later
   std::map<UnlinkedId, std::string> unlinked;    ///< by name: what has no name any more
   std::map<std::string, std::string> linked;     ///< by LinkKey(): what hard links lead to
   std::vector<DumpersLink> links;                ///< to be removed when all is done
   std::map<DeadId, pid_t> dying;                 ///< processes that are to die for PIDFDs
   std::map<FileId, int> made;                    ///< descriptions that it has made
+  std::array<int, 2> keeper = {-1, -1};          ///< sockets: what it is to keep, and comes there
   Terminals terminals;
   OutsideIds ids;
   UserHolder* user = nullptr;           ///< of a user namespace of its own; null: it has none
@@ -102,6 +115,7 @@ struct OpenContext {
   const std::map<SocketId, Pid>& listeners;  ///< who listens at a unix socket
   MadeFile* socket_files;                    ///< on the board
   std::int32_t root_fd;                      ///< of the first mount namespace
+  std::int32_t folder_fd;                    ///< of the first of Services::hidden_folders
   std::int32_t space;                        ///< the number of that of who opens it
 };
 
@@ -140,6 +154,7 @@ struct PlainRestorer {
 struct LateContext {
   const Services& services;
   Arena& arena;
+  const CarriedConnections& carried;
 };
 
 /// Undefined: every kind of LateState has its own, with

@@ -16,11 +16,15 @@ struct FileRestorer<InetSocket> : PlainRestorer<InetSocket> {
 /// Whether the supervisor connects it.
 bool IsConnection(const File& file);
 
-/// The supervisor's, at the hand-over.
+/// The supervisor's, at the hand-over: it gets what nobody has by then.
 template <>
 struct LateRestorer<RepairSetting> {
-  static void Compile(Fd, const RepairSetting&, const File&, LateContext&, Op& op) {
+  static void Compile(Fd fd, const RepairSetting&, const File& file, LateContext& context, Op& op) {
     op.kind = OpKind::kNothing;
+    const auto carried = context.carried.find(&file);
+    if (carried == context.carried.end()) return;
+    op.kind = OpKind::kKeep;
+    op.keep = {fd, context.services.keeper[0], carried->second};
   }
 };
 

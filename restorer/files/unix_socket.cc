@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <unordered_map>
 
 #include "dsl/descriptor_tables.h"
 #include "dsl/references.h"
@@ -28,6 +29,45 @@ bool NeedsRoot(const UnixSocket& socket) {
   return socket.name && socket.unlinked_name && !socket.accept_from;
 }
 
+/// The folder of the name, as an absolute path; whole: from the root of the mount namespace.
+std::string FolderOf(const std::string& path) {
+  const std::size_t last = path.rfind('/');
+  return last == 0 ? "/" : path.substr(0, last);
+}
+
+/// As the address has it: where it begins is a descriptor, or a root of its own.
+std::string FolderInName(const UnixSocket& socket) {
+  const std::string& name = socket.name->bytes;
+  return FolderOf(name.starts_with('/') ? name : "/" + name);
+}
+
+/// Where the file of the name is looked up.
+void FindPlace(const UnixSocket& socket, const OpenContext& context, SocketName* name) {
+  const Services& services = context.services;
+  Arena& arena = context.arena;
+  const auto hidden = services.hidden_names.find(socket.socket_id);
+  if (hidden == services.hidden_names.end()) {
+    if (socket.mount && services.own_mounts) {
+      name->from = context.root_fd + services.space_of.at(*socket.mount);
+    }
+    if (socket.name_root) name->below = arena.Text(socket.name_root->bytes);
+    return;
+  }
+  const std::int32_t folder = context.folder_fd + static_cast<std::int32_t>(hidden->second);
+  const std::string path = FolderInName(socket);
+  name->directory = nullptr;
+  if (path == "/") {  // of a relative name: where it is
+    name->hidden = folder;
+    if (socket.name->bytes.starts_with('/')) name->from = folder;
+    return;
+  }
+  name->hidden = folder;
+  name->root = arena.Text(services.name_roots.at(socket.socket_id));
+  name->parent = arena.Text(FolderOf(path));
+  name->link = arena.Text(path);
+  if (!socket.name->bytes.starts_with('/')) name->directory = arena.Text("/");
+}
+
 /// nullptr: it has none.
 const SocketName* NameOf(const UnixSocket& socket, const OpenContext& context) {
   const Services& services = context.services;
@@ -42,15 +82,17 @@ const SocketName* NameOf(const UnixSocket& socket, const OpenContext& context) {
   name->length = static_cast<std::uint32_t>(offsetof(sockaddr_un, sun_path) + bytes.size());
   name->has_file = !socket.IsAbstract();
   name->path = arena.Text(name->has_file ? bytes : "@" + Printable(bytes.substr(1)));
+  name->from = name->hidden = -1;
   if (!name->has_file) return name;
-  if (!bytes.starts_with('/')) {
+  const bool relative = !bytes.starts_with('/');
+  if (relative) {
     name->directory =
         arena.Text(socket.name_directory ? socket.name_directory->bytes : std::string("/"));
   }
-  const std::string path = socket.Path();
-  const std::size_t last = path.rfind('/');
-  name->folder = arena.Text(last == 0 ? "/" : path.substr(0, last));
-  name->base = arena.Text(path.substr(last + 1));
+  const std::string path = relative ? socket.Path() : bytes;
+  name->folder = arena.Text(FolderOf(path));
+  name->base = arena.Text(path.substr(path.rfind('/') + 1));
+  FindPlace(socket, context, name);
   const auto number = services.socket_files.find(socket.socket_id);
   if (number != services.socket_files.end()) name->made = context.socket_files + number->second;
   if (socket.unlinked_name) name->root = arena.Text(services.name_roots.at(socket.socket_id));
@@ -64,13 +106,16 @@ const SocketName* NameOf(const UnixSocket& socket, const OpenContext& context) {
 }
 
 /// A file system that the restore has made is gone with all that was in it.
-void RemoveMade(const std::string& path, const MadeFile& made, const preflight::RootView& root) {
-  if (root.IsMadeLater(path)) return;
+/// `in`: the mount in which it lies, if others hide that.
+void RemoveMade(const std::string& path, const MadeFile& made, const preflight::RootView& root,
+                const Mount* in) {
+  if (in == nullptr && root.IsMadeLater(path)) return;
   const std::size_t last = path.rfind('/');
   const std::string folder_path = path.substr(0, last + 1);
   // Also behind links that others have made: the file tells whether it is the right place.
-  const int folder = root.IsOwn() ? OpenPath(AT_FDCWD, folder_path, O_DIRECTORY, 0)
-                                  : root.Open(folder_path, O_DIRECTORY);
+  const int folder = in != nullptr  ? root.OpenIn(*in, folder_path, O_DIRECTORY)
+                     : root.IsOwn() ? OpenPath(AT_FDCWD, folder_path, O_DIRECTORY, 0)
+                                    : root.Open(folder_path, O_DIRECTORY);
   if (folder < 0) return;
   const char* base = path.c_str() + last + 1;
   struct stat now;
@@ -87,16 +132,36 @@ void RemoveMade(const std::string& path, const MadeFile& made, const preflight::
   close(folder);
 }
 
-/// Calls `use(socket)` for those whose names are files that the program makes.
+/// Which processes are in another mount namespace than the root.
+using Entered = std::unordered_map<Pid, std::uint64_t>;
+
+void Follow(const Command& command, Entered* entered) {
+  if (const auto* fork = std::get_if<Fork>(&command.body)) {
+    const auto parent = entered->find(command.pid);
+    entered->erase(fork->child_pid);
+    if (parent != entered->end()) entered->emplace(fork->child_pid, parent->second);
+  }
+  const auto* set = std::get_if<SetAttr>(&command.body);
+  if (set == nullptr || !set->attributes->setns) return;
+  entered->erase(command.pid);
+  if (set->attributes->setns->mnt) entered->emplace(command.pid, *set->attributes->setns->mnt);
+}
+
+/// Calls `use(socket, in)` for those whose names are files that the program makes; `in`: the mount
+/// namespace of who opens it.
 template <typename Use>
 void ForEachSocketFile(const Program& program, Use&& use) {
+  Entered entered;
   for (const Command& command : program) {
+    Follow(command, &entered);
     const auto* open = std::get_if<OpenFile>(&command.body);
     if (open == nullptr) continue;
+    const auto known = entered.find(command.pid);
+    const auto in = known == entered.end() ? std::nullopt : std::optional(known->second);
     ForEachOpened(*open, [&](Fd, const File& file, bool) {
       const auto* socket = As<UnixSocket>(file);
       const bool made = socket != nullptr && socket->HasFile() && !socket->accept_from;
-      if (made && !file.external) use(*socket);
+      if (made && !file.external) use(*socket, in);
     });
   }
 }
@@ -118,15 +183,37 @@ int MakeNameRoot(const OutsideIds& ids) {
   return -1;
 }
 
+/// proc(5) in such a root: what is in it can then be a link to what has no path.
+static bool MountProcIn(int root) {
+  if (mkdirat(root, kNameProc, 0700) != 0) return false;
+  const int proc =
+      static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, "/proc", OPEN_TREE_CLONE | O_CLOEXEC));
+  if (proc < 0) return false;
+  const bool moved =
+      syscall(SYS_move_mount, proc, "", root, kNameProc, MOVE_MOUNT_F_EMPTY_PATH) == 0;
+  close(proc);
+  return moved;
+}
+
 std::string FileRestorer<UnixSocket>::Prepare(const File&, const UnixSocket& socket,
                                               Services& services) {
   if (!socket.name || socket.accept_from) return "";
   services.sockets.emplace(socket.socket_id, socket);
-  if (!NeedsRoot(socket)) return "";
+  bool linked = false;
+  if (socket.mount && services.own_mounts) {
+    const auto below = services.paths.HiddenIn(*socket.mount, FolderOf(socket.Path()));
+    if (below) {
+      services.hidden_names.emplace(socket.socket_id, services.hidden_folders.size());
+      services.hidden_folders.push_back({*socket.mount, *below});
+      linked = FolderInName(socket) != "/";
+    }
+  }
+  if (!NeedsRoot(socket) && !linked) return "";
   const int root = MakeNameRoot(services.ids);
   if (root < 0) return ErrorText("fsmount of a tmpfs, for the name of a unix socket");
   services.name_roots.emplace(socket.socket_id, std::to_string(root));
-  return "";
+  if (!linked || MountProcIn(root)) return "";
+  return ErrorText("mount of a proc(5), for the hidden name " + Printable(socket.Path()));
 }
 
 void FileRestorer<UnixSocket>::Compile(const UnixSocket& socket, OpenContext& context) {
@@ -214,27 +301,35 @@ std::map<SocketId, HandedOn> FindHandedOn(const Program& program) {
 }
 
 void RemoveNameRoot(const UnixSocket& socket, int root) {
-  unlinkat(root, socket.Path().c_str() + 1, 0);
+  if (socket.unlinked_name) unlinkat(root, socket.Path().c_str() + 1, 0);
   close(root);
 }
 
 std::map<SocketId, std::size_t> NumberSocketFiles(const Program& program) {
   std::map<SocketId, std::size_t> numbers;
-  ForEachSocketFile(program, [&](const UnixSocket& socket) {
+  ForEachSocketFile(program, [&](const UnixSocket& socket, auto) {
     numbers.emplace(socket.socket_id, numbers.size());
   });
   return numbers;
 }
 
-void RemoveSocketFiles(const Program& program, const preflight::RootView& root, int board) {
+void RemoveSocketFiles(const Program& program, const std::vector<Mount>* mounts,
+                       const HostFiles& places, int board) {
+  const auto namespaces =
+      mounts == nullptr ? std::nullopt : std::optional<MountNamespaces>(*mounts);
   const std::map<SocketId, std::size_t> numbers = NumberSocketFiles(program);
   const OutsideIds ids = {OwnUserNamespace(program)};
-  ForEachSocketFile(program, [&](const UnixSocket& socket) {
+  ForEachSocketFile(program, [&](const UnixSocket& socket, std::optional<std::uint64_t> of) {
     MadeFile made = {};
     const std::size_t at = numbers.at(socket.socket_id) * sizeof made;
     if (pread(board, &made, sizeof made, static_cast<off_t>(at)) != sizeof made) return;
     made.uid = ids.Uid(made.uid);
-    if (made.state != MadeFile::kNone) RemoveMade(socket.Path(), made, root);
+    if (made.state == MadeFile::kNone) return;
+    const std::string path = socket.Path();
+    const Mount* in = socket.mount && namespaces ? namespaces->Find(*socket.mount) : nullptr;
+    if (in != nullptr) of = in->namespace_id;
+    const bool hidden = in != nullptr && HiddenIn(*namespaces, in->id, FolderOf(path));
+    RemoveMade(path, made, preflight::RootView(mounts, places, of), hidden ? in : nullptr);
   });
 }
 

@@ -39,8 +39,10 @@ void RemoveNameRoot(const UnixSocket& socket, int root);
 /// The sockets whose names are files, in their order in the program.
 std::map<SocketId, std::size_t> NumberSocketFiles(const Program& program);
 
-/// After a restore that failed, when all its processes are gone: the socket files that it made, in
-/// `root`. `board`: the memfd that has MadeFile of each at its beginning.
-void RemoveSocketFiles(const Program& program, const preflight::RootView& root, int board);
+/// After a restore that failed, when all its processes are gone: the socket files that it made.
+/// `mounts`, which may be null, and `places`: as of a RootView. `board`: the memfd that has
+/// MadeFile of each at its beginning.
+void RemoveSocketFiles(const Program& program, const std::vector<Mount>* mounts,
+                       const HostFiles& places, int board);
 
 }  // namespace crgen::restorer

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several mount namespaces of one tree: their mounts, who enters them, what is opened in them.
+#include <sys/socket.h>
+
 #include "tests/support/check_support.h"
 
 namespace crgen::test {
@@ -126,6 +128,51 @@ TEST(CheckMountNamespaces, Files) {
       {"who opens it is in another", entered + Program{OpenOf(11, 3, FileIn(1, 2, "/a/x"))}, ""},
       {"no mounts at all", kRoot + Program{OpenOf(10, 3, FileIn(1, 2, "/a/x"))},
        "commands[2] OPEN_FILE pid 10: EINVAL: mount 2 is none of the root's `mounts`"},
+  });
+}
+
+std::shared_ptr<const File> SocketIn(std::uint64_t id, std::optional<std::uint64_t> mount,
+                                     const std::string& name, const std::string& root = "") {
+  UnixSocket body;
+  body.socket_id = {id};
+  body.socket_type = {SOCK_DGRAM};
+  body.state = kUnconnected;
+  body.name = Text{name};
+  body.mount = mount;
+  if (!root.empty()) body.name_root = Text{root};
+  return std::make_shared<const File>(File{{id}, {O_RDWR}, body});
+}
+
+TEST(CheckMountNamespaces, NamesOfSockets) {
+  const std::string at = "commands[3] OPEN_FILE pid 10: ", next = "commands[4] OPEN_FILE pid 10: ";
+  const auto opens = [](std::shared_ptr<const File> one, std::shared_ptr<const File> other) {
+    return kTwo + Program{OpenOf(10, 3, std::move(one)), OpenOf(10, 4, std::move(other))};
+  };
+  const auto taken = [&](const std::string& name, int id) {
+    return next + "EADDRINUSE: the name \"" + name + "\" is that of socket " + std::to_string(id);
+  };
+  auto unlinked = std::get<UnixSocket>(SocketIn(1, 2, "/a/x")->body);
+  unlinked.unlinked_name = true;
+  RunCases({
+      {"in two mounts", opens(SocketIn(1, 2, "/a/x"), SocketIn(2, 1, "/a/x")), ""},
+      {"in two namespaces", opens(SocketIn(1, 1, "/x"), SocketIn(2, 3, "/x")), ""},
+      {"below another root", opens(SocketIn(1, 2, "/x", "/a"), SocketIn(2, 1, "/x")), ""},
+      {"twice", opens(SocketIn(1, 2, "/a/x"), SocketIn(2, 2, "/a/x")), taken("/a/x", 1)},
+      {"twice, of which one is not said", opens(SocketIn(1, 2, "/a/x"), SocketIn(2, {}, "/a/x")),
+       taken("/a/x", 1)},
+      {"twice, once below a root", opens(SocketIn(1, 2, "/a/x"), SocketIn(2, 2, "/x", "/a")),
+       taken("/x", 1)},
+      {"in none", kTwo + Program{OpenOf(10, 3, SocketIn(1, 9, "/x"))},
+       at + "EINVAL: mount 9 is none of the root's `mounts`"},
+      {"an abstract one", kTwo + Program{OpenOf(10, 3, SocketIn(1, 2, std::string("\0x", 2)))},
+       at + "EINVAL: an abstract name has no file and no directory"},
+      {"a root that is all", kTwo + Program{OpenOf(10, 3, SocketIn(1, 2, "/x", "/"))},
+       at + "EINVAL: name_root is an absolute path, not \"/\", of an absolute name"},
+      {"of a relative name", kTwo + Program{OpenOf(10, 3, SocketIn(1, 2, "x", "/a"))},
+       at + "EINVAL: name_root is an absolute path, not \"/\", of an absolute name"},
+      {"one that is gone",
+       kTwo + Program{OpenOf(10, 3, std::make_shared<const File>(File{{1}, {O_RDWR}, unlinked}))},
+       at + "EINVAL: what no path leads to is below no root and in no mount"},
   });
 }
 

@@ -78,6 +78,8 @@ FAULTS = [
     ("unix-pairs", "forget shutdown", "sockets"),
     ("unix-pairs", "forget options", "sockets"),
     ("unix-names", "drop OPEN_FILE.file.permissions", "/mnt/dir/server"),
+    ("unix-names-in-mounts", "drop OPEN_FILE.file.mount", "/mnt/jail/inside/hidden"),
+    ("unix-names-in-mounts", "drop OPEN_FILE.file.name_root", "/mnt/jail/part/below"),
     ("unix-names", "drop OPEN_FILE.file.shutdown_before", "sockets"),
     ("unix-names", "let the last one wait first", "sockets"),
     ("unix-name-that-is-gone", "drop OPEN_FILE.file.unlinked_name", "status"),

@@ -2,6 +2,7 @@
 // End to end, with a real CRIU as the dumper: programs that check themselves from inside are
 // started, dumped and thereby killed, planned, restored, and must finish with PASS.
 #include <gtest/gtest.h>
+#include <sys/un.h>
 
 #include <atomic>
 #include <cstring>
@@ -44,6 +45,7 @@ const Program kPrograms[] = {
     {"passed_pidfds"},
     {"ptys"},
     {"inet", true, false, true},
+    {"passed_connections", true, false, true},
     {"netlink", true, false, true},
     {"packets", true, false, true},
     {"namespace_files"},
@@ -72,6 +74,7 @@ const Program kPrograms[] = {
     // CRIU wants a root that is a mount point.
     {"namespaces", false, false, false, false, true},
     {"mount_namespaces", false, false, false, false, true},
+    {"socket_places", false, false, false, false, true},
 };
 
 Program ProgramNamed(const std::string& name) {
@@ -250,6 +253,105 @@ TEST_F(OutsideTest, TheConnectionGoesOn) {
   Send(Pattern(3, 1000));
   Finish();
   EXPECT_EQ(ReadAll(), Pattern(2, 3000) + Pattern(4, 5000));
+}
+
+/// Datagram sockets whose peer is here.
+class OutsideSocketTest : public EndToEnd {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(EnterOwnNetwork()) << Failed("unshare(CLONE_NEWNET)");
+    has_own_network_ = true;
+    const std::string name("\0crgen-e2e-outside", 18);
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    name.copy(address.sun_path, name.size());
+    peer_ = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+    ASSERT_EQ(bind(peer_, reinterpret_cast<sockaddr*>(&address), size), 0);
+    EndToEnd::SetUp();
+  }
+  void TearDown() override {
+    EndToEnd::TearDown();
+    close(peer_);
+  }
+  const Program& TheProgram() const override { return program_; }
+
+  /// Answers the named one.
+  void FinishWithPeer() {
+    std::string heard;
+    std::thread peer([&] {
+      const timeval limit = {20, 0};
+      setsockopt(peer_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+      char text[40];
+      sockaddr_un from = {};
+      socklen_t size = sizeof from;
+      for (int i = 0; i < 2; ++i) {
+        size = sizeof from;
+        const ssize_t got =
+            recvfrom(peer_, text, sizeof text, 0, reinterpret_cast<sockaddr*>(&from), &size);
+        heard += got < 0 ? std::strerror(errno) : std::string(text, static_cast<std::size_t>(got));
+        heard += ".";
+      }
+      // The name is a relative one.
+      const std::string own = Home() / from.sun_path;
+      from = {};
+      from.sun_family = AF_UNIX;
+      own.copy(from.sun_path, sizeof from.sun_path - 1);
+      EXPECT_EQ(sendto(peer_, "answer", 6, 0, reinterpret_cast<sockaddr*>(&from), sizeof from), 6)
+          << std::strerror(errno);
+    });
+    Finish();
+    peer.join();
+    EXPECT_EQ(heard, "hello.question.");
+  }
+  /// How CRIU calls the socket where it dumps it.
+  std::string KeyOf(const std::string& dump, bool named) const {
+    std::string text;
+    for (const nlohmann::json& command : ReadPlan(Plan(dump))) {
+      if (!command.contains("file") || !command["file"].contains("peer_name")) continue;
+      const std::string key = command["file"]["external"];
+      if (command["file"].contains("name") == named) text = "unix" + key.substr(key.find('['));
+    }
+    return text;
+  }
+
+ private:
+  const Program program_ = {"socket_outside", true, false, false, false, false, false, false, true};
+  int peer_ = -1;
+};
+
+TEST_F(OutsideSocketTest, IsConnectedAnew) {
+  for (const char* dump : {"first", "second"}) {
+    ASSERT_NO_FATAL_FAILURE(Dump(dump));
+    ASSERT_NO_FATAL_FAILURE(MakePlan(dump));
+    ASSERT_NO_FATAL_FAILURE(Restore(dump, {"--detach", "--ext-unix-sk"}));
+  }
+  EXPECT_EQ(PlanDifference(Plan("first"), Plan("second")), "");
+  FinishWithPeer();
+}
+
+TEST_F(OutsideSocketTest, IsHandedOver) {
+  ASSERT_NO_FATAL_FAILURE(Dump("first"));
+  ASSERT_NO_FATAL_FAILURE(MakePlan("first"));
+  const Outcome refused = RunRestorer("first", {"--detach"});
+  EXPECT_EQ(refused.status, 3) << refused.output;
+  // Descriptors 20 and 21 are new ones, of which the first has the name.
+  before_restorer_ = {"/usr/bin/python3", "-c",
+                      "import os, socket, sys\n"
+                      "os.path.exists(sys.argv[1]) and os.unlink(sys.argv[1])\n"
+                      "os.chdir(os.path.dirname(sys.argv[1]))\n"
+                      "for fd in 20, 21:\n"
+                      "  one = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+                      "  fd == 20 and one.bind('own')\n"
+                      "  one.connect('\\0crgen-e2e-outside')\n"
+                      "  os.dup2(one.fileno(), fd)\n"
+                      "os.execv(sys.argv[2], sys.argv[2:])",
+                      Home() / "own"};
+  ASSERT_NO_FATAL_FAILURE(
+      Restore("first", {"--detach", "--inherit-fd", "fd[20]:" + KeyOf("first", true),
+                        "--inherit-fd", "fd[21]:" + KeyOf("first", false)}));
+  before_restorer_.clear();
+  FinishWithPeer();
 }
 
 /// The programs do notice it when they are restored wrong.

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include "images/proto/unix_socket.pb.h"
 #include "tests/support/dump_judge.h"
 #include "tests/support/namespace_images.h"
 
@@ -241,6 +242,91 @@ TEST(MountNamespaces, OfWhatIsWatched) {
   const Loaded loaded = Load(dump_of(99));
   EXPECT_EQ(FirstFinding(loaded.diag, Severity::kUnsupported),
             "files.img[0].ffy.mark[0].me.mnt_id: mount 99, which is none of the tree's");
+}
+
+/// A datagram socket that process `pid` has as descriptor 5 and more.
+void AddSocket(Dump& dump, Pid pid, std::uint32_t id, const std::string& name, int mount) {
+  pb::unix_sk_entry& socket = *dump.AddOther(id, pb::FD_UNIXSK).mutable_usk();
+  socket.set_id(id);
+  socket.set_ino(10 * id);
+  socket.set_type(2);
+  socket.set_state(7);
+  socket.set_flags(2);
+  socket.mutable_opts()->set_so_sndbuf(212992);
+  socket.mutable_opts()->set_so_rcvbuf(212992);
+  socket.set_name(name + '\0');
+  if (name.front() != '/') socket.set_name_dir("/tmp");
+  socket.set_mnt_id(mount);
+  dump.AddDescriptor(pid, static_cast<Fd>(id), id, pb::FD_UNIXSK);
+}
+/// "root mount" of each, by name; "-": not said.
+std::map<std::string, std::string> PlacesOf(const Snapshot& snapshot) {
+  std::map<std::string, std::string> places;
+  for (const auto& file : snapshot.files) {
+    const auto* socket = As<UnixSocket>(*file);
+    if (socket == nullptr) continue;
+    places[socket->name->bytes] = (socket->name_root ? socket->name_root->bytes : "-") + " " +
+                                  (socket->mount ? std::to_string(*socket->mount) : "-");
+  }
+  return places;
+}
+using Places = std::map<std::string, std::string>;
+
+TEST(SocketNames, InSeveralMountNamespaces) {
+  Dump dump = TwoMountNamespaces();
+  AddSocket(dump, 10, 7, "/tmp/of the root", 30);
+  AddSocket(dump, 11, 8, "/tmp/its own", 41);
+  AddSocket(dump, 11, 9, "inherited", 30);
+  EXPECT_EQ(
+      PlacesOf(LoadGood(dump)),
+      (Places{{"/tmp/of the root", "- 30"}, {"/tmp/its own", "- 41"}, {"inherited", "- 30"}}));
+}
+
+/// One mount namespace, in which all is said where the path does not say it.
+Dump OneMountNamespace() {
+  Dump dump;
+  AddOwnNamespace(dump, "mnt", 13);
+  AddMount(dump, 13, {30, 9, kOverlay, 5, "/", "/"});
+  AddMount(dump, 13, {31, 30, kTmpfs, 6, "/", "/jail"});
+  AddMount(dump, 13, {32, 30, kTmpfs, 7, "/", "/tmp"});
+  AddMount(dump, 13, {33, 32, kTmpfs, 8, "/", "/tmp"});
+  for (const char* device : {"6", "7", "8"}) {
+    dump.edits.push_back(Put("tmpfs-dev-" + std::string(device) + ".tar.gz.img", "archive"));
+  }
+  return dump;
+}
+
+TEST(SocketNames, ThatMountsHide) {
+  Dump dump = OneMountNamespace();
+  AddSocket(dump, 10, 7, "/tmp/in sight", 33);
+  AddSocket(dump, 10, 8, "/tmp/below", 32);
+  AddSocket(dump, 10, 9, "at the bottom", 30);
+  AddSocket(dump, 10, 11, "/run/by a link", 33);
+  EXPECT_EQ(PlacesOf(LoadGood(dump)), (Places{{"/tmp/in sight", "- -"},
+                                              {"/tmp/below", "- 32"},
+                                              {"at the bottom", "- 30"},
+                                              {"/run/by a link", "- -"}}));
+}
+
+TEST(SocketNames, BelowAnotherRoot) {
+  Dump dump = OneMountNamespace();
+  dump.AddFile(6, "/jail/folder").mutable_reg()->set_mnt_id(31);
+  dump.fs[10].set_root_id(6);
+  AddSocket(dump, 10, 7, "/bound below it", 31);
+  AddSocket(dump, 10, 8, "/bound before", 30);
+  EXPECT_EQ(PlacesOf(LoadGood(dump)),
+            (Places{{"/bound below it", "/jail/folder -"}, {"/bound before", "- -"}}));
+}
+
+TEST(SocketNames, InNoMountOfTheTree) {
+  Dump dump = OneMountNamespace();
+  AddSocket(dump, 10, 7, "/tmp/name", 77);
+  Snapshot snapshot;
+  Diagnostics diag;
+  EXPECT_EQ(LoadDump(*OpenMemory(dump.Build()), &snapshot, diag), Result::kOk);
+  EXPECT_EQ(GradedLines(diag),
+            std::vector<std::string>{"unsupported files.img[3].usk.mnt_id: \"/tmp/name\" is in "
+                                     "mount 77, which the tree does not have"});
 }
 
 }  // namespace

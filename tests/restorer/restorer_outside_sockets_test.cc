@@ -96,6 +96,32 @@ TEST_F(OutsideSocketsTest, AreConnectedWhereTheUserSaysSo) {
   }
 }
 
+/// CRIU, its manual, and plans have several names for one socket.
+TEST_F(OutsideSocketsTest, AreHandedOverByAnyOfTheirNames) {
+  for (const char* planned : {"socket:[88]", "unix[88]"}) {
+    for (const char* given : {"socket:[88]", "socket[88]", "unix[88]"}) {
+      const int peer = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+      sockaddr_un address = {};
+      address.sun_family = AF_UNIX;
+      strcpy(address.sun_path, name_.c_str());
+      ASSERT_EQ(connect(peer, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+      const Outcome outcome =
+          Run(Plan({{"external", planned}}),
+              "--detach --inherit-fd 'fd[" + std::to_string(peer) + "]:" + given + "'");
+      ASSERT_EQ(outcome.status, 0) << planned << given << outcome.errors;
+      ExpectConnected();
+      KillEverybody();
+      close(peer);
+    }
+    const Outcome outcome = Run(Plan({{"external", planned}}), "--detach --external 'unix[88]'");
+    ASSERT_EQ(outcome.status, 0) << outcome.errors;
+    ExpectConnected();
+    KillEverybody();
+  }
+  ExpectRefused(Plan(), "--inherit-fd 'fd[7]:unix[88]' --inherit-fd 'fd[7]:socket[88]'",
+                "--inherit-fd: socket:[88] is handed over twice");
+}
+
 TEST_F(OutsideSocketsTest, AreRefusedByNameOtherwise) {
   const std::string advice =
       "socket:[88] comes from outside, and is not handed over (--inherit-fd "

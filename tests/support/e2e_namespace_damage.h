@@ -66,6 +66,16 @@ inline std::vector<Damage> DamagesOfNamespaces() {
            if (command["file"]["path"] == "/shared/folder/file") command["file"]["mount"] = id;
          }
        }},
+      {"socket_places", "a name in what hides its folder",
+       InFiles("UNIXSK",
+               [](json& file) {
+                 if (file.value("name", "") == "cover/receiver") file.erase("mount");
+               })},
+      {"socket_places", "a name below another root",
+       InFiles("UNIXSK",
+               [](json& file) {
+                 if (file.value("name", "") == "/receiver") file.erase("name_root");
+               })},
       WithoutPart("network", "net", "routes"),
       WithoutPart("network", "net", "rules"),
       WithoutPart("network", "net", "nftables"),

@@ -44,6 +44,7 @@ struct Program {
   bool own_root = false;       ///< its home is the root of a mount namespace of its own
   bool own_network = false;    ///< likewise a network namespace, with connections in it
   bool bpf_maps = false;       ///< it has maps, which a CRIU without libbpf cannot dump
+  bool peer_outside = false;   ///< the peer of a unix socket is not of the tree
 };
 
 /// Whether the program is linked with that library.
@@ -58,7 +59,8 @@ class EndToEnd : public ::testing::Test {
  protected:
   virtual const Program& TheProgram() const = 0;
 
-  bool has_own_network_ = false;  ///< else programs with connections get one
+  bool has_own_network_ = false;              ///< else programs with connections get one
+  std::vector<std::string> before_restorer_;  ///< a command that executes its words
 
   void SetUp() override {
     if (!Machine().missing.empty()) GTEST_SKIP() << Machine().missing;
@@ -125,6 +127,7 @@ class EndToEnd : public ::testing::Test {
         words.insert(words.end(), {"--tcp-established", "--network-lock", "skip"});
       }
       if (TheProgram().own_network) words.emplace_back("--tcp-established");
+      if (TheProgram().peer_outside) words.emplace_back("--ext-unix-sk");
       // Where the program is in the root of a hierarchy, all that others have there would be
       // dumped.
       if (TheProgram().cgroups) {
@@ -186,6 +189,7 @@ class EndToEnd : public ::testing::Test {
     }
     if (TheProgram().own_root) words.insert(words.end(), {"--root", Home()});
     words.insert(words.end(), options.begin(), options.end());
+    words.insert(words.begin(), before_restorer_.begin(), before_restorer_.end());
     return Execute(words, Log("restore"));
   }
 

@@ -34,6 +34,7 @@ void FillEpoll(const Caller& caller, const EpollOp& epoll);
 void TakeTerminal(const Caller& caller, int32_t fd);
 void SetForeground(const Caller& caller, const ForegroundOp& op);
 void SendQueue(const Caller& caller, const SendOp& send);
+void KeepDescriptor(const Caller& caller, const KeepOp& keep);
 void SetSocketOptions(const Caller& caller, const SocketOptionsOp& options);
 /// Also of a socket that is not connected, which keeps it although the call fails.
 void ShutDown(const Caller& caller, long fd, int how);

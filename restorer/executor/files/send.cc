@@ -58,6 +58,25 @@ void Send(const Caller& caller, int fd, const MessageOp& message, uint64_t bytes
 
 }  // namespace
 
+void KeepDescriptor(const Caller& caller, const KeepOp& keep) {
+  const long keeper =
+      caller.Must("pidfd_getfd", __NR_pidfd_getfd, caller.setup->source_fd, keep.keeper, 0);
+  struct {  // struct cmsghdr and what follows it
+    uint64_t length = sizeof(cmsghdr) + sizeof(int32_t);
+    int32_t level = SOL_SOCKET, type = SCM_RIGHTS;
+    int32_t fd[2] = {};
+  } control;
+  control.fd[0] = keep.fd;
+  iovec bytes = {(void*)&keep.number, sizeof keep.number};
+  msghdr header = {};
+  header.msg_iov = &bytes;
+  header.msg_iovlen = 1;
+  header.msg_control = &control;
+  header.msg_controllen = sizeof control;
+  caller.Must("sendmsg", __NR_sendmsg, keeper, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+  caller.Must("close", __NR_close, keeper);
+}
+
 /// The sender's buffer bounds what is on its way: it is made large for this time.
 void SendQueue(const Caller& caller, const SendOp& send) {
   int32_t usual = 0;

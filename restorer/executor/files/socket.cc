@@ -25,12 +25,10 @@ class Place {
   Place(const Caller& caller, const SocketName& name) : caller_(caller), name_(name) {
     if (!name.has_file) return;
     cwd_ = caller.Must("open of the directory", __NR_openat, AT_FDCWD, ".", O_PATH | O_CLOEXEC, 0);
-    if (name.root != nullptr) EnterRoot();
-    const PathCalls calls{caller};
-    TrustedPath<PathCalls> way(calls, TrustedPath<PathCalls>::Foreign::kFollow);
-    folder_ = way.Open(name.folder, O_DIRECTORY | O_CLOEXEC);
-    if (folder_ < 0) caller.Fail("open of the directory", folder_, name.folder);
-    owner_ = way.owner();
+    if (name.root != nullptr || name.from >= 0 || name.below != nullptr) EnterRoot();
+    folder_ = name.hidden >= 0
+                  ? caller.Must("fcntl(F_DUPFD)", __NR_fcntl, name.hidden, F_DUPFD_CLOEXEC, 0)
+                  : OpenFolder(name.folder, &owner_);
     owner_.any = owner_.any && name.root == nullptr && owner_.uid != caller.setup->own.fsuid;
     if (owner_.any && !Becomes(owner_.uid, owner_.gid)) {
       // Preflight has seen that it is root outside, whom nobody in here can become.
@@ -79,14 +77,54 @@ class Place {
            caller_.Must("setfsuid", __NR_setfsuid, -1) == (long)uid;
   }
 
+  /// With the rights of this process, who is told whose the way is.
+  long OpenFolder(const char* path, WayOwner* owner) const {
+    const PathCalls calls{caller_};
+    TrustedPath<PathCalls> way(calls, TrustedPath<PathCalls>::Foreign::kFollow);
+    const long folder = way.Open(path, O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) caller_.Fail("open of the directory", folder, path);
+    if (!owner->any) *owner = way.owner();
+    return folder;
+  }
+
+  void Enter(long folder) const {
+    caller_.Must("fchdir", __NR_fchdir, folder);
+    caller_.Must("chroot", __NR_chroot, ".");
+  }
+
   void EnterRoot() {
     root_ = caller_.Must("open of the root", __NR_openat, AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0);
+    if (name_.from >= 0) Enter(name_.from);
+    if (name_.below != nullptr) {
+      const long below = OpenFolder(name_.below, &owner_);
+      Enter(below);
+      caller_.Must("close", __NR_close, below);
+    }
+    if (name_.root == nullptr) return;
     const long own = caller_.Must("open of the name's root", __NR_openat, caller_.setup->service_fd,
                                   name_.root, O_DIRECTORY | O_PATH | O_CLOEXEC, 0);
-    caller_.Must("fchdir", __NR_fchdir, own);
-    caller_.Must("chroot", __NR_chroot, ".");
+    Enter(own);
     caller_.Must("close", __NR_close, own);
-    MakeParents(name_.folder);
+    if (name_.link == nullptr) return MakeParents(name_.folder);
+    MakeParents(name_.parent);
+    char target[kNameProcSize];
+    LinkTo(name_.hidden, target);
+    const long made = caller_.Try(__NR_symlinkat, target, AT_FDCWD, name_.link);
+    if (made < 0 && made != -EEXIST) caller_.Fail("symlinkat", made, name_.path);
+  }
+
+  static constexpr uint32_t kNameProcSize = sizeof kNameProc + kSelfFdSize;
+  /// What the kernel follows to what a descriptor has, whatever its path is.
+  static void LinkTo(long fd, char (&target)[kNameProcSize]) {
+    uint32_t end = 0;
+    target[end++] = '/';
+    for (const char* c = kNameProc; *c != 0; ++c) target[end++] = *c;
+    constexpr char kFolder[] = "/self/fd/";
+    for (const char* c = kFolder; *c != 0; ++c) target[end++] = *c;
+    long power = 1;
+    while (fd / power >= 10) power *= 10;
+    for (; power > 0; power /= 10) target[end++] = (char)('0' + fd / power % 10);
+    target[end] = 0;
   }
 
   /// mkdir(2) of all directories of an absolute path.
@@ -174,7 +212,8 @@ void SetFile(const Caller& caller, long fd, const SocketName& name, const struct
 void Bind(const Caller& caller, long fd, const SocketName* name) {
   if (name == nullptr) return;
   const Place place(caller, *name);
-  if (name->has_file && name->root == nullptr) MakeRoom(caller, *name, place.folder());
+  const bool is_own = name->root != nullptr && name->hidden < 0;  // where nobody else is
+  if (name->has_file && !is_own) MakeRoom(caller, *name, place.folder());
   place.GoToStart();
   if (name->made != nullptr) *name->made = {MadeFile::kBinding, place.fsuid(), 0, 0, 0};
   if (const long r = caller.Try(__NR_bind, fd, name->address, name->length); r < 0) {
