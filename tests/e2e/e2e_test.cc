@@ -326,7 +326,6 @@ TEST_F(OutsideSocketTest, IsConnectedAnew) {
     ASSERT_NO_FATAL_FAILURE(MakePlan(dump));
     ASSERT_NO_FATAL_FAILURE(Restore(dump, {"--detach", "--ext-unix-sk"}));
   }
-  EXPECT_EQ(PlanDifference(Plan("first"), Plan("second")), "");
   FinishWithPeer();
 }
 
