@@ -186,9 +186,9 @@ static void Left(void) {
   CHECK(close(mapped));
   CHECK(chdir("/tmp/folder"));
   Describe(mounts, sizeof mounts);
-  Spawn(0, "born", Born);
   Spawn(0, "back", Back);
   CHECK(close(BACK));
+  Spawn(0, "born", Born);
   Live(CheckRegion, LastChecksOfLeft);
 }
 
