@@ -14,6 +14,14 @@
 #include "model/printable.h"
 
 namespace crgen::preflight {
+namespace {
+
+void TellNoCopies(Context& context, const std::string& wanted) {
+  context.findings.Wrong("this kernel copies nothing that is mounted nowhere: " + wanted,
+                         "restore on Linux 6.15 or later");
+}
+
+}  // namespace
 
 bool CanCopyUnmounted(Host& host) {
   const auto can = host.Number(FactKind::kKernel, "a copy of what is mounted nowhere", [] {
@@ -31,13 +39,6 @@ bool CanCopyUnmounted(Host& host) {
   });
   return can.value_or(1) != 0;
 }
-
-void TellNoCopies(Context& context, const std::string& wanted) {
-  context.findings.Wrong("this kernel copies nothing that is mounted nowhere: " + wanted,
-                         "restore on Linux 6.15 or later");
-}
-
-}  // namespace
 
 const Mount& BaseOf(const std::vector<Mount>& mounts, const Mount& bind) {
   return *std::ranges::find(mounts, bind.superblock, &Mount::superblock);
