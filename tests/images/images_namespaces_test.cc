@@ -233,15 +233,15 @@ TEST(MountNamespaces, OfWhatIsWatched) {
     }
     return FanotifyMark();
   };
-  FanotifyMark mark = mark_of(LoadGood(dump_of(41)));
+  FanotifyMark mark = mark_of(Load(dump_of(41)).snapshot);
   EXPECT_EQ(mark.path, Text{"/tmp"});
   EXPECT_EQ(mark.mount, Rare<std::uint64_t>(41));
-  mark = mark_of(LoadGood(dump_of(31)));
+  mark = mark_of(Load(dump_of(31)).snapshot);
   EXPECT_EQ(mark.path, Text{"/proc"});
   EXPECT_FALSE(mark.mount);
   const Loaded loaded = Load(dump_of(99));
   EXPECT_EQ(FirstFinding(loaded.diag, Severity::kUnsupported),
-            "files.img[0].ffy.mark[0].me.mnt_id: mount 99, which is none of the tree's");
+            "files.img[3].ffy.mark[0].me.mnt_id: mount 99, which is none of the tree's");
 }
 
 /// A datagram socket that process `pid` has as descriptor 5 and more.

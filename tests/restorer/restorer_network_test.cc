@@ -98,10 +98,13 @@ TEST_F(NetworkTest, Devices) {
 /// The supervisor makes them, a process has them: each call of both fails in turn.
 TEST_F(NetworkTest, DevicesWithDescriptors) {
   const auto tun = [](int ifindex, const std::string& name, const Json& flags) {
-    return Device(
-        ifindex, name, "TUN",
-        {{"tun",
-          {{"flags", flags}, {"owner", 7}, {"group", -1}, {"vnethdr", 10}, {"sndbuf", 50000}}}});
+    return Device(ifindex, name, "TUN",
+                  {{"tun",
+                    {{"flags", flags},
+                     {"owner", 54321},
+                     {"group", -1},
+                     {"vnethdr", 10},
+                     {"sndbuf", 50000}}}});
   };
   const Json devices = Json::array({Loopback(), tun(5, "one", {"IFF_TUN", "IFF_NO_PI"}),
                                     tun(6, "two", {"IFF_TAP", "IFF_MULTI_QUEUE"})});
@@ -123,7 +126,7 @@ TEST_F(NetworkTest, DevicesWithDescriptors) {
       << Inside("ip -d link show one");
   for (const char* name : {"one", "two"}) {
     const std::string said = Inside("ip -d link show " + std::string(name));
-    EXPECT_NE(said.find("persist off user 7"), std::string::npos) << said;
+    EXPECT_NE(said.find("persist off user 54321"), std::string::npos) << said;
   }
   KillEverybody();
   for (const std::string arguments : {"--join-ns net:/proc/self/ns/net", "--empty-ns net"}) {

@@ -109,14 +109,14 @@ Json DeletedMount(int id, int parent, const char* place, const char* root) {
 }
 
 TEST_F(OwnMountsTest, OfWhatIsUnlinked) {
-  fs::create_directories(Root() + "/empty");
+  for (const char* name : {"/empty", "/other"}) fs::create_directories(Root() + name);
   std::ofstream(Root() + "/shown") << "what is below";
   Json mounts = Writable();
   mounts.push_back(DeletedMount(20, 1, "/empty", "/crgen-gone"));
   mounts.push_back(DeletedMount(21, 1, "/shown", "/crgen-file"));
   mounts.push_back(DeletedMount(22, 4, "/tmp/folder", "/crgen-gone"));
   mounts.push_back(DeletedMount(23, 4, "/tmp/file", "/crgen-file"));
-  mounts.push_back(DeletedMount(24, 1, "/copy", "/crgen-gone"));
+  mounts.push_back(DeletedMount(24, 1, "/other", "/crgen-gone"));
   Plan plan;
   plan.Fork(0, Pid(0));
   plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"mounts", mounts}}}});
@@ -128,7 +128,7 @@ TEST_F(OwnMountsTest, OfWhatIsUnlinked) {
   for (const char* root_and_place :
        {"/crgen-gone//deleted /empty ", "/crgen-file//deleted /shown ",
         "/crgen-gone//deleted /tmp/folder ", "/crgen-file//deleted /tmp/file ",
-        "/crgen-gone//deleted /copy "}) {
+        "/crgen-gone//deleted /other "}) {
     EXPECT_NE(table.find(root_and_place), std::string::npos) << root_and_place << "\n" << table;
   }
   EXPECT_EQ(MountOf(3), "/shown");
@@ -136,7 +136,7 @@ TEST_F(OwnMountsTest, OfWhatIsUnlinked) {
   EXPECT_EQ(TextOf(Inside("/tmp/file")), "");
   struct stat one = {}, other = {};
   ASSERT_EQ(stat(Inside("/empty").c_str(), &one), 0);
-  ASSERT_EQ(stat(Inside("/copy").c_str(), &other), 0);
+  ASSERT_EQ(stat(Inside("/other").c_str(), &other), 0);
   EXPECT_EQ(one.st_ino, other.st_ino);
   EXPECT_EQ(one.st_nlink, 0u);
   EXPECT_TRUE(fs::is_empty(Inside("/empty")));
@@ -428,8 +428,9 @@ TEST_F(OwnMountsTest, ARootBelowTheRoot) {
 
 /// Whichever call fails, nothing is left: neither a name, nor a mount.
 TEST_F(OwnMountsTest, NothingIsLeftOfFailures) {
+  fs::create_directories(Root() + "/empty");
   Json mounts = Writable();
-  mounts.push_back(DeletedMount(20, 1, "/copy", "/crgen-mounted"));
+  mounts.push_back(DeletedMount(20, 1, "/empty", "/crgen-mounted"));
   mounts.push_back(DeletedMount(21, 4, "/tmp/file", "/crgen-mounted"));
   Plan plan;
   plan.Fork(0, Pid(0));

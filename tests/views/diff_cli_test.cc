@@ -126,6 +126,20 @@ TEST_F(DiffCliTest, EveryPairOfFixturesDiffersBothWays) {
   }
 }
 
+TEST_F(DiffCliTest, KnowsANetworkLockByAnotherTable) {
+  const auto plan = [&](const std::string& table) {
+    return Write(table + ".json",
+                 R"([{"command": "FORK", "pid": 0, "child_pid": 5, "about": {"version": "1.0", )"
+                 R"("network_lock": {"method": "nftables", "table": ")" +
+                     table + R"("}}}, {"command": "SET_SID", "pid": 5}])");
+  };
+  const std::string two = plan("one") + " " + plan("two");
+  const Ran differ = Crgen("diff " + two);
+  EXPECT_EQ(differ.code, 6) << differ.err;
+  EXPECT_NE(differ.out.find("network_lock.table one, then two"), differ.out.npos) << differ.out;
+  EXPECT_EQ(Crgen("diff --same-meaning " + two).code, 0);
+}
+
 TEST_F(DiffCliTest, DumpsThatNoProgramSays) {
   const fs::path dump = WithUnsupported();
   const Ran equal = Crgen("diff " + dump.string() + " " + dump.string());

@@ -405,18 +405,6 @@ TEST(DiffTest, TakesPipesForTheSameHoweverTheyWereOpened) {
   EXPECT_EQ(PlanLines(opened, plan, same), "no difference\n");
 }
 
-TEST(DiffTest, KnowsANetworkLockByAnotherTable) {
-  const DiffOptions same = {.same_meaning = true};
-  const auto plan = [](const std::string& lock) {
-    return Replaced(One(""), "5",
-                    R"(5, "about": {"version": "1.0", "network_lock": )" + lock + "}");
-  };
-  const std::string one = plan(R"({"method": "nftables", "table": "a"})"),
-                    other = plan(R"({"method": "nftables", "table": "b"})");
-  EXPECT_EQ(PlanLines(one, other), "network_lock.table a, then b\n");
-  EXPECT_EQ(PlanLines(one, other, same), "no difference\n");
-}
-
 TEST(DiffTest, LetsClocksGoOn) {
   DiffOptions same;
   same.same_meaning = true;
