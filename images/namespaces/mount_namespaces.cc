@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which mount namespaces the tree has, and what is in which of them.
 #include <algorithm>
-#include <ranges>
 #include <set>
 
 #include "images/load/loader.h"
@@ -51,9 +50,8 @@ std::optional<std::uint64_t> Loader::MountNamespaceOf(std::uint64_t id) const {
 std::optional<std::uint64_t> Loader::MountNamespaceOf(ProcessIndex index) const {
   if (mount_namespaces.empty()) return {};
   const std::uint32_t id = ids[index].mnt_ns_id();
-  const auto more = std::ranges::subrange(mount_namespaces.begin() + 1, mount_namespaces.end());
-  return std::ranges::find(more, id) == more.end() ? std::nullopt
-                                                   : std::optional<std::uint64_t>(id);
+  const auto more = std::find(mount_namespaces.begin() + 1, mount_namespaces.end(), id);
+  return more == mount_namespaces.end() ? std::nullopt : std::optional<std::uint64_t>(id);
 }
 
 Rare<std::uint64_t> Loader::MountOf(std::int64_t mount) const {

@@ -233,14 +233,14 @@ TEST_F(MountNamespacesTest, Watches) {
                 {"flags", {"O_RDWR"}},
                 {"init_flags", Json::array()},
                 {"event_flags", {"O_RDONLY"}}}}});
+    plan.Fork(Pid(0), Pid(1));
+    plan.Add("SET_ATTR", Pid(1), {{"attributes", {{"setns", {{"mnt", 20}}}}}});
     const Json mark = {
         {"type", "FAN_MARK_MOUNT"}, {"mask", {"FAN_OPEN"}}, {"path", "/tmp/tmp"}, {"mount", 15}};
     plan.Add("SET_ATTR", Pid(0),
              {{"attributes",
                {{"descriptors", Json::array({{{"fd", 3}, {"watches", Json::array({watch})}},
                                              {{"fd", 4}, {"marks", Json::array({mark})}}})}}}});
-    plan.Fork(Pid(0), Pid(1));
-    plan.Add("SET_ATTR", Pid(1), {{"attributes", {{"setns", {{"mnt", 20}}}}}});
     plan.Resume(Pid(1), Plan::Registers(kPause), Fs("/"));
     plan.Resume(Pid(0));
     return plan;
