@@ -95,14 +95,15 @@ class DeletedMounts {
       unlinkat(in, place.name.c_str(), is_directory ? AT_REMOVEDIR : 0);
       return problem;
     }
-    MomentaryName momentary(place, facts);
-    std::string problem = Copy(bind, in, place.name);
+    const auto named = std::make_shared<MountedName>(std::move(place), path, facts);
+    services_.mounted_names.push_back(named);
+    std::string problem = Copy(bind, in, named->place.name);
     if (!problem.empty()) return problem;
     struct stat copied;
     if (fstat(services_.mounts.at(bind.id), &copied) != 0 || !SameInode(copied, facts)) {
       return "the mount at " + bind.mountpoint.bytes + ": replaced as it was made";
     }
-    return momentary.Remove() ? "" : Failed(bind, "removing " + bind.root.bytes);
+    return "";
   }
 
   std::string Copy(const Mount& bind, int from, const std::string& name) {
@@ -123,6 +124,14 @@ class DeletedMounts {
 };
 
 }  // namespace
+
+std::string RemoveMountedNames(std::vector<std::shared_ptr<MountedName>>* names) {
+  for (const auto& name : *names) {
+    if (!name->momentary.Remove()) return ErrorText("removing " + name->path);
+  }
+  names->clear();
+  return "";
+}
 
 std::string HoldDeletedMounts(const Program& program, Services* services) {
   const std::vector<Mount>* mounts = OwnMounts(program);

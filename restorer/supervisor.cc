@@ -16,6 +16,7 @@
 
 #include "restorer/cleanup.h"
 #include "restorer/connections.h"
+#include "restorer/deleted_mounts.h"
 #include "restorer/files/pipe.h"
 #include "restorer/files/unix_socket.h"
 #include "restorer/from_outside.h"
@@ -78,6 +79,9 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   if (RestoreProblem problem = RunOwnCommands()) return problem;
   if (RestoreProblem problem = watch_->AwaitAll(&Board::arrived)) return problem;
   WarnOfKeptQueues(script_);
+  if (std::string problem = RemoveMountedNames(&mounted_names_); !problem.empty()) {
+    return {problem, -1};
+  }
   if (RestoreProblem problem = FindNumbers()) return problem;
   if (std::string problem = FindMountNamespaces(); !problem.empty()) return {problem, -1};
   if (RestoreProblem problem = cgroups_.MoveThreads(script_)) return problem;
@@ -173,6 +177,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   mounts = MakeFileSystems(program_, options_.timeout, &services);
   if (!mounts.empty()) return {mounts, -1};
   mounts_ = services.mounts;
+  mounted_names_ = services.mounted_names;
   spaces_ = services.spaces;
   paths_ = services.paths = TreePaths(OwnMounts(program_), mounts_);
   services.terminals.MakeIn(OwnDevpts(program_, services), paths_, services.ids);

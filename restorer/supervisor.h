@@ -64,6 +64,7 @@ class Supervisor {
   std::vector<std::pair<UnixSocket, int>> name_roots_;  ///< until their names are bound
   std::map<UnlinkedId, std::string> unlinked_;          ///< likewise, by name
   std::vector<DumpersLink> links_;
+  std::vector<std::shared_ptr<MountedName>> mounted_names_;
   std::map<std::uint64_t, int> mounts_;  ///< of the tree, by id, of which this has descriptors
   TreePaths paths_;
   std::map<std::optional<std::uint64_t>, std::int32_t> spaces_;  ///< mount namespaces: numbers

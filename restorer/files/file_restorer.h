@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <unordered_map>
@@ -57,13 +58,15 @@ struct FolderInMount {
 class Cgroups;
 class NameRecord;
 class UserHolder;
+struct MountedName;
 
 /// What the script refers to outside the arena, as names in the service directory.
 struct Services {
-  int fd = -1;                            ///< /proc/self/fd, where the names are
-  int pidfd = -1;                         ///< of the supervisor, to take descriptions over
-  HostFiles* files = nullptr;             ///< what preflight has looked at
-  const Cgroups* cgroups = nullptr;       ///< those of the plan; null: it has none
+  int fd = -1;                       ///< /proc/self/fd, where the names are
+  int pidfd = -1;                    ///< of the supervisor, to take descriptions over
+  HostFiles* files = nullptr;        ///< what preflight has looked at
+  const Cgroups* cgroups = nullptr;  ///< those of the plan; null: it has none
+  std::vector<std::shared_ptr<MountedName>> mounted_names;  ///< until the tree has mounted them
   std::map<InodeId, std::string> memfds;  ///< objects that the supervisor has made
   std::map<PipeId, HeldPipe> pipes;
   std::map<std::string, int> inherited;          ///< what the caller hands over, by key
