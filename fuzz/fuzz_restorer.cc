@@ -18,6 +18,7 @@
 #include "dsl/references.h"
 #include "fuzz/program_mutator.h"
 #include "fuzz/require.h"
+#include "preflight/held_mounts.h"
 #include "preflight/host_facts.h"
 #include "preflight/preflight.h"
 #include "restorer/compile.h"
@@ -56,7 +57,8 @@ class StandIns {
   void Add(const File& file) {
     if (file.external) services_.inherited[*file.external] = kStandIn;
     if (const auto linked = LinkedOf(file)) {
-      services_.linked[restorer::LinkKey(*linked->path, *linked->link)] = std::to_string(kStandIn);
+      services_.linked[restorer::LinkKey(*linked->path, *linked->link, preflight::MountOf(file))] =
+          std::to_string(kStandIn);
     }
     ForEachValueOf<UnlinkedId>(file, [&](UnlinkedId id) { Add(id); });
     if (const auto* memfd = As<Memfd>(file)) {
@@ -78,10 +80,16 @@ class StandIns {
       const MmAttributes& mm = *attributes.mm;
       if (mm.exe_unlinked) Add(*mm.exe_unlinked);
       if (mm.exe_opened_by) {
-        services_.linked[restorer::LinkKey(mm.exe, *mm.exe_opened_by)] = std::to_string(kStandIn);
+        services_.linked[restorer::LinkKey(mm.exe, *mm.exe_opened_by, mm.exe_mount)] =
+            std::to_string(kStandIn);
       }
     }
-    for (const Mount& mount : attributes.mounts) services_.mounts[mount.id] = kStandIn;
+    for (const Mount& mount : attributes.mounts) {
+      services_.mounts[mount.id] = kStandIn;
+      const auto number = static_cast<std::int32_t>(services_.spaces.size());
+      services_.space_of[mount.id] =
+          services_.spaces.try_emplace(mount.namespace_id, number).first->second;
+    }
   }
 
   HostFiles files_;

@@ -47,10 +47,13 @@ inline std::vector<Damage> DamagesOfNamespaces() {
          }
          InMount("/tmp", [](json& mounts, std::size_t i) { mounts[i].erase("content"); })(plan);
        }},
-      {"mount_namespaces", "nobody leaves",
+      {"mount_namespaces", "nobody goes back",
        [](json& plan) {
          for (json& command : plan) {
-           if (command.contains("attributes")) command["attributes"].erase("setns");
+           if (!command.contains("attributes")) continue;
+           json& attributes = command["attributes"];
+           if (attributes.contains("setns") && attributes["setns"].empty())
+             attributes.erase("setns");
          }
        }},
       {"mount_namespaces", "a mount that gets no events",
@@ -98,7 +101,10 @@ inline std::vector<Damage> DamagesOfNamespaces() {
        InAttribute("net",
                    [](json& net) {
                      for (json& device : net["devices"]) {
-                       if (device.contains("tun")) device["tun"]["flags"].push_back("IFF_PERSIST");
+                       if (!device.contains("tun")) continue;
+                       json& flags = device["tun"]["flags"];
+                       const auto stays = std::ranges::find(flags, json("IFF_PERSIST"));
+                       if (stays == flags.end()) flags.push_back("IFF_PERSIST");
                      }
                    })},
       {"tun", "a smaller buffer",
