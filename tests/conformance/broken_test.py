@@ -186,7 +186,6 @@ FAULTS = [
     ("attributes-seldom", "drop clear_tid_addr", "clear_tid_address"),
     ("attributes-seldom", "drop loginuid", "loginuid"),
     ("locks-of-the-executable", "forget locks", "locks"),
-    ("proc-of-another-pid-namespace", "set OPEN_FILE.file.path to \"/proc/1/comm\"", "contents"),
     ("tls", "drop tls", "tls"),
     ("timers-of-a-thread", "drop posix_timers", "posix_timers"),
     ("unix-datagrams-beyond-a-limit", "forget queue", "sockets"),

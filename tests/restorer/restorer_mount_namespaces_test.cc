@@ -236,7 +236,7 @@ TEST_F(MountNamespacesTest, Watches) {
     plan.Fork(Pid(0), Pid(1));
     plan.Add("SET_ATTR", Pid(1), {{"attributes", {{"setns", {{"mnt", 20}}}}}});
     const Json mark = {
-        {"type", "FAN_MARK_MOUNT"}, {"mask", {"FAN_OPEN"}}, {"path", "/tmp/tmp"}, {"mount", 15}};
+        {"type", "FAN_MARK_MOUNT"}, {"mask", {"FAN_OPEN"}}, {"path", "/tmp"}, {"mount", 15}};
     plan.Add("SET_ATTR", Pid(0),
              {{"attributes",
                {{"descriptors", Json::array({{{"fd", 3}, {"watches", Json::array({watch})}},
@@ -258,7 +258,7 @@ TEST_F(MountNamespacesTest, Watches) {
   KillEverybody();
 
   // What is given must be what was watched.
-  watch["path"] = "/tmp/tmp/file";
+  watch["path"] = "/tmp/file";
   watch["mount"] = 15;
   watch["handle"] = {{"device", 1}, {"inode", 7}, {"type", 1}, {"bytes", "AQIDBA=="}};
   const Outcome outcome = Run(program(watch), "--detach " + MountArguments());
