@@ -18,7 +18,7 @@ RootView::Way RootView::WayIn(const Mount& mount, const std::string& path) const
   // A bind mount: of what the caller gives, or of a new file system.
   const auto base = std::ranges::find_if(
       *mounts_, [&](const Mount& it) { return it.superblock == mount.superblock; });
-  if (base->IsNew()) return {};
+  if (base->IsNew() || mount.deleted) return {};
   const std::string part(PathBelow(mount.root.bytes, base->root.bytes));
   const bool both = !part.empty() && !below.empty();
   const std::string place = base->external ? MountPlace(base->external->bytes) : RootPlace();
