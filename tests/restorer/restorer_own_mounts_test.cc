@@ -114,8 +114,7 @@ TEST_F(OwnMountsTest, OfWhatIsUnlinked) {
   Json mounts = Writable();
   mounts.push_back(DeletedMount(20, 1, "/empty", "/crgen-gone"));
   mounts.push_back(DeletedMount(21, 1, "/shown", "/crgen-file"));
-  mounts.push_back(DeletedMount(22, 4, "/tmp/folder", "/crgen-gone"));
-  mounts.push_back(DeletedMount(23, 4, "/tmp/file", "/crgen-file"));
+  mounts.push_back(DeletedMount(22, 4, "/tmp/folder/file", "/crgen-file"));
   mounts.push_back(DeletedMount(24, 1, "/other", "/crgen-gone"));
   Plan plan;
   plan.Fork(0, Pid(0));
@@ -127,13 +126,12 @@ TEST_F(OwnMountsTest, OfWhatIsUnlinked) {
   const std::string table = TextOf("/proc/" + Process() + "/mountinfo");
   for (const char* root_and_place :
        {"/crgen-gone//deleted /empty ", "/crgen-file//deleted /shown ",
-        "/crgen-gone//deleted /tmp/folder ", "/crgen-file//deleted /tmp/file ",
-        "/crgen-gone//deleted /other "}) {
+        "/crgen-file//deleted /tmp/folder/file ", "/crgen-gone//deleted /other "}) {
     EXPECT_NE(table.find(root_and_place), std::string::npos) << root_and_place << "\n" << table;
   }
   EXPECT_EQ(MountOf(3), "/shown");
   EXPECT_EQ(TextOf(Inside("/shown")), "");
-  EXPECT_EQ(TextOf(Inside("/tmp/file")), "");
+  EXPECT_EQ(TextOf(Inside("/tmp/folder/file")), "");
   struct stat one = {}, other = {};
   ASSERT_EQ(stat(Inside("/empty").c_str(), &one), 0);
   ASSERT_EQ(stat(Inside("/other").c_str(), &other), 0);
@@ -431,7 +429,7 @@ TEST_F(OwnMountsTest, NothingIsLeftOfFailures) {
   fs::create_directories(Root() + "/empty");
   Json mounts = Writable();
   mounts.push_back(DeletedMount(20, 1, "/empty", "/crgen-mounted"));
-  mounts.push_back(DeletedMount(21, 4, "/tmp/file", "/crgen-mounted"));
+  mounts.push_back(DeletedMount(21, 4, "/tmp/folder/file", "/crgen-mounted"));
   Plan plan;
   plan.Fork(0, Pid(0));
   plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"mounts", mounts}}}});
