@@ -44,6 +44,13 @@ const Mount& BaseOf(const std::vector<Mount>& mounts, const Mount& bind) {
   return *std::ranges::find(mounts, bind.superblock, &Mount::superblock);
 }
 
+std::string BelowBase(const Mount& mount, const Mount& base, std::string_view path) {
+  std::string below(PathBelow(mount.root.bytes, base.root.bytes));
+  const std::string_view rest = PathBelow(path, mount.mountpoint.bytes);
+  if (!below.empty() && !rest.empty()) below += '/';
+  return below.append(rest);
+}
+
 BindOf KindOfBind(const std::vector<Mount>& mounts, const Mount& bind) {
   const Mount& base = BaseOf(mounts, bind);
   if (!base.IsNew()) return BindOf::kGiven;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <string_view>
 
 #include "dsl/commands.h"
 #include "preflight/question.h"
@@ -26,6 +27,10 @@ const Mount& BaseOf(const std::vector<Mount>& mounts, const Mount& bind);
 /// Whether a mount can be copied before it is mounted, and mounted on what is not: since
 /// Linux 6.15.
 bool CanCopyUnmounted(Host& host);
+
+/// From the root of `base`, which `mount` is, or is a bind mount of, to what an absolute path in
+/// `mount` leads to.
+std::string BelowBase(const Mount& mount, const Mount& base, std::string_view path);
 
 /// False, and told: nobody can make the unlinked file `path` before the tree is there.
 bool CanMakeIn(Context& context, const std::string& path, const RootView& root);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "preflight/held_mounts.h"
 #include "preflight/namespace_options.h"
 
 namespace crgen::preflight {
@@ -19,10 +20,8 @@ RootView::Way RootView::WayIn(const Mount& mount, const std::string& path) const
   const auto base = std::ranges::find_if(
       *mounts_, [&](const Mount& it) { return it.superblock == mount.superblock; });
   if (base->IsNew() || mount.deleted) return {};
-  const std::string part(PathBelow(mount.root.bytes, base->root.bytes));
-  const bool both = !part.empty() && !below.empty();
   const std::string place = base->external ? MountPlace(base->external->bytes) : RootPlace();
-  return {files_.place(place), part + (both ? "/" : "") + below};
+  return {files_.place(place), BelowBase(mount, *base, path)};
 }
 
 bool RootView::IsMadeLater(const std::string& path) const {

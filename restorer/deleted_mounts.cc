@@ -53,11 +53,7 @@ class DeletedMounts {
       errno = ENXIO;
       return -1;
     }
-    std::string below(PathBelow(mount.root.bytes, base.root.bytes));
-    const std::string_view rest = PathBelow(path, mount.mountpoint.bytes);
-    if (&base == &mount) below.clear();
-    if (!below.empty() && !rest.empty()) below += '/';
-    below += rest;
+    const std::string below = preflight::BelowBase(mount, base, path);
     if (FailsOnPurpose()) return -1;
     if (below.empty()) return fcntl(held->second, F_DUPFD_CLOEXEC, 0);
     return OpenPath(held->second, below, flags,

@@ -51,10 +51,7 @@ int TreePaths::OpenInBase(const std::string& path, int flags) const {
     errno = ENXIO;
     return -1;
   }
-  std::string below(PathBelow(mount.root.bytes, base.root.bytes));
-  const std::string_view rest = PathBelow(path, mount.mountpoint.bytes);
-  if (!below.empty() && !rest.empty()) below += '/';
-  below += rest;
+  const std::string below = preflight::BelowBase(mount, base, path);
   if (below.empty()) return fcntl(held->second, F_DUPFD_CLOEXEC, 0);
   return OpenPath(held->second, below, flags, kBelow | RESOLVE_NO_XDEV);
 }
