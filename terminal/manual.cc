@@ -40,7 +40,10 @@ std::string OptionItems(const CLI::App& app) {
 std::string Positionals(const CLI::App& app) {
   std::string text;
   for (const CLI::Option* option : app.get_options()) {
-    if (option->get_positional()) text += " \\fI" + RoffText(option->get_name(true)) + "\\fR";
+    if (!option->get_positional()) continue;
+    const bool needed = option->get_required();
+    text += std::string(needed ? " " : " [") + "\\fI" + RoffText(option->get_name(true)) + "\\fR" +
+            (option->get_items_expected_max() > 1 ? "..." : "") + (needed ? "" : "]");
   }
   return text;
 }

@@ -17,6 +17,11 @@ render() {
 "$crgen" schema --man > "$work/restore-program.5"
 for page in crgen.1 crrestore.1 restore-program.5; do render "$work/$page"; done
 
+# What may be left away stands in brackets.
+for line in 'crgen show \[OPTION\]... DUMP...' 'crgen diff \[OPTION\]... A B' 'crgen host-facts \[OPTION\]... \[DUMP\]'; do
+  grep -q "^ *$line\$" "$work/crgen.1.txt" || { echo "no line $line"; exit 1; }
+done
+
 names() {  # page, --help: names of options
   options=$(sed -n 's/^ *\(-[a-z-][^ {]*\).*/\1/p' "$2" | tr ',' '\n' | sort -u)
   [ -n "$options" ] || { echo "no options in $2"; exit 1; }
