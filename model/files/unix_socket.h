@@ -49,7 +49,8 @@ struct UnixSocket {
   /// From the root of the mount namespace. REQUIRES: a name that is not abstract.
   std::string Path() const {
     if (name->bytes.starts_with('/')) return (name_root ? name_root->bytes : "") + name->bytes;
-    return (name_directory ? name_directory->bytes : "") + "/" + name->bytes;
+    const bool in_root = !name_directory || name_directory->bytes == "/";
+    return (in_root ? "" : name_directory->bytes) + "/" + name->bytes;
   }
   friend bool operator==(const UnixSocket&, const UnixSocket&) = default;
 };

@@ -67,6 +67,10 @@ TEST(CheckSockets, Openings) {
   relative.name = Text{"a"};
   UnixSocket directory = Listener();
   directory.name_directory = Text{"/run"};
+  UnixSocket in_root = Stream(), absolute = Stream();
+  in_root.name = Text{"a"};
+  in_root.name_directory = Text{"/"};
+  absolute.name = Text{"/a"};
   UnixSocket abstract = Stream();
   abstract.name = Text{std::string("\0a", 2)};
   abstract.unlinked_name = true;
@@ -99,6 +103,8 @@ TEST(CheckSockets, Openings) {
        Open1("EINVAL: the name has 109 bytes, where 1 to 108 are possible")},
       {"two of one name", kRoot + Program{Opened(3, 1, Listener()), Opened(4, 2, Listener())},
        Open2("EADDRINUSE: the name \"/run/a\" is that of socket 1")},
+      {"two of one file", kRoot + Program{Opened(3, 1, absolute), Opened(4, 2, in_root)},
+       Open2("EADDRINUSE: the name \"a\" is that of socket 1")},
       {"one after the other",
        kRoot + Program{Opened(3, 1, Listener()), CloseOf(5, 3), Opened(3, 2, Listener())}, ""},
       {"a connection of nobody", kRoot + Program{Opened(3, 1, Stream(kConnected))},
