@@ -122,6 +122,7 @@ class DescriptorPlan {
   /// Table and file -> where NumberOf() has found it last.
   std::map<std::pair<PlannedTable, FileIndex>, Fd> last_number_;
   std::unordered_set<Fd> unplaced_;  ///< while a table gets its final form: not there yet
+  std::vector<Fd> overwritten_;      ///< likewise: free, and copied to once all is opened
   std::vector<Fd> wanted_numbers_;   ///< of all tables, ascending
   std::vector<Fd> handed_out_;       ///< numbers that no table wants, used to carry
   Fd next_number_ = 0;

@@ -56,13 +56,17 @@ Fd DescriptorPlan::NumberOf(PlannedTable table, FileIndex file) {
 }
 
 /// Opens what is to be at `slot`, and its peer: both are in the table's slots already. A peer that
-/// no process holds is closed at once. `spare`: SpareFd(node).
+/// no process holds is closed at once, or by what is copied over it later. `spare`: SpareFd(node).
 Result DescriptorPlan::Open(NodeIndex node, const FdSlot& slot, std::optional<FdSlot> peer,
                             Fd spare, FileOpener& opener, Emitter& out, Diagnostics& diag) {
   OpeningSite site{tree_->nodes[node].pid, slot.fd, spare, slot.cloexec};
   const FileIndex peer_file = openings_->PeerOf(slot.file);
-  const bool is_nobodys = peer_file >= 0 && !peer;
-  if (is_nobodys) {
+  bool is_closed = peer_file >= 0 && !peer;
+  if (is_closed && !overwritten_.empty()) {
+    peer = FdSlot{overwritten_.back(), peer_file, false};
+    overwritten_.pop_back();
+    is_closed = false;
+  } else if (is_closed) {
     peer = FdSlot{site.other_fd, peer_file, false};
     site.other_fd = SpareFd(node, peer->fd);
   }
@@ -81,7 +85,7 @@ Result DescriptorPlan::Open(NodeIndex node, const FdSlot& slot, std::optional<Fd
   }
   site.number_of = [this, node](FileIndex file) { return NumberOf(table_of_[node], file); };
   if (Failed(opener.Open(site, snapshot_->files[slot.file], diag))) return Result::kError;
-  if (is_nobodys) out.Emit(site.pid, CloseFd{peer->fd});
+  if (is_closed) out.Emit(site.pid, CloseFd{peer->fd});
   return Result::kOk;
 }
 
@@ -163,6 +167,12 @@ Result DescriptorPlan::Finish(NodeIndex node, FileOpener& opener, Emitter& out, 
     wanted.push_back({slot.fd, slot.file, slot.cloexec});
   }
   const std::vector<PlacementStep> steps = PlaceDescriptors(table.slots, wanted);
+  for (auto step = steps.rbegin(); step != steps.rend(); ++step) {
+    if (step->kind != PlacementStep::Kind::kDup) break;  // copies of what is opened come last
+    const auto before = LowerBound(table.slots, step->fd);
+    const bool is_free = before == table.slots.end() || before->fd != step->fd;
+    if (is_free && !openings_->pairs().empty()) overwritten_.push_back(step->fd);
+  }
   table.slots = std::move(wanted);
   if (!openings_->needs().empty()) {
     for (const PlacementStep& step : steps) {
@@ -187,6 +197,7 @@ Result DescriptorPlan::Finish(NodeIndex node, FileOpener& opener, Emitter& out, 
     }
   }
   unplaced_.clear();
+  overwritten_.clear();
   return Result::kOk;
 }
 
