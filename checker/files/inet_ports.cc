@@ -36,6 +36,12 @@ bool ReusesAddress(const InetSocket& socket) {
   return socket.stream || socket.options->so_reuseaddr.value_or(false);
 }
 
+/// Of ICMP, with an identifier as port: ping_get_port() looks at no address, and SO_REUSEADDR is on
+/// from the beginning (INET_PROTOSW_REUSE).
+bool IsPing(const InetSocket& socket) {
+  return socket.protocol.value == IPPROTO_ICMP || socket.protocol.value == IPPROTO_ICMPV6;
+}
+
 }  // namespace
 
 std::optional<ParsedAddress> ParseAddress(const InetSocket& socket, const InetAddress& address) {
@@ -58,6 +64,12 @@ std::optional<ParsedAddress> ParseAddress(const InetSocket& socket, const InetAd
 }
 
 bool BindsConflict(const InetSocket& socket, const InetSocket& other) {
+  if (IsPing(socket)) {
+    const auto reuses = [](const InetSocket& one) {
+      return one.options->so_reuseaddr.value_or(true);
+    };
+    return !(reuses(socket) && reuses(other));
+  }
   if (!OnOneDevice(socket, other) || !AddressesMeet(socket, other)) return false;
   const bool listens = other.state.value == TCP_LISTEN;
   if (ReusesAddress(socket) && ReusesAddress(other) && !listens) return false;

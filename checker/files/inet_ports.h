@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may have a port together with whom: bind(2), inet_csk_bind_conflict(), udp_lib_get_port().
+// Who may have a port together with whom: bind(2), inet_csk_bind_conflict(), udp_lib_get_port(),
+// ping_get_port().
 #pragma once
 
 #include <array>
