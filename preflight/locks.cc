@@ -49,14 +49,16 @@ class LockQuestion : public QuestionOn<LockQuestion> {
 
  private:
   void Look(Fd fd, const FileLock& lock) {
-    const std::string* name = PathOf(tables_.At(pid_, fd));
-    if (name == nullptr) return;
-    const std::string& path = *name;
+    const std::optional<Name> name = NameOf(tables_.At(pid_, fd));
+    if (!name) return;
+    const std::string& path = *name->path;
+    const std::string& there = name->link == nullptr ? path : *name->link;
     if (lock.kind.value == kPosixLock) {
       if (locked_[pid_].insert(path).second) CheckExecutable();
     }
-    const auto text = host_.Text(FactKind::kFiles, path + ", locked",
-                                 [&] { return StatusOf(context_.files.file(path), EBADF).Text(); });
+    const auto text = host_.Text(FactKind::kFiles, there + ", locked", [&] {
+      return StatusOf(context_.files.file(there), EBADF).Text();
+    });
     const FileStatus status = FileStatus::Of(text.value_or(""));
     if (status.error != 0) return;
     if (lock.kind.value == kLease) CheckRight(path, status.uid);
@@ -66,11 +68,19 @@ class LockQuestion : public QuestionOn<LockQuestion> {
     }
   }
 
-  /// Of what somebody outside can have as well; nullptr: it is the plan's alone, or the caller's.
-  static const std::string* PathOf(const File& file) {
-    if (const auto* regular = As<RegularFile>(file)) return &regular->path.bytes;
-    if (const auto* fifo = As<Fifo>(file)) return &fifo->path.bytes;
-    return nullptr;
+  struct Name {
+    const std::string* path;
+    const std::string* link;  ///< that the dumper has left, by which it is opened; or nullptr
+  };
+  template <typename Body>
+  static Name NameIn(const Body& body) {
+    return {&body.path.bytes, body.opened_by ? &body.opened_by->bytes : nullptr};
+  }
+  /// Of what somebody outside can have as well; absent: it is the plan's alone, or the caller's.
+  static std::optional<Name> NameOf(const File& file) {
+    if (const auto* regular = As<RegularFile>(file)) return NameIn(*regular);
+    if (const auto* fifo = As<Fifo>(file)) return NameIn(*fifo);
+    return std::nullopt;
   }
 
   /// PR_SET_MM_EXE_FILE comes last, and opens and closes the file: its POSIX locks would be gone.

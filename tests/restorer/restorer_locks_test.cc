@@ -215,6 +215,38 @@ TEST_F(RestorerLocksTest, SaysWhoIsInTheWay) {
   close(fd);
 }
 
+/// The name is gone, or another file's: what is locked has another one, and is opened by the link
+/// that the dumper has left.
+TEST_F(RestorerLocksTest, SaysWhoHasALockOfWhatHasAnotherName) {
+  std::filesystem::create_hard_link(Path("data"), Path("link_remap.1"));
+  const int fd = open(Path("data").c_str(), O_RDWR | O_CLOEXEC);
+  ASSERT_EQ(flock(fd, LOCK_SH), 0);
+  std::filesystem::rename(Path("data"), Path("other"));
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Add("OPEN_FILE", Pid(0),
+           {{"fd", 3},
+            {"file",
+             {{"type", "REG"},
+              {"id", 3},
+              {"path", Path("data")},
+              {"opened_by", Path("link_remap.1")},
+              {"flags", {"O_RDWR"}}}}});
+  Late(plan, Pid(0), {At(3, {Lock("FLOCK", "F_WRLCK")})});
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan, "--detach --file-locks");
+  EXPECT_EQ(outcome.status, 3) << outcome.errors;
+  EXPECT_NE(outcome.errors.find(Path("data") + ": process " + std::to_string(getpid()) + " ("),
+            std::string::npos)
+      << outcome.errors;
+  EXPECT_NE(outcome.errors.find("holds a FLOCK read lock on it"), std::string::npos)
+      << outcome.errors;
+  EXPECT_TRUE(Left().empty());
+  EXPECT_EQ(access(Path("link_remap.1").c_str(), F_OK), 0);
+  close(fd);
+}
+
 /// /proc/locks knows who has made a lock, and of an OFD lock not even that.
 TEST_F(RestorerLocksTest, SaysWhoHasALockThatAnotherHasMade) {
   const auto open_data = [&] { return open(Path("data").c_str(), O_RDWR | O_CLOEXEC); };
