@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -74,6 +75,14 @@ bool StillHasTimes(const FileTimes& times, const std::string& path) {
   return has;
 }
 
+/// A folder may have handed on rights (acl(5), OBJECT CREATION AND DEFAULT ACLs), which no image
+/// has. Where there are none, or none at all, nothing is to be done.
+void DropInheritedAcls(const std::string& path) {
+  for (const char* name : {"system.posix_acl_access", "system.posix_acl_default"}) {
+    removexattr(path.c_str(), name);
+  }
+}
+
 }  // namespace
 
 std::string FillFile(const Unlinked& it, const HostFiles& files, const OutsideIds& ids, int file) {
@@ -85,6 +94,7 @@ std::string FillFile(const Unlinked& it, const HostFiles& files, const OutsideId
     if (image.get() < 0) return part.source.image + ": " + std::strerror(errno);
     if (std::string problem = Copy(part, image.get(), file); !problem.empty()) return problem;
   }
+  DropInheritedAcls("/proc/self/fd/" + std::to_string(file));
   if (FailsOnPurpose() || fchown(file, ids.Uid(*it.uid), ids.Gid(*it.gid)) != 0 ||
       fchmod(file, *it.mode & 07777) != 0) {
     return std::strerror(errno);
@@ -95,6 +105,7 @@ std::string FillFile(const Unlinked& it, const HostFiles& files, const OutsideId
 
 std::string SetFacts(const Unlinked& it, const OutsideIds& ids, const std::string& held) {
   const std::string path = "/proc/self/fd/" + held;
+  if (!S_ISLNK(*it.mode)) DropInheritedAcls(path);
   if (FailsOnPurpose() || chown(path.c_str(), ids.Uid(*it.uid), ids.Gid(*it.gid)) != 0 ||
       (!S_ISLNK(*it.mode) && chmod(path.c_str(), *it.mode & 07777) != 0)) {
     return std::strerror(errno);

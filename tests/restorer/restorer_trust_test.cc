@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What others can change between the look at a name and its use, or before.
 #include <poll.h>
+#include <sys/xattr.h>
 
 #include "preflight/trusted_path.h"
 #include "tests/support/trust_fixture.h"
@@ -63,6 +64,31 @@ TEST_F(RestorerTrustTest, OnlyLinksOfRootAreFollowed) {
   EXPECT_EQ(look("user/link", follow), std::pair(0l, Path("root") + " of 1000"));
   EXPECT_EQ(look("users", follow), std::pair(0l, Path("root") + " of 1000"));
   EXPECT_EQ(look("user/own", follow), std::pair(0l, Path("user/own") + " of 1000"));
+}
+
+/// A folder hands an ACL on to what is made in it, and the mode of an unlinked file would grant
+/// rights to whom that names.
+TEST_F(RestorerTrustTest, NoAclOfAFolderForAnUnlinkedFile) {
+  struct Entry {
+    std::uint16_t tag, rights;
+    std::uint32_t id;
+  };
+  struct {
+    std::uint32_t version = 2;
+    Entry entries[5] = {{1, 7, ~0u}, {2, 7, kUser}, {4, 5, ~0u}, {16, 7, ~0u}, {32, 0, ~0u}};
+  } acl;
+  if (setxattr(Path("root").c_str(), "system.posix_acl_default", &acl, sizeof acl, 0) != 0) {
+    GTEST_SKIP() << "no ACLs here: " << std::strerror(errno);
+  }
+  Plan plan = Begin();
+  const Json unlinked = {{"id", 1}, {"mode", 0100660}, {"uid", 0}, {"gid", 0}, {"size", 0}};
+  Open(plan, 3, {{"type", "REG"}, {"path", Path("root/gone")}, {"unlinked", unlinked}});
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan);
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  const std::string file = "/proc/" + std::to_string(Pid(0)) + "/fd/3";
+  EXPECT_EQ(getxattr(file.c_str(), "system.posix_acl_access", nullptr, 0), -1);
+  EXPECT_EQ(errno, ENODATA);
 }
 
 TEST_F(RestorerTrustTest, NoFileBehindALinkOfTheUser) {
