@@ -6,8 +6,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bitset>
+#include <cctype>
 #include <cerrno>
 #include <cstring>
+#include <initializer_list>
 #include <optional>
 #include <unordered_map>
 
@@ -35,12 +38,32 @@ bool HasMuchInput(const Command& command) {
   });
 }
 
-/// What waits behind the first buffer goes through a line discipline with these modes. Whether that
-/// changes nothing: n_tty_set_termios().
-bool IsRaw(const Termios& modes) {
-  constexpr std::uint64_t kInput = ISTRIP | IUCLC | IGNCR | ICRNL | INLCR | IXON | PARMRK;
-  constexpr std::uint64_t kLocal = ICANON | ECHO | ISIG;
-  return (modes.iflag.value & kInput) == 0 && (modes.lflag.value & kLocal) == 0;
+/// Bytes that a line discipline with these modes does not hand on as they are: n_tty.c,
+/// n_tty_set_termios(). Once it has, a line's end stays one.
+std::bitset<256> NotHandedOn(const Termios& modes) {
+  std::bitset<256> bytes;
+  const auto has = [](const Hex& flags, std::uint64_t flag) { return (flags.value & flag) != 0; };
+  const auto control = [&](std::initializer_list<std::size_t> characters) {
+    for (const std::size_t c : characters) {
+      const bool used = c < modes.cc.size() && modes.cc[c] != 0;  // 0: _POSIX_VDISABLE
+      if (used) bytes.set(modes.cc[c] & 0xff);
+    }
+  };
+  if (has(modes.lflag, ISIG)) control({VINTR, VQUIT, VSUSP});
+  if (has(modes.lflag, ICANON)) {
+    control({VERASE, VKILL, VEOF});
+    if (has(modes.lflag, IEXTEN)) control({VWERASE, VREPRINT, VLNEXT});
+  }
+  if (has(modes.iflag, IXON)) control({VSTART, VSTOP});
+  if (has(modes.iflag, IGNCR | ICRNL)) bytes.set('\r');
+  if (has(modes.iflag, INLCR)) bytes.set('\n');
+  if (has(modes.iflag, PARMRK)) bytes.set(0xff);
+  for (std::size_t c = 0; c < bytes.size(); ++c) {
+    const bool stripped = has(modes.iflag, ISTRIP) && c >= 0x80;
+    const bool lowered = has(modes.iflag, IUCLC) && std::isupper(static_cast<int>(c & 0x7f)) != 0;
+    if (stripped || lowered) bytes.set(c);
+  }
+  return bytes;
 }
 
 constexpr const char* kMostPtys = "/proc/sys/kernel/pty/max";
@@ -93,17 +116,29 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   }
 
  private:
-  /// A master reads what is there as it is.
+  /// What the first buffer has no room for goes through the line discipline, which it has been
+  /// through. A master reads what is there as it is.
   void CheckInput(Fd fd, const TtyInput& late) {
     const Tty* writer = As<Tty>(tables_.At(pid_, fd));
     const auto known = writer == nullptr ? known_.end() : known_.find(writer->tty_id);
-    if (known == known_.end()) return;
-    const Rare<Termios>& modes = known->second->termios;
-    if (IsPtyMaster(*writer) && !(modes && IsRaw(*modes))) {
-      findings_.Unsupported(std::to_string(late.input.bytes) +
-                            " unread bytes of a terminal that is not raw: more than " +
-                            std::to_string(kOneBuffer) + " are not restored");
-    }
+    if (known == known_.end() || !IsPtyMaster(*writer) || !known->second->termios) return;
+    const int image = Reopen(context_.files.image(late.input.image), O_RDONLY);
+    if (image < 0) return;  // images.cc has told
+    std::string bytes(late.input.bytes - kOneBuffer, '\0');
+    const ssize_t got = pread(image, bytes.data(), bytes.size(),
+                              static_cast<off_t>(late.input.offset + kOneBuffer));
+    close(image);
+    bytes.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    const std::bitset<256> changed = NotHandedOn(*known->second->termios);
+    const auto found = std::find_if(bytes.begin(), bytes.end(), [&](char byte) {
+      return changed.test(static_cast<unsigned char>(byte));
+    });
+    if (found == bytes.end()) return;
+    findings_.Unsupported(
+        "byte " + std::to_string(kOneBuffer + static_cast<std::size_t>(found - bytes.begin())) +
+        " of what was typed, \"" + Printable(std::string(1, *found)) +
+        "\", would be changed by the terminal's modes: the buffer takes " +
+        std::to_string(kOneBuffer) + " as they are");
   }
 
   void CheckPty(std::uint32_t index) {

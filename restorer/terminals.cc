@@ -23,6 +23,7 @@ namespace {
 
 constexpr std::size_t kOneBuffer = 4095;  // N_TTY_BUF_SIZE, and one less
 constexpr unsigned kPatience = 10;        // seconds
+constexpr useconds_t kMoment = 10'000;
 
 /// struct termios of the kernel; the C library's is another one.
 struct KernelTermios {
@@ -70,6 +71,8 @@ std::string NameOf(const Tty& tty) {
                     : "the terminal of who restores";
 }
 
+constexpr const char* kFromImage = "pread of the image";
+
 bool ReadWhole(int image, std::uint64_t offset, std::string* bytes) {
   std::size_t done = 0;
   while (done < bytes->size()) {
@@ -81,6 +84,17 @@ bool ReadWhole(int image, std::uint64_t offset, std::string* bytes) {
     done += static_cast<std::size_t>(got);
   }
   return true;
+}
+
+/// What there is from `skipped` on.
+bool ReadImage(const TtyInput& input, std::uint64_t skipped, std::string* bytes,
+               const HostFiles& files) {
+  const int image = Reopen(files.image(input.input.image), O_RDONLY);
+  const bool whole = image >= 0 && ReadWhole(image, input.input.offset + skipped, bytes);
+  const int error = errno;
+  if (image >= 0) close(image);
+  errno = error;
+  return whole;
 }
 
 /// In pieces that fill the kernel's buffers: of a large write(2) each takes one, which may stay
@@ -103,6 +117,17 @@ bool WriteWhole(int fd, const std::string& bytes) {
     poll(&room, 1, 100);
   }
   return true;
+}
+
+/// Who has that description waits in write(2) perhaps, and this must not.
+bool WriteAtOnce(int fd, const std::string& bytes) {
+  const int flags = fcntl(fd, F_GETFL);
+  fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+  const bool written = WriteWhole(fd, bytes);
+  const int error = errno;
+  fcntl(fd, F_SETFL, flags);
+  errno = error;
+  return written;
 }
 
 /// What is written goes through a queue of the kernel before it can be read.
@@ -271,18 +296,21 @@ const char* Terminals::Set(const Terminal& terminal) const {
 }
 
 /// Through a line discipline that changes nothing; of a terminal that is read line by line, lines
-/// stay lines.
+/// stay lines. For a slave, as much as its buffer takes: FeedRest.
 const char* Terminals::Feed(const Terminal& terminal, bool to_master, const TtyInput& input,
                             const HostFiles& files) {
-  std::string bytes(input.input.bytes, '\0');
-  const int image = Reopen(files.image(input.input.image), O_RDONLY);
-  const bool whole = image >= 0 && ReadWhole(image, input.input.offset, &bytes);
-  if (image >= 0) close(image);
-  if (!whole) return "pread of the image";
+  std::string bytes(
+      to_master ? std::min<std::uint64_t>(input.input.bytes, kOneBuffer) : input.input.bytes, '\0');
+  if (!ReadImage(input, 0, &bytes, files)) return kFromImage;
   KernelTermios modes;
+  std::size_t readable = bytes.size();
   if (to_master) {
     const auto& wanted = terminal.state.termios;
-    const bool lines = wanted && (wanted->lflag.value & ICANON) != 0 && bytes.ends_with('\n');
+    const std::size_t last_line = bytes.rfind('\n') + 1;
+    const bool goes_on = bytes.size() < input.input.bytes;
+    const bool lines = wanted && (wanted->lflag.value & ICANON) != 0 &&
+                       (last_line == bytes.size() || (goes_on && last_line != 0));
+    if (lines) readable = last_line;
     modes.lflag = lines ? ICANON : 0;
     modes.cc[VMIN] = lines ? 0 : 1;
   } else {
@@ -291,17 +319,23 @@ const char* Terminals::Feed(const Terminal& terminal, bool to_master, const TtyI
     modes.oflag = 0;
   }
   if (!SetTermios(terminal.slave, modes)) return "TCSETS";
-  // Who has a master waits perhaps, and this is its description.
-  const int fd = to_master ? terminal.master : terminal.slave;
-  const int flags = fcntl(fd, F_GETFL);
-  fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-  const bool written = WriteWhole(fd, bytes);
-  const int error = errno;
-  fcntl(fd, F_SETFL, flags);
-  errno = error;
-  if (!written) return "write";
-  return AwaitInput(to_master ? terminal.slave : terminal.master, bytes.size()) ? nullptr
-                                                                                : "TIOCINQ";
+  const int writer = to_master ? terminal.master : terminal.slave;
+  const int reader = to_master ? terminal.slave : terminal.master;
+  if (!WriteAtOnce(writer, bytes)) return "write";
+  if (!AwaitInput(reader, readable)) return "TIOCINQ";
+  // The beginning of a line is not counted, and comes at once behind the others.
+  if (readable < bytes.size()) usleep(kMoment);
+  return nullptr;
+}
+
+/// What the buffer of a slave has no room for waits before its line discipline, as it did: with the
+/// modes that the terminal is to have.
+const char* Terminals::FeedRest(const Terminal& terminal, const TtyInput& input,
+                                const HostFiles& files) {
+  if (input.input.bytes <= kOneBuffer) return nullptr;
+  std::string bytes(input.input.bytes - kOneBuffer, '\0');
+  if (!ReadImage(input, kOneBuffer, &bytes, files)) return kFromImage;
+  return WriteAtOnce(terminal.master, bytes) ? nullptr : "write";
 }
 
 RestoreProblem Terminals::Set(const Program& program, const LateFiles& late_files,
@@ -337,6 +371,11 @@ RestoreProblem Terminals::Set(const Program& program, const LateFiles& late_file
       return {ErrorText(NameOf(terminal.name) + ": " + failed), -1};
     }
   }
+  problem = for_each_late([&](const Terminal& terminal, const Tty& tty, const LateState& state) {
+    const auto* input = std::get_if<TtyInput>(&state);
+    return input == nullptr || !IsPtyMaster(tty) ? nullptr : FeedRest(terminal, *input, files);
+  });
+  if (problem) return problem;
   return for_each_late([](const Terminal& terminal, const Tty&, const LateState& state) {
     int locked = 1;
     const bool locks = std::holds_alternative<TtyLock>(state);

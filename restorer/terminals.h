@@ -88,6 +88,8 @@ class Terminals {
   static const char* SetEnd(const TerminalEnd& end, int fd);
   static const char* Feed(const Terminal& terminal, bool to_master, const TtyInput& input,
                           const HostFiles& files);
+  static const char* FeedRest(const Terminal& terminal, const TtyInput& input,
+                              const HostFiles& files);
 
   std::map<TtyId, Terminal> terminals_;
   std::map<std::uint32_t, int> spare_;  ///< masters, by index, that were in the way of higher ones

@@ -100,24 +100,50 @@ TEST_F(RestorerTerminalsTest, MoreThanOneBuffer) {
   }
 }
 
-/// What waits behind the first buffer of the slave would go through its line discipline.
+/// What waits behind the first buffer of the slave goes through its line discipline: lines stay
+/// lines, and what that would change is refused.
 TEST_F(RestorerTerminalsTest, MoreThanOneBufferThroughALineDiscipline) {
   const std::string much = MakeMuch();
-  const auto run = [&](int fd, std::size_t bytes, const Json& modes) {
+  const auto run = [&](int fd, std::size_t bytes, const Json& modes,
+                       const char* image = "much.img") {
     Plan plan = Session({{"termios", modes}});
-    Late(plan, fd == 3 ? Pid(0) : Pid(1), Input(fd, bytes));
+    Json input = Input(fd, bytes);
+    input["input"]["image"] = image;
+    Late(plan, fd == 3 ? Pid(0) : Pid(1), input);
     ResumeBoth(plan);
     return Run(plan);
   };
-  Json one = Modes("0x8a30");
-  one["iflag"] = "0x400";  // IXON
-  for (const Json& modes : {Modes("0x8a3b"), Modes("0x8a31"), Modes("0x8a38"), one}) {
-    const Outcome outcome = run(3, 4096, modes);
+  Json flow = Modes("0x8a30"), carriage = flow;
+  flow["iflag"] = "0x400";      // IXON
+  carriage["iflag"] = "0x100";  // ICRNL
+  const std::vector<std::pair<Json, std::string>> refused = {
+      {Modes("0x8a31"), "\\x03"}, {flow, "\\x11"}, {carriage, "\\x0d"}};
+  for (const auto& [modes, byte] : refused) {
+    const Outcome outcome = run(3, 4200, modes);
     EXPECT_EQ(outcome.status, 4) << outcome.errors;
-    EXPECT_NE(
-        outcome.errors.find("4096 unread bytes of a terminal that is not raw: more than 4095"),
-        std::string::npos)
+    EXPECT_NE(outcome.errors.find("of what was typed, \"" + byte +
+                                  "\", would be changed by the terminal's modes"),
+              std::string::npos)
         << outcome.errors;
+  }
+  std::string lines;
+  while (lines.size() < 8 + 12000) lines += "line " + std::to_string(lines.size()) + "\n";
+  std::ofstream(folder_ + "/lines.img") << lines;
+  for (const std::string flags : {"0x8a33", "0x8a31", "0x8a3b"}) {  // the last one echoes
+    SCOPED_TRACE(flags);
+    const Outcome outcome = run(3, 12000, Modes(flags), "lines.img");
+    ASSERT_EQ(outcome.status, 0) << outcome.errors;
+    const int slave = Shared(1, 4);
+    const bool by_line = flags != "0x8a31";
+    const std::string first = ReadFrom(slave), all = lines.substr(8, 12000);
+    if (by_line) {
+      EXPECT_EQ(first, all.substr(0, all.find('\n') + 1));
+    }
+    EXPECT_TRUE(first + ReadAll(slave) == (by_line ? all.substr(0, all.rfind('\n') + 1) : all))
+        << "the last line has no end yet";
+    close(slave);
+    KillEverybody();
+    ASSERT_TRUE(IsGone("/dev/pts/" + std::to_string(index_)));
   }
   // The other way nothing is in between.
   const Outcome outcome = run(4, 16384, Modes("0x8a3b"));
