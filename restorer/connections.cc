@@ -14,6 +14,7 @@
 #include <cstring>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "preflight/socket_address.h"
 #include "restorer/files/inet_socket.h"
@@ -69,7 +70,8 @@ std::string NameOf(const InetSocket& socket) {
 struct Connections::Socket {
   const HeldConnection* held;
   int fd;
-  bool repaired = true;  ///< it is in repair mode
+  bool repaired = true;        ///< it is in repair mode
+  std::uint64_t received = 0;  ///< bytes, when it goes on
 
   const InetSocket& body() const { return *held->socket; }
   const TcpStream& stream() const { return *held->socket->stream; }
@@ -98,6 +100,7 @@ struct Connections::Socket {
   std::string SetAgreed() const;
   std::string SetBuffers() const;
   std::string Forge(bool fin) const;
+  std::uint64_t Received() const;
   std::string AwaitState(std::initializer_list<State> states) const;
 };
 
@@ -305,6 +308,13 @@ std::string Connections::Socket::Forge(bool fin) const {
   return problem.empty() ? "" : NameOf(body()) + ": " + problem;
 }
 
+/// tcpi_bytes_received of TCP_INFO; 0: it cannot be had.
+std::uint64_t Connections::Socket::Received() const {
+  tcp_info info = {};
+  socklen_t size = sizeof info;
+  return getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0 ? info.tcpi_bytes_received : 0;
+}
+
 /// Until a forged segment has come through the loopback device.
 std::string Connections::Socket::AwaitState(std::initializer_list<State> states) const {
   constexpr int kLooks = 1000;
@@ -390,15 +400,28 @@ std::string Connections::Start() {
       if (std::string problem = (this->*action)(socket); !problem.empty()) return problem;
     }
   }
+  for (Socket& socket : sockets_) socket.received = socket.Received();
   return "";
 }
 
-std::string Connections::Probe() {
+/// One that cannot ask finds out later.
+void Connections::Probe() {
   for (Socket& socket : sockets_) {
-    if (IsIn(socket.body(), {kSynSent})) continue;
-    if (std::string problem = LeaveRepair(socket); !problem.empty()) return problem;
+    if (!IsIn(socket.body(), {kSynSent})) (void)LeaveRepair(socket);
   }
-  return "";
+}
+
+std::string Connections::Advanced() const {
+  std::set<std::string> inside;
+  for (const Socket& socket : sockets_) inside.insert(NameOf(socket.body()));
+  std::string all;
+  for (const Socket& socket : sockets_) {
+    InetSocket peer = socket.body();
+    std::swap(peer.source, peer.destination);
+    if (inside.contains(NameOf(peer)) || socket.Received() <= socket.received) continue;
+    all += (all.empty() ? "" : ", ") + NameOf(socket.body());
+  }
+  return all;
 }
 
 void Connections::Hold() {

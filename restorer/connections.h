@@ -24,9 +24,10 @@ class Connections {
   /// Connects, fills the queues, and lets them go on. Empty, or what failed: then Hold().
   std::string Start();
   /// For connections that have gone on while no packet passed: each asks its peer whether it is
-  /// there, as one that goes on does. One that is not answers with a reset. Empty, or what failed:
-  /// then Hold().
-  std::string Probe();
+  /// there, as one that goes on does. One that is not answers with a reset.
+  void Probe();
+  /// Those to outside that have received something since they go on, which the dump does not have.
+  std::string Advanced() const;
   /// Back into repair mode, in which a socket is closed without a word to its peer.
   void Hold();
 

@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "preflight/question.h"
 #include "restorer/files/inet_socket.h"
@@ -43,6 +44,32 @@ Rule RuleOf(const char* chain, const InetAddress& from, const InetAddress& to) {
           std::to_string(to.port)};
 }
 
+/// "-A CHAIN …" as what makes it the `place`th rule of its chain.
+std::string InsertionOf(const std::string& chain, std::size_t place, const std::string& line) {
+  return "-I " + chain + " " + std::to_string(place) +
+         line.substr(std::string_view("-A ").size() + chain.size()) + "\n";
+}
+
+/// `each(chain, place, line)` of the rules of the table `filter`.
+template <typename Each>
+void ForEachRule(const std::string& saved, Each&& each) {
+  std::map<std::string, std::size_t> rules;
+  bool in_filter = false;
+  std::istringstream lines(saved);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('*')) in_filter = line == "*filter";
+    if (!in_filter || !line.starts_with("-A ")) continue;
+    std::string word, chain;
+    std::istringstream(line) >> word >> chain;
+    each(chain, ++rules[chain], line);
+  }
+}
+
+/// As input of iptables-restore(8); nothing of no rules.
+std::string InFilter(const std::string& rules) {
+  return rules.empty() ? "" : "*filter\n" + rules + "COMMIT\n";
+}
+
 }  // namespace
 
 std::string ChainRemovalOf(const std::string& ruleset) {
@@ -73,25 +100,35 @@ std::string ChainRemovalOf(const std::string& ruleset) {
   return chains.empty() ? "" : rules + chains;
 }
 
-std::string DeletionOf(const std::string& saved,
-                       const std::vector<const InetSocket*>& connections) {
+RuleChange RulesOf(const std::string& saved, const std::vector<const InetSocket*>& connections) {
   std::set<Rule> locked;
   for (const InetSocket* socket : connections) {
     locked.insert(RuleOf("INPUT", *socket->destination, *socket->source));
     locked.insert(RuleOf("OUTPUT", *socket->source, *socket->destination));
   }
-  std::string deletion;
-  std::istringstream lines(saved);
-  for (std::string line; std::getline(lines, line);) {
+  RuleChange change;
+  ForEachRule(saved, [&](const std::string& chain, std::size_t place, const std::string& line) {
     std::istringstream words(line);
     std::map<std::string, std::string> says;
     std::string last;
     for (std::string word; words >> word; last = word) says.emplace(last, word);
-    const Rule rule = {says["-A"], says["-s"], says["--sport"], says["-d"], says["--dport"]};
-    if (says["--mark"] != "0xc114" || says["-j"] != "DROP" || locked.erase(rule) == 0) continue;
-    deletion += "-D" + line.substr(2) + "\n";
-  }
-  return deletion.empty() ? "" : "*filter\n" + deletion + "COMMIT\n";
+    const Rule rule = {chain, says["-s"], says["--sport"], says["-d"], says["--dport"]};
+    if (says["--mark"] != "0xc114" || says["-j"] != "DROP" || locked.erase(rule) == 0) return;
+    change.removal += "-D" + line.substr(2) + "\n";
+    change.back += InsertionOf(chain, place, line);
+  });
+  return {InFilter(change.removal), InFilter(change.back)};
+}
+
+RuleChange ChainOf(const std::string& saved) {
+  constexpr const char* kChain = "CRIU";
+  if (saved.find("\n:CRIU ") == saved.npos) return {};
+  std::string back = ":CRIU - [0:0]\n";
+  ForEachRule(saved, [&](const std::string& chain, std::size_t place, const std::string& line) {
+    const bool leads_there = (chain == "INPUT" || chain == "OUTPUT") && line.ends_with("-j CRIU");
+    if (chain == kChain || leads_there) back += InsertionOf(chain, place, line);
+  });
+  return {InFilter("-D INPUT -j CRIU\n-D OUTPUT -j CRIU\n-F CRIU\n-X CRIU\n"), InFilter(back)};
 }
 
 NetworkUnlock::NetworkUnlock(const Program& program, const RestoreOptions& options)
@@ -153,12 +190,14 @@ std::string NetworkUnlock::FindChain(const char* save, const char* restore) {
   const ToolOutcome saved = RunTool({save}, "", timeout_);
   std::string problem = Complaint(save, saved);
   if (!problem.empty()) return problem;
-  if (saved.output.find("\n:CRIU ") != std::string::npos) {
-    removals_.push_back(
-        {{restore, "-w", "--noflush"},
-         "*filter\n-D INPUT -j CRIU\n-D OUTPUT -j CRIU\n-F CRIU\n-X CRIU\nCOMMIT\n"});
-  }
+  AddTables(restore, ChainOf(saved.output));
   return "";
+}
+
+void NetworkUnlock::AddTables(const char* restore, RuleChange change) {
+  if (change.removal.empty()) return;
+  const std::vector<const char*> words = {restore, "-w", "--noflush"};
+  removals_.push_back({words, std::move(change.removal), words, std::move(change.back)});
 }
 
 /// All of the family: whether one is there is not what the exit code says of a single one. CRIU 4
@@ -172,7 +211,12 @@ std::string NetworkUnlock::FindTable() {
   for (std::string line; problem.empty() && std::getline(lines, line);) {
     if (line != "table inet " + lock_->table && line != "table inet " + cut_table_) continue;
     const std::string& name = line.ends_with(lock_->table) ? lock_->table : cut_table_;
-    removals_.push_back({{"nft", "delete", "table", "inet", name.c_str()}, ""});
+    ToolOutcome table = RunTool({"nft", "list", "table", "inet", name.c_str()}, "", timeout_);
+    problem = Complaint("nft list table inet", table);
+    removals_.push_back({{"nft", "delete", "table", "inet", name.c_str()},
+                         "",
+                         {"nft", "-f", "-"},
+                         std::move(table.output)});
   }
   return problem;
 }
@@ -183,17 +227,31 @@ std::string NetworkUnlock::FindRules(const std::vector<const InetSocket*>& conne
   const ToolOutcome saved = RunTool({save, "-t", "filter"}, "", timeout_);
   std::string problem = Complaint(save, saved);
   if (!problem.empty()) return problem;
-  std::string deletion = DeletionOf(saved.output, connections);
-  if (!deletion.empty()) removals_.push_back({{restore, "-w", "--noflush"}, std::move(deletion)});
+  AddTables(restore, RulesOf(saved.output, connections));
   return "";
 }
 
 std::string NetworkUnlock::Remove() {
   for (const Removal& removal : removals_) {
     const ToolOutcome done = RunTool(removal.words, removal.input, timeout_);
-    // One that was killed may have done it.
-    may_be_gone_ |= done.started && done.status == 0;
-    if (std::string problem = Complaint(removal.words[0], done); !problem.empty()) return problem;
+    const std::string problem = Complaint(removal.words[0], done);
+    // What fails changes nothing; one that was killed may have done it.
+    last_is_done_ = problem.empty();
+    if (last_is_done_ || (done.started && !done.problem.empty())) ++begun_;
+    if (!problem.empty()) return problem;
+  }
+  return "";
+}
+
+std::string NetworkUnlock::PutBack() {
+  while (begun_ != 0 && own_ == nullptr) {
+    const Removal& removal = removals_[--begun_];
+    // Now it is done, if it was not.
+    if (!std::exchange(last_is_done_, true)) RunToolToItsEnd(removal.words, removal.input);
+    const ToolOutcome done = RunToolToItsEnd(removal.back_words, removal.back);
+    if (std::string problem = Complaint(removal.back_words[0], done); !problem.empty()) {
+      return problem;
+    }
   }
   return "";
 }

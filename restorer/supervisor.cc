@@ -67,6 +67,17 @@ void Raise(Word* word) {
   syscall(__NR_futex, word, FUTEX_WAKE, INT32_MAX, nullptr, nullptr, 0);
 }
 
+/// What is to be said of connections whose lock had gone when the restore failed.
+std::string LockAgain(NetworkUnlock* lock, const Connections& connections) {
+  if (const std::string problem = lock->PutBack(); !problem.empty()) {
+    return "; the network lock of the dump is gone: whatever the peers send now is answered with a "
+           "reset, which ends their connections; to put it back, " +
+           problem;
+  }
+  const std::string advanced = connections.Advanced();
+  return advanced.empty() ? "" : "; what has come meanwhile is lost to a second try: " + advanced;
+}
+
 }  // namespace
 
 RestoreProblem Supervisor::Run(std::uint64_t text_size,
@@ -124,20 +135,16 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   std::string problem = connections.Take();
   for (const int fd : keeper_) close(fd);
   if (problem.empty()) problem = connections.Start();
+  if (problem.empty()) problem = cgroups_.Freeze();
   if (problem.empty() && lock.has_found()) problem = handover.CheckAlive();
   if (problem.empty()) problem = lock.Remove();
-  if (problem.empty() && lock.may_be_gone()) problem = connections.Probe();
-  if (problem.empty()) problem = cgroups_.Freeze();
+  if (problem.empty() && lock.may_be_gone()) connections.Probe();
   if (problem.empty()) problem = handover.Release(options_.stop);
   if (problem.empty() && !running()) problem = kStarterGone;
   if (!problem.empty()) {
     connections.Hold();
-    if (lock.may_be_gone()) {
-      problem +=
-          "; the network lock of the dump is gone: whatever the peers send now is answered "
-          "with a reset, which ends their connections";
-    }
-    return {problem, -1};
+    const std::string unlocked = lock.may_be_gone() ? LockAgain(&lock, connections) : "";
+    return {problem + unlocked, -1};
   }
   RemoveLinks(links_, paths_);
   for (const auto& [id, fd] : mounts_) close(fd);

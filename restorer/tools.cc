@@ -83,6 +83,7 @@ struct Start {
   int folder = AT_FDCWD;  ///< its working directory, or this process's
   bool confined = false;
   const UserHolder* user = nullptr;
+  bool to_its_end = false;  ///< also when an end is asked for
 };
 
 /// Starts it in a group of its own, with the caller's limits and no signal blocked; the pid, or -1
@@ -111,9 +112,9 @@ pid_t Fork(Start start, int out) {
   _exit(kNotStarted);
 }
 
-/// Until it has ended; not for longer than the deadline without reading on in `in`, nor when an end
-/// is asked for: then it is killed, with all that it has started.
-void Await(pid_t pid, int in, Deadline deadline, ToolOutcome* outcome) {
+/// Until it has ended; not for longer than the deadline without reading on in its input, nor when
+/// an end is asked for: then it is killed, with all that it has started.
+void Await(pid_t pid, const Start& start, Deadline deadline, ToolOutcome* outcome) {
   int status = 0;
   off_t read = 0;
   while (waitpid(pid, &status, 0) < 0) {
@@ -121,8 +122,9 @@ void Await(pid_t pid, int in, Deadline deadline, ToolOutcome* outcome) {
       outcome->problem = ErrorText("waitpid");
       return;
     }
-    if (const off_t now = lseek(in, 0, SEEK_CUR); now != std::exchange(read, now)) deadline.Renew();
-    if (!deadline.Passed() && !StopIsAsked()) continue;
+    if (const off_t now = lseek(start.in, 0, SEEK_CUR); now != std::exchange(read, now))
+      deadline.Renew();
+    if (!deadline.Passed() && (start.to_its_end || !StopIsAsked())) continue;
     outcome->problem = deadline.Passed() ? "no end after " + std::to_string(deadline.seconds()) +
                                                " s (--timeout): killed"
                                          : "interrupted: killed";
@@ -142,7 +144,7 @@ ToolOutcome Run(const Start& start, unsigned timeout) {
   if (pid < 0) {
     outcome.problem = std::strerror(errno);
   } else {
-    Await(pid, start.in, Deadline(timeout), &outcome);
+    Await(pid, start, Deadline(timeout), &outcome);
     outcome.output = ReadAll(out);
     outcome.started = outcome.status != kNotStarted;
   }
@@ -150,19 +152,29 @@ ToolOutcome Run(const Start& start, unsigned timeout) {
   return outcome;
 }
 
+ToolOutcome RunWith(Start start, const std::string& input, unsigned timeout) {
+  start.in = memfd_create("input", MFD_CLOEXEC);
+  if (start.in >= 0 &&
+      (write(start.in, input.data(), input.size()) != static_cast<ssize_t>(input.size()) ||
+       lseek(start.in, 0, SEEK_SET) != 0)) {
+    close(start.in);
+    start.in = -1;
+  }
+  ToolOutcome outcome = Run(start, timeout);
+  if (start.in >= 0) close(start.in);
+  return outcome;
+}
+
 }  // namespace
 
 ToolOutcome RunTool(const std::vector<const char*>& words, const std::string& input,
                     unsigned timeout) {
-  int in = memfd_create("input", MFD_CLOEXEC);
-  if (in >= 0 && (write(in, input.data(), input.size()) != static_cast<ssize_t>(input.size()) ||
-                  lseek(in, 0, SEEK_SET) != 0)) {
-    close(in);
-    in = -1;
-  }
-  ToolOutcome outcome = Run({words, in}, timeout);
-  if (in >= 0) close(in);
-  return outcome;
+  return RunWith({words, -1}, input, timeout);
+}
+
+ToolOutcome RunToolToItsEnd(const std::vector<const char*>& words, const std::string& input) {
+  constexpr unsigned kPatience = 10;  // seconds
+  return RunWith({words, -1, AT_FDCWD, false, nullptr, true}, input, kPatience);
 }
 
 ToolOutcome RunConfinedTool(const std::vector<const char*>& words, int input, unsigned timeout) {

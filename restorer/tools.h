@@ -23,6 +23,9 @@ struct ToolOutcome {
 ToolOutcome RunTool(const std::vector<const char*>& words, const std::string& input,
                     unsigned timeout);
 
+/// The same of what takes a change back: also when an end is asked for, for ten seconds at most.
+ToolOutcome RunToolToItsEnd(const std::vector<const char*>& words, const std::string& input);
+
 /// The same with the file `input` on its stdin, for what comes from outside: it runs as nobody,
 /// with no capability but CAP_NET_ADMIN and CAP_NET_RAW, can start no program, gets no more rights
 /// by execve(2), and writes no file.
