@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restorer/consent.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <unordered_map>
 
 #include "dsl/references.h"
+#include "model/printable.h"
 #include "restorer/files/inet_socket.h"
 
 namespace crgen::restorer {
@@ -87,6 +92,15 @@ void CheckLocks(const Program& program, const Arguments& arguments, Diagnostics&
        diag);
 }
 
+/// Whether somebody listens is not tried: he would take it for the terminal.
+void CheckConsole(const std::string& path, Diagnostics& diag) {
+  struct stat status;
+  const bool there = stat(path.c_str(), &status) == 0;
+  if (there && S_ISSOCK(status.st_mode)) return;
+  diag.Error("--console-socket",
+             Printable(path) + ": " + (there ? "no socket" : std::strerror(errno)));
+}
+
 /// What goes on on the caller's terminal, and who gets the masters that no process has.
 void CheckTerminals(const Program& program, const Arguments& arguments, Diagnostics& diag) {
   std::unordered_map<TtyId, bool> has_master;  // of ptys that are not hung up
@@ -107,7 +121,9 @@ void CheckTerminals(const Program& program, const Arguments& arguments, Diagnost
   }
   const auto orphans = std::count_if(has_master.begin(), has_master.end(),
                                      [](const auto& pty) { return !pty.second; });
-  if (orphans == 0 || !arguments.options.console_socket.empty()) return;
+  if (orphans == 0) return;
+  const std::string& console = arguments.options.console_socket;
+  if (!console.empty()) return CheckConsole(console, diag);
   Want(arguments, "the plan",
        std::to_string(orphans) +
            " terminals whose masters no process has: --console-socket names who listens for them",

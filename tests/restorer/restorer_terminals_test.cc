@@ -209,6 +209,14 @@ TEST_F(RestorerTerminalsTest, AMasterThatNoProcessHas) {
   Outcome outcome = Run(plan);
   EXPECT_EQ(outcome.status, 4) << outcome.errors;
   EXPECT_NE(outcome.errors.find("--console-socket"), std::string::npos) << outcome.errors;
+  for (const auto& [name, problem] :
+       {std::pair("none", "No such file or directory"), std::pair("plan.json", "no socket")}) {
+    outcome = Run(plan, std::string("--preflight --console-socket ") + name);
+    EXPECT_EQ(outcome.status, 3) << outcome.errors;
+    EXPECT_NE(outcome.errors.find(std::string("--console-socket: ") + name + ": " + problem),
+              std::string::npos)
+        << outcome.errors;
+  }
 
   const int listener = socket(AF_UNIX, SOCK_STREAM, 0);
   sockaddr_un address = {};
