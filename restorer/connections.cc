@@ -58,6 +58,13 @@ std::uint32_t SizeOf(const std::optional<ImageBytes>& range) {
   return range ? static_cast<std::uint32_t>(range->bytes) : 0;
 }
 
+/// Its FIN waits behind what was never sent. Were that said to be on its way, the peer would be
+/// given time to acknowledge it, twice as much with each try.
+bool ShutsLater(const InetSocket& socket) {
+  return IsIn(socket, {kFinWait1, kLastAck}) && socket.stream->unsent &&
+         socket.stream->unsent->bytes != 0;
+}
+
 std::string NameOf(const InetSocket& socket) {
   const auto end = [](const InetAddress& address) {
     return address.address + " " + std::to_string(address.port);
@@ -281,7 +288,7 @@ std::string Connections::Connect(Socket& socket) {
   if (problem.empty() && stream.in) problem = Fill(socket, *stream.in, TCP_RECV_QUEUE);
   if (problem.empty() && stream.out) problem = Fill(socket, *stream.out, TCP_SEND_QUEUE);
   // Behind a FIN nothing is written: it is sent again as if it had been sent before.
-  if (problem.empty() && stream.unsent && fin_out) {
+  if (problem.empty() && stream.unsent && fin_out && !ShutsLater(socket.body())) {
     problem = Fill(socket, *stream.unsent, TCP_SEND_QUEUE);
   }
   if (!problem.empty() || !stream.window) return problem;
@@ -346,12 +353,13 @@ std::string Connections::CloseEnds(Socket& socket) {
     return problem.empty() ? socket.AwaitState(states) : problem;
   };
   std::string problem;
-  if (IsIn(body, {kFinWait1, kFinWait2, kClosing})) problem = shut(SHUT_WR);
+  const bool later = ShutsLater(body);
+  if (IsIn(body, {kFinWait1, kFinWait2, kClosing}) && !later) problem = shut(SHUT_WR);
   if (problem.empty() && IsIn(body, {kClosing})) problem = forge(true, {kClosing, kClose});
   if (problem.empty() && IsIn(body, {kCloseWait, kLastAck, kClose})) {
     problem = forge(true, {kCloseWait});
   }
-  if (problem.empty() && IsIn(body, {kLastAck, kClose})) problem = shut(SHUT_WR);
+  if (problem.empty() && IsIn(body, {kLastAck, kClose}) && !later) problem = shut(SHUT_WR);
   if (problem.empty() && IsIn(body, {kFinWait2})) problem = forge(false, {kFinWait2});
   if (problem.empty() && IsIn(body, {kClose})) problem = forge(false, {kClose});
   if (problem.empty() && socket.held->shut_for_reading) problem = shut(SHUT_RD);
@@ -388,7 +396,13 @@ std::string Connections::LetGo(Socket& socket) {
   if (IsIn(socket.body(), {kSynSent})) problem = Request(socket);
   if (!problem.empty()) return problem;
   const std::optional<ImageBytes>& unsent = socket.stream().unsent;
-  if (unsent && !HasSentFin(socket.body())) problem = Fill(socket, *unsent, TCP_NO_QUEUE);
+  const bool shuts = ShutsLater(socket.body());
+  if (unsent && (shuts || !HasSentFin(socket.body()))) {
+    problem = Fill(socket, *unsent, TCP_NO_QUEUE);
+  }
+  if (problem.empty() && shuts) {
+    problem = socket.Try("shutdown", [&] { return shutdown(socket.fd, SHUT_WR); });
+  }
   return problem.empty() ? socket.SetBuffers() : problem;
 }
 
