@@ -52,6 +52,13 @@ char StateOf(pid_t pid) {
   return name_end == std::string::npos || name_end + 2 >= line.size() ? 'X' : line[name_end + 2];
 }
 
+std::uint64_t RunTimeOf(pid_t pid) {
+  constexpr std::uint64_t kNanoseconds = 1'000'000;
+  std::uint64_t ran = 0;
+  std::ifstream(Folder(pid) + "/schedstat") >> ran;
+  return ran / kNanoseconds;
+}
+
 pid_t ParentOf(pid_t pid) { return InStatus(pid, "PPid:"); }
 
 pid_t TracerOf(pid_t pid) { return InStatus(pid, "TracerPid:"); }

@@ -4,12 +4,16 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 
 namespace crgen::restorer {
 
 /// The state letter; 'X': no such process.
 char StateOf(pid_t pid);
+
+/// Milliseconds that it has had a CPU (schedstat of proc(5)); 0: that is not known.
+std::uint64_t RunTimeOf(pid_t pid);
 
 /// 0: no such process, or its parent is not of this pid namespace.
 pid_t ParentOf(pid_t pid);
