@@ -3,9 +3,13 @@
 
 #include <cstdint>
 #include <iterator>
+#include <map>
+#include <memory>
 #include <type_traits>
+#include <unordered_map>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "dsl/attributes.h"
 #include "dsl/files/files.h"
@@ -16,6 +20,14 @@ namespace {
 
 constexpr int kBitsInByte = 7;
 constexpr std::uint64_t kMore = 1 << kBitsInByte;
+
+// Before what commands share: there is none; it follows; above these, the one of its type that has
+// followed so many others. Processes of one program are much alike.
+constexpr std::uint64_t kNone = 0, kFollows = 1, kAsBefore = 2;
+
+/// Its address tells types apart.
+template <typename T>
+constexpr char kTypeMark = 0;
 
 template <typename T>
 bool IsPresent(const T& value) {
@@ -36,9 +48,11 @@ class Writer {
 
   template <typename T>
   void Value(const T& value) {
-    if constexpr (InnerOf<T>::kIsOptional || InnerOf<T>::kIsShared) {
+    if constexpr (InnerOf<T>::kIsOptional) {
       Number(IsPresent(value));
       if (IsPresent(value)) Value(*value);
+    } else if constexpr (InnerOf<T>::kIsShared) {
+      Shared(value);
     } else if constexpr (InnerOf<T>::kIsVector) {
       Number(value.size());
       for (const auto& one : value) Value(one);
@@ -82,6 +96,19 @@ class Writer {
   std::string Take() { return std::move(out_); }
 
  private:
+  template <typename T>
+  void Shared(const std::shared_ptr<const T>& value) {
+    if (value == nullptr) return Number(kNone);
+    const std::size_t start = out_.size();
+    Number(kFollows);
+    Value(*value);
+    auto& known = known_[&kTypeMark<T>];
+    const auto [at, fresh] = known.try_emplace(out_.substr(start), known.size());
+    if (fresh) return;
+    out_.resize(start);
+    Number(kAsBefore + at->second);
+  }
+
   template <typename Struct>
   void Fields(const Struct& value) {
     ForEachField<Struct>([&](const auto& field) {
@@ -94,6 +121,7 @@ class Writer {
   }
 
   std::string out_;
+  std::map<const void*, std::unordered_map<std::string, std::uint64_t>> known_;  ///< by type
 };
 
 /// Fails once and for all.
@@ -123,10 +151,7 @@ class Reader {
     if constexpr (InnerOf<T>::kIsOptional) {
       if (Yes()) Value(&value->emplace());
     } else if constexpr (InnerOf<T>::kIsShared) {
-      if (!Yes()) return;
-      auto inner = std::make_shared<typename InnerOf<T>::Type>();
-      Value(inner.get());
-      *value = std::move(inner);
+      Shared(value);
     } else if constexpr (InnerOf<T>::kIsVector) {
       for (std::uint64_t left = Number(); left != 0 && !failed_; --left) {
         if (rest_.empty()) return Fail();
@@ -195,6 +220,22 @@ class Reader {
     return number == 1;
   }
 
+  template <typename T>
+  void Shared(std::shared_ptr<const T>* value) {
+    const std::uint64_t which = Number();
+    if (which == kNone) return;
+    if (which == kFollows) {
+      auto inner = std::make_shared<T>();
+      Value(inner.get());
+      known_[&kTypeMark<T>].push_back(inner);
+      *value = std::move(inner);
+      return;
+    }
+    const std::vector<std::shared_ptr<const void>>& known = known_[&kTypeMark<T>];
+    if (which - kAsBefore >= known.size()) return Fail();
+    *value = std::static_pointer_cast<const T>(known[which - kAsBefore]);
+  }
+
   template <typename Integer>
   static bool IsWithin(Integer value, const Range& range) {
     return std::cmp_less_equal(range.least, value) && std::cmp_less_equal(value, range.most);
@@ -236,6 +277,7 @@ class Reader {
 
   std::string_view rest_;
   bool failed_ = false;
+  std::map<const void*, std::vector<std::shared_ptr<const void>>> known_;  ///< by type
 };
 
 }  // namespace

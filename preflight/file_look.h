@@ -2,7 +2,9 @@
 // What paths of a program lead to: each is looked at once, and held.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -17,6 +19,7 @@ struct Facts {
   int fd = -1;       ///< O_PATH; -1 also where another machine is asked
   std::string name;  ///< by which it is asked for
   FileStatus status;
+  mutable std::array<std::optional<std::uint8_t>, 8> access_errors = {};  ///< by R_OK | W_OK | X_OK
 
   bool there() const { return status.error == 0; }
 };
@@ -48,11 +51,13 @@ class FileLook {
  private:
   template <typename Open>
   void Find(const std::string& name, Facts* facts, Open&& open);
+  int OpenAt(const std::string& path, bool link);
 
   Host& host_;
   HostFiles& held_;
   const RootView& root_;
   std::unordered_map<std::string, Facts> files_, links_, socket_folders_;  ///< by path
+  std::unordered_map<std::string, bool> folders_;  ///< of what is missing: whether they are there
 };
 
 }  // namespace crgen::preflight
