@@ -179,6 +179,7 @@ Diagnostics FindingsOf(const Program& program, const AskedOf& asked) {
   PreflightOptions options;
   options.host = asked.host;
   options.images = asked.images;
+  options.hold_images = false;
   options.namespaces.root = asked.root;
   HostFiles files;
   Diagnostics found;

@@ -22,6 +22,7 @@ void FileLook::Find(const std::string& name, Facts* facts, Open&& open) {
 }
 
 const Facts& FileLook::Look(const std::string& path, bool link) {
+  if (host_.IsHereAlone() && IsInMissingFolder(path)) return missing_;
   const auto [known, fresh] = (link ? links_ : files_).try_emplace(path);
   Facts& facts = known->second;
   if (!fresh) return facts;
@@ -33,16 +34,21 @@ const Facts& FileLook::Look(const std::string& path, bool link) {
   return facts;
 }
 
+bool FileLook::IsInMissingFolder(const std::string& path) const {
+  const auto known = folders_.find(path.substr(0, path.rfind('/') + 1));
+  return known != folders_.end() && !known->second;
+}
+
 /// Where a folder is missing, all that was in it is, and is not looked for one by one.
 int FileLook::OpenAt(const std::string& path, bool link) {
-  const std::string folder = path.substr(0, path.rfind('/') + 1);
-  const auto known = folders_.find(folder);
-  if (known != folders_.end() && !known->second) {
+  if (IsInMissingFolder(path)) {
     errno = ENOENT;
     return -1;
   }
   const int fd = root_.Open(path, link ? O_NOFOLLOW : 0);
-  if (fd >= 0 || errno != ENOENT || folder.size() <= 1 || known != folders_.end()) return fd;
+  if (fd >= 0 || errno != ENOENT) return fd;
+  const std::string folder = path.substr(0, path.rfind('/') + 1);
+  if (folder.size() <= 1 || folders_.contains(folder)) return fd;
   const int parent = root_.Open(folder, 0);
   folders_[folder] = parent >= 0 || errno != ENOENT;
   if (parent >= 0) close(parent);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cerrno>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,7 +28,9 @@ struct Facts {
 class FileLook {
  public:
   FileLook(Host& host, HostFiles& files, const RootView& root)
-      : host_(host), held_(files), root_(root) {}
+      : host_(host), held_(files), root_(root) {
+    missing_.status.error = ENOENT;
+  }
 
   /// `link`: of a symbolic link itself.
   const Facts& Look(const std::string& path, bool link);
@@ -52,11 +55,13 @@ class FileLook {
   template <typename Open>
   void Find(const std::string& name, Facts* facts, Open&& open);
   int OpenAt(const std::string& path, bool link);
+  bool IsInMissingFolder(const std::string& path) const;
 
   Host& host_;
   HostFiles& held_;
   const RootView& root_;
   std::unordered_map<std::string, Facts> files_, links_, socket_folders_;  ///< by path
+  Facts missing_;                                  ///< of all in folders that are missing
   std::unordered_map<std::string, bool> folders_;  ///< of what is missing: whether they are there
 };
 
