@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <iterator>
-#include <map>
 #include <memory>
 #include <type_traits>
 #include <unordered_map>
@@ -21,13 +20,12 @@ namespace {
 constexpr int kBitsInByte = 7;
 constexpr std::uint64_t kMore = 1 << kBitsInByte;
 
-// Before what commands share: there is none; it follows; above these, the one of its type that has
-// followed so many others. Processes of one program are much alike.
+// Before what commands share: there is none; it follows; above these, of attributes: they are those
+// that have followed so many others. Processes of one program are much alike.
 constexpr std::uint64_t kNone = 0, kFollows = 1, kAsBefore = 2;
 
-/// Its address tells types apart.
 template <typename T>
-constexpr char kTypeMark = 0;
+constexpr bool kIsOftenAlike = std::is_same_v<T, Attributes>;
 
 template <typename T>
 bool IsPresent(const T& value) {
@@ -100,13 +98,19 @@ class Writer {
   void Shared(const std::shared_ptr<const T>& value) {
     if (value == nullptr) return Number(kNone);
     const std::size_t start = out_.size();
+    if constexpr (kIsOftenAlike<T>) {
+      if (last_ != nullptr && *last_ == *value) return Number(kAsBefore + last_number_);
+    }
     Number(kFollows);
     Value(*value);
-    auto& known = known_[&kTypeMark<T>];
-    const auto [at, fresh] = known.try_emplace(out_.substr(start), known.size());
-    if (fresh) return;
-    out_.resize(start);
-    Number(kAsBefore + at->second);
+    if constexpr (kIsOftenAlike<T>) {
+      const auto [at, fresh] = known_.try_emplace(out_.substr(start), known_.size());
+      last_ = value.get();
+      last_number_ = at->second;
+      if (fresh) return;
+      out_.resize(start);
+      Number(kAsBefore + at->second);
+    }
   }
 
   template <typename Struct>
@@ -121,7 +125,9 @@ class Writer {
   }
 
   std::string out_;
-  std::map<const void*, std::unordered_map<std::string, std::uint64_t>> known_;  ///< by type
+  std::unordered_map<std::string, std::uint64_t> known_;  ///< numbers, by content
+  const Attributes* last_ = nullptr;
+  std::uint64_t last_number_ = 0;
 };
 
 /// Fails once and for all.
@@ -227,13 +233,17 @@ class Reader {
     if (which == kFollows) {
       auto inner = std::make_shared<T>();
       Value(inner.get());
-      known_[&kTypeMark<T>].push_back(inner);
+      if constexpr (kIsOftenAlike<T>) known_.push_back(inner);
       *value = std::move(inner);
       return;
     }
-    const std::vector<std::shared_ptr<const void>>& known = known_[&kTypeMark<T>];
-    if (which - kAsBefore >= known.size()) return Fail();
-    *value = std::static_pointer_cast<const T>(known[which - kAsBefore]);
+    if constexpr (kIsOftenAlike<T>) {
+      if (which - kAsBefore < known_.size()) {
+        *value = known_[which - kAsBefore];
+        return;
+      }
+    }
+    Fail();
   }
 
   template <typename Integer>
@@ -277,7 +287,7 @@ class Reader {
 
   std::string_view rest_;
   bool failed_ = false;
-  std::map<const void*, std::vector<std::shared_ptr<const void>>> known_;  ///< by type
+  std::vector<std::shared_ptr<const Attributes>> known_;
 };
 
 }  // namespace
