@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <iterator>
+#include <memory>
 #include <type_traits>
+#include <unordered_map>
 #include <utility>
 #include <variant>
+#include <vector>
 
 #include "dsl/attributes.h"
 #include "dsl/files/files.h"
@@ -16,6 +19,13 @@ namespace {
 
 constexpr int kBitsInByte = 7;
 constexpr std::uint64_t kMore = 1 << kBitsInByte;
+
+// Before what commands share: there is none; it follows; above these, of attributes: they are those
+// that have followed so many others. Processes of one program are much alike.
+constexpr std::uint64_t kNone = 0, kFollows = 1, kAsBefore = 2;
+
+template <typename T>
+constexpr bool kIsOftenAlike = std::is_same_v<T, Attributes>;
 
 template <typename T>
 bool IsPresent(const T& value) {
@@ -36,9 +46,11 @@ class Writer {
 
   template <typename T>
   void Value(const T& value) {
-    if constexpr (InnerOf<T>::kIsOptional || InnerOf<T>::kIsShared) {
+    if constexpr (InnerOf<T>::kIsOptional) {
       Number(IsPresent(value));
       if (IsPresent(value)) Value(*value);
+    } else if constexpr (InnerOf<T>::kIsShared) {
+      Shared(value);
     } else if constexpr (InnerOf<T>::kIsVector) {
       Number(value.size());
       for (const auto& one : value) Value(one);
@@ -82,6 +94,25 @@ class Writer {
   std::string Take() { return std::move(out_); }
 
  private:
+  template <typename T>
+  void Shared(const std::shared_ptr<const T>& value) {
+    if (value == nullptr) return Number(kNone);
+    const std::size_t start = out_.size();
+    if constexpr (kIsOftenAlike<T>) {
+      if (last_ != nullptr && *last_ == *value) return Number(kAsBefore + last_number_);
+    }
+    Number(kFollows);
+    Value(*value);
+    if constexpr (kIsOftenAlike<T>) {
+      const auto [at, fresh] = known_.try_emplace(out_.substr(start), known_.size());
+      last_ = value.get();
+      last_number_ = at->second;
+      if (fresh) return;
+      out_.resize(start);
+      Number(kAsBefore + at->second);
+    }
+  }
+
   template <typename Struct>
   void Fields(const Struct& value) {
     ForEachField<Struct>([&](const auto& field) {
@@ -94,6 +125,9 @@ class Writer {
   }
 
   std::string out_;
+  std::unordered_map<std::string, std::uint64_t> known_;  ///< numbers, by content
+  const Attributes* last_ = nullptr;
+  std::uint64_t last_number_ = 0;
 };
 
 /// Fails once and for all.
@@ -123,10 +157,7 @@ class Reader {
     if constexpr (InnerOf<T>::kIsOptional) {
       if (Yes()) Value(&value->emplace());
     } else if constexpr (InnerOf<T>::kIsShared) {
-      if (!Yes()) return;
-      auto inner = std::make_shared<typename InnerOf<T>::Type>();
-      Value(inner.get());
-      *value = std::move(inner);
+      Shared(value);
     } else if constexpr (InnerOf<T>::kIsVector) {
       for (std::uint64_t left = Number(); left != 0 && !failed_; --left) {
         if (rest_.empty()) return Fail();
@@ -195,6 +226,26 @@ class Reader {
     return number == 1;
   }
 
+  template <typename T>
+  void Shared(std::shared_ptr<const T>* value) {
+    const std::uint64_t which = Number();
+    if (which == kNone) return;
+    if (which == kFollows) {
+      auto inner = std::make_shared<T>();
+      Value(inner.get());
+      if constexpr (kIsOftenAlike<T>) known_.push_back(inner);
+      *value = std::move(inner);
+      return;
+    }
+    if constexpr (kIsOftenAlike<T>) {
+      if (which - kAsBefore < known_.size()) {
+        *value = known_[which - kAsBefore];
+        return;
+      }
+    }
+    Fail();
+  }
+
   template <typename Integer>
   static bool IsWithin(Integer value, const Range& range) {
     return std::cmp_less_equal(range.least, value) && std::cmp_less_equal(value, range.most);
@@ -236,6 +287,7 @@ class Reader {
 
   std::string_view rest_;
   bool failed_ = false;
+  std::vector<std::shared_ptr<const Attributes>> known_;
 };
 
 }  // namespace

@@ -152,6 +152,8 @@ class Asker {
  private:
   void Take(std::string_view bytes) {
     if (!well_formed_) return;
+    // What is moved is memory that is filled again: seldom.
+    if (program_.size() > program_.capacity() / 2) program_.reserve(program_.capacity() * 4);
     well_formed_ = ReadProgramBytes(bytes, &program_);
     if (!well_formed_) return wrong_.Error("the program", "came in no known form");
     check_.RunTo(program_.size());
@@ -179,6 +181,7 @@ Diagnostics FindingsOf(const Program& program, const AskedOf& asked) {
   PreflightOptions options;
   options.host = asked.host;
   options.images = asked.images;
+  options.hold_images = false;
   options.namespaces.root = asked.root;
   HostFiles files;
   Diagnostics found;

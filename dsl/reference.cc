@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "dsl/reference.h"
 
+#include <map>
 #include <string>
 #include <type_traits>
 
@@ -56,16 +57,32 @@ void Object(std::string_view title, ReferenceWriter& out) {
   Fields<Struct>(out);
 }
 
+/// Its address tells types apart.
+template <typename T>
+constexpr char kTypeMark = 0;
+
+/// Where the members of which type are told: once.
+using Told = std::map<const void*, std::string>;
+
 /// The described objects that are members of Struct, and those in them, each with a table of its
-/// own.
+/// own. `owner`: of what they are parts, if it is not clear.
 template <typename Struct>
-void InnerObjects(const std::string& before, ReferenceWriter& out) {
+void InnerObjects(const std::string& owner, Told* told, ReferenceWriter& out) {
   ForEachField<Struct>([&](const auto& field) {
     using Member = std::decay_t<decltype(std::declval<Struct>().*field.member)>;
     const auto section = [&]<typename Inner>() {
       if constexpr (Described<Inner>) {
-        Object<Inner>(before + "`" + std::string(field.name) + "`", out);
-        InnerObjects<Inner>(before, out);
+        const std::string name = "`" + std::string(field.name) + "`";
+        const std::string title = (owner.empty() ? "" : "in ") + name;
+        const auto [at, fresh] =
+            told->try_emplace(&kTypeMark<Inner>, owner.empty() ? name : name + " of " + owner);
+        if (!fresh) {
+          out.Subsection(title);
+          out.Text("Its members are those of " + at->second + ".");
+          return;
+        }
+        Object<Inner>(title, out);
+        InnerObjects<Inner>(owner, told, out);
       }
     };
     if constexpr (InnerOf<Member>::kIsOptional || InnerOf<Member>::kIsVector) {
@@ -76,7 +93,7 @@ void InnerObjects(const std::string& before, ReferenceWriter& out) {
   });
 }
 
-void Files(ReferenceWriter& out) {
+void Files(Told* told, ReferenceWriter& out) {
   out.Section("Files");
   out.Text(
       "Every `file` has `type`, `id` and, unless its type is known by name alone, `flags` (" +
@@ -84,22 +101,43 @@ void Files(ReferenceWriter& out) {
       "), and may have `external`: the key of what the caller of a restore hands over instead.");
   ForEachAlternative<FileBody>([&]<typename Body>() {
     if constexpr (kHasFlags<Body>) {
-      Object<Body>("`" + std::string(Body::kType) + "`", out);
-      InnerObjects<Body>("in ", out);
+      const std::string type = "`" + std::string(Body::kType) + "`";
+      Object<Body>(type, out);
+      InnerObjects<Body>(type, told, out);
     }
   });
 }
 
 /// The objects that are members of `descriptors`, with the objects in them.
-void LateStates(ReferenceWriter& out) {
+void LateStates(Told* told, ReferenceWriter& out) {
   out.Section("Late state");
   out.Text(
       "An object of the attribute `descriptors` has `fd`, a descriptor of the process, and the "
       "members of one of these, known by the first.");
   ForEachLateKey([&]<typename Late>() {
-    Object<Late>("`" + std::string(LateKey<Late>()) + "`", out);
-    InnerObjects<Late>("in ", out);
+    const std::string key = "`" + std::string(LateKey<Late>()) + "`";
+    Object<Late>(key, out);
+    InnerObjects<Late>(key, told, out);
   });
+}
+
+template <typename Function>
+void Parts(Function&& each) {
+  each.template operator()<About>("`about`");
+  each.template operator()<LeftOut>("`left_out`, `not_restorable`");
+  each.template operator()<External>("`external`");
+  each.template operator()<DumpIdentity>("`dump`");
+  each.template operator()<ImageFile>("`images`");
+  each.template operator()<CpuNeeds>("`cpu`");
+  each.template operator()<Vdso>("`vdso`");
+  each.template operator()<VdsoSymbol>("`symbols`");
+  each.template operator()<ExitStatus>("`status`");
+  each.template operator()<IdRange>("a range of `uid_map` and `gid_map`");
+  each.template operator()<ShmemView>("`shmem`");
+  each.template operator()<ImageSpan>("`source`");
+  each.template operator()<PeerEnd>("`peer`");
+  each.template operator()<FilePermissions>("`permissions`");
+  each.template operator()<SocketTimeout>("`so_sndtimeo`, `so_rcvtimeo`");
 }
 
 class MarkdownReference final : public ReferenceWriter {
@@ -136,27 +174,17 @@ void WriteReference(ReferenceWriter& out) {
     out.Text(Body::kMeaning);
     Fields<Body>(out);
   });
-  Files(out);
-  LateStates(out);
+  Told told;
+  Parts([&]<typename Part>(const char* title) {
+    told.emplace(&kTypeMark<Part>, std::string(title) + ", a part of commands");
+  });
+  Files(&told, out);
+  LateStates(&told, out);
   out.Section("Parts of commands");
-  Object<About>("`about`", out);
-  Object<LeftOut>("`left_out`, `not_restorable`", out);
-  Object<External>("`external`", out);
-  Object<DumpIdentity>("`dump`", out);
-  Object<ImageFile>("`images`", out);
-  Object<CpuNeeds>("`cpu`", out);
-  Object<Vdso>("`vdso`", out);
-  Object<VdsoSymbol>("`symbols`", out);
-  Object<ExitStatus>("`status`", out);
-  Object<IdRange>("a range of `uid_map` and `gid_map`", out);
-  Object<ShmemView>("`shmem`", out);
-  Object<ImageSpan>("`source`", out);
-  Object<PeerEnd>("`peer`", out);
-  Object<FilePermissions>("`permissions`", out);
-  Object<SocketTimeout>("`so_sndtimeo`, `so_rcvtimeo`", out);
+  Parts([&]<typename Part>(const char* title) { Object<Part>(title, out); });
   out.Section("Attributes");
   Fields<Attributes>(out);
-  InnerObjects<Attributes>("", out);
+  InnerObjects<Attributes>("", &told, out);
 }
 
 std::string CommandReference() {

@@ -22,15 +22,38 @@ void FileLook::Find(const std::string& name, Facts* facts, Open&& open) {
 }
 
 const Facts& FileLook::Look(const std::string& path, bool link) {
+  if (host_.IsHereAlone() && IsInMissingFolder(path)) return missing_;
   const auto [known, fresh] = (link ? links_ : files_).try_emplace(path);
   Facts& facts = known->second;
   if (!fresh) return facts;
   Find(link ? path + ", a link itself" : path, &facts, [&] {
-    const int fd = root_.Open(path, link ? O_NOFOLLOW : 0);
+    const int fd = OpenAt(path, link);
     if (fd >= 0) link ? held_.HoldLink(path, fd) : held_.HoldFile(path, fd);
     return fd;
   });
   return facts;
+}
+
+bool FileLook::IsInMissingFolder(const std::string& path) const {
+  const auto known = folders_.find(path.substr(0, path.rfind('/') + 1));
+  return known != folders_.end() && !known->second;
+}
+
+/// Where a folder is missing, all that was in it is, and is not looked for one by one.
+int FileLook::OpenAt(const std::string& path, bool link) {
+  if (IsInMissingFolder(path)) {
+    errno = ENOENT;
+    return -1;
+  }
+  const int fd = root_.Open(path, link ? O_NOFOLLOW : 0);
+  if (fd >= 0 || errno != ENOENT) return fd;
+  const std::string folder = path.substr(0, path.rfind('/') + 1);
+  if (folder.size() <= 1 || folders_.contains(folder)) return fd;
+  const int parent = root_.Open(folder, 0);
+  folders_[folder] = parent >= 0 || errno != ENOENT;
+  if (parent >= 0) close(parent);
+  errno = ENOENT;
+  return fd;
 }
 
 const Facts& FileLook::LookAtSocketFolder(const std::string& path) {
@@ -48,6 +71,8 @@ const Facts& FileLook::LookAtSocketFolder(const std::string& path) {
 }
 
 int FileLook::AccessError(const Facts& facts, int access) {
+  std::optional<std::uint8_t>& known = facts.access_errors[static_cast<std::size_t>(access)];
+  if (known) return *known;
   const char* use = access == R_OK   ? ", reading"
                     : access == W_OK ? ", writing"
                     : access == X_OK ? ", execution"
@@ -56,7 +81,8 @@ int FileLook::AccessError(const Facts& facts, int access) {
     const long result = syscall(SYS_faccessat2, facts.fd, "", access, AT_EMPTY_PATH | AT_EACCESS);
     return result == 0 ? 0 : errno;
   });
-  return static_cast<int>(error.value_or(0));
+  known = static_cast<std::uint8_t>(error.value_or(0));
+  return *known;
 }
 
 std::uint64_t FileLook::MountFlags(const Facts& facts) {

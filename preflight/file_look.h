@@ -2,7 +2,10 @@
 // What paths of a program lead to: each is looked at once, and held.
 #pragma once
 
+#include <array>
+#include <cerrno>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -17,6 +20,7 @@ struct Facts {
   int fd = -1;       ///< O_PATH; -1 also where another machine is asked
   std::string name;  ///< by which it is asked for
   FileStatus status;
+  mutable std::array<std::optional<std::uint8_t>, 8> access_errors = {};  ///< by R_OK | W_OK | X_OK
 
   bool there() const { return status.error == 0; }
 };
@@ -24,7 +28,9 @@ struct Facts {
 class FileLook {
  public:
   FileLook(Host& host, HostFiles& files, const RootView& root)
-      : host_(host), held_(files), root_(root) {}
+      : host_(host), held_(files), root_(root) {
+    missing_.status.error = ENOENT;
+  }
 
   /// `link`: of a symbolic link itself.
   const Facts& Look(const std::string& path, bool link);
@@ -48,11 +54,15 @@ class FileLook {
  private:
   template <typename Open>
   void Find(const std::string& name, Facts* facts, Open&& open);
+  int OpenAt(const std::string& path, bool link);
+  bool IsInMissingFolder(const std::string& path) const;
 
   Host& host_;
   HostFiles& held_;
   const RootView& root_;
   std::unordered_map<std::string, Facts> files_, links_, socket_folders_;  ///< by path
+  Facts missing_;                                  ///< of all in folders that are missing
+  std::unordered_map<std::string, bool> folders_;  ///< of what is missing: whether they are there
 };
 
 }  // namespace crgen::preflight

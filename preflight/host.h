@@ -76,6 +76,9 @@ class Host {
     return std::istringstream(File(path)) >> number ? number : none;
   }
 
+  /// Whether what it says goes no further than to who asks.
+  bool IsHereAlone() const { return record_ == nullptr && facts_ == nullptr; }
+
   using Names = std::array<std::set<std::string>, kFactKinds>;
   const Names& unanswered() const { return unanswered_; }
 

@@ -83,7 +83,7 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
         continue;
       }
       const auto [known, fresh] = sizes_.try_emplace(file.name, -1);
-      if (fresh) known->second = SizeOf(file.name, &missing);
+      if (fresh) known->second = SizeOf(file.name, &missing, file.digest.has_value());
       if (known->second < 0) continue;  // told
       if (static_cast<std::uint64_t>(known->second) != file.size) {
         differs(file, "has " + std::to_string(known->second) + " bytes, expected " +
@@ -189,8 +189,16 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
                     kWhichImages);
   }
 
-  /// -1: it cannot be used, and that is told; one that is not there goes to `missing`.
-  std::int64_t SizeOf(const std::string& name, std::vector<std::string>* missing) {
+  /// -1: it cannot be used, and that is told; one that is not there goes to `missing`. `hold`: in
+  /// any case, for somebody reads it.
+  std::int64_t SizeOf(const std::string& name, std::vector<std::string>* missing,
+                      bool hold = false) {
+    struct stat status;
+    if (!hold && !context_.options.hold_images && name.find('/') == name.npos &&
+        fstatat(folder_, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(status.st_mode)) {
+      return status.st_size;
+    }
     const std::string& folder = context_.options.images;
     const std::string path = folder + "/" + name;
     const auto wrong = [&](const std::string& what, const std::string& advice = "") {
@@ -211,7 +219,6 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     }
     if (fd < 0) return wrong(path + ": " + std::strerror(errno));
     context_.files.HoldImage(name, fd);
-    struct stat status;
     if (fstat(fd, &status) != 0) return wrong(path + ": " + std::strerror(errno));
     if (!S_ISREG(status.st_mode)) return wrong(path + " is not a regular file");
     return status.st_size;

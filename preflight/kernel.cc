@@ -243,7 +243,8 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
 
   void CheckSecurebits(const Securebits& securebits) {
     // cap_task_prctl()
-    const std::uint64_t own = OwnSecurebits(host_), locks = own & SECURE_ALL_LOCKS;
+    if (!own_securebits_) own_securebits_ = OwnSecurebits(host_);
+    const std::uint64_t own = *own_securebits_, locks = own & SECURE_ALL_LOCKS;
     const std::uint64_t kept = (locks >> 1 & (own ^ securebits.bits)) | (locks & ~securebits.bits);
     if (kept != 0) {
       findings_.Wrong("securebits of the caller are locked, and other than planned: " +
@@ -266,6 +267,7 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
   }
 
   std::uint64_t known_advice_ = 0;
+  std::optional<std::uint64_t> own_securebits_;
   std::uint64_t known_securebits_ = kFirstSecurebits;  ///< said, or fine
   bool own_ipc_ = false;                               ///< the plan makes the segments
   std::unordered_set<Pid> with_registers_;

@@ -139,7 +139,8 @@ class MemoryQuestion : public QuestionOn<MemoryQuestion> {
              std::max({mm.end_code.value, mm.end_data.value, mm.brk.value, mm.start_stack.value,
                        mm.arg_end.value, mm.env_end.value}) +
                  1);
-    const auto sysctl = host_.NumberIn<std::uint64_t>(kLowestAddress, 0);
+    if (!lowest_address_) lowest_address_ = host_.NumberIn<std::uint64_t>(kLowestAddress, 0);
+    const std::uint64_t sysctl = *lowest_address_;
     const std::string begins = "the bounds of memory in mm begin at " + HexText(begin) + ", below ";
     if (begin < sysctl) {
       return findings_.Wrong(begins + "vm.mmap_min_addr, " + std::to_string(sysctl),
@@ -179,6 +180,7 @@ class MemoryQuestion : public QuestionOn<MemoryQuestion> {
   }
 
   std::uint64_t requests_ = 0;
+  std::optional<std::uint64_t> lowest_address_;  ///< vm.mmap_min_addr
 };
 
 }  // namespace

@@ -13,7 +13,10 @@ namespace preflight {
 
 void Findings::Add(Severity severity, const std::string& what, const std::string& advice) {
   if (!said_.insert(what).second) return;
+  bool& full = full_[static_cast<std::size_t>(severity)];
+  if (full) return diag_.Add({severity, "", ""});
   diag_.Add({severity, CommandPlace((*program_)[index_], index_), what, index_, advice});
+  full = diag_.Count(severity) > Diagnostics::kMaxKept && diag_.Dropped(severity) != 0;
 }
 
 bool IsInOtherMounts(const Context& context, Pid pid, const Rare<std::uint64_t>& mount) {

@@ -20,6 +20,7 @@ namespace crgen {
 struct PreflightOptions {
   std::string images;           ///< the folder of page images; empty: they are not asked for
   bool images_outside = false;  ///< links may lead out of it
+  bool hold_images = true;      ///< for a restore; else only their sizes are looked at
   bool own_numbers = false;     ///< a new pid namespace: every number is free, /proc is another
   bool time_namespace = true;   ///< `time` is obeyed
   bool tcp_close = false;       ///< connections come back closed

@@ -3,6 +3,7 @@
 // command.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -43,6 +44,7 @@ class Findings {
   const Program* program_ = nullptr;
   std::size_t index_ = 0;
   std::unordered_set<std::string> said_;
+  std::array<bool, 3> full_ = {};  ///< by severity: no more are kept, only counted
 };
 
 /// What the questions share.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restorer/handover.h"
 
+#include <asm/ldt.h>
 #include <elf.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -188,6 +189,26 @@ std::string Handover::Inject(const std::vector<const ThreadStart*>& threads, con
   return "";
 }
 
+/// 64-bit code has no set_thread_area(2).
+std::string Handover::SetTls(const ThreadStart& start) {
+  const auto* entries = static_cast<const user_desc*>(start.thread->tls);
+  for (std::uint32_t i = 0; i < start.thread->tls_count; ++i) {
+    const std::uint64_t number = entries[i].entry_number;
+    user_desc entry = entries[i], found = {};
+    if (Ptrace(PTRACE_SET_THREAD_AREA, start.number, number, &entry) != 0) {
+      return Failed(start, "PTRACE_SET_THREAD_AREA");
+    }
+    if (Ptrace(PTRACE_GET_THREAD_AREA, start.number, number, &found) != 0) {
+      return Failed(start, "PTRACE_GET_THREAD_AREA");
+    }
+    if (std::memcmp(&entry, &found, sizeof entry) != 0) {
+      return NameOf(*start.thread) + " is not what the plan says, read back: tls " +
+             std::to_string(number);
+    }
+  }
+  return "";
+}
+
 std::string Handover::SetRegisters(const ThreadStart& start) {
   const pid_t tid = start.number;
   if (start.fpu != nullptr) {
@@ -210,6 +231,8 @@ std::string Handover::SetRegisters(const ThreadStart& start) {
   if (start.rseq_cs != 0 && Ptrace(PTRACE_POKEDATA, tid, start.rseq + 8, start.rseq_cs) != 0) {
     return Failed(start, "PTRACE_POKEDATA of rseq_cs");
   }
+  // Selectors in registers may be of these.
+  if (std::string problem = SetTls(start); !problem.empty()) return problem;
   user_regs_struct regs = GeneralRegisters(*start.registers);
   if (Ptrace(PTRACE_SETREGS, tid, 0, &regs) != 0) return Failed(start, "PTRACE_SETREGS");
   return SetMask(start, start.signal_mask);

@@ -51,6 +51,7 @@ class Handover {
   std::string ReadDumpable(const std::vector<const ThreadStart*>& dumpable);
   std::string LetOutlive(const ThreadStart* init);
   std::string SetMask(const ThreadStart& start, std::uint64_t mask);
+  std::string SetTls(const ThreadStart& start);
   std::string SetRegisters(const ThreadStart& start);
   std::string Failed(const ThreadStart& start, const char* call) const;
 

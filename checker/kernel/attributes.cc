@@ -236,15 +236,23 @@ bool Kernel::CheckAttributes(const SetAttr& set) {
   return false;
 }
 
-/// SECCOMP_FILTER_FLAG_TSYNC gives the chain of one thread to all others, which have none.
+/// SECCOMP_FILTER_FLAG_TSYNC gives the chain of one thread to all others. These have none of their
+/// own: before it the kernel refuses that, and behind it nothing says that they come later.
 std::string Kernel::FiltersOutOfStep(const SetAttr& set) {
-  if (!set.attributes->seccomp || SharedFilters(*set.attributes->seccomp).empty()) return "";
+  if (!set.attributes->seccomp) return "";
+  const std::string flag = "SECCOMP_FILTER_FLAG_TSYNC: thread ";
   const Pid tid = set.tid.value_or(self().pid);
+  const Pid from = self().filters_from;
+  if (from == tid) return "";  // what the others have is what it has given them
+  if (from != 0) {
+    return flag + std::to_string(from) + " has given its filters to all, and " +
+           std::to_string(tid) + " is given others";
+  }
+  if (SharedFilters(*set.attributes->seccomp).empty()) return "";
   std::string problem;
   const auto check = [&](Pid other, const Attributes& attributes) {
     if (other == tid || !attributes.seccomp) return;
-    problem = "SECCOMP_FILTER_FLAG_TSYNC: thread " + std::to_string(other) +
-              " has filters of its own, or strict mode";
+    problem = flag + std::to_string(other) + " has filters of its own, or strict mode";
   };
   check(self().pid, *self().attributes);
   for (const SimulatedThread& thread : self().threads) check(thread.tid, *thread.attributes);
@@ -252,13 +260,21 @@ std::string Kernel::FiltersOutOfStep(const SetAttr& set) {
 }
 
 void Kernel::SpreadFilters(const SetAttr& set) {
+  const Pid tid = set.tid.value_or(self().pid);
   Seccomp shared{set.attributes->seccomp->mode, SharedFilters(*set.attributes->seccomp)};
-  if (shared.filters.empty()) return;
+  if (shared.filters.empty() && self().filters_from == 0) return;
   const auto spread = [&](Pid other, std::shared_ptr<const Attributes>& attributes) {
-    if (other != set.tid.value_or(self().pid)) Own(&attributes).seccomp = shared;
+    if (other == tid) return;
+    std::optional<Seccomp>& seccomp = Own(&attributes).seccomp;
+    if (shared.filters.empty()) {
+      seccomp.reset();
+    } else {
+      seccomp = shared;
+    }
   };
   spread(self().pid, self().attributes);
   for (SimulatedThread& thread : self().threads) spread(thread.tid, thread.attributes);
+  self().filters_from = shared.filters.empty() ? 0 : tid;
 }
 
 void Kernel::Execute(const SetAttr& set) {

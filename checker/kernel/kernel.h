@@ -205,6 +205,7 @@ struct Task {
   std::shared_ptr<const Attributes> for_children;
   std::shared_ptr<const Attributes> for_threads;
   std::vector<PendingSignal> leader_signal_queue;
+  Pid filters_from = 0;  ///< the thread whose seccomp filters all others have; 0: none
 
   FamilyIndex family;     ///< of its children
   FamilyIndex in_family;  ///< of its parent

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a process gets when nothing is left to build and the supervisor traces it: all that takes
 // rights away, that the clock runs against, or that a signal could reach too early.
-#include <asm/ldt.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -80,9 +79,6 @@ void Finisher::SetThread() const {
   }
   if (thread->clear_tid_address != 0) {
     Must("set_tid_address", __NR_set_tid_address, thread->clear_tid_address);
-  }
-  for (uint32_t i = 0; i < thread->tls_count; ++i) {
-    Must("set_thread_area", __NR_set_thread_area, (const char*)thread->tls + i * sizeof(user_desc));
   }
   for (uint32_t i = 0; i < thread->queue_count; ++i) {
     const QueuedSignal& queued = thread->queue[i];

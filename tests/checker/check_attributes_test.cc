@@ -36,6 +36,20 @@ TEST(CheckAttributes, FiltersOfAllThreads) {
        threads + Program{AttrOf(10, WithFilters({0}), 12), AttrOf(10, WithFilters({1}))},
        "commands[5] SET_ATTR pid 10: EINVAL: SECCOMP_FILTER_FLAG_TSYNC: thread 12 has filters of "
        "its own, or strict mode"},
+      {"a thread is given its own behind them",
+       threads + Program{AttrOf(10, WithFilters({1})), AttrOf(10, WithFilters({0}), 12)},
+       "commands[5] SET_ATTR pid 10: EINVAL: SECCOMP_FILTER_FLAG_TSYNC: thread 10 has given its "
+       "filters to all, and 12 is given others"},
+      {"of a thread, and the leader is given its own behind them",
+       threads + Program{AttrOf(10, WithFilters({1}), 12), AttrOf(10, WithFilters({0}))},
+       "commands[5] SET_ATTR pid 10: EINVAL: SECCOMP_FILTER_FLAG_TSYNC: thread 12 has given its "
+       "filters to all, and 10 is given others"},
+      {"said again",
+       threads + Program{AttrOf(10, WithFilters({1})), AttrOf(10, WithFilters({0, 1}))}, ""},
+      {"said again of the one thread alone",
+       threads + Program{AttrOf(10, WithFilters({1})), AttrOf(10, WithFilters({0})),
+                         AttrOf(10, WithFilters({0}), 12)},
+       ""},
       {"each its own",
        threads + Program{AttrOf(10, WithFilters({0}), 12), AttrOf(10, WithFilters({0}))}, ""},
       {"no whole words", threads + Program{AttrOf(10, odd)},
@@ -49,8 +63,8 @@ TEST(CheckAttributes, FiltersReachAllThreads) {
   EXPECT_EQ(Violations(threads +
                        Program{AttrOf(10, WithFilters({1, 0})), AttrOf(10, WithFilters({1}), 11)}),
             std::vector<std::string>{
-                "commands[5] SET_ATTR pid 10: EINVAL: SECCOMP_FILTER_FLAG_TSYNC: thread 12 has "
-                "filters of its own, or strict mode"});
+                "commands[5] SET_ATTR pid 10: EINVAL: SECCOMP_FILTER_FLAG_TSYNC: thread 10 has "
+                "given its filters to all, and 11 is given others"});
 }
 
 TEST(CheckAttributes, Clocks) {

@@ -7,6 +7,7 @@ import mmap
 import os
 import socket
 import struct
+import subprocess
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -237,3 +238,17 @@ class Tracer:
         if result < 0:
             raise OSError(-result, "system call %d in %d" % (number, self.tid))
         return answer
+
+
+def has_thread_area():
+    """Whether threads have entries of the descriptor table: a kernel that runs 32-bit code."""
+    child = subprocess.Popen(["sleep", "60"])
+    try:
+        with Tracer(child.pid) as tracer:
+            tracer.tls(12)
+        return True
+    except OSError:
+        return False
+    finally:
+        child.kill()
+        child.wait()

@@ -63,6 +63,25 @@ TEST(ProgramBytes, HaveTheFormOfTheTables) {
   EXPECT_TRUE(refused({{5, map}}));
 }
 
+TEST(ProgramBytes, SayOnceWhatProcessesHaveInCommon) {
+  const auto named = [](const char* comm) {
+    Attributes attributes;
+    attributes.comm = Text{comm};
+    return std::make_shared<const Attributes>(attributes);
+  };
+  Program program;
+  for (const char* comm : {"one", "two", "one", "two"}) {
+    program.push_back({5, SetAttr{{}, named(comm)}});
+  }
+  Program read;
+  ASSERT_TRUE(ReadProgramBytes(ProgramBytes(program), &read));
+  EXPECT_EQ(WriteProgram(read, Layout::kLines), WriteProgram(program, Layout::kLines));
+  const auto at = [&](std::size_t i) { return std::get<SetAttr>(read[i].body).attributes.get(); };
+  EXPECT_EQ(at(0), at(2));
+  EXPECT_EQ(at(1), at(3));
+  EXPECT_NE(at(0), at(1));
+}
+
 TEST(ProgramBytes, DoNoHarmWhateverTheyAre) {
   std::mt19937 random(7);
   std::size_t refused = 0, read = 0;

@@ -4,10 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 #include <sstream>
 #include <valijson/adapters/nlohmann_json_adapter.hpp>
 #include <valijson/schema.hpp>
@@ -36,6 +38,23 @@ TEST(GeneratedFiles, SchemaIsUpToDate) {
 TEST(GeneratedFiles, CommandReferenceIsUpToDate) {
   EXPECT_EQ(ReadFileText(CRGEN_SOURCE "/schema/commands.md"), CommandReference())
       << "run: crgen schema --commands > schema/commands.md";
+}
+
+TEST(GeneratedFiles, CommandReferenceSaysEachTableOnce) {
+  std::set<std::string> tables;
+  std::string table;
+  std::istringstream lines(CommandReference());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with('|')) {
+      table += line + "\n";
+    } else if (!table.empty()) {
+      const bool fresh = tables.insert(table).second;
+      // Types that are small may be alike by chance.
+      EXPECT_TRUE(fresh || std::count(table.begin(), table.end(), '\n') <= 4) << table;
+      table.clear();
+    }
+  }
+  EXPECT_GT(tables.size(), 100U);
 }
 
 TEST(GeneratedFiles, ImageReferenceIsUpToDate) {
