@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "model/hidden_folder.h"
+#include "model/printable.h"
 #include "preflight/held_mounts.h"
 #include "preflight/socket_holder.h"
 
@@ -98,7 +99,8 @@ void SocketNames::CheckBelow(const std::string& root, const std::string& name) {
   context_.findings.Wrong(
       "the socket file of " + name + " is not there, but " + path +
           " is: it was bound below that root, and would come back outside of it",
-      "remove " + path + " if it is of another socket");
+      "give the sockets of that name \"name_root\": \"" + Printable(root) +
+          "\" in the plan, or remove " + path + " if it is of another socket");
 }
 
 }  // namespace crgen::preflight

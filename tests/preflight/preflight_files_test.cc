@@ -62,14 +62,19 @@ class PreflightFilesTest : public RestorerTest {
 TEST_F(PreflightFilesTest, SocketsThatWereBoundBelowAnotherRoot) {
   const std::string jail = folder_ + "/jail", name = folder_ + "/name";
   std::filesystem::create_directories(jail + folder_);
-  Plan plan;
-  plan.Fork(0, Pid(0));
-  plan.MapProgram(Pid(0));
-  plan.Add("OPEN_FILE", Pid(0),
-           {{"fd", 0}, {"file", UnixSocketFile(1, "SOCK_DGRAM", "unconnected", {{"name", name}})}});
-  plan.Add("SET_ATTR", Pid(0),
-           {{"attributes", {{"fs", {{"cwd", "/"}, {"root", jail}, {"umask", 18}}}}}});
-  plan.Resume(Pid(0));
+  const auto plan_with = [&](Json socket) {
+    socket["name"] = name;
+    Plan plan;
+    plan.Fork(0, Pid(0));
+    plan.MapProgram(Pid(0));
+    plan.Add("OPEN_FILE", Pid(0),
+             {{"fd", 0}, {"file", UnixSocketFile(1, "SOCK_DGRAM", "unconnected", socket)}});
+    plan.Add("SET_ATTR", Pid(0),
+             {{"attributes", {{"fs", {{"cwd", "/"}, {"root", jail}, {"umask", 18}}}}}});
+    plan.Resume(Pid(0));
+    return plan;
+  };
+  const Plan plan = plan_with(Json::object());
   const auto leave = [](const std::string& path) {
     const int old = socket(AF_UNIX, SOCK_DGRAM, 0);
     sockaddr_un address = {};
@@ -79,8 +84,16 @@ TEST_F(PreflightFilesTest, SocketsThatWereBoundBelowAnotherRoot) {
     close(old);
   };
   leave(jail + name);
-  ExpectRefused(plan, "the socket file of " + name + " is not there, but " + jail + name +
-                          " is: it was bound below that root");
+  ExpectRefused(plan,
+                "the socket file of " + name + " is not there, but " + jail + name +
+                    " is: it was bound below that root, and would come back outside of it (give "
+                    "the sockets of that name \"name_root\": \"" +
+                    jail + "\" in the plan");
+  const Outcome below = Run(plan_with({{"name_root", jail}}));
+  EXPECT_EQ(below.status, 0) << below.errors;
+  EXPECT_FALSE(std::filesystem::exists(name));
+  EXPECT_TRUE(std::filesystem::is_socket(jail + name));
+  KillEverybody();
   leave(name);  // both: one is of another socket
   const Outcome outcome = Run(plan);
   EXPECT_EQ(outcome.status, 0) << outcome.errors;
