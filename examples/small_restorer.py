@@ -12,7 +12,6 @@ Exit status: 0 restored; 1 failed, and nothing is left; 4 refused.
 """
 import contextlib
 import ctypes
-import hashlib
 import json
 import os
 import signal
@@ -25,7 +24,7 @@ LIBC.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_
 REGISTERS = ("r15 r14 r13 r12 bp bx r11 r10 r9 r8 ax cx dx si di orig_ax ip cs flags sp ss "
              "fs_base gs_base ds es fs gs").split()
 CALLS = dict(close=3, mmap=9, mprotect=10, munmap=11, rt_sigaction=13, mremap=25, exit_group=231,
-             lseek=8, dup3=292, fcntl=72, setpgid=109, setsid=112, prctl=157, chdir=80, chroot=161,
+             lseek=8, dup3=292, fcntl=72, setpgid=109, setsid=112, prctl=157, chdir=80,
              umask=95, wait4=61, openat=257, clone3=435, close_range=436, kill=62,
              prlimit64=302, rt_sigtimedwait=128, set_robust_list=273)
 OPEN = dict(O_RDONLY=0, O_WRONLY=1, O_RDWR=2, O_ACCMODE=3, O_APPEND=0x400, O_NONBLOCK=0x800,
@@ -54,29 +53,19 @@ class Refused(Exception):
     """The plan, or one of its commands."""
 
 
-def checked(result, what):
-    if result < 0:
-        raise Refused(what + ": " + os.strerror(ctypes.get_errno()))
-    return result
+def require(good, problem):
+    if not good:
+        raise Refused(problem)
 
 
 def known(names, all_known):
     unknown = sorted(set(names) - set(all_known))
-    if unknown:
-        raise Refused("this restorer knows no " + ", ".join(unknown))
+    require(not unknown, "this restorer knows no " + ", ".join(unknown))
 
 
 def bits(names, values):
     known(names, values)
     return sum(values[name] for name in names)
-
-
-def blocked(mask):
-    return ctypes.byref(ctypes.c_uint64(mask))
-
-
-def clone_arguments(numbers_at, flags, exit_signal):
-    return struct.pack("=11Q", flags, 0, 0, 0, exit_signal, 0, 0, 0, numbers_at, 1, 0)
 
 
 def cloexec(command):
@@ -88,52 +77,26 @@ def span(region):
     return start, int(region["end"], 16) - start
 
 
-def check_links(path, last=True):
-    """7.3: a symbolic link on the way is followed if root alone can have put it there."""
-    walked, left, trusted = "/", path.split("/"), True
-    while left:
-        status = os.stat(walked)
-        trusted = trusted and status.st_uid == 0 and (not status.st_mode & 0o022 or status.st_mode & 0o1000)
-        here = os.path.join(walked, left.pop(0))
-        if os.path.islink(here) and (left or last):
-            if not trusted or os.lstat(here).st_uid != 0:
-                raise Refused("%s: others than root can have put this link there" % here)
-            target = os.readlink(here)
-            left = target.split("/") + left
-            walked, trusted = ("/", True) if target.startswith("/") else (walked, trusted)
-        else:
-            walked = here
-
-
 class Process:
     """One that is stopped, and makes system calls when it is asked to."""
 
     def __init__(self, pid):
         self.pid, self.mask, self.registers, self.stopped = pid, 0, None, None
 
-    def parent(self):
-        with open("/proc/%d/stat" % self.pid, encoding="utf-8", errors="replace") as stat:
-            return int(stat.read().rpartition(")")[2].split()[1])
-
     def trace(self, request, address=0, data=0):
-        if not isinstance(data, int):
-            data = ctypes.cast(data, ctypes.c_void_p)
-        return checked(LIBC.ptrace(request, self.pid, address, data), "ptrace of %d" % self.pid)
+        data = data if isinstance(data, int) else ctypes.cast(data, ctypes.c_void_p)
+        require(LIBC.ptrace(request, self.pid, address, data) >= 0, "process %d is not to be traced" % self.pid)
+
+    def block(self, signals):
+        self.trace(SETSIGMASK, 8, ctypes.byref(ctypes.c_uint64(signals)))
 
     def set_registers(self, values):
-        words = (ctypes.c_uint64 * 27)(*[values[name] % 2**64 for name in REGISTERS])
-        self.trace(13, 0, words)
-
-    def get_registers(self):
-        words = (ctypes.c_uint64 * 27)()
-        self.trace(12, 0, words)
-        return dict(zip(REGISTERS, words))
+        self.trace(13, 0, (ctypes.c_uint64 * 27)(*[values[name] % 2**64 for name in REGISTERS]))
 
     def write(self, address, data):
         with open("/proc/%d/mem" % self.pid, "rb+", buffering=0) as memory:
             memory.seek(address)
-            if memory.write(data) != len(data):
-                raise Refused("%d bytes at 0x%x cannot be written" % (len(data), address))
+            require(memory.write(data) == len(data), "%d bytes at 0x%x cannot be written" % (len(data), address))
 
     def enter(self, name, *arguments):
         """Bytes among the arguments are put beside the code."""
@@ -154,16 +117,16 @@ class Process:
         for _ in range(2):  # on the way in, and on the way out
             self.trace(24)
             self.await_stop(lambda status: status >> 8 == signal.SIGTRAP | 0x80)
-        result = ctypes.c_int64(self.get_registers()["ax"]).value
-        if result < 0 and not may_fail:
-            raise Refused("%s: %s" % (what or name, os.strerror(-result)))
+        words = (ctypes.c_int64 * 27)()
+        self.trace(12, 0, words)
+        result = words[REGISTERS.index("ax")]
+        require(result >= 0 or may_fail, "%s: %s" % (what or name, os.strerror(-result)))
         return result
 
     def await_stop(self, wanted):
         while True:
             _, status = os.waitpid(self.pid, WALL)
-            if not os.WIFSTOPPED(status):
-                raise Refused("process %d has died" % self.pid)
+            require(os.WIFSTOPPED(status), "process %d has died" % self.pid)
             if wanted(status):
                 return
             self.trace(24)  # the event of a clone3(2) on its way
@@ -189,17 +152,14 @@ class Restorer:
         self.plan, self.images = plan, images
         self.living, self.opened = {}, {}
         self.said, self.ends = {}, {}  # by process: attributes, the last command
-        self.roots = set()  # who has another root directory, or was born into one
 
     # Before anything is done.
     def check(self):
-        if not self.plan or self.plan[0].get("command") != "FORK":
-            raise Refused("the plan does not begin with a FORK")
+        require(self.plan and self.plan[0].get("command") == "FORK", "the plan does not begin with a FORK")
         self.check_about(self.plan[0].get("about", {}))
         self.each(self.check_command)
         for pid, last in self.ends.items():
-            if last not in ("RESUME", "EXIT"):
-                raise Refused("process %d neither resumes nor exits" % pid)
+            require(last in ("RESUME", "EXIT"), "process %d neither resumes nor exits" % pid)
 
     def each(self, act):
         for number, command in enumerate(self.plan):
@@ -211,32 +171,21 @@ class Restorer:
 
     def check_about(self, about):
         known(about, ABOUT)
-        if about.get("version", "1.0").split(".")[0] != "1":  # 1.1
-            raise Refused("version %s is not known" % about["version"])
-        if about.get("machine", "x86_64") != "x86_64":
-            raise Refused("machine %s" % about["machine"])
+        version, xsave = about.get("version", "1.0"), about.get("cpu", {}).get("xsave", "0x0")
+        require(version.split(".")[0] == "1", "version %s is not known" % version)  # 1.1
+        require(about.get("machine", "x86_64") == "x86_64", "machine %s" % about.get("machine"))
         for it in about.get("left_out", []) + about.get("external", []):  # 1.9
             raise Refused("left out, or needed from outside: %s" % it["what"])
-        for it in about.get("dump", {}).get("images", []):
-            self.check_image(it)
-        if int(about.get("cpu", {}).get("xsave", "0x0"), 16) & ~3:  # every processor has those
-            raise Refused("XSAVE components %s" % about["cpu"]["xsave"])
+        for it in about.get("dump", {}).get("images", []):  # 1.6
+            known(it, ["name", "size"])  # and no digest
+            require(os.fstat(self.image(it["name"]).fileno()).st_size == it["size"],
+                    "image %s is not that of the plan" % it["name"])
+        require(int(xsave, 16) & ~3 == 0, "XSAVE components %s" % xsave)  # every processor has these two
 
     def image(self, name):
         """Opened once: what is compared is what is read."""
-        if name.startswith("/") or ".." in name.split("/"):  # 1.9
-            raise Refused("image %s is not in the folder" % name)
-        if name not in self.opened:
-            self.opened[name] = open(os.path.join(self.images, name), "rb")
-        return self.opened[name]
-
-    def check_image(self, said):  # 1.6
-        data, name = self.image(said["name"]).read(), said["name"]
-        algorithm, _, digest = said.get("digest", "").partition(":")
-        if algorithm not in ("", "sha256"):
-            raise Refused("image %s: a digest of %s" % (name, algorithm))
-        if len(data) != said["size"] or algorithm and hashlib.sha256(data).hexdigest() != digest:
-            raise Refused("image %s is not that of the plan" % name)
+        require(not name.startswith("/") and ".." not in name.split("/"), "image %s is not in the folder" % name)
+        return self.opened.get(name) or self.opened.setdefault(name, open(os.path.join(self.images, name), "rb"))
 
     def check_command(self, name, pid, command):
         known([name], MEMBERS)
@@ -246,8 +195,6 @@ class Restorer:
         if name == "FORK":
             bits(command.get("flags", []), CLONE)
             self.ends[command["child_pid"]], self.said[command["child_pid"]] = name, set()
-            if pid in self.roots:
-                self.roots.add(command["child_pid"])
         elif name == "OPEN_FILE":
             known([command["file"]["type"]], ["REG"])
             known(command["file"], FILE)
@@ -258,30 +205,26 @@ class Restorer:
             self.image(command["source"]["image"])
         elif name == "SET_ATTR":
             known(command["attributes"], ATTRIBUTES)
-            if any(command["attributes"].get(it, "inherit") != "inherit" for it in RIGHTS):
-                raise Refused("rights other than the restorer's")
+            require(command["attributes"].get("fs", {}).get("root", "/") == "/", "another root directory")
+            require(all(command["attributes"].get(it, "inherit") == "inherit" for it in RIGHTS),
+                    "rights other than the restorer's")
             self.said[pid].update(command["attributes"])
-        elif name == "RESUME" and not self.said[pid].issuperset(["registers"] + RIGHTS):
+        elif name == "RESUME":
             missing = {"registers", *RIGHTS} - self.said[pid]
-            raise Refused("nothing is said of its %s" % ", ".join(missing))
-        fs = command.get("attributes", {}).get("fs")
-        if pid in self.roots and (fs or name == "OPEN_FILE"):
-            raise Refused("a path, and the process has another root by then")
-        if fs and fs["root"] != "/":
-            self.roots.add(pid)
+            require(not missing, "nothing is said of its %s" % ", ".join(missing))
 
     # The root, and how the others are born.
     def start_root(self, pid):
         numbers = (ctypes.c_int32 * 1)(pid)
-        arguments = clone_arguments(ctypes.addressof(numbers), 0, signal.SIGCHLD)
+        arguments = struct.pack("=11Q", 0, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, ctypes.addressof(numbers), 1, 0)
         born = LIBC.syscall(CALLS["clone3"], arguments, len(arguments))
         if born == 0:
             self.be_root()
-        checked(born, "clone3")
+        require(born > 0, "clone3 of %d: %s" % (pid, os.strerror(ctypes.get_errno())))
         root = self.living[pid] = Process(pid)
         os.waitpid(pid, 0)
         root.trace(0x4200, 0, OPTIONS)
-        root.trace(SETSIGMASK, 8, blocked(ALL_SIGNALS))
+        root.block(ALL_SIGNALS)
         root.call("close_range", 0, 2**32 - 1, 0)
         root.call("set_robust_list", 0, 24)
         root.call("munmap", 0, STUB)
@@ -295,8 +238,7 @@ class Restorer:
         LIBC.setpriority(0, 0, 0)
         LIBC.personality(0)
         LIBC.prctl(41, 0, 0, 0, 0)  # PR_SET_THP_DISABLE
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
-            score.write("0")
+        os.write(os.open("/proc/self/oom_score_adj", os.O_WRONLY), b"0")
         os.chdir("/")
         os.umask(0o022)
         LIBC.mmap.restype = ctypes.c_void_p
@@ -313,7 +255,7 @@ class Restorer:
             return self.start_root(child)
         flags = bits(command.get("flags", []), CLONE)
         exit_signal = 0 if flags & CLONE["CLONE_PARENT"] else signal.SIGCHLD  # 3.3
-        arguments = clone_arguments(STUB + 4096 + 256, flags, exit_signal)
+        arguments = struct.pack("=11Q", flags, 0, 0, 0, exit_signal, 0, 0, 0, STUB + 4096 + 256, 1, 0)
         process.write(STUB + 4096 + 256, struct.pack("=i", child))
         process.call("clone3", arguments, len(arguments), what="clone3 of %d" % child)
         self.living[child] = Process(child)
@@ -321,13 +263,13 @@ class Restorer:
 
     def EXIT(self, process, command):
         del self.living[process.pid]
-        # A tracer that is not the parent leaves the zombie to the parent (3.5).
-        keep = os.WNOWAIT if process.parent() == os.getpid() else 0
+        with open("/proc/%d/stat" % process.pid, encoding="utf-8", errors="replace") as stat:
+            parent = int(stat.read().rpartition(")")[2].split()[1])
         status = command["status"]
         if "signal" in status:
             number = getattr(signal, status["signal"])
             process.call("prlimit64", 0, 4, b"\0" * 16, 0)  # RLIMIT_CORE
-            process.trace(SETSIGMASK, 8, blocked(ALL_SIGNALS ^ 1 << number - 1))
+            process.block(ALL_SIGNALS ^ 1 << number - 1)
             process.enter("kill", process.pid, number)
             process.trace(7)
             if number != signal.SIGKILL:
@@ -336,26 +278,26 @@ class Restorer:
         else:
             process.enter("exit_group", status["code"])
             process.trace(7)
-        os.waitid(os.P_PID, process.pid, os.WEXITED | WALL | keep)
+        # A tracer that is not the parent leaves the zombie to the parent (3.5).
+        os.waitid(os.P_PID, process.pid, os.WEXITED | WALL | (os.WNOWAIT if parent == os.getpid() else 0))
 
     def WAIT(self, process, command):
         if process is None:
             os.waitpid(command["child_pid"], WALL)
-        elif process.call("wait4", command["child_pid"], 0, WALL | 1, 0) == 0:
-            raise Refused("process %d has not exited" % command["child_pid"])
+        else:
+            found = process.call("wait4", command["child_pid"], 0, WALL | 1, 0)
+            require(found != 0, "process %d has not exited" % command["child_pid"])
 
     def OPEN_FILE(self, process, command):
         file = command["file"]
         follows = "O_NOFOLLOW" not in file["flags"]
         path = os.stat(file["path"], follow_symlinks=follows)  # 11.12
-        if not file["path"].startswith("/proc/"):
-            check_links(file["path"], follows)
-        if file.get("size", path.st_size) != path.st_size or \
-                file.get("mode", path.st_mode) != path.st_mode or "build_id" in file or \
-                path.st_mode & 0o170000 in (0o010000, 0o140000):
-            raise Refused("%s is not the file that it was" % file["path"])
-        if process.call("fcntl", command["fd"], 1, may_fail=True) >= 0:
-            raise Refused("descriptor %d is taken" % command["fd"])
+        require(file["path"].startswith("/proc/") or os.path.realpath(file["path"]) == file["path"],
+                "%s leads through a symbolic link" % file["path"])  # 7.3 allows some
+        said = (file.get("size", path.st_size), file.get("mode", path.st_mode), file.get("build_id"))
+        require(said == (path.st_size, path.st_mode, None) and path.st_mode & 0o170000 not in (0o010000, 0o140000),
+                "%s is not the file that it was" % file["path"])
+        require(process.call("fcntl", command["fd"], 1, may_fail=True) < 0, "descriptor %d is taken" % command["fd"])
         flags = bits(file["flags"], OPEN) | 0x100  # O_NOCTTY
         fd = process.call("openat", -100, os.fsencode(file["path"]), flags | cloexec(command), 0)
         if fd != command["fd"]:
@@ -369,24 +311,19 @@ class Restorer:
         image = self.image(source["image"])
         image.seek(source["offset"])
         data = image.read(command["pages"] * 4096)
-        if len(data) != command["pages"] * 4096:
-            raise Refused("image %s is too short" % source["image"])
+        require(len(data) == command["pages"] * 4096, "image %s is too short" % source["image"])
         process.write(int(command["start"], 16), data)
 
     def SET_ATTR(self, process, command):
         said = command["attributes"]
-        if "comm" in said:
-            process.call("prctl", 15, said["comm"].encode())
-        if "child_subreaper" in said:
-            process.call("prctl", 36, int(said["child_subreaper"]))
+        for name, number in (("comm", 15), ("child_subreaper", 36)):
+            if name in said:
+                process.call("prctl", number, said[name].encode() if name == "comm" else int(said[name]))
         if "fs" in said:  # 7.1
             process.call("chdir", os.fsencode(said["fs"]["cwd"]))
-            if said["fs"]["root"] != "/":
-                process.call("chroot", os.fsencode(said["fs"]["root"]))
             if "umask" in said["fs"]:
                 process.call("umask", said["fs"]["umask"])
-        if "signal_mask" in said:
-            process.mask = int(said["signal_mask"], 16)
+        process.mask = int(said.get("signal_mask", hex(process.mask)), 16)
         process.registers = said.get("registers", process.registers)
 
     def RESUME(self, process, command):
@@ -401,18 +338,12 @@ class Restorer:
             process.call("munmap", STUB, 8192)
             values = {name: int(word, 16) for name, word in process.registers.items()}
             process.set_registers(dict(values, orig_ax=-1))  # 6.5
-            process.trace(SETSIGMASK, 8, blocked(process.mask))
-        for process in self.living.values():
-            if process.stopped:
-                os.kill(process.pid, getattr(signal, process.stopped))
+            process.block(process.mask)
+        for process in filter(lambda it: it.stopped, self.living.values()):
+            os.kill(process.pid, getattr(signal, process.stopped))
         for process in self.living.values():
             with contextlib.suppress(Refused):  # one that runs already may end another (6.1)
                 process.trace(17)
-
-    def run(self):
-        checked(LIBC.prctl(36, 1, 0, 0, 0), "prctl")  # 3.4
-        self.each(self.execute)
-        self.hand_over()
 
     def execute(self, name, pid, command):
         process = self.living.get(pid)
@@ -439,7 +370,9 @@ def main():
         restorer = Restorer(json.load(file), sys.argv[2])
     try:
         restorer.check()
-        restorer.run()
+        LIBC.prctl(36, 1, 0, 0, 0)  # 3.4: a subreaper
+        restorer.each(restorer.execute)
+        restorer.hand_over()
     except (Refused, OSError, KeyError) as problem:
         begun = bool(restorer.living)
         restorer.give_up()

@@ -20,7 +20,6 @@ namespace crgen {
 struct PreflightOptions {
   std::string images;           ///< the folder of page images; empty: they are not asked for
   bool images_outside = false;  ///< links may lead out of it
-  bool hold_images = true;      ///< for a restore; else only their sizes are looked at
   bool own_numbers = false;     ///< a new pid namespace: every number is free, /proc is another
   bool time_namespace = true;   ///< `time` is obeyed
   bool tcp_close = false;       ///< connections come back closed
@@ -29,7 +28,8 @@ struct PreflightOptions {
   std::map<std::string, int> inherited;
   CgroupOptions cgroups = {};
   NamespaceOptions namespaces = {};
-  Host* host = nullptr;  ///< who is asked; null: this machine
+  Host* host = nullptr;     ///< who is asked; null: this machine
+  bool hold_images = true;  ///< for a restore; else only their sizes are looked at
 };
 
 /// Looks at everything outside the program that it needs, as this process sees it:
