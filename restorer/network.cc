@@ -12,7 +12,6 @@
 
 #include "preflight/question.h"
 #include "restorer/conntrack.h"
-#include "restorer/net_devices.h"
 #include "restorer/problem.h"
 #include "restorer/routes.h"
 #include "restorer/supervisor_calls.h"
@@ -79,23 +78,38 @@ NetworkMaker::NetworkMaker(const NetNamespace& net, const HostFiles& files,
   }
 }
 
-std::string NetworkMaker::Fill() const {
-  std::string problem = problem_;
-  if (problem.empty()) problem = SetSysctls();
-  if (problem.empty()) {
-    problem = MakeDevices(net_.devices, outside_.get(), options_.namespaces.devices);
-  }
-  if (problem.empty()) problem = SetDeviceSysctls();
-  if (problem.empty()) problem = SetRules();
-  if (problem.empty()) problem = WriteAcceptDad(false);
-  if (problem.empty()) problem = SetDeviceFlags(net_.devices);
-  if (problem.empty()) problem = SetRouting();
-  if (problem.empty()) problem = AwaitAddresses();
-  if (problem.empty()) problem = SetMtus();
-  if (problem.empty()) problem = WriteAcceptDad(true);
-  if (problem.empty()) problem = RestoreConntrack(net_, files_);
-  return problem;
+std::span<const NetworkMaker::Step> NetworkMaker::Steps() {
+  static constexpr Step kSteps[] = {
+      &NetworkMaker::Begin,          &NetworkMaker::SetSysctls,       &NetworkMaker::Make,
+      &NetworkMaker::Join,           &NetworkMaker::SetDeviceSysctls, &NetworkMaker::SetRules,
+      &NetworkMaker::StopAsking,     &NetworkMaker::SetFlags,         &NetworkMaker::SetRouting,
+      &NetworkMaker::AwaitAddresses, &NetworkMaker::SetMtus,          &NetworkMaker::AskAgain,
+      &NetworkMaker::SetConntrack};
+  return kSteps;
 }
+
+void NetworkMaker::Meet(const NetDescriptors& nets,
+                        const std::vector<const NetNamespace*>& others) {
+  nets_ = &nets;
+  for (const NetDevice& device : net_.devices) {
+    if (!device.link_net) continue;
+    const auto net = std::ranges::find(others, *device.link_net, &NetNamespace::id);
+    const auto other = std::ranges::find((*net)->devices, *device.link, &NetDevice::ifindex);
+    far_[device.ifindex] = {&*other, nets.at((*net)->id), (*net)->id < net_.id};
+  }
+}
+
+DeviceSurroundings NetworkMaker::Around() const {
+  return {outside_.get(), options_.namespaces.devices, far_};
+}
+
+std::string NetworkMaker::Begin() const {
+  return problem_.empty() && nets_ != nullptr ? SetNetNumbers(net_, *nets_) : problem_;
+}
+std::string NetworkMaker::Make() const { return MakeDevices(net_.devices, Around()); }
+std::string NetworkMaker::Join() const { return JoinDevices(net_.devices, Around()); }
+std::string NetworkMaker::SetFlags() const { return SetDeviceFlags(net_.devices); }
+std::string NetworkMaker::SetConntrack() const { return RestoreConntrack(net_, files_); }
 
 std::string NetworkMaker::SetSysctls() const {
   const NetSysctls& it = net_.sysctls;

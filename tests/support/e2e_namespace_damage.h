@@ -91,6 +91,36 @@ inline std::vector<Damage> DamagesOfNamespaces() {
                      std::erase_if(net["devices"].get_ref<json::array_t&>(),
                                    [](const json& device) { return device["type"] == "TUN"; });
                    })},
+      {"net_namespaces", "nobody goes back",
+       [](json& plan) {
+         for (json& command : plan) {
+           if (!command.contains("attributes")) continue;
+           json& attributes = command["attributes"];
+           if (attributes.contains("setns") && attributes["setns"].empty())
+             attributes.erase("setns");
+         }
+       }},
+      {"net_namespaces", "a socket where the root is",
+       InFiles("INETSK",
+               [](json& file) {
+                 if (file.contains("source") && file["source"]["address"] == "10.2.0.2")
+                   file["source"]["address"] = "0.0.0.0";
+               })},
+      {"net_namespaces", "a descriptor of another one",
+       [](json& plan) {
+         for (json& command : plan) {
+           if (!command.contains("file") || command["file"]["type"] != "NS") continue;
+           command["file"]["namespace_id"] = plan[1]["attributes"]["net"]["id"];
+         }
+       }},
+      {"net_namespaces", "other numbers",
+       InAttribute("net", [](json& net) { Add(50, net["nsids"].back()["number"]); })},
+      {"net_namespaces", "another sysctl",
+       [](json& plan) {
+         for (json& net : plan[1]["attributes"]["further_nets"]) {
+           Add(1, net["sysctls"]["max_dgram_qlen"]);
+         }
+       }},
       {"tun", "no device",
        InFiles("TUNF",
                [](json& file) {
