@@ -153,6 +153,7 @@ void ReadBack::Plan(Pid pid, const Fork& fork) {
   PlannedProcess child = own_process_;
   child.directories = processes_[pid].directories;
   child.mnt = processes_[pid].mnt;
+  child.net = processes_[pid].net;
   if (!fork.flags.Has(CLONE_FS)) {
     child.directories = std::make_shared<Directories>(*child.directories);
   }

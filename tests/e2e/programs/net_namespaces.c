@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Five network namespaces. The root is in the first; it has a socket and a descriptor of the second,
-// in which a child is that has entered it, with a child that was born there and one that went back;
-// a descriptor of the third, a socket of the fourth, and what is attached to a device of the fifth.
-// Several have the same ports and the same abstract name, and a device whose other end is in another
-// one. In each there is a process, or CRIU finds it not.
+// Five network namespaces. The root is in the first; it has a socket and a descriptor of the
+// second, in which a child is that has entered it, with a child that was born there and one that
+// went back; a descriptor of the third, a socket of the fourth, and what is attached to a device of
+// the fifth. Several have the same ports and the same abstract name, and a device whose other end
+// is in another one. In each there is a process, or CRIU finds it not.
 #include <arpa/inet.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
@@ -15,13 +15,28 @@
 
 #include "program.h"
 
-enum { SECOND = 20, OF_SECOND, THIRD, OF_FOURTH, TUN, FIRST, OWN, LISTENER, CLIENT, SERVER, NAME, ENDS };
+enum {
+  SECOND = 20,
+  OF_SECOND,
+  THIRD,
+  OF_FOURTH,
+  TUN,
+  FIRST,
+  OWN,
+  LISTENER,
+  CLIENT,
+  SERVER,
+  NAME,
+  ENDS
+};
 
 static const char kState[] =
-    "for i in $(seq 200); do ip address | grep -q tentative || break; sleep 0.05; done;"
-    "{ ip -d address | sed -E 's/[a-z_]+_timer +[0-9.]+//g; s/ stable-privacy//; s/ state [A-Z]+//';"
+    "for i in $(seq 200); do ip address | grep -qE 'tentative|NO-CARRIER' || break; sleep 0.05; "
+    "done;"
+    "{ ip -d address | sed -E 's/[a-z_]+_timer +[0-9.]+//g; s/ stable-privacy//; s/ state "
+    "[A-Z]+//';"
     " { ip route show table all; ip -6 route show table all; } | sort; ip rule;"
-    " iptables-nft-save | grep -v '^[#:]'; cd /proc/sys/net;"
+    " iptables-nft-save | grep ^-A; cd /proc/sys/net;"
     " grep -r . ipv4/conf unix/max_dgram_qlen ipv4/ping_group_range; } 2>&1";
 
 static char before[1 << 16], before_third[1 << 16], before_fourth[1 << 16], before_fifth[1 << 16];
@@ -238,15 +253,19 @@ int main(void) {
   CHECK(setns(first, CLONE_NEWNET));
   CHECK(close(first));
 
-  char command[400];
-  snprintf(command, sizeof command,
-           "ip link add left type veth peer name right netns /proc/%d/fd/%d &&"
-           " ip address add 10.2.0.1/24 dev left && ip link set left up &&"
-           " ip link add other type veth peer name third netns /proc/%d/fd/%d &&"
-           " nsenter --net=/proc/%d/fd/%d sh -c 'ip link set third master bridge0' &&"
-           " nsenter --net=/proc/%d/fd/%d sh -c 'ip address add 10.2.0.2/24 dev right &&"
-           " ip link set right up'",
-           getpid(), SECOND, getpid(), THIRD, getpid(), THIRD, getpid(), SECOND);
+  char command[600];
+  snprintf(
+      command, sizeof command,
+      "ip link add left type veth peer name right netns /proc/%d/fd/%d &&"
+      // Addresses of IPv6 would come with the carrier, some time later.
+      " echo 1 > /proc/sys/net/ipv6/conf/left/disable_ipv6 &&"
+      " ip address add 10.2.0.1/24 dev left && ip link set left up &&"
+      " ip link add other type veth peer name third netns /proc/%d/fd/%d &&"
+      " nsenter --net=/proc/%d/fd/%d sh -c 'ip link set third master bridge0' &&"
+      " nsenter --net=/proc/%d/fd/%d sh -c 'echo 1 > /proc/sys/net/ipv6/conf/right/disable_ipv6 &&"
+      " ip address add 10.2.0.2/24 dev right &&"
+      " ip link set right up'",
+      getpid(), SECOND, getpid(), THIRD, getpid(), THIRD, getpid(), SECOND);
   Run(command);
   At(OWN, Datagrams("127.0.0.1", 4000));
   At(NAME, Name());
