@@ -264,7 +264,7 @@ class Compiler {
       add(OpKind::kMounts,
           [&](Op& op) { op.mounts = CompileMounts(attributes.mounts, services_, arena_); });
     }
-    if (attributes.setns && !services_.nets.empty()) {
+    if (attributes.setns && nets_.HasSeveral()) {
       add(OpKind::kEnterNet, [&](Op& op) { op.enter_net = nets_.OfProcess(command_, arena_); });
     }
     if (spaces_.moves.contains(command_)) {

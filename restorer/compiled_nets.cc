@@ -10,7 +10,7 @@
 namespace crgen::restorer {
 
 const NetNamespace* CompiledNets::own() const {
-  return services_.nets.empty() ? nullptr : &*services_.networks->net;
+  return HasSeveral() ? &*services_.networks->net : nullptr;
 }
 
 EnterNetOp CompiledNets::Enter(std::uint64_t net, Arena& arena) const {
@@ -24,7 +24,7 @@ EnterNetOp CompiledNets::OfProcess(std::size_t command, Arena& arena) const {
 void CompiledNets::Surround(const Command& command, std::size_t index, Arena& arena, Op& op,
                             std::vector<Op>& ops) const {
   const auto* open = std::get_if<OpenFile>(&command.body);
-  if (open == nullptr || services_.nets.empty() || open->from || open->file->external) return;
+  if (open == nullptr || !HasSeveral() || open->from || open->file->external) return;
   std::optional<std::uint64_t> there = NetOf(*open->file);
   const auto* file = As<NamespaceFile>(*open->file);
   if (file != nullptr && file->type.value == CLONE_NEWNET) there = file->id;

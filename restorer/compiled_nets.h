@@ -20,6 +20,7 @@ class CompiledNets {
   CompiledNets(const Services& services, std::vector<std::uint64_t> of_command)
       : services_(services), of_command_(std::move(of_command)) {}
 
+  bool HasSeveral() const { return !of_command_.empty(); }
   /// That of the root, where there are several.
   const NetNamespace* own() const;
   /// Of who executes `command`, from then on.

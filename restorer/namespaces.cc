@@ -149,9 +149,9 @@ class Namespaces {
     const bool made = !net.external || options_.namespaces.empty_net;
     // Others' devices are in the namespace in which this process still is.
     std::deque<NetworkMaker> makers;
-    if (made) makers.emplace_back(net, files_, options_);
+    if (made) makers.emplace_back(net, files_, options_, ids_);
     for (const NetNamespace& it : attributes.further_nets)
-      makers.emplace_back(it, files_, options_);
+      makers.emplace_back(it, files_, options_, ids_);
     std::string problem = made ? EnterNew(CLONE_NEWNET, "CLONE_NEWNET", "net") : EnterHeld(net);
     if (problem.empty()) problem = MakeFurther(attributes);
     if (!problem.empty() || options_.namespaces.empty_net) return problem;
@@ -183,7 +183,7 @@ class Namespaces {
 
   /// This process is in the tree's own before and after.
   std::string MakeFurther(const Attributes& attributes) const {
-    if (attributes.further_nets.empty()) return "";
+    if (attributes.further_nets.empty() && attributes.net->nsids.empty()) return "";
     const auto open_own = [&](std::uint64_t id) {
       const int fd = FailsOnPurpose() ? -1 : open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
       if (fd < 0) return ErrorText("open of a network namespace");

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -70,8 +71,8 @@ TablesPrograms TablesProgramsOf(bool six) {
 }
 
 NetworkMaker::NetworkMaker(const NetNamespace& net, const HostFiles& files,
-                           const RestoreOptions& options)
-    : net_(net), files_(files), options_(options) {
+                           const RestoreOptions& options, const OutsideIds& ids)
+    : net_(net), files_(files), options_(options), ids_(ids) {
   if (std::ranges::any_of(net.devices, &NetDevice::NeedsOutside)) {
     outside_ = std::make_unique<NetlinkChannel>(NETLINK_ROUTE);
     if (!outside_->is_open()) problem_ = ErrorText("netlink(7) of the caller's network");
@@ -123,9 +124,17 @@ std::string NetworkMaker::SetSysctls() const {
     problem = WriteSysctl("net/unix/max_dgram_qlen", std::to_string(*it.max_dgram_qlen));
   }
   if (problem.empty() && it.ping_group_range) {
-    problem = WriteSysctl("net/ipv4/ping_group_range", *it.ping_group_range);
+    problem = WriteSysctl("net/ipv4/ping_group_range", GroupRange());
   }
   return problem;
+}
+
+/// Of groups as they are outside, where this process writes it; "1 0" is nobody anywhere.
+std::string NetworkMaker::GroupRange() const {
+  std::uint32_t first = 0, last = 0;
+  std::istringstream(*net_.sysctls.ping_group_range) >> first >> last;
+  if (first > last) return *net_.sysctls.ping_group_range;
+  return std::to_string(ids_.Gid(first)) + " " + std::to_string(ids_.Gid(last));
 }
 
 std::string NetworkMaker::SetDeviceSysctls() const {

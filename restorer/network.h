@@ -12,6 +12,7 @@
 #include "restorer/net_devices.h"
 #include "restorer/net_spaces.h"
 #include "restorer/netlink.h"
+#include "restorer/outside_ids.h"
 #include "restorer/restore.h"
 
 namespace crgen::restorer {
@@ -20,7 +21,8 @@ namespace crgen::restorer {
 /// that come from outside; all arguments stay as long as this does.
 class NetworkMaker {
  public:
-  NetworkMaker(const NetNamespace& net, const HostFiles& files, const RestoreOptions& options);
+  NetworkMaker(const NetNamespace& net, const HostFiles& files, const RestoreOptions& options,
+               const OutsideIds& ids);
 
   const NetNamespace& net() const { return net_; }
 
@@ -45,6 +47,7 @@ class NetworkMaker {
   std::string SetConntrack() const;
   DeviceSurroundings Around() const;
   std::string SetSysctls() const;
+  std::string GroupRange() const;
   std::string SetDeviceSysctls() const;
   std::string SetRules() const;
   std::string WriteAcceptDad(bool finally) const;
@@ -60,6 +63,7 @@ class NetworkMaker {
   const NetNamespace& net_;
   const HostFiles& files_;
   const RestoreOptions& options_;
+  const OutsideIds& ids_;
   const NetDescriptors* nets_ = nullptr;
   FarEnds far_;
   std::unique_ptr<NetlinkChannel> outside_;  ///< none: nothing comes from there

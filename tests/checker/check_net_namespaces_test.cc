@@ -111,7 +111,7 @@ TEST(CheckNetNamespaces, Devices) {
   twice.nsids = {{7, 0}, {7, 1}};
   NetDevice macvlan = Veth(2, "a", 5, 7);
   macvlan.type = kMacvlanDevice;
-  macvlan.macvlan.emplace();
+  macvlan.macvlan = MacvlanLink{{4}, 0};  // MACVLAN_MODE_BRIDGE
   RunCases({
       {"two", kTwo, ""},
       {"ends in two", with(Net(6, {Veth(2, "a", 5, 7)}), {Net(7, {Veth(5, "b", 2, 6)})}), ""},
@@ -184,7 +184,7 @@ TEST(CheckNetNamespaces, Files) {
        "commands[2] OPEN_FILE pid 10: EINVAL: network namespace 8 is none of the root's"},
       {"an abstract name in two", opens(Name(1), Name(2, 7)), ""},
       {"in one", opens(Name(1, 7), Name(2, 7)),
-       next + "EADDRINUSE: the name \"\\u0000name\" is that of socket 1"},
+       next + "EADDRINUSE: the name \"\\x00name\" is that of socket 1"},
       {"connected to one in the same", opens(Name(1, 7), Name(2, 7, 1)), ""},
       {"connected to one in another", opens(Name(1, 7), Name(2, {}, 1)),
        next + "ECONNREFUSED: socket 1 has an abstract name, and is in another network namespace"},
