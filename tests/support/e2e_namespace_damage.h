@@ -100,12 +100,16 @@ inline std::vector<Damage> DamagesOfNamespaces() {
              attributes.erase("setns");
          }
        }},
-      {"net_namespaces", "a socket where the root is",
-       InFiles("INETSK",
-               [](json& file) {
-                 if (file.contains("source") && file["source"]["address"] == "10.2.0.2")
-                   file["source"]["address"] = "0.0.0.0";
-               })},
+      {"net_namespaces", "a socket of another one",
+       [](json& plan) {
+         const json other = plan[1]["attributes"]["further_nets"][0]["id"];
+         for (json& command : plan) {
+           if (!command.contains("file") || command["file"]["type"] != "UNIXSK") continue;
+           if (command["file"].contains("name")) continue;
+           command["file"]["net"] = other;
+           if (command.contains("peer")) command["peer"]["file"]["net"] = other;
+         }
+       }},
       {"net_namespaces", "a descriptor of another one",
        [](json& plan) {
          for (json& command : plan) {
