@@ -62,14 +62,15 @@ std::string Names(const std::vector<Open>& all, bool Open::*which) {
 /// The first device of tun(4) that would stay, and is not to.
 const NetDevice* StayingDevice(const Kernel& kernel) {
   if (kernel.root() == kNoTask) return nullptr;
-  const auto& net = kernel.tasks[kernel.root()].attributes->net;
-  if (!net) return nullptr;
-  const auto stays = [&](const NetDevice& device) {
-    return device.tun && !device.tun->flags.Has(IFF_PERSIST) &&
-           !kernel.files.Of<TunFile>().WasAttached(device.name.bytes);
-  };
-  const auto found = std::ranges::find_if(net->devices, stays);
-  return found == net->devices.end() ? nullptr : &*found;
+  const NetDevice* found = nullptr;
+  ForEachNet(*kernel.tasks[kernel.root()].attributes, [&](const NetNamespace& net) {
+    for (const NetDevice& device : net.devices) {
+      const bool stays = device.tun && !device.tun->flags.Has(IFF_PERSIST) &&
+                         !kernel.files.Of<TunFile>().WasAttached(net.id, device.name.bytes);
+      if (stays && found == nullptr) found = &device;
+    }
+  });
+  return found;
 }
 
 }  // namespace

@@ -126,8 +126,13 @@ void AddNetwork(const Snapshot& snapshot, const Attributes& root, std::vector<Ne
          {{"--inherit-fd", "fd[N]:" + key}, {"--join-ns", "net:PATH"}, {"--empty-ns", "net"}}});
     return;
   }
-  for (const NetDevice& device : root.net->devices) {
-    if (!device.NeedsOutside()) continue;
+  std::vector<NetDevice> devices;
+  ForEachNet(root, [&](const NetNamespace& net) {
+    for (const NetDevice& device : net.devices) {
+      if (device.NeedsOutside()) devices.push_back(device);
+    }
+  });
+  for (const NetDevice& device : devices) {
     const std::string key = device.OutsideKey();
     needs->push_back({std::string(External::kDevice),
                       key,

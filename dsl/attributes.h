@@ -274,12 +274,16 @@ struct Describe<Attributes> {
       Optional("uts", &Attributes::uts, "uts_namespaces(7): the root enters a new one likewise"),
       Optional("ipc", &Attributes::ipc, "ipc_namespaces(7), likewise"),
       Optional("net", &Attributes::net, "network_namespaces(7), likewise"),
+      Optional("further_nets", &Attributes::further_nets,
+               "with `net`: further network namespaces of the tree, which are made, and which it "
+               "enters by `setns`"),
       Optional("mounts", &Attributes::mounts,
                "mount_namespaces(7), likewise: all that is mounted there, in an order in which it "
                "can be made. Paths mean what they lead to there from then on"),
       Optional("setns", &Attributes::setns,
                "setns(2): the process enters, at once, namespaces that the root has made; its "
-               "children are born there. Its working and root directory become the root"),
+               "children are born there. In another mount namespace its working and root directory "
+               "become the root"),
       Optional("fs", &Attributes::fs, "working and root directory, umask"),
       Optional("mm", &Attributes::mm, "bounds of the address space, executable, auxv"),
       Optional("sigactions", &Attributes::sigactions, "those that are not SIG_DFL"),

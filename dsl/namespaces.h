@@ -90,7 +90,10 @@ template <>
 struct Describe<EnteredNamespaces> {
   static constexpr auto kFields = std::tuple{
       Optional("mnt", &EnteredNamespaces::mnt,
-               "the `namespace` of mounts; absent: the mount namespace that the root has entered")};
+               "the `namespace` of mounts; absent: the mount namespace that the root has entered"),
+      Optional("net", &EnteredNamespaces::net,
+               "the id of one of `further_nets`; absent: the network namespace that the root has "
+               "entered")};
 };
 
 }  // namespace crgen

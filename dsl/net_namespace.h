@@ -73,11 +73,20 @@ struct Describe<NetDevice> {
       Optional("link", &NetDevice::link,
                "ifindex: of a VETH the other end, of a MACVLAN the device below; absent: the "
                "caller of a restore has that one"),
+      Optional("link_net", &NetDevice::link_net,
+               "of a VETH: the id of the network namespace that `link` is in; absent: its own"),
       Optional("macvlan", &NetDevice::macvlan, "of a MACVLAN"),
       Optional("tun", &NetDevice::tun, "of a TUN"),
       Optional("conf4", &NetDevice::conf4,
                "net.ipv4.conf; of what is absent it has the value of `ipv4_default`"),
       Optional("conf6", &NetDevice::conf6, "net.ipv6.conf, likewise")};
+};
+
+template <>
+struct Describe<NetNumber> {
+  static constexpr auto kFields =
+      std::tuple{Required("net", &NetNumber::net, "the id of a network namespace of the tree"),
+                 Required("number", &NetNumber::number, "each once")};
 };
 
 template <>
@@ -88,6 +97,8 @@ struct Describe<NetNamespace> {
                "the key by which the caller of a restore hands it over, with all that is in it; "
                "absent: it is made"),
       Optional("sysctls", &NetNamespace::sysctls, "of the namespace"),
+      Optional("nsids", &NetNamespace::nsids,
+               "ascending: by which number it knows others of the tree (RTM_NEWNSID)"),
       Optional("devices", &NetNamespace::devices,
                "ascending by ifindex; none: its loopback device alone, which is down"),
       Optional("addresses", &NetNamespace::addresses, "for `ip address restore`"),

@@ -113,7 +113,8 @@ void ForEachSource(const CommandBody& body, Function&& function) {
       ForEachValue<ImageBytes>(*ipc, part);
       ForEachValue<ContentRun>(*ipc, run);
     }
-    if (set->attributes->net) ForEachValue<ImageBytes>(*set->attributes->net, part);
+    ForEachNet(*set->attributes,
+               [&](const NetNamespace& net) { ForEachValue<ImageBytes>(net, part); });
     for (const DescriptorState& late : set->attributes->descriptors) {
       std::visit(
           [&](const auto& state) {

@@ -72,6 +72,7 @@ std::shared_ptr<const Attributes> WithoutBirthState(const std::shared_ptr<const 
   attributes->uts.reset();
   attributes->ipc.reset();
   attributes->net.reset();
+  attributes->further_nets.clear();
   attributes->mounts.clear();
   attributes->setns.reset();
   return attributes;
@@ -93,7 +94,7 @@ class Generation {
         opener_(snapshot, tree_, spare_, out_),
         memory_(snapshot, tree_, descriptors_, spare_, opener_, read_page, out_),
         places_(tree_.nodes.size(), nullptr),
-        mount_namespaces_(tree_.nodes.size()) {}
+        entered_(tree_.nodes.size()) {}
 
   Result Run(Diagnostics& diag);
 
@@ -124,7 +125,7 @@ class Generation {
   MemoryPlan memory_;
   /// Where each node is, from its birth on; nullptr: where the restorer is.
   std::vector<const CgroupMembership*> places_;
-  std::vector<std::optional<std::uint64_t>> mount_namespaces_;  ///< likewise; absent: the root's
+  std::vector<EnteredNamespaces> entered_;  ///< likewise
 };
 
 Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex child,
@@ -171,6 +172,7 @@ void Generation::EmitRootState(Pid root) {
   attributes->uts = from->uts;
   attributes->ipc = from->ipc;
   attributes->net = from->net;
+  attributes->further_nets = from->further_nets;
   attributes->mounts = from->mounts;
   attributes->cgroup = from->cgroup;
   if (from->cgroup) places_[NodeIndex(0)] = &*from->cgroup;
@@ -185,15 +187,15 @@ void Generation::EmitRootState(Pid root) {
 /// Of another process, to where it was.
 Result Generation::EmitMove(NodeIndex creator, NodeIndex child, Diagnostics& diag) {
   places_[child] = places_[creator];
-  mount_namespaces_[child] = mount_namespaces_[creator];
+  entered_[child] = entered_[creator];
   const Process* process = tree_.Living(snapshot_, child);
   if (process == nullptr || process->attributes == nullptr) return Result::kOk;
   auto attributes = std::make_shared<Attributes>();
   if (Failed(MoveToCgroups(creator, child, attributes.get(), diag))) return Result::kError;
-  const auto& entered = process->attributes->setns;
-  const std::optional<std::uint64_t> mnt = entered ? entered->mnt : std::nullopt;
-  if (mount_namespaces_[child] != mnt) attributes->setns = EnteredNamespaces{mnt};
-  mount_namespaces_[child] = mnt;
+  const auto& there = process->attributes->setns;
+  const EnteredNamespaces entered = there ? *there : EnteredNamespaces();
+  if (!(entered_[child] == entered)) attributes->setns = entered;
+  entered_[child] = entered;
   if (!attributes->cgroup && !attributes->setns) return Result::kOk;
   out_.Emit(tree_.nodes[child].pid, SetAttr{{}, std::move(attributes)});
   return Result::kOk;

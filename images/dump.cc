@@ -82,6 +82,7 @@ void Load(Loader& loader, const LoadOptions& options) {
   }
   loader.LoadCgroups();
   loader.FindMountNamespaces();
+  loader.FindNetNamespaces();
   loader.file_loaders.LoadObjects(loader);
   loader.LoadFiles();
   if (options.threads > 1) loader.ReadAhead(options.threads);

@@ -230,9 +230,10 @@ struct Attributes {
   Rare<UtsNamespace> uts;
   Rare<IpcNamespace> ipc;
   Rare<NetNamespace> net;
+  std::vector<NetNamespace> further_nets;  ///< those that the root is not in
   std::vector<Mount> mounts;  ///< in an order in which they can be made; none: the restorer's
 
-  /// Of a process in a mount namespace that is not the root's, and its children.
+  /// Of a process in mount or network namespaces that are not the root's, and its children.
   Rare<EnteredNamespaces> setns;
   std::optional<CgroupMembership> cgroup;  ///< of a thread too
   std::optional<FsAttributes> fs;
@@ -270,5 +271,22 @@ struct Attributes {
 
   friend bool operator==(const Attributes&, const Attributes&) = default;
 };
+
+/// Calls `function(net)` for each network namespace that the root makes or joins, its own first.
+template <typename Function>
+void ForEachNet(const Attributes& root, Function&& function) {
+  if (root.net) function(*root.net);
+  for (const NetNamespace& net : root.further_nets) function(net);
+}
+
+/// That with an `id`; absent: the root's. nullptr: there is none.
+inline const NetNamespace* FindNet(const Attributes& root, Rare<std::uint64_t> id) {
+  if (!id) return root.net ? &*root.net : nullptr;
+  const NetNamespace* found = nullptr;
+  ForEachNet(root, [&](const NetNamespace& net) {
+    if (net.id == *id) found = &net;
+  });
+  return found;
+}
 
 }  // namespace crgen

@@ -83,7 +83,8 @@ struct Mount {
 
 /// setns(2).
 struct EnteredNamespaces {
-  std::optional<std::uint64_t> mnt;  ///< absent: that of the tree's root
+  // Absent: that of the tree's root.
+  std::optional<std::uint64_t> mnt, net;
   friend bool operator==(const EnteredNamespaces&, const EnteredNamespaces&) = default;
 };
 

@@ -68,6 +68,8 @@ struct NetDevice {
   /// Of a VETH the ifindex of the other end, of a MACVLAN of the device below; absent: that one is
   /// outside of the namespace.
   std::optional<std::uint32_t> link;
+  /// Of a VETH the id of the network namespace that `link` is in; absent: its own.
+  std::optional<std::uint64_t> link_net;
   std::optional<MacvlanLink> macvlan;
   std::optional<TunLink> tun;
   Ipv4Conf conf4;  ///< but for LOOPBACK, what differs from net.ipv4.conf.default
@@ -81,12 +83,20 @@ struct NetDevice {
   }
 };
 
+/// netns_id: by what a namespace knows another one (rtnetlink(7), RTM_NEWNSID).
+struct NetNumber {
+  std::uint64_t net = 0;  ///< the id of that one
+  std::int32_t number = 0;
+  friend bool operator==(const NetNumber&, const NetNumber&) = default;
+};
+
 /// With a key it is one that the caller of a restore has, and the rest is empty. Without devices it
 /// has its loopback device alone, which is down.
 struct NetNamespace {
   std::uint64_t id = 0;
   std::optional<Text> external = {};  ///< netns_entry.ext_key
   NetSysctls sysctls = {};
+  std::vector<NetNumber> nsids = {};    ///< ascending by number
   std::vector<NetDevice> devices = {};  ///< ascending by ifindex
   // As ip(8), iptables-save(8) and nft(8) print them.
   std::optional<ImageBytes> addresses = {}, routes = {}, routes6 = {}, rules = {};
@@ -114,7 +124,7 @@ inline constexpr NetImageRow kNetImages[] = {
     {"NETNF_EXP", "expectations", &NetNamespace::expectations}};
 
 // Bounds: more than any tree has.
-inline constexpr std::size_t kNetDevicesAtMost = 10'000;
+inline constexpr std::size_t kNetDevicesAtMost = 10'000, kNetNamespacesAtMost = 10'000;
 inline constexpr std::uint64_t kNetImageAtMost = std::uint64_t{64} << 20;  ///< bytes
 
 /// dev_valid_name(): 1 to 15 bytes, no "." or "..", neither slash, colon nor white space.

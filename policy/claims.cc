@@ -263,11 +263,11 @@ void Claims::Namespaces(const Attributes& root, bool new_pid) {
   } else {
     add("net", root.net.has_value());
   }
-  if (root.net) {
-    for (const NetDevice& device : root.net->devices) {
+  ForEachNet(root, [&](const NetNamespace& net) {
+    for (const NetDevice& device : net.devices) {
       if (device.NeedsOutside()) External("device", device.OutsideKey(), "the root");
     }
-  }
+  });
   if (root.mounts.empty()) return;
   out_.SetMounts(root.mounts);
   External("root", "", "the root");

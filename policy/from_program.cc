@@ -70,7 +70,7 @@ class ProgramClaims {
     }
     if (attributes.uts) root_.uts = attributes.uts;
     if (attributes.ipc) root_.ipc = attributes.ipc;
-    if (attributes.net) root_.net = attributes.net;
+    if (attributes.net) root_.net = attributes.net, root_.further_nets = attributes.further_nets;
     if (attributes.time) root_.time = attributes.time;
     if (!attributes.mounts.empty()) root_.mounts = attributes.mounts;
     if (!attributes.cgroup) return;

@@ -82,6 +82,7 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     if (attributes.uts) Need("a UTS namespace");
     if (attributes.ipc) CheckIpc(*attributes.ipc);
     if (attributes.net) CheckNet(*attributes.net);
+    if (!attributes.further_nets.empty()) CheckFurtherNets(attributes.further_nets);
     if (!attributes.mounts.empty()) CheckMounts(attributes.mounts);
   }
 
@@ -202,6 +203,17 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     if (fstatfs(fd, &system) == 0 && system.f_type == NSFS_MAGIC) return;
     findings_.Wrong("descriptor " + std::to_string(fd) + ", handed over as " + Printable(key) +
                     ", is no namespace");
+  }
+
+  void CheckFurtherNets(const std::vector<NetNamespace>& nets) {
+    const NamespaceOptions& options = context_.options.namespaces;
+    const bool joins = options.joined.contains("net");
+    if (joins || options.empty_net) {
+      findings_.Wrong("the plan has several network namespaces, of which the first alone has " +
+                          std::string(joins ? "--join-ns" : "--empty-ns") + " net",
+                      "leave it out");
+    }
+    for (const NetNamespace& net : nets) CheckOwnNet(net);
   }
 
   void CheckOwnNet(const NetNamespace& net) {

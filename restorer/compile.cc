@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <tuple>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "dsl/references.h"
@@ -15,6 +14,7 @@
 #include "restorer/cgroups.h"
 #include "restorer/compile_attributes.h"
 #include "restorer/compiled_loads.h"
+#include "restorer/compiled_nets.h"
 #include "restorer/created_memfds.h"
 #include "restorer/files/files.h"
 #include "restorer/files/unix_socket.h"
@@ -44,6 +44,7 @@ class Compiler {
         script_(script),
         taken_over_(FindTakenOver(program)),
         spaces_(FindMountSpaces(program, schedule, services)),
+        nets_(services, FindNetSpaces(program, schedule)),
         lease_breaks_(FindLeaseBreaks(program, script.late_files, services)) {}
 
   void Run() {
@@ -59,7 +60,7 @@ class Compiler {
       script_.processes.push_back(process);
     }
     script_.births.resize(script_.processes.size());
-    FindParents();
+    FindParents(program_, schedule_, script_.processes);
     MakeThreads();
     FindCreators();
     FindSockets();
@@ -112,20 +113,6 @@ class Compiler {
     setup.vvar_sizes = arena_.Copy(maps_.vvar.sizes);
     setup.vdso_pieces = static_cast<std::uint32_t>(maps_.vdso.sizes.size());
     setup.vvar_pieces = static_cast<std::uint32_t>(maps_.vvar.sizes.size());
-  }
-
-  /// With whose death a process that is being built dies.
-  void FindParents() {
-    for (std::size_t i = 0; i < program_.size(); ++i) {
-      const auto* fork = std::get_if<Fork>(&program_[i].body);
-      if (fork == nullptr) continue;
-      std::uint32_t parent = schedule_.executor[i];
-      if (fork->flags.Has(CLONE_PARENT)) parent = parents_[parent];
-      parents_[schedule_.child[i]] = parent;
-      const bool stays = parent == 0 || schedule_.processes[parent].resumes;
-      script_.processes[schedule_.child[i]]->parent =
-          stays ? script_.processes[parent]->pid : kParentExits;
-    }
   }
 
   void MakeThreads() {
@@ -225,6 +212,7 @@ class Compiler {
       }
       const bool timed =
           op.times != nullptr && !(planned.resumes && IsOfTheEnd(program_[command_]));
+      nets_.Surround(program_[command_], command_, arena_, op, ops);
       if (op.kind != OpKind::kNothing || op.await_count != 0 || op.done != nullptr || timed) {
         ops.push_back(op);
       }
@@ -276,7 +264,10 @@ class Compiler {
       add(OpKind::kMounts,
           [&](Op& op) { op.mounts = CompileMounts(attributes.mounts, services_, arena_); });
     }
-    if (attributes.setns && services_.own_mounts) {
+    if (attributes.setns && nets_.HasSeveral()) {
+      add(OpKind::kEnterNet, [&](Op& op) { op.enter_net = nets_.OfProcess(command_, arena_); });
+    }
+    if (spaces_.moves.contains(command_)) {
       add(OpKind::kEnterMounts,
           [&](Op& op) { op.enter_mounts = {services_.spaces.at(attributes.setns->mnt)}; });
     }
@@ -379,8 +370,10 @@ class Compiler {
                            script_.setup->root_fd,
                            HiddenFolderFd(script_.setup, 0),
                            spaces_.OfCommand(command_)};
+    NetVisit there(services_.nets, nets_.own(), NetOf(*open.file));
     std::visit([&]<typename Body>(const Body& body) { FileRestorer<Body>::Compile(body, context); },
                open.file->body);
+    if (script_.problem.empty()) script_.problem = there.Leave();
   }
   void Translate(const DupFd& dup, Op& op) {
     op.kind = OpKind::kDup;
@@ -475,6 +468,7 @@ class Compiler {
   Script& script_;
   const std::unordered_set<std::size_t> taken_over_;
   const MountSpaces spaces_;
+  const CompiledNets nets_;
   const LeaseBreaks lease_breaks_;
   std::size_t command_ = 0;
   std::vector<std::uint32_t> creator_;      ///< of each process
@@ -482,7 +476,6 @@ class Compiler {
   std::vector<const SocketOwner*> owners_;  ///< of the sockets of each process
   std::map<SocketId, Pid> listeners_;
   std::vector<Word*> done_;
-  std::unordered_map<std::uint32_t, std::uint32_t> parents_;  ///< by index of the process
   CarriedConnections carried_;
   CompiledLoads loads_{arena_, services_};
 };

@@ -62,6 +62,7 @@ struct Script {
   MadeFile* socket_files = nullptr;  ///< what is at the beginning of the board
   StepTimes* times = nullptr;        ///< behind it, of all steps, then of the end of each process
   std::vector<HeldConnection> connections;
+  std::string problem;  ///< that has come up; empty: none
 };
 
 /// What this process has and the root inherits: attributes that are the same need no system call.
@@ -79,6 +80,10 @@ OwnState ReadOwnState();
 /// `program` has passed Preflight. Throws std::bad_alloc if the arena's script is full.
 Script Compile(const Program& program, const Schedule& schedule, const Services& services,
                const OwnState& own, const OwnMaps& maps, Arena& arena);
+
+/// With whose death each process dies while it is built.
+void FindParents(const Program& program, const Schedule& schedule,
+                 const std::vector<Process*>& processes);
 
 /// What the arena must have room for, at most. `text_size`: bytes of the program as JSON. `timed`:
 /// with Script::times.

@@ -106,13 +106,14 @@ struct Connections::Socket {
   std::string CheckSource() const;
   std::string SetAgreed() const;
   std::string SetBuffers() const;
-  std::string Forge(bool fin) const;
+  std::string Forge(bool fin, const Networks& networks) const;
   std::uint64_t Received() const;
   std::string AwaitState(std::initializer_list<State> states) const;
 };
 
-Connections::Connections(const Script& script, const HostFiles& files, int keeper)
-    : script_(script), files_(files), keeper_(keeper) {}
+Connections::Connections(const Script& script, const HostFiles& files, int keeper,
+                         const Networks& networks)
+    : script_(script), files_(files), keeper_(keeper), networks_(networks) {}
 
 Connections::~Connections() {
   for (const Socket& socket : sockets_) close(socket.fd);
@@ -300,7 +301,7 @@ std::string Connections::Connect(Socket& socket) {
 }
 
 /// A segment as if the peer had sent it: a FIN, or what acknowledges everything.
-std::string Connections::Socket::Forge(bool fin) const {
+std::string Connections::Socket::Forge(bool fin, const Networks& networks) const {
   const std::uint32_t queued = SizeOf(stream().out) + SizeOf(stream().unsent);
   ForgedSegment segment;
   segment.socket = &body();
@@ -311,7 +312,13 @@ std::string Connections::Socket::Forge(bool fin) const {
   const std::uint32_t window = stream().window ? stream().window->snd_wnd : 0xffff;
   const std::uint32_t scaled = window >> (stream().scale ? stream().scale->send : 0);
   segment.window = static_cast<std::uint16_t>(std::min<std::uint32_t>(scaled, 0xffff));
-  std::string problem = FailsOnPurpose() ? ErrorText("send") : SendForged(segment);
+  std::optional<std::uint64_t> net;
+  if (body().net) net = *body().net;
+  NetVisit there(networks.all, networks.own, net);
+  std::string problem = there.problem();
+  if (problem.empty()) problem = FailsOnPurpose() ? ErrorText("send") : SendForged(segment);
+  const std::string back = there.Leave();
+  if (problem.empty()) problem = back;
   return problem.empty() ? "" : NameOf(body()) + ": " + problem;
 }
 
@@ -349,7 +356,7 @@ std::string Connections::CloseEnds(Socket& socket) {
     return socket.Try("shutdown", [&] { return shutdown(socket.fd, how); });
   };
   const auto forge = [&](bool fin, std::initializer_list<State> states) {
-    std::string problem = socket.Forge(fin);
+    std::string problem = socket.Forge(fin, networks_);
     return problem.empty() ? socket.AwaitState(states) : problem;
   };
   std::string problem;

@@ -9,13 +9,19 @@
 
 #include "preflight/host_files.h"
 #include "restorer/compile.h"
+#include "restorer/net_spaces.h"
 
 namespace crgen::restorer {
 
 class Connections {
  public:
+  /// The network namespaces of the tree; this process is in its root's.
+  struct Networks {
+    const NetDescriptors& all;
+    const NetNamespace* own;  ///< nullptr: there is one at most
+  };
   /// `keeper`: where descriptors have come of those that no process has.
-  Connections(const Script& script, const HostFiles& files, int keeper);
+  Connections(const Script& script, const HostFiles& files, int keeper, const Networks& networks);
   /// As they are.
   ~Connections();
 
@@ -46,6 +52,7 @@ class Connections {
   const Script& script_;
   const HostFiles& files_;
   const int keeper_;
+  const Networks networks_;
   std::vector<Socket> sockets_;
 };
 

@@ -13,7 +13,9 @@ MountSpaces FindMountSpaces(const Program& program, const Schedule& schedule,
     std::int32_t& space = found.of_process[schedule.executor[i]];
     const auto* set = std::get_if<SetAttr>(&program[i].body);
     if (set != nullptr && set->attributes->setns) {
-      space = services.spaces.at(set->attributes->setns->mnt);
+      const std::int32_t entered = services.spaces.at(set->attributes->setns->mnt);
+      if (entered != space) found.moves.insert(i);
+      space = entered;
     }
     found.of_command[i] = space;
     if (std::holds_alternative<Fork>(program[i].body)) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "dsl/commands.h"
@@ -15,6 +16,7 @@ namespace crgen::restorer {
 struct MountSpaces {
   std::vector<std::int32_t> of_process;  ///< at last
   std::vector<std::int32_t> of_command;  ///< of who executes it; empty: there is one only
+  std::set<std::size_t> moves;           ///< commands by which a process enters another one
 
   std::int32_t OfCommand(std::size_t command) const {
     return of_command.empty() ? 0 : of_command[command];

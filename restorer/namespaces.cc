@@ -9,7 +9,9 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <deque>
 #include <optional>
+#include <vector>
 
 #include "model/mount_paths.h"
 #include "restorer/network.h"
@@ -94,8 +96,13 @@ std::string BringLoUp() {
 class Namespaces {
  public:
   Namespaces(const HostFiles& files, const RestoreOptions& options, const UserHolder* user,
-             const OutsideIds& ids, SystemV& system_v)
-      : files_(files), options_(options), user_(user), ids_(ids), system_v_(system_v) {}
+             const OutsideIds& ids, SystemV& system_v, NetDescriptors& nets)
+      : files_(files),
+        options_(options),
+        user_(user),
+        ids_(ids),
+        system_v_(system_v),
+        nets_(nets) {}
 
   std::string Enter(const Attributes& attributes) const {
     std::string problem;
@@ -108,7 +115,7 @@ class Namespaces {
       if (problem.empty()) problem = system_v_.Make(*attributes.ipc, files_, ids_);
       if (problem.empty()) problem = SetSysctls(attributes.ipc->sysctls);
     }
-    if (problem.empty() && attributes.net && !Joins("net")) problem = EnterNet(*attributes.net);
+    if (problem.empty() && attributes.net && !Joins("net")) problem = EnterNet(attributes);
     return problem;
   }
 
@@ -137,17 +144,66 @@ class Namespaces {
 
   bool Joins(const char* kind) const { return options_.namespaces.joined.contains(kind); }
 
-  std::string EnterNet(const NetNamespace& net) const {
-    if (!net.external || options_.namespaces.empty_net) {
-      const NetworkMaker maker(net, files_, options_);
-      std::string problem = EnterNew(CLONE_NEWNET, "CLONE_NEWNET", "net");
-      if (problem.empty() && !options_.namespaces.empty_net) problem = maker.Fill();
-      return problem;
+  std::string EnterNet(const Attributes& attributes) const {
+    const NetNamespace& net = *attributes.net;
+    const bool made = !net.external || options_.namespaces.empty_net;
+    // Others' devices are in the namespace in which this process still is.
+    std::deque<NetworkMaker> makers;
+    if (made) makers.emplace_back(net, files_, options_, ids_);
+    for (const NetNamespace& it : attributes.further_nets)
+      makers.emplace_back(it, files_, options_, ids_);
+    std::string problem = made ? EnterNew(CLONE_NEWNET, "CLONE_NEWNET", "net") : EnterHeld(net);
+    if (problem.empty()) problem = MakeFurther(attributes);
+    if (!problem.empty() || options_.namespaces.empty_net) return problem;
+    if (!nets_.empty()) {
+      std::vector<const NetNamespace*> all;
+      ForEachNet(attributes, [&](const NetNamespace& it) { all.push_back(&it); });
+      for (NetworkMaker& maker : makers) maker.Meet(nets_, all);
     }
+    for (const NetworkMaker::Step step : NetworkMaker::Steps()) {
+      for (const NetworkMaker& maker : makers) {
+        NetVisit there(nets_, &net, maker.net().id);
+        problem = there.problem();
+        if (problem.empty()) problem = (maker.*step)();
+        const std::string back = there.Leave();
+        if (problem.empty()) problem = back;
+        if (!problem.empty()) return problem;
+      }
+    }
+    return "";
+  }
+
+  /// From outside.
+  std::string EnterHeld(const NetNamespace& net) const {
     const std::string& key = net.external->bytes;
     const int held = files_.place(NetworkPlace(key));
     if (held >= 0) return JoinHeld(held, CLONE_NEWNET, key);
     return Join(options_.inherited.at(key), CLONE_NEWNET, key);
+  }
+
+  /// This process is in the tree's own before and after.
+  std::string MakeFurther(const Attributes& attributes) const {
+    if (attributes.further_nets.empty() && attributes.net->nsids.empty()) return "";
+    const auto open_own = [&](std::uint64_t id) {
+      const int fd = FailsOnPurpose() ? -1 : open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+      if (fd < 0) return ErrorText("open of a network namespace");
+      nets_[id] = fd;
+      return std::string();
+    };
+    std::string problem = open_own(attributes.net->id);
+    for (const NetNamespace& net : attributes.further_nets) {
+      if (!problem.empty()) return problem;
+      if (user_ != nullptr) {
+        const int fd = user_->MakeNetwork();
+        if (fd < 0) return ErrorText("a network namespace in the user namespace");
+        nets_[net.id] = fd;
+        continue;
+      }
+      problem = Unshare(CLONE_NEWNET, "CLONE_NEWNET");
+      if (problem.empty()) problem = open_own(net.id);
+      if (problem.empty()) problem = Join(nets_.at(attributes.net->id), CLONE_NEWNET, "net");
+    }
+    return problem;
   }
 
   const HostFiles& files_;
@@ -155,6 +211,7 @@ class Namespaces {
   const UserHolder* user_;
   const OutsideIds& ids_;
   SystemV& system_v_;
+  NetDescriptors& nets_;
 };
 
 /// The attributes of the program that `is` says yes to.
@@ -175,8 +232,8 @@ const Attributes* WithNetwork(const Program& program) {
 
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
                                const RestoreOptions& options, const UserHolder* user,
-                               const OutsideIds& ids, SystemV* system_v) {
-  const Namespaces namespaces(files, options, user, ids, *system_v);
+                               const OutsideIds& ids, SystemV* system_v, NetDescriptors* nets) {
+  const Namespaces namespaces(files, options, user, ids, *system_v, *nets);
   for (std::size_t i = 0; i < program.size(); ++i) {
     const auto* set = std::get_if<SetAttr>(&program[i].body);
     if (set == nullptr) continue;
@@ -207,6 +264,12 @@ bool HasNewNetwork(const Program& program, const RestoreOptions& options) {
 const NetNamespace* OwnNetwork(const Program& program, const RestoreOptions& options) {
   if (!HasNewNetwork(program, options) || options.namespaces.empty_net) return nullptr;
   return &*WithNetwork(program)->net;
+}
+
+const Attributes* OwnNetworks(const Program& program, const RestoreOptions& options) {
+  const Attributes* with = WithNetwork(program);
+  if (with == nullptr || options.namespaces.joined.contains("net")) return nullptr;
+  return options.namespaces.empty_net ? nullptr : with;
 }
 
 const std::vector<Mount>* OwnMounts(const Program& program) {

@@ -6,6 +6,7 @@
 
 #include "dsl/commands.h"
 #include "preflight/host_files.h"
+#include "restorer/net_spaces.h"
 #include "restorer/restore.h"
 #include "restorer/system_v.h"
 
@@ -14,10 +15,11 @@ namespace crgen::restorer {
 class UserHolder;
 
 /// uts, ipc and net of `program`, or those that the caller wants joined in their place; what is in
-/// ipc is made in it. With `user` the new ones are those of that process. Empty, or what failed.
+/// ipc is made in it. With `user` the new ones are those of that process. Further network
+/// namespaces are made too, and `*nets` gets descriptors of all. Empty, or what failed.
 RestoreProblem EnterNamespaces(const Program& program, const HostFiles& files,
                                const RestoreOptions& options, const UserHolder* user,
-                               const OutsideIds& ids, SystemV* system_v);
+                               const OutsideIds& ids, SystemV* system_v, NetDescriptors* nets);
 
 /// Whether the tree is in a network namespace that nobody had before: no rule of a dump is there,
 /// but for what OwnNetwork() has.
@@ -32,6 +34,9 @@ bool HasNetwork(const Program& program);
 
 /// The network namespace that is made for the tree, as it was in the dump; nullptr: none is.
 const NetNamespace* OwnNetwork(const Program& program, const RestoreOptions& options);
+
+/// The attributes with all network namespaces that are made for the tree; nullptr: none is.
+const Attributes* OwnNetworks(const Program& program, const RestoreOptions& options);
 
 /// The mounts of its own, of which a program has one list at most; nullptr: it has none.
 const std::vector<Mount>* OwnMounts(const Program& program);

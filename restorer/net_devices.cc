@@ -6,6 +6,7 @@
 #include <linux/if.h>
 #include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/net_namespace.h>
 #include <linux/rtnetlink.h>
 #include <linux/sockios.h>
 #include <linux/veth.h>
@@ -52,17 +53,21 @@ void PutDevice(NetlinkMessage& message, const NetDevice& device, std::uint32_t i
 
 class DeviceMaker {
  public:
-  DeviceMaker(const NetlinkChannel* outside, const OutsideDevices& names)
-      : inside_(NETLINK_ROUTE), outside_(outside), names_(names) {}
+  explicit DeviceMaker(const DeviceSurroundings& around)
+      : inside_(NETLINK_ROUTE), outside_(around.outside), names_(around.names), far_(around.far) {}
 
   std::string Make(const std::vector<NetDevice>& devices) {
     if (!inside_.is_open()) return ErrorText("socket of netlink(7)");
     for (const NetDevice& device : devices) by_index_.emplace(device.ifindex, &device);
-    // What others are made on comes first.
     for (const NetDevice& device : devices) {
       if (device.type == kMacvlanDevice || device.type == kLoopbackDevice) continue;
       if (std::string problem = MakeOne(device); !problem.empty()) return problem;
     }
+    return "";
+  }
+
+  std::string Join(const std::vector<NetDevice>& devices) {
+    if (!inside_.is_open()) return ErrorText("socket of netlink(7)");
     for (const NetDevice& device : devices) {
       if (!(device.type == kMacvlanDevice)) continue;
       if (std::string problem = MakeMacvlan(device); !problem.empty()) return problem;
@@ -83,7 +88,12 @@ class DeviceMaker {
 
   std::string MakeOne(const NetDevice& device) {
     if (device.type == kTunDevice) return MakeTun(device);
-    if (device.type == kVethDevice && device.link && *device.link < device.ifindex) return "";
+    const FarEnd* far = device.link_net ? &far_.at(device.ifindex) : nullptr;
+    if (far != nullptr && far->is_made) return "";
+    if (far == nullptr && device.type == kVethDevice && device.link &&
+        *device.link < device.ifindex) {
+      return "";
+    }
     const OutsideDevice* outside =
         device.NeedsOutside() ? &names_.at(device.OutsideKey()) : nullptr;
     if (outside != nullptr && outside->moves) return Move(device, outside->name);
@@ -131,7 +141,11 @@ class DeviceMaker {
   void PutPeer(const NetDevice& device, NetlinkMessage& message) {
     nlattr* data = message.Begin(IFLA_INFO_DATA);
     nlattr* peer = message.Begin(VETH_INFO_PEER);
-    if (device.link) {
+    if (device.link_net) {
+      const FarEnd& far = far_.at(device.ifindex);
+      PutDevice(message, *far.device, *device.link);
+      message.PutNumber(IFLA_NET_NS_FD, static_cast<std::uint32_t>(far.network));
+    } else if (device.link) {
       PutDevice(message, *by_index_.at(*device.link), *device.link);
     } else {
       message.Add<ifinfomsg>();
@@ -201,14 +215,35 @@ class DeviceMaker {
   const NetlinkChannel inside_;
   const NetlinkChannel* outside_;
   const OutsideDevices& names_;
+  const FarEnds& far_;
   std::map<std::uint32_t, const NetDevice*> by_index_;
 };
 
 }  // namespace
 
-std::string MakeDevices(const std::vector<NetDevice>& devices, const NetlinkChannel* outside,
-                        const OutsideDevices& names) {
-  return DeviceMaker(outside, names).Make(devices);
+std::string MakeDevices(const std::vector<NetDevice>& devices, const DeviceSurroundings& around) {
+  return DeviceMaker(around).Make(devices);
+}
+
+std::string JoinDevices(const std::vector<NetDevice>& devices, const DeviceSurroundings& around) {
+  return DeviceMaker(around).Join(devices);
+}
+
+std::string SetNetNumbers(const NetNamespace& net, const std::map<std::uint64_t, int>& nets) {
+  if (net.nsids.empty()) return "";
+  const NetlinkChannel socket(NETLINK_ROUTE);
+  if (!socket.is_open()) return ErrorText("socket of netlink(7)");
+  for (const NetNumber& it : net.nsids) {
+    NetlinkMessage message(RTM_NEWNSID, 0);
+    message.Add<rtgenmsg>();
+    message.PutNumber(NETNSA_NSID, static_cast<std::uint32_t>(it.number));
+    message.PutNumber(NETNSA_FD, static_cast<std::uint32_t>(nets.at(it.net)));
+    const int error = socket.Send(message);
+    if (error == 0) continue;
+    errno = error;
+    return ErrorText("RTM_NEWNSID of network namespace " + std::to_string(it.net));
+  }
+  return "";
 }
 
 /// That it has no carrier must be known before it is up, or it gets addresses and routes of IPv6:

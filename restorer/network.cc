@@ -7,12 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <sstream>
 #include <utility>
 #include <vector>
 
 #include "preflight/question.h"
 #include "restorer/conntrack.h"
-#include "restorer/net_devices.h"
 #include "restorer/problem.h"
 #include "restorer/routes.h"
 #include "restorer/supervisor_calls.h"
@@ -71,31 +71,46 @@ TablesPrograms TablesProgramsOf(bool six) {
 }
 
 NetworkMaker::NetworkMaker(const NetNamespace& net, const HostFiles& files,
-                           const RestoreOptions& options)
-    : net_(net), files_(files), options_(options) {
+                           const RestoreOptions& options, const OutsideIds& ids)
+    : net_(net), files_(files), options_(options), ids_(ids) {
   if (std::ranges::any_of(net.devices, &NetDevice::NeedsOutside)) {
     outside_ = std::make_unique<NetlinkChannel>(NETLINK_ROUTE);
     if (!outside_->is_open()) problem_ = ErrorText("netlink(7) of the caller's network");
   }
 }
 
-std::string NetworkMaker::Fill() const {
-  std::string problem = problem_;
-  if (problem.empty()) problem = SetSysctls();
-  if (problem.empty()) {
-    problem = MakeDevices(net_.devices, outside_.get(), options_.namespaces.devices);
-  }
-  if (problem.empty()) problem = SetDeviceSysctls();
-  if (problem.empty()) problem = SetRules();
-  if (problem.empty()) problem = WriteAcceptDad(false);
-  if (problem.empty()) problem = SetDeviceFlags(net_.devices);
-  if (problem.empty()) problem = SetRouting();
-  if (problem.empty()) problem = AwaitAddresses();
-  if (problem.empty()) problem = SetMtus();
-  if (problem.empty()) problem = WriteAcceptDad(true);
-  if (problem.empty()) problem = RestoreConntrack(net_, files_);
-  return problem;
+std::span<const NetworkMaker::Step> NetworkMaker::Steps() {
+  static constexpr Step kSteps[] = {
+      &NetworkMaker::Begin,          &NetworkMaker::SetSysctls,       &NetworkMaker::Make,
+      &NetworkMaker::Join,           &NetworkMaker::SetDeviceSysctls, &NetworkMaker::SetRules,
+      &NetworkMaker::StopAsking,     &NetworkMaker::SetFlags,         &NetworkMaker::SetRouting,
+      &NetworkMaker::AwaitAddresses, &NetworkMaker::SetMtus,          &NetworkMaker::AskAgain,
+      &NetworkMaker::SetConntrack};
+  return kSteps;
 }
+
+void NetworkMaker::Meet(const NetDescriptors& nets,
+                        const std::vector<const NetNamespace*>& others) {
+  nets_ = &nets;
+  for (const NetDevice& device : net_.devices) {
+    if (!device.link_net) continue;
+    const auto net = std::ranges::find(others, *device.link_net, &NetNamespace::id);
+    const auto other = std::ranges::find((*net)->devices, *device.link, &NetDevice::ifindex);
+    far_[device.ifindex] = {&*other, nets.at((*net)->id), (*net)->id < net_.id};
+  }
+}
+
+DeviceSurroundings NetworkMaker::Around() const {
+  return {outside_.get(), options_.namespaces.devices, far_};
+}
+
+std::string NetworkMaker::Begin() const {
+  return problem_.empty() && nets_ != nullptr ? SetNetNumbers(net_, *nets_) : problem_;
+}
+std::string NetworkMaker::Make() const { return MakeDevices(net_.devices, Around()); }
+std::string NetworkMaker::Join() const { return JoinDevices(net_.devices, Around()); }
+std::string NetworkMaker::SetFlags() const { return SetDeviceFlags(net_.devices); }
+std::string NetworkMaker::SetConntrack() const { return RestoreConntrack(net_, files_); }
 
 std::string NetworkMaker::SetSysctls() const {
   const NetSysctls& it = net_.sysctls;
@@ -109,9 +124,17 @@ std::string NetworkMaker::SetSysctls() const {
     problem = WriteSysctl("net/unix/max_dgram_qlen", std::to_string(*it.max_dgram_qlen));
   }
   if (problem.empty() && it.ping_group_range) {
-    problem = WriteSysctl("net/ipv4/ping_group_range", *it.ping_group_range);
+    problem = WriteSysctl("net/ipv4/ping_group_range", GroupRange());
   }
   return problem;
+}
+
+/// Of groups as they are outside, where this process writes it; "1 0" is nobody anywhere.
+std::string NetworkMaker::GroupRange() const {
+  std::uint32_t first = 0, last = 0;
+  std::istringstream(*net_.sysctls.ping_group_range) >> first >> last;
+  if (first > last) return *net_.sysctls.ping_group_range;
+  return std::to_string(ids_.Gid(first)) + " " + std::to_string(ids_.Gid(last));
 }
 
 std::string NetworkMaker::SetDeviceSysctls() const {

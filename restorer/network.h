@@ -3,11 +3,16 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "model/net_namespace.h"
 #include "preflight/host_files.h"
+#include "restorer/net_devices.h"
+#include "restorer/net_spaces.h"
 #include "restorer/netlink.h"
+#include "restorer/outside_ids.h"
 #include "restorer/restore.h"
 
 namespace crgen::restorer {
@@ -16,15 +21,33 @@ namespace crgen::restorer {
 /// that come from outside; all arguments stay as long as this does.
 class NetworkMaker {
  public:
-  NetworkMaker(const NetNamespace& net, const HostFiles& files, const RestoreOptions& options);
+  NetworkMaker(const NetNamespace& net, const HostFiles& files, const RestoreOptions& options,
+               const OutsideIds& ids);
 
-  /// Of the new network namespace that this process is in by now. What stops packets (iptables,
+  const NetNamespace& net() const { return net_; }
+
+  /// What fills the new network namespace that this process is in by then, in this order; of
+  /// several each in all of them, for devices have their ends in two. What stops packets (iptables,
   /// nftables) is there before any device is up. Empty, or what failed: then whatever has been made
   /// ends with the namespace.
-  std::string Fill() const;
+  using Step = std::string (NetworkMaker::*)() const;
+  static std::span<const Step> Steps();
+
+  /// Before the first step: the tree has others, of all of which `nets` has a descriptor. Stays as
+  /// long as this does.
+  void Meet(const NetDescriptors& nets, const std::vector<const NetNamespace*>& others);
 
  private:
+  std::string Begin() const;
+  std::string Make() const;
+  std::string Join() const;
+  std::string StopAsking() const { return WriteAcceptDad(false); }
+  std::string AskAgain() const { return WriteAcceptDad(true); }
+  std::string SetFlags() const;
+  std::string SetConntrack() const;
+  DeviceSurroundings Around() const;
   std::string SetSysctls() const;
+  std::string GroupRange() const;
   std::string SetDeviceSysctls() const;
   std::string SetRules() const;
   std::string WriteAcceptDad(bool finally) const;
@@ -40,6 +63,9 @@ class NetworkMaker {
   const NetNamespace& net_;
   const HostFiles& files_;
   const RestoreOptions& options_;
+  const OutsideIds& ids_;
+  const NetDescriptors* nets_ = nullptr;
+  FarEnds far_;
   std::unique_ptr<NetlinkChannel> outside_;  ///< none: nothing comes from there
   std::string problem_;                      ///< with that
 };

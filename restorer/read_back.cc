@@ -2,8 +2,10 @@
 #include "restorer/read_back.h"
 
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -82,11 +84,20 @@ constexpr const char* kLimitNames[kLimits] = {
     "RLIMIT_MEMLOCK",  "RLIMIT_AS",    "RLIMIT_LOCKS",  "RLIMIT_SIGPENDING",
     "RLIMIT_MSGQUEUE", "RLIMIT_NICE",  "RLIMIT_RTPRIO", "RLIMIT_RTTIME"};
 
+/// 0: it is none.
+std::uint64_t InodeOf(int fd) {
+  struct stat facts = {};
+  return fstat(fd, &facts) == 0 ? facts.st_ino : 0;
+}
+
 }  // namespace
 
 ReadBack::ReadBack(const Program& program, bool cgroup_namespace, const UserHolder& user,
-                   const RestoreOptions& options)
-    : cgroup_namespace_(cgroup_namespace), user_(user), ids_{OwnUserNamespace(program)} {
+                   const RestoreOptions& options, const NetDescriptors& nets)
+    : cgroup_namespace_(cgroup_namespace),
+      user_(user),
+      ids_{OwnUserNamespace(program)},
+      nets_(nets) {
   ReadThread(getpid(), &own_thread_, &own_process_.facts.ignored);
   ReadLimits(getpid(), &own_process_.facts.limits);
   for (const int resource : kRaisedLimits) {
@@ -142,6 +153,7 @@ void ReadBack::Plan(Pid pid, const Fork& fork) {
   PlannedProcess child = own_process_;
   child.directories = processes_[pid].directories;
   child.mnt = processes_[pid].mnt;
+  child.net = processes_[pid].net;
   if (!fork.flags.Has(CLONE_FS)) {
     child.directories = std::make_shared<Directories>(*child.directories);
   }
@@ -212,14 +224,15 @@ void ReadBack::PlanProcess(const Attributes& attributes, PlannedProcess& process
       process.facts.limits[limit.resource.value] = {limit.cur, limit.max};
     }
   }
-  if (attributes.setns) process.mnt = attributes.setns->mnt;
+  if (attributes.setns) process.mnt = attributes.setns->mnt, process.net = attributes.setns->net;
   if (attributes.fs) {
     const FsAttributes& fs = *attributes.fs;
     *process.directories = {{fs.cwd.bytes, fs.cwd_unlinked}, {fs.root.bytes, fs.root_unlinked}};
   }
 }
 
-/// Nobody is told to leave the root's, but its mounts: all that descend from it are in the same.
+/// Nobody is told to leave the root's, but its mounts and its network: all that descend from it are
+/// in the same.
 void ReadBack::CompareNamespaces(pid_t pid, bool is_root, const PlannedProcess& planned,
                                  const TreePaths& paths, Comparison& comparison) {
   Namespaces found = {};
@@ -230,6 +243,8 @@ void ReadBack::CompareNamespaces(pid_t pid, bool is_root, const PlannedProcess& 
     const bool is_own = (own_mounts_ && name == "mnt") || (cgroup_namespace_ && name == "cgroup");
     if (planned.mnt && name == "mnt") {
       comparison.Same(kNamespaces[i], paths.InodeOf(*planned.mnt), found[i]);
+    } else if (planned.net && name == "net") {
+      comparison.Same(kNamespaces[i], InodeOf(nets_.at(*planned.net)), found[i]);
     } else if (!is_root) {
       comparison.Same(kNamespaces[i], root_namespaces_[i], found[i]);
     } else if (ids_.user && name == "user") {
@@ -250,6 +265,11 @@ void ReadBack::CompareUser(pid_t root, Comparison& comparison) const {
   for (const char* kind : owned_) {
     comparison.Same((std::string("the user namespace of ") + kind).c_str(), user_.inode(),
                     ReadOwner(root, kind));
+  }
+  for (const auto& [id, fd] : nets_) {
+    const int owner = ioctl(fd, NS_GET_USERNS);
+    comparison.Same("the user namespace of further_nets", user_.inode(), InodeOf(owner));
+    if (owner >= 0) close(owner);
   }
 }
 

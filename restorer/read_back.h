@@ -16,6 +16,7 @@
 #include "dsl/commands.h"
 #include "restorer/compile.h"
 #include "restorer/facts.h"
+#include "restorer/net_spaces.h"
 #include "restorer/outside_ids.h"
 #include "restorer/problem.h"
 #include "restorer/restore.h"
@@ -29,9 +30,9 @@ class ReadBack {
   /// What `program` says of each process and thread. To be made by the process that the root is
   /// going to inherit from, when nothing is left there of its caller (ResetInherited).
   /// `cgroup_namespace`: the tree gets one of its own.
-  /// `user`: who holds its user namespace.
+  /// `user`: who holds its user namespace. `nets`: its network namespaces, where it has several.
   ReadBack(const Program& program, bool cgroup_namespace, const UserHolder& user,
-           const RestoreOptions& options);
+           const RestoreOptions& options, const NetDescriptors& nets);
 
   /// Every thread, which is stopped and has left its answers in registers: the first difference, or
   /// none. Named are process, thread, field, what is planned and what was found. `paths`: where
@@ -59,7 +60,7 @@ class ReadBack {
   struct PlannedProcess {
     ProcessFacts facts;
     Pid filtering = 0;                         ///< the thread that gives filters to all others
-    std::optional<std::uint64_t> mnt;          ///< namespace; absent: the root's
+    std::optional<std::uint64_t> mnt, net;     ///< namespaces; absent: the root's
     std::shared_ptr<Directories> directories;  ///< several processes' with CLONE_FS
   };
   struct Place {
@@ -90,6 +91,7 @@ class ReadBack {
   const bool cgroup_namespace_;
   const UserHolder& user_;
   const OutsideIds ids_;
+  const NetDescriptors& nets_;
   std::vector<const char*> owned_;  ///< namespaces that are to belong to that user namespace
   bool own_mounts_ = false;         ///< the tree has a mount namespace of its own
   PlannedProcess own_process_;

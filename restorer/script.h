@@ -63,6 +63,7 @@ enum class OpKind : uint32_t {
   kEnterCgroups,
   kMounts,
   kEnterMounts,
+  kEnterNet,
   kTakeIds,
   kNothing,  ///< only waits and signals
 };
@@ -323,6 +324,7 @@ struct Op {
     CgroupsOp cgroups;
     MountsOp mounts;
     EnterMountsOp enter_mounts;
+    EnterNetOp enter_net;
     SocketOptionsOp options;
     ShutdownOp shutdown;
     KeepOp keep;

@@ -51,6 +51,10 @@ struct EnterMountsOp {
   int32_t space;
 };
 
+struct EnterNetOp {
+  const char* name;  ///< in the service directory
+};
+
 struct MountsOp {
   const MountStep* steps;
   uint32_t count;

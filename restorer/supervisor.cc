@@ -86,7 +86,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   const Ticks ticks;
   if (RestoreProblem problem = Build(text_size)) return problem;
   watch_ = std::make_unique<Watch>(program_, arena_, script_, options_.timeout);
-  ReadBack read_back(program_, cgroups_.has_namespace(), user_, options_);
+  ReadBack read_back(program_, cgroups_.has_namespace(), user_, options_, nets_);
   if (RestoreProblem problem = RunOwnCommands()) return problem;
   if (RestoreProblem problem = watch_->AwaitAll(&Board::arrived)) return problem;
   WarnOfKeptQueues(script_);
@@ -131,7 +131,9 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   }
   const ForegroundGroups shown = terminals_.Foreground();
   terminals_.Close();
-  Connections connections(script_, files_, keeper_[1]);
+  const Attributes* networks = OwnNetworks(program_, options_);
+  Connections connections(script_, files_, keeper_[1],
+                          {nets_, networks == nullptr ? nullptr : &*networks->net});
   std::string problem = connections.Take();
   for (const int fd : keeper_) close(fd);
   if (problem.empty()) problem = connections.Start();
@@ -149,6 +151,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   RemoveLinks(links_, paths_);
   for (const auto& [id, fd] : mounts_) close(fd);
   for (const int fd : roots_) close(fd);
+  for (const auto& [id, fd] : nets_) close(fd);
   if (options_.redraw && !options_.stop) Redraw(script_, shown);
   return {};
 }
@@ -169,14 +172,15 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   if (mounts.empty() && options_.new_pid_namespace) mounts = MountOwnProc();
   if (!mounts.empty()) return {mounts, -1};
   if (std::string problem = ResetInherited(); !problem.empty()) return {problem, -1};
-  if (RestoreProblem problem =
-          EnterNamespaces(program_, files_, options_, services.user, services.ids, &system_v_)) {
+  if (RestoreProblem problem = EnterNamespaces(program_, files_, options_, services.user,
+                                               services.ids, &system_v_, &services.nets)) {
     return problem;
   }
   OwnMaps maps;
   services.cgroups = &cgroups_;
   services.time_namespace = options_.time_namespace;
-  services.network = OwnNetwork(program_, options_);
+  services.networks = OwnNetworks(program_, options_);
+  nets_ = services.nets;
   services.inherited = options_.inherited;
   services.tcp_close = options_.tcp_close;
   services.handed_on = FindHandedOn(program_);
@@ -221,6 +225,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
   OwnState own = ReadOwnState();
   if (services.ids.user) own.creds = CredsInside(*services.ids.user, own.creds);
   script_ = Compile(program_, schedule_, services, own, maps, arena_);
+  if (!script_.problem.empty()) return {script_.problem, -1};
   ReportDeath();
 #ifdef CRRESTORE_FAULTS
   fault_setup = script_.setup;

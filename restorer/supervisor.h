@@ -69,6 +69,7 @@ class Supervisor {
   TreePaths paths_;
   std::map<std::optional<std::uint64_t>, std::int32_t> spaces_;  ///< mount namespaces: numbers
   std::vector<int> roots_;                                       ///< of further ones
+  NetDescriptors nets_;                                          ///< if it has several
   UserHolder user_;
   SystemV system_v_;
   Terminals terminals_;

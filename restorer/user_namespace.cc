@@ -268,6 +268,30 @@ bool UserHolder::Enter() const {
   return setns(user_, CLONE_NEWUSER) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 
+/// By a child that has the same descriptors.
+int UserHolder::MakeNetwork() const {
+  shared_->error = 0;
+  shared_->contexts[0] = -1;
+  clone_args arguments = {};
+  arguments.flags = CLONE_FILES;
+  arguments.exit_signal = SIGCHLD;
+  const pid_t parent = getpid();
+  const long child = FailsOnPurpose() ? -1 : syscall(__NR_clone3, &arguments, sizeof arguments);
+  if (child < 0) return -1;
+  if (child == 0) {
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && Enter() &&
+        unshare(CLONE_NEWNET) == 0) {
+      shared_->contexts[0] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+    }
+    shared_->error = shared_->contexts[0] < 0 ? errno : 0;
+    _exit(0);
+  }
+  int status = 0;
+  const pid_t reaped = Reap(static_cast<pid_t>(child), &status);
+  errno = reaped != child || status != 0 ? ECHILD : shared_->error;
+  return errno != 0 ? -1 : shared_->contexts[0];
+}
+
 /// Its parent, who is here for this alone, has ended by then.
 long UserHolder::CloneInside(const clone_args& arguments) const {
   shared_->error = 0;

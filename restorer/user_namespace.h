@@ -53,6 +53,8 @@ class UserHolder {
   bool Enter() const;
   /// Likewise, and becomes the first user there.
   bool BecomeFirst() const;
+  /// A new network namespace that belongs to the user namespace: a descriptor; -1: errno.
+  int MakeNetwork() const;
   /// clone3(2) by a process in there, of a child of this one: its number, 0 in the child, or -1 and
   /// errno. REQUIRES: `arguments` has CLONE_NEWPID.
   long CloneInside(const clone_args& arguments) const;

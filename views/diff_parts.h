@@ -290,21 +290,24 @@ class ValueDiffer {
     CompareNamespace(place, field, before, after);
   }
   void CompareInner(const Place& place, const std::string& field, const NetNamespace& before,
-                    const NetNamespace& after) {
-    CompareNamespace(place, field, before, after);
-  }
+                    const NetNamespace& after);
   void CompareInner(const Place& place, const std::string& field, const Mount& before,
                     const Mount& after);
   void CompareInner(const Place& place, const std::string& field, const EnteredNamespaces& before,
                     const EnteredNamespaces& after) {
+    EnteredNamespaces same = after;
     const bool both = before.mnt && after.mnt;
-    if (both && SameNumber("mount namespace", *before.mnt, *after.mnt)) return;
-    CompareFields(place, field + ".", before, after);
+    if (both && SameNumber("mount namespace", *before.mnt, *after.mnt)) same.mnt = before.mnt;
+    if (before.net && after.net && SameNumber("namespace", *before.net, *after.net)) {
+      same.net = before.net;
+    }
+    CompareFields(place, field + ".", before, same);
   }
-  /// The ids of mounts.
+  /// The ids of mounts, and of network namespaces.
   void CompareInner(const Place& place, const std::string& field, const Rare<std::uint64_t>& before,
                     const Rare<std::uint64_t>& after) {
-    if (before && after && SameNumber("mount", *before, *after)) return;
+    const char* space = field.ends_with("net") ? "namespace" : "mount";
+    if (before && after && SameNumber(space, *before, *after)) return;
     CompareOptional(place, field, before, after);
   }
   template <typename Namespace>

@@ -154,6 +154,22 @@ void ValueDiffer::CompareInner(const Place& place, const std::string& field,
   CompareFields(place, field + ".", before, after);
 }
 
+void ValueDiffer::CompareInner(const Place& place, const std::string& field,
+                               const NetNamespace& before, const NetNamespace& after) {
+  NetNamespace same = after;
+  const auto rename = [&](std::uint64_t one, std::uint64_t* other) {
+    if (SameNumber("namespace", one, *other)) *other = one;
+  };
+  for (std::size_t i = 0; i < std::min(before.nsids.size(), same.nsids.size()); ++i) {
+    rename(before.nsids[i].net, &same.nsids[i].net);
+  }
+  for (std::size_t i = 0; i < std::min(before.devices.size(), same.devices.size()); ++i) {
+    const std::optional<std::uint64_t>& one = before.devices[i].link_net;
+    if (one && same.devices[i].link_net) rename(*one, &*same.devices[i].link_net);
+  }
+  CompareNamespace(place, field, before, std::move(same));
+}
+
 void ValueDiffer::CompareInner(const Place& place, const std::string& field, const Mount& before,
                                const Mount& after) {
   Mount same = after;

@@ -132,16 +132,23 @@ void ShowNamespaces(const Show& show, const Attributes& root) {
     }
     show.Line(line);
   }
-  if (root.net) {
-    show.Line("network namespace" +
-              (root.net->external ? ", from outside: " + root.net->external->bytes : ""));
-    for (const NetDevice& device : root.net->devices) {
+  ForEachNet(root, [&](const NetNamespace& net) {
+    const bool further = &net != &*root.net;
+    show.Line(
+        (further ? "further network namespace " + std::to_string(net.id)
+                 : "network namespace" +
+                       (root.further_nets.empty() ? std::string() : " " + std::to_string(net.id))) +
+        (net.external ? ", from outside: " + net.external->bytes : ""));
+    for (const NetDevice& device : net.devices) {
       show.Line("network device " + std::to_string(device.ifindex) + ": " + device.name.bytes +
                 ", " + ValueName(NetDeviceTypeKind::Names(), device.type.value) +
                 (device.address.empty() ? "" : " " + device.address) +
-                (device.NeedsOutside() ? ", with a part outside: " + device.OutsideKey() : ""));
+                (device.NeedsOutside() ? ", with a part outside: " + device.OutsideKey() : "") +
+                (device.link_net ? ", to device " + std::to_string(*device.link) +
+                                       " of network namespace " + std::to_string(*device.link_net)
+                                 : ""));
     }
-  }
+  });
 }
 
 std::string MountSource(const Mount& mount) {

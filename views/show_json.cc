@@ -258,6 +258,7 @@ class ShowWriter {
       own.uts = root.uts;
       own.ipc = root.ipc;
       own.net = root.net;
+      own.further_nets = root.further_nets;
       own.mounts = root.mounts;
     }
     if (!snapshot.cgroup_directories.empty()) {

@@ -213,7 +213,7 @@ std::optional<Refusal> FileRules<InetSocket>::Check(const File& file,
 
 std::optional<Refusal> FileRules<InetSocket>::RefusedPort(const InetSocket& socket) const {
   if (!socket.source) return std::nullopt;
-  const auto known = ports_.find({socket.protocol.value, socket.source->port});
+  const auto known = ports_.find(KeyOf(socket));
   if (known == ports_.end()) return std::nullopt;
   const Port& port = known->second;
   const auto by = [](const Description& other) {
@@ -249,7 +249,7 @@ std::optional<Refusal> FileRules<InetSocket>::RefusedPort(const InetSocket& sock
 void FileRules<InetSocket>::Opened(const Kernel&, Description& description,
                                    const InetSocket& socket, Description*) {
   if (!socket.source || IsRaw(socket) || description.file->external) return;
-  Port& port = ports_[{socket.protocol.value, socket.source->port}];
+  Port& port = ports_[KeyOf(socket)];
   if (socket.stream) {
     port.connections[ConnectionKey(socket)] = description.weak_from_this();
   } else {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <vector>
 
@@ -29,7 +30,12 @@ class FileRules<InetSocket> : public PlainRules<InetSocket> {
   };
   std::optional<Refusal> RefusedPort(const InetSocket& socket) const;
 
-  std::map<std::pair<std::uint32_t, std::uint32_t>, Port> ports_;  ///< by protocol and number
+  /// Network namespace, protocol and number.
+  using PortKey = std::tuple<std::uint64_t, std::uint32_t, std::uint32_t>;
+  static PortKey KeyOf(const InetSocket& socket) {
+    return {socket.net ? *socket.net : 0, socket.protocol.value, socket.source->port};
+  }
+  std::map<PortKey, Port> ports_;
 };
 
 /// shutdown(2).

@@ -19,11 +19,14 @@ std::optional<Refusal> FileRules<NamespaceFile>::Check(const File& file,
   return Refusal{"ENOENT", "there are no namespaces of type " + ValueText(body.type)};
 }
 
-/// All processes of a program are in the namespaces that the root has entered.
+/// All processes of a program are in the namespaces that the root has entered, or made.
 std::optional<Refusal> FileRules<NamespaceFile>::CheckOpening(const Kernel& kernel, const File&,
                                                               const NamespaceFile& body,
                                                               const File*) const {
   const Attributes& root = *kernel.tasks[kernel.root()].attributes;
+  if (body.type.value == CLONE_NEWNET && body.id && FindNet(root, *body.id) != nullptr) {
+    return std::nullopt;
+  }
   std::optional<std::uint64_t> entered;
   if (body.type.value == CLONE_NEWUTS && root.uts) entered = root.uts->id;
   if (body.type.value == CLONE_NEWIPC && root.ipc) entered = root.ipc->id;

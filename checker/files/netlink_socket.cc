@@ -54,7 +54,7 @@ std::optional<Refusal> FileRules<NetlinkSocket>::Check(const File& file,
   if (auto refused = RefusedState(socket)) return refused;
   if (auto refused = RefusedLocalOptions(*socket.options)) return refused;
   if (!socket.port_id) return RefusedGroups(socket);
-  const auto known = bound_.find({socket.protocol.value, *socket.port_id});
+  const auto known = bound_.find(KeyOf(socket));
   const auto there = known == bound_.end() ? nullptr : known->second.lock();
   if (there == nullptr) return RefusedGroups(socket);  // after bind(2)
   return Refusal{"EADDRINUSE", "port " + std::to_string(*socket.port_id) + " of " +
@@ -65,9 +65,7 @@ std::optional<Refusal> FileRules<NetlinkSocket>::Check(const File& file,
 
 void FileRules<NetlinkSocket>::Opened(const Kernel&, Description& description,
                                       const NetlinkSocket& socket, Description*) {
-  if (socket.port_id) {
-    bound_[{socket.protocol.value, *socket.port_id}] = description.weak_from_this();
-  }
+  if (socket.port_id) bound_[KeyOf(socket)] = description.weak_from_this();
 }
 
 }  // namespace crgen::check

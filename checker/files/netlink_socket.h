@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <tuple>
 #include <utility>
 
 #include "checker/files/rules.h"
@@ -21,7 +22,12 @@ class FileRules<NetlinkSocket> : public PlainRules<NetlinkSocket> {
 
  private:
   /// By protocol and port.
-  std::map<std::pair<std::uint32_t, std::uint32_t>, std::weak_ptr<const Description>> bound_;
+  /// Network namespace, protocol and number.
+  using PortKey = std::tuple<std::uint64_t, std::uint32_t, std::uint32_t>;
+  static PortKey KeyOf(const NetlinkSocket& socket) {
+    return {socket.net ? *socket.net : 0, socket.protocol.value, *socket.port_id};
+  }
+  std::map<PortKey, std::weak_ptr<const Description>> bound_;
 };
 
 }  // namespace crgen::check

@@ -89,8 +89,8 @@ std::string NameOf(const Description& it) {
          "])";
 }
 
-std::uint32_t GroupOf(const PacketSocket& socket) {
-  return static_cast<std::uint32_t>(socket.fanout->value & 0xffff);
+std::pair<std::uint64_t, std::uint32_t> GroupOf(const PacketSocket& socket) {
+  return {socket.net ? *socket.net : 0, static_cast<std::uint32_t>(socket.fanout->value & 0xffff)};
 }
 
 }  // namespace
@@ -120,6 +120,7 @@ std::optional<Refusal> FileRules<PacketSocket>::Check(const File& file,
   plain.protocol = socket.protocol;
   plain.interface = socket.interface;
   plain.options = socket.options;
+  plain.net = socket.net;
   if (old && !(socket == plain)) {
     return Refusal{"EOPNOTSUPP", "a SOCK_PACKET has no options of packet(7)"};
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "checker/files/rules.h"
 
@@ -23,8 +24,8 @@ class FileRules<PacketSocket> : public PlainRules<PacketSocket> {
  private:
   std::optional<Refusal> RefusedFanout(const PacketSocket& socket) const;
 
-  /// By the id of the group: who was the last to join.
-  std::map<std::uint32_t, std::weak_ptr<const Description>> groups_;
+  /// By network namespace and id of the group: who was the last to join.
+  std::map<std::pair<std::uint64_t, std::uint32_t>, std::weak_ptr<const Description>> groups_;
 };
 
 }  // namespace crgen::check

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::size_t kQueuesAtMost = 256;  // MAX_TAP_QUEUES
 
-const NetDevice* FindDevice(const Rare<NetNamespace>& net, const Text& name) {
-  if (!net) return nullptr;
+const NetDevice* FindDevice(const NetNamespace* net, const Text& name) {
+  if (net == nullptr) return nullptr;
   const auto found = std::ranges::find(net->devices, name, &NetDevice::name);
   return found == net->devices.end() ? nullptr : &*found;
 }
@@ -33,12 +33,12 @@ std::optional<Refusal> FileRules<TunFile>::CheckOpening(const Kernel& kernel, co
                                                         const TunFile& tun, const File*) const {
   if (!tun.device) return std::nullopt;
   const std::string name = "device " + ValueText(*tun.device);
-  const auto& net = kernel.tasks[kernel.root()].attributes->net;
+  const NetNamespace* net = FindNet(*kernel.tasks[kernel.root()].attributes, tun.net);
   const NetDevice* device = FindDevice(net, *tun.device);
   if (device == nullptr) return Refusal{"ENODEV", "`net` has no " + name};
   if (!device->tun) return Refusal{"EINVAL", name + " is no TUN"};
   const bool several = device->tun->flags.Has(IFF_MULTI_QUEUE);
-  const auto known = attached_.find(tun.device->bytes);
+  const auto known = attached_.find({net->id, tun.device->bytes});
   const std::size_t count = known == attached_.end()
                                 ? 0
                                 : static_cast<std::size_t>(std::ranges::count_if(
@@ -54,9 +54,11 @@ std::optional<Refusal> FileRules<TunFile>::CheckOpening(const Kernel& kernel, co
   return Refusal{"EINVAL", name + " has no IFF_MULTI_QUEUE: its queue cannot be detached"};
 }
 
-void FileRules<TunFile>::Opened(const Kernel&, Description& description, const TunFile& tun,
+void FileRules<TunFile>::Opened(const Kernel& kernel, Description& description, const TunFile& tun,
                                 Description*) {
-  if (tun.device) attached_[tun.device->bytes].push_back(description.weak_from_this());
+  if (!tun.device) return;
+  const NetNamespace* net = FindNet(*kernel.tasks[kernel.root()].attributes, tun.net);
+  attached_[{net->id, tun.device->bytes}].push_back(description.weak_from_this());
 }
 
 }  // namespace crgen::check

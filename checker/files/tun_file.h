@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "checker/files/rules.h"
@@ -19,10 +20,14 @@ class FileRules<TunFile> : public PlainRules<TunFile> {
                                       const File*) const;
   void Opened(const Kernel&, Description& description, const TunFile& tun, Description*);
   /// Whether a description was attached to it, also if none is any more.
-  bool WasAttached(const std::string& device) const { return attached_.contains(device); }
+  bool WasAttached(std::uint64_t net, const std::string& device) const {
+    return attached_.contains({net, device});
+  }
 
  private:
-  std::map<std::string, std::vector<std::weak_ptr<const Description>>> attached_;  ///< by device
+  /// By network namespace and device.
+  std::map<std::pair<std::uint64_t, std::string>, std::vector<std::weak_ptr<const Description>>>
+      attached_;
 };
 
 }  // namespace crgen::check

@@ -132,7 +132,9 @@ FileRules<UnixSocket>::~FileRules() {
 
 FileRules<UnixSocket>::Name FileRules<UnixSocket>::NameOf(const Kernel& kernel,
                                                           const UnixSocket& socket) {
-  if (socket.IsAbstract()) return {socket.socket_type.value, socket.name->bytes, 0};
+  if (socket.IsAbstract()) {
+    return {socket.socket_type.value, socket.name->bytes, socket.net ? *socket.net : 0};
+  }
   const std::string path = socket.Path();
   const MountNamespaces* made = kernel.files.Of<RegularFile>().mounts();
   if (made == nullptr || socket.unlinked_name) return {0, path, 0};
@@ -198,6 +200,10 @@ std::optional<Refusal> FileRules<UnixSocket>::RefusedTarget(const UnixSocket& so
     return Refusal{target->opened.IsAbstract() ? "ECONNREFUSED" : "EPROTOTYPE",
                    name + " is of type " + ValueText(target->opened.socket_type)};
   }
+  if (target->opened.IsAbstract() && !(target->opened.net == socket.net)) {
+    return Refusal{"ECONNREFUSED",
+                   name + " has an abstract name, and is in another network namespace"};
+  }
   if (IsDatagram(socket)) {
     if (target->peer.expired() && !(target->opened.state == kConnected)) return std::nullopt;
     return Refusal{"EPERM", name + " is connected to another one"};
@@ -220,6 +226,7 @@ std::optional<Refusal> FileRules<UnixSocket>::RefusedPair(const Kernel& kernel,
                                                           const UnixSocket& peer) const {
   if (!(socket.socket_type == peer.socket_type)) return Invalid("the ends are of two types");
   if (peer.socket_id == socket.socket_id) return Invalid("the ends have one socket_id");
+  if (!(peer.net == socket.net)) return Invalid("the ends are in two network namespaces");
   if (peer.connect_to || peer.shutdown_before) {
     return Invalid("what connects is `file`, not `peer`");
   }

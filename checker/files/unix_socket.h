@@ -60,7 +60,7 @@ class FileRules<UnixSocket> : public PlainRules<UnixSocket> {
                Diagnostics& diag) const;
 
  private:
-  /// Type, or 0 for a path; address; mount.
+  /// Type, or 0 for a path; address; mount, or network namespace of an abstract name.
   using Name = std::tuple<std::uint32_t, std::string, std::uint64_t>;
 
   static Name NameOf(const Kernel& kernel, const UnixSocket& socket);

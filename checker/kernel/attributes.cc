@@ -123,6 +123,7 @@ void ForEachProcessMember(Function&& function) {
   function("uts", &Attributes::uts);
   function("ipc", &Attributes::ipc);
   function("net", &Attributes::net);
+  function("further_nets", &Attributes::further_nets);
   function("mounts", &Attributes::mounts);
   function("setns", &Attributes::setns);
   function("fs", &Attributes::fs);
@@ -158,7 +159,7 @@ void MergeAttributes(const Attributes& from, Attributes* to) {
   ForEachField<Attributes>(
       [&](const auto& field) { MergeInto(from.*field.member, &(to->*field.member)); });
   to->descriptors.clear();  // state of descriptions, not of the process
-  if (to->setns && !to->setns->mnt) to->setns.reset();
+  if (to->setns && *to->setns == EnteredNamespaces()) to->setns.reset();
 }
 
 void CompareAttributes(const std::string& where, const Attributes& expected,

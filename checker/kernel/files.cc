@@ -168,12 +168,23 @@ void Kernel::Execute(const OpenFile& open) {
   }
   if (!CheckBeforeLate()) return;
   if (open.from) return Take(open);
-  if (std::shared_ptr<const File> placed; !FindItsMount(open.file, &placed)) {
+  if (std::shared_ptr<const File> placed;
+      !FindItsMount(open.file, &placed) || (placed == nullptr && !FindItsNet(open.file, &placed))) {
     return;
   } else if (placed != nullptr) {
-    OpenFile in_mount = open;
-    in_mount.file = std::move(placed);
-    return Execute(in_mount);
+    OpenFile in_place = open;
+    in_place.file = std::move(placed);
+    return Execute(in_place);
+  }
+  if (std::shared_ptr<const File> placed; open.peer != nullptr) {
+    if (!FindItsNet(open.peer->file, &placed)) return;
+    if (placed != nullptr) {
+      OpenFile in_place = open;
+      auto peer = std::make_shared<PeerEnd>(*open.peer);
+      peer->file = std::move(placed);
+      in_place.peer = std::move(peer);
+      return Execute(in_place);
+    }
   }
   if (!CheckNewSlot(open.fd) || !CheckNewFile(open.file)) return;
   if (open.peer != nullptr && !CheckPeer(open)) return;

@@ -405,7 +405,8 @@ class Kernel {
   bool AddSystemV(const IpcNamespace& ipc);
   bool CheckSegment(const MapRegion& map);
 
-  // mount_namespaces.cc
+  // mount_namespaces.cc, net_namespaces.cc
+  bool FindItsNet(const std::shared_ptr<const File>& file, std::shared_ptr<const File>* placed);
   bool CheckEntering(const EnteredNamespaces& entered);
   Rare<std::uint64_t> MountOf(const std::string& path) const;
   bool FindItsMount(const std::shared_ptr<const File>& file, std::shared_ptr<const File>* placed);

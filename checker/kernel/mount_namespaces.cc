@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several mount namespaces of one tree: mount_namespaces(7), setns(2).
 #include "checker/kernel/kernel.h"
+#include "checker/kernel/network.h"
 
 namespace crgen::check {
 
@@ -8,6 +9,11 @@ namespace crgen::check {
 bool Kernel::CheckEntering(const EnteredNamespaces& entered) {
   const Task& task = self();
   const MountNamespaces* made = files.Of<RegularFile>().mounts();
+  const Rare<EnteredNamespaces>& now = task.attributes->setns;
+  if (!tasks[root_].attributes->further_nets.empty() || entered.net) {
+    if (!Passes(RefusedEnteringNet(*this, entered))) return false;
+    if (entered.mnt == (now ? now->mnt : std::nullopt)) return true;
+  }
   if (made == nullptr || !made->Has(entered.mnt)) {
     Violation("EINVAL", entered.mnt
                             ? "setns: no mount has namespace " + std::to_string(*entered.mnt)

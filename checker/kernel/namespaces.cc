@@ -205,9 +205,7 @@ std::optional<Refusal> RefusedNamespaces(const Attributes& attributes) {
   if (attributes.ipc) {
     if (Refusals refusal = Check(*attributes.ipc)) return refusal;
   }
-  if (attributes.net) {
-    if (Refusals refusal = RefusedNetwork(*attributes.net)) return refusal;
-  }
+  if (Refusals refusal = RefusedNetworks(attributes)) return refusal;
   return Check(attributes.mounts);
 }
 
@@ -240,11 +238,15 @@ bool Kernel::CheckNamespaces(const Attributes& attributes) {
     return false;
   }
   if (attributes.ipc && !AddSystemV(*attributes.ipc)) return false;
-  for (const NetImageRow& row : kNetImages) {
-    if (!attributes.net || !(*attributes.net.*row.image)) continue;
-    const ImageBytes& image = *(*attributes.net.*row.image);
-    if (!CheckSource({image.image, image.offset}, image.bytes)) return false;
-  }
+  bool has_sources = true;
+  ForEachNet(attributes, [&](const NetNamespace& net) {
+    for (const NetImageRow& row : kNetImages) {
+      const std::optional<ImageBytes>& image = net.*row.image;
+      if (!image || !has_sources) continue;
+      has_sources = CheckSource({image->image, image->offset}, image->bytes);
+    }
+  });
+  if (!has_sources) return false;
   for (const Mount& mount : attributes.mounts) {
     if (!mount.content) continue;
     const ImageBytes& content = *mount.content;

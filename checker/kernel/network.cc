@@ -156,7 +156,10 @@ class DeviceTable {
         return Invalid("is no device of Ethernet, which a port of a BRIDGE is");
       }
     }
-    if (!device.link) return std::nullopt;
+    if (device.link_net && (!(device.type == kVethDevice) || !device.link)) {
+      return Invalid("has a `link_net`, which goes with the `link` of a VETH");
+    }
+    if (!device.link || device.link_net) return std::nullopt;
     const NetDevice* other = Find(*device.link);
     if (device.type == kVethDevice) {
       if (other != nullptr && other != &device && other->type == kVethDevice &&
@@ -195,7 +198,7 @@ Refusals CheckNet(const NetNamespace& net) {
     const std::string& key = net.external->bytes;
     if (key.empty() || key.find('\0') != key.npos)
       return Invalid("a key is not empty, and has no NUL");
-    if (has_images || !net.devices.empty() || HasSysctls(net.sysctls)) {
+    if (has_images || !net.devices.empty() || !net.nsids.empty() || HasSysctls(net.sysctls)) {
       return Invalid("one that comes from outside has what is in it");
     }
     return std::nullopt;

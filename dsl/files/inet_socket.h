@@ -89,7 +89,9 @@ struct Describe<InetSocket> {
       Optional("ip", &InetSocket::ip, "likewise"),
       Optional("tcp", &InetSocket::tcp, "likewise"),
       Optional("stream", &InetSocket::stream,
-               "of a connection, which stands still until `repair` is off")};
+               "of a connection, which stands still until `repair` is off"),
+      Optional("net", &InetSocket::net,
+               "the id of the network namespace that it is in; absent: that of who opens it")};
 };
 
 template <>

@@ -23,7 +23,9 @@ struct Describe<NetlinkSocket> {
                "numbers, ascending: NETLINK_ADD_MEMBERSHIP, also where it is not bound"),
       Required("state", &NetlinkSocket::state, "`connected`: it is bound too"),
       Optional("destination", &NetlinkSocket::destination, "with state `connected`: connect(2)"),
-      Optional("options", &NetlinkSocket::options, "in force before it is bound")};
+      Optional("options", &NetlinkSocket::options, "in force before it is bound"),
+      Optional("net", &NetlinkSocket::net,
+               "the id of the network namespace that it is in; absent: that of who opens it")};
 };
 
 }  // namespace crgen

@@ -53,7 +53,9 @@ struct Describe<PacketSocket> {
       Optional("memberships", &P::memberships, "PACKET_ADD_MEMBERSHIP"),
       Optional("rings", &P::rings, "empty; MAP_REGION with `fd` maps them, one behind the other"),
       Optional("fanout", &P::fanout, "PACKET_FANOUT: id, type << 16, flags"),
-      Optional("options", &P::options, "in force before it receives anything")};
+      Optional("options", &P::options, "in force before it receives anything"),
+      Optional("net", &P::net,
+               "the id of the network namespace that it is in; absent: that of who opens it")};
 };
 
 }  // namespace crgen

@@ -39,7 +39,9 @@ struct Describe<UnixSocket> {
                "shutdown(2) before connect(2), which the peer does not notice"),
       Optional("permissions", &UnixSocket::permissions, "of the socket file"),
       Optional("peer_name", &UnixSocket::peer_name,
-               "with `external`: the name of the peer, to which who restores may connect one")};
+               "with `external`: the name of the peer, to which who restores may connect one"),
+      Optional("net", &UnixSocket::net,
+               "the id of the network namespace that it is in; absent: that of who opens it")};
 };
 
 template <>

@@ -45,8 +45,8 @@ class Planner {
 
  private:
   /// Sockets of one name are one listener and what it has accepted.
-  using Name =
-      std::tuple<std::uint32_t, std::string, std::string, bool, std::string, std::uint64_t>;
+  using Name = std::tuple<std::uint32_t, std::string, std::string, bool, std::string, std::uint64_t,
+                          std::uint64_t>;
 
   const UnixSocket& SocketAt(FileIndex file) const {
     return std::get<UnixSocket>(snapshot_.files[file]->body);
@@ -255,7 +255,8 @@ class Planner {
             socket.name_directory ? socket.name_directory->bytes : std::string(),
             socket.unlinked_name,
             socket.name_root ? socket.name_root->bytes : std::string(),
-            socket.mount ? *socket.mount : 0};
+            socket.mount ? *socket.mount : 0,
+            socket.IsAbstract() && socket.net ? *socket.net : 0};
   }
   /// Whether its name can only be had by bind(2) of one socket, and then by accept(2).
   static bool HasUniqueName(const UnixSocket& socket) {

@@ -311,6 +311,7 @@ Result FileLoaderOf<InetSocket>::Convert(const pb::file_entry& entry, const Imag
   to.socket_type.value = from.type();
   to.protocol.value = from.proto();
   to.state.value = from.state();
+  to.net = loader.NetOf(from.ns_id());
   const bool raw = Is(to, SOCK_RAW), stream = Is(to, SOCK_STREAM);
   to.source = AddressOf(from.src_addr(), raw ? 0 : from.src_port(), to, place, ".src_addr");
   to.destination = AddressOf(from.dst_addr(), raw ? 0 : from.dst_port(), to, place, ".dst_addr");
@@ -368,17 +369,20 @@ Result FileLoaderOf<InetSocket>::Convert(const pb::file_entry& entry, const Imag
 /// order they have set what, no image says.
 void FileLoaderOf<InetSocket>::SharePorts(Loader& loader) {
   const auto key = [](const InetSocket& socket) {
-    return std::pair(socket.protocol.value, socket.source ? socket.source->port : 0);
+    return std::tuple(socket.protocol.value, socket.source ? socket.source->port : 0,
+                      socket.net ? *socket.net : 0);
   };
   if (namespaces_.empty()) return;  // there are no sockets
-  std::map<std::pair<std::uint32_t, std::uint32_t>, int> users;
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint64_t>, int> users;
   for (const auto& file : loader.snapshot.files) {
     const auto* socket = As<InetSocket>(*file);
     if (socket != nullptr) ++users[key(*socket)];
   }
   for (std::size_t i = 0; i < loader.snapshot.files.size(); ++i) {
     const auto* socket = As<InetSocket>(*loader.snapshot.files[i]);
-    if (socket == nullptr || socket->stream || key(*socket).second == 0) continue;
+    if (socket == nullptr || socket->stream || !socket->source || socket->source->port == 0) {
+      continue;
+    }
     const bool addr = socket->options->so_reuseaddr.value_or(false);
     const bool port = socket->options->so_reuseport.value_or(false);
     if (users[key(*socket)] < 2 || (addr && port)) continue;

@@ -33,8 +33,11 @@ std::uint32_t IdOf(const pb::task_kobj_ids_entry& task, std::uint32_t type) {
   return 0;
 }
 
-/// The `id` of the attribute by which the root enters a namespace of that type.
-std::optional<std::uint64_t> AttributeId(const Attributes& root, std::uint32_t type) {
+/// The `id` of the attribute by which the root enters a namespace of that type, or makes it;
+/// `known`: in the dump.
+std::optional<std::uint64_t> AttributeId(const Attributes& root, std::uint32_t type,
+                                         std::uint32_t known) {
+  if (type == CLONE_NEWNET && FindNet(root, std::uint64_t{known}) != nullptr) return known;
   if (type == CLONE_NEWUTS && root.uts) return root.uts->id;
   if (type == CLONE_NEWIPC && root.ipc) return root.ipc->id;
   if (type == CLONE_NEWNET && root.net) return root.net->id;
@@ -64,7 +67,8 @@ Result FileLoaderOf<NamespaceFile>::Convert(const pb::file_entry& entry, const I
     return loader.diag.Fail(at.Where("nsf.ns_cflag"),
                             HexText(from.ns_cflag()) + " is no type of a namespace");
   }
-  if (from.ns_id() == 0 || IdOf(root_, from.ns_cflag()) != from.ns_id()) {
+  const bool is_further = from.ns_cflag() == CLONE_NEWNET && loader.NetOf(from.ns_id());
+  if (from.ns_id() == 0 || (IdOf(root_, from.ns_cflag()) != from.ns_id() && !is_further)) {
     file->unsupported = "descriptor of a namespace (" +
                         ValueName(NamespaceTypeKind::Names(), from.ns_cflag()) +
                         ") that the root is not in";
@@ -92,7 +96,8 @@ void FileLoaderOf<NamespaceFile>::Finish(Loader& loader) {
       loader.UnsupportedContainer(
           "files.img", "file " + std::to_string(known.id) + ": a descriptor of the user namespace");
     }
-    const auto id = AttributeId(*root, std::get<NamespaceFile>(file->body).type.value);
+    const auto id =
+        AttributeId(*root, std::get<NamespaceFile>(file->body).type.value, known.namespace_id);
     if (id != known.namespace_id) continue;
     auto named = std::make_shared<File>(*file);
     std::get<NamespaceFile>(named->body).id = id;

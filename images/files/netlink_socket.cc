@@ -58,10 +58,12 @@ Result FileLoaderOf<NetlinkSocket>::Convert(const pb::file_entry& entry, const I
   place.AtMost(".protocol", from.protocol(), MAX_LINKS - 1);
   namespaces_.emplace_back(from.ns_id(), at.Where("nlsk"));
   NetlinkSocket to;
+  to.net = loader.NetOf(from.ns_id());
   to.protocol.value = from.protocol();
   if (from.portid() != 0) {
     to.port_id = from.portid();
-    const auto [first, is_new] = ports_.try_emplace({from.protocol(), from.portid()}, entry.id());
+    const auto [first, is_new] =
+        ports_.try_emplace({from.ns_id(), from.protocol(), from.portid()}, entry.id());
     if (!is_new) {
       place.Error(".portid", std::to_string(from.portid()) + " is bound by file " +
                                  std::to_string(first->second) + " too");

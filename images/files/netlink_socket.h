@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -21,8 +22,8 @@ class FileLoaderOf<NetlinkSocket> : public FileLoader {
   void Finish(Loader& loader) override;
 
  private:
-  std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t>
-      ports_;  ///< protocol and port, and the file that has them
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>, std::uint32_t>
+      ports_;  ///< namespace, protocol and port, and the file that has them
   std::vector<std::pair<std::uint32_t, std::string>> namespaces_;  ///< and whose they are
 };
 

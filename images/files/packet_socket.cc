@@ -119,8 +119,9 @@ Result FileLoaderOf<PacketSocket>::Convert(const pb::file_entry& entry, const Im
   TakeMemberships(from, place, &to);
   if (from.has_rx_ring()) to.rings.receive = RingOf(from.rx_ring(), to, place, ".rx_ring");
   if (from.has_tx_ring()) to.rings.transmit = RingOf(from.tx_ring(), to, place, ".tx_ring");
-  if (from.fanout() != kNoFanout) TakeFanout(from.fanout(), place, file, &to);
+  if (from.fanout() != kNoFanout) TakeFanout(from, place, file, &to);
   to.options = LocalSocketOptionsOf(from.opts(), place);
+  to.net = loader.NetOf(from.ns_id());
   // Of sockets that receive descriptors; newer kernels refuse them.
   to.options->so_passcred.reset();
   to.options->so_passsec.reset();
@@ -130,6 +131,7 @@ Result FileLoaderOf<PacketSocket>::Convert(const pb::file_entry& entry, const Im
     plain.protocol = to.protocol;
     plain.interface = to.interface;
     plain.options = to.options;
+    plain.net = to.net;
     if (!(to == plain)) place.Error(".type", "SOCK_PACKET, which has no options of packet(7)");
   }
   file->body = std::move(to);
@@ -137,8 +139,9 @@ Result FileLoaderOf<PacketSocket>::Convert(const pb::file_entry& entry, const Im
 }
 
 /// fanout_add().
-void FileLoaderOf<PacketSocket>::TakeFanout(std::uint32_t fanout, const Place& at,
+void FileLoaderOf<PacketSocket>::TakeFanout(const pb::packet_sock_entry& from, const Place& at,
                                             ConvertedFile* file, PacketSocket* to) {
+  const std::uint32_t fanout = from.fanout();
   constexpr std::uint32_t kRollover = 3, kProgram = 6, kMostType = 7;  // PACKET_FANOUT_
   constexpr std::uint32_t kAlsoRollover = 0x1000, kAnyId = 0x2000;     // PACKET_FANOUT_FLAG_
   const std::uint32_t mode = fanout >> 16, type = mode & 0xff, id = fanout & 0xffff;
@@ -150,7 +153,7 @@ void FileLoaderOf<PacketSocket>::TakeFanout(std::uint32_t fanout, const Place& a
   }
   if (to->protocol.value == 0) at.Error(".fanout", "of a socket that receives nothing");
   const Group group = {fanout, to->protocol.value, to->interface};
-  if (groups_.try_emplace(id, group).first->second != group) {
+  if (groups_.try_emplace({from.ns_id(), id}, group).first->second != group) {
     at.Error(".fanout", "another socket of group " + std::to_string(id) +
                             " has another mode, protocol or interface");
   }

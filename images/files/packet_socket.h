@@ -25,10 +25,11 @@ class FileLoaderOf<PacketSocket> : public FileLoader {
   /// Mode with id, protocol, interface: of all members of a fanout group.
   using Group = std::tuple<std::uint32_t, std::uint32_t, std::uint32_t>;
 
-  void TakeFanout(std::uint32_t fanout, const Place& at, ConvertedFile* file, PacketSocket* to);
+  void TakeFanout(const pb::packet_sock_entry& from, const Place& at, ConvertedFile* file,
+                  PacketSocket* to);
 
-  std::map<std::uint32_t, Group> groups_;                          ///< by id
-  std::vector<std::pair<std::uint32_t, std::string>> namespaces_;  ///< and whose they are
+  std::map<std::pair<std::uint32_t, std::uint32_t>, Group> groups_;  ///< by namespace and id
+  std::vector<std::pair<std::uint32_t, std::string>> namespaces_;    ///< and whose they are
 };
 
 }  // namespace crgen

@@ -40,7 +40,7 @@ Result FileLoaderOf<TunFile>::Convert(const pb::file_entry& entry, const ImageRe
   } else {
     const File& named = *loader.snapshot.files[path->second.file];
     file->flags = named.flags.bits;
-    file->body = TunFile{As<RegularFile>(named)->path};
+    file->body = TunFile{As<RegularFile>(named)->path, {}, false, loader.NetOf(from.ns_id())};
     for (const LateEntry& late : loader.snapshot.late) {
       if (late.file == path->second.file) file->late.push_back(late.state);
     }
@@ -59,8 +59,7 @@ Result FileLoaderOf<TunFile>::Convert(const pb::file_entry& entry, const ImageRe
   return Result::kOk;
 }
 
-void FileLoaderOf<TunFile>::CheckDevice(Loader& loader, const Seen& seen,
-                                        std::map<std::string, int>* queues) const {
+void FileLoaderOf<TunFile>::CheckDevice(Loader& loader, const Seen& seen, Queues* queues) const {
   const auto known = loader.files.find(seen.id);
   if (known == loader.files.end() || known->second.file < 0 ||
       !loader.has_descriptor[known->second.file]) {
@@ -70,41 +69,43 @@ void FileLoaderOf<TunFile>::CheckDevice(Loader& loader, const Seen& seen,
   if (!tun.device) return;
   const std::string name = Printable(tun.device->bytes), where = seen.where + ".netdev";
   const auto& root = loader.snapshot.processes.front().attributes;
-  if (root == nullptr || !root->net || root->net->external) {
+  const NetNamespace* net = root == nullptr ? nullptr : FindNet(*root, tun.net);
+  if (net == nullptr || net->external) {
     return loader.UnsupportedContainer(
         where, "the network device " + name + ", of a network namespace that is not made");
   }
-  const auto& devices = root->net->devices;
-  const auto device = std::ranges::find(devices, *tun.device, &NetDevice::name);
-  if (device == devices.end() || !device->tun) {
+  const auto device = std::ranges::find(net->devices, *tun.device, &NetDevice::name);
+  if (device == net->devices.end() || !device->tun) {
     return loader.diag.Error(where, name + " is no device of tun(4) in the network namespace");
   }
   const bool several = device->tun->flags.Has(IFF_MULTI_QUEUE);
   if (tun.detached && !several) {
     loader.diag.Error(seen.where + ".detached", name + " has no IFF_MULTI_QUEUE");
   }
-  if (++(*queues)[tun.device->bytes] > (several ? kQueuesAtMost : 1)) {
+  if (++(*queues)[{net->id, tun.device->bytes}] > (several ? kQueuesAtMost : 1)) {
     loader.diag.Error(
         where, name + " has more queues than " + std::to_string(several ? kQueuesAtMost : 1));
   }
 }
 
 void FileLoaderOf<TunFile>::Finish(Loader& loader) {
-  std::map<std::string, int> queues;
+  Queues queues;
   for (const Seen& seen : seen_) {
     if (loader.CheckSocketNamespace(seen.network, seen.where)) CheckDevice(loader, seen, &queues);
   }
   if (loader.snapshot.processes.empty()) return;
   const auto& root = loader.snapshot.processes.front().attributes;
-  if (root == nullptr || !root->net) return;
-  for (const NetDevice& device : root->net->devices) {
-    if (!device.tun || device.tun->flags.Has(IFF_PERSIST)) continue;
-    if (queues.contains(device.name.bytes)) continue;
-    loader.UnsupportedContainer(ImageSet::NameOf(ImageKindNamed("NETDEV"), root->net->id) +
-                                    ", device " + Printable(device.name.bytes),
-                                "the network device " + Printable(device.name.bytes) +
-                                    " of type TUN, which ends with its descriptor, and has none");
-  }
+  if (root == nullptr) return;
+  ForEachNet(*root, [&](const NetNamespace& net) {
+    for (const NetDevice& device : net.devices) {
+      if (!device.tun || device.tun->flags.Has(IFF_PERSIST)) continue;
+      if (queues.contains({net.id, device.name.bytes})) continue;
+      loader.UnsupportedContainer(ImageSet::NameOf(ImageKindNamed("NETDEV"), net.id) + ", device " +
+                                      Printable(device.name.bytes),
+                                  "the network device " + Printable(device.name.bytes) +
+                                      " of type TUN, which ends with its descriptor, and has none");
+    }
+  });
 }
 
 }  // namespace crgen

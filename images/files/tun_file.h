@@ -3,6 +3,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "images/files/file_loader.h"
@@ -23,8 +24,9 @@ class FileLoaderOf<TunFile> : public FileLoader {
     std::uint32_t id, network;  ///< of the file, and of its namespace
     std::string where;
   };
+  using Queues = std::map<std::pair<std::uint64_t, std::string>, int>;  ///< by namespace and device
   /// Of what is attached: whether the device is there, and takes it. Counts it in `*queues`.
-  void CheckDevice(Loader& loader, const Seen& seen, std::map<std::string, int>* queues) const;
+  void CheckDevice(Loader& loader, const Seen& seen, Queues* queues) const;
 
   std::vector<Seen> seen_;
 };

@@ -132,6 +132,7 @@ Result FileLoaderOf<UnixSocket>::Convert(const pb::file_entry& entry, const Imag
   UnixSocket body;
   body.socket_id.value = from.ino();
   body.socket_type = SocketType{from.type()};
+  body.net = loader.NetOf(from.ns_id());
   TakeDescription("usk", from, file);
   file->unsupported = UnsupportedUse(from.uflags());
   const bool known_type =
@@ -264,8 +265,16 @@ void FileLoaderOf<UnixSocket>::JoinPeer(std::size_t index, Loader& loader) {
     return;
   }
   Socket& peer = sockets_[found->second];
+  const bool is_near = body.net == peer.body.net;
   if (!(peer.body.socket_type == body.socket_type)) {
     diag.Error(socket.where + ".peer", "is of another type");
+  } else if (!is_near && peer.body.IsAbstract()) {
+    diag.Error(socket.where + ".peer", "has an abstract name in another network namespace");
+  } else if (!is_near && (peer.peer == body.socket_id.value || !peer.body.name)) {
+    // Both ends of what socketpair(2) or accept(2) gives are in one.
+    loader.UnsupportedContainer(
+        socket.where + ".peer",
+        "socket " + std::to_string(socket.peer) + ", the other end, in another network namespace");
   } else if (peer.peer == body.socket_id.value && &peer != &socket) {
     if (found->second > index) SettlePair(socket, peer, loader);
   } else if (datagram && peer.peer != 0 && &peer != &socket) {

@@ -288,7 +288,8 @@ void Loader::LoadCore(ProcessIndex index) {
   LoadMemory(index, attributes.get());
   CheckRseq(process.memory, where, attributes.get(), diag);
   LoadFs(index, attributes.get());
-  if (const auto mnt = MountNamespaceOf(index)) attributes->setns = EnteredNamespaces{mnt};
+  const EnteredNamespaces entered = {MountNamespaceOf(index), NetNamespaceOf(index)};
+  if (!(entered == EnteredNamespaces())) attributes->setns = entered;
   if (index == 0) {
     LoadClocks(attributes.get());
     LoadNamespaces(attributes.get());

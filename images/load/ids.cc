@@ -85,6 +85,8 @@ void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
       continue;  // LoadNamespaces
     } else if (!root && ns.field == "mnt_ns_id" && MountNamespaceOf(index)) {
       continue;  // LoadMounts
+    } else if (!root && ns.field == "net_ns_id" && NetNamespaceOf(index)) {
+      continue;  // LoadNet
     } else {
       UnsupportedContainer(where + "." + std::string(ns.field),
                            std::string(ns.name) + (root ? " namespace of the tree's own"
@@ -96,7 +98,7 @@ void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
 bool Loader::CheckSocketNamespace(std::uint32_t namespace_id, const std::string& where) {
   if (ids.empty()) return true;
   const std::uint32_t own = ids.front().net_ns_id();
-  if (namespace_id == 0 || own == 0 || namespace_id == own) return true;
+  if (namespace_id == 0 || own == 0 || namespace_id == own || NetOf(namespace_id)) return true;
   UnsupportedContainer(where + ".ns_id", "a socket of a network namespace that is not the root's");
   return false;
 }

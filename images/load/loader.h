@@ -188,6 +188,13 @@ struct Loader {
   void LoadSystemV(std::uint32_t id, IpcNamespace* to);
   void FinishSegments();
   void LoadNet(std::uint32_t id, Attributes* attributes);
+  void CheckNetLinks(const Attributes& attributes);
+  /// Before all else: sockets say which network namespace they are in.
+  void FindNetNamespaces();
+  /// What of `id`, which an image says of a socket, is said of it in a program.
+  Rare<std::uint64_t> NetOf(std::uint32_t id) const;
+  /// Of a process; absent: the root's.
+  std::optional<std::uint64_t> NetNamespaceOf(ProcessIndex index) const;
   void LoadMounts(std::uint32_t id, Attributes* attributes);
   /// Before all else: files say which mount they are in.
   void FindMountNamespaces();
@@ -317,6 +324,7 @@ struct Loader {
   std::vector<PathPlace> path_places;
   /// Of the tree, the root's first. One: none has to be said.
   std::vector<std::uint32_t> mount_namespaces;
+  std::vector<std::uint32_t> net_namespaces;  ///< likewise
   std::unordered_map<std::uint64_t, std::uint32_t> namespace_of_mount;  ///< where there are several
   void CheckPathPlaces();
   std::map<std::uint32_t, Remap> remaps;  // by file id

@@ -78,9 +78,7 @@ class NetworkLoader {
     if (entry.def_conf_size() != 0 || entry.all_conf_size() != 0) {
       Refuse(where + ".def_conf", "sysctls as a CRIU before 3.17 has them");
     }
-    if (entry.nsids_size() != 0) {
-      Refuse(where + ".nsids", "numbers by which network namespaces know each other");
-    }
+    TakeNumbers(entry, where);
     NetSysctls& to = net_.sysctls;
     TakeConf(entry.all_conf4(), where + ".all_conf4", &to.ipv4_all);
     TakeConf(entry.def_conf4(), where + ".def_conf4", &to.ipv4_default);
@@ -94,6 +92,30 @@ class NetworkLoader {
         entry.ipv4_sysctl_size() == 1) {
       TakeGroupRange(entry.ipv4_sysctl(0), where + ".ipv4_sysctl[0]");
     }
+  }
+
+  bool IsOfTree(std::uint32_t id) const {
+    return id == id_ || std::ranges::count(loader_.net_namespaces, id) != 0;
+  }
+
+  void TakeNumbers(const pb::netns_entry& entry, const std::string& where) {
+    std::set<std::int32_t> numbers;
+    std::set<std::uint32_t> known;
+    for (int i = 0; i < entry.nsids_size(); ++i) {
+      const pb::netns_id& from = entry.nsids(i);
+      const std::string at = where + ".nsids[" + std::to_string(i) + "]";
+      if (!IsOfTree(from.target_ns_id())) {
+        Refuse(at, "a number by which it knows a network namespace that is not the tree's");
+      } else if (from.netnsid_value() < 0) {
+        diag_.Error(at + ".netnsid_value", "is below 0");
+      } else if (!numbers.insert(from.netnsid_value()).second ||
+                 !known.insert(from.target_ns_id()).second) {
+        diag_.Error(at, "stands twice");
+      } else {
+        net_.nsids.push_back({from.target_ns_id(), from.netnsid_value()});
+      }
+    }
+    std::ranges::sort(net_.nsids, {}, &NetNumber::number);
   }
 
   bool IsKnownCount(int count, std::size_t known, const std::string& where) {
@@ -239,10 +261,13 @@ class NetworkLoader {
     const bool has_link = device->type == kVethDevice || device->type == kMacvlanDevice;
     if (has_link && entry.has_peer_nsid()) {
       device->link = entry.peer_ifindex();
-      if (entry.peer_nsid() != id_) {
+      if (entry.peer_nsid() != id_ && IsOfTree(entry.peer_nsid()) && device->type == kVethDevice) {
+        device->link_net = entry.peer_nsid();
+      } else if (entry.peer_nsid() != id_) {
         Refuse(where + ".peer_nsid",
-               "a device whose other end is in another network namespace of "
-               "the tree");
+               device->type == kVethDevice
+                   ? "a device whose other end is in another network namespace of the tree"
+                   : "a device on one in another network namespace of the tree");
       }
     }
     if (device->type != kMacvlanDevice) return;
@@ -300,7 +325,7 @@ class NetworkLoader {
           diag_.Error(where, "master " + std::to_string(*device.master) + " is no bridge");
         }
       }
-      if (!device.link) continue;
+      if (!device.link || device.link_net) continue;
       const NetDevice* other = found(*device.link);
       const bool is_there = device.type == kVethDevice
                                 ? other != nullptr && other->type == kVethDevice &&
@@ -349,28 +374,100 @@ class NetworkLoader {
 
 }  // namespace
 
-/// Without an image it is empty (--empty-ns of CRIU).
-void Loader::LoadNet(std::uint32_t id, Attributes* attributes) {
+/// Without an image it is empty (--empty-ns of CRIU). nullopt: reported.
+static std::optional<NetNamespace> LoadOne(Loader& loader, std::uint32_t id, bool is_own) {
   const ImageKind& kind = ImageKindNamed("NETNS");
   pb::netns_entry entry;
-  if (!images.Has(kind, id)) {
-    attributes->net = NetworkLoader(*this, id).LoadEmpty();
-    return;
-  }
-  if (Failed(images.ReadSingle(kind, id, &entry, diag))) return;
+  if (!loader.images.Has(kind, id)) return NetworkLoader(loader, id).LoadEmpty();
+  if (Failed(loader.images.ReadSingle(kind, id, &entry, loader.diag))) return std::nullopt;
   const std::string where = ImageSet::NameOf(kind, id) + "[0]";
   if (!entry.has_ext_key()) {
-    attributes->net = NetworkLoader(*this, id).Load(entry, where);
-    if (attributes->net) TakeNetworkLock(*this);
-    return;
+    std::optional<NetNamespace> net = NetworkLoader(loader, id).Load(entry, where);
+    if (net && is_own) TakeNetworkLock(loader);
+    return net;
   }
-  for (const NetImageRow& row : kNetImages) images.Use(ImageKindNamed(row.kind), id);
-  images.Use(ImageKindNamed("NETDEV"), id);
+  for (const NetImageRow& row : kNetImages) loader.images.Use(ImageKindNamed(row.kind), id);
+  loader.images.Use(ImageKindNamed("NETDEV"), id);
   if (entry.ext_key().empty()) {
-    diag.Error(where + ".ext_key", "is empty");
+    loader.diag.Error(where + ".ext_key", "is empty");
+    return std::nullopt;
+  }
+  if (!is_own) {
+    loader.UnsupportedContainer(where + ".ext_key",
+                                "a further network namespace that the caller of a restore has");
+    return std::nullopt;
+  }
+  return NetNamespace{id, Text{entry.ext_key()}};
+}
+
+void Loader::LoadNet(std::uint32_t id, Attributes* attributes) {
+  std::optional<NetNamespace> own = LoadOne(*this, id, true);
+  const bool known = own.has_value();
+  if (known) attributes->net = std::move(*own);
+  for (const std::uint32_t further : net_namespaces) {
+    if (further == id) continue;
+    std::optional<NetNamespace> net = LoadOne(*this, further, false);
+    if (net && known) attributes->further_nets.push_back(std::move(*net));
+  }
+  if (!known || attributes->further_nets.size() + 1 < net_namespaces.size()) return;
+  CheckNetLinks(*attributes);
+}
+
+/// Both ends of what lies in two of the tree's.
+void Loader::CheckNetLinks(const Attributes& attributes) {
+  std::map<std::pair<std::uint64_t, std::uint32_t>, const NetDevice*> devices;
+  ForEachNet(attributes, [&](const NetNamespace& net) {
+    for (const NetDevice& device : net.devices) devices[{net.id, device.ifindex}] = &device;
+  });
+  ForEachNet(attributes, [&](const NetNamespace& net) {
+    for (const NetDevice& device : net.devices) {
+      if (!device.link_net) continue;
+      const auto other = devices.find({*device.link_net, *device.link});
+      if (other != devices.end() && other->second->type == kVethDevice &&
+          other->second->link == device.ifindex && other->second->link_net == net.id) {
+        continue;
+      }
+      diag.Error(ImageSet::NameOf(ImageKindNamed("NETDEV"), net.id) + ", device " +
+                     Printable(device.name.bytes),
+                 "peer_ifindex " + std::to_string(*device.link) + " of network namespace " +
+                     std::to_string(*device.link_net) + " is not its other end");
+    }
+  });
+}
+
+void Loader::FindNetNamespaces() {
+  const ImageKind &kind = ImageKindNamed("NETNS"), &task = ImageKindNamed("IDS");
+  if (options.caller_namespaces || snapshot.tree.nodes.empty()) return;
+  std::vector<std::uint32_t> found;
+  for (const ImageSet::Image& image : images.images()) {
+    if (image.kind == &kind) found.push_back(static_cast<std::uint32_t>(image.number));
+  }
+  if (found.size() < 2 || found.size() > kNetNamespacesAtMost) return;
+  Diagnostics reported_later;
+  pb::task_kobj_ids_entry entry;
+  const auto pid = static_cast<std::uint64_t>(snapshot.tree.nodes.front().pid);
+  if (!images.Has(task, pid) || Failed(images.ReadSingle(task, pid, &entry, reported_later))) {
     return;
   }
-  attributes->net = NetNamespace{id, Text{entry.ext_key()}};
+  const std::uint32_t own = entry.net_ns_id();
+  if (!inventory.has_root_ids() || inventory.root_ids().net_ns_id() == own) return;
+  if (std::erase(found, own) != 1) return;
+  std::ranges::sort(found);
+  net_namespaces = {own};
+  net_namespaces.insert(net_namespaces.end(), found.begin(), found.end());
+}
+
+Rare<std::uint64_t> Loader::NetOf(std::uint32_t id) const {
+  if (id == 0 && !net_namespaces.empty()) return net_namespaces.front();
+  if (std::ranges::count(net_namespaces, id) == 0) return {};
+  return id;
+}
+
+std::optional<std::uint64_t> Loader::NetNamespaceOf(ProcessIndex index) const {
+  if (net_namespaces.empty()) return {};
+  const std::uint32_t id = ids[index].net_ns_id();
+  if (id == net_namespaces.front() || !NetOf(id)) return {};
+  return id;
 }
 
 }  // namespace crgen

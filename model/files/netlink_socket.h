@@ -28,6 +28,7 @@ struct NetlinkSocket {
   NetlinkState state;
   std::optional<NetlinkDestination> destination;  ///< of a connected one
   Seldom<SocketOptions> options;
+  Rare<std::uint64_t> net;  ///< as InetSocket::net
   friend bool operator==(const NetlinkSocket&, const NetlinkSocket&) = default;
 };
 

@@ -62,6 +62,7 @@ struct PacketSocket {
   PacketRings rings;
   std::optional<Hex> fanout;  ///< as PACKET_FANOUT takes it: type and flags, and 16 bits of id
   Seldom<SocketOptions> options;
+  Rare<std::uint64_t> net;  ///< as InetSocket::net
   friend bool operator==(const PacketSocket&, const PacketSocket&) = default;
 };
 

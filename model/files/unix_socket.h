@@ -42,6 +42,7 @@ struct UnixSocket {
   std::optional<Shutdown> shutdown_before;  ///< before it was connected: its peer knows nothing
   std::optional<FilePermissions> permissions;  ///< of the socket file
   Rare<Text> peer_name;                        ///< `external`: the name that it is connected to
+  Rare<std::uint64_t> net;                     ///< as InetSocket::net
 
   bool IsAbstract() const { return name && !name->bytes.empty() && name->bytes.front() == '\0'; }
   /// Whether a file has the name.

@@ -184,6 +184,13 @@ void Executor::Execute() {
       Must("setns(CLONE_NEWNS)", __NR_setns, MountNamespaceFd(setup, op->enter_mounts.space),
            CLONE_NEWNS);
       return;
+    case OpKind::kEnterNet: {
+      const long net = Must("open of a network namespace", __NR_openat, setup->service_fd,
+                            op->enter_net.name, O_RDONLY | O_CLOEXEC, 0);
+      Must("setns(CLONE_NEWNET)", __NR_setns, net, CLONE_NEWNET);
+      Must("close", __NR_close, net);
+      return;
+    }
     case OpKind::kTakeIds:
       return TakeIds(*this);
     case OpKind::kSend:

@@ -20,6 +20,7 @@
 #include "model/files/late.h"
 #include "preflight/host_files.h"
 #include "restorer/arena.h"
+#include "restorer/net_spaces.h"
 #include "restorer/outside_ids.h"
 #include "restorer/script.h"
 #include "restorer/terminals.h"
@@ -95,7 +96,8 @@ struct Services {
   bool time_namespace = true;             ///< `time` is obeyed
   bool tcp_close = false;                 ///< connections come back closed
   bool timed = false;                     ///< steps say when they are done
-  const NetNamespace* network = nullptr;  ///< what is made in it; null: nothing, by the plan
+  const Attributes* networks = nullptr;   ///< with those that are made; null: none, by the plan
+  NetDescriptors nets;                    ///< of all, if there are several
   NameRecord* names = nullptr;            ///< of those that are there for a moment
 };
 

@@ -5,7 +5,8 @@
 
 namespace crgen::restorer {
 
-/// By the process itself: that of the supervisor may be another one.
+/// By the process itself, which enters it for that if it is another one than its own: that of the
+/// supervisor may be another one.
 template <>
 struct FileRestorer<NamespaceFile> : PlainRestorer<NamespaceFile> {
   static void Compile(const NamespaceFile& body, OpenContext& context) {

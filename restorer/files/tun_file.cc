@@ -13,7 +13,7 @@ void FileRestorer<TunFile>::Compile(const TunFile& tun, OpenContext& context) {
   file.path = tun.path;
   FileRestorer<RegularFile>::Compile(file, context);
   if (!tun.device) return;
-  const auto& devices = context.services.network->devices;
+  const auto& devices = FindNet(*context.services.networks, tun.net)->devices;
   const TunLink& link = *std::ranges::find(devices, *tun.device, &NetDevice::name)->tun;
   const std::uint64_t flags = link.flags.bits & ~std::uint64_t{IFF_PERSIST};
   auto* attach = context.arena.New<TunOp>();

@@ -32,7 +32,7 @@ Attributes TwoNamespaces() {
 }
 Attributes Entering(std::optional<std::uint64_t> mnt) {
   Attributes attributes;
-  attributes.setns = EnteredNamespaces{mnt};
+  attributes.setns = EnteredNamespaces{mnt, {}};
   return attributes;
 }
 std::shared_ptr<const File> FileIn(std::uint64_t id, std::uint64_t mount, const std::string& path) {

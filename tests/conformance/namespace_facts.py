@@ -21,11 +21,47 @@ class Seen:
         """Whether it is in those of the caller."""
         return self._read("cgroup").splitlines() == world.cgroups_of_caller()
 
-    def interfaces(self, wanted):
+    def networks(self, wanted):
+        """By descriptor (of a network namespace, a socket, or tun(4)), or "own": the first process of the plan that is
+        in that network namespace; 0: none."""
+        first = {}
+        for pid, number in self.numbers.items():
+            inode = os.stat("/proc/%d/ns/net" % pid).st_ino
+            first[inode] = min(number, first.get(inode, number))
+        found = {}
+        for what in wanted:
+            net = self._network_of(what)
+            found[what] = first.get(os.fstat(net).st_ino, 0)
+            os.close(net)
+        return found
+
+    def _network_of(self, what):
+        if what == "own":
+            return os.open("/proc/%d/ns/net" % self.pid, os.O_RDONLY)
+        copy = kernel.copy_of_descriptor(self.pid, int(what))
+        if self._link("fd/" + what).startswith("net:["):
+            return copy
+        net = fcntl.ioctl(copy, 0x894c)  # SIOCGSKNS
+        os.close(copy)
+        return net
+
+    def interfaces_of(self, wanted):
+        """Likewise by descriptor, what `interfaces` says of its network namespace."""
+        found = {}
+        for what, rows in wanted.items():
+            net = self._network_of(what)
+            found[what] = self.interfaces(rows, "/proc/%d/fd/%d" % (os.getpid(), net))
+            os.close(net)
+        return found
+
+    def interfaces(self, wanted, place=None):
         """By name: number, MTU, whether it is up, the address where one is wanted, the other end, the bridge."""
-        command = ["nsenter", "--net=/proc/%d/ns/net" % self.pid, "ip", "-json", "link"]
+        place = place or "/proc/%d/ns/net" % self.pid
+        command = ["nsenter", "--net=" + place, "ip", "-json", "link"]
         found = {}
         for it in json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout):
+            if "link_netnsid" in it:
+                it["link"] = "%d in %d" % (it["link_index"], it["link_netnsid"])
             text = "%d mtu %d %s" % (it["ifindex"], it["mtu"], "up" if "UP" in it["flags"] else "down")
             if it.get("address", "none") in wanted.get(it["ifname"], ""):
                 text += " " + it["address"]
@@ -34,7 +70,7 @@ class Seen:
         for it in found.values():
             for key, word in (("link", "link"), ("master", "master")):
                 if key in it:
-                    it["text"] += " %s %d" % (word, numbers[it[key]])
+                    it["text"] += " %s %s" % (word, numbers.get(it[key], it[key]))
         return {name: found[name]["text"] if name in found else None for name in {**wanted, **found}}
 
     def tun(self, wanted):

@@ -71,6 +71,7 @@ const Program kPrograms[] = {
     {"user_namespace"},
     {"network", true, false, false, false, false, true},
     {"tun", true, false, false, false, false, true},
+    {"net_namespaces", true, false, false, false, false, true},
     // CRIU wants a root that is a mount point.
     {"namespaces", false, false, false, false, true},
     {"mount_namespaces", false, false, false, false, true},

@@ -91,6 +91,40 @@ inline std::vector<Damage> DamagesOfNamespaces() {
                      std::erase_if(net["devices"].get_ref<json::array_t&>(),
                                    [](const json& device) { return device["type"] == "TUN"; });
                    })},
+      {"net_namespaces", "nobody goes back",
+       [](json& plan) {
+         for (json& command : plan) {
+           if (!command.contains("attributes")) continue;
+           json& attributes = command["attributes"];
+           if (attributes.contains("setns") && attributes["setns"].empty())
+             attributes.erase("setns");
+         }
+       }},
+      {"net_namespaces", "a socket of another one",
+       [](json& plan) {
+         const json other = plan[1]["attributes"]["further_nets"][0]["id"];
+         for (json& command : plan) {
+           if (!command.contains("file") || command["file"]["type"] != "UNIXSK") continue;
+           if (command["file"].contains("name")) continue;
+           command["file"]["net"] = other;
+           if (command.contains("peer")) command["peer"]["file"]["net"] = other;
+         }
+       }},
+      {"net_namespaces", "a descriptor of another one",
+       [](json& plan) {
+         for (json& command : plan) {
+           if (!command.contains("file") || command["file"]["type"] != "NS") continue;
+           command["file"]["namespace_id"] = plan[1]["attributes"]["net"]["id"];
+         }
+       }},
+      {"net_namespaces", "other numbers",
+       InAttribute("net", [](json& net) { Add(50, net["nsids"].back()["number"]); })},
+      {"net_namespaces", "another sysctl",
+       [](json& plan) {
+         for (json& net : plan[1]["attributes"]["further_nets"]) {
+           Add(1, net["sysctls"]["max_dgram_qlen"]);
+         }
+       }},
       {"tun", "no device",
        InFiles("TUNF",
                [](json& file) {

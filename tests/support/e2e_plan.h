@@ -123,21 +123,37 @@ class PlanNormalizer {
     }
   }
 
+  /// Images, too: their names have the number, and they have counters.
+  void EraseNet(nlohmann::json& net) {
+    Renumber(net, "id", nets_);
+    for (const char* list : {"nsids", "devices"}) {
+      if (!net.contains(list)) continue;
+      for (nlohmann::json& entry : net[list]) {
+        Renumber(entry, "net", nets_);
+        Renumber(entry, "link_net", nets_);
+      }
+    }
+    for (nlohmann::json& member : net) {
+      if (!member.is_object()) continue;
+      member.erase("image");
+      member.erase("bytes");
+    }
+  }
+
   /// Numbers that are the kernel's, in the order in which they appear; archives.
   void EraseNamespaces(nlohmann::json& attributes) {
-    for (const char* kind : {"uts", "ipc", "net"}) {
+    for (const char* kind : {"uts", "ipc"}) {
       if (attributes.contains(kind)) attributes[kind].erase("id");
     }
     if (attributes.contains("ipc")) EraseSources(attributes["ipc"]);
-    if (attributes.contains("net")) {
-      // Their names have the number, and they have counters.
-      for (nlohmann::json& member : attributes["net"]) {
-        if (!member.is_object()) continue;
-        member.erase("image");
-        member.erase("bytes");
-      }
+    if (attributes.contains("net")) EraseNet(attributes["net"]);
+    if (attributes.contains("further_nets")) {
+      for (nlohmann::json& net : attributes["further_nets"]) EraseNet(net);
     }
-    if (attributes.contains("setns")) Renumber(attributes["setns"], "mnt", spaces_);
+    if (attributes.contains("setns")) {
+      Renumber(attributes["setns"], "mnt", spaces_);
+      Renumber(attributes["setns"], "net", nets_);
+    }
     if (attributes.contains("mm")) Renumber(attributes["mm"], "exe_mount", mounts_);
     if (!attributes.contains("mounts")) return;
     Numbers superblocks;
@@ -160,6 +176,10 @@ class PlanNormalizer {
     command.erase("source");
     for (nlohmann::json* file : FilesOf(command)) {
       Renumber(*file, "mount", mounts_);
+      Renumber(*file, "net", nets_);
+      if ((*file)["type"] == "NS" && (*file)["namespace"] == "net") {
+        Renumber(*file, "namespace_id", nets_);
+      }
       if (file->contains("data")) (*file)["data"].erase("offset");
     }
     if (command.contains("file")) EraseProgress(command["file"]);
@@ -282,6 +302,7 @@ class PlanNormalizer {
   std::set<std::pair<std::int64_t, std::uint64_t>> rseq_pages_;  ///< pid, number of the page
   Numbers files_, inodes_, pipes_, fifos_, sockets_, dead_, shared_, unlinked_;
   Numbers mounts_, spaces_;
+  Numbers nets_;
 };
 
 /// What is different in the first command in which the plans differ, or "".
