@@ -59,6 +59,23 @@ class PreflightFilesTest : public RestorerTest {
 };
 
 /// No image says below which root a name was bound; the file that the dumped socket has left does.
+TEST_F(PreflightFilesTest, NamesEachFileOfAMissingFolder) {
+  Plan plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  const std::string names[] = {"/none/a", "/none/b", "/none/below/c", "/d", "/none/a"};
+  for (int fd = 0; fd < 5; ++fd) OpenIn(plan, Pid(0), fd, folder_ + names[fd]);
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan);
+  EXPECT_EQ(outcome.status, 3);
+  for (const std::string& name : names) {
+    const std::string message = folder_ + name + ": No such file or directory";
+    const std::size_t at = outcome.errors.find(message);
+    ASSERT_NE(at, std::string::npos) << message << "\n" << outcome.errors;
+    EXPECT_EQ(outcome.errors.find(message, at + 1), std::string::npos) << outcome.errors;
+  }
+}
+
 TEST_F(PreflightFilesTest, SocketsThatWereBoundBelowAnotherRoot) {
   const std::string jail = folder_ + "/jail", name = folder_ + "/name";
   std::filesystem::create_directories(jail + folder_);
