@@ -51,7 +51,7 @@ constexpr ImageKind kKinds[] = {
     {"IPCNS_SHM", "ipcns-shm-#.img", 0x46283044, "ipc_shm_entry", "ipc_shm_entry", kUnlisted, kPlanned, "SET_ATTR ipc: `shm`; one of huge pages is refused by name"},
     {"IPCNS_MSG", "ipcns-msg-#.img", 0x55453737, "ipc_msg_entry", "ipc_msg_entry", kUnlisted, kPlanned, "SET_ATTR ipc: `msg`"},
     {"IPCNS_SEM", "ipcns-sem-#.img", 0x59573019, "ipc_sem_entry", "ipc_sem_entry", kUnlisted, kPlanned, "SET_ATTR ipc: `sem`"},
-    {"NETNS", "netns-#.img", 0x55933752, "netns_entry", "", kNone, kPlanned, "SET_ATTR net: one that the caller of a restore has, an empty one, or its sysctls"},
+    {"NETNS", "netns-#.img", 0x55933752, "netns_entry", "", kNone, kPlanned, "SET_ATTR net, further_nets: one that the caller of a restore has, an empty one, or its sysctls and numbers (`nsids`)"},
     {"NETDEV", "netdev-#.img", 0x57373951, "net_device_entry", "net_device_entry", kNone, kPlanned, "SET_ATTR net: `devices`; of types that no command makes refused by name"},
     {"IFADDR", "ifaddr-#.img", 0, "", "", kSaved, kPlanned, "SET_ATTR net: `addresses`"},
     {"ROUTE", "route-#.img", 0, "", "", kSaved, kPlanned, "SET_ATTR net: `routes`"},

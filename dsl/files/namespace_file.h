@@ -8,13 +8,13 @@ namespace crgen {
 
 template <>
 struct Describe<NamespaceFile> {
-  static constexpr auto kFields =
-      std::tuple{Required("namespace", &NamespaceFile::type,
-                          "of that kind, the one of the process that opens it, or what "
-                          "`namespace_id` says: /proc/self/ns"),
-                 Optional("namespace_id", &NamespaceFile::id,
-                          "the `id` of the `uts`, `ipc`, `net` or one of `further_nets` by which the "
-                          "tree has it; absent: there is none")};
+  static constexpr auto kFields = std::tuple{
+      Required("namespace", &NamespaceFile::type,
+               "of that kind, the one of the process that opens it, or what "
+               "`namespace_id` says: /proc/self/ns"),
+      Optional("namespace_id", &NamespaceFile::id,
+               "the `id` of the `uts`, `ipc`, `net` or one of `further_nets` by which the "
+               "tree has it; absent: there is none")};
 };
 
 }  // namespace crgen

@@ -11,7 +11,8 @@ struct Describe<TunFile> {
   static constexpr auto kFields = std::tuple{
       Required("path", &TunFile::path, "absolute"),
       Optional("device", &TunFile::device,
-               "the name of a TUN of its network namespace, which the description is attached to; absent: to none"),
+               "the name of a TUN of its network namespace, which the description is attached to; "
+               "absent: to none"),
       Optional("detached", &TunFile::detached,
                "its queue is out of use (IFF_DETACH_QUEUE), for which the device has "
                "IFF_MULTI_QUEUE"),

@@ -324,7 +324,7 @@ struct Loader {
   std::vector<PathPlace> path_places;
   /// Of the tree, the root's first. One: none has to be said.
   std::vector<std::uint32_t> mount_namespaces;
-  std::vector<std::uint32_t> net_namespaces;  ///< likewise
+  std::vector<std::uint32_t> net_namespaces;                            ///< likewise
   std::unordered_map<std::uint64_t, std::uint32_t> namespace_of_mount;  ///< where there are several
   void CheckPathPlaces();
   std::map<std::uint32_t, Remap> remaps;  // by file id

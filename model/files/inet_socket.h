@@ -98,7 +98,7 @@ struct InetSocket {
   Seldom<SocketOptions> options;
   Seldom<IpOptions> ip;
   TcpOptions tcp;
-  Rare<TcpStream> stream;    ///< of a connection
+  Rare<TcpStream> stream;   ///< of a connection
   Rare<std::uint64_t> net;  ///< the network namespace that it is in; absent: that of who opens it
   friend bool operator==(const InetSocket&, const InetSocket&) = default;
 };

@@ -91,14 +91,14 @@ struct Services {
   bool own_mounts = false;              ///< the tree's paths are in a namespace of its own
   std::map<std::optional<std::uint64_t>, std::int32_t> spaces;  ///< mount namespaces: numbers
   std::map<std::uint64_t, std::int32_t> space_of;               ///< likewise by mount
-  TreePaths paths;                        ///< where its paths lead before that is there
-  Pid helper_tid = 0;                     ///< for helpers that load pages
-  bool time_namespace = true;             ///< `time` is obeyed
-  bool tcp_close = false;                 ///< connections come back closed
-  bool timed = false;                     ///< steps say when they are done
-  const Attributes* networks = nullptr;   ///< with those that are made; null: none, by the plan
-  NetDescriptors nets;                    ///< of all, if there are several
-  NameRecord* names = nullptr;            ///< of those that are there for a moment
+  TreePaths paths;                       ///< where its paths lead before that is there
+  Pid helper_tid = 0;                    ///< for helpers that load pages
+  bool time_namespace = true;            ///< `time` is obeyed
+  bool tcp_close = false;                ///< connections come back closed
+  bool timed = false;                    ///< steps say when they are done
+  const Attributes* networks = nullptr;  ///< with those that are made; null: none, by the plan
+  NetDescriptors nets;                   ///< of all, if there are several
+  NameRecord* names = nullptr;           ///< of those that are there for a moment
 };
 
 /// What a process opens below the service directory to open a file once more.
