@@ -110,13 +110,15 @@ std::function<ExitCode()> AddCheck(CLI::App& app) {
       ->required();
   auto* policy =
       app.add_option("--policy", arguments->policy,
-                     "What is allowed (`crgen schema --policy`); without it, nothing is judged");
+                     "What is allowed (`crgen schema --policy`); without it, nothing is judged")
+          ->type_name("FILE");
   app.add_flag("--derive", arguments->derive, "Print the policy that allows just this")
       ->excludes(policy);
   auto* host = app.add_flag("--host", arguments->host,
                             "Also what this machine's files are: setuid, changed, writable by all");
   app.add_option("--root", arguments->root,
                  "With --host: the root file system, if the tree has one of its own")
+      ->type_name("DIR")
       ->needs(host);
   app.add_flag("--json", arguments->json, "Print it for machines");
   app.footer(

@@ -48,6 +48,7 @@ std::function<ExitCode()> AddCore(CLI::App& app) {
   app.add_option("--pid", arguments->pid, "The process; its threads are in the file too")
       ->required();
   app.add_option("-o,--output", arguments->output, "Where the core file goes")
+      ->type_name("FILE")
       ->required()
       ->check(IsFileName);
   app.footer(

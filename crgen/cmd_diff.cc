@@ -210,6 +210,7 @@ std::function<ExitCode()> AddDiff(CLI::App& app) {
       ->needs(meaning);
   app.add_option("--images", arguments->images,
                  "The dump that a plan is of, for the content of its pages; again for B's")
+      ->type_name("DIR")
       ->expected(1);
   app.add_option("--pid", arguments->pid, "Only of this process");
   app.add_flag("--json", arguments->json, "Print it for machines");

@@ -45,6 +45,7 @@ std::function<ExitCode()> AddHostFacts(CLI::App& app) {
                  "A dump (folder or archive), or a restore program (-: stdin): also the files, "
                  "sockets, terminals and so on that it names");
   app.add_option("-o,--output", arguments->output, "Into that file, whole or not at all")
+      ->type_name("FILE")
       ->check(IsFileName);
   app.footer(
       "As this user meets it: run it as who shall restore. It has the names of all processes.\n\n"

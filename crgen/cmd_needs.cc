@@ -64,10 +64,13 @@ std::function<ExitCode()> AddNeeds(CLI::App& app) {
   app.description("Print what the caller of a restore has to give, and the command line for it");
   app.add_option("DUMP", arguments->dump, "What `crgen generate` takes: a folder or an archive")
       ->required();
-  app.add_option("--plan", arguments->plan, "The plan, in the command line")->capture_default_str();
+  app.add_option("--plan", arguments->plan, "The plan, in the command line")
+      ->type_name("FILE")
+      ->capture_default_str();
   app.add_option("--images", arguments->images,
                  "The folder of images, in the command line: of an archive where `--extract` puts "
-                 "them");
+                 "them")
+      ->type_name("DIR");
   app.add_flag("--partial", arguments->partial, "Of a plan that `crgen --partial` prints");
   app.add_option("--namespaces", arguments->namespaces, "\"caller\": as of `crgen generate`")
       ->check(CLI::IsMember({"caller"}));

@@ -74,6 +74,7 @@ std::function<ExitCode()> AddReport(CLI::App& app) {
   app.description("Write all that is in a dump as one page for a browser");
   app.add_option("DUMP", arguments->dump, "A dump: a folder, or an archive")->required();
   app.add_option("-o,--output", arguments->output, "Where the page goes")
+      ->type_name("FILE")
       ->required()
       ->check(IsFileName);
   app.footer(

@@ -57,9 +57,11 @@ std::function<ExitCode()> AddWhy(CLI::App& app) {
   auto* facts = app.add_option(
       "--host-facts", arguments->facts,
       "Ask not this host, but the one that has written that file: `crgen host-facts`");
+  facts->type_name("FILE");
   app.add_option(
          "--root", arguments->root,
          "The root file system, if the tree has one of its own: its files are looked at there")
+      ->type_name("DIR")
       ->excludes(facts);
   app.add_flag("--json", arguments->json, "Print it for machines");
   app.footer(

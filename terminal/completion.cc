@@ -7,6 +7,8 @@
 namespace crgen {
 namespace {
 
+constexpr const char* kUnnamedCommand = "generate";  // `crgen DUMP`
+
 /// An option as shells see it.
 struct Word {
   std::vector<std::string> names;  ///< "-o", "--output"
@@ -58,10 +60,14 @@ std::string Quoted(const std::string& text, bool is_fish = false) {
   return out + "'";
 }
 
-/// The program, then its subcommands; each with what is completed behind it.
+/// The program, or its subcommands, first the one that is meant where none is named.
 std::vector<const CLI::App*> CommandsOf(const CLI::App& app) {
   std::vector<const CLI::App*> commands = app.get_subcommands({});
-  if (commands.empty()) commands.push_back(&app);
+  if (commands.empty()) return {&app};
+  const auto meant = std::find_if(commands.begin(), commands.end(), [](const CLI::App* command) {
+    return command->get_name() == kUnnamedCommand;
+  });
+  if (meant != commands.end()) std::rotate(commands.begin(), meant, meant + 1);
   return commands;
 }
 

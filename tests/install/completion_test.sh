@@ -34,6 +34,16 @@ for command in $commands; do
       fail "bash does not complete $option of $command"
   done
 done
+for option in $("$crgen" generate --help | names); do
+  [[ $(complete_with crgen dump/ "$option") == *" $option "* ]] || fail "bash does not complete $option of a dump"
+done
+[[ $(complete_with crgen dump/ --svg) != *--svg* ]] || fail "bash completes what only show takes"
+# What takes a file or a folder says so, in every shell.
+for option in "check --policy" "check --root" "why --root" "why --host-facts" "diff --images" \
+  "needs --plan" "needs --images" "core --output" "report --output" "host-facts --output"; do
+  "$crgen" "${option% *}" --help | grep -q -e "${option#* } \(FILE\|DIR\)" ||
+    fail "$option takes neither a file nor a folder"
+done
 for option in $("$crrestore" --help | names); do
   [[ $(complete_with crrestore "$option") == *" $option "* ]] || fail "bash does not complete $option"
 done
@@ -42,6 +52,11 @@ done
 if command -v fish > /dev/null; then
   answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen tree --prog'")
   [[ $answer == --program* ]] || fail "fish completes --prog to \"$answer\""
+  answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen dump/ --pret'")
+  [[ $answer == --pretty* ]] || fail "fish completes --pret of a dump to \"$answer\""
+  : > "$work/policy.json"
+  answer=$(fish -c "source $work/crgen.fish; cd $work; complete -C 'crgen check --policy poli'")
+  [[ $answer == policy.json* ]] || fail "fish completes a policy to \"$answer\""
   answer=$(fish -c "source $work/crrestore.fish; complete -C 'crrestore plan --pidf'")
   [[ $answer == --pidfile* ]] || fail "fish completes --pidf to \"$answer\""
 fi
