@@ -8,7 +8,7 @@
 #include <set>
 
 #include "tests/support/helper_process.h"
-#include "tests/support/restorer_support.h"
+#include "tests/support/terminal_plans.h"
 
 namespace crgen::test {
 namespace {
@@ -140,9 +140,13 @@ TEST_F(RestorerLocksTest, SetsThemOnPipesSocketsAndTerminals) {
                 {"state", "connected"},
                 {"flags", {"O_RDWR"}}};
   };
-  const auto tty = [](const char* driver) {
-    return Json{
-        {"type", "TTY"}, {"tty_id", 90}, {"index", 90}, {"driver", driver}, {"flags", {"O_RDWR"}}};
+  const int index = FreeIndex() + 200;  // far from those of tests that run meanwhile
+  const auto tty = [&](const char* driver) {
+    return Json{{"type", "TTY"},
+                {"tty_id", 90},
+                {"index", index},
+                {"driver", driver},
+                {"flags", {"O_RDWR"}}};
   };
   open(3, end("O_RDONLY"), end("O_WRONLY"));
   open(5, socket(1), socket(2));
