@@ -8,6 +8,15 @@ namespace {
 
 /// What would spoil the file.
 constexpr std::uint64_t kCreating = O_CREAT | O_EXCL | O_TRUNC;
+constexpr std::uint64_t kBesidePath = O_PATH | O_DIRECTORY | O_NOFOLLOW;
+
+std::uint64_t Unnamed(OpenFlags flags) {
+  std::uint64_t bits = flags.bits;
+  for (const FlagName& row : OpenFlagKind::Names()) {
+    if ((flags.bits & row.mask) == row.value) bits &= ~row.mask;
+  }
+  return bits;
+}
 
 }  // namespace
 
@@ -20,6 +29,12 @@ std::optional<Refusal> RefusedFlags(OpenFlags flags) {
   }
   if (flags.Has(O_CLOEXEC)) {
     return Refusal{"EINVAL", "O_CLOEXEC is the descriptor's: `cloexec` says it"};
+  }
+  if (Unnamed(flags) != 0) {
+    return Refusal{"EINVAL", "the flags have bits without a name, which open(2) drops"};
+  }
+  if (flags.Has(O_PATH) && (flags.bits & ~kBesidePath) != 0) {
+    return Refusal{"EINVAL", "open(2) drops all flags beside O_PATH but O_DIRECTORY and O_NOFOLLOW"};
   }
   return std::nullopt;
 }

@@ -17,6 +17,19 @@
 #include "model/proc_path.h"
 
 namespace crgen::check {
+namespace {
+
+/// By who opens it, below its own root: for the others the restorer has a descriptor of the place.
+bool IsLookedUp(const File& file) {
+  if (const auto* socket = As<UnixSocket>(file)) {
+    return socket->HasFile() && !file.external && !socket->accept_from && !socket->name_root &&
+           !socket->mount;
+  }
+  return As<RegularFile>(file) != nullptr || As<Fifo>(file) != nullptr ||
+         (As<TunFile>(file) != nullptr && !file.external);
+}
+
+}  // namespace
 
 bool Kernel::CheckNewSlot(Fd fd) {
   if (fd < 0 || fd >= kFdLimit) {
@@ -52,8 +65,9 @@ bool Kernel::CheckNewFile(const std::shared_ptr<const File>& file) {
           *file, [&](const auto& rules, const auto& body) { return rules.Check(*file, body); }))) {
     return false;
   }
+  if (IsLookedUp(*file) && !CheckLookup()) return false;
   const RegularFile* regular = As<RegularFile>(*file);
-  return regular == nullptr || (CheckLookup() && CheckProcFile(regular->path.bytes));
+  return regular == nullptr || CheckProcFile(regular->path.bytes);
 }
 
 /// proc(5): /proc/PID is there only while the process is, /proc/PID/task/TID while the thread is.

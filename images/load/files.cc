@@ -14,6 +14,9 @@ namespace {
 /// do_dentry_open() takes them off.
 constexpr std::uint64_t kOpeningOnly = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
 
+/// O_PATH_FLAGS: what is left beside it.
+constexpr std::uint64_t kBesidePath = O_PATH | O_DIRECTORY | O_NOFOLLOW;
+
 /// Whoever can own a description, by the number that F_SETOWN_EX takes.
 PossibleOwners OwnersOf(const TreeSnapshot& tree) {
   PossibleOwners owners;
@@ -138,8 +141,10 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
     return;
   } else {
     CheckDescription(file, Place(at, diag, file.field));
+    file.flags &= ~UnknownBits<OpenFlagKind>(file.flags);  // told
   }
-  if ((file.flags & kOpeningOnly) != 0) {
+  const bool only_path = (file.flags & O_PATH) != 0;
+  if ((file.flags & kOpeningOnly) != 0 || (only_path && (file.flags & ~kBesidePath) != 0)) {
     diag.Error(at.Where(),
                "flags " + HexText(file.flags) + " hold some that no open description has");
     return;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes of the checker: every rule kept and broken.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sched.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 
@@ -308,7 +310,23 @@ TEST(CheckProcesses, PathsBeginInTheRestorersRoot) {
   const std::string late =
       "EINVAL: a path is looked up in the restorer's root directory, and the process has "
       "\"/jail\" by now: fs comes later";
+  Fifo fifo;
+  fifo.path = {"/fifo"};
+  UnixSocket named;
+  named.socket_id = SocketId{1};
+  named.socket_type = SocketType{SOCK_DGRAM};
+  named.state = kUnconnected;
+  named.name = Text{"/name"};
+  UnixSocket abstract = named;
+  abstract.name = Text{std::string("\0name", 5)};
+  const auto open = [&](auto body) {
+    return kRoot + Program{AttrOf(10, jailed),
+                           OpenOf(10, 0, std::make_shared<const File>(File{{1}, {O_RDWR}, body}))};
+  };
   RunCases({
+      {"a FIFO", open(fifo), "commands[2] OPEN_FILE pid 10: " + late},
+      {"a socket's name", open(named), "commands[2] OPEN_FILE pid 10: " + late},
+      {"no path", open(abstract), ""},
       {"a file", kRoot + Program{AttrOf(10, jailed), OpenOf(10, 0, RegFile(1))},
        "commands[2] OPEN_FILE pid 10: " + late},
       {"of a child", kRoot + Program{AttrOf(10, jailed), ForkOf(10, 11), AttrOf(11, plain)},

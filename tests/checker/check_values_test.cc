@@ -383,6 +383,11 @@ TEST(CheckValues, OfDescriptions) {
        where + "pos is 9223372036854775808, where 2^63-1 is the last"},
       {"O_CLOEXEC", at(0, O_RDWR | O_CLOEXEC),
        where + "O_CLOEXEC is the descriptor's: `cloexec` says it"},
+      {"no name", at(0, 1ull << 42),
+       where + "the flags have bits without a name, which open(2) drops"},
+      {"O_PATH with more", at(0, O_PATH | O_APPEND),
+       where + "open(2) drops all flags beside O_PATH but O_DIRECTORY and O_NOFOLLOW"},
+      {"O_PATH", at(0, O_PATH | O_NOFOLLOW), ""},
   });
 }
 
