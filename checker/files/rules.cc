@@ -34,7 +34,8 @@ std::optional<Refusal> RefusedFlags(OpenFlags flags) {
     return Refusal{"EINVAL", "the flags have bits without a name, which open(2) drops"};
   }
   if (flags.Has(O_PATH) && (flags.bits & ~kBesidePath) != 0) {
-    return Refusal{"EINVAL", "open(2) drops all flags beside O_PATH but O_DIRECTORY and O_NOFOLLOW"};
+    return Refusal{"EINVAL",
+                   "open(2) drops all flags beside O_PATH but O_DIRECTORY and O_NOFOLLOW"};
   }
   return std::nullopt;
 }

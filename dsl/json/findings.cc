@@ -3,20 +3,39 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstring>
+#include <string>
+#include <unordered_map>
 
 #include "model/printable.h"
 
 namespace crgen {
 namespace {
 
-/// "EPERM" of "EPERM: there is no group 101"; empty where `what` does not begin with one.
+/// "ENOENT" of " No such file or directory", with which the text of a call that failed ends.
+std::string_view NameOfText(std::string_view text) {
+  constexpr int kLast = 133;  // EHWPOISON
+  static const auto kNames = [] {
+    std::unordered_map<std::string, std::string_view> names;
+    for (int error = 1; error <= kLast; ++error) {
+      if (const char* name = strerrorname_np(error)) names.emplace(std::strerror(error), name);
+    }
+    return names;
+  }();
+  const auto known =
+      text.starts_with(' ') ? kNames.find(std::string(text.substr(1))) : kNames.end();
+  return known == kNames.end() ? std::string_view() : known->second;
+}
+
+/// "EPERM" of "EPERM: there is no group 101", "ENOENT" of "/x: No such file or directory"; empty:
+/// there is none.
 std::string_view ErrnoOf(std::string_view what) {
   const std::string_view name = what.substr(0, what.find(": "));
   const bool good = name.size() > 2 && name.size() < what.size() && name[0] == 'E' &&
                     std::all_of(name.begin(), name.end(), [](unsigned char c) {
                       return std::isupper(c) != 0 || std::isdigit(c) != 0;
                     });
-  return good ? name : std::string_view();
+  return good ? name : NameOfText(what.substr(what.rfind(": ") + 1));
 }
 
 void WriteFinding(const Diagnostic& entry, const Program& program, JsonWriter& json) {

@@ -190,6 +190,7 @@ def of_host():
 
 def of_wrong_plans():
     """Each finding says where, in every way that is known."""
+    global failures
     fork = '[{"command": "FORK", "pid": 0, "child_pid": 10},\n'
     for text, wanted in (
             (fork + '{"command": "SET_PGID", "pid": 10, "pgid": 77}]',
@@ -202,9 +203,16 @@ def of_wrong_plans():
             found = check(name, arguments, (3,), text)
             first = (found["findings"] if name == "crrestore" else found)[0]
             if not wanted.items() <= first.items():
-                global failures
                 failures += 1
                 print(f"{arguments[0]}: {text}\nexpected {wanted}\nfound    {first}")
+    # What the host says ends with the kernel's words.
+    text = (fork + '{"command": "OPEN_FILE", "pid": 10, "fd": 3, "file": {"type": "REG", "id": 1, '
+            '"path": "/no/such/file", "flags": ["O_RDONLY"]}},\n{"command": "SET_ATTR", "pid": 10, '
+            '"attributes": {"creds": "inherit", "rlimits": "inherit"}}]')
+    found = check("crrestore", [crrestore, "--json", "--preflight", "-"], (3,), text)["findings"]
+    if not any(it.get("command") == 1 and it.get("errno") == "ENOENT" for it in found):
+        failures += 1
+        print(f"no ENOENT of a missing file: {found}")
 
 
 schemas = {name: validator(name) for name in ("findings", "state", "needs", "why", "show", "plan", "diff", "check", "crrestore", "host-facts",
