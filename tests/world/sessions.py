@@ -186,7 +186,7 @@ expect "# "
 send "PS1='rea''dy> '\\r"
 expect "ready> "
 set sum 0
-for {set n 1} {$n <= 300} {incr n} {
+for {set n 1} {$n <= 1500} {incr n} {
   send "echo it is \\$((n += $n))\\r"
   expect {
     -re "it is (\\[0-9]+)\\r\\n" { set sum $expect_out(1,string) }
@@ -214,7 +214,7 @@ def expect_drives_a_shell(world, folder):
     expect('before its end', _lines(f'{folder}/server.log'), [])
     subprocess.run([world.crrestore, f'{folder}/images/plan.json', '--images', f'{folder}/images'], check=True,
                    timeout=60, stdin=subprocess.DEVNULL)
-    expect('its end', _lines(f'{folder}/server.log'), ['sum 45150, status 7'])
+    expect('its end', _lines(f'{folder}/server.log'), ['sum 1125750, status 7'])
 
 
 CASES = [(sshd_with_a_session, ['sshd', 'ssh', 'ssh-keygen']), (tmux_with_an_attached_client, ['tmux']),
