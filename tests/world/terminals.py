@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 
@@ -393,11 +394,12 @@ def job_that_is_not_restored(world, folder):
     with open(plan, encoding='utf-8') as text:
         program = json.load(text)
     ptys = set(os.listdir('/dev/pts'))
+    socket.socket(socket.AF_UNIX).bind(f'{folder}/nobody')  # who listens has gone
     for damage, status in ((_master_for_nobody, 5), (_no_such_image, 3)):
         with open(f'{folder}/damaged.json', 'w', encoding='utf-8') as text:
             json.dump(damage(program), text)
-        job.shell.ask(f'{world.crrestore} damaged.json --images images --shell-job --console-socket none; echo status $?',
-                      f'status {status}', PROMPT)
+        job.shell.ask(f'{world.crrestore} damaged.json --images images --shell-job '
+                      '--console-socket nobody; echo status $?', f'status {status}', PROMPT)
         job.expect_as_it_was()
         expect('left', os.path.exists(f'/proc/{job.pid}'), False)
         until('no pty is left', lambda: set(os.listdir('/dev/pts')) == ptys)
