@@ -115,7 +115,7 @@ wanted git_gc git && {
   begin bash -c 'git -c pack.threads=2 gc -q --aggressive --prune=now & until [ -e .git/gc.pid ] &&
     cat /proc/[0-9]*/cmdline 2>/dev/null | grep -aq pack-objects; do sleep 0.02; done
     echo yes >ready; wait $!; echo $? >end' && again && {
-    git gc --no-quiet 2>&1 | grep -q "already running" || has end || fail git_gc "gc.pid locks nobody out"
+    git gc --no-quiet 2>&1 | grep -q "already running" || { sleep 2 && has end; } || fail git_gc "gc.pid locks nobody out"
     await 60 has end || fail git_gc "it does not end"
     ended
     expect "its status" "$(cat end)" 0
