@@ -108,7 +108,7 @@ P
 wanted git_gc git && {
   enter git_gc
   git init -q . && git config user.name somebody && git config user.email nobody@localhost
-  for i in {1..200}; do seq "$i" 3 9000 >"$i"; done
+  for i in {1..150}; do seq "$i" $((i % 7 + 1)) 90000 >"$i"; done  # packed in seconds
   mkdir files && mv [1-9]* files && git add files && git commit -qm all
   for i in {1..20}; do git branch "branch-$i"; done
   tree=$(git rev-parse 'HEAD^{tree}')
