@@ -17,6 +17,15 @@ constexpr std::uint64_t kOpeningOnly = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
 /// O_PATH_FLAGS: what is left beside it.
 constexpr std::uint64_t kBesidePath = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 
+bool IsPossible(std::uint64_t flags) {
+  const bool only_path = (flags & O_PATH) != 0;
+  // build_open_flags() wants, or adds, the second bit of these.
+  const bool half_sync = (flags & O_SYNC) == (O_SYNC & ~O_DSYNC);
+  const bool half_temporary = (flags & O_TMPFILE) == (O_TMPFILE & ~O_DIRECTORY);
+  return (flags & kOpeningOnly) == 0 && !(only_path && (flags & ~kBesidePath) != 0) && !half_sync &&
+         !half_temporary;
+}
+
 /// Whoever can own a description, by the number that F_SETOWN_EX takes.
 PossibleOwners OwnersOf(const TreeSnapshot& tree) {
   PossibleOwners owners;
@@ -143,8 +152,7 @@ void Loader::AddFile(const pb::file_entry& entry, const ImageReader& at) {
     CheckDescription(file, Place(at, diag, file.field));
     file.flags &= ~UnknownBits<OpenFlagKind>(file.flags);  // told
   }
-  const bool only_path = (file.flags & O_PATH) != 0;
-  if ((file.flags & kOpeningOnly) != 0 || (only_path && (file.flags & ~kBesidePath) != 0)) {
+  if (!IsPossible(file.flags)) {
     diag.Error(at.Where(),
                "flags " + HexText(file.flags) + " hold some that no open description has");
     return;
