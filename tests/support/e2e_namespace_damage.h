@@ -8,6 +8,15 @@
 
 namespace crgen::test {
 
+/// Who has entered another namespace for a moment.
+inline void StayWhereTheyEntered(nlohmann::json& plan) {
+  for (nlohmann::json& command : plan) {
+    if (!command.contains("attributes")) continue;
+    nlohmann::json& attributes = command["attributes"];
+    if (attributes.contains("setns") && attributes["setns"].empty()) attributes.erase("setns");
+  }
+}
+
 inline std::vector<Damage> DamagesOfNamespaces() {
   using nlohmann::json;
   return {
@@ -47,15 +56,7 @@ inline std::vector<Damage> DamagesOfNamespaces() {
          }
          InMount("/tmp", [](json& mounts, std::size_t i) { mounts[i].erase("content"); })(plan);
        }},
-      {"mount_namespaces", "nobody goes back",
-       [](json& plan) {
-         for (json& command : plan) {
-           if (!command.contains("attributes")) continue;
-           json& attributes = command["attributes"];
-           if (attributes.contains("setns") && attributes["setns"].empty())
-             attributes.erase("setns");
-         }
-       }},
+      {"mount_namespaces", "nobody goes back", StayWhereTheyEntered},
       {"mount_namespaces", "a mount that gets no events",
        InMount("/home", [](json& mounts, std::size_t i) { mounts[i].erase("master"); })},
       {"mount_namespaces", "a file of another mount namespace",
@@ -91,15 +92,7 @@ inline std::vector<Damage> DamagesOfNamespaces() {
                      std::erase_if(net["devices"].get_ref<json::array_t&>(),
                                    [](const json& device) { return device["type"] == "TUN"; });
                    })},
-      {"net_namespaces", "nobody goes back",
-       [](json& plan) {
-         for (json& command : plan) {
-           if (!command.contains("attributes")) continue;
-           json& attributes = command["attributes"];
-           if (attributes.contains("setns") && attributes["setns"].empty())
-             attributes.erase("setns");
-         }
-       }},
+      {"net_namespaces", "nobody goes back", StayWhereTheyEntered},
       {"net_namespaces", "a socket of another one",
        [](json& plan) {
          const json other = plan[1]["attributes"]["further_nets"][0]["id"];
