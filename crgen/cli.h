@@ -48,6 +48,10 @@ std::function<ExitCode()> AddWhy(CLI::App& app);
 /// printed, and how many there are; all, if the user wants to know more (-v).
 void PrintDiagnostics(const Diagnostics& diag);
 
+/// On standard output, if nothing was written there: all that PrintDiagnostics() has got, as
+/// schema/findings.schema.json says. For who has asked for --json, and gets no result.
+void PrintFindingsForResult();
+
 /// Shows how far `what` has come on the last line of a terminal; nothing if stderr is none.
 LoadProgress TerminalProgress(const std::string& what);
 

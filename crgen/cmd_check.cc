@@ -105,7 +105,7 @@ ExitCode Check(const CheckArguments& arguments) {
 std::function<ExitCode()> AddCheck(CLI::App& app) {
   auto arguments = std::make_shared<CheckArguments>();
   app.description("Say what a dump or a program would be and have, and whether a policy allows it");
-  app.add_option("DUMP", arguments->input,
+  app.add_option("DUMP|PLAN", arguments->input,
                  "A dump (folder or archive), or a restore program (-: stdin)")
       ->required();
   auto* policy =

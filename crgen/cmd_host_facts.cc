@@ -41,7 +41,7 @@ ExitCode TellFacts(const FactsArguments& arguments) {
 std::function<ExitCode()> AddHostFacts(CLI::App& app) {
   auto arguments = std::make_shared<FactsArguments>();
   app.description("Print what a restore would find on this host, for `crgen why` on another one");
-  app.add_option("DUMP", arguments->input,
+  app.add_option("DUMP|PLAN", arguments->input,
                  "A dump (folder or archive), or a restore program (-: stdin): also the files, "
                  "sockets, terminals and so on that it names");
   app.add_option("-o,--output", arguments->output, "Into that file, whole or not at all")

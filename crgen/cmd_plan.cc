@@ -47,7 +47,7 @@ ExitCode Plan(const PlanArguments& arguments) {
 std::function<ExitCode()> AddPlan(CLI::App& app) {
   auto arguments = std::make_shared<PlanArguments>();
   app.description("Show what a restore would do, process by process, for people to read");
-  app.add_option("DUMP", arguments->dump,
+  app.add_option("DUMP|PLAN", arguments->dump,
                  "A dump (folder or archive), or a restore program (-: stdin)")
       ->required();
   app.add_option("--pid", arguments->pid, "Only what this process does; 0 is the restorer");

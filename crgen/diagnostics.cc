@@ -16,6 +16,8 @@ namespace {
 /// So many findings of one cause are printed one by one.
 constexpr std::size_t kFew = 3;
 
+Diagnostics printed;
+
 void PrintDropped(const Diagnostics& diag, Severity severity, const char* what) {
   const std::size_t dropped = diag.Dropped(severity);
   const auto level = severity == Severity::kWarning ? spdlog::level::warn : spdlog::level::err;
@@ -25,6 +27,7 @@ void PrintDropped(const Diagnostics& diag, Severity severity, const char* what) 
 }  // namespace
 
 void PrintDiagnostics(const Diagnostics& diag) {
+  printed.AddAll(diag);
   struct Cause {
     std::size_t count = 0;
     bool printed = false;
@@ -70,6 +73,12 @@ Result PrintFindings(const Diagnostics& diag, const Program& program, Diagnostic
   WriteFindings(diag, program, json);
   Output output("");
   return output.Write(text + "\n", errors);
+}
+
+void PrintFindingsForResult() {
+  if (Output::HasPrinted()) return;
+  Diagnostics errors;
+  if (Failed(PrintFindings(printed, {}, errors))) PrintDiagnostics(errors);
 }
 
 }  // namespace crgen

@@ -37,6 +37,8 @@ class Output {
   Result Skip(std::uint64_t zeros, Diagnostics& diag);
   /// Writes what is held back, makes the file appear. Without it, nothing is left behind.
   Result Commit(Diagnostics& diag);
+  /// Whether anything was written to standard output.
+  static bool HasPrinted();
 
  private:
   Result Fail(Diagnostics& diag) const;

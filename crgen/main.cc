@@ -146,7 +146,12 @@ ExitCode Run(int argc, char** argv) {
                     : quiet ? spdlog::level::err
                             : spdlog::level::warn);
   for (const auto& [parser, run] : subcommands) {
-    if (parser->parsed()) return run();
+    if (!parser->parsed()) continue;
+    const ExitCode code = run();
+    const CLI::Option* json = parser->get_option_no_throw("--json");
+    const bool failed = code != ExitCode::kOk && code != ExitCode::kUsage;
+    if (failed && json != nullptr && json->count() != 0) crgen::PrintFindingsForResult();
+    return code;
   }
   return ExitCode::kUsage;
 }

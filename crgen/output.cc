@@ -20,6 +20,8 @@ namespace {
 constexpr int kOwnDescriptors = 1024;
 constexpr std::size_t kMaxHeld = 32 << 20;
 
+bool has_printed = false;
+
 /// Who removes the temporary file of this program.
 Outside* unfinished = nullptr;
 
@@ -57,6 +59,8 @@ bool FollowLinks(std::string* path) {
 }
 
 }  // namespace
+
+bool Output::HasPrinted() { return has_printed; }
 
 Output::~Output() {
   if (fd_ != STDOUT_FILENO && fd_ >= 0) close(fd_);
@@ -141,6 +145,7 @@ Result Output::AskAndWriteHeld(Diagnostics& diag) {
 
 Result Output::WriteNow(std::string_view text, Diagnostics& diag) {
   if (std::exchange(truncate_, false) && ftruncate(fd_, 0) != 0) return Fail(diag);
+  if (fd_ == STDOUT_FILENO) has_printed = true;
   while (!text.empty()) {
     const ssize_t written = write(fd_, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 #include <vector>
 
@@ -88,7 +89,11 @@ class ElementBuilder : public json::json_sax_t {
   bool boolean(bool value) override { return Value(value); }
   bool number_integer(number_integer_t value) override { return Value(value); }
   bool number_unsigned(number_unsigned_t value) override { return Value(value); }
-  bool number_float(number_float_t value, const string_t&) override { return Value(value); }
+  bool number_float(number_float_t value, const string_t&) override {
+    constexpr double kExact = 1LL << 53;
+    if (std::trunc(value) != value || std::abs(value) > kExact) return Value(value);
+    return Value(static_cast<number_integer_t>(value));  // JSON Schema takes 1.0 for an integer
+  }
   bool string(string_t& value) override { return Value(std::move(value)); }
   bool binary(binary_t&) override { return false; }
 

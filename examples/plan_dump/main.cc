@@ -24,9 +24,10 @@ Result PlanDump(const char* path, Program* program, Diagnostics& diag) {
 }
 
 int main(int argc, char** argv) {
+  if (argc != 2) return std::fputs("usage: plan_dump DUMP\n", stderr), 2;
   Diagnostics diag;
   Program program;
-  const bool good = argc == 2 && Succeeded(PlanDump(argv[1], &program, diag));
+  const bool good = Succeeded(PlanDump(argv[1], &program, diag));
   for (const Diagnostic& entry : diag.entries())
     std::fprintf(stderr, "%s: %s\n", entry.where.c_str(), entry.what.c_str());
   if (good) std::fputs(WriteProgram(program, Layout::kLines).c_str(), stdout);

@@ -7,6 +7,7 @@ usage: results_test.py SOURCE_FOLDER CRGEN CRRESTORE
 import base64
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -215,6 +216,23 @@ def of_wrong_plans():
         print(f"no ENOENT of a missing file: {found}")
 
 
+def of_damaged_dumps():
+    """Where there is no result, the findings are."""
+    global failures
+    dump = str(root / "tests/fixtures/dumps/shared_fds")
+    with tempfile.TemporaryDirectory() as folder:
+        damaged = pathlib.Path(folder) / "dump"
+        shutil.copytree(dump, damaged)
+        (damaged / "pstree.img").write_bytes(b"no image")
+        there = str(damaged)
+        for arguments in (["plan", there], ["needs", there], ["show", there], ["why", there], ["check", there],
+                          ["diff", there, dump], ["memory", "--strings", "--pid", "31100", there], ["tree", there]):
+            found = check("findings", [crgen, *arguments, "--json"], (3,))
+            if not any("pstree.img" in it["where"] for it in found or []):
+                failures += 1
+                print(f"{arguments}: nothing of pstree.img in {found}")
+
+
 schemas = {name: validator(name) for name in ("findings", "state", "needs", "why", "show", "plan", "diff", "check", "crrestore", "host-facts",
                                               "memory", "tree", "tree-answer")}
 with tempfile.TemporaryDirectory() as temporary:
@@ -224,5 +242,6 @@ of_memory()
 of_trees()
 of_host()
 of_wrong_plans()
+of_damaged_dumps()
 print(f"{checked} results, {failures} failures")
 sys.exit(1 if failures or checked < 100 else 0)

@@ -176,6 +176,11 @@ TEST(ReadProgram, BoundsDescriptors) {
   EXPECT_EQ(close("1073741823"), "");
   EXPECT_EQ(close("-1"), "plan:1: /0/fd: expected an integer from 0 to 1073741823, found -1\n");
   EXPECT_NE(close("1073741824"), "");
+  EXPECT_EQ(close("1.0"), "");  // as JSON Schema has it
+  EXPECT_EQ(close("1e3"), "");
+  EXPECT_EQ(close("-1.0"), close("-1"));
+  EXPECT_NE(close("1.5"), "");
+  EXPECT_NE(close("1e300"), "");
   const auto unlock = [](const std::string& fd) {
     return Findings(R"([{"command": "SET_ATTR", "pid": 1, "attributes": {"descriptors": [{"fd": )" +
                     fd + R"(, "locked": true}]}}])");
