@@ -15,8 +15,6 @@ namespace {
 constexpr std::uint64_t kNoSeek = ~std::uint64_t{0}, kMaxOffset = ~std::uint64_t{0} >> 1;
 constexpr std::uint32_t kMaxUmask = 0777;
 constexpr std::uint32_t kNoId = 0xffffffff, kMaxSignal = 64;
-// O_CREAT, O_EXCL, O_NOCTTY, O_TRUNC: they act while a file is opened, and are refused elsewhere.
-constexpr std::uint64_t kOpeningOnly = 0x40 | 0x80 | 0x100 | 0x200;
 
 /// F_SETOWN_EX and F_SETSIG of fcntl(2).
 void CheckOwner(const pb::fown_entry& owner, const Place& at) {

@@ -13,6 +13,9 @@
 
 namespace crgen {
 
+/// They act while a file is opened; do_dentry_open() takes them off.
+inline constexpr std::uint64_t kOpeningOnly = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
+
 /// Reports what is wrong with flags and owner of a converted file; `at` is the place of its
 /// message.
 void CheckDescription(const ConvertedFile& file, const Place& at);

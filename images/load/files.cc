@@ -11,9 +11,6 @@
 namespace crgen {
 namespace {
 
-/// do_dentry_open() takes them off.
-constexpr std::uint64_t kOpeningOnly = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC;
-
 /// O_PATH_FLAGS: what is left beside it.
 constexpr std::uint64_t kBesidePath = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 
