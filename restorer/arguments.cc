@@ -141,6 +141,12 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
       ->type_name("PATH");
   app.add_flag("--images-outside", arguments->images_outside,
                "Links may lead out of that folder, as those of incremental dumps do");
+  app.add_option(
+         "--action-script", options.action_scripts,
+         "A command for sh, at each stage (CRTOOLS_SCRIPT_ACTION): pre-restore, "
+         "setup-namespaces, post-setup-namespaces, post-restore, network-unlock, pre-resume, "
+         "post-resume")
+      ->type_name("COMMAND");
   app.add_flag("--pidns", options.new_pid_namespace, "In a new pid namespace, with its own /proc");
   app.add_flag("!--no-timens", options.time_namespace,
                "In the caller's time namespace: CLOCK_MONOTONIC and CLOCK_BOOTTIME jump");
@@ -187,6 +193,7 @@ bool FinishArguments(Arguments* arguments) {
     const std::string folder = std::filesystem::path(arguments->plan).parent_path().string();
     arguments->images = folder.empty() ? "." : folder;
   }
+  options.images = arguments->images;
   return true;
 }
 

@@ -19,6 +19,7 @@
 #include <sstream>
 #include <vector>
 
+#include "restorer/action_scripts.h"
 #include "restorer/caller_terminal.h"
 #include "restorer/cgroups.h"
 #include "restorer/cleanup.h"
@@ -38,7 +39,7 @@ struct Report {
   char what[1000] = "";
 };
 
-/// Between the two processes: three reports, and a byte between each two. With the second byte the
+/// Between the two processes: four reports, and a byte between each two. With the third byte the
 /// one that the user has started has said that it has not failed: only then does anything go that
 /// was there before.
 void Tell(int channel, const Report& report) {
@@ -129,7 +130,7 @@ void LetGoOfCaller() {
       return MayGoOn(channel);
     };
     problem = supervisor.Run(
-        text_size,
+        text_size, ask,
         [&](pid_t root) {
           report.root = root;
           return ask();
@@ -237,8 +238,10 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     return result;
   }
   const CallerTerminal terminal(program);
+  const ActionScripts scripts(options.action_scripts, options.images, options.timeout);
+  result.problem.what = scripts.Run({"pre-restore"}, 0);
   Cgroups cgroups(program, options.cgroups);
-  result.problem = cgroups.Make();
+  if (!result.problem) result.problem = cgroups.Make();
   const pid_t restorer = result.problem
                              ? -1
                              : StartRestorer(program, schedule, text_size, files, cgroups, options,
@@ -258,8 +261,17 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   Report report;
   result.problem = Hear(channel[0], restorer, &report);
   if (!result.problem) {
+    result.problem.what = scripts.Run({"setup-namespaces", "post-setup-namespaces"}, restorer);
+  }
+  if (!result.problem) result.problem = GoOn(channel[0], restorer, &report);
+  if (!result.problem) {
     result.root = options.new_pid_namespace ? NumberHere(restorer, report.root) : report.root;
     result.problem.what = pidfile.Write(result.root);
+  }
+  // Connections do not go on yet: whoever stops them himself lets them pass now, as with CRIU.
+  if (!result.problem) {
+    result.problem.what =
+        scripts.Run({"post-restore", "network-unlock", "pre-resume"}, result.root);
   }
   if (!result.problem) result.problem = GoOn(channel[0], restorer, &report);
   if (!result.problem && send(channel[0], "", 1, MSG_NOSIGNAL) != 1) {
@@ -282,6 +294,9 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
   close(records.board);
   close(records.names);
   cgroups.Close();
+  if (const std::string late = scripts.Run({"post-resume"}, result.root); !late.empty()) {
+    std::fprintf(stderr, "crrestore: warning: %s\n", late.c_str());
+  }
   int status = 0;
   if (options.detach) {
     close(channel[0]);

@@ -37,6 +37,8 @@ struct RestoreOptions {
   unsigned timeout = 600;      ///< seconds without any progress; 0: as long as it takes
   bool timed = false;          ///< steps say when they are done
   CgroupOptions cgroups = {};
+  std::vector<std::string> action_scripts = {};  ///< commands that run at the stages of a restore
+  std::string images = {};                       ///< the folder of images, for these
 };
 
 struct RestoreResult {

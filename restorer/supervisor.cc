@@ -80,11 +80,11 @@ std::string LockAgain(NetworkUnlock* lock, const Connections& connections) {
 
 }  // namespace
 
-RestoreProblem Supervisor::Run(std::uint64_t text_size,
+RestoreProblem Supervisor::Run(std::uint64_t text_size, const std::function<bool()>& entered,
                                const std::function<bool(pid_t root)>& ready,
                                const std::function<bool()>& running) {
   const Ticks ticks;
-  if (RestoreProblem problem = Build(text_size)) return problem;
+  if (RestoreProblem problem = Build(text_size, entered)) return problem;
   watch_ = std::make_unique<Watch>(program_, arena_, script_, options_.timeout);
   ReadBack read_back(program_, cgroups_.has_namespace(), user_, options_, nets_);
   if (RestoreProblem problem = RunOwnCommands()) return problem;
@@ -156,7 +156,7 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size,
   return {};
 }
 
-RestoreProblem Supervisor::Build(std::uint64_t text_size) {
+RestoreProblem Supervisor::Build(std::uint64_t text_size, const std::function<bool()>& entered) {
   Services services;
   services.files = &files_;
   services.names = &names_;
@@ -176,6 +176,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size) {
                                                services.ids, &system_v_, &services.nets)) {
     return problem;
   }
+  if (!entered()) return {kStarterGone, -1};
   OwnMaps maps;
   services.cgroups = &cgroups_;
   services.time_namespace = options_.time_namespace;

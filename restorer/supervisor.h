@@ -31,14 +31,17 @@ class Supervisor {
         board_(records.board),
         names_(records.names) {}
 
-  /// Everything up to running processes. When all are ready and none runs yet, `ready` is called
-  /// with the root's number in this process's pid namespace, and `running` when all run; false: it
-  /// has failed. What the dumper has left outside is there until then. The problem, or none.
-  RestoreProblem Run(std::uint64_t text_size, const std::function<bool(pid_t root)>& ready,
+  /// Everything up to running processes. `entered` is called when this process is in the network,
+  /// uts and ipc namespaces of the tree, which has no process yet; `ready` when all are ready and
+  /// none runs, with the root's number in this process's pid namespace; `running` when all run.
+  /// False: it has failed. What the dumper has left outside is there until then. The problem, or
+  /// none.
+  RestoreProblem Run(std::uint64_t text_size, const std::function<bool()>& entered,
+                     const std::function<bool(pid_t root)>& ready,
                      const std::function<bool()>& running);
 
  private:
-  RestoreProblem Build(std::uint64_t text_size);
+  RestoreProblem Build(std::uint64_t text_size, const std::function<bool()>& entered);
   RestoreProblem RunOwnCommands();
   RestoreProblem StartRoot(const Op& op);
   RestoreProblem WaitFor(const Op& op);
