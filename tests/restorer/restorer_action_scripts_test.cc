@@ -101,3 +101,5 @@ TEST_F(ActionScriptsTest, NothingIsLeftOfFailures) {
 
 }  // namespace
 }  // namespace crgen::test
+
+int main(int argc, char** argv) { return crgen::test::MainInNewPidNamespace(argc, argv); }
