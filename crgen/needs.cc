@@ -90,8 +90,10 @@ void AddTerminals(const Snapshot& snapshot, std::vector<Need>* needs) {
   }
 }
 
-/// The container's config.json may say it.
+/// The container's config.json may say it, of bind mounts.
 const RestoreOption kConfigured = {"--oci", "FILE"};
+/// Below it engines mount hierarchies of cgroups, which are no bind mounts in that file.
+constexpr std::string_view kHierarchies = "/sys/fs/cgroup/";
 
 void AddMounts(const Attributes& root, std::vector<Need>* needs) {
   if (root.mounts.empty()) return;
@@ -106,11 +108,12 @@ void AddMounts(const Attributes& root, std::vector<Need>* needs) {
     const RestoreOption given = {"--external", "mnt[" + key + "]:PATH"};
     const RestoreOption found = {"--external", "mnt[]"};
     const bool is_found = key.starts_with(kFoundByDumper);
-    needs->push_back({std::string(External::kMount),
-                      key,
-                      "what is mounted at " + std::string(at.front()) + more,
-                      is_found ? found : given,
-                      {is_found ? given : kConfigured}});
+    const bool is_hierarchy = key.starts_with(kHierarchies);
+    Need need = {std::string(External::kMount), key,
+                 "what is mounted at " + std::string(at.front()) + more, is_found ? found : given};
+    if (is_hierarchy) need.what += " (a hierarchy of cgroups: the folder of the tree's cgroup)";
+    if (is_found || !is_hierarchy) need.instead.push_back(is_found ? given : kConfigured);
+    needs->push_back(std::move(need));
   }
 }
 

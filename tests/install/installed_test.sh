@@ -23,7 +23,7 @@ done
 
 for file in share/man/man1/crgen.1.gz share/man/man1/crrestore.1.gz share/man/man5/restore-program.5.gz \
   share/bash-completion/completions/crgen share/bash-completion/completions/crrestore \
-  share/zsh/vendor-completions/_crgen share/zsh/vendor-completions/_crrestore \
+  share/zsh/vendor-completions/_crgen share/zsh/vendor-completions/_crrestore share/zsh/site-functions/_crgen \
   share/fish/vendor_completions.d/crgen.fish share/fish/vendor_completions.d/crrestore.fish; do
   [ -s "$prefix/$file" ] || fail "$file is missing or empty"
 done
