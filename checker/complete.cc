@@ -8,6 +8,7 @@
 
 #include "checker/check.h"
 #include "checker/kernel/kernel.h"
+#include "dsl/value_text.h"
 
 namespace crgen {
 namespace check {
@@ -18,10 +19,31 @@ struct Open {
   const Task* task;
   bool executing = false;  ///< neither RESUME nor EXIT
   bool creds = false;      ///< it resumes, and of a thread's creds nothing was said
-  bool rlimits = false;    ///< likewise
+  bool rlimits = false;    ///< likewise of one of its limits
   bool registers = false;  ///< likewise of a thread's registers
   Pid thread = 0;          ///< the first such thread
 };
+
+/// Of which nobody has said anything: the restorer's would stay.
+std::vector<Resource> UnsaidLimits(const Attributes& attributes) {
+  std::vector<Resource> unsaid;
+  for (std::uint32_t i = 0; i < kResources && !attributes.inherit_rlimits; ++i) {
+    const bool said = std::ranges::any_of(
+        attributes.rlimits, [&](const Rlimit& limit) { return limit.resource.value == i; });
+    if (!said) unsaid.push_back({i});
+  }
+  return unsaid;
+}
+
+/// "rlimits", or the names of those of them.
+std::string LimitNames(const std::vector<Resource>& resources) {
+  if (resources.size() == kResources) return "rlimits";
+  std::string names;
+  for (const Resource& resource : resources) {
+    names += (names.empty() ? "" : ", ") + ValueText(resource);
+  }
+  return names;
+}
 
 std::vector<Open> FindOpen(const Kernel& kernel) {
   std::vector<Open> found;
@@ -98,7 +120,10 @@ Result CheckComplete(const Program& program, const SimulatedState& state, Diagno
                                             : "thread " + std::to_string(open.thread)) +
              " nothing is said");
     }
-    if (open.rlimits) report("of rlimits of process " + pid + " nothing is said");
+    if (open.rlimits) {
+      report("of " + check::LimitNames(check::UnsaidLimits(*open.task->attributes)) +
+             " of process " + pid + " nothing is said");
+    }
   }
   if (const NetDevice* device = check::StayingDevice(*state.kernel())) {
     diag.Error("end of program", "EINVAL: net: device " + std::to_string(device->ifindex) +
@@ -119,7 +144,7 @@ void FindUnfinished(const SimulatedState& state, Diagnostics& diag) {
        one ? " is still in the restorer's hands" : " are still in the restorer's hands");
   warn(&check::Open::creds, ": nothing is said of creds, which a restore wants set or \"inherit\"");
   warn(&check::Open::rlimits,
-       ": nothing is said of rlimits, which a restore wants set or \"inherit\"");
+       ": not all rlimits are said, which a restore wants set or \"inherit\"");
   const std::string names = check::Names(all, &check::Open::registers);
   if (names.empty()) return;
   diag.Warning("end of program", names + ": nothing is said of registers, which a restore wants");

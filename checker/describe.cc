@@ -121,7 +121,7 @@ class StateWriter {
       out_ += "  thread " + std::to_string(thread.tid) + '\n';
       WriteAttributes(*thread.attributes, {thread.creds_said, false}, "    ");
     }
-    WriteAttributes(AttributesOf(task), {task.creds_said, task.rlimits_said}, "  ");
+    WriteAttributes(AttributesOf(task), {task.creds_said, task.attributes->inherit_rlimits}, "  ");
     for (const PendingSignal& signal : task.leader_signal_queue) {
       WriteLine("  ", "signal_queue of the leader", ValueText(signal));
     }

@@ -2,24 +2,38 @@
 #include "crgen/confine.h"
 
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/landlock.h>
+#include <linux/membarrier.h>
+#include <linux/netlink.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
+#include <climits>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
 #include <memory>
+#include <utility>
 
 #include "images/source/scoped_fd.h"
+#include "preflight/fixed_arguments.h"
+#include "preflight/socket_files.h"
 
 // Newer than the headers of Debian 12.
 #ifndef LANDLOCK_ACCESS_FS_TRUNCATE
@@ -99,6 +113,9 @@ struct ReleaseFilter {
 };
 using Filter = std::unique_ptr<void, ReleaseFilter>;
 
+constexpr int kGetMdwe = 66;  // PR_GET_MDWE, Linux 6.3
+constexpr scmp_datum_t kNewNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
+                                        CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET;
 constexpr scmp_datum_t kOpensToChange =
     O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~static_cast<scmp_datum_t>(O_DIRECTORY));
 
@@ -115,8 +132,10 @@ class Allowed {
   void Calls(std::initializer_list<int> calls) {
     for (const int call : calls) Keep(seccomp_rule_add(filter_.get(), SCMP_ACT_ALLOW, call, 0));
   }
-  void If(int call, const scmp_arg_cmp& condition) {
-    Keep(seccomp_rule_add_array(filter_.get(), SCMP_ACT_ALLOW, call, 1, &condition));
+  /// All of `conditions`, which are of different arguments; several rules of a call: any of them.
+  void If(int call, std::initializer_list<scmp_arg_cmp> conditions) {
+    Keep(seccomp_rule_add_array(filter_.get(), SCMP_ACT_ALLOW, call,
+                                static_cast<unsigned>(conditions.size()), conditions.begin()));
   }
   void Unknown(int call) { Keep(seccomp_rule_add(filter_.get(), SCMP_ACT_ERRNO(ENOSYS), call, 0)); }
   int Load() {
@@ -133,38 +152,22 @@ class Allowed {
   int error_ = 0;
 };
 
-int RestrictCalls(bool fills) {
-  Allowed allowed;
-  // Files that are open, or that are opened to be read.
+/// What whoever is confined may do: see files, read those that are open, use threads, clocks, and
+/// signals to itself.
+void AllowReading(Allowed& allowed) {
   allowed.Calls(
       {SCMP_SYS(read),       SCMP_SYS(pread64),  SCMP_SYS(readv),      SCMP_SYS(preadv),
-       SCMP_SYS(write),      SCMP_SYS(pwrite64), SCMP_SYS(writev),     SCMP_SYS(lseek),
-       SCMP_SYS(close),      SCMP_SYS(fstat),    SCMP_SYS(stat),       SCMP_SYS(lstat),
+       SCMP_SYS(lseek),      SCMP_SYS(fstat),    SCMP_SYS(stat),       SCMP_SYS(lstat),
        SCMP_SYS(newfstatat), SCMP_SYS(statx),    SCMP_SYS(access),     SCMP_SYS(faccessat),
        SCMP_SYS(faccessat2), SCMP_SYS(readlink), SCMP_SYS(readlinkat), SCMP_SYS(getdents64),
-       SCMP_SYS(getcwd),     SCMP_SYS(dup),      SCMP_SYS(ftruncate),  SCMP_SYS(fsync),
-       SCMP_SYS(fadvise64),  SCMP_SYS(poll)});
+       SCMP_SYS(getcwd),     SCMP_SYS(dup),      SCMP_SYS(fadvise64),  SCMP_SYS(poll)});
   // Not F_SETOWN, which sends signals.
   for (const int command : {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC}) {
-    allowed.If(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command)));
+    allowed.If(SCMP_SYS(fcntl), {SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command))});
   }
-  // Its flags are in memory, where no filter looks: here Landlock alone refuses.
-  allowed.Calls({SCMP_SYS(openat2)});
-  if (fills) {
-    allowed.Calls({SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(mkdirat), SCMP_SYS(unlinkat)});
-  } else {
-    allowed.If(SCMP_SYS(open), SCMP_A1(SCMP_CMP_MASKED_EQ, kOpensToChange, O_RDONLY));
-    allowed.If(SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, kOpensToChange, O_RDONLY));
-  }
-  for (const std::uint64_t request : {TCGETS, TIOCGWINSZ}) {
-    allowed.If(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, request));
-  }
-  // Memory, none of which is executable.
-  allowed.Calls({SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk)});
-  allowed.If(SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-  allowed.If(SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
   // Threads, but no processes. That of clone3(2) is in memory: who gets ENOSYS takes clone(2).
-  allowed.If(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
+  allowed.If(SCMP_SYS(clone),
+             {SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | kNewNamespaces, CLONE_THREAD)});
   allowed.Unknown(SCMP_SYS(clone3));
   allowed.Calls({SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield),
                  SCMP_SYS(sched_getaffinity), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(exit),
@@ -172,71 +175,160 @@ int RestrictCalls(bool fills) {
   // Signals, to this process alone.
   allowed.Calls({SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
                  SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall)});
-  allowed.If(SCMP_SYS(tgkill), SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid())));
+  allowed.If(SCMP_SYS(tgkill), {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()))});
   // Clocks, chance, and what this process is.
   allowed.Calls({SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep),
                  SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom),
                  SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(getgid), SCMP_SYS(getegid),
                  SCMP_SYS(getrlimit), SCMP_SYS(uname), SCMP_SYS(sysinfo)});
-  allowed.If(SCMP_SYS(prlimit64), SCMP_A0(SCMP_CMP_EQ, 0));
+}
+
+int RestrictCalls(bool fills) {
+  Allowed allowed;
+  AllowReading(allowed);
+  allowed.Calls({SCMP_SYS(write), SCMP_SYS(pwrite64), SCMP_SYS(writev), SCMP_SYS(close),
+                 SCMP_SYS(ftruncate), SCMP_SYS(fsync)});
+  // Its flags are in memory, where no filter looks: here Landlock alone refuses.
+  allowed.Calls({SCMP_SYS(openat2)});
+  if (fills) {
+    allowed.Calls({SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(mkdirat), SCMP_SYS(unlinkat)});
+  } else {
+    allowed.If(SCMP_SYS(open), {SCMP_A1(SCMP_CMP_MASKED_EQ, kOpensToChange, O_RDONLY)});
+    allowed.If(SCMP_SYS(openat), {SCMP_A2(SCMP_CMP_MASKED_EQ, kOpensToChange, O_RDONLY)});
+  }
+  for (const std::uint64_t request : {TCGETS, TIOCGWINSZ}) {
+    allowed.If(SCMP_SYS(ioctl), {SCMP_A1(SCMP_CMP_EQ, request)});
+  }
+  // Memory, none of which is executable.
+  allowed.Calls({SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk)});
+  allowed.If(SCMP_SYS(mmap), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
+  allowed.If(SCMP_SYS(mprotect), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
+  allowed.If(SCMP_SYS(prlimit64), {SCMP_A0(SCMP_CMP_EQ, 0)});
   return allowed.Load();
 }
 
-int RefuseChanges() {
-  const Filter filter(seccomp_init(SCMP_ACT_ALLOW));
-  if (filter == nullptr) return ENOMEM;
-  int error = -seccomp_attr_set(filter.get(), SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
-  if (error == 0) error = -seccomp_attr_set(filter.get(), SCMP_FLTATR_CTL_NNP, 0);
-  for (const int call : {SCMP_SYS(execve),
-                         SCMP_SYS(execveat),
-                         SCMP_SYS(ptrace),
-                         SCMP_SYS(creat),
-                         SCMP_SYS(process_vm_writev),
-                         SCMP_SYS(truncate),
-                         SCMP_SYS(mkdir),
-                         SCMP_SYS(mkdirat),
-                         SCMP_SYS(rmdir),
-                         SCMP_SYS(unlink),
-                         SCMP_SYS(unlinkat),
-                         SCMP_SYS(rename),
-                         SCMP_SYS(renameat),
-                         SCMP_SYS(renameat2),
-                         SCMP_SYS(link),
-                         SCMP_SYS(linkat),
-                         SCMP_SYS(symlink),
-                         SCMP_SYS(symlinkat),
-                         SCMP_SYS(mknod),
-                         SCMP_SYS(mknodat),
-                         SCMP_SYS(chmod),
-                         SCMP_SYS(fchmod),
-                         SCMP_SYS(fchmodat),
-                         SCMP_SYS(chown),
-                         SCMP_SYS(lchown),
-                         SCMP_SYS(fchown),
-                         SCMP_SYS(fchownat),
-                         SCMP_SYS(setxattr),
-                         SCMP_SYS(lsetxattr),
-                         SCMP_SYS(fsetxattr),
-                         SCMP_SYS(mount),
-                         SCMP_SYS(umount2),
-                         SCMP_SYS(move_mount),
-                         SCMP_SYS(pivot_root),
-                         SCMP_SYS(init_module),
-                         SCMP_SYS(finit_module),
-                         SCMP_SYS(kexec_load),
-                         SCMP_SYS(reboot),
-                         SCMP_SYS(sendmmsg)}) {
-    if (error == 0) error = -seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(EPERM), call, 0);
+scmp_datum_t AddressOf(const void* at) { return reinterpret_cast<scmp_datum_t>(at); }
+
+/// Memory above `from`: what is below stays as it is, kFixedArguments among it. No file is written
+/// through it, and none of it is executable.
+void AllowMemory(Allowed& allowed, scmp_datum_t from) {
+  const scmp_arg_cmp above = SCMP_A0(SCMP_CMP_GE, from);
+  const scmp_arg_cmp data = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+  allowed.Calls({SCMP_SYS(brk)});  // which ends where its memory has begun
+  allowed.If(SCMP_SYS(munmap), {above});
+  allowed.If(SCMP_SYS(madvise), {above});
+  allowed.If(SCMP_SYS(mremap), {above, SCMP_A3(SCMP_CMP_MASKED_EQ, MREMAP_FIXED, 0)});
+  allowed.If(SCMP_SYS(mprotect), {above, data});
+  allowed.If(SCMP_SYS(mmap), {above, data, SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED, 0)});
+  allowed.If(SCMP_SYS(mmap), {data, SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_FIXED, 0)});
+}
+
+/// openat2(2), fsopen(2) and fsconfig(2), whose arguments are in memory: those of kFixedArguments.
+void AllowFixed(Allowed& allowed) {
+  const FixedArguments& fixed = kFixedArguments;
+  for (const open_how& way : fixed.ways) {
+    allowed.If(SCMP_SYS(openat2),
+               {SCMP_A2(SCMP_CMP_EQ, AddressOf(&way)), SCMP_A3(SCMP_CMP_EQ, sizeof way)});
   }
-  for (const scmp_datum_t flag : {O_WRONLY, O_RDWR, O_CREAT, O_TRUNC}) {
-    const scmp_arg_cmp at = SCMP_A2(SCMP_CMP_MASKED_EQ, flag, flag);
-    const scmp_arg_cmp old = SCMP_A1(SCMP_CMP_MASKED_EQ, flag, flag);
-    const std::uint32_t refused = SCMP_ACT_ERRNO(EPERM);
-    if (error == 0)
-      error = -seccomp_rule_add_array(filter.get(), refused, SCMP_SYS(openat), 1, &at);
-    if (error == 0) error = -seccomp_rule_add_array(filter.get(), refused, SCMP_SYS(open), 1, &old);
+  for (const char* system : {fixed.tmpfs, fixed.cgroup, fixed.cgroup2}) {
+    allowed.If(SCMP_SYS(fsopen), {SCMP_A0(SCMP_CMP_EQ, AddressOf(system))});
   }
-  return error != 0 ? error : -seccomp_load(filter.get());
+  allowed.If(SCMP_SYS(fsconfig), {SCMP_A1(SCMP_CMP_EQ, FSCONFIG_SET_STRING),
+                                  SCMP_A2(SCMP_CMP_EQ, AddressOf(fixed.name))});
+}
+
+/// Questions of preflight/; `probe`: that of KeepProbe().
+void AllowAsking(Allowed& allowed, int probe) {
+  // Opened to be read, or to be looked at.
+  allowed.If(SCMP_SYS(open), {SCMP_A1(SCMP_CMP_MASKED_EQ, kOpensToChange, O_RDONLY)});
+  allowed.If(SCMP_SYS(openat), {SCMP_A2(SCMP_CMP_MASKED_EQ, kOpensToChange, O_RDONLY)});
+  allowed.If(SCMP_SYS(open_by_handle_at), {SCMP_A2(SCMP_CMP_MASKED_EQ, O_PATH, O_PATH)});
+  allowed.Calls({SCMP_SYS(name_to_handle_at), SCMP_SYS(statfs), SCMP_SYS(fstatfs)});
+  for (const std::uint64_t request : {TCGETS, TIOCGPGRP, SIOCGIFINDEX}) {
+    allowed.If(SCMP_SYS(ioctl), {SCMP_A1(SCMP_CMP_EQ, request)});
+  }
+  // A socket is bound, and closed: there is nobody to whom anything is sent.
+  for (const scmp_datum_t family : {AF_INET, AF_INET6, AF_NETLINK}) {
+    allowed.If(SCMP_SYS(socket), {SCMP_A0(SCMP_CMP_EQ, family)});
+  }
+  const auto unix_probe = static_cast<scmp_datum_t>(probe);
+  if (probe >= 0) allowed.If(SCMP_SYS(connect), {SCMP_A0(SCMP_CMP_EQ, unix_probe)});
+  constexpr std::pair<scmp_datum_t, scmp_datum_t> kOptions[] = {
+      {SOL_SOCKET, SO_REUSEADDR},
+      {SOL_SOCKET, SO_REUSEPORT},
+      {SOL_SOCKET, SO_BINDTODEVICE},
+      {IPPROTO_IPV6, IPV6_V6ONLY},
+      {IPPROTO_IP, IP_FREEBIND},
+      {IPPROTO_IPV6, IPV6_FREEBIND},
+      {SOL_NETLINK, NETLINK_ADD_MEMBERSHIP}};
+  for (const auto& [level, name] : kOptions) {
+    allowed.If(SCMP_SYS(setsockopt), {SCMP_A1(SCMP_CMP_EQ, level), SCMP_A2(SCMP_CMP_EQ, name)});
+  }
+  // File systems that are mounted nowhere. What has no size changes no mount.
+  allowed.If(SCMP_SYS(fsconfig), {SCMP_A1(SCMP_CMP_EQ, FSCONFIG_SET_FLAG)});
+  allowed.If(SCMP_SYS(fsconfig), {SCMP_A1(SCMP_CMP_EQ, FSCONFIG_CMD_CREATE)});
+  allowed.Calls({SCMP_SYS(fsmount), SCMP_SYS(open_tree)});
+  allowed.If(SCMP_SYS(mount_setattr), {SCMP_A4(SCMP_CMP_EQ, 0)});
+  // Features of the kernel.
+  for (const int option : {PR_GET_SECUREBITS, kGetMdwe}) {
+    allowed.If(SCMP_SYS(prctl), {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(option))});
+  }
+  allowed.If(SCMP_SYS(seccomp),
+             {SCMP_A0(SCMP_CMP_EQ, SECCOMP_SET_MODE_FILTER), SCMP_A2(SCMP_CMP_EQ, 0)});
+  allowed.If(SCMP_SYS(bpf), {SCMP_A0(SCMP_CMP_EQ, BPF_MAP_UPDATE_BATCH)});
+  allowed.If(SCMP_SYS(membarrier), {SCMP_A0(SCMP_CMP_EQ, MEMBARRIER_CMD_QUERY)});
+  allowed.If(SCMP_SYS(shmctl), {SCMP_A1(SCMP_CMP_EQ, IPC_STAT)});
+  allowed.Calls({SCMP_SYS(getpriority)});
+  allowed.If(SCMP_SYS(prlimit64), {SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)});
+  allowed.If(SCMP_SYS(prlimit64), {SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A1(SCMP_CMP_EQ, RLIMIT_NOFILE)});
+}
+
+/// Nobody closes what is written to, or the probe, and gets another file of that number; nor is the
+/// probe bound.
+void AllowDescriptors(Allowed& allowed, int answers, int probe) {
+  const auto last = static_cast<unsigned>(std::max({STDERR_FILENO, answers, probe}));
+  const unsigned first = std::bit_ceil(last + 1);
+  for (unsigned fd = 0; fd < first;) {  // so that none below is free
+    fd = static_cast<unsigned>(open("/dev/null", O_PATH | O_CLOEXEC));
+    if (fd >= first) close(static_cast<int>(fd));
+  }
+  // The kernel takes the lower half of the argument alone, which a filter can compare by its bits.
+  for (scmp_datum_t bit = first; bit <= INT_MAX; bit <<= 1) {
+    for (const int call : {SCMP_SYS(close), SCMP_SYS(bind)}) {
+      allowed.If(call, {SCMP_A0(SCMP_CMP_MASKED_EQ, bit, bit)});
+    }
+  }
+  for (const int fd : {STDERR_FILENO, answers}) {
+    const scmp_arg_cmp there = SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(fd));
+    allowed.If(SCMP_SYS(write), {there});
+    allowed.If(SCMP_SYS(writev), {there});
+  }
+}
+
+/// Where memory is mapped, which is above the program and its heap.
+bool IsBelowMapped(const void* address) {
+  void* const page = mmap(nullptr, kPageSize, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return false;
+  munmap(page, kPageSize);
+  return address < page;
+}
+
+int RestrictToAsking(int answers) {
+  Allowed allowed;
+  AllowReading(allowed);
+  const int probe = KeepProbe();
+  AllowAsking(allowed, probe);
+  AllowDescriptors(allowed, answers, probe);
+  const FixedArguments* const behind = &kFixedArguments + 1;
+  if (IsBelowMapped(behind)) {
+    AllowMemory(allowed, AddressOf(behind));
+    AllowFixed(allowed);
+  } else {
+    SayMissing("what openat2(2) is given, while asking", ERANGE);
+    AllowMemory(allowed, 0);
+    allowed.Calls({SCMP_SYS(openat2), SCMP_SYS(fsopen), SCMP_SYS(fsconfig)});
+  }
+  return allowed.Load();
 }
 
 #endif
@@ -251,7 +343,7 @@ void Confine(const Access&) {
   confined = true;
 }
 
-void ConfineToAsking() {}
+void ConfineToAsking(int) {}
 
 #else
 
@@ -266,9 +358,11 @@ void Confine(const Access& access) {
   }
 }
 
-void ConfineToAsking() {
+void ConfineToAsking(int answers) {
   // Who has no CAP_SYS_ADMIN is refused.
-  if (const int error = RefuseChanges(); error != 0) SayMissing("seccomp, while asking", error);
+  if (const int error = RestrictToAsking(answers); error != 0) {
+    SayMissing("seccomp, while asking", error);
+  }
 }
 
 #endif

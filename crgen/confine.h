@@ -24,10 +24,13 @@ void Confine(const Access& access);
 /// Whether Confine() was called. Who reads a dump or a program asks, so that nobody forgets it.
 bool IsConfined();
 
-/// For a process that reads nothing but what a confined one has asked it, and asks this machine:
-/// no program is started, no process traced, no file made, removed, changed or opened for writing.
-/// Only where that does not change what the machine answers: with CAP_SYS_ADMIN, which needs no
-/// no_new_privs.
-void ConfineToAsking();
+/// For a process that reads nothing but what a confined one has asked it, and asks this machine
+/// what preflight/ asks: files are seen and read, sockets of IP and netlink bound to where nothing
+/// is sent, features of the kernel tried. Nothing is written but to `answers` and standard error,
+/// which stay what they are; no program is started, no process made, signalled or traced, no file
+/// made, removed, changed or opened for writing, no memory made executable. What is refused fails
+/// with EPERM. Only where that does not change what the machine answers: with CAP_SYS_ADMIN, which
+/// needs no no_new_privs. What only a child finds out is asked before: KeepOwnStatus().
+void ConfineToAsking(int answers);
 
 }  // namespace crgen

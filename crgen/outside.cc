@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "crgen/confine.h"
@@ -64,9 +65,10 @@ std::optional<std::string> Receive(int fd) {
 }
 
 [[noreturn]] void Serve(int questions, int answers, const Outside::Answer& answer,
-                        const std::function<void()>& at_end) {
+                        const std::function<void()>& at_end, Outside::AtFirst at_first) {
   try {
     while (const auto question = Receive(questions)) {
+      if (at_first) std::exchange(at_first, {})(answers);
       if (!Send(answers, answer(*question))) break;
     }
   } catch (...) {  // who has asked gets no answer
@@ -77,7 +79,7 @@ std::optional<std::string> Receive(int fd) {
 
 }  // namespace
 
-bool Outside::Begin(Answer answer, std::function<void()> at_end) {
+bool Outside::Begin(Answer answer, std::function<void()> at_end, AtFirst at_first) {
   int question[2], reply[2];
   if (pipe2(question, O_CLOEXEC) != 0) return false;
   if (pipe2(reply, O_CLOEXEC) != 0) {
@@ -98,7 +100,7 @@ bool Outside::Begin(Answer answer, std::function<void()> at_end) {
     } else if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent) {
       _exit(1);
     }
-    Serve(question[0], reply[1], answer, at_end);
+    Serve(question[0], reply[1], answer, at_end, std::move(at_first));
   }
   close(question[0]);
   close(reply[1]);

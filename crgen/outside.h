@@ -16,6 +16,7 @@ namespace crgen {
 class Outside {
  public:
   using Answer = std::function<std::string(std::string_view question)>;
+  using AtFirst = std::function<void(int answers)>;
   Outside() = default;
   /// Asks it to end, and waits until it has.
   ~Outside() { End(); }
@@ -23,8 +24,10 @@ class Outside {
   Outside& operator=(const Outside&) = delete;
 
   /// `at_end`: what it does when this process has ended, whatever ended it, or End() is called;
-  /// signals that a terminal sends do not keep it from that. False: errno says why there is none.
-  bool Begin(Answer answer, std::function<void()> at_end = {});
+  /// signals that a terminal sends do not keep it from that. `at_first`: what it does before it
+  /// answers for the first time, with the descriptor to which answers are written. False: errno
+  /// says why there is none.
+  bool Begin(Answer answer, std::function<void()> at_end = {}, AtFirst at_first = {});
   /// None: it has ended.
   std::optional<std::string> Ask(std::string_view question);
   /// After it, `at_end` has been done. May be called by a handler of a signal.

@@ -128,11 +128,6 @@ class Asker {
   }
 
   std::string Answer(std::string_view question) {
-    if (!confined_) {
-      KeepOwnStatus();
-      ConfineToAsking();
-    }
-    confined_ = true;
     if (question.empty()) return "";
     const char what = question.front();
     question.remove_prefix(1);
@@ -167,7 +162,6 @@ class Asker {
 
   std::string images_, root_;
   ScopedFd folder_;
-  bool confined_ = false;
   bool well_formed_ = true;
   Program program_;
   Diagnostics wrong_;
@@ -191,7 +185,12 @@ Diagnostics FindingsOf(const Program& program, const AskedOf& asked) {
 
 Result ThisHost::Begin(const std::string& images, const std::string& root, Diagnostics& diag) {
   auto asker = std::make_shared<Asker>(images, root);
-  if (outside_.Begin([asker](std::string_view question) { return asker->Answer(question); })) {
+  const auto answer = [asker](std::string_view question) { return asker->Answer(question); };
+  const auto confine = [](int answers) {
+    KeepOwnStatus();
+    ConfineToAsking(answers);
+  };
+  if (outside_.Begin(answer, {}, confine)) {
     return Result::kOk;
   }
   return diag.Fail("this host", "cannot be asked: " + std::string(std::strerror(errno)));

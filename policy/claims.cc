@@ -44,13 +44,18 @@ std::string MemoryName(const MappedPart& region) {
   }
 }
 
+/// Some are those of who restores.
+bool InheritsLimits(const Attributes& attributes) {
+  return attributes.inherit_rlimits && attributes.rlimits.size() < kResources;
+}
+
 /// In what AddProcess() looks at.
 bool AreAlike(const Attributes& a, const Attributes& b) {
   const bool same_exe =
       a.mm.has_value() == b.mm.has_value() &&
       (!a.mm || (a.mm->exe == b.mm->exe && a.mm->exe_unlinked == b.mm->exe_unlinked &&
                  a.mm->exe_opened_by == b.mm->exe_opened_by));
-  return same_exe && a.inherit_rlimits == b.inherit_rlimits && a.dumpable == b.dumpable &&
+  return same_exe && InheritsLimits(a) == InheritsLimits(b) && a.dumpable == b.dumpable &&
          a.oom_score_adj == b.oom_score_adj && a.personality == b.personality &&
          a.loginuid == b.loginuid && a.fs == b.fs && a.posix_timers == b.posix_timers;
 }
@@ -162,7 +167,7 @@ void Claims::Process(Pid pid, const Attributes& attributes, const File* exe) {
 
 void Claims::AddProcess(const Attributes& attributes, const File* exe, const std::string& where) {
   const auto at = [&] { return where; };
-  if (attributes.inherit_rlimits) External("limits", "", where);
+  if (InheritsLimits(attributes)) External("limits", "", where);
   if (attributes.dumpable.value_or(1) != 0) out_.Add(Kind::kDumpable, {}, {}, at);
   if (attributes.oom_score_adj.value_or(0) < 0) {
     out_.Add(Kind::kOomScore, std::to_string(*attributes.oom_score_adj), at);

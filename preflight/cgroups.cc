@@ -10,6 +10,7 @@
 #include <cstring>
 #include <sstream>
 
+#include "preflight/fixed_arguments.h"
 #include "preflight/question.h"
 
 namespace crgen {
@@ -38,13 +39,15 @@ std::string Behind(const std::string& path, const std::string& head) {
 
 /// A hierarchy, mounted nowhere; -1: errno.
 int Mounted(const std::string& controllers) {
-  const int context = fsopen(controllers.empty() ? "cgroup2" : "cgroup", FSOPEN_CLOEXEC);
+  const FixedArguments& fixed = kFixedArguments;
+  const int context = fsopen(controllers.empty() ? fixed.cgroup2 : fixed.cgroup, FSOPEN_CLOEXEC);
   if (context < 0) return -1;
   bool good = true;
   for (const std::string& name : ControllerNames(controllers)) {
     if (controllers.empty() || !good) break;
     if (name.starts_with(kName)) {
-      good = fsconfig(context, FSCONFIG_SET_STRING, "name", name.c_str() + kName.size(), 0) == 0 &&
+      const char* const value = name.c_str() + kName.size();
+      good = fsconfig(context, FSCONFIG_SET_STRING, fixed.name, value, 0) == 0 &&
              (controllers != name || fsconfig(context, FSCONFIG_SET_FLAG, "none", nullptr, 0) == 0);
     } else {
       good = fsconfig(context, FSCONFIG_SET_FLAG, name.c_str(), nullptr, 0) == 0;

@@ -12,6 +12,7 @@
 #include "dsl/references.h"
 #include "model/mount_paths.h"
 #include "model/printable.h"
+#include "preflight/fixed_arguments.h"
 
 namespace crgen::preflight {
 namespace {
@@ -25,7 +26,7 @@ void TellNoCopies(Context& context, const std::string& wanted) {
 
 bool CanCopyUnmounted(Host& host) {
   const auto can = host.Number(FactKind::kKernel, "a copy of what is mounted nowhere", [] {
-    const long context = syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+    const long context = syscall(SYS_fsopen, kFixedArguments.tmpfs, FSOPEN_CLOEXEC);
     if (context < 0) return 0;
     syscall(SYS_fsconfig, context, FSCONFIG_CMD_CREATE, nullptr, nullptr, 0);
     const long mount = syscall(SYS_fsmount, context, FSMOUNT_CLOEXEC, 0);

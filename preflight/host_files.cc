@@ -13,6 +13,7 @@
 #include <cstring>
 #include <vector>
 
+#include "preflight/fixed_arguments.h"
 #include "preflight/trusted_path.h"
 
 namespace crgen {
@@ -81,17 +82,25 @@ int OpenPath(int folder, const std::string& path, int flags, unsigned long long 
   open_how how = {};
   how.flags = static_cast<std::uint64_t>(flags) | O_PATH | O_CLOEXEC;
   how.resolve = resolve;
+  const open_how* const fixed = FixedWay(how);
   for (;;) {
-    const long fd = syscall(SYS_openat2, folder, path.c_str(), &how, sizeof how);
+    const long fd = syscall(SYS_openat2, folder, path.c_str(), fixed, sizeof how);
     if (fd >= 0) return static_cast<int>(fd);
     if (errno == EAGAIN) continue;  // a rename beside it
     if (errno != EMFILE || !RaiseDescriptorLimit()) return -1;
   }
 }
 
+/// What TrustedPath() hands over, as OpenPath() does.
+const open_how* InPlace(open_how* how) { return FixedWay(*how); }
+template <typename Argument>
+Argument InPlace(Argument argument) {
+  return argument;
+}
+
 constexpr auto kSystem = [](long number, auto... arguments) -> long {
   for (;;) {
-    const long result = syscall(number, arguments...);
+    const long result = syscall(number, InPlace(arguments)...);
     if (result >= 0) return result;
     if (errno != EMFILE || !RaiseDescriptorLimit()) return -errno;
   }

@@ -19,6 +19,7 @@
 #include <unordered_map>
 
 #include "preflight/credentials.h"
+#include "preflight/own_status.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -87,20 +88,35 @@ int ClockError(Host& host, std::uint64_t clock) {
 
 constexpr std::uint64_t kFirstSecurebits = SECURE_ALL_BITS | SECURE_ALL_LOCKS;  // of all kernels
 
-/// Of those in `bits`, what prctl(2) refuses. Tried by a child: they cannot all be taken back.
+/// Tried by a child: they cannot all be taken back.
+bool HasSecurebit(std::uint64_t one) {
+  const pid_t child = fork();
+  if (child == 0) {
+    _exit(prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | static_cast<long>(one)) != 0);
+  }
+  int status = 1;
+  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  return status == 0;
+}
+
+/// Those that all kernels have not, and that have a name.
+std::uint64_t LaterSecurebits() {
+  std::uint64_t bits = 0;
+  for (const FlagName& row : SecurebitKind::Names()) bits |= row.value;
+  return bits & ~kFirstSecurebits;
+}
+
+std::optional<std::uint64_t> kept_securebits;  // of those
+
+/// Of those in `bits`, what prctl(2) refuses.
 std::uint64_t UnknownSecurebits(Host& host, std::uint64_t bits) {
   std::uint64_t unknown = 0;
   for (int bit = 0; bit < 32; ++bit) {
     const std::uint64_t one = std::uint64_t{1} << bit;
     if ((bits & one) == 0) continue;
     const auto refused = host.Number(FactKind::kKernel, "securebit " + std::to_string(bit), [&] {
-      const pid_t child = fork();
-      if (child == 0) {
-        _exit(prctl(PR_SET_SECUREBITS, prctl(PR_GET_SECUREBITS) | static_cast<long>(one)) != 0);
-      }
-      int status = 1;
-      while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-      return status == 0 ? 0 : EPERM;
+      const bool has = kept_securebits ? (*kept_securebits & one) != 0 : HasSecurebit(one);
+      return has ? 0 : EPERM;
     });
     if (refused.value_or(0) != 0) unknown |= one;
   }
@@ -276,6 +292,15 @@ class KernelQuestion : public QuestionOn<KernelQuestion> {
 
 }  // namespace
 
+void KeepSecurebits() {
+  std::uint64_t has = 0;
+  for (std::uint64_t rest = LaterSecurebits(); rest != 0; rest &= rest - 1) {
+    const std::uint64_t one = rest & ~(rest - 1);
+    if (HasSecurebit(one)) has |= one;
+  }
+  kept_securebits = has;
+}
+
 std::unique_ptr<Question> AskTheKernel(Context& context) {
   return std::make_unique<KernelQuestion>(context);
 }
@@ -294,9 +319,7 @@ void AskAllOfTheKernel(Host& host) {
   }
   constexpr std::uint64_t kMostClock = CLOCK_TAI;
   for (std::uint64_t clock = 0; clock <= kMostClock; ++clock) (void)ClockError(host, clock);
-  std::uint64_t securebits = 0;
-  for (const FlagName& row : SecurebitKind::Names()) securebits |= row.value;
-  (void)UnknownSecurebits(host, securebits & ~kFirstSecurebits);
+  (void)UnknownSecurebits(host, LaterSecurebits());
   (void)OwnSecurebits(host);
   (void)BpfError(host);
   (void)TimeNamespaceError(host);

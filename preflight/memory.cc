@@ -12,6 +12,7 @@
 #include <optional>
 #include <sstream>
 
+#include "preflight/own_status.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -45,29 +46,35 @@ bool TakesBounds(std::uint64_t from) {
   return prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0) == 0 || errno != EINVAL;
 }
 
-/// Where the bounds of memory may begin, as a child finds out with its own: beside
-/// vm.mmap_min_addr there is what the kernel was built with (CONFIG_LSM_MMAP_MIN_ADDR), which no
-/// file says. 0: that is not known.
+/// As a child finds out with its own bounds.
+std::uint64_t FindLowestBound() {
+  constexpr int kUnknown = 255;
+  const pid_t child = fork();
+  if (child == 0) {
+    int below = 0, at = kUnknown;  // pages
+    while (below < at) {
+      const int middle = (below + at) / 2;
+      if (TakesBounds(static_cast<std::uint64_t>(middle) * kPageSize)) {
+        at = middle;
+      } else {
+        below = middle + 1;
+      }
+    }
+    _exit(at);
+  }
+  int status = -1;
+  while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+  const bool known = child > 0 && WIFEXITED(status) && WEXITSTATUS(status) != kUnknown;
+  return known ? static_cast<std::uint64_t>(WEXITSTATUS(status)) * kPageSize : 0;
+}
+
+std::optional<std::uint64_t> kept_lowest_bound;
+
+/// Where the bounds of memory may begin: beside vm.mmap_min_addr there is what the kernel was built
+/// with (CONFIG_LSM_MMAP_MIN_ADDR), which no file says. 0: that is not known.
 std::uint64_t LowestBound(Host& host) {
   const auto lowest = host.Number(FactKind::kKernel, "lowest bound of memory", [] {
-    constexpr int kUnknown = 255;
-    const pid_t child = fork();
-    if (child == 0) {
-      int below = 0, at = kUnknown;  // pages
-      while (below < at) {
-        const int middle = (below + at) / 2;
-        if (TakesBounds(static_cast<std::uint64_t>(middle) * kPageSize)) {
-          at = middle;
-        } else {
-          below = middle + 1;
-        }
-      }
-      _exit(at);
-    }
-    int status = -1;
-    while (child > 0 && waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
-    const bool known = child > 0 && WIFEXITED(status) && WEXITSTATUS(status) != kUnknown;
-    return known ? static_cast<std::uint64_t>(WEXITSTATUS(status)) * kPageSize : 0;
+    return kept_lowest_bound ? *kept_lowest_bound : FindLowestBound();
   });
   return lowest.value_or(0);
 }
@@ -184,6 +191,8 @@ class MemoryQuestion : public QuestionOn<MemoryQuestion> {
 };
 
 }  // namespace
+
+void KeepLowestBound() { kept_lowest_bound = FindLowestBound(); }
 
 std::unique_ptr<Question> AskForMemory(Context& context) {
   return std::make_unique<MemoryQuestion>(context);

@@ -64,6 +64,8 @@ void KeepOwnStatus() {
   kept_status = status.str();
   if (kept_status->ends_with('\n')) kept_status->pop_back();
   kept_lowest = FindLowest();
+  preflight::KeepLowestBound();
+  preflight::KeepSecurebits();
 }
 
 const std::optional<std::string>& KeptStatus() { return kept_status; }

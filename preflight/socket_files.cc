@@ -17,16 +17,25 @@
 namespace crgen {
 namespace {
 
+int kept_probe = -1;
+
+int MakeProbe() { return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
+
 /// Of a socket file. Through a descriptor: the path may be longer than an address.
 NameState StateOfSocket(int file) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   std::strcpy(address.sun_path, ("/proc/self/fd/" + std::to_string(file)).c_str());
-  const int probe = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const int probe = kept_probe >= 0 ? kept_probe : MakeProbe();
   if (probe < 0) return NameState::kUnknown;
   const bool none = connect(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 &&
                     errno == ECONNREFUSED;
-  close(probe);
+  if (probe != kept_probe) {
+    close(probe);
+  } else if (!none) {
+    const sockaddr nobody = {.sa_family = AF_UNSPEC, .sa_data = {}};
+    connect(probe, &nobody, sizeof nobody);  // whoever it was is not held
+  }
   return none ? NameState::kStale : NameState::kInUse;
 }
 
@@ -80,6 +89,11 @@ NameState LookAtName(const std::string& path) {
   }
   close(file);
   return state;
+}
+
+int KeepProbe() {
+  kept_probe = MakeProbe();
+  return kept_probe;
 }
 
 std::optional<std::uint32_t> StrangerOnWay(const std::string& folder, const IdMap& map) {

@@ -31,6 +31,10 @@ std::string_view NameOf(NameState state);
 /// connect(2) says, and who listens does not notice.
 NameState LookAtName(const std::string& path);
 
+/// A socket of AF_UNIX, by which LookAtName() asks from now on, for who makes no more of them
+/// (crgen/confine.h); -1: errno says why there is none.
+int KeepProbe();
+
 /// Who could change where `folder` leads and is neither root nor has a number in `map`: a name
 /// below is looked up with the rights of who could, whom nobody in that user namespace can become.
 std::optional<std::uint32_t> StrangerOnWay(const std::string& folder, const IdMap& map);

@@ -38,7 +38,8 @@ std::string InodeOf(std::uint32_t type, const std::string& name) {
   return "";
 }
 
-/// Whether nobody else can have it: it is bound, and let go.
+/// Whether nobody else can have it: it is bound, and let go. Who may make no socket
+/// (crgen/confine.h) believes the table, where a file "@name" and "\0name" are alike.
 bool IsTaken(const UnixSocket& socket) {
   const std::string& name = socket.name->bytes;
   sockaddr_un address = {};
@@ -48,9 +49,10 @@ bool IsTaken(const UnixSocket& socket) {
   const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
   const int type = static_cast<int>(socket.socket_type.value) | SOCK_CLOEXEC;
   const int fd = ::socket(AF_UNIX, type, 0);
+  if (fd < 0) return errno == EPERM;
   const bool taken =
-      fd >= 0 && bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 && errno == EADDRINUSE;
-  if (fd >= 0) close(fd);
+      bind(fd, reinterpret_cast<sockaddr*>(&address), size) != 0 && errno == EADDRINUSE;
+  close(fd);
   return taken;
 }
 

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <unordered_map>
@@ -116,14 +117,21 @@ Advice AdviceOn(const Line& line) {
       "wait until it is over, in FIN_WAIT2 for net.ipv4.tcp_fin_timeout, or end it with ss --kill"};
 }
 
-/// "INDEX NAME", one a line.
+/// "INDEX NAME", one a line. if_nameindex(3) would send a message for it, which who is confined may
+/// not.
 std::string InterfacesHere() {
-  std::string text;
-  struct if_nameindex* all = if_nameindex();
-  for (const struct if_nameindex* one = all; one != nullptr && one->if_index != 0; ++one) {
-    text += (text.empty() ? "" : "\n") + std::to_string(one->if_index) + " " + one->if_name;
+  std::map<unsigned, std::string> all;
+  std::ifstream table("/proc/net/dev");
+  for (std::string line; std::getline(table, line);) {
+    const std::size_t begin = line.find_first_not_of(' '), end = line.find(':');
+    if (begin >= end || end == line.npos) continue;  // titles
+    const std::string name = line.substr(begin, end - begin);
+    if (const unsigned index = if_nametoindex(name.c_str()); index != 0) all[index] = name;
   }
-  if (all != nullptr) if_freenameindex(all);
+  std::string text;
+  for (const auto& [index, name] : all) {
+    text += (text.empty() ? "" : "\n") + std::to_string(index) + " " + name;
+  }
   return text;
 }
 

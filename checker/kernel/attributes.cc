@@ -94,7 +94,8 @@ bool IsInOrder(const std::vector<Entry>& entries) {
 
 /// Whether `from` laid over `to` is just `from`.
 bool Replaces(const Attributes& from, const Attributes& to) {
-  bool replaces = from.descriptors.empty() && !from.inherit_rlimits && !from.inherit_creds;
+  bool replaces = from.descriptors.empty() && !from.inherit_rlimits && !to.inherit_rlimits &&
+                  !from.inherit_creds;
   ForEachField<Attributes>([&](const auto& field) {
     using Member = std::decay_t<decltype(to.*field.member)>;
     if constexpr (InnerOf<Member>::kIsVector) {
@@ -158,6 +159,7 @@ std::shared_ptr<const Attributes> InheritAttributes(const Attributes& from, bool
 void MergeAttributes(const Attributes& from, Attributes* to) {
   ForEachField<Attributes>(
       [&](const auto& field) { MergeInto(from.*field.member, &(to->*field.member)); });
+  to->inherit_rlimits = to->inherit_rlimits || from.inherit_rlimits;
   to->descriptors.clear();  // state of descriptions, not of the process
   if (to->setns && *to->setns == EnteredNamespaces()) to->setns.reset();
 }
@@ -299,9 +301,8 @@ void Kernel::Execute(const SetAttr& set) {
   } else {
     MergeAttributes(*set.attributes, &Own(&target));
   }
-  if (set.attributes->rlimits.size() != 0 || set.attributes->inherit_rlimits) {
-    task.rlimits_said = true;
-  }
+  task.rlimits_said =
+      task.attributes->inherit_rlimits || task.attributes->rlimits.size() == kResources;
   if (set.attributes->creds || set.attributes->inherit_creds) {
     (leader ? task.creds_said : task.threads[numbers[*set.tid].thread_index].creds_said) = true;
   }

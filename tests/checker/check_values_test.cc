@@ -420,6 +420,20 @@ TEST(CheckValues, RightsAreSaid) {
       complete(thread + Program{ResumeOf(10)}),
       (List{"commands[3] RESUME pid 10: EPERM: of creds of thread 11 nothing is said" + rest}));
   EXPECT_EQ(complete(thread + Program{AttrOf(10, creds, 11), ResumeOf(10)}), List{});
+  // All limits, by one command or several; or some, and the word.
+  Attributes some, others;
+  for (std::uint32_t i = 0; i < RLIM_NLIMITS; ++i) {
+    (i == RLIMIT_CPU || i == RLIMIT_CORE ? others : some).rlimits.push_back({{i}, 1, 1});
+  }
+  some.inherit_creds = true;
+  const Program partly = root + Program{AttrOf(10, some)};
+  EXPECT_EQ(complete(partly + Program{ResumeOf(10)}),
+            (List{"commands[2] RESUME pid 10: EPERM: of RLIMIT_CPU, RLIMIT_CORE of process 10 "
+                  "nothing is said" +
+                  rest}));
+  EXPECT_EQ(complete(partly + Program{AttrOf(10, others), ResumeOf(10)}), List{});
+  EXPECT_EQ(complete(partly + Program{AttrOf(10, said), ResumeOf(10)}), List{});
+  EXPECT_EQ(complete(root + Program{AttrOf(10, said), AttrOf(10, others), ResumeOf(10)}), List{});
   // What the parent has said is not said by the child.
   EXPECT_EQ(
       complete(root + Program{AttrOf(10, said), ForkOf(10, 11), ResumeOf(10), ResumeOf(11)}).size(),

@@ -93,6 +93,40 @@ TEST_F(CheckCliTest, WithoutAPolicyNothingIsJudged) {
   EXPECT_FALSE(json::parse(Crgen("check --json " + Dump("threads")).out).contains("verdict"));
 }
 
+/// Limits and credentials of who restores.
+TEST_F(CheckCliTest, WhatIsInheritedByTheWordIsFromOutside) {
+  const auto external = [&](const std::vector<std::string>& settings) {
+    std::string plan = R"([{"command": "FORK", "pid": 0, "child_pid": 10})";
+    for (const std::string& attributes : settings) {
+      plan += R"(, {"command": "SET_ATTR", "pid": 10, "attributes": )" + attributes + "}";
+    }
+    std::ofstream(folder_ / "plan.json") << plan + R"(, {"command": "RESUME", "pid": 10}])";
+    const Ran run = Crgen("check --derive " + (folder_ / "plan.json").string());
+    EXPECT_EQ(run.code, 0) << run.err;
+    std::string kinds;
+    const json policy = json::parse(run.out);
+    for (const json& one : policy["externals"]) {
+      kinds += one["kind"].get<std::string>() + " ";
+    }
+    return kinds;
+  };
+  json all = json::array();
+  for (const char* name :
+       {"CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS",
+        "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"}) {
+    all.push_back({{"resource", std::string("RLIMIT_") + name}, {"cur", 1}, {"max", 1}});
+  }
+  const std::string creds = R"({"creds": "inherit"})", limits = R"({"rlimits": "inherit"})";
+  const std::string word = R"({"creds": "inherit", "rlimits": "inherit"})";
+  const std::string some =
+      R"({"rlimits": [{"resource": "RLIMIT_CORE", "cur": 0, "max": 0}], "creds": "inherit"})";
+  EXPECT_EQ(external({word, R"({"comm": "a"})"}), "credentials limits session ");
+  EXPECT_EQ(external({some, limits}), "credentials limits session ");
+  EXPECT_EQ(external({limits, some}), "credentials limits session ");
+  EXPECT_EQ(external({creds, json{{"rlimits", all}}.dump()}), "credentials session ");
+  EXPECT_EQ(external({word, json{{"rlimits", all}}.dump()}), "credentials session ");
+}
+
 TEST_F(CheckCliTest, WhatNobodyCanReadIsDenied) {
   const std::string dump = WithUnsupported().string();
   const Ran derived = Crgen("check --derive " + dump);

@@ -33,6 +33,7 @@ class PreflightRightsTest : public RestorerTest {
     Plan plan;
     plan.Fork(0, Pid(0));
     plan.MapProgram(Pid(0));
+    plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"rlimits", "inherit"}}}});
     plan.Resume(Pid(0), Plan::Registers(kPause), attributes);
     return plan;
   }

@@ -78,6 +78,7 @@ class RestorerFaultsTest : public RestorerTest {
                 {"clear_tid_addr", Plan::Hex(kStack + 64)},
                 {"registers", Plan::Registers(kPause)}}}});
     AddLateEvents(plan, root, folder_ + "/file");
+    plan.Add("SET_ATTR", root, {{"attributes", {{"rlimits", "inherit"}}}});
     plan.Resume(root, Plan::Registers(kPause), Attributes());
     plan.Resume(
         Pid(2), Plan::Registers(kPause),
@@ -343,6 +344,7 @@ TEST_F(RestorerFaultsTest, WhatWasNotSetIsReadBack) {
   Json thread = {{"registers", Plan::Registers(kPause)}, {"creds", creds}};
   thread["sched"] = {{"policy", "SCHED_BATCH"}, {"nice", 3}};
   plan.Add("SET_ATTR", Pid(0), {{"tid", Pid(1)}, {"attributes", thread}});
+  plan.Add("SET_ATTR", Pid(0), {{"attributes", {{"rlimits", "inherit"}}}});
   plan.Resume(Pid(0), Plan::Registers(kPause),
               {{"creds", creds},
                {"personality", "0x40000"},
