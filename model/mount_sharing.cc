@@ -108,8 +108,9 @@ class Planner {
   /// Who is in a group with what the caller has gets that one's master with it.
   bool PlanWithCaller(const Group& group) {
     if (group.source && !groups_[*group.source].with_caller)
-      return Fails(group.widest,
-                   "is in a group with what the caller has, and gets the events of one that is not");
+      return Fails(
+          group.widest,
+          "is in a group with what the caller has, and gets the events of one that is not");
     for (const std::size_t member : group.members) {
       if (mounts_[member].shared_with_caller)
         sharing_.steps.push_back({std::nullopt, member, 0, true});

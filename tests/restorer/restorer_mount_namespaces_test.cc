@@ -156,8 +156,8 @@ class CallersGroupTest : public MountNamespacesTest {
     Json mounts = Both();
     mounts[2].update({{"shared", 1}, {"shared_with_caller", true}});
     mounts[8].update({{"shared", 1}});
-    mounts.push_back(At(16, 3, "/data/folder",
-                        {{"superblock", 15}, {"fstype", "tmpfs"}, {"source", "inner"}}));
+    mounts.push_back(
+        At(16, 3, "/data/folder", {{"superblock", 15}, {"fstype", "tmpfs"}, {"source", "inner"}}));
     fs::create_directories(Outside() + "/folder");
     return mounts;
   }
