@@ -78,6 +78,9 @@ struct Describe<Mount> {
       Optional("shared", &Mount::shared, "the group of mounts whose events it shares"),
       Optional("master", &Mount::master,
                "the group whose events it gets; in no mount's `shared`: the caller's"),
+      Optional("shared_with_caller", &Mount::shared_with_caller,
+               "of an `external` mount: what the caller has is in its group `shared`, too; default "
+               "false"),
       Optional("external", &Mount::external,
                "the key by which the caller of a restore says what is mounted"),
       Optional("content", &Mount::content, "of a new tmpfs: a tar archive, compressed by gzip"),

@@ -13,6 +13,7 @@ struct Group {
   std::uint64_t shared = 0, master = 0;  ///< 0: none
   std::vector<std::size_t> members;
   std::size_t widest = 0;             ///< a member
+  bool with_caller = false;           ///< what the caller of a restore has is a member, too
   std::vector<std::size_t> slaves;    ///< groups
   std::optional<std::size_t> source;  ///< the group of the master, if it is in the list
 };
@@ -52,17 +53,21 @@ class Planner {
     const std::pair key{mount.shared.value_or(0), mount.master.value_or(0)};
     if (key == std::pair<std::uint64_t, std::uint64_t>{}) return nullptr;
     const auto [known, is_new] = by_key_.try_emplace(key, groups_.size());
-    if (is_new) groups_.push_back({key.first, key.second, {}, 0, {}, std::nullopt});
+    if (is_new) groups_.push_back({key.first, key.second, {}, 0, false, {}, std::nullopt});
     return &groups_[known->second];
   }
 
   void AddTo(Group* group, std::size_t mount) {
     if (group == nullptr) return;
-    const bool first = group->members.empty();
-    if (first || IsBelow(mounts_[group->widest].root.bytes, mounts_[mount].root.bytes)) {
+    const bool with_caller = mounts_[mount].shared_with_caller;
+    const bool first = group->members.empty() || (with_caller && !group->with_caller);
+    const bool can_be = with_caller || !group->with_caller;
+    if (first ||
+        (can_be && IsBelow(mounts_[group->widest].root.bytes, mounts_[mount].root.bytes))) {
       const bool same = !first && mounts_[group->widest].root == mounts_[mount].root;
       if (!same) group->widest = mount;
     }
+    group->with_caller |= with_caller;
     group->members.push_back(mount);
   }
 
@@ -100,7 +105,25 @@ class Planner {
     return true;
   }
 
+  /// Who is in a group with what the caller has gets that one's master with it.
+  bool PlanWithCaller(const Group& group) {
+    if (group.source && !groups_[*group.source].with_caller)
+      return Fails(
+          group.widest,
+          "is in a group with what the caller has, and gets the events of one that is not");
+    for (const std::size_t member : group.members) {
+      if (mounts_[member].shared_with_caller)
+        sharing_.steps.push_back({std::nullopt, member, 0, true});
+    }
+    for (const std::size_t member : group.members) {
+      if (!mounts_[member].shared_with_caller && !Join(group.widest, member)) return false;
+    }
+    planned_.emplace(&group);
+    return true;
+  }
+
   bool Plan(const Group& group) {
+    if (group.with_caller) return PlanWithCaller(group);
     const std::size_t first = group.widest;
     const bool outside = group.master != 0 && !group.source;
     if (outside && !IsOfCaller(first))

@@ -19,6 +19,7 @@ struct SharingStep {
   std::optional<std::size_t> from;
   std::size_t to = 0;
   std::uint64_t propagation = 0;
+  bool from_caller = false;  ///< instead of `from`: what the caller of a restore has for `to`
   friend bool operator==(const SharingStep&, const SharingStep&) = default;
 };
 

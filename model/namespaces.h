@@ -68,6 +68,7 @@ struct Mount {
   // Groups of mounts with the same events, by numbers of the list's own (model/mount_sharing.h).
   std::optional<std::uint64_t> shared;  ///< the one that it is in
   std::optional<std::uint64_t> master;  ///< the one whose events it gets; in no `shared`: outside
+  bool shared_with_caller = false;  ///< of an `external` one: what the caller has is in `shared`
   std::optional<Text> external;
   std::optional<ImageBytes> content;  ///< of a tmpfs: an archive of tar(1), compressed by gzip(1)
   /// The mount namespace that it is in; absent: the one of the tree's root.

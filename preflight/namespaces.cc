@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <set>
 #include <vector>
 
@@ -61,6 +62,18 @@ bool HasCall(Host& host, const MountCall& call) {
     return syscall(call.number, -1, "", 0, nullptr, 0) >= 0 || errno != ENOSYS;
   });
   return there.value_or(1) != 0;
+}
+
+/// Whether mount_namespaces(7) has the mount that `fd` is on in a peer group. Not known: it is.
+bool IsInPeerGroup(int fd) {
+  struct statx facts = {};
+  if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &facts) != 0) return true;
+  const std::string wanted = std::to_string(facts.stx_mnt_id) + " ";
+  std::ifstream table("/proc/self/mountinfo");
+  for (std::string line; std::getline(table, line);) {
+    if (line.starts_with(wanted)) return line.find(" shared:") < line.find(" - ");
+  }
+  return true;
 }
 
 class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
@@ -302,6 +315,7 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     HoldRoot();
     for (const Mount& mount : mounts) {
       if (mount.external) HoldMount(mount);
+      if (mount.shared_with_caller) CheckSharing(mount);
       if (mount.content) CheckContent(mount);
       if (mount.deleted) CheckDeletedMount(context_, mount);
     }
@@ -338,6 +352,21 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
           Printable(given->second) + ": " + std::strerror(errno));
     }
     context_.files.HoldPlace(MountPlace(key), fd);
+  }
+
+  void CheckSharing(const Mount& mount) {
+    const std::string& key = mount.external->bytes;
+    const std::string name = "the mount from outside at " + Printable(mount.mountpoint.bytes);
+    const int fd = context_.files.place(MountPlace(key));
+    if (context_.user) {
+      findings_.Unsupported(name +
+                            ", which shares events with those of outside, in a user namespace of "
+                            "the plan's own");
+    } else if (fd >= 0 && !IsInPeerGroup(fd)) {
+      findings_.Wrong(name + " shares events with those of outside, and what is given for mnt[" +
+                          Printable(key) + "] shares none",
+                      "mount --make-shared, of what it is on");
+    }
   }
 
   /// A program is given the whole file.

@@ -234,6 +234,9 @@ std::string Copy(const Mount& mount, Services* services) {
   std::string problem;
   const int copy = CopyOf(mount, *services, &problem);
   if (copy >= 0) services->mounts[mount.id] = copy;
+  if (!problem.empty() || !mount.shared_with_caller) return problem;
+  const int in_groups = CopyOf(mount, *services, &problem);
+  if (in_groups >= 0) services->callers_groups[mount.id] = in_groups;
   return problem;
 }
 
@@ -340,6 +343,7 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
   std::vector<GroupStep> groups;
   for (const SharingStep& step : sharing.steps) {
     groups.push_back({step.from ? static_cast<std::int32_t>(*step.from) : -1,
+                      step.from_caller ? services.callers_groups.at(mounts[step.to].id) : -1,
                       static_cast<std::int32_t>(step.to), step.propagation});
   }
   std::vector<HiddenFolder> folders;

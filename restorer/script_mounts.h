@@ -42,6 +42,7 @@ struct HiddenFolder {
 /// What is done to mounts when all are there.
 struct GroupStep {
   int32_t from;  ///< whose groups it joins; -1: none
+  int32_t held;  ///< instead, the supervisor's descriptor of one that is nowhere; -1: none
   int32_t to;
   uint64_t propagation;  ///< mount_setattr(2); 0: none
 };

@@ -189,6 +189,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size, const std::function<bo
   mounts = MakeFileSystems(program_, options_.timeout, &services);
   if (!mounts.empty()) return {mounts, -1};
   mounts_ = services.mounts;
+  for (const auto& [id, fd] : services.callers_groups) made_.push_back(fd);
   mounted_names_ = services.mounted_names;
   spaces_ = services.spaces;
   paths_ = services.paths = TreePaths(OwnMounts(program_), mounts_);

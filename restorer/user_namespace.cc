@@ -268,28 +268,46 @@ bool UserHolder::Enter() const {
   return setns(user_, CLONE_NEWUSER) == 0 && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
 }
 
-/// By a child that has the same descriptors.
-int UserHolder::MakeNetwork() const {
+/// The descriptor that `make` gives in a child, which has the same ones and dies with this process.
+/// `make(must)`: must(what, result) ends the child where a call has failed. -1: errno, and `*call`
+/// says of what.
+template <typename Make>
+int UserHolder::InChild(const char** call, const Make& make) const {
   shared_->error = 0;
-  shared_->contexts[0] = -1;
   clone_args arguments = {};
   arguments.flags = CLONE_FILES;
   arguments.exit_signal = SIGCHLD;
   const pid_t parent = getpid();
+  *call = "clone3";
   const long child = FailsOnPurpose() ? -1 : syscall(__NR_clone3, &arguments, sizeof arguments);
   if (child < 0) return -1;
   if (child == 0) {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && Enter() &&
-        unshare(CLONE_NEWNET) == 0) {
-      shared_->contexts[0] = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-    }
-    shared_->error = shared_->contexts[0] < 0 ? errno : 0;
+    const auto must = [&](const char* what, long result) {
+      if (result >= 0) return static_cast<int>(result);
+      shared_->error = errno;
+      shared_->call = what;
+      _exit(1);
+    };
+    must("prctl(PR_SET_PDEATHSIG)", prctl(PR_SET_PDEATHSIG, SIGKILL));
+    if (getppid() != parent) _exit(1);
+    shared_->contexts[0] = make(must);
     _exit(0);
   }
   int status = 0;
   const pid_t reaped = Reap(static_cast<pid_t>(child), &status);
-  errno = reaped != child || status != 0 ? ECHILD : shared_->error;
-  return errno != 0 ? -1 : shared_->contexts[0];
+  if (reaped == child && status == 0) return shared_->contexts[0];
+  *call = shared_->error != 0 ? shared_->call : "a child that makes it";
+  errno = shared_->error != 0 ? shared_->error : ECHILD;
+  return -1;
+}
+
+int UserHolder::MakeNetwork() const {
+  const char* call = "";
+  return InChild(&call, [&](const auto& must) {
+    must("setns(CLONE_NEWUSER)", Enter() ? 0 : -1);
+    must("unshare(CLONE_NEWNET)", unshare(CLONE_NEWNET));
+    return must("open", open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  });
 }
 
 /// Its parent, who is here for this alone, has ended by then.
@@ -333,26 +351,10 @@ int UserHolder::CopyMount(int place, std::uint64_t attributes, const char** call
   if (FailsOnPurpose() || fstat(place, &wanted) != 0) return -1;
   const bool folder = S_ISDIR(wanted.st_mode);
   const char* const there = folder ? "/" : "/proc/version";
-  shared_->error = 0;
-  clone_args arguments = {};
-  arguments.flags = CLONE_FILES;
-  arguments.exit_signal = SIGCHLD;
-  const pid_t parent = getpid();
-  *call = "clone3";
-  const long child = FailsOnPurpose() ? -1 : syscall(__NR_clone3, &arguments, sizeof arguments);
-  if (child < 0) return -1;
-  if (child == 0) {
-    const auto must = [&](const char* what, long result) {
-      if (result >= 0) return result;
-      shared_->error = errno;
-      shared_->call = what;
-      _exit(1);
-    };
-    must("prctl(PR_SET_PDEATHSIG)", prctl(PR_SET_PDEATHSIG, SIGKILL));
-    if (getppid() != parent) _exit(1);
-    const int copy = static_cast<int>(must(
+  return InChild(call, [&](const auto& must) {
+    const int copy = must(
         "open_tree",
-        syscall(SYS_open_tree, place, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)));
+        syscall(SYS_open_tree, place, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
     must("unshare(CLONE_NEWNS)", unshare(CLONE_NEWNS));
     must("mount(MS_SLAVE)", mount(nullptr, "/", nullptr, MS_REC | MS_SLAVE, nullptr));
     const struct {
@@ -365,17 +367,10 @@ int UserHolder::CopyMount(int place, std::uint64_t attributes, const char** call
     close(copy);
     must("setns(CLONE_NEWUSER)", Enter() ? 0 : -1);
     must("unshare(CLONE_NEWNS)", unshare(CLONE_NEWNS));
-    shared_->contexts[0] = static_cast<int>(must(
-        "open_tree", syscall(SYS_open_tree, AT_FDCWD, folder ? "" : there,
-                             OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (folder ? AT_EMPTY_PATH : 0u))));
-    _exit(0);
-  }
-  int status = 0;
-  const pid_t reaped = Reap(static_cast<pid_t>(child), &status);
-  if (reaped == child && status == 0) return shared_->contexts[0];
-  *call = shared_->error != 0 ? shared_->call : "a child that copies it";
-  errno = shared_->error != 0 ? shared_->error : ECHILD;
-  return -1;
+    return must("open_tree",
+                syscall(SYS_open_tree, AT_FDCWD, folder ? "" : there,
+                        OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (folder ? AT_EMPTY_PATH : 0u)));
+  });
 }
 
 }  // namespace crgen::restorer

@@ -65,6 +65,8 @@ class UserHolder {
 
  private:
   struct Shared;
+  template <typename Make>
+  int InChild(const char** call, const Make& make) const;
   std::string Await();
   std::string WriteMap(const char* file, const IdMap& map) const;
 

@@ -123,6 +123,9 @@ class MountTable {
     if (HasNul(mount.source) || HasNul(mount.options) || HasNul(mount.external)) {
       return Invalid("has a NUL in a text");
     }
+    if (mount.shared_with_caller && !(mount.external && mount.shared)) {
+      return Invalid("is shared_with_caller: it is external, and has shared");
+    }
     const bool is_new = mount.IsNew();
     if (mount.deleted && !mount.IsBind()) return Invalid("is deleted, and no bind mount");
     if (!is_new && (mount.source || mount.options || mount.sb_flags.bits != 0 || mount.content)) {

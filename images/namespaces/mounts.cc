@@ -138,9 +138,8 @@ class MountLoader {
     if (entry.shared_id() != 0) mount.shared = entry.shared_id();
     if (entry.master_id() != 0) mount.master = entry.master_id();
     mount.deleted = entry.deleted();
-    if (mount.shared && mount.external && !entry.internal_sharing()) {
-      refuse("shared_id", "a mount that shares its events with those of outside");
-    } else if (entry.with_plugin()) {
+    if (mount.shared && mount.external && !entry.internal_sharing()) TakeSharing(entry, at, &mount);
+    if (entry.with_plugin()) {
       refuse("with_plugin", "a mount of a plugin");
     } else if ((entry.ext_key().starts_with("CRIU:") && entry.ext_key() != kAutodetected) ||
                (entry.ext_mount() && !mount.external)) {
@@ -153,6 +152,16 @@ class MountLoader {
       error("flags", "several of MS_NOATIME, MS_RELATIME and MS_STRICTATIME");
     }
     mounts_.push_back(std::move(planned));
+  }
+
+  /// Of one from outside the dumper says with whom only where it has found it by itself.
+  void TakeSharing(const pb::mnt_entry& entry, const ImageReader& at, Mount* mount) {
+    mount->shared_with_caller = entry.ext_key() == kAutodetected;
+    if (mount->shared_with_caller) return;
+    diag_.NotRestorable(at.Where("shared_id"),
+                        entry.mountpoint() +
+                            " shares its events, and no image says whether with those of outside: "
+                            "it will do so within the tree alone");
   }
 
   void Refuse(const std::string& where, const std::string& what) {

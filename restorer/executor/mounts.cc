@@ -154,12 +154,21 @@ struct Mounter {
     }
   }
 
+  void Join(const MountStep& step, long from) const {
+    const long mount = NumberOf((int32_t)(&step - mounts.steps));
+    Must(step, "move_mount(MOVE_MOUNT_SET_GROUP)", __NR_move_mount, from, "", mount, "",
+         MOVE_MOUNT_SET_GROUP | MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+  }
+
   void Share(const GroupStep& group) {
     const MountStep& step = mounts.steps[group.to];
     const int mount = NumberOf(group.to);
-    if (group.from >= 0) {
-      Must(step, "move_mount(MOVE_MOUNT_SET_GROUP)", __NR_move_mount, NumberOf(group.from), "",
-           mount, "", MOVE_MOUNT_SET_GROUP | MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+    if (group.from >= 0) Join(step, NumberOf(group.from));
+    if (group.held >= 0) {
+      const long from =
+          Must(step, "pidfd_getfd", __NR_pidfd_getfd, caller.setup->source_fd, group.held, 0);
+      Join(step, from);
+      Must(step, "close", __NR_close, from);
     }
     if (group.propagation == 0) return;
     Enter(step);

@@ -88,7 +88,9 @@ struct Services {
   OutsideIds ids;
   UserHolder* user = nullptr;           ///< of a user namespace of its own; null: it has none
   std::map<std::uint64_t, int> mounts;  ///< by id: mounted nowhere, for the root
-  bool own_mounts = false;              ///< the tree's paths are in a namespace of its own
+  /// Likewise, of those that share events with the caller's: copies that are in their groups.
+  std::map<std::uint64_t, int> callers_groups;
+  bool own_mounts = false;  ///< the tree's paths are in a namespace of its own
   std::map<std::optional<std::uint64_t>, std::int32_t> spaces;  ///< mount namespaces: numbers
   std::map<std::uint64_t, std::int32_t> space_of;               ///< likewise by mount
   TreePaths paths;                       ///< where its paths lead before that is there

@@ -189,6 +189,16 @@ TEST(CheckNamespaces, GroupsOfMounts) {
       {"of the caller's",
        {Changed(grouped(MountAt(2, 1, "/a"), 0, 1), [](Mount& m) { m.external = Text{"a"}; })},
        ""},
+      {"shared with the caller's",
+       {Changed(grouped(MountAt(2, 1, "/a"), 1, 0),
+                [](Mount& m) {
+                  m.external = Text{"a"};
+                  m.shared_with_caller = true;
+                })},
+       ""},
+      {"shared with the caller's, and not from there",
+       {Changed(grouped(all, 1, 0), [](Mount& m) { m.shared_with_caller = true; })},
+       "EINVAL: mount 2 is shared_with_caller: it is external, and has shared"},
       {"group 0",
        {Changed(all, [](Mount& m) { m.shared = 0; })},
        "EINVAL: mount 2 is in group 0, which is none"},

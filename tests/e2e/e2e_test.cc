@@ -144,6 +144,45 @@ TEST_P(CriuTest, RefusesThisTree) {
 INSTANTIATE_TEST_SUITE_P(Programs, CriuTest, ::testing::ValuesIn(RefusedByCriu()),
                          [](const auto& of) { return of.param.name; });
 
+/// Of several network namespaces with connections CRIU locks that of the root alone. In none is a
+/// rule left.
+class LockTest : public EndToEnd, public ::testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    EndToEnd::SetUp();
+    dump_options_ = {"--network-lock", GetParam()};
+  }
+  const Program& TheProgram() const override { return program_; }
+
+  /// Of the network namespaces that have tables with such a name, their images.
+  std::vector<std::string> LockedBy(const std::string& dump) const {
+    std::vector<std::string> names;
+    for (const fs::directory_entry& entry : fs::directory_iterator(Images(dump))) {
+      const std::string name = entry.path().filename();
+      if (!name.starts_with("nftables-")) continue;
+      if (ReadText(entry.path()).find("CRIU") != std::string::npos) names.push_back(name);
+    }
+    return names;
+  }
+
+ private:
+  const Program program_ = ProgramNamed("net_namespaces");
+};
+
+TEST_P(LockTest, IsGoneInEachNamespace) {
+  ASSERT_NO_FATAL_FAILURE(Dump("first"));
+  EXPECT_EQ(LockedBy("first").size(), 1u);
+  ASSERT_NO_FATAL_FAILURE(MakePlan("first"));
+  ASSERT_NO_FATAL_FAILURE(Restore("first"));
+  ASSERT_NO_FATAL_FAILURE(Dump("second"));
+  EXPECT_EQ(LockedBy("second").size(), 1u);
+  ASSERT_NO_FATAL_FAILURE(MakePlan("second"));
+  ASSERT_NO_FATAL_FAILURE(Restore("second"));
+  Finish();
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, LockTest, ::testing::Values("iptables", "nftables"));
+
 /// What the restorer's options do.
 class OptionsTest : public EndToEnd {
  protected:

@@ -51,6 +51,33 @@ TEST(MountSharing, TheCallersMountsBecomeSlavesBeforeTheyAreThere) {
   EXPECT_EQ(sharing.steps, (std::vector<SharingStep>{{0, 2, 0}}));
 }
 
+/// Whoever is in a group with what the caller has, gets the group from there.
+TEST(MountSharing, TheCallersGroups) {
+  Mount volume = At("/x", 5, 0), part = At("/x/y", 5, 0), slave = At("/x", 0, 5);
+  volume.external = Text{"a"};
+  volume.shared_with_caller = true;
+  Mount narrow = volume;
+  narrow.root = {"/x/z"};
+  const std::vector<SharingStep> expected = {
+      {std::nullopt, 2, 0, true}, {std::nullopt, 3, 0, true}, {2, 0, 0}, {2, 1, kSlave}};
+  const MountSharing sharing = Planned({part, slave, volume, narrow});
+  EXPECT_EQ(sharing.steps, expected);
+  EXPECT_EQ(sharing.slaves_of_outside, std::vector<bool>(4));
+}
+
+TEST(MountSharing, TheCallersGroupHasTheCallersMaster) {
+  Mount volume = At("/x", 5, 6);
+  volume.external = Text{"a"};
+  volume.shared_with_caller = true;
+  const std::vector<SharingStep> expected = {{std::nullopt, 0, 0, true}};
+  EXPECT_EQ(Planned({volume}).steps, expected);
+  SharingProblem problem;
+  EXPECT_FALSE(PlanSharing({volume, At("/", 6, 0)}, &problem));
+  EXPECT_EQ(problem.mount, 0u);
+  EXPECT_EQ(problem.what,
+            "is in a group with what the caller has, and gets the events of one that is not");
+}
+
 TEST(MountSharing, WhatCannotBeBoundComesLast) {
   Mount alone = At("/", 0, 0);
   alone.flags.bits = mount_flag::kUnbindable;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several mount namespaces of one tree: what is mounted in each, who is in which, and what is open.
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <sstream>
@@ -130,6 +131,86 @@ TEST_F(MountNamespacesTest, EventsGoFromOneToTheOther) {
             (std::vector<std::string>{"/ root", "/copy  shared", "/data outside", "/proc "}));
   EXPECT_EQ(TableOf(1), (std::vector<std::string>{"/ root", "/data folder master", "/proc ",
                                                   "/tmp ", "/tmp outside"}));
+}
+
+/// What the caller has at `folder_`/outside, in a group of its own.
+class CallersGroupTest : public MountNamespacesTest {
+ protected:
+  void SetUp() override {
+    MountNamespacesTest::SetUp();
+    if (IsSkipped()) return;
+    fs::create_directories(Outside() + "/new");
+    for (const unsigned long flag : {MS_BIND, MS_PRIVATE, MS_SHARED}) {
+      ASSERT_EQ(mount(Outside().c_str(), Outside().c_str(), nullptr, flag, nullptr), 0);
+    }
+  }
+  void TearDown() override {
+    umount2((Outside() + "/new").c_str(), MNT_DETACH);
+    umount2(Outside().c_str(), MNT_DETACH);
+    MountNamespacesTest::TearDown();
+  }
+  std::string Outside() const { return folder_ + "/outside"; }
+  /// /data of the first namespace shares with the caller's, /tmp/tmp of the second, a bind mount of
+  /// it, does too; on /data something is mounted that is the tree's alone.
+  Json Shared() const {
+    Json mounts = Both();
+    mounts[2].update({{"shared", 1}, {"shared_with_caller", true}});
+    mounts[8].update({{"shared", 1}});
+    mounts.push_back(
+        At(16, 3, "/data/folder", {{"superblock", 15}, {"fstype", "tmpfs"}, {"source", "inner"}}));
+    fs::create_directories(Outside() + "/folder");
+    return mounts;
+  }
+  /// "shared:N" of what is mounted there.
+  static std::string GroupAt(const std::string& table, const std::string& place) {
+    std::istringstream lines(TextOf(table));
+    for (std::string line; std::getline(lines, line);) {
+      if (line.find(" " + place + " ") == line.npos) continue;
+      const std::size_t at = line.find("shared:");
+      return at == line.npos ? "" : line.substr(at, line.find(' ', at) - at);
+    }
+    return "nothing is there";
+  }
+};
+
+TEST_F(CallersGroupTest, EventsGoBothWays) {
+  const Plan plan = Three(Shared());
+  const std::string own = TextOf("/proc/self/mountinfo");
+  ASSERT_NO_FATAL_FAILURE(Restore(plan, MountArguments()));
+  EXPECT_EQ(TextOf("/proc/self/mountinfo"), own);
+  const std::string group = GroupAt("/proc/self/mountinfo", Outside());
+  EXPECT_TRUE(group.starts_with("shared:")) << group;
+  EXPECT_EQ(GroupAt(Proc(0) + "/mountinfo", "/data"), group);
+  EXPECT_EQ(GroupAt(Proc(1) + "/mountinfo", "/tmp"), "");
+  EXPECT_NE(TextOf(Proc(1) + "/mountinfo").find(" " + group + " "), std::string::npos);
+  EXPECT_NE(TextOf(Proc(0) + "/mountinfo").find(" - tmpfs inner "), std::string::npos);
+  EXPECT_EQ(TextOf(Proc(1) + "/mountinfo").find(" - tmpfs inner "), std::string::npos);
+  ASSERT_EQ(mount("event", (Outside() + "/new").c_str(), "tmpfs", 0, nullptr), 0);
+  for (int index = 0; index < 2; ++index) {
+    EXPECT_NE(TextOf(Proc(index) + "/mountinfo").find(" - tmpfs event "), std::string::npos);
+  }
+  KillEverybody();
+}
+
+TEST_F(CallersGroupTest, NothingIsLeftOfFailures) {
+  const Plan plan = Three(Shared());
+  const std::string own = TextOf("/proc/self/mountinfo");
+  const auto look = [&](const Outcome& outcome) {
+    EXPECT_EQ(TextOf("/proc/self/mountinfo"), own);
+    if (outcome.status == 0) KillEverybody();
+  };
+  EXPECT_GT(FailEachCall(plan, "--detach " + MountArguments(), look), 100);
+}
+
+TEST_F(CallersGroupTest, WhatIsGivenMustHaveOne) {
+  ASSERT_EQ(mount(nullptr, Outside().c_str(), nullptr, MS_PRIVATE, nullptr), 0);
+  const Outcome outcome = Run(Three(Shared()), "--detach " + MountArguments());
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_NE(outcome.errors.find("the mount from outside at /data shares events with those of "
+                                "outside, and what is given for mnt[data] shares none (mount "
+                                "--make-shared, of what it is on)"),
+            std::string::npos)
+      << outcome.errors;
 }
 
 /// Whichever call fails, nothing is left.

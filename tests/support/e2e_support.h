@@ -61,6 +61,7 @@ class EndToEnd : public ::testing::Test {
 
   bool has_own_network_ = false;              ///< else programs with connections get one
   std::vector<std::string> before_restorer_;  ///< a command that executes its words
+  std::vector<std::string> dump_options_;     ///< more of them
 
   void SetUp() override {
     if (!Machine().missing.empty()) GTEST_SKIP() << Machine().missing;
@@ -137,6 +138,7 @@ class EndToEnd : public ::testing::Test {
       if (TheProgram().own_root) {
         words.insert(words.end(), {"--empty-ns", "net", "--network-lock", "skip"});
       }
+      words.insert(words.end(), dump_options_.begin(), dump_options_.end());
       outcome = Execute(words, Log(dump));
       if (ReadText(Images(dump) / "dump.log").find("Unseizable") == std::string::npos) break;
     }

@@ -36,7 +36,7 @@ static const char kState[] =
     "{ ip -d address | sed -E 's/[a-z_]+_timer +[0-9.]+//g; s/ stable-privacy//; s/ state "
     "[A-Z]+//';"
     " { ip route show table all; ip -6 route show table all; } | sort; ip rule;"
-    " iptables-nft-save | grep ^-A; cd /proc/sys/net;"
+    " iptables-nft-save | grep ^-A; nft list ruleset | grep CRIU; cd /proc/sys/net;"
     " grep -r . ipv4/conf unix/max_dgram_qlen ipv4/ping_group_range; } 2>&1";
 
 static char before[1 << 16], before_third[1 << 16], before_fourth[1 << 16], before_fifth[1 << 16];
