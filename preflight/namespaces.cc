@@ -4,8 +4,10 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
+#include <linux/nsfs.h>
 #include <linux/sched.h>
 #include <net/if.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -15,13 +17,16 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <set>
 #include <vector>
 
+#include "model/flags.h"
 #include "model/printable.h"
 #include "preflight/credentials.h"
 #include "preflight/held_mounts.h"
 #include "preflight/question.h"
+#include "preflight/root_view.h"
 
 namespace crgen::preflight {
 namespace {
@@ -115,7 +120,7 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     const NamespaceOptions& options = context_.options.namespaces;
     for (const auto& [kind, path] : options.joined) {
       Need("--join-ns");
-      HoldNamespace("--join-ns " + kind, path, JoinPlace(kind));
+      HoldNamespace("--join-ns " + kind, path, kind, JoinPlace(kind));
     }
     const bool has_net = net_ || options.joined.contains("net");
     if (options.lo_up && !has_net) {
@@ -202,7 +207,8 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     const std::string& key = net.external->bytes;
     const auto path = options.networks.find(key);
     if (path != options.networks.end()) {
-      return HoldNamespace("--external net[" + path->second + "]", path->second, NetworkPlace(key));
+      return HoldNamespace("--external net[" + path->second + "]", path->second, "net",
+                           NetworkPlace(key));
     }
     const auto handed_over = context_.options.inherited.find(key);
     if (handed_over == context_.options.inherited.end()) {
@@ -295,14 +301,25 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     }
   }
 
-  void HoldNamespace(const std::string& option, const std::string& path, const std::string& place) {
+  /// `kind`: as /proc/PID/ns has it.
+  void HoldNamespace(const std::string& option, const std::string& path, const std::string& kind,
+                     const std::string& place) {
     const int fd = OpenPath(AT_FDCWD, path, 0, 0);
     if (fd < 0) return findings_.Wrong(option + ": " + path + ": " + std::strerror(errno));
     context_.files.HoldPlace(place, fd);
     struct statfs system = {};
-    if (fstatfs(fd, &system) == 0 && system.f_type == NSFS_MAGIC) return;
-    findings_.Wrong(option + ": " + path + " is no namespace",
-                    "such a file is /proc/PID/ns/net, or what ip-netns(8) has mounted");
+    if (fstatfs(fd, &system) != 0 || system.f_type != NSFS_MAGIC) {
+      return findings_.Wrong(option + ": " + path + " is no namespace",
+                             "such a file is /proc/PID/ns/net, or what ip-netns(8) has mounted");
+    }
+    const int readable = Reopen(fd, O_RDONLY);
+    const int is = readable < 0 ? -1 : ioctl(readable, NS_GET_NSTYPE);
+    if (readable >= 0) close(readable);
+    const std::string name =
+        is <= 0 ? kind : ValueName(NamespaceTypeKind::Names(), static_cast<std::uint32_t>(is));
+    if (name == kind) return;
+    findings_.Wrong(option + ": " + path + " is a namespace of the kind " + name,
+                    "such a file is /proc/PID/ns/" + kind);
   }
 
   void CheckMounts(const std::vector<Mount>& mounts) {
@@ -318,6 +335,41 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
       if (mount.shared_with_caller) CheckSharing(mount);
       if (mount.content) CheckContent(mount);
       if (mount.deleted) CheckDeletedMount(context_, mount);
+    }
+    std::map<std::uint64_t, const Mount*> by_id;
+    for (const Mount& mount : mounts) by_id.emplace(mount.id, &mount);
+    const RootView root(&mounts, context_.files);
+    for (const Mount& mount : mounts) {
+      if (mount.parent) CheckMountpoint(mount, *by_id.at(*mount.parent), root);
+    }
+  }
+
+  /// Whether it is there, and of the mount's kind: both are directories, or neither is. What is not
+  /// given, or what only the restore makes, is not looked at.
+  void CheckMountpoint(const Mount& mount, const Mount& parent, const RootView& root) {
+    struct stat it = {}, place = {};
+    it.st_mode = S_IFDIR;  // a new file system
+    const std::string name = Printable(mount.mountpoint.bytes);
+    const bool known =
+        mount.IsNew() || (mount.external &&
+                          fstat(context_.files.place(MountPlace(mount.external->bytes)), &it) == 0);
+    const int fd = root.OpenIn(parent, mount.mountpoint.bytes, O_NOFOLLOW);
+    const int error = errno;
+    const bool there = fd >= 0 && fstat(fd, &place) == 0;
+    if (fd >= 0) close(fd);
+    if (fd < 0 && (error == ENOENT || error == ENOTDIR)) {
+      const char* const what = known && !S_ISDIR(it.st_mode) ? "an empty file" : "a directory";
+      findings_.Wrong(
+          "nothing is at " + name + " in what is given for the mount on " +
+              Printable(parent.mountpoint.bytes) + ", and something is mounted there",
+          std::string("make ") + (known ? what : "a file or directory") + " of that name");
+    } else if (there && known && S_ISDIR(it.st_mode) != S_ISDIR(place.st_mode)) {
+      const auto kind = [](const struct stat& of) {
+        return S_ISDIR(of.st_mode) ? "a directory" : "no directory";
+      };
+      findings_.Wrong(std::string("what is to be mounted at ") + name + " is " + kind(it) +
+                          ", and what is there is " + kind(place),
+                      "give one of the same kind");
     }
   }
 

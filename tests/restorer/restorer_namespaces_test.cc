@@ -272,6 +272,15 @@ TEST_F(NamespacesTest, WhatTheCallerMustGive) {
   const Plan mounts = PlanWith({{"mounts", Mounts()}});
   const Plan net = PlanWith({{"net", {{"id", 6}, {"external", "key"}}}});
   const Plan none = PlanWith({{"comm", "x"}});
+  Json more = Mounts();
+  more.push_back({{"id", 11},
+                  {"parent", 5},
+                  {"mountpoint", "/data/not/there"},
+                  {"root", "/"},
+                  {"superblock", 20},
+                  {"fstype", "tmpfs"},
+                  {"flags", Json::array()}});
+  const Plan lacking = PlanWith({{"mounts", more}});
   struct Case {
     const Plan& plan;
     std::string arguments, said;
@@ -291,6 +300,16 @@ TEST_F(NamespacesTest, WhatTheCallerMustGive) {
        "fd[N]:key, --join-ns net:PATH, or --empty-ns net for a new one)"},
       {net, "--inherit-fd fd[9]:key 9</dev/null", "handed over as key, is no namespace"},
       {net, "--join-ns net:/dev/null", "--join-ns net: /dev/null is no namespace"},
+      {net, "--join-ns net:/proc/self/ns/uts",
+       "--join-ns net: /proc/self/ns/uts is a namespace of the kind uts (such a file is "
+       "/proc/PID/ns/net)"},
+      {net, "--external net[/proc/self/ns/ipc]:key", "is a namespace of the kind ipc"},
+      {mounts, "--root " + Root() + " --external mnt[data]:/dev/null",
+       "what is to be mounted at /data is no directory, and what is there is a directory (give one "
+       "of the same kind)"},
+      {lacking, MountArguments(),
+       "nothing is at /data/not/there in what is given for the mount on /data, and something is "
+       "mounted there (make a directory of that name)"},
       {none, "--root " + Root(), "the plan has no mount namespace of its own"},
       {none, "--net-lo-up", "the plan has no network namespace of its own"},
   };
