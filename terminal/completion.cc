@@ -102,7 +102,9 @@ std::string Bash(const CLI::App& app) {
   const std::string global = &app == commands[0] ? "" : " " + NamesOf(app);
   return "# bash completion of " + name + "; generated from its table of options\n_" + name +
          "() {\n  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options\n"
-         "  COMPREPLY=()\n  case ${COMP_WORDS[1]} in\n" +
+         "  COMPREPLY=()\n  # --option=value is three words\n  [[ $word == = ]] && word=\n"
+         "  [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD-2]}\n  case ${COMP_WORDS[1]} "
+         "in\n" +
          cases + "    *) options='" + NamesOf(*commands[0]) + global + "' ;;\n  esac\n" +
          "  case $before in\n" + choices + "    " + Joined(taking, "|") +
          ") return ;;  # a file, or whatever is typed\n  esac\n"

@@ -49,6 +49,9 @@ for option in $("$crrestore" --help | names); do
 done
 [[ $(complete_with crgen "" | wc -w) -eq $(wc -w <<< "$commands") ]] || fail "more than the commands"
 [[ $(complete_with crrestore --network-lock s) == " skip " ]] || fail "values are not completed"
+# A shell takes --option=value for three words.
+[[ $(complete_with crrestore --network-lock = s) == " skip " ]] || fail "values behind = are not completed"
+[[ $(complete_with crgen dump/ --namespaces =) == " caller " ]] || fail "no values behind = alone"
 if command -v fish > /dev/null; then
   answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen tree --prog'")
   [[ $answer == --program* ]] || fail "fish completes --prog to \"$answer\""
