@@ -42,7 +42,10 @@ bool CanCopyUnmounted(Host& host) {
 }
 
 const Mount& BaseOf(const std::vector<Mount>& mounts, const Mount& bind) {
-  return *std::ranges::find(mounts, bind.superblock, &Mount::superblock);
+  return *std::ranges::find_if(mounts, [&](const Mount& it) {
+    return it.superblock == bind.superblock && !it.IsBind() &&
+           IsBelow(bind.root.bytes, it.root.bytes);
+  });
 }
 
 std::string BelowBase(const Mount& mount, const Mount& base, std::string_view path) {

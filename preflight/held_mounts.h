@@ -21,7 +21,7 @@ enum class BindOf : std::uint8_t {
 };
 /// REQUIRES: bind.IsBind(); `mounts` are all of the program's.
 BindOf KindOfBind(const std::vector<Mount>& mounts, const Mount& bind);
-/// The mount that `bind` is a bind mount of.
+/// The mount that `bind` is a bind mount of, as MountBases has it.
 const Mount& BaseOf(const std::vector<Mount>& mounts, const Mount& bind);
 
 /// Whether a mount can be copied before it is mounted, and mounted on what is not: since

@@ -17,11 +17,10 @@ RootView::Way RootView::WayIn(const Mount& mount, const std::string& path) const
   if (mount.external) return {files_.place(MountPlace(mount.external->bytes)), below};
   if (mount.IsFirstRoot()) return {files_.place(RootPlace()), below};
   // A bind mount: of what the caller gives, or of a new file system.
-  const auto base = std::ranges::find_if(
-      *mounts_, [&](const Mount& it) { return it.superblock == mount.superblock; });
-  if (base->IsNew() || mount.deleted) return {};
-  const std::string place = base->external ? MountPlace(base->external->bytes) : RootPlace();
-  return {files_.place(place), BelowBase(mount, *base, path)};
+  const Mount& base = BaseOf(*mounts_, mount);
+  if (base.IsNew() || mount.deleted) return {};
+  const std::string place = base.external ? MountPlace(base.external->bytes) : RootPlace();
+  return {files_.place(place), BelowBase(mount, base, path)};
 }
 
 bool RootView::IsMadeLater(const std::string& path) const {

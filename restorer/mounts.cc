@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "model/mount_bases.h"
 #include "model/mount_paths.h"
 #include "model/mount_sharing.h"
 #include "preflight/held_mounts.h"
@@ -299,14 +300,15 @@ std::string MountOwnProc() {
 }
 
 MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& services, Arena& arena) {
-  std::unordered_map<std::uint64_t, std::size_t> by_id, by_superblock;
+  std::unordered_map<std::uint64_t, std::size_t> by_id;
+  MountBases bases;
   std::vector<MountStep> steps;
   SharingProblem none;
   const MountSharing sharing = *PlanSharing(mounts, &none);  // the checker has looked
   for (std::size_t i = 0; i < mounts.size(); ++i) {
     const Mount& mount = mounts[i];
     by_id.emplace(mount.id, i);
-    if (mount.superblock) by_superblock.try_emplace(*mount.superblock, i);
+    if (mount.superblock && !mount.IsBind()) bases.Add(*mount.superblock, mount.root.bytes, i);
     MountStep step = {};
     step.space = services.space_of.at(mount.id);
     step.parent = step.base = step.held = step.first_bind = step.next_bind = -1;
@@ -321,7 +323,7 @@ MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& service
     if (const auto held = services.mounts.find(mount.id); held != services.mounts.end()) {
       step.held = held->second;
     } else if (mount.IsBind()) {
-      const std::size_t base = by_superblock.at(*mount.superblock);
+      const std::size_t base = *bases.Find(*mount.superblock, mount.root.bytes);
       step.base = static_cast<std::int32_t>(base);
       step.next_bind = std::exchange(steps[base].first_bind, static_cast<std::int32_t>(i));
       step.below_base = arena.Text(PathBelow(mount.root.bytes, mounts[base].root.bytes));

@@ -13,6 +13,7 @@
 #include "checker/compare/difference.h"
 #include "checker/kernel/kernel.h"
 #include "checker/kernel/network.h"
+#include "model/mount_bases.h"
 #include "model/mount_sharing.h"
 
 namespace crgen::check {
@@ -65,6 +66,10 @@ class MountTable {
       return refusal;
     }
     if (mount.superblock) by_superblock_.try_emplace(*mount.superblock, &mount);
+    if (mount.superblock && !mount.IsBind()) {
+      bases_.Add(*mount.superblock, mount.root.bytes, bases_by_index_.size());
+      bases_by_index_.push_back(&mount);
+    }
     by_id_.emplace(mount.id, &mount);
     if (mount.parent) {
       places_.emplace(*mount.parent, mount.mountpoint.bytes);
@@ -145,7 +150,8 @@ class MountTable {
     if (base == by_superblock_.end()) {
       return Invalid("is of a file system that no mount before it has, and makes none");
     }
-    return CheckBind(mount, *base->second);
+    const auto of = bases_.Find(*mount.superblock, mount.root.bytes);
+    return CheckBind(mount, of ? *bases_by_index_[*of] : *base->second);
   }
 
   static Refusals CheckNew(const Mount& mount, bool first) {
@@ -185,8 +191,10 @@ class MountTable {
 
   std::unordered_map<std::uint64_t, const Mount*> by_id_;
   std::unordered_map<std::uint64_t, const Mount*> by_superblock_;  ///< the first
-  std::set<std::pair<std::uint64_t, std::string>> places_;         ///< parent, mountpoint
-  std::set<std::optional<std::uint64_t>> roots_;                   ///< namespaces that have theirs
+  MountBases bases_;
+  std::vector<const Mount*> bases_by_index_;
+  std::set<std::pair<std::uint64_t, std::string>> places_;  ///< parent, mountpoint
+  std::set<std::optional<std::uint64_t>> roots_;            ///< namespaces that have theirs
 };
 
 Refusals Check(const std::vector<Mount>& mounts) {

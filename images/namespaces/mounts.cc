@@ -12,6 +12,7 @@
 #include "images/load/loader.h"
 #include "images/load/place.h"
 #include "images/proto/namespaces.pb.h"
+#include "model/mount_bases.h"
 #include "model/mount_paths.h"
 #include "model/mount_sharing.h"
 
@@ -251,6 +252,21 @@ class MountLoader {
       if (!is_new && base->second != roots_[0] && (i == roots_[0] || earlier)) base->second = i;
     }
     base_.insert(outside.begin(), outside.end());
+    for (std::size_t i = 0; i < mounts_.size(); ++i) {
+      const Mount& mount = mounts_[i].mount;
+      if (mount.external && !mount.IsFirstRoot())
+        parts_.Add(mounts_[i].device, mount.root.bytes, i);
+    }
+  }
+
+  /// What a bind mount is of: the base of its file system, or else another one from outside, of
+  /// which it is a part.
+  std::optional<std::size_t> BaseOf(const Planned& planned) const {
+    const auto base = base_.find(planned.device);
+    if (base == base_.end()) return std::nullopt;
+    const std::string& root = planned.mount.root.bytes;
+    if (IsBelow(root, mounts_[base->second].mount.root.bytes)) return base->second;
+    return parts_.Find(planned.device, root).value_or(base->second);
   }
 
   static std::pair<std::size_t, std::uint64_t> NumberOf(const Planned& planned) {
@@ -280,8 +296,9 @@ class MountLoader {
       mount.external.reset();
       mount.superblock = planned.device;
     } else if (!mount.external) {
-      DecideBind(planned, base == base_.end() ? nullptr : &mounts_[base->second]);
-      if (base != base_.end()) mounts_[base->second].mount.superblock = planned.device;
+      const std::optional<std::size_t> of = BaseOf(planned);
+      DecideBind(planned, of ? &mounts_[*of] : nullptr);
+      if (of) mounts_[*of].mount.superblock = planned.device;
     }
   }
 
@@ -388,7 +405,7 @@ class MountLoader {
     std::vector<std::size_t> by_place;
     for (std::size_t i = 0; i < mounts_.size(); ++i) {
       const Mount& mount = mounts_[i].mount;
-      if (mount.IsBind()) before(base_.at(mounts_[i].device), i);
+      if (mount.IsBind()) before(*BaseOf(mounts_[i]), i);
       if (!mount.parent) continue;
       by_place.push_back(i);
       before(by_id_.at(*mount.parent), i);
@@ -456,6 +473,7 @@ class MountLoader {
   std::vector<Planned> mounts_;
   std::unordered_map<std::uint64_t, std::size_t> by_id_;
   std::unordered_map<std::uint32_t, std::size_t> base_;  ///< by device
+  MountBases parts_;                                     ///< from outside, by device
   std::vector<std::size_t> roots_;                       ///< of the namespaces
   bool bad_ = false;
 };

@@ -228,8 +228,19 @@ TEST(CheckNamespaces, SourcesOfMounts) {
     mounts.push_back(last);
     return mounts;
   };
+  const auto two_parts_and = [](const char* root) {
+    std::vector<Mount> mounts = {BindMount(2, 1, "/a", 7, "/p"), BindMount(3, 1, "/b", 7, "/q")};
+    for (Mount& mount : mounts) mount.external = mount.mountpoint;
+    mounts.push_back(BindMount(4, 1, "/c", 7, root));
+    return mounts;
+  };
   RunMountCases({
       {"from outside", external([](Mount&) {}), ""},
+      {"a part of the first of two", two_parts_and("/p/x"), ""},
+      {"a part of the second", two_parts_and("/q/x"), ""},
+      {"all of the second", two_parts_and("/q"), ""},
+      {"a part of neither", two_parts_and("/qx"),
+       "ENOENT: mount 4 has a root that is not below that of mount 2"},
       {"of what is from outside",
        joined(external([](Mount& m) { m.superblock = 7; }), BindMount(3, 1, "/a", 7, "/x")), ""},
       {"without a key", external([](Mount& m) { m.external = Text{""}; }),

@@ -124,6 +124,21 @@ TEST_F(MountNamespacesTest, EachHasItsOwn) {
   }
 }
 
+/// A volume on the file system of the root: its copy in the second namespace is no part of that.
+TEST_F(MountNamespacesTest, VolumesOfOneFileSystem) {
+  Json mounts = Both();
+  for (Json& mount : mounts) {
+    if (mount["superblock"] == 10) mount["root"] = "/root-fs";
+    if (mount["superblock"] == 12) mount.update({{"superblock", 10}, {"root", "/volume"}});
+  }
+  ASSERT_NO_FATAL_FAILURE(Restore(Three(mounts), MountArguments()));
+  EXPECT_EQ(TableOf(0), (std::vector<std::string>{"/ root", "/copy ", "/data outside", "/proc "}));
+  EXPECT_EQ(TableOf(1), (std::vector<std::string>{"/ root", "/data folder", "/proc ", "/tmp ",
+                                                  "/tmp outside"}));
+  EXPECT_EQ(Content(0, 4), "of outside");
+  EXPECT_EQ(Content(1, 6), "of outside");
+}
+
 TEST_F(MountNamespacesTest, EventsGoFromOneToTheOther) {
   const Json first = {{"shared", 1}}, second = {{"master", 1}};
   ASSERT_NO_FATAL_FAILURE(Restore(Three(Both(first, second)), MountArguments()));
