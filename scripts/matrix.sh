@@ -38,7 +38,7 @@ job() {
     tidy)
       configure "$1" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DBUILD_TESTING=OFF
       ninja -C "$build" crgen_proto
-      run-clang-tidy -quiet -p "$build" -extra-arg=-Wno-unknown-warning-option \
+      run-clang-tidy-16 -clang-tidy-binary clang-tidy-16 -quiet -p "$build" -extra-arg=-Wno-unknown-warning-option \
         "^$here/(model|images|dsl|checker|generator|preflight|views|policy|terminal|restorer|crgen)/.*" ;;
     shell)
       (cd "$here" && git ls-files '*.sh' .ci/run | xargs shellcheck -x -P SCRIPTDIR --severity=warning) ;;
@@ -68,7 +68,7 @@ job() {
   esac
 }
 
-"$here/scripts/install-dependencies.sh" clang clang-tidy shellcheck gcovr debootstrap
+"$here/scripts/install-dependencies.sh" clang clang-tidy-16 shellcheck gcovr debootstrap
 # Each job is a process of its own, which ends at its first failure: `set -e` is off before `||`.
 if [ $# -eq 1 ]; then
   job "$1"
