@@ -106,8 +106,23 @@ TEST(Mounts, AsTheyAreSaid) {
   dump.edits = {Put("tmpfs-dev-6.tar.gz.img", "archive")};
   const std::vector<Mount> mounts = RootOf(LoadGood(dump)).mounts;
   const Mount expected[] = {
-      {30, {}, {"/"}, {"/"}, 5, "", {}, {}, {0x200001}, {}, {}, {}, {}, {}, {}},
-      {33, 30, {"/data"}, {"/host/data"}, {}, "", {}, {}, {}, {}, {}, {}, Text{"data"}, {}, {}},
+      {30, {}, {"/"}, {"/"}, 5, "", {}, {}, {0x200001}, {}, {}, {}, false, {}, {}, {}},
+      {33,
+       30,
+       {"/data"},
+       {"/host/data"},
+       {},
+       "",
+       {},
+       {},
+       {},
+       {},
+       {},
+       {},
+       false,
+       Text{"data"},
+       {},
+       {}},
       {31,
        30,
        {"/tmp"},
@@ -120,10 +135,11 @@ TEST(Mounts, AsTheyAreSaid) {
        {0x1},
        {},
        {},
+       false,
        {},
        ImageBytes{"tmpfs-dev-6.tar.gz.img", 0, 7},
        {}},
-      {32, 30, {"/dir"}, {"/dir"}, 6, "", {}, {}, {}, {}, {}, {}, {}, {}, {}}};
+      {32, 30, {"/dir"}, {"/dir"}, 6, "", {}, {}, {}, {}, {}, {}, false, {}, {}, {}}};
   ASSERT_EQ(IdsOf(mounts), (std::vector<std::uint64_t>{30, 33, 31, 32}));
   for (std::size_t i = 0; i < mounts.size(); ++i) EXPECT_EQ(mounts[i], expected[i]) << i;
 }
