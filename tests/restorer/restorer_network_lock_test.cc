@@ -250,9 +250,13 @@ TEST_F(NetworkLockTest, AFailureLeavesTheLock) {
     EXPECT_EQ(TcpStateAt(port_), 0);
     for (const auto& segment : peer_.Segments(0)) EXPECT_FALSE(segment.reset || segment.fin);
   };
-  EXPECT_GT(FailEachCall(plan, "--detach --tcp-established", look,
-                         "PATH=" + folder_ + "/bin:$PATH CRRESTORE_FAILING_CALL"),
-            40);
+  // How many calls there are differs a little between runs: one behind the removal may be missed.
+  constexpr int kMostTimes = 8;
+  for (int times = 0; times < kMostTimes && put_back == 0; ++times) {
+    EXPECT_GT(FailEachCall(plan, "--detach --tcp-established", look,
+                           "PATH=" + folder_ + "/bin:$PATH CRRESTORE_FAILING_CALL"),
+              40);
+  }
   EXPECT_GT(put_back, 0);
 }
 
