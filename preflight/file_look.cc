@@ -9,12 +9,15 @@
 
 #include <cerrno>
 
+#include "preflight/doing.h"
+
 namespace crgen::preflight {
 
 template <typename Open>
 void FileLook::Find(const std::string& name, Facts* facts, Open&& open) {
   facts->name = name;
   const auto text = host_.Text(FactKind::kFiles, name, [&] {
+    const Doing doing("looking at it", name);
     facts->fd = open();
     return StatusOf(facts->fd, errno).Text();
   });
@@ -78,6 +81,7 @@ int FileLook::AccessError(const Facts& facts, int access) {
                     : access == X_OK ? ", execution"
                                      : ", making files in it";
   const auto error = host_.Number(FactKind::kAccess, facts.name + use, [&] {
+    const Doing doing("looking at it", facts.name);
     const long result = syscall(SYS_faccessat2, facts.fd, "", access, AT_EMPTY_PATH | AT_EACCESS);
     return result == 0 ? 0 : errno;
   });
@@ -87,6 +91,7 @@ int FileLook::AccessError(const Facts& facts, int access) {
 
 std::uint64_t FileLook::MountFlags(const Facts& facts) {
   const auto flags = host_.Number(FactKind::kFileSystems, facts.name + ", flags", [&] {
+    const Doing doing("looking at it", facts.name);
     struct statvfs mount = {};
     return fstatvfs(facts.fd, &mount) == 0 ? mount.f_flag : 0;
   });
@@ -96,6 +101,7 @@ std::uint64_t FileLook::MountFlags(const Facts& facts) {
 std::uint64_t FileLook::FreeBytes(const Facts& facts) {
   constexpr std::uint64_t kNotKnown = ~std::uint64_t{0};
   const auto bytes = host_.Number(FactKind::kFileSystems, facts.name + ", free bytes", [&] {
+    const Doing doing("looking at it", facts.name);
     struct statvfs system = {};
     if (fstatvfs(facts.fd, &system) != 0) return kNotKnown;
     const std::uint64_t blocks = geteuid() == 0 ? system.f_bfree : system.f_bavail;
@@ -107,6 +113,7 @@ std::uint64_t FileLook::FreeBytes(const Facts& facts) {
 std::uint64_t FileLook::FreeFiles(const Facts& facts) {
   constexpr std::uint64_t kAny = ~std::uint64_t{0};
   const auto files = host_.Number(FactKind::kFileSystems, facts.name + ", free files", [&] {
+    const Doing doing("looking at it", facts.name);
     struct statvfs system = {};
     if (fstatvfs(facts.fd, &system) != 0 || system.f_files == 0) return kAny;
     return std::uint64_t{geteuid() == 0 ? system.f_ffree : system.f_favail};
@@ -123,6 +130,7 @@ int FileLook::SeekError(const Facts& facts, std::uint64_t position) {
   const std::string name =
       facts.name + (folder ? ", position in a file " : ", position ") + std::to_string(position);
   const auto error = host_.Number(FactKind::kFileSystems, name, [&] {
+    const Doing doing("looking at it", facts.name);
     const int fd = folder ? open(("/proc/self/fd/" + std::to_string(facts.fd)).c_str(),
                                  O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600)
                           : Reopen(facts.fd, O_RDONLY);

@@ -19,6 +19,7 @@
 #include "model/printable.h"
 #include "model/proc_path.h"
 #include "preflight/descriptors.h"
+#include "preflight/doing.h"
 #include "preflight/file_facts.h"
 #include "preflight/file_look.h"
 #include "preflight/held_locks.h"
@@ -253,6 +254,7 @@ class FileQuestion : public QuestionOn<FileQuestion> {
     }
     if (!file.build_id || !S_ISREG(facts.status.mode)) return;
     const auto error = host_.Number(FactKind::kAccess, facts.name + ", opening", [&] {
+      const Doing doing("reading its build id", facts.name);
       const int fd = Reopen(facts.fd, O_RDONLY);
       if (fd < 0) return errno;
       build_ids_.try_emplace(facts.name, BuildId(fd));

@@ -13,6 +13,7 @@
 #include <cstring>
 #include <vector>
 
+#include "preflight/doing.h"
 #include "preflight/fixed_arguments.h"
 #include "preflight/trusted_path.h"
 
@@ -79,6 +80,7 @@ std::string WatchedKey(const std::optional<Text>& path, const std::optional<Inod
 }
 
 int OpenPath(int folder, const std::string& path, int flags, unsigned long long resolve) {
+  const Doing doing("opening it", path);
   open_how how = {};
   how.flags = static_cast<std::uint64_t>(flags) | O_PATH | O_CLOEXEC;
   how.resolve = resolve;
@@ -107,6 +109,7 @@ constexpr auto kSystem = [](long number, auto... arguments) -> long {
 };
 
 std::optional<std::uint32_t> ForeignOwnerOf(const std::string& path) {
+  const Doing doing("opening it", path);
   using Way = TrustedPath<decltype(kSystem)>;
   Way way(kSystem, Way::Foreign::kFollow);
   const long fd = way.Open(path.c_str(), O_CLOEXEC);
@@ -115,6 +118,7 @@ std::optional<std::uint32_t> ForeignOwnerOf(const std::string& path) {
 }
 
 int OpenTrusted(const std::string& path, int flags) {
+  const Doing doing("opening it", path);
   TrustedPath way(kSystem);
   const long fd = way.Open(path.c_str(), static_cast<std::uint32_t>(flags) | O_CLOEXEC);
   if (fd >= 0) return static_cast<int>(fd);
@@ -128,11 +132,13 @@ std::string PathErrorText(int error) {
 }
 
 int Reopen(int held, int flags) {
+  const Doing doing("opening it", held);
   const std::string link = "/proc/self/fd/" + std::to_string(held);
   return open(link.c_str(), flags | O_CLOEXEC | O_NOCTTY);
 }
 
 std::string BuildId(int fd) {
+  const Doing doing("reading its build id", fd);
   Elf64_Ehdr header;
   if (!ReadAt(fd, 0, &header, sizeof header)) return "";
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return "";

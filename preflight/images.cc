@@ -15,7 +15,9 @@
 #include <unordered_map>
 
 #include "dsl/references.h"
+#include "model/digest.h"
 #include "model/dump_run.h"
+#include "preflight/doing.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -29,7 +31,7 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
  public:
   explicit ImageQuestion(Context& context)
       : QuestionOn(context),
-        folder_(open(context.options.images.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)),
+        folder_(OpenPath(AT_FDCWD, context.options.images, O_DIRECTORY, 0)),
         folder_error_(folder_ < 0 ? errno : 0) {}
   ~ImageQuestion() override {
     if (folder_ >= 0) close(folder_);
@@ -115,6 +117,8 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
   std::string OtherRun(const DumpIdentity& dump) {
     if (dump.id.empty() || dump.images.empty() || folder_ < 0) return "";
     const std::string inventory = kInventory;
+    const std::string path = PathOf(inventory);
+    Doing doing("reading it", path);
     const int held = OpenBelow(inventory);
     if (held < 0 && errno == ENOENT) {
       findings_.Warn("the folder of images \"" + context_.options.images + "\" has no " +
@@ -127,13 +131,13 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     std::string bytes;
     const bool good = fstat(held, &status) == 0 && S_ISREG(status.st_mode) &&
                       static_cast<std::uint64_t>(status.st_size) <= kMostInventory &&
-                      ReadWhole(held, static_cast<std::size_t>(status.st_size), &bytes);
+                      ReadWhole(held, static_cast<std::size_t>(status.st_size), &bytes, &doing);
     close(held);
     if (!good) return inventory + " cannot be read as an image";
     return IsOfRun(bytes, dump.id) ? "" : inventory + " is not of the run " + dump.id;
   }
 
-  static bool ReadWhole(int held, std::size_t size, std::string* bytes) {
+  static bool ReadWhole(int held, std::size_t size, std::string* bytes, Doing* doing) {
     const int fd = Reopen(held, O_RDONLY);
     if (fd < 0) return false;
     bytes->resize(size);
@@ -143,10 +147,13 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) break;
       done += static_cast<std::size_t>(got);
+      doing->GoesOn();
     }
     close(fd);
     return done == size;
   }
+
+  std::string PathOf(const std::string& name) const { return context_.options.images + "/" + name; }
 
   int OpenBelow(const std::string& name) const {
     const unsigned long long beneath = context_.options.images_outside ? 0 : RESOLVE_BENEATH;
@@ -159,13 +166,32 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     int error = 0;
   };
 
+  /// As DigestOfFile(), which tells nobody that it goes on.
+  static bool DigestOf(int fd, Digest* digest, Doing* doing) {
+    constexpr std::size_t kPiece = 1 << 18;
+    Sha256 sum;
+    std::vector<char> piece(kPiece);
+    for (;;) {
+      const ssize_t got = read(fd, piece.data(), piece.size());
+      if (got < 0 && errno == EINTR) continue;
+      if (got < 0) return false;
+      if (got == 0) break;
+      sum.Add({piece.data(), static_cast<std::size_t>(got)});
+      doing->GoesOn();
+    }
+    *digest = sum.Finish();
+    return true;
+  }
+
   std::vector<HeldDigest> DigestsOf(const std::vector<const ImageFile*>& files) {
     std::vector<HeldDigest> found(files.size());
     std::atomic<std::size_t> next = 0;
     const auto work = [&] {
       for (std::size_t i; (i = next++) < files.size();) {
+        const std::string path = PathOf(files[i]->name);
+        Doing doing("checking its digest", path);
         const int fd = Reopen(context_.files.image(files[i]->name), O_RDONLY);
-        if (fd < 0 || !DigestOfFile(fd, &found[i].digest)) found[i].error = errno;
+        if (fd < 0 || !DigestOf(fd, &found[i].digest, &doing)) found[i].error = errno;
         if (fd >= 0) close(fd);
       }
     };
@@ -200,7 +226,8 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
       return status.st_size;
     }
     const std::string& folder = context_.options.images;
-    const std::string path = folder + "/" + name;
+    const std::string path = PathOf(name);
+    const Doing doing("looking at it", path);
     const auto wrong = [&](const std::string& what, const std::string& advice = "") {
       findings_.Wrong(what, advice);
       return -1;

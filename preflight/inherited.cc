@@ -15,6 +15,7 @@
 #include "dsl/value_text.h"
 #include "model/one_of.h"
 #include "model/printable.h"
+#include "preflight/doing.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -92,6 +93,7 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
     if (fd < 0) return;
     const std::string at = "descriptor " + std::to_string(fd) + ", handed over as " + name + ", ";
     struct stat status;
+    const Doing doing("looking at it", fd);
     const int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fstat(fd, &status) != 0) {
       return findings_.Wrong(at + "is not open: " + std::strerror(errno));

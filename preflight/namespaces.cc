@@ -24,6 +24,7 @@
 #include "model/flags.h"
 #include "model/printable.h"
 #include "preflight/credentials.h"
+#include "preflight/doing.h"
 #include "preflight/held_mounts.h"
 #include "preflight/question.h"
 #include "preflight/root_view.h"
@@ -304,6 +305,7 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
   /// `kind`: as /proc/PID/ns has it.
   void HoldNamespace(const std::string& option, const std::string& path, const std::string& kind,
                      const std::string& place) {
+    const Doing doing("opening it", path);
     const int fd = OpenPath(AT_FDCWD, path, 0, 0);
     if (fd < 0) return findings_.Wrong(option + ": " + path + ": " + std::strerror(errno));
     context_.files.HoldPlace(place, fd);

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "model/printable.h"
+#include "preflight/doing.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {
@@ -63,7 +64,11 @@ std::string ReadProcesses() {
     const std::string stat = ReadStat(folder);
     if (stat.empty()) return;
     text += (text.empty() ? "" : "\n") + std::to_string(pid) + " " + stat;
-    ForEachNumberIn(folder + "/task", [&](Pid tid) { text += " " + std::to_string(tid); });
+    // A second thread of this process (doing.h) ends before anything is made.
+    const bool own = pid == getpid();
+    ForEachNumberIn(folder + "/task", [&](Pid tid) {
+      if (!own || tid == pid) text += " " + std::to_string(tid);
+    });
   });
   return text;
 }
@@ -186,7 +191,9 @@ class NumberQuestion : public QuestionOn<NumberQuestion> {
     if (threads > 0) lacks("kernel.threads-max", threads);
     for (const std::string& group : OwnCgroups(host_)) {
       const std::int64_t most = host_.NumberIn(group + "/pids.max", kNoNumber);
-      const std::int64_t now = host_.NumberIn(group + "/pids.current", kNoNumber);
+      std::int64_t now = host_.NumberIn(group + "/pids.current", kNoNumber);
+      if (now > 0 && context_.options.host == nullptr)
+        now -= static_cast<std::int64_t>(OwnThreads()) - 1;
       if (most > 0 && now >= 0) lacks(group + "/pids.max", std::max<std::int64_t>(most - now, 0));
     }
   }

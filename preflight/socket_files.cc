@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "model/file_kind.h"
+#include "preflight/doing.h"
 #include "preflight/host_files.h"
 
 namespace crgen {
@@ -76,6 +77,7 @@ std::string_view NameOf(NameState state) {
 }
 
 NameState LookAtName(const std::string& path) {
+  const Doing doing("looking at it", path);
   const int file = open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC);
   if (file < 0) {
     return errno == ENOENT                      ? NameState::kFree

@@ -17,6 +17,7 @@
 #include "dsl/descriptor_tables.h"
 #include "model/mount_paths.h"
 #include "model/printable.h"
+#include "preflight/doing.h"
 #include "preflight/file_status.h"
 #include "preflight/pty_holders.h"
 #include "preflight/question.h"
@@ -122,6 +123,7 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
     const Tty* writer = As<Tty>(tables_.At(pid_, fd));
     const auto known = writer == nullptr ? known_.end() : known_.find(writer->tty_id);
     if (known == known_.end() || !IsPtyMaster(*writer) || !known->second->termios) return;
+    const Doing doing("reading it", late.input.image);
     const int image = Reopen(context_.files.image(late.input.image), O_RDONLY);
     if (image < 0) return;  // images.cc has told
     std::string bytes(late.input.bytes - kOneBuffer, '\0');

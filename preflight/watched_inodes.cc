@@ -10,6 +10,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "preflight/doing.h"
 #include "preflight/host_files.h"
 
 namespace crgen::preflight {
@@ -84,6 +85,7 @@ int WatchedInodes::MountOf(std::uint64_t device) {
   ReadMounts();
   for (const auto& [id, mount] : mounts_) {
     if (mount.device != device) continue;
+    const Doing doing("opening it", mount.place);
     const int fd = open(mount.place.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (fd >= 0) return known->second = fd;
   }
@@ -107,6 +109,7 @@ WatchedInodes::Found WatchedInodes::ByHandle(const InodeHandle& handle,
   wanted.get()->handle_bytes = static_cast<unsigned>(handle.bytes.bytes.size());
   wanted.get()->handle_type = handle.type;
   std::memcpy(wanted.get()->f_handle, handle.bytes.bytes.data(), handle.bytes.bytes.size());
+  const Doing doing("looking at it", name);
   const int fd = open_by_handle_at(mount, wanted.get(), O_PATH | O_CLOEXEC);
   const int problem = errno;
   if (!root_.IsOwn()) close(mount);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // crrestore PLAN: brings a process tree back to life.
 #include <fcntl.h>
+#include <poll.h>
 #include <spdlog/spdlog.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -14,7 +16,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
-#include <filesystem>
 #include <iostream>
 #include <map>
 #include <string>
@@ -24,10 +25,12 @@
 #include "dsl/json/program_json.h"
 #include "model/printable.h"
 #include "model/shape.h"
+#include "preflight/doing.h"
 #include "preflight/preflight.h"
 #include "restorer/arguments.h"
 #include "restorer/consent.h"
 #include "restorer/handed_over.h"
+#include "restorer/input_file.h"
 #include "restorer/left_names.h"
 #include "restorer/namespaces.h"
 #include "restorer/outside_sockets.h"
@@ -58,6 +61,7 @@ struct Plan {
   std::vector<std::uint32_t> lines;
   std::uint64_t size = 0;  ///< bytes of text
   Outcome outcome;
+  bool connects = false;  ///< to sockets of outside
 };
 
 /// So many findings of one shape are said one by one.
@@ -112,34 +116,33 @@ ExitCode CodeOf(const Diagnostics& found) {
 }
 
 Result ReadPlan(const std::string& path, Plan* plan, Diagnostics& diag) {
-  std::FILE* file = path == "-" ? stdin : std::fopen(path.c_str(), "r");
-  if (file == nullptr) return diag.Fail(plan->name, std::strerror(errno));
-  if (std::error_code ignored; std::filesystem::is_directory(path, ignored)) {
-    std::fclose(file);
-    return diag.Fail(
-        path, "is a folder, expected a plan; `crgen " + path + "` prints the plan of a dump");
+  InputFile file(plan->name);
+  if (path == "-") {
+    file.Take(STDIN_FILENO);
+  } else if (std::string wrong = file.Open(InputFile::Fifo::kWait); !wrong.empty()) {
+    if (file.is_folder()) {
+      wrong += ", expected a plan; `crgen " + path + "` prints the plan of a dump";
+    }
+    return diag.Fail(path, wrong);
   }
   const ByteReader read = [&](std::span<char> out) {
-    const std::size_t got = std::fread(out.data(), 1, out.size(), file);
+    const std::size_t got = file.Read(out);
     plan->size += got;
     return got;
   };
   Diagnostics problems;
   const Result result =
       ReadProgram(read, plan->name, &plan->outcome.program, &plan->lines, problems);
-  const bool broken = std::ferror(file) != 0;
-  if (broken) diag.Error(plan->name, std::strerror(errno));
-  if (file != stdin) std::fclose(file);
-  if (broken) return Result::kError;
+  if (file.error() != 0) return diag.Fail(plan->name, std::strerror(file.error()));
   diag.AddAll(problems);
   return result;
 }
 
-/// Nothing outside is touched before all has been looked at: what is connected, and bound for
-/// that, comes last.
-void LookAtHost(const Program& program, Arguments& arguments, HostFiles* files, Diagnostics& diag) {
+/// Touches nothing outside.
+void LookAtHost(const Arguments& arguments, Plan* plan, HostFiles* files, Diagnostics& diag) {
+  const Program& program = plan->outcome.program;
   const OutsideSockets& outside = arguments.outside_sockets;
-  const std::map<std::string, int> given = arguments.options.inherited;
+  const std::map<std::string, int>& given = arguments.options.inherited;
   std::map<std::string, int> tried = given;
   ConnectOutside(program, outside, false, -1, &tried, diag);
   const PreflightOptions options = {arguments.images,
@@ -155,10 +158,18 @@ void LookAtHost(const Program& program, Arguments& arguments, HostFiles* files, 
   for (const auto& [key, fd] : tried) {
     if (fd >= 0 && !given.contains(key)) close(fd);
   }
-  if (arguments.preflight || tried.size() == given.size() || CodeOf(diag) != ExitCode::kOk) return;
+  plan->connects = tried.size() != given.size();
+}
+
+/// What is connected outside, and bound for that: when all has been looked at.
+ExitCode Connect(Arguments& arguments, Plan* plan) {
+  if (!plan->connects) return ExitCode::kOk;
+  Diagnostics diag;
   arguments.options.names = memfd_create("names", MFD_CLOEXEC);
-  ConnectOutside(program, outside, true, arguments.options.names, &arguments.options.inherited,
-                 diag);
+  ConnectOutside(plan->outcome.program, arguments.outside_sockets, true, arguments.options.names,
+                 &arguments.options.inherited, diag);
+  Report(diag, plan);
+  return CodeOf(diag);
 }
 
 /// What can be said before anything is made.
@@ -175,14 +186,15 @@ void CheckPlan(Arguments& arguments, Plan* plan, HostFiles* files, Diagnostics& 
   CheckConsent(program, arguments, diag);
   const std::string twice = SpellAsPlanned(program, &arguments.options.inherited);
   if (!twice.empty()) return diag.Error(plan->name, twice);
-  if (!arguments.dry_run) LookAtHost(program, arguments, files, diag);
+  if (!arguments.dry_run) LookAtHost(arguments, plan, files, diag);
 }
 
 /// A file that is the user's alone, opened before anything is made: with what is written into it, a
 /// restore that has been done has not failed.
 class LateText {
  public:
-  explicit LateText(const std::string& path) : path_(path) {}
+  /// `timeout`: seconds without a reader; 0: as long as it takes.
+  LateText(const std::string& path, unsigned timeout) : path_(path), timeout_(timeout) {}
   LateText(const LateText&) = delete;
   LateText& operator=(const LateText&) = delete;
   ~LateText() {
@@ -190,22 +202,51 @@ class LateText {
   }
   bool Open() {
     if (path_.empty()) return true;
-    fd_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0600);
-    if (fd_ < 0) spdlog::error("{}: {}", path_, std::strerror(errno));
-    return fd_ >= 0;
+    const std::string wrong = OpenOrWhyNot();
+    if (!wrong.empty()) spdlog::error("{}: {}", path_, wrong);
+    return wrong.empty();
   }
   bool IsWanted() const { return fd_ >= 0; }
   void Write(std::string_view text) {
     while (!text.empty()) {
       const ssize_t written = write(fd_, text.data(), text.size());
-      if (written < 0 && errno == EINTR) continue;
+      if (written < 0 && (errno == EINTR || (errno == EAGAIN && IsRead()))) continue;
+      if (written < 0 && errno == EAGAIN) {
+        return spdlog::warn("{}: nobody has read it for {} s (--timeout)", path_, timeout_);
+      }
       if (written < 0) return spdlog::warn("{}: {}", path_, std::strerror(errno));
       text.remove_prefix(static_cast<std::size_t>(written));
     }
   }
 
  private:
+  /// Without waiting for who reads a FIFO.
+  std::string OpenOrWhyNot() {
+    constexpr int kHow = O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+    const Doing doing("opening it", path_);
+    struct stat status = {};
+    if (stat(path_.c_str(), &status) == 0 && S_ISBLK(status.st_mode)) {
+      return "is a block device, expected a file";
+    }
+    fd_ = open(path_.c_str(), kHow, 0600);
+    if (fd_ < 0 && errno == ENXIO && S_ISFIFO(status.st_mode)) {
+      return "is a FIFO that nobody reads: start its reader first";
+    }
+    if (fd_ < 0 || fstat(fd_, &status) != 0) return std::strerror(errno);
+    return S_ISREG(status.st_mode) && ftruncate(fd_, 0) != 0 ? std::strerror(errno) : "";
+  }
+  /// Waits for it. Keeps EAGAIN.
+  bool IsRead() const {
+    pollfd reader = {fd_, POLLOUT, 0};
+    const bool read =
+        poll(&reader, 1,
+             timeout_ == 0 ? -1 : static_cast<int>(std::min(timeout_, 1000000u) * 1000)) != 0;
+    errno = EAGAIN;
+    return read;
+  }
+
   std::string path_;
+  unsigned timeout_;
   int fd_ = -1;
 };
 
@@ -228,12 +269,15 @@ void RemoveMade(const Arguments& arguments, const Plan& plan) {
   }
 }
 
-int RestorePlan(const Arguments& arguments, HostFiles& files, Plan* plan) {
+int RestorePlan(Arguments& arguments, HostFiles& files, Patience& patience, Plan* plan) {
   Outcome& outcome = plan->outcome;
-  LateText trace(arguments.trace), gantt(arguments.gantt);
-  if (!trace.Open() || !gantt.Open()) {
+  const unsigned timeout = arguments.options.timeout;
+  LateText trace(arguments.trace, timeout), gantt(arguments.gantt, timeout);
+  if (!trace.Open() || !gantt.Open()) return Number(ExitCode::kBadInput);
+  patience.End();
+  if (const ExitCode code = Connect(arguments, plan); code != ExitCode::kOk) {
     RemoveMade(arguments, *plan);
-    return Number(ExitCode::kBadInput);
+    return Number(code);
   }
   const Schedule schedule = MakeSchedule(outcome.program);
   const bool restorer_ends = arguments.options.detach && !arguments.options.new_pid_namespace;
@@ -265,17 +309,16 @@ int RestorePlan(const Arguments& arguments, HostFiles& files, Plan* plan) {
   return result.exit_status;
 }
 
-int Run(Arguments& arguments, Plan* plan) {
+int Run(Arguments& arguments, Patience& patience, Plan* plan) {
   plan->name = arguments.plan == "-" ? "standard input" : arguments.plan;
   Diagnostics diag;
   HostFiles files;
   CheckPlan(arguments, plan, &files, diag);
   Report(diag, plan);
   if (const ExitCode code = CodeOf(diag); code != ExitCode::kOk || arguments.preflight) {
-    RemoveMade(arguments, *plan);
     return Number(code);
   }
-  if (!arguments.dry_run) return RestorePlan(arguments, files, plan);
+  if (!arguments.dry_run) return RestorePlan(arguments, files, patience, plan);
   plan->outcome.schedule = MakeSchedule(plan->outcome.program);
   return Number(ExitCode::kOk);
 }
@@ -296,9 +339,22 @@ bool Print(const std::string& text) {
          std::fflush(stdout) == 0;
 }
 
-int RunAndPrint(Arguments& arguments) {
+/// Nobody answers: nothing can be waited for, nor can what waits be taken apart.
+[[noreturn]] void GiveUp(const Arguments& arguments, const std::string& name,
+                         const std::string& what) {
+  spdlog::error("{}: {}", name, what);
+  spdlog::error("nothing is restored");
+  if (arguments.json) {
+    Outcome outcome;
+    outcome.findings.Error(name, what);
+    Print(OutcomeJson(outcome));
+  }
+  _exit(Number(ExitCode::kBadInput));
+}
+
+int RunAndPrint(Arguments& arguments, Patience& patience) {
   Plan plan;
-  const int code = Run(arguments, &plan);
+  const int code = Run(arguments, patience, &plan);
   const Outcome& outcome = plan.outcome;
   std::string text;
   if (arguments.json) {
@@ -331,9 +387,16 @@ int Main(int argc, char** argv) {
     for (const std::string& line : UsageErrors(app, "crrestore", error)) spdlog::error("{}", line);
     return Number(ExitCode::kUsage);
   }
-  if (!FinishArguments(&arguments)) return Number(ExitCode::kUsage);
   spdlog::set_level(arguments.verbose ? spdlog::level::info : spdlog::level::warn);
-  return RunAndPrint(arguments);
+  Patience patience(
+      arguments.options.timeout,
+      [](const std::string& name, const std::string& what) { spdlog::info("{}: {}", name, what); },
+      [&](const std::string& name, const std::string& what) { GiveUp(arguments, name, what); });
+  if (arguments.options.timeout != 0 && !patience.IsAwake()) {
+    spdlog::info("no thread can be made: reading files has no limit");
+  }
+  if (!FinishArguments(&arguments)) return Number(ExitCode::kUsage);
+  return RunAndPrint(arguments, patience);
 }
 
 }  // namespace

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "restorer/oci_configuration.h"
 
-#include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "model/printable.h"
+#include "restorer/input_file.h"
 
 namespace crgen::restorer {
 namespace {
@@ -69,11 +68,13 @@ std::string ReadConfiguration(const Json& it, const std::filesystem::path& bundl
 
 std::string ReadOciConfiguration(const std::string& path, NamespaceOptions* options) {
   const std::string name = "--oci " + path + ": ";
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return name + std::strerror(errno);
+  InputFile file(path);
+  if (const std::string wrong = file.Open(InputFile::Fifo::kRefuse); !wrong.empty()) {
+    return name + wrong;
+  }
   std::string text(kLargest + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
+  text.resize(file.Read(text));
+  if (file.error() != 0) return name + std::strerror(file.error());
   if (text.size() > kLargest) {
     return name + "more than " + std::to_string(kLargest) + " bytes: this is no configuration";
   }

@@ -32,7 +32,8 @@ inline constexpr ExitCodeRow kExitCodes[] = {
     {ExitCode::kUsage, "usage", "wrong arguments", "wrong arguments"},
     {ExitCode::kBadInput, "bad input",
      "a dump or program that is not valid, a file that cannot be read or written",
-     "a plan that is not valid, a file or image that is missing or has changed, a pid that is "
+     "a plan that is not valid, a file or image that is missing, has changed or does not answer "
+     "within `--timeout`, a pid that is "
      "taken"},
     {ExitCode::kUnsupported, "unsupported",
      "the dump is valid, but has things that no command can say; all are listed",
