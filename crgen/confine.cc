@@ -119,6 +119,14 @@ constexpr scmp_datum_t kNewNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NE
 constexpr scmp_datum_t kOpensToChange =
     O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~static_cast<scmp_datum_t>(O_DIRECTORY));
 
+/// Of an argument, by number.
+scmp_arg_cmp Equals(unsigned argument, scmp_datum_t value) {
+  return {argument, SCMP_CMP_EQ, value, 0};
+}
+scmp_arg_cmp Masked(unsigned argument, scmp_datum_t mask, scmp_datum_t value) {
+  return {argument, SCMP_CMP_MASKED_EQ, mask, value};
+}
+
 /// A filter of allowed system calls; the first error of libseccomp is kept.
 class Allowed {
  public:
@@ -163,11 +171,10 @@ void AllowReading(Allowed& allowed) {
        SCMP_SYS(getcwd),     SCMP_SYS(dup),      SCMP_SYS(fadvise64),  SCMP_SYS(poll)});
   // Not F_SETOWN, which sends signals.
   for (const int command : {F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD, F_DUPFD_CLOEXEC}) {
-    allowed.If(SCMP_SYS(fcntl), {SCMP_A1(SCMP_CMP_EQ, static_cast<scmp_datum_t>(command))});
+    allowed.If(SCMP_SYS(fcntl), {Equals(1, static_cast<scmp_datum_t>(command))});
   }
   // Threads, but no processes. That of clone3(2) is in memory: who gets ENOSYS takes clone(2).
-  allowed.If(SCMP_SYS(clone),
-             {SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD | kNewNamespaces, CLONE_THREAD)});
+  allowed.If(SCMP_SYS(clone), {Masked(0, CLONE_THREAD | kNewNamespaces, CLONE_THREAD)});
   allowed.Unknown(SCMP_SYS(clone3));
   allowed.Calls({SCMP_SYS(futex), SCMP_SYS(set_robust_list), SCMP_SYS(rseq), SCMP_SYS(sched_yield),
                  SCMP_SYS(sched_getaffinity), SCMP_SYS(gettid), SCMP_SYS(getpid), SCMP_SYS(exit),
@@ -175,7 +182,7 @@ void AllowReading(Allowed& allowed) {
   // Signals, to this process alone.
   allowed.Calls({SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn),
                  SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall)});
-  allowed.If(SCMP_SYS(tgkill), {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(getpid()))});
+  allowed.If(SCMP_SYS(tgkill), {Equals(0, static_cast<scmp_datum_t>(getpid()))});
   // Clocks, chance, and what this process is.
   allowed.Calls({SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(clock_nanosleep),
                  SCMP_SYS(nanosleep), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom),
@@ -193,17 +200,17 @@ int RestrictCalls(bool fills) {
   if (fills) {
     allowed.Calls({SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(mkdirat), SCMP_SYS(unlinkat)});
   } else {
-    allowed.If(SCMP_SYS(open), {SCMP_A1(SCMP_CMP_MASKED_EQ, kOpensToChange, O_RDONLY)});
-    allowed.If(SCMP_SYS(openat), {SCMP_A2(SCMP_CMP_MASKED_EQ, kOpensToChange, O_RDONLY)});
+    allowed.If(SCMP_SYS(open), {Masked(1, kOpensToChange, O_RDONLY)});
+    allowed.If(SCMP_SYS(openat), {Masked(2, kOpensToChange, O_RDONLY)});
   }
   for (const std::uint64_t request : {TCGETS, TIOCGWINSZ}) {
-    allowed.If(SCMP_SYS(ioctl), {SCMP_A1(SCMP_CMP_EQ, request)});
+    allowed.If(SCMP_SYS(ioctl), {Equals(1, request)});
   }
   // Memory, none of which is executable.
   allowed.Calls({SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk)});
-  allowed.If(SCMP_SYS(mmap), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
-  allowed.If(SCMP_SYS(mprotect), {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)});
-  allowed.If(SCMP_SYS(prlimit64), {SCMP_A0(SCMP_CMP_EQ, 0)});
+  allowed.If(SCMP_SYS(mmap), {Masked(2, PROT_EXEC, 0)});
+  allowed.If(SCMP_SYS(mprotect), {Masked(2, PROT_EXEC, 0)});
+  allowed.If(SCMP_SYS(prlimit64), {Equals(0, 0)});
   return allowed.Load();
 }
 
@@ -212,47 +219,46 @@ scmp_datum_t AddressOf(const void* at) { return reinterpret_cast<scmp_datum_t>(a
 /// Memory above `from`: what is below stays as it is, kFixedArguments among it. No file is written
 /// through it, and none of it is executable.
 void AllowMemory(Allowed& allowed, scmp_datum_t from) {
-  const scmp_arg_cmp above = SCMP_A0(SCMP_CMP_GE, from);
-  const scmp_arg_cmp data = SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0);
+  const scmp_arg_cmp above = {0, SCMP_CMP_GE, from, 0};
+  const scmp_arg_cmp data = Masked(2, PROT_EXEC, 0);
   allowed.Calls({SCMP_SYS(brk)});  // which ends where its memory has begun
   allowed.If(SCMP_SYS(munmap), {above});
   allowed.If(SCMP_SYS(madvise), {above});
-  allowed.If(SCMP_SYS(mremap), {above, SCMP_A3(SCMP_CMP_MASKED_EQ, MREMAP_FIXED, 0)});
+  allowed.If(SCMP_SYS(mremap), {above, Masked(3, MREMAP_FIXED, 0)});
   allowed.If(SCMP_SYS(mprotect), {above, data});
-  allowed.If(SCMP_SYS(mmap), {above, data, SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED, 0)});
-  allowed.If(SCMP_SYS(mmap), {data, SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_SHARED | MAP_FIXED, 0)});
+  allowed.If(SCMP_SYS(mmap), {above, data, Masked(3, MAP_SHARED, 0)});
+  allowed.If(SCMP_SYS(mmap), {data, Masked(3, MAP_SHARED | MAP_FIXED, 0)});
 }
 
 /// openat2(2), fsopen(2) and fsconfig(2), whose arguments are in memory: those of kFixedArguments.
 void AllowFixed(Allowed& allowed) {
   const FixedArguments& fixed = kFixedArguments;
   for (const open_how& way : fixed.ways) {
-    allowed.If(SCMP_SYS(openat2),
-               {SCMP_A2(SCMP_CMP_EQ, AddressOf(&way)), SCMP_A3(SCMP_CMP_EQ, sizeof way)});
+    allowed.If(SCMP_SYS(openat2), {Equals(2, AddressOf(&way)), Equals(3, sizeof way)});
   }
   for (const char* system : {fixed.tmpfs, fixed.cgroup, fixed.cgroup2}) {
-    allowed.If(SCMP_SYS(fsopen), {SCMP_A0(SCMP_CMP_EQ, AddressOf(system))});
+    allowed.If(SCMP_SYS(fsopen), {Equals(0, AddressOf(system))});
   }
-  allowed.If(SCMP_SYS(fsconfig), {SCMP_A1(SCMP_CMP_EQ, FSCONFIG_SET_STRING),
-                                  SCMP_A2(SCMP_CMP_EQ, AddressOf(fixed.name))});
+  allowed.If(SCMP_SYS(fsconfig),
+             {Equals(1, FSCONFIG_SET_STRING), Equals(2, AddressOf(fixed.name))});
 }
 
 /// Questions of preflight/; `probe`: that of KeepProbe().
 void AllowAsking(Allowed& allowed, int probe) {
   // Opened to be read, or to be looked at.
-  allowed.If(SCMP_SYS(open), {SCMP_A1(SCMP_CMP_MASKED_EQ, kOpensToChange, O_RDONLY)});
-  allowed.If(SCMP_SYS(openat), {SCMP_A2(SCMP_CMP_MASKED_EQ, kOpensToChange, O_RDONLY)});
-  allowed.If(SCMP_SYS(open_by_handle_at), {SCMP_A2(SCMP_CMP_MASKED_EQ, O_PATH, O_PATH)});
+  allowed.If(SCMP_SYS(open), {Masked(1, kOpensToChange, O_RDONLY)});
+  allowed.If(SCMP_SYS(openat), {Masked(2, kOpensToChange, O_RDONLY)});
+  allowed.If(SCMP_SYS(open_by_handle_at), {Masked(2, O_PATH, O_PATH)});
   allowed.Calls({SCMP_SYS(name_to_handle_at), SCMP_SYS(statfs), SCMP_SYS(fstatfs)});
   for (const std::uint64_t request : {TCGETS, TIOCGPGRP, SIOCGIFINDEX}) {
-    allowed.If(SCMP_SYS(ioctl), {SCMP_A1(SCMP_CMP_EQ, request)});
+    allowed.If(SCMP_SYS(ioctl), {Equals(1, request)});
   }
   // A socket is bound, and closed: there is nobody to whom anything is sent.
   for (const scmp_datum_t family : {AF_INET, AF_INET6, AF_NETLINK}) {
-    allowed.If(SCMP_SYS(socket), {SCMP_A0(SCMP_CMP_EQ, family)});
+    allowed.If(SCMP_SYS(socket), {Equals(0, family)});
   }
   const auto unix_probe = static_cast<scmp_datum_t>(probe);
-  if (probe >= 0) allowed.If(SCMP_SYS(connect), {SCMP_A0(SCMP_CMP_EQ, unix_probe)});
+  if (probe >= 0) allowed.If(SCMP_SYS(connect), {Equals(0, unix_probe)});
   constexpr std::pair<scmp_datum_t, scmp_datum_t> kOptions[] = {
       {SOL_SOCKET, SO_REUSEADDR},
       {SOL_SOCKET, SO_REUSEPORT},
@@ -262,25 +268,24 @@ void AllowAsking(Allowed& allowed, int probe) {
       {IPPROTO_IPV6, IPV6_FREEBIND},
       {SOL_NETLINK, NETLINK_ADD_MEMBERSHIP}};
   for (const auto& [level, name] : kOptions) {
-    allowed.If(SCMP_SYS(setsockopt), {SCMP_A1(SCMP_CMP_EQ, level), SCMP_A2(SCMP_CMP_EQ, name)});
+    allowed.If(SCMP_SYS(setsockopt), {Equals(1, level), Equals(2, name)});
   }
   // File systems that are mounted nowhere. What has no size changes no mount.
-  allowed.If(SCMP_SYS(fsconfig), {SCMP_A1(SCMP_CMP_EQ, FSCONFIG_SET_FLAG)});
-  allowed.If(SCMP_SYS(fsconfig), {SCMP_A1(SCMP_CMP_EQ, FSCONFIG_CMD_CREATE)});
+  allowed.If(SCMP_SYS(fsconfig), {Equals(1, FSCONFIG_SET_FLAG)});
+  allowed.If(SCMP_SYS(fsconfig), {Equals(1, FSCONFIG_CMD_CREATE)});
   allowed.Calls({SCMP_SYS(fsmount), SCMP_SYS(open_tree)});
-  allowed.If(SCMP_SYS(mount_setattr), {SCMP_A4(SCMP_CMP_EQ, 0)});
+  allowed.If(SCMP_SYS(mount_setattr), {Equals(4, 0)});
   // Features of the kernel.
   for (const int option : {PR_GET_SECUREBITS, kGetMdwe}) {
-    allowed.If(SCMP_SYS(prctl), {SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(option))});
+    allowed.If(SCMP_SYS(prctl), {Equals(0, static_cast<scmp_datum_t>(option))});
   }
-  allowed.If(SCMP_SYS(seccomp),
-             {SCMP_A0(SCMP_CMP_EQ, SECCOMP_SET_MODE_FILTER), SCMP_A2(SCMP_CMP_EQ, 0)});
-  allowed.If(SCMP_SYS(bpf), {SCMP_A0(SCMP_CMP_EQ, BPF_MAP_UPDATE_BATCH)});
-  allowed.If(SCMP_SYS(membarrier), {SCMP_A0(SCMP_CMP_EQ, MEMBARRIER_CMD_QUERY)});
-  allowed.If(SCMP_SYS(shmctl), {SCMP_A1(SCMP_CMP_EQ, IPC_STAT)});
+  allowed.If(SCMP_SYS(seccomp), {Equals(0, SECCOMP_SET_MODE_FILTER), Equals(2, 0)});
+  allowed.If(SCMP_SYS(bpf), {Equals(0, BPF_MAP_UPDATE_BATCH)});
+  allowed.If(SCMP_SYS(membarrier), {Equals(0, MEMBARRIER_CMD_QUERY)});
+  allowed.If(SCMP_SYS(shmctl), {Equals(1, IPC_STAT)});
   allowed.Calls({SCMP_SYS(getpriority)});
-  allowed.If(SCMP_SYS(prlimit64), {SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A2(SCMP_CMP_EQ, 0)});
-  allowed.If(SCMP_SYS(prlimit64), {SCMP_A0(SCMP_CMP_EQ, 0), SCMP_A1(SCMP_CMP_EQ, RLIMIT_NOFILE)});
+  allowed.If(SCMP_SYS(prlimit64), {Equals(0, 0), Equals(2, 0)});
+  allowed.If(SCMP_SYS(prlimit64), {Equals(0, 0), Equals(1, RLIMIT_NOFILE)});
 }
 
 /// Nobody closes what is written to, or the probe, and gets another file of that number; nor is the
@@ -295,11 +300,11 @@ void AllowDescriptors(Allowed& allowed, int answers, int probe) {
   // The kernel takes the lower half of the argument alone, which a filter can compare by its bits.
   for (scmp_datum_t bit = first; bit <= INT_MAX; bit <<= 1) {
     for (const int call : {SCMP_SYS(close), SCMP_SYS(bind)}) {
-      allowed.If(call, {SCMP_A0(SCMP_CMP_MASKED_EQ, bit, bit)});
+      allowed.If(call, {Masked(0, bit, bit)});
     }
   }
   for (const int fd : {STDERR_FILENO, answers}) {
-    const scmp_arg_cmp there = SCMP_A0(SCMP_CMP_EQ, static_cast<scmp_datum_t>(fd));
+    const scmp_arg_cmp there = Equals(0, static_cast<scmp_datum_t>(fd));
     allowed.If(SCMP_SYS(write), {there});
     allowed.If(SCMP_SYS(writev), {there});
   }

@@ -322,9 +322,10 @@ void Claims::Finish() {
     if (!written_.contains(WithoutDots(executed.first))) continue;
     out_.Add(Kind::kCode, {executed.first}, "written", [&] { return executed.second; });
   }
-  for (const auto& [name, code] : shared_) {
+  for (const auto& part : shared_) {
+    const auto& code = part.second;
     if (!code.written || code.where.empty()) continue;
-    out_.Add(Kind::kCode, {name.first}, "written", [&] { return code.where; });
+    out_.Add(Kind::kCode, {part.first.first}, "written", [&] { return code.where; });
   }
   for (const auto& [terminal, slave] : slaves_) {
     if (masters_.contains(terminal) || hung_up_.contains(terminal)) continue;
