@@ -188,6 +188,8 @@ class PlanNormalizer {
     if (command.contains("about")) {
       for (const char* member : {"left_out", "dump"}) command["about"].erase(member);
       EraseUnreadTimers(command["about"]);
+      // Which registers a process has used when it is frozen is chance.
+      if (command["about"].contains("cpu")) command["about"]["cpu"].erase("xsave");
     }
     if (command.contains("events")) {
       command["events"].erase("image");
