@@ -161,7 +161,7 @@ class Namespaces {
       for (NetworkMaker& maker : makers) maker.Meet(nets_, all);
     }
     for (const NetworkMaker::Step step : NetworkMaker::Steps()) {
-      for (const NetworkMaker& maker : makers) {
+      for (NetworkMaker& maker : makers) {
         NetVisit there(nets_, &net, maker.net().id);
         problem = there.problem();
         if (problem.empty()) problem = (maker.*step)();

@@ -14,7 +14,7 @@
 #include "preflight/question.h"
 #include "restorer/conntrack.h"
 #include "restorer/problem.h"
-#include "restorer/routes.h"
+#include "restorer/saved_network.h"
 #include "restorer/supervisor_calls.h"
 #include "restorer/sysctl.h"
 #include "restorer/tools.h"
@@ -80,12 +80,21 @@ NetworkMaker::NetworkMaker(const NetNamespace& net, const HostFiles& files,
 }
 
 std::span<const NetworkMaker::Step> NetworkMaker::Steps() {
-  static constexpr Step kSteps[] = {
-      &NetworkMaker::Begin,          &NetworkMaker::SetSysctls,       &NetworkMaker::Make,
-      &NetworkMaker::Join,           &NetworkMaker::SetDeviceSysctls, &NetworkMaker::SetRules,
-      &NetworkMaker::StopAsking,     &NetworkMaker::SetFlags,         &NetworkMaker::SetRouting,
-      &NetworkMaker::AwaitAddresses, &NetworkMaker::SetMtus,          &NetworkMaker::AskAgain,
-      &NetworkMaker::SetConntrack};
+  static constexpr Step kSteps[] = {&NetworkMaker::Begin,
+                                    &NetworkMaker::SetSysctls,
+                                    &NetworkMaker::Make,
+                                    &NetworkMaker::Join,
+                                    &NetworkMaker::SetDeviceSysctls,
+                                    &NetworkMaker::SetRules,
+                                    &NetworkMaker::StopAsking,
+                                    &NetworkMaker::HoldBackGenerated,
+                                    &NetworkMaker::SetFlags,
+                                    &NetworkMaker::SetRouting,
+                                    &NetworkMaker::AwaitAddresses,
+                                    &NetworkMaker::SetMtus,
+                                    &NetworkMaker::ReleaseGenerated,
+                                    &NetworkMaker::AskAgain,
+                                    &NetworkMaker::SetConntrack};
   return kSteps;
 }
 
@@ -104,15 +113,19 @@ DeviceSurroundings NetworkMaker::Around() const {
   return {outside_.get(), options_.namespaces.devices, far_};
 }
 
-std::string NetworkMaker::Begin() const {
+std::string NetworkMaker::Begin() {
   return problem_.empty() && nets_ != nullptr ? SetNetNumbers(net_, *nets_) : problem_;
 }
-std::string NetworkMaker::Make() const { return MakeDevices(net_.devices, Around()); }
-std::string NetworkMaker::Join() const { return JoinDevices(net_.devices, Around()); }
-std::string NetworkMaker::SetFlags() const { return SetDeviceFlags(net_.devices); }
-std::string NetworkMaker::SetConntrack() const { return RestoreConntrack(net_, files_); }
+std::string NetworkMaker::Make() { return MakeDevices(net_.devices, Around()); }
+std::string NetworkMaker::Join() { return JoinDevices(net_.devices, Around()); }
+std::string NetworkMaker::SetFlags() { return SetDeviceFlags(net_.devices); }
+std::string NetworkMaker::HoldBackGenerated() {
+  return net_.addresses ? generated_.HoldBack(net_.devices) : "";
+}
+std::string NetworkMaker::ReleaseGenerated() { return generated_.Release(); }
+std::string NetworkMaker::SetConntrack() { return RestoreConntrack(net_, files_); }
 
-std::string NetworkMaker::SetSysctls() const {
+std::string NetworkMaker::SetSysctls() {
   const NetSysctls& it = net_.sysctls;
   std::string problem = WriteConf("all", it.ipv4_all);
   if (problem.empty()) problem = WriteConf("default", it.ipv4_default);
@@ -137,7 +150,7 @@ std::string NetworkMaker::GroupRange() const {
   return std::to_string(ids_.Gid(first)) + " " + std::to_string(ids_.Gid(last));
 }
 
-std::string NetworkMaker::SetDeviceSysctls() const {
+std::string NetworkMaker::SetDeviceSysctls() {
   for (const NetDevice& device : net_.devices) {
     std::string problem = WriteConf(device.name.bytes, device.conf4);
     if (problem.empty()) problem = WriteConf(device.name.bytes, device.conf6);
@@ -148,7 +161,7 @@ std::string NetworkMaker::SetDeviceSysctls() const {
 
 /// Of IPv6. A device that has a carrier now comes up once more when the kernel gets to it, and its
 /// sysctl with it; asked for the device alone it does that first (rtnl_getlink()).
-std::string NetworkMaker::SetMtus() const {
+std::string NetworkMaker::SetMtus() {
   for (const NetDevice& device : net_.devices) {
     const std::string& name = device.name.bytes;
     if (std::cmp_not_equal(device.conf6.mtu.value_or(0), device.mtu)) {
@@ -181,7 +194,7 @@ std::string NetworkMaker::WriteAcceptDad(bool finally) const {
 }
 
 /// Until those of IPv6 can be used. Some may take longer, if somebody has them after all.
-std::string NetworkMaker::AwaitAddresses() const {
+std::string NetworkMaker::AwaitAddresses() {
   constexpr int kTries = 100;
   constexpr useconds_t kNap = 10'000;
   if (!net_.addresses) return "";
@@ -196,16 +209,40 @@ std::string NetworkMaker::AwaitAddresses() const {
   return "";
 }
 
-std::string NetworkMaker::SetRules() const {
+std::string NetworkMaker::SetRules() {
   std::string problem = Run({TablesProgramsOf(false).restore, "-w"}, net_.iptables);
   if (problem.empty()) problem = Run({TablesProgramsOf(true).restore, "-w"}, net_.ip6tables);
   if (problem.empty()) problem = Run({"nft", "-f", "-"}, net_.nftables);
   return problem;
 }
 
-/// As CRIU does it, with the rules that every namespace begins with gone first.
-std::string NetworkMaker::SetRouting() const {
-  std::string problem = Run({"ip", "address", "restore"}, net_.addresses);
+/// Its addresses of this host, which it got when it came up, but for ::1 if that is in the image:
+/// set anew it would have a route beside it.
+std::string NetworkMaker::ClearLoopback(const NetDevice& device) {
+  const int image = Reopen(files_.image(net_.addresses->image), O_RDONLY);
+  const std::optional<bool> saved =
+      image < 0 ? std::nullopt : SavesAddress(image, device.ifindex, in6addr_loopback);
+  const int error = errno;
+  if (image >= 0) close(image);
+  errno = error;
+  if (!saved) return ErrorText(net_.addresses->image);
+  for (const char* family : {"-4", "-6"}) {
+    if (family == std::string_view("-6") && *saved) continue;
+    const ToolOutcome outcome = RunTool(
+        {"ip", family, "address", "flush", "dev", device.name.bytes.c_str()}, "", options_.timeout);
+    const std::string problem = ToolComplaint("ip address", outcome);
+    if (!problem.empty()) return "the network namespace: " + problem;
+  }
+  return "";
+}
+
+/// As CRIU does it, with the addresses and the rules that every namespace begins with gone first.
+std::string NetworkMaker::SetRouting() {
+  std::string problem;
+  const auto loopback = std::ranges::find(net_.devices, kLoopbackDevice, &NetDevice::type);
+  if (net_.addresses && loopback != net_.devices.end()) problem = ClearLoopback(*loopback);
+  if (!problem.empty()) return problem;
+  problem = Run({"ip", "address", "restore"}, net_.addresses);
   if (problem.empty()) problem = RestoreRoutes(net_.routes);
   if (problem.empty()) problem = RestoreRoutes(net_.routes6);
   if (!problem.empty() || !net_.rules) return problem;
@@ -221,7 +258,7 @@ std::string NetworkMaker::SetRouting() const {
 std::string NetworkMaker::RestoreRoutes(const std::optional<ImageBytes>& image) const {
   if (!image) return "";
   const int file = Reopen(files_.image(image->image), O_RDONLY);
-  const int input = file < 0 ? -1 : RoutesWithoutLinkState(file);
+  const int input = file < 0 ? -1 : RestorableRoutes(file);
   const int error = errno;
   if (file >= 0) close(file);
   errno = error;

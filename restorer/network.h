@@ -9,6 +9,7 @@
 
 #include "model/net_namespace.h"
 #include "preflight/host_files.h"
+#include "restorer/generated_addresses.h"
 #include "restorer/net_devices.h"
 #include "restorer/net_spaces.h"
 #include "restorer/netlink.h"
@@ -30,7 +31,7 @@ class NetworkMaker {
   /// several each in all of them, for devices have their ends in two. What stops packets (iptables,
   /// nftables) is there before any device is up. Empty, or what failed: then whatever has been made
   /// ends with the namespace.
-  using Step = std::string (NetworkMaker::*)() const;
+  using Step = std::string (NetworkMaker::*)();
   static std::span<const Step> Steps();
 
   /// Before the first step: the tree has others, of all of which `nets` has a descriptor. Stays as
@@ -38,22 +39,25 @@ class NetworkMaker {
   void Meet(const NetDescriptors& nets, const std::vector<const NetNamespace*>& others);
 
  private:
-  std::string Begin() const;
-  std::string Make() const;
-  std::string Join() const;
-  std::string StopAsking() const { return WriteAcceptDad(false); }
-  std::string AskAgain() const { return WriteAcceptDad(true); }
-  std::string SetFlags() const;
-  std::string SetConntrack() const;
+  std::string Begin();
+  std::string Make();
+  std::string Join();
+  std::string StopAsking() { return WriteAcceptDad(false); }
+  std::string AskAgain() { return WriteAcceptDad(true); }
+  std::string HoldBackGenerated();
+  std::string ReleaseGenerated();
+  std::string SetFlags();
+  std::string SetConntrack();
   DeviceSurroundings Around() const;
-  std::string SetSysctls() const;
+  std::string SetSysctls();
   std::string GroupRange() const;
-  std::string SetDeviceSysctls() const;
-  std::string SetRules() const;
+  std::string SetDeviceSysctls();
+  std::string SetRules();
   std::string WriteAcceptDad(bool finally) const;
-  std::string AwaitAddresses() const;
-  std::string SetMtus() const;
-  std::string SetRouting() const;
+  std::string AwaitAddresses();
+  std::string SetMtus();
+  std::string SetRouting();
+  std::string ClearLoopback(const NetDevice& device);
   std::string Run(const std::vector<const char*>& words,
                   const std::optional<ImageBytes>& image) const;
   std::string RunWith(const std::vector<const char*>& words, int input,
@@ -66,6 +70,7 @@ class NetworkMaker {
   const OutsideIds& ids_;
   const NetDescriptors* nets_ = nullptr;
   FarEnds far_;
+  GeneratedAddresses generated_;
   std::unique_ptr<NetlinkChannel> outside_;  ///< none: nothing comes from there
   std::string problem_;                      ///< with that
 };

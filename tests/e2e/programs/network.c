@@ -22,10 +22,16 @@ static const char* const kSetUp[] = {
     "ip address add 10.8.0.1/24 dev left label left:a",
     "ip route add 10.7.0.0/24 via 10.8.0.2 metric 7", "ip route add unreachable 10.6.0.0/24",
     "ip -6 route add fd00:77::/64 dev left metric 5",
+    "ip -6 route add fd00:78::/64 dev left expires 5000",
     // Without a carrier, which the image says of its routes.
     "ip link add far type veth peer name down && ip link set far up",
     "ip address add 10.5.0.1/24 dev far && ip address add fd00:55::1/64 dev far nodad",
     "ip route add 10.4.0.0/24 nexthop via 10.5.0.2 dev far nexthop via 10.8.0.2 dev left",
+    // A bridge with the MAC address of a later port, and what has lost the addresses it was given.
+    "ip link add bridge1 type bridge && ip link set bridge1 up",
+    "ip link add early type veth peer name port && ip link set early up && ip link set port up",
+    "ip link set port master bridge1",
+    "ip -6 address flush dev early && ip address flush dev lo scope host",
     "ip rule add from 10.9.0.0/24 priority 100 table main",
     "echo 1 > /proc/sys/net/ipv4/conf/left/forwarding",
     "echo 0 > /proc/sys/net/ipv4/conf/default/send_redirects",
@@ -51,7 +57,8 @@ static const char kSettled[] =
     " ip link show tap5 | grep -q NO-CARRIER && break; sleep 0.05; done";
 static const char kState[] =
     "{ ip -d address | sed -E 's/[a-z_]+_timer +[0-9.]+//g; s/topology_change(_detected)? [01]//g';"
-    " { ip route show table all; ip -6 route show table all; } | sort; ip rule; ip -6 rule;"
+    " { ip route show table all; ip -6 route show table all; } | sort |"
+    " sed -E 's/expires [0-9]{4}sec/expires/'; ip rule; ip -6 rule;"
     " nft list ruleset 2>/dev/null | sed -E 's/packets [0-9]+ bytes [0-9]+//; /^#/d';"
     " iptables-legacy-save | grep -v '^[#:]'; ip6tables-legacy-save | grep -v '^[#:]';"
     " cd /proc/sys/net; grep -r . ipv4/conf ipv6/conf ipv4/ping_group_range unix 2>/dev/null |"

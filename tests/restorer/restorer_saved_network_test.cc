@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// What `ip route save` writes, made fit for `ip route restore`.
+// What ip(8) saves: routes made fit for `ip route restore`, and which addresses there are.
 #include <gtest/gtest.h>
 #include <linux/rtnetlink.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 
-#include "restorer/routes.h"
+#include "restorer/saved_network.h"
 
 namespace crgen::restorer {
 namespace {
@@ -53,7 +55,7 @@ std::string Route(unsigned flags) {
 std::string Cleared(const std::string& text) {
   const int image = memfd_create("image", 0);
   EXPECT_EQ(write(image, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-  const int copy = RoutesWithoutLinkState(image);
+  const int copy = RestorableRoutes(image);
   close(image);
   if (copy < 0) return "";
   std::string found(text.size() + 1, 0);
@@ -66,6 +68,61 @@ TEST(RoutesTest, SayNothingOfCarriers) {
   const std::string with = kMagic + Route(kLinkState) + Route(RTNH_F_LINKDOWN);
   EXPECT_EQ(Cleared(with), kMagic + Route(0) + Route(0));
   EXPECT_NE(with, kMagic + Route(0) + Route(0));
+}
+
+/// Of IPv6, with what the kernel tells in the way in which it takes it, or does not.
+std::string EndingRoute(const std::string& end) {
+  rtmsg route = {};
+  route.rtm_family = AF_INET6;
+  const std::string body = Bytes(route) + Attribute(RTA_PREFSRC, "12345") + end;
+  nlmsghdr header = {};
+  header.nlmsg_len = static_cast<unsigned>(sizeof header + body.size());
+  header.nlmsg_type = RTM_NEWROUTE;
+  return Bytes(header) + body;
+}
+
+TEST(RoutesTest, EndWhenTheyWouldHave) {
+  rta_cacheinfo cache = {};
+  const std::string never = kMagic + EndingRoute(Attribute(RTA_CACHEINFO, Bytes(cache)));
+  EXPECT_EQ(Cleared(never), never);
+  cache.rta_expires = 499'901;  // hundredths of a second
+  const std::string rest(sizeof cache - 2 * sizeof(std::uint32_t), 0);
+  EXPECT_EQ(Cleared(kMagic + EndingRoute(Attribute(RTA_CACHEINFO, Bytes(cache)))),
+            kMagic + EndingRoute(Attribute(RTA_EXPIRES, Bytes(std::uint32_t{5000})) +
+                                 Attribute(RTA_PAD, rest)));
+}
+
+TEST(AddressesTest, AreFoundByDeviceAndFamily) {
+  const auto message = [](int family, std::uint32_t device, const in6_addr& address) {
+    ifaddrmsg head = {};
+    head.ifa_family = static_cast<unsigned char>(family);
+    head.ifa_index = device;
+    const std::string body =
+        Bytes(head) + Attribute(IFA_LABEL, "lo") + Attribute(IFA_ADDRESS, Bytes(address));
+    nlmsghdr header = {};
+    header.nlmsg_len = static_cast<unsigned>(sizeof header + body.size());
+    header.nlmsg_type = RTM_NEWADDR;
+    return Bytes(header) + body;
+  };
+  const auto saves = [](const std::string& text) {
+    const int image = memfd_create("image", 0);
+    EXPECT_EQ(write(image, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    const std::optional<bool> saved = SavesAddress(image, 3, in6addr_loopback);
+    close(image);
+    EXPECT_TRUE(saved);
+    return saved.value_or(false);
+  };
+  const std::string magic = "\x22\x12\x36\x47", own = message(AF_INET6, 3, in6addr_loopback);
+  const std::string others = message(AF_INET6, 2, in6addr_loopback) +
+                             message(AF_INET, 3, in6addr_loopback) +
+                             message(AF_INET6, 3, in6addr_any);
+  EXPECT_TRUE(saves(magic + own));
+  EXPECT_TRUE(saves(magic + others + own));
+  EXPECT_FALSE(saves(magic + others));
+  for (std::size_t size = 0; size < own.size(); ++size) {
+    EXPECT_FALSE(saves(magic + own.substr(0, size))) << size;
+  }
+  EXPECT_EQ(SavesAddress(-1, 3, in6addr_loopback), std::nullopt);
 }
 
 TEST(RoutesTest, KeepWhatIsNone) {
