@@ -78,21 +78,30 @@ concept Keyed = requires(const Entry& entry) {
   KeyOf(entry);
 };
 
-/// Whether values of that type name objects, which may be called otherwise.
+/// What names an object, which may be called otherwise.
 template <typename Value>
-constexpr bool NamesObjects() {
-  if constexpr (kIsObjectId<Value>) {
-    return true;
-  } else if constexpr (std::is_same_v<Value, UtsNamespace> || std::is_same_v<Value, IpcNamespace> ||
-                       std::is_same_v<Value, NetNamespace> || std::is_same_v<Value, Mount>) {
+struct NamesObject
+    : std::bool_constant<kIsObjectId<Value> || std::is_same_v<Value, UtsNamespace> ||
+                         std::is_same_v<Value, IpcNamespace> ||
+                         std::is_same_v<Value, NetNamespace> || std::is_same_v<Value, Mount>> {};
+
+/// What says where bytes are: the same place of two images may hold others.
+template <typename Value>
+struct IsInImage
+    : std::bool_constant<std::is_same_v<Value, ImageBytes> || std::is_same_v<Value, ContentRun>> {};
+
+/// Whether values of that type are, or have in them, what `Is` holds of.
+template <template <typename> typename Is, typename Value>
+constexpr bool Has() {
+  if constexpr (Is<Value>::value) {
     return true;
   } else if constexpr (InnerOf<Value>::kIsOptional || InnerOf<Value>::kIsVector) {
-    return NamesObjects<typename InnerOf<Value>::Type>();
+    return Has<Is, typename InnerOf<Value>::Type>();
   } else if constexpr (Described<Value>) {
     bool any = false;
     ForEachField<Value>([&](const auto& field) {
       using Member = std::decay_t<decltype(std::declval<Value>().*field.member)>;
-      any = any || NamesObjects<Member>();
+      any = any || Has<Is, Member>();
     });
     return any;
   } else {
@@ -114,8 +123,9 @@ class ValueDiffer {
   template <typename Value>
   void Compare(const Place& place, const std::string& field, const Value& before,
                const Value& after) {
-    if constexpr (!NamesObjects<Value>()) {
-      if (before == after) return;
+    if constexpr (!Has<NamesObject, Value>()) {
+      const bool decides = options_.same_images || !Has<IsInImage, Value>();
+      if (decides && before == after) return;
     }
     CompareInner(place, field, before, after);
   }
@@ -137,6 +147,9 @@ class ValueDiffer {
   enum class Content { kSame, kOther, kUnknown };
   Content SameBytes(const std::string& image, std::uint64_t offset, const std::string& other_image,
                     std::uint64_t other_offset, std::uint64_t bytes);
+
+  /// Whether what ip(8), iptables-save(8) and so on have said of a network means the same.
+  bool SameNetwork(const NetImageRow& row, const ImageBytes& before, const ImageBytes& after);
 
   /// False: they cannot be read, which `diag` says.
   bool Read(const DiffSide& side, const std::string& image, std::uint64_t offset,

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "model/printable.h"
+#include "views/diff_network.h"
 #include "views/diff_parts.h"
 
 namespace crgen {
@@ -156,7 +157,7 @@ void ValueDiffer::CompareInner(const Place& place, const std::string& field,
 
 void ValueDiffer::CompareInner(const Place& place, const std::string& field,
                                const NetNamespace& before, const NetNamespace& after) {
-  NetNamespace same = after;
+  NetNamespace first = before, same = after;
   const auto rename = [&](std::uint64_t one, std::uint64_t* other) {
     if (SameNumber("namespace", one, *other)) *other = one;
   };
@@ -167,12 +168,29 @@ void ValueDiffer::CompareInner(const Place& place, const std::string& field,
     const std::optional<std::uint64_t>& one = before.devices[i].link_net;
     if (one && same.devices[i].link_net) rename(*one, &*same.devices[i].link_net);
   }
-  CompareNamespace(place, field, before, std::move(same));
+  for (const NetImageRow& row : kNetImages) {
+    std::optional<ImageBytes>&image = first.*row.image, &other = same.*row.image;
+    if (!options_.same_meaning || !image || !other || !SameNetwork(row, *image, *other)) continue;
+    image.reset();
+    other.reset();
+  }
+  CompareNamespace(place, field, first, std::move(same));
+}
+
+bool ValueDiffer::SameNetwork(const NetImageRow& row, const ImageBytes& before,
+                              const ImageBytes& after) {
+  if (!before_.dump.read_page || !after_.dump.read_page) return false;
+  if (std::max(before.bytes, after.bytes) > kNetImageAtMost) return false;
+  std::vector<char> one(before.bytes), other(after.bytes);
+  return Read(before_, before.image, before.offset, &one) &&
+         Read(after_, after.image, after.offset, &other) &&
+         NetworkMeaning(row.kind, {one.data(), one.size()}) ==
+             NetworkMeaning(row.kind, {other.data(), other.size()});
 }
 
 void ValueDiffer::CompareInner(const Place& place, const std::string& field, const Mount& before,
                                const Mount& after) {
-  Mount same = after;
+  Mount first = before, same = after;
   const auto rename = [&](std::string_view space, std::uint64_t one, std::uint64_t* other) {
     if (SameNumber(space, one, *other)) *other = one;
   };
@@ -184,14 +202,15 @@ void ValueDiffer::CompareInner(const Place& place, const std::string& field, con
     rename("superblock", *before.superblock, &*same.superblock);
   if (options_.same_meaning && before.content && same.content) {
     // An archive has the times of its files: that two of them differ says nothing of what is in it.
-    const ImageBytes &one = *before.content, &other = *same.content;
+    const ImageBytes &one = *before.content, &other = *after.content;
     if (one.bytes != other.bytes ||
         SameBytes(one.image, one.offset, other.image, other.offset, one.bytes) != Content::kSame) {
       bytes_not_compared_ = true;
     }
-    same.content = before.content;
+    first.content.reset();
+    same.content.reset();
   }
-  CompareFields(place, field + ".", before, same);
+  CompareFields(place, field + ".", first, same);
 }
 
 }  // namespace crgen
