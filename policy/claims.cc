@@ -247,11 +247,30 @@ void Claims::AddMapped(const MappedPart& region, const std::string& where) {
   if (region.loaded) out_.Add(Kind::kCode, {name}, "loaded", at);
 }
 
-void Claims::Namespaces(const Attributes& root, bool new_pid) {
+/// "0-65535", "7".
+static std::string RangeText(std::uint64_t first, std::uint64_t count) {
+  const std::string text = std::to_string(first);
+  return count == 1 ? text : text + "-" + std::to_string(first + count - 1);
+}
+
+void Claims::Maps(const UserNamespace& user) {
+  for (const auto& [name, map] : {std::pair{"uid:", &user.uid_map}, {"gid:", &user.gid_map}}) {
+    for (const IdRange& range : *map) {
+      out_.Add(
+          Kind::kIdMaps,
+          name + RangeText(range.inside, range.count) + ":" + RangeText(range.outside, range.count),
+          [] { return std::string("the root"); });
+    }
+  }
+}
+
+void Claims::Namespaces(const Attributes& root, bool new_pid, const UserNamespace* user) {
   const auto add = [&](std::string_view name, bool own) {
     out_.Add(Kind::kNamespaces, std::string(name) + (own ? ":own" : ":caller"),
              [] { return std::string("the root"); });
   };
+  add("user", user != nullptr);
+  if (user != nullptr) Maps(*user);
   add("pid", new_pid);
   add("uts", root.uts.has_value());
   add("ipc", root.ipc.has_value());

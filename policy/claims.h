@@ -52,8 +52,8 @@ class Claims {
     std::visit([&](const auto& late) { LateAt(late, where()); }, state);
   }
   void Mapped(Pid pid, const AddressRange& range, const MappedPart& region);
-  /// The attributes of the root that are the whole tree's.
-  void Namespaces(const Attributes& root, bool new_pid);
+  /// The attributes of the root that are the whole tree's. `user`: null: the caller's.
+  void Namespaces(const Attributes& root, bool new_pid, const UserNamespace* user);
   /// Whether the network lock of the dump is in a network namespace that is made, and ends there.
   static bool IsLockedInside(const Attributes& root) {
     return root.net && !root.net->external && !root.net->devices.empty();
@@ -76,6 +76,7 @@ class Claims {
   void Finish();
 
  private:
+  void Maps(const UserNamespace& user);
   void OpenedAt(const File& file, const std::string& where);
   void Path(const std::string& path, std::string_view word, const std::string& where,
             bool device = false);

@@ -33,7 +33,7 @@ class ProgramClaims {
     out_.AddMost(Kind::kProcesses, processes_, "the program");
     out_.AddMost(Kind::kThreads, living, "the program");
     out_.AddMost(Kind::kMemory, mapped_, "the program");
-    claims_.Namespaces(root_, new_pid_);
+    claims_.Namespaces(root_, new_pid_, user_ ? &*user_ : nullptr);
     const About* about = AboutOf(program);
     if (about != nullptr && about->network_lock && !Claims::IsLockedInside(root_)) {
       claims_.External("network_lock", about->network_lock->table, "the program");
@@ -48,11 +48,11 @@ class ProgramClaims {
     ++processes_;
     if (pid_ == 0 && root_pid_ == 0) root_pid_ = fork.child_pid;
     if (fork.flags.Has(CLONE_NEWPID)) new_pid_ = true;
+    if (fork.flags.Has(CLONE_NEWUSER)) user_ = {fork.uid_map, fork.gid_map};
     if (fork.flags.Has(CLONE_NEWUTS)) root_.uts.emplace();
     if (fork.flags.Has(CLONE_NEWIPC)) root_.ipc.emplace();
     if (fork.flags.Has(CLONE_NEWNET)) root_.net.emplace();
-    for (const auto& [flag, name] :
-         {std::pair{CLONE_NEWUSER, "user"}, {CLONE_NEWNS, "mnt"}, {CLONE_NEWCGROUP, "cgroup"}}) {
+    for (const auto& [flag, name] : {std::pair{CLONE_NEWNS, "mnt"}, {CLONE_NEWCGROUP, "cgroup"}}) {
       if (!fork.flags.Has(static_cast<std::uint64_t>(flag))) continue;
       out_.Add(Kind::kNamespaces, std::string(name) + ":own",
                [&] { return "process " + std::to_string(fork.child_pid); });
@@ -115,6 +115,7 @@ class ProgramClaims {
   Pid pid_ = 0, root_pid_ = 0;
   Attributes root_;  ///< what of the whole tree is said
   bool new_pid_ = false;
+  std::optional<UserNamespace> user_;  ///< none: the caller's
   std::size_t processes_ = 0;
   std::uint64_t mapped_ = 0;
 };

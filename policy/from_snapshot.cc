@@ -199,10 +199,8 @@ class SnapshotClaims {
     if (snapshot_.network_lock && !Claims::IsLockedInside(root)) {
       claims_.External("network_lock", snapshot_.network_lock->table, "the dump");
     }
-    if (snapshot_.user_namespace) {
-      out_.Add(Kind::kNamespaces, "user:own", [] { return std::string("the root"); });
-    }
-    claims_.Namespaces(root, snapshot_.new_pid_namespace);
+    const auto& user = snapshot_.user_namespace;
+    claims_.Namespaces(root, snapshot_.new_pid_namespace, user ? &*user : nullptr);
   }
 
   const Snapshot& snapshot_;

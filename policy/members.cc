@@ -59,8 +59,11 @@ constexpr Member kMembers[] = {
      "how",
      {"loaded", "writable", "written"}},
     {"namespaces", Group::kPlaces, Form::kGlobs,
-     "cgroup, ipc, mnt, net, pid, time or uts, and `:own` (new), `:caller` (that of who restores) "
-     "or `:external` (handed over)"},
+     "cgroup, ipc, mnt, net, pid, time, user or uts, and `:own` (new), `:caller` (that of who "
+     "restores) or `:external` (handed over)"},
+    {"id_maps", Group::kPlaces, Form::kGlobs,
+     "of a user namespace of its own, which ids inside are which outside: `uid:0-65535:100000-"
+     "165535`, `gid:0:1000`"},
     {"mounts",
      Group::kPlaces,
      Form::kEntries,

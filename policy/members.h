@@ -32,6 +32,7 @@ enum class Kind : std::uint8_t {
   kSetuid,
   kCode,
   kNamespaces,
+  kIdMaps,
   kMounts,
   kCgroups,
   kCgroupProperties,

@@ -127,6 +127,26 @@ TEST_F(CheckCliTest, WhatIsInheritedByTheWordIsFromOutside) {
   EXPECT_EQ(external({word, json{{"rlimits", all}}.dump()}), "credentials session ");
 }
 
+/// Who the same plan is outside of a user namespace, or of another one.
+TEST_F(CheckCliTest, RootOfAnotherUserNamespaceIsDenied) {
+  const auto plan = [&](const std::string& born) {
+    const std::string path = (folder_ / "plan.json").string();
+    std::ofstream(path)
+        << R"([{"command": "FORK", "pid": 0, "child_pid": 1, "flags": ["CLONE_NEWPID")" << born
+        << R"(}, {"command": "SET_ATTR", "pid": 1, "attributes": {"creds": "inherit", )"
+        << R"("rlimits": "inherit"}}, {"command": "RESUME", "pid": 1}])";
+    return path;
+  };
+  const auto maps = [](const std::string& outside) {
+    return R"(, "CLONE_NEWUSER"], "uid_map": [{"inside": 0, "outside": )" + outside +
+           R"(, "count": 5}], "gid_map": [{"inside": 0, "outside": 9, "count": 1}])";
+  };
+  const std::string policy = Derive(plan(maps("1000")));
+  EXPECT_EQ(Crgen("check " + plan(maps("1000")) + " --policy " + policy).code, 0);
+  EXPECT_EQ(Members(plan(maps("0")) + " --policy " + policy), std::vector<std::string>{"id_maps"});
+  EXPECT_EQ(Members(plan("]") + " --policy " + policy), std::vector<std::string>{"namespaces"});
+}
+
 TEST_F(CheckCliTest, WhatNobodyCanReadIsDenied) {
   const std::string dump = WithUnsupported().string();
   const Ran derived = Crgen("check --derive " + dump);
