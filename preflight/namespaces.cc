@@ -6,7 +6,6 @@
 #include <linux/magic.h>
 #include <linux/nsfs.h>
 #include <linux/sched.h>
-#include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -22,10 +21,12 @@
 #include <vector>
 
 #include "model/flags.h"
+#include "model/mount_sharing.h"
 #include "model/printable.h"
 #include "preflight/credentials.h"
 #include "preflight/doing.h"
 #include "preflight/held_mounts.h"
+#include "preflight/outside_devices.h"
 #include "preflight/question.h"
 #include "preflight/root_view.h"
 
@@ -70,14 +71,18 @@ bool HasCall(Host& host, const MountCall& call) {
   return there.value_or(1) != 0;
 }
 
-/// Whether mount_namespaces(7) has the mount that `fd` is on in a peer group. Not known: it is.
-bool IsInPeerGroup(int fd) {
+/// Whether mount_namespaces(7) has the mount that `fd` is on in a peer group, or, if `or_master`,
+/// it gets the events of another one. Not known: it is.
+bool SharesEvents(int fd, bool or_master) {
   struct statx facts = {};
   if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &facts) != 0) return true;
   const std::string wanted = std::to_string(facts.stx_mnt_id) + " ";
   std::ifstream table("/proc/self/mountinfo");
   for (std::string line; std::getline(table, line);) {
-    if (line.starts_with(wanted)) return line.find(" shared:") < line.find(" - ");
+    if (!line.starts_with(wanted)) continue;
+    const std::string_view before = std::string_view(line).substr(0, line.find(" - "));
+    return before.find(" shared:") != before.npos ||
+           (or_master && before.find(" master:") != before.npos);
   }
   return true;
 }
@@ -268,9 +273,6 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     }
   }
 
-  static constexpr const char* kNoDevice = " is no network device of this network namespace";
-
-  /// The names that the kernel of this network namespace has, and does not have, by now.
   void CheckDevice(const NetDevice& device) {
     const int error = device.type == kTunDevice ? TunError(host_) : 0;
     if (error != 0) {
@@ -278,28 +280,8 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
                       ", for a network device");
     }
     if (!device.NeedsOutside()) return;
-    const std::string key = device.OutsideKey();
-    const auto given = context_.options.namespaces.devices.find(key);
-    device_keys_.insert(key);
-    if (given == context_.options.namespaces.devices.end()) {
-      return findings_.Wrong("the network device " + Printable(device.name.bytes) +
-                                 (device.type == kVethDevice ? " has its other end outside"
-                                                             : " is on a device outside") +
-                                 ", which is not given",
-                             "--external " + Printable(key) + ":DEVICE");
-    }
-    const OutsideDevice& outside = given->second;
-    const std::string option =
-        "--external " + Printable(outside.moves ? "netdev[" + device.name.bytes + "]" : key) + ": ";
-    const bool is_made = device.type == kVethDevice && !outside.moves;
-    const bool is_there = if_nametoindex(outside.name.c_str()) != 0;
-    if (is_made == is_there) {
-      findings_.Wrong(option + Printable(outside.name) +
-                      (is_there ? " is there already, and would be made" : kNoDevice));
-    }
-    if (!outside.bridge.empty() && if_nametoindex(outside.bridge.c_str()) == 0) {
-      findings_.Wrong(option + Printable(outside.bridge) + kNoDevice);
-    }
+    device_keys_.insert(device.OutsideKey());
+    CheckOutsideDevice(context_, device);
   }
 
   /// `kind`: as /proc/PID/ns has it.
@@ -338,6 +320,7 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
       if (mount.content) CheckContent(mount);
       if (mount.deleted) CheckDeletedMount(context_, mount);
     }
+    CheckMasters(mounts);
     std::map<std::uint64_t, const Mount*> by_id;
     for (const Mount& mount : mounts) by_id.emplace(mount.id, &mount);
     const RootView root(&mounts, context_.files);
@@ -416,11 +399,30 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
       findings_.Unsupported(name +
                             ", which shares events with those of outside, in a user namespace of "
                             "the plan's own");
-    } else if (fd >= 0 && !IsInPeerGroup(fd)) {
+    } else if (fd >= 0 && !SharesEvents(fd, false)) {
       findings_.Wrong(name + " shares events with those of outside, and what is given for mnt[" +
                           Printable(key) + "] shares none",
                       "mount --make-shared, of what it is on");
     }
+  }
+
+  /// Those of outside, of which what is given may have no events to pass on.
+  void CheckMasters(const std::vector<Mount>& mounts) {
+    SharingProblem problem;
+    const std::optional<MountSharing> sharing = PlanSharing(mounts, &problem);
+    std::string without;
+    for (std::size_t i = 0; sharing && i < mounts.size(); ++i) {
+      if (!sharing->slaves_of_outside[i]) continue;
+      const std::string place =
+          mounts[i].external ? MountPlace(mounts[i].external->bytes) : RootPlace();
+      const int fd = context_.files.place(place);
+      if (fd < 0 || SharesEvents(fd, true)) continue;
+      without += (without.empty() ? "" : ", ") + Printable(mounts[i].mountpoint.bytes);
+    }
+    if (without.empty()) return;
+    findings_.Warn("what is given for the mounts at " + without +
+                       " shares no events: they had those of outside, and get none",
+                   "mount --make-shared, of what it is on");
   }
 
   /// A program is given the whole file.

@@ -123,6 +123,8 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
                "Bring up the loopback device of the plan's own network namespace");
   app.add_flag("--file-locks", arguments->file_locks,
                "Restore a plan with file locks and leases, which others can see");
+  app.add_flag("--link-remap")
+      ->description("As CRIU takes it: links that the dumper made are used in any case");
   app.add_flag("--tcp-established", arguments->tcp_established,
                "Go on with TCP connections: their peers must be as the dump left them");
   app.add_flag("--tcp-close", options.tcp_close, "TCP connections come back closed");

@@ -32,7 +32,8 @@ bool IsUnixSocket(const std::string& text) {
 
 std::string ReadExternal(const std::string& text, NamespaceOptions* options) {
   const std::string name = "--external " + text + ": ";
-  if (text == "mnt[]" || text == "mnt[]:m" || text == "mnt[]:s") {
+  if (text == "mnt[]" || text == "mnt[]:m" || text == "mnt[]:s" || text == "mnt[]:ms" ||
+      text == "mnt[]:sm") {
     options->found_by_dumper = true;
     return "";
   }

@@ -228,6 +228,22 @@ TEST_F(CallersGroupTest, WhatIsGivenMustHaveOne) {
       << outcome.errors;
 }
 
+/// Its events come from outside, if there are any.
+TEST_F(CallersGroupTest, AMasterOfOutsideIsWhatIsGiven) {
+  Json mounts = Both();
+  mounts[2].update({{"master", 7}});
+  const std::string warning = "what is given for the mounts at /data shares no events";
+  for (const bool shares : {true, false}) {
+    const unsigned long flag = shares ? MS_SHARED : MS_PRIVATE;
+    ASSERT_EQ(mount(nullptr, Outside().c_str(), nullptr, flag, nullptr), 0);
+    const Outcome outcome = Run(Three(mounts), "--detach " + MountArguments());
+    ASSERT_EQ(outcome.status, 0) << outcome.errors;
+    EXPECT_EQ(outcome.errors.find(warning) == std::string::npos, shares) << outcome.errors;
+    EXPECT_EQ(TableOf(0)[2], shares ? "/data outside master" : "/data outside");
+    KillEverybody();
+  }
+}
+
 /// Whichever call fails, nothing is left.
 TEST_F(MountNamespacesTest, NothingIsLeftOfFailures) {
   const std::string own = TextOf("/proc/self/mountinfo");

@@ -210,6 +210,11 @@ TEST_F(NetworkTest, DevicesWithAPartOutside) {
                 "--external veth[eth0]: below is there already");
   ExpectRefused(net, "--external veth[eth0]:out0 --external macvlan[mv0]:none",
                 "none is no network device of this network namespace");
+  ExpectRefused(
+      net, "--external veth[eth0]:out0 --external macvlan[mv0]:lo",
+      "--external macvlan[mv0]: lo is no device of Ethernet, on which a macvlan could be");
+  ExpectRefused(net, "--external netdev[eth0]:below --external macvlan[mv0]:below",
+                "--external netdev[eth0]: below is given for macvlan[mv0] too");
   ASSERT_NO_FATAL_FAILURE(
       Restore(PlanWith(net), "--external veth[eth0]:out0 --external macvlan[mv0]:below"));
   EXPECT_NE(Inside("ip link show eth0").find("2: eth0@if"), std::string::npos);
@@ -226,6 +231,7 @@ TEST_F(NetworkTest, AnotherEndThatIsAPortOfABridge) {
   ExpectRefused(net, "--external veth[eth0]:out0@none",
                 "none is no network device of this network namespace");
   ExpectRefused(net, "--external veth[eth0]:out0@", "veth[IN]:OUT@BRIDGE");
+  ExpectRefused(net, "--external veth[eth0]:out0@lo", "--external veth[eth0]: lo is no bridge");
   ASSERT_NO_FATAL_FAILURE(Restore(PlanWith(net), "--external veth[eth0]:out0@bridge0"));
   const std::string end = Said("ip link show out0");
   EXPECT_NE(end.find("master bridge0"), end.npos) << end;
