@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the files of unix sockets' names are: in which mount, and below which root.
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -54,6 +56,18 @@ std::vector<std::string> RootsIn(const Mount& mount, const MountPaths& paths,
   return seen.empty() ? behind : seen;
 }
 
+/// Where else the file `path`, in the namespace of `mount` and in it, is mounted; null: nowhere.
+const Mount* MountedElsewhere(const std::vector<Mount>& mounts, const Mount& mount,
+                              std::string_view path) {
+  if (!mount.superblock || !IsBelow(path, mount.mountpoint.bytes)) return nullptr;
+  std::string file = mount.root.bytes == "/" ? "" : mount.root.bytes;
+  file.append("/").append(PathBelow(path, mount.mountpoint.bytes));
+  const auto found = std::ranges::find_if(mounts, [&](const Mount& it) {
+    return it.superblock == mount.superblock && it.root.bytes == file;
+  });
+  return found == mounts.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 /// A name is looked up from a root and through mounts that may be others by now. The mount of the
@@ -90,6 +104,12 @@ void FileLoaderOf<UnixSocket>::FindPlaces(Loader& loader) {
     socket.has_known_root = found.size() == 1;
     if (!found.front().empty()) body.name_root = Text{found.front()};
     if (hidden) body.mount = socket.mount;
+    const Mount* elsewhere = MountedElsewhere(root->mounts, *mount, found.front() + path);
+    if (elsewhere == nullptr) continue;
+    loader.diag.Unsupported(socket.where + ".name",
+                            "\"" + Printable(path) + "\" is mounted at " +
+                                Printable(elsewhere->mountpoint.bytes) +
+                                " too, and a socket gets a new file when it is bound");
   }
 }
 
