@@ -38,8 +38,8 @@ job() {
     tidy)
       configure "$1" -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DBUILD_TESTING=OFF
       ninja -C "$build" crgen_proto
-      run-clang-tidy-16 -clang-tidy-binary clang-tidy-16 -quiet -p "$build" -extra-arg=-Wno-unknown-warning-option \
-        "^$here/(model|images|dsl|checker|generator|preflight|views|policy|terminal|restorer|crgen)/.*" ;;
+      "$here/scripts/tidy.py" "$build" model images dsl checker generator preflight views policy terminal restorer \
+        crgen ;;
     shell)
       (cd "$here" && git ls-files '*.sh' .ci/run | xargs shellcheck -x -P SCRIPTDIR --severity=warning) ;;
     coverage)
