@@ -4,7 +4,8 @@
 
 Most of what clang-tidy does for a file it does for the headers of the library. So a batch, BUILD/tidy/*.cc, includes
 many .cc files: of one folder, compiled alike, without a name in common. Who does not compile there for all that is
-checked once more, apart. What a check finds in the main file of a translation unit alone (misc-unused-using-decls) it does not find here.
+checked once more, apart. What a check finds in the main file of a
+translation unit alone (misc-unused-using-decls) it does not find here.
 """
 import collections
 import concurrent.futures
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import time
 
-SIZE = 24  # files of a batch: with more, processors have no work at the end
+SIZE = 25  # files of a batch: with more, processors have no work at the end
 
 source = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 build = os.path.realpath(sys.argv[1])
@@ -29,13 +30,13 @@ CLANG_TIDY = ["clang-tidy-16", "-quiet", "-checks=-bugprone-suspicious-include",
               *(f"--extra-arg={word}" for word in ("-Xclang", "-analyzer-config", "-Xclang", "mode=shallow"))]
 # Names of one file of a batch are not in the way of those of another, and GCC tells of those of a file.
 WARNINGS = ["-Wno-unknown-warning-option", "-Wno-shadow"]
+# What includes this header of the kernel does not compile with what includes the library's.
+CLASH = "#include <linux/un.h>"
 FLAGS_OF_GCC = {"-fno-tree-loop-distribute-patterns"}
 
 
-def names(path):
+def names(text):
     """What a file has in unnamed namespaces, as far as lines without indentation tell: functions with what they take."""
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
     found = set()
     for body in re.findall(r"^namespace \{\n(.*?)^\}  // namespace\n", text, re.MULTILINE | re.DOTALL):
         for begin in re.findall(r"^[\w\[].*?[;{]", body, re.MULTILINE | re.DOTALL):
@@ -47,8 +48,10 @@ def names(path):
             elif function and "=" not in begin[:function.start()]:
                 found.add(function.group())
             else:
-                found.update(re.findall(r"(?<![\w:])([A-Za-z_]\w*)(?:\[\])?(?= = | ?\{|;)", begin))
-    return found
+                # constexpr std::uint32_t kFirst =, kSecond =;
+                begin = re.sub(r"= ?[^,;]*", "=", begin)
+                found.update(re.findall(r"(?<![\w:])([A-Za-z_]\w*)(?:\[\])?(?= ?=| ?\{|;)", begin))
+    return found - {"const"}
 
 
 def commands():
@@ -71,14 +74,16 @@ def batches():
     """[(flags, files)]"""
     alike = collections.defaultdict(list)
     for file, flags in sorted(commands().items()):
-        known = alike[(file.split("/")[0], *flags)]
-        own = names(os.path.join(source, file))
+        with open(os.path.join(source, file), encoding="utf-8") as opened:
+            text = opened.read()
+        known = alike[(file.split("/")[0], CLASH in text, *flags)]
+        own = names(text)
         place = next((one for one in known if len(one[0]) < SIZE and not own & one[1]), None)
         if place is None:
             known.append(place := ([], set()))
         place[0].append(file)
         place[1].update(own)
-    return [(list(flags), files) for (_, *flags), known in alike.items() for files, _ in known]
+    return [(flags, files) for (_, _, *flags), known in alike.items() for files, _ in known]
 
 
 def check(name, flags, files):
