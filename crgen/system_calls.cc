@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "model/nearest.h"
+#include "terminal/command_line.h"
 
 namespace crgen {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "model/nearest.h"
 #include "restorer/oci_configuration.h"
+#include "terminal/command_line.h"
 
 namespace crgen::restorer {
 namespace {
