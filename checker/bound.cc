@@ -46,8 +46,8 @@ class OpeningsLeft {
   }
 
   bool Has(const OpenFile& open) const {
-    if (open.peer != nullptr && files_.count(open.peer->file.get()) != 0) return true;
-    if (files_.count(open.file.get()) != 0) return true;
+    if (open.peer != nullptr && files_.contains(open.peer->file.get())) return true;
+    if (files_.contains(open.file.get())) return true;
     // The descriptor may be gone, what it was opened for is the object.
     return kernel_.files.Visit(
         *open.file, [](const auto& rules, const auto& body) { return rules.ObjectLives(body); });

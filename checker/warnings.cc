@@ -161,7 +161,7 @@ void FindUnreaped(const Program& program, const Kernel& kernel, const Snapshot* 
     if (task.state != TaskState::kZombie) continue;
     const bool in_tree =
         &task == &kernel.tasks[kernel.root()] || kernel.ParentOf(task) != kRestorer;
-    if (snapshot == nullptr ? in_tree : expected.count(task.pid) != 0) continue;
+    if (snapshot == nullptr ? in_tree : expected.contains(task.pid)) continue;
     const std::string fact = snapshot == nullptr
                                  ? "it is left to the restorer, outside the tree"
                                  : "the dump has no zombie " + std::to_string(task.pid);

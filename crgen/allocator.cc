@@ -19,7 +19,9 @@ std::atomic<std::size_t> mapped;  // bytes
 void* Map(extent_hooks_t*, void* at, std::size_t size, std::size_t alignment, bool* zero,
           bool* commit, unsigned arena) {
   void* got = plain->alloc(plain, at, size, alignment, zero, commit, arena);
-  if (got != nullptr && (mapped += size) > kLarge) madvise(got, size, MADV_HUGEPAGE);
+  if (got == nullptr) return got;
+  mapped += size;
+  if (mapped > kLarge) madvise(got, size, MADV_HUGEPAGE);
   return got;
 }
 

@@ -181,10 +181,11 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
       ->type_name("DIR");
   app.add_flag("--pretty", arguments->pretty, "Indent the program");
   app.add_option("--without", arguments->without,
-                 "Leave out what is unsupported and of these kinds, and say so in the plan: " +
-                     LossNames() + " (see below)")
+                 "Leave out what is unsupported and of these kinds, and say so in the plan (see "
+                 "below)")
       ->delimiter(',')
-      ->type_name("KINDS");
+      ->type_name("KINDS")
+      ->check(Choices(LossNames()));
   app.add_flag("--partial", arguments->partial,
                "Leave out all that is unsupported, but for what the rest lies in, instead of "
                "refusing the dump");

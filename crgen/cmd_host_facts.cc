@@ -29,9 +29,7 @@ ExitCode TellFacts(const FactsArguments& arguments) {
   if (made == ExitCode::kOk) host.Tell(program);
   const bool written = made == ExitCode::kOk && Succeeded(output.Write(host.Facts(), diag)) &&
                        Succeeded(output.Commit(diag));
-  // Who stops reading has seen enough.
-  const bool closed = made == ExitCode::kOk && !written && errno == EPIPE;
-  if (closed) return made;
+  if (output.ReaderGone()) return made;
   PrintDiagnostics(diag);
   return written || made != ExitCode::kOk ? made : ExitCode::kBadInput;
 }

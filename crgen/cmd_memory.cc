@@ -88,16 +88,13 @@ ExitCode Memory(const MemoryArguments& arguments) {
   }
   Diagnostics diag;
   Output output("");
-  bool closed = false;  // by its reader, who has seen enough
   const TextSink sink = [&](std::string_view text, Diagnostics& d) {
-    const Result written = output.Write(text, d);
-    closed = Failed(written) && errno == EPIPE;
-    return written;
+    return output.Write(text, d);
   };
   const Result shown =
       arguments.json ? WriteBytesJson(look.Dump(), process, query, sink, diag)
                      : ShowBytes(look.Dump(), process, query, OptionsOfTerminal(), sink, diag);
-  if (closed) return look.whole ? ExitCode::kOk : ExitCode::kBadInput;
+  if (output.ReaderGone()) return look.whole ? ExitCode::kOk : ExitCode::kBadInput;
   PrintDiagnostics(diag);
   return Succeeded(shown) && look.whole ? ExitCode::kOk : ExitCode::kBadInput;
 }

@@ -51,9 +51,8 @@ ExitCode Needs(const NeedsArguments& arguments, Diagnostics* findings) {
   };
   if (callers && leaves_out(true)) command.emplace_back("--namespaces=caller");
   if (arguments.partial && leaves_out(false)) command.emplace_back("--partial");
-  Output output("");
   const std::string text = arguments.json ? NeedsJson(needs, command) : NeedsText(needs, command);
-  if (Failed(output.Write(text, *findings))) return ExitCode::kBadInput;
+  if (Failed(PrintText(text, *findings))) return ExitCode::kBadInput;
   return findings->Count(Severity::kUnsupported) != 0 ? ExitCode::kUnsupported : ExitCode::kOk;
 }
 

@@ -63,8 +63,8 @@ ExitCode Report(const ReportArguments& arguments) {
       Succeeded(WriteReport(arguments.dump, SectionsOf(look, verdicts, program, arguments.dump),
                             sink, diag)) &&
       Succeeded(output.Commit(diag));
-  PrintDiagnostics(diag);
-  return written && look.whole ? ExitCode::kOk : ExitCode::kBadInput;
+  if (!output.ReaderGone()) PrintDiagnostics(diag);
+  return (written || output.ReaderGone()) && look.whole ? ExitCode::kOk : ExitCode::kBadInput;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // crgen schema
 #include "crgen/cli.h"
+#include "crgen/look.h"
 #include "crgen/program_manual.h"
 #include "dsl/reference.h"
 #include "dsl/schema.h"
@@ -32,18 +33,13 @@ std::function<ExitCode()> AddSchema(CLI::App& app) {
       "  crgen schema > restore-program.schema.json\n"
       "  crgen schema --commands");
   return [commands, images, man, policy, check, facts] {
-    Diagnostics diag;
-    Output output("");
-    const std::string text = *commands ? CommandReference()
-                             : *images ? ImageReference()
-                             : *man    ? ProgramManual()
-                             : *policy ? PolicySchema()
-                             : *check  ? CheckSchema()
-                             : *facts  ? HostFactsSchema()
-                                       : ProgramSchema();
-    const bool failed = Failed(output.Write(text, diag));
-    PrintDiagnostics(diag);
-    return failed ? ExitCode::kBadInput : ExitCode::kOk;
+    return PrintView(*commands ? CommandReference()
+                     : *images ? ImageReference()
+                     : *man    ? ProgramManual()
+                     : *policy ? PolicySchema()
+                     : *check  ? CheckSchema()
+                     : *facts  ? HostFactsSchema()
+                               : ProgramSchema());
   };
 }
 

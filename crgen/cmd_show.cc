@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// crgen show [WHAT…] DUMP
+// crgen show [WHAT...] DUMP
 #include <spdlog/spdlog.h>
 
 #include "crgen/look.h"
@@ -11,7 +11,7 @@ namespace crgen {
 namespace {
 
 struct ShowArguments {
-  std::vector<std::string> words;  ///< topics and the dump
+  std::vector<std::string> words;  ///< topics and the dump, as Show() tells them apart
   std::optional<Pid> pid;
   bool json = false;
   bool svg = false;
@@ -26,10 +26,11 @@ std::string TopicHelp() {
   return text + "  all          all of these\n";
 }
 
-std::string TopicList() {
-  std::string text;
-  for (const TopicName& topic : TopicNames()) text += std::string(topic.name) + ", ";
-  return text + "all";
+std::vector<std::string> TopicWords() {
+  std::vector<std::string> words;
+  for (const TopicName& topic : TopicNames()) words.emplace_back(topic.name);
+  words.emplace_back("all");
+  return words;
 }
 
 ExitCode Show(const ShowArguments& arguments) {
@@ -46,11 +47,12 @@ ExitCode Show(const ShowArguments& arguments) {
     others.push_back(arguments.words.back());
   }
   if (others.size() > 1) {
-    std::vector<std::string> names;
-    for (const TopicName& topic : TopicNames()) names.emplace_back(topic.name);
+    const std::vector<std::string> known = TopicWords();
+    std::string list;
+    for (const std::string& topic : known) list += (list.empty() ? "" : ", ") + topic;
     const std::string& word = others.front();
-    spdlog::error("{}: nothing of a dump is called that; there are {}{}", word, TopicList(),
-                  Suggestion(word, names));
+    spdlog::error("{}: nothing of a dump is called that; there are {}{}", word, list,
+                  Suggestion(word, known));
     return ExitCode::kUsage;
   }
   if (arguments.svg && topics != std::vector{Topic::kFiles}) {
@@ -78,8 +80,17 @@ ExitCode Show(const ShowArguments& arguments) {
 std::function<ExitCode()> AddShow(CLI::App& app) {
   auto arguments = std::make_shared<ShowArguments>();
   app.description("Show what is in a dump, also in one that cannot be restored");
-  app.add_option("DUMP", arguments->words, "CRIU image directory, and what of it to show (below)")
-      ->required();
+  // The dump may stand anywhere among the words: it gets the last of them, which is no word less.
+  app.add_option_function<std::vector<std::string>>(
+         "WHAT",
+         [arguments, &app](const std::vector<std::string>& words) {
+           arguments->words = words;
+           app.get_option("DUMP")->add_result(words.back());
+         },
+         "What of it to show (below)")
+      ->option_text("...")
+      ->check(Choices(TopicWords()));
+  app.add_option("DUMP")->description("CRIU image directory")->required();
   CLI::Option* pid = app.add_option("--pid", arguments->pid, "Only of this process");
   CLI::Option* json = app.add_flag("--json", arguments->json, "Print it for machines");
   app.add_flag("--svg", arguments->svg, "Of `files`: draw who shares what")

@@ -65,7 +65,7 @@ ExitCode ShowTree(const TreeArguments& arguments, Diagnostics& diag) {
     if (!arguments.json) return ExitCode::kNotBuilt;
     std::string text;
     WriteTreeRefusal(refusal, &text);
-    return Failed(Output("").Write(text, diag)) ? ExitCode::kBadInput : ExitCode::kNotBuilt;
+    return Failed(PrintText(text, diag)) ? ExitCode::kBadInput : ExitCode::kNotBuilt;
   }
   std::string text;
   if (arguments.program) {

@@ -94,8 +94,7 @@ ExitCode Validate(const ValidateArguments& arguments, Program* read, SimulatedSt
   if (Succeeded(checked)) FindUnfinished(state, findings);
   AddWithLines(findings, name, lines, diag);
   if (arguments.state && !arguments.json) {
-    Output output("");
-    if (Failed(output.Write(DescribeState(state), diag))) return ExitCode::kBadInput;
+    if (Failed(PrintText(DescribeState(state), diag))) return ExitCode::kBadInput;
   }
   if (Failed(checked)) {
     state = SimulatedState();
@@ -126,8 +125,7 @@ Result PrintWithState(const Diagnostics& findings, const Program& program,
     AddTopic("all", &topics);
     text += ", \"state\": " + ShowJson({snapshot, unplanned, PageReader()}, topics, std::nullopt);
   }
-  Output output("");
-  return output.Write(text + "}\n", errors);
+  return PrintText(text + "}\n", errors);
 }
 
 }  // namespace

@@ -71,8 +71,7 @@ Result PrintFindings(const Diagnostics& diag, const Program& program, Diagnostic
   std::string text;
   JsonWriter json(&text, JsonWriter::Style::kIndented);
   WriteFindings(diag, program, json);
-  Output output("");
-  return output.Write(text + "\n", errors);
+  return PrintText(text + "\n", errors);
 }
 
 void PrintFindingsForResult() {

@@ -37,6 +37,9 @@ class Output {
   Result Skip(std::uint64_t zeros, Diagnostics& diag);
   /// Writes what is held back, makes the file appear. Without it, nothing is left behind.
   Result Commit(Diagnostics& diag);
+  /// Whether a Write() has failed for whoever reads it having gone: of what is looked at he has
+  /// seen enough, and that is no error.
+  bool ReaderGone() const { return reader_gone_; }
   /// Whether anything was written to standard output.
   static bool HasPrinted();
 
@@ -54,10 +57,14 @@ class Output {
   std::size_t held_bytes_ = 0;
   std::string path_;
   std::string temporary_;  // empty: nothing to rename
+  bool reader_gone_ = false;
   bool truncate_ = false;  // what is opened is emptied when there is something for it
   int fd_ = 1;
   Outside outside_;  // renames, or removes what is left: it alone may
 };
+
+/// Writes `text` to standard output, to be looked at: kOk also where Output::ReaderGone().
+Result PrintText(std::string_view text, Diagnostics& diag);
 
 /// A file that is read piece by piece, or standard input if `path` is "-".
 class TextFile {

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <thread>
 
 #include "checker/check.h"
@@ -105,8 +104,7 @@ ExitCode DeriveOrRead(const std::string& path, bool partial, Program* program, D
 
 ExitCode PrintView(const std::string& text) {
   Diagnostics diag;
-  Output output("");
-  if (Succeeded(output.Write(text, diag)) || errno == EPIPE) return ExitCode::kOk;
+  if (Succeeded(PrintText(text, diag))) return ExitCode::kOk;
   PrintDiagnostics(diag);
   return ExitCode::kBadInput;
 }

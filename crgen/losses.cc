@@ -53,10 +53,10 @@ std::string LossHelp() {
   return text;
 }
 
-std::string LossNames() {
-  std::string list;
-  for (const LossName& row : kLosses) list += (list.empty() ? "" : ", ") + std::string(row.name);
-  return list;
+std::vector<std::string> LossNames() {
+  std::vector<std::string> names;
+  for (const LossName& row : kLosses) names.emplace_back(row.name);
+  return names;
 }
 
 Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses,
@@ -64,10 +64,10 @@ Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses
   for (const std::string& name : names) {
     const auto row = std::ranges::find(kLosses, std::string_view(name), &LossName::name);
     if (row == std::end(kLosses)) {
-      std::vector<std::string> known;
-      for (const LossName& one : kLosses) known.emplace_back(one.name);
-      *problem = "nothing is called \"" + name + "\" there; known are " + LossNames() +
-                 Suggestion(name, known);
+      const std::vector<std::string> known = LossNames();
+      *problem = "nothing is called \"" + name + "\" there; known are ";
+      for (const std::string& one : known) *problem += (one == known[0] ? "" : ", ") + one;
+      *problem += Suggestion(name, known);
       return Result::kError;
     }
     losses->insert(row->loss);

@@ -16,8 +16,8 @@ namespace crgen {
 /// One line for each kind that has a name.
 std::string LossHelp();
 
-/// "cgroups, descriptors, …"
-std::string LossNames();
+/// "cgroups", "descriptors" …
+std::vector<std::string> LossNames();
 
 /// The kinds that `names` name. An unknown name: `*problem` says so.
 Result ParseLosses(const std::vector<std::string>& names, std::set<Loss>* losses,

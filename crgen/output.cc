@@ -149,6 +149,7 @@ Result Output::WriteNow(std::string_view text, Diagnostics& diag) {
   while (!text.empty()) {
     const ssize_t written = write(fd_, text.data(), text.size());
     if (written < 0 && errno == EINTR) continue;
+    reader_gone_ = written < 0 && errno == EPIPE;
     if (written < 0) return Fail(diag);
     text.remove_prefix(static_cast<std::size_t>(written));
   }
@@ -182,6 +183,14 @@ Result Output::Commit(Diagnostics& diag) {
   const auto renamed = outside_.Ask("");
   errno = renamed ? std::atoi(renamed->c_str()) : ECHILD;
   return errno == 0 ? Result::kOk : Fail(diag);
+}
+
+Result PrintText(std::string_view text, Diagnostics& diag) {
+  Output output("");
+  Diagnostics failure;
+  if (Succeeded(output.Write(text, failure)) || output.ReaderGone()) return Result::kOk;
+  diag.AddAll(failure);
+  return Result::kError;
 }
 
 }  // namespace crgen

@@ -79,7 +79,7 @@ std::optional<std::string> Receive(int fd) {
 
 }  // namespace
 
-bool Outside::Begin(Answer answer, std::function<void()> at_end, AtFirst at_first) {
+bool Outside::Begin(const Answer& answer, const std::function<void()>& at_end, AtFirst at_first) {
   int question[2], reply[2];
   if (pipe2(question, O_CLOEXEC) != 0) return false;
   if (pipe2(reply, O_CLOEXEC) != 0) {

@@ -27,7 +27,7 @@ class Outside {
   /// signals that a terminal sends do not keep it from that. `at_first`: what it does before it
   /// answers for the first time, with the descriptor to which answers are written. False: errno
   /// says why there is none.
-  bool Begin(Answer answer, std::function<void()> at_end = {}, AtFirst at_first = {});
+  bool Begin(const Answer& answer, const std::function<void()>& at_end = {}, AtFirst at_first = {});
   /// None: it has ended.
   std::optional<std::string> Ask(std::string_view question);
   /// After it, `at_end` has been done. May be called by a handler of a signal.

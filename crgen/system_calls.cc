@@ -4,8 +4,19 @@
 #include <algorithm>
 
 #include "model/nearest.h"
+#include "terminal/command_line.h"
 
 namespace crgen {
+namespace {
+
+/// First those that are always needed.
+const std::vector<std::string>& KnownCalls() {
+  static const std::vector<std::string> known = {"fork", "setsid",       "setpgid",  "exit",
+                                                 "wait", "clone_parent", "subreaper"};
+  return known;
+}
+
+}  // namespace
 
 void AddSystemCalls(CLI::App& app, std::vector<std::string>* names) {
   app.add_option(
@@ -13,13 +24,13 @@ void AddSystemCalls(CLI::App& app, std::vector<std::string>* names) {
          "Rebuild the tree by these alone: fork,setsid,setpgid,exit (and wait), and perhaps "
          "clone_parent and subreaper; default: all")
       ->delimiter(',')
-      ->type_name("NAMES");
+      ->type_name("NAMES")
+      ->check(Choices(KnownCalls()));
 }
 
 Result ParseSystemCalls(const std::vector<std::string>& names, TreeRules* rules,
                         Diagnostics& diag) {
-  const std::vector<std::string> known = {"fork", "setsid",       "setpgid",  "exit",
-                                          "wait", "clone_parent", "subreaper"};
+  const std::vector<std::string>& known = KnownCalls();
   constexpr std::size_t kBasis = 4;
   if (names.empty()) return Result::kOk;
   const auto has = [&](const std::string& name) {

@@ -8,6 +8,7 @@
 #include "dsl/attributes.h"
 #include "dsl/commands.h"
 #include "dsl/files/files.h"
+#include "dsl/json/writer.h"
 #include "dsl/value_kinds.h"
 
 namespace crgen {
@@ -96,7 +97,7 @@ ordered_json SchemaBuilder::Value() {
     return {{"type", "boolean"}};
   } else if constexpr (std::is_same_v<T, std::uint64_t>) {
     return {{"anyOf",
-             {{{"type", "integer"}, {"minimum", 0}, {"maximum", 9007199254740991}},
+             {{{"type", "integer"}, {"minimum", 0}, {"maximum", kLargestExactInteger}},
               StringMatching(kHexPattern)}}};
   } else if constexpr (std::is_integral_v<T>) {
     return {{"type", "integer"},

@@ -12,7 +12,7 @@
 namespace crgen {
 namespace {
 
-constexpr std::size_t kPiece = 256 * 1024;
+constexpr std::size_t kPiece = 256 << 10;
 constexpr std::string_view kDigits = "0123456789abcdef";
 constexpr std::size_t kAlgorithmAtMost = 16, kDigitsAtLeast = 32, kDigitsAtMost = 128;
 
@@ -53,7 +53,7 @@ Digest Sha256::Finish() {
   return digest;
 }
 
-bool DigestOfFile(int fd, Digest* digest) {
+bool DigestOfFile(int fd, Digest* digest, const std::function<void()>& goes_on) {
   Sha256 sum;
   std::vector<char> piece(kPiece);
   for (off_t at = 0;;) {
@@ -63,6 +63,7 @@ bool DigestOfFile(int fd, Digest* digest) {
     if (got == 0) break;
     sum.Add({piece.data(), static_cast<std::size_t>(got)});
     at += got;
+    if (goes_on) goes_on();
   }
   *digest = sum.Finish();
   return true;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -37,7 +38,8 @@ class Sha256 {
   std::unique_ptr<State> state_;
 };
 
-/// Of the file `fd` from its start to its end. Memory: one piece of it. False: errno says why.
-bool DigestOfFile(int fd, Digest* digest);
+/// Of the file `fd` from its start to its end. Memory: one piece of it. `goes_on`, where there is
+/// one, is called after each piece. False: errno says why.
+bool DigestOfFile(int fd, Digest* digest, const std::function<void()>& goes_on = {});
 
 }  // namespace crgen

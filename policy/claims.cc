@@ -299,7 +299,7 @@ void Claims::Namespaces(const Attributes& root, bool new_pid, const UserNamespac
 }
 
 void Claims::MountAt(const Mount& mount) {
-  const std::string where = "mount " + std::to_string(mount.id);
+  std::string where = "mount " + std::to_string(mount.id);
   const std::string type = mount.IsNew()    ? mount.fstype
                            : mount.external ? "external"
                            : mount.IsBind() ? "bind"
@@ -328,7 +328,7 @@ void Claims::CgroupPlace(Pid tid, const CgroupPath& path) {
 }
 
 void Claims::CgroupMade(const CgroupDirectory& directory) {
-  const std::string place = CgroupText(directory.controllers, directory.path.bytes);
+  std::string place = CgroupText(directory.controllers, directory.path.bytes);
   out_.Add(Kind::kCgroups, place, [] { return std::string("the tree"); });
   for (const CgroupProperty& property : directory.properties) {
     out_.Add(Kind::kCgroupProperties, property.name + "=" + property.value.bytes,

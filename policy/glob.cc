@@ -43,8 +43,8 @@ std::optional<Glob> Glob::Parse(std::string_view text) {
       glob.tokens_.push_back({Kind::kByte, byte});
     } else if (++i == text.size()) {
       return std::nullopt;
-    } else if ((byte = text[i]) != 'x') {
-      glob.tokens_.push_back({Kind::kByte, byte});
+    } else if (text[i] != 'x') {
+      glob.tokens_.push_back({Kind::kByte, text[i]});
     } else {
       const int high = i + 2 < text.size() ? HexDigit(text[i + 1]) : -1;
       const int low = i + 2 < text.size() ? HexDigit(text[i + 2]) : -1;

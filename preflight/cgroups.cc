@@ -61,17 +61,23 @@ int Mounted(const std::string& controllers) {
   return root;
 }
 
+constexpr std::pair<std::string_view, CgroupMode> kModes[] = {
+    {"ignore", CgroupMode::kIgnore}, {"none", CgroupMode::kNone}, {"props", CgroupMode::kProps},
+    {"soft", CgroupMode::kSoft},     {"full", CgroupMode::kFull}, {"strict", CgroupMode::kStrict}};
+
 }  // namespace
 
 std::optional<CgroupMode> CgroupModeNamed(std::string_view name) {
-  constexpr std::pair<std::string_view, CgroupMode> kModes[] = {
-      {"ignore", CgroupMode::kIgnore}, {"none", CgroupMode::kNone},
-      {"props", CgroupMode::kProps},   {"soft", CgroupMode::kSoft},
-      {"full", CgroupMode::kFull},     {"strict", CgroupMode::kStrict}};
   for (const auto& [known, mode] : kModes) {
     if (known == name) return mode;
   }
   return std::nullopt;
+}
+
+std::vector<std::string> CgroupModeNames() {
+  std::vector<std::string> names;
+  for (const auto& [name, mode] : kModes) names.emplace_back(name);
+  return names;
 }
 
 CgroupRoots::CgroupRoots(const Program& program, const CgroupOptions& options) {

@@ -24,6 +24,8 @@ enum class CgroupMode : std::uint8_t {
   kStrict,  ///< none may be there
 };
 std::optional<CgroupMode> CgroupModeNamed(std::string_view name);
+/// What CgroupModeNamed() knows, the least first.
+std::vector<std::string> CgroupModeNames();
 
 struct CgroupOptions {
   CgroupMode mode = CgroupMode::kSoft;

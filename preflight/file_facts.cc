@@ -23,7 +23,7 @@ std::string NameOf(int fd) {
 }
 
 std::string NameBelow(int root, int fd) {
-  const std::string name = NameOf(fd);
+  std::string name = NameOf(fd);
   if (root < 0) return name;
   const std::string folder = NameOf(root);
   if (folder == "/" || !name.starts_with(folder)) return name;

@@ -20,7 +20,7 @@
 namespace crgen {
 namespace {
 
-constexpr std::size_t kNotesAtMost = 64 * 1024;
+constexpr std::size_t kNotesAtMost = 64 << 10;
 
 bool RaiseDescriptorLimit() {
   rlimit limit;

@@ -166,23 +166,6 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
     int error = 0;
   };
 
-  /// As DigestOfFile(), which tells nobody that it goes on.
-  static bool DigestOf(int fd, Digest* digest, Doing* doing) {
-    constexpr std::size_t kPiece = 1 << 18;
-    Sha256 sum;
-    std::vector<char> piece(kPiece);
-    for (;;) {
-      const ssize_t got = read(fd, piece.data(), piece.size());
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return false;
-      if (got == 0) break;
-      sum.Add({piece.data(), static_cast<std::size_t>(got)});
-      doing->GoesOn();
-    }
-    *digest = sum.Finish();
-    return true;
-  }
-
   std::vector<HeldDigest> DigestsOf(const std::vector<const ImageFile*>& files) {
     std::vector<HeldDigest> found(files.size());
     std::atomic<std::size_t> next = 0;
@@ -191,7 +174,8 @@ class ImageQuestion : public QuestionOn<ImageQuestion> {
         const std::string path = PathOf(files[i]->name);
         Doing doing("checking its digest", path);
         const int fd = Reopen(context_.files.image(files[i]->name), O_RDONLY);
-        if (fd < 0 || !DigestOf(fd, &found[i].digest, &doing)) found[i].error = errno;
+        const bool read = fd >= 0 && DigestOfFile(fd, &found[i].digest, [&] { doing.GoesOn(); });
+        if (!read) found[i].error = errno;
         if (fd >= 0) close(fd);
       }
     };

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "model/file_kind.h"
@@ -26,7 +27,7 @@ int MakeProbe() { return socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0); }
 NameState StateOfSocket(int file) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  std::strcpy(address.sun_path, ("/proc/self/fd/" + std::to_string(file)).c_str());
+  std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", file);
   const int probe = kept_probe >= 0 ? kept_probe : MakeProbe();
   if (probe < 0) return NameState::kUnknown;
   const bool none = connect(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 &&
@@ -35,7 +36,7 @@ NameState StateOfSocket(int file) {
     close(probe);
   } else if (!none) {
     const sockaddr nobody = {.sa_family = AF_UNSPEC, .sa_data = {}};
-    connect(probe, &nobody, sizeof nobody);  // whoever it was is not held
+    (void)connect(probe, &nobody, sizeof nobody);  // whoever it was is not held
   }
   return none ? NameState::kStale : NameState::kInUse;
 }

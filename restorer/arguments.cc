@@ -8,6 +8,7 @@
 
 #include "model/nearest.h"
 #include "restorer/oci_configuration.h"
+#include "terminal/command_line.h"
 
 namespace crgen::restorer {
 namespace {
@@ -42,7 +43,7 @@ bool ReadCgroupOptions(const std::string& mode, const std::vector<std::string>& 
   const std::optional<CgroupMode> known = CgroupModeNamed(mode);
   if (!known) {
     spdlog::error("--manage-cgroups={}: expected none, props, soft, full, strict or ignore{}", mode,
-                  Suggestion(mode, {"none", "props", "soft", "full", "strict", "ignore"}));
+                  Suggestion(mode, CgroupModeNames()));
     return false;
   }
   options->mode = *known;
@@ -134,10 +135,10 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
          "skip: leave the rules alone by which the dump has stopped its connections")
       ->type_name("METHOD")
       ->check(CLI::IsMember({"iptables", "nftables", "skip"}));
-  app.add_flag(
-      "--manage-cgroups{soft}", arguments->cgroup_mode,
-      "=MODE: what becomes of the plan's cgroups: none, props, soft (default), full, strict "
-      "or ignore");
+  app.add_flag("--manage-cgroups{soft}", arguments->cgroup_mode,
+               "=MODE: what becomes of the plan's cgroups: none, props, soft (default), full, "
+               "strict or ignore")
+      ->check(Choices(CgroupModeNames()));
   app.add_option("--cgroup-root", arguments->cgroup_roots,
                  "[CONTROLLER:]PATH: where the plan's topmost cgroups are to be")
       ->type_name("PATH");

@@ -212,7 +212,7 @@ std::string Connections::Socket::SetBuffers() const {
 
 /// The bytes of `range` into a queue of the socket; TCP_NO_QUEUE: out of repair mode, to the peer.
 std::string Connections::Fill(Socket& socket, const ImageBytes& range, int queue) {
-  constexpr std::uint64_t kAtOnce = 64 * 1024;
+  constexpr std::uint64_t kAtOnce = 64 << 10;
   std::string problem;
   if (queue != TCP_NO_QUEUE) {
     problem = socket.SetTcp("TCP_REPAIR_QUEUE", TCP_REPAIR_QUEUE, queue);

@@ -131,7 +131,7 @@ std::string SendForged(const ForgedSegment& segment) {
   const bool sent =
       setsockopt(raw, SOL_SOCKET, SO_MARK, &kMark, sizeof kMark) == 0 &&
       sendto(raw, packet.data(), packet.size(), 0, to, ends.four ? sizeof to4 : sizeof to6) >= 0;
-  const std::string problem = sent ? "" : ErrorText("sending a segment to itself");
+  std::string problem = sent ? "" : ErrorText("sending a segment to itself");
   close(raw);
   return problem;
 }

@@ -26,7 +26,7 @@
 namespace crgen::restorer {
 namespace {
 
-constexpr std::size_t kXsaveAtMost = 64 * 1024;
+constexpr std::size_t kXsaveAtMost = 64 << 10;
 constexpr std::uint64_t kAllSignals = ~std::uint64_t{0};
 
 bool IsLeader(const ThreadStart& start) {
@@ -201,6 +201,8 @@ std::string Handover::SetTls(const ThreadStart& start) {
     if (Ptrace(PTRACE_GET_THREAD_AREA, start.number, number, &found) != 0) {
       return Failed(start, "PTRACE_GET_THREAD_AREA");
     }
+    // All of it is bit fields and numbers, and what is between them is 0 in both.
+    // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
     if (std::memcmp(&entry, &found, sizeof entry) != 0) {
       return NameOf(*start.thread) + " is not what the plan says, read back: tls " +
              std::to_string(number);

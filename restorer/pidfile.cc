@@ -28,7 +28,7 @@ std::string Pidfile::Open(const std::string& path) {
   temporary_ = path + ".XXXXXX";
   fd_ = mkostemp(temporary_.data(), O_CLOEXEC);
   if (fd_ >= 0 && fchmod(fd_, 0644) == 0) return "";
-  const std::string problem = ErrorText("--pidfile " + path);
+  std::string problem = ErrorText("--pidfile " + path);
   if (fd_ < 0) temporary_.clear();
   return problem;
 }

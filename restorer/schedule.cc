@@ -343,7 +343,7 @@ class Scheduler {
 
   /// The number is used for the first time, or comes after what freed it.
   void AwaitFree(Pid number) {
-    if (used_.count(number) == 0) return;
+    if (!used_.contains(number)) return;
     for (std::uint32_t freed : freed_[number]) Await(step_, freed);
     for (std::uint32_t departure : departures_[number]) Await(step_, departure);
   }
@@ -362,7 +362,7 @@ class Scheduler {
   /// The member of a group that a join relies on: its leader if it is there.
   std::uint32_t Keeper(Pid pgid, const std::unordered_set<std::uint32_t>& members) const {
     const auto leader = living_.find(pgid);
-    if (leader != living_.end() && members.count(leader->second) != 0) return leader->second;
+    if (leader != living_.end() && members.contains(leader->second)) return leader->second;
     return *std::min_element(members.begin(), members.end());
   }
 

@@ -186,7 +186,7 @@ std::string Terminals::MakePty(std::uint32_t index, Terminal* terminal) {
     const int master = FailsOnPurpose() ? -1 : OpenPtmx();
     const bool made = master >= 0 && Ioctl(master, TIOCGPTN, &last);
     if (!made) {
-      const std::string problem = ErrorText(name + ": /dev/ptmx");
+      std::string problem = ErrorText(name + ": /dev/ptmx");
       if (master >= 0) close(master);
       return problem;
     }
@@ -414,7 +414,7 @@ std::string Terminals::SendOrphans(const std::string& path) const {
     const bool connected =
         connect(channel, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
     const bool sent = connected && sendmsg(channel, &message, MSG_NOSIGNAL) >= 0;
-    const std::string failed = sent ? "" : problem(connected ? "sendmsg" : "connect");
+    std::string failed = sent ? "" : problem(connected ? "sendmsg" : "connect");
     close(channel);
     if (!failed.empty()) return failed;
   }

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "terminal/exit_codes.h"
 
@@ -19,6 +20,10 @@ struct ProgramText {
   std::string_view examples;                  ///< lines
   std::string_view see_also;                  ///< lines of roff(7)
 };
+
+/// A check of CLI11 that refuses nothing: the words that values are made of, for --help and for
+/// shells to complete. Who reads a value says what is wrong with it.
+CLI::Validator Choices(const std::vector<std::string>& words);
 
 /// The end of --help.
 std::string HelpFooter(const ProgramText& text);

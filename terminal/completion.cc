@@ -14,9 +14,28 @@ struct Word {
   std::vector<std::string> names;  ///< "-o", "--output"
   std::string value;               ///< what it takes: "FILE"; empty: nothing
   std::string choices;             ///< if it takes one of these: "a b"
+  bool list = false;               ///< it takes several of them: "a,b"
+  bool optional = false;           ///< only --name=value has one
   bool repeats = false;
   std::string about;
 };
+
+/// Those of Choices() or of CLI::IsMember: "a b".
+std::string ChoicesOf(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const std::size_t list = type.find(":{");
+  std::string choices = list == type.npos ? "" : type.substr(list + 2, type.size() - list - 3);
+  std::replace(choices.begin(), choices.end(), ',', ' ');
+  return choices;
+}
+
+/// Of what is no option.
+std::string PositionalChoices(const CLI::App& app) {
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_positional() && !ChoicesOf(*option).empty()) return ChoicesOf(*option);
+  }
+  return "";
+}
 
 std::vector<Word> WordsOf(const CLI::App& app) {
   std::vector<Word> words;
@@ -25,12 +44,12 @@ std::vector<Word> WordsOf(const CLI::App& app) {
     Word word;
     for (const std::string& name : option->get_snames()) word.names.push_back("-" + name);
     for (const std::string& name : option->get_lnames()) word.names.push_back("--" + name);
+    word.choices = ChoicesOf(*option);
+    word.optional = option->get_items_expected_max() == 0 && !word.choices.empty();
     if (option->get_items_expected_max() > 0) {
       const std::string type = option->get_type_name();
-      const std::size_t list = type.find(":{");
-      word.value = type.substr(0, list);
-      if (list != type.npos) word.choices = type.substr(list + 2, type.size() - list - 3);
-      std::replace(word.choices.begin(), word.choices.end(), ',', ' ');
+      word.value = type.substr(0, type.find(":{"));
+      word.list = option->get_delimiter() == ',' && !word.choices.empty();
       word.repeats = option->get_items_expected_max() > 1;
     }
     word.about = option->get_description();
@@ -78,6 +97,18 @@ std::string NamesOf(const CLI::App& app) {
   return Joined(names, " ");
 }
 
+/// What `before` is, and what completes its value.
+std::string BashChoices(const Word& word) {
+  const std::string list = " -- \"${word##*,}\")\n";
+  const std::string before = word.list ? "-P \"${word%\"${word##*,}\"}\" " : "";
+  const std::string answer = "mapfile -t COMPREPLY < <(compgen " + before + "-W '" + word.choices +
+                             "'" + (word.list ? list : " -- \"$word\")\n");
+  return "    " + Joined(word.names, "|") + ")\n" +
+         (word.optional
+              ? "      if [[ $equals ]]; then\n        " + answer + "        return\n      fi ;;\n"
+              : "      " + answer + "      return ;;\n");
+}
+
 std::string Bash(const CLI::App& app) {
   const std::string name = app.get_name();
   const auto commands = CommandsOf(app);
@@ -86,32 +117,36 @@ std::string Bash(const CLI::App& app) {
   for (const CLI::App* command : commands) {
     if (command != &app) first.push_back(command->get_name());
     if (command != commands[0]) {
-      cases += "    " + command->get_name() + ") options='" + NamesOf(*command) + "' ;;\n";
+      const std::string topics = PositionalChoices(*command);
+      cases += "    " + command->get_name() + ") options='" + NamesOf(*command) +
+               (topics.empty() ? "" : "' topics='" + topics) + "' ;;\n";
     }
     for (const Word& word : WordsOf(*command)) {
-      if (word.value.empty()) continue;
-      const std::string pattern = Joined(word.names, "|");
-      if (word.choices.empty()) {
-        taking.push_back(pattern);
-      } else {
-        choices += "    " + pattern + ")\n      mapfile -t COMPREPLY < <(compgen -W '" +
-                   word.choices + "' -- \"$word\")\n      return ;;\n";
+      if (!word.choices.empty()) {
+        choices += BashChoices(word);
+      } else if (!word.value.empty()) {
+        taking.push_back(Joined(word.names, "|"));
       }
     }
   }
   const std::string global = &app == commands[0] ? "" : " " + NamesOf(app);
   return "# bash completion of " + name + "; generated from its table of options\n_" + name +
          "() {\n  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options\n"
-         "  COMPREPLY=()\n  # --option=value is three words\n  [[ $word == = ]] && word=\n"
-         "  [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD-2]}\n  case ${COMP_WORDS[1]} "
-         "in\n" +
+         "  local topics= equals=\n"
+         "  COMPREPLY=()\n  # --option=value is three words\n"
+         "  [[ $word == = ]] && word= equals=1\n"
+         "  [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD-2]} equals=1\n"
+         "  case ${COMP_WORDS[1]} in\n" +
          cases + "    *) options='" + NamesOf(*commands[0]) + global + "' ;;\n  esac\n" +
          "  case $before in\n" + choices + "    " + Joined(taking, "|") +
          ") return ;;  # a file, or whatever is typed\n  esac\n"
          "  if [[ $word == -* ]]; then\n"
          "    mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$word\")\n"
          "  elif ((COMP_CWORD == 1)); then\n    mapfile -t COMPREPLY < <(compgen -W '" +
-         Joined(first, " ") + "' -- \"$word\")\n  fi\n}\ncomplete -o default -o plusdirs -F _" +
+         Joined(first, " ") +
+         "' -- \"$word\")\n  elif [[ $topics ]]; then\n"
+         "    mapfile -t COMPREPLY < <(compgen -W \"$topics\" -- \"$word\")\n  fi\n}\ncomplete -o "
+         "default -o plusdirs -F _" +
          name + " " + name + "\n";
 }
 
@@ -127,18 +162,28 @@ std::string ZshArguments(const CLI::App& app, const std::string& indent) {
   for (const Word& word : WordsOf(app)) {
     for (const std::string& name : word.names) {
       std::string spec = word.repeats ? "*" : "";
-      spec += name + (word.value.empty() ? "" : name.starts_with("--") ? "=" : "+");
+      spec += name + (word.optional            ? "=-"
+                      : word.value.empty()     ? ""
+                      : name.starts_with("--") ? "="
+                                               : "+");
       spec += "[" + ZshEscaped(word.about) + "]";
-      if (!word.value.empty()) {
-        spec += ":value:" + (!word.choices.empty()  ? "(" + word.choices + ")"
-                             : IsFolder(word.value) ? "_files -/"
-                             : word.value == "FILE" ? "_files"
-                                                    : " ");
+      if (word.optional) {
+        spec += "::value:(" + word.choices + ")";
+      } else if (!word.value.empty()) {
+        spec += ":value:" + (word.list               ? "_sequence compadd - " + word.choices
+                             : !word.choices.empty() ? "(" + word.choices + ")"
+                             : IsFolder(word.value)  ? "_files -/"
+                             : word.value == "FILE"  ? "_files"
+                                                     : " ");
       }
       text += " \\\n" + indent + "  " + Quoted(spec);
     }
   }
-  return text + " \\\n" + indent + "  '*:file:_files'\n";
+  const std::string topics = PositionalChoices(app);
+  const std::string rest = topics.empty() ? "_files"
+                                          : " _alternative \"topics\\:topic\\:(" + topics +
+                                                ")\" \"files\\:file\\:_files\"";
+  return text + " \\\n" + indent + "  '*:file:" + rest + "'\n";
 }
 
 std::string Zsh(const CLI::App& app) {
@@ -170,8 +215,12 @@ std::string FishOptions(const CLI::App& app, const std::string& begin) {
     for (const std::string& name : word.names) {
       text += name.starts_with("--") ? " -l " + name.substr(2) : " -s " + name.substr(1);
     }
-    if (!word.choices.empty()) {
-      text += " -x -a " + Quoted(word.choices);
+    if (word.list) {
+      std::string words = word.choices;
+      std::replace(words.begin(), words.end(), ' ', ',');
+      text += " -x -a '(__fish_complete_list , \"string split , " + words + "\")'";
+    } else if (!word.choices.empty()) {
+      text += (word.optional ? " -f -a " : " -x -a ") + Quoted(word.choices);
     } else if (IsFolder(word.value)) {
       text += " -x -a '(__fish_complete_directories)'";
     } else if (!word.value.empty()) {
@@ -200,12 +249,19 @@ std::string Fish(const CLI::App& app) {
     const std::string seen = "__fish_seen_subcommand_from ";
     const std::string when =
         command == commands[0] ? "not " + seen + Joined(others, " ") : seen + command->get_name();
-    text += FishOptions(*command, complete + " -n '" + when + "'");
+    const std::string begin = complete + " -n '" + when + "'";
+    const std::string topics = PositionalChoices(*command);
+    if (!topics.empty()) text += begin + " -a " + Quoted(topics) + "\n";
+    text += FishOptions(*command, begin);
   }
   return text;
 }
 
 }  // namespace
+
+CLI::Validator Choices(const std::vector<std::string>& words) {
+  return CLI::Validator("{" + Joined(words, ",") + "}");
+}
 
 std::string Completion(const CLI::App& app, std::string_view shell) {
   return shell == "bash" ? Bash(app) : shell == "zsh" ? Zsh(app) : shell == "fish" ? Fish(app) : "";

@@ -253,7 +253,7 @@ void SnapshotDiffer::ComparePrivatePages(Pid pid, const AddressSpace& before,
     }
     (one->range.end < other->range.end ? one : other)++;
   }
-  AddPages({Aspect::kPages, pid, ""}, std::move(changed));
+  AddPages({Aspect::kPages, pid, ""}, changed);
 }
 
 void SnapshotDiffer::CompareObjectPages(const Place& place, const std::vector<PageRun>& before,
@@ -261,13 +261,13 @@ void SnapshotDiffer::CompareObjectPages(const Place& place, const std::vector<Pa
   std::vector<AddressRange> changed;
   Cursor at;
   ChangedPages({before, after}, {0, ~std::uint64_t{0}}, {true, true}, &at, &changed);
-  AddPages({Aspect::kPages, place.pid, place.where}, std::move(changed));
+  AddPages({Aspect::kPages, place.pid, place.where}, changed);
 }
 
-void SnapshotDiffer::AddPages(const Place& place, std::vector<AddressRange> changed) {
+void SnapshotDiffer::AddPages(const Place& place, const std::vector<AddressRange>& changed) {
   if (changed.empty()) return;
   Difference difference = {place.aspect, place.pid, place.where};
-  difference.ranges = Joined(std::move(changed));
+  difference.ranges = Joined(changed);
   for (const AddressRange& range : difference.ranges) difference.pages += range.size() / kPageSize;
   found_.list.push_back(std::move(difference));
 }

@@ -431,7 +431,7 @@ class SnapshotDiffer : public ValueDiffer {
                     std::vector<AddressRange>* changed);
   void ChangedRuns(const PageRun& before, const PageRun& after, std::vector<AddressRange>* changed);
   void NonZeroPages(const DiffSide& side, const PageRun& run, std::vector<AddressRange>* changed);
-  void AddPages(const Place& place, std::vector<AddressRange> changed);
+  void AddPages(const Place& place, const std::vector<AddressRange>& changed);
   void CompareObjectPages(const Place& place, const std::vector<PageRun>& before,
                           const std::vector<PageRun>& after);
 

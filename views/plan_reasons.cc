@@ -154,7 +154,7 @@ std::string PlanReasons::Why(const CloseFd& close) const {
 std::string PlanReasons::Why(const MapRegion& map) const {
   constexpr std::size_t kNamed = 3;
   if (unmapped_.contains({pid_, map.start.value})) return "for others, or for a while";
-  const std::string own = "memory of " + std::to_string(pid_);
+  std::string own = "memory of " + std::to_string(pid_);
   if (map.special) return own + ", which the kernel provides";
   const bool shared = map.flags.Has(MAP_SHARED);
   std::string others;

@@ -103,7 +103,7 @@ void Relations::AddUsers() {
 }
 
 std::string Relations::HeldText(FileIndex file) const {
-  const std::string held = AllText(holders_[file]);
+  std::string held = AllText(holders_[file]);
   if (!held.empty()) return held;
   if (const auto carrier = carriers_.find(file); carrier != carriers_.end()) {
     const std::string of = AllText(holders_[carrier->second]);

@@ -31,7 +31,7 @@ void ShowThreadSignals(const Show& show, Pid pid, const Process& process) {
 
 std::string TimerText(const IntervalTimer& timer) {
   if (timer == IntervalTimer{}) return "";
-  const std::string text = "in " + TimeText(timer.value_sec, timer.value_usec * 1000);
+  std::string text = "in " + TimeText(timer.value_sec, timer.value_usec * 1000);
   if (timer.interval_sec == 0 && timer.interval_usec == 0) return text;
   return text + ", every " + TimeText(timer.interval_sec, timer.interval_usec * 1000);
 }
@@ -68,7 +68,7 @@ std::string CapabilityText(std::uint64_t mask) {
 
 std::string IdsText(std::uint32_t real, std::uint32_t effective, std::uint32_t saved,
                     std::uint32_t fs) {
-  const std::string first = std::to_string(real);
+  std::string first = std::to_string(real);
   if (real == effective && real == saved && real == fs) return first;
   return first + ", effective " + std::to_string(effective) + ", saved " + std::to_string(saved) +
          ", file system " + std::to_string(fs);

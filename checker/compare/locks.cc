@@ -23,7 +23,7 @@ struct NamedLock {
 };
 
 std::string LockText(const FileLock& lock) {
-  const std::string text = ValueText(lock.kind) + " lock " + ValueText(lock.type);
+  std::string text = ValueText(lock.kind) + " lock " + ValueText(lock.type);
   if (lock.kind.value == kFlock) return text;
   return text + " from " + std::to_string(lock.start) + " to " +
          (lock.length == 0 ? "the end" : std::to_string(lock.start + lock.length - 1));

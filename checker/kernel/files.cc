@@ -182,15 +182,15 @@ void Kernel::Execute(const OpenFile& open) {
   }
   if (!CheckBeforeLate()) return;
   if (open.from) return Take(open);
-  if (std::shared_ptr<const File> placed;
-      !FindItsMount(open.file, &placed) || (placed == nullptr && !FindItsNet(open.file, &placed))) {
-    return;
-  } else if (placed != nullptr) {
+  std::shared_ptr<const File> placed;
+  if (!FindItsMount(open.file, &placed)) return;
+  if (placed == nullptr && !FindItsNet(open.file, &placed)) return;
+  if (placed != nullptr) {
     OpenFile in_place = open;
     in_place.file = std::move(placed);
     return Execute(in_place);
   }
-  if (std::shared_ptr<const File> placed; open.peer != nullptr) {
+  if (open.peer != nullptr) {
     if (!FindItsNet(open.peer->file, &placed)) return;
     if (placed != nullptr) {
       OpenFile in_place = open;

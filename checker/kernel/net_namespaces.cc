@@ -45,7 +45,7 @@ Rare<std::uint64_t> NetOfExecutor(const Kernel& kernel) {
 }  // namespace
 
 std::optional<Refusal> RefusedNetworks(const Attributes& attributes) {
-  const auto refused = [](const NetNamespace& net, Refusal refusal) {
+  const auto refused = [](const NetNamespace& net, const Refusal& refusal) {
     return Refusal{refusal.error, "net " + std::to_string(net.id) + ": " + refusal.fact};
   };
   if (!attributes.net && !attributes.further_nets.empty()) {

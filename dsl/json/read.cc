@@ -117,9 +117,10 @@ class Reader {
 
 template <typename Integer>
 bool Reader::ReadInteger(const json& in, const Place& place, Integer* out) {
+  constexpr bool kMayBeHex = std::is_same_v<Integer, std::uint64_t>;
   if (in.is_number_unsigned()) {
     const auto value = in.get<std::uint64_t>();
-    if (std::in_range<Integer>(value)) {
+    if (std::in_range<Integer>(value) && (!kMayBeHex || value <= kLargestExactInteger)) {
       *out = static_cast<Integer>(value);
       return true;
     }
@@ -129,16 +130,19 @@ bool Reader::ReadInteger(const json& in, const Place& place, Integer* out) {
       *out = static_cast<Integer>(value);
       return true;
     }
-  } else if (std::is_same_v<Integer, std::uint64_t> && in.is_string()) {
+  } else if (kMayBeHex && in.is_string()) {
     std::uint64_t value = 0;
     if (ParseHex(in.get_ref<const std::string&>(), &value)) {
       *out = static_cast<Integer>(value);
       return true;
     }
   }
+  const Integer most =
+      kMayBeHex ? static_cast<Integer>(kLargestExactInteger) : std::numeric_limits<Integer>::max();
   return Expected(place,
                   "an integer from " + std::to_string(std::numeric_limits<Integer>::min()) +
-                      " to " + std::to_string(std::numeric_limits<Integer>::max()),
+                      " to " + std::to_string(most) +
+                      (kMayBeHex ? ", or a string \"0x…\" of lower-case hex digits" : ""),
                   in);
 }
 

@@ -12,7 +12,6 @@
 namespace crgen {
 namespace {
 
-constexpr std::uint64_t kLargestExactInteger = (std::uint64_t{1} << 53) - 1;
 constexpr std::string_view kBase64 =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 

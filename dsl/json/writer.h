@@ -8,6 +8,10 @@
 
 namespace crgen {
 
+/// 2^53-1: up to it every reader of JSON keeps an integer exactly (RFC 8259, 6). Above, the
+/// language has "0x…".
+constexpr std::uint64_t kLargestExactInteger = (std::uint64_t{1} << 53) - 1;
+
 /// Writes one JSON value at a time. The caller keeps the grammar: keys only in objects, and as
 /// many ends as begins.
 class JsonWriter {
@@ -27,7 +31,7 @@ class JsonWriter {
   void EndArray() { End(']'); }
   void Key(std::string_view name);
   void Number(std::int64_t value);
-  /// A JSON number up to 2^53-1, the largest that every reader keeps exactly; above, "0x…".
+  /// A JSON number up to kLargestExactInteger; above, "0x…".
   void Number(std::uint64_t value);
   void HexNumber(std::uint64_t value);
   void Bool(bool value);

@@ -58,8 +58,8 @@ void Loader::LoadMemory(ProcessIndex index, Attributes* attributes) {
       LoadAioRing(runs, "pagemap-" + std::to_string(pid) + ".img", &region);
     }
     LoadVdso(runs, process.memory);
-    FitPages(std::move(runs), snapshot, &process.memory, "pagemap-" + std::to_string(pid) + ".img",
-             complete, diag);
+    FitPages(runs, snapshot, &process.memory, "pagemap-" + std::to_string(pid) + ".img", complete,
+             diag);
   }
 }
 

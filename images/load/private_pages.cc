@@ -26,7 +26,7 @@ std::optional<std::uint64_t> EndOfFile(const Snapshot& snapshot, const Region& r
 
 }  // namespace
 
-void FitPages(std::vector<PageRun> runs, const Snapshot& snapshot, AddressSpace* memory,
+void FitPages(const std::vector<PageRun>& runs, const Snapshot& snapshot, AddressSpace* memory,
               const std::string& image, bool complete, Diagnostics& diag) {
   memory->pages.reserve(runs.size());
   auto region = memory->regions.begin();

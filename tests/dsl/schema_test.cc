@@ -189,6 +189,20 @@ TEST(ReadProgram, BoundsDescriptors) {
   EXPECT_NE(unlock("-1"), "");
 }
 
+/// As the schema has it: what reads JSON through doubles would take it for another number.
+TEST(ReadProgram, LargeIntegersAreHexadecimal) {
+  const auto load = [](const std::string& offset) {
+    return Findings(R"([{"command": "LOAD_PAGES", "pid": 1, "start": "0x1000", "pages": 1, )"
+                    R"("source": {"image": "pages-1.img", "offset": )" +
+                    offset + "}}]");
+  };
+  EXPECT_EQ(load("9007199254740991"), "");
+  EXPECT_EQ(load("\"0x20000000000000\""), "");
+  EXPECT_EQ(load("9007199254740992"),
+            "plan:1: /0/source/offset: expected an integer from 0 to 9007199254740991, or a string "
+            "\"0x…\" of lower-case hex digits, found 9007199254740992\n");
+}
+
 TEST(ReadProgram, RefusesBrokenText) {
   EXPECT_TRUE(Findings("").starts_with("plan: is empty; ")) << Findings("");
   EXPECT_NE(Findings("[{\"command\":\n\"FORK\",]").find("plan:2: column 9: "), std::string::npos)

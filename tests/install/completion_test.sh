@@ -52,6 +52,16 @@ done
 # A shell takes --option=value for three words.
 [[ $(complete_with crrestore --network-lock = s) == " skip " ]] || fail "values behind = are not completed"
 [[ $(complete_with crgen dump/ --namespaces =) == " caller " ]] || fail "no values behind = alone"
+[[ $(complete_with crrestore --manage-cgroups = s) == " soft strict " ]] || fail "no values of what may have one"
+[[ $(complete_with crrestore --manage-cgroups s) != *soft* ]] || fail "values of what has one only behind ="
+[[ $(complete_with crgen dump/ --without l) == " labels locks " ]] || fail "kinds of --without are not completed"
+[[ $(complete_with crgen dump/ --without = locks,q) == " locks,queues " ]] || fail "nor is the second of them"
+[[ $(complete_with crgen tree --syscalls fork,set) == " fork,setsid fork,setpgid " ]] || fail "no system calls"
+[[ $(complete_with crgen show m) == " memory mounts " ]] || fail "what is to be shown is not completed"
+[[ $(complete_with crgen show memory --json a) == " all " ]] || fail "nor is the second of it"
+"$crgen" show --help | grep -qxF "Usage: crgen show [OPTIONS] [WHAT...] DUMP" || fail "the synopsis of show"
+"$crgen" --generate man | grep -qF 'crgen show\fR [\fIOPTION\fR]... [\fIWHAT\fR...] \fIDUMP\fR' ||
+  fail "the synopsis of show in the manual page"
 if command -v fish > /dev/null; then
   answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen tree --prog'")
   [[ $answer == --program* ]] || fail "fish completes --prog to \"$answer\""
@@ -62,4 +72,10 @@ if command -v fish > /dev/null; then
   [[ $answer == policy.json* ]] || fail "fish completes a policy to \"$answer\""
   answer=$(fish -c "source $work/crrestore.fish; complete -C 'crrestore plan --pidf'")
   [[ $answer == --pidfile* ]] || fail "fish completes --pidf to \"$answer\""
+  answer=$(fish -c "source $work/crrestore.fish; complete -C 'crrestore --manage-cgroups=st'")
+  [[ $answer == --manage-cgroups=strict* ]] || fail "fish completes a mode of cgroups to \"$answer\""
+  answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen dump/ --without locks,qu'")
+  [[ $answer == locks,queues* ]] || fail "fish completes a second kind to \"$answer\""
+  answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen show sig'")
+  [[ $answer == signals* ]] || fail "fish completes what is to be shown to \"$answer\""
 fi

@@ -70,7 +70,7 @@ class SystemVTest : public RestorerTest {
                {"qbytes", 3},
                {"messages",
                 {{{"type", 9}, {"text", Text(0, 6)}},
-                 {{"type", 9223372036854775807}, {"text", Text(6, 0)}},
+                 {{"type", "0x7fffffffffffffff"}, {"text", Text(6, 0)}},
                  {{"type", 4}, {"text", Text(7, 15)}}}}}}},
             {"sem",
              {{{"id", 65540},

@@ -200,11 +200,14 @@ TEST_F(ViewsCliTest, SuggestWhatWasMeant) {
 
 /// Who has seen enough reads no further.
 TEST_F(ViewsCliTest, EndQuietlyWithTheirReader) {
+  std::ofstream(folder_ / "plan.json") << Crgen(Dump("threads")).out;
   for (const std::string& view :
        {"show all " + Dump("threads"), "plan " + Dump("threads"), "check " + Dump("threads"),
         "tree " + Dump("threads"), "tree --svg " + Dump("threads"),
         "memory --strings --pid 31500 " + Dump("threads"), std::string("host-facts"),
-        std::string("--help")}) {
+        "needs " + Dump("threads"), "report -o /dev/stdout " + Dump("threads"),
+        "validate --state --json " + folder_.string() + "/plan.json", std::string("schema"),
+        std::string("schema --images"), std::string("--help")}) {
     const std::string script = "set -o pipefail; (sleep 0.1; " CRGEN_BINARY " " + view + " 2>" +
                                (folder_ / "said").string() + ") | true";
     EXPECT_EQ(std::system(("bash -c '" + script + "'").c_str()), 0) << view;
