@@ -7,7 +7,6 @@
 #include <linux/rtnetlink.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -63,8 +62,9 @@ std::string OfMessages(const Messages& format, std::string content) {
   return all;
 }
 
-/// Without comments, and without the numbers in "[3:180]" and behind "packets", "bytes".
+/// Without comments, and without the numbers in "[3:180]" and behind "packets", "bytes", "expires".
 std::string OfLines(std::string_view content) {
+  static constexpr std::string_view kBefore[] = {" [", " packets ", " bytes ", " expires "};
   std::string all;
   while (!content.empty()) {
     const std::string_view line = content.substr(0, content.find('\n'));
@@ -73,12 +73,11 @@ std::string OfLines(std::string_view content) {
     bool counts = line.starts_with('[');
     for (std::size_t at = 0; at < line.size(); ++at) {
       const std::string_view before = line.substr(0, at);
-      if (before.ends_with(" [") || before.ends_with(" packets ") || before.ends_with(" bytes ")) {
-        counts = true;
-      }
-      const bool digit = std::isdigit(static_cast<unsigned char>(line[at])) != 0;
-      counts = counts && (digit || line[at] == '[' || line[at] == ':');
-      if (!counts || !digit) all += line[at];
+      counts = counts || std::ranges::any_of(kBefore, [&](std::string_view word) {
+                 return before.ends_with(word);
+               });
+      counts = counts && std::string_view(" ,}]").find(line[at]) == std::string_view::npos;
+      if (!counts) all += line[at];
     }
     all += '\n';
   }

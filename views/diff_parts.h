@@ -294,6 +294,8 @@ class ValueDiffer {
                     const PosixTimer& after);
   void CompareInner(const Place& place, const std::string& field, const ClockReading& before,
                     const ClockReading& after);
+  void CompareInner(const Place& place, const std::string& field, const TcpStream& before,
+                    const TcpStream& after);
   void CompareInner(const Place& place, const std::string& field, const UtsNamespace& before,
                     const UtsNamespace& after) {
     CompareNamespace(place, field, before, after);

@@ -156,6 +156,17 @@ void ValueDiffer::CompareInner(const Place& place, const std::string& field,
 }
 
 void ValueDiffer::CompareInner(const Place& place, const std::string& field,
+                               const TcpStream& before, const TcpStream& after) {
+  TcpStream same = after;
+  if (options_.same_meaning) {
+    // The kernel's clock of timestamps, and which segment told the window last.
+    if (before.timestamp && same.timestamp) same.timestamp = before.timestamp;
+    if (before.window && same.window) same.window->snd_wl1 = before.window->snd_wl1;
+  }
+  CompareFields(place, field + ".", before, same);
+}
+
+void ValueDiffer::CompareInner(const Place& place, const std::string& field,
                                const NetNamespace& before, const NetNamespace& after) {
   NetNamespace first = before, same = after;
   const auto rename = [&](std::uint64_t one, std::uint64_t* other) {

@@ -52,7 +52,14 @@ void Loader::LoadUser(std::uint32_t id) {
   UserNamespace user;
   user.uid_map = MapOf(entry.uid_map(), where + ".uid_map", diag);
   user.gid_map = MapOf(entry.gid_map(), where + ".gid_map", diag);
-  if (!user.uid_map.empty() && !user.gid_map.empty()) snapshot.user_namespace = std::move(user);
+  if (user.uid_map.empty() || user.gid_map.empty()) return;
+  if (user.gid_map.size() == 1 && user.gid_map.front().count == 1) {
+    // new_idmap_permitted() of the kernel: with more groups, only who has rights outside maps them.
+    diag.NotRestorable(where,
+                       "whether setgroups(2) was forbidden, as it is where who has no rights "
+                       "outside maps a group: no image says it, and it is allowed");
+  }
+  snapshot.user_namespace = std::move(user);
 }
 
 /// All ids in a dump are those inside.

@@ -78,6 +78,10 @@ TEST(DiffNetworkTest, RulesSayNothingOfDatesAndPackets) {
                    "ip saddr 10.1.1.1 counter packets 400 bytes 7 drop\n"));
   EXPECT_FALSE(same("ip saddr 10.1.1.1 counter packets 3 bytes 99 drop\n",
                     "ip saddr 10.1.1.2 counter packets 3 bytes 99 drop\n"));
+  EXPECT_TRUE(same("elements = { 10.1.1.1 timeout 1h expires 59m30s, 10.1.1.2 }\n",
+                   "elements = { 10.1.1.1 timeout 1h expires 3m2s4ms, 10.1.1.2 }\n"));
+  EXPECT_FALSE(same("elements = { 10.1.1.1 timeout 1h expires 59m30s }\n",
+                    "elements = { 10.1.1.1 timeout 2h expires 59m30s }\n"));
   EXPECT_FALSE(same("a\nb\n", "ab\n"));
 }
 

@@ -439,6 +439,32 @@ TEST(DiffTest, LetsClocksGoOn) {
             "31800: time.monotonic.sec 2984, then 2994\n");
 }
 
+TEST(DiffTest, LeavesOutClocksOfConnections) {
+  const auto connection = [](std::uint32_t timestamp, std::uint32_t wl1, std::uint32_t mss) {
+    Snapshot dump = EndOf(One(kHeap));
+    auto socket = std::make_shared<File>();
+    InetSocket body;
+    TcpStream stream;
+    stream.timestamp = timestamp;
+    stream.window = TcpWindow{wl1, 1, 1, 1, 1};
+    stream.mss = mss;
+    body.stream = stream;
+    socket->body = std::move(body);
+    dump.files.push_back(socket);
+    dump.tables.at(dump.processes.front().table)
+        .slots.push_back({3, false, FileIndex(dump.files.size() - 1)});
+    return dump;
+  };
+  DiffOptions options;
+  options.same_images = true;
+  EXPECT_EQ(Lines(connection(1, 2, 3), connection(4, 5, 3), options),
+            "5: fd 3: stream.timestamp 1, then 4\n5: fd 3: stream.window.snd_wl1 2, then 5\n");
+  options.same_meaning = true;
+  EXPECT_EQ(Lines(connection(1, 2, 3), connection(4, 5, 3), options), "no difference\n");
+  EXPECT_EQ(Lines(connection(1, 2, 3), connection(4, 5, 6), options),
+            "5: fd 3: stream.mss 3, then 6\n");
+}
+
 /// In what order commands of different processes stand is no matter.
 TEST(DiffTest, TakesIndependentCommandsInAnyOrder) {
   const std::string fork =
