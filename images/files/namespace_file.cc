@@ -91,11 +91,6 @@ void FileLoaderOf<NamespaceFile>::Finish(Loader& loader) {
       continue;
     }
     std::shared_ptr<const File>& file = loader.snapshot.files[entry->second.file];
-    const std::uint64_t type = std::get<NamespaceFile>(file->body).type.value;
-    if (type == CLONE_NEWUSER && loader.snapshot.user_namespace) {
-      loader.UnsupportedContainer(
-          "files.img", "file " + std::to_string(known.id) + ": a descriptor of the user namespace");
-    }
     const auto id =
         AttributeId(*root, std::get<NamespaceFile>(file->body).type.value, known.namespace_id);
     if (id != known.namespace_id) continue;

@@ -24,6 +24,8 @@ inline std::vector<Damage> DamagesOfNamespaces() {
        [](json& plan) { Add(-1, plan[0]["uid_map"][1]["count"]); }},
       {"user_namespace", "ids outside that are others",
        [](json& plan) { Add(5, plan[0]["gid_map"][1]["outside"]); }},
+      {"user_namespace", "a descriptor of another type",
+       InFiles("NS", [](json& file) { file["namespace"] = "pid"; })},
       {"namespaces", "another domain",
        InAttribute("uts", [](json& uts) { uts["domainname"] = "e2e-other"; })},
       {"namespaces", "another file in place of tun",
