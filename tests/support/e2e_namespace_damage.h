@@ -59,6 +59,8 @@ inline std::vector<Damage> DamagesOfNamespaces() {
          InMount("/tmp", [](json& mounts, std::size_t i) { mounts[i].erase("content"); })(plan);
        }},
       {"mount_namespaces", "nobody goes back", StayWhereTheyEntered},
+      {"mount_namespaces", "a descriptor of the root's namespace",
+       InFiles("NS", [](json& file) { file.erase("namespace_id"); })},
       {"mount_namespaces", "a mount that gets no events",
        InMount("/home", [](json& mounts, std::size_t i) { mounts[i].erase("master"); })},
       {"mount_namespaces", "a file of another mount namespace",
