@@ -7,8 +7,12 @@
 namespace crgen::restorer {
 
 inline int32_t RootFd(const Setup* setup, int32_t space) { return setup->root_fd + space; }
+/// `root_fd`: of the first of that many namespaces.
+inline int32_t MountNamespaceFd(int32_t root_fd, size_t namespaces, int32_t space) {
+  return root_fd + (int32_t)namespaces + space;
+}
 inline int32_t MountNamespaceFd(const Setup* setup, int32_t space) {
-  return setup->root_fd + setup->mount_namespaces + space;
+  return MountNamespaceFd(setup->root_fd, (size_t)setup->mount_namespaces, space);
 }
 inline int32_t HiddenFolderFd(const Setup* setup, int32_t number) {
   const int32_t count = setup->mount_namespaces;

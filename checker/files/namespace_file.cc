@@ -19,13 +19,19 @@ std::optional<Refusal> FileRules<NamespaceFile>::Check(const File& file,
   return Refusal{"ENOENT", "there are no namespaces of type " + ValueText(body.type)};
 }
 
-/// All processes of a program are in the namespaces that the root has entered, or made.
+/// All processes of a program are in the namespaces that the root has entered, or made; what it has
+/// made others of, says of which it is.
 std::optional<Refusal> FileRules<NamespaceFile>::CheckOpening(const Kernel& kernel, const File&,
                                                               const NamespaceFile& body,
                                                               const File*) const {
   const Attributes& root = *kernel.tasks[kernel.root()].attributes;
   if (body.type.value == CLONE_NEWNET && body.id && FindNet(root, *body.id) != nullptr) {
     return std::nullopt;
+  }
+  if (body.type.value == CLONE_NEWNS && body.id) {
+    const MountNamespaces* made = kernel.files.Of<RegularFile>().mounts();
+    if (made != nullptr && made->Has(body.id)) return std::nullopt;
+    return Refusal{"ENOENT", "no mount has namespace " + std::to_string(*body.id)};
   }
   std::optional<std::uint64_t> entered;
   if (body.type.value == CLONE_NEWUTS && root.uts) entered = root.uts->id;

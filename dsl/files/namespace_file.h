@@ -14,7 +14,8 @@ struct Describe<NamespaceFile> {
                "`namespace_id` says: /proc/self/ns"),
       Optional("namespace_id", &NamespaceFile::id,
                "the `id` of the `uts`, `ipc`, `net` or one of `further_nets` by which the "
-               "tree has it; absent: there is none")};
+               "tree has it, or the `namespace` of `mounts`; absent: there is none, and of several "
+               "mount namespaces it is the root's")};
 };
 
 }  // namespace crgen

@@ -33,11 +33,17 @@ std::uint32_t IdOf(const pb::task_kobj_ids_entry& task, std::uint32_t type) {
   return 0;
 }
 
+bool HasMountNamespace(const Attributes& root, std::uint64_t id) {
+  return std::ranges::any_of(root.mounts,
+                             [&](const Mount& mount) { return mount.namespace_id == id; });
+}
+
 /// The `id` of the attribute by which the root enters a namespace of that type, or makes it;
 /// `known`: in the dump.
 std::optional<std::uint64_t> AttributeId(const Attributes& root, std::uint32_t type,
                                          std::uint32_t known) {
   if (type == CLONE_NEWNET && FindNet(root, std::uint64_t{known}) != nullptr) return known;
+  if (type == CLONE_NEWNS && HasMountNamespace(root, known)) return known;
   if (type == CLONE_NEWUTS && root.uts) return root.uts->id;
   if (type == CLONE_NEWIPC && root.ipc) return root.ipc->id;
   if (type == CLONE_NEWNET && root.net) return root.net->id;
@@ -67,15 +73,14 @@ Result FileLoaderOf<NamespaceFile>::Convert(const pb::file_entry& entry, const I
     return loader.diag.Fail(at.Where("nsf.ns_cflag"),
                             HexText(from.ns_cflag()) + " is no type of a namespace");
   }
-  const bool is_further = from.ns_cflag() == CLONE_NEWNET && loader.NetOf(from.ns_id());
+  const auto& spaces = loader.mount_namespaces;
+  const bool is_further =
+      (from.ns_cflag() == CLONE_NEWNET && loader.NetOf(from.ns_id())) ||
+      (from.ns_cflag() == CLONE_NEWNS && std::ranges::count(spaces, from.ns_id()) != 0);
   if (from.ns_id() == 0 || (IdOf(root_, from.ns_cflag()) != from.ns_id() && !is_further)) {
     file->unsupported = "descriptor of a namespace (" +
                         ValueName(NamespaceTypeKind::Names(), from.ns_cflag()) +
                         ") that the root is not in";
-  }
-  if (from.ns_cflag() == CLONE_NEWNS && loader.mount_namespaces.size() > 1) {
-    // Whoever opens it is in one, and perhaps not in that.
-    file->unsupported = "descriptor of a mount namespace, of which the tree has several";
   }
   known_.push_back({entry.id(), from.ns_id()});
   file->body = to;
@@ -91,11 +96,6 @@ void FileLoaderOf<NamespaceFile>::Finish(Loader& loader) {
       continue;
     }
     std::shared_ptr<const File>& file = loader.snapshot.files[entry->second.file];
-    const std::uint64_t type = std::get<NamespaceFile>(file->body).type.value;
-    if (type == CLONE_NEWUSER && loader.snapshot.user_namespace) {
-      loader.UnsupportedContainer(
-          "files.img", "file " + std::to_string(known.id) + ": a descriptor of the user namespace");
-    }
     const auto id =
         AttributeId(*root, std::get<NamespaceFile>(file->body).type.value, known.namespace_id);
     if (id != known.namespace_id) continue;

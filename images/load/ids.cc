@@ -76,6 +76,9 @@ void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
     if (!(own.*ns.has)() || !(base.*ns.has)() || (own.*ns.get)() == (base.*ns.get)()) continue;
     if (root && ns.field == "pid_ns_id" && snapshot.tree.nodes[0].pid == 1) {
       snapshot.new_pid_namespace = true;
+    } else if (root && ns.field == "pid_ns_id" &&
+               images.Has(ImageKindNamed("PIDNS"), own.pid_ns_id())) {
+      continue;  // said with that image
     } else if (root && ns.field == "time_ns_id" &&
                images.Has(ImageKindNamed("TIMENS"), own.time_ns_id())) {
       continue;  // every restore makes one: LoadClocks
@@ -89,8 +92,10 @@ void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
       continue;  // LoadNet
     } else {
       UnsupportedContainer(where + "." + std::string(ns.field),
-                           std::string(ns.name) + (root ? " namespace of the tree's own"
-                                                        : " namespace that is not the root's"));
+                           std::string(ns.name) + (!root ? " namespace that is not the root's"
+                                                   : ns.field == "pid_ns_id"
+                                                       ? " namespace whose init is not the root"
+                                                       : " namespace of the tree's own"));
     }
   }
 }

@@ -13,7 +13,8 @@ namespace crgen {
 struct NamespaceFile {
   static constexpr std::string_view kType = "NS";
   NamespaceType type;
-  /// The `id` that its attribute has; absent: it has none, or it is that of the restorer.
+  /// The `id` that its attribute has, or the number of a further mount namespace; absent: it has
+  /// none, it is that of the root's `mounts`, or that of the restorer.
   std::optional<std::uint64_t> id;
   friend bool operator==(const NamespaceFile&, const NamespaceFile&) = default;
 };

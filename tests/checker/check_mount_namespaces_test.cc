@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Several mount namespaces of one tree: their mounts, who enters them, what is opened in them.
+#include <linux/sched.h>
 #include <sys/socket.h>
 
 #include "tests/support/check_support.h"
@@ -128,6 +129,23 @@ TEST(CheckMountNamespaces, Files) {
       {"who opens it is in another", entered + Program{OpenOf(11, 3, FileIn(1, 2, "/a/x"))}, ""},
       {"no mounts at all", kRoot + Program{OpenOf(10, 3, FileIn(1, 2, "/a/x"))},
        "commands[2] OPEN_FILE pid 10: EINVAL: mount 2 is none of the root's `mounts`"},
+  });
+}
+
+TEST(CheckMountNamespaces, Descriptors) {
+  const auto of = [](std::optional<std::uint64_t> id) {
+    return std::make_shared<const File>(File{{1}, {O_RDONLY}, NamespaceFile{{CLONE_NEWNS}, id}});
+  };
+  const Program entered = kTwo + Program{ForkOf(10, 11), AttrOf(11, Entering(7))};
+  RunCases({
+      {"the root's", kTwo + Program{OpenOf(10, 3, of({}))}, ""},
+      {"the root's, by who is in another", entered + Program{OpenOf(11, 3, of({}))}, ""},
+      {"another one", kTwo + Program{OpenOf(10, 3, of(7))}, ""},
+      {"its own", entered + Program{OpenOf(11, 3, of(7))}, ""},
+      {"none", kTwo + Program{OpenOf(10, 3, of(8))},
+       "commands[3] OPEN_FILE pid 10: ENOENT: no mount has namespace 8"},
+      {"of nobody", kRoot + Program{OpenOf(10, 3, of(7))},
+       "commands[2] OPEN_FILE pid 10: ENOENT: no mount has namespace 7"},
   });
 }
 

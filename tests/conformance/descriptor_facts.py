@@ -65,12 +65,15 @@ class Seen:
         return found
 
     def namespaces(self, fds):
-        """By descriptor of a namespace, whether it is that of the process."""
+        """By descriptor of a namespace, whether it is that of the process, else whose of the plan's."""
         found = {}
         for fd in fds:
             path = self._link("fd/" + fd)
-            own = self._link("ns/" + path.split(":")[0])
-            found[fd] = "its own" if path == own else path
+            kind = path.split(":")[0]
+            own = self._link("ns/" + kind)
+            others = [number for pid, number in self.numbers.items()
+                      if os.readlink("/proc/%d/ns/%s" % (pid, kind)) == path]
+            found[fd] = "its own" if path == own else "that of %d" % min(others) if others else path
         return found
 
     def locks(self, fds):

@@ -179,7 +179,9 @@ TEST(ImagesBeyond, WhatOthersLieInCannotBeLeftOut) {
   numbers.ids[10].set_pid_ns_id(2);
   Dump image;
   image.edits = {Put("pidns-4.img", MagicsOf("PIDNS") + Entry(""))};
-  for (const Dump& dump : {numbers, image}) {
+  Dump both = numbers;  // one thing, of which one line tells
+  both.edits = {Put("pidns-2.img", MagicsOf("PIDNS") + Entry(""))};
+  for (const Dump& dump : {numbers, image, both}) {
     EXPECT_TRUE(essential(dump, false));
     EXPECT_FALSE(essential(dump, true));
   }

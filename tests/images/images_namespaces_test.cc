@@ -2,10 +2,12 @@
 // Namespaces of the tree's own, as the model has them.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <linux/sched.h>
 
 #include "images/proto/unix_socket.pb.h"
 #include "tests/support/dump_judge.h"
 #include "tests/support/namespace_images.h"
+#include "tests/support/packet_images.h"
 
 namespace crgen {
 namespace {
@@ -198,6 +200,28 @@ TEST(MountNamespaces, OfAProcess) {
   EXPECT_FALSE(RootOf(snapshot).setns);
   ASSERT_TRUE(snapshot.processes[1].attributes->setns);
   EXPECT_EQ(snapshot.processes[1].attributes->setns->mnt, 14u);
+}
+
+/// What descriptors of them are called; of several, that of the root is called nothing.
+TEST(MountNamespaces, OfDescriptors) {
+  Dump dump = TwoMountNamespaces();
+  const std::uint32_t namespaces[] = {13, 14, 15};
+  for (std::uint32_t i = 0; i < 2; ++i) {
+    AddNamespaceFile(dump, 7 + i, namespaces[i], CLONE_NEWNS);
+    dump.AddDescriptor(10, static_cast<Fd>(3 + i), 7 + i, pb::FD_NS);
+  }
+  const Snapshot snapshot = LoadGood(dump);
+  std::vector<std::optional<std::uint64_t>> ids;
+  for (const auto& file : snapshot.files) {
+    if (const auto* it = As<NamespaceFile>(*file)) ids.push_back(it->id);
+  }
+  EXPECT_EQ(ids, (std::vector<std::optional<std::uint64_t>>{std::nullopt, 14}));
+
+  AddNamespaceFile(dump, 9, namespaces[2], CLONE_NEWNS);
+  dump.AddDescriptor(10, 5, 9, pb::FD_NS);
+  EXPECT_EQ(FirstFinding(Load(dump).diag, Severity::kUnsupported),
+            "files.img[5]: descriptor of a namespace (mnt) that the root is not in, file 9 (fd 5 "
+            "of pid 10)");
 }
 
 TEST(MountNamespaces, OfFiles) {

@@ -57,6 +57,12 @@ class MountNamespacesTest : public MountsTest {
     if (mount) file["mount"] = *mount;
     plan.Add("OPEN_FILE", pid, {{"fd", fd}, {"file", file}});
   }
+  static void OpenNamespace(Plan& plan, int pid, int fd, int id,
+                            std::optional<int> number = std::nullopt) {
+    Json file = {{"type", "NS"}, {"id", id}, {"namespace", "mnt"}, {"flags", {"O_RDONLY"}}};
+    if (number) file["namespace_id"] = *number;
+    plan.Add("OPEN_FILE", pid, {{"fd", fd}, {"file", file}});
+  }
   static Json Fs(const std::string& cwd) {
     return {{"fs", {{"cwd", cwd}, {"root", "/"}, {"umask", 18}}}};
   }
@@ -68,10 +74,13 @@ class MountNamespacesTest : public MountsTest {
     plan.MapProgram(Pid(0));
     Open(plan, Pid(0), 3, 1, "/copy/folder/file", 4);
     Open(plan, Pid(0), 4, 2, "/tmp/file", 15);
+    OpenNamespace(plan, Pid(0), 0, 5);
+    OpenNamespace(plan, Pid(0), 1, 6, 20);
     plan.Fork(Pid(0), Pid(1));
     plan.Add("SET_ATTR", Pid(1), {{"attributes", {{"setns", {{"mnt", 20}}}}}});
     Open(plan, Pid(1), 5, 3, "/data/file");
     Open(plan, Pid(1), 6, 4, "/data/file", 3);
+    OpenNamespace(plan, Pid(1), 2, 7);
     plan.Fork(Pid(1), Pid(2));
     plan.Add("SET_ATTR", Pid(2), {{"attributes", {{"setns", Json::object()}}}});
     plan.Resume(Pid(2), Plan::Registers(kPause), Fs("/data"));
@@ -106,6 +115,9 @@ TEST_F(MountNamespacesTest, EachHasItsOwn) {
   EXPECT_NE(name(0), name(1));
   EXPECT_EQ(name(0), name(2));
   EXPECT_NE(name(0), fs::read_symlink("/proc/self/ns/mnt"));
+  EXPECT_EQ(fs::read_symlink(Proc(0) + "/fd/0"), name(0));
+  EXPECT_EQ(fs::read_symlink(Proc(0) + "/fd/1"), name(1));
+  EXPECT_EQ(fs::read_symlink(Proc(1) + "/fd/2"), name(0));
   EXPECT_EQ(TableOf(0), (std::vector<std::string>{"/ root", "/copy ", "/data outside", "/proc "}));
   EXPECT_EQ(TableOf(1), (std::vector<std::string>{"/ root", "/data folder", "/proc ", "/tmp ",
                                                   "/tmp outside"}));

@@ -24,6 +24,8 @@ inline std::vector<Damage> DamagesOfNamespaces() {
        [](json& plan) { Add(-1, plan[0]["uid_map"][1]["count"]); }},
       {"user_namespace", "ids outside that are others",
        [](json& plan) { Add(5, plan[0]["gid_map"][1]["outside"]); }},
+      {"user_namespace", "a descriptor of another type",
+       InFiles("NS", [](json& file) { file["namespace"] = "pid"; })},
       {"namespaces", "another domain",
        InAttribute("uts", [](json& uts) { uts["domainname"] = "e2e-other"; })},
       {"namespaces", "another file in place of tun",
@@ -57,6 +59,8 @@ inline std::vector<Damage> DamagesOfNamespaces() {
          InMount("/tmp", [](json& mounts, std::size_t i) { mounts[i].erase("content"); })(plan);
        }},
       {"mount_namespaces", "nobody goes back", StayWhereTheyEntered},
+      {"mount_namespaces", "a descriptor of the root's namespace",
+       InFiles("NS", [](json& file) { file.erase("namespace_id"); })},
       {"mount_namespaces", "a mount that gets no events",
        InMount("/home", [](json& mounts, std::size_t i) { mounts[i].erase("master"); })},
       {"mount_namespaces", "a file of another mount namespace",

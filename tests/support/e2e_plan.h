@@ -177,8 +177,9 @@ class PlanNormalizer {
     for (nlohmann::json* file : FilesOf(command)) {
       Renumber(*file, "mount", mounts_);
       Renumber(*file, "net", nets_);
-      if ((*file)["type"] == "NS" && (*file)["namespace"] == "net") {
-        Renumber(*file, "namespace_id", nets_);
+      if ((*file)["type"] == "NS") {
+        if ((*file)["namespace"] == "net") Renumber(*file, "namespace_id", nets_);
+        if ((*file)["namespace"] == "mnt") Renumber(*file, "namespace_id", spaces_);
       }
       if (file->contains("data")) (*file)["data"].erase("offset");
     }

@@ -2,13 +2,14 @@
 // Three mount namespaces on a root file system that is the home of the program. The root shares the
 // events of /shared; a child that has left for a namespace of its own only gets them, another one
 // shares them still. The first has a tmpfs at /tmp, files of both namespaces, one without a name, a
-// region of another; a child that was born there, and one that went back to where the root is.
+// region of another; a child that was born there, and one that went back to where the root is. These
+// three have descriptors of both namespaces.
 #include <sys/mount.h>
 #include <sys/sysmacros.h>
 
 #include "program.h"
 
-enum { OWN = 20, OF_ROOT, GONE, BACK };
+enum { OWN = 20, OF_ROOT, GONE, BACK, SPACE, ROOTS_SPACE };
 static char mounts[8192];
 static char* region;
 
@@ -111,6 +112,17 @@ static int SameNamespace(const char* other) {
 }
 static char root_pid[16];
 
+static void ExpectSpaces(int is_own) {
+  struct stat own, here, there;
+  CHECK(stat("/proc/self/ns/mnt", &own));
+  CHECK(fstat(SPACE, &here));
+  CHECK(fstat(ROOTS_SPACE, &there));
+  EXPECT("the first of these namespaces", is_own, here.st_ino == own.st_ino);
+  EXPECT("the root's", !is_own, there.st_ino == own.st_ino);
+  EXPECT("flags", O_RDONLY | O_NONBLOCK, fcntl(SPACE, F_GETFL) & (O_ACCMODE | O_NONBLOCK));
+  EXPECT("close-on-exec", FD_CLOEXEC, fcntl(ROOTS_SPACE, F_GETFD));
+}
+
 static dev_t DeviceAt(const char* path) {
   struct stat status;
   CHECK(stat(path, &status));
@@ -124,6 +136,7 @@ static void LastChecksOfBorn(void) {
   char path[100] = "";
   CHECK(readlink("/proc/self/cwd", path, sizeof path - 1));
   EXPECT_TEXT("the folder", "/tmp/folder", path);
+  ExpectSpaces(1);
   EXPECT("is in its own tmpfs", DeviceAt("/tmp"), DeviceAt("."));
   Step("born_looked");
 }
@@ -132,6 +145,7 @@ static void Born(void) { Live(NULL, LastChecksOfBorn); }
 static void LastChecksOfBack(void) {
   ExpectMounts();
   EXPECT("where the root is", 1, SameNamespace(root_pid));
+  ExpectSpaces(0);
   EXPECT("not its own", 0, IsHere(OWN));
   EXPECT("its own", 1, IsHere(OF_ROOT));
   Step("back_looked");
@@ -148,6 +162,7 @@ static void CheckRegion(void) { EXPECT("a region", 'r', region[1]); }
 static void LastChecksOfLeft(void) {
   ExpectMounts();
   EXPECT("where the root is", 0, SameNamespace(root_pid));
+  ExpectSpaces(1);
   ExpectContent(OWN, "its own");
   ExpectContent(OF_ROOT, "of all");
   ExpectContent(GONE, "has no name");
@@ -169,7 +184,9 @@ static void LastChecksOfLeft(void) {
 static void Left(void) {
   Open(OF_ROOT, "/shared/folder/file", O_RDONLY);
   Open(BACK, "/proc/self/ns/mnt", O_RDONLY);
+  CHECK(dup3(BACK, ROOTS_SPACE, O_CLOEXEC));
   CHECK(unshare(CLONE_NEWNS));
+  Open(SPACE, "/proc/self/ns/mnt", O_RDONLY | O_NONBLOCK);
   CHECK(mount(NULL, "/shared", NULL, MS_SLAVE, NULL));
   CHECK(mount("private", "/tmp", "tmpfs", MS_NOEXEC, "size=128k"));
   CHECK(mkdir("/tmp/folder", 0711));

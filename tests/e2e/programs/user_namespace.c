@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A user namespace of its own, to which UTS, IPC and network namespaces belong: what is mapped,
-// whose they are, ids of files, sockets and objects inside, and what takes rights outside:
+// whose they are, descriptors of it, ids of files, sockets and objects inside, and what takes rights outside:
 // niceness, the size of a buffer.
 #include <grp.h>
 #include <linux/nsfs.h>
@@ -13,7 +13,7 @@
 
 #include "program.h"
 
-enum { MEMFD = 20, ONE, OTHER, LISTENER, USER = 1000, GROUP = 1001, BUFFER = 1 << 17 };
+enum { MEMFD = 20, ONE, OTHER, LISTENER, OWN_USER, USER = 1000, GROUP = 1001, BUFFER = 1 << 17 };
 static const char kUsers[] = "0 0 1\n1 100001 65535\n", kGroups[] = "0 0 1\n1 200001 65535\n";
 static int segment;
 
@@ -83,6 +83,9 @@ static void MakeInside(void) {
   CHECK(setegid(0));
   CHECK(dup2(listener, LISTENER));
   CHECK(close(listener));
+  const int own = CHECK(open("/proc/self/ns/user", O_RDONLY));
+  CHECK(dup2(own, OWN_USER));
+  CHECK(close(own));
   CHECK(prctl(PR_SET_DUMPABLE, 1));  // which other ids have undone
 }
 
@@ -110,6 +113,7 @@ static void CheckOwners(void) {
     CHECK(close(owner));
     CHECK(close(fd));
   }
+  EXPECT("what is open", InodeOf(user), InodeOf(OWN_USER));
   EXPECT("the parent is out of sight", -1, ioctl(user, NS_GET_PARENT));
   CHECK(close(user));
 }
