@@ -111,6 +111,8 @@ def check(name, flags, files):
 def main():
     os.makedirs(out, exist_ok=True)
     tasks = batches()
+    if not tasks:
+        sys.exit(f"{build}/compile_commands.json: has no file below {source} in any of these folders")
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         results = [pool.submit(check, str(i), *task) for i, task in enumerate(tasks)]
     return 1 if any(result.result() for result in results) else 0
