@@ -333,10 +333,11 @@ ViewOptions OptionsOfTerminal() {
   return options;
 }
 
-/// False: standard output does not take it.
+/// False, and told: standard output does not take it.
 bool Print(const std::string& text) {
-  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() &&
-         std::fflush(stdout) == 0;
+  errno = 0;
+  std::cout << text;
+  return WroteAll(std::cout);
 }
 
 /// Nobody answers: nothing can be waited for, nor can what waits be taken apart.

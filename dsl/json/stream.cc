@@ -7,6 +7,8 @@
 #include <iterator>
 #include <vector>
 
+#include "dsl/json/writer.h"
+
 namespace crgen {
 namespace {
 
@@ -90,8 +92,8 @@ class ElementBuilder : public json::json_sax_t {
   bool number_integer(number_integer_t value) override { return Value(value); }
   bool number_unsigned(number_unsigned_t value) override { return Value(value); }
   bool number_float(number_float_t value, const string_t&) override {
-    constexpr double kExact = 1LL << 53;
-    if (std::trunc(value) != value || std::abs(value) > kExact) return Value(value);
+    constexpr auto kMost = static_cast<double>(kLargestExactInteger);
+    if (std::trunc(value) != value || std::abs(value) > kMost) return Value(value);
     return Value(static_cast<number_integer_t>(value));  // JSON Schema takes 1.0 for an integer
   }
   bool string(string_t& value) override { return Value(std::move(value)); }

@@ -198,6 +198,8 @@ TEST(ReadProgram, LargeIntegersAreHexadecimal) {
   };
   EXPECT_EQ(load("9007199254740991"), "");
   EXPECT_EQ(load("\"0x20000000000000\""), "");
+  EXPECT_EQ(load("9007199254740991.0"), "");
+  EXPECT_NE(load("9007199254740992.0"), "");
   EXPECT_EQ(load("9007199254740992"),
             "plan:1: /0/source/offset: expected an integer from 0 to 9007199254740991, or a string "
             "\"0x…\" of lower-case hex digits, found 9007199254740992\n");

@@ -111,6 +111,22 @@ TEST_F(RestorerCliTest, ADryRunSaysWhatIsDoneAndAwaited) {
   EXPECT_NE(sessions.text.find("the end of 31906"), std::string::npos) << sessions.text;
 }
 
+/// Who has seen enough reads no further; what cannot be written is said.
+TEST_F(RestorerCliTest, ADryRunEndsQuietlyWithItsReader) {
+  for (const char* json : {"", " --json"}) {
+    const std::string run =
+        CRRESTORE_BINARY " --dry-run" + std::string(json) + " " + Golden("sessions");
+    const std::string script = "set -o pipefail; (sleep 0.1; " + run + " 2>&1) | true";
+    EXPECT_EQ(std::system(("bash -c '" + script + "'").c_str()), 0) << json;
+    const Ran full = Crrestore("--dry-run" + std::string(json) + " " + Golden("sessions") + " 2>" +
+                               (folder_ / "said").string() + " >/dev/full #");
+    EXPECT_EQ(full.code, 3);
+    std::ostringstream said;
+    said << std::ifstream(folder_ / "said").rdbuf();
+    EXPECT_EQ(said.str(), "crrestore: error: standard output: No space left on device\n");
+  }
+}
+
 TEST_F(RestorerCliTest, PreflightHasAVerdictAndTellsACauseOnce) {
   std::string forks;
   for (int pid = 2; pid < 40; ++pid) {  // of the kernel
