@@ -11,6 +11,7 @@
 #include "dsl/references.h"
 #include "model/printable.h"
 #include "restorer/files/inet_socket.h"
+#include "views/words.h"
 
 namespace crgen::restorer {
 namespace {
@@ -125,8 +126,8 @@ void CheckTerminals(const Program& program, const Arguments& arguments, Diagnost
   const std::string& console = arguments.options.console_socket;
   if (!console.empty()) return CheckConsole(console, diag);
   Want(arguments, "the plan",
-       std::to_string(orphans) +
-           " terminals whose masters no process has: --console-socket names who listens for them",
+       Count(static_cast<std::uint64_t>(orphans), "terminal", "terminals") +
+           " without a process that has the master: --console-socket names who listens for it",
        diag);
 }
 
@@ -140,8 +141,8 @@ void CheckConnections(const Program& program, const Arguments& arguments, Diagno
   }
   if (count == 0) return;
   Want(arguments, "the plan",
-       std::to_string(count) +
-           " TCP connections: --tcp-established goes on with them, --tcp-close closes them",
+       Count(count, "TCP connection", "TCP connections") +
+           ": --tcp-established goes on with them, --tcp-close closes them",
        diag);
 }
 
