@@ -90,7 +90,7 @@ std::function<ExitCode()> AddShow(CLI::App& app) {
          "What of it to show (below)")
       ->option_text("...")
       ->check(Choices(TopicWords()));
-  app.add_option("DUMP")->description("CRIU image directory")->required();
+  app.add_option("DUMP")->description("A dump: a folder, or an archive")->required();
   CLI::Option* pid = app.add_option("--pid", arguments->pid, "Only of this process");
   CLI::Option* json = app.add_flag("--json", arguments->json, "Print it for machines");
   app.add_flag("--svg", arguments->svg, "Of `files`: draw who shares what")
