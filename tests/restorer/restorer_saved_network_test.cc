@@ -12,28 +12,19 @@
 #include <string>
 
 #include "restorer/saved_network.h"
+#include "tests/support/netlink_messages.h"
 
 namespace crgen::restorer {
 namespace {
 
+using namespace test;  // NOLINT: the vocabulary of these tests
+
 constexpr unsigned kLinkState = RTNH_F_DEAD | RTNH_F_LINKDOWN;
 constexpr char kMagic[] = "\x24\x12\x31\x45";
 
-template <typename T>
-std::string Bytes(const T& value) {
-  return {reinterpret_cast<const char*>(&value), sizeof value};
-}
-
-std::string Attribute(unsigned short type, const std::string& value) {
-  const rtattr header = {static_cast<unsigned short>(sizeof(rtattr) + value.size()), type};
-  std::string bytes = Bytes(header) + value;
-  bytes.resize((bytes.size() + 3) / 4 * 4);
-  return bytes;
-}
-
 std::string NextHop(unsigned flags, const std::string& attributes) {
   const auto size = static_cast<unsigned short>(sizeof(rtnexthop) + attributes.size());
-  return Bytes(rtnexthop{size, static_cast<unsigned char>(flags), 0, 7}) + attributes;
+  return Raw(rtnexthop{size, static_cast<unsigned char>(flags), 0, 7}) + attributes;
 }
 
 /// A route with an attribute of no multiple of four bytes, and two next hops.
@@ -42,13 +33,11 @@ std::string Route(unsigned flags) {
   route.rtm_family = AF_INET;
   route.rtm_flags = RTM_F_CLONED | flags;
   const std::string body =
-      Bytes(route) + Attribute(RTA_PREFSRC, "12345") +
-      Attribute(RTA_MULTIPATH, NextHop(RTNH_F_ONLINK | flags, Attribute(RTA_GATEWAY, "gate")) +
-                                   NextHop(flags, Attribute(RTA_GATEWAY, "way.")));
-  nlmsghdr header = {};
-  header.nlmsg_len = static_cast<unsigned>(sizeof header + body.size());
-  header.nlmsg_type = RTM_NEWROUTE;
-  return Bytes(header) + body;
+      Raw(route) + NetlinkAttribute(RTA_PREFSRC, "12345") +
+      NetlinkAttribute(RTA_MULTIPATH,
+                       NextHop(RTNH_F_ONLINK | flags, NetlinkAttribute(RTA_GATEWAY, "gate")) +
+                           NextHop(flags, NetlinkAttribute(RTA_GATEWAY, "way.")));
+  return NetlinkMessageOf(RTM_NEWROUTE, body);
 }
 
 /// "": no copy.
@@ -74,22 +63,19 @@ TEST(RoutesTest, SayNothingOfCarriers) {
 std::string EndingRoute(const std::string& end) {
   rtmsg route = {};
   route.rtm_family = AF_INET6;
-  const std::string body = Bytes(route) + Attribute(RTA_PREFSRC, "12345") + end;
-  nlmsghdr header = {};
-  header.nlmsg_len = static_cast<unsigned>(sizeof header + body.size());
-  header.nlmsg_type = RTM_NEWROUTE;
-  return Bytes(header) + body;
+  const std::string body = Raw(route) + NetlinkAttribute(RTA_PREFSRC, "12345") + end;
+  return NetlinkMessageOf(RTM_NEWROUTE, body);
 }
 
 TEST(RoutesTest, EndWhenTheyWouldHave) {
   rta_cacheinfo cache = {};
-  const std::string never = kMagic + EndingRoute(Attribute(RTA_CACHEINFO, Bytes(cache)));
+  const std::string never = kMagic + EndingRoute(NetlinkAttribute(RTA_CACHEINFO, Raw(cache)));
   EXPECT_EQ(Cleared(never), never);
   cache.rta_expires = 499'901;  // hundredths of a second
   const std::string rest(sizeof cache - 2 * sizeof(std::uint32_t), 0);
-  EXPECT_EQ(Cleared(kMagic + EndingRoute(Attribute(RTA_CACHEINFO, Bytes(cache)))),
-            kMagic + EndingRoute(Attribute(RTA_EXPIRES, Bytes(std::uint32_t{5000})) +
-                                 Attribute(RTA_PAD, rest)));
+  EXPECT_EQ(Cleared(kMagic + EndingRoute(NetlinkAttribute(RTA_CACHEINFO, Raw(cache)))),
+            kMagic + EndingRoute(NetlinkAttribute(RTA_EXPIRES, Raw(std::uint32_t{5000})) +
+                                 NetlinkAttribute(RTA_PAD, rest)));
 }
 
 TEST(AddressesTest, AreFoundByDeviceAndFamily) {
@@ -98,11 +84,8 @@ TEST(AddressesTest, AreFoundByDeviceAndFamily) {
     head.ifa_family = static_cast<unsigned char>(family);
     head.ifa_index = device;
     const std::string body =
-        Bytes(head) + Attribute(IFA_LABEL, "lo") + Attribute(IFA_ADDRESS, Bytes(address));
-    nlmsghdr header = {};
-    header.nlmsg_len = static_cast<unsigned>(sizeof header + body.size());
-    header.nlmsg_type = RTM_NEWADDR;
-    return Bytes(header) + body;
+        Raw(head) + NetlinkAttribute(IFA_LABEL, "lo") + NetlinkAttribute(IFA_ADDRESS, Raw(address));
+    return NetlinkMessageOf(RTM_NEWADDR, body);
   };
   const auto saves = [](const std::string& text) {
     const int image = memfd_create("image", 0);

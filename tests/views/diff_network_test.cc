@@ -10,34 +10,20 @@
 
 #include <cstdint>
 
+#include "tests/support/netlink_messages.h"
+
 namespace crgen {
 namespace {
 
-template <typename T>
-std::string Bytes(const T& value) {
-  return {reinterpret_cast<const char*>(&value), sizeof value};
-}
-
-std::string Attribute(unsigned short type, const std::string& value) {
-  std::string bytes =
-      Bytes(nlattr{static_cast<unsigned short>(sizeof(nlattr) + value.size()), type}) + value;
-  bytes.resize((bytes.size() + 3) / 4 * 4);
-  return bytes;
-}
-
-std::string Message(std::uint32_t number, const std::string& body) {
-  nlmsghdr header = {};
-  header.nlmsg_len = static_cast<unsigned>(sizeof header + body.size());
-  header.nlmsg_seq = number;
-  header.nlmsg_pid = number + 1;
-  return Bytes(header) + body;
-}
+using namespace test;  // NOLINT: the vocabulary of these tests
 
 std::string Address(std::uint32_t number, unsigned char length, const std::string& time) {
   ifaddrmsg head = {};
   head.ifa_prefixlen = length;
-  return Message(number,
-                 Bytes(head) + Attribute(IFA_LABEL, "left:a") + Attribute(IFA_CACHEINFO, time));
+  return NetlinkMessageOf(
+      RTM_NEWADDR,
+      Raw(head) + NetlinkAttribute(IFA_LABEL, "left:a") + NetlinkAttribute(IFA_CACHEINFO, time),
+      number);
 }
 
 TEST(DiffNetworkTest, MessagesSayNothingOfNumbersAndTimes) {
@@ -55,8 +41,11 @@ TEST(DiffNetworkTest, MessagesSayNothingOfNumbersAndTimes) {
 
 TEST(DiffNetworkTest, ConnectionsHaveNoOrder) {
   const auto connection = [](const std::string& tuple, const std::string& timeout) {
-    return Message(3, Bytes(nfgenmsg{}) + Attribute(CTA_TUPLE_ORIG | NLA_F_NESTED, tuple) +
-                          Attribute(CTA_TIMEOUT, timeout));
+    return NetlinkMessageOf(0,
+                            Raw(nfgenmsg{}) +
+                                NetlinkAttribute(CTA_TUPLE_ORIG | NLA_F_NESTED, tuple) +
+                                NetlinkAttribute(CTA_TIMEOUT, timeout),
+                            3);
   };
   const auto meaning = [](const std::string& content) {
     return NetworkMeaning("NETNF_CT", content);
