@@ -54,7 +54,6 @@ std::uint64_t PageCounter::Before(std::uint64_t end) const {
 
 Relations::Relations(const Snapshot& snapshot, const Unplanned& unplanned)
     : snapshot_(snapshot),
-      unplanned_(unplanned),
       users_(snapshot.tables.size()),
       holders_(snapshot.files.size()),
       left_out_(ByOwner(unplanned.descriptors, &UnplannedDescriptor::table)),

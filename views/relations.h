@@ -93,7 +93,6 @@ class Relations {
   void AddUsers();
 
   const Snapshot& snapshot_;
-  const Unplanned& unplanned_;
   std::vector<std::vector<ProcessIndex>> users_;  // by table
   std::vector<std::vector<Holder>> holders_;      // by file
   std::unordered_map<FileId, std::vector<Holder>> unsupported_;
