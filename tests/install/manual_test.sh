@@ -18,7 +18,7 @@ render() {
 for page in crgen.1 crrestore.1 restore-program.5; do render "$work/$page"; done
 
 # What may be left away stands in brackets.
-for line in 'crgen show \[OPTION\]... DUMP...' 'crgen diff \[OPTION\]... A B' 'crgen host-facts \[OPTION\]... \[DUMP|PLAN\]'; do
+for line in 'crgen show \[OPTION\]... \[WHAT...\] DUMP' 'crgen diff \[OPTION\]... A B' 'crgen host-facts \[OPTION\]... \[DUMP|PLAN\]'; do
   grep -q "^ *$line\$" "$work/crgen.1.txt" || { echo "no line $line"; exit 1; }
 done
 

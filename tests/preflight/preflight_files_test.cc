@@ -10,6 +10,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "model/flags.h"
 #include "tests/support/plan_files.h"
 #include "tests/support/restorer_support.h"
 
@@ -365,13 +366,13 @@ TEST_F(PreflightFilesTest, RefusesPositionsThatTheFileSystemHasNot) {
   const bool taken = lseek(fd, beyond, SEEK_SET) == beyond;
   close(fd);
   if (taken) GTEST_SKIP() << "files of this file system reach that far";
-  const std::string refused = "4611686018427387904 of " + folder_;
-  ExpectRefused(PlanWith(path, {"O_RDONLY"}, {{"pos", beyond}}), refused + "/file is none");
+  const std::string refused = std::to_string(beyond) + " of " + folder_, said = HexText(beyond);
+  ExpectRefused(PlanWith(path, {"O_RDONLY"}, {{"pos", said}}), refused + "/file is none");
   const Json gone = {{"id", 1}, {"mode", 0100600}, {"uid", 0}, {"gid", 0}, {"size", 5}};
-  ExpectRefused(PlanWith(folder_ + "/gone", {"O_RDWR"}, {{"pos", beyond}, {"unlinked", gone}}),
+  ExpectRefused(PlanWith(folder_ + "/gone", {"O_RDWR"}, {{"pos", said}, {"unlinked", gone}}),
                 refused + "/gone is none");
   Json large = gone;
-  large["size"] = beyond;
+  large["size"] = said;
   ExpectRefused(PlanWith(folder_ + "/gone", {"O_RDWR"}, {{"unlinked", large}}),
                 refused + "/gone is none");
   const Outcome outcome = Run(PlanWith(path, {"O_RDONLY"}, {{"pos", std::int64_t{3} << 30}}));
