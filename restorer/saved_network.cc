@@ -13,13 +13,13 @@
 #include <span>
 #include <string>
 
+#include "model/net_namespace.h"
 #include "model/netlink_bytes.h"
 
 namespace crgen::restorer {
 namespace {
 
 using Bytes = std::span<char>;
-constexpr std::size_t kMostBytes = 64 << 20;
 constexpr unsigned kLinkState = RTNH_F_DEAD | RTNH_F_LINKDOWN;
 constexpr std::int32_t kClockTicks = 100;  ///< in a second, of what the kernel tells: USER_HZ
 
@@ -76,7 +76,7 @@ bool ReadAll(int file, std::string* text) {
     if (size < 0 && errno == EINTR) continue;
     if (size <= 0) return size == 0;
     text->append(part, static_cast<std::size_t>(size));
-    if (text->size() > kMostBytes) return errno = EFBIG, false;
+    if (text->size() > kNetImageAtMost) return errno = EFBIG, false;
   }
 }
 
