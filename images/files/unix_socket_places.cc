@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the files of unix sockets' names are: in which mount, and below which root.
-#include <algorithm>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "images/files/unix_socket.h"
@@ -56,16 +57,24 @@ std::vector<std::string> RootsIn(const Mount& mount, const MountPaths& paths,
   return seen.empty() ? behind : seen;
 }
 
+/// By file system and what of it they show.
+using Shown = std::map<std::pair<std::uint64_t, std::string>, const Mount*>;
+
+Shown ShownBy(const std::vector<Mount>& mounts) {
+  Shown shown;
+  for (const Mount& mount : mounts) {
+    if (mount.superblock) shown.try_emplace({*mount.superblock, mount.root.bytes}, &mount);
+  }
+  return shown;
+}
+
 /// Where else the file `path`, in the namespace of `mount` and in it, is mounted; null: nowhere.
-const Mount* MountedElsewhere(const std::vector<Mount>& mounts, const Mount& mount,
-                              std::string_view path) {
+const Mount* MountedElsewhere(const Shown& shown, const Mount& mount, std::string_view path) {
   if (!mount.superblock || !IsBelow(path, mount.mountpoint.bytes)) return nullptr;
   std::string file = mount.root.bytes == "/" ? "" : mount.root.bytes;
   file.append("/").append(PathBelow(path, mount.mountpoint.bytes));
-  const auto found = std::ranges::find_if(mounts, [&](const Mount& it) {
-    return it.superblock == mount.superblock && it.root.bytes == file;
-  });
-  return found == mounts.end() ? nullptr : &*found;
+  const auto found = shown.find({*mount.superblock, std::move(file)});
+  return found == shown.end() ? nullptr : found->second;
 }
 
 }  // namespace
@@ -76,6 +85,7 @@ void FileLoaderOf<UnixSocket>::FindPlaces(Loader& loader) {
   const auto& root = loader.snapshot.processes.front().attributes;
   if (root == nullptr || root->mounts.empty()) return;
   const MountNamespaces namespaces(root->mounts);
+  const Shown shown = ShownBy(root->mounts);
   std::optional<std::unordered_map<FileIndex, Roots>> roots;
   for (Socket& socket : sockets_) {
     UnixSocket& body = socket.body;
@@ -104,7 +114,7 @@ void FileLoaderOf<UnixSocket>::FindPlaces(Loader& loader) {
     socket.has_known_root = found.size() == 1;
     if (!found.front().empty()) body.name_root = Text{found.front()};
     if (hidden) body.mount = socket.mount;
-    const Mount* elsewhere = MountedElsewhere(root->mounts, *mount, found.front() + path);
+    const Mount* elsewhere = MountedElsewhere(shown, *mount, found.front() + path);
     if (elsewhere == nullptr) continue;
     loader.diag.Unsupported(socket.where + ".name",
                             "\"" + Printable(path) + "\" is mounted at " +
