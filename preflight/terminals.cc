@@ -179,7 +179,7 @@ class TerminalQuestion : public QuestionOn<TerminalQuestion> {
   /// "": it is free. A slave that is hung up has its index still, and no name any more.
   std::string WhoTakes(std::uint32_t index) {
     const std::string path = "/dev/pts/" + std::to_string(index);
-    const std::string holder = holders_.Of(index);
+    std::string holder = holders_.Of(index);
     if (!holder.empty()) return holder;
     struct stat status;
     while (lstat(path.c_str(), &status) == 0) {

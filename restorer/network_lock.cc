@@ -121,12 +121,11 @@ RuleChange RulesOf(const std::string& saved, const std::vector<const InetSocket*
 }
 
 RuleChange ChainOf(const std::string& saved) {
-  constexpr const char* kChain = "CRIU";
   if (saved.find("\n:CRIU ") == saved.npos) return {};
   std::string back = ":CRIU - [0:0]\n";
   ForEachRule(saved, [&](const std::string& chain, std::size_t place, const std::string& line) {
     const bool leads_there = (chain == "INPUT" || chain == "OUTPUT") && line.ends_with("-j CRIU");
-    if (chain == kChain || leads_there) back += InsertionOf(chain, place, line);
+    if (chain == "CRIU" || leads_there) back += InsertionOf(chain, place, line);
   });
   return {InFilter("-D INPUT -j CRIU\n-D OUTPUT -j CRIU\n-F CRIU\n-X CRIU\n"), InFilter(back)};
 }
@@ -234,7 +233,7 @@ std::string NetworkUnlock::FindRules(const std::vector<const InetSocket*>& conne
 std::string NetworkUnlock::Remove() {
   for (const Removal& removal : removals_) {
     const ToolOutcome done = RunTool(removal.words, removal.input, timeout_);
-    const std::string problem = Complaint(removal.words[0], done);
+    std::string problem = Complaint(removal.words[0], done);
     // What fails changes nothing; one that was killed may have done it.
     last_is_done_ = problem.empty();
     if (last_is_done_ || (done.started && !done.problem.empty())) ++begun_;

@@ -60,7 +60,7 @@ class Watcher {
     for (std::size_t i = 0; i < marks.marks.size(); ++i) {
       const FanotifyMark& mark = marks.marks[i];
       if (Watched(files_, mark).fd < 0) continue;  // not there yet
-      const std::string name = "fanotify_mark of mark " + std::to_string(i);
+      std::string name = "fanotify_mark of mark " + std::to_string(i);
       const std::ptrdiff_t before = IsEarly(mark) ? Ignoring(group) : 0;
       if (before < 0) return name;
       if (IsHeld(marks, mark) ? !Mark(group, mark, FAN_MARK_ADD | kIgnored, FAN_OPEN)

@@ -60,7 +60,7 @@ class MountLoader {
     ids.insert(ids.end(), more.begin(), more.end());
     for (const std::uint32_t id : ids) {
       name_ = ImageSet::NameOf(kind_, id);
-      if (roots_.size() != 0) namespace_id_ = id;
+      if (!roots_.empty()) namespace_id_ = id;
       first_ = mounts_.size();
       if (!Read(id) || !FindRoot()) return {};
     }
@@ -366,7 +366,11 @@ class MountLoader {
 
   /// A mount comes before those of its parent that will hide it.
   template <typename Before>
-  void HiddenFirst(std::vector<std::size_t> by_place, const Before& before) const {
+  void HiddenFirst(const Before& before) const {
+    std::vector<std::size_t> by_place;
+    for (std::size_t i = 0; i < mounts_.size(); ++i) {
+      if (mounts_[i].mount.parent) by_place.push_back(i);
+    }
     std::ranges::sort(by_place, {}, [&](std::size_t i) {
       const Mount& mount = mounts_[i].mount;
       return std::tuple(*mount.parent, SortKey(mount.mountpoint.bytes), mount.id);
@@ -402,15 +406,12 @@ class MountLoader {
       later[first].push_back(second);
       ++missing[second];
     };
-    std::vector<std::size_t> by_place;
     for (std::size_t i = 0; i < mounts_.size(); ++i) {
       const Mount& mount = mounts_[i].mount;
       if (mount.IsBind()) before(*BaseOf(mounts_[i]), i);
-      if (!mount.parent) continue;
-      by_place.push_back(i);
-      before(by_id_.at(*mount.parent), i);
+      if (mount.parent) before(by_id_.at(*mount.parent), i);
     }
-    HiddenFirst(std::move(by_place), before);
+    HiddenFirst(before);
     return Sorted(later, std::move(missing));
   }
 

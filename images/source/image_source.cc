@@ -254,7 +254,7 @@ class MemorySource : public ImageSource {
 std::uint64_t ImageSource::HoleAt(const std::string&, std::uint64_t) { return 0; }
 
 Result ImageSource::DigestOf(const std::string& name, Digest* digest, Diagnostics& diag) {
-  constexpr std::uint64_t kPiece = 256 * 1024;
+  constexpr std::uint64_t kPiece = std::uint64_t{256} * 1024;
   std::uint64_t size = 0;
   if (Failed(Size(name, &size, diag))) return Result::kError;
   std::vector<char> piece(std::min(size, kPiece));
