@@ -32,8 +32,20 @@ struct TreeArguments {
 
 constexpr std::size_t kPieceBytes = 1 << 20;
 
+/// A word is none: pid, pgid and sid stand apart.
+bool IsNotation(std::string_view argument) {
+  constexpr std::string_view kBlanks = " \t\n";
+  const std::size_t begin = argument.find_first_not_of(kBlanks);
+  return begin == argument.npos || argument.find_first_of(kBlanks, begin) != argument.npos;
+}
+
 Result LoadTreeFrom(const std::string& argument, TreeSnapshot* tree, Diagnostics& diag) {
-  if (!IsFolder(argument) && !IsRegularFile(argument)) return ParseTree(argument, tree, diag);
+  if (!IsFolder(argument) && !IsRegularFile(argument)) {
+    if (IsNotation(argument)) return ParseTree(argument, tree, diag);
+    return diag.Fail(argument,
+                     "neither a dump nor a tree: there is no such folder or file, and a tree is "
+                     "written as '1 1 1 [ 2 1 1 [] ]'");
+  }
   auto source = OpenDump(argument, diag);
   return source == nullptr ? Result::kError : LoadTree(*source, tree, diag);
 }

@@ -84,6 +84,12 @@ TEST_F(CliTest, RefusesABrokenOrUnreachableTree) {
   const Ran broken = Crgen("tree '1 1 1 [ 2 1 ]'");
   EXPECT_EQ(broken.code, 3);
   EXPECT_NE(broken.err.find("Parsing error"), std::string::npos) << broken.err;
+  const Ran nowhere = Crgen("tree no-such-dump");
+  EXPECT_EQ(nowhere.code, 3);
+  EXPECT_EQ(nowhere.err,
+            "crgen: error: no-such-dump: neither a dump nor a tree: there is no such folder or "
+            "file, and a tree is written as '1 1 1 [ 2 1 1 [] ]'\n");
+  EXPECT_EQ(Crgen("tree '1 1 1 [ 2 1 1 [] ]'").code, 0);
   const Ran unreachable = Crgen("tree '1 1 1 [ 2 2 3 [ 3 3 3 [] ] ]'");
   EXPECT_EQ(unreachable.code, 5);
   EXPECT_EQ(unreachable.out, "");
