@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // crgen schema
+#include <spdlog/spdlog.h>
+
 #include "crgen/cli.h"
 #include "crgen/look.h"
 #include "crgen/program_manual.h"
@@ -11,35 +13,43 @@
 
 namespace crgen {
 
+namespace {
+
+struct Page {
+  const char* option;
+  const char* about;
+  std::string (*text)();
+};
+
+constexpr Page kPages[] = {
+    {"--commands", "Print the reference page of the commands instead", CommandReference},
+    {"--images", "Print what becomes of every image instead", ImageReference},
+    {"--man", "Print the manual page restore-program(5) instead", ProgramManual},
+    {"--policy", "Print the schema of policies (`crgen check`) instead", PolicySchema},
+    {"--check", "Print the schema of what `crgen check --json` prints instead", CheckSchema},
+    {"--host-facts", "Print the schema of what `crgen host-facts` prints instead",
+     HostFactsSchema}};
+
+}  // namespace
+
 std::function<ExitCode()> AddSchema(CLI::App& app) {
-  auto commands = std::make_shared<bool>(false);
-  auto images = std::make_shared<bool>(false);
-  auto man = std::make_shared<bool>(false);
-  auto policy = std::make_shared<bool>(false);
-  auto check = std::make_shared<bool>(false);
-  auto facts = std::make_shared<bool>(false);
   app.description("Print the JSON Schema (draft-07) of restore programs");
-  auto* commands_flag =
-      app.add_flag("--commands", *commands, "Print the reference page of the commands instead");
-  app.add_flag("--images", *images, "Print what becomes of every image instead")
-      ->excludes(commands_flag);
-  app.add_flag("--man", *man, "Print the manual page restore-program(5) instead");
-  app.add_flag("--policy", *policy, "Print the schema of policies (`crgen check`) instead");
-  app.add_flag("--check", *check, "Print the schema of what `crgen check --json` prints instead");
-  app.add_flag("--host-facts", *facts,
-               "Print the schema of what `crgen host-facts` prints instead");
+  for (const Page& page : kPages) app.add_flag(page.option)->description(page.about);
   app.footer(
       "Examples:\n"
       "  crgen schema > restore-program.schema.json\n"
       "  crgen schema --commands");
-  return [commands, images, man, policy, check, facts] {
-    return PrintView(*commands ? CommandReference()
-                     : *images ? ImageReference()
-                     : *man    ? ProgramManual()
-                     : *policy ? PolicySchema()
-                     : *check  ? CheckSchema()
-                     : *facts  ? HostFactsSchema()
-                               : ProgramSchema());
+  return [&app] {
+    const Page* wanted = nullptr;
+    for (const Page& page : kPages) {
+      if (app.count(page.option) == 0) continue;
+      if (wanted != nullptr) {
+        spdlog::error("{} and {} exclude each other: each is a page", wanted->option, page.option);
+        return ExitCode::kUsage;
+      }
+      wanted = &page;
+    }
+    return PrintView(wanted != nullptr ? wanted->text() : ProgramSchema());
   };
 }
 
