@@ -33,9 +33,15 @@ struct Place {
   }
 };
 
-/// "; did you mean \"fd\"?", or nothing if no name is near `word`.
+/// "; did you mean \"fd\"?", or nothing if no name is near `word`, and it is not the beginning of
+/// one alone.
 std::string DidYouMean(std::string_view word, const std::vector<std::string_view>& names) {
-  const std::string nearest = Nearest(word, {names.begin(), names.end()});
+  constexpr std::size_t kEnough = 3;  // letters: with fewer it may be anything
+  std::string nearest = Nearest(word, {names.begin(), names.end()});
+  const auto begins = [&](std::string_view name) { return name.starts_with(word); };
+  if (nearest.empty() && word.size() >= kEnough && std::ranges::count_if(names, begins) == 1) {
+    nearest = *std::ranges::find_if(names, begins);
+  }
   return nearest.empty() ? "" : "; did you mean \"" + nearest + "\"?";
 }
 

@@ -89,6 +89,10 @@ TEST(ReadProgram, NamesPlaceAndExpectation) {
       "plan:1: /0/cloexek: no such member; did you mean \"cloexec\"?\n");
   EXPECT_EQ(Findings(R"([{"command": "SETSID", "pid": 1}])"),
             "plan:1: /0/command: there is no command \"SETSID\"; did you mean \"SET_SID\"?\n");
+  EXPECT_EQ(Findings(R"([{"command": "CLOSE", "pid": 1}])"),
+            "plan:1: /0/command: there is no command \"CLOSE\"; did you mean \"CLOSE_FD\"?\n");
+  EXPECT_EQ(Findings(R"([{"command": "SET", "pid": 1}])"),  // several begin so
+            "plan:1: /0/command: there is no command \"SET\"\n");
   EXPECT_EQ(Findings(R"([{"command": "x", "pid": 1}])"),
             "plan:1: /0/command: there is no command \"x\"\n");
   EXPECT_EQ(Findings(R"([{"pid": 1}])"), "plan:1: /0: lacks \"command\"\n");
