@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <thread>
 
 #include "checker/check.h"
@@ -52,7 +53,14 @@ Result CompareWithDump(const ValidateArguments& arguments, const Program& progra
   FindSuspects(program, state, &snapshot, suspects);
   PageImages pages(*source);
   const unsigned threads = std::max(1U, std::thread::hardware_concurrency());
-  const Result bound = CompareImages(program, snapshot.dump_id, pages, threads, diag);
+  Diagnostics of_images;
+  const Result bound = CompareImages(program, snapshot.dump_id, pages, threads, of_images);
+  // The names are those of the plan: it is to be seen where they were looked for.
+  diag.AddAll(of_images, [&](Diagnostic entry) {
+    const bool file = entry.where.ends_with(".img");
+    if (file) entry.where = (std::filesystem::path(arguments.against) / entry.where).string();
+    return entry;
+  });
   const PageReader read_page = PageReaderOf(*source);
   const Result compared = CompareWithSnapshot(state, snapshot, read_page, diag);
   return left_out.HasErrors() || Failed(bound) ? Result::kError : compared;

@@ -96,6 +96,14 @@ TEST_F(CliIdentityTest, ComparesSizesDigestsAndTheRun) {
                             " bytes, the dump has " + std::to_string(size)),
             std::string::npos)
       << larger.err;
+  EXPECT_EQ(larger.err.find("crgen: error: " + Dump("shared_fds") + "/" + name + ": "), 0u)
+      << larger.err;
+  plan = Json::parse(ReadFileText(plain));
+  plan[0]["about"]["dump"]["images"].push_back({{"name", "pages-99.img"}, {"size", 4096}});
+  const Ran absent = Against(Write("absent.json", plan.dump()), Dump("shared_fds"));
+  EXPECT_NE(absent.err.find(Dump("shared_fds") + "/pages-99.img: No such file or directory"),
+            std::string::npos)
+      << absent.err;
   plan = Json::parse(ReadFileText(plain));
   plan[0]["about"]["dump"]["id"] = "another-run";
   const Ran other = Against(Write("other.json", plan.dump()), Dump("shared_fds"));
