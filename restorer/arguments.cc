@@ -116,10 +116,12 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
   app.add_option("--join-ns", arguments->namespaces.join,
                  "net:PATH, ipc:PATH, uts:PATH: enter that namespace, and make none (a pid for "
                  "PATH: that process's)")
-      ->type_name("NAMESPACE");
+      ->type_name("NAMESPACE")
+      ->check(Choices({"net:", "ipc:", "uts:"}));
   app.add_option("--empty-ns", arguments->namespaces.empty,
                  "net: make an empty network namespace in the place of one from outside")
-      ->type_name("KIND");
+      ->type_name("KIND")
+      ->check(Choices({"net"}));
   app.add_flag("--net-lo-up", options.namespaces.lo_up,
                "Bring up the loopback device of the plan's own network namespace");
   app.add_flag("--file-locks", arguments->file_locks,
@@ -136,8 +138,9 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
       ->type_name("METHOD")
       ->check(CLI::IsMember({"iptables", "nftables", "skip"}));
   app.add_flag("--manage-cgroups{soft}", arguments->cgroup_mode,
-               "=MODE: what becomes of the plan's cgroups: none, props, soft (default), full, "
-               "strict or ignore")
+               "What becomes of the plan's cgroups: none, props, soft (default), full, strict or "
+               "ignore")
+      ->type_name("MODE")
       ->check(Choices(CgroupModeNames()));
   app.add_option("--cgroup-root", arguments->cgroup_roots,
                  "[CONTROLLER:]PATH: where the plan's topmost cgroups are to be")

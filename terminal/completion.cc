@@ -16,6 +16,7 @@ struct Word {
   std::string choices;             ///< if it takes one of these: "a b"
   bool list = false;               ///< it takes several of them: "a,b"
   bool optional = false;           ///< only --name=value has one
+  bool begins = false;             ///< more follows what it takes one of: "net:" a path
   bool repeats = false;
   std::string about;
 };
@@ -52,6 +53,7 @@ std::vector<Word> WordsOf(const CLI::App& app) {
       word.list = option->get_delimiter() == ',' && !word.choices.empty();
       word.repeats = option->get_items_expected_max() > 1;
     }
+    word.begins = word.choices.ends_with(':');
     word.about = option->get_description();
     words.push_back(std::move(word));
   }
@@ -97,12 +99,30 @@ std::string NamesOf(const CLI::App& app) {
   return Joined(names, " ");
 }
 
+/// What may stand before the name of a command, and takes nothing: what all of them have.
+std::vector<std::string> CommonFlags(const std::vector<const CLI::App*>& commands) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : commands[0]->get_options()) {
+    const std::string name = option->get_name();
+    const bool common = std::ranges::all_of(commands, [&](const CLI::App* command) {
+      const CLI::Option* other = command->get_option_no_throw(name);
+      return other != nullptr && other != command->get_help_ptr() && other->nonpositional() &&
+             other->get_items_expected_max() == 0;
+    });
+    if (!common) continue;
+    for (const std::string& letter : option->get_snames()) flags.push_back("-" + letter);
+    for (const std::string& word : option->get_lnames()) flags.push_back("--" + word);
+  }
+  return flags;
+}
+
 /// What `before` is, and what completes its value.
 std::string BashChoices(const Word& word) {
   const std::string list = " -- \"${word##*,}\")\n";
   const std::string before = word.list ? "-P \"${word%\"${word##*,}\"}\" " : "";
   const std::string answer = "mapfile -t COMPREPLY < <(compgen " + before + "-W '" + word.choices +
-                             "'" + (word.list ? list : " -- \"$word\")\n");
+                             "'" + (word.list ? list : " -- \"$word\")\n") +
+                             (word.begins ? "      compopt -o nospace 2> /dev/null\n" : "");
   return "    " + Joined(word.names, "|") + ")\n" +
          (word.optional
               ? "      if [[ $equals ]]; then\n        " + answer + "        return\n      fi ;;\n"
@@ -130,19 +150,23 @@ std::string Bash(const CLI::App& app) {
     }
   }
   const std::string global = &app == commands[0] ? "" : " " + NamesOf(app);
+  const std::string skip =
+      &app == commands[0] ? ""
+                          : "  while ((at < COMP_CWORD)) && [[ ${COMP_WORDS[at]} == @(" +
+                                Joined(CommonFlags(commands), "|") + ") ]]; do ((++at)); done\n";
   return "# bash completion of " + name + "; generated from its table of options\n_" + name +
          "() {\n  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options\n"
-         "  local topics= equals=\n"
+         "  local topics= equals= at=1\n"
          "  COMPREPLY=()\n  # --option=value is three words\n"
          "  [[ $word == = ]] && word= equals=1\n"
-         "  [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD-2]} equals=1\n"
-         "  case ${COMP_WORDS[1]} in\n" +
-         cases + "    *) options='" + NamesOf(*commands[0]) + global + "' ;;\n  esac\n" +
-         "  case $before in\n" + choices + "    " + Joined(taking, "|") +
+         "  [[ $before == = ]] && before=${COMP_WORDS[COMP_CWORD-2]} equals=1\n" +
+         skip + "  case ${COMP_WORDS[at]} in\n" + cases + "    *) options='" +
+         NamesOf(*commands[0]) + global + "' ;;\n  esac\n" + "  case $before in\n" + choices +
+         "    " + Joined(taking, "|") +
          ") return ;;  # a file, or whatever is typed\n  esac\n"
          "  if [[ $word == -* ]]; then\n"
          "    mapfile -t COMPREPLY < <(compgen -W \"$options\" -- \"$word\")\n"
-         "  elif ((COMP_CWORD == 1)); then\n    mapfile -t COMPREPLY < <(compgen -W '" +
+         "  elif ((COMP_CWORD == at)); then\n    mapfile -t COMPREPLY < <(compgen -W '" +
          Joined(first, " ") +
          "' -- \"$word\")\n  elif [[ $topics ]]; then\n"
          "    mapfile -t COMPREPLY < <(compgen -W \"$topics\" -- \"$word\")\n  fi\n}\ncomplete -o "
@@ -155,6 +179,13 @@ std::string ZshEscaped(const std::string& text) {
   for (const char c : text)
     out += c == '[' || c == ']' || c == '\\' ? std::string("\\") + c : std::string(1, c);
   return out;
+}
+
+/// A file follows these words.
+std::string ZshBeginning(const std::string& words) {
+  std::string escaped;  // a colon ends a part of a specification
+  for (const char c : words) escaped += c == ':' ? "\\:" : std::string(1, c);
+  return "{ if compset -P \"*\\:\"; then _files; else compadd -S \"\" - " + escaped + "; fi }";
 }
 
 std::string ZshArguments(const CLI::App& app, const std::string& indent) {
@@ -171,6 +202,7 @@ std::string ZshArguments(const CLI::App& app, const std::string& indent) {
         spec += "::value:(" + word.choices + ")";
       } else if (!word.value.empty()) {
         spec += ":value:" + (word.list               ? "_sequence compadd - " + word.choices
+                             : word.begins           ? ZshBeginning(word.choices)
                              : !word.choices.empty() ? "(" + word.choices + ")"
                              : IsFolder(word.value)  ? "_files -/"
                              : word.value == "FILE"  ? "_files"
@@ -196,9 +228,10 @@ std::string Zsh(const CLI::App& app) {
   for (const CLI::App* command : commands) {
     text += "    " + Quoted(command->get_name() + ":" + command->get_description()) + "\n";
   }
-  text +=
-      "  )\n  if ((CURRENT == 2)) && [[ $words[2] != -* ]]; then\n"
-      "    _describe command commands\n    _files -/\n    return\n  fi\n  case $words[2] in\n";
+  text += "  )\n  while ((CURRENT > 2)) && [[ $words[2] == (" + Joined(CommonFlags(commands), "|") +
+          ") ]]; do\n    words[2]=()\n    ((CURRENT--))\n  done\n"
+          "  if ((CURRENT == 2)) && [[ $words[2] != -* ]]; then\n"
+          "    _describe command commands\n    _files -/\n    return\n  fi\n  case $words[2] in\n";
   for (auto command = commands.begin() + 1; command != commands.end(); ++command) {
     text += "    " + (*command)->get_name() + ")\n      shift words\n      ((CURRENT--))\n" +
             ZshArguments(**command, "      ") + "      ;;\n";
@@ -220,7 +253,10 @@ std::string FishOptions(const CLI::App& app, const std::string& begin) {
       std::replace(words.begin(), words.end(), ' ', ',');
       text += " -x -a '(__fish_complete_list , \"string split , " + words + "\")'";
     } else if (!word.choices.empty()) {
-      text += (word.optional ? " -f -a " : " -x -a ") + Quoted(word.choices);
+      text += (word.optional ? " -f -a "
+               : word.begins ? " -r -F -a "
+                             : " -x -a ") +
+              Quoted(word.choices);
     } else if (IsFolder(word.value)) {
       text += " -x -a '(__fish_complete_directories)'";
     } else if (!word.value.empty()) {

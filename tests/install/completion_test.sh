@@ -14,7 +14,7 @@ complete_with() {  # words of a command line; the last is completed
   echo " ${COMPREPLY[*]} "
 }
 names() {  # --help on stdin
-  sed -n 's/^ *\(-[a-z-][^ {]*\).*/\1/p' | tr ',' '\n' | sort -u
+  sed -n 's/^ *\(-[a-z-][^ [{]*\).*/\1/p' | tr ',' '\n' | sort -u
 }
 for program in crgen crrestore; do
   binary=${!program}
@@ -54,6 +54,11 @@ done
 [[ $(complete_with crgen dump/ --namespaces =) == " caller " ]] || fail "no values behind = alone"
 [[ $(complete_with crrestore --manage-cgroups = s) == " soft strict " ]] || fail "no values of what may have one"
 [[ $(complete_with crrestore --manage-cgroups s) != *soft* ]] || fail "values of what has one only behind ="
+[[ $(complete_with crrestore --empty-ns "") == " net " ]] || fail "no kind of --empty-ns"
+[[ $(complete_with crrestore --join-ns "") == " net: ipc: uts: " ]] || fail "no kinds of --join-ns"
+[[ $(complete_with crgen -v sh) == " show " ]] || fail "no command behind -v"
+[[ $(complete_with crgen -v --quiet why --host) == " --host-facts " ]] || fail "behind -v another command's options"
+[[ $(complete_with crgen -v) == *" -v "* ]] || fail "-v itself is not completed"
 [[ $(complete_with crgen dump/ --without l) == " labels locks " ]] || fail "kinds of --without are not completed"
 [[ $(complete_with crgen dump/ --without = locks,q) == " locks,queues " ]] || fail "nor is the second of them"
 [[ $(complete_with crgen tree --syscalls fork,set) == " fork,setsid fork,setpgid " ]] || fail "no system calls"
@@ -74,6 +79,12 @@ if command -v fish > /dev/null; then
   [[ $answer == --pidfile* ]] || fail "fish completes --pidf to \"$answer\""
   answer=$(fish -c "source $work/crrestore.fish; complete -C 'crrestore --manage-cgroups=st'")
   [[ $answer == --manage-cgroups=strict* ]] || fail "fish completes a mode of cgroups to \"$answer\""
+  answer=$(fish -c "source $work/crrestore.fish; complete -C 'crrestore --join-ns ip'")
+  [[ $answer == ipc:* ]] || fail "fish completes a kind of --join-ns to \"$answer\""
+  answer=$(fish -c "source $work/crrestore.fish; cd $work; complete -C 'crrestore --join-ns net:poli'")
+  [[ $answer == net:policy.json* ]] || fail "fish completes a path of --join-ns to \"$answer\""
+  answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen -v memo'")
+  [[ $answer == memory* ]] || fail "fish completes a command behind -v to \"$answer\""
   answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen dump/ --without locks,qu'")
   [[ $answer == locks,queues* ]] || fail "fish completes a second kind to \"$answer\""
   answer=$(fish -c "source $work/crgen.fish; complete -C 'crgen show sig'")
