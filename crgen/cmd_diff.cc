@@ -206,7 +206,8 @@ std::function<ExitCode()> AddDiff(CLI::App& app) {
   auto* meaning = app.add_flag("--same-meaning", arguments->same_meaning,
                                "Object numbers may be others, clocks and timers may have gone on");
   app.add_option("--tolerance", arguments->tolerance, "With it: for so many seconds (default: 60)")
-      ->check(CLI::NonNegativeNumber)
+      ->type_name("SECONDS")
+      ->check(CLI::NonNegativeNumber.description(""))
       ->needs(meaning);
   app.add_option("--images", arguments->images,
                  "The dump that a plan is of, for the content of its pages; again for B's")

@@ -204,10 +204,11 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
   app.add_option(
          "--threads", arguments->threads,
-         "How many threads read images and write text; with 1 nothing runs beside anything else")
+         "How many threads read images and write text, 1 to 1024; with 1 nothing runs beside "
+         "anything else")
       ->capture_default_str()
       ->type_name("N")
-      ->check(CLI::Range(1, 1024));
+      ->check(CLI::Range(1, 1024).description(""));
   app.footer("Kinds for --without, e.g. --without=locks,cgroups:\n" + LossHelp() +
              "\nExamples:\n"
              "  crgen generate dump/ > plan.json\n"

@@ -72,6 +72,7 @@ std::function<ExitCode()> AddNeeds(CLI::App& app) {
       ->type_name("DIR");
   app.add_flag("--partial", arguments->partial, "Of a plan that `crgen --partial` prints");
   app.add_option("--namespaces", arguments->namespaces, "\"caller\": as of `crgen generate`")
+      ->type_name("WHOSE")
       ->check(CLI::IsMember({"caller"}));
   app.add_flag("--json", arguments->json, "For machines");
   app.footer(

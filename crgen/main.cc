@@ -108,6 +108,7 @@ std::vector<std::string> Arguments(int argc, char** argv) {
 
 ExitCode Run(int argc, char** argv) {
   CLI::App app("Derives from a CRIU dump the program that restores it", "crgen");
+  app.formatter(crgen::HelpFormat());
   app.set_version_flag("--version", "crgen " CRGEN_VERSION);
   app.require_subcommand(1);
   app.footer(crgen::HelpFooter(kText));

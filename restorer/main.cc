@@ -373,6 +373,7 @@ int Main(int argc, char** argv) {
   CLI::App app("Executes a restore program: brings the processes of a dump back to life",
                "crrestore");
   Arguments arguments;
+  app.formatter(HelpFormat());
   app.set_version_flag("--version", "crrestore " CRGEN_VERSION);
   AddOptions(app, &arguments);
   TakeOneValueEach(app);

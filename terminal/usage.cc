@@ -78,7 +78,40 @@ std::string SuggestedValue(std::string_view said) {
   return Suggestion(said.substr(begin + 2, between - begin - 2), values);
 }
 
+/// Where CLI11 shows what its parser knows, this shows what is typed.
+class OptionFormatter : public CLI::Formatter {
+ public:
+  std::string make_option_name(const CLI::Option* option, bool is_positional) const override {
+    if (is_positional) return option->get_name(true);
+    std::string names;
+    const auto add = [&](const std::string& name) { names += (names.empty() ? "" : ",") + name; };
+    for (const std::string& name : option->get_snames()) add("-" + name);
+    for (const std::string& name : option->get_lnames()) add("--" + name);
+    return names;
+  }
+  std::string make_option_opts(const CLI::Option* option) const override {
+    // Its name is what it is, and the line of the usage says whether it is needed.
+    if (option->get_positional()) return option->get_items_expected_max() > 1 ? " ..." : "";
+    const std::string value = OptionalValue(*option);
+    if (!value.empty()) return "[=" + value + "]";
+    std::string text = CLI::Formatter::make_option_opts(option);
+    // Beginnings of values are for shells.
+    const std::size_t begin = text.find(":{"), end = text.find(":}");
+    if (begin != text.npos && end != text.npos) text.erase(begin, end + 2 - begin);
+    return text;
+  }
+};
+
 }  // namespace
+
+std::shared_ptr<CLI::FormatterBase> HelpFormat() { return std::make_shared<OptionFormatter>(); }
+
+std::string OptionalValue(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const std::size_t choices = type.find(":{");
+  return option.get_items_expected_max() == 0 && choices != type.npos ? type.substr(0, choices)
+                                                                      : "";
+}
 
 void TakeOneValueEach(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
@@ -115,16 +148,23 @@ std::vector<std::string> UsageErrors(const CLI::App& parser, const std::string& 
     const std::string value = SuggestedValue(error.what());
     return {error.what() + (value.empty() ? help : value)};
   }
-  std::vector<std::string> names = others, lines;
+  // Without the dashes: these are in all of them, and make no name near to another.
+  const auto bare = [](std::string_view name) {
+    return std::string(name.substr(std::min(name.find_first_not_of('-'), name.size())));
+  };
+  std::vector<std::string> names, lines;
+  std::ranges::transform(others, std::back_inserter(names), bare);
   for (const CLI::Option* option : parser.get_options()) {
-    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    const auto& more = option->get_lnames();
+    names.insert(names.end(), more.begin(), more.end());
   }
   for (std::size_t i = 0; i < unknown.size(); ++i) {
     const std::string& word = unknown[i];
     // It may be the value of the option before.
     if (i > 0 && !word.starts_with('-') && unknown[i - 1].starts_with('-')) continue;
     const std::string name = word.substr(0, word.find('='));
-    const std::string suggestion = Suggestion(name, names);
+    const std::string near = Nearest(bare(name), names);
+    const std::string suggestion = near.empty() ? "" : "; did you mean --" + near + "?";
     lines.push_back(!word.starts_with('-')
                         ? word + ": one argument too many" + help
                         : name + ": no such option" + (suggestion.empty() ? help : suggestion));

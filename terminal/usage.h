@@ -4,11 +4,18 @@
 
 #include <CLI/CLI.hpp>
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace crgen {
+
+/// What --help says of options, and what they take. For an application before it gets subcommands.
+std::shared_ptr<CLI::FormatterBase> HelpFormat();
+
+/// What a flag may have behind "=": "MODE"; empty: nothing.
+std::string OptionalValue(const CLI::Option& option);
 
 /// Each option of `app` takes one value each time that it is given: what follows is another
 /// argument.

@@ -33,6 +33,9 @@ TEST_F(CliTest, SaysWhatAMistypedNameMayMean) {
        "is\n"},
       {"plann dump", "crgen: error: plann: neither a subcommand nor a file; did you mean plan?\n"},
       {"validate --jsno x", "crgen: error: --jsno: no such option; did you mean --json?\n"},
+      {"dump --foo", "crgen: error: --foo: no such option; `crgen --help` says what there is\n"},
+      {"schema --man --policy",
+       "crgen: error: --man and --policy exclude each other: each is a page\n"},
       {"dump --wthout=locks", "crgen: error: --wthout: no such option; did you mean --without?\n"},
       {"why --quite-other x",
        "crgen: error: --quite-other: no such option; `crgen why --help` says what there is\n"},
@@ -219,6 +222,19 @@ TEST_F(CliTest, NamesWhatComesFromOutside) {
   EXPECT_NE(run.out.find("\"external\": \"" + key + "\"}"), std::string::npos);
   EXPECT_NE(run.err.find("crrestore wants --inherit-fd fd[N]:" + key), std::string::npos)
       << run.err;
+}
+
+/// CLI11 has a type, and what a flag sets, in the place of what is typed.
+TEST_F(CliTest, HelpShowsWhatIsTyped) {
+  const std::string help = Crgen("generate --help").out;
+  for (const char* line : {"\nUsage: crgen generate [OPTIONS] DUMP\n", "\n  DUMP           ",
+                           "\n  -o,--output FILE   ", "\n  --threads N="}) {
+    EXPECT_NE(help.find(line), std::string::npos) << line << "\n" << help;
+  }
+  for (const char* unwanted : {"DUMP DUMP", "REQUIRED", "INT in"}) {
+    EXPECT_EQ(help.find(unwanted), std::string::npos) << help;
+  }
+  EXPECT_NE(Crgen("core --help").out.find("--pid INT REQUIRED"), std::string::npos);
 }
 
 TEST_F(CliTest, LeavesOutWhatIsNamed) {

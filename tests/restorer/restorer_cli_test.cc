@@ -221,6 +221,7 @@ TEST_F(RestorerCliTest, BeginsEveryErrorAlike) {
   const std::pair<const char*, std::string> lines[] = {
       {"", "PLAN is required" + help},
       {"--preflihgt plan", "--preflihgt: no such option; did you mean --preflight?\n"},
+      {"--foo plan", "--foo: no such option" + help},  // of five letters with the dashes
       {"--quite-other plan", "--quite-other: no such option" + help},
       {"plan other", "other: one argument too many" + help},
       {"--root", "--root: 1 required DIR missing" + help},
@@ -230,7 +231,12 @@ TEST_F(RestorerCliTest, BeginsEveryErrorAlike) {
     EXPECT_EQ(run.code, 2) << arguments;
     EXPECT_EQ(run.text, "crrestore: error: " + line) << arguments;
   }
-  EXPECT_EQ(Crrestore("--help").code, 0);
+  const Ran page = WithOutput("--help");
+  EXPECT_EQ(page.code, 0);
+  for (const char* words : {"--manage-cgroups[=MODE]", "--no-redraw  ", "--no-timens  ",
+                            "--empty-ns KIND:{net}", "--join-ns NAMESPACE ...", "\n  PLAN    "}) {
+    EXPECT_NE(page.text.find(words), std::string::npos) << words << page.text;
+  }
   EXPECT_EQ(Crrestore("--version").code, 0);
 }
 
