@@ -25,9 +25,13 @@ constexpr std::string_view kExample =
 
 class ManualReference final : public ReferenceWriter {
  public:
-  void Section(std::string_view title) override { text_ += ".SS \"" + RoffText(title) + "\"\n"; }
+  void Section(std::string_view title) override {
+    text_ += ".SS \"" + RoffText(title) + "\"\n";
+    section_ = text_.size();
+  }
   void Subsection(std::string_view title) override {
-    text_ += ".PP\n\\fI" + RoffText(title) + "\\fR\n";
+    if (text_.size() != section_) text_ += ".PP\n";
+    text_ += "\\fI" + RoffText(title) + "\\fR\n";
   }
   void Text(std::string_view text) override { text_ += RoffText(text) + "\n"; }
   void Fields(const std::vector<FieldRow>& rows) override {
@@ -40,6 +44,7 @@ class ManualReference final : public ReferenceWriter {
 
  private:
   std::string text_;
+  std::size_t section_ = 0;  ///< where the text of the last one begins, which is a paragraph
 };
 
 }  // namespace
@@ -47,9 +52,8 @@ class ManualReference final : public ReferenceWriter {
 std::string ProgramManual() {
   ManualReference reference;
   WriteReference(reference);
-  return ".\\\" Generated from the tables of the language.\n"
-         ".TH RESTORE\\-PROGRAM 5 \"\" \"crgen " CRGEN_VERSION
-         "\" \"File Formats\"\n"
+  return ".\\\" Generated from the tables of the language.\n" +
+         RoffTitle("RESTORE-PROGRAM", 5, "crgen " CRGEN_VERSION, "File Formats") +
          ".SH NAME\nrestore\\-program \\- commands that rebuild a checkpointed process tree\n"
          ".SH DESCRIPTION\n" +
          RoffText(kDescription) + "\n.PP\n" + RoffText(kValues) + "\n.SH COMMANDS\n" +

@@ -32,12 +32,7 @@ Static libraries and headers of crgen: reading the images of a dump into a
 model, generating the restore program, checking and writing it.")
 
 # What Debian wants in every package.
-file(READ ${PROJECT_SOURCE_DIR}/CHANGELOG.md changelog)
-string(REGEX MATCH "\n## ${PROJECT_VERSION} - ([0-9-]+)" found "${changelog}")
-if(NOT found)
-  message(FATAL_ERROR "CHANGELOG.md lacks \"## ${PROJECT_VERSION} - YYYY-MM-DD\"")
-endif()
-execute_process(COMMAND date -u -R -d ${CMAKE_MATCH_1} OUTPUT_VARIABLE date COMMAND_ERROR_IS_FATAL ANY
+execute_process(COMMAND date -u -R -d ${CRGEN_DATE} OUTPUT_VARIABLE date COMMAND_ERROR_IS_FATAL ANY
   OUTPUT_STRIP_TRAILING_WHITESPACE)
 configure_file(copyright copyright COPYONLY)
 foreach(component programs development)

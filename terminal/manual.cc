@@ -3,6 +3,7 @@
 
 #include "terminal/command_line.h"
 #include "terminal/roff.h"
+#include "terminal/usage.h"
 
 namespace crgen {
 namespace {
@@ -25,6 +26,8 @@ std::string OptionItem(const CLI::Option& option) {
   if (option.nonpositional() && option.get_items_expected_max() > 0) {
     const std::string type = option.get_type_name();
     names += " \\fI" + RoffText(type.substr(0, type.find(":{"))) + "\\fR";
+  } else if (const std::string value = OptionalValue(option); !value.empty()) {
+    names += "[=\\fI" + RoffText(value) + "\\fR]";
   }
   return ".TP\n" + names + "\n" + RoffText(option.get_description()) + "\n";
 }
@@ -71,6 +74,12 @@ std::string ExitStatus(const ProgramText& text) {
 }
 
 }  // namespace
+
+std::string RoffTitle(std::string_view title, int section, std::string_view program,
+                      std::string_view manual) {
+  return ".TH " + RoffText(title) + " " + std::to_string(section) + " \"" CRGEN_DATE "\" \"" +
+         RoffText(program) + "\" \"" + RoffText(manual) + "\"\n";
+}
 
 std::string RoffText(std::string_view text) {
   std::string out;
@@ -121,9 +130,9 @@ std::string HelpFooter(const ProgramText& text) {
 
 std::string ManualPage(const CLI::App& app, const ProgramText& text) {
   const std::vector<const CLI::App*> commands = app.get_subcommands({});
-  std::string page = ".\\\" Generated from the table of options.\n.TH " + Upper(app.get_name()) +
-                     " 1 \"\" \"" + RoffText(app.version()) + "\" \"User Commands\"\n" + Name(app) +
-                     ".SH SYNOPSIS\n";
+  std::string page = ".\\\" Generated from the table of options.\n" +
+                     RoffTitle(Upper(app.get_name()), 1, app.version(), "User Commands") +
+                     Name(app) + ".SH SYNOPSIS\n";
   if (commands.empty()) page += Synopsis(app, app.get_name());
   for (const CLI::App* command : commands) {
     page += (command == commands[0] ? "" : ".br\n") +

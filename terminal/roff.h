@@ -7,6 +7,11 @@
 
 namespace crgen {
 
+/// The first line of a manual page: `title` is in capitals, `program` its name and version,
+/// `manual` what the page is of. The date is that of the version.
+std::string RoffTitle(std::string_view title, int section, std::string_view program,
+                      std::string_view manual);
+
 /// `text` as roff would print it: what is special to it is escaped. Backticks become bold.
 std::string RoffText(std::string_view text);
 

@@ -17,16 +17,22 @@ render() {
 "$crgen" schema --man > "$work/restore-program.5"
 for page in crgen.1 crrestore.1 restore-program.5; do render "$work/$page"; done
 
+# Dates are those of the version; mandoc(1) complains where there is none.
+for page in crgen.1 crrestore.1 restore-program.5; do
+  grep -q '^\.TH [^ ]* [15] "20[0-9][0-9]-[0-1][0-9]-[0-3][0-9]" "' "$work/$page" || { echo "no date in $page"; exit 1; }
+  if command -v mandoc > /dev/null; then mandoc -T lint -W warning "$work/$page" || exit 1; fi
+done
+
 # What may be left away stands in brackets.
 for line in 'crgen show \[OPTION\]... \[WHAT...\] DUMP' 'crgen diff \[OPTION\]... A B' 'crgen host-facts \[OPTION\]... \[DUMP|PLAN\]'; do
   grep -q "^ *$line\$" "$work/crgen.1.txt" || { echo "no line $line"; exit 1; }
 done
 
 names() {  # page, --help: names of options
-  options=$(sed -n 's/^ *\(-[a-z-][^ {]*\).*/\1/p' "$2" | tr ',' '\n' | sort -u)
+  options=$(sed -n 's/^ *\(-[a-z-][^ [{]*\).*/\1/p' "$2" | tr ',' '\n' | sort -u)
   [ -n "$options" ] || { echo "no options in $2"; exit 1; }
   for option in $options; do
-    grep -q -- "^ *\(-[a-z], \)\?$option\( \|\$\)\|^ *$option," "$1" ||
+    grep -q -- "^ *\(-[a-z], \)\?$option\( \|\[\|\$\)\|^ *$option," "$1" ||
       { echo "$1 lacks $option"; exit 1; }
   done
 }
