@@ -126,7 +126,7 @@ void Loader::ReadAhead(unsigned threads) {
       if (tid != node.pid) add("CORE", tid);
     }
   }
-  images.ReadAhead(std::move(order), threads);
+  images.ReadAhead(order, threads);
 }
 
 void Loader::LoadProcesses(const LoadProgress& progress) {

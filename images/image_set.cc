@@ -61,7 +61,7 @@ Result ImageSet::Open(const ImageKind& kind, std::uint64_t number, ImageReader* 
   return reader->ReadMagic(kind, diag);
 }
 
-void ImageSet::ReadAhead(std::vector<Image*> order, unsigned threads) {
+void ImageSet::ReadAhead(const std::vector<Image*>& order, unsigned threads) {
   std::vector<const std::string*> names;
   for (Image* image : order) {
     image->ahead = static_cast<std::int32_t>(names.size());

@@ -92,7 +92,7 @@ class ImageSet {
   }
 
   /// From now on `threads` threads read `order` before Open() asks for them.
-  void ReadAhead(std::vector<Image*> order, unsigned threads);
+  void ReadAhead(const std::vector<Image*>& order, unsigned threads);
   void StopReadingAhead() { ahead_.reset(); }
 
   /// nullptr: there is no such image.
