@@ -111,6 +111,9 @@ class StateWriter {
     if (kernel_.new_pid_namespace && &task == &kernel_.tasks[kernel_.root()]) {
       namespaces.bits |= CLONE_NEWPID;
     }
+    if (kernel_.pid_namespace && &task == &kernel_.tasks[kernel_.root()]) {
+      out_ += " in pid namespace " + Printable(kernel_.pid_namespace->external.bytes);
+    }
     if (namespaces.bits != 0) out_ += " namespaces " + ValueText(namespaces);
     out_ += '\n';
   }

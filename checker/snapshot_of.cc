@@ -23,6 +23,7 @@ class SnapshotMaker {
   Snapshot Make() {
     snapshot_.page_images = kernel_.images;
     snapshot_.new_pid_namespace = kernel_.new_pid_namespace;
+    snapshot_.pid_namespace = kernel_.pid_namespace;
     snapshot_.user_namespace = kernel_.user_namespace;
     for (const auto& [key, directory] : kernel_.cgroup_directories)
       snapshot_.cgroup_directories.push_back(directory);

@@ -117,6 +117,16 @@ void AddMounts(const Attributes& root, std::vector<Need>* needs) {
   }
 }
 
+void AddPidNamespace(const Snapshot& snapshot, std::vector<Need>* needs) {
+  if (!snapshot.pid_namespace) return;
+  const std::string& key = snapshot.pid_namespace->external.bytes;
+  needs->push_back({std::string(External::kPidNamespace),
+                    key,
+                    "the pid namespace",
+                    {"--external", "pid[PATH]:" + key},
+                    {{"--inherit-fd", "fd[N]:" + key}, {"--join-ns", "pid:PATH"}, {"--pidns"}}});
+}
+
 void AddNetwork(const Snapshot& snapshot, const Attributes& root, std::vector<Need>* needs) {
   if (!root.net) return;
   if (root.net->external) {
@@ -221,6 +231,7 @@ constexpr KindText kKinds[] = {
     {Need::kConnections, "files.img",
      "crrestore wants --tcp-established to go on with them, or --tcp-close to close them"},
     {External::kRoot, "mounts", ""},
+    {External::kPidNamespace, "pid_namespace", ""},
     {External::kNetwork, "net", ""},
     {External::kDevice, "net", ""},
     {External::kDescriptor, "files.img", ""},
@@ -237,6 +248,10 @@ std::string WarningText(const Need& need, std::size_t count, std::size_t mounts)
     return "the tree has a mount namespace of its own: crrestore wants --root DIR" +
            (mounts == 0 ? ""
                         : " and --external mnt[KEY]:PATH for " + Count(mounts, "mount") + list);
+  }
+  if (need.kind == External::kPidNamespace) {
+    return "the pid namespace comes from outside: crrestore wants --inherit-fd fd[N]:" + need.key +
+           ", --join-ns pid:PATH, or --pidns for a new one";
   }
   if (need.kind == External::kNetwork) {
     return "the network namespace comes from outside: crrestore wants --inherit-fd fd[N]:" +
@@ -274,6 +289,7 @@ std::vector<Need> NeedsOf(const Snapshot& snapshot) {
   }
   AddDescriptors(snapshot, &needs);
   AddTerminals(snapshot, &needs);
+  AddPidNamespace(snapshot, &needs);
   if (!snapshot.processes.empty() && snapshot.processes.front().attributes != nullptr) {
     const Attributes& root = *snapshot.processes.front().attributes;
     AddMounts(root, &needs);
@@ -288,7 +304,7 @@ std::vector<Need> NeedsOf(const Snapshot& snapshot) {
 std::vector<External> ExternalsOf(const std::vector<Need>& needs) {
   constexpr std::string_view kSaid[] = {
       External::kSession, External::kDescriptor, External::kTerminal, External::kRoot,
-      External::kMount,   External::kNetwork,    External::kDevice};
+      External::kMount,   External::kNetwork,    External::kDevice,   External::kPidNamespace};
   std::vector<External> externals;
   for (const Need& need : needs) {
     if (std::ranges::find(kSaid, need.kind) == std::end(kSaid)) continue;

@@ -57,6 +57,8 @@ struct External {
   static constexpr std::string_view kMount = "mount";
   /// A network namespace: `what` is its key.
   static constexpr std::string_view kNetwork = "network";
+  /// A pid namespace: `what` is its key.
+  static constexpr std::string_view kPidNamespace = "pid_namespace";
   /// A network device, of which a part is in a namespace of the tree: `what` is its key.
   static constexpr std::string_view kDevice = "device";
 
@@ -70,9 +72,10 @@ struct Describe<External> {
       Required(
           "kind", &External::kind,
           "`session`, `terminal`: a restorer wants to be told to; `descriptor`: it is handed over; "
-          "`root`, `mount`, `network`, `device`: of namespaces"),
+          "`root`, `mount`, `network`, `device`, `pid_namespace`: of namespaces"),
       Required("what", &External::what,
-               "for people; of a `descriptor`, `mount`, `network` or `device` its key")};
+               "for people; of a `descriptor`, `mount`, `network`, `device` or `pid_namespace` its "
+               "key")};
 };
 
 template <>

@@ -35,6 +35,13 @@ struct Fork {
   CloneFlags flags;
   IdMap uid_map = {}, gid_map = {};
   std::shared_ptr<const About> about = nullptr;
+  std::optional<PidNamespace> pid_namespace = {};
+};
+template <>
+struct Describe<PidNamespace> {
+  static constexpr auto kFields = std::tuple{Required(
+      "external", &PidNamespace::external,
+      "the key by which the caller of a restore hands it over: pid_namespaces(7), setns(2)")};
 };
 template <>
 struct Describe<IdRange> {
@@ -53,6 +60,9 @@ struct Describe<Fork> {
                "with CLONE_NEWUSER: written by the restorer, from outside, before the child does "
                "anything"),
       Optional("gid_map", &Fork::gid_map, "likewise"),
+      Optional("pid_namespace", &Fork::pid_namespace,
+               "of the root: it is born in that pid namespace, which has an init already, and all "
+               "numbers are those of that namespace"),
       Optional("about", &Fork::about, "of the root: what the program says of itself")};
   static constexpr Together kTogether = {"uid_map", "gid_map"};
 };

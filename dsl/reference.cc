@@ -133,6 +133,7 @@ void Parts(Function&& each) {
   each.template operator()<VdsoSymbol>("`symbols`");
   each.template operator()<ExitStatus>("`status`");
   each.template operator()<IdRange>("a range of `uid_map` and `gid_map`");
+  each.template operator()<PidNamespace>("`pid_namespace`");
   each.template operator()<ShmemView>("`shmem`");
   each.template operator()<ImageSpan>("`source`");
   each.template operator()<PeerEnd>("`peer`");

@@ -133,6 +133,7 @@ Result Generation::EmitFork(const TreeOp& op, NodeIndex executor, NodeIndex chil
   Fork fork = std::get<Fork>(TreeCommand(op).body);
   if (executor < 0) {
     if (snapshot_.new_pid_namespace) fork.flags.bits |= CLONE_NEWPID;
+    fork.pid_namespace = snapshot_.pid_namespace;
     if (snapshot_.user_namespace) {
       fork.flags.bits |= CLONE_NEWUSER;
       fork.uid_map = snapshot_.user_namespace->uid_map;

@@ -44,7 +44,7 @@ constexpr ImageKind kKinds[] = {
     {"CPUINFO", "cpuinfo.img", 0x61404013, "cpuinfo_entry", "", kNone, kPlanned, "`about.cpu`: features that bring instructions"},
     {"UTSNS", "utsns-#.img", 0x54473203, "utsns_entry", "", kNone, kPlanned, "SET_ATTR uts"},
     {"TIMENS", "timens-#.img", 0x43114433, "timens_entry", "", kNone, kPlanned, "SET_ATTR time: the clocks at the dump, those of the host (timens-0) or of the tree's own time namespace"},
-    {"PIDNS", "pidns-#.img", 0x61157326, "pidns_entry", "", kNone, kUnsupported, "the pid namespace from outside that the tree is in (criu dump --external pid[]): no command enters one"},
+    {"PIDNS", "pidns-#.img", 0x61157326, "pidns_entry", "", kNone, kPlanned, "FORK of the root: `pid_namespace`, one from outside that the tree is in (criu dump --external pid[])"},
     {"USERNS", "userns-#.img", 0x55474906, "userns_entry", "", kNone, kPlanned, "FORK of the root: `uid_map`, `gid_map`"},
     {"MNTS", "mountpoints-#.img", 0x55563928, "mnt_entry", "mnt_entry", kNone, kPlanned, "SET_ATTR mounts, of all mount namespaces that a process is in; what cannot be mounted anew is refused by name"},
     {"IPC_VAR", "ipcns-var-#.img", 0x53115007, "ipc_var_entry", "", kNone, kPlanned, "SET_ATTR ipc"},

@@ -25,6 +25,12 @@ struct UtsNamespace {
   friend bool operator==(const UtsNamespace&, const UtsNamespace&) = default;
 };
 
+/// pidns_entry: one that the caller of a restore has, by its key.
+struct PidNamespace {
+  Text external;
+  friend bool operator==(const PidNamespace&, const PidNamespace&) = default;
+};
+
 /// ipc_var_entry: sysctls of proc(5), each by its name there.
 struct IpcSysctls {
   std::uint32_t sem_msl = 0, sem_mns = 0, sem_opm = 0, sem_mni = 0;  ///< kernel.sem

@@ -14,6 +14,7 @@
 #include "model/ids.h"
 #include "model/image_bytes.h"
 #include "model/memory.h"
+#include "model/namespaces.h"
 #include "model/network_lock.h"
 #include "model/tree.h"
 #include "model/user_namespace.h"
@@ -108,6 +109,7 @@ struct Snapshot {
   std::vector<Shmem> shmems;
   std::vector<std::string> page_images;         ///< names relative to the dump
   bool new_pid_namespace = false;               ///< the root is born with CLONE_NEWPID
+  std::optional<PidNamespace> pid_namespace;    ///< or in this one, which has an init already
   std::optional<UserNamespace> user_namespace;  ///< likewise with CLONE_NEWUSER
   /// Of all processes' and threads' `cgroup`, parents first, each once.
   std::vector<CgroupDirectory> cgroup_directories;

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "model/digest.h"
@@ -264,14 +265,25 @@ void Claims::Maps(const UserNamespace& user) {
   }
 }
 
-void Claims::Namespaces(const Attributes& root, bool new_pid, const UserNamespace* user) {
+/// An NS has no `namespace_id` where it is the tree's own of such a kind (contract, 12.6).
+constexpr std::string_view kWithoutId[] = {"user", "pid", "time", "mnt", "cgroup"};
+
+void Claims::Namespaces(const Attributes& root, bool new_pid, const PidNamespace* pid,
+                        const UserNamespace* user) {
   const auto add = [&](std::string_view name, bool own) {
     out_.Add(Kind::kNamespaces, std::string(name) + (own ? ":own" : ":caller"),
              [] { return std::string("the root"); });
+    if (own && std::ranges::find(kWithoutId, name) != std::end(kWithoutId)) {
+      own_namespaces_.emplace(name);
+    }
   };
   add("user", user != nullptr);
   if (user != nullptr) Maps(*user);
-  add("pid", new_pid);
+  if (pid != nullptr) {
+    out_.Add(Kind::kNamespaces, "pid:external", [] { return std::string("the root"); });
+    External("pid_namespace", pid->external.bytes, "the root");
+  }
+  if (pid == nullptr || new_pid) add("pid", new_pid);
   add("uts", root.uts.has_value());
   add("ipc", root.ipc.has_value());
   add("time", root.time.has_value());
@@ -337,6 +349,9 @@ void Claims::CgroupMade(const CgroupDirectory& directory) {
 }
 
 void Claims::Finish() {
+  for (const auto& [type, where] : namespaces_) {
+    if (!own_namespaces_.contains(type)) External("namespace", type, where);
+  }
   for (const auto& executed : executed_) {
     if (!written_.contains(WithoutDots(executed.first))) continue;
     out_.Add(Kind::kCode, {executed.first}, "written", [&] { return executed.second; });

@@ -53,7 +53,8 @@ class Claims {
   }
   void Mapped(Pid pid, const AddressRange& range, const MappedPart& region);
   /// The attributes of the root that are the whole tree's. `user`: null: the caller's.
-  void Namespaces(const Attributes& root, bool new_pid, const UserNamespace* user);
+  void Namespaces(const Attributes& root, bool new_pid, const PidNamespace* pid,
+                  const UserNamespace* user);
   /// Whether the network lock of the dump is in a network namespace that is made, and ends there.
   static bool IsLockedInside(const Attributes& root) {
     return root.net && !root.net->external && !root.net->devices.empty();
@@ -140,8 +141,10 @@ class Claims {
   using RegionKey = std::tuple<const File*, std::uint64_t, std::uint64_t, RegionKind, bool>;
   std::map<RegionKey, std::vector<std::size_t>> of_regions_;
   std::unordered_set<const File*> opened_;
-  std::set<std::string> written_;                ///< without dots
-  std::map<std::string, std::string> executed_;  ///< by whom
+  std::map<std::string, std::string> namespaces_;  ///< of which there are descriptors: the first
+  std::set<std::string> own_namespaces_;           ///< those of the tree's that have no id
+  std::set<std::string> written_;                  ///< without dots
+  std::map<std::string, std::string> executed_;    ///< by whom
   struct SharedCode {
     std::string where;  ///< the first place that may execute it
     bool written = false;

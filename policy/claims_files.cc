@@ -190,7 +190,7 @@ void Claims::Opens(const File& file, const Tty& tty, const std::string& where) {
   if (access != O_RDONLY) Path(tty.path->bytes, "write", where, true);
 }
 void Claims::Opens(const File&, const NamespaceFile& file, const std::string& where) {
-  if (!file.id) External("namespace", NameText(file.type), where);
+  if (!file.id) namespaces_.try_emplace(NameText(file.type), where);
 }
 void Claims::Opens(const File& file, const TunFile& tun, const std::string& where) {
   const std::uint64_t access = file.flags.bits & O_ACCMODE;

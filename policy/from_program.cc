@@ -33,7 +33,8 @@ class ProgramClaims {
     out_.AddMost(Kind::kProcesses, processes_, "the program");
     out_.AddMost(Kind::kThreads, living, "the program");
     out_.AddMost(Kind::kMemory, mapped_, "the program");
-    claims_.Namespaces(root_, new_pid_, user_ ? &*user_ : nullptr);
+    claims_.Namespaces(root_, new_pid_, outer_pid_ ? &*outer_pid_ : nullptr,
+                       user_ ? &*user_ : nullptr);
     const About* about = AboutOf(program);
     if (about != nullptr && about->network_lock && !Claims::IsLockedInside(root_)) {
       claims_.External("network_lock", about->network_lock->table, "the program");
@@ -48,6 +49,7 @@ class ProgramClaims {
     ++processes_;
     if (pid_ == 0 && root_pid_ == 0) root_pid_ = fork.child_pid;
     if (fork.flags.Has(CLONE_NEWPID)) new_pid_ = true;
+    if (fork.pid_namespace) outer_pid_ = fork.pid_namespace;
     if (fork.flags.Has(CLONE_NEWUSER)) user_ = {fork.uid_map, fork.gid_map};
     if (fork.flags.Has(CLONE_NEWUTS)) root_.uts.emplace();
     if (fork.flags.Has(CLONE_NEWIPC)) root_.ipc.emplace();
@@ -115,7 +117,8 @@ class ProgramClaims {
   Pid pid_ = 0, root_pid_ = 0;
   Attributes root_;  ///< what of the whole tree is said
   bool new_pid_ = false;
-  std::optional<UserNamespace> user_;  ///< none: the caller's
+  std::optional<PidNamespace> outer_pid_;  ///< none: the caller's, or a new one
+  std::optional<UserNamespace> user_;      ///< none: the caller's
   std::size_t processes_ = 0;
   std::uint64_t mapped_ = 0;
 };

@@ -200,7 +200,9 @@ class SnapshotClaims {
       claims_.External("network_lock", snapshot_.network_lock->table, "the dump");
     }
     const auto& user = snapshot_.user_namespace;
-    claims_.Namespaces(root, snapshot_.new_pid_namespace, user ? &*user : nullptr);
+    const auto& pid = snapshot_.pid_namespace;
+    claims_.Namespaces(root, snapshot_.new_pid_namespace, pid ? &*pid : nullptr,
+                       user ? &*user : nullptr);
   }
 
   const Snapshot& snapshot_;

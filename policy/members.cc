@@ -94,7 +94,7 @@ constexpr Member kMembers[] = {
      Form::kEntries,
      "what the caller of a restore gives or consents to: `credentials`, `limits` (those of the "
      "restorer), `descriptor`, `terminal`, `session`, `root`, `mount`, `network`, `device`, "
-     "`namespace`, "
+     "`pid_namespace`, `namespace`, "
      "`locks`, `network_lock`, `sysv` (shared memory); and its key, where it has one",
      {"kind", "key"}},
     {"processes", Group::kSize, Form::kMost, "that the tree has, with invented ones"},

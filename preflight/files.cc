@@ -358,7 +358,8 @@ class FileQuestion : public QuestionOn<FileQuestion> {
   bool IsOfAnotherProc(const std::string& path) const {
     if (!context_.own_numbers || context_.options.own_numbers || !root_.IsOwn()) return false;
     const auto owner = ParseProcPath(path);
-    return owner && (context_.pids.contains(owner->pid) || context_.pids.contains(owner->tid));
+    return owner && (context_.outer_pid_namespace || context_.pids.contains(owner->pid) ||
+                     context_.pids.contains(owner->tid));
   }
 
   /// Only the restore can show it: it is there with a process of the plan, or on another /proc.

@@ -59,6 +59,10 @@ class InheritedQuestion : public QuestionOn<InheritedQuestion> {
     });
   }
 
+  void On(const Fork& fork) {  // namespaces.cc
+    if (fork.pid_namespace) known_.insert(fork.pid_namespace->external.bytes);
+  }
+
   void On(const SetAttr& set) {
     if (set.attributes->net && set.attributes->net->external) {
       known_.insert(set.attributes->net->external->bytes);  // namespaces.cc

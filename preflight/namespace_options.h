@@ -18,7 +18,7 @@ struct NamespaceOptions {
   std::string root;                             ///< the root file system of a mount namespace
   std::map<std::string, std::string> mounts;    ///< external mounts: paths, by key
   std::map<std::string, std::string> networks;  ///< external namespaces: paths, by key
-  std::map<std::string, std::string> joined;    ///< paths, by kind: net, ipc, uts
+  std::map<std::string, std::string> joined;    ///< paths, by kind: net, ipc, uts, pid
   bool empty_net = false;  ///< a new network namespace in the place of an external one
   bool lo_up = false;      ///< its loopback device is brought up
   std::map<std::string, OutsideDevice> devices = {};  ///< by key: "veth[eth0]"
@@ -26,12 +26,15 @@ struct NamespaceOptions {
   std::map<std::string, std::string> configured = {};
   bool found_by_dumper =
       false;  ///< mounts that the dumper has found are here where they were there
+  std::map<std::string, std::string> pid_namespaces =
+      {};  ///< external pid namespaces: paths, by key
 };
 
 /// Where HostFiles has what the caller has named.
 inline std::string RootPlace() { return "root"; }
 inline std::string MountPlace(const std::string& key) { return "mnt[" + key + "]"; }
 inline std::string NetworkPlace(const std::string& key) { return "net[" + key + "]"; }
+inline std::string PidPlace(const std::string& key) { return "pid[" + key + "]"; }
 inline std::string JoinPlace(const std::string& kind) { return "join " + kind; }
 
 }  // namespace crgen

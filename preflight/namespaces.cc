@@ -3,12 +3,8 @@
 // know.
 #include <fcntl.h>
 #include <linux/capability.h>
-#include <linux/magic.h>
-#include <linux/nsfs.h>
 #include <linux/sched.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,9 +20,10 @@
 #include "model/mount_sharing.h"
 #include "model/printable.h"
 #include "preflight/credentials.h"
-#include "preflight/doing.h"
 #include "preflight/held_mounts.h"
+#include "preflight/held_namespaces.h"
 #include "preflight/outside_devices.h"
+#include "preflight/pid_namespace.h"
 #include "preflight/question.h"
 #include "preflight/root_view.h"
 
@@ -97,6 +94,9 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
   void On(const Fork& fork) {
     if (pid_ == 0 && fork.flags.Has(CLONE_NEWUSER)) CheckUser(fork);
     if (pid_ != 0 && alone_) NeedPidNamespace();
+    if (pid_ != 0) return;
+    if (fork.pid_namespace && !context_.options.own_numbers) Need("a pid namespace from outside");
+    CheckPidNamespace(context_, fork.pid_namespace ? &*fork.pid_namespace : nullptr);
   }
   void On(const CreateThread&) {
     if (alone_) NeedPidNamespace();
@@ -125,8 +125,9 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
   void Finish() override {
     const NamespaceOptions& options = context_.options.namespaces;
     for (const auto& [kind, path] : options.joined) {
+      if (kind == "pid") continue;
       Need("--join-ns");
-      HoldNamespace("--join-ns " + kind, path, kind, JoinPlace(kind));
+      (void)HoldNamespace(context_, "--join-ns " + kind, path, kind, JoinPlace(kind));
     }
     const bool has_net = net_ || options.joined.contains("net");
     if (options.lo_up && !has_net) {
@@ -213,8 +214,9 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     const std::string& key = net.external->bytes;
     const auto path = options.networks.find(key);
     if (path != options.networks.end()) {
-      return HoldNamespace("--external net[" + path->second + "]", path->second, "net",
-                           NetworkPlace(key));
+      (void)HoldNamespace(context_, "--external net[" + path->second + "]", path->second, "net",
+                          NetworkPlace(key));
+      return;
     }
     const auto handed_over = context_.options.inherited.find(key);
     if (handed_over == context_.options.inherited.end()) {
@@ -223,11 +225,7 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
           "--inherit-fd fd[N]:" + Printable(key) +
               ", --join-ns net:PATH, or --empty-ns net for a new one");
     }
-    struct statfs system = {};
-    const int fd = handed_over->second;
-    if (fstatfs(fd, &system) == 0 && system.f_type == NSFS_MAGIC) return;
-    findings_.Wrong("descriptor " + std::to_string(fd) + ", handed over as " + Printable(key) +
-                    ", is no namespace");
+    (void)CheckNamespace(context_, handed_over->second, key, "net");
   }
 
   void CheckFurtherNets(const std::vector<NetNamespace>& nets) {
@@ -282,28 +280,6 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     if (!device.NeedsOutside()) return;
     device_keys_.insert(device.OutsideKey());
     CheckOutsideDevice(context_, device);
-  }
-
-  /// `kind`: as /proc/PID/ns has it.
-  void HoldNamespace(const std::string& option, const std::string& path, const std::string& kind,
-                     const std::string& place) {
-    const Doing doing("opening it", path);
-    const int fd = OpenPath(AT_FDCWD, path, 0, 0);
-    if (fd < 0) return findings_.Wrong(option + ": " + path + ": " + std::strerror(errno));
-    context_.files.HoldPlace(place, fd);
-    struct statfs system = {};
-    if (fstatfs(fd, &system) != 0 || system.f_type != NSFS_MAGIC) {
-      return findings_.Wrong(option + ": " + path + " is no namespace",
-                             "such a file is /proc/PID/ns/net, or what ip-netns(8) has mounted");
-    }
-    const int readable = Reopen(fd, O_RDONLY);
-    const int is = readable < 0 ? -1 : ioctl(readable, NS_GET_NSTYPE);
-    if (readable >= 0) close(readable);
-    const std::string name =
-        is <= 0 ? kind : ValueName(NamespaceTypeKind::Names(), static_cast<std::uint32_t>(is));
-    if (name == kind) return;
-    findings_.Wrong(option + ": " + path + " is a namespace of the kind " + name,
-                    "such a file is /proc/PID/ns/" + kind);
   }
 
   void CheckMounts(const std::vector<Mount>& mounts) {

@@ -2,13 +2,12 @@
 // Pids: those that the program wants are free, and the system has room for them all.
 #include "preflight/numbers.h"
 
-#include <dirent.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <cctype>
-#include <charconv>
-#include <cstring>
+#include <cstdio>
 #include <fstream>
 #include <sstream>
 #include <type_traits>
@@ -42,18 +41,6 @@ std::string ReadStat(const std::string& folder) {
   if (!(words >> state >> parent >> group >> session)) return "";
   return Printable(line.substr(begin, end + 1 - begin)) + " " + state + " " + parent + " " + group +
          " " + session;
-}
-
-template <typename Function>
-void ForEachNumberIn(const std::string& folder, Function&& function) {
-  DIR* dir = opendir(folder.c_str());
-  if (dir == nullptr) return;
-  while (const dirent* entry = readdir(dir)) {
-    Pid number = 0;
-    const char* end = entry->d_name + std::strlen(entry->d_name);
-    if (std::from_chars(entry->d_name, end, number).ptr == end) function(number);
-  }
-  closedir(dir);
 }
 
 /// All processes, one a line: "PID (NAME) STATE PARENT GROUP SESSION TID…".
@@ -144,11 +131,23 @@ void ForEachForeground(const Body& body, Each&& each) {
   }
 }
 
+/// Since Linux 6.14 kernel.pid_max is one of each pid namespace, which another one does not show.
+bool HasPidMaxOfEach(Host& host) {
+  const auto of_each = host.Number(FactKind::kKernel, "pid_max of each pid namespace", [] {
+    utsname name = {};
+    int major = 0, minor = 0;
+    const bool known = uname(&name) == 0 && std::sscanf(name.release, "%d.%d", &major, &minor) == 2;
+    return known && (major > 6 || (major == 6 && minor >= 14));
+  });
+  return of_each.value_or(0) != 0;
+}
+
 class NumberQuestion : public QuestionOn<NumberQuestion> {
  public:
   explicit NumberQuestion(Context& context)
       : QuestionOn(context), pid_max_(host_.NumberIn(kPidMax, kNoNumber)) {
     foreign_proc_ = ForeignProcOf(host_);
+    if (context.own_numbers && HasPidMaxOfEach(host_)) pid_max_ = kNoNumber;
     if (context.own_numbers || !foreign_proc_.empty()) return;
     std::unordered_set<Pid> numbers = context.pids;
     for (const Command& command : context.program) {
@@ -215,7 +214,7 @@ class NumberQuestion : public QuestionOn<NumberQuestion> {
     findings_.Wrong(TakenText(number, occupant->second), kPidnsHelps);
   }
 
-  std::int64_t pid_max_;
+  std::int64_t pid_max_;  ///< kNoNumber: nobody knows
   std::unordered_map<Pid, Occupant> occupants_;
   std::string foreign_proc_;
   std::int64_t living_ = 0, most_ = 0;
@@ -229,9 +228,8 @@ std::string NumberIsTaken(pid_t number) {
   return occupant == occupants.end() ? "" : TakenText(number, occupant->second);
 }
 
-/// proc(5), NSpid: the numbers from the pid namespace of this /proc inwards. pid_namespaces(7):
-/// that of the next child is another one behind unshare(2), and nothing until it has an init.
-std::string ForeignProc() {
+/// proc(5), NSpid: those of this process, from the pid namespace of this /proc inwards.
+static std::vector<Pid> OwnNumbers() {
   std::ifstream status("/proc/self/status");
   std::vector<Pid> numbers;
   for (std::string line; std::getline(status, line);) {
@@ -240,6 +238,15 @@ std::string ForeignProc() {
     if (!(words >> label) || label != "NSpid:") continue;
     for (Pid number = 0; words >> number;) numbers.push_back(number);
   }
+  return numbers;
+}
+
+bool IsOwnProc() { return OwnNumbers() == std::vector<Pid>{getpid()}; }
+
+/// pid_namespaces(7): that of the next child is another one behind unshare(2), and nothing until it
+/// has an init.
+std::string ForeignProc() {
+  const std::vector<Pid> numbers = OwnNumbers();
   if (numbers != std::vector<Pid>{getpid()}) {
     return "/proc is not that of this pid namespace: process " + std::to_string(getpid()) +
            ", which this is, is not there" +
@@ -260,6 +267,7 @@ std::unique_ptr<Question> AskForNumbers(Context& context) {
 void AskForAllNumbers(Host& host) {
   (void)ForeignProcOf(host);
   (void)Processes(host);
+  (void)HasPidMaxOfEach(host);
   (void)host.File(kPidMax);
   (void)host.File(kThreadsMax);
   for (const std::string& group : OwnCgroups(host)) {

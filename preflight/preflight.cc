@@ -55,7 +55,8 @@ Context MakeContext(const Program& program, const PreflightOptions& options, Hos
   for (const Command& command : program) {
     if (const auto* fork = std::get_if<Fork>(&command.body)) {
       context.pids.insert(fork->child_pid);
-      if (fork->flags.Has(CLONE_NEWPID)) context.own_numbers = true;
+      context.outer_pid_namespace = context.outer_pid_namespace || fork->pid_namespace;
+      if (fork->flags.Has(CLONE_NEWPID) || fork->pid_namespace) context.own_numbers = true;
       if (command.pid == 0 && fork->flags.Has(CLONE_NEWUSER)) {
         context.user = UserNamespace{fork->uid_map, fork->gid_map};
       }

@@ -55,7 +55,8 @@ struct Context {
   Findings& findings;
   Host& host;                         ///< who is asked
   std::unordered_set<Pid> pids = {};  ///< of all processes and threads that the program makes
-  bool own_numbers = false;           ///< every number is free: the option, or a CLONE_NEWPID
+  bool own_numbers = false;           ///< in another pid namespace than this process's
+  bool outer_pid_namespace = false;   ///< namely in one from outside
   const std::vector<Mount>* mounts = nullptr;  ///< of the program's mount namespaces; null: none
   bool other_network = false;  ///< it has another network namespace than this process
   bool new_network = false;    ///< a new one

@@ -104,7 +104,8 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
   app.add_option(
          "--external", arguments->namespaces.external,
          "mnt[KEY]:PATH: what is mounted in that namespace for what the plan has from "
-         "outside and calls KEY; net[PATH]:KEY: likewise a network namespace; "
+         "outside and calls KEY; net[PATH]:KEY, pid[PATH]:KEY: likewise a network or pid "
+         "namespace; "
          "veth[IN]:OUT[@BRIDGE]: make OUT, the other end of its network device IN, a port of "
          "BRIDGE; netdev[IN]:OUT: OUT moves over and becomes IN; macvlan[IN]:OUT: IN is on OUT; "
          "unix[INODE]: connect that unix socket anew, as --ext-unix-sk does")
@@ -113,11 +114,12 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
                  "config.json of the container: its root file system and bind mounts, where --root "
                  "and --external say nothing")
       ->type_name("FILE");
-  app.add_option("--join-ns", arguments->namespaces.join,
-                 "net:PATH, ipc:PATH, uts:PATH: enter that namespace, and make none (a pid for "
-                 "PATH: that process's)")
+  app.add_option(
+         "--join-ns", arguments->namespaces.join,
+         "net:PATH, ipc:PATH, uts:PATH: enter that namespace, and make none; pid:PATH: in the "
+         "place of one from outside (a pid for PATH: that process's)")
       ->type_name("NAMESPACE")
-      ->check(Choices({"net:", "ipc:", "uts:"}));
+      ->check(Choices({"net:", "ipc:", "uts:", "pid:"}));
   app.add_option("--empty-ns", arguments->namespaces.empty,
                  "net: make an empty network namespace in the place of one from outside")
       ->type_name("KIND")
@@ -153,7 +155,8 @@ void AddOptions(CLI::App& app, Arguments* arguments) {
          "setup-namespaces, post-setup-namespaces, post-restore, network-unlock, pre-resume, "
          "post-resume")
       ->type_name("COMMAND");
-  app.add_flag("--pidns", options.new_pid_namespace, "In a new pid namespace, with its own /proc");
+  app.add_flag("--pidns", options.new_pid_namespace,
+               "In a new pid namespace, with its own /proc; also in the place of one from outside");
   app.add_flag("!--no-timens", options.time_namespace,
                "In the caller's time namespace: CLOCK_MONOTONIC and CLOCK_BOOTTIME jump");
   app.add_flag("--detach", options.detach, "Do not wait for the root to end");

@@ -2,13 +2,23 @@
 #include "restorer/cleanup.h"
 
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <fstream>
+#include <set>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "preflight/numbers.h"
+#include "restorer/descriptor_limit.h"
+#include "restorer/momentary_name.h"
+#include "restorer/proc_files.h"
 
 namespace crgen::restorer {
 namespace {
@@ -24,6 +34,7 @@ sigset_t StopSignals() {
 }
 
 constexpr pid_t kNumbersAtMost = 1 << 22;  // PID_MAX_LIMIT
+constexpr std::size_t kOtherDescriptors = 1000;
 
 /// False: it is no child of this process, and is left alone. A child keeps its number until it is
 /// reaped.
@@ -31,6 +42,74 @@ bool KillChild(pid_t pid) {
   siginfo_t info;
   return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 &&
          kill(pid, SIGKILL) == 0;
+}
+
+struct Descendant {
+  pid_t pid = 0, parent = 0;
+};
+
+/// Parents come before their children.
+std::vector<Descendant> FindDescendants() {
+  std::vector<Descendant> all = {{getpid(), 0}};
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const pid_t parent = all[i].pid;
+    const std::string tasks = "/proc/" + std::to_string(parent) + "/task";
+    preflight::ForEachNumberIn(tasks, [&](pid_t tid) {
+      std::ifstream children(tasks + "/" + std::to_string(tid) + "/children");
+      for (pid_t pid = 0; children >> pid;) all.push_back({pid, parent});
+    });
+  }
+  all.erase(all.begin());
+  return all;
+}
+
+/// A pidfd of it, while it is that parent's child; -1: it is not, or is gone, and is left alone.
+ScopedFd OpenChild(const Descendant& it) {
+  ScopedFd process(static_cast<int>(syscall(SYS_pidfd_open, it.pid, 0)));
+  if (process.get() < 0 || ParentOf(it.pid) != it.parent) return ScopedFd();
+  return process;
+}
+
+bool Rests(pid_t pid) { return std::string_view("TtZX").find(StateOf(pid)) != std::string::npos; }
+
+bool IsDead(pid_t pid) { return std::string_view("ZX").find(StateOf(pid)) != std::string::npos; }
+
+constexpr unsigned kLookEvery = 1000;  // µs
+constexpr int kLooksAtMost = 5000;
+
+/// They are stopped, so that nobody has further children, and then killed from the last to the
+/// first. Whoever was stopped is killed whatever his parent is by then: it may have died.
+void KillFromBelow() {
+  if (!preflight::IsOwnProc()) return;  // its numbers are others'
+  std::vector<std::pair<pid_t, ScopedFd>> stopped;
+  std::set<pid_t> known;
+  for (int looks = 0; looks < kLooksAtMost; ++looks) {
+    const std::vector<Descendant> all = FindDescendants();
+    (void)AllowDescriptors(all.size() + kOtherDescriptors);
+    bool all_rest = true;
+    for (const Descendant& it : all) {
+      if (!known.contains(it.pid)) {
+        ScopedFd process = OpenChild(it);
+        if (process.get() < 0) {
+          all_rest = false;  // it has another parent by now, or there are no more descriptors
+          continue;
+        }
+        known.insert(it.pid);
+        (void)syscall(SYS_pidfd_send_signal, process.get(), SIGSTOP, nullptr, 0);
+        stopped.emplace_back(it.pid, std::move(process));
+      }
+      all_rest = all_rest && Rests(it.pid);
+    }
+    // Whoever was there before the others rested may have had one more.
+    if (all_rest && FindDescendants().size() == all.size()) break;
+    usleep(kLookEvery);
+  }
+  for (auto it = stopped.rbegin(); it != stopped.rend(); ++it) {
+    if (syscall(SYS_pidfd_send_signal, it->second.get(), SIGKILL, nullptr, 0) != 0) continue;
+    for (int looks = 0; looks < kLooksAtMost && !IsDead(it->first); ++looks) {
+      usleep(kLookEvery / 10);
+    }
+  }
 }
 
 }  // namespace
@@ -69,8 +148,9 @@ void DieOfStop() {
 
 bool AdoptDescendants() { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0; }
 
-void KillDescendants() {
-  // The children of a killed child become children of this process, which the next round kills.
+void KillDescendants(bool orphans_leave) {
+  if (orphans_leave) KillFromBelow();
+  // Now the children of a killed child become children of this process, which the next round kills.
   for (;;) {
     std::ifstream children("/proc/thread-self/children");
     bool any = false;

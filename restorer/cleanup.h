@@ -23,7 +23,8 @@ void DieOfStop();
 bool AdoptDescendants();
 
 /// Kills and reaps every descendant of this process, and nobody else whatever /proc says. Needs
-/// AdoptDescendants().
-void KillDescendants();
+/// AdoptDescendants(). `orphans_leave`: they would go to the init of a pid namespace that this
+/// process has not made, so children are killed before their parents; they are that init's to reap.
+void KillDescendants(bool orphans_leave);
 
 }  // namespace crgen::restorer

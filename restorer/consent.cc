@@ -53,7 +53,7 @@ void CheckAbout(const Program& program, const Arguments& arguments, Diagnostics&
     // Preflight asks for them.
     if (it.kind == External::kDescriptor || it.kind == External::kRoot ||
         it.kind == External::kMount || it.kind == External::kNetwork ||
-        it.kind == External::kDevice) {
+        it.kind == External::kDevice || it.kind == External::kPidNamespace) {
       continue;
     }
     if (it.kind == External::kSession) {

@@ -53,17 +53,18 @@ std::string ReadExternal(const std::string& text, NamespaceOptions* options) {
     const std::string key = (device.moves ? "veth" : kind) + "[" + inside + "]";
     return options->devices.emplace(key, device).second ? "" : name + "this key stands twice";
   }
-  if (!is_split || (kind != "mnt" && kind != "net")) {
+  if (!is_split || (kind != "mnt" && kind != "net" && kind != "pid")) {
     return name +
-           "expected mnt[KEY]:PATH, such as mnt[/data]:/srv/data, net[PATH]:KEY, veth[IN]:OUT, "
-           "macvlan[IN]:OUT, netdev[IN]:OUT or unix[INODE]";
+           "expected mnt[KEY]:PATH, such as mnt[/data]:/srv/data, net[PATH]:KEY, pid[PATH]:KEY, "
+           "veth[IN]:OUT, macvlan[IN]:OUT, netdev[IN]:OUT or unix[INODE]";
   }
-  if (kind == "net" && IsNumber(inside)) {
-    return name +
-           "a number finds no namespace: expected net[PATH]:KEY, or --inherit-fd fd[N]:" + behind;
+  if (kind != "mnt" && IsNumber(inside)) {
+    return name + "a number finds no namespace: expected " + kind +
+           "[PATH]:KEY, or --inherit-fd fd[N]:" + behind;
   }
-  const bool is_new = kind == "mnt" ? options->mounts.emplace(inside, behind).second
-                                    : options->networks.emplace(behind, inside).second;
+  const bool is_new = kind == "mnt"   ? options->mounts.emplace(inside, behind).second
+                      : kind == "net" ? options->networks.emplace(behind, inside).second
+                                      : options->pid_namespaces.emplace(behind, inside).second;
   return is_new ? "" : name + "this key stands twice";
 }
 
@@ -72,8 +73,9 @@ std::string ReadJoin(const std::string& text, NamespaceOptions* options) {
   const std::size_t colon = text.find(':');
   const std::string kind = text.substr(0, colon);
   if (colon == text.npos || colon + 1 == text.size() ||
-      (kind != "net" && kind != "ipc" && kind != "uts")) {
-    return name + "expected net:PATH, ipc:PATH or uts:PATH, or a pid in the place of the path";
+      (kind != "net" && kind != "ipc" && kind != "uts" && kind != "pid")) {
+    return name +
+           "expected net:PATH, ipc:PATH, uts:PATH or pid:PATH, or a pid in the place of the path";
   }
   std::string path = text.substr(colon + 1);
   if (IsNumber(path)) path = "/proc/" + path + "/ns/" + kind;

@@ -12,7 +12,7 @@ namespace crgen::restorer {
 
 /// As they stand there, each as often as it was given.
 struct NamespaceArguments {
-  std::vector<std::string> external;  ///< mnt[KEY]:PATH, net[PATH]:KEY, unix[INODE]
+  std::vector<std::string> external;  ///< mnt[KEY]:PATH, net[PATH]:KEY, pid[PATH]:KEY, unix[INODE]
   std::vector<std::string> join;      ///< net:PATH, ipc:PATH, uts:PATH, or a pid for the path
   std::vector<std::string> empty;     ///< net
 };

@@ -10,7 +10,8 @@ namespace crgen::restorer {
 bool HasOwnNumbers(const Program& program) {
   return std::any_of(program.begin(), program.end(), [](const Command& command) {
     const auto* fork = std::get_if<Fork>(&command.body);
-    return fork != nullptr && (fork->flags.Has(CLONE_NEWPID) || fork->child_pid == 1);
+    return fork != nullptr &&
+           (fork->flags.Has(CLONE_NEWPID) || fork->child_pid == 1 || fork->pid_namespace);
   });
 }
 

@@ -24,6 +24,7 @@
 #include "restorer/cgroups.h"
 #include "restorer/cleanup.h"
 #include "restorer/left_names.h"
+#include "restorer/pid_visit.h"
 #include "restorer/pidfile.h"
 #include "restorer/services.h"
 #include "restorer/step_times.h"
@@ -110,7 +111,7 @@ void LetGoOfCaller() {
                              Pidfile& pidfile, const Records& records, int channel) {
   Report report;
   const auto give_up = [&](const RestoreProblem& problem) {
-    KillDescendants();
+    KillDescendants(OuterPidNamespace(program, options) != nullptr);
     RemoveLeftNames(program, options.namespaces, records);
     pidfile.Remove();
     report.command = problem.command;
@@ -285,7 +286,7 @@ RestoreResult Restore(const Program& program, const Schedule& schedule, std::uin
     close(channel[0]);
     pidfile.Remove();
     kill(restorer, SIGKILL);
-    KillDescendants();
+    KillDescendants(OuterPidNamespace(program, options) != nullptr);
     RemoveLeftNames(program, options.namespaces, records);
     terminal.TakeBack();
     cgroups.Remove();

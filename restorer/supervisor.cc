@@ -26,6 +26,7 @@
 #include "restorer/mounts.h"
 #include "restorer/namespaces.h"
 #include "restorer/network_lock.h"
+#include "restorer/pid_visit.h"
 #include "restorer/proc_files.h"
 #include "restorer/read_back.h"
 #include "restorer/redraw.h"
@@ -86,6 +87,11 @@ RestoreProblem Supervisor::Run(std::uint64_t text_size, const std::function<bool
   const Ticks ticks;
   if (RestoreProblem problem = Build(text_size, entered)) return problem;
   watch_ = std::make_unique<Watch>(program_, arena_, script_, options_.timeout);
+  if (OuterPidNamespace(program_, options_) != nullptr) {
+    watch_->LookElsewhere([this](pid_t number, int error) {
+      return WhyNobodyIsBorn(program_, options_, files_, number, error);
+    });
+  }
   ReadBack read_back(program_, cgroups_.has_namespace(), user_, options_, nets_);
   if (RestoreProblem problem = RunOwnCommands()) return problem;
   if (RestoreProblem problem = watch_->AwaitAll(&Board::arrived)) return problem;
@@ -335,20 +341,24 @@ RestoreProblem Supervisor::StartRoot(const Op& op) {
   arguments.set_tid_size = 1;
   arguments.flags &= ~static_cast<std::uint64_t>(user_.is_there() ? CLONE_NEWUSER : 0);
   const bool inside = user_.is_there() && (arguments.flags & CLONE_NEWPID) != 0;
+  PidVisit there(program_, options_, files_);
+  if (!there.problem().empty()) return {there.problem(), op.command};
   // The new pid namespace belongs to the user namespace of who makes it.
   const long result = FailsOnPurpose() ? -1
                       : inside         ? user_.CloneInside(arguments)
                                        : CloneWhenFree(arguments, root_ == 0, options_.timeout);
   if (result < 0 && AskedToStop()) return {"interrupted", -1};
   if (result < 0) {
-    const bool here = errno == EEXIST && (arguments.flags & CLONE_NEWPID) == 0;
+    const int error = errno;
     const std::string problem = ErrorText("clone3");
-    return {here ? problem + TakenText(root->pid) : problem, op.command};
+    (void)there.Leave();
+    const bool elsewhere = (arguments.flags & CLONE_NEWPID) != 0;
+    return {elsewhere ? problem : problem + watch_->WhyNot(root->pid, error), op.command};
   }
   if (result > 0) {
     root_ = static_cast<pid_t>(result);
     watch_->Born(root_);
-    return {};
+    return {there.Leave(), op.command};
   }
   ResetOfRoot();
   if (user_.is_there() && !inside && !user_.Enter()) _exit(1);

@@ -71,13 +71,17 @@ std::string Interference(const Thread& thread, int status) {
   return who + " " + how + " in the middle of its restore (from outside, or no memory)";
 }
 
-/// Who has the number that a command makes; empty: it makes none.
-std::string HolderText(const Command& command) {
+/// The number that a command makes; 0: none.
+static pid_t NumberMadeBy(const Command& command) {
   const auto* fork = std::get_if<Fork>(&command.body);
   const auto* thread = std::get_if<CreateThread>(&command.body);
-  return fork != nullptr     ? TakenText(fork->child_pid)
-         : thread != nullptr ? TakenText(thread->tid)
-                             : "";
+  return fork != nullptr ? fork->child_pid : thread != nullptr ? thread->tid : 0;
+}
+
+std::string Watch::WhyNot(pid_t number, int error) const {
+  if (number == 0) return "";
+  if (elsewhere_) return elsewhere_(number, error);
+  return error == EEXIST && !other_numbers_ ? TakenText(number) : "";
 }
 
 Progress::~Progress() {
@@ -153,7 +157,7 @@ RestoreProblem Watch::TheirProblem() const {
   what += ": " + (name != nullptr ? std::string(name) : std::to_string(failure.error)) + " (" +
           std::strerror(failure.error) + ")";
   if (failure.command >= program_.size()) return {what};
-  if (failure.error == EEXIST && !other_numbers_) what += HolderText(program_[failure.command]);
+  what += WhyNot(NumberMadeBy(program_[failure.command]), failure.error);
   return {what, failure.command};
 }
 
@@ -168,8 +172,12 @@ bool Watch::Built(const Process& process) const {
   return Load(process.words->step) > process.op_count;
 }
 
+/// 0: it has not said it yet. The root's is known all the same.
 pid_t Watch::NumberOf(const Thread& thread) const {
-  return thread.outer_tid == nullptr ? thread.tid : static_cast<pid_t>(Load(*thread.outer_tid));
+  if (thread.outer_tid == nullptr) return thread.tid;
+  const auto number = static_cast<pid_t>(Load(*thread.outer_tid));
+  const bool root = thread.process == script_.processes[1] && thread.tid == thread.process->pid;
+  return number == 0 && root ? root_ : number;
 }
 
 RestoreProblem Watch::LookForLost() const {
@@ -243,8 +251,9 @@ RestoreProblem Watch::Stuck() const {
                               at_op ? std::int64_t{process.ops[step - 1].command} : -1};
     // It tries again and again: between the two it is in none.
     const bool wants_number = call == __NR_clone3 || call == __NR_nanosleep || call < 0;
-    if (wants_number && at_op && !other_numbers_) {
-      problem.what += HolderText(program_[static_cast<std::size_t>(problem.command)]);
+    if (wants_number && at_op) {
+      const Command& command = program_[static_cast<std::size_t>(problem.command)];
+      problem.what += WhyNot(NumberMadeBy(command), EEXIST);
     }
     if (call != __NR_futex) return problem;
     if (!first) first = problem;

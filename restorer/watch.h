@@ -3,7 +3,9 @@
 // one of them cannot arrive any more, in whatever way, or for too long.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <utility>
 
 #include "restorer/compile.h"
 #include "restorer/deadline.h"
@@ -34,6 +36,13 @@ class Watch {
   RestoreProblem Look();
   /// The root's number here, once it is born.
   void Born(pid_t root) { root_ = root; }
+  /// Why a number of a pid namespace from outside cannot be had, by the error of clone3(2): what is
+  /// then put behind the problem. Without this nothing is said of another pid namespace.
+  void LookElsewhere(std::function<std::string(pid_t number, int error)> why) {
+    elsewhere_ = std::move(why);
+  }
+  /// To be put behind the problem that nobody could be born with `number`; 0: nothing.
+  std::string WhyNot(pid_t number, int error) const;
   /// From here on this process traces all threads: stops are reported to it.
   void Traced() { traced_ = true; }
 
@@ -51,6 +60,7 @@ class Watch {
   const Arena& arena_;
   const Script& script_;
   const bool other_numbers_;  ///< this pid namespace has others than the program
+  std::function<std::string(pid_t, int)> elsewhere_;
   Deadline deadline_;
   std::uint64_t steps_ = 0;  ///< of all processes together, when last looked
   bool traced_ = false;

@@ -201,13 +201,17 @@ void SnapshotDiffer::Note() {
 Differences SnapshotDiffer::Run() {
   const Place whole = {Aspect::kDump, std::nullopt, ""};
   const auto born = [](bool is_new) { return std::string(is_new ? "a new one" : "the caller's"); };
+  const auto born_in = [&](const Snapshot& it) {
+    return it.pid_namespace ? "that of outside, " + it.pid_namespace->external.bytes
+                            : born(it.new_pid_namespace);
+  };
   Compare(whole, "user namespace", born(a().user_namespace.has_value()),
           born(b().user_namespace.has_value()));
   if (a().user_namespace && b().user_namespace) {
     Compare(whole, "uid_map", a().user_namespace->uid_map, b().user_namespace->uid_map);
     Compare(whole, "gid_map", a().user_namespace->gid_map, b().user_namespace->gid_map);
   }
-  Compare(whole, "pid namespace", born(a().new_pid_namespace), born(b().new_pid_namespace));
+  Compare(whole, "pid namespace", born_in(a()), born_in(b()));
   std::optional<NetworkLock> lock = a().network_lock;
   const std::optional<NetworkLock>& other = b().network_lock;
   // Each dump has a table of its own.

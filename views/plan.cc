@@ -148,7 +148,13 @@ class Narrator {
     step_.what = std::move(what);
   }
 
-  void On(const Fork& fork) { Say("fork", std::to_string(fork.child_pid), FlagText(fork.flags)); }
+  void On(const Fork& fork) {
+    std::string how = FlagText(fork.flags);
+    if (fork.pid_namespace) {
+      how += (how.empty() ? "" : ", ") + ("in pid namespace " + fork.pid_namespace->external.bytes);
+    }
+    Say("fork", std::to_string(fork.child_pid), how);
+  }
   void On(const SetSid&) { Say("session", std::to_string(pid_), "of its own, and a group"); }
   void On(const SetPgid& set) { Say("group", std::to_string(set.pgid)); }
   void On(const CreateThread& create) { Say("thread", std::to_string(create.tid)); }

@@ -115,6 +115,9 @@ std::string MapText(const IdMap& map) {
 
 void ShowNamespaces(const Show& show, const Attributes& root) {
   if (show.snapshot().new_pid_namespace) show.Line("pid namespace of its own");
+  if (const auto& outside = show.snapshot().pid_namespace) {
+    show.Line("pid namespace from outside: " + outside->external.bytes);
+  }
   if (const auto& user = show.snapshot().user_namespace) {
     show.Line("user namespace: user ids " + MapText(user->uid_map) + "; group ids " +
               MapText(user->gid_map));

@@ -247,6 +247,9 @@ class ShowWriter {
     const Snapshot& snapshot = show_.snapshot();
     json_.BeginObject();
     Member("new_pid_namespace", snapshot.new_pid_namespace);
+    if (snapshot.pid_namespace) {
+      Member("external_pid_namespace", snapshot.pid_namespace->external.bytes);
+    }
     if (snapshot.user_namespace) {
       IdMapMember("uid_map", snapshot.user_namespace->uid_map);
       IdMapMember("gid_map", snapshot.user_namespace->gid_map);

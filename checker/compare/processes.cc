@@ -413,9 +413,12 @@ void Comparison::Run() {
     diag_.Error("snapshot", "tree and processes differ in number");
     return;
   }
-  if (snapshot_.new_pid_namespace != kernel_.new_pid_namespace) {
-    Differ("root", "pid namespace", snapshot_.new_pid_namespace ? "a new one" : "the restorer's",
-           kernel_.new_pid_namespace ? "a new one" : "the restorer's");
+  const auto born_in = [](const auto& it) -> std::string {
+    if (it.pid_namespace) return "that of outside, " + it.pid_namespace->external.bytes;
+    return it.new_pid_namespace ? "a new one" : "the restorer's";
+  };
+  if (born_in(snapshot_) != born_in(kernel_)) {
+    Differ("root", "pid namespace", Printable(born_in(snapshot_)), Printable(born_in(kernel_)));
   }
   CompareUserNamespaces();
   for (std::size_t i = 0; i < snapshot_.processes.size(); ++i) CompareProcess(i);

@@ -255,6 +255,7 @@ class Kernel {
   std::unordered_map<ShmemId, std::weak_ptr<MemoryObject>> shmems;
   std::vector<std::string> images;
   bool new_pid_namespace = false;               ///< the root was born with CLONE_NEWPID
+  std::optional<PidNamespace> pid_namespace;    ///< or in this one of outside
   std::optional<UserNamespace> user_namespace;  ///< likewise with CLONE_NEWUSER
   std::map<CgroupKey, CgroupDirectory> cgroup_directories;
 

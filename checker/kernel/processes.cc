@@ -117,7 +117,8 @@ bool Kernel::IsFree(Pid number, std::string* user) const {
   auto use = numbers.find(number);
   *user = use == numbers.end() ? "" : UserOf(use->second, number);
   if (number == kInit && user->empty() && root_ != kNoTask) {
-    *user = "1 is the init of the restorer's pid namespace";
+    *user = "1 is the init of the " +
+            std::string(pid_namespace ? "pid namespace from outside" : "restorer's pid namespace");
   }
   return user->empty();
 }
@@ -141,6 +142,20 @@ void Kernel::RemoveChild(TaskIndex child) {
   children.pop_back();
 }
 
+/// pid_namespaces(7): whoever is born in one that is there already finds its init there.
+static std::optional<Refusal> RefusedPidNamespace(const Fork& fork) {
+  if (!fork.pid_namespace) return std::nullopt;
+  const std::string& key = fork.pid_namespace->external.bytes;
+  if (key.empty() || key.find('\0') != key.npos) {
+    return Refusal{"EINVAL", "external is not empty, and has no NUL"};
+  }
+  if ((fork.flags.bits & (CLONE_NEWPID | CLONE_NEWUSER)) != 0) {
+    return Refusal{"EINVAL", "the root is born in a new pid or user namespace"};
+  }
+  if (fork.child_pid == kInit) return Refusal{"EEXIST", "1 is its init"};
+  return std::nullopt;
+}
+
 bool Kernel::CheckRootFork(const Fork& fork) {
   if (root_ != kNoTask) {
     Violation("EPERM", "the restorer has its root, " + Who(root_));
@@ -153,6 +168,10 @@ bool Kernel::CheckRootFork(const Fork& fork) {
   if ((fork.flags.bits & CLONE_NEWPID) != 0 && fork.child_pid != kInit) {
     Violation("EINVAL",
               "the first process of a pid namespace is 1, not " + std::to_string(fork.child_pid));
+    return false;
+  }
+  if (const auto refusal = RefusedPidNamespace(fork)) {
+    Violation(refusal->error, "pid_namespace: " + refusal->fact);
     return false;
   }
   if (fork.about == nullptr || !fork.about->network_lock) return true;
@@ -188,6 +207,14 @@ bool Kernel::CheckFork(const Fork& fork) {
   if (self_ == kRestorer) return CheckRootFork(fork);
   if (fork.flags.Has(CLONE_NEWPID)) {
     Violation("EINVAL", "only the root may begin a pid namespace");
+    return false;
+  }
+  if (fork.pid_namespace) {
+    Violation("EINVAL", "pid_namespace: only the root is put into one");
+    return false;
+  }
+  if (fork.flags.Has(CLONE_PARENT) && self_ == root_ && pid_namespace) {
+    Violation("EINVAL", "the parent of the root is not in the pid namespace from outside");
     return false;
   }
   if (fork.flags.Has(CLONE_PARENT) && self().pid == kInit) {
@@ -228,6 +255,7 @@ void Kernel::Execute(const Fork& fork) {
   if (is_root) {
     root_ = child;
     new_pid_namespace = fork.flags.Has(CLONE_NEWPID);
+    pid_namespace = fork.pid_namespace;
     if (!fork.uid_map.empty()) user_namespace = UserNamespace{fork.uid_map, fork.gid_map};
     task.table = std::make_shared<Table>();
     task.space = std::make_unique<Space>();
@@ -388,6 +416,10 @@ void Kernel::Execute(const Exit& exit) {
   }
   const bool has_children = task.family >= 0 && !families[task.family].children.empty();
   const TaskIndex heir = has_children ? HeirOf(self_) : kRestorer;
+  if (has_children && heir == kRestorer && pid_namespace) {
+    return Violation("EINVAL",
+                     "its children would go to the init of the pid namespace from outside");
+  }
   if (stopped_tasks_ != 0 && !CheckOrphanedGroups(self_, heir)) return;
   Reparent(self_, heir);
   for (const SimulatedThread& thread : task.threads) numbers[thread.tid].thread_of = kNoTask;

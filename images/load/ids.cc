@@ -74,11 +74,11 @@ void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
   if (root && !inventory.has_root_ids()) return;
   for (const NamespaceId& ns : kNamespaces) {
     if (!(own.*ns.has)() || !(base.*ns.has)() || (own.*ns.get)() == (base.*ns.get)()) continue;
-    if (root && ns.field == "pid_ns_id" && snapshot.tree.nodes[0].pid == 1) {
+    if (root && ns.field == "pid_ns_id" && !options.caller_namespaces &&
+        images.Has(ImageKindNamed("PIDNS"), own.pid_ns_id())) {
+      continue;  // LoadNamespaces
+    } else if (root && ns.field == "pid_ns_id" && snapshot.tree.nodes[0].pid == 1) {
       snapshot.new_pid_namespace = true;
-    } else if (root && ns.field == "pid_ns_id" &&
-               images.Has(ImageKindNamed("PIDNS"), own.pid_ns_id())) {
-      continue;  // said with that image
     } else if (root && ns.field == "time_ns_id" &&
                images.Has(ImageKindNamed("TIMENS"), own.time_ns_id())) {
       continue;  // every restore makes one: LoadClocks

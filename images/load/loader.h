@@ -183,6 +183,7 @@ struct Loader {
   void LoadNamespaces(Attributes* attributes);
   void LoadUts(std::uint32_t id, Attributes* attributes);
   void LoadIpc(std::uint32_t id, Attributes* attributes);
+  void LoadPidNamespace(std::uint32_t id);
   void LoadUser(std::uint32_t id);
   void CheckMappedIds();
   void LoadSystemV(std::uint32_t id, IpcNamespace* to);
@@ -204,7 +205,7 @@ struct Loader {
   Rare<std::uint64_t> MountOf(std::int64_t mount) const;
   /// Likewise of a process; absent: the root's.
   std::optional<std::uint64_t> MountNamespaceOf(ProcessIndex index) const;
-  enum class NamespaceKind { kUts, kIpc, kNet, kMount, kUser };
+  enum class NamespaceKind { kPid, kUts, kIpc, kNet, kMount, kUser };
   /// The id of the root's; 0: it is the dumper's, or is to be the caller's.
   std::uint32_t OwnNamespace(NamespaceKind kind) const;
   std::uint32_t TimeNamespace() const;

@@ -10,6 +10,7 @@ namespace crgen {
 namespace {
 
 constexpr std::size_t kNameAtMost = __NEW_UTS_LEN;
+constexpr std::size_t kKeyAtMost = 4096;
 constexpr std::uint32_t kNoNextId = ~std::uint32_t{0};
 
 std::optional<std::uint32_t> NextId(bool has, std::uint32_t id) {
@@ -26,6 +27,8 @@ std::uint32_t Loader::OwnNamespace(NamespaceKind kind) const {
     return has && base_has && id != base_id ? id : 0;
   };
   switch (kind) {
+    case NamespaceKind::kPid:
+      return differs(own.has_pid_ns_id(), base.has_pid_ns_id(), own.pid_ns_id(), base.pid_ns_id());
     case NamespaceKind::kUts:
       return differs(own.has_uts_ns_id(), base.has_uts_ns_id(), own.uts_ns_id(), base.uts_ns_id());
     case NamespaceKind::kIpc:
@@ -42,6 +45,7 @@ std::uint32_t Loader::OwnNamespace(NamespaceKind kind) const {
 }
 
 void Loader::LoadNamespaces(Attributes* attributes) {
+  if (const std::uint32_t id = OwnNamespace(NamespaceKind::kPid); id != 0) LoadPidNamespace(id);
   if (const std::uint32_t id = OwnNamespace(NamespaceKind::kUser); id != 0) LoadUser(id);
   if (const std::uint32_t id = OwnNamespace(NamespaceKind::kUts); id != 0) {
     LoadUts(id, attributes);
@@ -54,6 +58,28 @@ void Loader::LoadNamespaces(Attributes* attributes) {
   }
   if (const std::uint32_t id = OwnNamespace(NamespaceKind::kMount); id != 0) {
     LoadMounts(id, attributes);
+  }
+}
+
+/// CRIU writes the image of one from outside alone: what is new is only where the root is 1.
+void Loader::LoadPidNamespace(std::uint32_t id) {
+  const ImageKind& kind = ImageKindNamed("PIDNS");
+  if (!images.Has(kind, id)) return;  // CheckNamespaces
+  pb::pidns_entry entry;
+  if (Failed(images.ReadSingle(kind, id, &entry, diag))) return;
+  const std::string where = ImageSet::NameOf(kind, id) + "[0]";
+  const Pid root = snapshot.tree.nodes.front().pid;
+  if (entry.ext_key().empty() || entry.ext_key().size() > kKeyAtMost ||
+      entry.ext_key().find('\0') != std::string::npos) {
+    diag.Error(where + ".ext_key", "expected the key of criu dump --external pid[INODE]:KEY, 1 to 4096 bytes without NUL");
+  } else if (root == 1) {
+    UnsupportedContainer(where, "the pid namespace comes from outside, and the tree has its init");
+  } else if (OwnNamespace(NamespaceKind::kUser) != 0) {
+    UnsupportedContainer(where,
+                         "a pid namespace from outside, and a user namespace of the tree's own, "
+                         "which has no rights in it");
+  } else {
+    snapshot.pid_namespace = PidNamespace{{entry.ext_key()}};
   }
 }
 

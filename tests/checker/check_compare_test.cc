@@ -41,6 +41,9 @@ TEST_F(CheckCompareTest, Tree) {
 TEST_F(CheckCompareTest, PidNamespace) {
   EXPECT_EQ(Differences("tree", {ForkOf(0, 1, CLONE_NEWPID), SidOf(1)}),
             Strings{"root: pid namespace: expected the restorer's, found a new one"});
+  snapshot_.pid_namespace = PidNamespace{{"key"}};
+  EXPECT_EQ(Differences("tree", {ForkOf(0, 1), SidOf(1)}),
+            Strings{"root: pid namespace: expected that of outside, key, found the restorer's"});
 }
 
 TEST_F(CheckCompareTest, OtherNamespacesAndFs) {

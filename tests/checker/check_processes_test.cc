@@ -18,6 +18,12 @@ using namespace test;  // NOLINT: the vocabulary of these tests
 const Program kRoot = {ForkOf(0, 10)};
 const Program kInitRoot = {ForkOf(0, 1), SidOf(1)};
 
+Command OuterOf(Pid pid, Pid child, const std::string& key = "key", std::uint64_t flags = 0) {
+  Command fork = ForkOf(pid, child, flags);
+  std::get<Fork>(fork.body).pid_namespace = PidNamespace{{key}};
+  return fork;
+}
+
 TEST(CheckProcesses, WhoMayExecute) {
   RunCases({
       {"the restorer forks the root", kRoot, ""},
@@ -97,6 +103,28 @@ TEST(CheckProcesses, ForkFlags) {
        "commands[0] FORK pid 0: EINVAL: the first process of a pid namespace is 1, not 10"},
       {"CLONE_NEWPID for the root only", kRoot + Program{ForkOf(10, 11, CLONE_NEWPID)},
        "commands[1] FORK pid 10: EINVAL: only the root may begin a pid namespace"},
+      {"one from outside has an init",
+       {OuterOf(0, 1)},
+       "commands[0] FORK pid 0: EEXIST: pid_namespace: 1 is its init"},
+      {"one from outside has a key",
+       {OuterOf(0, 10, "")},
+       "commands[0] FORK pid 0: EINVAL: pid_namespace: external is not empty, and has no NUL"},
+      {"one from outside, for the root only", kRoot + Program{OuterOf(10, 11)},
+       "commands[1] FORK pid 10: EINVAL: pid_namespace: only the root is put into one"},
+      {"one from outside is not new",
+       {OuterOf(0, 10, "key", CLONE_NEWUSER)},
+       "commands[0] FORK pid 0: EINVAL: pid_namespace: the root is born in a new pid or user "
+       "namespace"},
+      {"its init is there", Program{OuterOf(0, 10), ForkOf(10, 1)},
+       "commands[1] FORK pid 10: EEXIST: 1 is the init of the pid namespace from outside"},
+      {"the root has no siblings in one from outside",
+       Program{OuterOf(0, 10), ForkOf(10, 11, CLONE_PARENT)},
+       "commands[1] FORK pid 10: EINVAL: the parent of the root is not in the pid namespace from "
+       "outside"},
+      {"its init would get orphans",
+       Program{OuterOf(0, 10), ForkOf(10, 11), ForkOf(11, 12), ExitOf(11)},
+       "commands[3] EXIT pid 11: EINVAL: its children would go to the init of the pid namespace "
+       "from outside"},
       {"the root is no sibling",
        {ForkOf(0, 10, CLONE_PARENT)},
        "commands[0] FORK pid 0: EINVAL: the root is the restorer's own child, with a descriptor "

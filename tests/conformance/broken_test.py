@@ -131,6 +131,7 @@ FAULTS = [
     ("terminals", "drop OPEN_FILE.file.winsize", "terminals"),
     ("terminals", "drop OPEN_FILE.file.termios", "terminals"),
     ("user-namespace", "set FORK.gid_map to [{\"inside\": 0, \"outside\": 0, \"count\": 2000}]", "gid"),
+    ("pid-namespace-from-outside", "drop FORK.pid_namespace", "own_namespaces"),
     ("mount-namespace-descriptors", "drop OPEN_FILE.file.namespace_id", "namespaces"),
     ("fails-cgroup-directory-twice", "drop cgroup", "should have failed"),
     ("fails-namespace-of-nobody", "drop OPEN_FILE.file.namespace_id", "should have failed"),

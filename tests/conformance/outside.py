@@ -3,14 +3,17 @@
 import ctypes
 import fcntl
 import os
+import signal
 import socket
 import struct
 import subprocess
 import threading
+import time
 
 import kernel
 
 HELD = []  # for as long as the case lasts
+STRANGERS = set()  # processes that have nothing to do with the restorer
 F_SETPIPE_SZ, F_GETPIPE_SZ, FIONREAD = 1031, 1032, 0x541b
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 
@@ -92,12 +95,53 @@ def hand_over(number, it):
     """Descriptor `number` of the restorer."""
     if "path" in it:
         fd = os.open(it["path"], os.O_RDWR)
+    elif "pid_namespace" in it:
+        fd = os.open("/proc/%d/ns/pid" % init_of_a_namespace(), os.O_RDONLY)
     else:  # a pipe: the end of that name
         reading, writing = os.pipe2(os.O_NONBLOCK)
         fd, other = (reading, writing) if it["pipe"] == "read" else (writing, reading)
         HELD.append((number, other))
     os.dup2(fd, number, inheritable=True)
     os.close(fd)
+
+
+def init_of_a_namespace():
+    """Of a new pid namespace, in which there is a second process: the number of the first here."""
+    reading, writing = os.pipe()
+    maker = os.fork()
+    if maker == 0:
+        kernel.unshare(kernel.CLONE_NEWPID)
+        init = os.fork()
+        if init == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # it reaps
+            os.fork()
+            while True:
+                signal.pause()
+        os.write(writing, b"%d" % init)
+        os._exit(0)
+    os.waitpid(maker, 0)
+    init = int(os.read(reading, 20))
+    for fd in (reading, writing):
+        os.close(fd)
+    deadline = time.monotonic() + 10
+    while len(in_pid_namespace("/proc/%d/ns/pid" % init)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    STRANGERS.update(in_pid_namespace("/proc/%d/ns/pid" % init).values())
+    return init
+
+
+def in_pid_namespace(path):
+    """By their numbers there, those of the processes here."""
+    wanted, found = os.stat(path).st_ino, {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat("/proc/%s/ns/pid" % name).st_ino == wanted:
+                with open("/proc/%s/status" % name, encoding="utf-8", errors="replace") as file:
+                    row = next(line for line in file if line.startswith("NSpid:"))
+                found[int(row.split()[-1])] = int(name)
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
 
 
 def connection(port, peers_port, sequence):
@@ -141,6 +185,9 @@ def differences(end):
         os.close(fd)
     for number, it in said.get("handed_over", {}).items():
         compare("flags of the caller's " + number, it["flags"], fcntl.fcntl(int(number), fcntl.F_GETFL))
+        if "pid_namespace" in it:
+            compare("who is in the pid namespace", it["pid_namespace"],
+                    sorted(in_pid_namespace("/proc/self/fd/" + number)))
     for it in HELD:
         if isinstance(it, socket.socket) and it.family == socket.AF_INET:
             wanted = said["peers"][str(it.getsockname()[1])]

@@ -131,6 +131,46 @@ TEST_P(RestoreTest, GivesTheSamePlanAgain) {
 INSTANTIATE_TEST_SUITE_P(Programs, RestoreTest, ::testing::ValuesIn(kPrograms),
                          [](const auto& of) { return of.param.name; });
 
+/// In a pid namespace of somebody else, with the mounts of all.
+class OutsidePidTest : public RestoreTest {
+ protected:
+  void SetUp() override {
+    space_.emplace();
+    RestoreTest::SetUp();
+  }
+  void TearDown() override {
+    RestoreTest::TearDown();
+    space_.reset();
+  }
+};
+
+TEST_P(OutsidePidTest, HasItsNumbersThereAgain) {
+  if (WithReference()) GTEST_SKIP() << "CRIU has another option for it";
+  const auto numbers = [&] {
+    std::vector<int> all;
+    for (const auto& [there, here] : space_->Others()) all.push_back(there);
+    return all;
+  };
+  const std::vector<int> before = numbers();
+  ASSERT_FALSE(before.empty());
+  EXPECT_EQ(before.front(), kRoot);
+  for (const char* dump : {"first", "second"}) {
+    ASSERT_NO_FATAL_FAILURE(Dump(dump));
+    ASSERT_NO_FATAL_FAILURE(MakePlan(dump));
+    ASSERT_NO_FATAL_FAILURE(Restore(dump));
+    EXPECT_EQ(numbers(), before);
+  }
+  EXPECT_EQ(PlanDifference(Plan("first"), Plan("second")), "");
+  Finish();
+}
+
+INSTANTIATE_TEST_SUITE_P(Programs, OutsidePidTest,
+                         ::testing::Values(Program{"threads"}, Program{"zombies"},
+                                           Program{"sockets"}, Program{"chain", false},
+                                           Program{"pidfds"}, Program{"ptys"},
+                                           Program{"shared_memory"}, Program{"signals"}),
+                         [](const auto& of) { return of.param.name; });
+
 /// It is not known to us alone that these trees are hard.
 class CriuTest : public RestoreTest {};
 
@@ -200,7 +240,7 @@ TEST_F(OptionsTest, StopLeavesEverybodyStopped) {
   ASSERT_NO_FATAL_FAILURE(Dump("first"));
   ASSERT_NO_FATAL_FAILURE(MakePlan("first"));
   ASSERT_NO_FATAL_FAILURE(Restore("first", {"--detach", "--stop"}));
-  const std::vector<pid_t> all = OtherProcesses();
+  const std::vector<pid_t> all = Others();
   EXPECT_EQ(all.size(), 2u);
   for (const pid_t pid : all) {
     EXPECT_TRUE(Eventually([&] { return StateOf(pid) == 'T'; })) << pid << " " << StateOf(pid);

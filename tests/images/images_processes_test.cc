@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "tests/support/image_builder.h"
+#include "tests/support/namespace_images.h"
 
 namespace crgen {
 namespace {
@@ -210,6 +211,15 @@ TEST(ImageProcesses, APidNamespaceOfItsOwnIsPlannedIfTheRootIsPid1) {
   EXPECT_TRUE(LoadGood(dump).new_pid_namespace);
   dump.ids[1].set_pid_ns_id(1);
   EXPECT_FALSE(LoadGood(dump).new_pid_namespace);
+}
+
+TEST(ImageProcesses, APidNamespaceFromOutside) {
+  Dump dump;
+  AddOwnNamespace(dump, "pid", 7);
+  dump.pids[7].set_ext_key("key");
+  const Snapshot snapshot = LoadGood(dump);
+  EXPECT_EQ(snapshot.pid_namespace, PidNamespace{{"key"}});
+  EXPECT_FALSE(snapshot.new_pid_namespace);
 }
 
 TEST(ImageProcesses, OtherFilesAreLeftAlone) {

@@ -50,18 +50,18 @@ TEST(UnsupportedImages, EachEntryByItsNumber) {
 }
 
 TEST(UnsupportedImages, AreReadAllTheSame) {
-  RunCases(
-      {{"what is in apparmor.img",
-        [](Dump& d) { d.edits = {Put("apparmor.img", MagicsOf("APPARMOR") + Entry(""))}; },
-        {"unsupported apparmor.img[0]: an AppArmor namespace"}},
-       {"a wrong magic in one of them",
-        [](Dump& d) { d.edits = {Put("pidns-8.img", MagicsOf("PSTREE"))}; },
-        {"error pidns-8.img @0x4: magic is 0x50273030, expected 0x61157326 (PIDNS)"}},
-       {"one of them cut",
-        [](Dump& d) {
-          d.edits = {Put("pidns-8.img", MagicsOf("PIDNS") + Entry("abc")), CutBy("pidns-8.img", 1)};
-        },
-        {"error pidns-8.img @0x8: entry 0 wants 3 bytes, 2 are left"}}});
+  RunCases({{"what is in apparmor.img",
+             [](Dump& d) { d.edits = {Put("apparmor.img", MagicsOf("APPARMOR") + Entry(""))}; },
+             {"unsupported apparmor.img[0]: an AppArmor namespace"}},
+            {"a wrong magic in one of them",
+             [](Dump& d) { d.edits = {Put("autofs-8.img", MagicsOf("PSTREE"))}; },
+             {"error autofs-8.img @0x4: magic is 0x50273030, expected 0x49353943 (AUTOFS)"}},
+            {"one of them cut",
+             [](Dump& d) {
+               d.edits = {Put("autofs-8.img", MagicsOf("AUTOFS") + Entry("abc")),
+                          CutBy("autofs-8.img", 1)};
+             },
+             {"error autofs-8.img @0x8: entry 0 wants 3 bytes, 2 are left"}}});
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ done
 [[ $(complete_with crrestore --manage-cgroups = s) == " soft strict " ]] || fail "no values of what may have one"
 [[ $(complete_with crrestore --manage-cgroups s) != *soft* ]] || fail "values of what has one only behind ="
 [[ $(complete_with crrestore --empty-ns "") == " net " ]] || fail "no kind of --empty-ns"
-[[ $(complete_with crrestore --join-ns "") == " net: ipc: uts: " ]] || fail "no kinds of --join-ns"
+[[ $(complete_with crrestore --join-ns "") == " net: ipc: uts: pid: " ]] || fail "no kinds of --join-ns"
 [[ $(complete_with crgen -v sh) == " show " ]] || fail "no command behind -v"
 [[ $(complete_with crgen -v --quiet why --host) == " --host-facts " ]] || fail "behind -v another command's options"
 [[ $(complete_with crgen -v) == *" -v "* ]] || fail "-v itself is not completed"

@@ -13,6 +13,8 @@
 
 #include <fstream>
 
+#include "tests/support/pid_space.h"
+
 namespace crgen::restorer {
 namespace {
 
@@ -50,7 +52,7 @@ pid_t StartWith(pid_t number) {
       read(channel, &stranger, sizeof stranger) != sizeof stranger || stranger != shown) {
     _exit(kNotMade);
   }
-  KillDescendants();
+  KillDescendants(false);
   _exit(kill(child, 0) == 0 ? kChildLeft : kRight);
 }
 
@@ -101,12 +103,40 @@ TEST(CleanupTest, KillsAllDescendants) {
       while (fork() == 0 && ++i < 20) setsid();
       Rest();
     }
-    KillDescendants();
+    KillDescendants(false);
     _exit(waitpid(-1, nullptr, __WALL) < 0 ? kRight : kChildLeft);
   }
   int status = 0;
   ASSERT_EQ(waitpid(parent, &status, 0), parent);
   EXPECT_EQ(status, kRight);
+}
+
+/// The init of a pid namespace that this process has not made would get who is orphaned there.
+TEST(CleanupTest, KillsBeforeAnybodyIsOrphanedInAPidNamespaceOfOutside) {
+  if (geteuid() != 0) GTEST_SKIP() << "not root";
+  const test::PidSpace space;
+  const pid_t parent = fork();
+  if (parent == 0) {
+    alarm(kAtMost);
+    if (!AdoptDescendants() || !space.BearChildren(true)) _exit(kNotMade);
+    for (int i = 0; i < 5; ++i) {
+      if (fork() != 0) continue;
+      for (int depth = 0; depth < 5 && fork() == 0; ++depth) setsid();
+      // Some have more children all the time.
+      for (;;) {
+        if (fork() == 0) Rest();
+        usleep(1000);
+        if (getpid() % 3 != 0) Rest();
+      }
+    }
+    if (!space.BearChildren(false)) _exit(kNotMade);
+    KillDescendants(true);
+    _exit(waitpid(-1, nullptr, __WALL) < 0 ? kRight : kChildLeft);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(parent, &status, 0), parent);
+  EXPECT_EQ(status, kRight);
+  EXPECT_TRUE(space.Others().empty());
 }
 
 }  // namespace

@@ -104,6 +104,7 @@ Message* SingleEntry(Dump& dump, const std::string& image, std::uint32_t number)
   if (image == "seccomp.img") return dump.seccomp ? &*dump.seccomp : &dump.seccomp.emplace();
   if (image == "cgroup.img") return dump.cgroup ? &*dump.cgroup : &dump.cgroup.emplace();
   if (image.starts_with("ghost-file-")) return &dump.ghosts[number].entry;
+  if (image.starts_with("pidns-")) return &dump.pids[number];
   if (image.starts_with("utsns-")) return &dump.uts[number];
   if (image.starts_with("userns-")) return &dump.users[number];
   if (image.starts_with("ipcns-var-")) return &dump.ipcs[number];

@@ -9,12 +9,14 @@
 #include <iostream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "tests/support/e2e_machine.h"
 #include "tests/support/network.h"
+#include "tests/support/pid_space.h"
 
 namespace crgen::test {
 
@@ -62,6 +64,7 @@ class EndToEnd : public ::testing::Test {
   bool has_own_network_ = false;              ///< else programs with connections get one
   std::vector<std::string> before_restorer_;  ///< a command that executes its words
   std::vector<std::string> dump_options_;     ///< more of them
+  std::optional<PidSpace> space_;             ///< the pid namespace from outside that it is in
 
   void SetUp() override {
     if (!Machine().missing.empty()) GTEST_SKIP() << Machine().missing;
@@ -104,9 +107,15 @@ class EndToEnd : public ::testing::Test {
     args.flags = nested ? CLONE_NEWPID : 0;
     args.exit_signal = SIGCHLD;
     args.set_tid = reinterpret_cast<std::uintptr_t>(pids);
-    args.set_tid_size = nested ? 2 : 1;
+    args.set_tid_size = nested || space_ ? 2 : 1;
+    if (space_) {
+      ASSERT_TRUE(space_->BearChildren(true)) << Failed("setns");
+    }
     const long root = syscall(SYS_clone3, &args, sizeof args);
     if (root == 0) BecomeProgram();
+    if (space_) {
+      ASSERT_TRUE(space_->BearChildren(false)) << Failed("setns");
+    }
     ASSERT_EQ(root, kRoot) << Failed("clone3");
     ASSERT_TRUE(Eventually([&] { return Has("ready.root") || !Results().empty(); }));
     ASSERT_TRUE(Results().empty()) << "before the dump: " << Describe(Results());
@@ -137,6 +146,9 @@ class EndToEnd : public ::testing::Test {
       // Its network namespace is empty, and is to be that again.
       if (TheProgram().own_root) {
         words.insert(words.end(), {"--empty-ns", "net", "--network-lock", "skip"});
+      }
+      if (space_) {
+        words.insert(words.end(), {"--external", "pid[" + space_->Inode() + "]:theirs"});
       }
       words.insert(words.end(), dump_options_.begin(), dump_options_.end());
       outcome = Execute(words, Log(dump));
@@ -190,6 +202,7 @@ class EndToEnd : public ::testing::Test {
       words.push_back("--tcp-established");
     }
     if (TheProgram().own_root) words.insert(words.end(), {"--root", Home()});
+    if (space_) words.insert(words.end(), {"--external", "pid[" + space_->Path() + "]:theirs"});
     words.insert(words.end(), options.begin(), options.end());
     words.insert(words.begin(), before_restorer_.begin(), before_restorer_.end());
     return Execute(words, Log("restore"));
@@ -200,14 +213,14 @@ class EndToEnd : public ::testing::Test {
     const Outcome outcome = RunRestorer(dump, options);
     ASSERT_EQ(outcome.status, 0) << outcome.output << Errors(Images(dump) / "restore.log");
     root_ = std::atoi(ReadText(folder_ / "pid").c_str());
-    EXPECT_TRUE(root_ == kRoot || TheProgram().pid_namespace) << root_;
+    EXPECT_TRUE(root_ == kRoot || TheProgram().pid_namespace || space_) << root_;
     root_status_ = -1;
   }
 
   /// Keeps what proc(5) says of all processes, under `name`.
   void TakeFacts(const std::string& name) const {
     std::vector<std::string> words = FactsCommand();
-    for (const pid_t pid : OtherProcesses()) words.push_back(std::to_string(pid));
+    for (const pid_t pid : Others()) words.push_back(std::to_string(pid));
     const Outcome outcome = Execute(words, Log(name));
     ASSERT_EQ(outcome.status, 0) << outcome.output;
   }
@@ -227,7 +240,7 @@ class EndToEnd : public ::testing::Test {
     Eventually([&] {
       Reap();
       results = Results();
-      return results.size() == names.size() || OtherProcesses().empty() ||
+      return results.size() == names.size() || Others().empty() ||
              std::any_of(results.begin(), results.end(),
                          [](const auto& entry) { return entry.second != "PASS"; });
     });
@@ -263,10 +276,17 @@ class EndToEnd : public ::testing::Test {
     }
   }
 
+  /// All processes, without this one and those that `space_` begins with.
+  std::vector<pid_t> Others() const {
+    std::vector<pid_t> others = OtherProcesses();
+    if (space_) std::erase(others, space_->init());
+    return others;
+  }
+
   bool NobodyLeft() {
     return Eventually([&] {
       Reap();
-      return OtherProcesses().empty();
+      return Others().empty();
     });
   }
 
@@ -319,9 +339,9 @@ class EndToEnd : public ::testing::Test {
 
   void EndAll() {
     EXPECT_TRUE(Eventually([&] {
-      for (const pid_t pid : OtherProcesses()) kill(pid, SIGKILL);
+      for (const pid_t pid : Others()) kill(pid, SIGKILL);
       Reap();
-      return OtherProcesses().empty();
+      return Others().empty();
     }));
   }
 

@@ -242,6 +242,7 @@ Files Dump::Build() const {
     name = "ghost-file-" + name + ".img";
     out[name] = ImageOf("GHOST_FILE", ghost.entry) + ghost.rest;
   }
+  for (const auto& [id, entry] : pids) out[NameOf("pidns-", id)] = ImageOf("PIDNS", entry);
   for (const auto& [id, entry] : uts) out[NameOf("utsns-", id)] = ImageOf("UTSNS", entry);
   for (const auto& [id, entry] : users) out[NameOf("userns-", id)] = ImageOf("USERNS", entry);
   for (const auto& [id, entry] : ipcs) out[NameOf("ipcns-var-", id)] = ImageOf("IPC_VAR", entry);

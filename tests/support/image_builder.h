@@ -132,6 +132,7 @@ class Dump {
   };
   std::map<std::uint32_t, Ghost> ghosts;  // by number
   // By the id of the namespace.
+  std::map<std::uint32_t, pb::pidns_entry> pids;
   std::map<std::uint32_t, pb::utsns_entry> uts;
   std::map<std::uint32_t, pb::ipc_var_entry> ipcs;
   std::map<std::uint32_t, pb::netns_entry> nets;

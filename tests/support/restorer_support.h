@@ -53,6 +53,7 @@ class PlanBuilder {
     plan_.push_back(std::move(entry));
     return plan_.back();
   }
+  Json& Last() { return plan_.back(); }
   void Fork(int parent, int child, Json flags = Json::array()) {
     Json& fork = Add("FORK", parent, {{"child_pid", child}});
     if (!flags.empty()) fork["flags"] = flags;
