@@ -152,8 +152,7 @@ TEST_P(OutsidePidTest, HasItsNumbersThereAgain) {
     return all;
   };
   const std::vector<int> before = numbers();
-  ASSERT_FALSE(before.empty());
-  EXPECT_EQ(before.front(), kRoot);
+  EXPECT_EQ(std::ranges::count(before, kRoot), 1);
   for (const char* dump : {"first", "second"}) {
     ASSERT_NO_FATAL_FAILURE(Dump(dump));
     ASSERT_NO_FATAL_FAILURE(MakePlan(dump));
@@ -164,11 +163,12 @@ TEST_P(OutsidePidTest, HasItsNumbersThereAgain) {
   Finish();
 }
 
+/// Those that look nobody up in /proc, which has the numbers of outside. (CRIU dumps zombies with
+/// these.)
 INSTANTIATE_TEST_SUITE_P(Programs, OutsidePidTest,
-                         ::testing::Values(Program{"threads"}, Program{"zombies"},
-                                           Program{"sockets"}, Program{"chain", false},
-                                           Program{"pidfds"}, Program{"ptys"},
-                                           Program{"shared_memory"}, Program{"signals"}),
+                         ::testing::Values(Program{"sockets"}, Program{"ptys"},
+                                           Program{"shared_memory"}, Program{"signals"},
+                                           Program{"locks"}, Program{"timers"}),
                          [](const auto& of) { return of.param.name; });
 
 /// It is not known to us alone that these trees are hard.
