@@ -2,6 +2,8 @@
 // utsns-<id>.img, ipcns-var-<id>.img; and which namespaces are the tree's own.
 #include <linux/utsname.h>
 
+#include <algorithm>
+
 #include "images/load/loader.h"
 #include "images/load/place.h"
 #include "images/proto/namespaces.pb.h"
@@ -71,7 +73,9 @@ void Loader::LoadPidNamespace(std::uint32_t id) {
   const Pid root = snapshot.tree.nodes.front().pid;
   if (entry.ext_key().empty() || entry.ext_key().size() > kKeyAtMost ||
       entry.ext_key().find('\0') != std::string::npos) {
-    diag.Error(where + ".ext_key", "expected the key of criu dump --external pid[INODE]:KEY, 1 to 4096 bytes without NUL");
+    diag.Error(
+        where + ".ext_key",
+        "expected the key of criu dump --external pid[INODE]:KEY, 1 to 4096 bytes without NUL");
   } else if (root == 1) {
     UnsupportedContainer(where, "the pid namespace comes from outside, and the tree has its init");
   } else if (OwnNamespace(NamespaceKind::kUser) != 0) {
@@ -80,6 +84,15 @@ void Loader::LoadPidNamespace(std::uint32_t id) {
                          "which has no rights in it");
   } else {
     snapshot.pid_namespace = PidNamespace{{entry.ext_key()}};
+    // criu/cr-dump.c dump_zombies(): it looks into the /proc of such a namespace only if it is new.
+    const auto zombies = std::ranges::count_if(snapshot.tree.nodes, &TreeNode::zombie);
+    if (zombies != 0) {
+      diag.NotRestorable(where,
+                         "the numbers of " + std::to_string(zombies) +
+                             (zombies == 1 ? " zombie" : " zombies") +
+                             " in the pid namespace from outside, of which CRIU writes those "
+                             "that it sees itself: they get these");
+    }
   }
 }
 
