@@ -89,6 +89,7 @@ void Load(Loader& loader, const LoadOptions& options) {
   loader.LoadProcesses(options.progress);
   loader.images.StopReadingAhead();
   (void)CheckZombies(loader.snapshot.tree, diag);
+  loader.WarnOfOuterZombies();
   loader.LoadLocks();
   loader.FinishFiles();
   loader.FinishSharedMemory();

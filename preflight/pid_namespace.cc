@@ -92,7 +92,8 @@ class Inhabitants {
     ForEachNumberIn("/proc", [&](Pid pid) {
       const std::string folder = "/proc/" + std::to_string(pid);
       const Status leader = ReadStatus(folder);
-      if (leader.pid.size() <= level_ || !IsInside(folder)) return;
+      const bool gone = leader.state == 'X';  // being reaped: its number is free in a moment
+      if (gone || leader.pid.size() <= level_ || !IsInside(folder)) return;
       for (const Numbers* numbers : {&leader.pid, &leader.group, &leader.session}) {
         if (numbers->size() > level_) {
           each((*numbers)[level_], pid, leader, numbers == &leader.pid);

@@ -184,6 +184,7 @@ struct Loader {
   void LoadUts(std::uint32_t id, Attributes* attributes);
   void LoadIpc(std::uint32_t id, Attributes* attributes);
   void LoadPidNamespace(std::uint32_t id);
+  void WarnOfOuterZombies();
   void LoadUser(std::uint32_t id);
   void CheckMappedIds();
   void LoadSystemV(std::uint32_t id, IpcNamespace* to);

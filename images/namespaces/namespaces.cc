@@ -84,16 +84,19 @@ void Loader::LoadPidNamespace(std::uint32_t id) {
                          "which has no rights in it");
   } else {
     snapshot.pid_namespace = PidNamespace{{entry.ext_key()}};
-    // criu/cr-dump.c dump_zombies(): it looks into the /proc of such a namespace only if it is new.
-    const auto zombies = std::ranges::count_if(snapshot.tree.nodes, &TreeNode::zombie);
-    if (zombies != 0) {
-      diag.NotRestorable(where,
-                         "the numbers of " + std::to_string(zombies) +
-                             (zombies == 1 ? " zombie" : " zombies") +
-                             " in the pid namespace from outside, of which CRIU writes those "
-                             "that it sees itself: they get these");
-    }
   }
+}
+
+/// criu/cr-dump.c, dump_zombies(): it looks into the /proc of such a namespace only if it is new.
+void Loader::WarnOfOuterZombies() {
+  const auto zombies = std::ranges::count_if(snapshot.tree.nodes, &TreeNode::zombie);
+  if (!snapshot.pid_namespace || zombies == 0) return;
+  diag.NotRestorable(
+      ImageSet::NameOf(ImageKindNamed("PIDNS"), OwnNamespace(NamespaceKind::kPid)) + "[0]",
+      "the numbers of " + std::to_string(zombies) + (zombies == 1 ? " zombie" : " zombies") +
+          " in the pid namespace from outside, of which CRIU writes those that it sees itself: "
+          "they "
+          "get these");
 }
 
 void Loader::LoadUts(std::uint32_t id, Attributes* attributes) {

@@ -71,7 +71,7 @@ class PidSpace {
     return done;
   }
 
-  /// But for init: by their numbers there, those here.
+  /// But for init, and whom that is just reaping: by their numbers there, those here.
   std::map<int, int> Others() const {
     std::map<int, int> others;
     std::error_code error;
@@ -82,6 +82,7 @@ class PidSpace {
       if (std::filesystem::read_symlink(entry.path() / "ns/pid", error) != own) continue;
       std::ifstream status(entry.path() / "status");
       for (std::string line; std::getline(status, line);) {
+        if (line.starts_with("State:\tX")) break;
         if (line.starts_with("NSpid:")) others[LastOf(line)] = std::stoi(name);
       }
     }
