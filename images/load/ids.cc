@@ -77,7 +77,8 @@ void Loader::CheckNamespaces(ProcessIndex index, const std::string& where) {
     if (root && ns.field == "pid_ns_id" && !options.caller_namespaces &&
         images.Has(ImageKindNamed("PIDNS"), own.pid_ns_id())) {
       continue;  // LoadNamespaces
-    } else if (root && ns.field == "pid_ns_id" && snapshot.tree.nodes[0].pid == 1) {
+    }
+    if (root && ns.field == "pid_ns_id" && snapshot.tree.nodes[0].pid == 1) {
       snapshot.new_pid_namespace = true;
     } else if (root && ns.field == "time_ns_id" &&
                images.Has(ImageKindNamed("TIMENS"), own.time_ns_id())) {
