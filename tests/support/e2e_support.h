@@ -86,7 +86,10 @@ class EndToEnd : public ::testing::Test {
   void TearDown() override {
     if (folder_.empty()) return;
     EndAll();
-    if (TheProgram().cgroups) RemoveCgroups();
+    if (TheProgram().cgroups) {
+      UnmountHierarchies();
+      RemoveCgroups();
+    }
     if (HasFailure()) {
       std::cerr << "left for inspection: " << folder_ << "\n";
     } else {
@@ -157,6 +160,13 @@ class EndToEnd : public ::testing::Test {
     ASSERT_EQ(outcome.status, 0) << outcome.output << Errors(Images(dump) / "dump.log");
     ASSERT_TRUE(NobodyLeft()) << "processes live on after the dump";
     if (TheProgram().cgroups) RemoveCgroups();
+  }
+
+  /// A process of the program mounts its hierarchy for a moment, in which it may have been ended.
+  void UnmountHierarchies() const {
+    for (const fs::directory_entry& entry : fs::directory_iterator(Home())) {
+      if (entry.is_directory()) umount2(entry.path().c_str(), MNT_DETACH);
+    }
   }
 
   /// Those of the program: a restore has to make them again.
