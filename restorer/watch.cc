@@ -44,7 +44,7 @@ bool IsForeignStop(int status) {
 std::string ErrorText(const std::string& call) { return call + ": " + std::strerror(errno); }
 
 std::string NameOf(const Thread& thread) {
-  const std::string process = "process " + std::to_string(thread.process->pid);
+  std::string process = "process " + std::to_string(thread.process->pid);
   if (thread.tid == thread.process->pid) return process;
   return "thread " + std::to_string(thread.tid) + " of " + process;
 }

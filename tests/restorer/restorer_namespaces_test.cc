@@ -298,7 +298,8 @@ TEST_F(NamespacesTest, WhatTheCallerMustGive) {
       {net, "",
        "the network namespace key comes from outside, and is not handed over (--inherit-fd "
        "fd[N]:key, --join-ns net:PATH, or --empty-ns net for a new one)"},
-      {net, "--inherit-fd fd[9]:key 9</dev/null", "handed over as key, is no namespace (such a file is /proc/PID/ns/net)"},
+      {net, "--inherit-fd fd[9]:key 9</dev/null",
+       "handed over as key, is no namespace (such a file is /proc/PID/ns/net)"},
       {net, "--join-ns net:/dev/null", "--join-ns net: /dev/null is no namespace"},
       {net, "--join-ns net:/proc/self/ns/uts",
        "--join-ns net: /proc/self/ns/uts is a namespace of the kind uts (such a file is "
