@@ -49,7 +49,7 @@ void SayMissing(const char* what, int error) {
   spdlog::info("not confined by {}: {}", what, std::strerror(error));
 }
 
-#ifndef CRGEN_SANITIZED
+#ifndef CRGEN_UNCONFINED
 
 /// As <linux/landlock.h> of kernels that know all of these: an older one takes less of it.
 struct Ruleset {
@@ -340,9 +340,9 @@ int RestrictToAsking(int answers) {
 
 }  // namespace
 
-#ifdef CRGEN_SANITIZED
+#ifdef CRGEN_UNCONFINED
 
-// What sanitizers do at the end of a program, it could not do.
+// What sanitizers, or gcov, do at the end of a program, it could not do.
 void Confine(const Access&) {
   SayMissing("Landlock and seccomp", ENOTSUP);
   confined = true;
