@@ -32,23 +32,27 @@ std::string NameOf(int type) {
   return ValueName(NamespaceTypeKind::Names(), static_cast<std::uint32_t>(type));
 }
 
-const std::string kSuchAFile = "such a file is /proc/PID/ns/";
+/// Tells if `fd`, which `name` calls, is no namespace of the kind. False: it has told.
+bool CheckKind(Context& context, int fd, const std::string& name, const std::string& kind) {
+  const int type = TypeOf(fd);
+  if (type < 0 || (type > 0 && NameOf(type) == kind)) return true;
+  context.findings.Wrong(
+      name + (type == 0 ? " is no namespace" : " is a namespace of the kind " + NameOf(type)),
+      "such a file is /proc/PID/ns/" + kind +
+          (type == 0 && kind == "net" ? ", or what ip-netns(8) has mounted" : ""));
+  return false;
+}
 
 }  // namespace
 
 bool CheckNamespace(Context& context, int fd, const std::string& key, const std::string& kind) {
   const std::string name =
-      "descriptor " + std::to_string(fd) + ", handed over as " + Printable(key) + ", is ";
+      "descriptor " + std::to_string(fd) + ", handed over as " + Printable(key) + ",";
   if (fcntl(fd, F_GETFD) < 0) {
-    context.findings.Wrong(name + "not open");
+    context.findings.Wrong(name + " is not open");
     return false;
   }
-  const int type = TypeOf(fd);
-  if (type < 0 || (type > 0 && NameOf(type) == kind)) return true;
-  context.findings.Wrong(
-      name + (type == 0 ? "no namespace" : "a namespace of the kind " + NameOf(type)),
-      kSuchAFile + kind);
-  return false;
+  return CheckKind(context, fd, name, kind);
 }
 
 bool HoldNamespace(Context& context, const std::string& option, const std::string& path,
@@ -60,13 +64,7 @@ bool HoldNamespace(Context& context, const std::string& option, const std::strin
     return false;
   }
   context.files.HoldPlace(place, fd);
-  const int type = TypeOf(fd);
-  if (type < 0 || (type > 0 && NameOf(type) == kind)) return true;
-  context.findings.Wrong(
-      option + ": " + path +
-          (type == 0 ? " is no namespace" : " is a namespace of the kind " + NameOf(type)),
-      kSuchAFile + kind + (type == 0 && kind == "net" ? ", or what ip-netns(8) has mounted" : ""));
-  return false;
+  return CheckKind(context, fd, option + ": " + path, kind);
 }
 
 }  // namespace crgen::preflight

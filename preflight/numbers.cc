@@ -16,6 +16,7 @@
 
 #include "model/printable.h"
 #include "preflight/doing.h"
+#include "preflight/numbered_folder.h"
 #include "preflight/question.h"
 
 namespace crgen::preflight {

@@ -1,36 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "preflight/open_descriptors.h"
 
-#include <dirent.h>
-
 #include <fstream>
 
 #include "model/printable.h"
+#include "preflight/numbered_folder.h"
 
 namespace crgen::preflight {
-namespace {
-
-bool IsNumber(const char* name) {
-  return *name >= '0' && *name <= '9' &&
-         std::string(name).find_first_not_of("0123456789") == std::string::npos;
-}
-
-template <typename Function>
-void ForEachNumber(const std::string& folder, Function&& function) {
-  DIR* names = opendir(folder.c_str());
-  while (const dirent* entry = names == nullptr ? nullptr : readdir(names)) {
-    if (IsNumber(entry->d_name)) function(entry->d_name);
-  }
-  if (names != nullptr) closedir(names);
-}
-
-}  // namespace
 
 void ForEachDescriptor(
     const std::function<void(const std::string& process, const std::string& fd)>& function) {
-  ForEachNumber("/proc", [&](const char* pid) {
-    const std::string process = std::string("/proc/") + pid;
-    ForEachNumber(process + "/fd", [&](const char* fd) { function(process, fd); });
+  ForEachNumberIn("/proc", [&](int pid) {
+    const std::string process = "/proc/" + std::to_string(pid);
+    ForEachNumberIn(process + "/fd", [&](int fd) { function(process, std::to_string(fd)); });
   });
 }
 

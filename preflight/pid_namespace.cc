@@ -19,6 +19,7 @@
 #include "model/printable.h"
 #include "preflight/doing.h"
 #include "preflight/held_namespaces.h"
+#include "preflight/numbered_folder.h"
 #include "preflight/numbers.h"
 
 namespace crgen::preflight {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "preflight/socket_holder.h"
 
-#include <dirent.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -10,10 +9,12 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <string_view>
+
+#include "preflight/open_descriptors.h"
 
 namespace crgen::preflight {
 namespace {
@@ -60,29 +61,14 @@ bool IsTaken(const UnixSocket& socket) {
 
 std::string HolderOf(const std::string& inode) {
   const std::string wanted = "socket:[" + inode + "]";
-  DIR* proc = opendir("/proc");
   std::string found;
-  while (const dirent* entry = proc == nullptr ? nullptr : readdir(proc)) {
-    if (std::atoi(entry->d_name) <= 0) continue;
-    const std::string process = std::string("/proc/") + entry->d_name;
-    DIR* descriptors = opendir((process + "/fd").c_str());
-    if (descriptors == nullptr) continue;
-    while (const dirent* fd = readdir(descriptors)) {
-      char link[64];
-      const ssize_t size = readlinkat(dirfd(descriptors), fd->d_name, link, sizeof link);
-      if (size != static_cast<ssize_t>(wanted.size()) ||
-          wanted.compare(0, wanted.size(), link, wanted.size()) != 0) {
-        continue;
-      }
-      std::string name;
-      std::getline(std::ifstream(process + "/comm"), name);
-      found = ", by process " + std::string(entry->d_name) + " (" + name + ")";
-      break;
-    }
-    closedir(descriptors);
-    if (!found.empty()) break;
-  }
-  if (proc != nullptr) closedir(proc);
+  ForEachDescriptor([&](const std::string& process, const std::string& fd) {
+    if (!found.empty()) return;
+    char link[64];
+    const ssize_t size = readlink((process + "/fd/" + fd).c_str(), link, sizeof link);
+    if (size < 0 || std::string_view(link, static_cast<std::size_t>(size)) != wanted) return;
+    found = ", by " + NameOfProcess(process);
+  });
   return found;
 }
 

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "preflight/numbered_folder.h"
 #include "preflight/numbers.h"
 #include "restorer/descriptor_limit.h"
 #include "restorer/momentary_name.h"

@@ -95,8 +95,7 @@ void Loader::WarnOfOuterZombies() {
       ImageSet::NameOf(ImageKindNamed("PIDNS"), OwnNamespace(NamespaceKind::kPid)) + "[0]",
       "the numbers of " + std::to_string(zombies) + (zombies == 1 ? " zombie" : " zombies") +
           " in the pid namespace from outside, of which CRIU writes those that it sees itself: "
-          "they "
-          "get these");
+          "they get these");
 }
 
 void Loader::LoadUts(std::uint32_t id, Attributes* attributes) {
