@@ -10,6 +10,7 @@
 
 #include "checker/check.h"
 #include "dsl/json/program_json.h"
+#include "tests/support/lines.h"
 
 namespace crgen {
 namespace {
@@ -57,12 +58,6 @@ std::vector<Example> ReadExamples() {
   ReadExamples("writing-programs.md", &examples);
   ReadExamples("writing-more-programs.md", &examples);
   return examples;
-}
-
-std::string DiagnosticText(const Diagnostics& diag) {
-  std::string text;
-  for (const Diagnostic& entry : diag.entries()) text += entry.where + ": " + entry.what + "\n";
-  return text;
 }
 
 /// Runs `command`, which begins with "crgen ", where plan.json is the program.
@@ -113,12 +108,12 @@ TEST(Handwritten, ProgramsAreRight) {
     Program program;
     Diagnostics diag;
     ASSERT_EQ(ReadProgram(example.program, "plan.json", &program, diag), Result::kOk)
-        << DiagnosticText(diag);
+        << test::TextOf(diag);
     SimulatedState state;
     EXPECT_EQ(CheckProgram(program, &state, diag), Result::kOk);
-    EXPECT_EQ(DiagnosticText(diag), "") << example.program;
+    EXPECT_EQ(test::TextOf(diag), "") << example.program;
     EXPECT_EQ(Failed(CheckComplete(program, state, diag)), example.IsFragment())
-        << DiagnosticText(diag);
+        << test::TextOf(diag);
     EXPECT_EQ(example.restored, !example.IsFragment()) << example.program;
   }
 }

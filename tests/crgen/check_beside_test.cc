@@ -8,6 +8,7 @@
 
 #include "generator/emitter.h"
 #include "tests/support/check_support.h"
+#include "tests/support/lines.h"
 
 namespace crgen {
 namespace {
@@ -42,12 +43,6 @@ void Emit(const Program& from, CheckBeside& check, Program* to) {
   }
 }
 
-std::vector<std::string> Texts(const Diagnostics& diag) {
-  std::vector<std::string> texts;
-  for (const Diagnostic& entry : diag.entries()) texts.push_back(entry.where + ": " + entry.what);
-  return texts;
-}
-
 // The program moves in memory whenever it has doubled.
 TEST(CheckBeside, FindsWhatTheCheckOfTheWholeProgramFinds) {
   constexpr std::size_t kLength = 40000;
@@ -65,7 +60,7 @@ TEST(CheckBeside, FindsWhatTheCheckOfTheWholeProgramFinds) {
       Emit(program, check, &emitted);
       check.Complete();
       EXPECT_EQ(check.Verdict(found), result);
-      EXPECT_EQ(Texts(found), Texts(expected));
+      EXPECT_EQ(test::Lines(found), test::Lines(expected));
       EXPECT_EQ(emitted.size(), program.size());
     }
   }
@@ -93,7 +88,7 @@ TEST(CheckBeside, StepsDoNotMatter) {
     for (std::size_t end = 0; end < program.size(); end += random() % 300) check.RunTo(end);
     SimulatedState end;
     EXPECT_EQ(check.Finish(&end), Result::kError);
-    EXPECT_EQ(Texts(found), Texts(expected));
+    EXPECT_EQ(test::Lines(found), test::Lines(expected));
     EXPECT_EQ(DescribeState(end), DescribeState(state));
   }
 }

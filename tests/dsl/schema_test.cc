@@ -19,6 +19,7 @@
 #include "dsl/json/program_json.h"
 #include "dsl/reference.h"
 #include "images/image_table.h"
+#include "tests/support/lines.h"
 
 namespace crgen {
 namespace {
@@ -66,10 +67,7 @@ TEST(GeneratedFiles, ImageReferenceIsUpToDate) {
 std::string Findings(const std::string& text) {
   Program program;
   Diagnostics diag;
-  std::string findings;
-  if (ReadProgram(text, "plan", &program, diag) == Result::kOk) return "";
-  for (const Diagnostic& entry : diag.entries()) findings += entry.where + ": " + entry.what + "\n";
-  return findings;
+  return ReadProgram(text, "plan", &program, diag) == Result::kOk ? "" : test::TextOf(diag);
 }
 
 TEST(ReadProgram, AcceptsTheShortestPrograms) {

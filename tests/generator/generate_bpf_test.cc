@@ -7,6 +7,7 @@
 #include "checker/check.h"
 #include "generator/generate.h"
 #include "tests/support/bpf_images.h"
+#include "tests/support/lines.h"
 
 namespace crgen::test {
 namespace {
@@ -72,9 +73,7 @@ class GenerateBpfTest : public ::testing::Test {
     EXPECT_EQ(CheckProgram(changed, &state, diag), Result::kOk);
     [[maybe_unused]] const Result same =
         CompareWithSnapshot(state, snapshot_, PageReaderOf(*source_), diag);
-    Lines lines;
-    for (const Diagnostic& entry : diag.entries()) lines.push_back(entry.where + ": " + entry.what);
-    return lines;
+    return test::Lines(diag);
   }
 
   std::unique_ptr<ImageSource> source_;

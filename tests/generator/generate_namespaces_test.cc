@@ -6,6 +6,7 @@
 
 #include "checker/check.h"
 #include "generator/generate.h"
+#include "tests/support/lines.h"
 #include "tests/support/namespace_images.h"
 
 namespace crgen::test {
@@ -54,9 +55,7 @@ class GenerateNamespacesTest : public ::testing::Test {
     EXPECT_EQ(CheckProgram(changed, &state, diag), Result::kOk);
     [[maybe_unused]] const Result same =
         CompareWithSnapshot(state, snapshot_, PageReaderOf(*source_), diag);
-    std::vector<std::string> lines;
-    for (const Diagnostic& entry : diag.entries()) lines.push_back(entry.where + ": " + entry.what);
-    return lines;
+    return test::Lines(diag);
   }
 
   std::unique_ptr<ImageSource> source_;

@@ -11,6 +11,7 @@
 
 #include "checker/check.h"
 #include "generator/generate.h"
+#include "tests/support/lines.h"
 #include "tests/support/namespace_images.h"
 #include "tests/support/netlink_images.h"
 #include "tests/support/packet_images.h"
@@ -89,9 +90,7 @@ class GenerateOtherTypesTest : public ::testing::Test {
     EXPECT_EQ(CheckProgram(changed, &state, diag), Result::kOk);
     [[maybe_unused]] const Result same =
         CompareWithSnapshot(state, snapshot_, PageReaderOf(*source_), diag);
-    std::vector<std::string> lines;
-    for (const Diagnostic& entry : diag.entries()) lines.push_back(entry.where + ": " + entry.what);
-    return lines;
+    return test::Lines(diag);
   }
   template <typename Body>
   const Body& BodyAt(Fd fd) {

@@ -14,6 +14,7 @@
 #include "dsl/json/program_json.h"
 #include "generator/generate.h"
 #include "images/dump.h"
+#include "tests/support/lines.h"
 
 namespace crgen {
 namespace {
@@ -36,27 +37,20 @@ std::string ReadFileText(const fs::path& path) {
   return text.str();
 }
 
-std::string DiagnosticText(const Diagnostics& diag) {
-  std::string text;
-  for (const Diagnostic& entry : diag.entries()) text += entry.where + ": " + entry.what + "\n";
-  return text;
-}
-
 /// One dump on its way to a program.
 class GoldenTest : public ::testing::TestWithParam<std::string> {
  protected:
   void SetUp() override {
     source_ = OpenFolder(CRGEN_FIXTURES "/dumps/" + GetParam(), diag_);
-    ASSERT_NE(source_, nullptr) << DiagnosticText(diag_);
-    ASSERT_EQ(LoadDump(*source_, &snapshot_, diag_), Result::kOk) << DiagnosticText(diag_);
-    unsupported_ = DiagnosticText(diag_);
+    ASSERT_NE(source_, nullptr) << test::TextOf(diag_);
+    ASSERT_EQ(LoadDump(*source_, &snapshot_, diag_), Result::kOk) << test::TextOf(diag_);
+    unsupported_ = test::TextOf(diag_);
     pages_ = std::make_unique<PageImages>(*source_);
     Diagnostics diag;
     ASSERT_EQ(GenerateProgram(snapshot_, {AboutPlan(diag_, snapshot_)}, Reader(), &program_, diag),
               GenerateOutcome::kOk)
-        << DiagnosticText(diag);
-    ASSERT_EQ(BindToImages(&program_, *pages_, false, 1, diag), Result::kOk)
-        << DiagnosticText(diag);
+        << test::TextOf(diag);
+    ASSERT_EQ(BindToImages(&program_, *pages_, false, 1, diag), Result::kOk) << test::TextOf(diag);
   }
 
   PageReader Reader() {
@@ -94,10 +88,10 @@ TEST_P(GoldenTest, IsTheExpectedProgram) {
 TEST_P(GoldenTest, EndsInTheSnapshot) {
   SimulatedState state;
   Diagnostics violations, differences;
-  EXPECT_EQ(CheckProgram(program_, &state, violations), Result::kOk) << DiagnosticText(violations);
+  EXPECT_EQ(CheckProgram(program_, &state, violations), Result::kOk) << test::TextOf(violations);
   ASSERT_EQ(PrepareTree(snapshot_.tree, &snapshot_.tree, diag_), Result::kOk);
   EXPECT_EQ(CompareWithSnapshot(state, snapshot_, Reader(), differences), Result::kOk)
-      << DiagnosticText(differences);
+      << test::TextOf(differences);
 }
 
 TEST_P(GoldenTest, ReadsBackAsWritten) {
@@ -105,7 +99,7 @@ TEST_P(GoldenTest, ReadsBackAsWritten) {
     const std::string text = WriteProgram(program_, layout);
     Program read;
     Diagnostics diag;
-    ASSERT_EQ(ReadProgram(text, "plan", &read, diag), Result::kOk) << DiagnosticText(diag);
+    ASSERT_EQ(ReadProgram(text, "plan", &read, diag), Result::kOk) << test::TextOf(diag);
     EXPECT_EQ(WriteProgram(read, layout), text);
   }
 }

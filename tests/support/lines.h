@@ -28,7 +28,14 @@ inline std::vector<std::string> Lines(const Diagnostics& diag) {
   return lines;
 }
 
-/// Likewise with the severity: "error files.img[2].id: file 3 stands twice".
+/// The same in one text, a line each.
+inline std::string TextOf(const Diagnostics& diag) {
+  std::string text;
+  for (const std::string& line : Lines(diag)) text += line + "\n";
+  return text;
+}
+
+/// As Lines(), with the severity: "error files.img[2].id: file 3 stands twice".
 inline std::vector<std::string> GradedLines(const Diagnostics& diag) {
   std::vector<std::string> lines;
   for (const Diagnostic& entry : diag.entries()) lines.push_back(::testing::PrintToString(entry));

@@ -11,61 +11,16 @@
 #include <random>
 #include <sstream>
 
-#include "checker/check.h"
-#include "checker/snapshot_of.h"
-#include "dsl/json/program_json.h"
 #include "generator/generate.h"
 #include "images/dump.h"
+#include "tests/support/diff_text.h"
 #include "tests/support/image_support.h"
 #include "tests/support/snapshot_history.h"
 
-// GCC 12 takes an empty std::function that is copied for one without a value (GCC bug 105562).
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
-
-namespace crgen {
+namespace crgen::test {
 namespace {
 
-using namespace test;  // NOLINT: the vocabulary of these tests
-
-const Unplanned kNothing;
 const PageReader kNobody;  ///< has the images
-
-std::string AllText(const Diagnostics& diag) {
-  std::string text;
-  for (const Diagnostic& entry : diag.entries()) text += entry.where + ": " + entry.what + "\n";
-  return text;
-}
-
-/// The state that a program, which must break no rule, ends in.
-SimulatedState StateOf(const Program& program) {
-  SimulatedState state;
-  Diagnostics diag;
-  EXPECT_EQ(CheckProgram(program, &state, diag), Result::kOk) << AllText(diag);
-  return state;
-}
-
-Snapshot EndOf(const std::string& plan) {
-  Program program;
-  Diagnostics diag;
-  EXPECT_EQ(ReadProgram(plan, "plan", &program, diag), Result::kOk) << AllText(diag) << plan;
-  return SnapshotOf(StateOf(program));
-}
-
-std::string Lines(const Snapshot& before, const Snapshot& after, DiffOptions options = {},
-                  const PageReader& read = {}, const PageReader& read_after = {}) {
-  Diagnostics diag;
-  const DiffSide a = {{before, kNothing, read}, "A"}, b = {{after, kNothing, read_after}, "B"};
-  const std::string text = DiffText(Diff(a, b, options, diag), {});
-  EXPECT_FALSE(diag.HasErrors()) << AllText(diag);
-  return text;
-}
-
-/// Differences alone: of what is not compared in programs, others speak.
-std::string PlanLines(const std::string& before, const std::string& after,
-                      DiffOptions options = {}) {
-  options.same_images = true;
-  return Lines(EndOf(before), EndOf(after), options);
-}
 
 std::string Golden(const std::string& name) {
   std::ifstream in(std::string(CRGEN_GOLDEN) + "/" + name + ".json");
@@ -77,55 +32,6 @@ std::string Replaced(std::string text, const std::string& from, const std::strin
   EXPECT_NE(at, text.npos) << from;
   return at == text.npos ? text : text.replace(at, from.size(), to);
 }
-
-// ---- what is equal
-
-class DiffFixtureTest : public ::testing::TestWithParam<std::string> {
- protected:
-  DiffFixtureTest() : source_(OpenMemory(ReadFixture(GetParam()))) {
-    LoadOptions options;
-    options.unplanned = &unplanned_;
-    Diagnostics diag;
-    EXPECT_EQ(LoadDump(*source_, &snapshot_, diag, options), Result::kOk) << AllText(diag);
-    EXPECT_EQ(GenerateProgram(snapshot_, {}, Reader(), &program_, diag), GenerateOutcome::kOk);
-    state_ = StateOf(program_);
-  }
-  PageReader Reader() { return PageReaderOf(*source_); }
-
-  std::unique_ptr<ImageSource> source_;
-  Snapshot snapshot_;
-  Unplanned unplanned_;
-  Program program_;
-  SimulatedState state_;
-};
-
-TEST_P(DiffFixtureTest, FindsNothingInItself) {
-  EXPECT_EQ(Lines(snapshot_, snapshot_, {}, Reader(), Reader()), "no difference\n");
-  const Snapshot end = SnapshotOf(state_);
-  EXPECT_EQ(Lines(end, end, {}, Reader(), Reader()), "no difference\n");
-}
-
-TEST_P(DiffFixtureTest, FindsNothingInItsOwnPlan) {
-  const Snapshot end = SnapshotOf(state_);
-  Diagnostics outside;
-  ASSERT_EQ(PrepareTree(snapshot_.tree, &snapshot_.tree, outside), Result::kOk);
-  for (const bool same_meaning : {false, true}) {
-    DiffOptions options;
-    options.same_meaning = same_meaning;
-    EXPECT_EQ(Lines(snapshot_, end, options, Reader(), Reader()), "no difference\n");
-    EXPECT_EQ(Lines(end, snapshot_, options, Reader(), Reader()), "no difference\n");
-  }
-}
-
-/// The judge of programs finds in a state what the snapshot of that state has.
-TEST_P(DiffFixtureTest, HasAllThatTheStateHas) {
-  Diagnostics diag;
-  EXPECT_EQ(CompareWithSnapshot(state_, SnapshotOf(state_), Reader(), diag), Result::kOk)
-      << AllText(diag);
-}
-
-INSTANTIATE_TEST_SUITE_P(Fixtures, DiffFixtureTest, ::testing::ValuesIn(FixtureNames()),
-                         [](const auto& fixture) { return fixture.param; });
 
 // ---- one change, one line
 
@@ -309,7 +215,7 @@ TEST(DiffTest, ComparesPagesByWhatTheyHold) {
   const Snapshot before = EndOf(plan);
   const auto lines = [&](const std::string& image) {
     const Snapshot after = EndOf(Replaced(plan, R"("pages-1.img", "offset": 0)", image));
-    return Lines(before, after, {}, ReadNumbered, ReadNumbered);
+    return DiffLines(before, after, {}, ReadNumbered, ReadNumbered);
   };
   EXPECT_EQ(lines(R"("same.img", "offset": 0)"), "no difference\n");
   EXPECT_EQ(lines(R"("other.img", "offset": 0)"), "5: 1 page changed: 11000-12000\n");
@@ -321,16 +227,18 @@ TEST(DiffTest, ComparesPagesByWhatTheyHold) {
       plan,
       R"({"command": "LOAD_PAGES", "pid": 5, "start": "0x10000", "pages": 2, "source": {"image": "pages-1.img", "offset": 0}}, )",
       "");
-  EXPECT_EQ(Lines(EndOf(zeros), EndOf(none), {}, ReadNumbered, ReadNumbered), "no difference\n");
-  EXPECT_EQ(Lines(EndOf(none), EndOf(zeros), {}, ReadNumbered, ReadNumbered), "no difference\n");
+  EXPECT_EQ(DiffLines(EndOf(zeros), EndOf(none), {}, ReadNumbered, ReadNumbered),
+            "no difference\n");
+  EXPECT_EQ(DiffLines(EndOf(none), EndOf(zeros), {}, ReadNumbered, ReadNumbered),
+            "no difference\n");
 }
 
 TEST(DiffTest, SaysOnceThatItHasNoImages) {
   const Snapshot end = EndOf(One(kHeap));
-  EXPECT_EQ(Lines(end, end),
+  EXPECT_EQ(DiffLines(end, end),
             "no difference in what was compared\nnot compared: the content of 3 pages, for want of "
             "the images of A, B\n");
-  EXPECT_EQ(Lines(end, end, {}, ReadNumbered),
+  EXPECT_EQ(DiffLines(end, end, {}, ReadNumbered),
             "no difference in what was compared\nnot compared: the content of 3 pages, for want of "
             "the images of B\n");
 }
@@ -343,8 +251,8 @@ TEST(DiffTest, ComparesWhatIsQueuedByWhatItIs) {
     std::ranges::fill(out, 'x');
     return Result::kOk;
   };
-  EXPECT_EQ(Lines(end, end, {}, other, other), "no difference\n");
-  EXPECT_NE(Lines(end, end, {}, ReadNumbered, other).find("as many other bytes"),
+  EXPECT_EQ(DiffLines(end, end, {}, other, other), "no difference\n");
+  EXPECT_NE(DiffLines(end, end, {}, ReadNumbered, other).find("as many other bytes"),
             std::string::npos);
 }
 
@@ -457,11 +365,11 @@ TEST(DiffTest, LeavesOutClocksOfConnections) {
   };
   DiffOptions options;
   options.same_images = true;
-  EXPECT_EQ(Lines(connection(1, 2, 3), connection(4, 5, 3), options),
+  EXPECT_EQ(DiffLines(connection(1, 2, 3), connection(4, 5, 3), options),
             "5: fd 3: stream.timestamp 1, then 4\n5: fd 3: stream.window.snd_wl1 2, then 5\n");
   options.same_meaning = true;
-  EXPECT_EQ(Lines(connection(1, 2, 3), connection(4, 5, 3), options), "no difference\n");
-  EXPECT_EQ(Lines(connection(1, 2, 3), connection(4, 5, 6), options),
+  EXPECT_EQ(DiffLines(connection(1, 2, 3), connection(4, 5, 3), options), "no difference\n");
+  EXPECT_EQ(DiffLines(connection(1, 2, 3), connection(4, 5, 6), options),
             "5: fd 3: stream.mss 3, then 6\n");
 }
 
@@ -511,9 +419,9 @@ TEST(DiffTest, AgreesWithTheComparisonOfPrograms) {
     if (GenerateProgram(one.snapshot, {}, read, &program, diag) != GenerateOutcome::kOk) continue;
     const SimulatedState state = StateOf(program);
     const Snapshot end = SnapshotOf(state);
-    EXPECT_EQ(Lines(one.snapshot, end, {}, read, read), "no difference\n") << seed;
+    EXPECT_EQ(DiffLines(one.snapshot, end, {}, read, read), "no difference\n") << seed;
     Diagnostics self;
-    EXPECT_EQ(CompareWithSnapshot(state, end, read, self), Result::kOk) << seed << AllText(self);
+    EXPECT_EQ(CompareWithSnapshot(state, end, read, self), Result::kOk) << seed << TextOf(self);
     // The judge has one reader for both sides: their images have names of their own.
     constexpr std::string_view kLater = "later/";
     for (std::string& image : later.snapshot.page_images) image = std::string(kLater) + image;
@@ -528,7 +436,7 @@ TEST(DiffTest, AgreesWithTheComparisonOfPrograms) {
                              {{later.snapshot, kNothing, both}, "B"}, {}, unreadable);
     // The judge knows descriptions by whatever number.
     std::erase_if(found.list, [](const Difference& it) { return it.field == "id"; });
-    EXPECT_EQ(same, found.list.empty()) << seed << AllText(verdict) << DiffText(found, {});
+    EXPECT_EQ(same, found.list.empty()) << seed << TextOf(verdict) << DiffText(found, {});
     ++(same ? equal : different);
   }
   EXPECT_GT(equal, 10U);
@@ -536,4 +444,4 @@ TEST(DiffTest, AgreesWithTheComparisonOfPrograms) {
 }
 
 }  // namespace
-}  // namespace crgen
+}  // namespace crgen::test
