@@ -34,7 +34,7 @@ void Try(const ImageInput& input) {
   for (const Diagnostic& entry : diag.entries()) {
     Require(!entry.where.empty() && !entry.what.empty(), "a finding without place or cause", diag);
   }
-  if (Failed(loaded)) return;
+  if (Failed(loaded) || diag.HasEssential()) return;
 
   PageImages pages(*source);
   const PageReader read = PageReaderOf(*source);

@@ -15,7 +15,6 @@
 #include <utility>
 #include <vector>
 
-#include "preflight/numbered_folder.h"
 #include "preflight/numbers.h"
 #include "restorer/descriptor_limit.h"
 #include "restorer/momentary_name.h"
@@ -54,11 +53,7 @@ std::vector<Descendant> FindDescendants() {
   std::vector<Descendant> all = {{getpid(), 0}};
   for (std::size_t i = 0; i < all.size(); ++i) {
     const pid_t parent = all[i].pid;
-    const std::string tasks = "/proc/" + std::to_string(parent) + "/task";
-    preflight::ForEachNumberIn(tasks, [&](pid_t tid) {
-      std::ifstream children(tasks + "/" + std::to_string(tid) + "/children");
-      for (pid_t pid = 0; children >> pid;) all.push_back({pid, parent});
-    });
+    for (const pid_t pid : ChildrenOf(parent)) all.push_back({pid, parent});
   }
   all.erase(all.begin());
   return all;

@@ -7,6 +7,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "preflight/numbered_folder.h"
+
 namespace crgen::restorer {
 namespace {
 
@@ -60,6 +62,16 @@ std::uint64_t RunTimeOf(pid_t pid) {
 }
 
 pid_t ParentOf(pid_t pid) { return InStatus(pid, "PPid:"); }
+
+std::vector<pid_t> ChildrenOf(pid_t pid) {
+  std::vector<pid_t> all;
+  const std::string tasks = Folder(pid) + "/task";
+  preflight::ForEachNumberIn(tasks, [&](pid_t tid) {
+    std::ifstream children(tasks + "/" + std::to_string(tid) + "/children");
+    for (pid_t child = 0; children >> child;) all.push_back(child);
+  });
+  return all;
+}
 
 pid_t TracerOf(pid_t pid) { return InStatus(pid, "TracerPid:"); }
 

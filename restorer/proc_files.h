@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace crgen::restorer {
 
@@ -17,6 +18,9 @@ std::uint64_t RunTimeOf(pid_t pid);
 
 /// 0: no such process, or its parent is not of this pid namespace.
 pid_t ParentOf(pid_t pid);
+
+/// Of all its threads; empty: no such process, too.
+std::vector<pid_t> ChildrenOf(pid_t pid);
 
 /// Who traces it; 0: nobody.
 pid_t TracerOf(pid_t pid);

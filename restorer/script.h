@@ -481,10 +481,12 @@ struct Setup {
   const uint64_t* vvar_sizes;
   uint32_t vdso_pieces, vvar_pieces;
   // Faults on purpose: the n-th system call fails; the n-th at the end, where attributes are set,
-  // is not made and succeeds. 0: none.
+  // is not made and succeeds. 0: none. With kDeadly the process that makes it is killed.
   Word failing_call;
   Word skipped_call;
 };
+
+inline constexpr Word kDeadly = Word{1} << 31;
 
 /// The executor's first function: runs `process` to its end in the arena; never returns.
 using Entry = void (*)(const Setup* setup, const Process* process);

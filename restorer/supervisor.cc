@@ -240,6 +240,9 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size, const std::function<bo
   if (const char* call = std::getenv("CRRESTORE_FAILING_CALL")) {
     script_.setup->failing_call = static_cast<Word>(std::strtoul(call, nullptr, 10));
   }
+  if (const char* call = std::getenv("CRRESTORE_DEADLY_CALL")) {
+    script_.setup->failing_call = static_cast<Word>(std::strtoul(call, nullptr, 10)) | kDeadly;
+  }
   if (const char* call = std::getenv("CRRESTORE_SKIPPED_CALL")) {
     script_.setup->skipped_call = static_cast<Word>(std::strtoul(call, nullptr, 10));
   }
@@ -357,7 +360,7 @@ RestoreProblem Supervisor::StartRoot(const Op& op) {
   }
   if (result > 0) {
     root_ = static_cast<pid_t>(result);
-    watch_->Born(root_);
+    watch_->RootIsBorn(root_);
     return {there.Leave(), op.command};
   }
   ResetOfRoot();

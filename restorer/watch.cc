@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "preflight/numbers.h"
 #include "restorer/cleanup.h"
@@ -162,7 +163,7 @@ RestoreProblem Watch::TheirProblem() const {
 }
 
 /// Processes exist from when their parent has made the FORK.
-bool Watch::Born(std::size_t process) const {
+bool Watch::IsBorn(std::size_t process) const {
   if (Load(script_.processes[process]->words->step) != 0) return true;
   const Birth& birth = script_.births[process];
   return birth.creator != nullptr && Load(birth.creator->words->step) > birth.op + 1;
@@ -180,10 +181,11 @@ pid_t Watch::NumberOf(const Thread& thread) const {
   return number == 0 && root ? root_ : number;
 }
 
-RestoreProblem Watch::LookForLost() const {
+RestoreProblem Watch::LookForLost() {
+  if (RestoreProblem problem = LookForUnknown()) return problem;
   for (std::size_t i = 1; i < script_.processes.size(); ++i) {
     const Process& process = *script_.processes[i];
-    if (!Born(i) || Load(process.words->leaving) != 0) continue;
+    if (!IsBorn(i) || Load(process.words->leaving) != 0) continue;
     for (std::uint32_t t = 0; t < process.thread_count; ++t) {
       const pid_t number = NumberOf(process.threads[t]);
       const char state = number <= 0 ? '?' : StateOf(number);
@@ -198,6 +200,27 @@ RestoreProblem Watch::LookForLost() const {
         return {who + " is traced by process " + std::to_string(TracerOf(number)) +
                 ": let go of it, and restore again"};
       }
+    }
+  }
+  return {};
+}
+
+/// Whoever dies before it has said its number is a zombie of its parent. It says it at once: only
+/// who has not since the last look is looked for.
+RestoreProblem Watch::LookForUnknown() {
+  const std::size_t last = std::exchange(unknown_, 0);
+  if (!other_numbers_) return {};
+  for (std::size_t i = 1; i < script_.processes.size() && unknown_ == 0; ++i) {
+    const Process& process = *script_.processes[i];
+    if (IsBorn(i) && NumberOf(process.threads[0]) == 0) unknown_ = i;
+  }
+  if (unknown_ == 0 || unknown_ != last) return {};
+  const Thread& thread = script_.processes[unknown_]->threads[0];
+  const Process* parent = script_.births[unknown_].creator;
+  if (parent == nullptr || parent == script_.processes[0]) return {};
+  for (const pid_t child : ChildrenOf(NumberOf(parent->threads[0]))) {
+    if (StateOf(child) == 'Z' && IsThreadOf(root_, child, thread.tid, thread.tid)) {
+      return {HasDied(thread)};
     }
   }
   return {};
@@ -239,7 +262,7 @@ RestoreProblem Watch::Stuck() const {
   RestoreProblem first;
   for (std::size_t i = 1; i < script_.processes.size(); ++i) {
     const Process& process = *script_.processes[i];
-    if (!Born(i) || (Built(process) && !traced_)) continue;
+    if (!IsBorn(i) || (Built(process) && !traced_)) continue;
     const pid_t number = NumberOf(process.threads[0]);
     long call = -1;
     const std::string where = number > 0 ? SystemCallOf(number, &call) : "no system call";

@@ -35,7 +35,7 @@ class Watch {
   /// To be asked in every other wait, a few times a second: what makes it vain, or none.
   RestoreProblem Look();
   /// The root's number here, once it is born.
-  void Born(pid_t root) { root_ = root; }
+  void RootIsBorn(pid_t root) { root_ = root; }
   /// Why a number of a pid namespace from outside cannot be had, by the error of clone3(2): what is
   /// then put behind the problem. Without this nothing is said of another pid namespace.
   void LookElsewhere(std::function<std::string(pid_t number, int error)> why) {
@@ -48,11 +48,12 @@ class Watch {
 
  private:
   RestoreProblem TheirProblem() const;
-  RestoreProblem LookForLost() const;
+  RestoreProblem LookForLost();
+  RestoreProblem LookForUnknown();
   RestoreProblem LookForStops() const;
   RestoreProblem LookForLimit();
   RestoreProblem Stuck() const;
-  bool Born(std::size_t process) const;
+  bool IsBorn(std::size_t process) const;
   bool Built(const Process& process) const;
   pid_t NumberOf(const Thread& thread) const;
 
@@ -65,6 +66,7 @@ class Watch {
   std::uint64_t steps_ = 0;  ///< of all processes together, when last looked
   bool traced_ = false;
   pid_t root_ = 0;
+  std::size_t unknown_ = 0;  ///< the first process whose number was not known when last looked
   Progress progress_;
 };
 

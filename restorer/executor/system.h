@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 
@@ -31,13 +32,14 @@ long Argument(T value) {
 }
 
 /// A negative errno, or what the call gives. In the build for tests, the call whose number the
-/// setup says fails with EIO instead of being made, or is not made and succeeds (with kStray:
-/// instead of it the process leaves a namespace).
+/// setup says fails with EIO instead of being made (with kDeadly: the process is killed), or is not
+/// made and succeeds (with kStray: instead of it the process leaves a namespace).
 template <typename... Arguments>
 long Call([[maybe_unused]] const Setup* setup, long number, Arguments... arguments) {
 #ifdef CRRESTORE_FAULTS
-  if (setup->failing_call != 0 &&
-      __atomic_add_fetch(&setup->board->calls, 1, __ATOMIC_SEQ_CST) == setup->failing_call) {
+  if (setup->failing_call != 0 && __atomic_add_fetch(&setup->board->calls, 1, __ATOMIC_SEQ_CST) ==
+                                      (setup->failing_call & ~kDeadly)) {
+    if ((setup->failing_call & kDeadly) != 0) RawCall(__NR_kill, RawCall(__NR_getpid), SIGKILL);
     return -EIO;
   }
   constexpr Word kStray = 1u << 31;
