@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -62,22 +63,69 @@ std::string OfMessages(const Messages& format, std::string content) {
   return all;
 }
 
-/// Without comments, and without the numbers in "[3:180]" and behind "packets", "bytes", "expires".
+bool IsCount(std::string_view word) {
+  return !word.empty() && word.find_first_not_of("0123456789") == word.npos;
+}
+
+/// "[3:180]" of iptables-save(8).
+bool IsCounter(std::string_view word) {
+  const std::size_t colon = word.find(':');
+  return word.size() > 4 && word.front() == '[' && word.back() == ']' && colon != word.npos &&
+         IsCount(word.substr(1, colon - 1)) &&
+         IsCount(word.substr(colon + 1, word.size() - colon - 2));
+}
+
+/// The words of a line, and whether each begins within a string.
+struct Word {
+  std::string_view text;
+  bool quoted = false;
+};
+std::vector<Word> WordsOf(std::string_view line) {
+  std::vector<Word> words;
+  bool quoted = false;
+  while (true) {
+    const std::size_t size = std::min(line.find(' '), line.size());
+    words.push_back({line.substr(0, size), quoted});
+    for (std::size_t at = 0; at < size; ++at) {
+      if (line[at] == '"' && (at == 0 || line[at - 1] != '\\')) quoted = !quoted;
+    }
+    if (size == line.size()) return words;
+    line.remove_prefix(size + 1);
+  }
+}
+
+/// Whether `words[at]` is what a counter or a clock of the rules shows: of iptables-save(8) the one
+/// of a chain or before a rule, of nft(8) that of COUNTER, and the time that an element has left.
+/// The same words elsewhere are matched by the rule: "ct original packets > 20", "burst 7 packets".
+bool Passes(const std::vector<Word>& words, std::size_t at) {
+  const Word& word = words[at];
+  if (word.quoted) return false;
+  const bool chain = words[0].text.starts_with(':') && at + 1 == words.size();
+  if ((chain || at == 0) && IsCounter(word.text)) return true;
+  const auto is = [&](std::size_t before, std::string_view text) {
+    return at >= before && words[at - before].text == text && !words[at - before].quoted;
+  };
+  if (is(1, "expires")) return true;
+  // A counter that has a name shows what it has counted in a line of its own.
+  const std::size_t packets = is(1, "packets") ? 1 : is(1, "bytes") && is(3, "packets") ? 3 : 0;
+  if (packets == 0) return false;
+  const std::string_view before = at > packets ? words[at - packets - 1].text : "";
+  return before == "counter" || before.find_first_not_of('\t') == before.npos;
+}
+
+/// Without comments, and without what passes.
 std::string OfLines(std::string_view content) {
-  static constexpr std::string_view kBefore[] = {" [", " packets ", " bytes ", " expires "};
   std::string all;
   while (!content.empty()) {
     const std::string_view line = content.substr(0, content.find('\n'));
     content.remove_prefix(std::min(line.size() + 1, content.size()));
     if (line.starts_with('#')) continue;
-    bool counts = line.starts_with('[');
-    for (std::size_t at = 0; at < line.size(); ++at) {
-      const std::string_view before = line.substr(0, at);
-      counts = counts || std::ranges::any_of(kBefore, [&](std::string_view word) {
-                 return before.ends_with(word);
-               });
-      counts = counts && std::string_view(" ,}]").find(line[at]) == std::string_view::npos;
-      if (!counts) all += line[at];
+    const std::vector<Word> words = WordsOf(line);
+    for (std::size_t at = 0; at < words.size(); ++at) {
+      const std::string_view text = words[at].text;
+      const std::size_t end = std::min(text.find_first_of(",}"), text.size());
+      all += Passes(words, at) ? text.substr(end) : text;
+      all += ' ';
     }
     all += '\n';
   }

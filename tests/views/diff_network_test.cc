@@ -9,6 +9,7 @@
 #include <linux/rtnetlink.h>
 
 #include <cstdint>
+#include <utility>
 
 #include "tests/support/netlink_messages.h"
 
@@ -72,6 +73,35 @@ TEST(DiffNetworkTest, RulesSayNothingOfDatesAndPackets) {
   EXPECT_FALSE(same("elements = { 10.1.1.1 timeout 1h expires 59m30s }\n",
                     "elements = { 10.1.1.1 timeout 2h expires 59m30s }\n"));
   EXPECT_FALSE(same("a\nb\n", "ab\n"));
+  EXPECT_TRUE(
+      same("\tcounter c {\n\t\tpackets 1 bytes 20\n", "\tcounter c {\n\t\tpackets 4 bytes 5\n"));
+}
+
+/// The words of counters are words of rules, too.
+TEST(DiffNetworkTest, RulesAreComparedToTheirEnd) {
+  const std::pair<std::string, std::string> kOthers[] = {
+      {"limit rate 400/minute burst 7 packets accept",
+       "limit rate 400/minute burst 7 packets drop"},
+      {"limit rate 1 mbytes/second burst 9 bytes", "limit rate 1 mbytes/second burst 8 bytes"},
+      {"ct original packets > 20 drop", "ct original packets < 20 drop"},
+      {"ct original packets 20 drop", "ct original packets 21 drop"},
+      {"ct original packets 20 bytes 7", "ct original packets 20 bytes 8"},
+      {"ct reply bytes 20 drop", "ct reply bytes 21 drop"},
+      {"dnat to [2001:db8::1]:80", "dnat to [2001:db8::2]:80"},
+      {"dnat to [1:2]", "dnat to [1:3]"},
+      {"-A INPUT --comment \"counter packets 1\"", "-A INPUT --comment \"counter packets 2\""},
+      {"comment \"an \\\" expires 1\"", "comment \"an \\\" expires 2\""},
+      {"counter packets 1 bytes 2 accept", "counter packets 1 bytes 2 drop"},
+      {"elements = { 10.1.1.1 expires 1s, 10.1.1.2 }",
+       "elements = { 10.1.1.1 expires 1s, 10.1.1.3 }"},
+      {"elements = { 10.1.1.1 expires 1s}", "elements = { 10.1.1.1 expires 1s, 10.1.1.3}"},
+      {"[1:70] -A INPUT", "[1:70] -A OUTPUT"}};
+  for (const auto& [one, other] : kOthers) {
+    for (const char* kind : {"IPTABLES", "NFTABLES"}) {
+      EXPECT_NE(NetworkMeaning(kind, one + "\n"), NetworkMeaning(kind, other + "\n")) << one;
+      EXPECT_EQ(NetworkMeaning(kind, one + "\n"), NetworkMeaning(kind, one)) << one;
+    }
+  }
 }
 
 }  // namespace
