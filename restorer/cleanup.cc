@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "preflight/numbered_folder.h"
 #include "preflight/numbers.h"
 #include "restorer/descriptor_limit.h"
 #include "restorer/momentary_name.h"
@@ -44,6 +45,22 @@ bool KillChild(pid_t pid) {
          kill(pid, SIGKILL) == 0;
 }
 
+constexpr unsigned kLookEvery = 1000;  // µs
+constexpr int kLooksAtMost = 5000;
+
+/// Whom no list of children has: those that this process traces and whose parent has died, where
+/// another init has got them; and all, if this /proc is not of this pid namespace. Whether there
+/// was anybody.
+bool KillUnlisted() {
+  bool any = false;
+  if (preflight::IsOwnProc()) {
+    preflight::ForEachNumberIn("/proc", [&](pid_t pid) { any |= KillChild(pid); });
+  } else {
+    for (pid_t pid = 1; pid < kNumbersAtMost; ++pid) any |= KillChild(pid);
+  }
+  return any;
+}
+
 struct Descendant {
   pid_t pid = 0, parent = 0;
 };
@@ -69,9 +86,6 @@ ScopedFd OpenChild(const Descendant& it) {
 bool Rests(pid_t pid) { return std::string_view("TtZX").find(StateOf(pid)) != std::string::npos; }
 
 bool IsDead(pid_t pid) { return std::string_view("ZX").find(StateOf(pid)) != std::string::npos; }
-
-constexpr unsigned kLookEvery = 1000;  // µs
-constexpr int kLooksAtMost = 5000;
 
 /// They are stopped, so that nobody has further children, and then killed from the last to the
 /// first. Whoever was stopped is killed whatever his parent is by then: it may have died.
@@ -153,9 +167,12 @@ void KillDescendants(bool orphans_leave) {
     for (pid_t pid = 0; children >> pid;) any |= KillChild(pid);
     const pid_t reaped = waitpid(-1, nullptr, __WALL | (any ? 0 : WNOHANG));
     if (reaped < 0 && errno == ECHILD) return;
-    if (reaped == 0) {  // this /proc is not of this pid namespace
-      for (pid_t pid = 1; pid < kNumbersAtMost; ++pid) any |= KillChild(pid);
-      if (any) waitpid(-1, nullptr, __WALL);
+    if (reaped == 0) {
+      if (KillUnlisted()) {
+        waitpid(-1, nullptr, __WALL);
+      } else {
+        usleep(kLookEvery);
+      }
     }
     while (waitpid(-1, nullptr, __WALL | WNOHANG) > 0) {
     }

@@ -75,7 +75,7 @@ bool IsCounter(std::string_view word) {
          IsCount(word.substr(colon + 1, word.size() - colon - 2));
 }
 
-/// The words of a line, and whether each begins within a string.
+/// The words of a line behind its tabs, and whether each begins within a string.
 struct Word {
   std::string_view text;
   bool quoted = false;
@@ -83,6 +83,7 @@ struct Word {
 std::vector<Word> WordsOf(std::string_view line) {
   std::vector<Word> words;
   bool quoted = false;
+  line.remove_prefix(std::min(line.find_first_not_of('\t'), line.size()));
   while (true) {
     const std::size_t size = std::min(line.find(' '), line.size());
     words.push_back({line.substr(0, size), quoted});
@@ -108,9 +109,7 @@ bool Passes(const std::vector<Word>& words, std::size_t at) {
   if (is(1, "expires")) return true;
   // A counter that has a name shows what it has counted in a line of its own.
   const std::size_t packets = is(1, "packets") ? 1 : is(1, "bytes") && is(3, "packets") ? 3 : 0;
-  if (packets == 0) return false;
-  const std::string_view before = at > packets ? words[at - packets - 1].text : "";
-  return before == "counter" || before.find_first_not_of('\t') == before.npos;
+  return packets != 0 && (at == packets || is(packets + 1, "counter"));
 }
 
 /// Without comments, and without what passes.

@@ -6,6 +6,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -137,6 +138,37 @@ TEST(CleanupTest, KillsBeforeAnybodyIsOrphanedInAPidNamespaceOfOutside) {
   ASSERT_EQ(waitpid(parent, &status, 0), parent);
   EXPECT_EQ(status, kRight);
   EXPECT_TRUE(space.Others().empty());
+}
+
+/// They are children of another init by then, and in no list of children of this process.
+TEST(CleanupTest, KillsWhomItTraces) {
+  if (geteuid() != 0) GTEST_SKIP() << "not root";
+  const test::PidSpace space;
+  const pid_t tracer = fork();
+  if (tracer == 0) {
+    alarm(kAtMost);
+    if (!space.BearChildren(true)) _exit(kNotMade);
+    const pid_t parent = fork();
+    if (parent == 0) {
+      for (int i = 0; i < 3; ++i) {
+        if (fork() == 0) Rest();
+      }
+      Rest();
+    }
+    if (!space.BearChildren(false)) _exit(kNotMade);
+    while (space.Others().size() != 4) continue;
+    for (const auto& [there, here] : space.Others()) {
+      if (here != parent && ptrace(PTRACE_SEIZE, here, 0, 0) != 0) _exit(kNotMade);
+    }
+    kill(parent, SIGKILL);
+    if (waitpid(parent, nullptr, 0) != parent) _exit(kNotMade);
+    KillDescendants(true);
+    _exit(waitpid(-1, nullptr, __WALL) < 0 ? kRight : kChildLeft);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(tracer, &status, 0), tracer);
+  EXPECT_EQ(status, kRight);
+  while (!space.Others().empty()) usleep(1000);
 }
 
 }  // namespace
