@@ -202,11 +202,9 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
   AddSystemCalls(app, &arguments->system_calls);
   app.add_flag("--no-check", arguments->no_check, "Print the program without simulating it first");
   app.add_flag("--shell-job")->description("Accepted for old scripts; crrestore wants it");
-  app.add_option(
-         "--threads", arguments->threads,
-         "How many threads read images and write text, 1 to 1024; with 1 nothing runs beside "
-         "anything else")
-      ->capture_default_str()
+  app.add_option("--threads", arguments->threads,
+                 "How many threads read images and write text, 1 to 1024 (default: one for each "
+                 "processor); with 1 nothing runs beside anything else")
       ->type_name("N")
       ->check(CLI::Range(1, 1024).description(""));
   app.footer("Kinds for --without, e.g. --without=locks,cgroups:\n" + LossHelp() +

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cstdio>
+#include <set>
 
 #include "terminal/command_line.h"
 #include "terminal/roff.h"
@@ -15,6 +16,37 @@ std::string Upper(std::string text) {
 
 bool IsShown(const CLI::Option& option) { return !option.get_group().empty(); }
 
+std::string NamesOf(const std::set<CLI::Option*>& options) {
+  std::set<std::string> names;
+  for (const CLI::Option* option : options) names.insert(option->get_name());
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// " (one of soft, full; default: soft; needs --b)", as --help has it beside the name; or nothing.
+std::string Conditions(const CLI::Option& option) {
+  if (option.get_positional()) return "";
+  std::string text;
+  const auto add = [&](const std::string& what, const std::string& value) {
+    if (!value.empty()) text += (text.empty() ? " (" : "; ") + what + value;
+  };
+  const std::string type = option.get_type_name();
+  const std::size_t begin = type.find(":{"), end = type.rfind('}');
+  const bool has_choices = begin != type.npos && end != type.npos && type[end - 1] != ':';
+  if (has_choices && OptionalValue(option).empty()) {
+    std::string choices = type.substr(begin + 2, end - begin - 2);
+    for (std::size_t at = 0; (at = choices.find(',', at)) != choices.npos; at += 2) {
+      choices.insert(at + 1, " ");
+    }
+    add(choices.find(',') == choices.npos ? "" : "of ", choices);
+  }
+  add("default: ", option.get_default_str());
+  add("needs ", NamesOf(option.get_needs()));
+  add("excludes ", NamesOf(option.get_excludes()));
+  return text.empty() ? "" : text + ")";
+}
+
 std::string OptionItem(const CLI::Option& option) {
   std::string names;
   const auto add = [&](const std::string& name) {
@@ -29,7 +61,7 @@ std::string OptionItem(const CLI::Option& option) {
   } else if (const std::string value = OptionalValue(option); !value.empty()) {
     names += "[=\\fI" + RoffText(value) + "\\fR]";
   }
-  return ".TP\n" + names + "\n" + RoffText(option.get_description()) + "\n";
+  return ".TP\n" + names + "\n" + RoffText(option.get_description() + Conditions(option)) + "\n";
 }
 
 std::string OptionItems(const CLI::App& app) {

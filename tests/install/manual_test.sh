@@ -28,6 +28,12 @@ for line in 'crgen show \[OPTION\]... \[WHAT...\] DUMP' 'crgen diff \[OPTION\]..
   grep -q "^ *$line\$" "$work/crgen.1.txt" || { echo "no line $line"; exit 1; }
 done
 
+# What --help says of values beside the name.
+words() { tr -s ' \n' ' ' < "$1"; }
+words "$work/crrestore.1.txt" | grep -q 'redraw.*(of iptables, nftables, skip).*(0: never) (default: 600)' ||
+  { echo "no values, or no default"; exit 1; }
+words "$work/crrestore.1.txt" | grep -q 'has (needs --console-socket)' || { echo "no needs"; exit 1; }
+
 names() {  # page, --help: names of options
   options=$(sed -n 's/^ *\(-[a-z-][^ [{]*\).*/\1/p' "$2" | tr ',' '\n' | sort -u)
   [ -n "$options" ] || { echo "no options in $2"; exit 1; }
