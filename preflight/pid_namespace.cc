@@ -170,8 +170,9 @@ void CheckNumbers(Context& context, int given) {
   }
   if (has_init) return;
   if (blind) {
-    return context.findings.Warn("who is in the pid namespace that is given cannot be seen",
-                                 "CAP_SYS_PTRACE shows it");
+    return context.findings.Warn(
+        "who is in the pid namespace that is given cannot be seen",
+        "CAP_SYS_PTRACE shows it, with all capabilities of those in there");
   }
   context.findings.Wrong("the pid namespace that is given has no init, or one that has ended",
                          kPidnsHelps);

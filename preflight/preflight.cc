@@ -2,8 +2,10 @@
 #include "preflight/preflight.h"
 
 #include <linux/sched.h>
+#include <sys/resource.h>
 
 #include <algorithm>
+#include <string>
 #include <vector>
 
 #include "preflight/question.h"
@@ -48,6 +50,18 @@ void LookAtNamespaces(const Attributes& attributes, Context* context) {
   context->new_network = !attributes.net->external || context->options.namespaces.empty_net;
 }
 
+constexpr rlim_t kLeastDescriptors = 64;
+
+/// Nothing can be looked at without some.
+bool HasDescriptors(Diagnostics& diag) {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max >= kLeastDescriptors) return true;
+  diag.Error("RLIMIT_NOFILE", std::to_string(limit.rlim_max) + " descriptors at most, expected " +
+                                  std::to_string(kLeastDescriptors) +
+                                  " or more: raise it (ulimit -Hn)");
+  return false;
+}
+
 Context MakeContext(const Program& program, const PreflightOptions& options, HostFiles& files,
                     Findings& findings, Host& host) {
   Context context = {program, options, files, findings, host};
@@ -80,6 +94,7 @@ Result Preflight(const Program& program, const PreflightOptions& options, HostFi
                  Diagnostics& diag) {
   using namespace preflight;
   Findings findings(diag);
+  if (!HasDescriptors(diag)) return Result::kError;
   Host here;
   Host& host = options.host == nullptr ? here : *options.host;
   Context context = MakeContext(program, options, *files, findings, host);

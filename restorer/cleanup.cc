@@ -85,8 +85,6 @@ ScopedFd OpenChild(const Descendant& it) {
 
 bool Rests(pid_t pid) { return std::string_view("TtZX").find(StateOf(pid)) != std::string::npos; }
 
-bool IsDead(pid_t pid) { return std::string_view("ZX").find(StateOf(pid)) != std::string::npos; }
-
 /// They are stopped, so that nobody has further children, and then killed from the last to the
 /// first. Whoever was stopped is killed whatever his parent is by then: it may have died.
 void KillFromBelow() {

@@ -292,11 +292,14 @@ int OwnDevpts(const Program& program, const Services& services) {
 }
 
 std::string MountOwnProc() {
-  if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-      mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0) {
-    return "";
+  if (unshare(CLONE_NEWNS) != 0) return ErrorText("unshare(CLONE_NEWNS)");
+  if (mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    return ErrorText("making the mount at / private") +
+           (errno == EINVAL ? " (of chroot(1): mount --bind its folder on itself before)" : "");
   }
-  return ErrorText("mount of /proc");
+  const bool mounted =
+      mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) == 0;
+  return mounted ? "" : ErrorText("mount of /proc");
 }
 
 MountsOp CompileMounts(const std::vector<Mount>& mounts, const Services& services, Arena& arena) {

@@ -35,7 +35,8 @@ std::string RaiseOwnLimits() {
   getrlimit(RLIMIT_STACK, &stack);
   if (stack.rlim_cur >= kLeastStack) return "";
   return "RLIMIT_STACK allows " + std::to_string(stack.rlim_cur) + " bytes, and needs to allow " +
-         std::to_string(kLeastStack) + ": raise it";
+         std::to_string(kLeastStack) + ": raise it (ulimit -s " +
+         std::to_string(kLeastStack / 1024) + ")";
 }
 
 rlimit CallersLimit(int resource) {

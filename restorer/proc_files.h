@@ -13,6 +13,12 @@ namespace crgen::restorer {
 /// The state letter; 'X': no such process.
 char StateOf(pid_t pid);
 
+/// Whether there is no such process any more, or only its zombie.
+inline bool IsDead(pid_t pid) {
+  const char state = StateOf(pid);
+  return state == 'Z' || state == 'X';
+}
+
 /// Milliseconds that it has had a CPU (schedstat of proc(5)); 0: that is not known.
 std::uint64_t RunTimeOf(pid_t pid);
 

@@ -19,6 +19,7 @@
 #include "model/proc_path.h"
 #include "restorer/namespaces.h"
 #include "restorer/own_limits.h"
+#include "restorer/proc_files.h"
 #include "restorer/watch.h"
 
 namespace crgen::restorer {
@@ -299,6 +300,7 @@ RestoreProblem ReadBack::Check(const Script& script, const TreePaths& paths,
       CompareProcess(start, process, where, comparison);
     }
     if (!comparison.problem().empty()) {
+      if (IsDead(start.number)) return {HasDied(thread)};
       return {NameOf(thread) + " is not what the plan says, read back: " + comparison.problem(),
               -1};
     }

@@ -27,15 +27,24 @@ std::string_view NameOfText(std::string_view text) {
   return known == kNames.end() ? std::string_view() : known->second;
 }
 
+bool IsErrno(std::string_view name) {
+  return name.size() > 2 && name[0] == 'E' &&
+         std::all_of(name.begin(), name.end(),
+                     [](unsigned char c) { return std::isupper(c) != 0 || std::isdigit(c) != 0; });
+}
+
 /// "EPERM" of "EPERM: there is no group 101", "ENOENT" of "/x: No such file or directory"; empty:
 /// there is none.
 std::string_view ErrnoOf(std::string_view what) {
   const std::string_view name = what.substr(0, what.find(": "));
-  const bool good = name.size() > 2 && name.size() < what.size() && name[0] == 'E' &&
-                    std::all_of(name.begin(), name.end(), [](unsigned char c) {
-                      return std::isupper(c) != 0 || std::isdigit(c) != 0;
-                    });
-  return good ? name : NameOfText(what.substr(what.rfind(": ") + 1));
+  const bool good = name.size() < what.size() && IsErrno(name);
+  if (good) return name;
+  // "mmap: ENOMEM (Cannot allocate memory)".
+  for (std::size_t at = what.find(": E"); at != what.npos; at = what.find(": E", at + 1)) {
+    const std::string_view word = what.substr(at + 2, what.find(" (", at) - at - 2);
+    if (IsErrno(word)) return word;
+  }
+  return NameOfText(what.substr(what.rfind(": ") + 1));
 }
 
 void WriteFinding(const Diagnostic& entry, const Program& program, JsonWriter& json) {

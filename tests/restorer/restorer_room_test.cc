@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// File systems that are full: refused before anything is made.
+// File systems that are full, and no room for descriptors: refused before anything is made.
 #include <sys/mount.h>
 
 #include <filesystem>
@@ -83,6 +83,19 @@ TEST_F(RestorerRoomTest, ForFiles) {
   EXPECT_EQ(outcome.status, 0) << outcome.errors;
   outcome = RunOn("nr_inodes=0", 3);  // as many as you like
   EXPECT_EQ(outcome.status, 0) << outcome.errors;
+}
+
+/// One cause, one line: not one for each file that cannot be opened then.
+TEST_F(RestorerRoomTest, ForDescriptors) {
+  PlanBuilder plan;
+  plan.Fork(0, Pid(0));
+  plan.MapProgram(Pid(0));
+  plan.Resume(Pid(0));
+  const Outcome outcome = Run(plan, "--detach", "ulimit -n 12;", CRRESTORE_BINARY);
+  EXPECT_EQ(outcome.status, 3);
+  EXPECT_EQ(outcome.errors,
+            "crrestore: error: RLIMIT_NOFILE: 12 descriptors at most, expected 64 or more: raise "
+            "it (ulimit -Hn)\n");
 }
 
 }  // namespace
