@@ -214,6 +214,16 @@ def of_wrong_plans():
     if not any(it.get("command") == 1 and it.get("errno") == "ENOENT" for it in found):
         failures += 1
         print(f"no ENOENT of a missing file: {found}")
+    # So does what the kernel refuses in the end, unless it takes everything.
+    if pathlib.Path("/proc/sys/vm/overcommit_memory").read_text().strip() == "1":
+        return
+    text = (fork + '{"command": "MAP_REGION", "pid": 10, "start": "0x10000000000", "end": "0x600000000000", '
+            '"prot": ["PROT_READ", "PROT_WRITE"], "flags": ["MAP_PRIVATE", "MAP_ANONYMOUS"]},\n'
+            '{"command": "EXIT", "pid": 10, "status": {"code": 0}}]')
+    found = check("crrestore", [crrestore, "--json", "--pidns", "-"], (5,), text)["findings"]
+    if not any(it.get("command") == 1 and it.get("errno") == "ENOMEM" for it in found):
+        failures += 1
+        print(f"no ENOMEM of 80 TiB: {found}")
 
 
 def of_damaged_dumps():
