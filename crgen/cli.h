@@ -48,6 +48,9 @@ std::function<ExitCode()> AddWhy(CLI::App& app);
 /// printed, and how many there are; all, if the user wants to know more (-v).
 void PrintDiagnostics(const Diagnostics& diag);
 
+/// --json, of a subcommand whose result is a file or has another schema.
+void AddFindingsFlag(CLI::App& app);
+
 /// On standard output, if nothing was written there: all that PrintDiagnostics() has got, as
 /// schema/findings.schema.json says. For who has asked for --json, and gets no result.
 void PrintFindingsForResult();

@@ -51,6 +51,7 @@ std::function<ExitCode()> AddCore(CLI::App& app) {
       ->type_name("FILE")
       ->required()
       ->check(IsFileName);
+  AddFindingsFlag(app);
   app.footer(
       "The file has registers, floating point, auxiliary vector and file map of core(5), and all "
       "pages of\n"

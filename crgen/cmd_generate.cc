@@ -207,6 +207,7 @@ std::function<ExitCode()> AddGenerate(CLI::App& app) {
                  "processor); with 1 nothing runs beside anything else")
       ->type_name("N")
       ->check(CLI::Range(1, 1024).description(""));
+  AddFindingsFlag(app);
   app.footer("Kinds for --without, e.g. --without=locks,cgroups:\n" + LossHelp() +
              "\nExamples:\n"
              "  crgen generate dump/ > plan.json\n"

@@ -45,6 +45,7 @@ std::function<ExitCode()> AddHostFacts(CLI::App& app) {
   app.add_option("-o,--output", arguments->output, "Into that file, whole or not at all")
       ->type_name("FILE")
       ->check(IsFileName);
+  AddFindingsFlag(app);
   app.footer(
       "As this user meets it: run it as who shall restore. It has the names of all processes.\n\n"
       "Examples:\n"

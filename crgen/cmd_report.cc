@@ -77,6 +77,7 @@ std::function<ExitCode()> AddReport(CLI::App& app) {
       ->type_name("FILE")
       ->required()
       ->check(IsFileName);
+  AddFindingsFlag(app);
   app.footer(
       "Processes, descriptors, memory, sockets, authority, what a restore needs, why it is "
       "refused, "

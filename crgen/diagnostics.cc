@@ -74,6 +74,11 @@ Result PrintFindings(const Diagnostics& diag, const Program& program, Diagnostic
   return PrintText(text + "\n", errors);
 }
 
+void AddFindingsFlag(CLI::App& app) {
+  app.add_flag("--json")->description(
+      "Where there is no result, print the findings on standard output, for machines");
+}
+
 void PrintFindingsForResult() {
   if (Output::HasPrinted()) return;
   Diagnostics errors;

@@ -236,7 +236,9 @@ def of_damaged_dumps():
         (damaged / "pstree.img").write_bytes(b"no image")
         there = str(damaged)
         for arguments in (["plan", there], ["needs", there], ["show", there], ["why", there], ["check", there],
-                          ["diff", there, dump], ["memory", "--strings", "--pid", "31100", there], ["tree", there]):
+                          ["diff", there, dump], ["memory", "--strings", "--pid", "31100", there], ["tree", there],
+                          ["generate", there], [there], ["host-facts", there], ["report", there, "-o", there + ".html"],
+                          ["core", "--pid", "31100", there, "-o", there + ".core"]):
             found = check("findings", [crgen, *arguments, "--json"], (3,))
             if not any("pstree.img" in it["where"] for it in found or []):
                 failures += 1
