@@ -8,7 +8,7 @@ Written from docs/restorer-contract.md alone; numbers in comments are its paragr
 command after another (9.1), in processes that it has stopped: ptrace(2) lets a process make the
 system call that the command is. What it does not know it refuses by name before it begins (1.9).
 
-Exit status: 0 restored; 1 failed, and nothing is left; 4 refused.
+Exit status: 0 restored; 1 failed, and nothing is left; 2 wrong arguments; 4 refused.
 """
 import contextlib
 import ctypes
@@ -363,6 +363,9 @@ class Restorer:
 
 
 def main():
+    if len(sys.argv) != 3:
+        print("usage: small_restorer.py PLAN IMAGES", file=sys.stderr)
+        return 2
     if os.environ.get("GLIBC_TUNABLES") != "glibc.pthread.rseq=0":  # 2.2: no rseq is inherited
         os.environ["GLIBC_TUNABLES"] = "glibc.pthread.rseq=0"
         os.execv(sys.executable, [sys.executable] + sys.argv)

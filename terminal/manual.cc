@@ -24,7 +24,7 @@ std::string NamesOf(const std::set<CLI::Option*>& options) {
   return text;
 }
 
-/// " (one of soft, full; default: soft; needs --b)", as --help has it beside the name; or nothing.
+/// " (of soft, full; default: soft; needs --b)", as --help has it beside the name; or nothing.
 std::string Conditions(const CLI::Option& option) {
   if (option.get_positional()) return "";
   std::string text;
@@ -42,6 +42,7 @@ std::string Conditions(const CLI::Option& option) {
     add(choices.find(',') == choices.npos ? "" : "of ", choices);
   }
   add("default: ", option.get_default_str());
+  add("", option.get_required() ? "required" : "");
   add("needs ", NamesOf(option.get_needs()));
   add("excludes ", NamesOf(option.get_excludes()));
   return text.empty() ? "" : text + ")";
@@ -57,7 +58,8 @@ std::string OptionItem(const CLI::Option& option) {
   if (option.get_positional()) names = "\\fI" + RoffText(option.get_name(true)) + "\\fR";
   if (option.nonpositional() && option.get_items_expected_max() > 0) {
     const std::string type = option.get_type_name();
-    names += " \\fI" + RoffText(type.substr(0, type.find(":{"))) + "\\fR";
+    names += " \\fI" + RoffText(type.substr(0, type.find(":{"))) + "\\fR" +
+             (option.get_items_expected_max() > 1 ? " ..." : "");
   } else if (const std::string value = OptionalValue(option); !value.empty()) {
     names += "[=\\fI" + RoffText(value) + "\\fR]";
   }
