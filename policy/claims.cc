@@ -7,9 +7,11 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <utility>
 
 #include "model/digest.h"
+#include "model/mount_bases.h"
 #include "preflight/credentials.h"
 #include "views/words.h"
 
@@ -307,17 +309,38 @@ void Claims::Namespaces(const Attributes& root, bool new_pid, const PidNamespace
   if (root.mounts.empty()) return;
   out_.SetMounts(root.mounts);
   External("root", "", "the root");
-  for (const Mount& mount : root.mounts) MountAt(mount);
+  MountBases bases;
+  std::set<std::uint64_t> groups;
+  for (std::size_t i = 0; i < root.mounts.size(); ++i) {
+    const Mount& mount = root.mounts[i];
+    if (mount.shared) groups.insert(*mount.shared);
+    if (!mount.IsBind() && mount.superblock) bases.Add(*mount.superblock, mount.root.bytes, i);
+  }
+  for (const Mount& mount : root.mounts) {
+    std::optional<std::size_t> base;
+    if (mount.IsBind() && mount.superblock) base = bases.Find(*mount.superblock, mount.root.bytes);
+    MountAt(mount, base ? &root.mounts[*base] : nullptr);
+    if (mount.shared_with_caller || (mount.master && !groups.contains(*mount.master))) {
+      External("mount_events", mount.mountpoint.bytes, "mount " + std::to_string(mount.id));
+    }
+  }
 }
 
-void Claims::MountAt(const Mount& mount) {
+/// What a bind mount is a part of: "root", "external data", "tmpfs at /tmp".
+static std::string BaseName(const Mount* base) {
+  if (base == nullptr) return "unknown";
+  if (base->external) return "external " + base->external->bytes;
+  return base->IsNew() ? base->fstype + " at " + base->mountpoint.bytes : "root";
+}
+
+void Claims::MountAt(const Mount& mount, const Mount* base) {
   std::string where = "mount " + std::to_string(mount.id);
   const std::string type = mount.IsNew()    ? mount.fstype
                            : mount.external ? "external"
                            : mount.IsBind() ? "bind"
                                             : "root";
   const std::string source = mount.external   ? mount.external->bytes
-                             : mount.IsBind() ? mount.root.bytes
+                             : mount.IsBind() ? BaseName(base) + ":" + mount.root.bytes
                              : mount.source   ? mount.source->bytes
                                               : "";
   if (mount.external) External("mount", mount.external->bytes, where);
@@ -339,10 +362,22 @@ void Claims::CgroupPlace(Pid tid, const CgroupPath& path) {
            [&] { return "thread " + std::to_string(tid); });
 }
 
+/// "0755 0:0".
+static std::string PermissionsText(const FilePermissions& it) {
+  char mode[16];
+  std::snprintf(mode, sizeof mode, "%04o", it.mode & 07777);
+  return std::string(mode) + " " + std::to_string(it.uid) + ":" + std::to_string(it.gid);
+}
+
 void Claims::CgroupMade(const CgroupDirectory& directory) {
   std::string place = CgroupText(directory.controllers, directory.path.bytes);
   out_.Add(Kind::kCgroups, place, [] { return std::string("the tree"); });
+  const auto permissions = [&](const std::string& what, const FilePermissions& it) {
+    out_.Add(Kind::kCgroupProperties, what + "=" + PermissionsText(it), [&] { return place; });
+  };
+  if (directory.perms) permissions("permissions", *directory.perms);
   for (const CgroupProperty& property : directory.properties) {
+    if (property.perms) permissions("permissions of " + property.name, *property.perms);
     out_.Add(Kind::kCgroupProperties, property.name + "=" + property.value.bytes,
              [&] { return place; });
   }

@@ -89,7 +89,8 @@ class Claims {
   void Mask(Kind kind, std::uint64_t mask, const std::string& where);
   void Socket(std::string family, std::string type, std::string protocol, std::string local,
               std::string peer, const std::string& where);
-  void MountAt(const Mount& mount);
+  /// `base`: of a bind mount, the one that it is a part of; null: none is known.
+  void MountAt(const Mount& mount, const Mount* base);
   /// A timer of `clock`.
   void WakeAlarm(std::uint64_t clock, const std::string& where);
 

@@ -159,9 +159,14 @@ void Claims::Socket(std::string family, std::string type, std::string protocol, 
       {}, [&] { return where; });
 }
 void Claims::Opens(const File&, const UnixSocket& socket, const std::string& where) {
-  if (!socket.name || socket.name->bytes.empty()) return;
-  const std::string name = socket.IsAbstract() ? "@" + socket.name->bytes.substr(1) : socket.Path();
-  Socket("AF_UNIX", NameText(socket.socket_type), "", name, "", where);
+  const bool has_name = socket.name && !socket.name->bytes.empty();
+  if (!has_name && !socket.peer_name) return;
+  const std::string name = !has_name             ? ""
+                           : socket.IsAbstract() ? "@" + socket.name->bytes.substr(1)
+                                                 : socket.Path();
+  std::string peer = socket.peer_name ? socket.peer_name->bytes : "";
+  if (peer.starts_with('\0')) peer[0] = '@';
+  Socket("AF_UNIX", NameText(socket.socket_type), "", name, std::move(peer), where);
 }
 void Claims::Opens(const File&, const InetSocket& socket, const std::string& where) {
   Socket(NameText(socket.family), NameText(socket.socket_type), NameText(socket.protocol),

@@ -48,14 +48,21 @@ class ProgramClaims {
   void On(const Fork& fork) {
     ++processes_;
     if (pid_ == 0 && root_pid_ == 0) root_pid_ = fork.child_pid;
-    if (fork.flags.Has(CLONE_NEWPID)) new_pid_ = true;
     if (fork.pid_namespace) outer_pid_ = fork.pid_namespace;
-    if (fork.flags.Has(CLONE_NEWUSER)) user_ = {fork.uid_map, fork.gid_map};
-    if (fork.flags.Has(CLONE_NEWUTS)) root_.uts.emplace();
-    if (fork.flags.Has(CLONE_NEWIPC)) root_.ipc.emplace();
-    if (fork.flags.Has(CLONE_NEWNET)) root_.net.emplace();
-    for (const auto& [flag, name] : {std::pair{CLONE_NEWNS, "mnt"}, {CLONE_NEWCGROUP, "cgroup"}}) {
-      if (!fork.flags.Has(static_cast<std::uint64_t>(flag))) continue;
+    const bool root = pid_ == 0;
+    if (root && fork.flags.Has(CLONE_NEWPID)) new_pid_ = true;
+    if (root && fork.flags.Has(CLONE_NEWUSER)) user_ = {fork.uid_map, fork.gid_map};
+    if (root && fork.flags.Has(CLONE_NEWUTS)) root_.uts.emplace();
+    if (root && fork.flags.Has(CLONE_NEWIPC)) root_.ipc.emplace();
+    if (root && fork.flags.Has(CLONE_NEWNET)) root_.net.emplace();
+    // One of another process says nothing of the root's.
+    constexpr std::pair<std::uint64_t, std::string_view> kNew[] = {
+        {CLONE_NEWNS, "mnt"},    {CLONE_NEWCGROUP, "cgroup"}, {CLONE_NEWPID, "pid"},
+        {CLONE_NEWUSER, "user"}, {CLONE_NEWUTS, "uts"},       {CLONE_NEWIPC, "ipc"},
+        {CLONE_NEWNET, "net"}};
+    for (const auto& [flag, name] : kNew) {
+      const bool told = root && flag != CLONE_NEWNS && flag != CLONE_NEWCGROUP;
+      if (told || !fork.flags.Has(flag)) continue;
       out_.Add(Kind::kNamespaces, std::string(name) + ":own",
                [&] { return "process " + std::to_string(fork.child_pid); });
     }

@@ -67,21 +67,24 @@ constexpr Member kMembers[] = {
     {"mounts",
      Group::kPlaces,
      Form::kEntries,
-     "what is mounted: a file system by its name, a `bind` of a part of another one, `external` or "
-     "`root`; and which of these flags it may lack",
+     "what is mounted: a file system by its name, a `bind` of a part of another one (`source`: "
+     "`root:/part`, `external KEY:/part`, `tmpfs at /target:/part`), `external` or `root`; and "
+     "which of these flags it may lack",
      {"type", "source", "target"},
      "without",
      {"read_only", "nosuid", "nodev", "noexec"}},
     {"cgroups", Group::kPlaces, Form::kGlobs,
      "places: `CONTROLLERS:PATH`; version 2: `unified:PATH`"},
     {"cgroup_properties", Group::kPlaces, Form::kGlobs,
-     "files that are written there: `NAME=VALUE`"},
+     "files that are written there: `NAME=VALUE`; and who may write: `permissions=0755 0:0` of a "
+     "folder, `permissions of NAME=0644 0:0`"},
     {"sockets",
      Group::kPlaces,
      Form::kEntries,
-     "by the names of socket(2); `local` is `ADDRESS:PORT`, a path, `@NAME` (abstract), `port N` "
-     "or "
-     "`interface N`; nothing: it has none. Pairs of unix sockets without a name are always allowed",
+     "by the names of socket(2); `local` and `peer` are `ADDRESS:PORT`, a path, `@NAME` "
+     "(abstract), "
+     "`port N` or `interface N`; nothing: it has none. Pairs of unix sockets without a name are "
+     "always allowed",
      {"family", "type", "protocol", "local", "peer"}},
     {"notifications", Group::kPlaces, Form::kGlobs,
      "`fanotify`: descriptors of files that others open; `wake_alarm`: timers that wake the "
@@ -93,9 +96,10 @@ constexpr Member kMembers[] = {
      Group::kCaller,
      Form::kEntries,
      "what the caller of a restore gives or consents to: `credentials`, `limits` (those of the "
-     "restorer), `descriptor`, `terminal`, `session`, `root`, `mount`, `network`, `device`, "
-     "`pid_namespace`, `namespace`, "
-     "`locks`, `network_lock`, `sysv` (shared memory); and its key, where it has one",
+     "restorer), `descriptor`, `terminal`, `session`, `root`, `mount`, `mount_events` (a mount "
+     "there, by its place, that gets events of the caller's mounts, or shares them), `network`, "
+     "`device`, `pid_namespace`, `namespace`, `locks`, `network_lock`, `sysv` (shared memory); "
+     "and its key, where it has one",
      {"kind", "key"}},
     {"processes", Group::kSize, Form::kMost, "that the tree has, with invented ones"},
     {"threads", Group::kSize, Form::kMost, "of all processes, leaders too"},

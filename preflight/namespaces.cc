@@ -20,6 +20,7 @@
 #include "model/mount_sharing.h"
 #include "model/printable.h"
 #include "preflight/credentials.h"
+#include "preflight/doing.h"
 #include "preflight/held_mounts.h"
 #include "preflight/held_namespaces.h"
 #include "preflight/outside_devices.h"
@@ -311,6 +312,7 @@ class NamespaceQuestion : public QuestionOn<NamespaceQuestion> {
     struct stat it = {}, place = {};
     it.st_mode = S_IFDIR;  // a new file system
     const std::string name = Printable(mount.mountpoint.bytes);
+    const Doing doing("looking at what is to be mounted there", name);
     const bool known =
         mount.IsNew() || (mount.external &&
                           fstat(context_.files.place(MountPlace(mount.external->bytes)), &it) == 0);

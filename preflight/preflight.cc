@@ -50,7 +50,7 @@ void LookAtNamespaces(const Attributes& attributes, Context* context) {
   context->new_network = !attributes.net->external || context->options.namespaces.empty_net;
 }
 
-constexpr rlim_t kLeastDescriptors = 64;
+constexpr rlim_t kLeastDescriptors = 32;
 
 /// Nothing can be looked at without some.
 bool HasDescriptors(Diagnostics& diag) {

@@ -165,17 +165,30 @@ std::string MakeReadOnly(const Mount& mount, int made) {
   return problem;
 }
 
+/// What is locked when it goes into the user namespace (mount_namespaces(7)): for bind mounts of
+/// it, too, so that what one of them lacks is added in there.
+std::uint64_t LockedAttributes(const Mount& mount, const std::vector<Mount>& all) {
+  std::uint64_t locked = AttributesOf(mount);
+  for (const Mount& other : all) {
+    const bool part = other.IsBind() && mount.superblock && other.superblock == mount.superblock;
+    if (part) locked &= AttributesOf(other) | MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+  }
+  return locked;
+}
+
 /// Where the caller has it.
 int PlaceOf(const Mount& mount, const Services& services) {
   return services.files->place(mount.external ? MountPlace(mount.external->bytes) : RootPlace());
 }
 
-/// A copy of what is mounted where the caller says, without what is mounted below.
-int CopyOf(const Mount& mount, const Services& services, std::string* problem) {
+/// A copy of what is mounted where the caller says, without what is mounted below. `locked`: what
+/// it gets for a user namespace.
+int CopyOf(const Mount& mount, std::uint64_t locked, const Services& services,
+           std::string* problem) {
   const int place = PlaceOf(mount, services);
   if (services.user != nullptr) {
     const char* call = "";
-    const int copy = services.user->CopyMount(place, AttributesOf(mount), &call);
+    const int copy = services.user->CopyMount(place, locked, &call);
     if (copy < 0) *problem = Failed(mount, call);
     return copy;
   }
@@ -226,17 +239,18 @@ std::string HoldBinds(const Program& program, preflight::BindOf kind, Services* 
   return "";
 }
 
-std::string Copy(const Mount& mount, Services* services) {
+std::string Copy(const Mount& mount, const std::vector<Mount>& all, Services* services) {
   services->own_mounts = true;
   const auto number = static_cast<std::int32_t>(services->spaces.size());
   services->space_of[mount.id] =
       services->spaces.try_emplace(mount.namespace_id, number).first->second;
   if (mount.IsBind() || mount.IsNew()) return "";
   std::string problem;
-  const int copy = CopyOf(mount, *services, &problem);
+  const std::uint64_t locked = LockedAttributes(mount, all);
+  const int copy = CopyOf(mount, locked, *services, &problem);
   if (copy >= 0) services->mounts[mount.id] = copy;
   if (!problem.empty() || !mount.shared_with_caller) return problem;
-  const int in_groups = CopyOf(mount, *services, &problem);
+  const int in_groups = CopyOf(mount, locked, *services, &problem);
   if (in_groups >= 0) services->callers_groups[mount.id] = in_groups;
   return problem;
 }
@@ -272,8 +286,8 @@ std::string ForEachMount(const Program& program, Each&& each) {
 bool IsMadeOutside(const Mount& mount) { return mount.IsNew() && !IsMadeInside(mount); }
 
 std::string CopyMounts(const Program& program, Services* services) {
-  std::string problem =
-      ForEachMount(program, [&](const Mount& mount) { return Copy(mount, services); });
+  std::string problem = ForEachMount(
+      program, [&](const Mount& mount) { return Copy(mount, *OwnMounts(program), services); });
   return problem.empty() ? HoldBinds(program, preflight::BindOf::kGiven, services) : problem;
 }
 

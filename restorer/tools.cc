@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -32,13 +33,15 @@ namespace {
 
 constexpr int kNotStarted = 127;                   // as shells have it
 constexpr std::size_t kOutputAtMost = 1 << 20;     // bytes, of a confined program
+constexpr std::size_t kToldAtMost = 4000;          // bytes of what people read
 constexpr std::size_t kMemoryAtMost = 1ull << 32;  // bytes, likewise
 
-std::string ReadAll(int fd) {
+std::string ReadAll(int fd, std::size_t most) {
   std::string text;
   char piece[4096];
   off_t at = 0;
-  for (ssize_t got; (got = pread(fd, piece, sizeof piece, at)) > 0; at += got) {
+  for (ssize_t got; text.size() < most && (got = pread(fd, piece, sizeof piece, at)) > 0;
+       at += got) {
     text.append(piece, static_cast<std::size_t>(got));
   }
   return text;
@@ -84,6 +87,7 @@ struct Start {
   bool confined = false;
   const UserHolder* user = nullptr;
   bool to_its_end = false;  ///< also when an end is asked for
+  bool told = false;        ///< its output is for people, who read the beginning
 };
 
 /// Starts it in a group of its own, with the caller's limits and no signal blocked; the pid, or -1
@@ -112,9 +116,16 @@ pid_t Fork(Start start, int out) {
   _exit(kNotStarted);
 }
 
+/// What follows is written behind what is kept, and lost when this is asked again.
+void DropFurther(int out) {
+  struct stat status = {};
+  constexpr auto kMost = static_cast<off_t>(kToldAtMost);
+  if (fstat(out, &status) == 0 && status.st_size > kMost) (void)!ftruncate(out, kMost);
+}
+
 /// Until it has ended; not for longer than the deadline without reading on in its input, nor when
 /// an end is asked for: then it is killed, with all that it has started.
-void Await(pid_t pid, const Start& start, Deadline deadline, ToolOutcome* outcome) {
+void Await(pid_t pid, const Start& start, int out, Deadline deadline, ToolOutcome* outcome) {
   int status = 0;
   off_t read = 0;
   while (waitpid(pid, &status, 0) < 0) {
@@ -122,6 +133,7 @@ void Await(pid_t pid, const Start& start, Deadline deadline, ToolOutcome* outcom
       outcome->problem = ErrorText("waitpid");
       return;
     }
+    if (start.told) DropFurther(out);
     if (const off_t now = lseek(start.in, 0, SEEK_CUR); now != std::exchange(read, now))
       deadline.Renew();
     if (!deadline.Passed() && (start.to_its_end || !StopIsAsked())) continue;
@@ -140,12 +152,13 @@ void Await(pid_t pid, const Start& start, Deadline deadline, ToolOutcome* outcom
 ToolOutcome Run(const Start& start, unsigned timeout) {
   ToolOutcome outcome;
   const int out = FailsOnPurpose() ? -1 : memfd_create("output", MFD_CLOEXEC);
-  const pid_t pid = out >= 0 && start.in >= 0 ? Fork(start, out) : -1;
+  const bool appends = out >= 0 && fcntl(out, F_SETFL, O_APPEND) == 0;
+  const pid_t pid = appends && start.in >= 0 ? Fork(start, out) : -1;
   if (pid < 0) {
     outcome.problem = std::strerror(errno);
   } else {
-    Await(pid, start, Deadline(timeout), &outcome);
-    outcome.output = ReadAll(out);
+    Await(pid, start, out, Deadline(timeout), &outcome);
+    outcome.output = ReadAll(out, start.told ? kToldAtMost : std::string::npos);
     outcome.started = outcome.status != kNotStarted;
   }
   if (out >= 0) close(out);
@@ -183,13 +196,14 @@ ToolOutcome RunConfinedTool(const std::vector<const char*>& words, int input, un
 
 ToolOutcome RunToolIn(int folder, const std::vector<const char*>& words, int input,
                       unsigned timeout, const UserHolder* user) {
-  return Run({words, input, folder, false, user}, timeout);
+  return Run({words, input, folder, false, user, false, true}, timeout);
 }
 
 std::string ToolComplaint(const std::string& what, const ToolOutcome& outcome) {
   if (outcome.problem.empty() && outcome.status == 0) return "";
   std::string said = outcome.output;
   while (!said.empty() && std::isspace(static_cast<unsigned char>(said.back()))) said.pop_back();
+  if (said.size() > kToldAtMost) said = said.substr(0, kToldAtMost) + " (and more)";
   const std::string why = !outcome.problem.empty() ? outcome.problem
                           : said.empty()           ? "exit code " + std::to_string(outcome.status)
                                                    : said;

@@ -32,7 +32,7 @@ ToolOutcome RunToolToItsEnd(const std::vector<const char*>& words, const std::st
 ToolOutcome RunConfinedTool(const std::vector<const char*>& words, int input, unsigned timeout);
 
 /// The same in the directory `folder`, with the file `input` on its stdin and with the rights of
-/// this process; with `user`, of root in that user namespace.
+/// this process; with `user`, of root in that user namespace. Of its output the beginning is kept.
 ToolOutcome RunToolIn(int folder, const std::vector<const char*>& words, int input,
                       unsigned timeout, const UserHolder* user);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <climits>
 #include <limits>
 #include <set>
 #include <string>
@@ -87,6 +88,10 @@ class MountTable {
     }
     if (by_id_.size() >= kMountsAtMost) return Refusal{"ENOSPC", "is one of more than 100000"};
     if (!IsCanonical(place)) return Invalid("has no plain absolute path as its mountpoint");
+    if (place.size() >= std::size_t{PATH_MAX}) {
+      return Refusal{"ENAMETOOLONG", "has a mountpoint of " + std::to_string(place.size()) +
+                                         " bytes, where 4095 are the most"};
+    }
     if (by_id_.empty() && mount.namespace_id) {
       return Invalid("is the first one, and not in the namespace that the root enters");
     }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cctype>
+#include <climits>
 #include <functional>
 #include <map>
 #include <queue>
@@ -94,7 +95,10 @@ class MountLoader {
     const auto error = [&](const char* field, const std::string& what) {
       diag_.Error(at.Where(field), what);
     };
-    if (!IsCanonical(entry.mountpoint())) {
+    if (entry.mountpoint().size() >= std::size_t{PATH_MAX}) {
+      error("mountpoint", std::to_string(entry.mountpoint().size()) +
+                              " bytes, where 4095 are the most of a path");
+    } else if (!IsCanonical(entry.mountpoint())) {
       error("mountpoint", "\"" + entry.mountpoint() + "\" is no absolute path, or not a plain one");
     }
     for (const auto& [field, text] :

@@ -80,6 +80,16 @@ TEST_F(ArchivesTest, AnArchiveThatTakesTooLong) {
   EXPECT_TRUE(EndsSoon(Started()));
 }
 
+/// What it says is what the archive makes it say.
+TEST_F(ArchivesTest, AnArchiveOfManyWords) {
+  UseAsTar("head -c 200000000 /dev/zero | tr '\\0' x; exit 2");
+  const Outcome outcome =
+      Run(PlanWith({{"mounts", Mounts()}}), "--detach " + MountArguments(), path_);
+  EXPECT_EQ(outcome.status, 5);
+  EXPECT_NE(outcome.errors.find("xxx (and more)"), std::string::npos);
+  EXPECT_LT(outcome.errors.size(), 5000u);
+}
+
 TEST_F(ArchivesTest, WhoeverIsKilledLeavesNoTar) {
   UseAsTar("echo $$ >>" + folder_ + "/started; exec sleep 1000");
   std::ofstream(folder_ + "/plan.json") << PlanWith({{"mounts", Mounts()}}).Text();

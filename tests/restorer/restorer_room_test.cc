@@ -94,7 +94,7 @@ TEST_F(RestorerRoomTest, ForDescriptors) {
   const Outcome outcome = Run(plan, "--detach", "ulimit -n 12;", CRRESTORE_BINARY);
   EXPECT_EQ(outcome.status, 3);
   EXPECT_EQ(outcome.errors,
-            "crrestore: error: RLIMIT_NOFILE: 12 descriptors at most, expected 64 or more: raise "
+            "crrestore: error: RLIMIT_NOFILE: 12 descriptors at most, expected 32 or more: raise "
             "it (ulimit -Hn)\n");
 }
 

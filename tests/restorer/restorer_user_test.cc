@@ -174,6 +174,19 @@ TEST_F(UserTest, FlagsOfWhatIsGivenAreLocked) {
   EXPECT_EQ(status, 0);
 }
 
+/// A lock would be that of the bind mounts, too.
+TEST_F(UserTest, AReadOnlyRootOfWhichAPartIsNot) {
+  Json mounts = Mounts();
+  mounts[0]["flags"] = {"MS_RDONLY", "MS_RELATIME"};
+  const Outcome outcome =
+      Run(UserPlan({{"mounts", mounts}}), "--detach --pidfile pid " + MountArguments());
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  const std::string info =
+      TextOf("/proc/" + std::to_string(std::stoi(TextOf(folder_ + "/pid"))) + "/mountinfo");
+  EXPECT_NE(info.find(" / ro,relatime "), std::string::npos) << info;
+  EXPECT_NE(info.find(" /copy rw,nosuid,relatime "), std::string::npos) << info;
+}
+
 TEST_F(UserTest, WhatIsRefusedByName) {
   struct Case {
     Plan plan;
