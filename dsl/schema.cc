@@ -239,18 +239,15 @@ ordered_json SchemaBuilder::DescriptorStateValue() {
 
 template <typename Body>
 ordered_json CommandSchema(SchemaBuilder& builder) {
-  constexpr bool by_restorer = std::is_same_v<Body, Fork> || std::is_same_v<Body, Wait>;
-  const std::string who =
-      std::string("the process that executes it") + (by_restorer ? "; 0 is the restorer" : "");
   ordered_json object = {{"type", "object"},
                          {"description", Body::kMeaning},
                          {"properties",
                           {{"command", {{"const", Body::kName}, {"description", Body::kMeaning}}},
                            {"pid",
                             {{"type", "integer"},
-                             {"minimum", by_restorer ? 0 : 1},
+                             {"minimum", 0},
                              {"maximum", kPidLimit - 1},
-                             {"description", who}}}}},
+                             {"description", "the process that executes it; 0 is the restorer"}}}}},
                          {"required", {"command", "pid"}}};
   builder.AddFields<Body>(object);
   return object;

@@ -119,7 +119,7 @@ pid_t Fork(Start start, int out) {
 /// What follows is written behind what is kept, and lost when this is asked again.
 void DropFurther(int out) {
   struct stat status = {};
-  constexpr auto kMost = static_cast<off_t>(kToldAtMost);
+  constexpr auto kMost = static_cast<off_t>(kToldAtMost + 1);
   if (fstat(out, &status) == 0 && status.st_size > kMost) (void)!ftruncate(out, kMost);
 }
 
@@ -158,7 +158,7 @@ ToolOutcome Run(const Start& start, unsigned timeout) {
     outcome.problem = std::strerror(errno);
   } else {
     Await(pid, start, out, Deadline(timeout), &outcome);
-    outcome.output = ReadAll(out, start.told ? kToldAtMost : std::string::npos);
+    outcome.output = ReadAll(out, start.told ? kToldAtMost + 1 : std::string::npos);
     outcome.started = outcome.status != kNotStarted;
   }
   if (out >= 0) close(out);

@@ -30,7 +30,6 @@ BROKEN = [
        "flags": ["MAP_PRIVATE"], "offset": 0}], "dependency"),
     ([{"command": "FORK", "pid": 0, "child_pid": 0}], "minimum"),
     ([{"command": "FORK", "pid": 0, "child_pid": 4194304}], "maximum"),
-    ([{"command": "SET_SID", "pid": 0}], "minimum"),
     ([{"command": "CLOSE_FD", "pid": 1, "fd": -1}], "minimum"),
     ([{"command": "CLOSE_FD", "pid": 1, "fd": 1073741824}], "maximum"),
     ([{"command": "SET_ATTR", "pid": 1, "attributes": {"descriptors": [

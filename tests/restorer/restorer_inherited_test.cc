@@ -190,7 +190,7 @@ TEST_F(InheritedTest, TooLittleOfAStackIsSaid) {
   EXPECT_EQ(WEXITSTATUS(status), 3);
   EXPECT_EQ(TextOf(folder_ + "/err"),
             "crrestore: error: RLIMIT_STACK allows 65536 bytes, and needs to allow 524288: raise "
-            "it\n");
+            "it (ulimit -s 512)\n");
 }
 
 TEST_F(InheritedTest, TheSessionKeyringIsNotTheCallers) {
