@@ -33,7 +33,7 @@ namespace {
 
 constexpr int kNotStarted = 127;                   // as shells have it
 constexpr std::size_t kOutputAtMost = 1 << 20;     // bytes, of a confined program
-constexpr std::size_t kToldAtMost = 4000;          // bytes of what people read
+constexpr std::size_t kToldAtMost = 800;           // bytes of what people read
 constexpr std::size_t kMemoryAtMost = 1ull << 32;  // bytes, likewise
 
 std::string ReadAll(int fd, std::size_t most) {

@@ -12,6 +12,7 @@
 
 #include "images/load/loader.h"
 #include "images/load/place.h"
+#include "images/namespaces/nested_mounts.h"
 #include "images/proto/namespaces.pb.h"
 #include "model/mount_bases.h"
 #include "model/mount_paths.h"
@@ -241,6 +242,15 @@ class MountLoader {
   /// Which mount of each file system is the one that others are bind mounts of.
   void FindBases() {
     const auto outside = WidestOfOutside();
+    std::vector<PlacedMount> places;
+    for (const Planned& it : mounts_) {
+      const auto& parent = it.mount.parent;
+      places.push_back({parent ? std::optional(by_id_.at(*parent)) : std::nullopt, it.device});
+    }
+    const std::vector<bool> nested = FindNested(places);
+    const auto order = [&](std::size_t i) {  // ids may have been others' before
+      return std::tuple(bool{nested[i]}, mounts_[i].in, mounts_[i].mount.id);
+    };
     for (std::size_t i = 0; i < mounts_.size(); ++i) {
       const Planned& planned = mounts_[i];
       const auto given = outside.find(planned.device);
@@ -252,7 +262,7 @@ class MountLoader {
                              planned.mount.root.bytes == "/" && IsMountable(planned));
       if (!makes) continue;
       const auto [base, is_new] = base_.try_emplace(planned.device, i);
-      const bool earlier = NumberOf(planned) < NumberOf(mounts_[base->second]);
+      const bool earlier = order(i) < order(base->second);
       if (!is_new && base->second != roots_[0] && (i == roots_[0] || earlier)) base->second = i;
     }
     base_.insert(outside.begin(), outside.end());
@@ -271,10 +281,6 @@ class MountLoader {
     const std::string& root = planned.mount.root.bytes;
     if (IsBelow(root, mounts_[base->second].mount.root.bytes)) return base->second;
     return parts_.Find(planned.device, root).value_or(base->second);
-  }
-
-  static std::pair<std::size_t, std::uint64_t> NumberOf(const Planned& planned) {
-    return {planned.in, planned.mount.id};
   }
 
   /// Where a file, or directory, can be unlinked, and be made again.

@@ -86,8 +86,7 @@ TEST_F(ArchivesTest, AnArchiveOfManyWords) {
   const Outcome outcome =
       Run(PlanWith({{"mounts", Mounts()}}), "--detach " + MountArguments(), path_);
   EXPECT_EQ(outcome.status, 5);
-  EXPECT_NE(outcome.errors.find("xxx (and more)"), std::string::npos)
-      << outcome.errors;
+  EXPECT_NE(outcome.errors.find("xxx (and more)"), std::string::npos) << outcome.errors;
   EXPECT_LT(outcome.errors.size(), 5000u);
 }
 
