@@ -114,7 +114,7 @@ void CompileIt(const Program& program, const restorer::Schedule& schedule, std::
     restorer::Arena arena;
     const restorer::ArenaSizes sizes =
         restorer::SizesFor(program, schedule, text_size, /*timed=*/true);
-    const Result made = arena.Make(program, maps, sizes, board, diag);
+    const Result made = arena.Make(program, maps, sizes, board, {}, diag);
     Require(Failed(made) == diag.HasErrors(), "result and findings contradict each other", diag);
     if (Succeeded(made)) {
       const StandIns stand_ins(program);

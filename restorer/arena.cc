@@ -10,6 +10,8 @@
 #include <cerrno>
 #include <string>
 
+#include "restorer/other_ids.h"
+
 extern "C" const char crgen_executor_begin[];
 extern "C" const char crgen_executor_end[];
 
@@ -49,7 +51,7 @@ Arena::~Arena() {
 }
 
 Result Arena::Make(const Program& program, const OwnMaps& maps, const ArenaSizes& sizes, int board,
-                   Diagnostics& diag) {
+                   const OutsideIds& ids, Diagnostics& diag) {
   std::vector<AddressRange> used;
   for (const AddressRange& range : maps.ranges) {
     used.push_back({range.start - std::min(range.start, kDistance), range.end + kDistance});
@@ -100,10 +102,11 @@ Result Arena::Make(const Program& program, const OwnMaps& maps, const ArenaSizes
     *offset += start_;
   }
   for (SharedObject& object : shared_) object.at += start_;
-  return MapParts(sizes, board, diag);
+  return MapParts(sizes, board, ids, diag);
 }
 
-Result Arena::MapParts(const ArenaSizes& sizes, int board, Diagnostics& diag) {
+Result Arena::MapParts(const ArenaSizes& sizes, int board, const OutsideIds& ids,
+                       Diagnostics& diag) {
   const auto map = [](std::uint64_t at, std::uint64_t size, int flags, int fd) {
     return mmap(reinterpret_cast<void*>(at), size, PROT_READ | PROT_WRITE,
                 flags | MAP_FIXED_NOREPLACE, fd, 0) == reinterpret_cast<void*>(at);
@@ -116,10 +119,16 @@ Result Arena::MapParts(const ArenaSizes& sizes, int board, Diagnostics& diag) {
             map(board_.next, board_.end - board_.next, MAP_SHARED, board) &&
             map(stacks_, kStackSize * (sizes.threads + 2),
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-  for (const SharedObject& object : shared_) {
-    const int reserve = static_cast<int>(object.flags) & MAP_NORESERVE;
-    ok = ok && map(object.at, object.size, MAP_SHARED | MAP_ANONYMOUS | reserve, -1);
-  }
+  const auto share = [&] {
+    for (const SharedObject& object : shared_) {
+      const int reserve = static_cast<int>(object.flags) & MAP_NORESERVE;
+      ok = ok && map(object.at, object.size, MAP_SHARED | MAP_ANONYMOUS | reserve, -1);
+    }
+    return ok ? 0 : -1;
+  };
+  // The file that the kernel makes for it belongs to whoever maps it first (shmem_zero_setup()): in
+  // a user namespace to somebody who has an id there.
+  ok = (ids.user ? WithEffectiveIds(ids.Uid(0), ids.Gid(0), share) : share()) == 0;
   if (!ok) {
     const std::string why = std::strerror(errno);
     return diag.Fail("memory for the restorer",

@@ -17,6 +17,7 @@
 #include "dsl/commands.h"
 #include "model/diagnostics.h"
 #include "preflight/own_maps.h"
+#include "restorer/outside_ids.h"
 #include "restorer/script.h"
 
 namespace crgen::restorer {
@@ -38,10 +39,11 @@ class Arena {
   Arena& operator=(const Arena&) = delete;
   ~Arena();
 
-  /// Finds the range and maps what is shared, the board from the memfd `board`, which is empty. The
-  /// range stays mapped until the process ends.
+  /// Finds the range and maps what is shared, the board from the memfd `board`, which is empty.
+  /// `ids`: of the tree's user namespace, to whose root it belongs. The range stays mapped until
+  /// the process ends.
   Result Make(const Program& program, const OwnMaps& maps, const ArenaSizes& sizes, int board,
-              Diagnostics& diag);
+              const OutsideIds& ids, Diagnostics& diag);
   /// From here on nobody can write the executor and the script: neither this process, nor its
   /// descendants, nor who gets hold of their memory. Only the board is left to write.
   Result Seal(Diagnostics& diag);
@@ -93,7 +95,7 @@ class Arena {
     std::uint64_t next = 0, end = 0;
   };
   static void* Allocate(Part& part, std::size_t size, std::size_t alignment);
-  Result MapParts(const ArenaSizes& sizes, int board, Diagnostics& diag);
+  Result MapParts(const ArenaSizes& sizes, int board, const OutsideIds& ids, Diagnostics& diag);
 
   std::uint64_t start_ = 0, code_end_ = 0, end_ = 0;
   Part script_, board_;

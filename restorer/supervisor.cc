@@ -227,7 +227,7 @@ RestoreProblem Supervisor::Build(std::uint64_t text_size, const std::function<bo
   Diagnostics diag;
   if (Failed(ReadOwnMaps(&maps, diag)) ||
       Failed(arena_.Make(program_, maps, SizesFor(program_, schedule_, text_size, options_.timed),
-                         board_, diag))) {
+                         board_, services.ids, diag))) {
     return FirstOf(diag);
   }
   OwnState own = ReadOwnState();

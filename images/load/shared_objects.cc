@@ -55,6 +55,7 @@ void Loader::FinishSharedMemory() {
   std::vector<bool> plain(uses.size());
   std::vector<ObjectIndex> new_index(uses.size());  // among the shmems if plain, else the memfds
   std::vector<MemfdObject> real;
+  std::size_t of_others = 0;
   for (std::size_t i = 0; i < uses.size(); ++i) {
     MemfdObject& memfd = snapshot.memfds[i];
     if (uses[i] == MemfdUse::kNone) {
@@ -75,8 +76,14 @@ void Loader::FinishSharedMemory() {
       real.push_back(std::move(memfd));
       continue;
     }
+    if (memfd.uid != 0 || memfd.gid != 0) ++of_others;
     new_index[i] = ObjectIndex(snapshot.shmems.size());
     snapshot.shmems.push_back({{memfd_shmids[i]}, memfd.size, std::move(memfd.pages)});
+  }
+  if (of_others != 0) {
+    diag.NotRestorable("memfd.img", std::to_string(of_others) +
+                                        " of shared anonymous memory, which belongs to others than "
+                                        "root: it comes back as root's (/proc/PID/map_files)");
   }
   snapshot.memfds = std::move(real);
   for (Process& process : snapshot.processes) {

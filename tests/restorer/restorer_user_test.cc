@@ -187,6 +187,27 @@ TEST_F(UserTest, AReadOnlyRootOfWhichAPartIsNot) {
   EXPECT_NE(info.find(" /copy rw,nosuid,relatime "), std::string::npos) << info;
 }
 
+/// An owner without an id there is in no second dump.
+TEST_F(UserTest, SharedMemoryBelongsToSomebodyInside) {
+  Plan plan;
+  AddRoot(plan, {"CLONE_NEWPID", "CLONE_NEWUSER"}, 1);
+  plan.MapProgram(1);
+  plan.Add("MAP_REGION", 1,
+           {{"start", "0x10000000"},
+            {"end", "0x10001000"},
+            {"prot", {"PROT_READ"}},
+            {"flags", {"MAP_SHARED", "MAP_ANONYMOUS"}},
+            {"shmem", {{"id", 1}, {"offset", 0}, {"size", 4096}}}});
+  Resume(plan, 1, Credentials(1003, "0x0"));
+  const Outcome outcome = Run(plan, "--detach --pidfile pid");
+  ASSERT_EQ(outcome.status, 0) << outcome.errors;
+  const std::string process = "/proc/" + std::to_string(std::stoi(TextOf(folder_ + "/pid")));
+  struct stat file = {};
+  ASSERT_EQ(stat((process + "/map_files/10000000-10001000").c_str(), &file), 0);
+  EXPECT_EQ(file.st_uid, 100000u);
+  EXPECT_EQ(file.st_gid, 200000u);
+}
+
 TEST_F(UserTest, WhatIsRefusedByName) {
   struct Case {
     Plan plan;
