@@ -81,9 +81,10 @@ void Loader::FinishSharedMemory() {
     snapshot.shmems.push_back({{memfd_shmids[i]}, memfd.size, std::move(memfd.pages)});
   }
   if (of_others != 0) {
-    diag.NotRestorable("memfd.img", std::to_string(of_others) +
-                                        " of shared anonymous memory, which belongs to others than "
-                                        "root: it comes back as root's (/proc/PID/map_files)");
+    diag.NotRestorable("memfd.img", "the owner of shared anonymous memory (" +
+                                        std::to_string(of_others) +
+                                        (of_others == 1 ? " object" : " objects") +
+                                        "): root comes back in its place");
   }
   snapshot.memfds = std::move(real);
   for (Process& process : snapshot.processes) {
