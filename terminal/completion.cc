@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "terminal/command_line.h"
+#include "terminal/usage.h"
 
 namespace crgen {
 namespace {
@@ -20,15 +21,6 @@ struct Word {
   bool repeats = false;
   std::string about;
 };
-
-/// Those of Choices() or of CLI::IsMember: "a b".
-std::string ChoicesOf(const CLI::Option& option) {
-  const std::string type = option.get_type_name();
-  const std::size_t list = type.find(":{");
-  std::string choices = list == type.npos ? "" : type.substr(list + 2, type.size() - list - 3);
-  std::replace(choices.begin(), choices.end(), ',', ' ');
-  return choices;
-}
 
 /// Of what is no option.
 std::string PositionalChoices(const CLI::App& app) {

@@ -31,15 +31,13 @@ std::string Conditions(const CLI::Option& option) {
   const auto add = [&](const std::string& what, const std::string& value) {
     if (!value.empty()) text += (text.empty() ? " (" : "; ") + what + value;
   };
-  const std::string type = option.get_type_name();
-  const std::size_t begin = type.find(":{"), end = type.rfind('}');
-  const bool has_choices = begin != type.npos && end != type.npos && type[end - 1] != ':';
-  if (has_choices && OptionalValue(option).empty()) {
-    std::string choices = type.substr(begin + 2, end - begin - 2);
-    for (std::size_t at = 0; (at = choices.find(',', at)) != choices.npos; at += 2) {
-      choices.insert(at + 1, " ");
+  std::string choices = ChoicesOf(option);
+  if (!choices.ends_with(':') && OptionalValue(option).empty()) {
+    const bool several = choices.find(' ') != choices.npos;
+    for (std::size_t at = 0; (at = choices.find(' ', at)) != choices.npos; at += 2) {
+      choices.insert(at, ",");
     }
-    add(choices.find(',') == choices.npos ? "" : "of ", choices);
+    add(several ? "of " : "", choices);
   }
   add("default: ", option.get_default_str());
   add("", option.get_required() ? "required" : "");

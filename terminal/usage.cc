@@ -113,6 +113,14 @@ std::string OptionalValue(const CLI::Option& option) {
                                                                       : "";
 }
 
+std::string ChoicesOf(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  const std::size_t list = type.find(":{");
+  std::string choices = list == type.npos ? "" : type.substr(list + 2, type.size() - list - 3);
+  std::replace(choices.begin(), choices.end(), ',', ' ');
+  return choices;
+}
+
 void TakeOneValueEach(CLI::App& app) {
   for (CLI::Option* option : app.get_options()) {
     if (option->nonpositional()) option->allow_extra_args(false);

@@ -17,6 +17,10 @@ std::shared_ptr<CLI::FormatterBase> HelpFormat();
 /// What a flag may have behind "=": "MODE"; empty: nothing.
 std::string OptionalValue(const CLI::Option& option);
 
+/// What an option takes, by Choices() or CLI::IsMember: "a b"; a beginning of values ends in ":".
+/// Empty: it does not say.
+std::string ChoicesOf(const CLI::Option& option);
+
 /// Each option of `app` takes one value each time that it is given: what follows is another
 /// argument.
 void TakeOneValueEach(CLI::App& app);
